@@ -1,0 +1,3 @@
+"""bat2influx: a Victron battery, once a second, in InfluxDB."""
+
+__version__ = "1.0.0"

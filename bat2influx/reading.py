@@ -1,0 +1,63 @@
+"""The value that travels through the program, and the one place that stamps it.
+
+A `Reading` is a number that a device said, with the moment it stands for. It is made once, on
+arrival, and never changed afterwards: whatever is sent again is sent with the same stamp, which
+is what makes a repeated write harmless.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NS = 1_000_000_000
+
+
+class Reading(NamedTuple):
+    """One value of one field.
+
+    `time_ns` counts nanoseconds since 1970 in UTC; `site` is the name of the device's section
+    ('' for `[Battery]`); `value` is finite, in the unit of the field, rounded to four decimals.
+    """
+
+    time_ns: int
+    site: str
+    field: str
+    value: float
+
+
+class Stamper:
+    """Gives the values of one device their time stamps, by arrival or by tick.
+
+    By arrival, every value counts and is stamped with the moment it was received. By tick, it is
+    stamped with the start of the latest tick whose request was sent, so that all fields of a tick
+    share one row; the first value per field and tick counts. In both, the stamps of a field never
+    repeat: InfluxDB would overwrite the older value. By tick they never go back either.
+    """
+
+    def __init__(self, *, by_tick: bool) -> None:
+        self.by_tick = by_tick
+        self._tick = 0
+        self._tick_ns: int | None = None
+        self._last: dict[str, tuple[int, int]] = {}  # field: (tick's number, stamp)
+
+    def begin_tick(self, start_ns: int) -> None:
+        """A tick's requests have been sent; `start_ns` is the wall clock the tick stands for."""
+        self._tick += 1
+        if self._tick_ns is None or start_ns > self._tick_ns:
+            self._tick_ns = start_ns
+        else:  # the clock was set back: later rows stay later
+            self._tick_ns += 1
+
+    def stamp(self, field: str, arrival_ns: int) -> int | None:
+        """Return the stamp for a value of `field`; None when the tick has one already."""
+        last_tick, last = self._last.get(field, (-1, -1))
+        if not self.by_tick:
+            time_ns = arrival_ns if arrival_ns != last else last + 1
+        elif self._tick_ns is None:
+            time_ns = max(arrival_ns, last + 1)  # asked for by somebody else, before our first tick
+        elif last_tick == self._tick:
+            return None
+        else:
+            time_ns = max(self._tick_ns, last + 1)
+        self._last[field] = (self._tick, time_ns)
+        return time_ns

@@ -1,0 +1,273 @@
+"""What a Venus OS device understands and says on MQTT, as values in and values out.
+
+No socket, no clock, no state that is not handed in. The facts are Victron's: read requests,
+keepalive and payloads as in the README of dbus-flashmq, paths and units as in the register list
+of dbus_modbustcp.
+
+Topics: `R/<portal id>/<service>/<instance>/<D-Bus path>` asks, the same with `N/` answers. An
+answer's topic is looked up, never parsed: only what was subscribed to can become a reading.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
+DECIMALS = 4
+_SERVICE = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
+_PORTAL_TOPIC = re.compile(r"N/([A-Za-z0-9_-]+)/system/0/Serial\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the measurement and where on the device's D-Bus its value is.
+
+    `instance` is the device instance, None where it is to be found (`vebus/Soc`); `path` has no
+    slash in front (`Dc/0/Voltage`).
+    """
+
+    name: str
+    service: str
+    instance: int | None
+    path: str
+
+    @property
+    def slow(self) -> bool:
+        """State of charge moves slowly: it is read at `soc_interval`."""
+        return self.path == "Soc" or self.path.endswith("/Soc")
+
+    def __str__(self) -> str:
+        middle = "" if self.instance is None else f"/{self.instance}"
+        return f"{self.service}{middle}/{self.path}"
+
+
+def parse_field(name: str, text: str) -> Field:
+    """Read `service[/instance]/path`, as in `[Fields] Pv = solarcharger/288/Yield/Power`.
+
+    Raises ValueError, with a text for people, when it is not of that form.
+    """
+    parts = text.strip().split("/")
+    if parts[0] in {"N", "R", "W"}:
+        raise ValueError("write it without the topic's beginning: service[/instance]/path")
+    if not _SERVICE.match(parts[0]):
+        raise ValueError("must be service[/instance]/path, as in vebus/Dc/0/Voltage")
+    instance = None
+    rest = parts[1:]
+    if rest and rest[0].isascii() and rest[0].isdigit() and len(rest[0]) <= 9:
+        instance = int(rest.pop(0))
+    if not rest:
+        raise ValueError("has no path: it must be service[/instance]/path, as in vebus/Soc")
+    for segment in rest:
+        if not _SEGMENT.match(segment):
+            what = "an empty part" if not segment else f"the part {segment!r}"
+            raise ValueError(f"has {what} in its path; wildcards cannot be asked for")
+    return Field(name, parts[0], instance, "/".join(rest))
+
+
+DEFAULT_FIELDS = tuple(
+    parse_field(name, path)
+    for name, path in (
+        ("Voltage", "vebus/Dc/0/Voltage"),  # V
+        ("Current", "vebus/Dc/0/Current"),  # A, + charging
+        ("Power", "vebus/Dc/0/Power"),  # W, + charging
+        ("Soc", "vebus/Soc"),  # %
+        ("I", "vebus/Ac/ActiveIn/L1/I"),  # A
+        ("V", "vebus/Ac/ActiveIn/L1/V"),  # V
+        ("P", "vebus/Ac/ActiveIn/L1/P"),  # W, + from the mains
+        ("S", "vebus/Ac/ActiveIn/L1/S"),  # VA
+        ("F", "vebus/Ac/ActiveIn/L1/F"),  # Hz
+    )
+)
+
+
+class NoValue(Enum):
+    """Why a message is not a value. Counted by these names; none of them is an error of ours."""
+
+    NULL = "null"
+    EMPTY_LIST = "empty list"
+    ZERO_BYTES = "zero bytes"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    NOT_FINITE = "not a finite number"
+    OTHER_TYPE = "list or object"
+    NO_VALUE_KEY = "no value in it"
+    NOT_AN_OBJECT = "not a JSON object"
+    NOT_JSON = "not JSON"
+    TOO_DEEP = "nested too deep"
+    TOO_LONG = "too long"
+    RETAINED = "retained"
+    OTHER_TOPIC = "topic not asked for"
+    SAME_TICK = "second value in a tick"
+
+
+def decode(payload: bytes) -> float | NoValue:
+    """Return the number in a payload like `{"value":53.2}`, rounded to four decimals.
+
+    Anything else is named. Never raises, whatever the bytes. `[]` is how the older dbus-mqtt
+    said null; a message of zero bytes says that the device has left the bus.
+    """
+    if not payload:
+        return NoValue.ZERO_BYTES
+    if len(payload) > MAX_PAYLOAD:
+        return NoValue.TOO_LONG
+    try:
+        message = json.loads(payload.decode("utf-8"))
+    except RecursionError:
+        return NoValue.TOO_DEEP
+    except ValueError:  # not UTF-8, not JSON, or more digits than int() accepts
+        return NoValue.NOT_JSON
+    if type(message) is not dict:
+        return NoValue.NOT_AN_OBJECT
+    if "value" not in message:
+        return NoValue.NO_VALUE_KEY
+    return _number(message["value"])
+
+
+def _number(value: object) -> float | NoValue:
+    if type(value) is float or type(value) is int:
+        try:
+            number = round(float(value), DECIMALS)
+        except OverflowError:  # an integer beyond the range of floats
+            return NoValue.NOT_FINITE
+        return number + 0.0 if math.isfinite(number) else NoValue.NOT_FINITE  # no -0.0
+    if value is None:
+        return NoValue.NULL
+    if value == []:
+        return NoValue.EMPTY_LIST
+    if isinstance(value, bool):
+        return NoValue.BOOLEAN
+    return NoValue.TEXT if isinstance(value, str) else NoValue.OTHER_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read request, and the topics on which its answers are expected."""
+
+    topic: str
+    answers: tuple[str, ...]
+    slow: bool
+
+
+class Plan:
+    """What to subscribe to and what to ask, once portal id and instances are known."""
+
+    def __init__(self, portal: str, fields: Iterable[Field], found: Mapping[str, int]) -> None:
+        """`found` has the instance of each service whose fields do not name one."""
+        self.portal = portal
+        self.heartbeat = f"N/{portal}/heartbeat"
+        found = {"system": 0, **found}
+        wanted: dict[str, list[Field]] = {}
+        for field in fields:
+            instance = found[field.service] if field.instance is None else field.instance
+            wanted.setdefault(f"{field.service}/{instance}/{field.path}", []).append(field)
+        # Two fields may want the same path: it is asked for once and stored under both names.
+        self.fields = {
+            f"N/{portal}/{leaf}": tuple(field.name for field in same)
+            for leaf, same in wanted.items()
+        }
+        self.subscriptions = (*self.fields, self.heartbeat)
+        self.requests = tuple(self._requests({leaf: same[0].slow for leaf, same in wanted.items()}))
+
+    def _requests(self, leaves: Mapping[str, bool]) -> Iterable[Request]:
+        """Sub-trees from two wanted siblings up, but never a service's root; else leaves.
+
+        A sub-tree is answered with everything below it, so that what it covers is not asked for
+        a second time, and the slow leaves below a fast one come with it.
+        """
+        children: dict[str, list[str]] = {}
+        for leaf in leaves:
+            children.setdefault(leaf.rpartition("/")[0], []).append(leaf)
+        roots = {parent for parent, own in children.items() if len(own) > 1 and _below_root(parent)}
+        asked: dict[str, list[str]] = {}
+        for leaf in leaves:
+            above = [root for root in roots if leaf.startswith(f"{root}/")]
+            asked.setdefault(min(above, key=len, default=leaf), []).append(leaf)
+        for topic, below in asked.items():
+            yield Request(
+                topic=f"R/{self.portal}/{topic}",
+                answers=tuple(f"N/{self.portal}/{leaf}" for leaf in below),
+                slow=all(leaves[leaf] for leaf in below),
+            )
+
+
+def _below_root(parent: str) -> bool:
+    return parent.count("/") >= 2  # service/instance/first part of the path
+
+
+PORTALS = "N/+/system/0/Serial"  # the only retained message of a device
+
+
+def portal_of(topic: str) -> str | None:
+    """Return the portal id of a retained `N/<portal id>/system/0/Serial`."""
+    match = _PORTAL_TOPIC.match(topic)
+    return match[1] if match else None
+
+
+def keepalive(portal: str, *, echo: str | None = None) -> tuple[str, bytes]:
+    """Return topic and payload of a keepalive: suppressed, or a full republish with an echo.
+
+    Each asks the device for 60 s of notifications. The suppressed one brings changes only; the
+    other has every value published, then `full_publish_completed` with the echo (Venus OS 3.50
+    and later; without it before).
+    """
+    option: object = {"full-publish-completed-echo": echo} if echo else "suppress-republish"
+    payload = json.dumps({"keepalive-options": [option]}, separators=(",", ":"))
+    return f"R/{portal}/keepalive", payload.encode()
+
+
+class Discovery:
+    """Finds the instance of each service that the fields name without one.
+
+    Subscribe to `subscriptions`, send the keepalive with `echo`, hand every message to `see`;
+    the list is whole when `complete` turns true.
+    """
+
+    def __init__(self, portal: str, services: Iterable[str], echo: str) -> None:
+        self.portal = portal
+        self.echo = echo
+        self.found: dict[str, set[int]] = {service: set() for service in services}
+        self.complete = not self.found
+        self._completed = f"N/{portal}/full_publish_completed"
+        self.subscriptions = (
+            *(f"N/{portal}/{service}/+/ProductId" for service in self.found),
+            self._completed,
+        )
+
+    def see(self, topic: str, payload: bytes) -> bool:
+        """Take a message into account; return whether it is one of those subscribed to here."""
+        if topic == self._completed:
+            self.complete = self.complete or self._is_ours(payload)
+            return True
+        _, _, tail = topic.partition(f"N/{self.portal}/")
+        service, _, rest = tail.partition("/")
+        instance, _, path = rest.partition("/")
+        if service not in self.found or path != "ProductId":
+            return False
+        if payload and _is_instance(instance):
+            self.found[service].add(int(instance))
+        return True
+
+    def _is_ours(self, payload: bytes) -> bool:
+        try:
+            message = json.loads(payload)
+        except (ValueError, RecursionError):
+            return False
+        echo = message.get("full-publish-completed-echo") if isinstance(message, dict) else ""
+        return echo in (self.echo, None)  # None: firmware before 3.50
+
+
+def _is_instance(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
+def services_to_find(fields: Iterable[Field]) -> tuple[str, ...]:
+    """Return the services whose instance has to be found. That of `system` is always 0."""
+    return tuple(
+        dict.fromkeys(f.service for f in fields if f.instance is None and f.service != "system")
+    )

@@ -1,0 +1,1 @@
+"""The tests of bat2influx, and the parts they stand on."""

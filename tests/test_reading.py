@@ -1,0 +1,63 @@
+"""Time stamps: by arrival and by tick."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bat2influx.reading import Stamper
+
+
+def test_by_arrival_every_value_counts() -> None:
+    """A value's stamp is its arrival; two of the same nanosecond do not share one."""
+    stamper = Stamper(by_tick=False)
+    assert [stamper.stamp("Soc", at) for at in (100, 100, 150)] == [100, 101, 150]
+    assert stamper.stamp("Power", 100) == 100
+
+
+def test_by_tick_the_fields_of_a_tick_share_its_stamp() -> None:
+    """The stamp is the start of the latest tick that was asked; the first value counts."""
+    stamper = Stamper(by_tick=True)
+    stamper.begin_tick(5_000)
+    assert stamper.stamp("Soc", 5_501) == stamper.stamp("Power", 5_502) == 5_000
+    assert stamper.stamp("Soc", 5_900) is None
+    stamper.begin_tick(6_000)
+    assert stamper.stamp("Soc", 6_501) == 6_000
+
+
+def test_by_tick_a_clock_set_back_loses_and_overwrites_nothing() -> None:
+    """After a backward step the stamps go on rising, and each tick still has its values."""
+    stamper = Stamper(by_tick=True)
+    stamper.begin_tick(5_000)
+    assert stamper.stamp("Soc", 5_500) == 5_000
+    stamper.begin_tick(2_000)
+    assert stamper.stamp("Soc", 2_500) == stamper.stamp("Power", 2_500) == 5_001
+    stamper.begin_tick(3_000)
+    assert stamper.stamp("Soc", 3_500) == 5_002
+
+
+def test_by_tick_a_value_before_the_first_tick_has_its_arrival() -> None:
+    """What another client asked for before our first request is stamped with its arrival."""
+    stamper = Stamper(by_tick=True)
+    assert stamper.stamp("Soc", 4_999) == 4_999
+    stamper.begin_tick(4_000)
+    assert stamper.stamp("Soc", 5_100) == 5_000
+
+
+EVENTS = st.lists(
+    st.tuples(st.just("tick"), st.integers(0, 50)) | st.tuples(st.just("value"), st.integers(0, 50))
+)
+
+
+@given(EVENTS)
+def test_by_tick_stamps_never_repeat_or_go_back(events: list[tuple[str, int]]) -> None:
+    """Whatever the clock does, the stamps of a field rise, one value for each tick at most."""
+    stamper = Stamper(by_tick=True)
+    last, ticks, values = -1, 0, 0
+    for kind, at in events:
+        if kind == "tick":
+            stamper.begin_tick(at)
+            ticks += 1
+        elif (stamp := stamper.stamp("Soc", at)) is not None:
+            assert stamp > last
+            last = stamp
+            values += ticks > 0
+    assert values <= ticks
