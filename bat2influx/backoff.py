@@ -1,0 +1,28 @@
+"""How long to wait before trying again: attempt and kind of failure in, seconds out.
+
+Delays double from the first to the longest, and are spread over their upper half so that many
+clients of one server do not come back in step.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Kind(Enum):
+    """A kind of failure, with the shortest and the longest delay in seconds."""
+
+    BROKER = (0.5, 15.0)  # unreachable or lost: data is there again within 30 s of its return
+    LOGIN = (35.0, 60.0)  # refused: people must act, and a device locks out who tries often
+    DATABASE = (0.25, 15.0)
+    DATABASE_LOGIN = (5.0, 60.0)
+
+
+def delay(kind: Kind, attempt: int, random: float) -> float:
+    """Return the seconds to wait after failed attempt number `attempt` (from 1).
+
+    `random` is in [0, 1), as from random.random().
+    """
+    shortest, longest = kind.value
+    full = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
+    return max(shortest, full * (0.5 + random / 2))

@@ -1,0 +1,43 @@
+"""Readings as lines of InfluxDB's line protocol: one field a line, always.
+
+A point with several fields is refused as a whole; alone, a refused field takes no neighbour
+along. Fields are always written as floats: an integer written once would fix the field's type,
+and every float after it would be refused.
+"""
+
+from __future__ import annotations
+
+from bat2influx.reading import Reading
+
+_IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
+_IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
+
+
+class Encoder:
+    """Writes readings of one measurement, with the same tags on each.
+
+    Names and tags are taken as the configuration allows them: not empty, printable, without a
+    backslash, the measurement without `=`; those have no unambiguous form in line protocol.
+    """
+
+    def __init__(self, measurement: str, tags: tuple[tuple[str, str], ...] = ()) -> None:
+        self._measurement = measurement.translate(_IN_MEASUREMENT)
+        self._tags = tags
+        self._heads: dict[tuple[str, str], str] = {}
+
+    def encode(self, reading: Reading) -> bytes:
+        """Return the line for `reading`, without a newline; the stamp is in nanoseconds."""
+        time_ns, site, field, value = reading
+        head = self._heads.get((site, field))
+        if head is None:
+            head = self._heads[site, field] = self._head(site, field)
+        return f"{head}{value!r} {time_ns}".encode()
+
+    def _head(self, site: str, field: str) -> str:
+        tags = dict(self._tags)
+        if site:
+            tags["site"] = site
+        parts = [self._measurement]
+        for name, value in sorted(tags.items()):
+            parts.append(f"{name.translate(_IN_KEY_OR_TAG)}={value.translate(_IN_KEY_OR_TAG)}")
+        return f"{','.join(parts)} {field.translate(_IN_KEY_OR_TAG)}="

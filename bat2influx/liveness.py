@@ -1,0 +1,163 @@
+"""Whether what must move still moves: marks and a clock in, pings and remedies out.
+
+Three things are watched. `Silence` follows one device: a message is any non-retained PUBLISH below
+`N/<portal id>/`, heartbeats and nulls included, for a device that says anything is there.
+`Unanswered` follows its single paths.
+`Watchdog` earns the service manager's ping: no message, no ping, and none either when a thread
+has finished nothing within its deadline. All spans are fractions of the watchdog interval W, and
+all times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import Enum
+
+from bat2influx.venus import Request
+
+DEFAULT_WATCHDOG = 120.0  # s, W when nobody watches
+
+
+class Remedy(Enum):
+    """What to do about a silent device."""
+
+    KEEPALIVE = "keepalive"
+    RECONNECT = "reconnect"
+
+
+class Silence:
+    """The silence of one device, from its first quiet moment to its next word.
+
+    After W/12 a suppressed keepalive; after W/8 one reconnection, and from then on the device
+    counts as silent: it is sent a keepalive at a new connection and each W/2, and nothing else.
+    A device writes an error into its log at every request that it cannot answer.
+    """
+
+    def __init__(self, watchdog: float) -> None:
+        self._ask_after = watchdog / 12
+        self._silent_after = watchdog / 8
+        self._again_after = watchdog / 2
+        self.silent = False
+        self.since: float | None = None  # None: not listening yet
+        self._asked: float | None = None  # the latest keepalive in this silence
+        self._fresh = False  # the connection was made for this silence
+
+    def connected(self, now: float) -> None:
+        """A connection is ready to carry answers."""
+        if self.silent and self._fresh:
+            self._asked = None
+        elif not self.silent:
+            self.since, self._asked = now, None
+        self._fresh = False
+
+    def message(self, now: float) -> bool:
+        """The device has said something; return whether this ends its silence."""
+        ended = self.silent
+        self.silent, self.since, self._asked = False, now, None
+        return ended
+
+    def remedy(self, now: float) -> Remedy | None:
+        """Return what is to be done now; to be carried out at once."""
+        if self.since is None or now < self.due():
+            return None
+        if self.silent or self._asked is None:
+            self._asked = now
+            return Remedy.KEEPALIVE
+        self.silent, self._fresh = True, True
+        return Remedy.RECONNECT
+
+    def due(self) -> float:
+        """Return when the next remedy is due, if nothing is heard until then."""
+        if self.since is None:
+            return math.inf
+        if self.silent:
+            return self.since if self._asked is None else self._asked + self._again_after
+        return self.since + (self._ask_after if self._asked is None else self._silent_after)
+
+
+class Unanswered:
+    """The read requests that a device leaves without an answer.
+
+    A path without an answer for W/8 counts as silent; a request all of whose paths are silent is
+    sent each W/2 only. The first answer of a silent path has everything asked for again.
+    """
+
+    def __init__(self, watchdog: float) -> None:
+        self._silent_after = watchdog / 8
+        self._again_after = watchdog / 2
+        self._since: dict[str, float] = {}  # topic of the answer: first request without one
+        self._asked: dict[str, float] = {}  # topic of the request: when it was sent last
+
+    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those of `requests` that are to be sent now, and note them as sent."""
+        chosen = []
+        for request in requests:
+            silent = all(self._is_silent(topic, now) for topic in request.answers)
+            if silent and now < self._asked.get(request.topic, -math.inf) + self._again_after:
+                continue
+            chosen.append(request)
+            self._asked[request.topic] = now
+            for topic in request.answers:
+                self._since.setdefault(topic, now)
+        return chosen
+
+    def answered(self, topic: str, now: float) -> None:
+        """A message has come on `topic`."""
+        if self._is_silent(topic, now):
+            self._since.clear()
+        else:
+            self._since.pop(topic, None)
+
+    def forget(self) -> None:
+        """The device is back: everything is asked for again."""
+        self._since.clear()
+
+    def silent(self, now: float) -> list[str]:
+        """Return the topics that have been silent for W/8 or more."""
+        return [topic for topic in self._since if self._is_silent(topic, now)]
+
+    def _is_silent(self, topic: str, now: float) -> bool:
+        return now - self._since.get(topic, now) >= self._silent_after
+
+
+class Watchdog:
+    """Earns the pings to the service manager, and sets the interval of a start without a device.
+
+    A device that is off must not cost a restart every W: a start that has heard nothing within
+    W/12 asks for 7.5 W until the first message. The service manager forgets that at a restart.
+    """
+
+    def __init__(self, interval: float, now: float) -> None:
+        self.interval = interval
+        self._start = now
+        self._pinged = now
+        self._message = False  # one since the last ping
+        self._heard = False
+        self._extended = False
+
+    def message(self) -> None:
+        """A device has said something."""
+        self._message = self._heard = True
+
+    def interval_wanted(self, now: float) -> float | None:
+        """Return the interval to ask the service manager for, where it has to change."""
+        if self._heard and self._extended:
+            self._extended = False
+            return self.interval
+        if not self._heard and not self._extended and now >= self._start + self.interval / 12:
+            self._extended = True
+            return 7.5 * self.interval
+        return None
+
+    def ping(self, now: float, threads: Iterable[float]) -> bool:
+        """Return whether a ping is earned now; `threads` has when each last finished something.
+
+        Pings are W/8 apart at least; a thread may take up to W/2.
+        """
+        if not self._message or now < self._pinged + self.interval / 8:
+            return False
+        if any(now - finished > self.interval / 2 for finished in threads):
+            return False
+        self._pinged, self._message = now, False
+        return True

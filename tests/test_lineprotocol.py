@@ -1,0 +1,55 @@
+"""Line protocol, with the `influxdb` package's own encoder as the oracle."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from influxdb.line_protocol import make_lines
+
+from bat2influx.lineprotocol import Encoder
+from bat2influx.reading import Reading
+from bat2influx.venus import DECIMALS
+
+# What the configuration lets through: printable, no backslash; a measurement without "=".
+NAME = st.text(
+    st.characters(blacklist_categories=("C", "Z"), blacklist_characters='\\"') | st.just(" "),
+    min_size=1,
+    max_size=12,
+).filter(lambda text: text.strip() == text)
+VALUE = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: round(number, DECIMALS))
+TIME = st.integers(1, 2**62)
+
+
+@given(
+    measurement=NAME.filter(lambda text: "=" not in text),
+    tags=st.dictionaries(NAME.filter(lambda name: name != "site"), NAME, max_size=3),
+    site=st.just("") | NAME,
+    field=NAME,
+    value=VALUE.filter(math.isfinite),
+    time_ns=TIME,
+)
+def test_lines_are_those_of_the_influxdb_package(
+    measurement: str, tags: dict[str, str], site: str, field: str, value: float, time_ns: int
+) -> None:
+    """For every name and value that can occur, the line is the one that the package writes."""
+    line = Encoder(measurement, tuple(tags.items())).encode(Reading(time_ns, site, field, value))
+    point = {
+        "measurement": measurement,
+        "tags": {**tags, **({"site": site} if site else {})},
+        "time": time_ns,
+        "fields": {field: value},
+    }
+    assert line.decode() + "\n" == make_lines({"points": [point]})
+
+
+def test_a_whole_number_is_still_a_float() -> None:
+    """No line ever writes an integer, which would fix the field's type."""
+    assert Encoder("dc").encode(Reading(7, "", "Power", 426.0)) == b"dc Power=426.0 7"
+
+
+def test_tags_come_in_order_and_site_is_one_of_them() -> None:
+    """Tags are sorted by name, as InfluxDB likes it best."""
+    encoder = Encoder("dc", (("where", "cellar left"), ("a", "b=c")))
+    line = encoder.encode(Reading(7, "boat", "Soc", 50.5))
+    assert line == rb"dc,a=b\=c,site=boat,where=cellar\ left Soc=50.5 7"
+    assert encoder.encode(Reading(8, "", "Soc", 50.5)).startswith(rb"dc,a=b\=c,where=cellar\ left ")

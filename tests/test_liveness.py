@@ -1,0 +1,148 @@
+"""Silence, unanswered requests and the watchdog, with a clock made by hand (W = 120 s)."""
+
+from bat2influx.liveness import Remedy, Silence, Unanswered, Watchdog
+from bat2influx.venus import Request
+
+W = 120.0
+
+
+def run(silence: Silence, start: float, end: float) -> list[tuple[float, Remedy]]:
+    """Let time pass second by second, and return the remedies; each reconnection succeeds."""
+    done = []
+    now = start
+    while now <= end:
+        if remedy := silence.remedy(now):
+            done.append((now, remedy))
+            if remedy is Remedy.RECONNECT:
+                silence.connected(now)
+                continue
+        now += 1.0
+    return done
+
+
+def test_a_silent_device_is_asked_then_reconnected_to_then_asked_each_minute() -> None:
+    """W/12, W/8, at the new connection, and then each W/2."""
+    silence = Silence(W)
+    silence.connected(0.0)
+    silence.message(5.0)
+    assert run(silence, 5.0, 160.0) == [
+        (15.0, Remedy.KEEPALIVE),
+        (20.0, Remedy.RECONNECT),
+        (20.0, Remedy.KEEPALIVE),
+        (80.0, Remedy.KEEPALIVE),
+        (140.0, Remedy.KEEPALIVE),
+    ]
+    assert silence.silent
+
+
+def test_nothing_is_done_before_the_first_connection() -> None:
+    """Without a connection there is nobody to be silent."""
+    silence = Silence(W)
+    assert silence.remedy(1e6) is None
+    assert silence.due() == float("inf")
+
+
+def test_a_message_ends_the_silence() -> None:
+    """The first message says so, and the count of seconds begins anew."""
+    silence = Silence(W)
+    silence.connected(0.0)
+    assert not silence.message(1.0)
+    run(silence, 1.0, 60.0)
+    assert silence.message(61.0)
+    assert not silence.silent
+    assert run(silence, 61.0, 70.0) == []
+    assert silence.due() == 71.0
+
+
+def test_flapping_connections_to_a_silent_device_do_not_multiply_keepalives() -> None:
+    """A broker that drops us each second gets one keepalive a minute, not one a second."""
+    silence = Silence(W)
+    silence.connected(0.0)
+    run(silence, 0.0, 20.0)
+    asked = 0
+    for second in range(21, 141):
+        silence.connected(float(second))
+        asked += silence.remedy(float(second)) is Remedy.KEEPALIVE
+    assert asked == 2
+
+
+def test_an_outage_of_the_broker_is_no_silence_of_the_device() -> None:
+    """After a reconnection for another reason the device has its W/12 anew."""
+    silence = Silence(W)
+    silence.connected(0.0)
+    silence.message(1.0)
+    silence.connected(500.0)
+    assert silence.remedy(500.0) is None
+    assert silence.due() == 510.0
+
+
+VOLTAGE, POWER = "N/p/vebus/275/Dc/0/Voltage", "N/p/vebus/275/Dc/0/Power"
+DC = Request("R/p/vebus/275/Dc/0", (VOLTAGE, POWER), False)
+SOC = Request("R/p/vebus/275/Soc", ("N/p/vebus/275/Soc",), True)
+
+
+def test_a_request_without_an_answer_is_sent_each_half_w() -> None:
+    """Every tick for W/8, then each W/2; its path is named."""
+    unanswered = Unanswered(W)
+    asked = [now for now in range(200) if unanswered.to_ask([SOC], float(now))]
+    assert asked == [*range(15), 74, 134, 194]
+    assert unanswered.silent(200.0) == ["N/p/vebus/275/Soc"]
+
+
+def test_a_sub_tree_is_asked_for_while_one_of_its_paths_answers() -> None:
+    """A path that is silent among others that answer is only named."""
+    unanswered = Unanswered(W)
+    for now in range(100):
+        assert unanswered.to_ask([DC], float(now)) == [DC]
+        unanswered.answered(VOLTAGE, now + 0.1)
+    assert unanswered.silent(100.0) == [POWER]
+
+
+def test_an_answer_after_silence_has_everything_asked_for_again() -> None:
+    """A device that comes back is asked for all its fields at the next tick."""
+    unanswered = Unanswered(W)
+    for now in range(30):
+        unanswered.to_ask([DC, SOC], float(now))
+    assert unanswered.to_ask([DC, SOC], 30.0) == []
+    unanswered.answered("N/p/vebus/275/Soc", 30.5)
+    assert unanswered.to_ask([DC, SOC], 31.0) == [DC, SOC]
+    assert unanswered.silent(31.0) == []
+
+
+def test_no_message_no_ping() -> None:
+    """A ping is earned by a message since the last one, W/8 apart at least."""
+    watchdog = Watchdog(W, 0.0)
+    threads = [1000.0, 1000.0]
+    assert not watchdog.ping(100.0, threads)
+    watchdog.message()
+    assert watchdog.ping(100.0, threads)
+    assert not watchdog.ping(130.0, threads)
+    watchdog.message()
+    assert not watchdog.ping(110.0, threads)
+    assert watchdog.ping(115.0, threads)
+
+
+def test_a_thread_that_finishes_nothing_takes_the_ping_away() -> None:
+    """Keeper and sender have W/2 to finish something."""
+    watchdog = Watchdog(W, 0.0)
+    watchdog.message()
+    assert not watchdog.ping(100.0, [100.0, 39.0])
+    assert watchdog.ping(100.0, [100.0, 41.0])
+
+
+def test_a_start_without_a_device_asks_for_more_time_once() -> None:
+    """After W/12 without a message 7.5 W, and W again at the first message."""
+    watchdog = Watchdog(W, 0.0)
+    assert watchdog.interval_wanted(9.9) is None
+    assert watchdog.interval_wanted(10.0) == 900.0
+    assert watchdog.interval_wanted(11.0) is None
+    watchdog.message()
+    assert watchdog.interval_wanted(300.0) == W
+    assert watchdog.interval_wanted(5000.0) is None
+
+
+def test_a_start_with_a_device_leaves_the_interval_alone() -> None:
+    """Where messages come, the unit's interval holds."""
+    watchdog = Watchdog(W, 0.0)
+    watchdog.message()
+    assert [watchdog.interval_wanted(now) for now in (1.0, 20.0, 500.0)] == [None] * 3
