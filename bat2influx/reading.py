@@ -49,13 +49,11 @@ class Stamper:
             self._tick_ns += 1
 
     def stamp(self, field: str, arrival_ns: int) -> int | None:
-        """Return the stamp for a value of `field`; None when the tick has one already."""
+        """Return the stamp for a value of `field`; None when it is not the first of a tick."""
         last_tick, last = self._last.get(field, (-1, -1))
         if not self.by_tick:
             time_ns = arrival_ns if arrival_ns != last else last + 1
-        elif self._tick_ns is None:
-            time_ns = max(arrival_ns, last + 1)  # asked for by somebody else, before our first tick
-        elif last_tick == self._tick:
+        elif self._tick_ns is None or last_tick == self._tick:
             return None
         else:
             time_ns = max(self._tick_ns, last + 1)

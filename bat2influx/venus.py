@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+_JSON = json.JSONDecoder()
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
 DECIMALS = 4
 _SERVICE = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -103,7 +104,7 @@ class NoValue(Enum):
     TOO_LONG = "too long"
     RETAINED = "retained"
     OTHER_TOPIC = "topic not asked for"
-    SAME_TICK = "second value in a tick"
+    NO_TICK = "not the first value of a tick"
 
 
 def decode(payload: bytes) -> float | NoValue:
@@ -117,7 +118,7 @@ def decode(payload: bytes) -> float | NoValue:
     if len(payload) > MAX_PAYLOAD:
         return NoValue.TOO_LONG
     try:
-        message = json.loads(payload.decode("utf-8"))
+        message = _JSON.decode(payload.decode("utf-8"))
     except RecursionError:
         return NoValue.TOO_DEEP
     except ValueError:  # not UTF-8, not JSON, or more digits than int() accepts

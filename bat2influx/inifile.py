@@ -1,0 +1,277 @@
+"""The lines of an ini file: what ConfigObj does not tell of them, and what it would tell too much.
+
+ConfigObj names no line for a wrong value, prints the whole line for a broken one, and tries all
+ways to split a list with a stray quote (20 items take it a second, 40 take days). So each line is
+looked at here first, and a sound one is read by ConfigObj alone, where it spoils no other.
+
+Rules: a line has one problem at most, the first that has to be repaired. A value is shown only
+where its key is known and no secret; a key or section only when it is known or could be one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from configobj import ConfigObj
+
+MAX_FILE = 64 * 1024  # bytes
+MAX_LINE = 1000  # characters; ConfigObj's time grows with their square
+SECRETS = frozenset({"password", "token"})
+
+_UNREADABLE = re.compile(r"[\x00\udc80-\udcff]")
+_CONTROL = re.compile(r"[\x01-\x08\x0b-\x1f\x7f-\x9f]")
+_HEADER = re.compile(r"\[\s*([^\[\]]*[^\[\]\s])\s*\]\s*(?:#.*)?")
+_SETTING = re.compile(r"""("[^"]+"|'[^']+'|[^'"=:\s][^=:]*?)\s*([=:])\s*(.*)""")
+# Each character has one way to match, so that a broken value takes no longer than a sound one.
+_ITEM = r"""(?:(?:"[^"]*"|'[^']*')\s*|[^'"#,\s][^#,]*)"""
+_VALUE = re.compile(rf"(?:{_ITEM}(?:,\s*{_ITEM})*(?:,\s*)?)?(?:(?<!\S)#.*)?")
+# Of `ab#cd` ConfigObj keeps `ab`, and `a,b` is a list to it: neither is what a secret means.
+_SECRET = re.compile(r"""(?:"[^"]*"|'[^']*')(?:\s+#.*)?|[^'"#,][^#,]*|(?:#\s.*)?""")
+_SECRETIVE = re.compile("passw|token|secret", re.IGNORECASE)
+_COULD_BE_KEY = re.compile(r"[A-Za-z_]{1,24}")
+_COULD_BE_FIELD = re.compile(r"[^\W\d_]\w{0,31}")
+_COULD_BE_SECTION = re.compile(r"[^\W\d_][\w .-]{0,31}")
+
+Value = str | list[str]
+Names = Mapping[str, Collection[str]]  # the keys of each section
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` says why, a whole message each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Entry(NamedTuple):
+    """A sound line `key = value`: where it stands, and what ConfigObj reads in it."""
+
+    line: int
+    value: Value
+
+
+class Colon(NamedTuple):
+    """A line in the notation of Python's ConfigParser, `key: value`."""
+
+    line: int
+    section: str
+    key: str
+    raw: str
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises FileNotFoundError; ConfigError when it cannot be read, is larger than 64 KiB, or is
+    not UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    if len(data) > MAX_FILE:
+        raise ConfigError([f"{path}: is larger than {MAX_FILE // 1024} KiB; is it the right file?"])
+    # A UnicodeDecodeError would carry the file, secrets and all.
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    if bad := _UNREADABLE.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        what = "a NUL byte" if bad[0] == "\0" else "a byte that is not UTF-8"
+        raise ConfigError([f"{path}, line {line}: holds {what}; save the file as UTF-8 text"])
+    return text
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that `name` was probably meant to be."""
+    folded = {known.casefold(): known for known in names}
+    close = difflib.get_close_matches(name[:40].casefold(), folded, 1)
+    return folded[close[0]] if close else None
+
+
+def visible(value: Value) -> str:
+    """Return a value as a problem may show it: short, printable, and masked if it has a login."""
+    text = value if isinstance(value, str) else ", ".join(value)
+    if "@" in text or "?" in text:
+        return "…"
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _could_be_field(key: str, raw: str) -> bool:
+    """Tell whether a line in [Fields] is one, not a misspelt `defaults` or a slipped secret."""
+    secret = _SECRETIVE.search(key) or nearest(key.partition(" ")[0], ["password"])
+    return not secret and raw not in ("yes", "no")
+
+
+class Index:
+    """Where everything in the file stands, and what is wrong with its lines.
+
+    `names` are the sections and keys that there are, `free` the sections that take keys of any
+    name beside these. `[Battery NAME]` has the keys of `[Battery]`.
+    """
+
+    def __init__(self, text: str, names: Names, free: Collection[str]) -> None:
+        self.sections: dict[str, int] = {}
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.problems: list[tuple[int, str]] = []
+        self.colons: list[Colon] = []
+        self._names = names
+        self._free = free
+        self._equals = 0
+        self._section: str | None = None
+        self._skip_to = 0
+        self._lines = [line.strip() for line in text.split("\n")]
+        for number, line in enumerate(self._lines, 1):
+            if line and line[0] != "#" and number > self._skip_to:
+                self._read(number, line)
+
+    def keys(self, section: str) -> Collection[str] | None:
+        """Return the keys that `section` has, None when there is no such section."""
+        kind, _, name = section.partition(" ")
+        return self._names.get("Battery" if kind == "Battery" and name else section)
+
+    def label(self, section: str, key: str) -> str:
+        """Return how a problem names a key; one that could be a slipped secret is left out."""
+        could_be = (_COULD_BE_FIELD if section in self._free else _COULD_BE_KEY).fullmatch(key)
+        bare = key.casefold() in SECRETS or not key.casefold().startswith(tuple(SECRETS))
+        shown = could_be and bare  # passwordhunter2 = … is not
+        return f"[{section}] {key}" if shown else f"[{section}]"
+
+    def _read(self, number: int, line: str) -> None:
+        if control := _CONTROL.search(line):
+            self._problem(number, f"holds a control character (0x{ord(control[0]):02x})")
+        elif len(line) > MAX_LINE:
+            self._problem(number, f"is longer than {MAX_LINE} characters")
+        elif line[0] == "[":
+            self._header(number, line)
+        elif setting := _SETTING.fullmatch(line):
+            self._setting(number, *setting.groups())
+        else:
+            self._problem(number, self._neither(line))
+
+    def _problem(self, number: int, text: str) -> None:
+        self.problems.append((number, text))
+
+    def _header(self, number: int, line: str) -> None:
+        header = _HEADER.fullmatch(line)
+        name = " ".join(header[1].split()) if header else ""
+        self._section = name
+        if not header:
+            self._problem(number, "a section is one name in brackets, such as [Battery]")
+        elif self.keys(name) is None:
+            shown = f"[{name}]" if _COULD_BE_SECTION.fullmatch(name) else "[…]"
+            near = nearest(name, self._names)
+            known = ", ".join(f"[{section}]" for section in self._names)
+            hint = f"did you mean [{near}]?" if near else f"there are {known}"
+            self._problem(number, f"{shown}: unknown section; {hint}")
+        elif name in self.sections:
+            first = self.sections[name]
+            self._problem(number, f"[{name}]: begins again, first in line {first}; join the two")
+        else:
+            self.sections[name] = number
+
+    def _neither(self, line: str) -> str:
+        if line[0] == ";":
+            return "a comment begins with #, not with ;"
+        word = line.split(maxsplit=1)[0]
+        if self._section and word in (self.keys(self._section) or ()):
+            return f"[{self._section}] {word}: has no '='; write {word} = …"
+        return "is neither a [Section] nor key = value"
+
+    def _setting(self, number: int, left: str, sign: str, raw: str) -> None:
+        key = left[1:-1] if left[0] in "'\"" else left
+        section = self._section or ""
+        if sign == ":":
+            self.colons.append(Colon(number, section, key, raw))
+        else:
+            self._equals += 1
+            self._skip_lines_of(number, raw)
+        keys = self.keys(section)
+        label = self.label(section, key)
+        if self._section is None:
+            self._problem(number, self._homeless(key))
+        elif keys is None:
+            pass  # the section's header was the problem
+        elif fault := self._fault(key, keys, sign, raw):
+            self._problem(number, f"{label}: {fault}")
+        elif first := self.entries.get((section, key)):
+            again = f"is set again, first in line {first.line}; keep one of the two"
+            self._problem(number, f"{label}: {again}")
+        else:
+            value = ConfigObj([f"value = {raw}"], interpolation=False, list_values=True)["value"]
+            self.entries[section, key] = Entry(number, value)
+
+    def _fault(self, key: str, keys: Collection[str], sign: str, raw: str) -> str | None:
+        if sign == ":":
+            meant = key if key in keys else nearest(key, keys)
+            return f"written with ':'; write {meant or 'key'} = …"
+        if key not in keys and not (self._section in self._free and _could_be_field(key, raw)):
+            return f"unknown key; {self._hint(key, keys)}"
+        if raw.startswith(("'''", '"""')):
+            return "a value has one line, and one quote at each end"
+        if not (_SECRET if key in SECRETS else _VALUE).fullmatch(raw):
+            return 'has a stray quote, comma or #; put it in quotes: "…"'
+        return None
+
+    def _skip_lines_of(self, number: int, raw: str) -> None:
+        """Pass over the lines of a value in triple quotes: they are not settings."""
+        quotes = raw[:3]
+        if quotes in ("'''", '"""') and quotes not in raw[3:]:
+            rest = enumerate(self._lines[number:], number + 1)
+            self._skip_to = next((line for line, text in rest if quotes in text), number)
+
+    def _homeless(self, key: str) -> str:
+        homes = self._homes(key)
+        if not homes:
+            return "stands before any [Section]"
+        return f"{key}: stands before any section; write {homes} above it"
+
+    def _hint(self, key: str, keys: Collection[str]) -> str:
+        if homes := self._homes(key):
+            return f"it belongs to {homes}"
+        near = nearest(key, keys)
+        return f"did you mean {near}?" if near else f"there are {', '.join(keys)}"
+
+    def _homes(self, key: str) -> str:
+        return " or ".join(f"[{section}]" for section, keys in self._names.items() if key in keys)
+
+    def original(self, path: Path) -> str | None:
+        """Return how to change the file if it is one of the original script, else None.
+
+        That script, bat2influx.py of venusos2influx, read its file with Python's ConfigParser.
+        """
+        ours = {"Battery", "Influx"} & self.sections.keys()
+        if len(self.colons) < 2 or self._equals or not ours:
+            return None
+        semicolons = [line for line, text in enumerate(self._lines, 1) if text[:1] == ";"]
+        changes = [(line, "begin the comment with #") for line in semicolons]
+        changes += [(colon.line, self._rewritten(colon)) for colon in self.colons]
+        command = r"sed -i 's/^ *\([A-Za-z_]*\) *: */\1 = /; s/^ *;/#/' " + shlex.quote(str(path))
+        text = [
+            f"{path}, line {self.colons[0].line}: this is a file of the original script"
+            " (bat2influx.py of venusos2influx), with key: value; here it is key = value. Change",
+            *(f"  line {line}: {change}" for line, change in sorted(changes)),
+            f"or all at once:  {command}",
+            "Put a secret that holds # or a comma in quotes, and write %% in it as %.",
+        ]
+        if ("Influx", "db") not in {(colon.section, colon.key.lower()) for colon in self.colons}:
+            text.append(
+                "The original's default database is bat, here it is battery: to go on with the"
+                " old data, write db = bat in [Influx]."
+            )
+        return "\n".join(text)
+
+    def _rewritten(self, colon: Colon) -> str:
+        key = colon.key.lower()  # as ConfigParser takes it
+        if key not in (self.keys(colon.section) or ()):
+            return "leave it out, there is no such key here"
+        value = "…" if key in SECRETS else visible(colon.raw)
+        return f'write {key} = "{value}"' if re.search("[#,]", value) else f"write {key} = {value}"

@@ -1,0 +1,174 @@
+"""What a value in the ini file may be: the checks that config.spec names.
+
+A check takes what ConfigObj read, a string, or a list where commas stood, and the arguments in
+the spec, as strings. It returns the value in its type, or raises ValidateError with what it
+"must be", in words for people. The empty string reaches a check only as a default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+
+from configobj.validate import ValidateError
+
+from bat2influx.inifile import Value, nearest, visible
+from bat2influx.venus import Field, parse_field
+
+_UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_WITH_MORE = re.compile(  # scheme://[address]:port/path, of which all but the address is optional
+    r"(?:[a-z0-9+]+://)?(?:\[([^]]+)\]|([^\[:/]+))(?::([0-9]+))?(?:/.*)?", re.IGNORECASE
+)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether line protocol and InfluxQL both have an unambiguous way to write a name."""
+    return (
+        text.isprintable()
+        and "\\" not in text
+        and text == text.strip()
+        and text[:1] != "#"  # line protocol would take the line for a comment
+        and bool(text.strip("."))  # InfluxDB refuses '.' and '..' as databases
+    )
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a field or a tag can have the name: `time` and `_…` are InfluxDB's own."""
+    return is_name(text) and text != "time" and text[0] != "_"
+
+
+def yes_no(value: Value) -> bool:
+    """yes or no."""
+    if value not in ("yes", "no"):
+        raise ValidateError("must be yes or no")
+    return value == "yes"
+
+
+def choice(value: Value, *options: str) -> str:
+    """One of the options."""
+    if isinstance(value, str) and value in options:
+        return value
+    near = nearest(value, options) if isinstance(value, str) else None
+    hint = f"; did you mean {near}?" if near else ""
+    raise ValidateError(f"must be {' or '.join(options)}{hint}")
+
+
+def whole(value: Value, low: str, high: str) -> int:
+    """A whole number, in digits."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+        number = int(value)
+        if int(low) <= number <= int(high):
+            return number
+    raise ValidateError(f"must be a whole number from {low} to {high}")
+
+
+def seconds(value: Value, low: str, high: str) -> float:
+    """A time; `1,5` is a list, and `nan` a float, and neither is one."""
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        number = math.nan
+    if float(low) <= number <= float(high):
+        return number
+    raise ValidateError(f"must be a number of seconds from {low} to {high}, such as 0.5")
+
+
+def size(value: Value) -> int:
+    """Bytes: KB, MB and GB count in 1000, KiB, MiB and GiB in 1024, no unit is a byte."""
+    match = re.fullmatch(r"([0-9]{1,15})\s*((?:[KMG]I?)?)B?", str(value).upper())
+    number = int(match[1]) * _UNITS[match[2]] if match else 0
+    if 10**6 <= number <= 10**12:
+        return number
+    raise ValidateError("must be a size from 1MB to 1000GB, such as 256MB or 64MiB")
+
+
+def text(value: Value) -> str:
+    """Any text."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    raise ValidateError('must be printable, and in quotes if it holds a comma: "…"')
+
+
+def serial(value: Value) -> str:
+    """A portal id, which becomes a part of topics."""
+    if isinstance(value, str) and re.fullmatch("[A-Za-z0-9]*", value):
+        return value
+    raise ValidateError("must be a portal id: letters and digits only, as in c0619ab12345")
+
+
+def name(value: Value, barred: str) -> str:
+    """A name in InfluxDB, without the character `barred`."""
+    if isinstance(value, str) and (not value or (is_name(value) and barred not in value)):
+        return value
+    raise ValidateError(
+        f"must be a printable name without \\ and {barred}, without blanks around or # in front,"
+        " and in quotes if it holds a comma"
+    )
+
+
+def tags(value: Value) -> tuple[tuple[str, str], ...]:
+    """name:value, … as pairs."""
+    pairs: dict[str, str] = {}
+    for item in [value] if isinstance(value, str) else value:
+        key, _, meaning = (part.strip() for part in item.partition(":"))
+        if not is_key(key) or not is_name(meaning) or key in pairs:
+            raise ValidateError(
+                "must be name:value, …, as in site:home, room:cellar; each name once, printable,"
+                " without \\ or _ in front, and not time"
+            )
+        pairs[key] = meaning
+    return tuple(pairs.items())
+
+
+def field(value: Value) -> Field:
+    """service[/instance]/path, as a field that still lacks its name."""
+    problem = "must be service[/instance]/path, as in vebus/Dc/0/Voltage"
+    try:
+        if isinstance(value, str):
+            return parse_field("", value)
+    except ValueError as error:
+        if visible(value) == value:
+            problem = str(error)
+    raise ValidateError(problem)
+
+
+def host(value: Value) -> str:
+    """A host name, an IPv4 or an IPv6 address; brackets around it are taken away."""
+    given = str(value)
+    address = given[1:-1] if given[:1] + given[-1:] == "[]" else given
+    if isinstance(value, str) and _is_host(address):
+        return address
+    instead = ""
+    parts = _WITH_MORE.fullmatch(given)
+    if parts and visible(given) == given and _is_host(found := parts[1] or parts[2]):
+        port = f" and port = {parts[3]}" if parts[3] else ""
+        instead = f"; write address = {found}{port}"
+    raise ValidateError(f"must be a host name or an IP address alone{instead}")
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        number = labels[-1].isdigit()  # 192.168.1, 300.1.1.1
+        return len(text) <= 253 and not number and all(map(_LABEL.fullmatch, labels))
+    return text.isprintable() and " " not in text  # after the % of fe80::1%eth0 anything goes
+
+
+CHECKS = {
+    "yes_no": yes_no,
+    "choice": choice,
+    "whole": whole,
+    "seconds": seconds,
+    "size": size,
+    "text": text,
+    "secret": str,
+    "serial": serial,
+    "name": name,
+    "tags": tags,
+    "field": field,
+    "host": host,
+}

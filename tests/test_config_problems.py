@@ -1,0 +1,463 @@
+"""Configuration files that cannot be used: every problem is told, and no secret."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from configobj import ConfigObj
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bat2influx.config import NOT_YET, SPEC, ConfigError, load
+
+SECRET = "hunter-Zq7"
+
+
+def problems(directory: Path, text: str | bytes, credentials: Path | None = None) -> list[str]:
+    """Return what is wrong with `text`, without the file's name; no secret may be in it."""
+    path = directory / "b.ini"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError) as raised:
+        load(path, credentials=credentials)
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert SECRET not in repr(error) + str(error)
+        assert not isinstance(error, UnicodeError)
+        error = error.__cause__ or error.__context__
+    return [problem.removeprefix(f"{path}, ") for problem in raised.value.problems]
+
+
+def test_every_problem_at_once(tmp_path: Path) -> None:
+    """Five mistakes are five messages: line, key, what was found, what is allowed instead."""
+    text = f"""\
+[Battery]
+address = venus.local
+password: {SECRET}
+intervall = 1
+[Influxdb]
+url = http://x
+[Influx]
+port = 80860
+db = house
+db = home
+"""
+    assert problems(tmp_path, text) == [
+        "line 3: [Battery] password: written with ':'; write password = …",
+        "line 4: [Battery] intervall: unknown key; did you mean interval?",
+        "line 5: [Influxdb]: unknown section; did you mean [Influx]?",
+        "line 8: [Influx] port = 80860: must be a whole number from 1 to 65535",
+        "line 10: [Influx] db: is set again, first in line 9; keep one of the two",
+    ]
+
+
+SECONDS = "must be a number of seconds from 0.2 to 30, such as 0.5"
+NAME = "must be a printable name without \\"
+HOST = "must be a host name or an IP address alone"
+SIZE = "must be a size from 1MB to 1000GB, such as 256MB or 64MiB"
+TAGS = "must be name:value, …, as in site:home, room:cellar"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "problem"),
+    [
+        ("Battery", "interval = 0.1", f"interval = 0.1: {SECONDS}"),
+        ("Battery", "interval = nan", f"interval = nan: {SECONDS}"),
+        ("Battery", "interval = inf", f"interval = inf: {SECONDS}"),
+        ("Battery", "interval = 1,5", f"interval = 1, 5: {SECONDS}"),
+        ("Battery", "interval = fast # very", f"interval = fast: {SECONDS}"),
+        ("Battery", "soc_interval = 3601", "soc_interval = 3601: must be a number of seconds"),
+        ("Battery", "instance = -1", "instance = -1: must be a whole number from 0 to 65535"),
+        ("Battery", "port = " + "9" * 900, "port = " + "9" * 59 + "…: must be a whole number"),
+        ("Battery", "serial = c06/+", "serial = c06/+: must be a portal id"),
+        ("Battery", "address = 300.1.1.1", f"address = 300.1.1.1: {HOST}"),
+        ("Battery", "address = a b", f"address = a b: {HOST}"),
+        ("Battery", "address = a,b", f"address = a, b: {HOST}"),
+        (
+            "Battery",
+            "address = mqtt://venus.local/x",
+            f"address = mqtt://venus.local/x: {HOST}; write address = venus.local",
+        ),
+        (
+            "Battery",
+            "address = venus.local:8883",
+            f"address = venus.local:8883: {HOST}; write address = venus.local and port = 8883",
+        ),
+        (
+            "Influx",
+            "address = http://[::1]:8086",
+            f"address = http://[::1]:8086: {HOST}; write address = ::1 and port = 8086",
+        ),
+        ("Influx", f"address = http://me:{SECRET}@x", f"address = …: {HOST}"),
+        ("Influx", f"address = http://x/?p={SECRET}", f"address = …: {HOST}"),
+        ("Influx", "timestamps = tik", "timestamps = tik: must be arrival or tick; did you mean"),
+        ("Influx", "db = a/b", f"db = a/b: {NAME} and /"),
+        ("Influx", "db = ..", f"db = ..: {NAME}"),
+        ("Influx", "db = a, b", f"db = a, b: {NAME}"),
+        ("Influx", "retention_policy = a\\b", f"retention_policy = a\\b: {NAME}"),
+        ("Influx", "measurement = a=b", f"measurement = a=b: {NAME} and ="),
+        ("Influx", "measurement = '#1'", f"measurement = #1: {NAME}"),
+        ("Influx", "measurement = ' x'", f"measurement =  x: {NAME}"),
+        ("Influx", "user = a\u2028b", "user = a?b: must be printable"),
+        ("Influx", "tags = home", f"tags = home: {TAGS}"),
+        ("Influx", "tags = site:", f"tags = site:: {TAGS}"),
+        ("Influx", "tags = time:1", f"tags = time:1: {TAGS}"),
+        ("Influx", "tags = a:1, a:2", f"tags = a:1, a:2: {TAGS}"),
+        ("Influx", "tags = a:1, Power:2", "tags: Power is a field too; rename one of them"),
+        ("Spool", "max_size = 1KB", f"max_size = 1KB: {SIZE}"),
+        ("Spool", "max_size = 9999GB", f"max_size = 9999GB: {SIZE}"),
+        ("Spool", "max_size = much", f"max_size = much: {SIZE}"),
+        ("Spool", "max_size = -1MB", f"max_size = -1MB: {SIZE}"),
+        ("Fields", "defaults = maybe", "defaults = maybe: must be yes or no"),
+        ("Fields", "defaults = no", "defaults = no: leaves no field"),
+        ("Fields", "default = no", "default: unknown key; did you mean defaults?"),
+        ("Fields", "Pv = N/1/solarcharger", "Pv = N/1/solarcharger: write it without"),
+        ("Fields", "Pv = a/b, c/d", "Pv = a/b, c/d: must be service[/instance]/path"),
+        ("Fields", "Pv = vebus/a@b", "Pv = …: must be service[/instance]/path"),
+        ("Fields", "Pv =", "Pv: is empty; write service[/instance]/path"),
+        ("Fields", "Soc = system/Dc/Battery/Soc", "Soc: is one of the nine; rename it"),
+        ("Fields", "time = vebus/Soc", "time: must be printable, without \\ or _ in front"),
+        ("Fields", "__many__ = vebus/Soc", "must be printable, without \\ or _ in front"),
+        ("Fields", "'a\\b' = vebus/Soc", "must be printable, without \\"),
+        ("Fields", f"password = {SECRET}", "password: unknown key; it belongs to [Battery] or"),
+        ("Fields", f"Passwd = {SECRET}", "Passwd: unknown key; there are defaults"),
+        ("Battery", f"frobnicate = {SECRET}", "frobnicate: unknown key; there are address, port"),
+        ("Battery", "db = x", "db: unknown key; it belongs to [Influx]"),
+        ("Battery", "Password = x", "Password: unknown key; did you mean password?"),
+    ],
+)
+def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: str) -> None:
+    """A value that cannot be used is shown with its key, and with what it must be."""
+    (told,) = problems(tmp_path, f"[{section}]\n{line}")
+    assert told.startswith((f"line 2: [{section}] {problem}", f"line 2: [{section}]: {problem}"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"password = {SECRET}#1",
+        f"password = {SECRET}, 1",
+        f"password = {SECRET} # comment",
+        f"password = #{SECRET}",
+        f'password = "{SECRET}',
+        f'password = "{SECRET}"#1',
+        f'password = "{SECRET}", "x"',
+        f"password = '{SECRET}'s'",
+    ],
+)
+def test_a_secret_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> None:
+    """What ConfigObj would take as comment, list or nothing is to be put in quotes."""
+    assert problems(tmp_path, f"[Battery]\n{line}\n[Influx]\n{line}") == [
+        f'line {number}: [{section}] password: has a stray quote, comma or #; put it in quotes: "…"'
+        for number, section in ((2, "Battery"), (4, "Influx"))
+    ]
+
+
+@pytest.mark.parametrize("line", ["db = a#b", "db = a,,b", 'tags = "a:b" c', "user = ,", 'db = "a'])
+def test_a_value_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> None:
+    """A # begins a comment only after a blank; quotes and commas have to match."""
+    (told,) = problems(tmp_path, f"[Influx]\n{line}")
+    assert told.endswith('has a stray quote, comma or #; put it in quotes: "…"')
+
+
+def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
+    """ConfigObj alone would try every split of this list, which is more than 2**300."""
+    (told,) = problems(tmp_path, "[Influx]\ntags = " + "a ," * 300 + '"')
+    assert "stray quote" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (f"password {SECRET}", "[Battery] password: has no '='; write password = …"),
+        ("interval", "[Battery] interval: has no '='; write interval = …"),
+        (SECRET, "is neither a [Section] nor key = value"),
+        (f"{SECRET}=", "[Battery]: unknown key; there are address"),
+        (f"password{SECRET} = x", "[Battery]: unknown key; did you mean password?"),
+        (f"password: a={SECRET}", "[Battery] password: written with ':'; write password = …"),
+        (f"pasword: {SECRET}", "[Battery] pasword: written with ':'; write password = …"),
+        (f"{SECRET}: x", "[Battery]: written with ':'; write key = …"),
+        (f"= {SECRET}", "is neither a [Section] nor key = value"),
+        (f"; {SECRET}", "a comment begins with #, not with ;"),
+        (f"[[{SECRET}]]", "a section is one name in brackets, such as [Battery]"),
+        (f"[Battery] {SECRET}", "a section is one name in brackets"),
+        ("password = '''x'''", "[Battery] password: a value has one line"),
+        (f"password = {SECRET}\x1b", "holds a control character (0x1b)"),
+        (f"password = {SECRET}\ra", "holds a control character (0x0d)"),
+        (f"password = {SECRET * 200}", "is longer than 1000 characters"),
+    ],
+)
+def test_broken_lines(tmp_path: Path, line: str, problem: str) -> None:
+    """A line that is none is told without what it holds, and the rest of the file is checked."""
+    told = problems(tmp_path, f"[Battery]\n{line}\n[Spool]\nmax_size = 1")
+    assert told[0].startswith(f"line 2: {problem}")
+    assert told[1:] == [f"line 4: [Spool] max_size = 1: {SIZE}"]
+
+
+def test_values_of_several_lines(tmp_path: Path) -> None:
+    """A value in triple quotes is one problem, whatever its lines look like."""
+    text = f"[Battery]\npassword = '''\n[Influx]\n{SECRET}\nport = 0'''\nport = 0"
+    assert problems(tmp_path, text) == [
+        "line 2: [Battery] password: a value has one line, and one quote at each end",
+        "line 6: [Battery] port = 0: must be a whole number from 1 to 65535",
+    ]
+
+
+def test_triple_quotes_that_never_end(tmp_path: Path) -> None:
+    """The lines after them are checked as if they were not there."""
+    text = '[Battery]\npassword = """x\n[Battery]\nport = 0'
+    assert [problem.split(":")[0] for problem in problems(tmp_path, text)] == [
+        "line 2",
+        "line 3",
+        "line 4",
+    ]
+
+
+def test_sections(tmp_path: Path) -> None:
+    """Sections that repeat, are unknown or still missing are told, and what they hold as well."""
+    text = f"""\
+password = {SECRET}
+{SECRET} = x
+[Battery]
+port = 1
+[Battery]
+port = 0
+[{SECRET}]
+password = {SECRET}
+[DEFAULT]
+port = x
+[influx]
+"""
+    sections = "there are [Battery], [Influx], [Fields], [Spool], [Metrics]"
+    hidden, *rest = problems(tmp_path, text.replace(f"[{SECRET}]", "[12/3]"))
+    assert hidden == (
+        "line 1: password: stands before any section; write [Battery] or [Influx] above it"
+    )
+    assert rest == [
+        "line 2: stands before any [Section]",
+        "line 5: [Battery]: begins again, first in line 3; join the two",
+        "line 6: [Battery] port: is set again, first in line 4; keep one of the two",
+        f"line 7: […]: unknown section; {sections}",
+        f"line 9: [DEFAULT]: unknown section; {sections}",
+        "line 11: [influx]: unknown section; did you mean [Influx]?",
+    ]
+
+
+def test_a_second_device_is_still_to_come(tmp_path: Path) -> None:
+    """`[Battery NAME]` is refused, and its keys are checked like those of `[Battery]`."""
+    assert problems(tmp_path, "[Battery  attic]\nport = 0\nprot = 1") == [
+        "line 1: [Battery attic]: more devices are not in this version yet; use [Battery]",
+        "line 2: [Battery attic] port = 0: must be a whole number from 1 to 65535",
+        "line 3: [Battery attic] prot: unknown key; did you mean port?",
+    ]
+
+
+@pytest.mark.parametrize("label", sorted(NOT_YET - {"[Battery NAME]"}))
+def test_keys_of_later_versions_are_refused(tmp_path: Path, label: str) -> None:
+    """A key that does nothing yet takes its default or nothing; anything else is refused."""
+    section, key = label.removeprefix("[").split("] ")
+    (default,) = ConfigObj(str(SPEC), interpolation=False, _inspec=True)[section][key].split(
+        "default="
+    )[1:]
+    default = default.strip('")')
+    for value in ("", default):
+        path = tmp_path / "fine.ini"
+        path.write_text(f"[{section}]\n{key} = {value}\n")
+        assert load(path) is not None
+    for value in ("no" if default == "yes" else "yes", "notify", SECRET):
+        if key == "token" or value != SECRET:
+            (told,) = problems(tmp_path, f"[{section}]\n{key} = {value}")
+            shown = "" if key == "token" else f" = {value}"
+            end = "is not in this version yet; leave it empty"
+            assert told == f"line 2: {label}{shown}: {end}"
+
+
+def test_fields_by_the_same_name(tmp_path: Path) -> None:
+    """A name stands for one field; quotes do not make it another."""
+    text = "[Fields]\nPv = solarcharger/Yield/Power\n'Pv' = solarcharger/Pv/V"
+    assert problems(tmp_path, text) == [
+        "line 3: [Fields] Pv: is set again, first in line 2; keep one of the two"
+    ]
+
+
+ORIGINAL = f"""\
+; my battery
+[Battery]
+address: 192.168.1.5
+password: {SECRET}#%%1
+serial: c0619ab12345
+interval: 0.95
+
+[Influx]
+address : influx.lan
+port: 8086
+user: me@home
+password: a: b={SECRET}
+measurement: sen,sors
+# of my own
+colour: {SECRET}
+"""
+
+
+def test_a_file_of_the_original_script(tmp_path: Path) -> None:
+    """It is recognised as a whole and answered once, with each line as it has to be written."""
+    (told,) = problems(tmp_path, ORIGINAL)
+    lines = told.splitlines()
+    assert lines[0].startswith("line 3: this is a file of the original script")
+    assert lines[1:12] == [
+        "  line 1: begin the comment with #",
+        "  line 3: write address = 192.168.1.5",
+        "  line 4: write password = …",
+        "  line 5: write serial = c0619ab12345",
+        "  line 6: write interval = 0.95",
+        "  line 9: write address = influx.lan",
+        "  line 10: write port = 8086",
+        "  line 11: write user = …",
+        "  line 12: write password = …",
+        '  line 13: write measurement = "sen,sors"',
+        "  line 15: leave it out, there is no such key here",
+    ]
+    assert "write db = bat in [Influx]" in lines[-1]
+
+
+def test_a_file_of_the_original_script_with_its_database(tmp_path: Path) -> None:
+    """Where the file names the database, nothing is said about the default."""
+    (told,) = problems(tmp_path, ORIGINAL + "db: bat\n")
+    assert "db = bat" in told
+    assert "default" not in told
+
+
+def test_the_command_for_a_file_of_the_original_script_works(tmp_path: Path) -> None:
+    """After the command of the message, and quotes as it says, the file is one of ours."""
+    directory = tmp_path / "it's here"
+    directory.mkdir()
+    (told,) = problems(directory, ORIGINAL.replace("colour", "# colour"))
+    (command,) = (line for line in told.splitlines() if "sed -i" in line)
+    subprocess.run(command.partition(":  ")[2], shell=True, check=True)
+    text = (directory / "b.ini").read_text()
+    assert [problem.partition(":")[0] for problem in problems(directory, text)] == [
+        "line 4",
+        "line 13",
+    ]
+    text = text.replace(f"{SECRET}#%%1", f'"{SECRET}#%1"').replace("sen,sors", '"sen,sors"')
+    (directory / "b.ini").write_text(text)
+    loaded = load(directory / "b.ini")
+    assert loaded.batteries[0].password == f"{SECRET}#%1"
+    assert loaded.batteries[0].interval == 0.95
+    assert loaded.influx.password == f"a: b={SECRET}"
+    assert loaded.influx.measurement == "sen,sors"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[Battery]\n\npassword = hunter-Zq7\xff", "line 3: holds a byte that is not UTF-8;"),
+        (b"[Battery]\n\0\0\0", "line 2: holds a NUL byte;"),
+        ("[Battery]\npassword = hunter-Zq7".encode("utf-16"), "line 1: holds a byte that is not"),
+        (b"#" * 65537, "is larger than 64 KiB; is it the right file?"),
+    ],
+)
+def test_files_that_are_no_text(tmp_path: Path, content: bytes, problem: str) -> None:
+    """What is no text is one problem, with the line where it shows."""
+    (told,) = problems(tmp_path, content)
+    assert told.removeprefix(f"{tmp_path / 'b.ini'}: ").startswith(problem)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is missing, a directory, or not for us is a problem like any other."""
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(ConfigError, match=r"there is no such file$"):
+        load(tmp_path / "absent.ini")
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory$"):
+        load(tmp_path)
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(ConfigError, match=r"x\.ini: cannot be read: Permission denied$"):
+        load(tmp_path / "x.ini")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("mqtt-password", SECRET.encode() + b"\xff", ", line 1: holds a byte that is not UTF-8"),
+        ("influx-password", f"me\n{SECRET}\n".encode(), ": holds more than one line"),
+        ("influx-token", SECRET.encode(), ": is not in this version yet"),
+    ],
+)
+def test_credentials_that_cannot_be_used(
+    tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    """The problem names the credential's file, after those of the ini file."""
+    (tmp_path / name).write_bytes(content)
+    first, told = problems(tmp_path, "[Battery]\nport = 0", credentials=tmp_path)
+    assert first.startswith("line 2")
+    assert told.startswith(f"{tmp_path / name}{problem}")
+
+
+def test_a_credential_that_cannot_be_read(tmp_path: Path) -> None:
+    """A directory in its place is a problem, not a reason to use the ini's password."""
+    (tmp_path / "mqtt-password").mkdir()
+    (told,) = problems(tmp_path, "[Battery]\npassword = x", credentials=tmp_path)
+    assert told == f"{tmp_path / 'mqtt-password'}: cannot be read: Is a directory"
+
+
+SPECIAL = st.sampled_from([*"\"'#,=:[];\n\r\t\\@% \x00\x85\u2028\ufeff", '"""', "'''"])
+SECTIONS = ["[Battery]", "[Influx]", "[Fields]", "[Spool]", "[DEFAULT]", "[Battery x]", "[x"]
+KEYS = [
+    "password",
+    "token",
+    "address",
+    "port",
+    "interval",
+    "serial",
+    "tags",
+    "defaults",
+    "max_size",
+]
+VALUES = ["__many__", "yes", "no", "1", "0.5", "nan", "vebus/Soc", "a:b", "64MiB"]
+PIECES = SPECIAL | st.sampled_from(KEYS + VALUES) | st.text(max_size=5)
+TEXTS = st.lists(PIECES, max_size=6).map("".join)
+LINES = (
+    st.sampled_from(SECTIONS) | TEXTS | st.builds("{} = {}".format, st.sampled_from(KEYS), TEXTS)
+)
+FILES = st.lists(LINES, max_size=10).map("\n".join)
+SECRET_LINES = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["password", "token", "pasword", "Password", "passwd", ""]),
+    st.sampled_from(["=", " = ", ": ", ":", " ", "", " == ", " = '", ' = """', "=[", "\u2028"]),
+    st.just(SECRET),
+    TEXTS,
+)
+
+
+@pytest.fixture(scope="module")
+def somewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file name for all examples."""
+    return tmp_path_factory.mktemp("config") / "b.ini"
+
+
+@settings(deadline=None, max_examples=300)
+@given(content=st.one_of(st.binary(max_size=200), FILES.map(str.encode)))
+@example(content=b"[Fields]\n__many__ = x")
+def test_any_bytes_are_settings_or_problems(somewhere: Path, content: bytes) -> None:
+    """Whatever the file holds, it is taken or refused with messages, and nothing else."""
+    somewhere.write_bytes(content)
+    try:
+        load(somewhere)
+    except ConfigError as error:
+        assert error.problems
+        assert all(problem.startswith(str(somewhere)) for problem in error.problems)
+
+
+@settings(deadline=None, max_examples=300)
+@given(before=FILES, line=SECRET_LINES, after=FILES)
+@example(before="[Fields]", line=f"pasword {SECRET} = 1", after="")
+@example(before="[Fields]", line=f"pasword = {SECRET}", after="")
+def test_a_secret_never_shows(somewhere: Path, before: str, line: str, after: str) -> None:
+    """Wherever a password stands and however the file is broken, no message repeats it."""
+    somewhere.write_bytes(f"{before}\n{line}\n{after}".encode())
+    try:
+        load(somewhere)
+    except ConfigError as error:
+        assert SECRET not in str(error)
