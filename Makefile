@@ -1,0 +1,49 @@
+# What a developer or a curious visitor runs; `make` alone lists it.
+#
+# All of it works on Debian 12 and 13. What is missing is installed first, by apt and with sudo if
+# need be, except for the servers of tests and demo: these are unpacked and run by hand
+# (tests/parts/install). What is fetched or built is kept in ~/.cache/bat2influx.
+
+PYTHON = /usr/bin/python3
+PORT = 1883
+SUITE = bookworm
+RUFF = ruff==0.17.6
+MYPY = mypy==2.4.1
+
+# No files of root in a checkout that belongs to somebody else.
+export PYTHONDONTWRITEBYTECODE = 1
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: ## the daemon with a simulated battery and a database of its own; DEMO_SECONDS=0: until Ctrl-C
+	@tests/parts/install
+	@$(PYTHON) -m tests.demo
+
+device: ## a simulated Venus device on port 1883, or PORT=...; until Ctrl-C
+	@tests/parts/install
+	@$(PYTHON) -m tests.parts.venus_mqtt --broker --port $(PORT)
+
+test: ## all tests, those against real servers with both generations of paho-mqtt
+	tests/parts/install test
+	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
+	$(PYTHON) -m pytest tests
+	tests/parts/other-paho -m pytest tests/integration
+
+lint: ## ruff and mypy
+	tests/parts/install test
+	$$(tests/parts/venv $(RUFF))/bin/ruff check --config .ci/ruff.toml .
+	$$(tests/parts/venv $(MYPY))/bin/mypy --python-executable $(PYTHON) --strict bat2influx
+
+bench: ## what the daemon costs and how long a value takes
+	tests/parts/install test
+	$(PYTHON) -m tests.bench
+
+fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
+	tests/fresh $(SUITE)
+
+clean: ## remove what the tools above left in this checkout
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help demo device test lint bench fresh clean

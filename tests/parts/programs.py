@@ -1,0 +1,107 @@
+"""Where the programs are that tests and demo start: Mosquitto, InfluxDB and its client.
+
+Rules: what the system has installed comes first; otherwise the private tree, which
+`tests/parts/install` unpacks from Debian's packages and which runs from where it lies. Nothing
+here installs, enables or starts anything. Only the standard library is used, since `install`
+asks this module (`python3 -m tests.parts.programs`) what is missing.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# Each with a call that ends at once, and what its answer has to contain: a version 2 of InfluxDB
+# has programs of the same names that understand neither our configuration nor our statements.
+PROBES = {
+    "mosquitto": (("-h",), "mosquitto version"),
+    "influxd": (("version",), "InfluxDB v1."),
+    "influx": (("-version",), "version: 1."),
+}
+
+
+class ProgramMissingError(RuntimeError):
+    """The program is neither installed nor in the private tree."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that was tried, and the environment to start it with."""
+
+    path: Path
+    environment: dict[str, str]
+
+
+def cache_dir() -> Path:
+    """Where what is fetched or built once for the tests is kept, outside the checkout."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "bat2influx"
+
+
+def private_tree() -> Path:
+    """Where `tests/parts/install` unpacks the servers that the system does not have."""
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
+    return cache_dir() / f"servers-{codename}-{platform.machine()}"
+
+
+@cache
+def find(name: str) -> Program:
+    """Find one of the programs in PROBES.
+
+    Raises ProgramMissingError, which says what to do.
+    """
+    tree = private_tree()
+    folders = [f"{root}/usr/{part}" for root in ("", tree) for part in ("sbin", "bin")]
+    for folder in folders:
+        path = shutil.which(name, path=folder)
+        if path is None:
+            continue
+        # The libraries of the tree are for its own programs alone.
+        program = Program(Path(path), _environment(tree if path.startswith(f"{tree}/") else None))
+        if _answers(program, name):
+            return program
+    raise ProgramMissingError(f"no {name} that can be used: run tests/parts/install")
+
+
+def _environment(tree: Path | None) -> dict[str, str]:
+    # Variables of these names override the configuration file that a test has written.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("INFLUX")}
+    if tree is not None:
+        folders = [*tree.glob("usr/lib/*-linux-*"), *tree.glob("lib/*-linux-*")]
+        environment["LD_LIBRARY_PATH"] = ":".join(map(str, folders))
+    return environment
+
+
+def _answers(program: Program, name: str) -> bool:
+    arguments, expected = PROBES[name]
+    answer = subprocess.run(
+        [program.path, *arguments],
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return expected in answer.stdout + answer.stderr
+
+
+def main() -> int:
+    """Print where each program is, or with `--tree` the private tree; 1 if one is missing."""
+    if "--tree" in sys.argv:
+        print(private_tree())
+        return 0
+    try:
+        for name in PROBES:
+            print(f"{name}: {find(name).path}")
+    except ProgramMissingError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
