@@ -86,12 +86,11 @@ def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) ->
     return Trouble(f"missing: {what}", f"the device at {host} {what}; asking again now and then")
 
 
-def device_silent(host: str, portal: str, seconds: float) -> Trouble:
+def device_silent(host: str, portal: str) -> Trouble:
     """The broker is there and the device behind it says nothing."""
     return Trouble(
         "silent",
-        f"device {portal} at {host} has been silent for {seconds:.0f} s;"
-        " is it on, and are serial and instance right?",
+        f"device {portal} at {host} is silent; is it on, and are serial and instance right?",
     )
 
 

@@ -1,0 +1,323 @@
+"""The MQTT connection to a device: the only module that knows paho.
+
+A connection is made by a `Connector`, on a thread of its own for each attempt, because name
+resolution has no timeout and a TCP connect is slow to give up. It hands over a `Link`, a
+connected socket, from which the main thread makes a `Connection` and steps it; nothing here
+blocks that thread. Each connection is a new paho client, so that no state outlives it.
+
+paho 1.6 and 2.1 differ in the constructor and in what they pass to callbacks; both take the
+connected socket from `_create_socket_connection`, the one name here that is not public in paho.
+Callbacks only append. Whatever paho raises while it parses is the peer's fault and ends the
+connection: a short PUBLISH is a struct.error in 1.6, and an exception must never be mistaken
+for a bug that ends the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import paho.mqtt.client as mqtt
+
+from bat2influx import trouble
+from bat2influx.trouble import Trouble
+
+CONNECT_TIMEOUT = 8.0  # s, for each address of the host
+KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
+BURST = 500  # messages taken in one step, so that a flood does not hold up the ticks
+_RECEIVE = 65_536  # bytes asked of the socket at once
+
+# CONNACK return codes of MQTT 3.1.1, section 3.2.2.3; paho 2 reports them by MQTT 5's numbers.
+_REFUSALS = {
+    1: "protocol version",
+    2: "client id",
+    3: "server unavailable",
+    4: "login",
+    5: "login",
+    132: "protocol version",
+    133: "client id",
+    134: "login",
+    135: "login",
+    136: "server unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a broker is and how to log in; `config` is the file to name in messages."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    config: str
+
+
+class Message(NamedTuple):
+    """A PUBLISH as it came; `topic` is "" when it is not UTF-8, `arrival_ns` wall clock."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    arrival_ns: int
+
+
+class Link:
+    """A connected socket, as far as paho uses one.
+
+    It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
+    be a system call.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._ahead = b""
+        self._position = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read ahead, which select() would not tell."""
+        return self._position < len(self._ahead)
+
+    def recv(self, size: int) -> bytes:
+        """Return up to `size` bytes; b"" at the end; BlockingIOError when there are none yet."""
+        start = self._position
+        if start >= len(self._ahead):
+            self._ahead, start = self._sock.recv(_RECEIVE), 0
+        chunk = self._ahead[start : start + size]
+        self._position = start + len(chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:  # send, fileno, setblocking, close
+        return getattr(self._sock, name)
+
+
+class Connector:
+    """One attempt at a TCP connection, on a thread of its own.
+
+    `step` tells what it is at ("resolving", "connecting"); `outcome` is None until it is a Link
+    or a Trouble, and `wake` is called then. A thread that hangs in the resolver is left behind.
+    """
+
+    def __init__(self, endpoint: Endpoint, wake: Callable[[], None]) -> None:
+        self.endpoint = endpoint
+        self.step = "resolving"
+        self.outcome: Link | Trouble | None = None
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._abandoned = False
+        threading.Thread(target=self._run, name="connector", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Nobody waits for the outcome any more; a link that still comes is closed."""
+        with self._lock:
+            self._abandoned = True
+            if isinstance(self.outcome, Link):
+                self.outcome.close()
+
+    def _run(self) -> None:
+        outcome = self._attempt()
+        with self._lock:
+            self.outcome = outcome
+            if self._abandoned and isinstance(outcome, Link):
+                outcome.close()
+        self._wake()
+
+    def _attempt(self) -> Link | Trouble:
+        host, port = self.endpoint.host, self.endpoint.port
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # UnicodeError: a label of the name is too long
+            return trouble.name_unknown(host, self.endpoint.config)
+        self.step = "connecting"
+        last: OSError = OSError("no address")
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(CONNECT_TIMEOUT)
+                sock.connect(address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setblocking(False)
+            except OSError as error:
+                sock.close()
+                last = error
+            else:
+                return Link(sock)
+        return self._why(last)
+
+    def _why(self, error: OSError) -> Trouble:
+        host, port = self.endpoint.host, self.endpoint.port
+        if isinstance(error, ConnectionRefusedError):
+            return trouble.refused(host, port)
+        why = "no answer" if isinstance(error, TimeoutError) else _reason(error)
+        return trouble.unreachable(host, port, why)
+
+
+class Connection:
+    """A MQTT session over a link, from CONNECT to its end, stepped by the main thread.
+
+    `accepted` turns true with the CONNACK; `trouble` is set once it has ended; `received` holds
+    what came, and `acknowledged` the ids of subscriptions and barriers that the broker confirmed.
+    """
+
+    def __init__(self, link: Link, endpoint: Endpoint, client_id: str) -> None:
+        self.endpoint = endpoint
+        self.accepted = False
+        self.trouble: Trouble | None = None
+        self.acknowledged: set[int] = set()
+        self._link = link
+        self._received: deque[tuple[Any, int]] = deque()
+        self._refusal: Trouble | None = None
+        self._client = _client(link, client_id)
+        self._client.username_pw_set(endpoint.user, endpoint.password or None)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_acknowledged
+        self._client.on_unsubscribe = self._on_acknowledged
+        self._guarded(lambda: self._client.connect(endpoint.host, endpoint.port, KEEPALIVE))
+
+    def fileno(self) -> int:
+        """Return the descriptor to select on; -1 once the connection has ended."""
+        return -1 if self.trouble else cast(int, self._link.fileno())
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether a packet waits for the socket to take it."""
+        return not self.trouble and bool(self._client.want_write())
+
+    @property
+    def pending(self) -> bool:
+        """Whether another step has work without waiting for the socket."""
+        return not self.trouble and self._link.pending
+
+    def step(self, *, readable: bool, writable: bool) -> None:
+        """Do what the socket is ready for, and paho's housekeeping."""
+        if writable:
+            self._guarded(self._client.loop_write)
+        if readable or self._link.pending:
+            self._guarded(self._client.loop_read)
+            while self._link.pending and not self.trouble and len(self._received) < BURST:
+                self._guarded(self._client.loop_read)
+        self._guarded(self._client.loop_misc)
+
+    def received(self) -> Iterable[Message]:
+        """Yield and forget what has come, oldest first."""
+        while self._received:
+            message, arrival_ns = self._received.popleft()
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:
+                topic = ""
+            yield Message(topic, message.payload, message.retain, arrival_ns)
+
+    def subscribe(self, topics: Iterable[str]) -> int:
+        """Ask for `topics` (QoS 0); return the id that will be acknowledged."""
+        wanted = [(topic, 0) for topic in topics]
+        return cast(int, self._guarded(lambda: self._client.subscribe(wanted)[1]))
+
+    def unsubscribe(self, topics: Iterable[str]) -> int:
+        """Drop `topics`; the broker confirms only after what it sent before.
+
+        Return the id that will be acknowledged, so that this is a barrier too.
+        """
+        return cast(int, self._guarded(lambda: self._client.unsubscribe(list(topics))[1]))
+
+    def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Send `payload` to `topic` with QoS 0."""
+        self._guarded(lambda: self._client.publish(topic, payload).rc and None)
+
+    def close(self) -> None:
+        """End the session in good order, as far as the socket takes it without waiting."""
+        if not self.trouble:
+            with contextlib.suppress(Exception):
+                self._client.disconnect()
+            self._end(trouble.closed(self.endpoint.host, "closed by us"))
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        """Call paho. Whatever it raises, or a failure it returns, ends the connection."""
+        if self.trouble:
+            return -1
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - see the rules above
+            self._end(self._ended_by(error))
+            return -1
+        if self._refusal:
+            self._end(self._refusal)
+        elif not self._client.socket():
+            self._end(self._lost("connection lost"))
+        return result
+
+    def _ended_by(self, error: Exception) -> Trouble:
+        if isinstance(error, OSError):
+            return self._lost(_reason(error))
+        what = f"sent what is not MQTT ({type(error).__name__})"
+        return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
+
+    def _lost(self, why: str) -> Trouble:
+        if self.accepted:
+            return trouble.closed(self.endpoint.host, why)
+        what = "accepts connections and ends them without a word"
+        return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
+
+    def _end(self, why: Trouble) -> None:
+        if not self.trouble:
+            self.trouble = why
+            self._link.close()
+            # A client in no cycle goes, with its two descriptors, as soon as this connection does.
+            client = self._client
+            client.on_connect = client.on_message = None
+            client.on_subscribe = client.on_unsubscribe = None
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, *_: Any) -> None:
+        number = getattr(code, "value", code)
+        what = _REFUSALS.get(number, f"code {number}")
+        if number == 0:
+            self.accepted = True
+        elif what == "login":
+            self._refusal = trouble.login_refused(
+                self.endpoint.host,
+                self.endpoint.user,
+                bool(self.endpoint.password),
+                self.endpoint.config,
+            )
+        else:
+            self._refusal = trouble.connack_refused(self.endpoint.host, what)
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        self._received.append((message, time.time_ns()))
+
+    def _on_acknowledged(self, _client: Any, _data: Any, mid: int, *_: Any) -> None:
+        self.acknowledged.add(mid)
+
+
+class _Client(mqtt.Client):  # type: ignore[misc]
+    """A paho client, of either generation, that takes a connected link for its socket, once."""
+
+    link: Link | None = None
+
+    def _create_socket_connection(self) -> Link:
+        link, self.link = self.link, None
+        if link is None:  # paho tries MQTT 3.1 by itself when 3.1.1 is refused
+            raise ConnectionAbortedError(errno.ECONNABORTED, "MQTT 3.1.1 was refused")
+        return link
+
+
+def _client(link: Link, client_id: str) -> _Client:
+    if hasattr(mqtt, "CallbackAPIVersion"):
+        client = _Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
+    else:
+        client = _Client(client_id=client_id)
+    client.link = link
+    return client
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,278 @@
+"""The daemon: puts the parts together and turns the loop.
+
+The main thread waits on one selector for the devices' sockets and for a wake-up descriptor, into
+which signals and the other threads write. Nothing that it calls may block: what can hang is on a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from bat2influx import sdnotify
+from bat2influx.config import Battery, ConfigError, Settings
+from bat2influx.delivery import Delivery
+from bat2influx.device import Device
+from bat2influx.influx import DEADLINE, Writer
+from bat2influx.lineprotocol import Encoder
+from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
+from bat2influx.schedule import Now
+from bat2influx.spool import MemorySpool
+from bat2influx.status import Status
+
+log = logging.getLogger(__name__)
+
+EX_OK, EX_SOFTWARE, EX_CONFIG = 0, 70, 78
+STOP_TIMEOUT = 8.0  # s, for what still waits
+MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
+
+Reload = Callable[[], Settings]
+
+
+def run(settings: Settings, reload: Reload) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code. `reload` reads the file anew."""
+    daemon = Daemon(settings, reload)
+    try:
+        daemon.start()
+        while not daemon.ended:
+            ready = daemon.wait()
+            daemon.step_devices(ready)
+            daemon.deliver()
+            daemon.report()
+            daemon.reload_if_asked()
+    finally:
+        daemon.stop()
+    return daemon.exit_code
+
+
+class Daemon:
+    """The parts of the running program, and what one turn of the loop does with them."""
+
+    def __init__(self, settings: Settings, reload: Reload) -> None:
+        self.settings = settings
+        self.exit_code = EX_OK
+        self._reload = reload
+        interval = sdnotify.watchdog_interval()
+        self._watched = interval is not None
+        self._w = interval or DEFAULT_WATCHDOG
+        self._wakeup = Wakeup()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        now = clock()
+        self._watchdog = Watchdog(self._w, now.mono)
+        self._status = Status(now.mono, self._w)
+        self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
+        self._delivery = Delivery(
+            MemorySpool(min(settings.max_size, MEMORY_BOUND)),
+            self._writer(settings),
+            idle=self._w / 8,
+            wake=self._wakeup.wake,
+        )
+        self.devices = tuple(self._device(battery) for battery in settings.batteries)
+
+    # One turn of the loop
+
+    def start(self) -> None:
+        """Take over signals, and start the threads."""
+        faulthandler.enable()
+        self._wakeup.catch_signals()
+        self._delivery.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether to leave the loop; says why where a failure is the reason."""
+        if self._delivery.failure is not None:
+            failure = self._delivery.failure
+            log.critical("ending, for a thread has died", exc_info=failure)
+            self.exit_code = EX_SOFTWARE
+        undecided = [device.undecided for device in self.devices if device.undecided]
+        for text in undecided:
+            log.error("%s", text)
+            self.exit_code = EX_CONFIG
+        return self._wakeup.stop or self.exit_code != EX_OK
+
+    def wait(self) -> dict[int, int]:
+        """Wait for sockets, signals, threads and the next thing due; return what is ready."""
+        now = clock()
+        self._watch_sockets()
+        timeout = min(device.timeout(now) for device in self.devices)
+        timeout = min(timeout, self._status.timeout(now.mono))
+        ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
+        if ready.pop(self._wakeup.fileno(), None):
+            self._wakeup.drain()
+        return ready
+
+    def step_devices(self, ready: dict[int, int]) -> None:
+        """Have each device do what it can."""
+        now = clock()
+        for device in self.devices:
+            mask = ready.get(device.fileno(), 0)
+            before = device.messages
+            device.step(
+                now,
+                readable=bool(mask & selectors.EVENT_READ),
+                writable=bool(mask & selectors.EVENT_WRITE),
+            )
+            if device.messages > before:
+                self._watchdog.message()
+
+    def deliver(self) -> None:
+        """Hand the new readings over to the database."""
+        for device in self.devices:
+            if device.readings:
+                self._delivery.put([self._encoder.encode(reading) for reading in device.readings])
+                self._status.count(len(device.readings))
+                device.readings = []
+
+    def report(self) -> None:
+        """Tell the service manager how things are."""
+        now = clock()
+        if self._status.due(now.mono):
+            text = self._status.text(now, self.devices, self._delivery)
+            self._status.tell(text, now.mono)
+        if not self._watched:
+            return
+        interval = self._watchdog.interval_wanted(now.mono)
+        if interval is not None:
+            sdnotify.set_watchdog(interval)
+        if self._watchdog.ping(now.mono, self._delivery.finished.values()):
+            sdnotify.ping()
+
+    def reload_if_asked(self) -> None:
+        """Go over to the file as it is now; if it is bad, say so and go on as before."""
+        if not self._wakeup.reload:
+            return
+        self._wakeup.reload = False
+        sdnotify.reloading()
+        try:
+            settings = self._reload()
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("%s", problem)
+            log.error("the configuration is bad and was not reloaded; going on with the old one")
+        else:
+            self._go_over_to(settings)
+            log.info("configuration reloaded")
+        now = clock()
+        sdnotify.ready(self._status.text(now, self.devices, self._delivery))
+
+    def stop(self) -> None:
+        """Leave the devices, deliver what waits, end."""
+        sdnotify.stopping("storing what waits")
+        for device in self.devices:
+            device.close()
+        self.deliver()
+        waiting = self._delivery.stop(STOP_TIMEOUT)
+        if waiting:
+            log.error("%d values could not be stored and are lost", waiting)
+        else:
+            log.info("stopped; every value is stored")
+        self._selector.close()
+        self._wakeup.close()
+
+    # Parts
+
+    def _device(self, battery: Battery) -> Device:
+        return Device(
+            battery,
+            by_tick=self.settings.influx.timestamps == "tick",
+            watchdog=self._w,
+            config=str(self.settings.path),
+            wake=self._wakeup.wake,
+        )
+
+    def _writer(self, settings: Settings) -> Writer:
+        return Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, self._w / 4))
+
+    def _go_over_to(self, settings: Settings) -> None:
+        before, self.settings = self.settings, settings
+        if settings.influx != before.influx:
+            self._delivery.use(self._writer(settings))
+            self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
+        same_stamps = settings.influx.timestamps == before.influx.timestamps
+        old = {device.battery.name: device for device in self.devices}
+        devices = []
+        for battery in settings.batteries:
+            device = old.pop(battery.name, None)
+            if device is None or not same_stamps or not device.takes(battery):
+                if device is not None:
+                    device.close()
+                device = self._device(battery)
+            device.reschedule(battery)
+            devices.append(device)
+        for device in old.values():
+            device.close()
+        self.devices = tuple(devices)
+
+    def _watch_sockets(self) -> None:
+        wanted = {self._wakeup.fileno(): selectors.EVENT_READ}
+        for device in self.devices:
+            if device.fileno() >= 0:
+                write = selectors.EVENT_WRITE if device.wants_write else 0
+                wanted[device.fileno()] = selectors.EVENT_READ | write
+        watched = {key.fd: key.events for key in self._selector.get_map().values()}
+        for fd in watched.keys() - wanted.keys():
+            self._selector.unregister(fd)
+        for fd in wanted.keys() - watched.keys():
+            self._selector.register(fd, wanted[fd])
+        for fd in wanted.keys() & watched.keys():
+            if wanted[fd] != watched[fd]:
+                self._selector.modify(fd, wanted[fd])
+
+
+class Wakeup:
+    """A descriptor that signals and threads make readable, and what the signals asked for."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.reload = False
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor to select on."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """Wake the main loop, from any thread."""
+        with contextlib.suppress(OSError):  # full: it is awake already; closed: it has ended
+            self._writer.send(b"w")
+
+    def drain(self) -> None:
+        """Have the descriptor rest until the next waking."""
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    def catch_signals(self) -> None:
+        """SIGTERM and SIGINT stop, SIGHUP reloads."""
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def close(self) -> None:
+        """Give the signals back."""
+        signal.set_wakeup_fd(-1)
+        self._reader.close()
+        self._writer.close()
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop = True
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload = True
+
+
+def clock() -> Now:
+    """Look at both clocks."""
+    return Now(time.time_ns(), time.monotonic())

@@ -1,0 +1,210 @@
+"""From the main loop to the database: the keeper and the sender.
+
+The keeper owns the spool: it alone puts lines in and takes them out. The sender does HTTP and
+nothing else: it takes a batch and returns an outcome. So a request that hangs holds up neither
+the reading of the device nor the keeping of its values. What is sent together is what waits: a
+lone value goes at once, a flood becomes large batches by itself.
+
+Both note when they last finished something; a failed request that has been classified counts. A
+thread that dies leaves its exception in `failure` and wakes the main loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from bat2influx.backoff import delay
+from bat2influx.influx import Outcome, Writer
+from bat2influx.journal import Episode
+from bat2influx.spool import Batch, MemorySpool
+from bat2influx.trouble import Trouble
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 5000  # lines in a request
+INBOX_LINES = 100_000  # lines that may wait for the keeper itself
+
+
+class Delivery:
+    """Takes lines, and sees to it that the database gets them."""
+
+    def __init__(
+        self, spool: MemorySpool, writer: Writer, *, idle: float, wake: Callable[[], None]
+    ) -> None:
+        """`idle` is the longest time in s that a thread is without a sign of life."""
+        self.failure: BaseException | None = None
+        self.accepted = 0  # lines stored, ever
+        self._spool = spool
+        self._writer = writer
+        self._idle = idle
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._inbox: deque[Sequence[bytes]] = deque()
+        self._inbox_lines = self._inbox_lost = 0
+        self._outcome: Outcome | None = None
+        self._stopping = False
+        self._in_flight: Batch | None = None
+        self._batches: queue.SimpleQueue[tuple[Writer, Batch]] = queue.SimpleQueue()
+        self._not_before = 0.0
+        self._attempts = 0
+        self._dropped_told = 0
+        self._writing = Episode(log, {"PEER": writer.where}, counted="failed attempt")
+        self._overflow = Episode(log)
+        self._told_refused: set[str] = set()
+        now = time.monotonic()
+        self._finished = {"keeper": now, "sender": now}
+        self._keeper = self._thread("keeper", self._keep)
+        self._sender = self._thread("sender", self._send)
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._keeper.start()
+        self._sender.start()
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        """Hand over lines, in order; never waits for the database."""
+        with self._changed:
+            self._inbox.append(lines)
+            self._inbox_lines += len(lines)
+            while self._inbox_lines > INBOX_LINES:  # only if the keeper is stuck
+                lost = len(self._inbox.popleft())
+                self._inbox_lines -= lost
+                self._inbox_lost += lost
+            self._changed.notify_all()
+
+    def use(self, writer: Writer) -> None:
+        """Write through another writer from the next batch on."""
+        with self._changed:
+            self._writer = writer
+            self._not_before = 0.0
+            self._changed.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """Lines that the database does not have yet."""
+        return self._inbox_lines + len(self._spool)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the database, if anything."""
+        return self._writing.trouble
+
+    @property
+    def finished(self) -> dict[str, float]:
+        """When keeper and sender last finished something (monotonic, s)."""
+        return dict(self._finished)
+
+    def stop(self, timeout: float) -> int:
+        """Deliver what waits, within `timeout` s; return the number of lines that still wait."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._stopping = True
+            self._not_before = 0.0
+            self._changed.notify_all()
+        self._keeper.join(max(0.0, deadline - time.monotonic()))
+        self._writer.cut()
+        return self.waiting
+
+    # The keeper
+
+    def _keep(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work, self._until_next())
+                inbox, outcome = list(self._inbox), self._outcome
+                self._inbox.clear()
+                self._inbox_lines = 0
+                self._outcome = None
+            for lines in inbox:
+                self._spool.append(lines)
+            if outcome is not None:
+                self._settle(outcome)
+            self._hand_out()
+            self._tell_overflow()
+            self._finished["keeper"] = time.monotonic()
+            if self._stopping and self._in_flight is None and not self._inbox:
+                break
+
+    def _has_work(self) -> bool:
+        return bool(self._inbox or self._outcome) or (self._stopping and not self._in_flight)
+
+    def _until_next(self) -> float:
+        if self._in_flight is not None or not len(self._spool):
+            return self._idle
+        return min(self._idle, max(0.0, self._not_before - time.monotonic()))
+
+    def _hand_out(self) -> None:
+        if self._in_flight is not None or time.monotonic() < self._not_before:
+            return
+        self._in_flight = self._spool.next_batch(MAX_BATCH)
+        if self._in_flight is not None:
+            self._batches.put((self._writer, self._in_flight))
+
+    def _settle(self, outcome: Outcome) -> None:
+        now = time.monotonic()
+        batch, self._in_flight = self._in_flight, None
+        assert batch is not None
+        self._spool.settle(batch, outcome.undecided, outcome.refused)
+        self.accepted += outcome.accepted
+        self._tell_refused(outcome)
+        if outcome.trouble is None:
+            self._attempts = 0
+            self._writing.recovered(f"InfluxDB at {self._writer.where} takes values again", now)
+            return
+        self._attempts += 1
+        self._writing.failed(outcome.trouble, now)
+        wait = delay(outcome.trouble.kind, self._attempts, random.random())
+        self._not_before = now + max(wait, outcome.retry_after or 0.0)
+
+    def _tell_refused(self, outcome: Outcome) -> None:
+        for row in outcome.refused:
+            cause = row.reason
+            if cause not in self._told_refused and len(self._told_refused) < 100:
+                self._told_refused.add(cause)
+                text = "InfluxDB refuses a row, which is kept aside: %s: %s"
+                log.error(text, cause, row.line.decode("utf-8", "replace"))
+
+    def _tell_overflow(self) -> None:
+        dropped = self._spool.dropped + self._inbox_lost
+        if dropped > self._dropped_told:
+            self._dropped_told = dropped
+            text = f"too many values wait: the oldest are dropped, {dropped} so far"
+            self._overflow.failed(Trouble("overflow", text), time.monotonic())
+        elif self._overflow.trouble and not len(self._spool):
+            self._overflow.recovered(f"{dropped} values were dropped in all", time.monotonic())
+
+    # The sender
+
+    def _send(self) -> None:
+        while True:
+            try:
+                writer, batch = self._batches.get(timeout=self._idle)
+            except queue.Empty:
+                self._mark_sender()
+                continue
+            outcome = writer.write(batch.lines, self._mark_sender)
+            self._mark_sender()
+            with self._changed:
+                self._outcome = outcome
+                self._changed.notify_all()
+
+    def _mark_sender(self) -> None:
+        self._finished["sender"] = time.monotonic()
+
+    # Both
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - the main loop ends the daemon with it
+                self.failure = error
+                self._wake()
+
+        return threading.Thread(target=run, name=name, daemon=True)

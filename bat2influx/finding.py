@@ -1,0 +1,149 @@
+"""Finds the portal id and the device instances that the configuration leaves open.
+
+The portal id is in the topic of the one retained message of a device; the instances are those of
+the ProductIds in a full republish. Nothing is ever guessed: several candidates are an error that
+lists them as lines for the configuration, and a service that is not there is looked for again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from bat2influx import venus
+from bat2influx.broker import Connection
+from bat2influx.venus import Field
+
+OLD_FIRMWARE_AFTER = 5.0  # s; before Venus OS 3.50 nothing may say that a republish is complete
+
+
+class UndecidedError(Exception):
+    """Several devices or instances are there; the text lists them as lines for the ini."""
+
+
+class Finding:
+    """What is known of one device, and the questions that make it more.
+
+    `portal` and `found` (instance by service) are kept over connections; `start` begins anew on
+    each. A full republish is asked for at most each `again_after` seconds.
+    """
+
+    def __init__(
+        self,
+        fields: Iterable[Field],
+        *,
+        portal: str,
+        vebus: int | None,
+        again_after: float,
+        config: str,
+    ) -> None:
+        self.portal: str | None = portal or None
+        self.found: dict[str, int] = {} if vebus is None else {"vebus": vebus}
+        self.missing: tuple[str, ...] = ()  # asked for, and not there
+        self._fields = tuple(fields)
+        self._again_after = again_after
+        self._config = config
+        self._portals: set[str] = set()
+        self._barrier: int | None = None
+        self._subscribed: int | None = None
+        self._discovery: venus.Discovery | None = None
+        self._asked: float | None = None
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The services whose instance is still to be found."""
+        wanted = venus.services_to_find(self._fields)
+        return tuple(service for service in wanted if service not in self.found)
+
+    @property
+    def done(self) -> bool:
+        """Whether all is known."""
+        return self.portal is not None and not self.open
+
+    @property
+    def usable(self) -> list[Field]:
+        """The fields that can be asked for with what is known."""
+        missing = self.open
+        return [f for f in self._fields if f.instance is not None or f.service not in missing]
+
+    def start(self, connection: Connection) -> None:
+        """Begin on a new connection."""
+        self._portals.clear()
+        self._barrier = self._subscribed = self._discovery = None
+        if self.portal is None:
+            connection.subscribe([venus.PORTALS])
+
+    def see(self, topic: str, payload: bytes) -> bool:
+        """Take a message into account; return whether it was asked for here."""
+        if self.portal is None:
+            portal = venus.portal_of(topic)
+            if portal and payload:  # an empty one takes a retained Serial from the broker
+                self._portals.add(portal)
+            return portal is not None
+        return self._discovery is not None and self._discovery.see(topic, payload)
+
+    def step(self, connection: Connection, now: float) -> bool:
+        """Ask what is to be asked; return whether something new is known.
+
+        Raises UndecidedError.
+        """
+        if self.portal is None:
+            return self._find_portal(connection)
+        if self._discovery is None:
+            echo = secrets.token_hex(4)
+            self._discovery = venus.Discovery(self.portal, self.open, echo)
+            self._subscribed = connection.subscribe(self._discovery.subscriptions)
+        elif self._subscribed in connection.acknowledged:
+            if self._complete(self._discovery, now):
+                return self._decide(connection, self._discovery)
+            if self._asked is None or now >= self._asked + self._again_after:
+                self._asked = now
+                connection.publish(*venus.keepalive(self.portal, echo=self._discovery.echo))
+        return False
+
+    def _find_portal(self, connection: Connection) -> bool:
+        if self._barrier is None:
+            if self._portals:  # the others, if any, are under way: wait until all have come
+                self._barrier = connection.unsubscribe([venus.PORTALS])
+        elif self._barrier in connection.acknowledged:
+            if len(self._portals) > 1:
+                host = connection.endpoint.host
+                first = f"several devices at {host}: put one of these lines under [Battery] in"
+                lines = (f"serial = {portal}" for portal in sorted(self._portals))
+                raise UndecidedError("\n".join([f"{first} {self._config}", *lines]))
+            self.portal = next(iter(self._portals))
+            return True
+        return False
+
+    def _complete(self, discovery: venus.Discovery, now: float) -> bool:
+        if discovery.complete:
+            return True
+        waited = self._asked is not None and now >= self._asked + OLD_FIRMWARE_AFTER
+        return waited and all(discovery.found.values())
+
+    def _decide(self, connection: Connection, discovery: venus.Discovery) -> bool:
+        for service, instances in discovery.found.items():
+            if len(instances) > 1:
+                raise UndecidedError(self._choices(discovery.portal, service, sorted(instances)))
+        new = {service: min(seen) for service, seen in discovery.found.items() if seen}
+        self.found.update(new)
+        self.missing = self.open
+        connection.unsubscribe(discovery.subscriptions)
+        self._discovery = None
+        return True
+
+    def _choices(self, portal: str, service: str, instances: list[int]) -> str:
+        """Return the text of an UndecidedError: the choices as lines for the ini."""
+        if service == "vebus":
+            where = "put one of these lines under [Battery]"
+            lines = [f"instance = {instance}" for instance in instances]
+        else:
+            where = "choose one of these lines for each name under [Fields]"
+            lines = [
+                f"{field.name} = {service}/{instance}/{field.path}"
+                for field in self._fields
+                if field.service == service and field.instance is None
+                for instance in instances
+            ]
+        first = f"device {portal} has several instances of {service}: {where} in {self._config}"
+        return "\n".join([first, *lines])

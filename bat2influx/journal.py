@@ -1,0 +1,106 @@
+"""What people read: the journal under systemd, stderr elsewhere.
+
+Logged is what a person may have to act on, once: the first failure is a warning, its repeats are
+counted, its end is one line. Values, requests and single messages are never logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+from systemd.journal import JournalHandler
+
+from bat2influx.trouble import Trouble
+
+IDENTIFIER = "bat2influx"
+REMIND = 3600.0  # s between two reminders of a failure that lasts
+
+
+def set_up() -> None:
+    """Send the program's log to the journal, where stderr goes there, or to stderr."""
+    log = logging.getLogger("bat2influx")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler: logging.Handler
+    if _stderr_is_journal():
+        handler = JournalHandler(SYSLOG_IDENTIFIER=IDENTIFIER)
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    log.handlers[:] = [handler]
+
+
+def _stderr_is_journal() -> bool:
+    """Compare stderr with `$JOURNAL_STREAM`, as systemd.exec(5) says."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class Episode:
+    """One thing that can fail for long: told at its first failure, each hour, and at its end."""
+
+    def __init__(
+        self, log: logging.Logger, fields: Mapping[str, str] | None = None, *, counted: str = ""
+    ) -> None:
+        """`fields` go with each entry into the journal.
+
+        `counted` names what `failed` is called for ("failed attempt"); without it, `failed` only
+        tells that the state goes on.
+        """
+        self._log = log
+        self._counted = counted
+        self._fields = dict(fields or {})
+        self._trouble: Trouble | None = None
+        self._began = self._told = 0.0
+        self.count = 0
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong now, if anything."""
+        return self._trouble
+
+    def failed(self, trouble: Trouble, now: float) -> None:
+        """It has failed, at `now` (monotonic, s). Another cause is told anew."""
+        before, self._trouble = self._trouble, trouble
+        if before is None:
+            self._began, self.count = now, 0
+        self.count += 1
+        if before is None or before.cause != trouble.cause:
+            self._tell(trouble.text, now)
+        elif now >= self._told + REMIND:
+            self._tell(f"{trouble.text} (still, {self._extent(now)})", now)
+
+    def recovered(self, text: str, now: float) -> None:
+        """It works (again): one line, if it had failed."""
+        if self._trouble is None:
+            return
+        self._trouble = None
+        extra = {"COUNT": str(self.count), **self._fields}
+        self._log.info("%s, %s", text, self._extent(now), extra=extra)
+
+    def _extent(self, now: float) -> str:
+        extent = f"after {span(now - self._began)}"
+        if self._counted:
+            extent += f" and {self.count} {self._counted}{'' if self.count == 1 else 's'}"
+        return extent
+
+    def _tell(self, text: str, now: float) -> None:
+        self._told = now
+        cause = self._trouble.cause if self._trouble else ""
+        extra = {"CAUSE": cause, "COUNT": str(self.count), **self._fields}
+        self._log.warning("%s", text, extra=extra)
+
+
+def span(seconds: float) -> str:
+    """Return a span for people: 8 s, 12 min, 3 h, 5 days."""
+    for unit, size in (("days", 172_800.0), ("h", 7200.0), ("min", 120.0)):
+        if seconds >= size:
+            one = {"days": 86_400.0, "h": 3600.0, "min": 60.0}[unit]
+            return f"{seconds / one:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,62 @@
+"""Talking to the service manager: readiness, status, watchdog.
+
+Without `$NOTIFY_SOCKET` every call is without effect. python3-systemd has no
+sd_watchdog_enabled(3): its two variables are read here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+from systemd import daemon
+
+
+def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
+    """Return the watchdog interval in s that is asked of this process, None without one."""
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    process = environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0:
+        return None
+    if process and process != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6
+
+
+def ready(status: str) -> None:
+    """Say that the service has started, or has reloaded."""
+    _notify("READY=1", _status(status))
+
+
+def reloading() -> None:
+    """Say that a reload begins; `ready` ends it."""
+    _notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def stopping(status: str) -> None:
+    """Say that the service is about to end."""
+    _notify("STOPPING=1", _status(status))
+
+
+def status(text: str) -> None:
+    """Set the line that `systemctl status` shows."""
+    _notify(_status(text))
+
+
+def ping() -> None:
+    """Say that the service is alive."""
+    _notify("WATCHDOG=1")
+
+
+def set_watchdog(seconds: float) -> None:
+    """Ask for another watchdog interval, until the next start."""
+    _notify(f"WATCHDOG_USEC={round(seconds * 1e6)}")
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + " ".join(text.splitlines())
+
+
+def _notify(*lines: str) -> None:
+    daemon.notify("\n".join(lines))

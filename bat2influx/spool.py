@@ -1,0 +1,82 @@
+"""What waits for the database, in the order in which it came.
+
+Delivery is a transaction: `next_batch` shows the oldest lines and removes nothing, `settle` ends
+it with what the database has decided on. One owner, the keeper; nobody else calls anything here.
+
+For now everything waits in memory and is bounded by bytes; at the bound the oldest lines go,
+counted. The rows that the database refused are kept aside, the newest of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
+REFUSED_KEPT = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines to be sent together; `first` is the running number of the oldest."""
+
+    first: int
+    lines: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that the database will not take, and its reason in the database's words."""
+
+    line: bytes
+    reason: str
+
+
+class MemorySpool:
+    """A queue of lines, of at most `max_size` bytes."""
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.size = 0  # bytes
+        self.dropped = 0  # lines that went at the bound, ever
+        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
+        self.refused_count = 0
+        self._lines: deque[bytes] = deque()
+        self._first = 0  # running number of the oldest line
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Take `lines` in as the newest."""
+        self._lines.extend(lines)
+        self.size += sum(map(len, lines)) + OVERHEAD * len(lines)
+        self._keep_within_bound()
+
+    def next_batch(self, max_lines: int) -> Batch | None:
+        """Return the oldest lines, at most `max_lines`; None when there are none."""
+        if not self._lines:
+            return None
+        return Batch(self._first, tuple(islice(self._lines, max_lines)))
+
+    def settle(self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
+        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
+        while self._lines and self._first < batch.first + len(batch.lines):
+            self._pop()
+        self._lines.extendleft(reversed(undecided))
+        self._first -= len(undecided)
+        self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
+        self.refused.extend(refused)
+        self.refused_count += len(refused)
+        self._keep_within_bound()
+
+    def _keep_within_bound(self) -> None:
+        while self.size > self.max_size:
+            self._pop()
+            self.dropped += 1
+
+    def _pop(self) -> None:
+        self.size -= len(self._lines.popleft()) + OVERHEAD
+        self._first += 1

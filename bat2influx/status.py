@@ -1,0 +1,69 @@
+"""The line that says how things are, for `systemctl status` and for the end of the start-up.
+
+What is wrong comes first, then what a person wants to know: values per second, the latest ones,
+how many wait. Ready is when the first value has come, or when it is clear what is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from bat2influx import sdnotify
+from bat2influx.delivery import Delivery
+from bat2influx.device import Device, State
+from bat2influx.schedule import Now
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.0  # s between two status lines
+READY_WITHIN = 10.0  # s; a start must not hold up the boot
+
+
+class Status:
+    """Counts values, and tells the service manager."""
+
+    def __init__(self, now: float, watchdog: float) -> None:
+        self._ready = False
+        self._ready_at = now + min(READY_WITHIN, watchdog / 12)
+        self._next = now
+        self._counted = 0
+        self._since = now
+        self._told = ""
+
+    def count(self, values: int) -> None:
+        """So many values have passed decoding."""
+        self._counted += values
+
+    def timeout(self, now: float) -> float:
+        """Return the seconds to the next status line."""
+        return max(0.0, self._next - now)
+
+    def due(self, now: float) -> bool:
+        """Return whether there is something to tell: the first value at once."""
+        return now >= self._next or (self._counted > 0 and not self._ready)
+
+    def text(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> str:
+        """Return the line."""
+        parts = [problem for device in devices if (problem := device.problem(now))]
+        if delivery.trouble:
+            parts.append(delivery.trouble.text)
+        for device in devices:
+            if device.state is not State.POLLING and not device.problem(now):
+                parts.append(f"{device.state.value} {device.battery.address}")
+            if device.latest and device.state is State.POLLING:
+                latest = (f"{name} {value:g}" for name, value in device.latest.items())
+                parts.append(", ".join(latest))
+        span = max(now.mono - self._since, EVERY / 2)
+        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting")
+        return "; ".join(parts)
+
+    def tell(self, text: str, now: float) -> None:
+        """Send the line, and READY=1 with it when it is time for that."""
+        if not self._ready and (self._counted or now >= self._ready_at):
+            self._ready = True
+            sdnotify.ready(text)
+        elif text != self._told:
+            sdnotify.status(text)
+        self._told = text
+        self._counted, self._since, self._next = 0, now, now + EVERY

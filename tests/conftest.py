@@ -1,0 +1,42 @@
+"""Fixtures: real servers, the stand-in, and the daemon as people run it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.parts.daemon import Setting
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Where nothing may be skipped, a skip is a failure."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if os.environ.get("BAT2INFLUX_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker of the test's own."""
+    with Mosquitto(tmp_path / "mosquitto") as server:
+        yield server
+
+
+@pytest.fixture
+def influxdb(tmp_path: Path) -> Iterator[InfluxDB]:
+    """A database server of the test's own."""
+    with InfluxDB(tmp_path / "influxdb") as server:
+        yield server
+
+
+@pytest.fixture
+def setting(tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB) -> Iterator[Setting]:
+    """Broker, database and a place for the daemon; the stand-in is attached by the test."""
+    with Setting(tmp_path, mosquitto, influxdb) as made:
+        yield made

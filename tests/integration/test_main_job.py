@@ -1,0 +1,258 @@
+"""The main job: a battery, once a second, in the database."""
+
+import os
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.parts.compare import NINE, assert_complete, kept, said
+from tests.parts.daemon import Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_values import solarcharger
+
+P = "c0619ab1c2d3"
+QUICK = {"interval": 0.2, "soc_interval": 0.2}
+GIVEN = {**QUICK, "serial": P, "instance": 275}
+
+
+def fields(setting: Setting) -> set[str]:
+    """Return the names of all that is stored."""
+    return {field for _, field, _ in setting.stored()}
+
+
+def test_the_nine_fields_are_stored_without_any_id_configured(setting: Setting) -> None:
+    """With address and port alone, portal id and instance are found and nine fields stored."""
+    setting.venus(Device(P))
+    daemon = setting.daemon()
+    daemon.wait_for_log("reading 127.0.0.1, portal id c0619ab1c2d3, vebus 275")
+    wait("nine fields", lambda: fields(setting) == NINE.keys())
+    assert daemon.stop() == 0
+    assert daemon.says("every value is stored")
+
+
+def test_what_the_device_sends_is_what_is_stored(setting: Setting) -> None:
+    """Each value that came is there once, in order, with its field's name and its moment."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=QUICK)
+    wait("some values", lambda: len(kept(setting, "Soc")) >= 12)
+    assert daemon.stop() == 0
+    for field, leaf in NINE.items():
+        assert_complete(setting, device, field, leaf)
+
+
+def test_every_field_is_a_float(setting: Setting) -> None:
+    """Whole numbers are stored as floats too, or the first broken one would be refused."""
+    device = Device(P, counted=True)
+    device.set_value("vebus", "/Dc/0/Current", 7)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN)
+    wait("nine fields", lambda: fields(setting) == NINE.keys())
+    device.set_value("vebus", "/Dc/0/Current", 7.25)
+    wait("the broken one", lambda: (7.25 in [value for _, value in kept(setting, "Current")]))
+    assert daemon.stop() == 0
+    types = setting.influxdb.query("SHOW FIELD KEYS FROM dc", "battery")
+    assert {row["fieldKey"]: row["fieldType"] for row in types} == dict.fromkeys(NINE, "float")
+
+
+def test_only_what_is_asked_for_is_stored(setting: Setting) -> None:
+    """Temperature and MaxChargeCurrent come with the sub-tree of the others and are let go."""
+    device = Device(P)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN)
+    wait("some values", lambda: len(kept(setting, "F")) >= 5)
+    assert said(device, "vebus/275/Dc/0/Temperature")
+    assert said(device, "vebus/275/Dc/0/MaxChargeCurrent")
+    assert daemon.stop() == 0
+    keys = setting.influxdb.query("SHOW FIELD KEYS", "battery")
+    assert {row["fieldKey"] for row in keys} == NINE.keys()
+    assert setting.influxdb.query("SHOW MEASUREMENTS", "battery") == [{"name": "dc"}]
+
+
+def test_the_device_is_asked_by_sub_tree_and_never_written_to(setting: Setting) -> None:
+    """Three read requests a tick are all it takes, each with an answer, none with a wildcard."""
+    device = Device(P)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN)
+    wait("some values", lambda: len(kept(setting, "Soc")) >= 10)
+    assert daemon.stop() == 0
+    asked = [request.topic for request in device.log.requests]
+    leaves = {f"R/{P}/vebus/275/{place}" for place in ("Dc/0", "Ac/ActiveIn/L1", "Soc")}
+    assert set(asked) == leaves
+    assert {request.payload for request in device.log.requests} == {b""}
+    ticks = [asked[i : i + 3] for i in range(0, len(asked) - 2, 3)]
+    assert all(set(tick) == leaves for tick in ticks)
+    counters = device.log.counters
+    assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
+
+
+def test_the_state_of_charge_is_asked_for_at_its_own_interval(setting: Setting) -> None:
+    """With a soc_interval of five intervals, every fifth tick asks for it."""
+    device = Device(P)
+    setting.venus(device)
+    setting.daemon(Battery={**GIVEN, "soc_interval": 1})
+
+    def slow() -> list[float]:
+        return [r.time for r in device.log.requests if r.topic.endswith("/Soc")]
+
+    wait("some seconds", lambda: len(slow()) >= 5)
+    fast = [r.time for r in device.log.requests if r.topic.endswith("/Dc/0")]
+    regular = slow()[1:]  # the first tick of a connection asks for all
+    assert len({int(when) for when in regular}) == len(regular)
+    ticks = [sum(start <= when < end for when in fast) for start, end in pairwise(regular)]
+    assert max(ticks) <= 6
+    assert max(ticks) >= 4
+
+
+def test_database_measurement_and_tags_are_as_configured(setting: Setting) -> None:
+    """The database is created under its name, and each point has the tags of the file."""
+    setting.venus(Device(P))
+    daemon = setting.daemon(
+        Battery=GIVEN,
+        Influx={"db": "power plant", "measurement": "The cellar", "tags": "site:home, room:up 2"},
+    )
+    place = {"db": "power plant", "measurement": "The cellar"}
+    wait("some values", lambda: len(kept(setting, "Soc", **place)) >= 3)
+    assert daemon.stop() == 0
+    assert daemon.says("created the database 'power plant'")
+    names = [row["name"] for row in setting.influxdb.query("SHOW DATABASES")]
+    assert sorted(names) == ["_internal", "power plant"] or names == ["power plant"]
+    rows = setting.rows("LAST(*)", **place)
+    assert rows
+    tagged = setting.influxdb.query('SHOW SERIES FROM "The cellar"', "power plant")
+    assert tagged == [{"key": r"The\ cellar,room=up\ 2,site=home"}]
+
+
+def test_further_fields_are_a_line_each(setting: Setting) -> None:
+    """A phase, a solar charger found or given, and a service of one's own join the nine."""
+    device = Device(P, ("vebus", "system", "solarcharger"), counted=True)
+    device.set_value("vebus", "/Ac/ActiveIn/L2/V", 229.5)
+    device.add_service("meteo", 20, {"/ProductId": 7, "/Irradiance": 512.5, "/Wind/Speed": 3})
+    device.add_service("tank", 4, {"/Level": 61})
+    setting.venus(device)
+    own = {
+        "V2": "vebus/Ac/ActiveIn/L2/V",
+        "Solar": "solarcharger/Yield/Power",
+        "Panel": "solarcharger/288/Pv/V",
+        "Battery": "system/Dc/Battery/Power",
+        "Sun": "meteo/Irradiance",
+        "Wind": "meteo/20/Wind/Speed",
+        "Water": "tank/4/Level",
+    }
+    daemon = setting.daemon(Battery=QUICK, Fields=own)
+    wait("all fields", lambda: fields(setting) == {*NINE, *own})
+    wait("some values", lambda: len(kept(setting, "V2")) >= 5)
+    assert daemon.stop() == 0
+    for field, value in {"V2": 229.5, "Sun": 512.5, "Wind": 3, "Water": 61}.items():
+        assert {each for _, each in kept(setting, field)} == {value}
+    assert_complete(setting, device, "Solar", "solarcharger/288/Yield/Power")
+    assert_complete(setting, device, "Panel", "solarcharger/288/Pv/V")
+    assert_complete(setting, device, "Battery", "system/0/Dc/Battery/Power")
+    assert_complete(setting, device, "Voltage", NINE["Voltage"])
+    assert device.log.counters.errors == 0
+
+
+def test_without_the_defaults_only_own_fields_are_read(setting: Setting) -> None:
+    """With `defaults = no` nothing but one's own fields is asked for, found or stored."""
+    device = Device(P, ("system", "solarcharger"))
+    setting.venus(device)
+    daemon = setting.daemon(
+        Battery=QUICK, Fields={"defaults": "no", "Pv": "solarcharger/Yield/Power"}
+    )
+    wait("some values", lambda: len(kept(setting, "Pv")) >= 5)
+    assert daemon.stop() == 0
+    assert fields(setting) == {"Pv"}
+    asked = {r.topic for r in device.log.requests}
+    assert asked == {f"R/{P}/keepalive", f"R/{P}/solarcharger/288/Yield/Power"}
+
+
+def test_one_path_is_stored_under_two_names(setting: Setting) -> None:
+    """A path that two fields want is asked for once, and its value is stored for both."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN, Fields={"Bank": "vebus/275/Dc/0/Voltage"})
+    wait("some values", lambda: len(kept(setting, "Bank")) >= 5)
+    assert daemon.stop() == 0
+    assert kept(setting, "Bank") == kept(setting, "Voltage")
+    assert_complete(setting, device, "Bank", NINE["Voltage"])
+
+
+def test_by_tick_all_fields_of_a_tick_share_a_row(setting: Setting) -> None:
+    """Rows are whole, stand at multiples of the interval, and keep the order of the values."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN, Influx={"timestamps": "tick"})
+    wait("some rows", lambda: len(setting.rows()) >= 15)
+    assert daemon.stop() == 0
+    rows = setting.rows()
+    assert all(row["time"] % 200_000_000 == 0 for row in rows)
+    for row in rows[:-1]:
+        assert None not in row.values(), f"not whole: {row}"
+    for field, leaf in NINE.items():
+        values = [value for _, value in kept(setting, field)]
+        assert values == sorted(set(values))
+        moments = {value: when for when, value in said(device, leaf)}
+        for stamp, value in kept(setting, field):
+            assert 0 < moments[value] - stamp / 1e9 < 10, "a tick precedes its answers"
+
+
+def test_by_tick_what_other_clients_ask_for_changes_no_row(setting: Setting) -> None:
+    """The first value of a field in a tick is its value: later ones, asked for by others, go."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    setting.daemon(Battery=GIVEN, Influx={"timestamps": "tick"})
+    wait("some rows", lambda: len(setting.rows()) >= 3)
+    device.foreign(60, ["vebus/275/Dc/0", "vebus/275/Soc"], keepalive=True)
+    before = len(setting.rows())
+    wait("more rows", lambda: len(setting.rows()) >= before + 12)
+    rows = setting.rows()
+    assert all(row["time"] % 200_000_000 == 0 for row in rows)
+    assert all(None not in row.values() for row in rows[:-1])
+    assert len(said(device, NINE["Voltage"])) > 1.5 * len(rows)
+
+
+def test_found_a_value_before_the_first_tick_had_a_row_of_its_own(setting: Setting) -> None:
+    """By tick, what others ask for before the first tick stands at no moment off the ticks."""
+    device = Device(P, counted=True)
+    device.foreign(50, ["vebus/275/Soc"])
+    setting.venus(device)
+    wait("the beginning of a tick", lambda: time.time() % 6 < 1.0)
+    setting.daemon(Battery={**GIVEN, "interval": 6}, Influx={"timestamps": "tick"})
+    wait("a row by tick", lambda: kept(setting, "Voltage"))
+    assert {row["time"] % 6_000_000_000 for row in setting.rows()} == {0}
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("module", ["bat2influx", "tests.parts.console_script"])
+def test_it_runs_as_a_module_and_as_a_console_script(
+    setting: Setting, module: str, end: signal.Signals
+) -> None:
+    """However it was started, it stores, and ends with 0 at SIGTERM and at Ctrl-C."""
+    setting.venus(Device(P))
+    daemon = setting.daemon(module=module, Battery=GIVEN)
+    wait("a value", lambda: setting.stored())
+    os.kill(daemon.pid, end)
+    assert daemon.wait_for_end(10) == 0
+    assert daemon.says("every value is stored")
+
+
+def test_a_solar_charger_that_comes_later_is_no_reason_to_restart(setting: Setting) -> None:
+    """A service that appears after the start is found, and its values join the others."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify, watchdog=4, Battery=QUICK, Fields={"Pv": "solarcharger/Yield/Power"}
+    )
+    wait("the others", lambda: fields(setting) == NINE.keys())
+    daemon.wait_for_log("the device at 127.0.0.1 has no solarcharger")
+    wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
+    pid = daemon.pid
+    device.add_service("solarcharger", 288, {**solarcharger(), "/Yield/Power": 431.5})
+    wait("its values", lambda: 431.5 in [value for _, value in kept(setting, "Pv")])
+    daemon.wait_for_log("every field is answered")
+    wait("a good STATUS", lambda: "solarcharger" not in notify.status)
+    assert daemon.pid == pid
+    assert daemon.running

@@ -1,0 +1,105 @@
+"""The link that paho reads from: ahead of need, and never past the end."""
+
+import gc
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bat2influx.broker import Connection, Connector, Endpoint, Link
+from bat2influx.trouble import Trouble
+from tests.parts.daemon import wait
+from tests.parts.process import free_port
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Link, socket.socket]]:
+    """A link and its peer."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield Link(ours), theirs
+
+
+def test_a_link_reads_ahead_and_says_so(pair: tuple[Link, socket.socket]) -> None:
+    """One system call fetches what there is; `pending` tells what select() does not."""
+    link, peer = pair
+    peer.sendall(b"abcdef")
+    assert not link.pending
+    assert link.recv(1) == b"a"
+    assert link.pending
+    assert link.recv(2) == b"bc"
+    assert link.recv(100) == b"def"
+    assert not link.pending
+
+
+def test_a_link_without_data_would_block(pair: tuple[Link, socket.socket]) -> None:
+    """Nothing there is BlockingIOError, as of any socket that does not block."""
+    link, _ = pair
+    with pytest.raises(BlockingIOError):
+        link.recv(1)
+
+
+def test_a_link_gives_what_came_before_the_end(pair: tuple[Link, socket.socket]) -> None:
+    """The end is b"", after all that was sent before."""
+    link, peer = pair
+    peer.sendall(b"ab")
+    peer.shutdown(socket.SHUT_WR)
+    assert [link.recv(1) for _ in range(4)] == [b"a", b"b", b"", b""]
+
+
+def attempt(host: str, port: int) -> Link | Trouble:
+    """Try to connect, and return the outcome."""
+    connector = Connector(Endpoint(host, port, "u", "secret", "/etc/x.ini"), lambda: None)
+    return wait("the outcome", lambda: connector.outcome)
+
+
+def test_a_closed_port_is_told_from_an_unknown_name() -> None:
+    """The words of the two differ, and say what to do; no secret is in them."""
+    refused, unknown = attempt("127.0.0.1", free_port()), attempt("nowhere.invalid", 1883)
+    assert isinstance(refused, Trouble)
+    assert isinstance(unknown, Trouble)
+    assert refused.cause == "refused"
+    assert unknown.text == "cannot resolve nowhere.invalid; set address in /etc/x.ini"
+    assert "secret" not in refused.text + unknown.text + repr(Endpoint("h", 1, "u", "secret", "c"))
+
+
+def test_an_impossible_name_is_an_unknown_one() -> None:
+    """A label that IDNA refuses is a name that does not resolve."""
+    outcome = attempt("a" * 70 + ".local", 1883)
+    assert isinstance(outcome, Trouble)
+    assert outcome.cause == "name"
+
+
+def test_an_abandoned_attempt_closes_what_it_reached() -> None:
+    """A link that nobody waits for any more does not stay open."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connector = Connector(Endpoint("127.0.0.1", port, "u", "", "c"), lambda: None)
+        connector.abandon()
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(60)
+            assert peer.recv(1) == b""
+
+
+def descriptors() -> int:
+    """Return how many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.socket]) -> None:
+    """Two descriptors of each paho client go with it, without waiting for the collector."""
+    link, _ = pair
+    endpoint = Endpoint("127.0.0.1", 1883, "u", "", "c")
+    gc.disable()
+    try:
+        before = descriptors()
+        for _ in range(5):
+            connection = Connection(link, endpoint, "bat2influx-test")
+            connection.close()
+            del connection
+        assert descriptors() <= before
+    finally:
+        gc.enable()
