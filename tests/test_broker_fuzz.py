@@ -1,0 +1,83 @@
+"""Whatever a peer sends, a connection ends in good order or goes on; it never raises."""
+
+import socket
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bat2influx.broker import Connection, Endpoint, Link
+from bat2influx.venus import NoValue, decode
+
+CONNACK = b"\x20\x02\x00\x00"
+SUBACK = b"\x90\x03\x00\x01\x00"
+
+
+def length(number: int) -> bytes:
+    """Return the remaining length of a packet, as MQTT 3.1.1 writes it (section 2.2.3)."""
+    made = bytearray()
+    while True:
+        number, digit = divmod(number, 128)
+        made.append(digit | (0x80 if number else 0))
+        if not number:
+            return bytes(made)
+
+
+def packet(head: int, body: bytes) -> bytes:
+    """Return a packet of the given first byte."""
+    return bytes([head]) + length(len(body)) + body
+
+
+def publish(topic: bytes, payload: bytes) -> bytes:
+    """Return a PUBLISH of QoS 0."""
+    return packet(0x30, len(topic).to_bytes(2, "big") + topic + payload)
+
+
+GOOD = publish(b"N/c0619ab1c2d3/vebus/275/Soc", b'{"value":87.5}')
+PACKETS = st.one_of(
+    st.binary(max_size=40),
+    st.builds(packet, st.integers(0, 255), st.binary(max_size=40)),
+    st.builds(publish, st.binary(max_size=20), st.binary(max_size=40)),
+    st.just(GOOD),
+)
+
+
+def talk(stream: bytes, *, piece: int) -> Connection:
+    """Have a peer send `stream`, in pieces, and then end; return the connection."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    connection = Connection(Link(ours), Endpoint("peer", 1883, "u", "p", "c"), "bat2influx-fuzz")
+    with theirs:
+        for start in range(0, len(stream), piece):
+            try:
+                theirs.sendall(stream[start : start + piece])
+            except OSError:
+                break  # it has had enough
+            connection.step(readable=True, writable=True)
+    for _ in range(2000):
+        if connection.trouble:
+            break
+        connection.step(readable=True, writable=True)
+    return connection
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.booleans(), st.lists(PACKETS, max_size=8), st.sampled_from([1, 3, 1000]))
+def test_no_stream_of_bytes_raises(accepted: bool, packets: list[bytes], piece: int) -> None:
+    """Packets of all types, whole, broken and in pieces, end the connection or are taken."""
+    stream = (CONNACK + SUBACK if accepted else b"") + b"".join(packets)
+    connection = talk(stream, piece=piece)
+    assert connection.trouble is not None
+    for message in connection.received():
+        value = decode(message.payload)
+        assert isinstance(value, float | NoValue)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 30), st.sampled_from([1, 2, 7, 4096]))
+def test_every_message_before_the_end_is_received(count: int, piece: int) -> None:
+    """However the stream is cut into pieces, no message of a good one is missing."""
+    connection = talk(CONNACK + GOOD * count, piece=piece)
+    received = list(connection.received())
+    assert [message.topic for message in received] == ["N/c0619ab1c2d3/vebus/275/Soc"] * count
+    assert connection.trouble is not None
+    assert connection.trouble.cause == "closed"
