@@ -202,10 +202,14 @@ class Connection:
         if writable:
             self._guarded(self._client.loop_write)
         if readable or self._link.pending:
-            self._guarded(self._client.loop_read)
-            while self._link.pending and not self.trouble and len(self._received) < BURST:
-                self._guarded(self._client.loop_read)
+            self._guarded(self._read)
         self._guarded(self._client.loop_misc)
+
+    def _read(self) -> None:
+        """Have paho take packets, one at a call, until what was read ahead is used up."""
+        link, received, read = self._link, self._received, self._client.loop_read
+        while read() == mqtt.MQTT_ERR_SUCCESS and link.pending and len(received) < BURST:
+            pass
 
     def received(self) -> Iterable[Message]:
         """Yield and forget what has come, oldest first."""

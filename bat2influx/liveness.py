@@ -104,10 +104,12 @@ class Unanswered:
 
     def answered(self, topic: str, now: float) -> None:
         """A message has come on `topic`."""
+        if topic not in self._since:
+            return
         if self._is_silent(topic, now):
             self._since.clear()
         else:
-            self._since.pop(topic, None)
+            del self._since[topic]
 
     def forget(self) -> None:
         """The device is back: everything is asked for again."""

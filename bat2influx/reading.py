@@ -36,13 +36,13 @@ class Stamper:
 
     def __init__(self, *, by_tick: bool) -> None:
         self.by_tick = by_tick
-        self._tick = 0
         self._tick_ns: int | None = None
-        self._last: dict[str, tuple[int, int]] = {}  # field: (tick's number, stamp)
+        self._last: dict[str, int] = {}  # field: its latest stamp
+        self._done: set[str] = set()  # the fields that have their value of this tick
 
     def begin_tick(self, start_ns: int) -> None:
         """A tick's requests have been sent; `start_ns` is the wall clock the tick stands for."""
-        self._tick += 1
+        self._done.clear()
         if self._tick_ns is None or start_ns > self._tick_ns:
             self._tick_ns = start_ns
         else:  # the clock was set back: later rows stay later
@@ -50,12 +50,13 @@ class Stamper:
 
     def stamp(self, field: str, arrival_ns: int) -> int | None:
         """Return the stamp for a value of `field`; None when it is not the first of a tick."""
-        last_tick, last = self._last.get(field, (-1, -1))
+        last = self._last.get(field, -1)
         if not self.by_tick:
             time_ns = arrival_ns if arrival_ns != last else last + 1
-        elif self._tick_ns is None or last_tick == self._tick:
+        elif self._tick_ns is None or field in self._done:
             return None
         else:
             time_ns = max(self._tick_ns, last + 1)
-        self._last[field] = (self._tick, time_ns)
+            self._done.add(field)
+        self._last[field] = time_ns
         return time_ns
