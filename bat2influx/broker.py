@@ -6,7 +6,8 @@ connected socket, from which the main thread makes a `Connection` and steps it; 
 blocks that thread. Each connection is a new paho client, so that no state outlives it.
 
 paho 1.6 and 2.1 differ in the constructor and in what they pass to callbacks; both take the
-connected socket from `_create_socket_connection`, the one name here that is not public in paho.
+connected socket from `_create_socket_connection`, and hand a message to `_handle_on_message`: the
+two names here that are not public in paho, kept in `_Client`.
 Callbacks only append. Whatever paho raises while it parses is the peer's fault and ends the
 connection: a short PUBLISH is a struct.error in 1.6, and an exception must never be mistaken
 for a bug that ends the daemon.
@@ -303,9 +304,16 @@ class Connection:
 
 
 class _Client(mqtt.Client):  # type: ignore[misc]
-    """A paho client, of either generation, that takes a connected link for its socket, once."""
+    """A paho client, of either generation, that takes a connected link for its socket, once.
+
+    Without `_handle_on_message` all would still work: paho's own calls on_message, after a search
+    through its tree of filters that takes a quarter of all the time there is.
+    """
 
     link: Link | None = None
+
+    def _handle_on_message(self, message: Any) -> None:
+        self.on_message(self, None, message)
 
     def _create_socket_connection(self) -> Link:
         link, self.link = self.link, None

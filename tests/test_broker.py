@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from bat2influx.broker import Connection, Connector, Endpoint, Link
@@ -103,3 +104,9 @@ def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.sock
         assert descriptors() <= before
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("name", ["_create_socket_connection", "_handle_on_message"])
+def test_paho_has_what_the_client_overrides(name: str) -> None:
+    """A paho without these two would be fed by nobody, or be slow; either is to be noticed."""
+    assert callable(getattr(mqtt.Client, name))
