@@ -140,7 +140,11 @@ class Connector:
         self.step = "connecting"
         last: OSError = OSError("no address")
         for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError as error:  # the kernel has no such family: IPv6 may be off
+                last = error
+                continue
             try:
                 sock.settimeout(CONNECT_TIMEOUT)
                 sock.connect(address)
@@ -173,6 +177,7 @@ class Connection:
         self.accepted = False
         self.trouble: Trouble | None = None
         self.acknowledged: set[int] = set()
+        self._awaited: set[int] = set()
         self._link = link
         self._received: deque[tuple[Any, int]] = deque()
         self._refusal: Trouble | None = None
@@ -225,14 +230,19 @@ class Connection:
     def subscribe(self, topics: Iterable[str]) -> int:
         """Ask for `topics` (QoS 0); return the id that will be acknowledged."""
         wanted = [(topic, 0) for topic in topics]
-        return cast(int, self._guarded(lambda: self._client.subscribe(wanted)[1]))
+        return self._await(self._guarded(lambda: self._client.subscribe(wanted)[1]))
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Drop `topics`; the broker confirms only after what it sent before.
 
         Return the id that will be acknowledged, so that this is a barrier too.
         """
-        return cast(int, self._guarded(lambda: self._client.unsubscribe(list(topics))[1]))
+        return self._await(self._guarded(lambda: self._client.unsubscribe(list(topics))[1]))
+
+    @property
+    def awaits(self) -> bool:
+        """Whether the broker has yet to acknowledge something."""
+        return bool(self._awaited)
 
     def publish(self, topic: str, payload: bytes = b"") -> None:
         """Send `payload` to `topic` with QoS 0."""
@@ -301,6 +311,11 @@ class Connection:
 
     def _on_acknowledged(self, _client: Any, _data: Any, mid: int, *_: Any) -> None:
         self.acknowledged.add(mid)
+        self._awaited.discard(mid)
+
+    def _await(self, mid: int) -> int:
+        self._awaited.add(mid)
+        return mid
 
 
 class _Client(mqtt.Client):  # type: ignore[misc]

@@ -17,6 +17,8 @@ from typing import NoReturn
 from bat2influx import __version__
 from bat2influx.config import ConfigError, Settings, load
 
+log = logging.getLogger(__name__)
+
 DEFAULT_CONFIG = Path("/etc/bat2influx/bat2influx.ini")
 EX_OK, EX_USAGE, EX_SOFTWARE, EX_CONFIG = 0, 64, 70, 78
 
@@ -39,13 +41,20 @@ def run(options: argparse.Namespace) -> int:
     try:
         return daemon.run(settings, partial(_load, options.config))
     except Exception:
-        logging.getLogger(__name__).critical("ending, for an error in bat2influx", exc_info=True)
+        text = "ending, for an error in bat2influx"
+        log.critical(text, exc_info=True, extra=journal.event("internal error"))
         return EX_SOFTWARE
 
 
 def check(options: argparse.Namespace) -> int:
-    """Check the configuration file, and nothing beyond it."""
-    if _load_or_complain(options.config) is None:
+    """Check the configuration file, and nothing beyond it.
+
+    It needs no secret: the credentials of a service cannot be read while it is reloaded.
+    """
+    try:
+        load(options.config)
+    except ConfigError as error:
+        _complain(error.problems)
         return EX_CONFIG
     print(f"{options.config}: ok")  # noqa: T201 - this is the command's output
     return EX_OK
@@ -60,9 +69,20 @@ def _load_or_complain(path: Path) -> Settings | None:
     try:
         return _load(path)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201 - read by people and by the journal
+        _complain(error.problems)
         return None
+
+
+def _complain(problems: Sequence[str]) -> None:
+    from bat2influx import journal  # noqa: PLC0415 - only where it is needed
+
+    if journal.stderr_is_journal():
+        journal.set_up()
+        for problem in problems:
+            log.error("%s", problem, extra=journal.event("bad configuration"))
+    else:
+        for problem in problems:
+            print(problem, file=sys.stderr)  # noqa: T201 - people read this
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -191,6 +191,8 @@ def _take_credentials(config: Any, directory: Path) -> Iterator[str]:
         except ConfigError as error:
             yield from error.problems
             continue
+        if not secret:
+            continue  # as systemd sets it where there is no file
         if f"[{section}] {key}" in NOT_YET:
             yield f"{path}: is not in this version yet; take the credential out of the unit"
         elif "\n" in secret:

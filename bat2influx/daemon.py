@@ -22,6 +22,7 @@ from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
 from bat2influx.influx import DEADLINE, Writer
+from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.schedule import Now
@@ -91,11 +92,12 @@ class Daemon:
         """Whether to leave the loop; says why where a failure is the reason."""
         if self._delivery.failure is not None:
             failure = self._delivery.failure
-            log.critical("ending, for a thread has died", exc_info=failure)
+            text, extra = "ending, for a thread has died", event("internal error")
+            log.critical(text, exc_info=failure, extra=extra)
             self.exit_code = EX_SOFTWARE
         undecided = [device.undecided for device in self.devices if device.undecided]
         for text in undecided:
-            log.error("%s", text)
+            log.error("%s", text, extra=event("undecided"))
             self.exit_code = EX_CONFIG
         return self._wakeup.stop or self.exit_code != EX_OK
 
@@ -156,11 +158,12 @@ class Daemon:
             settings = self._reload()
         except ConfigError as error:
             for problem in error.problems:
-                log.error("%s", problem)
-            log.error("the configuration is bad and was not reloaded; going on with the old one")
+                log.error("%s", problem, extra=event("bad configuration"))
+            text = "the configuration is bad and was not reloaded; going on with the old one"
+            log.error(text, extra=event("reload refused"))
         else:
             self._go_over_to(settings)
-            log.info("configuration reloaded")
+            log.info("configuration reloaded", extra=event("reloaded"))
         now = clock()
         sdnotify.ready(self._status.text(now, self.devices, self._delivery))
 
@@ -172,9 +175,10 @@ class Daemon:
         self.deliver()
         waiting = self._delivery.stop(STOP_TIMEOUT)
         if waiting:
-            log.error("%d values could not be stored and are lost", waiting)
+            text = "%d values could not be stored and are lost"
+            log.error(text, waiting, extra=event("values lost", COUNT=str(waiting)))
         else:
-            log.info("stopped; every value is stored")
+            log.info("stopped; every value is stored", extra=event("stopped"))
         self._selector.close()
         self._wakeup.close()
 

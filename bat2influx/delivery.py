@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 
 from bat2influx.backoff import delay
 from bat2influx.influx import Outcome, Writer
-from bat2influx.journal import Episode
+from bat2influx.journal import Episode, event
 from bat2influx.spool import Batch, MemorySpool
 from bat2influx.trouble import Trouble
 
@@ -48,8 +48,9 @@ class Delivery:
         self._inbox: deque[Sequence[bytes]] = deque()
         self._inbox_lines = self._inbox_lost = 0
         self._outcome: Outcome | None = None
-        self._stopping = False
-        self._in_flight: Batch | None = None
+        self._stop_at: float | None = None  # s, monotonic: stop() has been called
+        self._afresh = False  # what failed before is no reason to wait
+        self._in_flight: tuple[Writer, Batch] | None = None
         self._batches: queue.SimpleQueue[tuple[Writer, Batch]] = queue.SimpleQueue()
         self._not_before = 0.0
         self._attempts = 0
@@ -81,8 +82,7 @@ class Delivery:
     def use(self, writer: Writer) -> None:
         """Write through another writer from the next batch on."""
         with self._changed:
-            self._writer = writer
-            self._not_before = 0.0
+            self._writer, self._afresh = writer, True
             self._changed.notify_all()
 
     @property
@@ -102,37 +102,41 @@ class Delivery:
 
     def stop(self, timeout: float) -> int:
         """Deliver what waits, within `timeout` s; return the number of lines that still wait."""
-        deadline = time.monotonic() + timeout
         with self._changed:
-            self._stopping = True
-            self._not_before = 0.0
+            self._stop_at, self._afresh = time.monotonic() + timeout, True
             self._changed.notify_all()
-        self._keeper.join(max(0.0, deadline - time.monotonic()))
+        self._keeper.join(0.0 if self.failure else timeout)
         self._writer.cut()
         return self.waiting
 
     # The keeper
 
     def _keep(self) -> None:
-        while True:
+        while not self._done():
             with self._changed:
                 self._changed.wait_for(self._has_work, self._until_next())
-                inbox, outcome = list(self._inbox), self._outcome
+                inbox, outcome, afresh = list(self._inbox), self._outcome, self._afresh
                 self._inbox.clear()
                 self._inbox_lines = 0
-                self._outcome = None
+                self._outcome, self._afresh = None, False
             for lines in inbox:
                 self._spool.append(lines)
             if outcome is not None:
                 self._settle(outcome)
+            if afresh:
+                self._not_before, self._attempts = 0.0, 0
             self._hand_out()
             self._tell_overflow()
             self._finished["keeper"] = time.monotonic()
-            if self._stopping and self._in_flight is None and not self._inbox:
-                break
+
+    def _done(self) -> bool:
+        """Whether to end: nothing waits any more, or nothing can be tried in time."""
+        if self._stop_at is None or self._in_flight or self._inbox or self._afresh:
+            return False
+        return not len(self._spool) or self._not_before >= self._stop_at
 
     def _has_work(self) -> bool:
-        return bool(self._inbox or self._outcome) or (self._stopping and not self._in_flight)
+        return bool(self._inbox or self._outcome or self._afresh) or self._done()
 
     def _until_next(self) -> float:
         if self._in_flight is not None or not len(self._spool):
@@ -142,17 +146,21 @@ class Delivery:
     def _hand_out(self) -> None:
         if self._in_flight is not None or time.monotonic() < self._not_before:
             return
-        self._in_flight = self._spool.next_batch(MAX_BATCH)
-        if self._in_flight is not None:
-            self._batches.put((self._writer, self._in_flight))
+        batch = self._spool.next_batch(MAX_BATCH)
+        if batch is not None:
+            self._in_flight = self._writer, batch
+            self._batches.put(self._in_flight)
 
     def _settle(self, outcome: Outcome) -> None:
         now = time.monotonic()
-        batch, self._in_flight = self._in_flight, None
-        assert batch is not None
+        assert self._in_flight is not None
+        writer, batch = self._in_flight
+        self._in_flight = None
         self._spool.settle(batch, outcome.undecided, outcome.refused)
         self.accepted += outcome.accepted
         self._tell_refused(outcome)
+        if writer is not self._writer:  # what it met with is settled by a reload
+            return
         if outcome.trouble is None:
             self._attempts = 0
             self._writing.recovered(f"InfluxDB at {self._writer.where} takes values again", now)
@@ -168,7 +176,8 @@ class Delivery:
             if cause not in self._told_refused and len(self._told_refused) < 100:
                 self._told_refused.add(cause)
                 text = "InfluxDB refuses a row, which is kept aside: %s: %s"
-                log.error(text, cause, row.line.decode("utf-8", "replace"))
+                line = row.line.decode("utf-8", "replace")
+                log.error(text, cause, line, extra=event("row refused"))
 
     def _tell_overflow(self) -> None:
         dropped = self._spool.dropped + self._inbox_lost

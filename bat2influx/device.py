@@ -16,11 +16,11 @@ from dataclasses import replace
 from enum import Enum
 
 from bat2influx import trouble, venus
-from bat2influx.backoff import delay
+from bat2influx.backoff import Kind, delay
 from bat2influx.broker import Connection, Connector, Endpoint, Link, Message
 from bat2influx.config import Battery
 from bat2influx.finding import Finding, UndecidedError
-from bat2influx.journal import Episode
+from bat2influx.journal import Episode, event
 from bat2influx.liveness import Remedy, Silence, Unanswered
 from bat2influx.reading import Reading, Stamper
 from bat2influx.schedule import Now, Schedule
@@ -209,17 +209,23 @@ class Device:
         self._take(connection, now)
         if connection.trouble:
             self._failed(connection.trouble, now)
-        elif self.state is State.LOGIN:
+            return
+        if self.state is State.LOGIN:
             self._await_login(connection, now)
-        else:
+        if self._conversing:
+            self._note_progress(connection, now)
+        if self._conversing:
             self._find(connection, now)
             self._await_subscription(connection, now)
             self._remedy(connection, now)
             self._ask(connection, now)
 
+    @property
+    def _conversing(self) -> bool:
+        return self.state in (State.DISCOVERING, State.POLLING, State.SILENT)
+
     def _await_login(self, connection: Connection, now: Now) -> None:
         if connection.accepted:
-            self._reaching.recovered(f"connected to {self._endpoint.host}", now.mono)
             self.state = State.DISCOVERING
             self._deadline = now.mono + self._watchdog / 8
             self._finding.start(connection)
@@ -229,12 +235,25 @@ class Device:
             what = "accepts connections and says nothing"
             self._failed(trouble.not_mqtt(self._endpoint.host, self._endpoint.port, what), now)
 
+    def _note_progress(self, connection: Connection, now: Now) -> None:
+        """A broker that has confirmed a subscription is reached; a login alone may not last."""
+        if self._reaching.trouble and connection.acknowledged:
+            self._reaching.recovered(f"connected to {self._endpoint.host}", now.mono)
+        if self.state is State.DISCOVERING and now.mono >= self._deadline:
+            self._hearing.failed(self._not_found(), now.mono)
+            if connection.awaits:  # a subscription has been lost: only a new connection helps
+                self._attempts += 1
+                self._drop()
+                self._retry_at = now.mono + delay(Kind.BROKER, self._attempts, random.random())
+
     def _find(self, connection: Connection, now: Now) -> None:
         finding = self._finding
         if self.state is State.SILENT or (finding.done and self._plan):
             return
         try:
-            new = finding.done or finding.step(connection, now.mono)
+            new = finding.done
+            while not finding.done and finding.step(connection, now.mono):
+                new = True
         except UndecidedError as error:
             self.undecided = str(error)
             return
@@ -243,8 +262,6 @@ class Device:
             if self._plan is None or plan.subscriptions != self._plan.subscriptions:
                 self._plan, self._wanted = plan, plan.fields
                 self._subscribe(connection, plan)
-        elif self.state is State.DISCOVERING and now.mono >= self._deadline:
-            self._hearing.failed(self._not_found(), now.mono)
 
     def _not_found(self) -> Trouble:
         host = self._endpoint.host
@@ -258,6 +275,7 @@ class Device:
     def _await_subscription(self, connection: Connection, now: Now) -> None:
         if self.state is State.DISCOVERING and self._subscribed in connection.acknowledged:
             self._silence.connected(now.mono)
+            self._unanswered.begin()
             self._schedule.restart()
             self.state = State.SILENT if self._silence.silent else State.POLLING
             self._introduce()
@@ -293,7 +311,7 @@ class Device:
         what = f"{self._endpoint.host}, portal id {self.portal}" + (f", {found}" if found else "")
         if what != self._introduced:
             self._introduced = what
-            extra = {"PORTAL_ID": self.portal, "PEER": self._endpoint.host}
+            extra = event("reading", PORTAL_ID=self.portal or "", PEER=self._endpoint.host)
             log.info("reading %s each %g s", what, self.battery.interval, extra=extra)
 
     def _name_missing(self, now: Now) -> None:
@@ -321,7 +339,7 @@ class Device:
                 self._take_other(message)
             else:
                 self.messages += 1
-                self._unanswered.answered(message.topic, now.mono)
+                self._unanswered.answered(message.topic)
                 self._keep(names, message)
         if self.messages > before:
             self._heard(now)
@@ -338,8 +356,10 @@ class Device:
 
     def _heard(self, now: Now) -> None:
         self._attempts = 0
+        if self.state is State.DISCOVERING:
+            self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
-            self._unanswered.forget()
+            self._unanswered.begin()
             if self.state is State.SILENT:
                 self.state = State.POLLING
         if self._hearing.trouble:

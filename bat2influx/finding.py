@@ -14,8 +14,6 @@ from bat2influx import venus
 from bat2influx.broker import Connection
 from bat2influx.venus import Field
 
-OLD_FIRMWARE_AFTER = 5.0  # s; before Venus OS 3.50 nothing may say that a republish is complete
-
 
 class UndecidedError(Exception):
     """Several devices or instances are there; the text lists them as lines for the ini."""
@@ -25,7 +23,7 @@ class Finding:
     """What is known of one device, and the questions that make it more.
 
     `portal` and `found` (instance by service) are kept over connections; `start` begins anew on
-    each. A full republish is asked for at most each `again_after` seconds.
+    each. A full republish is asked for once on each, and then each `again_after` seconds.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Finding:
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
         self._portals.clear()
-        self._barrier = self._subscribed = self._discovery = None
+        self._barrier = self._subscribed = self._discovery = self._asked = None
         if self.portal is None:
             connection.subscribe([venus.PORTALS])
 
@@ -118,8 +116,9 @@ class Finding:
     def _complete(self, discovery: venus.Discovery, now: float) -> bool:
         if discovery.complete:
             return True
-        waited = self._asked is not None and now >= self._asked + OLD_FIRMWARE_AFTER
-        return waited and all(discovery.found.values())
+        # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
+        waited = self._asked is not None and now >= self._asked + self._again_after / 12
+        return waited and any(discovery.found.values())
 
     def _decide(self, connection: Connection, discovery: venus.Discovery) -> bool:
         for service, instances in discovery.found.items():

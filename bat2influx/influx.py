@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -28,7 +29,9 @@ from influxdb import InfluxDBClient
 from requests.adapters import HTTPAdapter
 
 from bat2influx import names, trouble
+from bat2influx.backoff import Kind
 from bat2influx.config import Influx
+from bat2influx.journal import event
 from bat2influx.spool import Refused
 from bat2influx.trouble import Trouble
 
@@ -102,7 +105,7 @@ class Writer:
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
-        self._conflicting: set[bytes] = set()  # heads of lines refused for their type
+        self._known = _Known()
 
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
         """Write `lines` and return what became of each. Raises nothing for a peer's failure.
@@ -111,7 +114,7 @@ class Writer:
         """
         self._progress = progress
         outcome = Outcome()
-        parts = self._parts(lines)
+        parts = self._known.sort(lines)
         while parts:
             part = parts.pop()
             answer = self._post(part)
@@ -123,40 +126,23 @@ class Writer:
                     answer = self._no_database(answer)
             if answer.verdict is Verdict.ACCEPTED:
                 outcome.accepted += len(part)
-                self._conflicting.difference_update(map(_head, part))
+                self._known.accepted(part)
             elif answer.verdict is Verdict.RETRY:
-                parts.append(part)
-                outcome.undecided = [line for rest in reversed(parts) for line in rest]
+                outcome.undecided = _of(lines, [part, *parts])
                 outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
                 break
-            elif len(part) == 1 or self._known_to_conflict(part, answer):
+            elif len(part) == 1 or self._known.explains(part, answer.reason):
                 outcome.refused += [Refused(line, answer.reason) for line in part]
-                if _is_type_conflict(answer.reason) and _head(part[0]) not in self._conflicting:
-                    self._conflicting.add(_head(part[0]))
-                    parts = self._parts([line for rest in reversed(parts) for line in rest])
+                if self._known.learn(part, answer.reason):
+                    parts = self._known.sort(_of(lines, parts))
             else:
                 middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
+                parts += [part[:middle], part[middle:]]
         return outcome
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
         self._cutter.cut()
-
-    def _parts(self, lines: Sequence[bytes]) -> list[Sequence[bytes]]:
-        """Return what to send, last first: fields known to conflict each for themselves."""
-        if not self._conflicting:
-            return [lines]
-        sound: list[bytes] = []
-        suspect: dict[bytes, list[bytes]] = {}
-        for line in lines:
-            head = _head(line)
-            (suspect.setdefault(head, []) if head in self._conflicting else sound).append(line)
-        return [*suspect.values(), *([sound] if sound else [])]
-
-    def _known_to_conflict(self, part: Sequence[bytes], answer: Answer) -> bool:
-        heads = set(map(_head, part))
-        return _is_type_conflict(answer.reason) and len(heads) == 1 and heads <= self._conflicting
 
     def _post(self, lines: Sequence[bytes]) -> Answer:
         def request() -> None:
@@ -174,7 +160,8 @@ class Writer:
     def _create_database(self) -> Answer:
         answer = self._ask(lambda: self._client.create_database(self._influx.db))
         if answer.verdict is Verdict.ACCEPTED:
-            log.info("created the database %r at %s", self._influx.db, self.where)
+            text = "created the database %r at %s"
+            log.info(text, self._influx.db, self.where, extra=event("database created"))
             return answer
         if answer.trouble is None or answer.trouble.kind is Kind.DATABASE_LOGIN:
             return self._no_database(answer)
@@ -230,13 +217,80 @@ class Writer:
         return f"[{address}]" if ":" in address else address
 
 
+class _Known:
+    """What rows are refused for, whatever their value, once a row alone has proven it.
+
+    It is their field, whose type is another or whose series is one too many, or their age: what
+    is older than a row beyond the retention policy is beyond it, too. Rows of a known kind are
+    sent by themselves, and one request tells whether it still holds.
+    """
+
+    def __init__(self) -> None:
+        self._causes: dict[bytes, str] = {}  # by head
+        self._age = _NEVER  # stamp of the newest row known to be too old
+
+    def sort(self, lines: Sequence[bytes]) -> list[Sequence[bytes]]:
+        """Return what to send together, the last first."""
+        if not self._causes and self._age == _NEVER:
+            return [lines] if lines else []
+        kinds: dict[bytes | None, list[bytes]] = {}
+        for line in lines:
+            head: bytes | None = _head(line)
+            kind = b"" if _stamp(line) <= self._age else head if head in self._causes else None
+            kinds.setdefault(kind, []).append(line)
+        sound = kinds.pop(None, None)
+        return [*kinds.values(), *([sound] if sound else [])]
+
+    def explains(self, part: Sequence[bytes], reason: str) -> bool:
+        """Return whether each row of `part` is of a kind known to be refused for `reason`."""
+        if _is_age(reason):
+            return max(map(_stamp, part)) <= self._age
+        heads = set(map(_head, part))
+        return len(heads) == 1 and self._causes.get(heads.pop()) == _cause(reason)
+
+    def learn(self, part: Sequence[bytes], reason: str) -> bool:
+        """Take in that `part` was refused; return whether that is something new."""
+        before = self._age, len(self._causes)
+        if _is_age(reason):
+            self._age = max(self._age, *map(_stamp, part))
+        elif "partial write" in reason and "unable to parse" not in reason:
+            self._causes[_head(part[0])] = _cause(reason)
+        return before != (self._age, len(self._causes))
+
+    def accepted(self, part: Sequence[bytes]) -> None:
+        """Forget what no longer holds."""
+        if self._causes:
+            for line in part:
+                self._causes.pop(_head(line), None)
+        if self._age != _NEVER and min(map(_stamp, part)) <= self._age:
+            self._age = _NEVER
+
+
+_NEVER = -(2**63)
+
+
+def _of(lines: Sequence[bytes], parts: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Return those of `lines` that are in `parts`, in their order."""
+    chosen = set[bytes]().union(*parts)
+    return [line for line in lines if line in chosen]
+
+
 def _head(line: bytes) -> bytes:
     """Return measurement, tags and field of a line, which have one type together."""
     return line.rpartition(b"=")[0]
 
 
-def _is_type_conflict(reason: str) -> bool:
-    return "field type conflict" in reason
+def _stamp(line: bytes) -> int:
+    stamp = line.rpartition(b" ")[2]
+    return int(stamp) if stamp.lstrip(b"-").isdigit() else -_NEVER
+
+
+def _is_age(reason: str) -> bool:
+    return "retention policy" in reason
+
+
+def _cause(reason: str) -> str:
+    return re.sub(r" *\bdropped=[0-9]+", "", reason)
 
 
 def _reason(response: requests.Response) -> str | None:
@@ -310,9 +364,8 @@ class _Cutter:
     def connect(self) -> socket.socket:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure = OSError("no address")
-        for family, kind, protocol, _, address in names.resolve(
-            self._host, self._port, self._left()
-        ):
+        most = 0.8 * self._left()  # so that it is not the cutter that ends it, without a reason
+        for family, kind, protocol, _, address in names.resolve(self._host, self._port, most):
             self._sock = sock = socket.socket(family, kind, protocol)
             try:
                 sock.settimeout(self._left() / 2)

@@ -13,10 +13,20 @@ from collections.abc import Mapping
 
 from systemd.journal import JournalHandler
 
+from bat2influx.events import message_id
 from bat2influx.trouble import Trouble
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
+
+
+def event(name: str, **fields: str) -> dict[str, str]:
+    """Return the `extra` of a log entry: its MESSAGE_ID and fields of its own.
+
+    `name` is an event of events.py, or the `cause` of a Trouble.
+    """
+    identity = message_id(name)
+    return {"MESSAGE_ID": identity, **fields} if identity else fields
 
 
 def set_up() -> None:
@@ -25,7 +35,7 @@ def set_up() -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     handler: logging.Handler
-    if _stderr_is_journal():
+    if stderr_is_journal():
         handler = JournalHandler(SYSLOG_IDENTIFIER=IDENTIFIER)
     else:
         handler = logging.StreamHandler()
@@ -33,7 +43,7 @@ def set_up() -> None:
     log.handlers[:] = [handler]
 
 
-def _stderr_is_journal() -> bool:
+def stderr_is_journal() -> bool:
     """Compare stderr with `$JOURNAL_STREAM`, as systemd.exec(5) says."""
     try:
         status = os.fstat(sys.stderr.fileno())
@@ -81,7 +91,7 @@ class Episode:
         if self._trouble is None:
             return
         self._trouble = None
-        extra = {"COUNT": str(self.count), **self._fields}
+        extra = event("recovered", COUNT=str(self.count), **self._fields)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
     def _extent(self, now: float) -> str:
@@ -93,7 +103,7 @@ class Episode:
     def _tell(self, text: str, now: float) -> None:
         self._told = now
         cause = self._trouble.cause if self._trouble else ""
-        extra = {"CAUSE": cause, "COUNT": str(self.count), **self._fields}
+        extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields)
         self._log.warning("%s", text, extra=extra)
 
 

@@ -30,7 +30,7 @@ class Silence:
     """The silence of one device, from its first quiet moment to its next word.
 
     After W/12 a suppressed keepalive; after W/8 one reconnection, and from then on the device
-    counts as silent: it is sent a keepalive at a new connection and each W/2, and nothing else.
+    counts as silent: it is sent a keepalive at each new connection and each W/2, and nothing else.
     A device writes an error into its log at every request that it cannot answer.
     """
 
@@ -41,15 +41,12 @@ class Silence:
         self.silent = False
         self.since: float | None = None  # None: not listening yet
         self._asked: float | None = None  # the latest keepalive in this silence
-        self._fresh = False  # the connection was made for this silence
 
     def connected(self, now: float) -> None:
         """A connection is ready to carry answers."""
-        if self.silent and self._fresh:
-            self._asked = None
-        elif not self.silent:
-            self.since, self._asked = now, None
-        self._fresh = False
+        self._asked = None
+        if not self.silent:
+            self.since = now
 
     def message(self, now: float) -> bool:
         """The device has said something; return whether this ends its silence."""
@@ -64,7 +61,7 @@ class Silence:
         if self.silent or self._asked is None:
             self._asked = now
             return Remedy.KEEPALIVE
-        self.silent, self._fresh = True, True
+        self.silent = True
         return Remedy.RECONNECT
 
     def due(self) -> float:
@@ -79,8 +76,9 @@ class Silence:
 class Unanswered:
     """The read requests that a device leaves without an answer.
 
-    A path without an answer for W/8 counts as silent; a request all of whose paths are silent is
-    sent each W/2 only. The first answer of a silent path has everything asked for again.
+    A path without an answer for W/8 is silent, until its next answer; a request all of whose
+    paths are silent is sent each W/2 only. The answer of a silent path, and a new beginning, have
+    everything asked for at the next tick.
     """
 
     def __init__(self, watchdog: float) -> None:
@@ -88,39 +86,38 @@ class Unanswered:
         self._again_after = watchdog / 2
         self._since: dict[str, float] = {}  # topic of the answer: first request without one
         self._asked: dict[str, float] = {}  # topic of the request: when it was sent last
+        self._silent: dict[str, None] = {}  # topics of answers, in the order of their silence
 
     def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return those of `requests` that are to be sent now, and note them as sent."""
+        silent = self.silent(now)
         chosen = []
         for request in requests:
-            silent = all(self._is_silent(topic, now) for topic in request.answers)
-            if silent and now < self._asked.get(request.topic, -math.inf) + self._again_after:
-                continue
-            chosen.append(request)
-            self._asked[request.topic] = now
-            for topic in request.answers:
-                self._since.setdefault(topic, now)
+            rested = now >= self._asked.get(request.topic, -math.inf) + self._again_after
+            if rested or not all(topic in silent for topic in request.answers):
+                chosen.append(request)
+                self._asked[request.topic] = now
+                for topic in request.answers:
+                    self._since.setdefault(topic, now)
         return chosen
 
-    def answered(self, topic: str, now: float) -> None:
+    def answered(self, topic: str) -> None:
         """A message has come on `topic`."""
-        if topic not in self._since:
-            return
-        if self._is_silent(topic, now):
-            self._since.clear()
-        else:
-            del self._since[topic]
+        if self._since.pop(topic, None) is not None and topic in self._silent:
+            del self._silent[topic]
+            self._asked.clear()
 
-    def forget(self) -> None:
-        """The device is back: everything is asked for again."""
-        self._since.clear()
+    def begin(self) -> None:
+        """The device is back, or the connection new: what went unanswered before counts no more."""
+        self._since = dict.fromkeys(self._silent, -math.inf)
+        self._asked.clear()
 
     def silent(self, now: float) -> list[str]:
-        """Return the topics that have been silent for W/8 or more."""
-        return [topic for topic in self._since if self._is_silent(topic, now)]
-
-    def _is_silent(self, topic: str, now: float) -> bool:
-        return now - self._since.get(topic, now) >= self._silent_after
+        """Return the topics that are silent."""
+        for topic, since in self._since.items():
+            if now - since >= self._silent_after:
+                self._silent[topic] = None
+        return list(self._silent)
 
 
 class Watchdog:

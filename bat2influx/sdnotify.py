@@ -6,11 +6,14 @@ sd_watchdog_enabled(3): its two variables are read here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 
 from systemd import daemon
+
+MAX_STATUS = 1000  # characters; systemd ignores a notification of more than 4 kB, READY=1 with it
 
 
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
@@ -55,8 +58,10 @@ def set_watchdog(seconds: float) -> None:
 
 
 def _status(text: str) -> str:
-    return "STATUS=" + " ".join(text.splitlines())
+    line = " ".join(text.splitlines())
+    return "STATUS=" + (line if len(line) <= MAX_STATUS else line[: MAX_STATUS - 1] + "…")
 
 
 def _notify(*lines: str) -> None:
-    daemon.notify("\n".join(lines))
+    with contextlib.suppress(OSError):  # a service manager that does not listen is no reason to end
+        daemon.notify("\n".join(lines))

@@ -45,6 +45,7 @@ class MemorySpool:
         self.refused_count = 0
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
+        self._shown = 0  # lines before this number are in the batch under way
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -59,12 +60,15 @@ class MemorySpool:
         """Return the oldest lines, at most `max_lines`; None when there are none."""
         if not self._lines:
             return None
-        return Batch(self._first, tuple(islice(self._lines, max_lines)))
+        batch = Batch(self._first, tuple(islice(self._lines, max_lines)))
+        self._shown = self._first + len(batch.lines)
+        return batch
 
     def settle(self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
         """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
-        while self._lines and self._first < batch.first + len(batch.lines):
+        while self._first < self._shown:
             self._pop()
+        self._shown = 0
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)
         self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
@@ -75,7 +79,8 @@ class MemorySpool:
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:
             self._pop()
-            self.dropped += 1
+            if self._first > self._shown:  # what is under way may still be stored
+                self.dropped += 1
 
     def _pop(self) -> None:
         self.size -= len(self._lines.popleft()) + OVERHEAD

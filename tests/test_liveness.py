@@ -54,16 +54,15 @@ def test_a_message_ends_the_silence() -> None:
     assert silence.due() == 71.0
 
 
-def test_flapping_connections_to_a_silent_device_do_not_multiply_keepalives() -> None:
-    """A broker that drops us each second gets one keepalive a minute, not one a second."""
+def test_a_silent_device_is_asked_at_each_new_connection() -> None:
+    """A device that was restarted has forgotten what it was asked before."""
     silence = Silence(W)
     silence.connected(0.0)
     run(silence, 0.0, 20.0)
-    asked = 0
-    for second in range(21, 141):
-        silence.connected(float(second))
-        asked += silence.remedy(float(second)) is Remedy.KEEPALIVE
-    assert asked == 2
+    for second in (25.0, 30.0):
+        silence.connected(second)
+        assert silence.remedy(second) is Remedy.KEEPALIVE
+        assert silence.due() == second + 60.0
 
 
 def test_an_outage_of_the_broker_is_no_silence_of_the_device() -> None:
@@ -94,19 +93,33 @@ def test_a_sub_tree_is_asked_for_while_one_of_its_paths_answers() -> None:
     unanswered = Unanswered(W)
     for now in range(100):
         assert unanswered.to_ask([DC], float(now)) == [DC]
-        unanswered.answered(VOLTAGE, now + 0.1)
+        unanswered.answered(VOLTAGE)
     assert unanswered.silent(100.0) == [POWER]
 
 
 def test_an_answer_after_silence_has_everything_asked_for_again() -> None:
-    """A device that comes back is asked for all its fields at the next tick."""
+    """A device that comes back is asked for all its fields at the next tick, once."""
     unanswered = Unanswered(W)
     for now in range(30):
         unanswered.to_ask([DC, SOC], float(now))
     assert unanswered.to_ask([DC, SOC], 30.0) == []
-    unanswered.answered("N/p/vebus/275/Soc", 30.5)
+    unanswered.answered("N/p/vebus/275/Soc")
     assert unanswered.to_ask([DC, SOC], 31.0) == [DC, SOC]
-    assert unanswered.silent(31.0) == []
+    assert unanswered.silent(31.0) == [VOLTAGE, POWER]
+    assert unanswered.to_ask([DC, SOC], 32.0) == [SOC]
+
+
+def test_a_new_beginning_forgets_what_went_unanswered_but_not_who_was_silent() -> None:
+    """An outage is no silence; a path that was silent before it is asked for, and still named."""
+    unanswered = Unanswered(W)
+    for now in range(20):
+        unanswered.to_ask([SOC], float(now))
+    unanswered.to_ask([DC], 19.0)
+    unanswered.begin()
+    assert unanswered.to_ask([DC, SOC], 600.0) == [DC, SOC]
+    assert unanswered.silent(601.0) == ["N/p/vebus/275/Soc"]
+    unanswered.answered("N/p/vebus/275/Soc")
+    assert unanswered.silent(602.0) == []
 
 
 def test_no_message_no_ping() -> None:

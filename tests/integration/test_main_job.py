@@ -3,12 +3,16 @@
 import os
 import signal
 import time
+from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from tests.parts.compare import NINE, assert_complete, kept, said
 from tests.parts.daemon import Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
 from tests.parts.venus import Device
 from tests.parts.venus_values import solarcharger
 
@@ -32,78 +36,86 @@ def test_the_nine_fields_are_stored_without_any_id_configured(setting: Setting) 
     assert daemon.says("every value is stored")
 
 
-def test_what_the_device_sends_is_what_is_stored(setting: Setting) -> None:
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting, Device]]:
+    """A run of some seconds, with everything given, for the tests that look at what it left."""
+    directory = tmp_path_factory.mktemp("record")
+    with (
+        Mosquitto(directory / "mosquitto") as broker,
+        InfluxDB(directory / "influxdb") as database,
+        Setting(directory, broker, database) as setting,
+    ):
+        device = Device(P, counted=True)
+        device.set_value("vebus", "/State", 3)
+        setting.venus(device)
+        own = {"Bank": "vebus/275/Dc/0/Voltage", "State": "vebus/State"}
+        daemon = setting.daemon(Battery={**GIVEN, "soc_interval": 1}, Fields=own)
+        wait("all fields", lambda: fields(setting) == {*NINE, *own})
+        device.set_value("vebus", "/State", 3.5)
+        wait("some seconds", lambda: len(kept(setting, "Soc")) >= 5)
+        assert daemon.stop() == 0
+        yield setting, device
+
+
+def test_what_the_device_sends_is_what_is_stored(record: tuple[Setting, Device]) -> None:
     """Each value that came is there once, in order, with its field's name and its moment."""
-    device = Device(P, counted=True)
-    setting.venus(device)
-    daemon = setting.daemon(Battery=QUICK)
-    wait("some values", lambda: len(kept(setting, "Soc")) >= 12)
-    assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        assert_complete(setting, device, field, leaf)
+        assert_complete(*record, field, leaf)
 
 
-def test_every_field_is_a_float(setting: Setting) -> None:
+def test_every_field_is_a_float(record: tuple[Setting, Device]) -> None:
     """Whole numbers are stored as floats too, or the first broken one would be refused."""
-    device = Device(P, counted=True)
-    device.set_value("vebus", "/Dc/0/Current", 7)
-    setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN)
-    wait("nine fields", lambda: fields(setting) == NINE.keys())
-    device.set_value("vebus", "/Dc/0/Current", 7.25)
-    wait("the broken one", lambda: (7.25 in [value for _, value in kept(setting, "Current")]))
-    assert daemon.stop() == 0
+    setting, _ = record
     types = setting.influxdb.query("SHOW FIELD KEYS FROM dc", "battery")
-    assert {row["fieldKey"]: row["fieldType"] for row in types} == dict.fromkeys(NINE, "float")
+    assert {row["fieldType"] for row in types} == {"float"}
+    assert {value for _, value in kept(setting, "State")} == {3, 3.5}
 
 
-def test_only_what_is_asked_for_is_stored(setting: Setting) -> None:
+def test_only_what_is_asked_for_is_stored(record: tuple[Setting, Device]) -> None:
     """Temperature and MaxChargeCurrent come with the sub-tree of the others and are let go."""
-    device = Device(P)
-    setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN)
-    wait("some values", lambda: len(kept(setting, "F")) >= 5)
-    assert said(device, "vebus/275/Dc/0/Temperature")
-    assert said(device, "vebus/275/Dc/0/MaxChargeCurrent")
-    assert daemon.stop() == 0
+    setting, device = record
+    sent = {message.topic for message in device.log.sent}
+    assert {f"N/{P}/vebus/275/Dc/0/{name}" for name in ("Temperature", "MaxChargeCurrent")} < sent
     keys = setting.influxdb.query("SHOW FIELD KEYS", "battery")
-    assert {row["fieldKey"] for row in keys} == NINE.keys()
+    assert {row["fieldKey"] for row in keys} == {*NINE, "Bank", "State"}
     assert setting.influxdb.query("SHOW MEASUREMENTS", "battery") == [{"name": "dc"}]
 
 
-def test_the_device_is_asked_by_sub_tree_and_never_written_to(setting: Setting) -> None:
-    """Three read requests a tick are all it takes, each with an answer, none with a wildcard."""
-    device = Device(P)
-    setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN)
-    wait("some values", lambda: len(kept(setting, "Soc")) >= 10)
-    assert daemon.stop() == 0
-    asked = [request.topic for request in device.log.requests]
-    leaves = {f"R/{P}/vebus/275/{place}" for place in ("Dc/0", "Ac/ActiveIn/L1", "Soc")}
-    assert set(asked) == leaves
-    assert {request.payload for request in device.log.requests} == {b""}
-    ticks = [asked[i : i + 3] for i in range(0, len(asked) - 2, 3)]
-    assert all(set(tick) == leaves for tick in ticks)
+def test_the_device_is_asked_by_sub_tree_and_never_written_to(
+    record: tuple[Setting, Device],
+) -> None:
+    """One read request for each sub-tree and tick is all it takes, each with an answer."""
+    _, device = record
+    asked = Counter(
+        request.topic.removeprefix(f"R/{P}/vebus/275/") for request in device.log.requests
+    )
+    assert asked.keys() == {"Dc/0", "Ac/ActiveIn/L1", "Soc", "State"}
+    assert asked["Dc/0"] == asked["Ac/ActiveIn/L1"] == asked["State"]
+    assert {(request.payload, request.qos) for request in device.log.requests} == {(b"", 0)}
     counters = device.log.counters
     assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
 
 
-def test_the_state_of_charge_is_asked_for_at_its_own_interval(setting: Setting) -> None:
+def test_the_state_of_charge_is_asked_for_at_its_own_interval(
+    record: tuple[Setting, Device],
+) -> None:
     """With a soc_interval of five intervals, every fifth tick asks for it."""
-    device = Device(P)
-    setting.venus(device)
-    setting.daemon(Battery={**GIVEN, "soc_interval": 1})
-
-    def slow() -> list[float]:
-        return [r.time for r in device.log.requests if r.topic.endswith("/Soc")]
-
-    wait("some seconds", lambda: len(slow()) >= 5)
-    fast = [r.time for r in device.log.requests if r.topic.endswith("/Dc/0")]
-    regular = slow()[1:]  # the first tick of a connection asks for all
+    asked = {
+        place: [r.time for r in record[1].log.requests if r.topic.endswith(place)]
+        for place in ("/Soc", "/State")
+    }
+    regular = asked["/Soc"][1:]  # the first tick of a connection asks for all
     assert len({int(when) for when in regular}) == len(regular)
-    ticks = [sum(start <= when < end for when in fast) for start, end in pairwise(regular)]
-    assert max(ticks) <= 6
-    assert max(ticks) >= 4
+    spans = pairwise(regular)
+    ticks = [sum(start <= when < end for when in asked["/State"]) for start, end in spans]
+    assert 4 <= max(ticks) <= 6
+
+
+def test_one_path_is_stored_under_two_names(record: tuple[Setting, Device]) -> None:
+    """A path that two fields want is asked for once, and its value is stored for both."""
+    setting, device = record
+    assert kept(setting, "Bank") == kept(setting, "Voltage")
+    assert_complete(setting, device, "Bank", NINE["Voltage"])
 
 
 def test_database_measurement_and_tags_are_as_configured(setting: Setting) -> None:
@@ -168,17 +180,6 @@ def test_without_the_defaults_only_own_fields_are_read(setting: Setting) -> None
     assert asked == {f"R/{P}/keepalive", f"R/{P}/solarcharger/288/Yield/Power"}
 
 
-def test_one_path_is_stored_under_two_names(setting: Setting) -> None:
-    """A path that two fields want is asked for once, and its value is stored for both."""
-    device = Device(P, counted=True)
-    setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN, Fields={"Bank": "vebus/275/Dc/0/Voltage"})
-    wait("some values", lambda: len(kept(setting, "Bank")) >= 5)
-    assert daemon.stop() == 0
-    assert kept(setting, "Bank") == kept(setting, "Voltage")
-    assert_complete(setting, device, "Bank", NINE["Voltage"])
-
-
 def test_by_tick_all_fields_of_a_tick_share_a_row(setting: Setting) -> None:
     """Rows are whole, stand at multiples of the interval, and keep the order of the values."""
     device = Device(P, counted=True)
@@ -232,7 +233,7 @@ def test_it_runs_as_a_module_and_as_a_console_script(
     """However it was started, it stores, and ends with 0 at SIGTERM and at Ctrl-C."""
     setting.venus(Device(P))
     daemon = setting.daemon(module=module, Battery=GIVEN)
-    wait("a value", lambda: setting.stored())
+    wait("a value", setting.stored)
     os.kill(daemon.pid, end)
     assert daemon.wait_for_end(10) == 0
     assert daemon.says("every value is stored")

@@ -5,7 +5,7 @@ Rules: the device is one with `counted=True`, so that a number tells which messa
 
 from __future__ import annotations
 
-import json
+import re
 
 from tests.parts.daemon import Setting
 from tests.parts.venus import Device
@@ -22,23 +22,22 @@ NINE = {
     "F": "vebus/275/Ac/ActiveIn/L1/F",
 }
 FAST = {field: leaf for field, leaf in NINE.items() if field != "Soc"}
+NUMBER = re.compile(rb'\{"value":(-?\d{1,12}(?:\.\d{1,20})?)\}')
 LATEST = 10.0  # s from a device's sending to the stamp, on a loaded machine
 UNDER_WAY = 5  # messages that may be sent when the daemon has just left the broker
 
 
 def said(device: Device, leaf: str) -> list[tuple[float, float]]:
-    """Return (Unix time, number) of what the device published for a leaf, rounded as stored."""
+    """Return (Unix time, number) of what the device published for a leaf, rounded as stored.
+
+    That is what it published of itself, and not what a test had it say in place of a number.
+    """
     topic = f"N/{device.portal_id}/{leaf}"
-    numbers = []
-    for message in device.log.sent:
-        if message.topic == topic:
-            try:
-                value = json.loads(message.payload)["value"]
-            except (ValueError, TypeError, KeyError, RecursionError):
-                continue
-            if isinstance(value, float | int) and not isinstance(value, bool):
-                numbers.append((message.time, round(float(value), 4)))
-    return numbers
+    return [
+        (message.time, round(float(number[1]), 4))
+        for message in device.log.sent
+        if message.topic == topic and (number := NUMBER.fullmatch(message.payload))
+    ]
 
 
 def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:

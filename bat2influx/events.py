@@ -1,0 +1,57 @@
+"""The events that a person will meet in the journal, each with an id of its own.
+
+The id goes with an entry as MESSAGE_ID. By it `journalctl -x` finds what the event means and what
+to do, in systemd/bat2influx.catalog, and people and programs find the event whatever its text.
+
+Rules: an event is named like the `cause` of its Trouble, or by what has happened where there is
+none. An id is random (`systemd-id128 new`), is never changed, and never used for another event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
+    {
+        # the way to the device
+        "name": "e821e510a6124b0dac06cd2d95b5519a",
+        "refused": "aebebe055cf74ebc99d6215db5df49d9",
+        "unreachable": "6428ca855de54533ab8bea874f1d1807",
+        "protocol": "7f353d3b5584489e91afb21aa90e5bcb",
+        "closed": "ea652ee5974f488db255ca76ef7e740a",
+        "login": "bb5d2da1d92849be81ce8c90be899d54",
+        "connack": "07fb1f97f1914a88aed414b8733d5fa6",
+        # the device itself
+        "reading": "559b8e3912a5441ea8a88ea7f5d6b599",
+        "portal": "d8d43aa3a3b447e1b7c2eff940139f54",
+        "undecided": "d465190e4e7f4c6fb6f1e5f0a822d600",
+        "silent": "ba12684814b84471a872b7cf4c991f58",
+        "missing": "a7274c1e3867463985d9936238c11c35",
+        # the database
+        "database": "a5b8dbfba1a04354acf386719807885f",
+        "database slow": "470c22ccc263478abba7acb1daa7c639",
+        "database login": "7d64fe9c91c745248d662e25ee32199a",
+        "database answer": "033296a3a8e847bbaac5646f7e7ee79e",
+        "no database": "5f3a50fdf2bf4756979b21505161564b",
+        "database created": "14da52384aa34b70a3711c2d5d6443f9",
+        "row refused": "f56dbd4359074283b57b82892a8b91aa",
+        "overflow": "8559fea9b2e2419e9059490a23e97a81",
+        # the daemon
+        "recovered": "526e88a0f3974081a3d43619acb0d553",
+        "bad configuration": "42066692153143c2abe81973cb16f6df",
+        "reloaded": "700b93d2b5e2401e88bfc532b2370b53",
+        "reload refused": "a652dc77ccec4dd69c5b8fd2da11eed5",
+        "stopped": "aabe328c61624b1fbf34370832477943",
+        "values lost": "7159423b8d3c4abe9c4bc4a14f89259c",
+        "internal error": "7289e12e8af8446ea3a486f241f28205",
+    }
+)
+_STATUS = re.compile("database [0-9]+")  # of HTTP
+
+
+def message_id(event: str) -> str | None:
+    """Return the id of an event or a `cause`, whatever a cause says after a colon; else None."""
+    name = event.partition(":")[0]
+    return MESSAGE_IDS.get("database answer" if _STATUS.fullmatch(name) else name)

@@ -1,0 +1,212 @@
+"""Portal id and instances: found through the broker, given in the file, or left to a person."""
+
+import pytest
+from paho.mqtt import publish
+
+from tests.parts.compare import NINE, kept
+from tests.parts.daemon import Daemon, Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_values import vebus
+
+A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
+QUICK = {"interval": 0.2, "soc_interval": 0.2}
+EX_CONFIG = 78
+
+
+def lines(daemon: Daemon, beginning: str) -> list[str]:
+    """Return the lines of the log that begin like this."""
+    return daemon.says(f"^{beginning}")
+
+
+@pytest.mark.parametrize("portal", [A, B])
+def test_any_portal_id_is_found(setting: Setting, portal: str) -> None:
+    """No id is built in: whatever stands in the retained Serial's topic is used."""
+    setting.venus(Device(portal))
+    daemon = setting.daemon(Battery=QUICK)
+    wait("values", setting.stored)
+    assert daemon.says(f"portal id {portal}, vebus 275")
+
+
+def test_several_devices_are_an_error_that_lists_them(setting: Setting) -> None:
+    """Of two devices none is guessed: each is a line for the file, and that line then works."""
+    setting.venus(Device(A), Device(B))
+    daemon = setting.daemon(Battery=QUICK)
+    assert daemon.wait_for_end() == EX_CONFIG
+    assert lines(daemon, "serial = ") == [f"serial = {B}", f"serial = {A}"]
+    assert daemon.says("several devices at 127.0.0.1: put one of these lines under .Battery. in /")
+    chosen = setting.daemon(Battery={**QUICK, "serial": B})
+    wait("values", setting.stored)
+    assert chosen.says(f"portal id {B}")
+
+
+def test_several_multis_are_an_error_that_lists_them(setting: Setting) -> None:
+    """Of two vebus instances none is guessed: each is a line for the file, which then works."""
+    device = Device(A, ("vebus/276", "vebus/288", "system"))
+    setting.venus(device)
+    daemon = setting.daemon(Battery=QUICK)
+    assert daemon.wait_for_end() == EX_CONFIG
+    assert lines(daemon, "instance = ") == ["instance = 276", "instance = 288"]
+    chosen = setting.daemon(Battery={**QUICK, "instance": 288})
+    wait("values", setting.stored)
+    assert chosen.running
+    read = {r.topic for r in device.log.requests if "vebus" in r.topic}
+    assert all(f"R/{A}/vebus/288/" in topic for topic in read)
+
+
+def test_several_solar_chargers_are_an_error_with_a_line_for_each_name(setting: Setting) -> None:
+    """Of two solar chargers each name gets its choices, ready to be copied; they then work."""
+    setting.venus(Device(A, ("vebus", "system", "solarcharger/288", "solarcharger/289")))
+    own = {"Pv": "solarcharger/Yield/Power", "Panel": "solarcharger/Pv/V"}
+    daemon = setting.daemon(Battery=QUICK, Fields=own)
+    assert daemon.wait_for_end() == EX_CONFIG
+    choices = lines(daemon, "P(v|anel) = ")
+    assert choices == [
+        "Pv = solarcharger/288/Yield/Power",
+        "Pv = solarcharger/289/Yield/Power",
+        "Panel = solarcharger/288/Pv/V",
+        "Panel = solarcharger/289/Pv/V",
+    ]
+    setting.daemon(Battery=QUICK, Fields=dict(line.split(" = ") for line in choices[1:3]))
+    wait("both", lambda: {"Pv", "Panel"} <= {name for _, name, _ in setting.stored()})
+
+
+def test_what_is_given_is_used_without_a_question(setting: Setting) -> None:
+    """With serial and instance in the file no keepalive is sent, and nothing but reads."""
+    device = Device(A)
+    setting.venus(device)
+    setting.daemon(Battery={**QUICK, "serial": A, "instance": 275})
+    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    counters = device.log.counters
+    assert (counters.keepalives, counters.republishes, counters.errors) == (0, 0, 0)
+
+
+def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
+    """Finding the instances costs a single keepalive; no other is sent while values come."""
+    device = Device(A)
+    setting.venus(device)
+    setting.daemon(Battery=QUICK, Fields={"Grid": "system/Ac/Grid/L1/Power"})
+    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    counters = device.log.counters
+    assert (counters.keepalives, counters.republishes, counters.errors) == (1, 1, 0)
+
+
+def test_a_missing_service_is_named_and_the_others_go_on(setting: Setting) -> None:
+    """What is not there is named in STATUS and log, once; it costs the other fields nothing."""
+    device = Device(A)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify,
+        watchdog=4,
+        Battery=QUICK,
+        Fields={"Pv": "solarcharger/Yield/Power", "Tank": "tank/Level"},
+    )
+    wait("the names in STATUS", lambda: "has no solarcharger, tank" in notify.status)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    wait("two more searches", lambda: device.log.counters.republishes >= 3)
+    assert {name for _, name, _ in setting.stored()} == NINE.keys()
+    assert len(daemon.says("has no solarcharger, tank")) == 1
+    searches = [r.time for r in device.log.requests if b"echo" in r.payload]
+    assert searches[2] - searches[1] > 1.8, "more than one search in W/2"
+    assert device.log.counters.errors == 0
+
+
+def test_a_multi_that_is_switched_on_later_is_found(setting: Setting) -> None:
+    """A GX that has no vebus yet is searched again, and read once the vebus is there."""
+    device = Device(A, ("system",))
+    setting.venus(device)
+    notify = setting.notify_socket()
+    own = {"Relay": "system/Relay/0/State"}
+    setting.daemon(notify=notify, watchdog=4, Battery=QUICK, Fields=own)
+    wait("the name in STATUS", lambda: "has no vebus" in notify.status)
+    device.add_service("vebus", 261, vebus())
+    wait("values", lambda: {name for _, name, _ in setting.stored()} == {*NINE, *own})
+    wait("a good STATUS", lambda: "has no vebus" not in notify.status)
+
+
+def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
+    """With no retained Serial on the broker the daemon says so and waits for one."""
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
+    wait("its cause", lambda: "no device has said its portal id at 127.0.0.1" in notify.status)
+    setting.venus(Device(A))
+    wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
+    daemon.wait_for_log(f"device {A} answers")
+    assert len(daemon.says("no device has said its portal id")) == 1
+
+
+def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Setting) -> None:
+    """Reads for a wrong instance, which fill the device's log, slow down to one each W/2."""
+    device = Device(A)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify, watchdog=40, Battery={**QUICK, "serial": A, "instance": 999}
+    )
+    wait(
+        "their names in STATUS",
+        lambda: "does not answer for Voltage (vebus/999/Dc/0/Voltage)" in notify.status,
+    )
+    reads = device.log.counters.reads
+    daemon.wait_for_log("does not answer for Voltage")
+    wait("heartbeats", lambda: sum("heartbeat" in m.topic for m in device.log.sent) >= 2)
+    assert device.log.counters.reads <= reads + 3
+    assert not daemon.says(f"device {A} at")
+
+
+def test_a_serial_that_is_not_there_is_named(setting: Setting) -> None:
+    """A wrong portal id is a silent device, and the log says what to look at."""
+    setting.venus(Device(A))
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=4, Battery={**QUICK, "serial": B})
+    daemon.wait_for_log(f"device {B} at 127.0.0.1 is silent; .* are serial and instance right")
+    wait("the same in STATUS", lambda: f"device {B} at 127.0.0.1 is silent" in notify.status)
+    assert daemon.running
+
+
+def test_found_a_withdrawn_serial_was_taken_for_a_device(setting: Setting) -> None:
+    """The empty message that takes a retained Serial from the broker names no device."""
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
+    wait("its cause", lambda: "no device has said its portal id" in notify.status)
+    topic, port = f"N/{B}/system/0/Serial", setting.mosquitto.port
+    publish.single(topic, b"", retain=True, hostname="127.0.0.1", port=port)
+    setting.venus(Device(A))
+    wait("values", setting.stored)
+    assert daemon.says(f"portal id {A}")
+
+
+def old_firmware() -> Device:
+    """Return a device that does not say when a republish is complete, as before Venus OS 3.50."""
+    device = Device(A)
+    device._faults.silent.add("full_publish_completed")
+    return device
+
+
+def test_older_firmware_is_found_too(setting: Setting) -> None:
+    """Without a word that the republish is complete, the instances are known after some seconds."""
+    setting.venus(old_firmware())
+    setting.daemon(Battery=QUICK)
+    wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
+
+
+def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: Setting) -> None:
+    """There, too, a missing service costs the others nothing, and who talks is not silent."""
+    setting.venus(old_firmware())
+    notify = setting.notify_socket()
+    own = {"Pv": "solarcharger/Yield/Power"}
+    daemon = setting.daemon(notify=notify, watchdog=24, Battery=QUICK, Fields=own)
+    wait("the others", lambda: {name for _, name, _ in setting.stored()} == NINE.keys(), 20)
+    wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
+    assert not daemon.says("is silent")
+
+
+def test_a_retained_product_id_of_a_multi_that_is_gone_is_no_candidate(setting: Setting) -> None:
+    """An emptied ProductId, as a leaving service sends it, does not make a second instance."""
+    device = Device(A, ("vebus", "system"))
+    setting.venus(device)
+    device.add_service("vebus", 276, vebus())
+    device.vanish("vebus/276")
+    daemon = setting.daemon(Battery=QUICK)
+    wait("values", setting.stored)
+    assert daemon.says("vebus 275")

@@ -1,0 +1,186 @@
+"""A real minute at the default interval, with the database hung and, beside it, a login refused.
+
+One run serves all tests of this file, since it takes as long as it says. A second in which the
+machine itself stood still counts for nobody: `Pulse` notes it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.parts.compare import FAST, NINE, assert_complete, kept
+from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.peers import Refusing
+from tests.parts.process import free_port
+from tests.parts.venus import Device
+
+P = "c0619ab1c2d3"
+SECONDS = 62  # of which the first and the last are not whole
+STALL = 0.25  # s; half a tick late is skipped, and this is half of that
+
+
+class Pulse(threading.Thread):
+    """Notes the seconds (Unix time) in which a thread that only sleeps was held up."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.stalled: set[int] = set()
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Sleep and look at the clock."""
+        before = time.time()
+        while not self.ended.wait(0.02):
+            now = time.time()
+            if now - before > STALL:
+                self.stalled.update(range(int(before), int(now) + 1))
+            before = now
+
+
+@dataclass
+class Minute:
+    """What the minute has left behind."""
+
+    setting: Setting
+    device: Device
+    daemon: Daemon
+    seconds: range  # Unix time
+    stalled: set[int]
+    waiting: list[str]  # STATUS= during it
+    refused: Daemon
+    refused_notify: NotifySocket
+    attempts: list[float]  # monotonic, s
+    logins: list[bytes]
+
+
+@pytest.fixture(scope="module")
+def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
+    """Let it pass: the database is frozen once the first values are in it, and then goes on."""
+    directory, beside = tmp_path_factory.mktemp("minute"), tmp_path_factory.mktemp("refused")
+    with (
+        Mosquitto(directory / "mosquitto") as broker,
+        InfluxDB(directory / "influxdb") as database,
+        Setting(directory, broker, database) as setting,
+        Refusing(3.0, 6.0) as refusing,
+        Setting(beside, Mosquitto(beside / "m"), InfluxDB(beside / "i")) as other,
+    ):
+        device = Device(P, counted=True)
+        setting.venus(device)
+        refused_notify = other.notify_socket()
+        refused = other.daemon(
+            notify=refused_notify,
+            Battery={"port": refusing.port, "password": "pass-Word1"},
+            Influx={"port": free_port()},
+        )
+        notify = setting.notify_socket()
+        daemon = setting.daemon(notify=notify)
+        wait("nine fields", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+        pulse = Pulse()
+        pulse.start()
+        database.freeze()
+        told, start = len(notify.received), int(time.time()) + 1
+        wait("the minute", lambda: time.time() >= start + SECONDS, 2 * SECONDS)
+        seconds = range(start, start + SECONDS - 1)
+        waiting = notify.values("STATUS")[told:]
+        attempts, logins = list(refusing.calls), list(refusing.logins)
+        database.thaw()
+        wait("all of it", lambda: _is_in(setting, seconds[-1]))
+        pulse.ended.set()
+        assert daemon.stop() == 0
+        yield Minute(
+            setting,
+            device,
+            daemon,
+            seconds,
+            pulse.stalled,
+            waiting,
+            refused,
+            refused_notify,
+            attempts,
+            logins,
+        )
+
+
+def _is_in(setting: Setting, second: int) -> bool:
+    return any(when // 10**9 > second for when, _ in kept(setting, "Voltage"))
+
+
+def test_every_second_has_its_requests(minute: Minute) -> None:
+    """While the database hangs, the device is asked once in each second, and not in bursts."""
+    for place in ("Dc/0", "Ac/ActiveIn/L1"):
+        asked = Counter(
+            int(request.time) for request in minute.device.log.requests if place in request.topic
+        )
+        empty = set(minute.seconds) - asked.keys() - minute.stalled
+        assert not empty, f"{place} was not asked for in {sorted(empty)}"
+        twice = {second for second in minute.seconds if asked[second] > 1} - minute.stalled
+        assert not twice, f"{place} was asked for twice in {sorted(twice)}"
+
+
+def test_every_second_holds_every_fast_field(minute: Minute) -> None:
+    """Once the database goes on, each second of the minute has each value with its own time."""
+    assert len(minute.seconds) >= 60
+    assert len(minute.stalled & set(minute.seconds)) <= 5, "this machine cannot show anything"
+    for field in FAST:
+        held = {when // 10**9 for when, _ in kept(minute.setting, field)}
+        empty = set(minute.seconds) - held - minute.stalled
+        assert not empty, f"{field} is not in {sorted(empty)}"
+
+
+def test_every_ten_seconds_hold_the_state_of_charge(minute: Minute) -> None:
+    """The slow field comes at its default interval of 10 s."""
+    held = {when // 10**10 for when, _ in kept(minute.setting, "Soc")}
+    tens = {second // 10 for second in minute.seconds if second % 10 == 0}
+    assert set(sorted(tens)[:-1]) <= held
+
+
+def test_a_hung_database_costs_no_value(minute: Minute) -> None:
+    """All that the device sent is stored, once, in order, with the time of its arrival."""
+    for field, leaf in NINE.items():
+        assert_complete(minute.setting, minute.device, field, leaf)
+
+
+def test_ticks_fall_in_the_middle_of_the_second(minute: Minute) -> None:
+    """The device is asked half a second from either edge, so that no answer crosses one."""
+    phases = sorted(
+        request.time % 1.0
+        for request in minute.device.log.requests
+        if request.topic.endswith("Dc/0") and int(request.time) in minute.seconds
+    )
+    assert 0.45 < phases[len(phases) // 2] < 0.6
+    assert phases[0] > 0.4
+
+
+def test_the_hung_database_is_named(minute: Minute) -> None:
+    """STATUS= tells of the database and of the growing number that waits; the log does so once."""
+    assert any("InfluxDB at 127.0.0.1" in status for status in minute.waiting)
+    assert "waiting" in minute.waiting[-1]
+    assert len(minute.daemon.says("does not answer within")) == 1
+    assert minute.daemon.says("takes values again")
+    assert minute.daemon.says("every value is stored")
+
+
+def test_a_refused_login_is_tried_twice_a_minute_at_most(minute: Minute) -> None:
+    """A device locks out who tries often, and it is people who have to act."""
+    assert 1 <= len(minute.attempts) <= 2
+    assert len(minute.logins) == len(minute.attempts)
+    assert all(b"pass-Word1" in login for login in minute.logins)
+
+
+def test_a_login_refused_after_six_seconds_is_no_network_fault(minute: Minute) -> None:
+    """It is said once, with what to do, however long the device takes to say no."""
+    said = minute.refused.says("WARNING")
+    assert len(said) == 1
+    assert "127.0.0.1 refused the login of 'bat2influx': the password was wrong" in said[0]
+    assert f"set password in {minute.refused_notify.path.parent}/bat2influx.ini" in said[0]
+    assert "refused the login" in minute.refused_notify.status
+    assert "pass-Word1" not in minute.refused.log.read_text() + minute.refused_notify.status
+    assert minute.refused.stop() == 0

@@ -1,0 +1,292 @@
+"""A broker that is up and a device that says nothing: reads stop, and one question is left.
+
+All spans are fractions of the watchdog interval W, which is short here. A device at which a
+keepalive lasts says something every 3 s, so W is 48 s (W/12 is 4 s) where that matters.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from tests.parts.compare import NINE, assert_complete, kept
+from tests.parts.daemon import Setting, wait
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.venus import Device
+from tests.parts.venus_mqtt import steady_unix_time
+
+P = "c0619ab1c2d3"
+QUICK = {"interval": 0.2, "soc_interval": 0.2}
+GIVEN = {**QUICK, "serial": P, "instance": 275}
+SUPPRESSED = b'{"keepalive-options":["suppress-republish"]}'
+EARLY = 0.2  # s by which two clocks, or two threads, may differ
+
+
+def reads(device: Device, place: str = "") -> list[float]:
+    """Return when the device was asked for something that ends like this."""
+    return [
+        request.time
+        for request in device.log.requests
+        if request.topic.endswith(place) and not request.topic.endswith("/keepalive")
+    ]
+
+
+def keepalives(device: Device) -> list[float]:
+    """Return when the device was sent a keepalive; each has to be a suppressed one."""
+    requests = [r for r in device.log.requests if r.topic == f"R/{P}/keepalive"]
+    assert {r.payload for r in requests} <= {SUPPRESSED}
+    return [request.time for request in requests]
+
+
+def logins(mosquitto: Mosquitto) -> int:
+    """Return how often the daemon has connected."""
+    return mosquitto.log.read_text().count(" as bat2influx-")
+
+
+def more(setting: Setting, field: str, count: int = 3) -> Callable[[], bool]:
+    """Return a condition: that `count` more values of a field are stored than now."""
+    before = len(kept(setting, field))
+    return lambda: len(kept(setting, field)) >= before + count
+
+
+def test_a_silent_device_is_left_alone(setting: Setting) -> None:
+    """Reads end, one keepalive and one new connection are tried, then one keepalive each W/2."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=6, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    connected, before = logins(setting.mosquitto), len(keepalives(device))
+    device.silence()
+    wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
+    wait("two rounds", lambda: len(keepalives(device)) >= before + 4)
+    asked = keepalives(device)[before:]
+    assert reads(device)[-1] < asked[1]
+    assert logins(setting.mosquitto) == connected + 1
+    # One at W/12, one at the new connection, and then each W/2.
+    assert all(later - sooner > 3.0 - EARLY for sooner, later in pairwise(asked[1:]))
+    assert daemon.running
+    assert len(daemon.says("is silent")) == 1
+    again = more(setting, "Soc")
+    device.speak()
+    wait("values again", again)
+    daemon.wait_for_log(f"device {P} answers, after")
+    wait("a good STATUS", lambda: "silent" not in notify.status and "Soc" in notify.status)
+
+
+def test_a_device_that_is_silent_from_the_start_is_asked_each_half_w(setting: Setting) -> None:
+    """Where portal id and instance are given, a device that is off costs no more than later on."""
+    device = Device(P)
+    device.silence()
+    setting.venus(device)
+    daemon = setting.daemon(watchdog=4, Battery=GIVEN)
+    wait("two rounds", lambda: len(keepalives(device)) >= 4)
+    asked = keepalives(device)
+    assert reads(device)[-1] < asked[1]
+    assert all(later - before > 2.0 - EARLY for before, later in pairwise(asked[1:]))
+    device.speak()
+    wait("values", setting.stored)
+    assert daemon.running
+
+
+def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(setting: Setting) -> None:
+    """A search without an answer is repeated each W/2, and succeeds once the device speaks."""
+    device = Device(P)
+    device.silence()
+    setting.venus(device)
+    notify = setting.notify_socket()
+    setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
+    wait("three searches", lambda: len(device.log.requests) >= 3)
+    wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
+    asked = [request.time for request in device.log.requests]
+    assert all(later - before > 2.0 - EARLY for before, later in pairwise(asked))
+    device.speak()
+    wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+
+
+def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -> None:
+    """Only that path slows down; the others go on, and its return is told."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=6, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    device.silence("vebus", "/Soc")
+    wait("its name in STATUS", lambda: "does not answer for Soc (vebus/275/Soc)" in notify.status)
+    assert "Voltage" in notify.status
+    before, others = len(reads(device, "/Soc")), more(setting, "Voltage", 20)
+    wait("two rounds", lambda: len(reads(device, "/Soc")) >= before + 2)
+    asked = reads(device, "/Soc")[before - 1 :]
+    assert all(later - sooner > 3.0 - EARLY for sooner, later in pairwise(asked))
+    wait("the others", others)
+    again = more(setting, "Soc", 10)
+    device.speak("vebus", "/Soc")
+    wait("it again", again)
+    daemon.wait_for_log("every field is answered, after")
+    wait("a good STATUS", lambda: "does not answer" not in notify.status)
+    assert logins(setting.mosquitto) == 1
+    assert len(daemon.says("does not answer")) == 1
+
+
+def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
+    """A misspelt path below a sub-tree that is answered is named, and costs nothing else."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify, watchdog=4, Battery=GIVEN, Fields={"Amps": "vebus/Dc/0/Amperes"}
+    )
+    wait("its name", lambda: "does not answer for Amps (vebus/275/Dc/0/Amperes)" in notify.status)
+    wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+    wait("more values", more(setting, "Voltage", 5))
+    assert len(daemon.says("does not answer")) == 1
+
+
+def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
+    """When one of two silent paths comes back, nothing claims that every field is answered."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify, watchdog=4, Battery=GIVEN, Fields={"Grid": "system/Ac/Grid/L1/Power"}
+    )
+    wait("values", lambda: len(kept(setting, "Grid")) >= 3)
+    device.silence("vebus", "/Soc")
+    device.silence("system", "/Ac/Grid/L1/Power")
+    wait("both names", lambda: all(f"{name} (" in notify.status for name in ("Soc", "Grid")))
+    again = more(setting, "Grid", 10)
+    device.speak("system", "/Ac/Grid/L1/Power")
+    wait("one of them again", again)
+    wait("the other's name", lambda: "does not answer for Soc (" in notify.status)
+    assert not daemon.says("every field is answered")
+
+
+def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: Setting) -> None:
+    """Its empty messages are no values; its return is noticed at once while others are heard."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    device.foreign(1, ["system/0/Relay/0/State"], keepalive=True)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    device.vanish("vebus")
+    wait("its paths in STATUS", lambda: "Voltage (vebus/275/Dc/0/Voltage)" in notify.status)
+    asked, stored = len(reads(device)), len(setting.stored())
+    wait("heartbeats", more_heartbeats(device, 2))
+    assert len(reads(device)) <= asked + 3
+    assert len(setting.stored()) == stored
+    again = more(setting, "Soc")
+    device.come_back("vebus")
+    wait("values again", again, 15)
+    assert {field for _, field, _ in setting.stored()} == NINE.keys()
+    daemon.wait_for_log("every field is answered")
+    assert not daemon.says("is silent")
+
+
+def more_heartbeats(device: Device, count: int) -> Callable[[], bool]:
+    """Return a condition: that the device has sent `count` more heartbeats than now."""
+
+    def heartbeats() -> int:
+        return sum(message.topic.endswith("/heartbeat") for message in device.log.sent)
+
+    before = heartbeats()
+    return lambda: heartbeats() >= before + count
+
+
+def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
+    """Where null is all that comes, nothing is stored, nothing named, and no keepalive sent."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify,
+        watchdog=8,
+        Battery=GIVEN,
+        Fields={"defaults": "no", "V2": "vebus/Ac/ActiveIn/L2/V", "P2": "vebus/Ac/ActiveIn/L2/P"},
+    )
+    wait("more than W/2", lambda: len(reads(device)) >= 25)
+    assert not keepalives(device)
+    assert logins(setting.mosquitto) == 1
+    assert not setting.stored()
+    assert not daemon.says("silent|does not answer")
+    assert "127.0.0.1" not in notify.status
+    assert notify.times("WATCHDOG")
+    device.set_value("vebus", "/Ac/ActiveIn/L2/V", 231.5)
+    wait("a value", lambda: {value for _, value in kept(setting, "V2")} == {231.5})
+
+
+def test_another_client_does_no_harm(setting: Setting) -> None:
+    """Its answers and its notifications are stored once each, and our own reads go on."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    device.foreign(40, ["vebus/275/Dc/0", "vebus/275/Soc", "system/0/Dc"], keepalive=True)
+    daemon = setting.daemon(watchdog=6, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 60)
+    assert device.log.counters.foreign >= 60
+    asked = [round(later - before, 1) for before, later in pairwise(reads(device, "/Soc"))]
+    assert sum(asked) / len(asked) < 0.25
+    assert daemon.stop() == 0
+    for field, leaf in NINE.items():
+        assert_complete(setting, device, field, leaf)
+    assert not daemon.says("WARNING|ERROR")
+
+
+def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
+    """A device that takes 3 s for each answer is neither silent nor unanswered."""
+    device = Device(P, counted=True)
+    device.late(3.0)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 12)
+    assert daemon.stop() == 0
+    for field, leaf in NINE.items():
+        assert_complete(setting, device, field, leaf)
+    assert logins(setting.mosquitto) == 1
+    assert not daemon.says("WARNING|ERROR")
+
+
+def test_found_a_device_rebooted_out_of_its_silence_waited_half_w(setting: Setting) -> None:
+    """A silent device is asked at every new connection, not only at the first one."""
+    device = Device(P)
+    runner = setting.venus(device)
+    notify = setting.notify_socket()
+    setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    device.silence()
+    wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
+    wait("both keepalives", lambda: len(keepalives(device)) >= 2)
+    device.speak()
+    again = more(setting, "Soc")
+    setting.mosquitto.restart()
+    assert runner.wait_attached()
+    wait("values again", again, 12)
+
+
+def test_found_a_search_cut_short_was_not_repeated_before_half_w(setting: Setting) -> None:
+    """A search that the end of its connection left without an answer begins anew on the next."""
+    device = Device(P)
+    device.silence()
+    runner = setting.venus(device)
+    setting.daemon(watchdog=48, Battery=QUICK)
+    wait("the search", lambda: device.log.requests)
+    device.speak()
+    setting.mosquitto.restart()
+    assert runner.wait_attached()
+    wait("values", setting.stored, 12)
+
+
+def test_found_requests_of_a_broken_connection_counted_as_silence(setting: Setting) -> None:
+    """What the old connection left unanswered does not keep the new one from asking."""
+    device = Device(P)
+    runner = setting.venus(device)
+    daemon = setting.daemon(watchdog=16, Battery=GIVEN)
+    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    device.silence()
+    before = len(reads(device))
+    wait("requests without an answer", lambda: len(reads(device)) >= before + 3)
+    setting.mosquitto.stop()
+    wait("more than W/8", lambda: steady_unix_time() > reads(device)[-1] + 2.5)
+    device.speak()
+    again = more(setting, "Soc", 5)
+    setting.mosquitto.start()
+    assert runner.wait_attached()
+    wait("values again", again, 30)
+    assert not daemon.says("does not answer|is silent")

@@ -1,0 +1,269 @@
+"""The log: where it goes, what an entry has, and how often a lasting failure is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from systemd.journal import JournalHandler
+
+from bat2influx import journal
+from bat2influx.journal import REMIND, Episode, event, set_up, span
+from bat2influx.trouble import Trouble
+
+ABSENT = Trouble("database", "the database is away")
+SLOW = Trouble("database slow", "the database is slow")
+FIELDS = {"PEER": "127.0.0.1:8086"}
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    """The program's logger, left as it was."""
+    made = logging.getLogger("bat2influx")
+    before = made.handlers[:], made.level, made.propagate
+    yield made
+    made.handlers[:], made.level, made.propagate = before
+
+
+@pytest.fixture
+def stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+    """A file to be stderr, for `set_up_with`."""
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    with (tmp_path / "stderr").open("w+") as file:
+        yield file
+
+
+def set_up_with(file: TextIO) -> None:
+    """Set the log up by a program whose stderr is this file."""
+    with redirect_stderr(file):
+        set_up()
+
+
+def stream(file: TextIO) -> str:
+    """Return what systemd has in $JOURNAL_STREAM when this is connected to the journal."""
+    status = os.fstat(file.fileno())
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def written(file: TextIO) -> str:
+    """Return what has been written to a file."""
+    file.flush()
+    return Path(file.name).read_text()
+
+
+def test_the_journal_is_used_where_stderr_goes_there(
+    log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """$JOURNAL_STREAM has device and inode of our stderr: then entries go to the journal."""
+    monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
+    set_up_with(stderr)
+    assert [type(handler) for handler in log.handlers] == [JournalHandler]
+
+
+@pytest.mark.parametrize("other", [None, "", "0:0", "8:", "nonsense"])
+def test_stderr_is_used_elsewhere(
+    log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch, other: str | None
+) -> None:
+    """Without the variable, or when stderr was redirected since, people read plain lines."""
+    if other is not None:
+        monkeypatch.setenv("JOURNAL_STREAM", other)
+    set_up_with(stderr)
+    log.info("started")
+    logging.getLogger("bat2influx.delivery").warning("%s is away", "it", extra=FIELDS)
+    log.debug("not for people")
+    assert written(stderr) == "INFO: started\nWARNING: it is away\n"
+
+
+def test_setting_up_twice_tells_nothing_twice(log: logging.Logger, stderr: TextIO) -> None:
+    """There is one handler, however often it is set up, and nothing goes on to the root."""
+    set_up_with(stderr)
+    set_up_with(stderr)
+    log.info("once")
+    assert written(stderr) == "INFO: once\n"
+    assert not log.propagate
+
+
+def test_a_stderr_that_is_closed_is_not_the_journal(
+    log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that was started without stderr still runs."""
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setenv("JOURNAL_STREAM", "0:0")
+    set_up()
+    log.info("to nobody")
+
+
+Entries = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def entries(log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch) -> Entries:
+    """What is sent to the journal: (MESSAGE, fields)."""
+    sent: Entries = []
+    monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
+    set_up_with(stderr)
+    (handler,) = log.handlers
+    assert isinstance(handler, JournalHandler)
+    handler.send = lambda text, /, **fields: sent.append((text, fields))
+    return sent
+
+
+def test_an_entry_has_identifier_priority_and_fields(
+    log: logging.Logger, entries: Entries
+) -> None:
+    """SYSLOG_IDENTIFIER names us, and what `extra` holds can be searched for."""
+    made = Episode(logging.getLogger("bat2influx.delivery"), FIELDS)
+    made.failed(ABSENT, 10.0)
+    made.recovered("it is back", 20.0)
+    log.error("bad")
+    log.critical("worse")
+    assert [message for message, _ in entries[:1]] == [ABSENT.text]
+    assert entries[1][0].startswith("it is back")
+    for _, fields in entries:
+        assert fields["SYSLOG_IDENTIFIER"] == "bat2influx"
+    assert [fields["PRIORITY"] for _, fields in entries] == ["4", "6", "3", "2"]
+    warning = entries[0][1]
+    assert warning["LOGGER"] == "bat2influx.delivery"
+    assert {**FIELDS, "CAUSE": "database", "COUNT": "1"}.items() <= warning.items()
+    assert warning["MESSAGE_ID"] == event("database")["MESSAGE_ID"]
+    assert entries[1][1]["COUNT"] == "1"
+
+
+def test_a_traceback_is_in_the_message(log: logging.Logger, entries: Entries) -> None:
+    """What ended a thread is read in the journal as such."""
+    try:
+        raise ZeroDivisionError("of a thread")
+    except ZeroDivisionError as error:
+        failure = error
+    log.critical("ending", exc_info=failure)
+    assert entries[0][0].startswith("ending\nTraceback")
+    assert entries[0][0].endswith("ZeroDivisionError: of a thread")
+
+
+def test_the_journal_takes_what_a_peer_may_have_said(
+    log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in a text, logging it raises nothing; here it goes the way to the real socket."""
+    monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    set_up_with(stderr)
+    for text in ("plain", "two\nlines", "\x00", "\ud800", "x" * 300_000):
+        log.warning("%s", text, extra=event("database", PEER=text))
+
+
+class TestEpisode:
+    """A failure that lasts, by a clock of the test's own."""
+
+    @pytest.fixture
+    def episode(self, caplog: pytest.LogCaptureFixture) -> Episode:
+        """An episode whose entries are caught."""
+        caplog.set_level(logging.INFO)
+        return Episode(logging.getLogger("test"), FIELDS, counted="failed attempt")
+
+    def test_the_first_failure_is_a_warning_and_its_repeats_are_counted(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A hundred failures are one warning, and at the end one line with their number."""
+        for number in range(100):
+            episode.failed(ABSENT, 1000.0 + number)
+            assert episode.trouble is ABSENT
+        episode.recovered("it is back", 1180.0)
+        assert episode.trouble is None
+        warning, recovery = caplog.records
+        assert (warning.levelname, warning.getMessage()) == ("WARNING", ABSENT.text)
+        assert recovery.levelname == "INFO"
+        assert recovery.getMessage().startswith("it is back")
+        assert "3 min" in recovery.getMessage()
+        assert "100 failed attempts" in recovery.getMessage()
+        assert vars(recovery)["COUNT"] == "100"
+        assert vars(recovery)["PEER"] == FIELDS["PEER"]
+
+    def test_what_never_failed_does_not_recover(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Success is nothing to tell, and told once after a failure."""
+        episode.recovered("it is back", 1.0)
+        episode.failed(ABSENT, 2.0)
+        episode.recovered("it is back", 3.0)
+        episode.recovered("it is back", 4.0)
+        assert len(caplog.records) == 2
+        assert "1 failed attempt" in caplog.records[1].getMessage()
+        assert "attempts" not in caplog.records[1].getMessage()
+
+    def test_a_failure_that_lasts_is_told_again_each_hour(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In a day of failures each ten seconds there is the warning and a reminder an hour."""
+        for number in range(8641):
+            episode.failed(ABSENT, 10.0 * number)
+        assert len(caplog.records) == 1 + 24
+        assert all(record.levelname == "WARNING" for record in caplog.records)
+        texts = [record.getMessage() for record in caplog.records]
+        assert all(text.startswith(ABSENT.text) for text in texts)
+        assert "361 failed attempts" in texts[1]
+        assert "24 h" in texts[24]
+
+    def test_another_cause_is_told_anew(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is wrong now may take another remedy; it is still one episode with one end."""
+        for number, trouble in enumerate([ABSENT, ABSENT, SLOW, SLOW, SLOW]):
+            episode.failed(trouble, float(number))
+        episode.recovered("it is back", 10.0)
+        texts = [record.getMessage() for record in caplog.records]
+        assert texts[:2] == [ABSENT.text, SLOW.text]
+        assert len(texts) == 3
+        assert "5 failed attempts" in texts[2]
+
+    def test_the_next_failure_begins_to_count_anew(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """After a recovery a failure is a first one again."""
+        for now in (0.0, 5000.0):
+            episode.failed(ABSENT, now)
+            episode.failed(ABSENT, now + 1.0)
+            episode.recovered("it is back", now + 2.0)
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"] * 2
+        assert "2 failed attempts" in caplog.records[3].getMessage()
+        assert "2 s" in caplog.records[3].getMessage()
+
+    def test_a_reminder_comes_an_hour_after_the_last_word(
+        self, episode: Episode, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Not before, and not at once because another failure was a long time ago."""
+        episode.failed(ABSENT, 0.0)
+        episode.failed(SLOW, REMIND - 1)
+        episode.failed(SLOW, REMIND + 1)
+        assert len(caplog.records) == 2
+        episode.failed(SLOW, 2 * REMIND)
+        assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (8.4, "8 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (7199.0, "120 min"),
+        (7200.0, "2 h"),
+        (172_799.0, "48 h"),
+        (172_800.0, "2 days"),
+        (864_000.0, "10 days"),
+    ],
+)
+def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    """From two of a unit on, that unit is used."""
+    assert span(seconds) == text
+
+
+def test_an_unknown_event_has_its_fields_alone() -> None:
+    """An entry without an id of its own is still one with fields."""
+    assert journal.event("nothing of ours", PEER="x") == {"PEER": "x"}

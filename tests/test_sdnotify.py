@@ -1,0 +1,105 @@
+"""What is said to the service manager, to the byte."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bat2influx import sdnotify
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The service manager's end of the notify socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "notify"))
+        made.settimeout(30.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: sdnotify.ready("53.2 V"), "READY=1\nSTATUS=53.2 V"),
+        (lambda: sdnotify.status("Batterie 98 % ☀"), "STATUS=Batterie 98 % ☀"),
+        (lambda: sdnotify.stopping("storing"), "STOPPING=1\nSTATUS=storing"),
+        (sdnotify.ping, "WATCHDOG=1"),
+        (lambda: sdnotify.set_watchdog(7.5 * 120), "WATCHDOG_USEC=900000000"),
+        (lambda: sdnotify.set_watchdog(0.1), "WATCHDOG_USEC=100000"),
+        (lambda: sdnotify.status("a\nWATCHDOG=1\r\nb"), "STATUS=a WATCHDOG=1 b"),
+    ],
+)
+def test_each_word_is_as_sd_notify_has_it(
+    manager: socket.socket, call: Callable[[], None], expected: str
+) -> None:
+    """One datagram each; a line break in a text becomes no word of its own."""
+    call()
+    assert manager.recv(65_536).decode() == expected
+
+
+def test_a_reload_has_its_moment(manager: socket.socket) -> None:
+    """MONOTONIC_USEC= is the monotonic clock in microseconds."""
+    before = time.monotonic_ns() // 1000
+    sdnotify.reloading()
+    reloading, _, moment = manager.recv(65_536).decode().partition("\nMONOTONIC_USEC=")
+    assert reloading == "RELOADING=1"
+    assert before <= int(moment) <= time.monotonic_ns() // 1000
+
+
+def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where NOTIFY_SOCKET is not set, every word is let go."""
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    sdnotify.ready("")
+    sdnotify.reloading()
+    sdnotify.ping()
+    sdnotify.stopping("")
+
+
+def test_a_service_manager_that_is_gone_does_no_harm(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    """A socket that nobody reads any more must not end what it is only there to tell about."""
+    manager.close()
+    sdnotify.ping()
+    (tmp_path / "notify").unlink()
+    sdnotify.ping()
+
+
+def test_a_message_is_no_longer_than_systemd_takes(manager: socket.socket) -> None:
+    """Above 4096 bytes (NOTIFY_BUFFER_MAX) systemd ignores all of it, so the status is cut."""
+    sdnotify.ready("missing: " + "Spannung (vebus/275/Dc/0/Voltage), " * 200)
+    message = manager.recv(1_000_000)
+    assert message.startswith(b"READY=1\nSTATUS=missing: Spannung")
+    assert len(message) <= 4096
+    sdnotify.ready("größer " * 2000)
+    message = manager.recv(1_000_000)
+    assert len(message) <= 4096
+    message.decode()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "120000000"}, 120.0),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": ""}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": ""}, None),
+        ({"WATCHDOG_USEC": "-5"}, None),
+        ({"WATCHDOG_USEC": "2min"}, None),
+        ({"WATCHDOG_PID": str(os.getpid())}, None),
+    ],
+)
+def test_the_watchdog_is_asked_for_by_two_variables(
+    environment: dict[str, str], expected: float | None
+) -> None:
+    """WATCHDOG_USEC is in microseconds, and is for the process of WATCHDOG_PID if that is set."""
+    assert sdnotify.watchdog_interval(environment) == expected
