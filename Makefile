@@ -9,12 +9,13 @@ PORT = 1883
 SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
+AT_ONCE = -n 6 # most tests wait for something to happen
 
 # No files of root in a checkout that belongs to somebody else.
 export PYTHONDONTWRITEBYTECODE = 1
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 demo: ## the daemon with a simulated battery and a database of its own; DEMO_SECONDS=0: until Ctrl-C
 	@tests/parts/install
@@ -27,13 +28,23 @@ device: ## a simulated Venus device on port 1883, or PORT=...; until Ctrl-C
 test: ## all tests, those against real servers with both generations of paho-mqtt
 	tests/parts/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
-	$(PYTHON) -m pytest tests
-	tests/parts/other-paho -m pytest tests/integration
+	$(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
+	tests/parts/other-paho -m pytest $(AT_ONCE) tests/integration
 
 lint: ## ruff and mypy
 	tests/parts/install test
 	$$(tests/parts/venv $(RUFF))/bin/ruff check --config .ci/ruff.toml .
 	$$(tests/parts/venv $(MYPY))/bin/mypy --python-executable $(PYTHON) --strict bat2influx
+
+deb: ## the Debian package, bat2influx.deb
+	debian/build bat2influx.deb
+
+check-package: ## lintian, a rebuild, piuparts, autopkgtest; SUITE=bookworm or trixie; needs root
+	tests/system/install
+	$(PYTHON) -m tests.package.check $(SUITE)
+
+system: ## the package on booted Debians: installed, run, upgraded, removed; needs root or sudo
+	tests/system/run
 
 bench: ## what the daemon costs and how long a value takes
 	tests/parts/install test
@@ -46,4 +57,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test lint bench fresh clean
+.PHONY: help demo device test lint deb check-package system bench fresh clean

@@ -1,0 +1,68 @@
+"""The unit files, as far as they can be judged without a systemd."""
+
+import difflib
+import re
+from pathlib import Path
+
+from bat2influx import __version__, cli, config
+
+TOP = Path(__file__).resolve().parents[2]
+SYSTEMD = TOP / "systemd"
+SERVICE = (SYSTEMD / "bat2influx.service").read_text()
+TEMPLATE = (SYSTEMD / "bat2influx@.service").read_text()
+
+
+def _settings(unit: str) -> list[str]:
+    return [line for line in unit.splitlines() if line[:1] not in {"", "#"}]
+
+
+def _values(unit: str, name: str) -> list[str]:
+    return [
+        value for line in _settings(unit) for key, _, value in [line.partition("=")] if key == name
+    ]
+
+
+def test_the_template_is_the_service_with_the_instance_in_its_names() -> None:
+    """What is changed in one unit and forgotten in the other shows here."""
+    changes = {
+        "/bat2influx.ini ": "/%i.ini ",
+        ":bat2influx.mqtt": ":bat2influx@%i.mqtt",
+        ":bat2influx.influx": ":bat2influx@%i.influx",
+        "StateDirectory=bat2influx": "StateDirectory=bat2influx/%i",
+        "/var/lib/bat2influx": "/var/lib/bat2influx/%i",
+        "to InfluxDB": "to InfluxDB (%i)",
+    }
+    expected = _settings(SERVICE)
+    for old, new in changes.items():
+        expected = [line.replace(old, new) for line in expected]
+    assert not list(difflib.unified_diff(expected, _settings(TEMPLATE), lineterm=""))
+
+
+def test_every_credential_of_the_program_can_be_given_to_the_service() -> None:
+    """By names of our own in the store, which other services share."""
+    given = dict(value.split(":") for value in _values(SERVICE, "LoadCredential"))
+    assert given == {name: f"bat2influx.{name}" for name in config.CREDENTIALS}
+
+
+def test_what_only_a_person_can_put_right_is_not_tried_again() -> None:
+    """A wrong command line and a wrong configuration."""
+    assert _values(SERVICE, "RestartPreventExitStatus") == [f"{cli.EX_USAGE} {cli.EX_CONFIG}"]
+
+
+def test_whatever_a_unit_starts_may_be_executed() -> None:
+    """Everything else may not: a reload must not fail for the lack of a program."""
+    allowed = " ".join(_values(SERVICE, "ExecPaths")).split()
+    for command in _values(SERVICE, "ExecStart") + _values(SERVICE, "ExecReload"):
+        assert command.split()[0] in allowed
+
+
+def test_the_unit_reads_the_file_that_is_the_default() -> None:
+    """So that `bat2influx check` looks at what the service will read."""
+    (start,) = _values(SERVICE, "ExecStart")
+    assert start == f"/usr/bin/bat2influx --config {cli.DEFAULT_CONFIG} run"
+
+
+def test_the_package_has_the_version_of_the_program() -> None:
+    """The newest entry of its changelog says which."""
+    first = (TOP / "debian" / "changelog").read_text().splitlines()[0]
+    assert re.match(rf"bat2influx \({re.escape(__version__)}\) ", first)
