@@ -56,6 +56,7 @@ class Delivery:
         self._attempts = 0
         self._dropped_told = 0
         self._writing = Episode(log, {"PEER": writer.where}, counted="failed attempt")
+        self._growing = Episode(log)
         self._overflow = Episode(log)
         self._told_refused: set[str] = set()
         now = time.monotonic()
@@ -126,6 +127,7 @@ class Delivery:
             if afresh:
                 self._not_before, self._attempts = 0.0, 0
             self._hand_out()
+            self._tell_growing()
             self._tell_overflow()
             self._finished["keeper"] = time.monotonic()
 
@@ -178,6 +180,14 @@ class Delivery:
                 text = "InfluxDB refuses a row, which is kept aside: %s: %s"
                 line = row.line.decode("utf-8", "replace")
                 log.error(text, cause, line, extra=event("row refused"))
+
+    def _tell_growing(self) -> None:
+        """Warn while there is still time to act: half of what may wait is waiting."""
+        if self._spool.size > self._spool.max_size / 2:
+            text = f"{len(self._spool)} values wait, and half the room for them is used"
+            self._growing.failed(Trouble("growing", text), time.monotonic())
+        elif not len(self._spool):
+            self._growing.recovered("no value waits any more", time.monotonic())
 
     def _tell_overflow(self) -> None:
         dropped = self._spool.dropped + self._inbox_lost

@@ -37,6 +37,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "no database": "5f3a50fdf2bf4756979b21505161564b",
         "database created": "14da52384aa34b70a3711c2d5d6443f9",
         "row refused": "f56dbd4359074283b57b82892a8b91aa",
+        "growing": "1be851a6f71a405ea068ad9574592ace",
         "overflow": "8559fea9b2e2419e9059490a23e97a81",
         # the daemon
         "recovered": "526e88a0f3974081a3d43619acb0d553",

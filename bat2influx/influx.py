@@ -119,11 +119,7 @@ class Writer:
             part = parts.pop()
             answer = self._post(part)
             if answer.verdict is Verdict.NO_DATABASE:
-                answer = self._create_database()
-                if answer.verdict is Verdict.ACCEPTED:
-                    answer = self._post(part)
-                if answer.verdict is Verdict.NO_DATABASE:
-                    answer = self._no_database(answer)
+                answer = self._create_database_and_post(part)
             if answer.verdict is Verdict.ACCEPTED:
                 outcome.accepted += len(part)
                 self._known.accepted(part)
@@ -157,17 +153,16 @@ class Writer:
 
         return self._ask(request)
 
-    def _create_database(self) -> Answer:
+    def _create_database_and_post(self, lines: Sequence[bytes]) -> Answer:
         answer = self._ask(lambda: self._client.create_database(self._influx.db))
         if answer.verdict is Verdict.ACCEPTED:
-            text = "created the database %r at %s"
-            log.info(text, self._influx.db, self.where, extra=event("database created"))
+            answer = self._post(lines)
+            if answer.verdict is not Verdict.NO_DATABASE:
+                text = "created the database %r at %s"
+                log.info(text, self._influx.db, self.where, extra=event("database created"))
+                return answer
+        if answer.trouble and answer.trouble.kind is not Kind.DATABASE_LOGIN:
             return answer
-        if answer.trouble is None or answer.trouble.kind is Kind.DATABASE_LOGIN:
-            return self._no_database(answer)
-        return answer
-
-    def _no_database(self, answer: Answer) -> Answer:
         problem = trouble.no_database(self.where, self._influx.db, answer.reason)
         return Answer(Verdict.RETRY, answer.reason, problem)
 
@@ -192,7 +187,7 @@ class Writer:
         if reason is not None:
             if status in (400, 422):
                 return Answer(Verdict.BAD_LINES, reason)
-            if status in (200, 404):  # 200 is that of a statement
+            if status in (200, 404):  # 200: the statement that creates it
                 return Answer(Verdict.NO_DATABASE, reason)
         if status == 413:
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
@@ -299,8 +294,9 @@ def _reason(response: requests.Response) -> str | None:
         message = json.loads(response.content)
     except (ValueError, RuntimeError, requests.RequestException):  # nested too deep, not all there
         return None
-    if isinstance(message, dict) and isinstance(message.get("results"), list):
-        message = next(iter(message["results"]), None)
+    if response.status_code == 200:  # the error is that of a statement
+        results = message.get("results") if isinstance(message, dict) else None
+        message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
         return None
     text = message.get("error") or message.get("message")

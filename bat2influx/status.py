@@ -52,7 +52,9 @@ class Status:
             if device.state is not State.POLLING and not device.problem(now):
                 parts.append(f"{device.state.value} {device.battery.address}")
             if device.latest and device.state is State.POLLING:
-                latest = (f"{name} {value:g}" for name, value in device.latest.items())
+                fields = (field.name for field in device.battery.fields)
+                known = (name for name in fields if name in device.latest)
+                latest = (f"{name} {device.latest[name]:g}" for name in known)
                 parts.append(", ".join(latest))
         span = max(now.mono - self._since, EVERY / 2)
         parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting")

@@ -229,6 +229,9 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
         wait("the line", lambda: "dropped in all" in caplog.text)
         assert peer.lines == [batch[0], *batch[-10:]]
     texts = [record.getMessage() for record in caplog.records]
+    assert any(text.endswith("values wait, and half the room for them is used") for text in texts)
+    assert any(text.startswith("no value waits any more") for text in texts)
+    texts = [text for text in texts if "dropped" in text]
     assert texts[0].startswith("too many values wait: the oldest are dropped, ")
     assert texts[-1].startswith("19 values were dropped in all")
     assert made.accepted == 11

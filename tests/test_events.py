@@ -21,6 +21,7 @@ ALWAYS = {"PEER", "CAUSE", "COUNT"}  # what a failure of a device or the databas
 FIELDS = {
     "recovered": {"COUNT"},
     "reading": {"PEER", "PORTAL_ID"},
+    "growing": {"CAUSE", "COUNT"},
     "overflow": {"CAUSE", "COUNT"},
     "values lost": {"COUNT"},
 }

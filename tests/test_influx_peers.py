@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -65,6 +66,7 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
     "408": (lambda: HttpPeer(answer("408 Request Timeout")), "408 Request Timeout"),
     "404 of a web server": (lambda: HttpPeer(answer("404 Not Found", PAGE)), "404 Not Found"),
     "400 of a web server": (lambda: HttpPeer(answer("400 Bad Request", PAGE)), "400 Bad Request"),
+    "another service": (lambda: HttpPeer(answer("200 OK", '{"message":"done"}')), "200 OK"),
     "a page": (lambda: HttpPeer(answer("200 OK", PAGE)), "200 OK"),
     "401 of a proxy": (lambda: HttpPeer(answer("401 Unauthorized", PAGE)), "refuses user 'me'"),
     "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "refuses user 'me'"),
@@ -281,6 +283,25 @@ def test_a_404_of_anybody_else_creates_nothing() -> None:
     with HttpPeer(answer("404 Not Found", PAGE)) as peer:
         write(writer(peer.port), BATCH)
         assert not peer.asked(b"/query")
+
+
+def test_another_service_that_says_yes_to_everything_is_not_taken_for_a_database(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its 404 may be JSON and its 200, too; nothing is logged as created that is not there."""
+    no, yes = answer("404 Not Found", '{"error":"no route"}'), answer("200 OK", '{"results":{}}')
+    with caplog.at_level(logging.INFO), HttpPeer(no, yes, no) as peer:
+        assert_kept(write(writer(peer.port), BATCH), "has no database 'battery'")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "body", ['{"results":5}', '{"results":[5]}', '{"results":"x"}', "[]", "null", "", "[" * 100_000]
+)
+def test_an_odd_answer_to_a_statement_keeps_everything(body: str) -> None:
+    """Whatever stands where the results should be, it raises nothing and decides nothing."""
+    with HttpPeer(NO_DATABASE, answer("200 OK", body), NO_DATABASE) as peer:
+        assert_kept(write(writer(peer.port), BATCH), "")
 
 
 @pytest.mark.parametrize(

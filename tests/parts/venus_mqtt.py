@@ -76,7 +76,7 @@ class VenusRunner:
         self._agenda: list[tuple[float, int, Device]] = []
         self._late: list[tuple[float, int, int, Device, Publish]] = []
         self._order = count()
-        self._connected = False
+        self._connected = self._hears = self._announced = False
         self._attached = threading.Event()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -162,7 +162,7 @@ class VenusRunner:
     def _connect(self) -> None:
         self._inbox.clear()
         self._late.clear()
-        self._connected = False
+        self._connected = self._hears = self._announced = False
         client = new_client()
         if self._login[0] is not None:
             client.username_pw_set(*self._login)
@@ -180,7 +180,10 @@ class VenusRunner:
         self._connected = code == 0
 
     def _on_subscribe(self, *_: Any) -> None:
-        self._attached.set()
+        if self._announced:
+            self._attached.set()
+        else:
+            self._hears = True
 
     def _on_message(self, _: mqtt.Client, __: Any, message: mqtt.MQTTMessage) -> None:
         self._inbox.append(message)
@@ -210,9 +213,12 @@ class VenusRunner:
 
     def _work(self) -> None:
         """Do what is due, and only then answer, so that an answer shows all before it is said."""
-        if self._connected:
+        if self._connected and self._client is not None:
             self._connected = False
-            self._attach()
+            self._client.subscribe("R/#", 2)
+        if self._hears and not self._announced:
+            self._announced = True
+            self._announce()
         now = self._clock()
         while self._touched:
             self._advance(self._touched.popleft(), now)
@@ -228,12 +234,13 @@ class VenusRunner:
         while self._inbox:
             self._take(self._inbox.popleft())
 
-    def _attach(self) -> None:
+    def _announce(self) -> None:
+        """Show each Serial, now that whoever has waited for it will be heard."""
         for device in self.devices:
             self._send(device, device.announce())
         self._touched.extend(self.devices)
-        if self._client is not None:  # its SUBACK tells that each Serial is there, too
-            self._client.subscribe([("R/#", 2), ("W/#", 2)])
+        if self._client is not None:  # its SUBACK tells that each Serial is there
+            self._client.subscribe("W/#", 2)
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
         if message.retain:
