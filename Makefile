@@ -25,11 +25,12 @@ device: ## a simulated Venus device on port 1883, or PORT=...; until Ctrl-C
 	@tests/parts/install
 	@$(PYTHON) -m tests.parts.venus_mqtt --broker --port $(PORT)
 
-test: ## all tests, those against real servers with both generations of paho-mqtt
+test: ## all tests: with both generations of paho-mqtt, and as root on booted Debians
 	tests/parts/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
 	$(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
 	tests/parts/other-paho -m pytest $(AT_ONCE) tests/integration
+	[ "$$(id -u)" != 0 ] || tests/system/run
 
 lint: ## ruff and mypy
 	tests/parts/install test

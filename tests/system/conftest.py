@@ -1,0 +1,68 @@
+"""Fixtures: a machine for each release, bare or with all that the daemon needs.
+
+Booting takes less than a second, so what leaves traces has a machine of its own; the tests of a
+module share one where each leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system import package as packages
+from tests.system.host import why_not
+from tests.system.plant import Plant
+from tests.system.trees import RELEASES, tree
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the machine's journal to what is said of a failure."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            if isinstance(value, Plant):
+                report.sections.append((f"journal of {value.name}", value.journal_tail(60)))
+
+
+@pytest.fixture(scope="session", params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    """The code name of a Debian; every test runs on each."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def debian(release: str) -> Iterator[Path]:
+    """The tree of the release."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with tree(release) as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The package, built from this checkout."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    return packages.build()
+
+
+@pytest.fixture(scope="module")
+def shared_machine(debian: Path, release: str) -> Iterator[Plant]:
+    """A machine that has never seen the package, for all tests of a module."""
+    with Plant(debian, release) as machine:
+        yield machine
+
+
+@pytest.fixture
+def machine(debian: Path, release: str) -> Iterator[Plant]:
+    """A machine that has never seen the package, for one test."""
+    with Plant(debian, release) as machine:
+        yield machine

@@ -1,0 +1,60 @@
+"""The package under test: built from this checkout, and taken apart for another version of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+CODE = "usr/lib/python3/dist-packages/bat2influx/__init__.py"
+CONFFILE = "etc/bat2influx/bat2influx.ini"
+
+
+def build() -> Path:
+    """Build bat2influx.deb by `make deb`, unless BAT2INFLUX_DEB names one, and return its path."""
+    given = os.environ.get("BAT2INFLUX_DEB")
+    if given:
+        return Path(given).resolve()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    made = subprocess.run(
+        ["make", "deb"],
+        cwd=TOP,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, f"make deb ended with {made.returncode}:\n{made.stdout[-4000:]}"
+    return TOP / "bat2influx.deb"
+
+
+def version(package: Path) -> str:
+    """Return the package's version."""
+    return _run("dpkg-deb", "--field", package, "Version").strip()
+
+
+def repack(package: Path, other: str, folder: Path, *, conffile_line: str = "") -> Path:
+    """Return the same package as another version; `conffile_line` is what its ini has more."""
+    tree = folder / f"tree-{other}"
+    _run("dpkg-deb", "--raw-extract", package, tree)
+    _edit(tree / "DEBIAN/control", r"(?m)^Version: .*$", f"Version: {other}")
+    _edit(tree / CODE, r'(?m)^__version__ = ".*"$', f'__version__ = "{other}"')
+    with (tree / CONFFILE).open("a") as file:
+        file.write(conffile_line)
+    made = folder / f"bat2influx_{other}.deb"
+    _run("dpkg-deb", "--root-owner-group", "--build", tree, made)
+    return made
+
+
+def _edit(path: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, path.read_text())
+    assert count == 1, f"{path} has {pattern} {count} times"
+    path.write_text(text)
+
+
+def _run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,205 @@
+"""A machine with all that the daemon lives between: broker, database and the Venus stand-in.
+
+Rules: Mosquitto and InfluxDB are Debian's own, started by their units. The stand-in is a unit of
+the tests, `venus`; its numbers never repeat, so that a value that is missing shows. The daemon is
+the installed package and nothing else, and is told things as an admin tells them: by its files,
+apt and systemctl.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.system.machine import Machine, Row
+
+UNIT = "bat2influx.service"
+INI = "/etc/bat2influx/bat2influx.ini"
+PORTAL, SECOND_PORTAL = "c0619ab1c2d3", "c0619ab1c2d4"
+NINE = {"Voltage", "Current", "Power", "Soc", "I", "V", "P", "S", "F"}
+QUICK = {"interval": 0.2, "soc_interval": 0.2}
+USER, PASSWORD = "venus", "Sesame-0pen"
+
+TOP = Path(__file__).resolve().parents[2]
+SERVERS = ("mosquitto", "influxdb", "venus")
+STAND_IN = "/opt/stand-in"
+OPERATIONS, SAID = "/run/venus/operations", "/run/venus/said"
+BROKER = """\
+listener 1883 0.0.0.0
+allow_duplicate_messages true
+set_tcp_nodelay true
+"""
+# As with a real device, nobody sees its broker before itself: it is ready when it has answered.
+VENUS_UNIT = """\
+[Unit]
+After=mosquitto.service
+Before=bat2influx.service
+[Service]
+WorkingDirectory={folder}
+RuntimeDirectory=venus
+ExecStartPre=/usr/bin/mkfifo {operations}
+# Open for both, so that the input has no end when a writer closes its own.
+ExecStart=/bin/sh -c 'exec /usr/bin/python3 -B -m tests.parts.venus_mqtt {counted} \
+    --devices {devices} --user {user} --password {password} \
+    0<>{operations} >{said}'
+ExecStartPost=/bin/sh -c 'until grep -q ready {said}; do sleep 0.05; done'
+[Install]
+WantedBy=multi-user.target
+"""
+# As /etc/default/influxdb has it: nothing in the journal but what is wrong.
+DATABASE = """\
+INFLUXDB_HTTP_LOG_ENABLED=false
+INFLUXDB_LOGGING_LEVEL=warn
+INFLUXDB_MONITOR_STORE_ENABLED=false
+INFLUXDB_REPORTING_DISABLED=true
+"""
+
+
+class Plant(Machine):
+    """A machine in which the package can be installed and has something to do."""
+
+    # Around the daemon
+
+    def start_servers(
+        self, *, devices: int = 1, counted: bool = True, password: str | None = None
+    ) -> None:
+        """Start broker, database and stand-in; with `password` the broker asks for it."""
+        access = "allow_anonymous true\n"
+        if password is not None:
+            passwords = "/etc/mosquitto/passwords"
+            self.run("mosquitto_passwd", "-b", "-c", passwords, USER, password)
+            self.run("chown", "mosquitto:", passwords)
+            access = f"allow_anonymous false\npassword_file {passwords}\n"
+        self.write("/etc/mosquitto/conf.d/venus.conf", BROKER + access)
+        self.write("/etc/default/influxdb", DATABASE)
+        self.copy_in(TOP / "tests/__init__.py", f"{STAND_IN}/tests/__init__.py")
+        self.copy_in(TOP / "tests/parts", f"{STAND_IN}/tests/parts")
+        unit = VENUS_UNIT.format(
+            folder=STAND_IN,
+            operations=OPERATIONS,
+            said=SAID,
+            counted="--counted" if counted else "",
+            devices=devices,
+            user=USER,
+            password=PASSWORD,
+        )
+        self.write("/etc/systemd/system/venus.service", unit)
+        self.systemctl("daemon-reload")
+        self.systemctl("start", *SERVERS)
+        self.wait("the database", self._database_answers)
+
+    def enable_servers(self) -> None:
+        """Have broker, database and stand-in come back after a reboot."""
+        self.systemctl("enable", "--quiet", *SERVERS)
+
+    def venus(self, *operations: Mapping[str, object]) -> None:
+        """Have the stand-in do something; see tests/parts/venus_faults.py."""
+        lines = "".join(f"{json.dumps(operation)}\n" for operation in operations)
+        self.run(f"cat >{OPERATIONS}", input=lines)
+
+    def silence(self, portal: str = PORTAL) -> None:
+        """Have a device say nothing any more, while its broker goes on."""
+        self.venus({"op": "silence", "portal_id": portal})
+
+    def speak(self, portal: str = PORTAL) -> None:
+        """End the silence of a device."""
+        self.venus({"op": "speak", "portal_id": portal})
+
+    # The package
+
+    def install(self, package: Path, *options: str) -> str:
+        """Install the package as the README says, and return what apt said."""
+        self.copy_in(package, "/root/bat2influx.deb")
+        command = ("cd /root && exec apt-get -q -y", *options, "install ./bat2influx.deb")
+        return self.run(" ".join(command)).stdout
+
+    def configure(self, path: str = INI, **sections: Mapping[str, object]) -> None:
+        """Write an ini as `sections` say, with the address of the stand-in if there is none.
+
+        One that was not there begins as a copy, with owner and mode, of that of the package.
+        """
+        battery = {"address": "127.0.0.1", **sections.pop("Battery", {})}
+        merged: dict[str, Mapping[str, object]] = {"Battery": battery, **sections}
+        text = "".join(
+            f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+            for name, keys in merged.items()
+        )
+        if not self.exists(path):
+            self.run("cp", "-p", INI, path)
+        self.write(path, text)
+
+    def start(self, unit: str = UNIT) -> None:
+        """Enable and start the service, and wait until its first values are stored."""
+        since = self.now()
+        self.systemctl("enable", "--now", unit)
+        self.wait_for_values(since=since)
+
+    # What comes of it
+
+    def now(self) -> int:
+        """Return the time in ns, as values are stamped."""
+        return int(self.run("date", "+%s%N").stdout)
+
+    def values(
+        self, field: str = "Voltage", *, since: int = 0, db: str = "battery"
+    ) -> list[tuple[int, float]]:
+        """Return (time in ns, value) of what is stored of a field, oldest first."""
+        rows = self.influx(f'SELECT "{field}" FROM dc WHERE time > {since}', db)
+        return [(row["time"], row[field]) for row in rows]
+
+    def wait_for_values(
+        self, field: str = "Voltage", *, since: int = 0, db: str = "battery", count: int = 1
+    ) -> list[tuple[int, float]]:
+        """Wait until so many values of a field, stamped after `since`, are stored."""
+
+        def enough() -> list[tuple[int, float]]:
+            values = self.values(field, since=since, db=db)
+            return values if len(values) >= count else []
+
+        return self.wait(f"{count} values of {field} in {db}", enough)
+
+    def wait_for_message(
+        self, pattern: str, unit: str = UNIT, *, since: int = 0, count: int = 1
+    ) -> list[Row]:
+        """Wait until the journal of a unit has so many entries in which a pattern is found."""
+
+        def found() -> list[Row]:
+            entries = self.says(pattern, unit, since=since)
+            return entries if len(entries) >= count else []
+
+        return self.wait(f"{count} times {pattern!r} in the journal", found)
+
+    def says(self, pattern: str, unit: str = UNIT, *, since: int = 0) -> list[Row]:
+        """Return a unit's entries in the journal in which a regular expression is found."""
+        return [
+            entry
+            for entry in self.journal(unit)
+            if int(entry["__REALTIME_TIMESTAMP"]) * 1000 >= since
+            and re.search(pattern, str(entry.get("MESSAGE")))
+        ]
+
+    def status(self, unit: str = UNIT) -> str:
+        """Return the STATUS= line."""
+        return self.show(unit, "StatusText")
+
+    def waiting(self, unit: str = UNIT) -> int:
+        """Return how many values wait for the database, as STATUS= says."""
+        found = re.search(r"(\d+) waiting", self.status(unit))
+        return int(found[1]) if found else 0
+
+    def restarts(self, unit: str = UNIT) -> int:
+        """Return how often systemd has restarted the unit by itself."""
+        return int(self.show(unit, "NRestarts"))
+
+    def _database_answers(self) -> bool:
+        asked = self.run("influx", "-execute", "SHOW DATABASES", check=False)
+        return asked.returncode == 0
+
+
+def assert_contiguous(values: Iterable[tuple[int, float]]) -> None:
+    """Assert that values of a counted device are all there: each is one more than the last."""
+    numbers = [int(value) for _, value in values]
+    assert numbers, "nothing is stored"
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a reading was lost"

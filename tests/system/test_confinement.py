@@ -1,0 +1,178 @@
+"""What somebody could do who had taken over the daemon, and what others can see of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.plant import INI, UNIT, Plant
+
+TELL = "/opt/told"
+MOST = 1.1  # of the exposure that systemd-analyze security computes; 10 is worst
+NOT_RUN = {"PermissionError", "ChildProcessError"}
+DENIED = {"PermissionError", "OSError", "FileNotFoundError"}
+
+
+@pytest.fixture(scope="module")
+def running(shared_machine: Plant, package: Path) -> Plant:
+    """A machine on which the service stores values."""
+    shared_machine.install(package)
+    shared_machine.start_servers()
+    shared_machine.configure()
+    shared_machine.start()
+    return shared_machine
+
+
+@pytest.fixture(scope="module")
+def told(running: Plant) -> dict[str, Any]:
+    """What tests/system/probe.py tells, run in the place of the daemon."""
+    running.copy_in(Path(__file__).with_name("probe.py"), "/opt/probe.py")
+    running.run("mkdir", "-p", "/home/somebody")
+    running.run("install", "-m", "666", "/dev/null", TELL)
+    running.drop_in(
+        UNIT,
+        "probe",
+        "[Service]",
+        "Type=exec",
+        "ExecStart=",
+        "ExecStart=/usr/bin/python3 -I -B /opt/probe.py",
+        f"StandardOutput=truncate:{TELL}",
+        "Restart=no",
+    )
+    try:
+        running.systemctl("restart", UNIT)
+        running.wait("the probe's end", lambda: running.show(UNIT, "SubState") != "running")
+        assert running.show(UNIT, "Result") == "success", running.journal_tail()
+        answer: dict[str, Any] = json.loads(running.read(TELL))
+        return answer
+    finally:
+        running.run("rm", f"/etc/systemd/system/{UNIT}.d/probe.conf")
+        running.systemctl("daemon-reload")
+        running.systemctl("restart", UNIT)
+
+
+@pytest.mark.parametrize("unit", [UNIT, "bat2influx@house.service"])
+def test_the_exposure_is_low(running: Plant, unit: str) -> None:
+    """The live unit has an exposure of 1.1 or less, and the template no more."""
+    text = running.run("systemd-analyze", "security", "--no-pager", unit).stdout
+    found = re.search(r"exposure level for \S+: ([\d.]+)", text)
+    assert found, text
+    assert float(found[1]) <= MOST
+
+
+def test_the_daemon_is_nobody_else_than_its_user(running: Plant) -> None:
+    """All processes of the service are the user's, with no capability and no way to get one."""
+    pid = running.main_pid(UNIT)
+    user = running.run("id", "-u", "bat2influx").stdout.strip()
+    status = dict(
+        line.split(":", 1) for line in running.read(f"/proc/{pid}/status").splitlines() if line
+    )
+    assert status["Uid"].split() == [user] * 4
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[name], 16) == 0, name
+    assert status["NoNewPrivs"].strip() == "1"
+    assert status["Seccomp"].strip() == "2"
+
+
+def test_the_daemon_has_namespaces_of_its_own(running: Plant) -> None:
+    """It has mounts, users and IPC of its own, and the network that all have."""
+    pid = running.main_pid(UNIT)
+
+    def own(name: str) -> bool:
+        links = [running.run("readlink", f"/proc/{each}/ns/{name}").stdout for each in (1, pid)]
+        return links[0] != links[1]
+
+    assert own("mnt")
+    assert own("user")
+    assert own("ipc")
+    assert not own("net")
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "run /bin/sh",
+        "run /bin/bash",
+        "run /usr/bin/perl",
+        "run a shell by the loader",
+        "run a shell from the state directory",
+        "run a shell from /tmp",
+        "run a shell from /dev/shm",
+        "run a shell from memory",
+    ],
+)
+def test_no_shell_can_be_started(told: dict[str, Any], attempt: str) -> None:
+    """From within the service no shell runs: not the system's, no copy, not by a detour."""
+    assert told[attempt] in NOT_RUN
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "write the configuration",
+        "write /etc",
+        "write /usr",
+        "write /var",
+        "read /etc/shadow",
+        "read /root",
+        "read /home",
+        "read /proc/meminfo",
+        "open a netlink socket",
+        "open a packet socket",
+        "open a kernel crypto socket",
+        "listen on a low port",
+        "make a user namespace",
+        "map memory to write and run",
+        "set the clock",
+        "become root",
+        "change the root",
+        "make a device node",
+        "run in real time",
+        "make a set-user-id file",
+        "signal process 1",
+    ],
+)
+def test_what_it_does_not_need_it_cannot_do(told: dict[str, Any], attempt: str) -> None:
+    """From within the service nothing of the system can be changed, and little be seen."""
+    assert told[attempt] in DENIED
+
+
+def test_what_it_needs_it_can_do(told: dict[str, Any]) -> None:
+    """It reads its configuration, writes its state, which is its own alone, and connects."""
+    for attempt in (
+        "read the configuration",
+        "write the state directory",
+        "open an internet socket",
+    ):
+        assert told[attempt] == "done", attempt
+    assert told["modes"] == {"state directory": "0o700"}
+
+
+def test_it_sees_no_process_but_its_own(told: dict[str, Any]) -> None:
+    """Below /proc is the service alone; below /dev is no disk and no terminal of anybody."""
+    assert told["processes"] == [told["pid"]]
+    assert not [name for name in told["devices"] if re.match("sd|vd|nvme|loop|mem$|kmsg", name)]
+
+
+def test_a_password_is_seen_by_nobody(running: Plant) -> None:
+    """A password in the file is in no place that another user can read, nor in the journal."""
+    secret = "Pa55word-of-mine"
+    running.configure(Battery={"password": secret})
+    running.systemctl("restart", UNIT)
+    running.wait_for_values(since=running.now())
+    pid = running.main_pid(UNIT)
+    for path in (INI, f"/proc/{pid}/environ"):
+        shown = running.run("runuser", "-u", "nobody", "--", "cat", path, check=False)
+        assert "Permission denied" in shown.stderr
+        assert secret not in shown.stdout
+    seen = [
+        running.run("ps", "-ef", "ww").stdout,
+        running.run("journalctl", "--no-pager", "-o", "verbose").stdout,
+        running.systemctl("status", UNIT).stdout,
+        running.systemctl("show", UNIT).stdout,
+    ]
+    assert not [text for text in seen if secret in text]

@@ -1,0 +1,130 @@
+"""Passwords that do not stand in the ini: credentials, plain and encrypted.
+
+The broker asks for a password, and lets a wrong one wait as little as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.plant import PASSWORD, UNIT, USER, Plant
+
+STORE, ENCRYPTED = "/etc/credstore", "/etc/credstore.encrypted"
+MQTT = "bat2influx.mqtt-password"
+BOAT, BOAT_INI = "bat2influx@boat.service", "/etc/bat2influx/boat.ini"
+EXAMPLE = "/usr/share/doc/bat2influx/examples/encrypted-password.conf"
+
+
+@pytest.fixture(scope="module")
+def equipped(shared_machine: Plant, package: Path) -> Plant:
+    """A machine with a broker that lets nobody in without the password."""
+    shared_machine.install(package)
+    shared_machine.start_servers(password=PASSWORD)
+    return shared_machine
+
+
+@pytest.fixture
+def secured(equipped: Plant) -> Iterator[Plant]:
+    """The same, the service stopped and without a password in its file."""
+    equipped.systemctl("stop", UNIT, BOAT)
+    equipped.configure(Battery={"user": USER})
+    yield equipped
+    equipped.run("rm", "-rf", STORE, ENCRYPTED, f"/etc/systemd/system/{UNIT}.d")
+    equipped.systemctl("daemon-reload")
+
+
+def store(plant: Plant, name: str, secret: str) -> None:
+    """Write a credential as README.Debian says."""
+    plant.run("mkdir", "-p", "-m", "700", STORE)
+    plant.write(f"{STORE}/{name}", f"{secret}\n", mode="600")
+
+
+def test_without_the_password_the_status_says_what_to_do(secured: Plant) -> None:
+    """A refused login is named, with what to set, in status and journal."""
+    secured.systemctl("start", "--no-block", UNIT)
+    [entry] = secured.wait_for_message("refused the login")
+    assert "set password in /etc/bat2influx/bat2influx.ini" in entry["MESSAGE"]
+    secured.wait("the status", lambda: "refused the login" in secured.status())
+
+
+def test_a_plain_credential_is_used(secured: Plant) -> None:
+    """A file in /etc/credstore, which only root can read, takes the place of the password."""
+    store(secured, MQTT, PASSWORD)
+    secured.start()
+    private = secured.run("ls", "-l", f"{STORE}/{MQTT}").stdout
+    assert private.startswith("-rw------- 1 root root")
+
+
+def test_a_credential_wins_over_the_file(secured: Plant) -> None:
+    """With a wrong password in the ini, the one of the credential is used."""
+    secured.configure(Battery={"user": USER, "password": "wrong"})
+    store(secured, MQTT, PASSWORD)
+    secured.start()
+
+
+def test_a_reload_with_a_credential_is_taken(secured: Plant) -> None:
+    """A reload keeps to the credential, and takes over what has changed in the file."""
+    store(secured, MQTT, PASSWORD)
+    secured.start()
+    secured.configure(Battery={"user": USER}, Influx={"db": "reloaded"})
+    secured.systemctl("reload", UNIT)
+    secured.wait_for_values(db="reloaded")
+    assert secured.restarts() == 0
+
+
+def test_a_rotated_credential_is_used_after_a_restart(secured: Plant) -> None:
+    """Another password in the file of the credential counts from the next start on."""
+    store(secured, MQTT, "the old one")
+    since = secured.now()
+    secured.systemctl("start", "--no-block", UNIT)
+    secured.wait_for_message("refused the login", since=since)
+    store(secured, MQTT, PASSWORD)
+    since = secured.now()
+    secured.systemctl("restart", UNIT)
+    secured.wait_for_values(since=since)
+
+
+def test_an_instance_has_a_credential_of_its_own(secured: Plant) -> None:
+    """The file with the instance's name counts for it, and that of the service does not."""
+    store(secured, MQTT, "wrong")
+    store(secured, "bat2influx@boat.mqtt-password", PASSWORD)
+    secured.configure(BOAT_INI, Battery={"user": USER}, Influx={"db": "boat"})
+    secured.systemctl("start", BOAT)
+    secured.wait_for_values(db="boat")
+
+
+def test_an_encrypted_credential_is_used(secured: Plant) -> None:
+    """By the drop-in that comes as an example, a password that is encrypted on disk is used."""
+    encrypted = f"{ENCRYPTED}/{MQTT}"
+    secured.run("mkdir", "-p", "-m", "700", ENCRYPTED, f"/etc/systemd/system/{UNIT}.d")
+    secured.run(
+        *("systemd-creds", "encrypt", "--with-key=host", "--name=mqtt-password", "-", encrypted),
+        input=PASSWORD,
+    )
+    assert PASSWORD not in secured.read(encrypted)
+    secured.run("cp", EXAMPLE, f"/etc/systemd/system/{UNIT}.d/")
+    secured.start()
+
+
+def test_the_password_of_the_database_is_a_credential_too(secured: Plant) -> None:
+    """A database that asks for a login takes the user of the ini with the credential's password."""
+    query = f"CREATE USER bat WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES"
+    secured.run("influx", "-execute", query)
+    secured.drop_in(
+        "influxdb.service", "login", "[Service]", "Environment=INFLUXDB_HTTP_AUTH_ENABLED=true"
+    )
+    secured.systemctl("restart", "influxdb")
+    store(secured, MQTT, PASSWORD)
+    store(secured, "bat2influx.influx-password", PASSWORD)
+    secured.configure(Battery={"user": USER}, Influx={"user": "bat", "db": "locked"})
+    secured.systemctl("start", UNIT)
+    login = ("influx", "-username", "bat", "-password", PASSWORD, "-database", "locked")
+
+    def stored() -> bool:
+        asked = secured.run(*login, "-execute", "SELECT * FROM dc LIMIT 1", check=False)
+        return "Voltage" in asked.stdout
+
+    secured.wait("values", stored)

@@ -1,0 +1,166 @@
+"""The way of the README: install with apt, edit the file, enable, read the journal.
+
+The tests of this module share a machine and stand in the order of that way.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.system.package import version
+from tests.system.plant import INI, NINE, UNIT, Plant
+
+UNRESOLVED = f"cannot resolve venus.local; set address in {INI}"
+
+
+@pytest.fixture(scope="module")
+def installed(shared_machine: Plant, package: Path) -> Plant:
+    """A machine on which the package was installed, and nothing else was done."""
+    shared_machine.install(package)
+    return shared_machine
+
+
+@pytest.fixture(scope="module")
+def running(installed: Plant) -> Plant:
+    """The same with a device and a database, its address written into the file, enabled."""
+    installed.start_servers()
+    installed.run("sed", "-i", "s/^address = venus.local$/address = 127.0.0.1/", INI)
+    installed.start()
+    return installed
+
+
+def test_the_package_is_installed_from_the_file(installed: Plant, package: Path) -> None:
+    """apt takes the file as it is, and the command tells the package's version."""
+    state = installed.run("dpkg-query", "-W", "-f", "${Status} ${Version}", "bat2influx").stdout
+    assert state == f"install ok installed {version(package)}"
+    assert installed.run("bat2influx", "--version").stdout == f"bat2influx {version(package)}\n"
+
+
+def test_the_user_is_a_system_user_that_cannot_log_in(installed: Plant) -> None:
+    """The installation has made the user, with a system's number, no shell and no password."""
+    _, _, number, _, _, home, shell = installed.run("getent", "passwd", "bat2influx").stdout.split(
+        ":"
+    )
+    assert int(number) < 1000
+    assert home == "/var/lib/bat2influx"
+    assert shell.strip() == "/usr/sbin/nologin"
+    assert re.match(r"bat2influx:[!*]", installed.run("getent", "shadow", "bat2influx").stdout)
+    assert installed.run("id", "-nG", "bat2influx").stdout.split() == ["bat2influx"]
+
+
+def test_nothing_is_enabled_or_started(installed: Plant) -> None:
+    """An installation leaves it to the admin when the service runs, now and after a boot."""
+    assert installed.systemctl("is-enabled", UNIT, check=False).stdout.strip() == "disabled"
+    assert installed.systemctl("is-active", UNIT, check=False).stdout.strip() == "inactive"
+    assert installed.journal(UNIT) == []
+    assert not installed.exists("/var/lib/bat2influx")
+
+
+def test_the_configuration_is_for_root_and_the_daemon_alone(installed: Plant) -> None:
+    """The file is a conffile, which root may write, the daemon read, and nobody else see."""
+    stat = ("stat", "-c", "%a %U:%G", "/etc/bat2influx", INI)
+    assert installed.run(*stat).stdout.splitlines() == [
+        "750 root:bat2influx",
+        "640 root:bat2influx",
+    ]
+    assert INI in installed.run("dpkg-query", "-W", "-f", "${Conffiles}", "bat2influx").stdout
+    assert installed.run("runuser", "-u", "bat2influx", "--", "cat", INI).stdout
+    refused = installed.run("runuser", "-u", "nobody", "--", "cat", INI, check=False)
+    assert "Permission denied" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_the_shipped_file_is_a_good_one(installed: Plant) -> None:
+    """What is installed passes the program's own check."""
+    assert installed.run("bat2influx", "check", "--offline").stdout == f"{INI}: ok\n"
+
+
+def test_systemd_finds_nothing_to_complain_about(installed: Plant) -> None:
+    """`systemd-analyze verify` is silent about the service and the template."""
+    verify = ("systemd-analyze", "--man=no", "verify", UNIT, "bat2influx@house.service")
+    verified = installed.run(*verify)
+    assert verified.stdout + verified.stderr == ""
+
+
+def test_the_unedited_file_says_what_to_edit(installed: Plant) -> None:
+    """Without a device called venus.local the start succeeds, and status and journal say so."""
+    installed.systemctl("enable", "--now", UNIT)
+    assert installed.systemctl("is-active", UNIT).stdout == "active\n"
+    installed.wait("the status", lambda: UNRESOLVED in installed.status())
+    assert UNRESOLVED in installed.systemctl("status", UNIT).stdout
+    assert len(installed.says(re.escape(UNRESOLVED))) == 1
+    assert installed.restarts() == 0
+    installed.systemctl("disable", "--now", UNIT)
+
+
+def test_with_the_address_written_the_values_are_stored(running: Plant) -> None:
+    """Nine fields arrive in the database, each once a second or as often as it is read."""
+    for field in NINE:
+        running.wait_for_values(field, count=1 if field == "Soc" else 3)
+    keys = running.influx("SHOW FIELD KEYS FROM dc")
+    assert {row["fieldKey"]: row["fieldType"] for row in keys} == dict.fromkeys(NINE, "float")
+
+
+def test_the_status_shows_the_values(running: Plant) -> None:
+    """`systemctl status` has a line with the latest values and how many come in a second."""
+    each = re.compile(r"(\w+) -?[\d.]+(?=[,;])")
+    running.wait("all values", lambda: {*each.findall(running.status())} == NINE)
+    text = running.systemctl("status", UNIT).stdout
+    assert re.search(r"Active: active \(running\)", text)
+    status = re.search(r'Status: "(.*)"', text)
+    assert status, text
+    assert {*each.findall(status[1])} == NINE
+    assert re.search(r"; [\d.]+ values/s, \d+ waiting$", status[1])
+
+
+def test_the_journal_says_what_is_read_from_where(running: Plant) -> None:
+    """One line names device, portal id and instance, under the program's name, as information."""
+    [entry] = running.wait_for_message("^reading 127.0.0.1, portal id c0619ab1c2d3, vebus 275")
+    assert entry["SYSLOG_IDENTIFIER"] == "bat2influx"
+    assert entry["PRIORITY"] == "6"
+    assert entry["PORTAL_ID"] == "c0619ab1c2d3"
+    assert entry["PEER"] == "127.0.0.1"
+
+
+def test_nothing_else_is_in_the_journal_of_the_service(running: Plant) -> None:
+    """All that a person reads there comes from the daemon, or is what systemd says of any unit."""
+    speakers = {str(entry["SYSLOG_IDENTIFIER"]) for entry in running.journal(UNIT)}
+    assert speakers == {"bat2influx", "systemd"}
+
+
+def test_the_journal_is_quiet_while_all_is_well(running: Plant) -> None:
+    """Values and requests leave no trace in the journal."""
+    before = len(running.journal(UNIT))
+    running.wait_for_values(since=running.now(), count=5)
+    assert len(running.journal(UNIT)) == before
+
+
+def test_the_catalog_explains_what_has_happened(running: Plant) -> None:
+    """`journalctl -x` says of a name that is not resolved what to do, with its fields filled in."""
+    text = running.run("journalctl", "--no-pager", "-x", "-u", UNIT).stdout
+    explained = text[text.index("cannot resolve venus.local") :]
+    assert "Subject: The name of the device is not known" in explained
+    assert "libnss-mdns" in explained
+    assert "Subject: A device is being read" in explained
+    assert re.findall("@[A-Z_]+@", text) == []
+
+
+def test_a_boot_brings_it_back(running: Plant) -> None:
+    """After a reboot the enabled service runs again and stores values."""
+    running.enable_servers()
+    since = running.now()
+    running.reboot()
+    running.wait_for_values(since=since)
+
+
+def test_the_device_is_found_by_its_own_name(running: Plant) -> None:
+    """With the file as shipped and a device that announces itself, values come by mDNS."""
+    running.systemctl("stop", UNIT)
+    running.run("sed", "-i", "s/^address = 127.0.0.1$/address = venus.local/", INI)
+    running.write("/etc/avahi/hosts", "127.0.0.2 venus.local\n")
+    running.systemctl("start", "avahi-daemon")
+    running.start()
+    assert running.says("^reading venus.local, portal id c0619ab1c2d3")

@@ -1,0 +1,121 @@
+"""Another configuration: taken over without losing a reading, or refused and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.plant import INI, NINE, QUICK, UNIT, Plant, assert_contiguous
+
+MISTAKE = {"interval": "often"}
+NAMED = rf"^{INI}, line \d+: \[Battery\] interval = often: must be"
+
+
+@pytest.fixture(scope="module")
+def equipped(shared_machine: Plant, package: Path) -> Plant:
+    """A machine with all that the service needs."""
+    shared_machine.install(package)
+    shared_machine.start_servers()
+    return shared_machine
+
+
+@pytest.fixture
+def running(equipped: Plant) -> Plant:
+    """The same, with the service newly started, reading once a second."""
+    equipped.systemctl("stop", UNIT)
+    equipped.systemctl("reset-failed", UNIT, check=False)
+    equipped.configure()
+    equipped.start()
+    return equipped
+
+
+def test_a_good_file_is_in_force_when_the_reload_has_ended(running: Plant) -> None:
+    """A new interval counts at once; the process stays, and no reading is lost."""
+    since, process = running.now(), running.main_pid(UNIT)
+    running.wait_for_values(since=since, count=2)
+    running.configure(Battery=QUICK)
+    running.systemctl("reload", UNIT)
+    assert running.show(UNIT, "SubState") == "running"
+    assert running.says("configuration reloaded", since=since)
+    reloaded = running.now()
+    values = running.wait_for_values(since=reloaded, count=26)
+    assert (values[25][0] - values[0][0]) / 1e9 < 15, "25 values still take as long as before"
+    assert running.main_pid(UNIT) == process
+    assert_contiguous(running.values(since=since))
+
+
+def test_another_database_takes_over_between_two_values(running: Plant) -> None:
+    """What is read after the reload goes to the new database, what was read before to the old."""
+    since = running.now()
+    running.wait_for_values(since=since, count=2)
+    running.configure(Battery=QUICK, Influx={"db": "second"})
+    running.systemctl("reload", UNIT)
+    running.wait_for_values(db="second", count=5)
+    values = [*running.values(since=since), *running.values(db="second")]
+    assert_contiguous(sorted(values))
+
+
+def test_a_bad_file_is_refused(running: Plant) -> None:
+    """The reload fails and names the mistake; the old settings stay, and no reading is lost."""
+    since, process = running.now(), running.main_pid(UNIT)
+    running.wait_for_values(since=since, count=2)
+    running.configure(Battery=MISTAKE)
+    reload = running.systemctl("reload", UNIT, check=False)
+    assert reload.returncode != 0
+    assert running.says(NAMED, since=since)
+    assert running.show(UNIT, "SubState") == "running"
+    assert running.main_pid(UNIT) == process
+    running.wait_for_values(since=running.now(), count=3)
+    assert_contiguous(running.values(since=since))
+    assert running.restarts() == 0
+
+
+def test_after_a_refused_reload_a_good_one_is_taken(running: Plant) -> None:
+    """A mistake that has been corrected leaves nothing behind."""
+    running.configure(Battery=MISTAKE)
+    assert running.systemctl("reload", UNIT, check=False).returncode != 0
+    running.configure(Influx={"db": "corrected"})
+    running.systemctl("reload", UNIT)
+    running.wait_for_values(db="corrected")
+
+
+def test_a_signal_with_a_bad_file_changes_nothing(running: Plant) -> None:
+    """SIGHUP by hand, past the unit's own check, is answered in the journal and refused."""
+    since = running.now()
+    running.configure(Battery=MISTAKE)
+    running.signal(UNIT, "HUP")
+    running.wait_for_message(NAMED, since=since)
+    running.wait_for_message("was not reloaded", since=since)
+    running.wait("the end of it", lambda: running.show(UNIT, "SubState") == "running")
+    running.wait_for_values(since=running.now(), count=3)
+    assert_contiguous(running.values(since=since))
+
+
+def test_the_address_can_be_corrected_while_it_runs(running: Plant) -> None:
+    """A file that names no device that there is becomes good again by an edit and a reload."""
+    since, process = running.now(), running.main_pid(UNIT)
+    running.configure(Battery={"address": "nowhere.invalid"})
+    running.systemctl("reload", UNIT)
+    running.wait_for_message(f"cannot resolve nowhere.invalid; set address in {INI}", since=since)
+    since = running.now()
+    running.configure()
+    running.systemctl("reload", UNIT)
+    for field in NINE:
+        running.wait_for_values(field, since=since)
+    assert running.main_pid(UNIT) == process
+
+
+def test_a_start_with_a_bad_file_is_the_only_one(running: Plant) -> None:
+    """The service fails at once, with exit code 78 and the reason, and is not started again."""
+    running.systemctl("stop", UNIT)
+    since = running.now()
+    running.configure(Battery=MISTAKE)
+    assert running.systemctl("start", UNIT, check=False).returncode != 0
+    assert running.systemctl("is-failed", UNIT).stdout == "failed\n"
+    assert running.show(UNIT, "ExecMainStatus") == "78"
+    assert running.show(UNIT, "NRestarts") == "0"
+    [entry] = running.says(NAMED, since=since)
+    assert entry["PRIORITY"] == "3"
+    assert entry["SYSLOG_IDENTIFIER"] == "bat2influx"
+    assert not running.says("Scheduled restart job", since=since)

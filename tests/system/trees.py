@@ -1,0 +1,134 @@
+"""The Debian trees that machines are booted from: made once by mmdebstrap, kept in the cache.
+
+Rules: a tree is complete or not there at all, and never changes; its name carries a hash of its
+recipe, so that another recipe makes another tree. A tree that no run has used for a month goes.
+All that the package depends on is in it, for the machines have no network. The servers that Debian
+enables on installation are disabled, and start when a test says so.
+
+    /usr/bin/python3 -m tests.system.trees bookworm     prints the tree's path
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.parts.programs import cache_dir
+
+RELEASES = ("bookworm", "trixie")
+PACKAGES = (
+    # a system
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "iproute2",
+    # what the package depends on, and what it recommends with all that this brings along
+    "procps",
+    "python3",
+    "python3-configobj",
+    "python3-influxdb",
+    "python3-paho-mqtt",
+    "python3-systemd",
+    "libnss-mdns",
+    "avahi-daemon",
+    # what it talks to
+    "mosquitto",
+    "influxdb",
+    "influxdb-client",
+)
+HOOKS = (
+    'chroot "$1" systemctl --quiet disable mosquitto influxdb avahi-daemon',
+    # Of no use in a machine that lives for a minute, and a load on the others.
+    'chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer'
+    " e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-pstore.service",
+    # As an installed Debian has it, and nothing of the machine on which the tree is made.
+    'printf "127.0.0.1\\tlocalhost\\n127.0.1.1\\tdebian\\n::1\\tlocalhost\\n" >"$1/etc/hosts"',
+    'echo debian >"$1/etc/hostname"',
+    'rm -f "$1/etc/resolv.conf" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+    # Its first boot has nothing to make up for.
+    'touch "$1/etc/.updated" "$1/var/.updated"',
+)
+MONTH = 30 * 86400.0  # s
+
+
+class TreeError(RuntimeError):
+    """A tree could not be made."""
+
+
+@contextmanager
+def tree(release: str) -> Iterator[Path]:
+    """Give the tree of a release, making it first if need be; it stays as long as it is used."""
+    place = cache_dir() / f"system-{release}-{_recipe_hash(release)}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = place.with_name(f"{place.name}.lock")
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        while not place.exists():
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not place.exists():  # made while we waited
+                _make(release, place)
+            fcntl.flock(file, fcntl.LOCK_SH)
+        lock.touch()
+        _forget_old_trees(place.parent)
+        yield place
+
+
+def _recipe_hash(release: str) -> str:
+    return hashlib.sha256(repr((release, PACKAGES, HOOKS)).encode()).hexdigest()[:12]
+
+
+def _make(release: str, place: Path) -> None:
+    print(f"making {place}, once", file=sys.stderr, flush=True)
+    new = place.with_name(f"{place.name}.new")
+    _remove(new)
+    # The tree has the sources of its own release, and from us only how they are reached.
+    settings = place.with_name(f"{place.name}.apt")
+    dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, check=True)
+    settings.write_bytes(dump.stdout)
+    command = ["mmdebstrap", "--variant=minbase", f"--aptopt={settings}"]
+    command += [f"--include={','.join(PACKAGES)}", *(f"--customize-hook={hook}" for hook in HOOKS)]
+    try:
+        made = subprocess.run(
+            [*command, release, str(new)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise TreeError(f"mmdebstrap {release} ended with {made.returncode}:\n{made.stdout}")
+        new.rename(place)
+    finally:
+        settings.unlink()
+        _remove(new)
+
+
+def _forget_old_trees(cache: Path) -> None:
+    for lock in cache.glob("system-*.lock"):
+        with lock.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # in use
+            if lock.stat().st_mtime < time.time() - MONTH:
+                _remove(lock.with_suffix(""))
+                lock.unlink()
+
+
+def _remove(place: Path) -> None:
+    if place.exists():
+        shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or RELEASES:
+        with tree(wanted) as path:
+            print(path)

@@ -1,0 +1,32 @@
+"""The daemon with a sender that can be made to hang, in the way of an error that is not known yet.
+
+    python3 wedged.py FILE -- ARGUMENTS OF BAT2INFLUX
+
+While there is a FILE, the next request never ends. It is removed then, so that the daemon is well
+after its next start.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+from bat2influx import cli, influx
+
+
+def main() -> int:
+    """Run bat2influx with the changed sender."""
+    trap, _, *arguments = sys.argv[1:]
+    write = influx.Writer.write
+
+    def wedged(*positional, **named):  # type: ignore[no-untyped-def]
+        if Path(trap).exists():
+            Path(trap).unlink()
+            threading.Event().wait()
+        return write(*positional, **named)
+
+    influx.Writer.write = wedged  # type: ignore[method-assign]
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
