@@ -63,5 +63,6 @@ def _status(text: str) -> str:
 
 
 def _notify(*lines: str) -> None:
-    with contextlib.suppress(OSError):  # a service manager that does not listen is no reason to end
+    # A service manager that does not listen, or a text that it cannot take, is no reason to end.
+    with contextlib.suppress(OSError, ValueError):
         daemon.notify("\n".join(lines))

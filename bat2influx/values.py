@@ -99,11 +99,12 @@ def serial(value: Value) -> str:
 
 
 def name(value: Value, barred: str) -> str:
-    """A name in InfluxDB, without the character `barred`."""
-    if isinstance(value, str) and (not value or (is_name(value) and barred not in value)):
+    """A name in InfluxDB, without the characters in `barred`."""
+    if isinstance(value, str) and (not value or (is_name(value) and not {*value} & {*barred})):
         return value
+    characters = " and ".join(("\\", *barred))
     raise ValidateError(
-        f"must be a printable name without \\ and {barred}, without blanks around or # in front,"
+        f"must be a printable name without {characters}, without blanks around or # in front,"
         " and in quotes if it holds a comma"
     )
 

@@ -91,6 +91,7 @@ TAGS = "must be name:value, …, as in site:home, room:cellar"
         ("Influx", f"address = http://x/?p={SECRET}", f"address = …: {HOST}"),
         ("Influx", "timestamps = tik", "timestamps = tik: must be arrival or tick; did you mean"),
         ("Influx", "db = a/b", f"db = a/b: {NAME} and /"),
+        ("Influx", "db = a[b", f"db = a[b: {NAME} and / and ["),
         ("Influx", "db = ..", f"db = ..: {NAME}"),
         ("Influx", "db = a, b", f"db = a, b: {NAME}"),
         ("Influx", "retention_policy = a\\b", f"retention_policy = a\\b: {NAME}"),

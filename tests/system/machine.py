@@ -242,8 +242,8 @@ class Machine:
 
     def entry(self, *command: str) -> list[str]:
         """Return the command line that runs a command inside; its environment is ENVIRONMENT."""
-        namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
-        return ["nsenter", f"--target={self._leader}", *namespaces, "--", *command]
+        inside = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
+        return ["nsenter", f"--target={self._leader}", *inside, "--", *command]
 
     def _console_tail(self, lines: int = 40) -> str:
         size = os.fstat(self._console.fileno()).st_size
