@@ -92,6 +92,11 @@ class Delivery:
         return self._inbox_lines + len(self._spool)
 
     @property
+    def refused(self) -> int:
+        """Lines that the database will not take, ever."""
+        return self._spool.refused_count
+
+    @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the database, if anything."""
         return self._writing.trouble

@@ -128,7 +128,7 @@ class Writer:
                 outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
-                outcome.refused += [Refused(line, answer.reason) for line in part]
+                outcome.refused += [Refused(line, _cause(answer.reason)) for line in part]
                 if self._known.learn(part, answer.reason):
                     parts = self._known.sort(_of(lines, parts))
             else:
@@ -285,6 +285,7 @@ def _is_age(reason: str) -> bool:
 
 
 def _cause(reason: str) -> str:
+    """Return a reason without its count of dropped rows, which is wrong and differs each time."""
     return re.sub(r" *\bdropped=[0-9]+", "", reason)
 
 
@@ -299,7 +300,8 @@ def _reason(response: requests.Response) -> str | None:
         message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
         return None
-    text = message.get("error") or message.get("message")
+    # InfluxDB 1 says "error", 2 says "code" and "message"; a message alone is somebody else's.
+    text = message.get("error") or ("code" in message and message.get("message"))
     return _printable(text) if isinstance(text, str) else None
 
 

@@ -57,7 +57,8 @@ class Status:
                 latest = (f"{name} {device.latest[name]:g}" for name in known)
                 parts.append(", ".join(latest))
         span = max(now.mono - self._since, EVERY / 2)
-        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting")
+        refused = f", {delivery.refused} refused" if delivery.refused else ""
+        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{refused}")
         return "; ".join(parts)
 
     def tell(self, text: str, now: float) -> None:

@@ -135,6 +135,6 @@ def database_answer(where: str, status: int, answer: str) -> Trouble:
     """Any other answer: that of a server in trouble, or of something else."""
     return Trouble(
         f"database {status}",
-        f"{where} answers {status} {answer} where InfluxDB is expected; values are kept",
+        f"the database at {where} answers {status} {answer}; values are kept",
         Kind.DATABASE,
     )

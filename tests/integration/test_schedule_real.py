@@ -128,7 +128,7 @@ def test_every_second_has_its_requests(minute: Minute) -> None:
 def test_every_second_holds_every_fast_field(minute: Minute) -> None:
     """Once the database goes on, each second of the minute has each value with its own time."""
     assert len(minute.seconds) >= 60
-    assert len(minute.stalled & set(minute.seconds)) <= 5, "this machine cannot show anything"
+    assert len(minute.stalled & set(minute.seconds)) <= 20, "this machine cannot show anything"
     for field in FAST:
         held = {when // 10**9 for when, _ in kept(minute.setting, field)}
         empty = set(minute.seconds) - held - minute.stalled
