@@ -240,7 +240,7 @@ class Device:
         if self._reaching.trouble and connection.acknowledged:
             self._reaching.recovered(f"connected to {self._endpoint.host}", now.mono)
         if self.state is State.DISCOVERING and now.mono >= self._deadline:
-            self._hearing.failed(self._not_found(), now.mono)
+            self._hearing.failed(self._not_found(), now.mono, PORTAL_ID=self.portal or "")
             if connection.awaits:  # a subscription has been lost: only a new connection helps
                 self._attempts += 1
                 self._drop()
@@ -289,7 +289,7 @@ class Device:
             connection.publish(*venus.keepalive(self.portal))
         elif remedy is Remedy.RECONNECT:
             why = trouble.device_silent(self._endpoint.host, self.portal)
-            self._hearing.failed(why, now.mono)
+            self._hearing.failed(why, now.mono, PORTAL_ID=self.portal)
             self._drop()
             self._retry_at = now.mono
 
@@ -318,14 +318,12 @@ class Device:
         """Tell of the fields that do not come, while others do."""
         assert self._plan is not None
         prefix = len(f"N/{self.portal}/")
-        silent = [
-            f"{'/'.join(self._plan.fields[topic])} ({topic[prefix:]})"
-            for topic in self._unanswered.silent(now.mono)
-        ]
-        if silent or self._finding.missing:
-            self._paths.failed(
-                trouble.fields_missing(self._endpoint.host, self._finding.missing, silent), now.mono
-            )
+        topics = self._unanswered.silent(now.mono)
+        names = [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]
+        if names or self._finding.missing:
+            why = trouble.fields_missing(self._endpoint.host, self._finding.missing, names)
+            fields = {"PORTAL_ID": self.portal or "", "TOPIC": " ".join(topics)}
+            self._paths.failed(why, now.mono, **fields)
         else:
             self._paths.recovered("every field is answered", now.mono)
 

@@ -67,6 +67,7 @@ class Episode:
         self._counted = counted
         self._fields = dict(fields or {})
         self._trouble: Trouble | None = None
+        self._own: dict[str, str] = {}
         self._began = self._told = 0.0
         self.count = 0
 
@@ -75,8 +76,12 @@ class Episode:
         """What is wrong now, if anything."""
         return self._trouble
 
-    def failed(self, trouble: Trouble, now: float) -> None:
-        """It has failed, at `now` (monotonic, s). Another cause is told anew."""
+    def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
+        """It has failed, at `now` (monotonic, s). Another cause is told anew.
+
+        `fields` go with the entries of this episode into the journal, beside those of all.
+        """
+        self._own = fields
         before, self._trouble = self._trouble, trouble
         if before is None:
             self._began, self.count = now, 0
@@ -91,7 +96,7 @@ class Episode:
         if self._trouble is None:
             return
         self._trouble = None
-        extra = event("recovered", COUNT=str(self.count), **self._fields)
+        extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
     def _extent(self, now: float) -> str:
@@ -103,7 +108,7 @@ class Episode:
     def _tell(self, text: str, now: float) -> None:
         self._told = now
         cause = self._trouble.cause if self._trouble else ""
-        extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields)
+        extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields, **self._own)
         self._log.warning("%s", text, extra=extra)
 
 

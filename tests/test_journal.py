@@ -267,3 +267,15 @@ def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None
 def test_an_unknown_event_has_its_fields_alone() -> None:
     """An entry without an id of its own is still one with fields."""
     assert journal.event("nothing of ours", PEER="x") == {"PEER": "x"}
+
+
+def test_fields_of_a_failure_go_with_it_and_with_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """The topics that are silent can be found in the journal, beside what every entry has."""
+    episode = Episode(logging.getLogger("fields"), {"PEER": "venus.local"})
+    with caplog.at_level(logging.INFO):
+        episode.failed(Trouble("missing: x", "no answer"), 0.0, TOPIC="N/p/vebus/275/Soc")
+        episode.recovered("answered", 5.0)
+    for record in caplog.records:
+        assert record.__dict__["PEER"] == "venus.local"
+        assert record.__dict__["TOPIC"] == "N/p/vebus/275/Soc"
+    assert len(caplog.records) == 2
