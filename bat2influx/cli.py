@@ -74,15 +74,16 @@ def _load_or_complain(path: Path) -> Settings | None:
 
 
 def _complain(problems: Sequence[str]) -> None:
+    """Print what is wrong, by stderr even where that is the journal.
+
+    An entry sent to the journal itself by a process that ends at once may lose its unit, and
+    `journalctl -u` with it; what comes through stderr has it from the service manager.
+    """
     from bat2influx import journal  # noqa: PLC0415 - only where it is needed
 
-    if journal.stderr_is_journal():
-        journal.set_up()
-        for problem in problems:
-            log.error("%s", problem, extra=journal.event("bad configuration"))
-    else:
-        for problem in problems:
-            print(problem, file=sys.stderr)  # noqa: T201 - people read this
+    priority = "<3>" if journal.stderr_is_journal() else ""  # as in sd-daemon(3): an error
+    for line in "\n".join(problems).splitlines():
+        print(f"{priority}{line}", file=sys.stderr)  # noqa: T201 - people read this
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -46,6 +46,7 @@ class Finding:
         self._subscribed: int | None = None
         self._discovery: venus.Discovery | None = None
         self._asked: float | None = None
+        self._searching = False  # the latest question was this discovery's
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -91,11 +92,12 @@ class Finding:
             echo = secrets.token_hex(4)
             self._discovery = venus.Discovery(self.portal, self.open, echo)
             self._subscribed = connection.subscribe(self._discovery.subscriptions)
+            self._searching = False
         elif self._subscribed in connection.acknowledged:
             if self._complete(self._discovery, now):
                 return self._decide(connection, self._discovery)
             if self._asked is None or now >= self._asked + self._again_after:
-                self._asked = now
+                self._asked, self._searching = now, True
                 connection.publish(*venus.keepalive(self.portal, echo=self._discovery.echo))
         return False
 
@@ -117,8 +119,9 @@ class Finding:
         if discovery.complete:
             return True
         # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
+        # What appears by itself, while nothing was asked, may be the first of several.
         waited = self._asked is not None and now >= self._asked + self._again_after / 12
-        return waited and any(discovery.found.values())
+        return self._searching and waited and any(discovery.found.values())
 
     def _decide(self, connection: Connection, discovery: venus.Discovery) -> bool:
         for service, instances in discovery.found.items():

@@ -1,8 +1,14 @@
 """Portal id and instances: found through the broker, given in the file, or left to a person."""
 
+import json
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from paho.mqtt import publish
 
+from bat2influx.finding import Finding, UndecidedError
+from bat2influx.venus import parse_field
 from tests.parts.compare import NINE, kept
 from tests.parts.daemon import Daemon, Setting, wait
 from tests.parts.venus import Device
@@ -199,6 +205,47 @@ def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: S
     wait("the others", lambda: {name for _, name, _ in setting.stored()} == NINE.keys(), 20)
     wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
     assert not daemon.says("is silent")
+
+
+class Questions:
+    """Takes the place of a connection: confirms every subscription, and keeps what is asked."""
+
+    def __init__(self) -> None:
+        self.acknowledged = {1}
+        self.echoes: list[str] = []
+
+    def subscribe(self, topics: Iterable[str]) -> int:
+        """Confirm it."""
+        return 1
+
+    unsubscribe = subscribe
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Keep the echo that is asked for."""
+        self.echoes += [o["full-publish-completed-echo"] for o in json.loads(payload).popitem()[1]]
+
+
+def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
+    """What a device says of itself does not end a search: that takes an answer to a question."""
+    fields = [parse_field("Pv", "solarcharger/Yield/Power")]
+    finding = Finding(fields, portal=A, vebus=None, again_after=60.0, config="c")
+    connection: Any = Questions()
+    finding.start(connection)
+    assert not finding.step(connection, 0.0)
+    assert not finding.step(connection, 0.0)
+    done = json.dumps({"full-publish-completed-echo": connection.echoes[0], "value": 1}).encode()
+    finding.see(f"N/{A}/full_publish_completed", done)
+    assert finding.step(connection, 0.1)
+    assert finding.missing == ("solarcharger",)
+    assert not finding.step(connection, 0.1)
+    finding.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}')
+    assert not finding.step(connection, 10.0)
+    finding.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}')
+    assert not finding.step(connection, 60.0)
+    assert len(connection.echoes) == 2
+    finding.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"))
+    with pytest.raises(UndecidedError, match="Pv = solarcharger/289/Yield/Power"):
+        finding.step(connection, 66.0)
 
 
 def test_a_retained_product_id_of_a_multi_that_is_gone_is_no_candidate(setting: Setting) -> None:
