@@ -14,6 +14,7 @@ class Kind(Enum):
 
     BROKER = (0.5, 15.0)  # unreachable or lost: data is there again within 30 s of its return
     LOGIN = (35.0, 60.0)  # refused: people must act, and a device locks out who tries often
+    CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and nothing is locked out
     DATABASE = (0.25, 15.0)
     DATABASE_LOGIN = (5.0, 60.0)
 

@@ -1,9 +1,7 @@
 """The MQTT connection to a device: the only module that knows paho.
 
-A connection is made by a `Connector`, on a thread of its own for each attempt, because name
-resolution has no timeout and a TCP connect is slow to give up. It hands over a `Link`, a
-connected socket, from which the main thread makes a `Connection` and steps it; nothing here
-blocks that thread. Each connection is a new paho client, so that no state outlives it.
+A `Connection` is made from a `Link`, a connected socket, and stepped by the main thread, which
+nothing here blocks. Each connection is a new paho client, so that no state outlives it.
 
 paho 1.6 and 2.1 differ in the constructor and in what they pass to callbacks; both take the
 connected socket from `_create_socket_connection`, and hand a message to `_handle_on_message`: the
@@ -17,23 +15,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import socket
-import threading
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import paho.mqtt.client as mqtt
 
 from bat2influx import trouble
+from bat2influx.connector import Endpoint, Link, reason
 from bat2influx.trouble import Trouble
 
-CONNECT_TIMEOUT = 8.0  # s, for each address of the host
+CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
 KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
 BURST = 500  # messages taken in one step, so that a flood does not hold up the ticks
-_RECEIVE = 65_536  # bytes asked of the socket at once
 
 # CONNACK return codes of MQTT 3.1.1, section 3.2.2.3; paho 2 reports them by MQTT 5's numbers.
 _REFUSALS = {
@@ -50,17 +46,6 @@ _REFUSALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a broker is and how to log in; `config` is the file to name in messages."""
-
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    config: str
-
-
 class Message(NamedTuple):
     """A PUBLISH as it came; `topic` is "" when it is not UTF-8, `arrival_ns` wall clock."""
 
@@ -70,99 +55,9 @@ class Message(NamedTuple):
     arrival_ns: int
 
 
-class Link:
-    """A connected socket, as far as paho uses one.
-
-    It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
-    be a system call.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._ahead = b""
-        self._position = 0
-
-    @property
-    def pending(self) -> bool:
-        """Whether something was read ahead, which select() would not tell."""
-        return self._position < len(self._ahead)
-
-    def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes; b"" at the end; BlockingIOError when there are none yet."""
-        start = self._position
-        if start >= len(self._ahead):
-            self._ahead, start = self._sock.recv(_RECEIVE), 0
-        chunk = self._ahead[start : start + size]
-        self._position = start + len(chunk)
-        return chunk
-
-    def __getattr__(self, name: str) -> Any:  # send, fileno, setblocking, close
-        return getattr(self._sock, name)
-
-
-class Connector:
-    """One attempt at a TCP connection, on a thread of its own.
-
-    `step` tells what it is at ("resolving", "connecting"); `outcome` is None until it is a Link
-    or a Trouble, and `wake` is called then. A thread that hangs in the resolver is left behind.
-    """
-
-    def __init__(self, endpoint: Endpoint, wake: Callable[[], None]) -> None:
-        self.endpoint = endpoint
-        self.step = "resolving"
-        self.outcome: Link | Trouble | None = None
-        self._wake = wake
-        self._lock = threading.Lock()
-        self._abandoned = False
-        threading.Thread(target=self._run, name="connector", daemon=True).start()
-
-    def abandon(self) -> None:
-        """Nobody waits for the outcome any more; a link that still comes is closed."""
-        with self._lock:
-            self._abandoned = True
-            if isinstance(self.outcome, Link):
-                self.outcome.close()
-
-    def _run(self) -> None:
-        outcome = self._attempt()
-        with self._lock:
-            self.outcome = outcome
-            if self._abandoned and isinstance(outcome, Link):
-                outcome.close()
-        self._wake()
-
-    def _attempt(self) -> Link | Trouble:
-        host, port = self.endpoint.host, self.endpoint.port
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # UnicodeError: a label of the name is too long
-            return trouble.name_unknown(host, self.endpoint.config)
-        self.step = "connecting"
-        last: OSError = OSError("no address")
-        for family, kind, protocol, _, address in found:
-            try:
-                sock = socket.socket(family, kind, protocol)
-            except OSError as error:  # the kernel has no such family: IPv6 may be off
-                last = error
-                continue
-            try:
-                sock.settimeout(CONNECT_TIMEOUT)
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setblocking(False)
-            except OSError as error:
-                sock.close()
-                last = error
-            else:
-                return Link(sock)
-        return self._why(last)
-
-    def _why(self, error: OSError) -> Trouble:
-        host, port = self.endpoint.host, self.endpoint.port
-        if isinstance(error, ConnectionRefusedError):
-            return trouble.refused(host, port)
-        why = "no answer" if isinstance(error, TimeoutError) else _reason(error)
-        return trouble.unreachable(host, port, why)
+def client_id() -> str:
+    """Return a client id of one's own: of two clients with the same one, a broker keeps one."""
+    return f"bat2influx-{secrets.token_hex(4)}"
 
 
 class Connection:
@@ -272,7 +167,7 @@ class Connection:
 
     def _ended_by(self, error: Exception) -> Trouble:
         if isinstance(error, OSError):
-            return self._lost(_reason(error))
+            return self._lost(reason(error))
         what = f"sent what is not MQTT ({type(error).__name__})"
         return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
@@ -344,7 +239,3 @@ def _client(link: Link, client_id: str) -> _Client:
         client = _Client(client_id=client_id)
     client.link = link
     return client
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()

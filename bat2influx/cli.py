@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.function
+    if command is not run:  # as any other command, when its output is not wanted any more
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     return command(options)
 
 
@@ -47,17 +51,36 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Check the configuration file, and nothing beyond it.
+    """Check the configuration file and, unless `offline`, each step from device to database.
 
-    It needs no secret: the credentials of a service cannot be read while it is reloaded.
+    Offline it needs no secret: a service's credentials cannot be read while it is reloaded.
     """
     try:
-        load(options.config)
+        settings = load(options.config) if options.offline else _load(options.config)
     except ConfigError as error:
         _complain(error.problems)
         return EX_CONFIG
-    print(f"{options.config}: ok")  # noqa: T201 - this is the command's output
-    return EX_OK
+    if options.offline:
+        print(f"{options.config}: ok")  # noqa: T201 - this is the command's output
+        return EX_OK
+    from bat2influx.check import check as check_all  # noqa: PLC0415 - a quarter of a second
+
+    return check_all(settings, os.environ)
+
+
+def pin(options: argparse.Namespace) -> int:
+    """Print the lines that trust the certificate of a broker."""
+    from bat2influx.pin import pin as look  # noqa: PLC0415 - only where it is needed
+
+    return look(options.host, str(options.config))
+
+
+def discover(options: argparse.Namespace) -> int:
+    """List devices and what they have, as lines for the file."""
+    from bat2influx.discover import discover as look  # noqa: PLC0415 - only where it is needed
+
+    load_it = partial(_load, options.config)
+    return look(options.host, everything=options.all, config=options.config, load=load_it)
 
 
 def _load(path: Path) -> Settings:
@@ -104,11 +127,20 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run in the foreground (without a command)").set_defaults(
         function=run
     )
-    checking = commands.add_parser("check", help="check the configuration")
-    checking.add_argument(
-        "--offline", action="store_true", required=True, help="the file only, without the network"
-    )
+    checking = commands.add_parser("check", help="check each step from the file to the database")
+    checking.add_argument("--offline", action="store_true", help="the file alone")
     checking.set_defaults(function=check)
+    discovering = commands.add_parser(
+        "discover", help="list devices on the network, or at HOST, as lines for the file"
+    )
+    discovering.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    discovering.add_argument(
+        "--all", action="store_true", help="the device's settings and the like, too"
+    )
+    discovering.set_defaults(function=discover)
+    pinning = commands.add_parser("pin", help="print the fingerprint of a broker's certificate")
+    pinning.add_argument("host", metavar="HOST[:PORT]")
+    pinning.set_defaults(function=pin)
     return parser
 
 

@@ -11,6 +11,7 @@ notation; the checks it names are in values.py.
 from __future__ import annotations
 
 import dataclasses
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from configobj.validate import Validator
 
 from bat2influx import inifile
 from bat2influx.inifile import SECRETS, ConfigError, Index, Value, visible
+from bat2influx.tls import Tls, context
 from bat2influx.values import CHECKS, is_key
 from bat2influx.venus import DEFAULT_FIELDS, Field
 
@@ -35,10 +37,6 @@ CREDENTIALS = {
 # Known, and refused while nothing comes of them. A feature that arrives takes its line away.
 NOT_YET = {
     "[Battery NAME]",
-    "[Battery] tls",
-    "[Battery] fingerprint",
-    "[Battery] ca_file",
-    "[Battery] verify_host",
     "[Battery] mode",
     "[Battery] topic_prefix",
     "[Battery] share_group",
@@ -57,7 +55,7 @@ class Battery:
 
     `serial` is the portal id ('': found through the broker), `instance` that of vebus (None:
     found). `interval` (0.2 to 30) and `soc_interval` (0.2 to 3600, of paths ending in `/Soc`)
-    are in seconds.
+    are in seconds. `tls` is None where TLS is not spoken.
     """
 
     name: str
@@ -70,6 +68,7 @@ class Battery:
     interval: float
     soc_interval: float
     fields: tuple[Field, ...]
+    tls: Tls | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,8 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         spec[name] = spec["Battery"]
     config = ConfigObj(_without_empty(index), configspec=spec, interpolation=False)
     problems = dict(index.problems)
-    for line, problem in (*_refused(index, config), *_clashing(index, config)):
+    found = *_refused(index, config), *_clashing(index, config), *_distrusted(index, config)
+    for line, problem in found:
         problems.setdefault(line, problem)
     messages = [f"{path}, line {line}: {problem}" for line, problem in sorted(problems.items())]
     messages += _take_credentials(config, credentials) if credentials else ()
@@ -180,6 +180,41 @@ def _clashing(index: Index, config: Any) -> Iterator[tuple[int, str]]:
         yield line, f"[Influx] tags: {min(both)} is a field too; rename one of them"
 
 
+def _distrusted(index: Index, config: Any) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with the trust in a broker: not in use, contradictory, unreadable."""
+    for section in index.sections:
+        if section.split()[0] != "Battery":
+            continue
+        values = config[section]
+        given = {
+            key: index.entries[section, key].line
+            for key in ("fingerprint", "ca_file", "verify_host")
+            if (section, key) in index.entries and values[key] != values.default_values[key]
+        }
+        for key, line in given.items():
+            label = index.label(section, key)
+            if values["tls"] is False:
+                yield line, f"{label}: counts with tls = yes only; write that, too"
+            elif key == "ca_file":
+                if "fingerprint" in given:
+                    yield line, f"{label}: the fingerprint trusts one certificate; keep one of both"
+                elif fault := _ca_fault(values):
+                    yield line, f"{label} = {visible(values[key])}: {fault}"
+            elif key == "verify_host" and not {"ca_file", "fingerprint"} & given.keys():
+                what = "would trust everybody's certificate; write ca_file or fingerprint, too"
+                yield line, f"{label} = no: {what}"
+
+
+def _ca_fault(values: Any) -> str | None:
+    try:
+        context(Tls(ca_file=values["ca_file"]))
+    except ssl.SSLError:
+        return "holds no certificate in PEM"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None
+
+
 def _take_credentials(config: Any, directory: Path) -> Iterator[str]:
     """Let the files in systemd's credentials directory replace secrets; yield their problems."""
     for name, (section, key) in CREDENTIALS.items():
@@ -218,7 +253,12 @@ def _battery(section: str, values: Any, fields: tuple[Field, ...]) -> Battery:
         interval=values["interval"],
         soc_interval=values["soc_interval"],
         fields=fields,
+        tls=_tls(values) if values["tls"] else None,
     )
+
+
+def _tls(values: Any) -> Tls:
+    return Tls(values["ca_file"], values["fingerprint"], values["verify_host"])
 
 
 def _influx(values: Any) -> Influx:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import os
 import selectors
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from bat2influx import sdnotify
+from bat2influx import memory, sdnotify
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
@@ -25,6 +26,7 @@ from bat2influx.influx import DEADLINE, Writer
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
+from bat2influx.memory import Memory
 from bat2influx.schedule import Now
 from bat2influx.spool import MemorySpool
 from bat2influx.status import Status
@@ -77,6 +79,7 @@ class Daemon:
             idle=self._w / 8,
             wake=self._wakeup.wake,
         )
+        self._memory = Memory(memory.directory(settings.path, os.environ))
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
     # One turn of the loop
@@ -190,6 +193,7 @@ class Daemon:
             by_tick=self.settings.influx.timestamps == "tick",
             watchdog=self._w,
             config=str(self.settings.path),
+            memory=self._memory,
             wake=self._wakeup.wake,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from bat2influx import venus
 from bat2influx.broker import Connection
+from bat2influx.memory import Found
 from bat2influx.venus import Field
 
 
@@ -24,6 +25,10 @@ class Finding:
 
     `portal` and `found` (instance by service) are kept over connections; `start` begins anew on
     each. A full republish is asked for once on each, and then each `again_after` seconds.
+
+    What is known may stop being so: `doubt_portal` and `doubt_instances` ask again. What was found
+    here gives way to what is found then; what is configured stays, and `elsewhere` and
+    `other_portals` say what there is instead.
     """
 
     def __init__(
@@ -34,19 +39,30 @@ class Finding:
         vebus: int | None,
         again_after: float,
         config: str,
+        known: Found | None = None,
     ) -> None:
+        """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start."""
         self.portal: str | None = portal or None
         self.found: dict[str, int] = {} if vebus is None else {"vebus": vebus}
         self.missing: tuple[str, ...] = ()  # asked for, and not there
+        self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.other_portals: tuple[str, ...] = ()
+        self._given = dict(self.found)
+        self._given_portal = self.portal
+        if known and self.portal in (None, known.portal):
+            self.portal = known.portal
+            self.found = {**known.instances, **self.found}
         self._fields = tuple(fields)
         self._again_after = again_after
         self._config = config
         self._portals: set[str] = set()
+        self._listed: int | None = None  # subscription to the portals, when in doubt
         self._barrier: int | None = None
         self._subscribed: int | None = None
         self._discovery: venus.Discovery | None = None
         self._asked: float | None = None
         self._searching = False  # the latest question was this discovery's
+        self._doubted: dict[str, set[int]] = {}  # instances by service
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -56,8 +72,8 @@ class Finding:
 
     @property
     def done(self) -> bool:
-        """Whether all is known."""
-        return self.portal is not None and not self.open
+        """Whether all is known, and nothing in doubt."""
+        return self.portal is not None and not (self.open or self._doubted or self.doubting)
 
     @property
     def usable(self) -> list[Field]:
@@ -65,20 +81,52 @@ class Finding:
         missing = self.open
         return [f for f in self._fields if f.instance is not None or f.service not in missing]
 
+    @property
+    def result(self) -> Found | None:
+        """What is worth remembering: what was found, and not what is configured."""
+        if self.portal is None:
+            return None
+        own = {service: n for service, n in self.found.items() if service not in self._given}
+        return Found(self.portal, own)
+
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
         self._portals.clear()
-        self._barrier = self._subscribed = self._discovery = self._asked = None
+        self._listed = self._barrier = self._subscribed = self._discovery = self._asked = None
         if self.portal is None:
             connection.subscribe([venus.PORTALS])
 
+    def doubt_portal(self, connection: Connection) -> None:
+        """The device is silent: see whether another is there instead. It is asked nothing."""
+        if self.portal is not None and self._listed is None:
+            self._portals.clear()
+            self._barrier = None
+            self._listed = connection.subscribe([venus.PORTALS])
+
+    def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
+        """These instances of services are silent: see which there are."""
+        for service, instance in places:
+            self._doubted.setdefault(service, set()).add(instance)
+            self._discovery = None  # begin anew, with this service among the questions
+
+    @property
+    def reconsidering(self) -> bool:
+        """Whether it is just being seen which instances there are."""
+        return bool(self._doubted)
+
+    @property
+    def doubting(self) -> bool:
+        """Whether it is just being seen which devices there are."""
+        return self._listed is not None
+
     def see(self, topic: str, payload: bytes) -> bool:
         """Take a message into account; return whether it was asked for here."""
-        if self.portal is None:
+        if self.portal is None or self.doubting:
             portal = venus.portal_of(topic)
             if portal and payload:  # an empty one takes a retained Serial from the broker
                 self._portals.add(portal)
-            return portal is not None
+            if portal or self.portal is None:
+                return portal is not None
         return self._discovery is not None and self._discovery.see(topic, payload)
 
     def step(self, connection: Connection, now: float) -> bool:
@@ -88,9 +136,12 @@ class Finding:
         """
         if self.portal is None:
             return self._find_portal(connection)
+        if self.doubting:
+            return self._reconsider_portal(connection)
         if self._discovery is None:
             echo = secrets.token_hex(4)
-            self._discovery = venus.Discovery(self.portal, self.open, echo)
+            services = dict.fromkeys((*self.open, *self._doubted))
+            self._discovery = venus.Discovery(self.portal, services, echo)
             self._subscribed = connection.subscribe(self._discovery.subscriptions)
             self._searching = False
         elif self._subscribed in connection.acknowledged:
@@ -100,6 +151,25 @@ class Finding:
                 self._asked, self._searching = now, True
                 connection.publish(*venus.keepalive(self.portal, echo=self._discovery.echo))
         return False
+
+    def _reconsider_portal(self, connection: Connection) -> bool:
+        """Take the only other device there is, if the own one is gone and was not configured."""
+        if self._barrier is None:
+            if self._listed in connection.acknowledged:
+                self._barrier = connection.unsubscribe([venus.PORTALS])
+            return False
+        if self._barrier not in connection.acknowledged:
+            return False
+        self._listed = None
+        there = sorted(self._portals) if self.portal not in self._portals else []
+        self.other_portals = tuple(there)
+        if len(there) != 1 or self._given_portal:
+            return False
+        self.portal, self.found = there[0], dict(self._given)
+        self.missing, self.other_portals = (), ()
+        self.elsewhere.clear()
+        self._doubted.clear()
+        return True
 
     def _find_portal(self, connection: Connection) -> bool:
         if self._barrier is None:
@@ -121,18 +191,34 @@ class Finding:
         # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
         # What appears by itself, while nothing was asked, may be the first of several.
         waited = self._asked is not None and now >= self._asked + self._again_after / 12
-        return self._searching and waited and any(discovery.found.values())
+        enough = any(discovery.found.values()) or (self.reconsidering and not self.open)
+        return self._searching and waited and enough
 
     def _decide(self, connection: Connection, discovery: venus.Discovery) -> bool:
         for service, instances in discovery.found.items():
+            if service in self._doubted:
+                self._reconsider(service, instances)
+            if service in self.found or not instances:
+                continue
             if len(instances) > 1:
                 raise UndecidedError(self._choices(discovery.portal, service, sorted(instances)))
-        new = {service: min(seen) for service, seen in discovery.found.items() if seen}
-        self.found.update(new)
+            self.found[service] = min(instances)
+        self._doubted.clear()
         self.missing = self.open
         connection.unsubscribe(discovery.subscriptions)
         self._discovery = None
         return True
+
+    def _reconsider(self, service: str, there: set[int]) -> None:
+        for instance in self._doubted[service]:
+            self.elsewhere.pop((service, instance), None)
+            if instance in there:
+                continue
+            own = self.found.get(service) == instance and service not in self._given
+            if own and len(there) == 1:
+                self.found[service] = min(there)
+            else:
+                self.elsewhere[service, instance] = tuple(sorted(there))
 
     def _choices(self, portal: str, service: str, instances: list[int]) -> str:
         """Return the text of an UndecidedError: the choices as lines for the ini."""

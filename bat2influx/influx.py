@@ -11,27 +11,23 @@ A request has a deadline in all: the timeout of `requests` begins anew with each
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import re
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
-import urllib3
 from influxdb import InfluxDBClient
-from requests.adapters import HTTPAdapter
 
-from bat2influx import names, trouble
+from bat2influx import trouble
 from bat2influx.backoff import Kind
 from bat2influx.config import Influx
+from bat2influx.cutter import Adapter, Cutter
 from bat2influx.journal import event
+from bat2influx.refusals import Refusals, cause_of, lines_of
 from bat2influx.spool import Refused
 from bat2influx.trouble import Trouble
 
@@ -75,6 +71,17 @@ class Answer:
     retry_after: float | None = None
 
 
+class Probe(NamedTuple):
+    """What a database says to a write without a line.
+
+    `missing` is whether the database is not there; without a `trouble` it will be created.
+    """
+
+    trouble: Trouble | None
+    missing: bool
+    version: str
+
+
 class Writer:
     """Writes batches of line protocol into one database. Used by one thread."""
 
@@ -83,7 +90,7 @@ class Writer:
         self._influx = influx
         self._config = config
         self._deadline = deadline
-        self._cutter = _Cutter(influx.address, influx.port)
+        self._cutter = Cutter(influx.address, influx.port)
         self._progress: Callable[[], None] = lambda: None
         self._response: requests.Response | None = None
         self._session = requests.Session()
@@ -101,11 +108,11 @@ class Writer:
             session=self._session,
             headers={"Accept": "application/json"},
         )
-        self._session.mount("http://", _Adapter(self._cutter))
+        self._session.mount("http://", Adapter(self._cutter))
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
-        self._known = _Known()
+        self._known = Refusals()
 
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
         """Write `lines` and return what became of each. Raises nothing for a peer's failure.
@@ -124,17 +131,36 @@ class Writer:
                 outcome.accepted += len(part)
                 self._known.accepted(part)
             elif answer.verdict is Verdict.RETRY:
-                outcome.undecided = _of(lines, [part, *parts])
+                outcome.undecided = lines_of(lines, [part, *parts])
                 outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
-                outcome.refused += [Refused(line, _cause(answer.reason)) for line in part]
+                outcome.refused += [Refused(line, cause_of(answer.reason)) for line in part]
                 if self._known.learn(part, answer.reason):
-                    parts = self._known.sort(_of(lines, parts))
+                    parts = self._known.sort(lines_of(lines, parts))
             else:
                 middle = len(part) // 2
                 parts += [part[:middle], part[middle:]]
         return outcome
+
+    def probe(self) -> Probe:
+        """Find out what would become of a write, without writing: by one that has no line.
+
+        InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
+        """
+        answer = self._post([])
+        missing = answer.verdict is Verdict.NO_DATABASE
+        if missing:  # only an administrator may see the users, and create a database
+            asked = self._ask(lambda: self._client.query("SHOW USERS"))
+            answer = Answer(Verdict.ACCEPTED)
+            if asked.verdict is not Verdict.ACCEPTED:
+                problem = trouble.no_database(self.where, self._influx.db, asked.reason)
+                answer = Answer(Verdict.RETRY, asked.reason, problem)
+        version = self._response.headers.get("X-Influxdb-Version", "") if self._response else ""
+        why = answer.trouble
+        if why is None and answer.verdict is not Verdict.ACCEPTED:
+            why = trouble.database_answer(self.where, 400, answer.reason)
+        return Probe(why, missing, _printable(version))
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
@@ -146,7 +172,7 @@ class Writer:
                 "write",
                 "POST",
                 params=self._params,
-                data=b"\n".join(lines) + b"\n",
+                data=b"".join(b"%b\n" % line for line in lines),
                 expected_response_code=204,
                 headers={"Content-Type": "text/plain; charset=utf-8"},
             )
@@ -192,8 +218,13 @@ class Writer:
         if status == 413:
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
         text = reason or _printable(response.reason or "")
-        if status in (401, 403):
+        if status == 401:
             problem = trouble.database_login(where, self._influx.user, text, self._config)
+        elif status == 403:
+            problem = trouble.database_right(where, self._influx.user, self._influx.db, text)
+        elif "retention policy not found" in text:
+            policy = self._influx.retention_policy
+            problem = trouble.no_retention_policy(where, self._influx.db, policy, self._config)
         else:
             problem = trouble.database_answer(where, status, text)
         return Answer(Verdict.RETRY, text, problem, _retry_after(response))
@@ -210,83 +241,6 @@ class Writer:
     def _host(self) -> str:
         address = self._influx.address
         return f"[{address}]" if ":" in address else address
-
-
-class _Known:
-    """What rows are refused for, whatever their value, once a row alone has proven it.
-
-    It is their field, whose type is another or whose series is one too many, or their age: what
-    is older than a row beyond the retention policy is beyond it, too. Rows of a known kind are
-    sent by themselves, and one request tells whether it still holds.
-    """
-
-    def __init__(self) -> None:
-        self._causes: dict[bytes, str] = {}  # by head
-        self._age = _NEVER  # stamp of the newest row known to be too old
-
-    def sort(self, lines: Sequence[bytes]) -> list[Sequence[bytes]]:
-        """Return what to send together, the last first."""
-        if not self._causes and self._age == _NEVER:
-            return [lines] if lines else []
-        kinds: dict[bytes | None, list[bytes]] = {}
-        for line in lines:
-            head: bytes | None = _head(line)
-            kind = b"" if _stamp(line) <= self._age else head if head in self._causes else None
-            kinds.setdefault(kind, []).append(line)
-        sound = kinds.pop(None, None)
-        return [*kinds.values(), *([sound] if sound else [])]
-
-    def explains(self, part: Sequence[bytes], reason: str) -> bool:
-        """Return whether each row of `part` is of a kind known to be refused for `reason`."""
-        if _is_age(reason):
-            return max(map(_stamp, part)) <= self._age
-        heads = set(map(_head, part))
-        return len(heads) == 1 and self._causes.get(heads.pop()) == _cause(reason)
-
-    def learn(self, part: Sequence[bytes], reason: str) -> bool:
-        """Take in that `part` was refused; return whether that is something new."""
-        before = self._age, len(self._causes)
-        if _is_age(reason):
-            self._age = max(self._age, *map(_stamp, part))
-        elif "partial write" in reason and "unable to parse" not in reason:
-            self._causes[_head(part[0])] = _cause(reason)
-        return before != (self._age, len(self._causes))
-
-    def accepted(self, part: Sequence[bytes]) -> None:
-        """Forget what no longer holds."""
-        if self._causes:
-            for line in part:
-                self._causes.pop(_head(line), None)
-        if self._age != _NEVER and min(map(_stamp, part)) <= self._age:
-            self._age = _NEVER
-
-
-_NEVER = -(2**63)
-
-
-def _of(lines: Sequence[bytes], parts: Sequence[Sequence[bytes]]) -> list[bytes]:
-    """Return those of `lines` that are in `parts`, in their order."""
-    chosen = set[bytes]().union(*parts)
-    return [line for line in lines if line in chosen]
-
-
-def _head(line: bytes) -> bytes:
-    """Return measurement, tags and field of a line, which have one type together."""
-    return line.rpartition(b"=")[0]
-
-
-def _stamp(line: bytes) -> int:
-    stamp = line.rpartition(b" ")[2]
-    return int(stamp) if stamp.lstrip(b"-").isdigit() else -_NEVER
-
-
-def _is_age(reason: str) -> bool:
-    return "retention policy" in reason
-
-
-def _cause(reason: str) -> str:
-    """Return a reason without its count of dropped rows, which is wrong and differs each time."""
-    return re.sub(r" *\bdropped=[0-9]+", "", reason)
 
 
 def _reason(response: requests.Response) -> str | None:
@@ -330,75 +284,3 @@ def _why(error: BaseException) -> str:
             inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
         seen = inner
     return type(error).__name__
-
-
-class _Cutter:
-    """The time limit of a request in all: makes its socket, and shuts it down when time is up."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.expired = False
-        self._host, self._port = host, port
-        self._sock: socket.socket | None = None
-        self._end = 0.0
-
-    @contextlib.contextmanager
-    def after(self, seconds: float) -> Iterator[None]:
-        self.expired = False
-        self._end = time.monotonic() + seconds
-        timer = threading.Timer(seconds, self.cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def cut(self) -> None:
-        self.expired = True
-        if self._sock is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-
-    def connect(self) -> socket.socket:
-        """Return a socket connected to the first address that answers in half of the time left."""
-        failure = OSError("no address")
-        most = 0.8 * self._left()  # so that it is not the cutter that ends it, without a reason
-        for family, kind, protocol, _, address in names.resolve(self._host, self._port, most):
-            self._sock = sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(self._left() / 2)
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(self._left())
-            except OSError as error:
-                sock.close()
-                failure = error
-            else:
-                return sock
-        raise failure
-
-    def _left(self) -> float:
-        if self.expired:
-            raise TimeoutError("timed out")
-        return max(0.01, self._end - time.monotonic())
-
-
-class _Adapter(HTTPAdapter):  # type: ignore[misc]
-    """Has the cutter make the connections."""
-
-    def __init__(self, cutter: _Cutter) -> None:
-        self._cutter = cutter
-        super().__init__(pool_connections=1, pool_maxsize=1)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        cutter = self._cutter
-
-        class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
-            def _new_conn(self) -> socket.socket:
-                return cutter.connect()
-
-        class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
-            ConnectionCls = Connection
-
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": Pool}

@@ -105,7 +105,7 @@ def visible(value: Value) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def _could_be_field(key: str, raw: str) -> bool:
+def could_be_field(key: str, raw: str) -> bool:
     """Tell whether a line in [Fields] is one, not a misspelt `defaults` or a slipped secret."""
     secret = _SECRETIVE.search(key) or nearest(key.partition(" ")[0], ["password"])
     return not secret and raw not in ("yes", "no")
@@ -213,7 +213,7 @@ class Index:
         if sign == ":":
             meant = key if key in keys else nearest(key, keys)
             return f"written with ':'; write {meant or 'key'} = …"
-        if key not in keys and not (self._section in self._free and _could_be_field(key, raw)):
+        if key not in keys and not (self._section in self._free and could_be_field(key, raw)):
             return f"unknown key; {self._hint(key, keys)}"
         if raw.startswith(("'''", '"""')):
             return "a value has one line, and one quote at each end"

@@ -11,7 +11,7 @@ all times are monotonic seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 
 from bat2influx.venus import Request
@@ -111,6 +111,12 @@ class Unanswered:
         """The device is back, or the connection new: what went unanswered before counts no more."""
         self._since = dict.fromkeys(self._silent, -math.inf)
         self._asked.clear()
+
+    def forget_all_but(self, topics: Container[str]) -> None:
+        """What is asked for has changed: answers on other topics are not expected any more."""
+        for state in (self._since, self._silent):
+            for topic in [topic for topic in state if topic not in topics]:
+                state.pop(topic)
 
     def silent(self, now: float) -> list[str]:
         """Return the topics that are silent."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from bat2influx import sdnotify
 from bat2influx.delivery import Delivery
-from bat2influx.device import Device, State
+from bat2influx.device import Device
+from bat2influx.line import State
 from bat2influx.schedule import Now
 
 log = logging.getLogger(__name__)
@@ -45,17 +46,14 @@ class Status:
 
     def text(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> str:
         """Return the line."""
-        parts = [problem for device in devices if (problem := device.problem(now))]
+        parts = [device.trouble.text for device in devices if device.trouble]
         if delivery.trouble:
             parts.append(delivery.trouble.text)
         for device in devices:
-            if device.state is not State.POLLING and not device.problem(now):
+            if device.state is not State.POLLING and not device.trouble:
                 parts.append(f"{device.state.value} {device.battery.address}")
-            if device.latest and device.state is State.POLLING:
-                fields = (field.name for field in device.battery.fields)
-                known = (name for name in fields if name in device.latest)
-                latest = (f"{name} {device.latest[name]:g}" for name in known)
-                parts.append(", ".join(latest))
+            if device.state is State.POLLING and (latest := _latest(device)):
+                parts.append(latest)
         span = max(now.mono - self._since, EVERY / 2)
         refused = f", {delivery.refused} refused" if delivery.refused else ""
         parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{refused}")
@@ -70,3 +68,9 @@ class Status:
             sdnotify.status(text)
         self._told = text
         self._counted, self._since, self._next = 0, now, now + EVERY
+
+
+def _latest(device: Device) -> str:
+    shown = {name: f"{name} {value:g}" for name, value in device.latest.items()}
+    shown |= {name: f"{name} null" for name in device.without_value}
+    return ", ".join(shown[f.name] for f in device.battery.fields if f.name in shown)

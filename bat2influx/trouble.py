@@ -13,16 +13,32 @@ from bat2influx.backoff import Kind
 
 
 class Trouble(NamedTuple):
-    """A failure of a peer: `cause` is its short name, `text` is for people."""
+    """A failure of a peer: `cause` is its short name; `what` says what is wrong and what to do.
+
+    `meanwhile` is what the daemon does until then, where that is not plain.
+    """
 
     cause: str
-    text: str
+    what: str
     kind: Kind = Kind.BROKER
+    meanwhile: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the daemon tells people."""
+        return f"{self.what}; {self.meanwhile}" if self.meanwhile else self.what
+
+
+_KEPT = "values are kept"
 
 
 def name_unknown(host: str, config: str) -> Trouble:
     """No address for `host`."""
-    return Trouble("name", f"cannot resolve {host}; set address in {config}")
+    how = "install libnss-mdns, or " if host.rstrip(".").endswith(".local") else ""
+    return Trouble(
+        "name",
+        f"cannot resolve {host}; {how}write the device's IP address as address in {config}",
+    )
 
 
 def refused(host: str, port: int) -> Trouble:
@@ -30,7 +46,25 @@ def refused(host: str, port: int) -> Trouble:
     return Trouble(
         "refused",
         f"{host} refuses port {port}; switch on MQTT in the device's settings"
-        ' (the security profile "Secured" closes port 1883)',
+        " (Services or Integrations, MQTT access)",
+    )
+
+
+def only_tls(host: str, config: str) -> Trouble:
+    """1883 is closed and 8883 open. VENUS: so it is under the profiles Secured and Paired."""
+    return Trouble(
+        "only tls",
+        f"{host} refuses port 1883 and has 8883 open: its security profile wants TLS and a"
+        f" password; {_pin(host, config)}, and password",
+    )
+
+
+def no_tls_port(host: str, config: str) -> Trouble:
+    """8883 is closed and 1883 open, as before Venus OS 3.50."""
+    return Trouble(
+        "no tls port",
+        f"{host} refuses port 8883 and has 1883 open, which is without TLS; write tls = no in"
+        f" {config}, or choose the security profile Secured on the device",
     )
 
 
@@ -49,18 +83,123 @@ def not_mqtt(host: str, port: int, what: str) -> Trouble:
     )
 
 
+def says_nothing(host: str, port: int) -> Trouble:
+    """Connected, and then no word."""
+    return not_mqtt(host, port, "accepts connections and says nothing")
+
+
+def tls_wanted(host: str, port: int, config: str) -> Trouble:
+    """TLS is not configured, and the port speaks it."""
+    return Trouble("tls wanted", f"{host} port {port} speaks TLS; {_pin(host, config, port)}")
+
+
+def no_tls(host: str, port: int, config: str) -> Trouble:
+    """TLS is configured, and the port does not speak it."""
+    what = "write port = 8883" if port == 1883 else "write the port that does, or tls = no,"
+    return Trouble("no tls", f"{host} port {port} does not speak TLS; {what} in {config}")
+
+
+def tls_too_old(host: str, port: int) -> Trouble:
+    """No version of TLS in common."""
+    return Trouble(
+        "tls version",
+        f"{host} port {port} has no TLS 1.2, and nothing older is used; update its firmware",
+        Kind.CERTIFICATE,
+    )
+
+
+def tls_failed(host: str, port: int, why: str) -> Trouble:
+    """Any other end of a handshake."""
+    return Trouble(
+        "tls",
+        f"{host} port {port} and we come to no agreement on TLS ({why}); is it the device?",
+        Kind.CERTIFICATE,
+    )
+
+
+def certificate_changed(host: str, port: int, shown: str, pinned: str, config: str) -> Trouble:
+    """Not the certificate that is pinned."""
+    return Trouble(
+        "certificate changed",
+        f"{host} shows another certificate than the one pinned in {config}:"
+        f" {shown} instead of {pinned}; a device makes a new one when the old one nears its end or"
+        f" its firmware is installed anew, and else it is not that device; if you have a reason to"
+        f" trust it, replace the line by the one that '{_pin_command(host, port)}' prints",
+        Kind.CERTIFICATE,
+    )
+
+
+def certificate_untrusted(host: str, port: int, why: str, config: str) -> Trouble:
+    """No authority that we trust has signed it. VENUS: a device's own is self-signed."""
+    return Trouble(
+        "certificate untrusted",
+        f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for a"
+        f" device; {_pin(host, config, port)}",
+        Kind.CERTIFICATE,
+    )
+
+
+def certificate_of_another(host: str, port: int, config: str) -> Trouble:
+    """The certificate is good, and for another name. VENUS: a device's own is venus.local's."""
+    return Trouble(
+        "certificate name",
+        f"the certificate is not for the name {host}; a device's own is for venus.local: write that"
+        f" as address in {config}, or verify_host = no, or the line that"
+        f" '{_pin_command(host, port)}' prints",
+        Kind.CERTIFICATE,
+    )
+
+
+def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Trouble:
+    """The certificate has expired, or is not valid yet."""
+    return Trouble(
+        "certificate date",
+        f"the certificate of {host} {what}; are the clocks of both right? A device makes a new one"
+        f" by itself when it starts; to trust it as it is, {_pin(host, config, port)}",
+        Kind.CERTIFICATE,
+    )
+
+
+def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
+    """The file with the authorities is not there any more, or no longer one."""
+    return Trouble(
+        "ca file",
+        f"ca_file {ca_file} cannot be used ({why}); put certificates in PEM there, or correct"
+        f" {config}",
+        Kind.CERTIFICATE,
+    )
+
+
+def _pin(host: str, config: str, port: int = 8883) -> str:
+    command = _pin_command(host, port)
+    return f"write tls = yes and the line that '{command}' prints in {config}"
+
+
+def _pin_command(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host and port != 8883 else host
+    return f"bat2influx pin {shown}" + ("" if port == 8883 else f":{port}")
+
+
 def closed(host: str, why: str) -> Trouble:
     """The connection was there and has ended."""
     return Trouble("closed", f"{host} ended the connection ({why})")
 
 
 def login_refused(host: str, user: str, has_password: bool, config: str) -> Trouble:
-    """CONNACK 4 or 5. VENUS: only the password counts; it comes after 1 to 6 s."""
-    what = "the password was wrong" if has_password else "it wants a password"
+    """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
+    place = "Settings, General, Access & Security"
+    if user.startswith("token/"):
+        what = "the token or its password is wrong, or is not paired any more"
+        how = f"pair it anew (on the device: {place}), and set user and password in {config}"
+    else:
+        what = "the password is wrong" if has_password else "it wants a password"
+        how = (
+            f"set password in {config} to that of the device (on it: {place}; under its security"
+            ' profile "Paired devices only", user is a token, too)'
+        )
     return Trouble(
         "login",
-        f"{host} refused the login of {user!r}: {what}; set password in {config} to the device's"
-        " (on it: Settings, General, Access & Security), then restart bat2influx",
+        f"{host} refused the login of {user!r}: {what}; {how}, then restart bat2influx",
         Kind.LOGIN,
     )
 
@@ -75,15 +214,55 @@ def no_portal(host: str, config: str) -> Trouble:
     return Trouble("portal", f"no device has said its portal id at {host}; set serial in {config}")
 
 
+def wrong_portal(host: str, portal: str, there: Sequence[str], config: str) -> Trouble:
+    """Other devices are behind this broker, and the configured one is not."""
+    found = "has the portal id" if len(there) == 1 else "is not among the portal ids"
+    return Trouble(
+        "wrong portal",
+        f"no device {portal} at {host}: what is there {found} {', '.join(there)}; set serial in"
+        f" {config} to it, or leave it empty",
+    )
+
+
+def wrong_instance(
+    host: str, service: str, instance: int, there: Sequence[int], config: str
+) -> Trouble:
+    """The device has the service under other instances."""
+    numbers = " and ".join(map(str, there))
+    key = "instance" if service == "vebus" else "the instance under [Fields]"
+    return Trouble(
+        f"wrong instance: {service} {instance}",
+        f"the device at {host} has no {service} {instance}, but {service} {numbers}; correct {key}"
+        f" in {config}, or leave it out",
+    )
+
+
 def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) -> Trouble:
     """The device answers, but not for everything: services it has not, paths that stay silent."""
     parts = []
     if services:
-        parts.append(f"has no {', '.join(services)}")
+        parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
     if silent:
-        parts.append(f"does not answer for {', '.join(silent)}")
+        what = ", ".join(silent)
+        parts.append(
+            f"does not answer for {what}, so that it has no such path (correct it, or take it out)"
+        )
     what = " and ".join(parts)
-    return Trouble(f"missing: {what}", f"the device at {host} {what}; asking again now and then")
+    return Trouble(
+        f"missing: {what}",
+        f"the device at {host} {what}",
+        meanwhile="asking again now and then",
+    )
+
+
+def fields_void(host: str, names: Sequence[str]) -> Trouble:
+    """Answered with null, and never yet with a number."""
+    what = ", ".join(names)
+    return Trouble(
+        f"no value: {what}",
+        f"the device at {host} has no value (null) for {what}; is that phase or sensor there? Else"
+        " take it out of [Fields]",
+    )
 
 
 def device_silent(host: str, portal: str) -> Trouble:
@@ -97,7 +276,10 @@ def device_silent(host: str, portal: str) -> Trouble:
 def database_unreachable(where: str, why: str) -> Trouble:
     """No connection to the database, or it broke."""
     return Trouble(
-        "database", f"InfluxDB at {where} cannot be reached ({why}); values are kept", Kind.DATABASE
+        "database",
+        f"InfluxDB at {where} cannot be reached ({why})",
+        Kind.DATABASE,
+        _KEPT,
     )
 
 
@@ -105,19 +287,49 @@ def database_slow(where: str, seconds: float) -> Trouble:
     """The database took a request and did not end it in time."""
     return Trouble(
         "database slow",
-        f"InfluxDB at {where} does not answer within {seconds:g} s; values are kept",
+        f"InfluxDB at {where} does not answer within {seconds:g} s",
         Kind.DATABASE,
+        _KEPT,
     )
 
 
 def database_login(where: str, user: str, answer: str, config: str) -> Trouble:
-    """401 or 403."""
-    who = f"user {user!r}" if user else "us, without a user"
+    """401."""
+    who = f"user {user!r} or its password" if user else "us, for it wants a user and a password"
     return Trouble(
         "database login",
         f"InfluxDB at {where} refuses {who} ({answer}); set user and password under [Influx] in"
-        f" {config}, and give that user the right to write; values are kept",
+        f" {config}",
         Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def database_right(where: str, user: str, db: str, answer: str) -> Trouble:
+    """403."""
+    if user:
+        who, how = (
+            f"user {user!r}",
+            f'as its administrator, enter GRANT WRITE ON "{db}" TO "{user}"',
+        )
+    else:
+        who, how = "us", "set user and password under [Influx]"
+    return Trouble(
+        "database right",
+        f"InfluxDB at {where} does not let {who} write ({answer}); {how}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def no_retention_policy(where: str, db: str, policy: str, config: str) -> Trouble:
+    """500 with InfluxDB 1.6.7, in whose words it is "not found"."""
+    return Trouble(
+        "no retention policy",
+        f"the database {db!r} of InfluxDB at {where} has no retention policy {policy!r}; create it,"
+        f" or correct retention_policy in {config}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
     )
 
 
@@ -126,8 +338,9 @@ def no_database(where: str, db: str, answer: str) -> Trouble:
     return Trouble(
         "no database",
         f"InfluxDB at {where} has no database {db!r} and does not create it ({answer});"
-        " create it as an administrator; values are kept",
+        " create it as an administrator",
         Kind.DATABASE_LOGIN,
+        _KEPT,
     )
 
 
@@ -135,6 +348,7 @@ def database_answer(where: str, status: int, answer: str) -> Trouble:
     """Any other answer: that of a server in trouble, or of something else."""
     return Trouble(
         f"database {status}",
-        f"the database at {where} answers {status} {answer}; values are kept",
+        f"the database at {where} answers {status} {answer}",
         Kind.DATABASE,
+        _KEPT,
     )

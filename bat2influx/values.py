@@ -98,6 +98,31 @@ def serial(value: Value) -> str:
     raise ValidateError("must be a portal id: letters and digits only, as in c0619ab12345")
 
 
+def user(value: Value) -> str:
+    """A user of MQTT. VENUS: a device refuses the wildcards + and # in it."""
+    if not {*"+#"} & {*text(value)}:
+        return str(value)
+    raise ValidateError("must be without + and #, which a device refuses")
+
+
+def fingerprint(value: Value) -> str:
+    """The SHA-256 of a certificate, as openssl and browsers show it; colons may be left out."""
+    digits = re.sub("[: ]", "", value) if isinstance(value, str) else ""
+    if not value or re.fullmatch("[0-9A-Fa-f]{64}", digits):
+        return bytes.fromhex(digits).hex(":").upper()
+    raise ValidateError(
+        "must be a SHA-256 fingerprint, 64 hexadecimal digits, with or without colons; the command"
+        " 'bat2influx pin HOST' prints it"
+    )
+
+
+def path(value: Value) -> str:
+    """A file, named from the root."""
+    if not value or text(value).startswith("/"):
+        return str(value)
+    raise ValidateError("must be a path from the root, as in /etc/bat2influx/ca.pem")
+
+
 def name(value: Value, barred: str) -> str:
     """A name in InfluxDB, without the characters in `barred`."""
     if isinstance(value, str) and (not value or (is_name(value) and not {*value} & {*barred})):
@@ -168,6 +193,9 @@ CHECKS = {
     "text": text,
     "secret": str,
     "serial": serial,
+    "user": user,
+    "fingerprint": fingerprint,
+    "path": path,
     "name": name,
     "tags": tags,
     "field": field,

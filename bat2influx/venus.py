@@ -172,6 +172,11 @@ class Plan:
             f"N/{portal}/{leaf}": tuple(field.name for field in same)
             for leaf, same in wanted.items()
         }
+        self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
+        for leaf in wanted:
+            service, instance_text, _ = leaf.split("/", 2)
+            place = service, int(instance_text)
+            self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
         self.subscriptions = (*self.fields, self.heartbeat)
         self.requests = tuple(self._requests({leaf: same[0].slow for leaf, same in wanted.items()}))
 

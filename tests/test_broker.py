@@ -8,7 +8,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from bat2influx.broker import Connection, Connector, Endpoint, Link
+from bat2influx.broker import Connection
+from bat2influx.connector import Connector, Endpoint, Link
 from bat2influx.trouble import Trouble
 from tests.parts.daemon import wait
 from tests.parts.process import free_port
@@ -62,7 +63,9 @@ def test_a_closed_port_is_told_from_an_unknown_name() -> None:
     assert isinstance(refused, Trouble)
     assert isinstance(unknown, Trouble)
     assert refused.cause == "refused"
-    assert unknown.text == "cannot resolve nowhere.invalid; set address in /etc/x.ini"
+    assert unknown.text == (
+        "cannot resolve nowhere.invalid; write the device's IP address as address in /etc/x.ini"
+    )
     assert "secret" not in refused.text + unknown.text + repr(Endpoint("h", 1, "u", "secret", "c"))
 
 

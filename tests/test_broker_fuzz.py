@@ -5,7 +5,8 @@ import socket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.broker import Connection, Endpoint, Link
+from bat2influx.broker import Connection
+from bat2influx.connector import Endpoint, Link
 from bat2influx.venus import NoValue, decode
 
 CONNACK = b"\x20\x02\x00\x00"

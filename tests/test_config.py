@@ -11,6 +11,7 @@ import pytest
 from configobj import ConfigObj
 
 from bat2influx.config import NOT_YET, SPEC, ConfigError, Settings, load
+from bat2influx.tls import Tls
 from bat2influx.venus import DEFAULT_FIELDS, Field
 
 TEMPLATE = Path(__file__).parents[1] / "etc/bat2influx.ini"
@@ -40,6 +41,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "interval": 1.0,
         "soc_interval": 10.0,
         "fields": DEFAULT_FIELDS,
+        "tls": None,
     }
     assert dataclasses.asdict(settings.influx) == {
         "address": "localhost",
@@ -62,6 +64,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         [Battery]
         address = 192.168.1.5
         port = 11883
+        tls = yes
+        fingerprint = 7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A
         user = remoteconsole
         password = geheim
         serial = c0619ab12345
@@ -90,6 +94,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         battery,
         address="192.168.1.5",
         port=11883,
+        tls=Tls(fingerprint=":".join(["7A"] * 32)),
         user="remoteconsole",
         password="geheim",
         serial="c0619ab12345",

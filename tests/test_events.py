@@ -26,10 +26,17 @@ FIELDS = {
     "values lost": {"COUNT"},
 }
 NO_FIELDS = (
-    "undecided,database created,row refused,bad configuration,reloaded,reload refused,stopped,"
-    "internal error"
+    "undecided,memory,database created,row refused,bad configuration,reloaded,reload refused,"
+    "stopped,internal error"
 )
-ANY = {"str": "x", "int": 503, "float": 1.5, "bool": True, "Sequence[str]": ["x"]}
+ANY = {
+    "str": "x",
+    "int": 503,
+    "float": 1.5,
+    "bool": True,
+    "Sequence[str]": ["x"],
+    "Sequence[int]": [276],
+}
 
 
 def _entries() -> dict[str, tuple[dict[str, str], str]]:

@@ -67,9 +67,7 @@ def test_accepted_lines_are_stored(server: InfluxDB, db: str) -> None:
     assert rows == [{"time": 1_700_000_000_123_456_789, "Soc": 7.5}]
 
 
-def test_a_missing_database_is_created(
-    server: InfluxDB, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_database_is_created(server: InfluxDB, caplog: pytest.LogCaptureFixture) -> None:
     """The first batch into a database that is not there creates it, says so and loses nothing."""
     db = new_name()
     with caplog.at_level(logging.INFO):
@@ -103,7 +101,7 @@ NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(is_name)
     meaning=NAMES,
     field=NAMES.filter(is_key),
 )
-@example("my battery, new", "dc in, out", "a tag, = odd", 'v,a l="ü"', "Span nung, = \"V\"")
+@example("my battery, new", "dc in, out", "a tag, = odd", 'v,a l="ü"', 'Span nung, = "V"')
 @example('"quoted"', '"quoted"', '"quoted"', '"quoted"', '"quoted field"')
 @example("it's", "it's", "it's", "it's", "it's here")
 @example("Akku größer", "Küche", "Straße", "Köln", "Spannung °C")
@@ -148,7 +146,8 @@ def test_a_missing_retention_policy_loses_nothing(server: InfluxDB, missing: str
     assert (outcome.accepted, outcome.refused) == (0, [])
     assert outcome.undecided == lines(count=3)
     assert outcome.trouble is not None
-    assert "retention policy not found: years" in outcome.trouble.text
+    assert f"database {db!r} of " in outcome.trouble.text
+    assert "has no retention policy 'years'" in outcome.trouble.text
     server.query(f'CREATE RETENTION POLICY years ON "{db}" DURATION INF REPLICATION 1')
     assert write(made, outcome.undecided).accepted == 3
     assert stored(server, db, rp="years") == values(3)
@@ -372,17 +371,23 @@ class TestLogin:
         assert write(made, lines(count=2)).accepted == 2
 
     @pytest.mark.parametrize(
-        ("user", "password", "found"),
+        ("user", "password", "cause", "found", "advice"),
         [
-            ("", "", "us, without a user"),
-            ("writer", "wrong", "'writer' (authorization failed)"),
-            ("nobody", PASSWORD, "'nobody' (authorization failed)"),
-            ("reader", PASSWORD, 'not authorized to write to database "battery"'),
-            ("stranger", PASSWORD, 'not authorized to write to database "battery"'),
+            ("", "", "login", "refuses us, for it wants a user", "set user and password under"),
+            ("writer", "wrong", "login", "'writer' or its password", "set user and password under"),
+            ("nobody", PASSWORD, "login", "'nobody' or its pass", "set user and password under"),
+            (
+                "reader",
+                PASSWORD,
+                "right",
+                "not let user 'reader' write",
+                'GRANT WRITE ON "battery"',
+            ),
+            ("stranger", PASSWORD, "right", "user 'stranger' write", '"battery" TO "stranger"'),
         ],
     )
     def test_a_login_that_is_refused_keeps_everything(
-        self, closed: InfluxDB, user: str, password: str, found: str
+        self, closed: InfluxDB, user: str, password: str, cause: str, found: str, advice: str
     ) -> None:
         """401 and 403 are told with what to do, tried again seldom, and lose nothing."""
         outcome = write(writer(closed.port, user=user, password=password), lines(count=3))
@@ -390,8 +395,9 @@ class TestLogin:
         assert outcome.undecided == lines(count=3)
         assert outcome.trouble is not None
         assert outcome.trouble.kind is Kind.DATABASE_LOGIN
+        assert outcome.trouble.cause == f"database {cause}"
         assert found in outcome.trouble.text
-        assert "set user and password under [Influx]" in outcome.trouble.text
+        assert advice in outcome.trouble.text
         assert not password or password not in repr(outcome)
 
     def test_a_database_that_this_user_may_not_create_is_named(self, closed: InfluxDB) -> None:

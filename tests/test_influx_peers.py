@@ -69,7 +69,7 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
     "another service": (lambda: HttpPeer(answer("200 OK", '{"message":"done"}')), "200 OK"),
     "a page": (lambda: HttpPeer(answer("200 OK", PAGE)), "200 OK"),
     "401 of a proxy": (lambda: HttpPeer(answer("401 Unauthorized", PAGE)), "refuses user 'me'"),
-    "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "refuses user 'me'"),
+    "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "not let user 'me' write"),
     "a redirect": (
         lambda: HttpPeer(answer("302 Found", "", "Location: http://127.0.0.1:9/write")),
         "302 Found",
@@ -166,9 +166,7 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
         "does not answer within 1 s",
     ),
     "drips chunks": (
-        lambda: Dripping(
-            b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"
-        ),
+        lambda: Dripping(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         "does not answer within 1 s",
     ),
     "asks to go on for ever": (

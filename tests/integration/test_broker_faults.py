@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.broker import Connector, Endpoint
+from bat2influx.connector import Connector, Endpoint
 from bat2influx.trouble import Trouble
 from tests.parts import nameless, peers
 from tests.parts.compare import NINE, assert_complete, kept
@@ -164,7 +164,7 @@ def test_user_and_password_open_the_broker(locked: Setting) -> None:
 
 @pytest.mark.parametrize(
     ("password", "what"),
-    [("wrong-One", "the password was wrong"), ("", "it wants a password")],
+    [("wrong-One", "the password is wrong"), ("", "it wants a password")],
 )
 def test_a_refused_login_says_what_to_do(locked: Setting, password: str, what: str) -> None:
     """The log says once which file to look at, STATUS= says the same, and no secret is in them."""
@@ -198,7 +198,7 @@ CAUSES: dict[str, tuple[Callable[[], peers.Peer | peers.Void | None], str]] = {
     "says nothing": (peers.Peer, "accepts connections and says nothing" + HINT),
     "void": (peers.Void, r"cannot reach 127.0.0.1 port \d+ \(no answer\)"),
     "name server silent": (lambda: None, "resolving venus.example"),
-    "name server none": (lambda: None, "cannot resolve venus.example; set address in /.*ini"),
+    "name server none": (lambda: None, "cannot resolve venus.example; write the device.s IP address as address in /.*ini"),
     "closed port": (lambda: None, r"127.0.0.1 refuses port \d+; switch on MQTT"),
     "ends at once": (lambda: peers.Talker(b"", ends=True), HINT),
     "HTTP": (lambda: peers.Talker(HTTP, ends=True), HINT),

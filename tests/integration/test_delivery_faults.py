@@ -16,7 +16,7 @@ from tests.parts.venus import Device
 P = "c0619ab1c2d3"
 W = 20.0  # s: a POST then has 5 s, and a stall of this machine is not yet a silent device
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
-TROUBLE = r"WARNING: .*(cannot be reached|does not answer|answers|refuses)"
+TROUBLE = r"WARNING: .*(cannot be reached|does not answer|answers|refuses|does not let)"
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_retention_policy_that_is_missing(setting: Setting, device: Device) ->
     """Nothing is lost until it is made, and its name is in the log."""
     setting.influxdb.query("CREATE DATABASE battery")
     daemon = start(setting, retention_policy="years")
-    daemon.wait_for_log("retention policy not found: years")
+    daemon.wait_for_log("has no retention policy 'years'")
     wait("some reads", reads(device, 15))
     setting.influxdb.query(
         "CREATE RETENTION POLICY years ON battery DURATION INF REPLICATION 1 DEFAULT"
@@ -168,7 +168,7 @@ def test_a_login_that_is_refused(setting: Setting, device: Device) -> None:
         closed.create_admin()
         closed.query("CREATE DATABASE battery; CREATE USER bat WITH PASSWORD 'gehe1m'")
         daemon = start(setting, port=closed.port, user="bat", password="gehe1m")
-        daemon.wait_for_log(r"WARNING: .*refuses user 'bat' \(.*not authorized to write")
+        daemon.wait_for_log(r"WARNING: .*does not let user 'bat' write \(.*not authorized to write")
         wait("some reads", reads(device, 15))
         closed.query("GRANT WRITE ON battery TO bat")
         daemon.wait_for_log("takes values again")

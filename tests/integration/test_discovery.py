@@ -150,11 +150,11 @@ def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Settin
         notify=notify, watchdog=40, Battery={**QUICK, "serial": A, "instance": 999}
     )
     wait(
-        "their names in STATUS",
-        lambda: "does not answer for Voltage (vebus/999/Dc/0/Voltage)" in notify.status,
+        "it in STATUS",
+        lambda: "has no vebus 999, but vebus 275; correct instance in" in notify.status,
     )
     reads = device.log.counters.reads
-    daemon.wait_for_log("does not answer for Voltage")
+    daemon.wait_for_log("has no vebus 999, but vebus 275")
     wait("heartbeats", lambda: sum("heartbeat" in m.topic for m in device.log.sent) >= 2)
     assert device.log.counters.reads <= reads + 3
     assert not daemon.says(f"device {A} at")
@@ -166,7 +166,9 @@ def test_a_serial_that_is_not_there_is_named(setting: Setting) -> None:
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery={**QUICK, "serial": B})
     daemon.wait_for_log(f"device {B} at 127.0.0.1 is silent; .* are serial and instance right")
-    wait("the same in STATUS", lambda: f"device {B} at 127.0.0.1 is silent" in notify.status)
+    other = f"no device {B} at 127.0.0.1: what is there has the portal id {A}; set serial in "
+    daemon.wait_for_log(other)
+    wait("the same in STATUS", lambda: other in notify.status)
     assert daemon.running
 
 

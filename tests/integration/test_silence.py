@@ -4,6 +4,7 @@ All spans are fractions of the watchdog interval W, which is short here. A devic
 keepalive lasts says something every 3 s, so W is 48 s (W/12 is 4 s) where that matters.
 """
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -168,7 +169,7 @@ def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: 
     daemon = setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.vanish("vebus")
-    wait("its paths in STATUS", lambda: "Voltage (vebus/275/Dc/0/Voltage)" in notify.status)
+    wait("its name in STATUS", lambda: "has no vebus 275" in notify.status)
     asked, stored = len(reads(device)), len(setting.stored())
     wait("heartbeats", more_heartbeats(device, 2))
     assert len(reads(device)) <= asked + 3
@@ -192,7 +193,7 @@ def more_heartbeats(device: Device, count: int) -> Callable[[], bool]:
 
 
 def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
-    """Where null is all that comes, nothing is stored, nothing named, and no keepalive sent."""
+    """Where null is all that comes, that is told; nothing is stored, and no keepalive sent."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -207,10 +208,28 @@ def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
     assert logins(setting.mosquitto) == 1
     assert not setting.stored()
     assert not daemon.says("silent|does not answer")
-    assert "127.0.0.1" not in notify.status
+    void = "has no value (null) for V2 (vebus/275/Ac/ActiveIn/L2/V), P2 (vebus/275/Ac/ActiveIn/L2/P)"
+    wait("it in STATUS", lambda: void in notify.status and "; V2 null, P2 null; " in notify.status)
     assert notify.times("WATCHDOG")
     device.set_value("vebus", "/Ac/ActiveIn/L2/V", 231.5)
     wait("a value", lambda: {value for _, value in kept(setting, "V2")} == {231.5})
+    wait("it in STATUS", lambda: "; V2 231.5, P2 null; " in notify.status)
+    wait("the other alone", lambda: "(null) for P2" in notify.status)
+
+
+def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(setting: Setting) -> None:
+    """The mains are cut now and then: the old value is not shown any more, and nobody is warned."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=4, Battery=GIVEN)
+    wait("a value", lambda: re.search(r"I [0-9.]+, V ", notify.status))
+    device.set_value("vebus", "/Ac/ActiveIn/L1/I", None)
+    wait("null in STATUS", lambda: "I null, V " in notify.status)
+    wait("more", more(setting, "Voltage", 20))
+    assert not daemon.says("null")
+    device.release("vebus", "/Ac/ActiveIn/L1/I")
+    wait("a value again", lambda: re.search(r"I [0-9.]+, V ", notify.status))
 
 
 def test_another_client_does_no_harm(setting: Setting) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from bat2influx import cli, config, daemon
+from bat2influx import check, cli, config, daemon, discover, pin
 from bat2influx.venus import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
@@ -75,27 +75,28 @@ def test_the_page_describes_every_key_and_no_other() -> None:
 def test_the_page_has_every_default_and_every_range(section: str) -> None:
     """As in config.spec, digit by digit; what is found or derived is said in words."""
     described = _described(_sections(FILE, ".Ss")[f"[{section}]"])
-    for key, check in _spec()[section].items():
+    for key, rule in _spec()[section].items():
         about = described[key]
-        default = re.search(r'default="?([^",)]*)', check)
-        assert default, check
+        default = re.search(r'default="?([^",)]*)', rule)
+        assert default, rule
         said = about.partition("Default: ")[2]
         if key == "port":
-            standard = {"Battery": "1883", "Influx": "8086"}[section]
+            standard = {"Battery": "1883, or 8883 with .Ql tls = yes", "Influx": "8086"}[section]
             assert said == standard
         elif default[1] not in {"", "None", "list("}:
             assert said == default[1], f"[{section}] {key}"
         else:
             assert said, f"[{section}] {key}"
-        for bound in re.findall(r"(?:whole|seconds)\(([\d.]+), ([\d.]+)", check):
+        for bound in re.findall(r"(?:whole|seconds)\(([\d.]+), ([\d.]+)", rule):
             assert f"{bound[0]} to {bound[1]}" in about, f"[{section}] {key}"
-        for option in re.findall(r'"(\w+)"', check.partition("default")[0]):
+        for option in re.findall(r'"(\w+)"', rule.partition("default")[0]):
             assert f".Ql {option}" in about or key == "__many__", f"[{section}] {key}: {option}"
 
 
 def test_the_page_lists_the_fields_that_are_stored_without_being_asked_for() -> None:
     """With their paths, in the program's order."""
-    rows = re.findall(r"(?m)^\.It (\S+) Ta \S+ Ta (\S+) Ta", FILE.read_text())
+    text = "\n".join(_sections(FILE, ".Ss")["[Fields]"])
+    rows = re.findall(r"(?m)^\.It (\S+) Ta \S+ Ta (\S+) Ta", text)
     rows = [row for row in rows if row[0] != "Sy"]
     assert rows == [(field.name, f"{field.service}/{field.path}") for field in DEFAULT_FIELDS]
 
@@ -113,10 +114,10 @@ def test_the_page_names_every_command_and_every_option() -> None:
 
 
 def test_the_page_has_every_exit_code() -> None:
-    """Those of the command line and those of the daemon."""
+    """Those of the command line, of the daemon and of each other command."""
     codes = {
         value
-        for module in (cli, daemon)
+        for module in (cli, daemon, check, discover, pin)
         for name, value in vars(module).items()
         if name.startswith("EX_")
     }
@@ -131,7 +132,7 @@ def test_the_page_has_every_signal_and_every_variable() -> None:
     for name in set(re.findall(r"signal\.(SIG[A-Z]+)", sources)):
         assert name in page
         assert hasattr(signal, name)
-    for name in set(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', sources)):
+    for name in set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', sources)):
         assert f".It Ev {name}" in page or f" , {name}" in page, name
 
 

@@ -176,7 +176,7 @@ class Setting:
         **sections: Mapping[str, object],
     ) -> Daemon:
         """Start the daemon with an ini made by `write_ini`; `watchdog` is the interval in s."""
-        more = dict(environment or {})
+        more = {"STATE_DIRECTORY": str(self.directory / "state"), **(environment or {})}
         if notify:
             more["NOTIFY_SOCKET"] = str(notify.path)
         if watchdog is not None:

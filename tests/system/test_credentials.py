@@ -15,6 +15,7 @@ from tests.system.plant import PASSWORD, UNIT, USER, Plant
 STORE, ENCRYPTED = "/etc/credstore", "/etc/credstore.encrypted"
 MQTT = "bat2influx.mqtt-password"
 BOAT, BOAT_INI = "bat2influx@boat.service", "/etc/bat2influx/boat.ini"
+EX_UNAVAILABLE = 69
 EXAMPLE = "/usr/share/doc/bat2influx/examples/encrypted-password.conf"
 
 
@@ -107,6 +108,29 @@ def test_an_encrypted_credential_is_used(secured: Plant) -> None:
     assert PASSWORD not in secured.read(encrypted)
     secured.run("cp", EXAMPLE, f"/etc/systemd/system/{UNIT}.d/")
     secured.start()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encrypted: bool) -> None:
+    """Without the service's credential the login is refused; the command it prints has it."""
+    if encrypted:
+        path = f"{ENCRYPTED}/{MQTT}"
+        secured.run("mkdir", "-p", "-m", "700", ENCRYPTED)
+        secured.run(
+            *("systemd-creds", "encrypt", "--with-key=host", "--name=mqtt-password", "-", path),
+            input=PASSWORD,
+        )
+    else:
+        store(secured, MQTT, PASSWORD)
+    by_hand = secured.run("bat2influx", "check", check=False)
+    assert by_hand.returncode == EX_UNAVAILABLE, by_hand.stdout
+    assert "refused the login" in by_hand.stdout
+    hint = next(line for line in by_hand.stdout.splitlines() if line.startswith("note"))
+    assert "bat2influx has its password for MQTT in a credential" in hint
+    as_told = secured.run(*hint.partition("; with it: ")[2].split(), check=False)
+    assert as_told.returncode == 0, as_told.stdout + as_told.stderr
+    assert "with a password" in as_told.stdout
+    assert "cannot see" not in as_told.stdout
 
 
 def test_the_password_of_the_database_is_a_credential_too(secured: Plant) -> None:

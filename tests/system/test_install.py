@@ -13,7 +13,7 @@ import pytest
 from tests.system.package import version
 from tests.system.plant import INI, NINE, UNIT, Plant
 
-UNRESOLVED = f"cannot resolve venus.local; set address in {INI}"
+UNRESOLVED = "cannot resolve venus.local; install libnss-mdns, or write the device's IP address"
 
 
 @pytest.fixture(scope="module")

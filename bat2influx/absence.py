@@ -1,0 +1,148 @@
+"""The fields that do not come: which, and why, as far as the device lets one know.
+
+A path that is not answered is a path that the device does not have, or one of a service that is not
+there, or that has another instance: the last two are what the doubt about an instance brings out.
+A path that is answered without a number has no value now.
+
+Rules: no thread, no socket; times are monotonic seconds. What is told is told once, and at its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+
+from bat2influx import trouble
+from bat2influx.finding import Finding
+from bat2influx.journal import Episode
+from bat2influx.liveness import Unanswered
+from bat2influx.trouble import Trouble
+from bat2influx.venus import NoValue, Plan, Request
+
+log = logging.getLogger(__name__)
+
+# The device's word for having no value; anything else is odd, and only counted.
+_VOID = {NoValue.NULL: "null", NoValue.EMPTY_LIST: "null"}
+
+
+class Absence:
+    """What is missing of one device's fields."""
+
+    def __init__(self, host: str, config: str, watchdog: float) -> None:
+        self._host = host
+        self._config = config
+        self._void_after = watchdog / 8
+        self._doubt_again = 5 * watchdog
+        self._unanswered = Unanswered(watchdog)
+        self._plan: Plan | None = None
+        self._doubted: dict[tuple[str, int], float] = {}  # when each was last
+        self._void: dict[str, float] = {}  # topic: since when it has had no value
+        self._filled: set[str] = set()  # topics that have had one
+        self._paths = Episode(log, {"PEER": host})
+        self._voids = Episode(log, {"PEER": host})
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong, if anything."""
+        return self._paths.trouble or self._voids.trouble
+
+    def begin(self, plan: Plan) -> None:
+        """The device is there (again), read by `plan`."""
+        self._unanswered.begin()
+        if self._plan is not plan:
+            self._plan = plan
+            self._unanswered.forget_all_but(plan.fields)
+            self._void = {
+                topic: since for topic, since in self._void.items() if topic in plan.fields
+            }
+
+    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those of `requests` that are to be sent now."""
+        return self._unanswered.to_ask(requests, now)
+
+    def answered(self, topic: str) -> None:
+        """A message has come on `topic`."""
+        self._unanswered.answered(topic)
+
+    def filled(self, topic: str) -> None:
+        """It had a value."""
+        self._filled.add(topic)
+        self._void.pop(topic, None)
+
+    def void(self, topic: str, reason: NoValue, now: float) -> None:
+        """It had none."""
+        if reason in _VOID:
+            self._void.setdefault(topic, now)
+
+    def names_without_value(self) -> list[str]:
+        """Return the names of the fields that the device has no value for at present."""
+        if self._plan is None:
+            return []
+        fields = self._plan.fields.items()
+        return [name for topic, names in fields if topic in self._void for name in names]
+
+    def doubtful(self, now: float) -> list[tuple[str, int]]:
+        """Return the instances of services to ask about now: those that say nothing at all."""
+        due = []
+        for place in self._silent_places(now):
+            last = self._doubted.get(place)
+            if last is None or now >= last + self._doubt_again:
+                self._doubted[place] = now
+                due.append(place)
+        return due
+
+    def tell(self, finding: Finding, now: float) -> None:
+        """Tell of what is missing while the rest comes, and of its end."""
+        assert self._plan is not None
+        fields = {"PORTAL_ID": self._plan.portal}
+        silent = self._unanswered.silent(now)
+        if finding.reconsidering:
+            pass  # in a moment there is more to tell
+        elif why := self._unanswered_trouble(finding, silent, now):
+            self._paths.failed(why, now, TOPIC=" ".join(silent), **fields)
+        else:
+            self._paths.recovered("every field is answered", now)
+        void = [topic for topic in self._plan.fields if self._never_had(topic, now)]
+        if void:
+            why = trouble.fields_void(self._host, self._names(void))
+            self._voids.failed(why, now, TOPIC=" ".join(void), **fields)
+        elif self._voids.trouble:
+            self._voids.recovered("every field has a value", now)
+
+    def _unanswered_trouble(
+        self, finding: Finding, silent: list[str], now: float
+    ) -> Trouble | None:
+        places = self._silent_places(now)
+        self._doubted = {place: when for place, when in self._doubted.items() if place in places}
+        gone = list(finding.missing)
+        for service, instance in places:
+            there = finding.elsewhere.get((service, instance))
+            if there:
+                return trouble.wrong_instance(self._host, service, instance, there, self._config)
+            if there is not None:
+                gone.append(f"{service} {instance}")
+                silent = [each for each in silent if f"/{service}/{instance}/" not in each]
+        names = self._names(silent)
+        return trouble.fields_missing(self._host, gone, names) if gone or names else None
+
+    def _never_had(self, topic: str, now: float) -> bool:
+        since = self._void.get(topic, math.inf)
+        return topic not in self._filled and now >= since + self._void_after
+
+    def _silent_places(self, now: float) -> list[tuple[str, int]]:
+        assert self._plan is not None
+        silent = set(self._unanswered.silent(now))
+        if not silent:
+            return []
+        return [
+            place
+            for place, topics in self._plan.places.items()
+            if place[0] != "system" and silent.issuperset(topics)  # that is always 0
+        ]
+
+    def _names(self, topics: Iterable[str]) -> list[str]:
+        """Return the fields of `topics` with their paths, for people."""
+        assert self._plan is not None
+        prefix = len(f"N/{self._plan.portal}/")
+        return [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]

@@ -1,0 +1,217 @@
+"""The way to a broker: name, port, TLS.
+
+A connection is made by a `Connector`, on a thread of its own for each attempt, because name
+resolution has no timeout, and a TCP connect and a handshake are slow to give up. It hands over a
+`Link`, which nothing but its taker uses.
+
+What went wrong is found out here as far as the network can tell: which port is open instead, and
+whether TLS is spoken where none is expected. No password is sent in clear to a port that is meant
+for TLS.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bat2influx import tls, trouble
+from bat2influx.tls import Tls
+from bat2influx.trouble import Trouble
+
+CONNECT_TIMEOUT = 8.0  # s, for each address of the host
+LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
+_RECEIVE = 65_536  # bytes asked of the socket at once
+_SIBLINGS = {tls.PORT: tls.PLAIN_PORT, tls.PLAIN_PORT: tls.PORT}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a broker is and how to log in; `config` is the file to name in messages."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    config: str
+    tls: Tls | None = None
+
+
+class Link:
+    """A connected socket, with TLS or without, as far as paho uses one.
+
+    It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
+    be a system call. That TLS has to wait for the other direction does not come up: without
+    renegotiation it reads to read, and writes to write.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._secured = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._ahead = b""
+        self._position = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read ahead, which select() would not tell."""
+        if self._position < len(self._ahead):
+            return True
+        return self._secured is not None and self._secured.pending() > 0
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The peer's certificate, in DER; None without TLS."""
+        return tls.shown_by(self._secured) if self._secured else None
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the certificate says, as ssl.SSLSocket.getpeercert has it; {} if not verified."""
+        return dict(self._secured.getpeercert() or {}) if self._secured else {}
+
+    @property
+    def version(self) -> str | None:
+        """The version of TLS, such as TLSv1.3; None without it."""
+        return self._secured.version() if self._secured else None
+
+    def recv(self, size: int) -> bytes:
+        """Return up to `size` bytes; b"" at the end; BlockingIOError when there are none yet."""
+        start = self._position
+        if start >= len(self._ahead):
+            try:
+                self._ahead, start = self._sock.recv(_RECEIVE), 0
+            except ssl.SSLWantReadError:
+                raise BlockingIOError from None
+        chunk = self._ahead[start : start + size]
+        self._position = start + len(chunk)
+        return chunk
+
+    def send(self, data: bytes) -> int:
+        """Return how many bytes were taken; BlockingIOError when there is no room yet."""
+        try:
+            return self._sock.send(data)
+        except ssl.SSLWantWriteError:
+            raise BlockingIOError from None
+
+    def __getattr__(self, name: str) -> Any:  # fileno, setblocking, close
+        return getattr(self._sock, name)
+
+
+class Connector:
+    """One attempt to get to a broker, on a thread of its own.
+
+    `step` tells what it is at ("resolving", "connecting"), `addresses` what the name stands for;
+    `outcome` is None until it is a Link or a Trouble, and `wake` is called then. A thread that
+    hangs in the resolver is left behind.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, wake: Callable[[], None], *, suspicious: bool = False
+    ) -> None:
+        """With `suspicious`, see first whether the port wants TLS, where none is configured."""
+        self.endpoint = endpoint
+        self.step = "resolving"
+        self.addresses: list[str] = []
+        self.outcome: Link | Trouble | None = None
+        self._suspicious = suspicious
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._abandoned = False
+        threading.Thread(target=self._run, name="connector", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Nobody waits for the outcome any more; a link that still comes is closed."""
+        with self._lock:
+            self._abandoned = True
+            if isinstance(self.outcome, Link):
+                self.outcome.close()
+
+    def _run(self) -> None:
+        outcome = self._attempt()
+        with self._lock:
+            self.outcome = outcome
+            if self._abandoned and isinstance(outcome, Link):
+                outcome.close()
+        self._wake()
+
+    def _attempt(self) -> Link | Trouble:
+        host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # UnicodeError: a label of the name is too long
+            return trouble.name_unknown(host, config)
+        self.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        self.step = "connecting"
+        addresses = [(family, address[0], *address[2:]) for family, _, _, _, address in found]
+        sock = self._connect(addresses)
+        if isinstance(sock, Trouble):
+            return sock
+        wanted = self.endpoint.tls
+        if wanted is None and (self._suspicious or port == tls.PORT):
+            seen = tls.secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
+            if not isinstance(seen, Trouble):
+                seen.close()
+                return trouble.tls_wanted(host, port, config)
+            sock = self._connect(addresses)
+            if isinstance(sock, Trouble):
+                return sock
+        if wanted is None:
+            return Link(sock)
+        secured = tls.secure(sock, host, port, wanted, config)
+        return secured if isinstance(secured, Trouble) else Link(secured)
+
+    def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
+        """Return a connected, non-blocking socket to the first address that takes one."""
+        port = self.endpoint.port
+        failures: list[OSError] = []
+        for family, host, *rest in addresses:
+            try:
+                return _connected(family, (host, port, *rest), CONNECT_TIMEOUT)
+            except OSError as error:  # the kernel may not even have such a family
+                failures.append(error)
+        if not any(isinstance(failure, ConnectionRefusedError) for failure in failures):
+            return self._unreachable(failures[-1] if failures else OSError("no address"))
+        return self._refused(addresses)
+
+    def _unreachable(self, error: OSError) -> Trouble:
+        why = "no answer" if isinstance(error, TimeoutError) else reason(error)
+        return trouble.unreachable(self.endpoint.host, self.endpoint.port, why)
+
+    def _refused(self, addresses: Iterable[tuple[Any, ...]]) -> Trouble:
+        """The host is there, and the port is closed: see whether the other one is open."""
+        host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
+        other = _SIBLINGS.get(port)
+        if other and any(_is_open(address, other) for address in addresses):
+            open_instead = trouble.only_tls if other == tls.PORT else trouble.no_tls_port
+            return open_instead(host, config)
+        return trouble.refused(host, port)
+
+
+def _connected(family: int, address: tuple[Any, ...], timeout: float) -> socket.socket:
+    """Return a connected, non-blocking socket. Raises OSError."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_open(address: tuple[Any, ...], port: int) -> bool:
+    family, host, *rest = address
+    try:
+        _connected(family, (host, port, *rest), LOOK_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
+def reason(error: OSError) -> str:
+    """Return why a socket failed, in a few words."""
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,144 @@
+"""`bat2influx discover`: finds Venus devices and prints lines for the ini file.
+
+Rules: the result alone is on stdout, and is a file that loads; what happens meanwhile, and what is
+in the way, is on stderr. Of several devices the first has live lines, the others are commented out.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from configobj.validate import ValidateError
+
+from bat2influx import names, search, values
+from bat2influx.config import Battery, ConfigError, Settings
+from bat2influx.inquiry import Inquiry, Outcome, Target
+from bat2influx.plain import plain
+from bat2influx.search import Found
+
+EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
+RESOLVING = 5.0  # s, for the address in the ini file
+MAX_DEVICES = 16
+
+_TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
+_NOBODY = """\
+no Venus device has answered the search. It may be
+- off, or in another network or VLAN, into which such a search does not pass;
+- held up by a firewall on this machine: let UDP answers in (from the device, to a high port).
+If you know its name or address, run: bat2influx discover HOST"""
+
+
+def discover(
+    host: str | None, *, everything: bool, config: Path, load: Callable[[], Settings]
+) -> int:
+    """Look for devices, or at `host`, as in HOST[:PORT]; print them, and return the exit code.
+
+    `load` reads the ini file `config`, and may raise ConfigError: then it goes on without one.
+    `everything` lists configuration and housekeeping, too.
+    """
+    try:
+        target = None if host is None else parse_target(host)
+    except ValueError as error:
+        _say(f"bat2influx discover: {error}")
+        return EX_USAGE
+    batteries = _batteries(load)
+    targets = [target] if target else _named(_search(), batteries)
+    outcomes = []
+    for each in targets:
+        _say(f"asking {each}")
+        own = own_of(each, batteries)
+        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=_say)
+        outcomes.append(inquiry.make())
+    _print(outcomes)
+    return EX_OK if any(outcome.reached for outcome in outcomes) else EX_UNAVAILABLE
+
+
+def parse_target(text: str) -> Target:
+    """Read HOST, HOST:PORT, an IPv6 address, or [one]:PORT.
+
+    Raises ValueError, with a text for people.
+    """
+    match = _TARGET.fullmatch(text)
+    host, port = (match[1] or match[2], match[3]) if match else (text, None)
+    if port and not 0 < int(port) < 65_536:
+        raise ValueError(f"{plain(text)}: a port must be from 1 to 65535")
+    try:
+        return Target(values.host(host), int(port) if port else None)
+    except ValidateError as error:
+        raise ValueError(f"{plain(text)}: {error}") from None
+
+
+def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
+    """Return what the ini file has for a host that is its address, and for that port of it."""
+    for battery in batteries:
+        same = _folded(battery.address) == _folded(target.host)
+        if same and target.port in (None, battery.port):
+            return battery
+    return None
+
+
+def _folded(host: str) -> str:
+    return host.casefold().removesuffix(".")
+
+
+def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
+    try:
+        return load().batteries
+    except ConfigError as error:
+        first, *others = error.problems
+        more = f" (and {len(others)} more)" if others else ""
+        _say(f"{first.splitlines()[0]}{more}; going on without the file")
+        return ()
+
+
+def _search() -> Sequence[Found]:
+    out_of = search.interfaces()
+    if not out_of:
+        _say("no network interface is up; there is nowhere to search")
+        return ()
+    _say(f"searching on {', '.join(map(str, out_of))} for {search.LISTENING:g} s")
+    found = search.devices(out_of, _say)
+    if not found:
+        _say(_NOBODY)
+    if len(found) > MAX_DEVICES:
+        _say(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
+    return found[:MAX_DEVICES]
+
+
+def _named(found: Sequence[Found], batteries: Sequence[Battery]) -> list[Target]:
+    """Return whom to ask, by the address in the ini file where that is the device found."""
+    by_address: dict[str, str] = {}
+    for battery in batteries if found else ():
+        try:
+            answers = names.resolve(battery.address, battery.port, RESOLVING)
+        except OSError:
+            continue
+        by_address.update({answer[4][0]: battery.address for answer in answers})
+    return [
+        Target(by_address.get(each.address, each.address), description=each.description)
+        for each in found
+    ]
+
+
+def _print(outcomes: Sequence[Outcome]) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
+    ordered = sorted(outcomes, key=lambda outcome: not outcome.reached)
+    loads = False
+    for number, block in enumerate(block for outcome in ordered for block in outcome.blocks):
+        if number:
+            print("\n" + "#" * 40)  # noqa: T201 - this is the command's output
+        settings = any(line and line[0] != "#" for line in block)
+        if settings and loads:  # a second [Battery] would be a mistake in the file
+            print("\n".join(f"# {line}".rstrip() for line in block))  # noqa: T201
+        else:
+            print("\n".join(block))  # noqa: T201
+        loads = loads or settings
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - people read this

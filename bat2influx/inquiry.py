@@ -1,0 +1,230 @@
+"""What one host has behind it, asked by MQTT, and the lines for the ini file that come of it.
+
+Rules: a secret is sent in one case only: the ini file has it for this very host, and then in the
+way that the file says. Everybody is asked without one else, in clear first, and by TLS where that
+port is closed. Each device is asked for one full republish; nothing is written to it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bat2influx import offer, venus
+from bat2influx.broker import Message
+from bat2influx.config import Battery
+from bat2influx.connector import Endpoint
+from bat2influx.offer import Reached
+from bat2influx.plain import plain
+from bat2influx.session import Session
+from bat2influx.ssdp import Description
+from bat2influx.survey import Survey
+from bat2influx.tls import PLAIN_PORT, Tls
+from bat2influx.tls import PORT as TLS_PORT
+
+USER = "bat2influx"  # of whom has no password
+PORTALS_WITHIN = 5.0  # s, for the first retained Serial
+OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends what is retained in one go
+FIRST_WITHIN = 10.0  # s, for the first value of a republish
+QUIET = 4.0  # s without a new path end it: firmware before 3.50 need not say when it is through
+REPUBLISH_WITHIN = 30.0  # s in all
+MAX_PORTALS = 16  # behind one broker
+
+# Where these are in the way, TLS may be what is wanted.
+_TRY_TLS = frozenset({"refused", "unreachable", "only tls", "tls wanted", "login"})
+
+
+_UNKNOWN = Description()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host to ask; `port` is None where both usual ones are tried.
+
+    `description` is what it has said of itself by SSDP.
+    """
+
+    host: str
+    port: int | None = None
+    description: Description = _UNKNOWN
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host and self.port else self.host
+        return f"{host}:{self.port}" if self.port else host
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: a block of lines for each device, and whether a broker has answered."""
+
+    blocks: tuple[list[str], ...] = ()
+    reached: bool = False
+
+
+class Inquiry:
+    """Asks one host.
+
+    `own` is what the ini file has for this very host, None otherwise; `config` is that file's
+    name. `say` is told, in lines for people, what is in the way.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        own: Battery | None,
+        *,
+        config: str,
+        everything: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._target = target
+        self._own = own
+        self._config = config
+        self._everything = everything
+        self._say = say
+
+    def make(self) -> Outcome:
+        """Ask, and return what there is."""
+        refused: Session | None = None  # the latest that wanted another login
+        for endpoint in self._endpoints():
+            with Session(endpoint) as session:
+                trouble = session.open()
+                if trouble is None:
+                    return self._look(session)
+            if trouble.cause == "login":
+                refused = session
+            elif not refused:
+                self._say(plain(trouble.text, 400))
+            if trouble.cause not in _TRY_TLS:
+                break
+        return self._locked(refused) if refused else self._absent()
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        """Yield whom to ask and how, the next for where the one before was not let in."""
+        host, port, own = self._target.host, self._target.port, self._own
+        if own:
+            yield Endpoint(own.address, own.port, own.user, own.password, self._config, own.tls)
+            if own.tls:
+                return
+        else:
+            yield Endpoint(host, port or PLAIN_PORT, USER, "", self._config)
+        # Every certificate will do: there is no password that its owner could get.
+        unusual = own.port if own and own.port != PLAIN_PORT else None
+        anybody = Tls(trust_any=True)
+        yield Endpoint(host, port or unusual or TLS_PORT, USER, "", self._config, anybody)
+
+    def _look(self, session: Session) -> Outcome:
+        """See what is behind a broker that has let us in."""
+        portals = self._portals(session)
+        surveys = self._surveys(session, portals)
+        if session.trouble:
+            self._say(plain(session.trouble.text, 400))
+        elif not portals:
+            self._say(f"no device has said its portal id at {self._target}; is it a Venus device?")
+        reached = self._reached(session)
+        blocks = []
+        for survey in sorted(surveys, key=lambda survey: not survey.numbers):
+            block = offer.block(
+                survey, reached, alone=len(surveys) == 1, everything=self._everything
+            )
+            blocks.append([self._heading(survey), *self._note(), *block])
+        return Outcome(tuple(blocks), reached=bool(blocks))
+
+    def _portals(self, session: Session) -> Sequence[str]:
+        """Return the portal ids behind a broker: those it has, else those known otherwise."""
+        found: set[str] = set()
+
+        def see(message: Message) -> bool:
+            portal = venus.portal_of(message.topic)
+            if portal and message.payload:
+                found.add(portal)
+            return bool(found)
+
+        if not session.subscribe([venus.PORTALS]) and session.until(see, PORTALS_WITHIN):
+            session.until(lambda message: see(message) and False, OTHERS_WITHIN)
+        if len(found) > MAX_PORTALS:
+            self._say(
+                f"{len(found)} devices are at {self._target}; {MAX_PORTALS} of them are asked"
+            )
+        known = (self._own.serial if self._own else "") or self._target.description.portal
+        return sorted(found)[:MAX_PORTALS] or [portal for portal in (known,) if portal]
+
+    def _surveys(self, session: Session, portals: Sequence[str]) -> Sequence[Survey]:
+        """Ask each device for a full republish, and return what they have said."""
+        surveys = {portal: Survey(portal, secrets.token_hex(4)) for portal in portals}
+        if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
+            return ()
+        for portal, survey in surveys.items():
+            session.publish(*venus.keepalive(portal, echo=survey.echo))
+
+        def known() -> int:
+            return sum(survey.known for survey in surveys.values())
+
+        def see(message: Message) -> bool:
+            if survey := surveys.get(message.topic.removeprefix("N/").partition("/")[0]):
+                survey.see(message.topic, message.payload)
+            return all(survey.complete for survey in surveys.values())
+
+        deadline = time.monotonic() + REPUBLISH_WITHIN
+        session.until(lambda message: see(message) or known() > 0, FIRST_WITHIN)
+        before = 0
+        while known() > before and time.monotonic() < deadline and not session.trouble:
+            before = known()
+            if all(survey.complete for survey in surveys.values()) or session.until(see, QUIET):
+                break
+        for survey in surveys.values():
+            if not survey.numbers:
+                self._say(f"device {survey.portal} at {self._target} says nothing; is it on?")
+            elif not survey.complete:
+                self._say(
+                    f"device {survey.portal} at {self._target} did not say that this is all;"
+                    " the list may lack something"
+                )
+        return tuple(surveys.values())
+
+    def _locked(self, session: Session) -> Outcome:
+        """Return the lines by which one gets in, where a login is wanted."""
+        if self._own and self._own.password:
+            self._say(f"{self._target} refuses the login in {self._config}")
+            what = "it refuses the password of the ini file"
+        else:
+            self._say(f"{self._target} wants a login")
+            what = "it wants a password"
+        command = f"bat2influx discover {self._target}"
+        block = [
+            f"{self._heading()}: {what}",
+            "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
+            f"# {plain(self._config, 200)}, and run: {command}",
+            *offer.battery(self._reached(session)),
+            "password =",
+        ]
+        return Outcome((block,), reached=True)
+
+    def _absent(self) -> Outcome:
+        """Return what is known of a device that could not be asked."""
+        description = self._target.description
+        if description == _UNKNOWN:
+            return Outcome()
+        off = "switched off on it: Settings, Services or Integrations"
+        what = off if description.mqtt is False else "not to be reached"
+        return Outcome(([f"{self._heading()}: MQTT is {what}"],))
+
+    def _reached(self, session: Session) -> Reached:
+        endpoint = session.endpoint
+        usual = endpoint.port == (TLS_PORT if endpoint.tls else PLAIN_PORT)
+        port = None if usual else endpoint.port
+        return Reached(endpoint.host, port, session.fingerprint if endpoint.tls else None)
+
+    def _heading(self, survey: Survey | None = None) -> str:
+        told = self._target.description
+        if survey is None:
+            return offer.heading(self._target.host, told.model, told.name, told.portal)
+        model, name = survey.model or told.model, survey.name or told.name
+        return offer.heading(self._target.host, model, name, survey.portal)
+
+    def _note(self) -> list[str]:
+        if self._own and self._own.password:
+            return [f"# user and password: keep them as they are in {plain(self._config, 200)}"]
+        return []

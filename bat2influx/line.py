@@ -1,0 +1,153 @@
+"""The line to a broker: connected anew whenever it has ended, with a wait before each attempt.
+
+It steps with its device, has no thread of its own, and tells of what fails once, until the broker
+has confirmed that it works. A login alone is no such proof: it may not last.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from enum import Enum
+
+from bat2influx import trouble
+from bat2influx.backoff import Kind, delay
+from bat2influx.broker import CONNACK_TIMEOUT, Connection, client_id
+from bat2influx.connector import Connector, Endpoint
+from bat2influx.journal import Episode
+from bat2influx.trouble import Trouble
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING = 1.0  # s; how often paho looks after its own keepalive
+
+
+class State(Enum):
+    """Where the conversation with a device stands: the line's states, and then the device's."""
+
+    WAITING = "waiting"  # for the next attempt
+    RESOLVING = "resolving"
+    CONNECTING = "connecting"
+    LOGIN = "login"
+    OPEN = "open"
+    DISCOVERING = "discovering"
+    POLLING = "polling"
+    SILENT = "silent"
+
+
+class Line:
+    """The way to one broker. `connection` is there from the login to its end."""
+
+    def __init__(self, endpoint: Endpoint, wake: Callable[[], None]) -> None:
+        """`wake` is called from another thread when there is a reason to step."""
+        self.endpoint = endpoint
+        self.state = State.WAITING
+        self.connection: Connection | None = None
+        self._wake = wake
+        self._client_id = client_id()
+        self._connector: Connector | None = None
+        self._suspicious = False  # the port may want TLS
+        self._attempts = 0
+        self._retry_at = 0.0
+        self._login_until = 0.0
+        self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the broker is not reached, if it is not."""
+        return self._reaching.trouble
+
+    def timeout(self, now: float) -> float:
+        """Return the seconds after which `step` has something to do even if nothing comes."""
+        if self.state is State.WAITING:
+            return max(0.0, self._retry_at - now)
+        if self.connection is None:
+            return HOUSEKEEPING  # the connector wakes us
+        if self.connection.pending:
+            return 0.0
+        if self.state is State.LOGIN:
+            return max(0.0, min(HOUSEKEEPING, self._login_until - now))
+        return HOUSEKEEPING
+
+    def step(self, now: float, *, readable: bool, writable: bool) -> None:
+        """Connect, or go on with the connection."""
+        if self.connection is None:
+            self._connect(now)
+        if self.connection is not None:
+            self.connection.step(readable=readable, writable=writable)
+
+    def check(self, now: float) -> bool:
+        """Return whether one is logged in; put an end to what has ended."""
+        connection = self.connection
+        if connection is None:
+            return False
+        if connection.trouble:
+            self._ended(connection.trouble, now)
+            return False
+        if self.state is State.LOGIN:
+            if connection.accepted:
+                self._suspicious = False
+                self.state = State.OPEN
+            elif now >= self._login_until:
+                self._failed(trouble.says_nothing(self.endpoint.host, self.endpoint.port), now)
+        return self.state is State.OPEN
+
+    def confirmed(self, now: float) -> None:
+        """The broker has done what it was asked for."""
+        if self._reaching.trouble:
+            self._reaching.recovered(f"connected to {self.endpoint.host}", now)
+
+    def works(self) -> None:
+        """The device has said something: the next failure is a first one."""
+        self._attempts = 0
+
+    def drop(self, now: float) -> None:
+        """End the connection, and begin the next at once."""
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+        self.state, self._retry_at = State.WAITING, now
+
+    def give_up(self, now: float, kind: Kind = Kind.BROKER) -> None:
+        """End the connection, and begin the next after a while."""
+        self._attempts += 1
+        self.drop(now + delay(kind, self._attempts, random.random()))
+
+    def close(self) -> None:
+        """Leave the broker, or stop trying to reach it."""
+        if self._connector:
+            self._connector.abandon()
+        self._connector = None
+        self.drop(0.0)
+
+    def _connect(self, now: float) -> None:
+        if self._connector is None:
+            if now < self._retry_at:
+                return
+            self._connector = Connector(self.endpoint, self._wake, suspicious=self._suspicious)
+        outcome = self._connector.outcome
+        if outcome is None:
+            self.state = State(self._connector.step)
+            return
+        self._connector = None
+        if isinstance(outcome, Trouble):
+            self._failed(outcome, now)
+            return
+        self.connection = Connection(outcome, self.endpoint, self._client_id)
+        self._login_until = now + CONNACK_TIMEOUT
+        self.state = State.LOGIN
+
+    def _ended(self, why: Trouble, now: float) -> None:
+        """The connection has ended; where it had not begun, TLS may have been wanted."""
+        without_a_word = self.state is State.LOGIN and why.cause == "protocol"
+        if without_a_word and self.endpoint.tls is None and not self._suspicious:
+            self._suspicious = True
+            self.drop(now)
+        else:
+            self._failed(why, now)
+
+    def _failed(self, why: Trouble, now: float) -> None:
+        """The attempt, or the connection, has come to an end: wait before the next."""
+        self._reaching.failed(why, now)
+        self.give_up(now, why.kind)

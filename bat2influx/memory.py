@@ -1,0 +1,115 @@
+"""What was found out about devices, kept in the state directory for the next start.
+
+Format: `devices.json`, UTF-8:
+
+    {"format": 1, "devices": {"venus.local:1883": {"portal": "c0619ab1c2d3",
+                                                   "instances": {"vebus": 275}}}}
+
+A key is the address and port in the configuration, with the section's name and @ in front where it
+has one. The file is written whole beside itself and then renamed, and only when something has
+changed. Recovery: it holds nothing that cannot be found again, so that what is wrong with it is
+told once, and it is written anew after the next discovery.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bat2influx.journal import event
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+MAX_FILE = 256 * 1024  # bytes
+_HOME = Path("/etc/bat2influx")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found of a device: its portal id, and the instances of services."""
+
+    portal: str
+    instances: Mapping[str, int] = field(default_factory=dict)
+
+
+def directory(config: Path, environment: Mapping[str, str]) -> Path:
+    """Return the state directory of the daemon with the file `config` (DESIGN, "Command line")."""
+    if given := environment.get("STATE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    absolute = Path(os.path.abspath(config))  # noqa: PTH100 - a link to the file is another file
+    if absolute.parent == _HOME:
+        base = Path("/var/lib/bat2influx")
+        return base if absolute.stem == "bat2influx" else base / absolute.stem
+    home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "bat2influx"
+
+
+class Memory:
+    """The file; owned by the main thread."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "devices.json"
+        self._devices = self._read()
+
+    def recall(self, key: str) -> Found | None:
+        """Return what is known of a device, if anything."""
+        return self._devices.get(key)
+
+    def keep(self, key: str, found: Found) -> None:
+        """Have `found` known at the next start."""
+        if self._devices.get(key) == found:
+            return
+        self._devices[key] = found
+        devices = {
+            name: {"portal": each.portal, "instances": dict(each.instances)}
+            for name, each in sorted(self._devices.items())
+        }
+        text = json.dumps({"format": FORMAT, "devices": devices}, indent=1)
+        beside = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            beside.write_text(f"{text}\n", encoding="utf-8")
+            beside.replace(self._path)
+        except OSError as error:
+            self._tell(f"cannot be written: {error.strerror}")
+
+    def _read(self) -> dict[str, Found]:
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_FILE)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            self._tell(f"cannot be read: {error.strerror}")
+            return {}
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return _understood(json.loads(data))
+        self._tell("is damaged, or of another version")
+        return {}
+
+    def _tell(self, what: str) -> None:
+        text = "%s %s; what it is for will be found out anew at each start"
+        log.warning(text, self._path, what, extra=event("memory"))
+
+
+def _understood(content: Any) -> dict[str, Found]:
+    """Return what the file says. Raises one of several errors when it is not as described."""
+    if content["format"] != FORMAT:
+        raise ValueError
+    return {key: _found(each) for key, each in content["devices"].items()}
+
+
+def _found(each: Any) -> Found:
+    portal, instances = each["portal"], each["instances"]
+    if not (isinstance(portal, str) and portal.isascii() and portal.isalnum()):
+        raise ValueError
+    if not all(type(number) is int and number >= 0 for number in instances.values()):
+        raise ValueError
+    return Found(portal, dict(instances))

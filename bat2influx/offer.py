@@ -1,0 +1,178 @@
+"""What a survey has found, as lines for the ini file that can be pasted as they are.
+
+Rules: every block loads, whatever the device has said. Only names, paths and instances that were
+checked stand in a setting; a text of the device stands in a comment of its own, in one line, made
+plain. Values that a battery owner wants are live lines; the others are commented out, since each
+would be read once a second. A block fits into what a file may hold, with room for the rest of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bat2influx.inifile import MAX_FILE, could_be_field
+from bat2influx.plain import plain
+from bat2influx.survey import WANTED, Place, Survey, unit
+from bat2influx.values import is_key
+from bat2influx.venus import DEFAULT_FIELDS
+
+ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
+_NINE = {field.path: field.name for field in DEFAULT_FIELDS}  # paths of vebus
+_SEPARATORS = re.compile(r"[/_.-]+")
+_WIDEST = 48  # columns; what is longer is not aligned
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How a device was reached, which is what [Battery] has to say.
+
+    `port` is None where it is the usual one; `fingerprint` is the certificate's, None without TLS.
+    """
+
+    address: str
+    port: int | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    leaf: str
+    comment: str
+    wanted: bool
+    stored: bool  # as one of the nine, so that its line is commented out
+
+    @property
+    def live(self) -> bool:
+        return self.wanted and not self.stored
+
+
+def heading(address: str, model: str, name: str, portal: str) -> str:
+    """Return a comment that says which device it is; what is not known of it is ''."""
+    device = " ".join(part for part in (plain(model), f'"{plain(name)}"' if name else "") if part)
+    known = f", portal id {plain(portal)}" if portal else ""
+    return f"# {device or 'a Venus device'} at {plain(address)}{known}"
+
+
+def battery(reached: Reached) -> list[str]:
+    """Return [Battery] with the lines by which the device is reached."""
+    lines = ["[Battery]", f"address = {reached.address}"]
+    if reached.port is not None:
+        lines.append(f"port = {reached.port}")
+    if reached.fingerprint:
+        lines += ["tls = yes", f"fingerprint = {reached.fingerprint}"]
+    return lines
+
+
+def block(
+    survey: Survey, reached: Reached, *, alone: bool = True, everything: bool = False
+) -> list[str]:
+    """Return the lines for one device: [Battery], then [Fields] with what it has.
+
+    `alone` says that no other device is behind the same broker, so that no serial is needed. With
+    `everything` nothing is left out, and the lines may be more than a file may hold.
+    """
+    lines = battery(reached)
+    if not alone and survey.portal.isalnum():
+        lines.append(f"serial = {survey.portal}")
+    multis = [place for place in survey.places() if place.service == "vebus"]
+    if len(multis) > 1:
+        others = " and ".join(str(place.instance) for place in multis[1:5])
+        lines += [
+            f"# which vebus the nine fields are read from; there is {others}, too",
+            f"instance = {multis[0].instance}",
+        ]
+    services = _services(survey, multis[0] if multis else None, everything=everything)
+    texts = [_formatted(head, rows) for head, rows in services]
+    fields = [line for text in (texts if everything else _fitting(texts)) for line in text]
+    lines += ["", "[Fields]"]
+    if not multis and any(line and line[0] != "#" for line in fields):
+        lines += ["# there is no vebus here, which the nine fields are of", "defaults = no"]
+    return lines + fields
+
+
+def _services(
+    survey: Survey, multi: Place | None, *, everything: bool
+) -> Iterator[tuple[str, list[_Row]]]:
+    """Yield each service's heading and rows: the wanted, and then the others."""
+    places = survey.places(everything=everything)
+    kinds = [place.service for place in places]
+    used = {*_NINE.values()}
+    for place in places:
+        paths = survey.numbers[place]
+        wanted = [path for path in WANTED.get(place.service, ()) if path in paths]
+        others = sorted(paths.keys() - {*wanted})
+        several = kinds.count(place.service) > 1
+        rows = []
+        for path in (*wanted, *others):
+            is_nine = place == multi and path in _NINE
+            name = _NINE[path] if is_nine else _name(place, path, used, several=several)
+            if name is None:
+                continue
+            used.add(name)
+            comment = f"{paths[path]:.10g} {unit(place.service, path)}".strip()
+            comment += ", stored anyway" if is_nine else ""
+            rows.append(_Row(name, f"{place}/{path}", comment, path in wanted, is_nine))
+        names = ", ".join(f'"{name}"' for name in survey.names_of(place))
+        yield f"# {place}{': ' if names else ''}{names}", rows
+
+
+def _name(place: Place, path: str, used: set[str], *, several: bool) -> str | None:
+    """Return a name that is not in use, as in SolarchargerYieldPower; None if there can be none."""
+    parts = path.replace("Dc/0/", "Dc/").split("/")
+    middle = (str(place.instance),) if several else ()
+    words = _SEPARATORS.split("/".join((place.service, *middle, *parts)))
+    first, *rest = (word[:1].upper() + word[1:] for word in words)
+    name = "".join(rest if rest and rest[0].startswith(first) else (first, *rest))
+    if not is_key(name) or not could_be_field(name, path):  # the file would take it for a secret
+        return None
+    number, free = 1, name
+    while free in used:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _formatted(head: str, rows: Sequence[_Row]) -> list[str]:
+    def width(texts: Iterator[str]) -> int:
+        return max((len(text) for text in texts if len(text) <= _WIDEST), default=0)
+
+    names = [row.name if row.live else f"# {row.name}" for row in rows]
+    wide, leaf_wide = width(iter(names)), width(row.leaf for row in rows)
+    lines = ["", head]
+    told = False
+    for name, row in zip(names, rows, strict=True):
+        if not row.wanted and not told:
+            lines.append("# other values; each is read once a second if you take away its #")
+            told = True
+        lines.append(f"{name:<{wide}} = {row.leaf:<{leaf_wide}}  # {row.comment}")
+    return lines
+
+
+def _fitting(texts: Sequence[list[str]]) -> list[list[str]]:
+    """Return the services' lines, shortened at their ends so that all together fit into ROOM."""
+    left, kept = ROOM, dict(enumerate(texts))
+    by_size = sorted(kept, key=lambda number: _size(kept[number]))
+    for done, number in enumerate(by_size):
+        share = left // (len(by_size) - done)
+        if _size(kept[number]) > share:
+            kept[number] = _shortened(kept[number], share)
+        left -= _size(kept[number])
+    return [kept[number] for number in range(len(texts))]
+
+
+def _shortened(lines: Sequence[str], share: int) -> list[str]:
+    left, kept = share - 80, 0  # the line about the others takes no more
+    for line in lines:
+        left -= _size([line])
+        if left < 0:
+            break
+        kept += 1
+    more = len(lines) - kept
+    return [*lines[:kept], f"# … and {more} more, which --all shows"] if kept > 2 else []
+
+
+def _size(lines: Sequence[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)

@@ -1,0 +1,73 @@
+"""`bat2influx pin HOST`: the lines that trust the certificate a broker shows now.
+
+It asks for nothing but the certificate, and sends nothing of ours. Whether it is the right one is
+for a person to say, who is at home in that network.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+from bat2influx import tls
+from bat2influx.connector import Endpoint
+from bat2influx.discover import parse_target
+from bat2influx.plain import plain
+from bat2influx.session import Session
+from bat2influx.tls import Tls
+from bat2influx.trouble import Trouble
+
+EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
+LONGEST = 200  # characters of a comment
+
+
+def pin(host: str, config: str) -> int:
+    """Print lines for the ini, with what the certificate of HOST[:PORT] says as a comment."""
+    try:
+        target = parse_target(host)
+    except ValueError as error:
+        print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        return EX_USAGE
+    anyone = Tls(trust_any=True)
+    endpoint = Endpoint(target.host, target.port or tls.PORT, "", "", config, anyone)
+    link = Session(endpoint).connect()
+    if isinstance(link, Trouble):
+        print(link.text, file=sys.stderr)  # noqa: T201 - people read this
+        return EX_UNAVAILABLE
+    certificate = link.certificate or b""
+    link.close()
+    lines = [f"# {line}" for line in _described(endpoint, certificate)]
+    if endpoint.port != tls.PORT:
+        lines.append(f"port = {endpoint.port}")
+    lines += ["tls = yes", f"fingerprint = {tls.fingerprint_of(certificate)}"]
+    print("\n".join(lines))  # noqa: T201 - this is the command's output
+    return EX_OK
+
+
+def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
+    """Return what a certificate says, by a second handshake, which trusts it alone.
+
+    The standard library takes only such a certificate apart that it has verified.
+    """
+    trusting = replace(endpoint, tls=Tls(only=certificate, verify_host=False))
+    link = Session(trusting).connect()
+    if isinstance(link, Trouble):
+        return [plain(link.what, LONGEST)]
+    says = link.says
+    link.close()
+    subject, issuer = _name(says.get("subject")), _name(says.get("issuer"))
+    signed = "signed by itself" if subject == issuer else f"signed by {issuer}"
+    until = says.get("notAfter", "an unknown date")
+    return [
+        plain(
+            f"the certificate of {endpoint.host}: {subject}, {signed}, valid until {until}", LONGEST
+        )
+    ]
+
+
+def _name(parts: Any) -> str:
+    """Return a name such as ((("commonName", "venus.local"),),) as CN=venus.local."""
+    short = {"commonName": "CN", "organizationName": "O", "countryName": "C"}
+    pairs = [pair for part in parts or () for pair in part]
+    return ", ".join(f"{short.get(key, key)}={value}" for key, value in pairs) or "no name"

@@ -1,0 +1,85 @@
+"""What rows a database refuses, whatever their value, once a row alone has proven it.
+
+Pure: lines and reasons in, what to send together out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_NEVER = -(2**63)
+
+
+class Refusals:
+    """What rows are refused for, whatever their value, once a row alone has proven it.
+
+    It is their field, whose type is another or whose series is one too many, or their age: what
+    is older than a row beyond the retention policy is beyond it, too. Rows of a known kind are
+    sent by themselves, and one request tells whether it still holds.
+    """
+
+    def __init__(self) -> None:
+        self._causes: dict[bytes, str] = {}  # by head
+        self._age = _NEVER  # stamp of the newest row known to be too old
+
+    def sort(self, lines: Sequence[bytes]) -> list[Sequence[bytes]]:
+        """Return what to send together, the last first."""
+        if not self._causes and self._age == _NEVER:
+            return [lines] if lines else []
+        kinds: dict[bytes | None, list[bytes]] = {}
+        for line in lines:
+            head: bytes | None = _head(line)
+            kind = b"" if _stamp(line) <= self._age else head if head in self._causes else None
+            kinds.setdefault(kind, []).append(line)
+        sound = kinds.pop(None, None)
+        return [*kinds.values(), *([sound] if sound else [])]
+
+    def explains(self, part: Sequence[bytes], reason: str) -> bool:
+        """Return whether each row of `part` is of a kind known to be refused for `reason`."""
+        if _is_age(reason):
+            return max(map(_stamp, part)) <= self._age
+        heads = set(map(_head, part))
+        return len(heads) == 1 and self._causes.get(heads.pop()) == cause_of(reason)
+
+    def learn(self, part: Sequence[bytes], reason: str) -> bool:
+        """Take in that `part` was refused; return whether that is something new."""
+        before = self._age, len(self._causes)
+        if _is_age(reason):
+            self._age = max(self._age, *map(_stamp, part))
+        elif "partial write" in reason and "unable to parse" not in reason:
+            self._causes[_head(part[0])] = cause_of(reason)
+        return before != (self._age, len(self._causes))
+
+    def accepted(self, part: Sequence[bytes]) -> None:
+        """Forget what no longer holds."""
+        if self._causes:
+            for line in part:
+                self._causes.pop(_head(line), None)
+        if self._age != _NEVER and min(map(_stamp, part)) <= self._age:
+            self._age = _NEVER
+
+
+def lines_of(lines: Sequence[bytes], parts: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Return those of `lines` that are in `parts`, in their order."""
+    chosen = set[bytes]().union(*parts)
+    return [line for line in lines if line in chosen]
+
+
+def _head(line: bytes) -> bytes:
+    """Return measurement, tags and field of a line, which have one type together."""
+    return line.rpartition(b"=")[0]
+
+
+def _stamp(line: bytes) -> int:
+    stamp = line.rpartition(b" ")[2]
+    return int(stamp) if stamp.lstrip(b"-").isdigit() else -_NEVER
+
+
+def _is_age(reason: str) -> bool:
+    return "retention policy" in reason
+
+
+def cause_of(reason: str) -> str:
+    """Return a reason without its count of dropped rows, which is wrong and differs each time."""
+    return re.sub(r" *\bdropped=[0-9]+", "", reason)

@@ -1,0 +1,225 @@
+"""The search for GX devices in the network: the sockets under ssdp.py.
+
+Rules: it is sent out of every interface, since a machine in several networks has the device in
+one of them only. Everything has a bound, in time, in bytes and in number, however the peers
+answer; no proxy is used and no redirection followed.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import http.client
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+
+from bat2influx import ssdp
+from bat2influx.plain import plain
+from bat2influx.ssdp import Answer, Description, Place
+
+SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three times
+LISTENING = 3.0  # s in all, a second longer than the last answer may take
+FETCHING = 5.0  # s in all for a description
+MAX_ANSWERS = 32
+_TTL = 4  # as section 1.2.2 of the UPnP Device Architecture 1.0 has it
+_AT_ONCE = 8
+
+# netdevice(7); an ifreq is a name of 16 bytes and a union as large as a struct ifmap
+_SIOCGIFCONF, _SIOCGIFFLAGS, _UP, _LOOPBACK = 0x8912, 0x8913, 0x1, 0x8
+_IFREQ = struct.calcsize("16s2LHBBB0L")
+_MAX_ADDRESSES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An IPv4 address of this machine, and the interface that has it; one can have several."""
+
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A GX device that has answered from `address`."""
+
+    address: str
+    description: Description
+
+
+class NoDescriptionError(Exception):
+    """A description could not be had; the text says why."""
+
+
+def interfaces() -> tuple[Interface, ...]:
+    """Return the IPv4 addresses of all interfaces that are up, without the loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        buffer = array.array("B", bytes(_MAX_ADDRESSES * _IFREQ))
+        where, size = buffer.buffer_info()
+        answer = fcntl.ioctl(control, _SIOCGIFCONF, struct.pack("iP", size, where))
+        (size,) = struct.unpack_from("i", answer)
+        return tuple(_usable(control, buffer.tobytes()[:size]))
+
+
+def _usable(control: socket.socket, table: bytes) -> Iterator[Interface]:
+    for start in range(0, len(table), _IFREQ):
+        entry = table[start : start + _IFREQ]
+        try:
+            answer = fcntl.ioctl(control, _SIOCGIFFLAGS, entry)
+        except OSError:  # it has just gone
+            continue
+        (flags,) = struct.unpack_from("H", answer, 16)
+        if flags & _UP and not flags & _LOOPBACK:
+            label = entry[:16].partition(b"\0")[0].decode(errors="replace")
+            # behind the family and the port of a sockaddr_in; eth0:1 is a label of eth0
+            yield Interface(label.partition(":")[0], socket.inet_ntoa(entry[20:24]))
+
+
+def devices(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Found, ...]:
+    """Search, and return the devices that have answered, one for each address.
+
+    `say` is told, in lines for people, what was odd.
+    """
+    answers = search(out_of, say)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        described = list(pool.map(_described, answers))
+    found: dict[str, Description] = {}
+    for answer, outcome in zip(answers, described, strict=True):
+        if isinstance(outcome, Description):
+            if not found.get(answer.address, Description()).portal:
+                found[answer.address] = outcome
+        else:
+            say(f"{answer.address} is a GX device by its answer, but {outcome}")
+            found.setdefault(answer.address, Description())
+    return tuple(Found(*item) for item in sorted(found.items()))
+
+
+def _described(answer: Answer) -> Description | str:
+    place = ssdp.place_of(answer)
+    if place is None:
+        return f"it is odd, for it refers to {plain(answer.location) or 'nothing'}; not asked there"
+    try:
+        xml = fetch(place)
+    except NoDescriptionError as error:
+        return f"its description cannot be had: {error}"
+    return ssdp.describe(xml) or "its description is no sound XML"
+
+
+def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Answer, ...]:
+    """Send the search out of each interface, and return the answers of GX devices, each once."""
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        senders = []
+        for interface in out_of:
+            try:
+                sock = stack.enter_context(closing(_socket(interface)))
+            except OSError as error:
+                say(f"cannot search on {interface}: {error.strerror}")
+            else:
+                selector.register(sock, selectors.EVENT_READ)
+                senders.append(sock)
+        return tuple(_collect(senders, selector, say))
+
+
+def _socket(interface: Interface) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((interface.address, 0))
+        index = socket.if_nametoindex(interface.name)
+        group = struct.pack("4s4si", bytes(4), bytes(4), index)  # ip_mreqn of ip(7)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _TTL)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _collect(
+    senders: Sequence[socket.socket],
+    selector: selectors.BaseSelector,
+    say: Callable[[str], None],
+) -> Iterable[Answer]:
+    begin = time.monotonic()
+    due = list(SENT_AT)
+    answers: dict[Answer, None] = {}
+    while senders and (now := time.monotonic() - begin) < LISTENING:
+        if due and now >= due[0]:
+            due.pop(0)
+            for sock in senders:
+                with suppress(OSError):  # no route out of this one, or its cable is out
+                    sock.sendto(ssdp.search(), (ssdp.GROUP, ssdp.PORT))
+        until = due[0] if due else LISTENING
+        for key, _ in selector.select(max(0.0, until - now)):
+            answer = _receive(key.fileobj)  # type: ignore[arg-type]
+            if answer and answer not in answers:
+                if len(answers) == MAX_ANSWERS:
+                    say(f"more than {MAX_ANSWERS} answers have come; the others are left out")
+                    return answers
+                answers[answer] = None
+    return answers
+
+
+def _receive(sock: socket.socket) -> Answer | None:
+    try:
+        datagram, (address, _) = sock.recvfrom(4096)
+    except OSError:  # nothing after all, or what an earlier send has met
+        return None
+    return ssdp.parse_answer(datagram, address)
+
+
+def fetch(place: Place, seconds: float = FETCHING) -> bytes:
+    """Return the document at `place`.
+
+    Raises NoDescriptionError when it does not come within `seconds` in all, however it drips,
+    is larger than 64 KiB, or anything but status 200 is the answer.
+    """
+    connection = http.client.HTTPConnection(place.host, place.port, timeout=seconds)
+    begin, over = time.monotonic(), threading.Event()
+    timer = None
+    try:
+        connection.connect()
+        timer = threading.Timer(
+            max(0.0, begin + seconds - time.monotonic()), _cut, (connection.sock, over)
+        )
+        timer.daemon = True
+        timer.start()
+        connection.request("GET", place.path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        document = response.read(ssdp.MAX_DESCRIPTION + 1)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if over.is_set() or isinstance(error, TimeoutError):
+            raise NoDescriptionError(_late(seconds)) from None
+        what = f"{type(error).__name__} at port {place.port}"
+        raise NoDescriptionError(what) from None
+    finally:
+        if timer:
+            timer.cancel()
+        connection.close()
+    if over.is_set():
+        raise NoDescriptionError(_late(seconds))
+    if response.status != http.client.OK:
+        raise NoDescriptionError(f"status {response.status} from port {place.port}")
+    if len(document) > ssdp.MAX_DESCRIPTION:
+        raise NoDescriptionError(f"it is larger than {ssdp.MAX_DESCRIPTION // 1024} KiB")
+    return document
+
+
+def _cut(sock: socket.socket, over: threading.Event) -> None:
+    """End a connection whose time is over: the timeout of a socket counts for each read alone."""
+    over.set()
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _late(seconds: float) -> str:
+    return f"it takes more than {seconds:g} s"

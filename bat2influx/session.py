@@ -1,0 +1,146 @@
+"""A conversation with a broker for a command: it waits, where the daemon steps.
+
+The same connector and connection as the daemon's, so that whatever is met with has the same name.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from bat2influx import tls, trouble
+from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
+from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.trouble import Trouble
+
+PATIENCE = 60.0  # s, for name, port and TLS; a resolver may hang for ever
+ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
+
+
+class Session:
+    """One conversation; as a context manager it ends with its block."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.addresses: list[str] = []  # what the name stands for
+        self.fingerprint: str | None = None  # of the certificate, where TLS was spoken
+        self.trouble: Trouble | None = None  # why it ended, or never began
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> Trouble | None:
+        """Find, connect and log in; return why not, or None."""
+        link = self.connect()
+        return link if isinstance(link, Trouble) else self.log_in(link)
+
+    def connect(self, *, suspicious: bool = False) -> Link | Trouble:
+        """Return the way to the broker, with TLS where it is configured, or what is in it."""
+        arrived = threading.Event()
+        connector = Connector(self.endpoint, arrived.set, suspicious=suspicious)
+        arrived.wait(PATIENCE)
+        outcome, self.addresses = connector.outcome, connector.addresses
+        if outcome is None:
+            connector.abandon()
+            host, port = self.endpoint.host, self.endpoint.port
+            if connector.step == "resolving":
+                outcome = trouble.name_unknown(host, self.endpoint.config)
+            else:
+                outcome = trouble.unreachable(host, port, "no answer")
+        if isinstance(outcome, Trouble):
+            self.trouble = outcome
+        else:
+            certificate = outcome.certificate
+            self.fingerprint = tls.fingerprint_of(certificate) if certificate else None
+        return outcome
+
+    def log_in(self, link: Link) -> Trouble | None:
+        """Begin the MQTT session; return why not, or None."""
+        connection = self._converse(link)
+        if connection.trouble and connection.trouble.cause == "protocol":
+            again = self.connect(suspicious=True)  # it may have been TLS that it wanted
+            if isinstance(again, Trouble):
+                return again
+            connection = self._converse(again)
+        if connection.accepted and not connection.trouble:
+            return None
+        if connection.trouble is None:
+            self.trouble = trouble.says_nothing(self.endpoint.host, self.endpoint.port)
+            connection.close()
+        return self.trouble
+
+    def subscribe(self, topics: Iterable[str]) -> Trouble | None:
+        """Subscribe, and wait until the broker has confirmed it; return why not, or None."""
+        connection = self.connection
+        mid = connection.subscribe(topics)
+        self._step_until(connection, lambda: mid in connection.acknowledged, ANSWER_TIMEOUT)
+        if mid not in connection.acknowledged and not connection.trouble:
+            self.trouble = trouble.says_nothing(self.endpoint.host, self.endpoint.port)
+        return self.trouble
+
+    def ended(self) -> Trouble | None:
+        """Return why the connection is there no more; None while it is."""
+        return self.trouble
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, once one is logged in."""
+        assert self._connection is not None
+        return self._connection
+
+    def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Send `payload` to `topic` with QoS 0."""
+        self.connection.publish(topic, payload)
+
+    def until(self, see: Callable[[Message], bool], seconds: float) -> bool:
+        """Hand each message to `see` until that returns True; return whether it has.
+
+        It gives up after `seconds`, and when the connection has ended.
+        """
+        connection = self.connection
+        return self._step_until(connection, lambda: any(map(see, connection.received())), seconds)
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Go on until `done`, which may take messages itself; return whether it was in time."""
+        return self._step_until(self.connection, done, seconds)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        if self._connection:
+            self._connection.close()
+
+    def _converse(self, link: Link) -> Connection:
+        connection = self._connection = Connection(link, self.endpoint, client_id())
+        self._step_until(connection, lambda: connection.accepted, CONNACK_TIMEOUT)
+        return connection
+
+    def _step_until(self, connection: Connection, done: Callable[[], bool], seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not done():
+            left = deadline - time.monotonic()
+            if connection.trouble or left <= 0:
+                self.trouble = connection.trouble
+                return False
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
+            if connection.wants_write:
+                poll.modify(connection.fileno(), select.POLLIN | select.POLLOUT)
+            wait = 0.0 if connection.pending else min(left, 1.0)
+            events = dict(poll.poll(wait * 1000)).get(connection.fileno(), 0)
+            connection.step(
+                readable=bool(events & ~select.POLLOUT), writable=bool(events & select.POLLOUT)
+            )
+        return True

@@ -1,0 +1,195 @@
+"""What a device says in a full republish, sorted out: its services, their numbers and names.
+
+Rules: no socket and no clock. All that comes is a stranger's: what is no number, does not fit into
+a line of the ini file or is beyond the bounds below is passed over. A value that is taken back
+(null, or no bytes at all) is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bat2influx import venus
+from bat2influx.plain import plain
+from bat2influx.venus import MAX_PAYLOAD
+
+MAX_NUMBERS = 5000  # of one device; a large system has some two thousand, settings included
+MAX_TEXTS = 500
+MAX_PATH = 160  # characters
+
+_LEAF = re.compile(r"([a-z][a-z0-9_]{0,39})/(0|[1-9][0-9]{0,4})/([\w.-]+(?:/[\w.-]+)*)\Z", re.ASCII)
+_NAMES = ("CustomName", "ProductName")
+_SYSTEM_NAME = "settings/0/Settings/SystemSetup/SystemName"
+_MODEL = "platform/0/Device/Model"
+
+# What belongs to the GX device itself, and not to what it measures.
+HOUSEKEEPING = frozenset(
+    {"adc", "ble", "fronius", "hub4", "logger", "modbusclient", "modbustcp", "mqtt", "platform"}
+    | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
+)
+
+_DC = {"Voltage": "V", "Current": "A", "Power": "W"}
+_AC = {"V": "V", "I": "A", "P": "W", "S": "VA", "F": "Hz"}
+_POWER = {"Power": "W"}
+
+
+def _below(root: str, units: Mapping[str, str]) -> dict[str, str]:
+    return {f"{root}/{name}": unit for name, unit in units.items()}
+
+
+def _phases(root: str, units: Mapping[str, str]) -> dict[str, str]:
+    return {path: unit for n in (1, 2, 3) for path, unit in _below(f"{root}/L{n}", units).items()}
+
+
+# VENUS, "Values a battery owner wants" (Victron's register list, dbus-systemcalc): the paths of a
+# service with their units, '' where there is none, in the order in which they are shown.
+WANTED: Mapping[str, Mapping[str, str]] = {
+    "vebus": {
+        **_below("Dc/0", _DC),
+        "Soc": "%",
+        **_phases("Ac/ActiveIn", _AC),
+        "Dc/0/Temperature": "°C",
+        "Dc/0/MaxChargeCurrent": "A",
+        **_phases("Ac/Out", _AC),
+        **dict.fromkeys(("State", "Mode", "VebusError"), ""),
+    },
+    "system": {
+        **_below("Dc/Battery", _DC),
+        "Dc/Battery/Soc": "%",
+        "Dc/Battery/TimeToGo": "s",
+        "Dc/Battery/ConsumedAmphours": "Ah",
+        "Dc/Pv/Power": "W",
+        **_phases("Ac/Grid", _POWER),
+        **_phases("Ac/Consumption", _POWER),
+    },
+    "battery": {
+        **_below("Dc/0", _DC),
+        "Dc/0/Temperature": "°C",
+        "Soc": "%",
+        "Soh": "%",
+        "System/MinCellVoltage": "V",
+        "System/MaxCellVoltage": "V",
+        "Info/MaxChargeCurrent": "A",
+        "Info/MaxDischargeCurrent": "A",
+    },
+    "grid": {**_phases("Ac", _DC), "Ac/Energy/Forward": "kWh", "Ac/Energy/Reverse": "kWh"},
+    "pvinverter": _phases("Ac", _POWER),
+    "solarcharger": {"Yield/Power": "W", "Yield/User": "kWh", "Pv/V": "V"},
+}
+_ORDER = {service: number for number, service in enumerate(WANTED)}
+# The last part of any other path; these are the same in the whole of Victron's register list.
+_UNITS = {**_DC, "Temperature": "°C", "Frequency": "Hz"}
+
+
+def unit(service: str, path: str) -> str:
+    """Return the unit of a path, '' where it has none or it is not known."""
+    known = WANTED.get(service, {}).get(path)
+    return _UNITS.get(path.rpartition("/")[2], "") if known is None else known
+
+
+class Place(NamedTuple):
+    """A service and its device instance."""
+
+    service: str
+    instance: int
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.instance}"
+
+
+class Survey:
+    """What the device `portal` has said so far.
+
+    Hand every message to `see`; all is there when `complete` turns true, which it does at the end
+    of the republish that was asked for with `echo`. `numbers` are by place and path.
+    """
+
+    def __init__(self, portal: str, echo: str) -> None:
+        self.portal = portal
+        self.echo = echo
+        self.numbers: dict[Place, dict[str, float]] = {}
+        self.known = 0  # rises with each path that is new
+        self._held = 0
+        self._texts: dict[str, str] = {}
+        self._end = venus.Discovery(portal, ("vebus",), echo)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the republish has ended."""
+        return self._end.complete
+
+    def see(self, topic: str, payload: bytes) -> None:
+        """Take a message into account, whatever its topic."""
+        self._end.see(topic, payload)
+        mine, _, leaf = topic.partition(f"N/{self.portal}/")
+        match = _LEAF.match(leaf) if not mine else None
+        if match is None or len(match[3]) > MAX_PATH or int(match[2]) > 65_535:
+            return
+        place, path = Place(match[1], int(match[2])), match[3]
+        value = venus.decode(payload)
+        if isinstance(value, float):
+            self._keep(place, path, value)
+        else:
+            self._drop(place, path)
+        if path in _NAMES or leaf in (_SYSTEM_NAME, _MODEL):
+            self._read(leaf, payload)
+
+    def _keep(self, place: Place, path: str, value: float) -> None:
+        paths = self.numbers.get(place, {})
+        if path not in paths:
+            if self._held >= MAX_NUMBERS:
+                return
+            self._held += 1
+            self.known += 1
+        self.numbers.setdefault(place, {})[path] = value
+
+    def _drop(self, place: Place, path: str) -> None:
+        paths = self.numbers.get(place, {})
+        if paths.pop(path, None) is not None:
+            self._held -= 1
+            if not paths:
+                del self.numbers[place]
+
+    def _read(self, leaf: str, payload: bytes) -> None:
+        text = _text(payload)
+        if text and leaf not in self._texts:
+            if len(self._texts) >= MAX_TEXTS:
+                return
+            self.known += 1
+        self._texts[leaf] = text
+
+    def places(self, *, everything: bool = False) -> tuple[Place, ...]:
+        """Return the services that have numbers, those a battery owner wants first.
+
+        What is configuration or housekeeping is among them with `everything` only.
+        """
+        shown = (p for p in self.numbers if everything or p.service not in HOUSEKEEPING)
+        return tuple(sorted(shown, key=lambda place: (_ORDER.get(place.service, 99), place)))
+
+    def names_of(self, place: Place) -> tuple[str, ...]:
+        """Return the names of a service that are there: product, and what its owner calls it."""
+        texts = (self._texts.get(f"{place}/{name}", "") for name in reversed(_NAMES))
+        return tuple(dict.fromkeys(text for text in texts if text))
+
+    @property
+    def model(self) -> str:
+        """Which GX device it is, as in Cerbo GX; '' when it did not say."""
+        return self._texts.get(_MODEL, "")
+
+    @property
+    def name(self) -> str:
+        """What the owner calls the system; '' when it has no name."""
+        return self._texts.get(_SYSTEM_NAME, "")
+
+
+def _text(payload: bytes) -> str:
+    """Return the text in a payload like {"value":"Cerbo GX"}, made plain; '' for all else."""
+    try:
+        message = json.loads(payload) if len(payload) <= MAX_PAYLOAD else None
+    except (ValueError, RecursionError):
+        return ""
+    value = message.get("value") if isinstance(message, dict) else None
+    return plain(value) if isinstance(value, str) else ""

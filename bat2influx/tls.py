@@ -1,0 +1,168 @@
+"""TLS towards a broker: which certificate is trusted, and what a failed handshake means.
+
+A GX device signs its own certificate: RSA-2048, CN=venus.local, no subject alternative name, made
+anew when it is invalid or a year from its end (VENUS, "Login and security profiles"). So nobody
+vouches for it, and it is either pinned by its fingerprint or given as its own authority.
+
+Rules: TLS 1.2 at least. The certificate is judged before the socket is handed on, so that no
+password leaves for somebody else. A handshake has a deadline in all, however its bytes drip or flood.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+
+from bat2influx import trouble
+from bat2influx.trouble import Trouble
+
+PORT, PLAIN_PORT = 8883, 1883  # of MQTT, with and without TLS
+HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
+
+# X509_verify_cert_error_string(3): the numbers of what certificates are refused for
+_EXPIRED, _NOT_YET = 10, 9
+_OTHER_NAME = (62, 64)
+# What OpenSSL calls an answer that is no TLS, or a peer that shares no version with us.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+_OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What is trusted: the system's authorities, or those in `ca_file`, or one certificate.
+
+    `fingerprint` is the SHA-256 of the certificate as `fingerprint_of` gives it, '' for none.
+    With `trust_any` every certificate will do: for looking, never with a secret. `only`, in DER,
+    is a certificate that alone is trusted.
+    """
+
+    ca_file: str = ""
+    fingerprint: str = ""
+    verify_host: bool = True
+    trust_any: bool = False
+    only: bytes = b""
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the handshake itself checks nothing."""
+        return self.trust_any or bool(self.fingerprint)
+
+
+def fingerprint_of(certificate: bytes) -> str:
+    """Return the SHA-256 fingerprint of a certificate in DER, as `openssl x509` and browsers do."""
+    return hashlib.sha256(certificate).digest().hex(":").upper()
+
+
+def context(tls: Tls) -> ssl.SSLContext:
+    """Return what a handshake needs. Raises OSError when `ca_file` cannot be read or is none."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.options |= ssl.OP_NO_RENEGOTIATION
+    if tls.unverified:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+        return made
+    made.check_hostname = tls.verify_host
+    made.hostname_checks_common_name = True  # a GX device's certificate has no other name
+    if tls.ca_file or tls.only:
+        made.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # it may be the very one
+        made.load_verify_locations(tls.ca_file or None, cadata=tls.only or None)
+    else:
+        made.load_default_certs()
+    return made
+
+
+def secure(
+    sock: socket.socket,
+    host: str,
+    port: int,
+    tls: Tls,
+    config: str,
+    *,
+    timeout: float = HANDSHAKE_TIMEOUT,
+) -> ssl.SSLSocket | Trouble:
+    """Begin TLS on a connected, non-blocking socket, in `timeout` s.
+
+    It is closed where that comes to nothing; the Trouble says why.
+    """
+    try:
+        settings = context(tls)
+    except OSError as error:
+        sock.close()
+        none = isinstance(error, ssl.SSLError)
+        why = "no certificate in it" if none else error.strerror or "unreadable"
+        return trouble.ca_unreadable(tls.ca_file, why, config)
+    secured = sock
+    try:
+        secured = settings.wrap_socket(
+            sock, server_hostname=host.rstrip("."), do_handshake_on_connect=False
+        )
+        _shake_hands(secured, timeout)
+    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
+        secured.close()
+        return _meaning(error, host, port, config)
+    shown = fingerprint_of(shown_by(secured))
+    if tls.fingerprint and shown != tls.fingerprint:
+        secured.close()
+        return trouble.certificate_changed(host, port, shown, tls.fingerprint, config)
+    return secured
+
+
+def shown_by(secured: ssl.SSLSocket) -> bytes:
+    """Return the certificate that the peer has shown, in DER."""
+    return secured.getpeercert(binary_form=True) or b""
+
+
+def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
+    """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
+
+    The kernel ends it then, from another thread: while something comes, OpenSSL need not return.
+    """
+    over = threading.Event()
+
+    def cut() -> None:
+        over.set()
+        with contextlib.suppress(OSError):  # it has ended just now
+            socket.socket.shutdown(secured, socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout, cut)
+    timer.daemon = True
+    timer.start()
+    secured.setblocking(True)
+    try:
+        secured.do_handshake()
+    except OSError:
+        if over.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+    secured.setblocking(False)
+
+
+def _meaning(error: Exception, host: str, port: int, config: str) -> Trouble:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _distrust(error, host, port, config)
+    if isinstance(error, TimeoutError):
+        what = "accepts connections and does not answer in TLS"
+        return trouble.not_mqtt(host, port, what)
+    reason = getattr(error, "reason", None) or ""
+    if reason in _OLD_TLS:
+        return trouble.tls_too_old(host, port)
+    ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
+    if ended or reason in _NO_TLS:
+        return trouble.no_tls(host, port, config)
+    return trouble.tls_failed(host, port, reason.replace("_", " ").lower() or str(error))
+
+
+def _distrust(error: ssl.SSLCertVerificationError, host: str, port: int, config: str) -> Trouble:
+    if error.verify_code in (_EXPIRED, _NOT_YET):
+        what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
+        return trouble.certificate_out_of_date(host, port, what, config)
+    if error.verify_code in _OTHER_NAME:
+        return trouble.certificate_of_another(host, port, config)
+    return trouble.certificate_untrusted(host, port, error.verify_message, config)

@@ -1,0 +1,218 @@
+"""`bat2influx check` as people run it, where nothing is wrong with the file."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.certificates import device_certificate
+from tests.parts.compare import NINE
+from tests.parts.daemon import TOP, Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.venus import Device
+from tests.parts.venus_door import Door
+from tests.parts.venus_login import Profile
+
+A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
+SECRET = "hunter2-Geheimnis"
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+
+
+class Check:
+    """One run: `lines` as (state, label, text)."""
+
+    def __init__(self, ini: Path, *options: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "bat2influx", "--config", ini, "check", *options],
+            cwd=TOP,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        self.code = done.returncode
+        self.output = done.stdout
+        assert not done.stderr, done.stderr
+        self.lines = [
+            (line[:6].strip(), line[6:20].strip(), line[20:]) for line in done.stdout.splitlines()
+        ]
+
+    def of(self, state: str) -> list[str]:
+        """Return the labels of the lines in this state."""
+        return [label for each, label, _ in self.lines if each == state]
+
+    def text(self, label: str) -> str:
+        """Return what is said of a step."""
+        return "\n".join(text for _, each, text in self.lines if each == label)
+
+
+@pytest.fixture
+def door(setting: Setting, tmp_path: Path) -> Iterator[Door]:
+    """A device under the profile Secured."""
+    certificate = device_certificate(tmp_path)
+    port = setting.mosquitto.port
+    with Door(Profile.SECURED, port, certificate=certificate, password=SECRET) as opened:
+        setting.ini["Battery"] = {
+            "address": "127.0.0.1",
+            "port": opened.tls_port,
+            "tls": "yes",
+            "fingerprint": certificate.fingerprint,
+            "password": SECRET,
+        }
+        yield opened
+
+
+def test_each_step_is_a_line_that_says_ok(setting: Setting, door: Door) -> None:
+    """From the file to the right to write, in the order in which things happen."""
+    setting.venus(Device(A))
+    setting.influxdb.query("CREATE DATABASE battery")
+    check = Check(setting.write_ini())
+    steps = ["file", "port", "TLS", "login", "portal id", "instance", *NINE, "InfluxDB", "database"]
+    assert check.of("ok") == steps, check.output
+    assert len(check.lines) == len(steps)
+    assert check.code == EX_OK
+    assert check.text("TLS") == "TLSv1.3, the certificate is the pinned one"
+    assert check.text("portal id") == A
+    assert check.text("instance") == "vebus 275"
+    assert re.fullmatch(r"[0-9.]+ V \(vebus/275/Dc/0/Voltage\)", check.text("Voltage"))
+    assert check.text("database") == "'battery' is there, and may be written to"
+    assert "\x1b" not in check.output
+    assert [attempt.outcome.name for attempt in door.attempts] == ["ACCEPTED"]
+
+
+def test_nothing_is_stored_and_nothing_made(setting: Setting) -> None:
+    """Neither a value nor the database nor the state directory comes of it."""
+    setting.venus(Device(A))
+    assert Check(setting.write_ini()).code == EX_OK
+    assert {row["name"] for row in setting.influxdb.query("SHOW DATABASES")} <= {"_internal"}
+    setting.influxdb.query("CREATE DATABASE battery")
+    assert "may be written to" in Check(setting.write_ini()).text("database")
+    assert not setting.influxdb.query("SHOW MEASUREMENTS", "battery")
+    assert not (setting.directory / "state").exists()
+
+
+def test_a_running_daemon_is_not_disturbed(setting: Setting) -> None:
+    """It has a client id of its own; nothing is written to the device, and nothing asked twice."""
+    device = Device(A)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, Battery={"interval": 0.2})
+    wait("values", lambda: len(setting.stored()) > 20)
+    assert Check(setting.write_ini()).code == EX_OK
+    stored = len(setting.stored())
+    wait("more values", lambda: len(setting.stored()) > stored + 20)
+    assert not daemon.says("ended the connection")
+    counters = device.log.counters
+    assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
+
+
+def test_a_silent_device_is_asked_once(setting: Setting) -> None:
+    """One keepalive, and no read for what would not be answered."""
+    device = Device(A)
+    device.silence()
+    setting.venus(device)
+    check = Check(setting.write_ini())
+    assert check.of("wrong") == ["device"]
+    assert f"device {A} at 127.0.0.1 is silent" in check.text("device")
+    assert check.code == EX_UNAVAILABLE
+    assert [request.topic for request in device.log.requests] == [f"R/{A}/keepalive"]
+
+
+def test_several_devices_are_a_choice_with_lines_for_the_file(setting: Setting) -> None:
+    """As the daemon, it guesses nothing; the database is looked at all the same."""
+    setting.venus(Device(A), Device(B))
+    check = Check(setting.write_ini())
+    assert check.code == EX_CONFIG
+    assert check.of("wrong") == ["choice"]
+    assert [text for *_, text in check.lines if text.startswith("serial = ")] == [
+        f"serial = {B}",
+        f"serial = {A}",
+    ]
+    assert check.of("ok")[-1] == "database"
+    assert Check(setting.write_ini(Battery={"serial": B})).code == EX_OK
+
+
+def test_an_older_firmware_without_an_echo_is_understood(setting: Setting) -> None:
+    """Before Venus OS 3.50 nothing says that the list is whole: then after some seconds."""
+    device = Device(A)
+    setting.venus(device)
+    device._faults.silent.add("full_publish_completed")
+    check = Check(setting.write_ini())
+    assert check.code == EX_OK, check.output
+    assert check.text("instance") == "vebus 275"
+
+
+def test_more_fields_are_looked_at_each(setting: Setting) -> None:
+    """One that answers, one that is null, one that is text, one that is not there."""
+    setting.venus(Device(A))
+    fields = {
+        "Grid": "system/Ac/Grid/L1/Power",
+        "P2": "vebus/Ac/ActiveIn/L2/P",
+        "Name": "vebus/ProductName",
+        "Typo": "vebus/Dc/0/Volts",
+    }
+    check = Check(setting.write_ini(Fields=fields))
+    assert check.code == EX_UNAVAILABLE
+    assert check.of("note") == ["P2"]
+    assert check.of("wrong") == ["Name", "Typo"]
+    assert "has no value (null) for P2 (vebus/275/Ac/ActiveIn/L2/P)" in check.text("P2")
+    assert check.text("Name") == "is no number, but text (vebus/275/ProductName)"
+    assert "does not answer for Typo (vebus/275/Dc/0/Volts)" in check.text("Typo")
+    assert "asking again" not in check.output
+
+
+def test_no_secret_is_shown(setting: Setting, door: Door, tmp_path: Path) -> None:
+    """Neither a password that is right nor one that is wrong."""
+    setting.venus(Device(A))
+    with InfluxDB(tmp_path / "secured", auth=True) as database:
+        database.create_admin("me", "another-Geheimnis")
+        influx = {"port": database.port, "user": "me"}
+        for right in (True, False):
+            ending = "" if right else "x"
+            check = Check(
+                setting.write_ini(
+                    Battery={"password": SECRET + ending},
+                    Influx={**influx, "password": f"another-Geheimnis{ending}"},
+                )
+            )
+            assert "Geheimnis" not in check.output
+            assert check.of("wrong") == ([] if right else ["login", "login"]), check.output
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("X=1", True), ("NO_COLOR=1", False)])
+def test_colours_are_for_terminals(setting: Setting, variable: str, coloured: bool) -> None:
+    """On a terminal the states are coloured, unless the person wants none."""
+    setting.venus(Device(A))
+    ours, theirs = pty.openpty()
+    name, _, value = variable.partition("=")
+    environment = {**os.environ, "TERM": "xterm", name: value}
+    command = [sys.executable, "-m", "bat2influx", "--config", setting.write_ini(), "check"]
+    run = subprocess.Popen(command, cwd=TOP, stdout=theirs, env=environment)
+    os.close(theirs)
+    output = b""
+    while data := _read(ours):
+        output += data
+    os.close(ours)
+    assert run.wait(60) == EX_OK
+    assert (b"\x1b[32mok" in output) == coloured
+    assert (b"\x1b" in output) == coloured
+    assert b"Voltage" in output
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # how a terminal without a writer ends
+        return b""
+
+
+def test_offline_it_is_the_file_alone(setting: Setting) -> None:
+    """No network, whatever the file says."""
+    check = Check(setting.write_ini(Battery={"address": "nowhere.invalid"}), "--offline")
+    assert check.code == EX_OK
+    assert check.output == f"{setting.directory / 'bat2influx.ini'}: ok\n"
