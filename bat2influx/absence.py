@@ -22,8 +22,8 @@ from bat2influx.venus import NoValue, Plan, Request
 
 log = logging.getLogger(__name__)
 
-# The device's word for having no value; anything else is odd, and only counted.
-_VOID = {NoValue.NULL: "null", NoValue.EMPTY_LIST: "null"}
+_NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # the device's words for having no value
+_ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
 
 
 class Absence:
@@ -38,6 +38,7 @@ class Absence:
         self._plan: Plan | None = None
         self._doubted: dict[tuple[str, int], float] = {}  # when each was last
         self._void: dict[str, float] = {}  # topic: since when it has had no value
+        self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
         self._filled: set[str] = set()  # topics that have had one
         self._paths = Episode(log, {"PEER": host})
         self._voids = Episode(log, {"PEER": host})
@@ -72,15 +73,20 @@ class Absence:
 
     def void(self, topic: str, reason: NoValue, now: float) -> None:
         """It had none."""
-        if reason in _VOID:
+        if reason in _NULL or reason in _ODD:
             self._void.setdefault(topic, now)
+            self._kind[topic] = reason
 
-    def names_without_value(self) -> list[str]:
-        """Return the names of the fields that the device has no value for at present."""
+    def without_value(self) -> dict[str, str]:
+        """Return the names of the fields without a value now, with what they have instead."""
         if self._plan is None:
-            return []
-        fields = self._plan.fields.items()
-        return [name for topic, names in fields if topic in self._void for name in names]
+            return {}
+        return {
+            name: "null" if self._kind[topic] in _NULL else self._kind[topic].value
+            for topic, names in self._plan.fields.items()
+            if topic in self._void
+            for name in names
+        }
 
     def doubtful(self, now: float) -> list[tuple[str, int]]:
         """Return the instances of services to ask about now: those that say nothing at all."""
@@ -104,7 +110,12 @@ class Absence:
         else:
             self._paths.recovered("every field is answered", now)
         void = [topic for topic in self._plan.fields if self._never_had(topic, now)]
-        if void:
+        odd = [topic for topic in void if self._kind[topic] in _ODD]
+        if odd:
+            kind = self._kind[odd[0]].value
+            why = trouble.fields_odd(self._host, self._names(odd), kind)
+            self._voids.failed(why, now, TOPIC=" ".join(odd), **fields)
+        elif void:
             why = trouble.fields_void(self._host, self._names(void))
             self._voids.failed(why, now, TOPIC=" ".join(void), **fields)
         elif self._voids.trouble:

@@ -174,7 +174,7 @@ class Connection:
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
             return trouble.closed(self.endpoint.host, why)
-        what = "accepts connections and ends them without a word"
+        what = "takes connections and does not answer in MQTT"
         return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
     def _end(self, why: Trouble) -> None:

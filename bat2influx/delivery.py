@@ -182,9 +182,12 @@ class Delivery:
             cause = row.reason
             if cause not in self._told_refused and len(self._told_refused) < 100:
                 self._told_refused.add(cause)
-                text = "InfluxDB refuses a row, which is kept aside: %s: %s"
+                text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
                 line = row.line.decode("utf-8", "replace")
-                log.error(text, cause, line, extra=event("row refused"))
+                typed = "field type conflict" in cause
+                how = "; store to another measurement, or delete the field's old data"
+                extra = event("row refused")
+                log.error(text, cause, line, how if typed else "", extra=extra)
 
     def _tell_growing(self) -> None:
         """Warn while there is still time to act: half of what may wait is waiting."""

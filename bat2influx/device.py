@@ -80,6 +80,7 @@ class Device:
         self._begun: Connection | None = None  # the connection that the conversation is on
         self._deadline = 0.0
         self._doubt_at = 0.0
+        self._doubted = False  # whether it is this device that is there
         self._watchdog = watchdog
         self._hearing = Episode(log, {"PEER": battery.address})
         self._introduced = ""
@@ -115,9 +116,9 @@ class Device:
         return self._line.trouble or self._hearing.trouble or self._absence.trouble
 
     @property
-    def without_value(self) -> list[str]:
-        """The names of the fields that the device has no value for at present."""
-        return self._absence.names_without_value()
+    def without_value(self) -> dict[str, str]:
+        """The names of the fields without a value at present, with what they have instead."""
+        return self._absence.without_value()
 
     @property
     def portal(self) -> str | None:
@@ -175,14 +176,17 @@ class Device:
         """A broker that has confirmed a subscription is reached; a login alone may not last."""
         if connection.acknowledged:
             self._line.confirmed(now.mono)
-        if self.state is State.DISCOVERING and now.mono >= self._deadline:
+        if self.state is not State.DISCOVERING or now.mono < self._deadline:
+            return
+        if self.portal is None or self.messages or self._doubted:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
-            if connection.awaits:  # a subscription has been lost: only a new connection helps
-                self._line.give_up(now.mono)
-            elif now.mono >= self._doubt_at:
-                self._doubt_at = now.mono + self._watchdog / 2
-                self._deadline = now.mono + self._watchdog / 8
-                self._finding.doubt_portal(connection)
+        if connection.awaits:  # a subscription has been lost: only a new connection helps
+            self._line.give_up(now.mono)
+        elif now.mono >= self._doubt_at:
+            self._doubt_at = now.mono + self._watchdog / 2
+            self._deadline = now.mono + self._watchdog / 8
+            self._doubted = True
+            self._finding.doubt_portal(connection)
 
     def _find(self, connection: Connection, now: Now) -> None:
         finding = self._finding
@@ -199,7 +203,7 @@ class Device:
         if portal not in (None, finding.portal):
             self._go_over_to_another(now)
             return
-        if doubting and not finding.doubting and self._hearing.trouble:
+        if doubting and not finding.doubting and self.state is not State.POLLING:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
         if new and (finding.done or finding.missing) and finding.portal:
             self._use(connection, Plan(finding.portal, finding.usable, finding.found))
@@ -228,7 +232,7 @@ class Device:
             return trouble.no_portal(host, config)
         if self._finding.other_portals:
             return trouble.wrong_portal(host, self.portal, self._finding.other_portals, config)
-        return trouble.device_silent(host, self.portal)
+        return trouble.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
         self._subscribed = connection.subscribe(plan.subscriptions)
@@ -251,9 +255,12 @@ class Device:
         if remedy is Remedy.KEEPALIVE:
             connection.publish(*venus.keepalive(self.portal))
             if self.state is State.SILENT:
+                if self._finding.doubting:  # still, a minute later: so it will not be settled
+                    self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
                 self._finding.doubt_portal(connection)
         elif remedy is Remedy.RECONNECT:
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
+            if self.messages:  # else it turns out on the new connection whether it is there at all
+                self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
             self._line.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:

@@ -42,6 +42,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "wrong portal": "dbf69626a019433fbbf99861ec1448ec",
         "wrong instance": "bda55926d9fb46a3853a6d11770091aa",
         "no value": "d2639c74a6584a31884f4b53457ad259",
+        "no number": "7d8fb9adad6f4cfab3859902d5e8236d",
         "memory": "c4082ca5824741bdaa432ce5eb71afcd",
         "missing": "a7274c1e3867463985d9936238c11c35",
         # the database

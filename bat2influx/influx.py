@@ -154,12 +154,16 @@ class Writer:
             asked = self._ask(lambda: self._client.query("SHOW USERS"))
             answer = Answer(Verdict.ACCEPTED)
             if asked.verdict is not Verdict.ACCEPTED:
-                problem = trouble.no_database(self.where, self._influx.db, asked.reason)
+                problem = self._no_database(asked.reason)
                 answer = Answer(Verdict.RETRY, asked.reason, problem)
-        version = self._response.headers.get("X-Influxdb-Version", "") if self._response else ""
+        version = (
+            self._response.headers.get("X-Influxdb-Version", "")
+            if self._response is not None
+            else ""
+        )
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
-            why = trouble.database_answer(self.where, 400, answer.reason)
+            why = trouble.database_answer(self.where, 400, answer.reason, self._config, own=True)
         return Probe(why, missing, _printable(version))
 
     def cut(self) -> None:
@@ -189,8 +193,11 @@ class Writer:
                 return answer
         if answer.trouble and answer.trouble.kind is not Kind.DATABASE_LOGIN:
             return answer
-        problem = trouble.no_database(self.where, self._influx.db, answer.reason)
+        problem = self._no_database(answer.reason)
         return Answer(Verdict.RETRY, answer.reason, problem)
+
+    def _no_database(self, answer: str) -> Trouble:
+        return trouble.no_database(self.where, self._influx.user, self._influx.db, answer)
 
     def _ask(self, request: Callable[[], None]) -> Answer:
         self._response = None
@@ -208,7 +215,9 @@ class Writer:
     def _judge(self, error: Exception) -> Answer:
         where, response = self.where, self._response
         if response is None:
-            return Answer(Verdict.RETRY, "", trouble.database_unreachable(where, _why(error)))
+            return Answer(
+                Verdict.RETRY, "", trouble.database_unreachable(where, _why(error), self._config)
+            )
         status, reason = response.status_code, _reason(response)
         if reason is not None:
             if status in (400, 422):
@@ -226,7 +235,9 @@ class Writer:
             policy = self._influx.retention_policy
             problem = trouble.no_retention_policy(where, self._influx.db, policy, self._config)
         else:
-            problem = trouble.database_answer(where, status, text)
+            problem = trouble.database_answer(
+                where, status, text, self._config, own=reason is not None
+            )
         return Answer(Verdict.RETRY, text, problem, _retry_after(response))
 
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:

@@ -6,6 +6,7 @@ for a person to say, who is at home in that network.
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,8 @@ def pin(host: str, config: str) -> int:
     if endpoint.port != tls.PORT:
         lines.append(f"port = {endpoint.port}")
     lines += ["tls = yes", f"fingerprint = {tls.fingerprint_of(certificate)}"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
     print("\n".join(lines))  # noqa: T201 - this is the command's output
     return EX_OK
 

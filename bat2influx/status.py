@@ -72,5 +72,5 @@ class Status:
 
 def _latest(device: Device) -> str:
     shown = {name: f"{name} {value:g}" for name, value in device.latest.items()}
-    shown |= {name: f"{name} null" for name in device.without_value}
+    shown |= {name: f"{name} {kind}" for name, kind in device.without_value.items()}
     return ", ".join(shown[f.name] for f in device.battery.fields if f.name in shown)

@@ -151,7 +151,9 @@ class _Conversation:
             return
         plan = self._plan()
         if not self._heard and finding.portal:
-            yield self._end(trouble.device_silent(address, finding.portal))
+            yield self._end(
+                trouble.device_silent(address, finding.portal, given=bool(self._battery.serial))
+            )
             return
         for place, topics in plan.places.items():
             service, instance = place
@@ -202,7 +204,7 @@ class _Conversation:
             return Step(OK, name, f"{shown} ({path})")
         if value in (NoValue.NULL, NoValue.EMPTY_LIST):
             return Step(NOTE, name, trouble.fields_void(address, [field]).what)
-        return Step(WRONG, name, f"is no number, but {value.value} ({path})")
+        return _wrong(trouble.fields_odd(address, [field], value.value), name)
 
     def _plan(self) -> Plan:
         assert self._finding.portal is not None

@@ -5,7 +5,7 @@ anew when it is invalid or a year from its end (VENUS, "Login and security profi
 vouches for it, and it is either pinned by its fingerprint or given as its own authority.
 
 Rules: TLS 1.2 at least. The certificate is judged before the socket is handed on, so that no
-password leaves for somebody else. A handshake has a deadline in all, however its bytes drip or flood.
+password leaves for somebody else. A handshake has a deadline in all, however bytes drip or flood.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def secure(
         _shake_hands(secured, timeout)
     except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
         secured.close()
-        return _meaning(error, host, port, config)
+        return _meaning(error, host, port, tls, config)
     shown = fingerprint_of(shown_by(secured))
     if tls.fingerprint and shown != tls.fingerprint:
         secured.close()
@@ -144,9 +144,9 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     secured.setblocking(False)
 
 
-def _meaning(error: Exception, host: str, port: int, config: str) -> Trouble:
+def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _distrust(error, host, port, config)
+        return _distrust(error, host, port, tls, config)
     if isinstance(error, TimeoutError):
         what = "accepts connections and does not answer in TLS"
         return trouble.not_mqtt(host, port, what)
@@ -159,10 +159,12 @@ def _meaning(error: Exception, host: str, port: int, config: str) -> Trouble:
     return trouble.tls_failed(host, port, reason.replace("_", " ").lower() or str(error))
 
 
-def _distrust(error: ssl.SSLCertVerificationError, host: str, port: int, config: str) -> Trouble:
+def _distrust(
+    error: ssl.SSLCertVerificationError, host: str, port: int, tls: Tls, config: str
+) -> Trouble:
     if error.verify_code in (_EXPIRED, _NOT_YET):
         what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
         return trouble.certificate_out_of_date(host, port, what, config)
     if error.verify_code in _OTHER_NAME:
         return trouble.certificate_of_another(host, port, config)
-    return trouble.certificate_untrusted(host, port, error.verify_message, config)
+    return trouble.certificate_untrusted(host, port, error.verify_message, tls.ca_file, config)

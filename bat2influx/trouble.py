@@ -64,7 +64,7 @@ def no_tls_port(host: str, config: str) -> Trouble:
     return Trouble(
         "no tls port",
         f"{host} refuses port 8883 and has 1883 open, which is without TLS; write tls = no in"
-        f" {config}, or choose the security profile Secured on the device",
+        f" {config}, or update the device to Venus OS 3.50 or later, which has it",
     )
 
 
@@ -129,14 +129,19 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
     )
 
 
-def certificate_untrusted(host: str, port: int, why: str, config: str) -> Trouble:
+def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: str) -> Trouble:
     """No authority that we trust has signed it. VENUS: a device's own is self-signed."""
-    return Trouble(
-        "certificate untrusted",
-        f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for a"
-        f" device; {_pin(host, config, port)}",
-        Kind.CERTIFICATE,
-    )
+    if ca_file:
+        what = f"no certificate in {ca_file} vouches for that of {host} ({why}); is it the device's"
+        how = (
+            f"own? Else write the line that '{_pin_command(host, port)}' prints in place of ca_file"
+        )
+    else:
+        what = (
+            f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for"
+        )
+        how = f"a device; {_pin(host, config, port)}"
+    return Trouble("certificate untrusted", f"{what} {how}", Kind.CERTIFICATE)
 
 
 def certificate_of_another(host: str, port: int, config: str) -> Trouble:
@@ -154,8 +159,9 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
     """The certificate has expired, or is not valid yet."""
     return Trouble(
         "certificate date",
-        f"the certificate of {host} {what}; are the clocks of both right? A device makes a new one"
-        f" by itself when it starts; to trust it as it is, {_pin(host, config, port)}",
+        f"the certificate of {host} {what}; is the clock of this computer right? Then restart the"
+        f" device, which makes a new one, or write the line that"
+        f" '{_pin_command(host, port)}' prints in {config}",
         Kind.CERTIFICATE,
     )
 
@@ -187,19 +193,20 @@ def closed(host: str, why: str) -> Trouble:
 
 def login_refused(host: str, user: str, has_password: bool, config: str) -> Trouble:
     """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
-    place = "Settings, General, Access & Security"
+    place = "on it: Settings, General, Access & Security"
     if user.startswith("token/"):
         what = "the token or its password is wrong, or is not paired any more"
-        how = f"pair it anew (on the device: {place}), and set user and password in {config}"
+        how = f"pair it anew ({place}), and set user and password in {config}"
     else:
         what = "the password is wrong" if has_password else "it wants a password"
         how = (
-            f"set password in {config} to that of the device (on it: {place}; under its security"
-            ' profile "Paired devices only", user is a token, too)'
+            f"set password in {config} to that of the device ({place}). Under its security profile"
+            ' "Paired devices only" that one does not count: pair there, and set user (token/…)'
+            " and password to what it shows"
         )
     return Trouble(
         "login",
-        f"{host} refused the login of {user!r}: {what}; {how}, then restart bat2influx",
+        f"{host} refused the login of {user!r}: {what}; {how}; then restart bat2influx",
         Kind.LOGIN,
     )
 
@@ -211,7 +218,11 @@ def connack_refused(host: str, what: str) -> Trouble:
 
 def no_portal(host: str, config: str) -> Trouble:
     """No retained Serial, so that the portal id is not known."""
-    return Trouble("portal", f"no device has said its portal id at {host}; set serial in {config}")
+    return Trouble(
+        "portal",
+        f"no device has said its portal id at {host}; is that the device? Where it is a broker that"
+        f" a device is bridged to, set serial in {config}",
+    )
 
 
 def wrong_portal(host: str, portal: str, there: Sequence[str], config: str) -> Trouble:
@@ -245,7 +256,7 @@ def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) ->
     if silent:
         what = ", ".join(silent)
         parts.append(
-            f"does not answer for {what}, so that it has no such path (correct it, or take it out)"
+            f"does not answer for {what}, and so has no such path (correct it, or take it out)"
         )
     what = " and ".join(parts)
     return Trouble(
@@ -265,19 +276,27 @@ def fields_void(host: str, names: Sequence[str]) -> Trouble:
     )
 
 
-def device_silent(host: str, portal: str) -> Trouble:
-    """The broker is there and the device behind it says nothing."""
+def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
+    """Answered, and never with a number."""
+    what = ", ".join(names)
     return Trouble(
-        "silent",
-        f"device {portal} at {host} is silent; is it on, and are serial and instance right?",
+        f"no number: {what}",
+        f"the device at {host} has {kind} for {what}, and no number; take it out of [Fields]",
     )
 
 
-def database_unreachable(where: str, why: str) -> Trouble:
+def device_silent(host: str, portal: str, *, given: bool) -> Trouble:
+    """The broker is there and the device behind it says nothing; `given`: by its configured id."""
+    how = "is it on, and is serial right?" if given else "is it on? Then restart it"
+    return Trouble("silent", f"device {portal} at {host} is silent; {how}")
+
+
+def database_unreachable(where: str, why: str, config: str) -> Trouble:
     """No connection to the database, or it broke."""
     return Trouble(
         "database",
-        f"InfluxDB at {where} cannot be reached ({why})",
+        f"InfluxDB at {where} cannot be reached ({why}); is it running, and are address and port"
+        f" under [Influx] in {config} right?",
         Kind.DATABASE,
         _KEPT,
     )
@@ -333,22 +352,29 @@ def no_retention_policy(where: str, db: str, policy: str, config: str) -> Troubl
     )
 
 
-def no_database(where: str, db: str, answer: str) -> Trouble:
-    """The database is not there and may not be created."""
+def no_database(where: str, user: str, db: str, answer: str) -> Trouble:
+    """The database is not there and may not, or cannot, be created."""
+    if "not authorized" in answer:
+        what = f"and user {user!r} may not create it"
+        how = f'enter CREATE DATABASE "{db}" and GRANT WRITE ON "{db}" TO "{user}"'
+    else:
+        what = f"and does not create it ({answer})"
+        how = f'enter CREATE DATABASE "{db}"'
     return Trouble(
         "no database",
-        f"InfluxDB at {where} has no database {db!r} and does not create it ({answer});"
-        " create it as an administrator",
+        f"InfluxDB at {where} has no database {db!r} {what}; as its administrator, {how}",
         Kind.DATABASE_LOGIN,
         _KEPT,
     )
 
 
-def database_answer(where: str, status: int, answer: str) -> Trouble:
-    """Any other answer: that of a server in trouble, or of something else."""
-    return Trouble(
-        f"database {status}",
-        f"the database at {where} answers {status} {answer}",
-        Kind.DATABASE,
-        _KEPT,
-    )
+def database_answer(where: str, status: int, answer: str, config: str, *, own: bool) -> Trouble:
+    """Any other answer: that of a server in trouble or, if not its `own`, of something else."""
+    if own:
+        what = f"InfluxDB at {where} answers {status} {answer}"
+    else:
+        what = (
+            f"the database at {where} answers {status} {answer}, not as InfluxDB does; are address"
+            f" and port under [Influx] in {config} right?"
+        )
+    return Trouble(f"database {status}", what, Kind.DATABASE, _KEPT)

@@ -114,21 +114,32 @@ def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
 def test_null_from_the_beginning_is_told_after_a_while(minute: Minute) -> None:
     """Not at once: a sensor may take its time; and no longer when it has a value."""
     minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
-    assert minute.absence.names_without_value() == ["Pv"]
+    assert minute.absence.without_value() == {"Pv": "null"}
     assert not minute.text
     minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
     assert "has no value (null) for Pv (solarcharger/288/Yield/Power)" in minute.text
     minute.go_on(1, VOLTAGE, CURRENT, GRID, PV)
     assert not minute.text
-    assert not minute.absence.names_without_value()
+    assert not minute.absence.without_value()
 
 
 def test_null_after_a_value_is_no_trouble(minute: Minute) -> None:
     """The sun sets, the mains are cut: that is what null is for."""
     minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
     minute.go_on(300, VOLTAGE, CURRENT, GRID, void=PV)
-    assert minute.absence.names_without_value() == ["Pv"]
+    assert minute.absence.without_value() == {"Pv": "null"}
     assert not minute.text
+
+
+def test_text_is_told_as_what_will_never_be_a_number(minute: Minute) -> None:
+    """A path that has something else than a number was a mistake, whatever else is null."""
+    minute.go_on(10, VOLTAGE, CURRENT, GRID)
+    for _ in range(30):
+        minute.absence.answered(PV)
+        minute.absence.void(PV, NoValue.TEXT, minute.now)
+        minute.go_on(1, VOLTAGE, CURRENT, GRID)
+    assert "has text for Pv (solarcharger/288/Yield/Power), and no number" in minute.text
+    assert minute.absence.without_value() == {"Pv": "text"}
 
 
 def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> None:
@@ -140,4 +151,4 @@ def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> 
     new = [topic for topic in minute.plan.fields if "/vebus/276/" in topic]
     minute.go_on(60, *new, GRID, PV)
     assert not minute.text
-    assert not minute.absence.names_without_value()
+    assert not minute.absence.without_value()

@@ -187,7 +187,7 @@ def test_one_warning_and_one_line_of_recovery(
         assert made.trouble is None
     warning, recovery = caplog.records
     assert warning.levelname == "WARNING"
-    assert warning.getMessage().startswith(f"the database at {where} answers 503 busy")
+    assert warning.getMessage().startswith(f"InfluxDB at {where} answers 503 busy")
     assert recovery.levelname == "INFO"
     assert recovery.getMessage().startswith(f"InfluxDB at {where} takes values again")
     assert "5 failed attempts" in recovery.getMessage()

@@ -61,7 +61,10 @@ def _constructors() -> list[Callable[..., Any]]:
 def test_every_trouble_is_an_event(make: Callable[..., Trouble]) -> None:
     """Whatever a peer does wrong has an id, and so an explanation."""
     parameters = inspect.signature(make).parameters.values()
-    made = make(*(ANY[str(parameter.annotation)] for parameter in parameters))
+    made = make(
+        *(ANY[str(each.annotation)] for each in parameters if each.kind is not each.KEYWORD_ONLY),
+        **{each.name: True for each in parameters if each.kind is each.KEYWORD_ONLY},
+    )
     assert message_id(made.cause), made
 
 

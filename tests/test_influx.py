@@ -407,6 +407,6 @@ class TestLogin:
         assert outcome.undecided == lines(count=3)
         assert outcome.trouble is not None
         assert outcome.trouble.cause == "no database"
-        assert "requires admin privilege" in outcome.trouble.text
-        assert "create it as an administrator" in outcome.trouble.text
+        assert "user 'writer' may not create it" in outcome.trouble.text
+        assert 'enter CREATE DATABASE "other" and GRANT WRITE' in outcome.trouble.text
         assert self.PASSWORD not in repr(outcome)

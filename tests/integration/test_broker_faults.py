@@ -198,7 +198,10 @@ CAUSES: dict[str, tuple[Callable[[], peers.Peer | peers.Void | None], str]] = {
     "says nothing": (peers.Peer, "accepts connections and says nothing" + HINT),
     "void": (peers.Void, r"cannot reach 127.0.0.1 port \d+ \(no answer\)"),
     "name server silent": (lambda: None, "resolving venus.example"),
-    "name server none": (lambda: None, "cannot resolve venus.example; write the device.s IP address as address in /.*ini"),
+    "name server none": (
+        lambda: None,
+        "cannot resolve venus.example; write the device.s IP address as address in /.*ini",
+    ),
     "closed port": (lambda: None, r"127.0.0.1 refuses port \d+; switch on MQTT"),
     "ends at once": (lambda: peers.Talker(b"", ends=True), HINT),
     "HTTP": (lambda: peers.Talker(HTTP, ends=True), HINT),
@@ -208,7 +211,7 @@ CAUSES: dict[str, tuple[Callable[[], peers.Peer | peers.Void | None], str]] = {
     "client id": (lambda: peers.Talker(b"\x20\x02\x00\x02"), "refused the connection: client id"),
     "no SUBACK": (
         lambda: peers.Device(mutes=NO_SUBACK),
-        "no device has said its portal id at 127.0.0.1; set serial in /.*ini",
+        "no device has said its portal id at 127.0.0.1; is that the device?.* set serial in /.*ini",
     ),
     "found no SUBACK was no trouble": (
         lambda: peers.Device(mutes=NO_SUBACK),

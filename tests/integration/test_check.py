@@ -161,7 +161,7 @@ def test_more_fields_are_looked_at_each(setting: Setting) -> None:
     assert check.of("note") == ["P2"]
     assert check.of("wrong") == ["Name", "Typo"]
     assert "has no value (null) for P2 (vebus/275/Ac/ActiveIn/L2/P)" in check.text("P2")
-    assert check.text("Name") == "is no number, but text (vebus/275/ProductName)"
+    assert "has text for Name (vebus/275/ProductName), and no number" in check.text("Name")
     assert "does not answer for Typo (vebus/275/Dc/0/Volts)" in check.text("Typo")
     assert "asking again" not in check.output
 

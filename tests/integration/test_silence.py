@@ -208,7 +208,8 @@ def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
     assert logins(setting.mosquitto) == 1
     assert not setting.stored()
     assert not daemon.says("silent|does not answer")
-    void = "has no value (null) for V2 (vebus/275/Ac/ActiveIn/L2/V), P2 (vebus/275/Ac/ActiveIn/L2/P)"
+    place = "vebus/275/Ac/ActiveIn/L2"
+    void = f"has no value (null) for V2 ({place}/V), P2 ({place}/P)"
     wait("it in STATUS", lambda: void in notify.status and "; V2 null, P2 null; " in notify.status)
     assert notify.times("WATCHDOG")
     device.set_value("vebus", "/Ac/ActiveIn/L2/V", 231.5)
