@@ -214,4 +214,5 @@ def _is_open(address: tuple[Any, ...], port: int) -> bool:
 
 def reason(error: OSError) -> str:
     """Return why a socket failed, in a few words."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    words = tls.in_words(error) or error.strerror or str(error) or type(error).__name__
+    return words.lower()

@@ -217,6 +217,9 @@ class Device:
         if before is not None:
             connection.unsubscribe(set(before.subscriptions) - set(plan.subscriptions))
         self._subscribe(connection, plan)
+        if self.state is State.POLLING:
+            self._absence.begin(plan)
+            self._introduce()
         if self._finding.result:
             self._memory.keep(self._key, self._finding.result)
 

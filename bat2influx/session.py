@@ -70,7 +70,8 @@ class Session:
     def log_in(self, link: Link) -> Trouble | None:
         """Begin the MQTT session; return why not, or None."""
         connection = self._converse(link)
-        if connection.trouble and connection.trouble.cause == "protocol":
+        in_clear = self.endpoint.tls is None
+        if in_clear and connection.trouble and connection.trouble.cause == "protocol":
             again = self.connect(suspicious=True)  # it may have been TLS that it wanted
             if isinstance(again, Trouble):
                 return again

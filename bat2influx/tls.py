@@ -156,7 +156,13 @@ def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> T
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
     if ended or reason in _NO_TLS:
         return trouble.no_tls(host, port, config)
-    return trouble.tls_failed(host, port, reason.replace("_", " ").lower() or str(error))
+    return trouble.tls_failed(host, port, in_words(error) or str(error))
+
+
+def in_words(error: Exception) -> str:
+    """Return OpenSSL's reason for an error in a few words, '' if it is none of OpenSSL's."""
+    reason = error.reason if isinstance(error, ssl.SSLError) else ""
+    return (reason or "").replace("_", " ").lower()
 
 
 def _distrust(

@@ -1,0 +1,411 @@
+"""TLS and login as a device has them, and what is remembered of a device from start to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.parts.certificates import device_certificate
+from tests.parts.compare import NINE, assert_complete, kept
+from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_door import Door
+from tests.parts.venus_login import Outcome, Profile
+from tests.parts.venus_mqtt import VenusRunner
+from tests.parts.venus_visitor import (
+    PASSWORD,
+    PINGREQ,
+    PINGRESP,
+    TOKEN,
+    TOKEN_PASSWORD,
+    WAIT,
+    WELCOME,
+    answer,
+    hello,
+    trusting,
+)
+
+A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
+QUICK = {"interval": 0.2, "soc_interval": 0.2}
+LOGIN = f"password = {PASSWORD}"
+PORTS = 1883, 8883
+END = 10.0  # s, within which SIGTERM ends the daemon
+PAUSE = 30.0  # s at least between two attempts: at most two refused logins in a minute
+W = 24.0  # s
+
+
+class Secured:
+    """A device behind its front door, at an address of its own so that it has the usual ports."""
+
+    def __init__(self, setting: Setting, directory: Path, stack: ExitStack) -> None:
+        self.setting = setting
+        self.device = Device(A, counted=True)
+        self.own = device_certificate(directory)
+        self.other = device_certificate(directory, name="other")
+        self.host = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.7"
+        self.by_tls = "tls = yes", f"fingerprint = {self.own.fingerprint}"
+        self._stack = stack
+        setting.venus(self.device)
+
+    def door(
+        self,
+        profile: Profile = Profile.SECURED,
+        *,
+        password: str = PASSWORD,
+        refusal_delay: tuple[float, float] = (1.0, 6.0),
+    ) -> Door:
+        """Open the door, until the test ends; a refusal takes its usual time."""
+        door = Door(
+            profile,
+            self.setting.mosquitto.port,
+            certificate=self.own,
+            password=password,
+            tokens={TOKEN: TOKEN_PASSWORD},
+            host=self.host,
+            ports=PORTS,
+            refusal_delay=refusal_delay,
+        )
+        return self._stack.enter_context(door)
+
+    def write(self, *lines: str) -> None:
+        """Have nothing but the address and these lines under [Battery]."""
+        given = dict(line.split(" = ") for line in lines)
+        self.setting.ini["Battery"] = {"address": self.host, **given}
+        self.setting.write_ini()
+
+
+@pytest.fixture
+def secured(setting: Setting, tmp_path: Path) -> Iterator[Secured]:
+    """A device whose door the test opens; in the end, nothing was sent that must not be."""
+    with ExitStack() as stack:
+        made = Secured(setting, tmp_path, stack)
+        yield made
+        counters = made.device.log.counters
+        assert (counters.writes, counters.wildcards) == (0, 0)
+
+
+def more_values(setting: Setting, field: str = "Voltage") -> None:
+    """Wait until there are more values of a field than now."""
+    before = len(kept(setting, field))
+    wait(f"values of {field}", lambda: len(kept(setting, field)) > before)
+
+
+# The login. The first test waits for long, and needs no time of the processor meanwhile.
+
+
+def test_a_changed_password_is_waited_for(secured: Secured) -> None:
+    """It is tried at most twice a minute, and data flows by itself once the device takes it."""
+    notify = secured.setting.notify_socket()
+    secured.write(*secured.by_tls, LOGIN)
+    before = secured.door(password="another")
+    daemon = secured.setting.daemon(notify=notify)
+    wait("a second attempt", lambda: len(before.attempts) == 2, 150)
+    wait("its end", lambda: not before._tasks)
+    assert "refused the login of 'bat2influx': the password is wrong" in notify.status
+    before.close()
+    after = secured.door()
+    wait("a third attempt", lambda: after.attempts, 150)
+    more_values(secured.setting)
+    attempts = [*before.attempts, *after.attempts]
+    outcomes = [attempt.outcome for attempt in attempts]
+    assert outcomes == [Outcome.WRONG, Outcome.WRONG, Outcome.ACCEPTED]
+    assert all(later.at - earlier.at >= PAUSE for earlier, later in pairwise(attempts))
+    assert len(daemon.says("WARNING")) == 1
+    assert daemon.says(f"connected to {secured.host}, after .* 2 failed attempts")
+
+
+@pytest.mark.parametrize(
+    ("login", "what"), [("password = wrong", "the password is wrong"), ("", "wants a password")]
+)
+def test_a_refusal_after_six_seconds_is_no_fault_of_the_network(
+    secured: Secured, login: str, what: str
+) -> None:
+    """Log and STATUS tell of a refused login, after one attempt, and of nothing else."""
+    door = secured.door(refusal_delay=(6, 6))
+    notify = secured.setting.notify_socket()
+    secured.write(*secured.by_tls, *([login] if login else ()))
+    daemon = secured.setting.daemon(notify=notify)
+    daemon.wait_for_log(f"{secured.host} refused the login of 'bat2influx': .*{what}")
+    wait("the same in STATUS", lambda: "refused the login of 'bat2influx'" in notify.status)
+    assert len(daemon.says("WARNING|ERROR")) == len(door.attempts) == 1
+
+
+PROFILES = [
+    pytest.param(Profile.SECURED, True, [LOGIN], id="Secured"),
+    pytest.param(Profile.WEAK, True, [LOGIN], id="Weak by TLS"),
+    pytest.param(Profile.WEAK, False, [LOGIN], id="Weak"),
+    pytest.param(Profile.UNSECURED, True, [], id="Unsecured by TLS"),
+    pytest.param(Profile.UNSECURED, False, [], id="Unsecured"),
+    pytest.param(
+        Profile.PAIRED, True, [f"user = {TOKEN}", f"password = {TOKEN_PASSWORD}"], id="Paired"
+    ),
+]
+
+
+@pytest.mark.parametrize(("profile", "by_tls", "login"), PROFILES)
+def test_data_flows_under_each_profile(
+    secured: Secured, profile: Profile, by_tls: bool, login: Sequence[str]
+) -> None:
+    """With address, tls, fingerprint and login alone, what the device says is what is stored."""
+    door = secured.door(profile)
+    secured.write(*(secured.by_tls if by_tls else ()), *login)
+    daemon = secured.setting.daemon()
+    wait("values", lambda: len(kept(secured.setting, "F")) >= 4)
+    wait("a value of each", lambda: {name for _, name, _ in secured.setting.stored()} == {*NINE})
+    assert daemon.stop() == 0
+    for field, leaf in NINE.items():
+        assert_complete(secured.setting, secured.device, field, leaf)
+    (attempt,) = door.attempts
+    assert (attempt.tls, attempt.given) == (by_tls, bool(login))
+    assert not daemon.says("WARNING|ERROR")
+
+
+def test_a_device_certificate_as_its_own_authority_lets_data_flow(secured: Secured) -> None:
+    """By address, `ca_file` needs `verify_host = no`; with both, data flows as with a pin."""
+    door = secured.door()
+    ca_file = f"ca_file = {secured.own.cert}"
+    secured.write("tls = yes", ca_file, LOGIN)
+    daemon = secured.setting.daemon()
+    daemon.wait_for_log(f"the certificate is not for the name {secured.host}")
+    assert daemon.stop() == 0
+    assert not door.attempts
+    secured.write("tls = yes", ca_file, "verify_host = no", LOGIN)
+    secured.setting.daemon()
+    more_values(secured.setting)
+
+
+def test_several_clients_are_let_in(secured: Secured) -> None:
+    """Two daemons and another client, by TLS at once, do not disturb each other."""
+    door = secured.door()
+    secured.write(*secured.by_tls, LOGIN)
+    daemons = []
+    for measurement in ("one", "two"):
+        more = {"measurement": measurement}
+        daemons.append(secured.setting.daemon(Battery=QUICK, Influx=more))
+        wait("values", lambda m=measurement: secured.setting.stored(measurement=m))
+    sock = socket.create_connection((secured.host, door.tls_port), timeout=WAIT)
+    with trusting(None).wrap_socket(sock) as other:
+        other.sendall(hello("remoteconsole", client_id="other"))
+        assert answer(other, 4) == WELCOME
+        for measurement in ("one", "two"):
+            wait("values", lambda m=measurement: len(secured.setting.stored(measurement=m)) > 50)
+        other.sendall(PINGREQ)
+        assert answer(other, 2) == PINGRESP
+    assert [daemon.stop() for daemon in daemons] == [0, 0]
+    assert not any(daemon.says("WARNING") for daemon in daemons)
+    assert len({attempt.client_id for attempt in door.attempts}) == len(door.attempts) == 3
+
+
+# What changes while it runs
+
+
+def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
+    """Both fingerprints are told, nobody logs in, and with the old one data flows again."""
+    door = secured.door()
+    notify = secured.setting.notify_socket()
+    secured.write(*secured.by_tls, LOGIN)
+    daemon = secured.setting.daemon(notify=notify, Battery=QUICK)
+    more_values(secured.setting)
+    attempts = len(door.attempts)
+    door.certificate = secured.other
+    door.set_profile(Profile.SECURED)  # which ends every connection
+    both = f"{secured.other.fingerprint} instead of {secured.own.fingerprint}"
+    daemon.wait_for_log(both)
+    wait("the same in STATUS", lambda: both in notify.status)
+    calls = len(door.calls)
+    wait("two more attempts", lambda: len(door.calls) >= calls + 2)
+    assert len(door.attempts) == attempts == 1
+    door.certificate = secured.own
+    more_values(secured.setting)
+    wait("a good STATUS", lambda: "certificate" not in notify.status)
+    assert len(daemon.says("shows another certificate")) == 1
+    assert len(door.attempts) == 2
+
+
+def test_a_profile_that_closes_the_port_is_told(secured: Secured) -> None:
+    """From Unsecured to Secured: the log has what to do, and after that and a reload data flows."""
+    door = secured.door(Profile.UNSECURED)
+    notify = secured.setting.notify_socket()
+    secured.write()
+    daemon = secured.setting.daemon(notify=notify, Battery=QUICK)
+    more_values(secured.setting)
+    door.set_profile(Profile.SECURED)
+    why = f"{secured.host} refuses port 1883 and has 8883 open"
+    daemon.wait_for_log(f"{why}.*'bat2influx pin {secured.host}'")
+    wait("the same in STATUS", lambda: why in notify.status)
+    assert not any(attempt.tls for attempt in door.attempts)
+    secured.write(*secured.by_tls, LOGIN)
+    os.kill(daemon.pid, signal.SIGHUP)
+    more_values(secured.setting)
+    assert door.attempts[-1].tls
+
+
+def test_a_profile_that_leaves_the_port_open_costs_a_reconnection(secured: Secured) -> None:
+    """From Weak to Secured and on to Unsecured: who comes by TLS with a password stays welcome."""
+    door = secured.door(Profile.WEAK)
+    secured.write(*secured.by_tls, LOGIN)
+    secured.setting.daemon(Battery=QUICK)
+    for profile in (Profile.SECURED, Profile.UNSECURED):
+        more_values(secured.setting)
+        door.set_profile(profile)
+    more_values(secured.setting)
+    assert {attempt.outcome for attempt in door.attempts} == {Outcome.ACCEPTED}
+
+
+def hold(door: Door) -> None:
+    """Never answer a handshake."""
+    door.hold_handshake = True
+
+
+def drip(door: Door) -> None:
+    """Answer it byte by byte, for minutes."""
+    door.drip = 0.1
+
+
+@pytest.mark.parametrize("slow", [hold, drip])
+def test_a_slow_handshake_holds_up_nothing(secured: Secured, slow: Callable[[Door], None]) -> None:
+    """STATUS, the watchdog's interval, a reload and the end come while it still lasts."""
+    door = secured.door()
+    slow(door)
+    notify = secured.setting.notify_socket()
+    secured.write(*secured.by_tls, LOGIN)
+    daemon = secured.setting.daemon(notify=notify, watchdog=6)
+    wait("a handshake", lambda: door.calls)
+    wait("its STATUS", lambda: f"connecting {secured.host}" in notify.status)
+    wait("the longer interval", lambda: "45000000" in notify.values("WATCHDOG_USEC"))
+    ready = len(notify.times("READY"))
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait("the end of the reload", lambda: len(notify.times("READY")) > ready)
+    assert not daemon.says("WARNING"), "it was over too soon to tell"
+    assert daemon.stop(END) == 0
+
+
+def test_a_handshake_that_hangs_is_given_up(secured: Secured) -> None:
+    """It is told what is wrong, and when the device answers again, data flows."""
+    door = secured.door()
+    door.hold_handshake = True
+    secured.write(*secured.by_tls, LOGIN)
+    daemon = secured.setting.daemon(Battery=QUICK)
+    daemon.wait_for_log(f"{secured.host} port 8883 accepts connections and does not answer in TLS")
+    door.hold_handshake = False
+    more_values(secured.setting)
+
+
+# What is remembered
+
+
+def state(setting: Setting) -> Path:
+    """Return the file with what was found."""
+    return setting.directory / "state" / "devices.json"
+
+
+def start(setting: Setting, notify: NotifySocket | None = None) -> Daemon:
+    """Start the daemon with a state directory of the test's own."""
+    environment = {"STATE_DIRECTORY": str(state(setting).parent)}
+    return setting.daemon(notify=notify, watchdog=W, environment=environment, Battery=QUICK)
+
+
+def learn(setting: Setting) -> None:
+    """Have the daemon find out what there is, and end."""
+    daemon = start(setting)
+    more_values(setting)
+    assert daemon.stop() == 0
+
+
+def test_a_second_start_asks_for_no_republish(setting: Setting) -> None:
+    """What was found at the first is used at once; the device is asked for its values alone."""
+    device = Device(A)
+    setting.venus(device)
+    learn(setting)
+    first = device.log.counters
+    assert (first.keepalives, first.republishes) == (1, 1)
+    learn(setting)
+    second = device.log.counters
+    assert (second.keepalives, second.republishes, second.errors) == (1, 1, 0)
+    assert second.reads > first.reads
+
+
+@pytest.mark.parametrize(
+    ("portal", "instance"),
+    [(B, 275), (A, 288), (B, 276)],
+    ids=["another portal id", "another instance", "both"],
+)
+def test_a_device_that_was_exchanged_is_found_out(
+    setting: Setting, portal: str, instance: int
+) -> None:
+    """Values of the new one are stored within W, and the next start knows it."""
+    with VenusRunner("127.0.0.1", setting.mosquitto.port, Device(A)):
+        learn(setting)
+    setting.mosquitto.restart()  # it is a part of the device, and forgets the old one's Serial
+    device = Device(portal, (f"vebus/{instance}", "system"))
+    setting.venus(device)
+    before = len(setting.stored())
+    daemon = start(setting)
+    wait("values", lambda: len(setting.stored()) > before, W)
+    assert daemon.stop() == 0
+    (found,) = json.loads(state(setting).read_text())["devices"].values()
+    assert found == {"portal": portal, "instances": {"vebus": instance}}
+    republishes = device.log.counters.republishes
+    learn(setting)
+    counters = device.log.counters
+    assert (counters.republishes, counters.writes, counters.wildcards) == (republishes, 0, 0)
+
+
+def test_another_instance_is_told(setting: Setting) -> None:
+    """The log says what is read once it has turned out not to be what was remembered."""
+    with VenusRunner("127.0.0.1", setting.mosquitto.port, Device(A)):
+        learn(setting)
+    setting.mosquitto.restart()
+    setting.venus(Device(A, ("vebus/288", "system")))
+    daemon = start(setting)
+    more_values(setting)
+    daemon.wait_for_log(f"portal id {A}, vebus 288", W / 2)
+
+
+def damage(path: Path) -> None:
+    """Cut the file."""
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def renew(path: Path) -> None:
+    """Have the format of a later version."""
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+
+
+def hide(path: Path) -> None:
+    """Let it not be read, whoever tries."""
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def protect(path: Path) -> None:
+    """Let it not be written, whoever tries."""
+    path.unlink()
+    path.with_suffix(".new").mkdir()
+
+
+@pytest.mark.parametrize("harm", [damage, renew, hide, protect])
+def test_a_bad_memory_costs_one_warning(setting: Setting, harm: Callable[[Path], None]) -> None:
+    """Whatever is wrong with the file is told once, and data flows as at a first start."""
+    device = Device(A)
+    setting.venus(device)
+    learn(setting)
+    harm(state(setting))
+    daemon = start(setting)
+    more_values(setting)
+    assert daemon.stop() == 0
+    (warning,) = daemon.says("WARNING|ERROR")
+    assert str(state(setting)) in warning
+    assert device.log.counters.republishes == 2
+    assert state(setting).exists() == (harm is not protect)
+    learn(setting)
+    assert device.log.counters.republishes == (3 if harm is protect else 2)
