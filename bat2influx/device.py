@@ -178,7 +178,7 @@ class Device:
             self._line.confirmed(now.mono)
         if self.state is not State.DISCOVERING or now.mono < self._deadline:
             return
-        if self.portal is None or self.messages or self._doubted:
+        if self.portal is None or self.messages or self._doubted or connection.awaits:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
         if connection.awaits:  # a subscription has been lost: only a new connection helps
             self._line.give_up(now.mono)
