@@ -1,0 +1,295 @@
+"""What waits for the database on disk, for as long as it is away, and what it has refused.
+
+Delivery is a transaction, as in spool.py: `next_batch` shows, `settle` removes. One owner, the
+keeper; nobody else changes the file, and other processes read it by storereader.py.
+
+Rules. There is no file before the first `append`, and none when the last line has been settled and
+none is rejected. A call changes the file in one transaction, which is on disk when it returns. One
+that raises StoreError has changed nothing and can be made again; what passes does so by itself.
+The format and how it survives are in storeformat.py, what happens after a fault in storefile.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bat2influx import storeformat, storerows
+from bat2influx.storeerror import DamagedError, explain
+from bat2influx.storefile import StoreFile
+from bat2influx.storerows import REJECTED, WAITING, Row, make_room, newest
+
+if TYPE_CHECKING:
+    from bat2influx.spool import Refused
+
+PATIENCE = 2.0  # s; how long another program may have the file locked
+LINGER = 60.0  # s; how long an empty file stays
+SMALLEST = 256 * 1024  # bytes
+_LARGEST_WAL = 4 * 1024 * 1024  # bytes
+_SHM = 32 * 1024  # bytes
+_REQUEST = "retry-rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """Lines to be sent together; `number` is that of the oldest, in the file's `generation`."""
+
+    generation: int
+    number: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def end(self) -> int:
+        """The number of the line that comes after."""
+        return self.number + len(self.lines)
+
+    def part(self, start: int, lines: tuple[bytes, ...]) -> StoredBatch:
+        """Return the part that begins `start` lines in, and has `lines`."""
+        return StoredBatch(self.generation, self.number + start, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that the database has refused, why, and when (ns since 1970, UTC)."""
+
+    line: bytes
+    reason: str
+    time_ns: int
+
+
+class Store:
+    """A queue of lines on disk, and what was rejected of them.
+
+    Between the calls the file with its WAL has at most `max_size` bytes (at least 256 KiB); during
+    a call as much more as the call writes, and while another program reads, as much as comes in
+    that time. An eighth is for what was rejected. Files that were set aside are not counted. At
+    the bound the oldest lines go, in rows of up to 200.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        max_size: int,
+        *,
+        patience: float = PATIENCE,
+        linger: float = LINGER,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Touch nothing; `patience` and `linger` are in s. The figures are right after `open`."""
+        self.max_size = max(max_size, SMALLEST)
+        self.rejected_dropped = 0  # rejected lines that went at their bound
+        self._clock = clock
+        wal = min(_LARGEST_WAL, self.max_size // 8)
+        self._room = self.max_size - 2 * wal - _SHM  # bytes for pages
+        self._request = directory / _REQUEST
+        self._file = StoreFile(
+            directory / storeformat.NAME, wal=wal, patience=patience, linger=linger
+        )
+        self._dropped = 0
+        self._shown: StoredBatch | None = None  # the batch under way
+        self._dropped_under_way = 0  # of its lines, of which it is not known if they are lost
+
+    def __len__(self) -> int:
+        figures = self._file.figures
+        return figures.end - figures.first
+
+    @property
+    def oldest(self) -> int | None:
+        """The stamp of the line that is the first to go, in ns."""
+        return self._file.figures.oldest
+
+    @property
+    def rejected_count(self) -> int:
+        """Lines that are kept as rejected."""
+        return self._file.figures.rejected
+
+    @property
+    def dropped(self) -> int:
+        """Lines that went unsent, since the start: at the bound, or with a file that was lost."""
+        return self._dropped + self._file.lost
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file has, with its WAL. Raises StoreError."""
+        with self._file.guarded():
+            return storeformat.size(self._file.path)
+
+    def open(self) -> None:
+        """Find what waits from earlier; writes only if that is old or bad. Raises StoreError."""
+        with self._file.guarded():
+            self._file.opened()
+
+    def append(self, lines: Sequence[bytes]) -> StoredBatch:
+        """Take `lines` in as the newest, and return them as a batch.
+
+        Raises StoreError; ValueError for one with a newline.
+        """
+        if not lines:
+            return StoredBatch(self._file.generation, self._file.figures.end, ())
+        kept = newest(lines, self._room // 2)
+        with self._file.transaction(appending=True) as db:
+            first, end = self._file.figures[:2]
+            if len(kept) < len(lines):  # what is older than those that go, goes
+                db.execute("DELETE FROM waiting")
+            make_room(db, self._room, kept)
+            storerows.insert(db, end, kept)
+        self._count_dropped(first)
+        self._dropped += len(lines) - len(kept)
+        number = self._file.figures.end - len(lines)
+        return StoredBatch(self._file.generation, number, tuple(lines))
+
+    def is_oldest(self, batch: StoredBatch) -> bool:
+        """Return whether nothing waits on disk before `batch`, so that it can be settled."""
+        same = batch.generation == self._file.generation
+        return same and batch.number <= self._file.figures.first
+
+    def reject(self, refused: Sequence[Refused]) -> None:
+        """Keep lines as rejected that were never appended. Raises StoreError."""
+        self.open()
+        rejected = self.rejected_count + len(refused)
+        with self._file.transaction() as db:
+            first = self._file.figures.first
+            self._insert_rejected(db, refused)
+        self._count_dropped(first)
+        self.rejected_dropped += rejected - self.rejected_count
+
+    def next_batch(self, max_lines: int) -> StoredBatch | None:
+        """Return the oldest lines, at most `max_lines`; None without any. Raises StoreError."""
+        with self._file.guarded():
+            db = self._file.opened()
+            if db is None or not len(self):
+                self._file.give_back()
+                return None
+            first = self._file.figures.first
+            lines: list[bytes] = []
+            with closing(storerows.rows(db, WAITING)) as rows:
+                for row in rows:
+                    if row.number != first + len(lines):
+                        raise DamagedError("a row is missing")
+                    lines += row.lines
+                    if len(lines) >= max_lines:
+                        break
+        self._dropped += self._dropped_under_way
+        self._dropped_under_way = 0
+        self._shown = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
+        return self._shown
+
+    def settle(
+        self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[Refused]
+    ) -> None:
+        """End the transaction: of `batch` only the `undecided` go on waiting, in their place.
+
+        A batch of a file that was replaced meanwhile is left alone: what could be saved of its
+        lines is in the new one, and will be sent again. Raises StoreError.
+        """
+        self.open()
+        if batch.generation != self._file.generation:
+            return
+        end = batch.end
+        room = end - max(batch.number, self._file.figures.first)  # some may have had to go
+        kept = undecided[-room:] if room > 0 else ()
+        if len(kept) < room or refused:
+            self._take_out(end, kept, refused)
+        self._dropped += len(undecided) - len(kept)
+        self._dropped_under_way, self._shown = 0, None
+        self._file.give_back()
+
+    def rejected(self, limit: int) -> list[Rejected]:
+        """Return the newest rejected lines, at most `limit`, oldest first. Raises StoreError."""
+        found: list[Rejected] = []
+        with self._file.guarded():
+            if (db := self._file.opened()) is not None:
+                with closing(storerows.rows(db, REJECTED, "ORDER BY number DESC")) as rows:
+                    for row in rows:
+                        found += reversed(rejected_of(row))
+                        if len(found) >= limit:
+                            break
+        return found[:limit][::-1]
+
+    def retry_rejected(self) -> int:
+        """Have the rejected wait again, as the newest, oldest first; return their number.
+
+        Raises StoreError.
+        """
+        self.open()
+        if not (count := self.rejected_count):
+            return 0
+        with self._file.transaction() as db:
+            first, end = self._file.figures[:2]
+            while rows := list(storerows.rows(db, REJECTED, "ORDER BY number LIMIT 100")):
+                for row in rows:
+                    storerows.insert(db, end, row.lines)
+                    end += len(row.lines)
+                db.execute("DELETE FROM rejected WHERE number <= ?", (rows[-1].number,))
+            make_room(db, self._room)
+        self._count_dropped(first)
+        return count
+
+    def take_request(self) -> bool:
+        """Return whether `request_retry` was called since the last time. Raises StoreError."""
+        try:
+            self._request.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise explain(error, self._request) from error
+        return True
+
+    def close(self) -> None:
+        """Leave one file that can be copied, or none; opened again by the next call."""
+        self._file.close()
+
+    def _take_out(self, end: int, kept: Sequence[bytes], refused: Sequence[Refused]) -> None:
+        """Put `kept` in the place of all lines before `end`."""
+        rejected = self.rejected_count + len(refused)
+        with self._file.transaction() as db:
+            first = max(self._file.figures.first, end - len(kept))
+            last = storerows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (end,))
+            db.execute("DELETE FROM waiting WHERE number < ?", (end,))
+            if last and last.end > end:
+                storerows.insert(db, end, last.lines[end - last.number :])
+            storerows.insert(db, end - len(kept), kept)
+            if refused:
+                self._insert_rejected(db, refused)
+        self._dropped += self._file.figures.first - first
+        self.rejected_dropped += rejected - self.rejected_count
+
+    def _insert_rejected(self, db: sqlite3.Connection, refused: Sequence[Refused]) -> None:
+        reasons: dict[bytes, list[bytes]] = {}
+        for each in refused:
+            reasons.setdefault(each.reason.encode("utf-8", "replace"), []).append(each.line)
+        now = self._clock()
+        for reason, lines in reasons.items():
+            storerows.insert_rejected(db, lines, reason, now)
+        storerows.drop_rejected(db, self.max_size // 8)
+        make_room(db, self._room)
+
+    def _count_dropped(self, first: int) -> None:
+        """Count what is gone from `first` on; what is under way may still be stored."""
+        now, batch = self._file.figures.first, self._shown
+        under_way = 0
+        if batch is not None and batch.generation == self._file.generation:
+            under_way = max(0, min(now, batch.end) - first)
+        self._dropped_under_way += under_way
+        self._dropped += now - first - under_way
+
+
+def request_retry(directory: Path) -> None:
+    """Ask the keeper, from another process, to `retry_rejected`. Raises StoreError."""
+    path = directory / _REQUEST
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def rejected_of(row: Row) -> list[Rejected]:
+    """Return the rejected lines of a row."""
+    reason = row.reason.decode("utf-8", "replace")
+    return [Rejected(line, reason, row.time) for line in row.lines]

@@ -1,0 +1,144 @@
+"""What the disk does to the store, by its name and in words for people.
+
+SQLite says "disk I/O error" for a quota, a limit and a dying disk alike and does not hand on the
+system's own reason. So where the reason counts it is asked for by a write of the same kind, to a
+file without a name, which leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from enum import Enum
+from pathlib import Path
+
+
+class Fault(Enum):
+    """What keeps the store from working. Each passes, by itself or by what a person does."""
+
+    FULL = "full"  # the disk, or a quota or limit on it
+    READ_ONLY = "read-only"  # the file system, or no right to write
+    BUSY = "busy"  # locked by another program
+    DAMAGED = "damaged"  # it has been set aside; the next call finds a good file
+    NEWER = "newer"  # the same, with a file that a later version has written
+    OTHER = "other"
+
+
+class StoreError(Exception):
+    """A call that came to nothing; it can be made again. The text names the file and what to do."""
+
+    def __init__(self, kind: Fault, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """What was read is not what was written, though SQLite is content."""
+
+
+# What a call to SQLite can raise. It puts names out of a damaged file into its error texts, and
+# sqlite3 then fails over these.
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
+Failure = sqlite3.Error | OSError | UnicodeDecodeError
+
+_ROOM = 4 * 1024 * 1024  # bytes; as much as SQLite may have wanted
+_BY_CODE = {
+    sqlite3.SQLITE_FULL: Fault.FULL,
+    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
+    sqlite3.SQLITE_PERM: Fault.READ_ONLY,
+    sqlite3.SQLITE_BUSY: Fault.BUSY,
+    sqlite3.SQLITE_LOCKED: Fault.BUSY,
+    sqlite3.SQLITE_PROTOCOL: Fault.BUSY,
+    sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
+    sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
+    # What is asked of it is right: so its tables are not, or a length, a type or a number is not.
+    sqlite3.SQLITE_ERROR: Fault.DAMAGED,
+    sqlite3.SQLITE_INTERNAL: Fault.DAMAGED,
+    sqlite3.SQLITE_SCHEMA: Fault.DAMAGED,
+    sqlite3.SQLITE_FORMAT: Fault.DAMAGED,
+    sqlite3.SQLITE_TOOBIG: Fault.DAMAGED,
+    sqlite3.SQLITE_MISMATCH: Fault.DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT: Fault.DAMAGED,
+    # A sector that cannot be read any more; what is around it can.
+    sqlite3.SQLITE_IOERR_READ: Fault.DAMAGED,
+}
+_BY_ERRNO = {
+    errno.ENOSPC: Fault.FULL,
+    errno.EDQUOT: Fault.FULL,
+    errno.EFBIG: Fault.FULL,
+    errno.EROFS: Fault.READ_ONLY,
+    errno.EACCES: Fault.READ_ONLY,
+    errno.EPERM: Fault.READ_ONLY,
+}
+
+
+def kind_of(error: Failure, path: Path) -> Fault:
+    """Return the kind of an error that was met with at the file `path`."""
+    return _kind(error, _reason(error, path))
+
+
+def explain(error: Failure, path: Path) -> StoreError:
+    """Return the error to raise for one that was met with at the file `path`."""
+    reason = _reason(error, path)
+    kind = _kind(error, reason)
+    why = reason.strerror if reason else str(error)
+    match kind:
+        case Fault.FULL:
+            text = f"no room for {path} ({why}); make room there, `df {path.parent}` shows it"
+        case Fault.READ_ONLY:
+            text = (
+                f"cannot write {path} ({why}); the file system has to be writable, and"
+                f" {path.parent} has to belong to the user that bat2influx runs as"
+            )
+        case Fault.BUSY:
+            text = f"{path} is locked by another program; end it, `fuser {path}` shows it"
+        case Fault.DAMAGED:
+            text = f"{path} is damaged ({why})"
+        case _:
+            text = f"cannot use {path} ({why}); `dmesg` shows what the disk says"
+    return StoreError(kind, text)
+
+
+def _kind(error: Failure, reason: OSError | None) -> Fault:
+    if isinstance(error, DamagedError | UnicodeDecodeError):
+        return Fault.DAMAGED
+    if reason is not None:
+        return _BY_ERRNO.get(reason.errno or 0, Fault.OTHER)
+    code = _code(error)
+    if isinstance(error, sqlite3.OperationalError) and not code:
+        return Fault.DAMAGED  # sqlite3's own: what should be bytes says that it is text, and is not
+    return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, Fault.OTHER)
+
+
+def _reason(error: Failure, path: Path) -> OSError | None:
+    """Return the system's reason for an error, where it is known or can be had."""
+    if isinstance(error, OSError):
+        return error
+    code = _code(error)
+    if code in _BY_CODE or code & 0xFF not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+        return None
+    try:
+        _grow_as_sqlite_would(path)
+    except OSError as found:
+        return found if found.errno in _BY_ERRNO else None
+    return None
+
+
+def _grow_as_sqlite_would(path: Path) -> None:
+    # Not by opening it: closing it again would take from SQLite its locks on it (fcntl(2)).
+    if path.exists() and not os.access(path, os.W_OK):
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        code = errno.EROFS if read_only else errno.EACCES
+        raise OSError(code, os.strerror(code))
+    end = max((each.stat().st_size for each in path.parent.glob(f"{path.name}*")), default=0)
+    file = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(file, end, _ROOM)
+    finally:
+        os.close(file)
+
+
+def _code(error: BaseException) -> int:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,212 @@
+"""The open file: when it is opened, made and removed, and what happens to it after a fault.
+
+Owned by the store. There is one connection. It is opened when something is asked for; opened anew
+after what may have to do with it; and left when nothing waits any more, a while later, so that a
+database that stumbles does not have a file made and removed each second.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from bat2influx import salvage, storeformat
+from bat2influx.storeerror import FAILURES, Fault, StoreError, explain
+from bat2influx.storerows import Figures, figures, scalar
+
+_FRAME = 4120  # bytes in the WAL for a page
+
+
+class StoreFile:
+    """The connection to the file at `path`, and what is in it."""
+
+    def __init__(self, path: Path, *, wal: int, patience: float, linger: float) -> None:
+        """Touch nothing. `wal` is in bytes; `patience` and `linger` are in s."""
+        self.path = path
+        self.figures = Figures(1, 1, 0, None)
+        self.generation = 0  # numbers of lines mean something within one
+        self.lost = 0  # waiting lines that were in files which are no more
+        self._wal = wal
+        self._patience = patience
+        self._linger = linger
+        self._db: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None  # device and inode of what is open
+        self._unsure = False  # whether the last lines may be in the WAL, though that failed
+        self._used = time.monotonic()  # s, when last something was written
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Turn what the disk does into StoreError, and see to it that the next call can work."""
+        try:
+            yield
+        except storeformat.NewerError as newer:
+            self._step_aside(newer.version)
+        except FAILURES as error:
+            found = explain(error, self.path)
+            if found.kind is Fault.DAMAGED:
+                self._replace(str(found))
+            stuck = self._db is not None and self._db.in_transaction
+            if stuck or found.kind not in {Fault.FULL, Fault.BUSY}:
+                self._disconnect()
+            raise found from error
+
+    def opened(self) -> sqlite3.Connection | None:
+        """Return the connection to the file, if there is one. To be called within `guarded`."""
+        if self._db is not None:
+            if _identity(self.path) == self._identity:
+                return self._db
+            self._tell_lost()
+        salvage.finish(self.path)
+        if storeformat.is_there(self.path):
+            self._use(storeformat.connect(self.path, self._patience))
+        elif self._identity is not None:
+            self._tell_lost()
+        return self._db
+
+    @contextmanager
+    def transaction(self, *, appending: bool = False) -> Iterator[sqlite3.Connection]:
+        """Change the file, which is made if need be; on disk when it ends. Raises StoreError."""
+        with self.guarded():
+            if (db := self.opened()) is None:
+                storeformat.create(self.path).close()
+                db = self.opened()
+            assert db is not None
+            if not storeformat.in_wal_mode(db):
+                db.execute("PRAGMA journal_mode = WAL").fetchall()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                found = figures(db, self.figures.end)
+                self._unsure = appending
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+            self.figures, self._unsure = found, False
+            self._used = time.monotonic()
+            self._keep_wal_small(db)
+
+    def give_back(self, *, now: bool = False) -> None:
+        """Give the room back if nothing has waited for a while, or `now`.
+
+        With nothing rejected the file goes. Otherwise it is written anew if most of it is free:
+        pages need not be moved about for this all the time (auto_vacuum), since as long as lines
+        wait the free ones are used again. What fails here can be done later.
+        """
+        if self._db is None or self.figures.first < self.figures.end:
+            return
+        if not now and time.monotonic() < self._used + self._linger:
+            return
+        with suppress(*FAILURES):
+            pages, free = (scalar(self._db, f"PRAGMA {n}_count") for n in ("page", "freelist"))
+            if self.figures.rejected:
+                if free > max(pages // 2, 64):
+                    self._db.execute("VACUUM")
+                    self._leave_wal(self._db)
+            elif self._leave_wal(self._db):
+                self._db.execute("BEGIN EXCLUSIVE")
+                storeformat.remove(self.path)
+                self._disconnect()
+                self._forget()
+
+    def close(self) -> None:
+        """Leave the file as one that can be copied, and read without a trace, if that can be."""
+        with suppress(StoreError), self.guarded():
+            if self._identity is not None and (db := self.opened()) is not None:
+                self.give_back(now=True)
+                if self._db is not None:
+                    self._leave_wal(db)
+        self._disconnect()
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        """Take over a connection that has just been made."""
+        try:
+            db.execute(f"PRAGMA wal_autocheckpoint = {self._wal // _FRAME}").fetchall()
+            if self._unsure:  # they are still their caller's, who will append them again
+                db.execute("DELETE FROM waiting WHERE number >= ?", (self.figures.end,))
+            self.figures = figures(db, self.figures.end)
+        except BaseException:
+            db.close()
+            raise
+        self._db, self._identity, self._unsure = db, _identity(self.path), False
+
+    def _keep_wal_small(self, db: sqlite3.Connection) -> None:
+        """Have a WAL that one large transaction has blown up take its usual room again."""
+        with suppress(*FAILURES):
+            if storeformat.companion(self.path, "-wal").stat().st_size > 2 * self._wal:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _leave_wal(self, db: sqlite3.Connection) -> bool:
+        """Have all in the one file; return whether it is, for another program may read it now."""
+        try:
+            db.execute("PRAGMA busy_timeout = 0").fetchall()
+            if storeformat.in_wal_mode(db):
+                db.execute("PRAGMA journal_mode = DELETE").fetchall()
+            db.execute(f"PRAGMA busy_timeout = {round(self._patience * 1000)}").fetchall()
+        except sqlite3.Error:
+            self._disconnect()
+            return False
+        return True
+
+    def _replace(self, what: str) -> NoReturn:
+        waited = self.figures.end - self.figures.first
+        self._disconnect()
+        try:
+            aside, saved = salvage.replace(self.path)
+        except FAILURES as error:
+            found = explain(error, self.path)
+            raise StoreError(found.kind, f"{what} and cannot be replaced: {found}") from error
+        self._forget()
+        lost = max(0, waited - saved)
+        self.lost += lost
+        with suppress(*FAILURES):
+            self.opened()  # for the figures
+        text = f"{what}; it is kept as {aside.name}, and {saved} of its values go on waiting"
+        raise StoreError(Fault.DAMAGED, f"{text}, {lost} are lost" if lost else text)
+
+    def _step_aside(self, version: int) -> NoReturn:
+        self._disconnect()
+        try:
+            aside = salvage.set_aside(self.path, f"format-{version}")
+        except OSError as error:
+            raise explain(error, self.path) from error
+        self._forget()
+        text = (
+            f"{self.path} is of format {version}, written by a later bat2influx; it is kept as"
+            f" {aside.name}: with that version installed again, rename it back"
+        )
+        raise StoreError(Fault.NEWER, text)
+
+    def _tell_lost(self) -> None:
+        """Begin anew without the file; raise StoreError if it had anything in it."""
+        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
+        self._disconnect()
+        self._forget()
+        self.lost += waited
+        if waited or rejected:
+            text = f"{self.path} is gone; somebody has removed it with {waited + rejected} values"
+            raise StoreError(Fault.OTHER, text)
+
+    def _forget(self) -> None:
+        self.figures = Figures(1, 1, 0, None)
+        self.generation += 1
+        self._identity, self._unsure = None, False
+
+    def _disconnect(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(sqlite3.Error):
+                db.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,198 @@
+"""The file in which lines wait on disk: its format, and opening it.
+
+Format 1, the first: `spool.sqlite`, a database of SQLite with `user_version` 1 and two tables.
+
+    waiting   number, crc, lines                        what the database is to get, oldest first
+    rejected  number, crc, lines, reason, time, before  what it has refused, and why
+
+A row holds up to 200 lines of line protocol, joined by newlines: a second's nine lines are one
+row, which takes a third less room than nine and a ninth of the time. `number` is the running
+number of the row's first line, and the next row goes on where this one ends: so the first and
+the last row tell how many lines there are, and a row that is missing shows. `crc` is the CRC-32 of
+the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the refusal, is in
+ns since 1970 (UTC); `before` counts the bytes in all earlier rows of `rejected`, ever.
+
+While it is written it is in WAL mode with `synchronous` FULL. A commit is then one write at the
+end of `spool.sqlite-wal` and one sync, where a rollback journal takes two files and three or four
+syncs: what an SD card has to do for each second of an outage. NORMAL would leave the sync out and
+with it the last minutes at a power cut. `secure_delete`, which Debian switches on, is off: it
+would have everything written a second time, as zeros. When the file is closed it leaves WAL mode
+and is alone again, so that it can be copied, and read without a trace.
+
+Recovery. After a kill or a power cut SQLite takes from the WAL all commits up to the first that is
+torn (its checksums are chained), so that the file has a prefix of what was written to it. A file
+of an older format is migrated step by step in one transaction. One that is damaged is replaced
+(salvage.py); one of a newer format is set aside as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from bat2influx.storeerror import DamagedError
+from bat2influx.storerows import scalar
+
+NAME = "spool.sqlite"
+FORMAT = 1
+COMPANIONS = ("-wal", "-journal", "-shm")  # what SQLite puts beside it, by its name
+# From an older format to the next, by the older. The step changes tables and content, no more.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+
+TABLES = (
+    "CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL)",
+    "CREATE TABLE rejected"
+    " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL,"
+    " reason BLOB NOT NULL, time INTEGER NOT NULL, before INTEGER NOT NULL)",
+)
+_MAGIC = b"SQLite format 3\0"
+
+
+class NewerError(Exception):
+    """The file is of a format that only a later version knows."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """Make the file, readable for nobody else, and its folder. Raises sqlite3.Error, OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        sync(path.parent)
+        return connect(path, 0.0)
+    except BaseException:
+        remove(path)
+        raise
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file; one that was only just being made does not count."""
+    return path.exists() and path.stat().st_size > 0
+
+
+def connect(path: Path, patience: float) -> sqlite3.Connection:
+    """Open the file, which exists, and bring it to this format.
+
+    `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
+    NewerError.
+    """
+    header = _header(path)
+    version = int.from_bytes(header[60:64], "big", signed=True)
+    if header.startswith(_MAGIC) and version > FORMAT:
+        raise NewerError(version)
+    db = _connect(path, "rw", patience)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = OFF")
+        db.execute("PRAGMA auto_vacuum = NONE")  # for a new file; see StoreFile.give_back
+        if _needs_work(db):
+            _bring_up(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
+    """Open the file without ever writing. Raises sqlite3.Error, OSError, NewerError."""
+    mode = "ro"
+    if not companion(path, "-wal").exists() and _header(path)[18:20] == b"\2\2":
+        mode = "ro&immutable=1"  # SQLite would make a WAL to find nothing in it
+    db = _connect(path, mode, patience)
+    try:
+        if (version := version_of(db)) > FORMAT:
+            raise NewerError(version)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
+    # One thread at a time uses it: the keeper, and in the end whoever closes it.
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+    )
+
+
+def in_wal_mode(db: sqlite3.Connection) -> bool:
+    """Return whether what is newest goes into the WAL."""
+    return db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def _header(path: Path) -> bytes:
+    # Only while this process has no connection: closing the file would end SQLite's locks on it.
+    with path.open("rb") as file:
+        return file.read(100)
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Return the format that the database says it has."""
+    return int(scalar(db, "PRAGMA user_version"))
+
+
+def _needs_work(db: sqlite3.Connection) -> bool:
+    if (version := version_of(db)) > FORMAT:  # which so far is in the WAL alone
+        raise NewerError(version)
+    return version != FORMAT or not _is_spool(db)
+
+
+def _bring_up(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    version = version_of(db)
+    if version == 0 and not scalar(db, "SELECT count(*) FROM sqlite_schema"):
+        for table in TABLES:
+            db.execute(table)
+        version = FORMAT
+    while version < FORMAT and version in MIGRATIONS:
+        MIGRATIONS[version](db)
+        version += 1
+    if version != FORMAT or not _is_spool(db):
+        raise DamagedError("it is not a spool of bat2influx")
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+    db.execute("COMMIT")
+
+
+def _is_spool(db: sqlite3.Connection) -> bool:
+    names = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return {("waiting",), ("rejected",)} <= set(names)
+
+
+# Files
+
+
+def companion(path: Path, suffix: str) -> Path:
+    """Return one of the COMPANIONS of a database."""
+    return path.with_name(path.name + suffix)
+
+
+def size(path: Path) -> int:
+    """Return how many bytes the file has with its companions."""
+    total = 0
+    for each in (path, *(companion(path, suffix) for suffix in COMPANIONS)):
+        try:
+            total += each.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def remove(path: Path) -> None:
+    """Delete a database and its companions, as far as they are there."""
+    for each in (path, *(companion(path, suffix) for suffix in COMPANIONS)):
+        each.unlink(missing_ok=True)
+
+
+def sync(directory: Path) -> None:
+    """Have a folder's entries be on disk."""
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,115 @@
+"""What waits on disk, read by another process than the daemon.
+
+Rules: nothing is written and no file is made, so that it does not matter who reads and whether the
+daemon runs. (Only where the index that belongs to a WAL was lost does SQLite make it again.) A
+question is answered from one transaction, and a long list is read in pieces with nothing locked
+in between, so that a pipe that is not emptied does not hold up the daemon. What waits all the time
+is in the list; what is settled meanwhile may be, and may be twice if its batch was split up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from bat2influx import storeformat
+from bat2influx.store import PATIENCE, Rejected, rejected_of
+from bat2influx.storeerror import FAILURES, Fault, StoreError, explain
+from bat2influx.storerows import REJECTED, WAITING, Row, figures, rows
+
+_PIECE = 100  # rows
+
+
+class Summary(NamedTuple):
+    """How many lines wait and are rejected, the bytes on disk, the oldest stamp in ns."""
+
+    waiting: int
+    rejected: int
+    size: int
+    oldest: int | None
+
+
+class Reader:
+    """Reads the file in `directory`; where there is none, nothing waits."""
+
+    def __init__(self, directory: Path, *, patience: float = PATIENCE) -> None:
+        """Raises StoreError. `patience` is in s."""
+        self._path = directory / storeformat.NAME
+        self._db: sqlite3.Connection | None = None
+        with self._guarded(), suppress(FileNotFoundError):
+            if storeformat.is_there(self._path):
+                self._db = storeformat.connect_to_read(self._path, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+
+    def summary(self) -> Summary:
+        """Return the figures at this moment. Raises StoreError."""
+        if self._db is None:
+            return Summary(0, 0, 0, None)
+        with self._guarded():
+            self._db.execute("BEGIN")
+            try:
+                found = figures(self._db)
+            finally:
+                self._db.execute("ROLLBACK")
+            size = storeformat.size(self._path)
+        return Summary(found.end - found.first, found.rejected, size, found.oldest)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines that wait, oldest first. Raises StoreError."""
+        for row in self._rows(WAITING):
+            yield from row.lines
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Yield the rejected lines, oldest first. Raises StoreError."""
+        for row in self._rows(REJECTED):
+            yield from rejected_of(row)
+
+    def _rows(self, what: str) -> Iterator[Row]:
+        number = 1
+        rest = f"WHERE number >= ? ORDER BY number LIMIT {_PIECE}"
+        while self._db is not None:
+            with self._guarded():
+                piece = list(rows(self._db, what, rest, (number,)))
+            yield from piece
+            if not piece:
+                return
+            number = piece[-1].end
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except storeformat.NewerError as newer:
+            text = f"{self._path} is of format {newer.version}, written by a later bat2influx"
+            raise StoreError(Fault.NEWER, text) from newer
+        except FileNotFoundError:
+            raise
+        except FAILURES as error:
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code in {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_ERROR}:
+                text = f"{self._path} can be read once bat2influx has been started again ({error})"
+                raise StoreError(Fault.OTHER, text) from error
+            found = explain(error, self._path)
+            if found.kind is Fault.DAMAGED:
+                text = f"{found}; bat2influx saves what it can when it comes upon it"
+                raise StoreError(found.kind, text) from error
+            raise found from error
