@@ -11,6 +11,11 @@ RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
 AT_ONCE = -n 6 # most tests wait for something to happen
 
+# Where paho takes no part, one generation of it is enough.
+WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
+	$(foreach test,check delivery_faults discover discover_lan durable schedule_real wrong_setups,\
+	--ignore=tests/integration/test_$(test).py)
+
 # No files of root in a checkout that belongs to somebody else.
 export PYTHONDONTWRITEBYTECODE = 1
 
@@ -29,7 +34,7 @@ test: ## all tests: with both generations of paho-mqtt, and as root on booted De
 	tests/parts/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
 	$(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
-	tests/parts/other-paho -m pytest $(AT_ONCE) tests/integration
+	tests/parts/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
 	[ "$$(id -u)" != 0 ] || tests/system/run
 
 lint: ## ruff and mypy

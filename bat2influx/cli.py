@@ -83,6 +83,28 @@ def discover(options: argparse.Namespace) -> int:
     return look(options.host, everything=options.all, config=options.config, load=load_it)
 
 
+def spool(options: argparse.Namespace) -> int:
+    """Show what waits on disk."""
+    if options.rejected and not options.export:
+        print("bat2influx spool: --rejected goes with --export", file=sys.stderr)  # noqa: T201
+        return EX_USAGE
+    try:
+        settings = load(options.config)
+    except ConfigError as error:
+        _complain(error.problems)
+        return EX_CONFIG
+    from bat2influx import memory, waiting  # noqa: PLC0415 - only where it is needed
+
+    state = memory.directory(options.config, os.environ)
+    return waiting.spool(
+        settings,
+        state,
+        export=options.export,
+        rejected=options.rejected,
+        retry_rejected=options.retry_rejected,
+    )
+
+
 def _load(path: Path) -> Settings:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     return load(path, credentials=Path(directory) if directory else None)
@@ -141,6 +163,16 @@ def _parser() -> argparse.ArgumentParser:
     pinning = commands.add_parser("pin", help="print the fingerprint of a broker's certificate")
     pinning.add_argument("host", metavar="HOST[:PORT]")
     pinning.set_defaults(function=pin)
+    spooling = commands.add_parser("spool", help="show what waits on disk, and what was refused")
+    what = spooling.add_mutually_exclusive_group()
+    what.add_argument("--export", action="store_true", help="as a file for influx -import")
+    what.add_argument(
+        "--retry-rejected", action="store_true", help="have the refused rows sent once more"
+    )
+    spooling.add_argument(
+        "--rejected", action="store_true", help="with --export: the refused rows instead"
+    )
+    spooling.set_defaults(function=spool)
     return parser
 
 

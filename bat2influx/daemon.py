@@ -28,8 +28,9 @@ from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.memory import Memory
 from bat2influx.schedule import Now
-from bat2influx.spool import MemorySpool
+from bat2influx.spool import MemorySpool, Spool
 from bat2influx.status import Status
+from bat2influx.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +73,17 @@ class Daemon:
         now = clock()
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
+        state = memory.directory(settings.path, os.environ)
         self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
         self._delivery = Delivery(
-            MemorySpool(min(settings.max_size, MEMORY_BOUND)),
+            Spool(
+                MemorySpool(min(settings.max_size, MEMORY_BOUND)), Store(state, settings.max_size)
+            ),
             self._writer(settings),
             idle=self._w / 8,
             wake=self._wakeup.wake,
         )
-        self._memory = Memory(memory.directory(settings.path, os.environ))
+        self._memory = Memory(state)
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
     # One turn of the loop
@@ -176,10 +180,12 @@ class Daemon:
         for device in self.devices:
             device.close()
         self.deliver()
-        waiting = self._delivery.stop(STOP_TIMEOUT)
-        if waiting:
-            text = "%d values could not be stored and are lost"
-            log.error(text, waiting, extra=event("values lost", COUNT=str(waiting)))
+        on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
+        if lost:
+            text = "%d values could be neither stored nor put on disk and are lost"
+            log.error(text, lost, extra=event("values lost", COUNT=str(lost)))
+        elif on_disk:
+            log.info("stopped; %d values wait on disk", on_disk, extra=event("stopped"))
         else:
             log.info("stopped; every value is stored", extra=event("stopped"))
         self._selector.close()

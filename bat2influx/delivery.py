@@ -1,9 +1,10 @@
 """From the main loop to the database: the keeper and the sender.
 
-The keeper owns the spool: it alone puts lines in and takes them out. The sender does HTTP and
-nothing else: it takes a batch and returns an outcome. So a request that hangs holds up neither
-the reading of the device nor the keeping of its values. What is sent together is what waits: a
-lone value goes at once, a flood becomes large batches by itself.
+The keeper owns the spool, on disk too: it alone puts lines in and takes them out. The sender does
+HTTP and nothing else: it takes a batch and returns an outcome. So a request that hangs holds up
+neither the reading of the device nor the keeping of its values, and a disk that does neither of
+the others. What is sent together is what waits: a lone value goes at once, a flood becomes large
+batches by itself; what comes from disk goes as fast as the database takes it half of the time.
 
 Both note when they last finished something; a failed request that has been classified counts. A
 thread that dies leaves its exception in `failure` and wakes the main loop.
@@ -22,12 +23,16 @@ from collections.abc import Callable, Sequence
 from bat2influx.backoff import delay
 from bat2influx.influx import Outcome, Writer
 from bat2influx.journal import Episode, event
-from bat2influx.spool import Batch, MemorySpool
+from bat2influx.spool import Batch, Spool
+from bat2influx.store import StoredBatch
 from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 5000  # lines in a request
+RETRY = 1.0  # s between two looks at a disk that does not work
+GENTLY = 2.0  # s at most between two batches from disk
+DISK_TIMEOUT = 1.5  # s, at the end, for what is to be put on disk
 INBOX_LINES = 100_000  # lines that may wait for the keeper itself
 
 
@@ -35,7 +40,7 @@ class Delivery:
     """Takes lines, and sees to it that the database gets them."""
 
     def __init__(
-        self, spool: MemorySpool, writer: Writer, *, idle: float, wake: Callable[[], None]
+        self, spool: Spool, writer: Writer, *, idle: float, wake: Callable[[], None]
     ) -> None:
         """`idle` is the longest time in s that a thread is without a sign of life."""
         self.failure: BaseException | None = None
@@ -50,12 +55,14 @@ class Delivery:
         self._outcome: Outcome | None = None
         self._stop_at: float | None = None  # s, monotonic: stop() has been called
         self._afresh = False  # what failed before is no reason to wait
-        self._in_flight: tuple[Writer, Batch] | None = None
-        self._batches: queue.SimpleQueue[tuple[Writer, Batch]] = queue.SimpleQueue()
+        self._in_flight: tuple[Writer, Batch | StoredBatch] | None = None
+        self._batches: queue.SimpleQueue[tuple[Writer, Batch | StoredBatch]] = queue.SimpleQueue()
         self._not_before = 0.0
         self._attempts = 0
         self._dropped_told = 0
         self._writing = Episode(log, {"PEER": writer.where}, counted="failed attempt")
+        self._handed_out = 0.0
+        self._disk = Episode(log)
         self._growing = Episode(log)
         self._overflow = Episode(log)
         self._told_refused: set[str] = set()
@@ -106,18 +113,26 @@ class Delivery:
         """When keeper and sender last finished something (monotonic, s)."""
         return dict(self._finished)
 
-    def stop(self, timeout: float) -> int:
-        """Deliver what waits, within `timeout` s; return the number of lines that still wait."""
+    def stop(self, timeout: float) -> tuple[int, int]:
+        """Deliver what waits, within `timeout` s, or put it on disk.
+
+        Return how many lines are there, and how many are nowhere.
+        """
         with self._changed:
             self._stop_at, self._afresh = time.monotonic() + timeout, True
             self._changed.notify_all()
-        self._keeper.join(0.0 if self.failure else timeout)
+        self._keeper.join(0.0 if self.failure else timeout + DISK_TIMEOUT)
         self._writer.cut()
-        return self.waiting
+        return self._spool.on_disk, self._inbox_lines + self._spool.in_memory
 
     # The keeper
 
     def _keep(self) -> None:
+        self._spool.open()
+        self._tell_disk()
+        if self._spool.on_disk:
+            text, extra = "%d values wait on disk, from before", event("waiting on disk")
+            log.info(text, self._spool.on_disk, extra=extra)
         while not self._done():
             with self._changed:
                 self._changed.wait_for(self._has_work, self._until_next())
@@ -129,33 +144,51 @@ class Delivery:
                 self._spool.append(lines)
             if outcome is not None:
                 self._settle(outcome)
+            self._spool.keep(everything=self._stop_at is not None and self._attempts > 0)
+            self._take_request()
             if afresh:
                 self._not_before, self._attempts = 0.0, 0
             self._hand_out()
+            self._tell_disk()
             self._tell_growing()
             self._tell_overflow()
             self._finished["keeper"] = time.monotonic()
+        self._spool.close()
 
     def _done(self) -> bool:
-        """Whether to end: nothing waits any more, or nothing can be tried in time."""
-        if self._stop_at is None or self._in_flight or self._inbox or self._afresh:
+        """Whether to end: nothing is to be sent any more, or the time for that is over."""
+        if self._stop_at is None or self._inbox:
             return False
-        return not len(self._spool) or self._not_before >= self._stop_at
+        if time.monotonic() >= self._stop_at:
+            return True
+        if self._in_flight or self._afresh:
+            return False
+        if not len(self._spool) or self._not_before >= self._stop_at:
+            return True
+        safe = (
+            not self._spool.in_memory
+        )  # and then a long queue, or a failure, is for the next start
+        return safe and (self._spool.on_disk > MAX_BATCH or self._writing.trouble is not None)
 
     def _has_work(self) -> bool:
         return bool(self._inbox or self._outcome or self._afresh) or self._done()
 
     def _until_next(self) -> float:
-        if self._in_flight is not None or not len(self._spool):
-            return self._idle
-        return min(self._idle, max(0.0, self._not_before - time.monotonic()))
+        now = time.monotonic()
+        waits = [self._idle, self._spool.due()]
+        if self._stop_at is not None:
+            waits.append(self._stop_at - now)
+        if self._in_flight is None and len(self._spool):
+            waits.append(max(self._not_before - now, RETRY if self._spool.fault else 0.0))
+        return max(0.0, min(waits))
 
     def _hand_out(self) -> None:
-        if self._in_flight is not None or time.monotonic() < self._not_before:
+        now = time.monotonic()
+        if self._in_flight is not None or now < self._not_before:
             return
         batch = self._spool.next_batch(MAX_BATCH)
         if batch is not None:
-            self._in_flight = self._writer, batch
+            self._in_flight, self._handed_out = (self._writer, batch), now
             self._batches.put(self._in_flight)
 
     def _settle(self, outcome: Outcome) -> None:
@@ -170,6 +203,8 @@ class Delivery:
             return
         if outcome.trouble is None:
             self._attempts = 0
+            if isinstance(batch, StoredBatch):  # gently: others may want the database, too
+                self._not_before = now + min(now - self._handed_out, GENTLY)
             self._writing.recovered(f"InfluxDB at {self._writer.where} takes values again", now)
             return
         self._attempts += 1
@@ -189,9 +224,23 @@ class Delivery:
                 extra = event("row refused")
                 log.error(text, cause, line, how if typed else "", extra=extra)
 
+    def _take_request(self) -> None:
+        if again := self._spool.take_request():
+            text, extra = "%d refused rows are tried again, as asked for", event("retried")
+            log.info(text, again, extra=extra)
+            self._told_refused.clear()
+
+    def _tell_disk(self) -> None:
+        fault = self._spool.fault
+        if fault:
+            why = Trouble(f"disk {fault.kind.value}", str(fault), meanwhile="values wait in memory")
+            self._disk.failed(why, time.monotonic())
+        else:
+            self._disk.recovered("what waits is put on disk again", time.monotonic())
+
     def _tell_growing(self) -> None:
         """Warn while there is still time to act: half of what may wait is waiting."""
-        if self._spool.size > self._spool.max_size / 2:
+        if self._spool.fullness > 0.5:
             text = f"{len(self._spool)} values wait, and half the room for them is used"
             self._growing.failed(Trouble("growing", text), time.monotonic())
         elif not len(self._spool):

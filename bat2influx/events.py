@@ -57,6 +57,10 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "row refused": "f56dbd4359074283b57b82892a8b91aa",
         "growing": "1be851a6f71a405ea068ad9574592ace",
         "overflow": "8559fea9b2e2419e9059490a23e97a81",
+        # what waits on disk
+        "waiting on disk": "aa64b7ba3c564d47a05226bcf2847b59",
+        "disk fault": "808797e7a99c40449dacc83e98a32bfc",
+        "retried": "7a4cdb2b338948df8747e21f2c8ef4b7",
         # the daemon
         "recovered": "526e88a0f3974081a3d43619acb0d553",
         "bad configuration": "42066692153143c2abe81973cb16f6df",
@@ -73,4 +77,8 @@ _STATUS = re.compile("database [0-9]+")  # of HTTP
 def message_id(event: str) -> str | None:
     """Return the id of an event or a `cause`, whatever a cause says after a colon; else None."""
     name = event.partition(":")[0]
-    return MESSAGE_IDS.get("database answer" if _STATUS.fullmatch(name) else name)
+    if _STATUS.fullmatch(name):
+        name = "database answer"
+    elif name.startswith("disk "):
+        name = "disk fault"
+    return MESSAGE_IDS.get(name)

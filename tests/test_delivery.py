@@ -17,7 +17,8 @@ from bat2influx import delivery
 from bat2influx.backoff import Kind
 from bat2influx.delivery import MAX_BATCH, Delivery
 from bat2influx.influx import Outcome, Writer
-from bat2influx.spool import OVERHEAD, MemorySpool
+from bat2influx.spool import OVERHEAD, MemorySpool, Spool
+from bat2influx.store import Store
 from tests.parts.daemon import wait
 from tests.parts.http_peers import ACCEPTED, Gate, HttpPeer, Silent, answer
 from tests.parts.influxdb import InfluxDB
@@ -28,6 +29,7 @@ BUSY = answer("503 Service Unavailable", '{"error":"busy"}')
 REFUSED = answer("401 Unauthorized", '{"error":"authorization failed"}')
 IDLE = 0.2  # s
 NEVER = 3600.0  # s
+ENDLESS = MemorySpool(0)  # stands for one of its own
 
 Make = Callable[..., Delivery]
 
@@ -55,13 +57,18 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Makes deliveries, and ends them with the test."""
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes deliveries, and ends them with the test; what waits is `fresh` for ever, or so long."""
     made: list[Delivery] = []
 
-    def start(to: Writer | int, **parts: Any) -> Delivery:
+    def start(
+        to: Writer | int, memory: MemorySpool = ENDLESS, *, fresh: float = NEVER, **parts: Any
+    ) -> Delivery:
         to = writer(to) if isinstance(to, int) else to
-        options = {"spool": MemorySpool(10**8), "wake": lambda: None, **parts}
+        memory = MemorySpool(10**8) if memory is ENDLESS else memory
+        store = Store(parts.pop("state", tmp_path / "state"), 10**8)
+        spool = Spool(memory, store, fresh=fresh)
+        options = {"spool": spool, "wake": lambda: None, **parts}
         new = Delivery(writer=to, idle=IDLE, **options)
         new.start()
         made.append(new)
@@ -199,12 +206,11 @@ def test_rows_refused_are_told_once_for_each_reason(
     """A row is shown with its reason; the same reason is not told again for the next row."""
     bad = answer("400 Bad Request", '{"error":"points beyond retention policy"}')
     with HttpPeer(bad) as peer:
-        spool = MemorySpool(10**6)
-        made = make(peer.port, spool=spool)
+        made = make(peer.port)
         for batch in (lines(count=1), lines("Soc", 4)):
             put(made, batch)
             wait("the refusals", nothing_waits(made))
-        wait("the count", lambda: spool.refused_count == 5)
+        wait("the count", lambda: made.refused == 5)
     assert [record.getMessage() for record in caplog.records] == [
         "InfluxDB refuses a row, which is kept aside: points beyond retention policy: "
         f"{lines()[0].decode()}"
@@ -219,7 +225,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
     batch = lines(count=30)
     room = sum(len(each) + OVERHEAD for each in batch[-10:])
     with caplog.at_level(logging.INFO), Gate() as peer:
-        made = make(peer.port, spool=MemorySpool(room))
+        made = make(peer.port, MemorySpool(room))
         put(made, batch[:1])
         wait("the request", lambda: peer.requests)
         put(made, batch[1:])
@@ -257,7 +263,7 @@ def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
     monkeypatch.setattr(delivery, "INBOX_LINES", 100)
     spool = StuckSpool()
     with HttpPeer(ACCEPTED) as peer:
-        made = make(peer.port, spool=spool)
+        made = make(peer.port, spool)
         put(made, lines(count=1))
         wait("the keeper to hang", nothing_waits(made))  # it has them, and the spool not yet
         before = made.finished["keeper"]
@@ -284,7 +290,7 @@ def test_a_thread_that_dies_is_reported(make: Make, part: str) -> None:
 
     to = (BrokenWriter if part == "sender" else Writer)(DEFAULTS, CONFIG)
     spool = (BrokenSpool if part == "keeper" else MemorySpool)(10**6)
-    made = make(to, spool=spool, wake=woken.set)
+    made = make(to, spool, wake=woken.set)
     put(made, lines(count=1))
     assert woken.wait(60.0)
     assert isinstance(made.failure, ZeroDivisionError)
@@ -299,7 +305,7 @@ class TestStopping:
     def test_with_nothing_waiting_it_ends_at_once(self, make: Make) -> None:
         """Nobody is asked for anything."""
         with HttpPeer(ACCEPTED) as peer:
-            assert make(peer.port).stop(NEVER) == 0
+            assert make(peer.port).stop(NEVER) == (0, 0)
             assert not peer.requests
 
     def test_what_waits_is_delivered(self, make: Make) -> None:
@@ -308,7 +314,7 @@ class TestStopping:
             made = make(peer.port)
             batch = lines(count=2 * MAX_BATCH)
             put(made, batch)
-            assert made.stop(60.0) == 0
+            assert made.stop(60.0) == (0, 0)
             assert peer.lines == batch
 
     def test_a_back_off_is_cut_short(self, make: Make, waits: Waits, tmp_path: Path) -> None:
@@ -320,14 +326,34 @@ class TestStopping:
         wait("the failure", lambda: waits.asked)
         with influxdb:
             waits.wait = 0.1
-            assert made.stop(60.0) == 0
+            assert made.stop(60.0) == (0, 0)
             assert len(influxdb.query("SELECT * FROM dc", "battery")) == 5
 
-    def test_a_failure_on_the_way_out_is_not_the_end(self, make: Make, waits: Waits) -> None:
-        """What fails while stopping is tried again for as long as there is time."""
+    def test_a_failure_on_the_way_out_leaves_it_on_disk(self, make: Make, waits: Waits) -> None:
+        """One more attempt is made, and what it does not store is there at the next start."""
         waits.wait = 0.1
         with Gate(BUSY) as peer:
             made = make(peer.port)
+            put(made, lines(count=3))
+            wait("the request", lambda: peer.requests)
+            with ThreadPoolExecutor() as pool:
+                waiting = pool.submit(made.stop, 60.0)
+                peer.open(3)
+                assert waiting.result(60.0) == (3, 0)
+        with HttpPeer(ACCEPTED) as peer:
+            made = make(peer.port)
+            wait("them", lambda: made.accepted == 3)
+            assert peer.lines == lines(count=3)
+            wait("the end of it", nothing_waits(made))
+
+    def test_a_failure_on_the_way_out_is_not_the_end_without_a_disk(
+        self, make: Make, waits: Waits, tmp_path: Path
+    ) -> None:
+        """What fails while stopping is tried again for as long as there is time."""
+        waits.wait = 0.1
+        (tmp_path / "file").touch()
+        with Gate(BUSY) as peer:
+            made = make(peer.port, state=tmp_path / "file")
             put(made, lines(count=1))
             wait("the request", lambda: peer.requests)
             with ThreadPoolExecutor() as pool:
@@ -336,7 +362,7 @@ class TestStopping:
                 wait("three failures", lambda: len(waits.asked) == 3)
                 peer.answer = ACCEPTED
                 peer.open(1)
-                assert waiting.result(60.0) == 0
+                assert waiting.result(60.0) == (0, 0)
 
     def test_it_gives_up_in_time_and_says_how_many_are_left(self, make: Make) -> None:
         """A database that hangs does not keep the program from ending."""
@@ -346,7 +372,7 @@ class TestStopping:
             wait("the request", lambda: peer.requests)
             put(made, lines(count=6))
             began = time.monotonic()
-            assert made.stop(0.5) == 7
+            assert made.stop(0.5) == (7, 0)
             assert time.monotonic() - began < 30.0
 
     def test_it_gives_up_when_no_attempt_would_come_in_time(self, make: Make, waits: Waits) -> None:
@@ -356,15 +382,16 @@ class TestStopping:
             made = make(peer.port)
             put(made, lines(count=3))
             began = time.monotonic()
-            assert made.stop(NEVER / 2) == 3
+            assert made.stop(NEVER / 2) == (3, 0)
             assert time.monotonic() - began < 60.0
 
     def test_the_attempts_before_do_not_make_the_last_ones_rare(
-        self, make: Make, waits: Waits
+        self, make: Make, waits: Waits, tmp_path: Path
     ) -> None:
         """After hours of failures the delays are those of a first attempt again."""
+        (tmp_path / "file").touch()
         with Gate(BUSY) as peer:
-            made = make(peer.port)
+            made = make(peer.port, state=tmp_path / "file")
             put(made, lines(count=1))
             peer.open(9)
             wait("nine attempts", lambda: len(waits.asked) == 9)
@@ -378,7 +405,7 @@ class TestStopping:
                 wait("two more attempts", lambda: len(waits.asked) == 12)
                 peer.answer = ACCEPTED
                 peer.open(1)
-                assert waiting.result(60.0) == 0
+                assert waiting.result(60.0) == (0, 0)
         assert [attempt for _, attempt in waits.asked] == [*range(1, 11), 1, 2]
 
 

@@ -22,6 +22,7 @@ FIELDS = {
     "recovered": {"COUNT"},
     "reading": {"PEER", "PORTAL_ID"},
     "growing": {"CAUSE", "COUNT"},
+    "disk fault": {"CAUSE", "COUNT"},
     "overflow": {"CAUSE", "COUNT"},
     "values lost": {"COUNT"},
 }

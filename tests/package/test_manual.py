@@ -109,7 +109,7 @@ def test_the_page_names_every_command_and_every_option() -> None:
     heads = re.findall(r"(?m)^\.It Cm (\w+)", page)
     assert heads == list(commands)
     wanted = _options(parser).union(*map(_options, commands.values()))
-    named = set(re.findall(r"Fl Fl (\w+)", page)) | set(re.findall(r"Fl (\w)\b", page))
+    named = set(re.findall(r"Fl Fl ([\w-]+)", page)) | set(re.findall(r"Fl (\w)\b", page))
     assert named == {option.lstrip("-") for option in wanted}
 
 

@@ -121,3 +121,22 @@ def test_a_start_with_a_bad_file_is_the_only_one(running: Plant) -> None:
     assert entry["PRIORITY"] == "3"
     assert entry["SYSLOG_IDENTIFIER"] == "bat2influx"
     assert not running.says("Scheduled restart job", since=since)
+
+
+def test_a_restart_while_the_database_is_away_loses_nothing(running: Plant) -> None:
+    """What waits is in the state directory, for the service's user alone, until it is stored."""
+    since = running.now()
+    running.systemctl("stop", "influxdb")
+    running.wait("values that wait", lambda: running.waiting() > 40)
+    running.systemctl("restart", UNIT)
+    running.wait_for_message("values wait on disk, from before", since=since)
+    spool = "/var/lib/bat2influx/spool.sqlite"
+    status = running.run("stat", "-c", "%a %U", spool).stdout
+    assert status == "600 bat2influx\n"
+    assert running.run("bat2influx", "spool").stdout.startswith("waiting   ")
+    running.systemctl("start", "influxdb")
+    running.wait_for_message("takes values again", since=since)
+    running.wait("an empty queue", lambda: running.waiting() == 0)
+    running.wait_for_values(since=running.now())
+    assert running.run("bat2influx", "spool").stdout.startswith("waiting   0 values")
+    assert running.restarts() == 0

@@ -1,0 +1,87 @@
+"""`bat2influx spool`: what waits on disk for the database, and what it has refused.
+
+It reads beside the running daemon and changes nothing; what is to be done with the refused rows it
+leaves as a request, on which the keeper acts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bat2influx import store
+from bat2influx.config import Settings
+from bat2influx.plain import plain
+from bat2influx.storeerror import StoreError
+from bat2influx.storereader import Reader
+
+EX_OK, EX_UNAVAILABLE = 0, 69
+LONGEST = 300  # characters of a reason
+
+
+def spool(
+    settings: Settings, state: Path, *, export: bool, rejected: bool, retry_rejected: bool
+) -> int:
+    """Show what is on disk in the directory `state`, or do what is asked; return the exit code."""
+    try:
+        if retry_rejected:
+            _request(state)
+            return EX_OK
+        with Reader(state) as reader:
+            if export:
+                _export(reader, settings, rejected=rejected)
+            else:
+                _show(reader, state)
+    except StoreError as error:
+        print(f"bat2influx spool: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        return EX_UNAVAILABLE
+    return EX_OK
+
+
+def _request(state: Path) -> None:
+    with Reader(state) as reader:
+        count = reader.summary().rejected
+    if count:
+        store.request_retry(state)
+        print(f"asked for: {count} rows are tried again while bat2influx runs")  # noqa: T201
+    else:
+        print("no row has been refused")  # noqa: T201 - people read this
+
+
+def _show(reader: Reader, state: Path) -> None:
+    found = reader.summary()
+    since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
+    size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
+    print(f"waiting   {found.waiting} values{since}{size}")  # noqa: T201 - the command's output
+    reasons: Counter[str] = Counter()
+    latest: dict[str, int] = {}
+    for row in reader.rejected():
+        reasons[row.reason] += 1
+        latest[row.reason] = max(latest.get(row.reason, 0), row.time_ns)
+    print(f"rejected  {reasons.total()} rows")  # noqa: T201 - the command's output
+    for reason, count in reasons.most_common():
+        when = _date(latest[reason])
+        print(f"          {count} since {when}: {plain(reason, LONGEST)}")  # noqa: T201
+
+
+def _export(reader: Reader, settings: Settings, *, rejected: bool) -> None:
+    """Write a file for `influx -import -precision ns`."""
+    out = sys.stdout.buffer
+    header = ["# DML", f"# CONTEXT-DATABASE: {settings.influx.db}"]
+    if settings.influx.retention_policy:
+        header.append(f"# CONTEXT-RETENTION-POLICY: {settings.influx.retention_policy}")
+    out.write("".join(f"{line}\n" for line in header).encode())
+    lines = (row.line for row in reader.rejected()) if rejected else reader.lines()
+    for line in lines:
+        out.write(b"%b\n" % line)
+    out.flush()
+
+
+def _date(time_ns: int) -> str:
+    """Return a time for people, in UTC; what is no time at all as a number."""
+    try:
+        return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ns} ns"
