@@ -142,6 +142,7 @@ class Spool:
         self._copy: StoredBatch | None = None  # the same on disk, when it has waited too long
         self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[Refused]] | None = None
         self._stores_turn = False
+        self._disk_used = False
 
     def __len__(self) -> int:
         return len(self._memory) + len(self._store)
@@ -177,7 +178,8 @@ class Spool:
 
     def open(self) -> None:
         """See what waits from before."""
-        self._do(self._store.open)
+        self._read(self._store.open)
+        self._disk_used = self.on_disk > 0
 
     def close(self) -> None:
         """Have everything on disk, if it takes it."""
@@ -227,7 +229,8 @@ class Spool:
             self._live, self._copy = self._memory.next_batch(max_lines), None
             return self._live
         self._stores_turn = False
-        return self._read(lambda: self._store.next_batch(max_lines)) if stored else None
+        emptied = self._disk_used and not len(self._store)  # by asking, it comes to be removed
+        return self._read(lambda: self._store.next_batch(max_lines)) if stored or emptied else None
 
     def settle(
         self, batch: Batch | StoredBatch, undecided: Sequence[bytes], refused: Sequence[Refused]
@@ -281,7 +284,7 @@ class Spool:
         """Change the store; what it cannot do is noted, and can be done later."""
         result = self._read(call)
         if result is not None:
-            self.fault = None
+            self.fault, self._disk_used = None, True
         return result
 
     def _read(self, call: Callable[[], T]) -> T | None:

@@ -67,9 +67,10 @@ class Store:
     """A queue of lines on disk, and what was rejected of them.
 
     Between the calls the file with its WAL has at most `max_size` bytes (at least 256 KiB); during
-    a call as much more as the call writes, and while another program reads, as much as comes in
-    that time. An eighth is for what was rejected. Files that were set aside are not counted. At
-    the bound the oldest lines go, in rows of up to 200.
+    a call as much more as the call writes, or until the next if the disk is full by then; and
+    while another program reads, as much as comes in that time. An eighth is for what was rejected.
+    Files that were set aside are not counted. At the bound the oldest lines go, in rows of up to
+    200.
     """
 
     def __init__(

@@ -86,6 +86,7 @@ class StoreFile:
             except BaseException:
                 with suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
+                self._keep_wal_small(db)
                 raise
             self.figures, self._unsure = found, False
             self._used = time.monotonic()

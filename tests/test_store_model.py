@@ -257,11 +257,11 @@ class StoreAndLists(RuleBasedStateMachine):
                 call()
         except StoreError as error:
             assert error.kind is Fault.FULL
-            return
-        self.queue += more
-        if what == "retry":
-            self.rejected = []
-        self.overflow()
+        else:
+            self.queue += more
+            self.rejected = [] if what == "retry" else self.rejected
+            self.overflow()
+        self.append(1, 0)  # there is room again, and the WAL takes no more than usual
 
     @precondition(lambda self: self.store.size)
     @rule()
