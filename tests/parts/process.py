@@ -8,6 +8,7 @@ What a child says goes into its log file, and the log's tail into every error.
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ SETPRIV = Path("/usr/bin/setpriv")  # of util-linux, on every Debian
 GONE = (FileNotFoundError, PermissionError)  # what /proc says of a process that has just ended
 START_SECONDS = 30.0  # a loaded machine is slow; a port that is taken shows at once
 STOP_SECONDS = 10.0
+WORKERS = 16  # at the most, of tests that run side by side
 
 
 class PartError(RuntimeError):
@@ -33,11 +35,18 @@ def free_port() -> int:
 
     It lies below the ports that the kernel gives to outgoing connections. Otherwise one of those
     could take it while a server is down, and a client that tries to reconnect to a local port of
-    that range now and then reaches itself.
+    that range now and then reaches itself. Of tests that run side by side each worker has ports of
+    its own, so that none takes another's while its server is down.
     """
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first, last = 10_000, max(first_outgoing, 20_000)
+    worker = re.fullmatch("gw([0-9]+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if worker:
+        share = (last - first) // WORKERS
+        first += int(worker[1]) % WORKERS * share
+        last = first + share
     while True:
-        port = random.randrange(10_000, max(first_outgoing, 20_000))
+        port = random.randrange(first, last)
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
