@@ -16,11 +16,14 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bat2influx import tls, trouble
 from bat2influx.tls import Tls
 from bat2influx.trouble import Trouble
+
+if TYPE_CHECKING:
+    from bat2influx.config import Battery
 
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
@@ -38,6 +41,12 @@ class Endpoint:
     password: str = field(repr=False)
     config: str
     tls: Tls | None = None
+
+    @classmethod
+    def of(cls, battery: Battery, config: str) -> Endpoint:
+        """Return the one that a section of the file names."""
+        own = battery.address, battery.port, battery.user, battery.password
+        return cls(*own, config, battery.tls)
 
 
 class Link:

@@ -105,8 +105,8 @@ class Delivery:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong with the database, if anything."""
-        return self._writing.trouble
+        """What is wrong with the database, or with the disk, if anything."""
+        return self._writing.trouble or self._disk.trouble
 
     @property
     def finished(self) -> dict[str, float]:
@@ -165,10 +165,10 @@ class Delivery:
             return False
         if not len(self._spool) or self._not_before >= self._stop_at:
             return True
-        safe = (
-            not self._spool.in_memory
-        )  # and then a long queue, or a failure, is for the next start
-        return safe and (self._spool.on_disk > MAX_BATCH or self._writing.trouble is not None)
+        if self._spool.in_memory:
+            return False
+        # All is on disk: a long queue, and a database that fails, are for the next start.
+        return self._spool.on_disk > MAX_BATCH or self._writing.trouble is not None
 
     def _has_work(self) -> bool:
         return bool(self._inbox or self._outcome or self._afresh) or self._done()
@@ -236,7 +236,7 @@ class Delivery:
             why = Trouble(f"disk {fault.kind.value}", str(fault), meanwhile="values wait in memory")
             self._disk.failed(why, time.monotonic())
         else:
-            self._disk.recovered("what waits is put on disk again", time.monotonic())
+            self._disk.recovered("what waits is safe again", time.monotonic())
 
     def _tell_growing(self) -> None:
         """Warn while there is still time to act: half of what may wait is waiting."""

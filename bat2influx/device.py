@@ -21,7 +21,7 @@ from bat2influx.finding import Finding, UndecidedError
 from bat2influx.journal import Episode, event
 from bat2influx.line import Line, State
 from bat2influx.liveness import Remedy, Silence
-from bat2influx.memory import Memory
+from bat2influx.memory import Memory, key_of
 from bat2influx.reading import Reading, Stamper
 from bat2influx.schedule import Now, Schedule
 from bat2influx.trouble import Trouble
@@ -54,17 +54,12 @@ class Device:
         self.no_values: Counter[NoValue] = Counter()
         self.undecided: str | None = None
         self._config = config
-        endpoint = Endpoint(
-            battery.address, battery.port, battery.user, battery.password, config, battery.tls
-        )
-        self._line = Line(endpoint, wake)
+        self._line = Line(Endpoint.of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the line is open
         self._schedule = Schedule(battery.interval, battery.soc_interval)
         self._stamper = Stamper(by_tick=by_tick)
         self._silence = Silence(watchdog)
         self._absence = Absence(battery.address, config, watchdog)
-        named = f"{battery.name}@" if battery.name else ""
-        self._key = f"{named}{battery.address}:{battery.port}"
         self._memory = memory
         self._finding = Finding(
             battery.fields,
@@ -72,7 +67,7 @@ class Device:
             vebus=battery.instance,
             again_after=watchdog / 2,
             config=config,
-            known=memory.recall(self._key),
+            known=memory.recall(key_of(battery)),
         )
         self._plan: Plan | None = None
         self._wanted: Mapping[str, tuple[str, ...]] = {}  # by topic, as in the plan
@@ -221,7 +216,7 @@ class Device:
             self._absence.begin(plan)
             self._introduce()
         if self._finding.result:
-            self._memory.keep(self._key, self._finding.result)
+            self._memory.keep(key_of(self.battery), self._finding.result)
 
     def _go_over_to_another(self, now: Now) -> None:
         """Another device is there in place of the one that was found once: begin anew with it."""

@@ -7,24 +7,19 @@ in the way, is on stderr. Of several devices the first has live lines, the other
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from configobj.validate import ValidateError
-
 from bat2influx import names, search, values
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.inquiry import Inquiry, Outcome, Target
-from bat2influx.plain import plain
 from bat2influx.search import Found
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
 RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
 
-_TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
 _NOBODY = """\
 no Venus device has answered the search. It may be
 - off, or in another network or VLAN, into which such a search does not pass;
@@ -41,7 +36,7 @@ def discover(
     `everything` lists configuration and housekeeping, too.
     """
     try:
-        target = None if host is None else parse_target(host)
+        target = None if host is None else Target(*values.host_and_port(host))
     except ValueError as error:
         _say(f"bat2influx discover: {error}")
         return EX_USAGE
@@ -55,21 +50,6 @@ def discover(
         outcomes.append(inquiry.make())
     _print(outcomes)
     return EX_OK if any(outcome.reached for outcome in outcomes) else EX_UNAVAILABLE
-
-
-def parse_target(text: str) -> Target:
-    """Read HOST, HOST:PORT, an IPv6 address, or [one]:PORT.
-
-    Raises ValueError, with a text for people.
-    """
-    match = _TARGET.fullmatch(text)
-    host, port = (match[1] or match[2], match[3]) if match else (text, None)
-    if port and not 0 < int(port) < 65_536:
-        raise ValueError(f"{plain(text)}: a port must be from 1 to 65535")
-    try:
-        return Target(values.host(host), int(port) if port else None)
-    except ValidateError as error:
-        raise ValueError(f"{plain(text)}: {error}") from None
 
 
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:

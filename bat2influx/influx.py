@@ -22,17 +22,19 @@ from typing import Any, NamedTuple
 import requests
 from influxdb import InfluxDBClient
 
-from bat2influx import trouble
+from bat2influx import database_trouble as trouble
 from bat2influx.backoff import Kind
 from bat2influx.config import Influx
 from bat2influx.cutter import Adapter, Cutter
 from bat2influx.journal import event
+from bat2influx.plain import plain
 from bat2influx.refusals import Refusals, cause_of, lines_of
 from bat2influx.spool import Refused
 from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
+LONGEST = 500  # characters of an answer
 DEADLINE = 8.0  # s, for one request in all
 
 
@@ -164,7 +166,7 @@ class Writer:
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
             why = trouble.database_answer(self.where, 400, answer.reason, self._config, own=True)
-        return Probe(why, missing, _printable(version))
+        return Probe(why, missing, plain(version, LONGEST))
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
@@ -226,7 +228,7 @@ class Writer:
                 return Answer(Verdict.NO_DATABASE, reason)
         if status == 413:
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
-        text = reason or _printable(response.reason or "")
+        text = reason or plain(response.reason or "", LONGEST)
         if status == 401:
             problem = trouble.database_login(where, self._influx.user, text, self._config)
         elif status == 403:
@@ -267,12 +269,7 @@ def _reason(response: requests.Response) -> str | None:
         return None
     # InfluxDB 1 says "error", 2 says "code" and "message"; a message alone is somebody else's.
     text = message.get("error") or ("code" in message and message.get("message"))
-    return _printable(text) if isinstance(text, str) else None
-
-
-def _printable(text: str) -> str:
-    """Return what a peer says as one line that log, journal and service manager all take."""
-    return "".join(char if char.isprintable() else " " for char in text[:500])
+    return plain(text, LONGEST) if isinstance(text, str) else None
 
 
 def _retry_after(response: requests.Response) -> float | None:

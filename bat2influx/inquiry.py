@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from bat2influx import offer, venus
@@ -89,7 +90,7 @@ class Inquiry:
         """Ask, and return what there is."""
         refused: Session | None = None  # the latest that wanted another login
         for endpoint in self._endpoints():
-            with Session(endpoint) as session:
+            with closing(Session(endpoint)) as session:
                 trouble = session.open()
                 if trouble is None:
                     return self._look(session)
@@ -105,7 +106,7 @@ class Inquiry:
         """Yield whom to ask and how, the next for where the one before was not let in."""
         host, port, own = self._target.host, self._target.port, self._own
         if own:
-            yield Endpoint(own.address, own.port, own.user, own.password, self._config, own.tls)
+            yield Endpoint.of(own, self._config)
             if own.tls:
                 return
         else:

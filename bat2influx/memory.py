@@ -20,9 +20,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bat2influx.journal import event
+
+if TYPE_CHECKING:
+    from bat2influx.config import Battery
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,12 @@ def directory(config: Path, environment: Mapping[str, str]) -> Path:
         return base if absolute.stem == "bat2influx" else base / absolute.stem
     home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "bat2influx"
+
+
+def key_of(battery: Battery) -> str:
+    """Return the key of what is known of a device."""
+    named = f"{battery.name}@" if battery.name else ""
+    return f"{named}{battery.address}:{battery.port}"
 
 
 class Memory:

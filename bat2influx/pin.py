@@ -11,9 +11,8 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from bat2influx import tls
+from bat2influx import tls, values
 from bat2influx.connector import Endpoint
-from bat2influx.discover import parse_target
 from bat2influx.plain import plain
 from bat2influx.session import Session
 from bat2influx.tls import Tls
@@ -26,12 +25,12 @@ LONGEST = 200  # characters of a comment
 def pin(host: str, config: str) -> int:
     """Print lines for the ini, with what the certificate of HOST[:PORT] says as a comment."""
     try:
-        target = parse_target(host)
+        name, port = values.host_and_port(host)
     except ValueError as error:
         print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return EX_USAGE
     anyone = Tls(trust_any=True)
-    endpoint = Endpoint(target.host, target.port or tls.PORT, "", "", config, anyone)
+    endpoint = Endpoint(name, port or tls.PORT, "", "", config, anyone)
     link = Session(endpoint).connect()
     if isinstance(link, Trouble):
         print(link.text, file=sys.stderr)  # noqa: T201 - people read this

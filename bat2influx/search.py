@@ -13,7 +13,6 @@ import http.client
 import selectors
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
 from bat2influx import ssdp
+from bat2influx.deadline import cut_after
 from bat2influx.plain import plain
 from bat2influx.ssdp import Answer, Description, Place
 
@@ -184,42 +184,26 @@ def fetch(place: Place, seconds: float = FETCHING) -> bytes:
     is larger than 64 KiB, or anything but status 200 is the answer.
     """
     connection = http.client.HTTPConnection(place.host, place.port, timeout=seconds)
-    begin, over = time.monotonic(), threading.Event()
-    timer = None
+    begin = time.monotonic()
     try:
         connection.connect()
-        timer = threading.Timer(
-            max(0.0, begin + seconds - time.monotonic()), _cut, (connection.sock, over)
-        )
-        timer.daemon = True
-        timer.start()
-        connection.request("GET", place.path, headers={"Connection": "close"})
-        response = connection.getresponse()
-        document = response.read(ssdp.MAX_DESCRIPTION + 1)
+        with cut_after(connection.sock, begin + seconds - time.monotonic()) as over:
+            try:
+                connection.request("GET", place.path, headers={"Connection": "close"})
+                response = connection.getresponse()
+                document = response.read(ssdp.MAX_DESCRIPTION + 1)
+            finally:
+                if over.is_set():
+                    raise TimeoutError
+    except TimeoutError:
+        raise NoDescriptionError(f"it takes more than {seconds:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if over.is_set() or isinstance(error, TimeoutError):
-            raise NoDescriptionError(_late(seconds)) from None
         what = f"{type(error).__name__} at port {place.port}"
         raise NoDescriptionError(what) from None
     finally:
-        if timer:
-            timer.cancel()
         connection.close()
-    if over.is_set():
-        raise NoDescriptionError(_late(seconds))
     if response.status != http.client.OK:
         raise NoDescriptionError(f"status {response.status} from port {place.port}")
     if len(document) > ssdp.MAX_DESCRIPTION:
         raise NoDescriptionError(f"it is larger than {ssdp.MAX_DESCRIPTION // 1024} KiB")
     return document
-
-
-def _cut(sock: socket.socket, over: threading.Event) -> None:
-    """End a connection whose time is over: the timeout of a socket counts for each read alone."""
-    over.set()
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-def _late(seconds: float) -> str:
-    return f"it takes more than {seconds:g} s"

@@ -9,8 +9,6 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Self
 
 from bat2influx import tls, trouble
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
@@ -22,7 +20,7 @@ ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
 
 
 class Session:
-    """One conversation; as a context manager it ends with its block."""
+    """One conversation, from `open` to `close`."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -30,17 +28,6 @@ class Session:
         self.fingerprint: str | None = None  # of the certificate, where TLS was spoken
         self.trouble: Trouble | None = None  # why it ended, or never began
         self._connection: Connection | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def open(self) -> Trouble | None:
         """Find, connect and log in; return why not, or None."""

@@ -202,6 +202,8 @@ class Spool:
 
     def keep(self, *, everything: bool = False) -> None:
         """Put on disk what has waited a second, or `everything`."""
+        if self.fault and not (len(self) or self._unsettled or self._memory.refused):
+            self.fault = None  # nothing needs the disk any more
         if everything:
             end = self._memory.end
         elif self.due() > 0.0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from bat2influx import trouble, venus
@@ -62,10 +63,8 @@ def _wrong(why: Trouble, otherwise: str = "") -> Step:
 
 def device_steps(battery: Battery, config: str) -> Iterator[Step]:
     """Take the steps from the name to each field's value. Raises UndecidedError."""
-    endpoint = Endpoint(
-        battery.address, battery.port, battery.user, battery.password, config, battery.tls
-    )
-    with Session(endpoint) as session:
+    endpoint = Endpoint.of(battery, config)
+    with closing(Session(endpoint)) as session:
         link = session.connect()
         yield from _way(session, link)
         if isinstance(link, Trouble):

@@ -13,8 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from bat2influx import storeformat
 from bat2influx.store import PATIENCE, Rejected, rejected_of
@@ -43,17 +42,6 @@ class Reader:
         with self._guarded(), suppress(FileNotFoundError):
             if storeformat.is_there(self._path):
                 self._db = storeformat.connect_to_read(self._path, patience)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -10,14 +10,13 @@ password leaves for somebody else. A handshake has a deadline in all, however by
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import socket
 import ssl
-import threading
 from dataclasses import dataclass
 
 from bat2influx import trouble
+from bat2influx.deadline import cut_after
 from bat2influx.trouble import Trouble
 
 PORT, PLAIN_PORT = 8883, 1883  # of MQTT, with and without TLS
@@ -120,27 +119,16 @@ def shown_by(secured: ssl.SSLSocket) -> bytes:
 def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
 
-    The kernel ends it then, from another thread: while something comes, OpenSSL need not return.
+    It has to be cut: while something comes, OpenSSL need not return.
     """
-    over = threading.Event()
-
-    def cut() -> None:
-        over.set()
-        with contextlib.suppress(OSError):  # it has ended just now
-            socket.socket.shutdown(secured, socket.SHUT_RDWR)
-
-    timer = threading.Timer(timeout, cut)
-    timer.daemon = True
-    timer.start()
     secured.setblocking(True)
-    try:
-        secured.do_handshake()
-    except OSError:
-        if over.is_set():
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
+    with cut_after(secured, timeout) as over:
+        try:
+            secured.do_handshake()
+        except OSError:
+            if over.is_set():
+                raise TimeoutError from None
+            raise
     secured.setblocking(False)
 
 

@@ -14,6 +14,7 @@ import re
 from configobj.validate import ValidateError
 
 from bat2influx.inifile import Value, nearest, visible
+from bat2influx.plain import plain
 from bat2influx.venus import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
@@ -21,6 +22,7 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _WITH_MORE = re.compile(  # scheme://[address]:port/path, of which all but the address is optional
     r"(?:[a-z0-9+]+://)?(?:\[([^]]+)\]|([^\[:/]+))(?::([0-9]+))?(?:/.*)?", re.IGNORECASE
 )
+_WITH_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
 
 
 def is_name(text: str) -> bool:
@@ -172,6 +174,21 @@ def host(value: Value) -> str:
         port = f" and port = {parts[3]}" if parts[3] else ""
         instead = f"; write address = {found}{port}"
     raise ValidateError(f"must be a host name or an IP address alone{instead}")
+
+
+def host_and_port(text: str) -> tuple[str, int | None]:
+    """Read HOST, HOST:PORT, an IPv6 address, or [one]:PORT of a command line.
+
+    Raises ValueError, with a text for people.
+    """
+    match = _WITH_PORT.fullmatch(text)
+    address, port = (match[1] or match[2], match[3]) if match else (text, None)
+    if port and not 0 < int(port) < 65_536:
+        raise ValueError(f"{plain(text)}: a port must be from 1 to 65535")
+    try:
+        return host(address), int(port) if port else None
+    except ValidateError as error:
+        raise ValueError(f"{plain(text)}: {error}") from None
 
 
 def _is_host(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def spool(
         if retry_rejected:
             _request(state)
             return EX_OK
-        with Reader(state) as reader:
+        with closing(Reader(state)) as reader:
             if export:
                 _export(reader, settings, rejected=rejected)
             else:
@@ -41,7 +42,7 @@ def spool(
 
 
 def _request(state: Path) -> None:
-    with Reader(state) as reader:
+    with closing(Reader(state)) as reader:
         count = reader.summary().rejected
     if count:
         store.request_retry(state)

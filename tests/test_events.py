@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bat2influx import trouble
+from bat2influx import database_trouble, trouble
 from bat2influx.events import MESSAGE_IDS, message_id
 from bat2influx.trouble import Trouble
 
@@ -54,7 +54,10 @@ def _entries() -> dict[str, tuple[dict[str, str], str]]:
 
 
 def _constructors() -> list[Callable[..., Any]]:
-    functions = inspect.getmembers(trouble, inspect.isfunction)
+    modules = trouble, database_trouble
+    functions = [
+        each for module in modules for each in inspect.getmembers(module, inspect.isfunction)
+    ]
     return [f for _, f in functions if f.__annotations__.get("return") == "Trouble"]
 
 

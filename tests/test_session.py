@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def at(
 
 def cause(conversation: Session) -> str:
     """Open a session, close it, and return the cause of its trouble, '' for none."""
-    with conversation:
+    with closing(conversation):
         why = conversation.open()
         assert why == conversation.trouble == conversation.ended()
         assert why is None or PASSWORD not in why.text
@@ -92,7 +93,7 @@ def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
     door = opened(Profile.PAIRED)
     assert cause(at(door.tls_port, own, user=TOKEN, password=TOKEN_PASSWORD)) == ""
     assert cause(at(door.tls_port, own)) == "login"
-    with at(door.tls_port, own, user=TOKEN, password="unpaired") as conversation:
+    with closing(at(door.tls_port, own, user=TOKEN, password="unpaired")) as conversation:
         why = conversation.open()
         assert why
         assert "the token or its password is wrong, or is not paired any more" in why.text
@@ -106,7 +107,7 @@ def test_a_refusal_after_six_seconds_is_a_refused_login(
 ) -> None:
     """However long the device thinks about it, it is told as what it is, after a single attempt."""
     door = opened(refusal_delay=(6, 6))
-    with at(door.tls_port, own, password=password) as conversation:
+    with closing(at(door.tls_port, own, password=password)) as conversation:
         why = conversation.open()
         assert why
         assert why.cause == "login"
@@ -227,7 +228,7 @@ def test_a_strange_answer_to_the_login(answer: bytes, ends: bool, what: str) -> 
 def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for, and then given up as no MQTT."""
     monkeypatch.setattr(session, "CONNACK_TIMEOUT", 0.2)
-    with Peer() as peer, at(peer.port) as conversation:
+    with Peer() as peer, closing(at(peer.port)) as conversation:
         why = conversation.open()
         assert why
         assert why.cause == "protocol"
@@ -269,7 +270,7 @@ def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
         seen.append(message)
         return message.payload == b"3"
 
-    with at(door.tls_port, own) as conversation, call(door.plain_port) as other:
+    with closing(at(door.tls_port, own)) as conversation, call(door.plain_port) as other:
         assert conversation.open() is None
         assert conversation.subscribe(["a/+", "b"]) is None
         other.sendall(hello() + b"".join(publish(f"a/{n}", b"%d" % n) for n in range(5)))
@@ -290,7 +291,7 @@ def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
 
 def test_what_does_not_come_is_waited_for_no_longer_than_told(mosquitto: Mosquitto) -> None:
     """The time that one gives it is kept, and the session goes on."""
-    with at(mosquitto.port) as conversation:
+    with closing(at(mosquitto.port)) as conversation:
         assert conversation.open() is None
         began = time.monotonic()
         assert not conversation.until(lambda _: True, 0.3)
@@ -304,7 +305,7 @@ def test_a_subscription_that_is_not_confirmed_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setattr(session, "ANSWER_TIMEOUT", 0.2)
     with (
         peers.Device(mutes=frozenset({peers.SUBSCRIBE})) as peer,
-        at(peer.port) as conversation,
+        closing(at(peer.port)) as conversation,
     ):
         assert conversation.open() is None
         why = conversation.subscribe(["a"])
@@ -318,7 +319,7 @@ def test_the_end_of_the_broker_is_noticed_at_once(opened: Opener, own: Tls, by_t
     """Whoever waits is told, whatever for; nothing that is asked afterwards does harm."""
     door = opened(Profile.UNSECURED)
     port = door.tls_port if by_tls else door.plain_port
-    with at(port, own if by_tls else None) as conversation:
+    with closing(at(port, own if by_tls else None)) as conversation:
         assert conversation.open() is None
         assert conversation.subscribe(["a"]) is None
         door.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
     assert (store.rejected(10), store.retry_rejected(), store.take_request()) == ([], 0, False)
     store.append([])
     store.close()
-    with Reader(state) as reader:
+    with closing(Reader(state)) as reader:
         assert reader.summary() == Summary(0, 0, 0, None)
         assert [*reader.lines(), *reader.rejected()] == []
     assert list(tmp_path.iterdir()) == []
@@ -307,7 +308,7 @@ def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
     store.append(lines(0, 1000))
     refuse(store, 2)
     names = sorted(path.name for path in tmp_path.iterdir())
-    with Reader(tmp_path) as reader:
+    with closing(Reader(tmp_path)) as reader:
         assert reader.summary() == Summary(998, 2, store.size, 2)
         assert list(reader.lines()) == lines(2, 1000)
         assert list(reader.rejected()) == [Rejected(line, "bad", NOW) for line in lines(0, 2)]
@@ -323,7 +324,7 @@ def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
         store.close()
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     before.pop("spool.sqlite-shm", None)
-    with Reader(tmp_path) as reader:
+    with closing(Reader(tmp_path)) as reader:
         assert reader.summary().waiting == 1000
         assert list(reader.lines()) == lines(0, 1000)
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -339,7 +340,7 @@ def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "spool.sqlite")
     other.execute("PRAGMA journal_mode = WAL")
     other.close()
-    with Reader(tmp_path) as reader:
+    with closing(Reader(tmp_path)) as reader:
         assert list(reader.lines()) == lines(0, 10)
     assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
 
@@ -349,7 +350,7 @@ def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
     store = store_in(tmp_path, 1_000_000)
     store.append(lines(0, 50_000))
     kept = lines(50_000 - len(store), 50_000)
-    with Reader(tmp_path) as reader:
+    with closing(Reader(tmp_path)) as reader:
         export = reader.lines()
         seen = [next(export)]
         for _ in range(20):
@@ -367,7 +368,7 @@ def test_a_store_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path:
     """The file is not taken from under a reader, and goes when the reader has gone."""
     store = store_in(tmp_path)
     store.append(lines(0, 1000))
-    with Reader(tmp_path) as reader:
+    with closing(Reader(tmp_path)) as reader:
         store.settle(batch_of(store), [], [])
         assert reader.summary()[:2] == (0, 0)
         store.append(lines(0, 5))
@@ -401,7 +402,7 @@ def test_a_file_of_an_older_format_is_migrated(
         db.execute("DROP TABLE line")
 
     monkeypatch.setitem(storeformat.MIGRATIONS, 0, from_0_to_1)
-    with Reader(tmp_path) as reader, pytest.raises(StoreError, match="started again"):
+    with closing(Reader(tmp_path)) as reader, pytest.raises(StoreError, match="started again"):
         reader.summary()
     store = store_in(tmp_path)
     store.open()

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -460,7 +461,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         told = [each.split() for each in log.read_text().splitlines(keepends=True)[:-1]]
         appended = max(int(number) for what, number in told if what == "append")
         settled = max(int(number) for what, number in told if what == "settle")
-        with Reader(state) as reader:
+        with closing(Reader(state)) as reader:
             waiting = [int(line.split()[-1]) for line in reader.lines()]
         store = store_in(state)
         assert [int(line.split()[-1]) for line in all_of(store)] == waiting

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import settings
@@ -58,7 +59,7 @@ class StoreAndLists(RuleBasedStateMachine):
 
     def content(self, directory: Path) -> Content:
         """Return what a reader finds."""
-        with Reader(directory) as reader:
+        with closing(Reader(directory)) as reader:
             rejected = [(each.line, each.reason) for each in reader.rejected()]
             return list(reader.lines()), rejected
 

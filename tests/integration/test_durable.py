@@ -147,7 +147,7 @@ def test_a_disk_that_does_not_work_is_said_and_costs_nothing(
     daemon.wait_for_log(r"WARNING: .*spool\.sqlite.*values wait in memory")
     more_reads(device, 10)
     setting.directory.joinpath("state").unlink()
-    daemon.wait_for_log("what waits is put on disk again")
+    daemon.wait_for_log("what waits is safe again")
     wait("it on disk", lambda: on_disk(setting) >= 10 * 9)
     setting.influxdb.start()
     daemon.wait_for_log("takes values again")

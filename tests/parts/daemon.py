@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
 from tests.parts.mosquitto import Mosquitto
+from tests.parts.part import Part
 from tests.parts.process import Process
 from tests.parts.venus import Device
 from tests.parts.venus_mqtt import VenusRunner
@@ -114,7 +114,7 @@ class Daemon(Process):
         return self.exit_code
 
 
-class Setting:
+class Setting(Part):
     """A broker, a database, and all that a test needs to run the daemon between them."""
 
     def __init__(self, directory: Path, mosquitto: Mosquitto, influxdb: InfluxDB) -> None:
@@ -128,15 +128,8 @@ class Setting:
         self._stack = ExitStack()
         self._daemons = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all that was begun here."""
         self._stack.close()
 
     def venus(self, *devices: Device) -> VenusRunner:

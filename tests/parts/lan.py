@@ -16,10 +16,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.parts.daemon import TOP, wait
+from tests.parts.part import Part
 from tests.parts.process import SETPRIV, Process
 
 HOME, ALIAS, ELSEWHERE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
@@ -53,7 +52,7 @@ def _unshare() -> list[str]:
     return ["unshare", *_USER, "--net"]
 
 
-class Lan:
+class Lan(Part):
     """The network, as a context manager; `directory` takes the logs of what runs in it."""
 
     def __init__(self, directory: Path) -> None:
@@ -61,23 +60,12 @@ class Lan:
         self._stack = ExitStack()
         self._pids: dict[str, int] = {}
 
-    def __enter__(self) -> Self:
-        try:
-            self._set_up()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all that runs there."""
         self._stack.close()
 
-    def _set_up(self) -> None:
+    def set_up(self) -> None:
+        """Make the namespaces."""
         self._hold("home", _unshare())
         gx = self._hold("gx", [*self._inside("home"), "unshare", "--net"])
         self.run("home", ["sh", "-ec", _SET_UP, "sh", str(gx)], check=True)

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from types import TracebackType
-from typing import Self
+
+from tests.parts.part import Part
 
 PORTAL_ID = "c0619ab1c2d3"
 CONNECT, CONNACK, PUBLISH, SUBSCRIBE, SUBACK = 1, 2, 3, 8, 9
@@ -52,7 +52,7 @@ def packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
             yield first[0] >> 4, stream.read(length)
 
 
-class Peer:
+class Peer(Part):
     """Accepts every connection and says nothing; `serve` is what the others override."""
 
     def __init__(self) -> None:
@@ -62,17 +62,6 @@ class Peer:
         self._open: set[socket.socket] = set()
         self.port: int = self._server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End it and every connection."""

@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from xml.sax.saxutils import escape
+
+from tests.parts.part import Part
 
 GROUP, PORT = "239.255.255.250", 1900
 TYPE = "urn:schemas-upnp-org:device:Basic:1"
@@ -75,7 +75,7 @@ def udn(portal: str, vendor: str = "com.victronenergy.ccgx") -> str:
     return f"uuid:{vendor}.{':'.join(pairs).upper()}"
 
 
-class DescriptionServer:
+class DescriptionServer(Part):
     """Serves a description at `url`, well or with a fault; as a context manager until its end."""
 
     def __init__(self, address: str, xml: bytes, fault: str = "") -> None:
@@ -118,16 +118,12 @@ class DescriptionServer:
         except OSError:  # the client has had enough
             pass
 
-    def __enter__(self) -> Self:
+    def set_up(self) -> None:
+        """Serve."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End, and with it what hangs."""
         self._stopping.set()
         self._server.shutdown()
         self._server.server_close()

@@ -21,11 +21,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.parts import venus_packets as packets
 from tests.parts.certificates import Certificate
+from tests.parts.part import Part
 from tests.parts.peers import CONNECT
 from tests.parts.process import free_port
 from tests.parts.venus_lines import Line, TlsLine
@@ -49,7 +49,7 @@ class FailedHandshake:
     first: bytes
 
 
-class Door:
+class Door(Part):
     """The door of a device, on `host`; as a context manager it is open meanwhile.
 
     `ports` are those for plain MQTT and for TLS, 0 for free ones; which of them is open depends on
@@ -99,22 +99,10 @@ class Door:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="door", daemon=True)
 
-    def __enter__(self) -> Self:
+    def set_up(self) -> None:
+        """Open the ports of the profile."""
         self._thread.start()
-        try:
-            self._open_somewhere()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._open_somewhere()
 
     @property
     def profile(self) -> Profile:

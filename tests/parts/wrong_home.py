@@ -21,8 +21,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.parts import certificates, own_network
 from tests.parts.certificates import Certificate
@@ -31,6 +30,7 @@ from tests.parts.http_peers import Void
 from tests.parts.influxdb import InfluxDB
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.own_network import CONFIG, DEVICE
+from tests.parts.part import Part
 from tests.parts.said import Said, entries_of, steps_of
 from tests.parts.venus import Device
 from tests.parts.venus_door import Door
@@ -45,7 +45,7 @@ TOKEN = "token/guest/1"
 W = 48.0
 
 
-class Home:
+class Home(Part):
     """What is there: a scenario puts its parts in, and `measure` looks at what is said."""
 
     def __init__(self, directory: Path) -> None:
@@ -56,15 +56,8 @@ class Home:
         own_network.give(DEVICE)
         own_network.name(venus_local=DEVICE)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all that was begun here."""
         self._stack.close()
 
     # The device
