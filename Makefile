@@ -56,6 +56,10 @@ bench: ## what the daemon costs and how long a value takes
 	tests/parts/install test
 	$(PYTHON) -m tests.bench
 
+fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to repeat one
+	@tests/parts/install test
+	@$(PYTHON) -m tests.fuzz $(FUZZ)
+
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
 	tests/fresh $(SUITE)
 
@@ -63,4 +67,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test lint deb check-package system bench fresh clean
+.PHONY: help demo device test lint deb check-package system bench fuzz fresh clean

@@ -22,6 +22,7 @@ from bat2influx.venus import (
 )
 
 PORTAL = "c0619ab1c2d3"
+LEAST_WITHOUT_A_FLOAT = 2**1024 - 2**970
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,8 @@ PORTAL = "c0619ab1c2d3"
         (b'{"value":1e-07}', 0.0),
         (b'{"value":56.8400001526}', 56.84),
         (b' {"value" : -12.34567}\n', -12.3457),
+        (b'{"value":1.5,"\\u0076alue":2.5}', 2.5),
+        (b'{"value":%d}' % (LEAST_WITHOUT_A_FLOAT - 1), 1.7976931348623157e308),
     ],
 )
 def test_a_number_is_a_float_of_four_decimals(payload: bytes, value: float) -> None:
@@ -69,6 +72,7 @@ def test_minus_zero_is_zero() -> None:
         (b'{"value":-Infinity}', NoValue.NOT_FINITE),
         (b'{"value":1e400}', NoValue.NOT_FINITE),
         (b'{"value":1' + 400 * b"0" + b"}", NoValue.NOT_FINITE),
+        (b'{"value":%d}' % LEAST_WITHOUT_A_FLOAT, NoValue.NOT_FINITE),
         (b'{"value":' + 5000 * b"9" + b"}", NoValue.NOT_JSON),
         (b"[" * 60_000, NoValue.TOO_DEEP),
         (b'{"value":' + b"[" * 60_000, NoValue.TOO_DEEP),
@@ -78,6 +82,9 @@ def test_minus_zero_is_zero() -> None:
         (b"\xff\xfe{\x00", NoValue.NOT_JSON),
         (b'{"value":1', NoValue.NOT_JSON),
         (b"hello", NoValue.NOT_JSON),
+        (b'\xef\xbb\xbf{"value":1}', NoValue.NOT_JSON),
+        ('{"value":1}'.encode("utf-16"), NoValue.NOT_JSON),
+        (b'{"value":"\\ud800"}', NoValue.TEXT),
     ],
 )
 def test_what_is_no_value_is_named(payload: bytes, reason: NoValue) -> None:
