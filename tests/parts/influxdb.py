@@ -1,6 +1,6 @@
 """A real InfluxDB 1.x for tests and demo, and a reader of it that shares no code with the daemon.
 
-Rules: it listens on 127.0.0.1 alone, reports to nobody, writes no measurements of its own, and
+Rules: it listens on 127.0.0.1 alone unless told otherwise, reports to nobody, writes no measurements of its own, and
 keeps its data in its folder, so that the same data is there after `restart`, `stop` or `kill`.
 The reader uses nothing but the standard library, and no proxy.
 """
@@ -34,7 +34,7 @@ bind-address = "127.0.0.1:0"
 [continuous_queries]
   log-enabled = false
 [http]
-  bind-address = "127.0.0.1:{port}"
+  bind-address = "{host}:{port}"
   auth-enabled = {auth}
   log-enabled = false
 """
@@ -51,14 +51,21 @@ class InfluxDB(Server):
 
     With `auth` every request needs a login; `create_admin` makes the first user and has `query`
     and `write` use it. `config` is added to the configuration (TOML): options of
-    [http] first, then further sections.
+    [http] first, then further sections. `host` is the address to listen on.
     """
 
     def __init__(
-        self, directory: Path, *, port: int = 0, auth: bool = False, config: str = ""
+        self,
+        directory: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        auth: bool = False,
+        config: str = "",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.host = host
         self.auth = auth
         self.config = config
         self.login: tuple[str, str] | None = None
@@ -75,12 +82,15 @@ class InfluxDB(Server):
     @property
     def url(self) -> str:
         """The base of its HTTP interface, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def configure(self) -> None:
         """Write influxdb.conf."""
         text = CONFIGURATION.format(
-            directory=self.directory, port=self.port, auth="true" if self.auth else "false"
+            directory=self.directory,
+            host=self.host,
+            port=self.port,
+            auth="true" if self.auth else "false",
         )
         (self.directory / "influxdb.conf").write_text(text + self.config)
 

@@ -1,6 +1,6 @@
 """A real Mosquitto for tests and demo.
 
-Rules: it listens on 127.0.0.1 alone, keeps nothing on disk and delivers each message once for
+Rules: it listens on 127.0.0.1 alone unless told otherwise, keeps nothing on disk and delivers each message once for
 every subscription that matches (as the broker of Venus OS does). Without `users` it lets anyone
 in; with them, nobody else. The configuration is written anew at each start.
 """
@@ -19,19 +19,22 @@ class Mosquitto(Server):
     """A Mosquitto whose files are in `directory`, one for each.
 
     `config` is added to the configuration: global options, options of the one listener (TLS), or
-    further listeners. `users` maps names to passwords; a change counts from the next start.
+    further listeners. `users` maps names to passwords; a change counts from the next start. `host` is the address to
+    listen on.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         config: str = "",
         users: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.host = host
         self.config = config
         self.users = users
         program = programs.find("mosquitto")
@@ -54,7 +57,7 @@ class Mosquitto(Server):
             "allow_duplicate_messages true",
             "set_tcp_nodelay true",  # or a reply waits 40 ms for the acknowledgement of the last
             f"allow_anonymous {'true' if self.users is None else 'false'}",
-            f"listener {self.port} 127.0.0.1",
+            f"listener {self.port} {self.host}",
         ]
         if os.geteuid() == 0:
             # Else it would become the user "mosquitto", which is not there without the package

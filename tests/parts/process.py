@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -230,7 +231,8 @@ def _listens(pid: int, port: int) -> bool:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(*GONE):  # that one is closed
                 sockets.add(str(descriptor.readlink()))
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    listed = [Path("/proc/net", family).read_text().splitlines()[1:] for family in ("tcp", "tcp6")]
+    for line in chain(*listed):
         fields = line.split()  # 1: local address, 3: state (0A is LISTEN), 9: inode
         local = fields[1].endswith(f":{port:04X}")
         if local and fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:

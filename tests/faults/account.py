@@ -1,0 +1,103 @@
+"""What the device has said against what is stored, since the last time that was compared.
+
+Rules: the device goes on meanwhile; what it has said until now is waited for. Each number is there
+once, at the time at which it was said, and nothing else is. What may be missing is what was said
+within one of the windows that a scenario names; whatever is missing outside of them is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.faults.house import House, now
+from tests.parts.compare import LATEST, NINE, said
+from tests.parts.daemon import wait
+
+EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at
+
+
+class Window(NamedTuple):
+    """From when to when, in s since 1970, by the stand-in's clock."""
+
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many values were said, and how many of them, in the windows, are not stored."""
+
+    said: int
+    missing: int
+
+
+class Account:
+    """Compares, again and again; begins with the first value that is stored."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        stored = {value for _, _, value in house.setting.stored()}
+        spoken = [
+            when
+            for leaf in NINE.values()
+            for when, value in said(house.device, leaf)
+            if value in stored
+        ]
+        self._since = min(spoken)
+
+    def balance(self, lost: Sequence[Window] = (), *, offsets: Sequence[float] = (0.0,)) -> Tally:
+        """Wait until all is stored that has been said up to now, and see that it is right.
+
+        `offsets` says by how many s a stamp may be off what the stand-in's clock has: for a daemon
+        whose clock was set.
+        """
+        since, until = self._since, now()
+        total = missing = 0
+        for field, leaf in NINE.items():
+            spoken = {
+                value: when
+                for when, value in said(self._house.device, leaf)
+                if since <= when < until
+            }
+            owed = {value for value, when in spoken.items() if not _within(when, lost)}
+            stored = self._stored(field, owed, since + min(offsets))
+            values = [value for _, value in stored if value in spoken]
+            assert len(values) == len(set(values)), f"{field} holds a value twice"
+            for stamp, value in stored:
+                if value in spoken:
+                    off = stamp / 1e9 - spoken[value]
+                    right = any(-EARLIEST < off - each < LATEST for each in offsets)
+                    assert right, f"{field} {value}: the stamp is {off:.3f} s off"
+            if len(offsets) == 1:
+                order = [spoken[value] for value in values]
+                assert order == sorted(order), f"{field} is out of order"
+            total += len(spoken)
+            missing += len(spoken.keys() - set(values))
+        self._since = until
+        return Tally(total, missing)
+
+    def _stored(self, field: str, owed: set[float], since: float) -> list[tuple[int, float]]:
+        """Wait until all that is `owed` is there; return (time in ns, number) since then."""
+        condition = f"WHERE time >= {int((since - LATEST) * 1e9)}"
+        found: list[tuple[int, float]] = []
+
+        def complete() -> bool:
+            rows = self._house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
+            found[:] = [(row["time"], row[field]) for row in rows]
+            return owed <= {value for _, value in found}
+
+        try:
+            wait(field, complete)
+        except AssertionError:
+            gone = owed - {value for _, value in found}
+            spoken = said(self._house.device, NINE[field])
+            when = [f"{value} at {at:.1f}" for at, value in spoken if value in gone]
+            text = f"of {len(owed)} values of {field}, {len(gone)} are missing: {when[:5]}"
+            raise AssertionError(text) from None
+        return found
+
+
+def _within(when: float, windows: Sequence[Window]) -> bool:
+    return any(begin <= when <= end for begin, end in windows)

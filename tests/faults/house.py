@@ -1,0 +1,246 @@
+"""A house with a battery: the daemon on a machine of its own, and cables to all that it needs.
+
+    pi  === gx ===  broker with the stand-in, gx.example
+        === db ===  InfluxDB, db.example
+        === dns ==  name server (dnsmasq)
+
+Rules: the daemon is in one network namespace, everything else in another, and a cable can be cut
+on the far side, where the daemon does not see it. Both belong to the calling thread, see `apart`.
+The stand-in never says a number twice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from tests.parts import apart
+from tests.parts.apart import Apart
+from tests.parts.daemon import TOP, Daemon, NotifySocket, Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.part import Part
+from tests.parts.process import Process
+from tests.parts.venus import Device
+from tests.parts.venus_mqtt import VenusRunner, steady_unix_time
+
+PORTAL = "c0619ab1c2d3"
+NAMES = {"gx.example": "192.0.2.20", "db.example": "198.51.100.30"}
+OTHER_ADDRESSES = {"gx.example": "192.0.2.21", "db.example": "198.51.100.31"}
+NAME_SERVER = "203.0.113.53"
+CABLES = {
+    "gx": (NAMES["gx.example"], "192.0.2.10"),
+    "db": (NAMES["db.example"], "198.51.100.10"),
+    "dns": (NAME_SERVER, "203.0.113.10"),
+}
+USER, PASSWORD = "bat", "gehe1m"  # of the database
+NOBODY = "02:00:00:00:00:99"  # a hardware address
+REACHED = "(connected to gx.example|device .* answers), after"
+AGAIN = 60.0  # s, within which data comes again: the longest back-off, twice
+
+
+class House(Part):
+    """All that there is, running; `interval` and `watchdog` are in s.
+
+    `module` is what is started in the daemon's place, as in `Setting.daemon`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        interval: float = 0.2,
+        watchdog: float = 20.0,
+        module: str = "bat2influx",
+    ) -> None:
+        self.directory = directory
+        self.interval = interval
+        self.watchdog = watchdog
+        self.module = module
+        self.state = directory / "state"
+        self.device = Device(PORTAL, counted=True)
+        self._stack = ExitStack()
+        self._beside: tuple[Apart, int]
+
+    def set_up(self) -> None:
+        """Build it, and wait until the first values are stored."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.state.mkdir()
+        spaces = self._stack.enter_context(Apart())
+        pi = spaces.network()
+        self._beside = spaces, pi
+        for cable, (here, there) in CABLES.items():
+            spaces.join(pi, cable, here, there)
+        self._set_up_names()
+        mosquitto = Mosquitto(self.directory / "mosquitto", host="0.0.0.0", port=1883)
+        self.broker = self._stack.enter_context(mosquitto)
+        influxdb = InfluxDB(self.directory / "influxdb", host="0.0.0.0", port=8086, auth=True)
+        self.database = self._stack.enter_context(influxdb)
+        self.database.create_admin()
+        self.database.query(f"CREATE USER {USER} WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES")
+        self.setting = Setting(self.directory, self.broker, self.database)
+        self._stack.enter_context(self.setting)
+        self.setting.ini["Battery"] = {
+            "address": "gx.example",
+            "interval": self.interval,
+            "soc_interval": self.interval,
+        }
+        self.setting.ini["Influx"] = {
+            "address": "db.example",
+            "user": USER,
+            "password": PASSWORD,
+        }
+        self.runner = VenusRunner("127.0.0.1", 1883, [self.device])
+        self._stack.enter_context(self.runner)
+        self.notify: NotifySocket = self.setting.notify_socket()
+        self.start_daemon()
+        wait("values", self.setting.stored)
+
+    def close(self) -> None:
+        """Tear it down."""
+        self._stack.close()
+
+    # The daemon
+
+    def start_daemon(self) -> None:
+        """Start it, the first time or once more."""
+        with self.beside():
+            self.daemon: Daemon = self.setting.daemon(
+                notify=self.notify, watchdog=self.watchdog, module=self.module
+            )
+
+    def reads(self) -> int:
+        """Return how many numbers the stand-in has said for the battery's voltage."""
+        return sum(sent.topic.endswith("Dc/0/Voltage") for sent in self.device.log.sent)
+
+    def more_reads(self, count: int) -> None:
+        """Wait until the device has been read so many times more."""
+        before = self.reads()
+        wait("reads", lambda: self.reads() >= before + count, 60.0 + 3 * count * self.interval)
+
+    @contextmanager
+    def says(self, pattern: str, timeout: float = AGAIN) -> Iterator[None]:
+        """Wait at the end of a block for a line of the log that has not been there before it."""
+        daemon, before = self.daemon, len(self.daemon.says(pattern))
+        yield
+        before = before if self.daemon is daemon else 0
+        daemon = self.daemon
+        wait(f"{pattern!r} in the log", lambda: len(daemon.says(pattern)) > before, timeout)
+
+    def spool(self, *options: str) -> str:
+        """Run `bat2influx spool` beside the daemon, as people do; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bat2influx", *self.daemon.command[3:5], "spool", *options],
+            cwd=TOP,
+            env={**os.environ, "STATE_DIRECTORY": str(self.state)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout
+
+    def on_disk(self) -> int:
+        """Return how many values wait on disk."""
+        return int(self.spool().split()[1])
+
+    # What can be done to the rest
+
+    @contextmanager
+    def cut(self, *cables: str) -> Iterator[None]:
+        """Have cables be cut in a block: links are down, and nobody is told by a FIN."""
+        for cable in cables:
+            apart.run("ip", "link", "set", cable, "down")
+        try:
+            yield
+        finally:
+            for cable in cables:
+                apart.run("ip", "link", "set", cable, "up")
+                here = CABLES[cable][0]
+                apart.run("ip", "address", "replace", f"{here}/24", "dev", cable)
+
+    @contextmanager
+    def deaf(self, cable: str) -> Iterator[None]:
+        """Have all that the far side of a cable sends to the daemon be lost, in a block."""
+        with self._misled(CABLES[cable][1], cable):
+            yield
+
+    @contextmanager
+    def mute(self, cable: str) -> Iterator[None]:
+        """Have all that the daemon sends over a cable be lost, in a block."""
+        with self.beside(), self._misled(CABLES[cable][0], f"{cable}-far"):
+            yield
+
+    @contextmanager
+    def _misled(self, address: str, device: str) -> Iterator[None]:
+        neighbour = "ip", "neighbour"
+        to = "to", address, "dev", device
+        apart.run(*neighbour, "replace", *to, "lladdr", NOBODY, "nud", "permanent")
+        try:
+            yield
+        finally:
+            apart.run(*neighbour, "delete", *to)
+
+    def move(self, name: str) -> None:
+        """Have a peer come back with another address, and the name server know it."""
+        cable = name.partition(".")[0]
+        before = self._names[name]
+        after = ({NAMES[name], OTHER_ADDRESSES[name]} - {before}).pop()
+        apart.run("ip", "address", "add", f"{after}/24", "dev", cable)
+        apart.run("ip", "address", "delete", f"{before}/24", "dev", cable)
+        self._names[name] = after
+        self._write_names()
+        os.kill(self.name_server.pid, signal.SIGHUP)  # it reads the file anew
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Be on the daemon's machine for a block."""
+        spaces, pi = self._beside
+        with spaces.inside(pi):
+            yield
+
+    @contextmanager
+    def locked_spool(self) -> Iterator[None]:
+        """Have another program lock the file with what waits, in a block; there has to be one."""
+        with closing(sqlite3.connect(self.state / "spool.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
+            other.execute("ROLLBACK")
+
+    def _set_up_names(self) -> None:
+        self._names = dict(NAMES)
+        self._hosts = self.directory / "hosts"
+        self._write_names()
+        resolv, switch = self.directory / "resolv.conf", self.directory / "nsswitch.conf"
+        resolv.write_text(f"nameserver {NAME_SERVER}\noptions timeout:2 attempts:2\n")
+        switch.write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+        apart.bind(resolv, Path("/etc/resolv.conf"))
+        apart.bind(switch, Path("/etc/nsswitch.conf"))
+        options = (
+            "--conf-file=/dev/null --pid-file= --keep-in-foreground --user=root --log-facility=-"
+            f" --no-resolv --no-hosts --addn-hosts={self._hosts}"
+            f" --bind-interfaces --listen-address={NAME_SERVER}"
+        )
+        self.name_server = Process(
+            "dnsmasq",
+            ["/usr/sbin/dnsmasq", *options.split()],
+            self.directory / "dnsmasq.log",
+        )
+        self._stack.enter_context(self.name_server)
+        says = self.name_server.log
+        wait("the name server", lambda: re.search("read .*hosts", says.read_text()))
+
+    def _write_names(self) -> None:
+        self._hosts.write_text("".join(f"{at} {name}\n" for name, at in self._names.items()))
+
+
+def now() -> float:
+    """Return Unix time in s, by the clock that the stand-in notes its sendings with."""
+    return steady_unix_time()
