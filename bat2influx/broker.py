@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple, cast
 import paho.mqtt.client as mqtt
 
 from bat2influx import trouble
+from bat2influx.clock import boot_ns
 from bat2influx.connector import Endpoint, Link, reason
 from bat2influx.trouble import Trouble
 
@@ -47,12 +47,12 @@ _REFUSALS = {
 
 
 class Message(NamedTuple):
-    """A PUBLISH as it came; `topic` is "" when it is not UTF-8, `arrival_ns` wall clock."""
+    """A PUBLISH as it came; `topic` is "" when it is not UTF-8, `arrival` in ns since the boot."""
 
     topic: str
     payload: bytes
     retain: bool
-    arrival_ns: int
+    arrival: int
 
 
 def client_id() -> str:
@@ -115,12 +115,12 @@ class Connection:
     def received(self) -> Iterable[Message]:
         """Yield and forget what has come, oldest first."""
         while self._received:
-            message, arrival_ns = self._received.popleft()
+            message, arrival = self._received.popleft()
             try:
                 topic = message.topic
             except UnicodeDecodeError:
                 topic = ""
-            yield Message(topic, message.payload, message.retain, arrival_ns)
+            yield Message(topic, message.payload, message.retain, arrival)
 
     def subscribe(self, topics: Iterable[str]) -> int:
         """Ask for `topics` (QoS 0); return the id that will be acknowledged."""
@@ -202,7 +202,7 @@ class Connection:
             self._refusal = trouble.connack_refused(self.endpoint.host, what)
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        self._received.append((message, time.time_ns()))
+        self._received.append((message, boot_ns()))
 
     def _on_acknowledged(self, _client: Any, _data: Any, mid: int, *_: Any) -> None:
         self.acknowledged.add(mid)

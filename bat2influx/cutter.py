@@ -24,13 +24,14 @@ class Cutter:
 
     def __init__(self, host: str, port: int) -> None:
         self.expired = False
+        self.reached = True  # whether the server may have seen something of the request
         self._host, self._port = host, port
         self._sock: socket.socket | None = None
         self._end = 0.0
 
     @contextlib.contextmanager
     def after(self, seconds: float) -> Iterator[None]:
-        self.expired = False
+        self.expired, self.reached = False, True
         self._end = time.monotonic() + seconds
         timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
@@ -49,6 +50,7 @@ class Cutter:
     def connect(self) -> socket.socket:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure = OSError("no address")
+        self.reached = False
         most = 0.8 * self._left()  # so that it is not the cutter that ends it, without a reason
         for family, kind, protocol, _, address in names.resolve(self._host, self._port, most):
             self._sock = sock = socket.socket(family, kind, protocol)
@@ -61,6 +63,7 @@ class Cutter:
                 sock.close()
                 failure = error
             else:
+                self.reached = True
                 return sock
         raise failure
 

@@ -14,11 +14,11 @@ import os
 import selectors
 import signal
 import socket
-import time
 from collections.abc import Callable
 from types import FrameType
 
 from bat2influx import memory, sdnotify
+from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
@@ -27,8 +27,8 @@ from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.memory import Memory
-from bat2influx.schedule import Now
-from bat2influx.spool import MemorySpool, Spool
+from bat2influx.memoryspool import MemorySpool
+from bat2influx.spool import Spool
 from bat2influx.status import Status
 from bat2influx.store import Store
 
@@ -48,6 +48,7 @@ def run(settings: Settings, reload: Reload) -> int:
         daemon.start()
         while not daemon.ended:
             ready = daemon.wait()
+            daemon.follow_clock()
             daemon.step_devices(ready)
             daemon.deliver()
             daemon.report()
@@ -70,7 +71,9 @@ class Daemon:
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
-        now = clock()
+        self._clock = Clock()
+        self._now = now = self._clock.look()
+        self._hold = Hold.NO
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
         state = memory.directory(settings.path, os.environ)
@@ -110,18 +113,34 @@ class Daemon:
 
     def wait(self) -> dict[int, int]:
         """Wait for sockets, signals, threads and the next thing due; return what is ready."""
-        now = clock()
+        now = self._clock.look()
         self._watch_sockets()
         timeout = min(device.timeout(now) for device in self.devices)
-        timeout = min(timeout, self._status.timeout(now.mono))
+        timeout = min(timeout, self._status.timeout(now.mono), self._clock.timeout())
         ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
         if ready.pop(self._wakeup.fileno(), None):
             self._wakeup.drain()
         return ready
 
+    def follow_clock(self) -> None:
+        """Look at the clock; what does not have its stamp from this look goes with a step."""
+        self._now = self._clock.look()
+        if step := self._clock.take_step():
+            self._delivery.clock_set(step)
+            for device in self.devices:
+                device.clock_set(step)
+        if self._clock.hold is not self._hold:
+            self._hold = self._clock.hold
+            self._delivery.hold(self._hold)
+            if self._hold is Hold.NO:
+                log.info("values wait for the clock no longer", extra=event("clock right"))
+            else:
+                text = "%s; values wait for that"
+                log.info(text, self._hold.value, extra=event("clock awaited"))
+
     def step_devices(self, ready: dict[int, int]) -> None:
         """Have each device do what it can."""
-        now = clock()
+        now = self._now
         for device in self.devices:
             mask = ready.get(device.fileno(), 0)
             before = device.messages
@@ -143,9 +162,9 @@ class Daemon:
 
     def report(self) -> None:
         """Tell the service manager how things are."""
-        now = clock()
+        now = self._clock.look()
         if self._status.due(now.mono):
-            text = self._status.text(now, self.devices, self._delivery)
+            text = self._status.text(self.devices, self._delivery, self._hold, now.mono)
             self._status.tell(text, now.mono)
         if not self._watched:
             return
@@ -171,8 +190,7 @@ class Daemon:
         else:
             self._go_over_to(settings)
             log.info("configuration reloaded", extra=event("reloaded"))
-        now = clock()
-        sdnotify.ready(self._status.text(now, self.devices, self._delivery))
+        sdnotify.ready(self._status.text(self.devices, self._delivery, self._hold, self._now.mono))
 
     def stop(self) -> None:
         """Leave the devices, deliver what waits, end."""
@@ -285,8 +303,3 @@ class Wakeup:
 
     def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
         self.reload = True
-
-
-def clock() -> Now:
-    """Look at both clocks."""
-    return Now(time.time_ns(), time.monotonic())

@@ -19,11 +19,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from bat2influx.backoff import delay
+from bat2influx.clock import Hold
 from bat2influx.influx import Outcome, Writer
 from bat2influx.journal import Episode, event
-from bat2influx.spool import Batch, Spool
+from bat2influx.memoryspool import Batch
+from bat2influx.reading import NS
+from bat2influx.spool import Spool
 from bat2influx.store import StoredBatch
 from bat2influx.trouble import Trouble
 
@@ -34,6 +38,13 @@ RETRY = 1.0  # s between two looks at a disk that does not work
 GENTLY = 2.0  # s at most between two batches from disk
 DISK_TIMEOUT = 1.5  # s, at the end, for what is to be put on disk
 INBOX_LINES = 100_000  # lines that may wait for the keeper itself
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The wall clock was set by so many ns."""
+
+    ns: int
 
 
 class Delivery:
@@ -50,11 +61,12 @@ class Delivery:
         self._idle = idle
         self._wake = wake
         self._changed = threading.Condition()
-        self._inbox: deque[Sequence[bytes]] = deque()
+        self._inbox: deque[Sequence[bytes] | Step] = deque()
         self._inbox_lines = self._inbox_lost = 0
         self._outcome: Outcome | None = None
         self._stop_at: float | None = None  # s, monotonic: stop() has been called
         self._afresh = False  # what failed before is no reason to wait
+        self._hold = Hold.NO
         self._in_flight: tuple[Writer, Batch | StoredBatch] | None = None
         self._batches: queue.SimpleQueue[tuple[Writer, Batch | StoredBatch]] = queue.SimpleQueue()
         self._not_before = 0.0
@@ -82,9 +94,22 @@ class Delivery:
             self._inbox.append(lines)
             self._inbox_lines += len(lines)
             while self._inbox_lines > INBOX_LINES:  # only if the keeper is stuck
-                lost = len(self._inbox.popleft())
+                oldest = self._inbox.popleft()
+                lost = 0 if isinstance(oldest, Step) else len(oldest)
                 self._inbox_lines -= lost
                 self._inbox_lost += lost
+            self._changed.notify_all()
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns after all that was handed over so far."""
+        with self._changed:
+            self._inbox.append(Step(step_ns))
+            self._changed.notify_all()
+
+    def hold(self, hold: Hold) -> None:
+        """Have fresh values wait for the clock, or no longer."""
+        with self._changed:
+            self._hold, self._afresh = hold, True
             self._changed.notify_all()
 
     def use(self, writer: Writer) -> None:
@@ -140,11 +165,15 @@ class Delivery:
                 self._inbox.clear()
                 self._inbox_lines = 0
                 self._outcome, self._afresh = None, False
-            for lines in inbox:
-                self._spool.append(lines)
+                self._spool.hold = self._hold
+            for each in inbox:
+                if isinstance(each, Step):
+                    self._follow_clock(each)
+                else:
+                    self._spool.append(each)
             if outcome is not None:
                 self._settle(outcome)
-            self._spool.keep(everything=self._stop_at is not None and self._attempts > 0)
+            self._spool.keep(everything=self._stop_at is not None and not self._may_be_sent())
             self._take_request()
             if afresh:
                 self._not_before, self._attempts = 0.0, 0
@@ -166,9 +195,13 @@ class Delivery:
         if not len(self._spool) or self._not_before >= self._stop_at:
             return True
         if self._spool.in_memory:
-            return False
+            return self._spool.hold is Hold.UNSET  # which not even the disk gets
         # All is on disk: a long queue, and a database that fails, are for the next start.
         return self._spool.on_disk > MAX_BATCH or self._writing.trouble is not None
+
+    def _may_be_sent(self) -> bool:
+        """Whether what is fresh has yet to be tried, and is to be."""
+        return not self._attempts and self._spool.hold is Hold.NO
 
     def _has_work(self) -> bool:
         return bool(self._inbox or self._outcome or self._afresh) or self._done()
@@ -178,7 +211,7 @@ class Delivery:
         waits = [self._idle, self._spool.due()]
         if self._stop_at is not None:
             waits.append(self._stop_at - now)
-        if self._in_flight is None and len(self._spool):
+        if self._in_flight is None and self._spool.sendable:
             waits.append(max(self._not_before - now, RETRY if self._spool.fault else 0.0))
         return max(0.0, min(waits))
 
@@ -196,7 +229,7 @@ class Delivery:
         assert self._in_flight is not None
         writer, batch = self._in_flight
         self._in_flight = None
-        self._spool.settle(batch, outcome.undecided, outcome.refused)
+        self._spool.settle(batch, outcome.undecided, outcome.refused, in_doubt=outcome.in_doubt)
         self.accepted += outcome.accepted
         self._tell_refused(outcome)
         if writer is not self._writer:  # what it met with is settled by a reload
@@ -211,6 +244,12 @@ class Delivery:
         self._writing.failed(outcome.trouble, now)
         wait = delay(outcome.trouble.kind, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
+
+    def _follow_clock(self, step: Step) -> None:
+        count = self._spool.shift(step.ns)
+        way, extra = "forward" if step.ns > 0 else "back", event("clock set")
+        text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
+        log.info(text, way, abs(step.ns) / NS, count, extra=extra)
 
     def _tell_refused(self, outcome: Outcome) -> None:
         for row in outcome.refused:

@@ -145,6 +145,10 @@ class Device:
             self.battery = battery
             self._schedule = Schedule(battery.interval, battery.soc_interval)
 
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns since the last step."""
+        self._stamper.clock_set(step_ns)
+
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""
         self._line.close()
@@ -331,7 +335,7 @@ class Device:
             return
         self._absence.filled(message.topic)
         for name in names:
-            time_ns = self._stamper.stamp(name, message.arrival_ns)
+            time_ns = self._stamper.stamp(name, message.arrival + now.distance)
             if time_ns is None:
                 self.no_values[NoValue.NO_TICK] += 1
                 continue

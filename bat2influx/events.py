@@ -61,6 +61,10 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "waiting on disk": "aa64b7ba3c564d47a05226bcf2847b59",
         "disk fault": "808797e7a99c40449dacc83e98a32bfc",
         "retried": "7a4cdb2b338948df8747e21f2c8ef4b7",
+        # the clock
+        "clock awaited": "0b154a952ef84c2b9525c21a1e55bfd3",
+        "clock right": "edddc3ed4e2c40fcb414972264358b65",
+        "clock set": "e91d0fedd8f44d17b3c406217bcbd58d",
         # the daemon
         "recovered": "526e88a0f3974081a3d43619acb0d553",
         "bad configuration": "42066692153143c2abe81973cb16f6df",

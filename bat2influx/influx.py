@@ -27,9 +27,9 @@ from bat2influx.backoff import Kind
 from bat2influx.config import Influx
 from bat2influx.cutter import Adapter, Cutter
 from bat2influx.journal import event
+from bat2influx.memoryspool import Refused
 from bat2influx.plain import plain
 from bat2influx.refusals import Refusals, cause_of, lines_of
-from bat2influx.spool import Refused
 from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Outcome:
     """What the database has made of a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why.
+    says why. With `in_doubt` some of them may be stored already, for an answer was lost.
     """
 
     accepted: int = 0
@@ -51,6 +51,7 @@ class Outcome:
     undecided: list[bytes] = field(default_factory=list)
     trouble: Trouble | None = None
     retry_after: float | None = None
+    in_doubt: bool = False
 
 
 class Verdict(Enum):
@@ -135,6 +136,7 @@ class Writer:
             elif answer.verdict is Verdict.RETRY:
                 outcome.undecided = lines_of(lines, [part, *parts])
                 outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
+                outcome.in_doubt = self._is_in_doubt()
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
                 outcome.refused += [Refused(line, cause_of(answer.reason)) for line in part]
@@ -241,6 +243,12 @@ class Writer:
                 where, status, text, self._config, own=reason is not None
             )
         return Answer(Verdict.RETRY, text, problem, _retry_after(response))
+
+    def _is_in_doubt(self) -> bool:
+        """Return whether the latest request may have been carried out, though it failed."""
+        if self._response is None:
+            return self._cutter.reached
+        return self._response.status_code >= 500 or self._cutter.expired
 
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._response = response

@@ -31,22 +31,32 @@ class Stamper:
     By arrival, every value counts and is stamped with the moment it was received. By tick, it is
     stamped with the start of the latest tick whose request was sent, so that all fields of a tick
     share one row; the first value per field and tick counts. In both, the stamps of a field never
-    repeat: InfluxDB would overwrite the older value. By tick they never go back either.
+    repeat: InfluxDB would overwrite the older value. By tick they never go back either, but with a
+    clock that was set back.
     """
 
     def __init__(self, *, by_tick: bool) -> None:
         self.by_tick = by_tick
         self._tick_ns: int | None = None
+        self._sets = 0  # how often the clock was set
         self._last: dict[str, int] = {}  # field: its latest stamp
         self._done: set[str] = set()  # the fields that have their value of this tick
 
     def begin_tick(self, start_ns: int) -> None:
         """A tick's requests have been sent; `start_ns` is the wall clock the tick stands for."""
         self._done.clear()
+        start_ns += self._sets  # a tick that was there before is another row now
         if self._tick_ns is None or start_ns > self._tick_ns:
             self._tick_ns = start_ns
-        else:  # the clock was set back: later rows stay later
+        else:  # the clock is slowed down: later rows stay later
             self._tick_ns += 1
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns; what still answers the latest tick goes with it."""
+        self._sets += 1
+        self._last.clear()
+        if self._tick_ns is not None:
+            self._tick_ns += step_ns
 
     def stamp(self, field: str, arrival_ns: int) -> int | None:
         """Return the stamp for a value of `field`; None when it is not the first of a tick."""

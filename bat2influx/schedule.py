@@ -19,10 +19,19 @@ from bat2influx.reading import NS
 
 
 class Now(NamedTuple):
-    """One look at the clocks: wall clock in ns since 1970, monotonic in s."""
+    """One look at the clocks: wall clock in ns since 1970, monotonic in s, and ns since the boot.
+
+    The last of them goes on while the machine sleeps; see clock.py.
+    """
 
     wall_ns: int
     mono: float
+    boot_ns: int
+
+    @property
+    def distance(self) -> int:
+        """What to add to ns since the boot to have the wall clock."""
+        return self.wall_ns - self.boot_ns
 
 
 class Tick(NamedTuple):

@@ -7,6 +7,8 @@ Rules: a healthy system never touches the disk. Where the disk does not take wha
 stays in memory, bounded by bytes; at that bound the oldest lines go, counted. Fresh lines and those
 on disk take turns, so that after an outage the present is stored first. A line may be sent twice,
 which makes no second row; it is never forgotten before the database has accepted or refused it.
+While the clock is not right, fresh lines stay in memory; when it is set, stamps are moved with it,
+but those of lines that may be stored already (restamp.py).
 """
 
 from __future__ import annotations
@@ -15,108 +17,18 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from bat2influx.clock import Hold
+from bat2influx.memoryspool import Batch, MemorySpool, Refused
+from bat2influx.restamp import Own
+from bat2influx.store import Store, StoredBatch
 from bat2influx.storeerror import StoreError
-
-if TYPE_CHECKING:
-    from bat2influx.store import Store, StoredBatch
 
 T = TypeVar("T")
 FRESH = 1.0  # s that a line may be in memory alone
+MOVED_AT_ONCE = 20_000  # lines on disk
 AGAIN = 2.0  # s between two attempts at a disk that does not take it
-OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
-REFUSED_KEPT = 1000  # rows
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Lines to be sent together; `first` is the running number of the oldest."""
-
-    first: int
-    lines: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A line that the database will not take, and its reason in the database's words."""
-
-    line: bytes
-    reason: str
-
-
-class MemorySpool:
-    """A queue of lines, of at most `max_size` bytes."""
-
-    def __init__(self, max_size: int) -> None:
-        self.max_size = max_size
-        self.size = 0  # bytes
-        self.dropped = 0  # lines that went at the bound, ever
-        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
-        self.refused_count = 0
-        self._lines: deque[bytes] = deque()
-        self._first = 0  # running number of the oldest line
-        self._shown = 0  # lines before this number are in the batch under way
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @property
-    def first(self) -> int:
-        """The running number of the oldest line."""
-        return self._first
-
-    @property
-    def end(self) -> int:
-        """The running number that the next line will have."""
-        return self._first + len(self._lines)
-
-    def oldest(self, end: int) -> tuple[bytes, ...]:
-        """Return the lines before the number `end`."""
-        return tuple(islice(self._lines, max(0, end - self._first)))
-
-    def forget(self, end: int) -> None:
-        """Let the lines before the number `end` go, for somebody else has them."""
-        while self._lines and self._first < end:
-            self._pop()
-
-    def append(self, lines: Sequence[bytes]) -> None:
-        """Take `lines` in as the newest."""
-        self._lines.extend(lines)
-        self.size += sum(map(len, lines)) + OVERHEAD * len(lines)
-        self._keep_within_bound()
-
-    def next_batch(self, max_lines: int) -> Batch | None:
-        """Return the oldest lines, at most `max_lines`; None when there are none."""
-        if not self._lines:
-            return None
-        batch = Batch(self._first, tuple(islice(self._lines, max_lines)))
-        self._shown = self._first + len(batch.lines)
-        return batch
-
-    def settle(self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
-        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
-        while self._first < self._shown:
-            self._pop()
-        self._shown = 0
-        self._lines.extendleft(reversed(undecided))
-        self._first -= len(undecided)
-        self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
-        self.refused.extend(refused)
-        self.refused_count += len(refused)
-        self._keep_within_bound()
-
-    def _keep_within_bound(self) -> None:
-        while self.size > self.max_size:
-            self._pop()
-            if self._first > self._shown:  # what is under way may still be stored
-                self.dropped += 1
-
-    def _pop(self) -> None:
-        self.size -= len(self._lines.popleft()) + OVERHEAD
-        self._first += 1
 
 
 class Spool:
@@ -140,9 +52,15 @@ class Spool:
         self._ages: deque[tuple[int, float]] = deque()  # number after each group, and its time
         self._live: Batch | None = None  # under way, from memory
         self._copy: StoredBatch | None = None  # the same on disk, when it has waited too long
+        self._shown: StoredBatch | None = None  # under way, from disk
         self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[Refused]] | None = None
         self._stores_turn = False
         self._disk_used = False
+        self.hold = Hold.NO  # whether fresh lines wait for the clock
+        self._in_doubt = 0  # lines in memory before this number may be stored already
+        self._own = Own()  # lines on disk that go with the clock
+        self._owed = 0  # ns by which the batch under way has to be moved, if nobody has it
+        self._to_move: deque[tuple[int, int, int, int]] = deque()  # as Store.shift takes it
 
     def __len__(self) -> int:
         return len(self._memory) + len(self._store)
@@ -156,6 +74,11 @@ class Spool:
     def in_memory(self) -> int:
         """Lines that do not."""
         return len(self._memory)
+
+    @property
+    def sendable(self) -> bool:
+        """Whether there is something that does not wait for the clock."""
+        return self.on_disk > 0 or (self.in_memory > 0 and self.hold is Hold.NO)
 
     @property
     def fullness(self) -> float:
@@ -195,7 +118,7 @@ class Spool:
         """Return the seconds after which `keep` has something to do."""
         while self._ages and self._ages[0][0] <= self._memory.first:
             self._ages.popleft()
-        if not self._ages:
+        if not self._ages or self.hold is not Hold.NO:
             return math.inf
         at = self._ages[0][1] + self._fresh
         return max(0.0, (max(at, self._again_at) if self.fault else at) - self._clock())
@@ -205,7 +128,7 @@ class Spool:
         if self.fault and not (len(self) or self._unsettled or self._memory.refused):
             self.fault = None  # nothing needs the disk any more
         if everything:
-            end = self._memory.end
+            end = self._memory.end if self.hold is not Hold.UNSET else 0  # never in 1970
         elif self.due() > 0.0:
             return
         else:
@@ -213,42 +136,82 @@ class Spool:
             end = max((number for number, since in self._ages if since <= limit), default=0)
         live = self._live
         if live and end > live.first:
-            end = max(end, live.first + len(live.lines))
+            end = max(end, live.end)
         lines = self._memory.oldest(end)
         if not lines:
             return
         kept = self._write(lambda: self._store.append(lines))
         if kept is not None:
-            if live and self._memory.first <= live.first < end:
-                self._copy = kept.part(live.first - self._memory.first, live.lines)
+            before = self._memory.first
+            if live and before <= live.first < end:
+                self._copy = kept.part(live.first - before, live.lines)
+            certain = kept.number + max(0, self._in_doubt - before)
+            self._own.add(kept.generation, certain, kept.end)
+            self._own.remove(*self._store.gone)
             self._memory.forget(end)
 
     def next_batch(self, max_lines: int) -> Batch | StoredBatch | None:
         """Return lines to send, at most `max_lines`; None when there are none to be had."""
         stored = self._settled() and len(self._store) > 0
-        if len(self._memory) and not (stored and self._stores_turn):
+        fresh = len(self._memory) and self.hold is Hold.NO
+        if fresh and not (stored and self._stores_turn):
             self._stores_turn = True
             self._live, self._copy = self._memory.next_batch(max_lines), None
             return self._live
         self._stores_turn = False
         emptied = self._disk_used and not len(self._store)  # by asking, it comes to be removed
-        return self._read(lambda: self._store.next_batch(max_lines)) if stored or emptied else None
+        if stored or emptied:
+            self._shown = self._read(lambda: self._store.next_batch(max_lines))
+        return self._shown
 
     def settle(
-        self, batch: Batch | StoredBatch, undecided: Sequence[bytes], refused: Sequence[Refused]
+        self,
+        batch: Batch | StoredBatch,
+        undecided: Sequence[bytes],
+        refused: Sequence[Refused],
+        *,
+        in_doubt: bool = False,
     ) -> None:
-        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
-        if not isinstance(batch, Batch):
-            self._unsettled = batch, undecided, refused
-            self._settled()
-            return
-        copy, self._live, self._copy = self._copy, None, None
-        if copy is None:
+        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order.
+
+        With `in_doubt` they may be stored already, and keep their stamps whatever the clock does.
+        """
+        live, copy = self._live, self._copy
+        owed, self._owed = self._owed, 0
+        self._live = self._shown = self._copy = None
+        if isinstance(batch, StoredBatch):
+            copy = batch
+        elif copy is None:
             self._memory.settle(batch, undecided, refused)
-        elif self._read(lambda: self._store.is_oldest(copy)):
+            if in_doubt:
+                self._in_doubt = batch.end
+            elif owed:
+                self._memory.shift(batch.end - len(undecided), batch.end, owed)
+            return
+        if live is None or self._read(lambda: self._store.is_oldest(copy)):
             self._unsettled = copy, undecided, refused
-            self._settled()
         # Else others are before it on disk, and it is sent again when its turn has come.
+        if in_doubt:
+            self._own.remove(copy.generation, copy.number, copy.end)
+        elif owed:
+            self._to_move.append((copy.generation, copy.number, copy.end, owed))
+        self._settled()
+
+    def shift(self, step_ns: int) -> int:
+        """Move stamps by so many ns, for the clock was set; return how many lines that are.
+
+        The batch under way follows when it comes back, unless it is in doubt then.
+        """
+        live, on_disk = self._live, self._copy or self._shown
+        if live or on_disk:
+            self._owed += step_ns
+        start = max(self._in_doubt, live.end if live and not on_disk else 0)
+        count = self._memory.shift(start, self._memory.end, step_ns)
+        for first, end in self._own.but(on_disk):
+            self._to_move.append((self._own.generation, first, end, step_ns))
+            count += end - first
+        self._settled()
+        return count
 
     def take_request(self) -> int:
         """Do what another process may have asked for; return how many rows wait again for that."""
@@ -263,7 +226,7 @@ class Spool:
     def _settled(self) -> bool:
         """Return whether the store knows what became of its latest batch; tell it if not."""
         if self.fault and self._clock() < self._again_at:
-            return self._unsettled is None
+            return self._unsettled is None and not self._to_move
         refused = list(self._memory.refused)
         if refused and self._do(lambda: self._store.reject(refused)):
             self._memory.refused.clear()
@@ -271,7 +234,15 @@ class Spool:
             done = self._unsettled
             if self._do(lambda: self._store.settle(*done)):
                 self._unsettled = None
-        return self._unsettled is None
+        while self._unsettled is None and self._to_move:
+            generation, first, end, step_ns = self._to_move[0]
+            part = generation, first, min(end, first + MOVED_AT_ONCE), step_ns
+            if not self._do(lambda part=part: self._store.shift(*part)):  # type: ignore[misc]
+                break
+            self._to_move.popleft()
+            if part[2] < end:
+                self._to_move.appendleft((generation, part[2], end, step_ns))
+        return self._unsettled is None and not self._to_move
 
     def _do(self, call: Callable[[], None]) -> bool:
         """Change the store; return whether that was possible."""

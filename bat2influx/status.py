@@ -10,10 +10,10 @@ import logging
 from collections.abc import Sequence
 
 from bat2influx import sdnotify
+from bat2influx.clock import Hold
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
 from bat2influx.line import State
-from bat2influx.schedule import Now
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,10 @@ class Status:
         """Return whether there is something to tell: the first value at once."""
         return now >= self._next or (self._counted > 0 and not self._ready)
 
-    def text(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> str:
+    def text(self, devices: Sequence[Device], delivery: Delivery, hold: Hold, now: float) -> str:
         """Return the line."""
-        parts = [device.trouble.text for device in devices if device.trouble]
+        parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
+        parts += [device.trouble.text for device in devices if device.trouble]
         if delivery.trouble:
             parts.append(delivery.trouble.text)
         for device in devices:
@@ -54,7 +55,7 @@ class Status:
                 parts.append(f"{device.state.value} {device.battery.address}")
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(latest)
-        span = max(now.mono - self._since, EVERY / 2)
+        span = max(now - self._since, EVERY / 2)
         refused = f", {delivery.refused} refused" if delivery.refused else ""
         parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{refused}")
         return "; ".join(parts)

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bat2influx import storeformat, storerows
+from bat2influx.restamp import moved
 from bat2influx.storeerror import DamagedError, explain
 from bat2influx.storefile import StoreFile
-from bat2influx.storerows import REJECTED, WAITING, Row, make_room, newest
+from bat2influx.storerows import AROUND, REJECTED, WAITING, Row, make_room, newest
 
 if TYPE_CHECKING:
-    from bat2influx.spool import Refused
+    from bat2influx.memoryspool import Refused
 
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
@@ -145,6 +146,11 @@ class Store:
         number = self._file.figures.end - len(lines)
         return StoredBatch(self._file.generation, number, tuple(lines))
 
+    @property
+    def gone(self) -> tuple[int, int, int]:
+        """The file's generation, 0, and the number of its oldest line: no line before it waits."""
+        return self._file.generation, 0, self._file.figures.first
+
     def is_oldest(self, batch: StoredBatch) -> bool:
         """Return whether nothing waits on disk before `batch`, so that it can be settled."""
         same = batch.generation == self._file.generation
@@ -180,6 +186,22 @@ class Store:
         self._dropped_under_way = 0
         self._shown = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
         return self._shown
+
+    def shift(self, generation: int, first: int, end: int, step_ns: int) -> None:
+        """Move the stamps of waiting lines, from number `first` to the one before `end`.
+
+        All their rows are in memory meanwhile. Raises StoreError.
+        """
+        self.open()
+        if generation != self._file.generation:
+            return
+        with self._file.transaction() as db:
+            for row in list(storerows.rows(db, WAITING, AROUND, (first, end))):
+                lines = [
+                    moved(line, step_ns) if first <= number < end else line
+                    for number, line in enumerate(row.lines, row.number)
+                ]
+                storerows.replace(db, row.number, lines)
 
     def settle(
         self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[Refused]

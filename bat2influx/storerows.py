@@ -16,6 +16,7 @@ from bat2influx.storeerror import DamagedError
 
 ROW_LINES = 200
 WAITING = "SELECT number, crc, lines, x'', 0 FROM waiting"
+AROUND = f"WHERE number > ? - {ROW_LINES} AND number < ? ORDER BY number"  # first and end
 REJECTED = "SELECT number, crc, lines, reason, time FROM rejected"
 
 
@@ -105,6 +106,12 @@ def insert(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> int:
     packed = (pack(number + at, lines[at : at + ROW_LINES]) for at in parts)
     db.executemany("INSERT INTO waiting (number, crc, lines) VALUES (?, ?, ?)", packed)
     return number + len(lines)
+
+
+def replace(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> None:
+    """Put waiting lines in the place of as many, which are a row."""
+    number, crc, blob = pack(number, lines)
+    db.execute("UPDATE waiting SET crc = ?, lines = ? WHERE number = ?", (crc, blob, number))
 
 
 def insert_rejected(

@@ -17,7 +17,8 @@ from bat2influx import delivery
 from bat2influx.backoff import Kind
 from bat2influx.delivery import MAX_BATCH, Delivery
 from bat2influx.influx import Outcome, Writer
-from bat2influx.spool import OVERHEAD, MemorySpool, Spool
+from bat2influx.memoryspool import OVERHEAD, MemorySpool
+from bat2influx.spool import Spool
 from bat2influx.store import Store
 from tests.parts.daemon import wait
 from tests.parts.http_peers import ACCEPTED, Gate, HttpPeer, Silent, answer

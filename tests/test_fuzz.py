@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.clock import Clock
 from bat2influx.config import Battery
 from bat2influx.device import Device
 from bat2influx.lineprotocol import Encoder
 from bat2influx.memory import Memory
-from bat2influx.schedule import Now
 from bat2influx.venus import DEFAULT_FIELDS, MAX_PAYLOAD, NoValue, decode
 from tests import fuzz
 from tests.parts import peers
@@ -178,17 +178,18 @@ def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[b
         device = Device(
             battery, by_tick=False, watchdog=120.0, config="", memory=memory, wake=lambda: None
         )
+        clock = Clock()
         peer.send(b"".join(peers.publish(TOPIC, payload) for payload in [*said, end]))
         until = time.monotonic() + BOUND
         while device.latest.get("Voltage") != LAST:
             assert time.monotonic() < until, device.trouble
-            now = Now(time.time_ns(), time.monotonic())
+            now = clock.look()
             descriptor = device.fileno()
             watched = [] if descriptor < 0 else [descriptor]
             writes = watched if device.wants_write else []
             pause = min(device.timeout(now), 0.01)
             readable, writable, _ = select.select(watched, writes, [], pause)
-            now = Now(time.time_ns(), time.monotonic())
+            now = clock.look()
             device.step(now, readable=bool(readable), writable=bool(writable))
             lines += [encoder.encode(reading) for reading in device.readings]
             device.readings = []

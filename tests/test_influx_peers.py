@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.backoff import Kind
 from bat2influx.influx import Outcome
-from bat2influx.spool import Refused
+from bat2influx.memoryspool import Refused
 from tests.parts.daemon import wait
 from tests.parts.http_peers import (
     ACCEPTED,

@@ -23,8 +23,8 @@ def test_by_tick_the_fields_of_a_tick_share_its_stamp() -> None:
     assert stamper.stamp("Soc", 6_501) == 6_000
 
 
-def test_by_tick_a_clock_set_back_loses_and_overwrites_nothing() -> None:
-    """After a backward step the stamps go on rising, and each tick still has its values."""
+def test_by_tick_a_clock_that_is_slowed_down_loses_and_overwrites_nothing() -> None:
+    """When a tick comes again the stamps go on rising, and each still has its values."""
     stamper = Stamper(by_tick=True)
     stamper.begin_tick(5_000)
     assert stamper.stamp("Soc", 5_500) == 5_000
@@ -40,6 +40,20 @@ def test_by_tick_a_value_before_the_first_tick_is_none() -> None:
     assert stamper.stamp("Soc", 4_999) is None
     stamper.begin_tick(4_000)
     assert stamper.stamp("Soc", 5_100) == 4_000
+
+
+def test_by_tick_a_clock_that_was_set_has_its_own_rows() -> None:
+    """Late answers go with the clock; ticks that were there before are other rows by 1 ns."""
+    stamper = Stamper(by_tick=True)
+    stamper.begin_tick(5_000)
+    assert stamper.stamp("Soc", 5_500) == 5_000
+    stamper.clock_set(-3_000)
+    assert stamper.stamp("Power", 2_600) == 2_000
+    stamper.begin_tick(3_000)
+    assert stamper.stamp("Soc", 3_500) == stamper.stamp("Power", 3_500) == 3_001
+    stamper.begin_tick(4_000)
+    stamper.begin_tick(5_000)
+    assert stamper.stamp("Soc", 5_500) == 5_001
 
 
 EVENTS = st.lists(

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bat2influx.spool import OVERHEAD, REFUSED_KEPT, Batch, MemorySpool, Refused
+from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemorySpool, Refused
 
 
 def line(number: int, length: int = 30) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx import storeformat
-from bat2influx.spool import Refused
+from bat2influx.memoryspool import Refused
 from bat2influx.store import Rejected, Store, StoredBatch, request_retry
 from bat2influx.storeerror import Fault, StoreError
 from bat2influx.storereader import Reader, Summary

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bat2influx.spool import Refused
+from bat2influx.memoryspool import Refused
 from bat2influx.store import Store, StoredBatch
 from bat2influx.storeerror import Fault, StoreError
 from bat2influx.storereader import Reader

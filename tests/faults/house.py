@@ -17,12 +17,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.parts import apart
 from tests.parts.apart import Apart
+from tests.parts.clocks import Clocks
 from tests.parts.daemon import TOP, Daemon, NotifySocket, Setting, wait
 from tests.parts.influxdb import InfluxDB
 from tests.parts.mosquitto import Mosquitto
@@ -49,7 +50,7 @@ AGAIN = 60.0  # s, within which data comes again: the longest back-off, twice
 class House(Part):
     """All that there is, running; `interval` and `watchdog` are in s.
 
-    `module` is what is started in the daemon's place, as in `Setting.daemon`.
+    With `in_hand` the daemon's clocks are those of `clocks`.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class House(Part):
         *,
         interval: float = 0.2,
         watchdog: float = 20.0,
-        module: str = "bat2influx",
+        in_hand: bool = False,
     ) -> None:
         self.directory = directory
         self.interval = interval
         self.watchdog = watchdog
-        self.module = module
+        self.in_hand = in_hand
         self.state = directory / "state"
         self.device = Device(PORTAL, counted=True)
         self._stack = ExitStack()
@@ -73,6 +74,7 @@ class House(Part):
         """Build it, and wait until the first values are stored."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state.mkdir()
+        self.clocks = Clocks(self.directory / "clocks")
         spaces = self._stack.enter_context(Apart())
         pi = spaces.network()
         self._beside = spaces, pi
@@ -109,11 +111,15 @@ class House(Part):
 
     # The daemon
 
-    def start_daemon(self) -> None:
-        """Start it, the first time or once more."""
+    def start_daemon(self, **sections: Mapping[str, object]) -> None:
+        """Start it, the first time or once more; `sections` are for its ini this time."""
         with self.beside():
             self.daemon: Daemon = self.setting.daemon(
-                notify=self.notify, watchdog=self.watchdog, module=self.module
+                notify=self.notify,
+                watchdog=self.watchdog,
+                module="tests.parts.clocks" if self.in_hand else "bat2influx",
+                environment={"CLOCKS": str(self.clocks.file)},
+                **sections,
             )
 
     def reads(self) -> int:
@@ -133,6 +139,14 @@ class House(Part):
         before = before if self.daemon is daemon else 0
         daemon = self.daemon
         wait(f"{pattern!r} in the log", lambda: len(daemon.says(pattern)) > before, timeout)
+
+    @contextmanager
+    def says_once(self, pattern: str) -> Iterator[None]:
+        """See at the end of a block that such a line has come into the log in it, and only one."""
+        before = len(self.daemon.says(pattern))
+        yield
+        came = self.daemon.says(pattern)[before:]
+        assert len(came) == 1, f"{pattern!r} came {len(came)} times: {came[:5]}"
 
     def spool(self, *options: str) -> str:
         """Run `bat2influx spool` beside the daemon, as people do; return what it prints."""
@@ -163,7 +177,7 @@ class House(Part):
         finally:
             for cable in cables:
                 apart.run("ip", "link", "set", cable, "up")
-                here = CABLES[cable][0]
+                here = self.address(cable)
                 apart.run("ip", "address", "replace", f"{here}/24", "dev", cable)
 
     @contextmanager
@@ -175,7 +189,7 @@ class House(Part):
     @contextmanager
     def mute(self, cable: str) -> Iterator[None]:
         """Have all that the daemon sends over a cable be lost, in a block."""
-        with self.beside(), self._misled(CABLES[cable][0], f"{cable}-far"):
+        with self.beside(), self._misled(self.address(cable), f"{cable}-far"):
             yield
 
     @contextmanager
@@ -188,16 +202,34 @@ class House(Part):
         finally:
             apart.run(*neighbour, "delete", *to)
 
+    def address(self, cable: str) -> str:
+        """Return the address that a cable's end on the far side from the daemon has now."""
+        return self._names.get(f"{cable}.example", CABLES[cable][0])
+
     def move(self, name: str) -> None:
         """Have a peer come back with another address, and the name server know it."""
         cable = name.partition(".")[0]
         before = self._names[name]
         after = ({NAMES[name], OTHER_ADDRESSES[name]} - {before}).pop()
-        apart.run("ip", "address", "add", f"{after}/24", "dev", cable)
+        # In this order: the kernel takes a second address of a network away with the first.
         apart.run("ip", "address", "delete", f"{before}/24", "dev", cable)
+        apart.run("ip", "address", "add", f"{after}/24", "dev", cable)
         self._names[name] = after
-        self._write_names()
-        os.kill(self.name_server.pid, signal.SIGHUP)  # it reads the file anew
+        self._tell_names(self._names)
+
+    @contextmanager
+    def nameless(self) -> Iterator[None]:
+        """Have the name server know no name and say so, in a block; it may be stopped before it."""
+        self._tell_names({})
+        try:
+            yield
+        finally:
+            self._tell_names(self._names)
+
+    def asking(self) -> int:
+        """Return how many questions the daemon has under way to the name server."""
+        sockets = Path(f"/proc/{self.daemon.pid}/net/udp").read_text().splitlines()[1:]
+        return sum(each.split()[2].endswith(":0035") for each in sockets)  # the other side's port
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -217,7 +249,7 @@ class House(Part):
     def _set_up_names(self) -> None:
         self._names = dict(NAMES)
         self._hosts = self.directory / "hosts"
-        self._write_names()
+        self._write_names(NAMES)
         resolv, switch = self.directory / "resolv.conf", self.directory / "nsswitch.conf"
         resolv.write_text(f"nameserver {NAME_SERVER}\noptions timeout:2 attempts:2\n")
         switch.write_text("passwd: files\ngroup: files\nhosts: files dns\n")
@@ -225,7 +257,7 @@ class House(Part):
         apart.bind(switch, Path("/etc/nsswitch.conf"))
         options = (
             "--conf-file=/dev/null --pid-file= --keep-in-foreground --user=root --log-facility=-"
-            f" --no-resolv --no-hosts --addn-hosts={self._hosts}"
+            f" --no-resolv --no-hosts --addn-hosts={self._hosts} --log-queries"
             f" --bind-interfaces --listen-address={NAME_SERVER}"
         )
         self.name_server = Process(
@@ -234,11 +266,21 @@ class House(Part):
             self.directory / "dnsmasq.log",
         )
         self._stack.enter_context(self.name_server)
-        says = self.name_server.log
-        wait("the name server", lambda: re.search("read .*hosts", says.read_text()))
+        wait("the name server", lambda: self._names_read() > 0)
 
-    def _write_names(self) -> None:
-        self._hosts.write_text("".join(f"{at} {name}\n" for name, at in self._names.items()))
+    def _tell_names(self, names: Mapping[str, str]) -> None:
+        """Have the name server know these names, at once if it runs."""
+        before = self._names_read()
+        self._write_names(names)
+        if self.name_server.running:
+            os.kill(self.name_server.pid, signal.SIGHUP)
+            wait("the names to be read", lambda: self._names_read() > before)
+
+    def _names_read(self) -> int:
+        return len(re.findall("read .*hosts", self.name_server.log.read_text()))
+
+    def _write_names(self, names: Mapping[str, str]) -> None:
+        self._hosts.write_text("".join(f"{at} {name}\n" for name, at in names.items()))
 
 
 def now() -> float:

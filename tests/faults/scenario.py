@@ -23,3 +23,4 @@ class Scenario:
     lost: str
     inflict: Callable[[House], Sequence[Window]]
     clocks: bool = False  # the daemon's clocks have to be in our hands
+    offsets: Sequence[float] = (0.0,)  # s by which stamps may be off then, see Account.balance

@@ -25,10 +25,10 @@ def test_nothing_else_is_lost(name: str, tmp_path: Path) -> None:
     if not apart.is_possible():
         pytest.skip("namespaces take root")
     scenario = SCENARIOS[name]
-    with House(tmp_path / "house") as house:
+    with House(tmp_path / "house", in_hand=scenario.clocks) as house:
         account = Account(house)
         lost = scenario.inflict(house)
         house.more_reads(5)
-        tally = account.balance(lost)
+        tally = account.balance(lost, offsets=scenario.offsets)
         assert tally.said > 0
         assert house.daemon.stop() == 0

@@ -15,6 +15,7 @@ from contextlib import suppress
 from tests.parts.peers import Peer
 
 Act = Callable[[socket.socket], object]
+GOES_ON = object()  # an act returns it to have the connection stay
 
 
 def answer(status: str, body: bytes | str = b"", *headers: str) -> bytes:
@@ -33,7 +34,7 @@ class HttpPeer(Peer):
     """Gives each request the next of `answers`, the last of them for ever.
 
     An answer is the bytes to send, or a function that does its worst to the connection, which is
-    closed when that returns.
+    closed when that returns, unless with GOES_ON.
     """
 
     def __init__(self, *answers: bytes | Act) -> None:
@@ -68,10 +69,10 @@ class HttpPeer(Peer):
                     self.times.append(time.monotonic())
                     self.requests.append(b"".join(head) + body)
                     act = self._answers[min(len(self.requests), len(self._answers)) - 1]
-                if callable(act):
-                    act(connection)
+                if not callable(act):
+                    connection.sendall(act)
+                elif act(connection) is not GOES_ON:
                     return
-                connection.sendall(act)
 
 
 def _head(readline: Callable[[], bytes]) -> Sequence[bytes]:
@@ -109,11 +110,12 @@ class Gate(HttpPeer):
         self.answer = answer
         self._passes = threading.Semaphore(0)
 
-        def wait(connection: socket.socket) -> None:
+        def wait(connection: socket.socket) -> object:
             while not self._passes.acquire(timeout=0.1):
                 if self.closing.is_set():
-                    return
+                    return None
             connection.sendall(self.answer)
+            return GOES_ON
 
         super().__init__(wait)
 
@@ -168,9 +170,7 @@ class Void:
             each.close()
 
 
-def _pump(
-    source: socket.socket, other: socket.socket, sink: Callable[[bytes], object]
-) -> None:
+def _pump(source: socket.socket, other: socket.socket, sink: Callable[[bytes], object]) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
             sink(data)

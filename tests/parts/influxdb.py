@@ -1,8 +1,8 @@
 """A real InfluxDB 1.x for tests and demo, and a reader of it that shares no code with the daemon.
 
-Rules: it listens on 127.0.0.1 alone unless told otherwise, reports to nobody, writes no measurements of its own, and
-keeps its data in its folder, so that the same data is there after `restart`, `stop` or `kill`.
-The reader uses nothing but the standard library, and no proxy.
+Rules: it listens on 127.0.0.1 alone unless told otherwise, reports to nobody, writes no
+measurements of its own, and keeps its data in its folder, so that the same data is there after
+`restart`, `stop` or `kill`. The reader uses nothing but the standard library, and no proxy.
 """
 
 import base64

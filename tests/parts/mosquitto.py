@@ -1,8 +1,8 @@
 """A real Mosquitto for tests and demo.
 
-Rules: it listens on 127.0.0.1 alone unless told otherwise, keeps nothing on disk and delivers each message once for
-every subscription that matches (as the broker of Venus OS does). Without `users` it lets anyone
-in; with them, nobody else. The configuration is written anew at each start.
+Rules: it listens on 127.0.0.1 alone unless told otherwise, keeps nothing on disk and delivers each
+message once for every subscription that matches (as the broker of Venus OS does). Without `users`
+it lets anyone in; with them, nobody else. The configuration is written anew at each start.
 """
 
 import base64
@@ -19,8 +19,8 @@ class Mosquitto(Server):
     """A Mosquitto whose files are in `directory`, one for each.
 
     `config` is added to the configuration: global options, options of the one listener (TLS), or
-    further listeners. `users` maps names to passwords; a change counts from the next start. `host` is the address to
-    listen on.
+    further listeners. `users` maps names to passwords; a change counts from the next start.
+    `host` is the address to listen on.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from typing import Any
 
 from bat2influx import cli
 from bat2influx.influx import Writer
-from bat2influx.spool import MemorySpool
+from bat2influx.memoryspool import MemorySpool
 
 PLACES: dict[str, tuple[type, str]] = {
     "sender": (Writer, "write"),

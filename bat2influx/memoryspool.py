@@ -1,0 +1,120 @@
+"""What waits for the database in memory: a queue of lines, bounded by bytes.
+
+At that bound the oldest lines go, counted; spool.py puts it together with what waits on disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from bat2influx.restamp import moved
+
+OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
+REFUSED_KEPT = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines to be sent together; `first` is the running number of the oldest."""
+
+    first: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def end(self) -> int:
+        """The running number of the line that comes after."""
+        return self.first + len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that the database will not take, and its reason in the database's words."""
+
+    line: bytes
+    reason: str
+
+
+class MemorySpool:
+    """A queue of lines, of at most `max_size` bytes."""
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.size = 0  # bytes
+        self.dropped = 0  # lines that went at the bound, ever
+        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
+        self.refused_count = 0
+        self._lines: deque[bytes] = deque()
+        self._first = 0  # running number of the oldest line
+        self._shown = 0  # lines before this number are in the batch under way
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def first(self) -> int:
+        """The running number of the oldest line."""
+        return self._first
+
+    @property
+    def end(self) -> int:
+        """The running number that the next line will have."""
+        return self._first + len(self._lines)
+
+    def oldest(self, end: int) -> tuple[bytes, ...]:
+        """Return the lines before the number `end`."""
+        return tuple(islice(self._lines, max(0, end - self._first)))
+
+    def forget(self, end: int) -> None:
+        """Let the lines before the number `end` go, for somebody else has them."""
+        while self._lines and self._first < end:
+            self._pop()
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Take `lines` in as the newest."""
+        self._lines.extend(lines)
+        self.size += sum(map(len, lines)) + OVERHEAD * len(lines)
+        self._keep_within_bound()
+
+    def shift(self, first: int, end: int, step_ns: int) -> int:
+        """Move the stamps of the lines from number `first` on, before `end`; return how many."""
+        lines = list(self._lines)
+        chosen = range(max(0, first - self._first), min(len(lines), end - self._first))
+        for at in chosen:
+            before = len(lines[at])
+            lines[at] = moved(lines[at], step_ns)
+            self.size += len(lines[at]) - before
+        self._lines = deque(lines)
+        return len(chosen)
+
+    def next_batch(self, max_lines: int) -> Batch | None:
+        """Return the oldest lines, at most `max_lines`; None when there are none."""
+        if not self._lines:
+            return None
+        batch = Batch(self._first, tuple(islice(self._lines, max_lines)))
+        self._shown = self._first + len(batch.lines)
+        return batch
+
+    def settle(self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
+        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
+        while self._first < self._shown:
+            self._pop()
+        self._shown = 0
+        self._lines.extendleft(reversed(undecided))
+        self._first -= len(undecided)
+        self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
+        self.refused.extend(refused)
+        self.refused_count += len(refused)
+        self._keep_within_bound()
+
+    def _keep_within_bound(self) -> None:
+        while self.size > self.max_size:
+            self._pop()
+            if self._first > self._shown:  # what is under way may still be stored
+                self.dropped += 1
+
+    def _pop(self) -> None:
+        self.size -= len(self._lines.popleft()) + OVERHEAD
+        self._first += 1

@@ -1,0 +1,59 @@
+"""Lines whose stamps go with a clock that was set, and which lines on disk those are.
+
+Moved are the lines that this process has taken in and nobody can have stored: a line that may be
+in the database already, because the answer to a request was lost, keeps its stamp, or there would
+be a second row of it. So does what was on disk before this process began.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bat2influx.store import StoredBatch
+
+
+def moved(line: bytes, step_ns: int) -> bytes:
+    """Return `line` with its stamp moved by so many ns."""
+    head, _, stamp = line.rpartition(b" ")
+    return b"%b %d" % (head, int(stamp) + step_ns)
+
+
+class Own:
+    """The numbers of the lines on disk that go with the clock; all of one generation of the file.
+
+    Kept as ranges, from the first number to the one after the last.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.ranges: list[tuple[int, int]] = []
+
+    def add(self, generation: int, first: int, end: int) -> None:
+        """Lines have been put on disk."""
+        self._be_of(generation)
+        if first >= end:
+            return
+        if self.ranges and self.ranges[-1][1] == first:
+            first = self.ranges.pop()[0]
+        self.ranges.append((first, end))
+
+    def remove(self, generation: int, first: int, end: int) -> None:
+        """These are gone, or may be in the database."""
+        self._be_of(generation)
+        kept = []
+        for start, stop in self.ranges:
+            kept += [(start, min(stop, first)), (max(start, end), stop)]
+        self.ranges = [each for each in kept if each[0] < each[1]]
+
+    def but(self, batch: StoredBatch | None) -> list[tuple[int, int]]:
+        """Return the ranges without what is under way."""
+        chosen = Own()
+        chosen.generation, chosen.ranges = self.generation, self.ranges
+        if batch and batch.generation == self.generation:
+            chosen.remove(batch.generation, batch.number, batch.end)
+        return chosen.ranges
+
+    def _be_of(self, generation: int) -> None:
+        if generation != self.generation:  # the file is another one, with other numbers
+            self.generation, self.ranges = generation, []

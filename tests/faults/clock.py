@@ -1,0 +1,60 @@
+"""What scenarios of the clock have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.house import House
+from tests.parts import apart
+from tests.parts.compare import LATEST, NINE, said
+from tests.parts.daemon import wait
+
+DAY = 86_400.0  # s
+EARLY = 0.1  # s
+
+
+@contextmanager
+def database_away(house: House) -> Iterator[None]:
+    """Have values wait during a block, in memory and on disk."""
+    with house.says("takes values again"):
+        with house.says("cannot be reached"):
+            house.database.stop()
+        wait("values on disk", house.on_disk)
+        yield
+        house.database.start()
+
+
+@contextmanager
+def timesyncd(house: House) -> Iterator[Path]:
+    """Have systemd-timesyncd run during a block, as far as that can be seen by its files.
+
+    Return the file by which it says that it has set the clock.
+    """
+    run = Path("/run")
+    apart.run("mount", "-t", "tmpfs", "none", run)
+    try:
+        synchronised = run / "systemd" / "timesync" / "synchronized"
+        synchronised.parent.mkdir(parents=True)
+        yield synchronised
+    finally:
+        apart.run("umount", run)
+
+
+def all_have(house: House, offset: float, begin: float, end: float) -> None:
+    """Wait until all that the device said in a time is stored, with stamps that are so far off."""
+    for field, leaf in NINE.items():
+        spoken = {
+            value: when for when, value in said(house.device, leaf) if begin + 1.0 <= when < end
+        }
+
+        def stored(field: str = field, spoken: dict[float, float] = spoken) -> dict[float, float]:
+            rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
+            kept = {row[field]: row["time"] / 1e9 for row in rows}
+            return kept if spoken.keys() <= kept.keys() else {}
+
+        assert spoken, "nothing was said"
+        kept = wait(field, stored)
+        for value, when in spoken.items():
+            assert -EARLY < kept[value] - offset - when < LATEST, f"{field} is stamped wrongly"
