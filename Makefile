@@ -9,7 +9,7 @@ PORT = 1883
 SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
-AT_ONCE = -n 6 # most tests wait for something to happen
+AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
 
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
@@ -60,6 +60,18 @@ fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to
 	@tests/parts/install test
 	@$(PYTHON) -m tests.fuzz $(FUZZ)
 
+soak: ## faults of all kinds for an hour; SOAK="--hours 8", --seed N to repeat one; needs root
+	@tests/parts/install test
+	@$(PYTHON) -m tests.soak $(SOAK)
+
+outage: ## ten minutes without a database, the daemon killed three times; needs root
+	@tests/parts/install test
+	@$(PYTHON) -m tests.outage $(OUTAGE)
+
+day: ## a day without a database, at speed: 777,600 values
+	@tests/parts/install test
+	@$(PYTHON) -m tests.day
+
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
 	tests/fresh $(SUITE)
 
@@ -67,4 +79,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test lint deb check-package system bench fuzz fresh clean
+.PHONY: help demo device test lint deb check-package system bench fuzz soak outage day fresh clean

@@ -20,6 +20,8 @@ from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
+LASTING = 10.0  # s; a connection that ends sooner has not lasted
+IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
 HOUSEKEEPING = 1.0  # s; how often paho looks after its own keepalive
 
 
@@ -51,6 +53,8 @@ class Line:
         self._attempts = 0
         self._retry_at = 0.0
         self._login_until = 0.0
+        self._opened = 0.0
+        self._short = 0  # connections in a row that have not lasted
         self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
     @property
@@ -88,14 +92,16 @@ class Line:
         if self.state is State.LOGIN:
             if connection.accepted:
                 self._suspicious = False
-                self.state = State.OPEN
+                self.state, self._opened = State.OPEN, now
             elif now >= self._login_until:
                 self._failed(trouble.says_nothing(self.endpoint.host, self.endpoint.port), now)
         return self.state is State.OPEN
 
     def confirmed(self, now: float) -> None:
         """The broker has done what it was asked for."""
-        if self._reaching.trouble:
+        if now >= self._opened + LASTING:
+            self._short = 0
+        if self._reaching.trouble and self._short < IN_A_ROW:
             self._reaching.recovered(f"connected to {self.endpoint.host}", now)
 
     def works(self) -> None:
@@ -149,5 +155,7 @@ class Line:
 
     def _failed(self, why: Trouble, now: float) -> None:
         """The attempt, or the connection, has come to an end: wait before the next."""
+        if self.state is State.OPEN and now < self._opened + LASTING:
+            self._short += 1
         self._reaching.failed(why, now)
         self.give_up(now, why.kind)

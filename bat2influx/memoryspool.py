@@ -43,7 +43,7 @@ class MemorySpool:
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.size = 0  # bytes
-        self.dropped = 0  # lines that went at the bound, ever
+        self.dropped = 0  # lines that went at a bound, ever
         self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
         self.refused_count = 0
         self._lines: deque[bytes] = deque()
@@ -105,6 +105,7 @@ class MemorySpool:
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)
         self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
+        self.dropped += max(0, len(self.refused) + len(refused) - REFUSED_KEPT)
         self.refused.extend(refused)
         self.refused_count += len(refused)
         self._keep_within_bound()

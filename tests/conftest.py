@@ -21,6 +21,17 @@ def pytest_runtest_makereport() -> Iterator[None]:
         report.outcome = "failed"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, and have one worker for tests that share a fixture."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        fixtures: Any = getattr(item, "_fixtureinfo", None)
+        for name, found in fixtures.name2fixturedefs.items() if fixtures else ():
+            if found[-1].scope == "module":
+                item.add_marker(pytest.mark.xdist_group(f"{found[-1].baseid}::{name}"))
+
+
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker of the test's own."""

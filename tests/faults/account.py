@@ -78,6 +78,10 @@ class Account:
         self._since = until
         return Tally(total, missing)
 
+    def forget(self) -> None:
+        """Have the device's log keep nothing but what is still to be balanced."""
+        self._house.device.log.forget(self._since)
+
     def _stored(self, field: str, owed: set[float], since: float) -> list[tuple[int, float]]:
         """Wait until all that is `owed` is there; return (time in ns, number) since then."""
         condition = f"WHERE time >= {int((since - LATEST) * 1e9)}"

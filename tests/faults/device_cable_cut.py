@@ -3,21 +3,27 @@
 from collections.abc import Sequence
 
 from tests.faults.account import Window
-from tests.faults.house import REACHED, House, now
+from tests.faults.house import House
 from tests.faults.scenario import Scenario
+from tests.faults.unheard import SILENT, UNREACHABLE, unheard
 
 
 def inflict(house: House) -> Sequence[Window]:
-    """Cut it until the daemon has noticed, and join it again."""
-    begin = now() - 0.5
-    with house.says(REACHED), house.cut("gx"), house.says(r"WARNING: .*gx\.example"):
+    """Cut it until a new connection has been tried in vain, and join it again."""
+    with (
+        house.says_once(SILENT),
+        house.says_once(UNREACHABLE),
+        unheard(house) as lost,
+        house.cut("gx"),
+        house.says(UNREACHABLE),
+    ):
         pass
-    return (Window(begin, now()),)
+    return lost
 
 
 SCENARIO = Scenario(
     "The cable to the device is cut, or its link goes down",
-    "noticed after W/8 (15 s) without a value; connected to again within 30 s of its return",
+    "noticed after W/8 (15 s) without a word from it; read again within 30 s of its return",
     "what the device says meanwhile",
     inflict,
 )

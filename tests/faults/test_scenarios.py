@@ -1,22 +1,15 @@
 """Each scenario once, at a quick interval; nothing but what it names is lost."""
 
-import importlib
-import pkgutil
 from pathlib import Path
 
 import pytest
 
-from tests import faults
+from tests.faults import table
 from tests.faults.account import Account
 from tests.faults.house import House
-from tests.faults.scenario import Scenario
 from tests.parts import apart
 
-SCENARIOS: dict[str, Scenario] = {}
-for _module in sorted(each.name for each in pkgutil.iter_modules(faults.__path__)):
-    _found = importlib.import_module(f"tests.faults.{_module}") if _module[:5] != "test_" else None
-    if hasattr(_found, "SCENARIO"):
-        SCENARIOS[_module] = _found.SCENARIO
+SCENARIOS = table.scenarios()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -32,3 +25,8 @@ def test_nothing_else_is_lost(name: str, tmp_path: Path) -> None:
         tally = account.balance(lost, offsets=scenario.offsets)
         assert tally.said > 0
         assert house.daemon.stop() == 0
+
+
+def test_the_readme_has_these_scenarios_and_no_others() -> None:
+    """Each line of its table is one that is run here, in the same words."""
+    assert table.shown() == table.text(), "write it anew: /usr/bin/python3 -m tests.faults"

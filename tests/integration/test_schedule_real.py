@@ -61,6 +61,9 @@ class Minute:
     logins: list[bytes]
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
     """Let it pass: the database is frozen once the first values are in it, and then goes on."""

@@ -102,6 +102,7 @@ def more_values(setting: Setting, field: str = "Voltage") -> None:
 # The login. The first test waits for long, and needs no time of the processor meanwhile.
 
 
+@pytest.mark.long
 def test_a_changed_password_is_waited_for(secured: Secured) -> None:
     """It is tried at most twice a minute, and data flows by itself once the device takes it."""
     notify = secured.setting.notify_socket()
@@ -208,6 +209,7 @@ def test_several_clients_are_let_in(secured: Secured) -> None:
 # What changes while it runs
 
 
+@pytest.mark.long
 def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
     """Both fingerprints are told, nobody logs in, and with the old one data flows again."""
     door = secured.door()

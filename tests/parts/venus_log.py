@@ -105,3 +105,10 @@ class Log:
         with self._changed:
             self._requests.clear()
             self._sent.clear()
+
+    def forget(self, before: float) -> None:
+        """Forget the requests and publishes of the time before; the counters stay."""
+        with self._changed:
+            for kept in (self._requests, self._sent):
+                while kept and kept[0].time < before:
+                    kept.popleft()

@@ -20,9 +20,17 @@ from tests.system.trees import RELEASES, tree
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where no machine can be booted, skip one test for all, with the reason."""
+    """Have the releases side by side.
+
+    Where no machine can be booted, skip one test for all, with the reason.
+    """
     ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        given: Any = getattr(item, "callspec", None)
+        group = pytest.mark.xdist_group(given.params.get("release", "") if given else "")
+        item.add_marker(group, append=False)  # before that of a fixture
     reason = why_not() if ours else ""
     if reason:
         ours[0].add_marker(pytest.mark.skip(reason=f"tests of the installed package: {reason}"))

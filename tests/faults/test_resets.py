@@ -1,0 +1,63 @@
+"""Brokers that let the daemon in and reset each connection soon after, for as long as one likes."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from bat2influx.line import IN_A_ROW
+from tests.faults.broker_resets import HALF
+from tests.parts.daemon import Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.peers import (
+    CONNECT,
+    PORTAL_ID,
+    PUBLISH,
+    SUBACK,
+    SUBSCRIBE,
+    WELCOME,
+    Peer,
+    packet,
+    packets,
+    publish,
+    reset,
+)
+from tests.parts.process import free_port
+
+
+class Resetting(Peer):
+    """Answers the first read with `answer` and a half, and then resets the connection."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        """Be a broker until then."""
+        for kind, body in packets(connection):
+            if kind == CONNECT:
+                connection.sendall(WELCOME)
+            elif kind == SUBSCRIBE:
+                connection.sendall(packet(SUBACK, body[:2] + bytes(10)))
+            elif kind == PUBLISH:
+                connection.sendall(self._answer + HALF)
+                connection.shutdown(socket.SHUT_WR)  # what was said arrives before the reset
+                connection.recv(1)
+                reset(connection)
+                return
+
+
+@pytest.mark.parametrize("answer", [b"", publish(f"N/{PORTAL_ID}/heartbeat", b'{"value":1}')])
+def test_found_resets_again_and_again_filled_the_log(tmp_path: Path, answer: bytes) -> None:
+    """Connections that end soon after they began are told of a few times, not each time."""
+    unused = Mosquitto(tmp_path / "m"), InfluxDB(tmp_path / "i")
+    with Resetting(answer) as peer, Setting(tmp_path, *unused) as setting:
+        battery = {"serial": PORTAL_ID, "instance": 275, "interval": 0.2, "port": peer.port}
+        daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
+        wait("some attempts", lambda: len(peer.calls) >= IN_A_ROW + 4)
+        assert daemon.stop(10.0) == 0
+        assert len(daemon.says("ended the connection")) <= IN_A_ROW
+        assert len(daemon.says("connected to")) <= IN_A_ROW
