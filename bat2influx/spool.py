@@ -190,7 +190,8 @@ class Spool:
             return
         if live is None or self._read(lambda: self._store.is_oldest(copy)):
             self._unsettled = copy, undecided, refused
-        # Else others are before it on disk, and it is sent again when its turn has come.
+        else:  # others are before it on disk, and it is sent again when its turn has come
+            in_doubt = in_doubt or len(undecided) < len(batch.lines)
         if in_doubt:
             self._own.remove(copy.generation, copy.number, copy.end)
         elif owed:

@@ -139,6 +139,20 @@ def test_what_may_be_stored_stays_so_for_later_steps(tmp_path: Path, from_disk: 
         assert drained(spool) == [1, 2, HOUR + 3 + 5, HOUR + 4 + 5]
 
 
+def test_what_is_sent_again_though_it_is_stored_keeps_its_stamps(on_disk: Spool) -> None:
+    """A batch that went to disk behind others while it was under way."""
+    on_disk.append(lines(1))
+    on_disk.keep()
+    on_disk.append(lines(2))
+    batch = on_disk.next_batch(10)
+    on_disk.keep()
+    assert batch
+    assert stamps(batch) == [2]
+    on_disk.shift(HOUR)
+    on_disk.settle(batch, (), ())
+    assert drained(on_disk) == [2, HOUR + 1]
+
+
 def test_of_a_batch_partly_stored_the_rest_follows(in_memory: Spool) -> None:
     """The accepted and the refused lines are gone, and the undecided ones move."""
     in_memory.append(lines(1, 2, 3, 4))
