@@ -105,10 +105,14 @@ class MemorySpool:
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)
         self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
+        self.refuse(refused)
+        self._keep_within_bound()
+
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        """Keep lines aside; beyond REFUSED_KEPT the oldest go, counted as dropped."""
         self.dropped += max(0, len(self.refused) + len(refused) - REFUSED_KEPT)
         self.refused.extend(refused)
         self.refused_count += len(refused)
-        self._keep_within_bound()
 
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:

@@ -56,6 +56,7 @@ class Spool:
         self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[Refused]] | None = None
         self._stores_turn = False
         self._disk_used = False
+        self._seen = True  # whether it is known what waits from before
         self.hold = Hold.NO  # whether fresh lines wait for the clock
         self._in_doubt = 0  # lines in memory before this number may be stored already
         self._own = Own()  # lines on disk that go with the clock
@@ -101,11 +102,12 @@ class Spool:
 
     def open(self) -> None:
         """See what waits from before."""
-        self._read(self._store.open)
+        self._seen = self._do(self._store.open)
         self._disk_used = self.on_disk > 0
 
     def close(self) -> None:
         """Have everything on disk, if it takes it."""
+        self._again_at = -math.inf
         self.keep(everything=True)
         self._store.close()
 
@@ -125,7 +127,8 @@ class Spool:
 
     def keep(self, *, everything: bool = False) -> None:
         """Put on disk what has waited a second, or `everything`."""
-        if self.fault and not (len(self) or self._unsettled or self._memory.refused):
+        self._settled()
+        if self.fault and self._seen and not (len(self) or self._unsettled or self._memory.refused):
             self.fault = None  # nothing needs the disk any more
         if everything:
             end = self._memory.end if self.hold is not Hold.UNSET else 0  # never in 1970
@@ -143,8 +146,9 @@ class Spool:
         kept = self._write(lambda: self._store.append(lines))
         if kept is not None:
             before = self._memory.first
-            if live and before <= live.first < end:
-                self._copy = kept.part(live.first - before, live.lines)
+            if live and live.first < end and self._copy is None:
+                gone = max(0, before - live.first)  # had to go at the bound
+                self._copy = kept.part(max(0, live.first - before), live.lines[gone:])
             certain = kept.number + max(0, self._in_doubt - before)
             self._own.add(kept.generation, certain, kept.end)
             self._own.remove(*self._store.gone)
@@ -183,15 +187,20 @@ class Spool:
             copy = batch
         elif copy is None:
             self._memory.settle(batch, undecided, refused)
+            if self._ages:  # the rest is as old as it was
+                self._ages.appendleft((batch.end, self._ages[0][1]))
             if in_doubt:
                 self._in_doubt = batch.end
             elif owed:
                 self._memory.shift(batch.end - len(undecided), batch.end, owed)
             return
-        if live is None or self._read(lambda: self._store.is_oldest(copy)):
+        if live is None or (self._settled() and self._store.is_oldest(copy)):
             self._unsettled = copy, undecided, refused
         else:  # others are before it on disk, and it is sent again when its turn has come
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
+            gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to at the bound
+            self._memory.dropped += sum(line in gone for line in undecided)
+            self._memory.refuse([each for each in refused if each.line in gone])
         if in_doubt:
             self._own.remove(copy.generation, copy.number, copy.end)
         elif owed:
@@ -218,16 +227,19 @@ class Spool:
         """Do what another process may have asked for; return how many rows wait again for that."""
         if not self._store.rejected_count:
             return 0
-        try:
-            asked = self._store.take_request()
-        except StoreError:  # what keeps us from seeing it will be met with where it counts
+        if not self._store.asked or (self.fault and self._clock() < self._again_at):
             return 0
-        return (self._write(self._store.retry_rejected) or 0) if asked else 0
+        again = self._write(self._store.retry_rejected)
+        if again is not None:  # and not before, or a disk that fails now would forget it
+            self._read(self._store.take_request)
+        return again or 0
 
     def _settled(self) -> bool:
         """Return whether the store knows what became of its latest batch; tell it if not."""
         if self.fault and self._clock() < self._again_at:
             return self._unsettled is None and not self._to_move
+        if not self._seen:
+            self.open()
         refused = list(self._memory.refused)
         if refused and self._do(lambda: self._store.reject(refused)):
             self._memory.refused.clear()

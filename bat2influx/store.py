@@ -135,7 +135,7 @@ class Store:
         if not lines:
             return StoredBatch(self._file.generation, self._file.figures.end, ())
         kept = newest(lines, self._room // 2)
-        with self._file.transaction(appending=True) as db:
+        with self._file.transaction(appending=sum(map(len, kept)) + len(kept)) as db:
             first, end = self._file.figures[:2]
             if len(kept) < len(lines):  # what is older than those that go, goes
                 db.execute("DELETE FROM waiting")
@@ -253,6 +253,11 @@ class Store:
             make_room(db, self._room)
         self._count_dropped(first)
         return count
+
+    @property
+    def asked(self) -> bool:
+        """Whether `request_retry` was called since the last `take_request`."""
+        return self._request.exists()
 
     def take_request(self) -> bool:
         """Return whether `request_retry` was called since the last time. Raises StoreError."""

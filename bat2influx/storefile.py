@@ -7,7 +7,10 @@ database that stumbles does not have a file made and removed each second.
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +22,7 @@ from bat2influx.storeerror import FAILURES, Fault, StoreError, explain
 from bat2influx.storerows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
+_RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
 
 
 class StoreFile:
@@ -68,8 +72,11 @@ class StoreFile:
         return self._db
 
     @contextmanager
-    def transaction(self, *, appending: bool = False) -> Iterator[sqlite3.Connection]:
-        """Change the file, which is made if need be; on disk when it ends. Raises StoreError."""
+    def transaction(self, *, appending: int = 0) -> Iterator[sqlite3.Connection]:
+        """Change the file, which is made if need be; on disk when it ends. Raises StoreError.
+
+        `appending` is how many bytes come in, if any.
+        """
         with self.guarded():
             if (db := self.opened()) is None:
                 storeformat.create(self.path).close()
@@ -77,20 +84,23 @@ class StoreFile:
             assert db is not None
             if not storeformat.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
+            if appending:
+                self._leave_room(db, appending)
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
                 found = figures(db, self.figures.end)
-                self._unsure = appending
+                self._unsure = appending > 0
                 db.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 with suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
-                self._keep_wal_small(db)
+                full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+                self._keep_wal_small(db, most=0 if full else 2 * self._wal)
                 raise
             self.figures, self._unsure = found, False
             self._used = time.monotonic()
-            self._keep_wal_small(db)
+            self._keep_wal_small(db, most=2 * self._wal)
 
     def give_back(self, *, now: bool = False) -> None:
         """Give the room back if nothing has waited for a while, or `now`.
@@ -136,11 +146,29 @@ class StoreFile:
             raise
         self._db, self._identity, self._unsure = db, _identity(self.path), False
 
-    def _keep_wal_small(self, db: sqlite3.Connection) -> None:
-        """Have a WAL that one large transaction has blown up take its usual room again."""
+    def _leave_room(self, db: sqlite3.Connection, more: int) -> None:
+        """Raise OSError where `more` bytes would take what it needs to take lines out again.
+
+        They come into the WAL and then, with all that is there, into the file; a spool that has
+        filled the disk could not be emptied any more.
+        """
+        need = 3 * more + _RESERVE
+        if _free(self.path) < need + self._wal_size():
+            self._keep_wal_small(db, most=0)
+            if _free(self.path) < need + self._wal_size():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _keep_wal_small(self, db: sqlite3.Connection, *, most: int) -> None:
+        """Have a WAL of more than so many bytes give its room back."""
         with suppress(*FAILURES):
-            if storeformat.companion(self.path, "-wal").stat().st_size > 2 * self._wal:
+            if self._wal_size() > most:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _wal_size(self) -> int:
+        try:
+            return storeformat.companion(self.path, "-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _leave_wal(self, db: sqlite3.Connection) -> bool:
         """Have all in the one file; return whether it is, for another program may read it now."""
@@ -203,6 +231,11 @@ class StoreFile:
         if db is not None:
             with suppress(sqlite3.Error):
                 db.close()
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(path.parent)
+    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize  # not all can tell
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
