@@ -129,9 +129,9 @@ class Delivery:
         return self._spool.refused_count
 
     @property
-    def trouble(self) -> Trouble | None:
-        """What is wrong with the database, or with the disk, if anything."""
-        return self._writing.trouble or self._disk.trouble
+    def troubles(self) -> list[Trouble]:
+        """What is wrong with the database, and with the disk."""
+        return [each.trouble for each in (self._writing, self._disk) if each.trouble]
 
     @property
     def finished(self) -> dict[str, float]:
@@ -286,7 +286,7 @@ class Delivery:
             self._growing.recovered("no value waits any more", time.monotonic())
 
     def _tell_overflow(self) -> None:
-        dropped = self._spool.dropped + self._inbox_lost
+        dropped = self._spool.dropped - self._spool.lost + self._inbox_lost
         if dropped > self._dropped_told:
             self._dropped_told = dropped
             text = f"too many values wait: the oldest are dropped, {dropped} so far"

@@ -96,6 +96,11 @@ class Spool:
         return self._memory.dropped + self._store.dropped
 
     @property
+    def lost(self) -> int:
+        """Those of them that went with a damaged file, of which `fault` has told."""
+        return self._store.lost
+
+    @property
     def refused_count(self) -> int:
         """Lines that the database will not take, and that are kept aside."""
         return self._store.rejected_count + len(self._memory.refused)

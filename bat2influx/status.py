@@ -48,8 +48,7 @@ class Status:
         """Return the line."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
         parts += [device.trouble.text for device in devices if device.trouble]
-        if delivery.trouble:
-            parts.append(delivery.trouble.text)
+        parts += [trouble.text for trouble in delivery.troubles]
         for device in devices:
             if device.state is not State.POLLING and not device.trouble:
                 parts.append(f"{device.state.value} {device.battery.address}")

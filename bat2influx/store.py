@@ -114,7 +114,12 @@ class Store:
     @property
     def dropped(self) -> int:
         """Lines that went unsent, since the start: at the bound, or with a file that was lost."""
-        return self._dropped + self._file.lost
+        return self._dropped + self.lost
+
+    @property
+    def lost(self) -> int:
+        """Those of them that went with a file; StoreError has said so."""
+        return self._file.lost
 
     @property
     def size(self) -> int:

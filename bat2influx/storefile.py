@@ -79,7 +79,7 @@ class StoreFile:
         """
         with self.guarded():
             if (db := self.opened()) is None:
-                storeformat.create(self.path).close()
+                storeformat.create(self.path, wal=True).close()
                 db = self.opened()
             assert db is not None
             if not storeformat.in_wal_mode(db):

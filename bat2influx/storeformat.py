@@ -30,6 +30,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from bat2influx.storeerror import DamagedError
@@ -58,11 +59,21 @@ class NewerError(Exception):
         self.version = version
 
 
-def create(path: Path) -> sqlite3.Connection:
-    """Make the file, readable for nobody else, and its folder. Raises sqlite3.Error, OSError."""
+def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
+    """Make the file, readable for nobody else, and its folder. Raises sqlite3.Error, OSError.
+
+    Nothing is in it yet, so it is synced once, at the end: on a slow disk each sync takes seconds.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
+        with closing(_connect(path, "rw", 0.0)) as db:
+            db.execute("PRAGMA synchronous = OFF")
+            db.execute("PRAGMA auto_vacuum = NONE")  # see StoreFile.give_back
+            _bring_up(db)
+            if wal:
+                db.execute("PRAGMA journal_mode = WAL").fetchall()
+        sync(path)
         sync(path.parent)
         return connect(path, 0.0)
     except BaseException:
@@ -89,7 +100,6 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute("PRAGMA auto_vacuum = NONE")  # for a new file; see StoreFile.give_back
         if _needs_work(db):
             _bring_up(db)
     except BaseException:
@@ -189,10 +199,10 @@ def remove(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def sync(directory: Path) -> None:
-    """Have a folder's entries be on disk."""
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Have a folder's entries, or what is in a file, be on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -38,14 +38,10 @@ class Account:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        stored = {value for _, _, value in house.setting.stored()}
-        spoken = [
-            when
-            for leaf in NINE.values()
-            for when, value in said(house.device, leaf)
-            if value in stored
-        ]
-        self._since = min(spoken)
+        self._since = max(
+            wait(f"a value of {field}", lambda f=field: self._first(f)) for field in NINE
+        )
+        self._forgotten = False
 
     def balance(self, lost: Sequence[Window] = (), *, offsets: Sequence[float] = (0.0,)) -> Tally:
         """Wait until all is stored that has been said up to now, and see that it is right.
@@ -65,6 +61,10 @@ class Account:
             stored = self._stored(field, owed, since + min(offsets))
             values = [value for _, value in stored if value in spoken]
             assert len(values) == len(set(values)), f"{field} holds a value twice"
+            if not self._forgotten:
+                ever = {value for _, value in said(self._house.device, leaf)}
+                strange = {value for _, value in stored} - ever
+                assert not strange, f"{field} holds what was never said: {strange}"
             for stamp, value in stored:
                 if value in spoken:
                     off = stamp / 1e9 - spoken[value]
@@ -80,7 +80,14 @@ class Account:
 
     def forget(self) -> None:
         """Have the device's log keep nothing but what is still to be balanced."""
+        self._forgotten = True
         self._house.device.log.forget(self._since)
+
+    def _first(self, field: str) -> float | None:
+        """Return when the first value that is stored of a field was said."""
+        stored = {value for _, name, value in self._house.setting.stored() if name == field}
+        spoken = said(self._house.device, NINE[field])
+        return next((when for when, value in spoken if value in stored), None)
 
     def _stored(self, field: str, owed: set[float], since: float) -> list[tuple[int, float]]:
         """Wait until all that is `owed` is there; return (time in ns, number) since then."""

@@ -256,7 +256,7 @@ class House(Part):
         apart.bind(resolv, Path("/etc/resolv.conf"))
         apart.bind(switch, Path("/etc/nsswitch.conf"))
         options = (
-            "--conf-file=/dev/null --pid-file= --keep-in-foreground --user=root --log-facility=-"
+            "--conf-file=/dev/null --no-daemon"  # as it is, so that it dies with us, see Process
             f" --no-resolv --no-hosts --addn-hosts={self._hosts} --log-queries"
             f" --bind-interfaces --listen-address={NAME_SERVER}"
         )

@@ -50,6 +50,7 @@ class Resetting(Peer):
                 return
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", [b"", publish(f"N/{PORTAL_ID}/heartbeat", b'{"value":1}')])
 def test_found_resets_again_and_again_filled_the_log(tmp_path: Path, answer: bytes) -> None:
     """Connections that end soon after they began are told of a few times, not each time."""

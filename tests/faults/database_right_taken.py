@@ -1,0 +1,30 @@
+"""The database's user loses the right to write, and gets it back."""
+
+from collections.abc import Sequence
+
+from tests.faults.account import Window
+from tests.faults.house import USER, House
+from tests.faults.house_daemon import calm, shows
+from tests.faults.scenario import Scenario
+
+REFUSES = f"does not let user '{USER}' write"
+
+
+def inflict(house: House) -> Sequence[Window]:
+    """Take it until the daemon has noticed."""
+    with house.says("takes values again"):
+        with house.says(REFUSES):
+            house.database.query(f"REVOKE ALL PRIVILEGES FROM {USER}")
+        shows(house, REFUSES)
+        house.more_reads(5)
+        house.database.query(f"GRANT ALL PRIVILEGES TO {USER}")
+    calm(house)
+    return ()
+
+
+SCENARIO = Scenario(
+    "The database's user may not write any more",
+    "values wait, after a second on disk; the log has the statement that gives the right back",
+    "nothing",
+    inflict,
+)

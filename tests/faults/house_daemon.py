@@ -1,0 +1,82 @@
+"""What scenarios do to the daemon, and wait for in what it tells the service manager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tests.faults.account import Window
+from tests.faults.house import House, now
+from tests.parts.compare import NINE, said
+from tests.parts.daemon import wait
+
+_A_FEW = 2 * len(NINE)  # values that may be under way to the database at any time
+
+
+def shows(house: House, text: str) -> None:
+    """Wait until STATUS= has a text in it."""
+    wait(f"{text!r} in STATUS=", lambda: text in house.notify.status)
+
+
+def calm(house: House) -> None:
+    """Wait until nothing is held up any more, and nothing waits on disk."""
+
+    def passes() -> bool:
+        found = re.search(r"(\d+) waiting", house.notify.status)
+        return found is not None and int(found[1]) <= _A_FEW
+
+    wait("no queue", passes)
+    wait("an empty disk", lambda: house.on_disk() == 0)
+
+
+def start(house: House, **sections: Mapping[str, object]) -> None:
+    """Start the daemon, with `sections` over its ini until the next start.
+
+    When this returns it has asked the device, so that all is to be stored that it says from now on.
+    What it says for being found is not.
+    """
+    house.start_daemon(**sections)
+    house.daemon.wait_for_log("reading gx.example")
+    counters = house.device.log.counters
+    wait("reads", lambda: house.device.log.counters.reads > counters.reads)
+
+
+@contextmanager
+def hushed(house: House) -> Iterator[None]:
+    """Have the device say nothing in a block, and the daemon have all that it has said before."""
+    house.more_reads(2)  # so that of each field the latest is one that was asked for
+    house.device.silence()
+    try:
+        wait("all to be read", lambda: _all_read(house))
+        yield
+    finally:
+        house.device.speak()
+
+
+def restart(house: House, **sections: Mapping[str, object]) -> Window:
+    """Stop the daemon in order and `start` it; return when nobody read the device."""
+    with hushed(house):
+        begin = now()
+        assert house.daemon.stop() == 0
+    start(house, **sections)
+    return Window(begin, now())
+
+
+def all_stored(house: House) -> bool:
+    """Return whether of each field the latest that the device has said is stored."""
+    for field, number in _latest(house).items():
+        rows = house.database.query(f'SELECT last("{field}") FROM "dc"', "battery")
+        if [row["last"] for row in rows] != [number]:
+            return False
+    return True
+
+
+def _all_read(house: House) -> bool:
+    status = house.notify.status  # it has the latest values, or says that none come
+    latest = {f"{field} {number:g}" for field, number in _latest(house).items()}
+    return "is silent" in status or latest <= {*re.split("[,;] ", status)}
+
+
+def _latest(house: House) -> dict[str, float]:
+    return {field: said(house.device, leaf)[-1][1] for field, leaf in NINE.items()}
