@@ -116,21 +116,6 @@ def test_a_killed_broker_loses_no_value_that_came(setting: Setting) -> None:
         assert_complete(setting, device, field, leaf)
 
 
-def test_a_frozen_broker_is_noticed_and_comes_back(setting: Setting) -> None:
-    """A broker that hangs is a silent device within W/8; when it goes on, so do the values."""
-    setting.venus(Device(PORTAL_ID))
-    notify = setting.notify_socket()
-    daemon = setting.daemon(notify=notify, watchdog=6, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
-    setting.mosquitto.freeze()
-    wait("the cause in STATUS", lambda: f"device {PORTAL_ID} at 127.0.0.1" in notify.status)
-    before = len(kept(setting, "Soc"))
-    setting.mosquitto.thaw()
-    wait("values again", lambda: len(kept(setting, "Soc")) > before, AGAIN)
-    wait("a good STATUS", lambda: "Soc" in notify.status and "127.0.0.1" not in notify.status)
-    assert daemon.running
-
-
 def test_a_frozen_broker_holds_up_no_end(setting: Setting) -> None:
     """SIGTERM ends the daemon in time while the broker hangs, with every value stored."""
     setting.venus(Device(PORTAL_ID))

@@ -95,40 +95,6 @@ def test_a_database_that_goes_and_comes_back(setting: Setting, device: Device, w
     assert daemon.stop() == 0
 
 
-def test_a_database_restarted_again_and_again(setting: Setting, device: Device) -> None:
-    """However a request meets a restart, no value is lost and none is there twice."""
-    start(setting)
-    wait("the first values", nine(setting))
-    for _ in range(4):
-        setting.influxdb.restart()
-        wait("some reads", reads(device, 6))
-    assert_all_arrives(setting, device)
-
-
-def test_a_database_that_hangs_longer_than_a_request_may(setting: Setting, device: Device) -> None:
-    """The device is read meanwhile, it is told once, and all values are there afterwards."""
-    daemon = start(setting)
-    wait("the first values", nine(setting))
-    setting.influxdb.freeze()
-    daemon.wait_for_log(r"WARNING: .*does not answer within 5 s")
-    wait("some reads", reads(device, 60))
-    assert not daemon.says("takes values again")
-    setting.influxdb.thaw()
-    daemon.wait_for_log("takes values again")
-    assert_all_arrives(setting, device)
-    assert len(daemon.says(TROUBLE)) == len(daemon.says("takes values again")) == 1
-
-
-def test_a_dropped_database_is_made_anew(setting: Setting, device: Device) -> None:
-    """Somebody drops the database under the running daemon: the values go into a new one."""
-    daemon = start(setting)
-    wait("the first values", nine(setting))
-    setting.influxdb.query('DROP DATABASE "battery"')
-    wait("it again", lambda: len(daemon.says("created the database 'battery'")) == 2)
-    wait("the nine", nine(setting))
-    wait_for_all(setting, device)
-
-
 def test_a_field_that_the_database_has_as_an_integer(setting: Setting, device: Device) -> None:
     """It alone is refused, which is said once; the eight others are stored without a gap."""
     setting.influxdb.query("CREATE DATABASE battery")
