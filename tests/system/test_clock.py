@@ -1,0 +1,27 @@
+"""The clock of a machine that has just booted, seen from within the service's confinement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.system.plant import UNIT, Plant
+
+TIMESYNC = "/run/systemd/timesync"  # systemd-timesyncd itself does not run in a container
+
+
+def test_values_wait_until_timesyncd_has_set_the_clock(machine: Plant, package: Path) -> None:
+    """They are held, which is said; when it says that it has, all of them are stored."""
+    machine.install(package)
+    machine.start_servers()
+    machine.configure()
+    machine.run("mkdir", "-p", TIMESYNC)
+    machine.systemctl("enable", "--now", UNIT)
+    machine.wait_for_message("the clock is not synchronised yet; values wait for that")
+    machine.wait("values that wait", lambda: machine.waiting() >= 18)
+    assert machine.status().startswith("the clock is not synchronised yet")
+    synchronised = machine.now()
+    machine.run("touch", f"{TIMESYNC}/synchronized")
+    machine.wait_for_message("values wait for the clock no longer")
+    values = machine.wait_for_values(count=2)
+    assert values[0][0] < values[1][0] < synchronised
+    machine.wait("nothing that waits", lambda: machine.waiting() < 9)
