@@ -73,6 +73,7 @@ class Device:
         self._wanted: Mapping[str, tuple[str, ...]] = {}  # by topic, as in the plan
         self._subscribed: int | None = None
         self._begun: Connection | None = None  # the connection that the conversation is on
+        self._quiet_since = 0  # messages that came before it
         self._deadline = 0.0
         self._doubt_at = 0.0
         self._doubted = False  # whether it is this device that is there
@@ -158,6 +159,7 @@ class Device:
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
         self._begun, self._stage, self._subscribed = connection, State.DISCOVERING, None
+        self._quiet_since = self.messages
         self._deadline = now.mono + self._watchdog / 8
         self._finding.start(connection)
         if self._silence.silent:
@@ -202,7 +204,8 @@ class Device:
         if portal not in (None, finding.portal):
             self._go_over_to_another(now)
             return
-        if doubting and not finding.doubting and self.state is not State.POLLING:
+        heard = self.state is State.DISCOVERING and self.messages > self._quiet_since
+        if doubting and not finding.doubting and self.state is not State.POLLING and not heard:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
         if new and (finding.done or finding.missing) and finding.portal:
             self._use(connection, Plan(finding.portal, finding.usable, finding.found))

@@ -199,12 +199,13 @@ class Spool:
             elif owed:
                 self._memory.shift(batch.end - len(undecided), batch.end, owed)
             return
+        gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to, at the bound
+        left = [line for line in undecided if line not in gone]
+        self._memory.dropped += len(undecided) - len(left)
         if live is None or (self._settled() and self._store.is_oldest(copy)):
-            self._unsettled = copy, undecided, refused
+            self._unsettled = copy, left, refused
         else:  # others are before it on disk, and it is sent again when its turn has come
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
-            gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to at the bound
-            self._memory.dropped += sum(line in gone for line in undecided)
             self._memory.refuse([each for each in refused if each.line in gone])
         if in_doubt:
             self._own.remove(copy.generation, copy.number, copy.end)

@@ -220,9 +220,9 @@ class Store:
         if batch.generation != self._file.generation:
             return
         end = batch.end
-        room = end - max(batch.number, self._file.figures.first)  # some may have had to go
-        kept = undecided[-room:] if room > 0 else ()
-        if len(kept) < room or refused:
+        room = max(0, end - max(batch.number, self._file.figures.first))  # some may have had to go
+        kept = undecided[-room:] if room else ()
+        if refused or (*kept,) != batch.lines[len(batch.lines) - room :]:
             self._take_out(end, kept, refused)
         self._dropped += len(undecided) - len(kept)
         self._dropped_under_way, self._shown = 0, None

@@ -181,6 +181,38 @@ def test_what_is_stored_keeps_its_stamps_though_it_is_sent_again(tmp_path: Path)
     assert [int(line.split()[-1]) for line in keeper.on_disk()] == [1000, 1001, 2, 3]
 
 
+def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path) -> None:
+    """Three of ten are stored and three others had to go: it is not their number that counts."""
+    keeper = Keeper(tmp_path, room=10)
+    keeper.spool.append(lines(0, 10))
+    batch = keeper.take()
+    keeper.spool.append(lines(10, 13))
+    keeper.wait(FRESH)
+    keeper.spool.settle(batch, [*lines(0, 3), *lines(6, 10)], [])
+    assert (keeper.in_memory(), keeper.on_disk()) == ([], lines(6, 13))
+    assert keeper.spool.dropped == 3
+
+
+def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(tmp_path: Path) -> None:
+    """Undecided lines, of which the place is gone, are not the stored ones that still have one."""
+    store = Store(tmp_path, 0)
+    long = [b"dc V=1%s %04d" % (b"0" * 300, number) for number in range(2000)]
+    store.append(long[:100])
+    store.append(long[100:200])
+    batch = store.next_batch(200)
+    assert batch is not None
+    end = 200
+    while len(store) == end:
+        store.append(long[end : end + 100])
+        end += 100
+    assert len(store) == end - 100  # and it is the first row that went
+    store.settle(batch, batch.lines[:100], [])
+    left = store.next_batch(1000)
+    assert left is not None
+    assert list(left.lines) == long[:100] + long[200:end]
+    assert store.dropped == 0
+
+
 @disk.on_a_small_disk
 def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) -> None:
     """Room is left for what it takes to take lines out: nobody else has to make some."""

@@ -224,13 +224,13 @@ def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(settin
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery=GIVEN)
-    wait("a value", lambda: re.search(r"I [0-9.]+, V ", notify.status))
+    wait("a value", lambda: re.search(r"I -?[0-9.e-]+, V ", notify.status))
     device.set_value("vebus", "/Ac/ActiveIn/L1/I", None)
     wait("null in STATUS", lambda: "I null, V " in notify.status)
     wait("more", more(setting, "Voltage", 20))
     assert not daemon.says("null")
     device.release("vebus", "/Ac/ActiveIn/L1/I")
-    wait("a value again", lambda: re.search(r"I [0-9.]+, V ", notify.status))
+    wait("a value again", lambda: re.search(r"I -?[0-9.e-]+, V ", notify.status))
 
 
 def test_another_client_does_no_harm(setting: Setting) -> None:
