@@ -15,6 +15,7 @@ from tests.faults.house import House, now
 from tests.parts.compare import LATEST, NINE, said
 from tests.parts.daemon import wait
 
+KEPT = 60.0  # s; who looks at the latest values finds some
 EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at
 
 
@@ -79,9 +80,9 @@ class Account:
         return Tally(total, missing)
 
     def forget(self) -> None:
-        """Have the device's log keep nothing but what is still to be balanced."""
+        """Have the device's log keep what is still to be balanced, and little more."""
         self._forgotten = True
-        self._house.device.log.forget(self._since)
+        self._house.device.log.forget(self._since - KEPT)
 
     def _first(self, field: str) -> float | None:
         """Return when the first value that is stored of a field was said."""

@@ -1,0 +1,12 @@
+"""A long queue for the database, as `make day` has it, and a shorter one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import day
+
+
+def test_a_long_queue_is_stored_whole_and_in_order(tmp_path: Path) -> None:
+    """Each value of twenty thousand once, with little memory, and nothing is left on disk."""
+    day.run(tmp_path, 2_222 * 9).check()

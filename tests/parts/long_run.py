@@ -1,0 +1,32 @@
+"""What the programs have in common that run for minutes or hours."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def directory(name: str) -> Iterator[Path]:
+    """Give a run a directory; it stays, and is named, if the run does not end well.
+
+    SIGTERM ends the run in order, with all that it has started.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    path = Path(tempfile.mkdtemp(prefix=f"bat2influx-{name}-"))
+    try:
+        yield path
+    except BaseException:
+        tell(f"all logs are in {path}")
+        raise
+    shutil.rmtree(path)
+
+
+def tell(text: str) -> None:
+    """Say how far it is, beside the result."""
+    print(text, file=sys.stderr, flush=True)
