@@ -13,7 +13,8 @@ AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
 
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
-	$(foreach test,check delivery_faults discover discover_lan durable schedule_real wrong_setups,\
+	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
+	systemd wrong_setups,\
 	--ignore=tests/integration/test_$(test).py)
 
 # No files of root in a checkout that belongs to somebody else.
