@@ -55,7 +55,8 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.again: set[bytes] = set()  # decided on, which the disk does not know: sent again
         self.last: set[bytes] = set()  # what only the latest process may have had
         self.died: set[bytes] = set()  # what was gone with one
-        self.batch: Batch | StoredBatch | None = None
+        self.batch: Batch | StoredBatch | None = None  # under way
+        self.ended: Batch | StoredBatch | None = None  # the one before
         self.asked = False  # for the refused to be sent again
         self.counted = 0  # lines that processes counted as dropped which are no more
         self.retried = self.overcount = self.dropped_on_disk = 0
@@ -122,7 +123,8 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     def end(self, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
         """End the transaction; what is decided and still on disk has a reason for that."""
-        batch, self.batch = self.batch, None
+        batch = self.ended = self.batch
+        self.batch = None
         assert batch is not None
         in_memory, on_disk, _ = self.content()
         first = on_disk[0] if on_disk else None
@@ -201,10 +203,11 @@ class SpoolAndFates(RuleBasedStateMachine):
         """What was counted is told by now; what only the process knew is gone with it."""
         self.counted += self.spool.dropped + self.store.rejected_dropped
         self.last = {*self.memory.oldest(self.memory.end), *(e.line for e in self.memory.refused)}
-        if self.batch:
-            self.last |= {*self.batch.lines}
-            self.again |= {*self.batch.lines}
-            self.batch = None
+        batch = self.batch or (self.ended if self.spool.fault else None)
+        self.batch = None
+        if batch:  # of which the disk may not know what has become
+            self.last |= {*batch.lines}
+            self.again |= {*batch.lines}
 
     @precondition(lambda self: not self.disk.trouble)
     @rule(part=st.floats(0, 1.5))
@@ -277,7 +280,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             late = self.now - FRESH
             assert all(self.came[line] > late for line in in_memory)
             assert not [e for e in self.memory.refused if self.came[e.line] <= late]
-        if self.batch is None:
+        if self.batch is None and self.spool.fault is None:  # all is decided, and known
             known = {*waiting} | kept | self.accepted | self.died
             lost = len(self.came) - len(known)
             counted = self.counted + self.spool.dropped + self.store.rejected_dropped
@@ -290,6 +293,8 @@ class SpoolAndFates(RuleBasedStateMachine):
             if hasattr(self, "spool"):
                 self.drain()
         finally:
+            if hasattr(self, "store"):
+                self.store.close()
             self.disk.remove()
 
     def drain(self) -> None:
