@@ -38,12 +38,14 @@ class Apart(Part):
     def __init__(self) -> None:
         self._descriptors: list[int] = []
         self._from: tuple[int, int] | None = None
-        self._directory = Path.cwd()
+        self._directory, self._root = Path.cwd(), -1
 
     def set_up(self) -> None:
         """Leave the machine's network and mounts for some of our own."""
         self._from = self._opened("net"), self._opened("mnt")
         self._directory = Path.cwd()
+        self._root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self._descriptors.append(self._root)
         _call(_libc.unshare, _NET | _MOUNTS)
         run("mount", "--make-rprivate", "/")
         run("ip", "link", "set", "lo", "up")
@@ -53,7 +55,9 @@ class Apart(Part):
         if self._from:
             for descriptor in self._from:
                 _call(_libc.setns, descriptor, 0)
-            os.chdir(self._directory)  # it was left with the mounts
+            os.fchdir(self._root)  # which may be that of a chroot; it was left with the mounts
+            os.chroot(".")
+            os.chdir(self._directory)
             self._from = None
         while self._descriptors:
             os.close(self._descriptors.pop())
