@@ -214,8 +214,8 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
         assert not (outcome.otherwise or outcome.twice), outcome
         return (
             f"{outcome.stored:,} values stored; nothing was done in the state directory, and"
-            f" nothing written to any disk; {begun - forgiven} times the machine stood still"
-            " so long that values were put on disk"
+            " nothing written to any disk; moments at which the machine stood still so long that"
+            f" values went to disk: {begun - forgiven}"
         )
 
 

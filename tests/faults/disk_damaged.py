@@ -25,6 +25,7 @@ def inflict(house: House) -> Sequence[Window]:
         waiting = house.spool("--export").splitlines()[2:]
         _damage(house, waiting[len(waiting) // 2].encode())
         start(house)
+        house.daemon.wait_for_log("cannot be reached")
     unheard = Window(begin, now())
     with house.says("takes values again"):
         house.database.start()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.house import House
-from tests.faults.house_daemon import calm
+from tests.faults.house_daemon import all_stored, calm, hushed
 from tests.parts import apart
+from tests.parts.daemon import wait
 
 
 @contextmanager
@@ -18,8 +19,18 @@ def small_disk(house: House) -> Iterator[None]:
     """
     calm(house)
     apart.run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", house.state)
+    mounted = True
     try:
         yield
-        calm(house)
+        with hushed(house):  # or a value could come to be on it at the last moment
+            wait("all to be stored", lambda: all_stored(house))
+            calm(house)
+            _unmount(house)
+            mounted = False
     finally:
-        apart.run("umount", "--lazy", house.state)
+        if mounted:
+            _unmount(house)
+
+
+def _unmount(house: House) -> None:
+    apart.run("umount", "--lazy", house.state)
