@@ -65,7 +65,7 @@ soak: ## faults of all kinds for an hour; SOAK="--hours 8", --seed N to repeat o
 	@tests/parts/install test
 	@$(PYTHON) -m tests.soak $(SOAK)
 
-outage: ## ten minutes without a database, the daemon killed three times; needs root
+outage: ## ten minutes without a database, the daemon killed three times; OUTAGE="--healthy" an hour with it
 	@tests/parts/install test
 	@$(PYTHON) -m tests.outage $(OUTAGE)
 

@@ -33,6 +33,7 @@ def out_of_reach(house: House) -> Iterator[None]:
     house.database.kill()
     house.database.port = free_port()
     house.database.start()
+    house.more_reads(2)  # which the daemon tries to store
     yield
     house.database.kill()
     house.database.port = port
