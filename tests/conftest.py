@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.parts.daemon import Setting
 from tests.parts.influxdb import InfluxDB
 from tests.parts.mosquitto import Mosquitto
+
+settings.register_profile("unhurried", deadline=None)  # no test by the wall clock
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(hookwrapper=True)
