@@ -66,6 +66,10 @@ class Absence:
         """A message has come on `topic`."""
         self._unanswered.answered(topic)
 
+    def awaits(self, since: float) -> bool:
+        """Return whether an answer is under way to what was asked since then."""
+        return self._unanswered.awaits(since)
+
     def filled(self, topic: str) -> None:
         """It had a value."""
         self._filled.add(topic)

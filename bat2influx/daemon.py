@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import math
 import os
 import selectors
 import signal
@@ -35,7 +36,8 @@ from bat2influx.store import Store
 log = logging.getLogger(__name__)
 
 EX_OK, EX_SOFTWARE, EX_CONFIG = 0, 70, 78
-STOP_TIMEOUT = 8.0  # s, for what still waits
+LAST_WORDS = 0.5  # s, for the answers under way at the end
+STOP_TIMEOUT = 7.5  # s, for what still waits then
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
 
 Reload = Callable[[], Settings]
@@ -53,6 +55,7 @@ def run(settings: Settings, reload: Reload) -> int:
             daemon.deliver()
             daemon.report()
             daemon.reload_if_asked()
+        daemon.hear_out()
     finally:
         daemon.stop()
     return daemon.exit_code
@@ -111,12 +114,15 @@ class Daemon:
             self.exit_code = EX_CONFIG
         return self._wakeup.stop or self.exit_code != EX_OK
 
-    def wait(self) -> dict[int, int]:
-        """Wait for sockets, signals, threads and the next thing due; return what is ready."""
+    def wait(self, most: float = math.inf) -> dict[int, int]:
+        """Wait for sockets, signals, threads and the next thing due; return what is ready.
+
+        It takes `most` s at the most.
+        """
         now = self._clock.look()
         self._watch_sockets()
         timeout = min(device.timeout(now) for device in self.devices)
-        timeout = min(timeout, self._status.timeout(now.mono), self._clock.timeout())
+        timeout = min(timeout, self._status.timeout(now.mono), self._clock.timeout(), most)
         ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
         if ready.pop(self._wakeup.fileno(), None):
             self._wakeup.drain()
@@ -191,6 +197,21 @@ class Daemon:
             self._go_over_to(settings)
             log.info("configuration reloaded", extra=event("reloaded"))
         sdnotify.ready(self._status.text(self.devices, self._delivery, self._hold, self._now.mono))
+
+    def hear_out(self) -> None:
+        """Take along what was asked for just now and has not come yet."""
+        if self.exit_code != EX_OK:
+            return
+        for device in self.devices:
+            device.ask_no_more()
+        start = self._clock.look().mono
+        left = LAST_WORDS
+        while left > 0 and any(device.awaits(start - LAST_WORDS) for device in self.devices):
+            ready = self.wait(left)
+            self.follow_clock()
+            self.step_devices(ready)
+            self.deliver()
+            left = start + LAST_WORDS - self._now.mono
 
     def stop(self) -> None:
         """Leave the devices, deliver what waits, end."""

@@ -80,6 +80,7 @@ class Device:
         self._watchdog = watchdog
         self._hearing = Episode(log, {"PEER": battery.address})
         self._introduced = ""
+        self._leaving = False
 
     # What the main loop asks
 
@@ -102,7 +103,7 @@ class Device:
         waits = [self._line.timeout(now.mono)]
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
-        if self.state is State.POLLING:
+        if self.state is State.POLLING and not self._leaving:
             waits.append(self._schedule.wait(now.wall_ns, now.mono))
         return max(0.0, min(waits))
 
@@ -149,6 +150,14 @@ class Device:
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns since the last step."""
         self._stamper.clock_set(step_ns)
+
+    def ask_no_more(self) -> None:
+        """Take what comes, and ask for nothing from now on."""
+        self._leaving = True
+
+    def awaits(self, since: float) -> bool:
+        """Return whether an answer is under way to what was asked since then (monotonic s)."""
+        return self.state is State.POLLING and self._absence.awaits(since)
 
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""
@@ -269,7 +278,7 @@ class Device:
             self._line.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:
-        if self.state is not State.POLLING or self._plan is None:
+        if self.state is not State.POLLING or self._plan is None or self._leaving:
             return
         tick = self._schedule.due(now.wall_ns, now.mono)
         if tick is None:

@@ -107,6 +107,10 @@ class Unanswered:
             del self._silent[topic]
             self._asked.clear()
 
+    def awaits(self, since: float) -> bool:
+        """Return whether an answer is under way to what was asked since then."""
+        return any(asked >= since for asked in self._since.values())
+
     def begin(self) -> None:
         """The device is back, or the connection new: what went unanswered before counts no more."""
         self._since = dict.fromkeys(self._silent, -math.inf)

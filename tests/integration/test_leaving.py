@@ -1,0 +1,52 @@
+"""The end of the daemon between a question and its answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.parts.compare import FAST, kept, said
+from tests.parts.daemon import Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_mqtt import steady_unix_time
+
+P = "c0619ab1c2d3"
+GIVEN = {"serial": P, "instance": 275, "interval": 1.0, "soc_interval": 1.0}
+LATE = 0.2  # s that each answer takes
+SURE = 0.4  # s after SIGTERM in which an answer is waited for, whatever the machine does
+
+
+def test_sigterm_loses_no_answer_that_is_under_way(setting: Setting) -> None:
+    """What has been asked for is taken along, which no end waits for longer than half a second."""
+    device = Device(P, counted=True)
+    setting.venus(device)
+    device.late(LATE)
+    met = 0
+    for _ in range(5):  # a machine that stalls may hear the answers before it ends the daemon
+        daemon = setting.daemon(Battery=GIVEN)
+        daemon.wait_for_log("reading 127.0.0.1")
+        reads = device.log.counters.reads
+        wait("reads", lambda before=reads: device.log.counters.reads > before)
+        asked = steady_unix_time()
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.wait_for_end(10) == 0
+        for field, leaf in FAST.items():
+            late = {value for when, value in said(device, leaf) if asked < when < asked + SURE}
+            assert late <= {value for _, value in kept(setting, field)}, field
+            met += len(late)
+        if met:
+            return
+    raise AssertionError("no answer was ever under way")
+
+
+def test_a_device_that_does_not_answer_holds_up_no_end(setting: Setting) -> None:
+    """It has half a second for its last words."""
+    device = Device(P)
+    setting.venus(device)
+    daemon = setting.daemon(Battery=GIVEN)
+    wait("values", setting.stored)
+    device.late(600.0)
+    reads = device.log.counters.reads
+    wait("reads", lambda: device.log.counters.reads > reads)
+    assert daemon.stop(10.0) == 0
+    assert daemon.says("every value is stored")
