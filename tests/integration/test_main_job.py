@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import median
 
 import pytest
 
@@ -100,15 +101,12 @@ def test_the_state_of_charge_is_asked_for_at_its_own_interval(
     record: tuple[Setting, Device],
 ) -> None:
     """With a soc_interval of five intervals, every fifth tick asks for it."""
-    asked = {
-        place: [r.time for r in record[1].log.requests if r.topic.endswith(place)]
-        for place in ("/Soc", "/State")
-    }
-    regular = asked["/Soc"][1:]  # the first tick of a connection asks for all
-    assert len({int(when) for when in regular}) == len(regular)
-    spans = pairwise(regular)
-    ticks = [sum(start <= when < end for when in asked["/State"]) for start, end in spans]
-    assert 4 <= max(ticks) <= 6
+    places = [request.topic.rpartition("/")[2] for request in record[1].log.requests]
+    asked = [place for place in places if place in ("Soc", "State")]
+    ends = [number for number, place in enumerate(asked) if place == "Soc"]
+    ticks = [end - start - 1 for start, end in pairwise(ends[1:])]  # the first tick asks for all
+    assert max(ticks) <= 6
+    assert median(ticks) >= 4  # after a stall, the next may follow soon
 
 
 def test_one_path_is_stored_under_two_names(record: tuple[Setting, Device]) -> None:
