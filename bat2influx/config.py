@@ -34,16 +34,13 @@ CREDENTIALS = {
     "influx-password": ("Influx", "password"),
     "influx-token": ("Influx", "token"),
 }
+TRUST = ("ca_file", "fingerprint", "verify_host", "client_cert", "client_key")
 # Known, and refused while nothing comes of them. A feature that arrives takes its line away.
 NOT_YET = {
     "[Battery NAME]",
     "[Battery] mode",
     "[Battery] topic_prefix",
     "[Battery] share_group",
-    "[Influx] tls",
-    "[Influx] ca_file",
-    "[Influx] fingerprint",
-    "[Influx] token",
     "[Influx] self_measurement",
     "[Metrics] textfile",
 }
@@ -73,12 +70,19 @@ class Battery:
 
 @dataclass(frozen=True, slots=True)
 class Influx:
-    """The database, and what all points have in common; '' is none, or the server's default."""
+    """The database, and what all points have in common; '' is none, or the server's default.
+
+    `tls` is None where TLS is not spoken. With `use_environment`, proxy variables and ~/.netrc
+    count.
+    """
 
     address: str
     port: int
+    tls: Tls | None
     user: str
     password: str = dataclasses.field(repr=False)
+    token: str = dataclasses.field(repr=False)
+    use_environment: bool
     db: str
     measurement: str
     retention_policy: str
@@ -121,6 +125,9 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         problems.setdefault(line, problem)
     messages = [f"{path}, line {line}: {problem}" for line, problem in sorted(problems.items())]
     messages += _take_credentials(config, credentials) if credentials else ()
+    if config["Influx"]["token"] and config["Influx"]["user"]:
+        line = index.entries["Influx", "user"].line
+        messages.append(f"{path}, line {line}: [Influx] user: there is a token; keep one of both")
     if messages:
         raise ConfigError(messages)
     fields = _fields(config["Fields"])
@@ -181,35 +188,42 @@ def _clashing(index: Index, config: Any) -> Iterator[tuple[int, str]]:
 
 
 def _distrusted(index: Index, config: Any) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the trust in a broker: not in use, contradictory, unreadable."""
+    """Yield what is wrong with the trust in a peer: not in use, contradictory, unreadable."""
     for section in index.sections:
-        if section.split()[0] != "Battery":
+        if section.split()[0] not in ("Battery", "Influx"):
             continue
         values = config[section]
         given = {
             key: index.entries[section, key].line
-            for key in ("fingerprint", "ca_file", "verify_host")
+            for key in TRUST
             if (section, key) in index.entries and values[key] != values.default_values[key]
         }
         for key, line in given.items():
             label = index.label(section, key)
+            shown = f"{label} = {visible(values[key])}" if isinstance(values[key], str) else label
             if values["tls"] is False:
                 yield line, f"{label}: counts with tls = yes only; write that, too"
             elif key == "ca_file":
                 if "fingerprint" in given:
                     yield line, f"{label}: the fingerprint trusts one certificate; keep one of both"
-                elif fault := _ca_fault(values):
-                    yield line, f"{label} = {visible(values[key])}: {fault}"
+                elif fault := _fault(Tls(ca_file=values[key]), "holds no certificate in PEM"):
+                    yield line, f"{shown}: {fault}"
             elif key == "verify_host" and not {"ca_file", "fingerprint"} & given.keys():
                 what = "would trust everybody's certificate; write ca_file or fingerprint, too"
                 yield line, f"{label} = no: {what}"
+            elif key == "client_cert":
+                own = Tls(client_cert=values[key], client_key=values["client_key"])
+                if fault := _fault(own, "and client_key are no certificate and its key in PEM"):
+                    yield line, f"{shown}: {fault}"
+            elif key == "client_key" and "client_cert" not in given:
+                yield line, f"{label}: counts with client_cert only; write that, too"
 
 
-def _ca_fault(values: Any) -> str | None:
+def _fault(tls: Tls, otherwise: str) -> str | None:
     try:
-        context(Tls(ca_file=values["ca_file"]))
+        context(tls)
     except ssl.SSLError:
-        return "holds no certificate in PEM"
+        return otherwise
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None
@@ -228,9 +242,7 @@ def _take_credentials(config: Any, directory: Path) -> Iterator[str]:
             continue
         if not secret:
             continue  # as systemd sets it where there is no file
-        if f"[{section}] {key}" in NOT_YET:
-            yield f"{path}: is not in this version yet; take the credential out of the unit"
-        elif "\n" in secret:
+        if "\n" in secret:
             yield f"{path}: holds more than one line; a credential is one line"
         else:
             config[section][key] = secret
@@ -257,9 +269,10 @@ def _battery(section: str, values: Any, fields: tuple[Field, ...]) -> Battery:
     )
 
 
-def _tls(values: Any) -> Tls:
-    return Tls(values["ca_file"], values["fingerprint"], values["verify_host"])
-
-
 def _influx(values: Any) -> Influx:
-    return Influx(**{part.name: values[part.name] for part in dataclasses.fields(Influx)})
+    own = {part.name: values[part.name] for part in dataclasses.fields(Influx)}
+    return Influx(**{**own, "tls": _tls(values) if values["tls"] else None})
+
+
+def _tls(values: Any) -> Tls:
+    return Tls(**{key: values[key] for key in TRUST if key in values})

@@ -1,7 +1,10 @@
-"""A time limit for an HTTP request in all, which `requests` does not have.
+"""A time limit for an HTTP request in all, which `requests` does not have, and TLS as in tls.py.
 
 Its own timeout begins anew with each byte, so that an answer that drips holds it for ever. Here the
 socket is made by the cutter, and shut down when the time is up.
+
+The certificate is judged before anything of a request leaves. What is trusted is read anew for
+each connection, so that a renewed certificate of ours counts from the next one on.
 """
 
 from __future__ import annotations
@@ -17,16 +20,41 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from bat2influx import names
+from bat2influx.tls import Tls, context, fingerprint_of
+
+
+class HandshakeError(Exception):
+    """TLS came to nothing, as `error` says; nothing of the request has left."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class TrustError(Exception):
+    """A file that says whom to trust, or who we are, cannot be used, as `error` says."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class OtherCertificateError(Exception):
+    """Not the certificate that is pinned; `shown` is the fingerprint of the one there is."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(shown)
+        self.shown = shown
 
 
 class Cutter:
     """The time limit of a request in all: makes its socket, and shuts it down when time is up."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self) -> None:
         self.expired = False
         self.reached = True  # whether the server may have seen something of the request
-        self._host, self._port = host, port
         self._sock: socket.socket | None = None
+        self._double: socket.socket | None = None
         self._end = 0.0
 
     @contextlib.contextmanager
@@ -47,12 +75,12 @@ class Cutter:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
-    def connect(self) -> socket.socket:
+    def connect(self, host: str, port: int) -> socket.socket:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure = OSError("no address")
         self.reached = False
         most = 0.8 * self._left()  # so that it is not the cutter that ends it, without a reason
-        for family, kind, protocol, _, address in names.resolve(self._host, self._port, most):
+        for family, kind, protocol, _, address in names.resolve(host, port, most):
             self._sock = sock = socket.socket(family, kind, protocol)
             try:
                 sock.settimeout(self._left() / 2)
@@ -67,6 +95,27 @@ class Cutter:
                 return sock
         raise failure
 
+    @contextlib.contextmanager
+    def through(self, secured: urllib3.connection.HTTPSConnection) -> Iterator[None]:
+        """Let a connection begin TLS on the socket, which then is another object."""
+        try:
+            yield
+        except Exception as error:
+            if self.reached and not self.expired:
+                self.reached = False
+                raise HandshakeError(error) from error
+            raise
+        finally:
+            if self._double is not None:
+                self._double.close()
+                self._double = None
+            self._sock = secured.sock
+
+    def lend(self, sock: socket.socket) -> socket.socket:
+        """Return `sock` to begin TLS on, which empties it: what can be cut is a double."""
+        self._sock = self._double = sock.dup()
+        return sock
+
     def _left(self) -> float:
         if self.expired:
             raise TimeoutError("timed out")
@@ -74,21 +123,60 @@ class Cutter:
 
 
 class Adapter(HTTPAdapter):  # type: ignore[misc]
-    """Has the cutter make the connections."""
+    """Has the cutter make the connections, and `tls` alone say whom to trust."""
 
-    def __init__(self, cutter: Cutter) -> None:
-        self._cutter = cutter
+    def __init__(self, cutter: Cutter, tls: Tls | None) -> None:
+        self._pools = _pools(cutter, tls)
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        cutter = self._cutter
-
-        class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
-            def _new_conn(self) -> socket.socket:
-                return cutter.connect()
-
-        class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
-            ConnectionCls = Connection
-
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": Pool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leave trust to the connections."""
+
+    def build_connection_pool_key_attributes(self, *args: Any) -> tuple[Any, Any]:
+        host, _ = super().build_connection_pool_key_attributes(*args)
+        return host, {}
+
+
+def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    trust = tls or Tls()
+
+    class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return cutter.connect(self._dns_host, self.port)
+
+    class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
+        ConnectionCls = Connection
+
+    class SecureConnection(urllib3.connection.HTTPSConnection):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return cutter.lend(cutter.connect(self._dns_host, self.port))
+
+        def connect(self) -> None:
+            try:
+                self.ssl_context = settings = context(trust)
+            except OSError as error:
+                raise TrustError(error) from None
+            self.cert_reqs = settings.verify_mode
+            with cutter.through(self):
+                super().connect()
+            if trust.fingerprint:
+                shown = fingerprint_of(self.sock.getpeercert(binary_form=True))
+                if shown != trust.fingerprint:
+                    self.close()
+                    cutter.reached = False
+                    raise OtherCertificateError(shown)
+            self.is_verified = True
+
+    class SecurePool(urllib3.HTTPSConnectionPool):  # type: ignore[misc]
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}

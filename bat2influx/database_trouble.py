@@ -1,4 +1,7 @@
-"""What can go wrong with the database, in the words that people read; the rest is in trouble.py."""
+"""What can go wrong with the database, in the words that people read; the rest is in trouble.py.
+
+`peer` says which one it is, as in "InfluxDB at localhost:8086".
+"""
 
 from __future__ import annotations
 
@@ -8,42 +11,50 @@ from bat2influx.trouble import Trouble
 _KEPT = "values are kept"
 
 
-def database_unreachable(where: str, why: str, config: str) -> Trouble:
+def database_unreachable(peer: str, why: str, config: str) -> Trouble:
     """No connection to the database, or it broke."""
     return Trouble(
         "database",
-        f"InfluxDB at {where} cannot be reached ({why}); is it running, and are address and port"
+        f"{peer} cannot be reached ({why}); is it running, and are address and port"
         f" under [Influx] in {config} right?",
         Kind.DATABASE,
         _KEPT,
     )
 
 
-def database_slow(where: str, seconds: float) -> Trouble:
+def database_slow(peer: str, seconds: float) -> Trouble:
     """The database took a request and did not end it in time."""
     return Trouble(
         "database slow",
-        f"InfluxDB at {where} does not answer within {seconds:g} s",
+        f"{peer} does not answer within {seconds:g} s",
         Kind.DATABASE,
         _KEPT,
     )
 
 
-def database_login(where: str, user: str, answer: str, config: str) -> Trouble:
+def database_login(
+    peer: str, user: str, answer: str, config: str, *, token: bool = False
+) -> Trouble:
     """401."""
-    who = f"user {user!r} or its password" if user else "us, for it wants a user and a password"
+    if token:
+        who, what = "the token", "token"
+    elif user:
+        who, what = f"user {user!r} or its password", "user and password"
+    else:
+        who, what = "us, for it wants a login", "user and password, or token,"
     return Trouble(
         "database login",
-        f"InfluxDB at {where} refuses {who} ({answer}); set user and password under [Influx] in"
-        f" {config}",
+        f"{peer} refuses {who} ({answer}); set {what} under [Influx] in {config}",
         Kind.DATABASE_LOGIN,
         _KEPT,
     )
 
 
-def database_right(where: str, user: str, db: str, answer: str) -> Trouble:
+def database_right(peer: str, user: str, db: str, answer: str, *, token: bool = False) -> Trouble:
     """403."""
-    if user:
+    if token:
+        who, how = "the token", f"give it the right to write to {db!r}, or set another"
+    elif user:
         who, how = (
             f"user {user!r}",
             f'as its administrator, enter GRANT WRITE ON "{db}" TO "{user}"',
@@ -52,24 +63,35 @@ def database_right(where: str, user: str, db: str, answer: str) -> Trouble:
         who, how = "us", "set user and password under [Influx]"
     return Trouble(
         "database right",
-        f"InfluxDB at {where} does not let {who} write ({answer}); {how}",
+        f"{peer} does not let {who} write ({answer}); {how}",
         Kind.DATABASE_LOGIN,
         _KEPT,
     )
 
 
-def no_retention_policy(where: str, db: str, policy: str, config: str) -> Trouble:
+def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble:
     """500 with InfluxDB 1.6.7, in whose words it is "not found"."""
     return Trouble(
         "no retention policy",
-        f"the database {db!r} of InfluxDB at {where} has no retention policy {policy!r}; create it,"
+        f"the database {db!r} of {peer} has no retention policy {policy!r}; create it,"
         f" or correct retention_policy in {config}",
         Kind.DATABASE_LOGIN,
         _KEPT,
     )
 
 
-def no_database(where: str, user: str, db: str, answer: str) -> Trouble:
+def no_bucket(peer: str, db: str, answer: str, config: str) -> Trouble:
+    """404 with InfluxDB 2, where no bucket stands for the database."""
+    return Trouble(
+        "no database",
+        f"{peer} has no bucket for the database {db!r} ({answer}); make it as 'bat2influx setup-db'"
+        f" says, or correct db and retention_policy in {config}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
     """The database is not there and may not, or cannot, be created."""
     if "not authorized" in answer:
         what = f"and user {user!r} may not create it"
@@ -79,19 +101,84 @@ def no_database(where: str, user: str, db: str, answer: str) -> Trouble:
         how = f'enter CREATE DATABASE "{db}"'
     return Trouble(
         "no database",
-        f"InfluxDB at {where} has no database {db!r} {what}; as its administrator, {how}",
+        f"{peer} has no database {db!r} {what}; as its administrator, {how}",
         Kind.DATABASE_LOGIN,
         _KEPT,
     )
 
 
-def database_answer(where: str, status: int, answer: str, config: str, *, own: bool) -> Trouble:
+def database_tls(peer: str, what: str, config: str) -> Trouble:
+    """No TLS with the server; `what` is what it does, or does not."""
+    return Trouble(
+        "database tls",
+        f"{peer} {what}; are port and tls under [Influx] in {config} right?",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def database_tls_wanted(peer: str, config: str) -> Trouble:
+    """400 with "Client sent an HTTP request to an HTTPS server", or nothing that is HTTP."""
+    return Trouble(
+        "database tls",
+        f"{peer} wants TLS; write tls = yes under [Influx] in {config}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble:
+    """The server's certificate is not to be trusted; `pin` prints the line by which it would be."""
+    return Trouble(
+        "database certificate",
+        f"the certificate of {peer} {what}; write ca_file with who has signed it, or the line that"
+        f" '{pin}' prints, under [Influx] in {config}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def database_certificate_changed(
+    peer: str, shown: str, pinned: str, pin: str, config: str
+) -> Trouble:
+    """Not the certificate that is pinned."""
+    return Trouble(
+        "database certificate",
+        f"{peer} shows another certificate than the one pinned in {config}: {shown} instead of"
+        f" {pinned}; if you have a reason to trust it, replace the line by the one that '{pin}'"
+        " prints",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def client_certificate(peer: str, what: str, config: str) -> Trouble:
+    """It wants a certificate of ours, or has no trust in the one there is."""
+    return Trouble(
+        "database certificate",
+        f"{peer} {what}; set client_cert and client_key under [Influx] in {config}",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def trust_unreadable(what: str, why: str, config: str) -> Trouble:
+    """A file with certificates, or a key, is not there any more, or no longer one."""
+    return Trouble(
+        "database certificate",
+        f"{what} under [Influx] in {config} cannot be used ({why}); put it right there",
+        Kind.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def database_answer(peer: str, status: int, answer: str, config: str, *, own: bool) -> Trouble:
     """Any other answer: that of a server in trouble or, if not its `own`, of something else."""
     if own:
-        what = f"InfluxDB at {where} answers {status} {answer}"
+        what = f"{peer} answers {status} {answer}"
     else:
         what = (
-            f"the database at {where} answers {status} {answer}, not as InfluxDB does; are address"
+            f"{peer} answers {status} {answer}, not as InfluxDB does; are address"
             f" and port under [Influx] in {config} right?"
         )
     return Trouble(f"database {status}", what, Kind.DATABASE, _KEPT)

@@ -238,7 +238,7 @@ class Delivery:
             self._attempts = 0
             if isinstance(batch, StoredBatch):  # gently: others may want the database, too
                 self._not_before = now + min(now - self._handed_out, GENTLY)
-            self._writing.recovered(f"InfluxDB at {self._writer.where} takes values again", now)
+            self._writing.recovered(f"{self._writer.peer} takes values again", now)
             return
         self._attempts += 1
         self._writing.failed(outcome.trouble, now)

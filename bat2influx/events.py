@@ -52,6 +52,8 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "database right": "c56c6f8dd673408eac0ccaf2c592be57",
         "no retention policy": "95deadc2683b47079180e45d43e781dc",
         "database answer": "033296a3a8e847bbaac5646f7e7ee79e",
+        "database tls": "f8461c9b42ca43899c6c2da95495cae5",
+        "database certificate": "3dba7f1cd3764f5cb1972511402b2255",
         "no database": "5f3a50fdf2bf4756979b21505161564b",
         "database created": "14da52384aa34b70a3711c2d5d6443f9",
         "row refused": "f56dbd4359074283b57b82892a8b91aa",

@@ -1,41 +1,36 @@
-"""Writing to InfluxDB: the only module that knows the `influxdb` package.
+"""Writing to InfluxDB, and to what takes its line protocol.
 
 One batch in, one outcome out. Lines leave their queue by the outcome alone: each is accepted,
 refused (with a reason, proven by sending it alone), or undecided and to be sent again. Sending a
 line again is harmless, because its stamp stays the same.
 
 Kept and tried again: network errors, 401, 403, 404, 408, 429, 5xx and whatever is not an answer
-of InfluxDB. Split: 413. Bisected: 400 and 422, since the answer does not say which lines are bad.
-A request has a deadline in all: the timeout of `requests` begins anew with each byte.
+of the database. Split: 413. Bisected: 400 and 422, since not all servers say which lines are bad.
+Which server it is is asked before the first write, and again after one that nobody answered.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, NamedTuple
-
-import requests
-from influxdb import InfluxDBClient
+from typing import NamedTuple
 
 from bat2influx import database_trouble as trouble
 from bat2influx.backoff import Kind
+from bat2influx.channel import DEADLINE, Channel, Reply
 from bat2influx.config import Influx
-from bat2influx.cutter import Adapter, Cutter
+from bat2influx.influxql import name
 from bat2influx.journal import event
 from bat2influx.memoryspool import Refused
-from bat2influx.plain import plain
 from bat2influx.refusals import Refusals, cause_of, lines_of
+from bat2influx.server import WANTS_TLS, Server, reason_of, retry_after
 from bat2influx.trouble import Trouble
 
-log = logging.getLogger(__name__)
+__all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
 
-LONGEST = 500  # characters of an answer
-DEADLINE = 8.0  # s, for one request in all
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -72,6 +67,7 @@ class Answer:
     reason: str = ""
     trouble: Trouble | None = None
     retry_after: float | None = None
+    in_doubt: bool = False
 
 
 class Probe(NamedTuple):
@@ -82,7 +78,7 @@ class Probe(NamedTuple):
 
     trouble: Trouble | None
     missing: bool
-    version: str
+    server: Server
 
 
 class Writer:
@@ -92,51 +88,50 @@ class Writer:
         """`config` is the file to name in messages; `deadline` is in s."""
         self._influx = influx
         self._config = config
-        self._deadline = deadline
-        self._cutter = Cutter(influx.address, influx.port)
-        self._progress: Callable[[], None] = lambda: None
-        self._response: requests.Response | None = None
-        self._session = requests.Session()
-        self._session.trust_env = False  # neither ~/.netrc nor proxy variables
-        self._session.max_redirects = 0
-        self._session.hooks["response"].append(self._remember_response)
-        self._client = InfluxDBClient(
-            host=self._host,
-            port=influx.port,
-            username=influx.user.encode() or None,  # requests would make Latin-1 of a text
-            password=influx.password.encode() if influx.user else None,
-            database=influx.db,
-            timeout=deadline,
-            retries=1,
-            session=self._session,
-            headers={"Accept": "application/json"},
-        )
-        self._session.mount("http://", Adapter(self._cutter))
+        self._channel = Channel(influx, config, deadline)
+        self._asked = False  # which server it is
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
         self._known = Refusals()
+
+    @property
+    def where(self) -> str:
+        """Address and port, for people."""
+        return self._channel.where
+
+    @property
+    def peer(self) -> str:
+        """What it is, and where, for people."""
+        return self._channel.peer
+
+    @property
+    def server(self) -> Server:
+        """What it is, as far as it is known by now."""
+        return self._channel.server
 
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
         """Write `lines` and return what became of each. Raises nothing for a peer's failure.
 
         `progress` is called after each request, for one bad line takes many.
         """
-        self._progress = progress
+        self._channel.progress = progress
+        if why := self._find_out():
+            return Outcome(undecided=list(lines), trouble=why)
         outcome = Outcome()
         parts = self._known.sort(lines)
         while parts:
             part = parts.pop()
             answer = self._post(part)
             if answer.verdict is Verdict.NO_DATABASE:
-                answer = self._create_database_and_post(part)
+                answer = self._without_database(part, answer)
             if answer.verdict is Verdict.ACCEPTED:
                 outcome.accepted += len(part)
                 self._known.accepted(part)
             elif answer.verdict is Verdict.RETRY:
                 outcome.undecided = lines_of(lines, [part, *parts])
                 outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
-                outcome.in_doubt = self._is_in_doubt()
+                outcome.in_doubt = answer.in_doubt
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
                 outcome.refused += [Refused(line, cause_of(answer.reason)) for line in part]
@@ -152,43 +147,50 @@ class Writer:
 
         InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
         """
-        answer = self._post([])
+        why = self._find_out()
+        answer = Answer(Verdict.RETRY, "", why) if why else self._post([])
         missing = answer.verdict is Verdict.NO_DATABASE
-        if missing:  # only an administrator may see the users, and create a database
-            asked = self._ask(lambda: self._client.query("SHOW USERS"))
+        if missing and self.server.may_create:
+            # Only an administrator may see the users, and create a database.
+            asked = self._query("SHOW USERS")
             answer = Answer(Verdict.ACCEPTED)
             if asked.verdict is not Verdict.ACCEPTED:
-                problem = self._no_database(asked.reason)
-                answer = Answer(Verdict.RETRY, asked.reason, problem)
-        version = (
-            self._response.headers.get("X-Influxdb-Version", "")
-            if self._response is not None
-            else ""
-        )
+                answer = Answer(Verdict.RETRY, asked.reason, self._no_database(asked.reason))
+        elif missing:
+            answer = Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+        elif answer.verdict is Verdict.BAD_LINES and self.server.refuses_nothing_at_all:
+            answer = Answer(Verdict.ACCEPTED)  # it has got as far as looking for lines
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
-            why = trouble.database_answer(self.where, 400, answer.reason, self._config, own=True)
-        return Probe(why, missing, plain(version, LONGEST))
+            why = trouble.database_answer(self.peer, 400, answer.reason, self._config, own=True)
+        return Probe(why, missing, self.server)
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
-        self._cutter.cut()
+        self._channel.cut()
+
+    def _find_out(self) -> Trouble | None:
+        """Ask which server it is, unless it is known; return why nobody answers."""
+        if self._asked:
+            return None
+        why = self._channel.ping()
+        self._asked = why is None
+        return why
 
     def _post(self, lines: Sequence[bytes]) -> Answer:
-        def request() -> None:
-            self._client.request(
-                "write",
-                "POST",
-                params=self._params,
-                data=b"".join(b"%b\n" % line for line in lines),
-                expected_response_code=204,
-                headers={"Content-Type": "text/plain; charset=utf-8"},
-            )
+        data = b"".join(b"%b\n" % line for line in lines)
+        return self._judge(self._channel.ask("write", params=self._params, data=data, expected=204))
 
-        return self._ask(request)
+    def _query(self, statement: str) -> Answer:
+        reply = self._channel.query(statement)
+        failed = reply.ok and reason_of(self.server, reply.status, reply.body) is not None
+        return self._judge(replace(reply, ok=False) if failed else reply)
 
-    def _create_database_and_post(self, lines: Sequence[bytes]) -> Answer:
-        answer = self._ask(lambda: self._client.create_database(self._influx.db))
+    def _without_database(self, lines: Sequence[bytes], answer: Answer) -> Answer:
+        """Create the database and write to it, where that can be done."""
+        if not self.server.may_create:
+            return Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+        answer = self._query(f"CREATE DATABASE {name(self._influx.db)}")
         if answer.verdict is Verdict.ACCEPTED:
             answer = self._post(lines)
             if answer.verdict is not Verdict.NO_DATABASE:
@@ -197,32 +199,21 @@ class Writer:
                 return answer
         if answer.trouble and answer.trouble.kind is not Kind.DATABASE_LOGIN:
             return answer
-        problem = self._no_database(answer.reason)
-        return Answer(Verdict.RETRY, answer.reason, problem)
+        return Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
 
     def _no_database(self, answer: str) -> Trouble:
-        return trouble.no_database(self.where, self._influx.user, self._influx.db, answer)
+        if not self.server.may_create:
+            return trouble.no_bucket(self.peer, self._influx.db, answer, self._config)
+        return trouble.no_database(self.peer, self._influx.user, self._influx.db, answer)
 
-    def _ask(self, request: Callable[[], None]) -> Answer:
-        self._response = None
-        failure: Exception | None = None
-        try:
-            with self._cutter.after(self._deadline):
-                request()
-        except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
-            failure = error
-        self._progress()
-        if self._cutter.expired or isinstance(failure, requests.Timeout):
-            return Answer(Verdict.RETRY, "", trouble.database_slow(self.where, self._deadline))
-        return self._judge(failure) if failure else Answer(Verdict.ACCEPTED)
-
-    def _judge(self, error: Exception) -> Answer:
-        where, response = self.where, self._response
-        if response is None:
-            return Answer(
-                Verdict.RETRY, "", trouble.database_unreachable(where, _why(error), self._config)
-            )
-        status, reason = response.status_code, _reason(response)
+    def _judge(self, reply: Reply) -> Answer:
+        """Return what a reply means for what was asked."""
+        if reply.trouble:
+            self._asked = False  # perhaps it is another one when it is back
+            return Answer(Verdict.RETRY, "", reply.trouble, None, reply.in_doubt)
+        if reply.ok:
+            return Answer(Verdict.ACCEPTED)
+        status, reason = reply.status, reason_of(self.server, reply.status, reply.body)
         if reason is not None:
             if status in (400, 422):
                 return Answer(Verdict.BAD_LINES, reason)
@@ -230,73 +221,22 @@ class Writer:
                 return Answer(Verdict.NO_DATABASE, reason)
         if status == 413:
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
-        text = reason or plain(response.reason or "", LONGEST)
+        text = reason or reply.words
+        why = self._why(status, text, own=reason is not None)
+        return Answer(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
+
+    def _why(self, status: int, text: str, *, own: bool) -> Trouble:
+        """Return what is wrong, by the status and what it says."""
+        influx, peer, config = self._influx, self.peer, self._config
+        token = bool(influx.token)
         if status == 401:
-            problem = trouble.database_login(where, self._influx.user, text, self._config)
-        elif status == 403:
-            problem = trouble.database_right(where, self._influx.user, self._influx.db, text)
-        elif "retention policy not found" in text:
-            policy = self._influx.retention_policy
-            problem = trouble.no_retention_policy(where, self._influx.db, policy, self._config)
-        else:
-            problem = trouble.database_answer(
-                where, status, text, self._config, own=reason is not None
-            )
-        return Answer(Verdict.RETRY, text, problem, _retry_after(response))
-
-    def _is_in_doubt(self) -> bool:
-        """Return whether the latest request may have been carried out, though it failed."""
-        if self._response is None:
-            return self._cutter.reached
-        return self._response.status_code >= 500 or self._cutter.expired
-
-    def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self._response = response
-
-    @property
-    def where(self) -> str:
-        """Address and port, for people."""
-        return f"{self._host}:{self._influx.port}"
-
-    @property
-    def _host(self) -> str:
-        address = self._influx.address
-        return f"[{address}]" if ":" in address else address
-
-
-def _reason(response: requests.Response) -> str | None:
-    """Return the error of an answer, if it is one that InfluxDB gives."""
-    try:
-        message = json.loads(response.content)
-    except (ValueError, RuntimeError, requests.RequestException):  # nested too deep, not all there
-        return None
-    if response.status_code == 200:  # the error is that of a statement
-        results = message.get("results") if isinstance(message, dict) else None
-        message = results[0] if isinstance(results, list) and results else None
-    if not isinstance(message, dict):
-        return None
-    # InfluxDB 1 says "error", 2 says "code" and "message"; a message alone is somebody else's.
-    text = message.get("error") or ("code" in message and message.get("message"))
-    return plain(text, LONGEST) if isinstance(text, str) else None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return min(float(value), 300.0) if value.isascii() and value.isdigit() else None
-
-
-def _why(error: BaseException) -> str:
-    """Return the innermost cause in a few words; requests wraps it several times."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, socket.gaierror):
-            return "its name does not resolve"
-        if isinstance(seen, TimeoutError) and seen.args:
-            return str(seen.args[-1])
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror.lower()
-        inner = seen.__cause__ or seen.__context__
-        if inner is None:
-            inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
-        seen = inner
-    return type(error).__name__
+            return trouble.database_login(peer, influx.user, text, config, token=token)
+        if status == 403:
+            return trouble.database_right(peer, influx.user, influx.db, text, token=token)
+        if status == 400 and influx.tls is None and WANTS_TLS in text:
+            return trouble.database_tls_wanted(peer, config)
+        if "retention policy not found" in text:
+            policy = influx.retention_policy
+            return trouble.no_retention_policy(peer, influx.db, policy, config)
+        who = peer if own else f"the database at {self.where}"
+        return trouble.database_answer(who, status, text, config, own=own)

@@ -234,9 +234,10 @@ def database_steps(settings: Settings) -> Iterator[Step]:
     db = settings.influx.db
     writer = Writer(settings.influx, str(settings.path))
     probe = writer.probe()
-    if probe.trouble is None or probe.version:
-        version = f", version {probe.version}" if probe.version else ""
-        yield Step(OK, "InfluxDB", f"{writer.where}{version}")
+    if probe.trouble is None or probe.server.kind:
+        version = f", version {probe.server.version}" if probe.server.version else ""
+        tls = ", with TLS" if settings.influx.tls else ""
+        yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")
     if probe.trouble:
         yield Step(WRONG, _LABELS.get(probe.trouble.cause, "InfluxDB"), probe.trouble.what)
     elif probe.missing:

@@ -1,4 +1,4 @@
-"""TLS towards a broker: which certificate is trusted, and what a failed handshake means.
+"""TLS: which certificate is trusted, and what a failed handshake means.
 
 A GX device signs its own certificate: RSA-2048, CN=venus.local, no subject alternative name, made
 anew when it is invalid or a year from its end (VENUS, "Login and security profiles"). So nobody
@@ -14,6 +14,7 @@ import hashlib
 import socket
 import ssl
 from dataclasses import dataclass
+from enum import Enum
 
 from bat2influx import trouble
 from bat2influx.deadline import cut_after
@@ -28,6 +29,28 @@ _OTHER_NAME = (62, 64)
 # What OpenSSL calls an answer that is no TLS, or a peer that shares no version with us.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
+# What a server says that wants a certificate of ours, or another one (alerts of RFC 8446, 6.2).
+_OURS = (
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "TLSV1_ALERT_UNKNOWN_CA",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+)
+
+
+class Fault(Enum):
+    """What a handshake can fail for."""
+
+    EXPIRED = "has expired"
+    NOT_YET = "is not valid yet"
+    OTHER_NAME = "is for another name"
+    UNTRUSTED = "is not trusted"
+    SILENT = "accepts connections and does not answer in TLS"
+    NO_TLS = "does not speak TLS"
+    OLD_TLS = "has no TLS 1.2"
+    OURS = "refuses our certificate, or wants one"
+    OTHER = "comes to no agreement with us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +59,8 @@ class Tls:
 
     `fingerprint` is the SHA-256 of the certificate as `fingerprint_of` gives it, '' for none.
     With `trust_any` every certificate will do: for looking, never with a secret. `only`, in DER,
-    is a certificate that alone is trusted.
+    is a certificate that alone is trusted. `client_cert` and `client_key` are files with our own
+    certificate and its key ('': in the same file), for a server that asks for one.
     """
 
     ca_file: str = ""
@@ -44,6 +68,8 @@ class Tls:
     verify_host: bool = True
     trust_any: bool = False
     only: bytes = b""
+    client_cert: str = ""
+    client_key: str = ""
 
     @property
     def unverified(self) -> bool:
@@ -57,10 +83,13 @@ def fingerprint_of(certificate: bytes) -> str:
 
 
 def context(tls: Tls) -> ssl.SSLContext:
-    """Return what a handshake needs. Raises OSError when `ca_file` cannot be read or is none."""
+    """Return what a handshake needs. Raises OSError when a file cannot be read or is none."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION
+    if tls.client_cert:
+        # A passphrase would be asked for on the terminal.
+        made.load_cert_chain(tls.client_cert, tls.client_key or None, password=lambda: b"")
     if tls.unverified:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
@@ -132,19 +161,21 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     secured.setblocking(False)
 
 
-def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
+def fault_of(error: Exception) -> Fault:
+    """Return what a handshake failed for."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _distrust(error, host, port, tls, config)
+        code = error.verify_code
+        date = {_EXPIRED: Fault.EXPIRED, _NOT_YET: Fault.NOT_YET}
+        return date.get(code, Fault.OTHER_NAME if code in _OTHER_NAME else Fault.UNTRUSTED)
     if isinstance(error, TimeoutError):
-        what = "accepts connections and does not answer in TLS"
-        return trouble.not_mqtt(host, port, what)
+        return Fault.SILENT
     reason = getattr(error, "reason", None) or ""
     if reason in _OLD_TLS:
-        return trouble.tls_too_old(host, port)
+        return Fault.OLD_TLS
+    if reason in _OURS:
+        return Fault.OURS
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
-    if ended or reason in _NO_TLS:
-        return trouble.no_tls(host, port, config)
-    return trouble.tls_failed(host, port, in_words(error) or str(error))
+    return Fault.NO_TLS if ended or reason in _NO_TLS else Fault.OTHER
 
 
 def in_words(error: Exception) -> str:
@@ -153,12 +184,21 @@ def in_words(error: Exception) -> str:
     return (reason or "").replace("_", " ").lower()
 
 
-def _distrust(
-    error: ssl.SSLCertVerificationError, host: str, port: int, tls: Tls, config: str
-) -> Trouble:
-    if error.verify_code in (_EXPIRED, _NOT_YET):
-        what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
-        return trouble.certificate_out_of_date(host, port, what, config)
-    if error.verify_code in _OTHER_NAME:
-        return trouble.certificate_of_another(host, port, config)
-    return trouble.certificate_untrusted(host, port, error.verify_message, tls.ca_file, config)
+def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
+    match fault_of(error):
+        case Fault.EXPIRED | Fault.NOT_YET as fault:
+            return trouble.certificate_out_of_date(host, port, fault.value, config)
+        case Fault.OTHER_NAME:
+            return trouble.certificate_of_another(host, port, config)
+        case Fault.UNTRUSTED:
+            assert isinstance(error, ssl.SSLCertVerificationError)
+            return trouble.certificate_untrusted(
+                host, port, error.verify_message, tls.ca_file, config
+            )
+        case Fault.SILENT:
+            return trouble.not_mqtt(host, port, Fault.SILENT.value)
+        case Fault.OLD_TLS:
+            return trouble.tls_too_old(host, port)
+        case Fault.NO_TLS:
+            return trouble.no_tls(host, port, config)
+    return trouble.tls_failed(host, port, in_words(error) or str(error))

@@ -46,8 +46,11 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     assert dataclasses.asdict(settings.influx) == {
         "address": "localhost",
         "port": 8086,
+        "tls": None,
         "user": "",
         "password": "",
+        "token": "",
+        "use_environment": False,
         "db": "battery",
         "measurement": "dc",
         "retention_policy": "",

@@ -383,7 +383,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("mqtt-password", SECRET.encode() + b"\xff", ", line 1: holds a byte that is not UTF-8"),
         ("influx-password", f"me\n{SECRET}\n".encode(), ": holds more than one line"),
-        ("influx-token", SECRET.encode(), ": is not in this version yet"),
+        ("influx-token", f"{SECRET}\n\n".encode(), ": holds more than one line"),
     ],
 )
 def test_credentials_that_cannot_be_used(

@@ -27,6 +27,7 @@ def answer(status: str, body: bytes | str = b"", *headers: str) -> bytes:
 
 ACCEPTED = answer("204 No Content")
 CREATED = answer("200 OK", '{"results":[{"statement_id":0}]}', "Content-Type: application/json")
+PONG = answer("204 No Content", "", "X-Influxdb-Version: 1.6.7~rc0", "X-Influxdb-Build: OSS")
 NO_DATABASE = answer("404 Not Found", '{"error":"database not found: \\"battery\\""}')
 
 
@@ -34,10 +35,12 @@ class HttpPeer(Peer):
     """Gives each request the next of `answers`, the last of them for ever.
 
     An answer is the bytes to send, or a function that does its worst to the connection, which is
-    closed when that returns, unless with GOES_ON.
+    closed when that returns, unless with GOES_ON. `GET /ping` has an answer of its own, that of
+    InfluxDB 1.6.7, and is noted nowhere; with None it is a request like any other.
     """
 
-    def __init__(self, *answers: bytes | Act) -> None:
+    def __init__(self, *answers: bytes | Act, ping: bytes | None = PONG) -> None:
+        self._ping = ping
         self.requests: list[bytes] = []
         self.times: list[float] = []  # when each came (monotonic, s)
         self._answers = answers
@@ -65,6 +68,9 @@ class HttpPeer(Peer):
             while head := _head(stream.readline):
                 lengths = [line[15:] for line in head if line.startswith(b"Content-Length:")]
                 body = stream.read(int(lengths[0])) if lengths else b""
+                if self._ping is not None and head[0].startswith(b"GET /ping "):
+                    connection.sendall(self._ping)
+                    continue
                 with self._lock:
                     self.times.append(time.monotonic())
                     self.requests.append(b"".join(head) + body)

@@ -1,0 +1,255 @@
+"""The way to a database: the only module that knows the `influxdb` package.
+
+A request in, a Reply out, whatever the peer does: nothing is raised. A request has a deadline in
+all, since the timeout of `requests` begins anew with each byte.
+
+Rules: the certificate is judged before a login leaves. Neither proxy variables nor ~/.netrc count,
+unless `use_environment` says so. No redirect is followed.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from influxdb import InfluxDBClient
+
+from bat2influx import database_trouble as trouble
+from bat2influx.config import Influx
+from bat2influx.cutter import (
+    Adapter,
+    Cutter,
+    HandshakeError,
+    OtherCertificateError,
+    TrustError,
+)
+from bat2influx.plain import plain
+from bat2influx.server import Server, identify
+from bat2influx.tls import Fault, fault_of, in_words
+from bat2influx.trouble import Trouble
+
+DEADLINE = 8.0  # s, for one request in all
+_LONGEST = 500  # characters of what an error says
+_NOT_TRUSTED = (Fault.EXPIRED, Fault.NOT_YET, Fault.OTHER_NAME, Fault.UNTRUSTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one request has come to; `status` is 0 where nothing was answered.
+
+    `trouble` says why there is no answer; `in_doubt`, whether it may have been carried out though
+    it failed.
+    """
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    words: str = ""  # of the status
+    ok: bool = False  # answered as it should be
+    trouble: Trouble | None = None
+    in_doubt: bool = False
+
+
+class Channel:
+    """Requests to one server, one after the other. Used by one thread, but for `cut`."""
+
+    def __init__(self, influx: Influx, config: str, deadline: float = DEADLINE) -> None:
+        """`config` is the file to name in messages; `deadline` is in s."""
+        self.server = Server()
+        self.progress: Callable[[], None] = lambda: None  # called after each request
+        self._influx = influx
+        self._config = config
+        self._deadline = deadline
+        self._cutter = Cutter()
+        self._response: requests.Response | None = None
+        session = requests.Session()
+        session.trust_env = influx.use_environment
+        session.max_redirects = 0
+        session.hooks["response"].append(self._remember_response)
+        if influx.token:
+            session.auth = _Token(influx.token)  # which ~/.netrc does not replace
+        self._client = InfluxDBClient(
+            host=_bracketed(influx.address),
+            port=influx.port,
+            ssl=influx.tls is not None,
+            username=influx.user.encode() or None,  # requests would make Latin-1 of a text
+            password=influx.password.encode() if influx.user else None,
+            timeout=deadline,
+            retries=1,
+            session=session,
+            headers={"Accept": "application/json"},
+        )
+        adapter = Adapter(self._cutter, influx.tls)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+
+    @property
+    def where(self) -> str:
+        """Address and port, for people."""
+        return f"{_bracketed(self._influx.address)}:{self._influx.port}"
+
+    @property
+    def _pin(self) -> str:
+        return f"bat2influx pin {self.where}"
+
+    @property
+    def peer(self) -> str:
+        """What it is, and where, for people."""
+        return f"{self.server.name} at {self.where}"
+
+    def ping(self) -> Trouble | None:
+        """Find out what it is that answers there; return why nothing does."""
+        reply = self.ask("ping", "GET", expected=204)
+        if reply.status:
+            self.server = identify(reply.headers, reply.body)
+        return reply.trouble
+
+    def ask(
+        self,
+        path: str,
+        method: str = "POST",
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        content: str = "text/plain; charset=utf-8",
+        expected: int = 200,
+    ) -> Reply:
+        """Carry out one request; the answer is as it should be with the status `expected`."""
+        self._response = None
+        failure: Exception | None = None
+        try:
+            with self._cutter.after(self._deadline):
+                self._client.request(
+                    path,
+                    method,
+                    params=dict(params or {}),
+                    data=data,
+                    expected_response_code=expected,
+                    headers={"Accept": "application/json", "Content-Type": content},
+                )
+        except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
+            failure = error
+        self.progress()
+        return self._reply(failure)
+
+    def query(self, statement: str, db: str = "") -> Reply:
+        """Carry out one statement of InfluxQL, times in ns.
+
+        It goes in the body: it may hold a password, and a URL stands in logs.
+        """
+        data = urlencode({"q": statement, "db": db, "epoch": "ns"}).encode()
+        return self.ask("query", data=data, content="application/x-www-form-urlencoded")
+
+    def cut(self) -> None:
+        """End the request under way, from another thread."""
+        self._cutter.cut()
+
+    def _reply(self, failure: Exception | None) -> Reply:
+        response, why = self._response, None
+        if self._cutter.expired or isinstance(failure, requests.Timeout):  # perhaps in a head
+            why = trouble.database_slow(self.peer, self._deadline)
+        elif failure and response is None:
+            why = self._why(failure)
+        if response is None:
+            return Reply(trouble=why, in_doubt=self._cutter.reached)
+        status = response.status_code
+        return Reply(
+            status,
+            response.headers,
+            _content(response),
+            plain(response.reason or "", _LONGEST),
+            ok=failure is None and why is None,
+            trouble=why,
+            in_doubt=status >= 500 or self._cutter.expired,
+        )
+
+    def _why(self, failure: Exception) -> Trouble:
+        """Return why there was no answer."""
+        if isinstance(failure, TrustError):
+            return self._unreadable(failure.error)
+        if isinstance(failure, OtherCertificateError):
+            pinned = self._influx.tls.fingerprint if self._influx.tls else ""
+            return trouble.database_certificate_changed(
+                self.peer, failure.shown, pinned, self._pin, self._config
+            )
+        if isinstance(failure, HandshakeError):
+            return self._no_tls(failure.error)
+        for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
+            if isinstance(inner, ssl.SSLError):
+                return self._no_tls(inner)
+        return trouble.database_unreachable(self.peer, _words_for(failure), self._config)
+
+    def _no_tls(self, error: Exception) -> Trouble:
+        fault = fault_of(error)
+        if fault in _NOT_TRUSTED:
+            return trouble.database_certificate(self.peer, fault.value, self._pin, self._config)
+        if fault is Fault.OURS:
+            return trouble.client_certificate(self.peer, fault.value, self._config)
+        words = in_words(error) or (str(error) if fault is Fault.OTHER else "")
+        what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
+        return trouble.database_tls(self.peer, what, self._config)
+
+    def _unreadable(self, error: OSError) -> Trouble:
+        """Return which file cannot be used; OpenSSL does not say."""
+        tls = self._influx.tls
+        assert tls is not None
+        keys = ("client_cert", "client_key", "ca_file")
+        what = " or ".join(f"{key} {getattr(tls, key)}" for key in keys if getattr(tls, key))
+        why = in_words(error) or error.strerror or "unreadable"
+        return trouble.trust_unreadable(what, why, self._config)
+
+    def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._response = response
+
+
+class _Token(requests.auth.AuthBase):  # type: ignore[misc]
+    """A login of InfluxDB 2 and 3, which the latter takes in this form, too (INFLUXDB)."""
+
+    def __init__(self, token: str) -> None:
+        self._value = b"Token " + token.encode()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _content(response: requests.Response) -> bytes:
+    """Return the body of an answer, as far as there is one that can be read."""
+    try:
+        return bytes(response.content or b"")
+    except (RuntimeError, requests.RequestException):  # not all there
+        return b""
+
+
+def _chain(error: BaseException) -> Iterator[Exception]:
+    """Yield an error and what is inside of it; requests wraps what it meets several times."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Exception):
+            yield seen
+        inner = seen.__cause__ or seen.__context__
+        if inner is None:
+            inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
+        seen = inner
+
+
+def _words_for(error: BaseException) -> str:
+    """Return the cause in a few words."""
+    last: BaseException = error
+    for last in _chain(error):
+        if isinstance(last, socket.gaierror):
+            return "its name does not resolve"
+        if isinstance(last, TimeoutError) and last.args:
+            return str(last.args[-1])
+        if isinstance(last, OSError) and last.strerror:
+            return last.strerror.lower()
+    return type(last).__name__

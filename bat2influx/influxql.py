@@ -1,0 +1,169 @@
+"""Statements of InfluxQL 1, as texts.
+
+Pure. Whatever comes from outside is quoted, never pasted; a secret stands in a statement's text,
+and nowhere in what is shown of it. Durations are whole seconds, 0 is for ever, as InfluxDB has it.
+
+Source: InfluxData, "InfluxQL reference" of InfluxDB 1; tried on 1.6.7.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+HOUR = 3600
+DAY = 24 * HOUR
+FOREVER = 0
+HIDDEN = "…"  # what stands for a secret
+
+_UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_LONGEST = 36_500 * DAY  # a century; InfluxDB counts in ns, and ends at 292 years
+_GO_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)(?:\.[0-9]+)?s)?")
+_TOKEN = re.compile(
+    r""" "(?P<name>(?:\\.|[^"\\])*)" | (?P<text>'(?:\\.|[^'\\])*') | (?P<word>\w+) | \S """,
+    re.VERBOSE,
+)
+_DURATION = re.compile(r"([0-9]+)([smhdw])")
+
+
+class StatementError(Exception):
+    """The server refused a statement; the text is the server's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement; `shown` is how it may be printed, with HIDDEN where a secret stands."""
+
+    text: str = field(repr=False)
+    shown: str
+
+
+def plain_statement(text: str) -> Statement:
+    """Return a statement in which there is no secret."""
+    return Statement(text, text)
+
+
+def name(text: str) -> str:
+    """Quote the name of a database, a policy, a measurement, a field or a user."""
+    return '"' + _escaped(text).replace('"', '\\"') + '"'
+
+
+def string(text: str) -> str:
+    """Quote a string."""
+    return "'" + _escaped(text).replace("'", "\\'") + "'"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def duration(seconds: int) -> str:
+    """Return a duration as InfluxQL takes it: 90d, 36h, INF."""
+    if seconds == FOREVER:
+        return "INF"
+    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def for_people(seconds: int) -> str:
+    """Return how long something is kept, as the end of a sentence."""
+    return "for ever" if seconds == FOREVER else f"for {duration(seconds)}"
+
+
+def parse_duration(text: str, least: int = HOUR) -> int:
+    """Read a duration of the command line, such as 90d or forever, in s.
+
+    Raises ValueError, with a text for people, when it is none or shorter than `least`.
+    """
+    if text == "forever":
+        return FOREVER
+    match = _DURATION.fullmatch(text)
+    if match is None or not text.isascii() or len(text) > 12:
+        raise ValueError(
+            f"{text[:40]!r} must be a number and s, m, h, d or w, as in 90d, or forever"
+        )
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if not least <= seconds <= _LONGEST:
+        raise ValueError(
+            f"{text!r} must be from {duration(least)} to {duration(_LONGEST)}, or forever"
+        )
+    return seconds
+
+
+def server_duration(text: str) -> int:
+    """Read a duration of SHOW RETENTION POLICIES, such as 2160h0m0s, in s; 0 is for ever."""
+    match = _GO_DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a duration: {text!r}")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return hours * HOUR + minutes * 60 + seconds
+
+
+def create_database(db: str, policy: str, kept: int) -> Statement:
+    """Make a database whose default policy keeps values for `kept` s."""
+    return plain_statement(
+        f"CREATE DATABASE {name(db)} WITH DURATION {duration(kept)} REPLICATION 1"
+        f" NAME {name(policy)}"
+    )
+
+
+def create_policy(
+    db: str, policy: str, kept: int, *, shard: int = 0, default: bool = False
+) -> Statement:
+    """Make a retention policy; a `shard` of 0 s leaves the size of its shards to the server."""
+    return plain_statement(
+        f"CREATE RETENTION POLICY {name(policy)} ON {name(db)} DURATION {duration(kept)}"
+        f" REPLICATION 1{_shard(shard)}{' DEFAULT' if default else ''}"
+    )
+
+
+def alter_policy(db: str, policy: str, kept: int, *, shard: int = 0) -> Statement:
+    """Change how long a policy keeps values; a `shard` of 0 s leaves that as it is."""
+    return plain_statement(
+        f"ALTER RETENTION POLICY {name(policy)} ON {name(db)} DURATION {duration(kept)}"
+        f"{_shard(shard)}"
+    )
+
+
+def _shard(seconds: int) -> str:
+    return f" SHARD DURATION {duration(seconds)}" if seconds else ""
+
+
+def drop_query(db: str, query: str) -> Statement:
+    """Remove a continuous query."""
+    return plain_statement(f"DROP CONTINUOUS QUERY {name(query)} ON {name(db)}")
+
+
+def create_user(user: str, password: str) -> Statement:
+    """Make a user without any right."""
+    return _with_secret(f"CREATE USER {name(user)} WITH PASSWORD ", password)
+
+
+def set_password(user: str, password: str) -> Statement:
+    """Give a user another password."""
+    return _with_secret(f"SET PASSWORD FOR {name(user)} = ", password)
+
+
+def _with_secret(text: str, secret: str) -> Statement:
+    return Statement(text + string(secret), text + string(HIDDEN))
+
+
+def grant(right: str, db: str, user: str) -> Statement:
+    """Give `user` a right, WRITE or ALL, in place of the one that it has in `db`."""
+    return plain_statement(f"GRANT {right} ON {name(db)} TO {name(user)}")
+
+
+def tokens(statement: str) -> tuple[str, ...]:
+    """Return the parts of a statement, without their quotes, so that two can be compared.
+
+    A server writes a statement in its own way: 1d for 24h, a name without quotes that need not be.
+    """
+    return tuple(_plain_token(match) for match in _TOKEN.finditer(statement))
+
+
+def _plain_token(match: re.Match[str]) -> str:
+    if match["name"] is not None:
+        return re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), match["name"])
+    if match["word"] and (found := _DURATION.fullmatch(match["word"])):
+        return f"{int(found[1]) * _UNITS[found[2]]}s"
+    return match[0]

@@ -1,0 +1,109 @@
+"""Which database it is that is spoken to, by what it says of itself, and what it does differently.
+
+Pure: an answer to `GET /ping` in, a Server out. The write interface is that of InfluxDB 1 with all
+of them; what differs are the answers, and what can be done besides writing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from bat2influx.plain import plain
+
+_VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
+_LONGEST = 60  # characters of a version
+_LONGEST_ERROR = 500
+WANTS_TLS = "HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
+
+
+class Kind(Enum):
+    """A kind of database, as people call it."""
+
+    INFLUXDB1 = "InfluxDB 1"
+    INFLUXDB2 = "InfluxDB 2"
+    INFLUXDB3 = "InfluxDB 3"
+    VICTORIAMETRICS = "VictoriaMetrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database that has been asked; `kind` is None where it did not say, `version` then ''."""
+
+    kind: Kind | None = None
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+        return "VictoriaMetrics" if self.kind is Kind.VICTORIAMETRICS else "InfluxDB"
+
+    @property
+    def may_create(self) -> bool:
+        """Whether a database that is not there can be made by a statement, or may be."""
+        return self.kind in (None, Kind.INFLUXDB1)
+
+    @property
+    def refuses_nothing_at_all(self) -> bool:
+        """Whether a write without a line is a bad request, once login and database are right."""
+        return self.kind in (Kind.INFLUXDB2, Kind.INFLUXDB3)
+
+
+def identify(headers: Mapping[str, str], body: bytes) -> Server:
+    """Return what an answer to `GET /ping` tells.
+
+    InfluxDB 1 and 2 have their version in a header, 3 in the body too, where it may want a token
+    for it (401). VictoriaMetrics has none, and names its host on every answer (INFLUXDB, table).
+    """
+    if "X-Server-Hostname" in headers:
+        return Server(Kind.VICTORIAMETRICS)
+    said = headers.get("X-Influxdb-Version", "") or _version_in(body)
+    if match := _VERSION.fullmatch(said):
+        kind = {"1": Kind.INFLUXDB1, "2": Kind.INFLUXDB2, "3": Kind.INFLUXDB3}.get(match[1])
+        return Server(kind, plain(said.removeprefix("v"), _LONGEST))
+    return Server(version=plain(said, _LONGEST))
+
+
+def reason_of(server: Server, status: int, body: bytes) -> str | None:
+    """Return the error that an answer tells, if it is one that the database gives.
+
+    InfluxDB 1 says "error", 2 "code" and "message", 3 "error" and, of a write, "data" with what is
+    wrong with each line; a message alone is somebody else's. VictoriaMetrics says it in plain text.
+    """
+    message = _json(body)
+    if status == 200:  # the error is that of a statement
+        results = message.get("results") if isinstance(message, dict) else None
+        message = results[0] if isinstance(results, list) and results else None
+    if not isinstance(message, dict):
+        plainly = server.kind is Kind.VICTORIAMETRICS and status in (400, 422)
+        return plain(body.decode("utf-8", "replace"), _LONGEST_ERROR) if plainly else None
+    text = message.get("error") or ("code" in message and message.get("message"))
+    if not isinstance(text, str):
+        return None
+    lines = message.get("data")
+    first = lines[0] if isinstance(lines, list) and lines else None
+    detail = first.get("error_message") if isinstance(first, dict) else None
+    return plain(f"{text}: {detail}" if isinstance(detail, str) else text, _LONGEST_ERROR)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the s for which a server wants to be left alone, 300 at the most, if it says so."""
+    value = headers.get("Retry-After", "")
+    return min(float(value), 300.0) if value.isascii() and value.isdigit() else None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _version_in(body: bytes) -> str:
+    message = _json(body)
+    version = message.get("version") if isinstance(message, dict) else None
+    return version if isinstance(version, str) else ""
