@@ -179,20 +179,16 @@ def main(arguments: list[str]) -> int:
     seconds = given.hours * 3600.0 if given.minutes is None else given.minutes * 60.0
     names = given.only or list(SCENARIOS)
     tell(f"seed {given.seed}")
-    try:
-        with (
-            long_run.directory("soak") as directory,
-            House(
-                directory / "house",
-                interval=given.interval,
-                watchdog=given.watchdog,
-                in_hand=any(SCENARIOS[name].clocks for name in names),
-            ) as house,
-        ):
-            print(run(house, names, seconds, given.seed))
-    except SoakError as error:
-        print(error)
-        return 1
+    with (
+        long_run.directory("soak", SoakError) as directory,
+        House(
+            directory / "house",
+            interval=given.interval,
+            watchdog=given.watchdog,
+            in_hand=any(SCENARIOS[name].clocks for name in names),
+        ) as house,
+    ):
+        print(run(house, names, seconds, given.seed))
     return 0
 
 

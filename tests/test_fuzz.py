@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import select
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,16 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.clock import Clock
-from bat2influx.config import Battery
 from bat2influx.device import Device
 from bat2influx.lineprotocol import Encoder
-from bat2influx.memory import Memory
-from bat2influx.venus import DEFAULT_FIELDS, MAX_PAYLOAD, NoValue, decode
+from bat2influx.venus import MAX_PAYLOAD, NoValue, decode
 from tests import fuzz
 from tests.parts import peers
-from tests.parts.daemon import BOUND
 from tests.parts.payloads import payloads
+from tests.parts.stepped import stepped, steps
 
 OF_DECODE = {*NoValue} - {NoValue.RETAINED, NoValue.OTHER_TOPIC, NoValue.NO_TICK}
 TOPIC = f"N/{peers.PORTAL_ID}/vebus/275/Dc/0/Voltage"
@@ -160,40 +156,14 @@ def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[b
     """Have a device say all that on the topic of the voltage; return the lines made of it."""
     end = b'{"value":%r}' % LAST
     encoder, lines = Encoder("dc"), []
-    with peers.Device() as peer:
-        battery = Battery(
-            name="",
-            address="127.0.0.1",
-            port=peer.port,
-            user="bat2influx",
-            password="",
-            serial=peers.PORTAL_ID,
-            instance=275,
-            interval=0.2,
-            soc_interval=3600.0,
-            fields=DEFAULT_FIELDS,
-            tls=None,
-        )
-        memory = Memory(directory)
-        device = Device(
-            battery, by_tick=False, watchdog=120.0, config="", memory=memory, wake=lambda: None
-        )
-        clock = Clock()
+    with (
+        peers.Device() as peer,
+        stepped(peer.port, directory, soc_interval=3600.0) as device,
+    ):
         peer.send(b"".join(peers.publish(TOPIC, payload) for payload in [*said, end]))
-        until = time.monotonic() + BOUND
-        while device.latest.get("Voltage") != LAST:
-            assert time.monotonic() < until, device.trouble
-            now = clock.look()
-            descriptor = device.fileno()
-            watched = [] if descriptor < 0 else [descriptor]
-            writes = watched if device.wants_write else []
-            pause = min(device.timeout(now), 0.01)
-            readable, writable, _ = select.select(watched, writes, [], pause)
-            now = clock.look()
-            device.step(now, readable=bool(readable), writable=bool(writable))
+        for _ in steps(device, lambda: device.latest.get("Voltage") == LAST):
             lines += [encoder.encode(reading) for reading in device.readings]
             device.readings = []
-        device.close()
     return device, lines
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
-from bat2influx.clock import Clock
-from bat2influx.config import Battery
-from bat2influx.device import Device
-from bat2influx.memory import Memory
-from bat2influx.venus import DEFAULT_FIELDS
 from tests.parts import peers
-from tests.parts.daemon import BOUND
+from tests.parts.stepped import stepped, steps
 
 W = 2.0  # s
 
@@ -52,42 +45,8 @@ def test_a_device_that_has_answered_is_not_called_silent(
 ) -> None:
     """Its silence is told once, and so is the end of that."""
     caplog.set_level("INFO", "bat2influx")
-    clock = Clock()
-    with Back() as peer:
-        device = Device(
-            battery(peer.port),
-            by_tick=False,
-            watchdog=W,
-            config="",
-            memory=Memory(tmp_path),
-            wake=lambda: None,
-        )
-        until = time.monotonic() + BOUND
-        while "answers, after" not in caplog.text or not device.readings:
-            assert time.monotonic() < until, device.trouble
-            now = clock.look()
-            watched = [] if device.fileno() < 0 else [device.fileno()]
-            writes = watched if device.wants_write else []
-            pause = min(device.timeout(now), 0.01)
-            readable, writable, _ = select.select(watched, writes, [], pause)
-            device.step(clock.look(), readable=bool(readable), writable=bool(writable))
-        device.close()
+    with Back() as peer, stepped(peer.port, tmp_path, watchdog=W) as device:
+        for _ in steps(device, lambda: "answers, after" in caplog.text and device.readings):
+            pass
     assert caplog.text.count("is silent") == 1
     assert caplog.text.count("answers, after") == 1
-
-
-def battery(port: int) -> Battery:
-    """Return the settings of a device on a port, with nothing to find out."""
-    return Battery(
-        name="",
-        address="127.0.0.1",
-        port=port,
-        user="bat2influx",
-        password="",
-        serial=peers.PORTAL_ID,
-        instance=275,
-        interval=0.2,
-        soc_interval=0.2,
-        fields=DEFAULT_FIELDS,
-        tls=None,
-    )

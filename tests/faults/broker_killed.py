@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.scenario import Scenario
-from tests.faults.unheard import ENDED, unheard
-
-REFUSED = r"WARNING: gx\.example refuses port 1883"
+from tests.faults.unheard import ENDED, REFUSED, unheard
 
 
 def inflict(house: House) -> Sequence[Window]:

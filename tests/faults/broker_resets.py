@@ -26,17 +26,23 @@ NEVER = -666.25
 HALF = publish(f"N/{PORTAL}/{NINE['Voltage']}", b'{"value":%.2f}' % NEVER)[:-2]
 
 
-def talk(connection: socket.socket) -> None:
-    """Be a broker until the first read, and give half an answer."""
+def read_from(connection: socket.socket) -> bool:
+    """Be a broker until the first read; return whether there was one."""
     for kind, body in packets(connection):
         if kind == CONNECT:
             connection.sendall(WELCOME)
         elif kind == SUBSCRIBE:
             connection.sendall(packet(SUBACK, body[:2] + bytes(10)))
         elif kind == PUBLISH:
-            connection.sendall(HALF)
-            reset(connection)
-            return
+            return True
+    return False
+
+
+def talk(connection: socket.socket) -> None:
+    """Give half an answer."""
+    if read_from(connection):
+        connection.sendall(HALF)
+        reset(connection)
 
 
 def inflict(house: House) -> Sequence[Window]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.house import House
+from tests.faults.house import House, now
 from tests.parts import apart
 from tests.parts.compare import LATEST, NINE, said
 from tests.parts.daemon import wait
@@ -24,6 +24,20 @@ def database_away(house: House) -> Iterator[None]:
         wait("values on disk", house.on_disk)
         yield
         house.database.start()
+
+
+def set_meanwhile(house: House, step: float) -> None:
+    """Set the clock by `step` s with values in memory and on disk, and later right again."""
+    there, back = ("forward", "back") if step > 0.0 else ("back", "forward")
+    with database_away(house):
+        begin = now()
+        house.more_reads(10)
+        with house.says(f"the clock was set {there} by {abs(step):.1f} s; so are the stamps of"):
+            house.clocks.put(wall=step)
+        house.more_reads(10)
+    all_have(house, step, begin, now())
+    with house.says(f"the clock was set {back} by {abs(step):.1f} s"):
+        house.clocks.put(wall=0.0)
 
 
 @contextmanager

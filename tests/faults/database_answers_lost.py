@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 
 from tests.faults.account import Window
-from tests.faults.database_cable_cut import BACK, LATE
 from tests.faults.house import House
+from tests.faults.house_database import late
 from tests.faults.scenario import Scenario
 from tests.parts.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:
     """Lose them until a batch waits again that is stored already."""
-    with house.says_once(LATE), house.says_once(BACK), house.says(BACK), house.deaf("db"):
-        with house.says(LATE):
-            pass
+    with late(house, house.deaf("db")):
         wait("a row that waits though it is stored", lambda: _stored_and_waiting(house))
     return ()
 

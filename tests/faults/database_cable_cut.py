@@ -4,18 +4,14 @@ from collections.abc import Sequence
 
 from tests.faults.account import Window
 from tests.faults.house import House
+from tests.faults.house_database import late
 from tests.faults.scenario import Scenario
 from tests.parts.daemon import wait
-
-LATE = "WARNING: InfluxDB at .* does not answer within"
-BACK = "takes values again"
 
 
 def inflict(house: House) -> Sequence[Window]:
     """Cut it until a request has run into its deadline, and join it again."""
-    with house.says_once(LATE), house.says_once(BACK), house.says(BACK), house.cut("db"):
-        with house.says(LATE):
-            pass
+    with late(house, house.cut("db")):
         wait("values on disk", house.on_disk)
     return ()
 

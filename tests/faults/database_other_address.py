@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from tests.faults.account import Window
-from tests.faults.database_cable_cut import BACK, LATE
 from tests.faults.house import House
+from tests.faults.house_database import BACK, LATE
 from tests.faults.scenario import Scenario
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.faults.account import Window
 from tests.faults.house import PASSWORD, USER, House
-from tests.faults.house_daemon import calm, shows
+from tests.faults.house_database import deny
 from tests.faults.scenario import Scenario
 
 REFUSES = f"refuses user '{USER}' or its password"
@@ -12,14 +12,9 @@ REFUSES = f"refuses user '{USER}' or its password"
 
 def inflict(house: House) -> Sequence[Window]:
     """Change it until the daemon is refused."""
-    with house.says("takes values again"):
-        with house.says(REFUSES):
-            house.database.query(f"SET PASSWORD FOR {USER} = 'another'")
-        shows(house, REFUSES)
-        house.more_reads(5)
-        house.database.query(f"SET PASSWORD FOR {USER} = '{PASSWORD}'")
+    change = f"SET PASSWORD FOR {USER} ="
+    deny(house, REFUSES, f"{change} 'another'", f"{change} '{PASSWORD}'")
     assert not house.daemon.says(PASSWORD)
-    calm(house)
     return ()
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 
 from tests.faults.account import Window
-from tests.faults.database_cable_cut import BACK, LATE
 from tests.faults.house import House
+from tests.faults.house_database import late
 from tests.faults.scenario import Scenario
 from tests.parts.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:
     """Lose it until a request has run into its deadline."""
-    with house.says_once(LATE), house.says_once(BACK), house.says(BACK), house.mute("db"):
-        with house.says(LATE):
-            pass
+    with late(house, house.mute("db")):
         wait("values on disk", house.on_disk)
     return ()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.faults.account import Window
 from tests.faults.house import USER, House
-from tests.faults.house_daemon import calm, shows
+from tests.faults.house_database import deny
 from tests.faults.scenario import Scenario
 
 REFUSES = f"does not let user '{USER}' write"
@@ -12,13 +12,8 @@ REFUSES = f"does not let user '{USER}' write"
 
 def inflict(house: House) -> Sequence[Window]:
     """Take it until the daemon has noticed."""
-    with house.says("takes values again"):
-        with house.says(REFUSES):
-            house.database.query(f"REVOKE ALL PRIVILEGES FROM {USER}")
-        shows(house, REFUSES)
-        house.more_reads(5)
-        house.database.query(f"GRANT ALL PRIVILEGES TO {USER}")
-    calm(house)
+    right = "ALL PRIVILEGES"
+    deny(house, REFUSES, f"REVOKE {right} FROM {USER}", f"GRANT {right} TO {USER}")
     return ()
 
 

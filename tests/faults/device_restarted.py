@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.scenario import Scenario
-from tests.faults.unheard import unheard
+from tests.faults.unheard import REFUSED, unheard
 
 
 def inflict(house: House) -> Sequence[Window]:
@@ -18,7 +18,6 @@ def inflict(house: House) -> Sequence[Window]:
     return lost
 
 
-REFUSED = r"WARNING: gx\.example refuses port 1883"
 SCENARIO = Scenario(
     "The device is restarted, as for an update of its firmware",
     "noticed at once; read again within 30 s of its return",

@@ -1,15 +1,18 @@
-"""What scenarios do to the database's data, and whom they put in its place."""
+"""What scenarios do to the database and its data, and whom they put in its place."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tests.faults.house import House
+from tests.faults.house_daemon import calm, shows
 from tests.parts.peers import Peer
 from tests.parts.process import free_port
 
+LATE = "WARNING: InfluxDB at .* does not answer within"
+BACK = "takes values again"
 _SAVED = "saved"  # another database
 
 
@@ -38,6 +41,29 @@ def out_of_reach(house: House) -> Iterator[None]:
     house.database.kill()
     house.database.port = port
     house.database.start()
+
+
+@contextmanager
+def late(house: House, fault: AbstractContextManager[None]) -> Iterator[None]:
+    """Have a fault on in a block that begins when a request has run into its deadline.
+
+    That is told once, and so is the end of it.
+    """
+    with house.says_once(LATE), house.says_once(BACK), house.says(BACK), fault:
+        with house.says(LATE):
+            pass
+        yield
+
+
+def deny(house: House, refusal: str, statement: str, back: str) -> None:
+    """Have a statement make the database refuse values until the log has that, and one undo it."""
+    with house.says(BACK):
+        with house.says(refusal):
+            house.database.query(statement)
+        shows(house, refusal)
+        house.more_reads(5)
+        house.database.query(back)
+    calm(house)
 
 
 def save(house: House, what: str = "*") -> None:

@@ -20,7 +20,7 @@ def inflict(house: House) -> Sequence[Window]:
         house.clocks.put(wall=NIGHT, boot=NIGHT)
         awake = now()
         house.daemon.thaw()
-        house.more_reads(10)
+        house.more_reads(20)
     all_have(house, 0.0, begin, asleep - 1.0)
     all_have(house, NIGHT, awake + 1.0, now())
     assert len(house.daemon.says("the clock was set")) == sets

@@ -5,34 +5,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.faults.account import Window
-from tests.faults.database_cable_cut import BACK
 from tests.faults.house import NAMES, House
+from tests.faults.names import unresolved
 from tests.faults.scenario import Scenario
-from tests.faults.unheard import unheard
 from tests.parts.daemon import wait
-
-NO_DEVICE = r"WARNING: cannot resolve gx\.example"
-NO_DATABASE = r"WARNING: InfluxDB at db\.example:8086 cannot be reached"
 
 
 def inflict(house: House) -> Sequence[Window]:
     """Restart both while it is off, and have it refuse what it is asked before it is right."""
-    with (
-        house.says_once(NO_DEVICE),
-        house.says_once(NO_DATABASE),
-        house.says(BACK),
-    ):
-        house.name_server.stop()
-        with house.says(NO_DATABASE):
-            house.database.restart()
-        with unheard(house) as lost:
-            with house.says(NO_DEVICE):
-                house.broker.restart()
-            with house.nameless():
-                before = _asked(house)
-                house.name_server.start()
-                for name in NAMES:
-                    wait(f"{name} to be asked for", lambda it=name: _asked(house)[it] > before[it])
+    with unresolved(house, house.name_server.stop) as lost, house.nameless():
+        before = _asked(house)
+        house.name_server.start()
+        for name in NAMES:
+            wait(f"{name} to be asked for", lambda it=name: _asked(house)[it] > before[it])
     return lost
 
 

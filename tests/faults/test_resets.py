@@ -8,23 +8,11 @@ from pathlib import Path
 import pytest
 
 from bat2influx.line import IN_A_ROW
-from tests.faults.broker_resets import HALF
+from tests.faults.broker_resets import HALF, read_from
 from tests.parts.daemon import Setting, wait
 from tests.parts.influxdb import InfluxDB
 from tests.parts.mosquitto import Mosquitto
-from tests.parts.peers import (
-    CONNECT,
-    PORTAL_ID,
-    PUBLISH,
-    SUBACK,
-    SUBSCRIBE,
-    WELCOME,
-    Peer,
-    packet,
-    packets,
-    publish,
-    reset,
-)
+from tests.parts.peers import PORTAL_ID, Peer, publish, reset
 from tests.parts.process import free_port
 
 
@@ -37,17 +25,11 @@ class Resetting(Peer):
 
     def serve(self, connection: socket.socket) -> None:
         """Be a broker until then."""
-        for kind, body in packets(connection):
-            if kind == CONNECT:
-                connection.sendall(WELCOME)
-            elif kind == SUBSCRIBE:
-                connection.sendall(packet(SUBACK, body[:2] + bytes(10)))
-            elif kind == PUBLISH:
-                connection.sendall(self._answer + HALF)
-                connection.shutdown(socket.SHUT_WR)  # what was said arrives before the reset
-                connection.recv(1)
-                reset(connection)
-                return
+        if read_from(connection):
+            connection.sendall(self._answer + HALF)
+            connection.shutdown(socket.SHUT_WR)  # what was said arrives before the reset
+            connection.recv(1)
+            reset(connection)
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ UNDER_WAY = 1.0  # s; what was said so shortly before may not have left the brok
 SILENT = r"WARNING: device .* at gx\.example is silent"
 UNREACHABLE = r"WARNING: cannot reach gx\.example"
 ENDED = r"WARNING: gx\.example ended the connection"
+REFUSED = r"WARNING: gx\.example refuses port 1883"
 
 
 @contextmanager

@@ -12,17 +12,21 @@ from pathlib import Path
 
 
 @contextmanager
-def directory(name: str) -> Iterator[Path]:
+def directory(name: str, fault: type[Exception] = AssertionError) -> Iterator[Path]:
     """Give a run a directory; it stays, and is named, if the run does not end well.
 
-    SIGTERM ends the run in order, with all that it has started.
+    A `fault`, which is what a run looks for, is printed, and the program exits 1. SIGTERM ends the
+    run in order, with all that it has started.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     path = Path(tempfile.mkdtemp(prefix=f"bat2influx-{name}-"))
     try:
         yield path
-    except BaseException:
+    except BaseException as error:
         tell(f"all logs are in {path}")
+        if isinstance(error, fault):
+            print(error)
+            sys.exit(1)
         raise
     shutil.rmtree(path)
 
