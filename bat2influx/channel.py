@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import RemoteDisconnected
 from typing import Any
 from urllib.parse import urlencode
 
@@ -178,14 +179,13 @@ class Channel:
                 self.peer, failure.shown, pinned, self._pin, self._config
             )
         if isinstance(failure, HandshakeError):
-            return self._no_tls(failure.error)
+            return self._no_tls(failure.fault, failure.error)
         for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
             if isinstance(inner, ssl.SSLError):
-                return self._no_tls(inner)
+                return self._no_tls(fault_of(inner), inner)
         return trouble.database_unreachable(self.peer, _words_for(failure), self._config)
 
-    def _no_tls(self, error: Exception) -> Trouble:
-        fault = fault_of(error)
+    def _no_tls(self, fault: Fault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:
             return trouble.database_certificate(self.peer, fault.value, self._pin, self._config)
         if fault is Fault.OURS:
@@ -250,6 +250,8 @@ def _words_for(error: BaseException) -> str:
             return "its name does not resolve"
         if isinstance(last, TimeoutError) and last.args:
             return str(last.args[-1])
+        if isinstance(last, RemoteDisconnected):
+            return "it ends the connection without an answer, as with TLS"
         if isinstance(last, OSError) and last.strerror:
             return last.strerror.lower()
     return type(last).__name__

@@ -13,10 +13,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bat2influx import __version__
 from bat2influx.config import ConfigError, Settings, load
+from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Wanted
+from bat2influx.influxql import HOUR, parse_duration
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,28 @@ def discover(options: argparse.Namespace) -> int:
 
     load_it = partial(_load, options.config)
     return look(options.host, everything=options.all, config=options.config, load=load_it)
+
+
+def setup_db(options: argparse.Namespace) -> int:
+    """Make database, retention policies, downsampling and user, or say how to."""
+    if options.admin_password_file and not options.admin:
+        text = "bat2influx setup-db: --admin-password-file goes with --admin"
+        print(text, file=sys.stderr)  # noqa: T201 - people read this
+        return EX_USAGE
+    settings = _load_or_complain(options.config)
+    if settings is None:
+        return EX_CONFIG
+    from bat2influx import asking  # noqa: PLC0415 - only where it is needed
+
+    return asking.run(
+        settings,
+        Wanted(options.raw, options.minutes, options.hours, options.fill),
+        os.environ,
+        admin=options.admin,
+        password_file=options.admin_password_file,
+        dry_run=options.dry_run,
+        change=options.change,
+    )
 
 
 def spool(options: argparse.Namespace) -> int:
@@ -163,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     pinning = commands.add_parser("pin", help="print the fingerprint of a broker's certificate")
     pinning.add_argument("host", metavar="HOST[:PORT]")
     pinning.set_defaults(function=pin)
+    _add_setup_db(commands)
     spooling = commands.add_parser("spool", help="show what waits on disk, and what was refused")
     what = spooling.add_mutually_exclusive_group()
     what.add_argument("--export", action="store_true", help="as a file for influx -import")
@@ -174,6 +199,48 @@ def _parser() -> argparse.ArgumentParser:
     )
     spooling.set_defaults(function=spool)
     return parser
+
+
+def _add_setup_db(commands: Any) -> None:
+    about = "database, retention policies, downsampling and user in InfluxDB 1, or how elsewhere"
+    setting = commands.add_parser("setup-db", help=about)
+    for name, least, default, what in (
+        ("--raw", LEAST_RAW, "90d", "how long raw values are kept"),
+        ("--minutes", LEAST_DOWNSAMPLED, "1825d", "the same of values by the minute"),
+        ("--hours", LEAST_DOWNSAMPLED, "forever", "the same of values by the hour"),
+        ("--fill", HOUR, "forever", "how far back both are computed from raw values"),
+    ):
+        setting.add_argument(
+            name,
+            metavar="DURATION",
+            type=_duration(least),
+            default=default,
+            help=f"{what}, as in 90d or forever (default: %(default)s)",
+        )
+    setting.add_argument("--change", action="store_true", help="alter what is there and differs")
+    setting.add_argument(
+        "--dry-run", action="store_true", help="print the statements, and change nothing"
+    )
+    setting.add_argument(
+        "--admin",
+        metavar="USER",
+        default="",
+        help="log in as this administrator of the server; the password is asked for",
+    )
+    setting.add_argument(
+        "--admin-password-file", metavar="FILE", type=Path, help="take that password from a file"
+    )
+    setting.set_defaults(function=setup_db)
+
+
+def _duration(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            return parse_duration(text, least)
+        except ValueError as error:  # argparse would hide its text
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
 
 
 class _Parser(argparse.ArgumentParser):

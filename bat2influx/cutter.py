@@ -18,9 +18,10 @@ from typing import Any
 
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from bat2influx import names
-from bat2influx.tls import Tls, context, fingerprint_of
+from bat2influx.tls import Fault, Tls, context, fault_of, fingerprint_of
 
 
 class HandshakeError(Exception):
@@ -29,6 +30,8 @@ class HandshakeError(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
+        of_name = isinstance(error, CertificateError)
+        self.fault = Fault.OTHER_NAME if of_name else fault_of(error)
 
 
 class TrustError(Exception):
@@ -166,6 +169,8 @@ def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnec
             except OSError as error:
                 raise TrustError(error) from None
             self.cert_reqs = settings.verify_mode
+            settings.check_hostname = False  # urllib3 does it, and 1.26 does not know both ways
+            self.assert_hostname = None if trust.verify_host else False
             with cutter.through(self):
                 super().connect()
             if trust.fingerprint:

@@ -222,7 +222,10 @@ class Writer:
         if status == 413:
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
         text = reason or reply.words
-        why = self._why(status, text, own=reason is not None)
+        if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:
+            why = trouble.database_tls_wanted(self.peer, self._config)
+        else:
+            why = self._why(status, text, own=reason is not None)
         return Answer(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
 
     def _why(self, status: int, text: str, *, own: bool) -> Trouble:
@@ -233,8 +236,6 @@ class Writer:
             return trouble.database_login(peer, influx.user, text, config, token=token)
         if status == 403:
             return trouble.database_right(peer, influx.user, influx.db, text, token=token)
-        if status == 400 and influx.tls is None and WANTS_TLS in text:
-            return trouble.database_tls_wanted(peer, config)
         if "retention policy not found" in text:
             policy = influx.retention_policy
             return trouble.no_retention_policy(peer, influx.db, policy, config)

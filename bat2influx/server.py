@@ -18,7 +18,7 @@ from bat2influx.plain import plain
 _VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
 _LONGEST = 60  # characters of a version
 _LONGEST_ERROR = 500
-WANTS_TLS = "HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
+WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
 
 
 class Kind(Enum):

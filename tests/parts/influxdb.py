@@ -2,20 +2,17 @@
 
 Rules: it listens on 127.0.0.1 alone unless told otherwise, reports to nobody, writes no
 measurements of its own, and keeps its data in its folder, so that the same data is there after
-`restart`, `stop` or `kill`. The reader uses nothing but the standard library, and no proxy.
+`restart`, `stop` or `kill`. For the reader the rules of `database_server` hold.
 """
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
 
 from tests.parts import programs
-from tests.parts.process import Server
+from tests.parts.certificates import Certificate
+from tests.parts.database_server import DatabaseError, DatabaseServer
 
 CONFIGURATION = """\
 reporting-disabled = true
@@ -38,21 +35,30 @@ bind-address = "127.0.0.1:0"
   auth-enabled = {auth}
   log-enabled = false
 """
+# The certificate's file may have further ones behind it, which make the chain that is shown.
+TLS = """\
+  https-enabled = true
+  https-certificate = "{certificate.cert}"
+  https-private-key = "{certificate.key}"
+"""
 
 Row = dict[str, Any]
 
 
-class InfluxDBError(RuntimeError):
+class InfluxDBError(DatabaseError):
     """InfluxDB refused a request; the text is its own."""
 
 
-class InfluxDB(Server):
+class InfluxDB(DatabaseServer):
     """An InfluxDB whose data and files are in `directory`, one for each.
 
     With `auth` every request needs a login; `create_admin` makes the first user and has `query`
-    and `write` use it. `config` is added to the configuration (TOML): options of
+    and `write` use it. With a `certificate` it speaks TLS alone; it cannot ask for one itself,
+    for which there is `tls_front`. `config` is added to the configuration (TOML): options of
     [http] first, then further sections. `host` is the address to listen on.
     """
+
+    error = InfluxDBError
 
     def __init__(
         self,
@@ -61,28 +67,19 @@ class InfluxDB(Server):
         host: str = "127.0.0.1",
         port: int = 0,
         auth: bool = False,
+        certificate: Certificate | None = None,
         config: str = "",
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory
-        self.host = host
         self.auth = auth
         self.config = config
-        self.login: tuple[str, str] | None = None
-        self._opener = build_opener(ProxyHandler({}))
-        program = programs.find("influxd")
         super().__init__(
-            "influxd",
-            [program.path, "-config", directory / "influxdb.conf"],
-            directory / "influxdb.log",
+            programs.find("influxd"),
+            ["-config", directory / "influxdb.conf"],
+            directory,
+            host=host,
             port=port,
-            environment={**program.environment, "HOME": str(directory)},
+            certificate=certificate,
         )
-
-    @property
-    def url(self) -> str:
-        """The base of its HTTP interface, without a slash at the end."""
-        return f"http://{self.host}:{self.port}"
 
     def configure(self) -> None:
         """Write influxdb.conf."""
@@ -92,6 +89,8 @@ class InfluxDB(Server):
             port=self.port,
             auth="true" if self.auth else "false",
         )
+        if self.certificate is not None:
+            text += TLS.format(certificate=self.certificate)
         (self.directory / "influxdb.conf").write_text(text + self.config)
 
     def query(self, query: str, db: str = "", *, timeout: float = 10.0) -> list[Row]:
@@ -100,7 +99,7 @@ class InfluxDB(Server):
         Times are integers in ns since 1970. Raises InfluxDBError when a statement fails, and
         OSError when the server cannot be reached or does not answer in `timeout` seconds.
         """
-        answer = self._post("/query", {"db": db, "q": query, "epoch": "ns"}, timeout=timeout)
+        answer = self.ask("/query", {"db": db, "q": query, "epoch": "ns"}, b"", timeout=timeout)
         rows: list[Row] = []
         for result in json.loads(answer)["results"]:
             if "error" in result:
@@ -110,26 +109,12 @@ class InfluxDB(Server):
 
     def write(self, lines: str, db: str) -> None:
         """Write lines in line protocol, times in ns. Raises InfluxDBError, OSError."""
-        self._post("/write", {"db": db, "precision": "ns"}, lines.encode())
+        self.ask("/write", {"db": db, "precision": "ns"}, lines.encode())
 
     def create_admin(self, user: str = "admin", password: str = "admin") -> None:
         """Make a user with all rights and use it from now on."""
         self.query(f"CREATE USER \"{user}\" WITH PASSWORD '{password}' WITH ALL PRIVILEGES")
         self.login = user, password
-
-    def _post(
-        self, path: str, parameters: dict[str, str], body: bytes = b"", *, timeout: float = 10.0
-    ) -> bytes:
-        request = Request(f"{self.url}{path}?{urlencode(parameters)}", data=body, method="POST")
-        if self.login is not None:
-            token = base64.b64encode(":".join(self.login).encode()).decode()
-            request.add_header("Authorization", f"Basic {token}")
-        try:
-            with self._opener.open(request, timeout=timeout) as answer:
-                return bytes(answer.read())
-        except HTTPError as error:
-            with error:
-                raise InfluxDBError(f"{error.code}: {error.read().decode()}") from None
 
 
 def _rows(result: dict[str, Any]) -> Iterator[Row]:

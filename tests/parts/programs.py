@@ -1,9 +1,9 @@
-"""Where the programs are that tests and demo start: Mosquitto, InfluxDB and its client.
+"""Where the programs are that tests and demo start: Mosquitto, InfluxDB and its client, and more.
 
 Rules: what the system has installed comes first; otherwise the private tree, which
 `tests/parts/install` unpacks from Debian's packages and which runs from where it lies. Nothing
 here installs, enables or starts anything. Only the standard library is used, since `install`
-asks this module (`python3 -m tests.parts.programs`) what is missing.
+asks this module (`python3 -m tests.parts.programs [test]`) what is missing.
 """
 
 import os
@@ -17,11 +17,17 @@ from pathlib import Path
 
 # Each with a call that ends at once, and what its answer has to contain: a version 2 of InfluxDB
 # has programs of the same names that understand neither our configuration nor our statements.
-PROBES = {
+DEMO = {
     "mosquitto": (("-h",), "mosquitto version"),
     "influxd": (("version",), "InfluxDB v1."),
     "influx": (("-version",), "version: 1."),
 }
+# What the tests need besides. Debian 12 builds its VictoriaMetrics without a version to tell.
+TEST = {
+    "victoria-metrics": (("-help",), "victoria-metrics is a time series database"),
+    "prometheus-node-exporter": (("--version",), "node_exporter, version 1."),
+}
+PROBES = {**DEMO, **TEST}
 
 
 class ProgramMissingError(RuntimeError):
@@ -64,7 +70,8 @@ def find(name: str) -> Program:
         program = Program(Path(path), _environment(tree if path.startswith(f"{tree}/") else None))
         if _answers(program, name):
             return program
-    raise ProgramMissingError(f"no {name} that can be used: run tests/parts/install")
+    needed = "" if name in DEMO else " test"
+    raise ProgramMissingError(f"no {name} that can be used: run tests/parts/install{needed}")
 
 
 def _environment(tree: Path | None) -> dict[str, str]:
@@ -90,12 +97,15 @@ def _answers(program: Program, name: str) -> bool:
 
 
 def main() -> int:
-    """Print where each program is, or with `--tree` the private tree; 1 if one is missing."""
+    """Print where the demo's programs are, with `test` all of them; 1 if one is missing.
+
+    With `--tree` print the private tree instead.
+    """
     if "--tree" in sys.argv:
         print(private_tree())
         return 0
     try:
-        for name in PROBES:
+        for name in PROBES if "test" in sys.argv else DEMO:
             print(f"{name}: {find(name).path}")
     except ProgramMissingError as error:
         print(error)

@@ -1,0 +1,189 @@
+"""Downsampling: which columns are made of the fields, over which spans, by which statements.
+
+Pure. What is made of a span comes from raw values alone, never from another mean, which is wrong
+where there are gaps. A field keeps its name for its mean, so that a query reads raw values, minutes
+and hours alike, by the policy that it names; NAME_min and NAME_max stand beside it. What counts up
+has its last value under its own name and nothing else.
+
+A run of a continuous query costs the server work before it reads the first value: for each column
+it copies what it holds in memory of the shard, up to a day. Hence few runs that look back a little,
+and one each day that looks back far enough for values that come late. Measured on 1.6.7, nine
+fields each second, CPU time: 0.07 s for an hour that is on disk, 0.5 s in the evening when the day
+is in memory, 1.5 s for a day; in all some 35 s a day, 0.04 % of a core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, name, plain_statement
+from bat2influx.influxql import tokens as tokens_of
+from bat2influx.venus import Field
+
+LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
+LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How long values are kept, in s: raw, by minutes and by hours.
+
+    `fill` is how far back the downsampled ones are computed from raw values that are there.
+    """
+
+    raw: int = 90 * DAY
+    minutes: int = 1825 * DAY
+    hours: int = FOREVER
+    fill: int = FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How often a continuous query runs, and how far it looks back, in s."""
+
+    suffix: str
+    every: int
+    back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """A policy of downsampled values; `seconds` is their interval, `shard` the size of a shard.
+
+    The server's own size, seven days, would make hundreds of tiny shards over the years.
+    """
+
+    policy: str
+    seconds: int
+    shard: int
+    runs: tuple[Run, ...]
+
+
+LATE = Run("_late", DAY, 3 * DAY)
+MINUTES = Grain("minutes", 60, 28 * DAY, (Run("", HOUR // 2, HOUR), LATE))
+HOURS = Grain("hours", HOUR, 364 * DAY, (Run("", HOUR, 2 * HOUR), LATE))
+GRAINS = (MINUTES, HOURS)
+SPAN = DAY  # of one statement that fills in; a multiple of each interval
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where raw values are."""
+
+    db: str
+    policy: str
+    measurement: str
+
+    def table(self, policy: str) -> str:
+        """Return the measurement's full name in a policy."""
+        return ".".join(map(name, (self.db, policy, self.measurement)))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A downsampled field: what a function makes of a raw one."""
+
+    function: str
+    field: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.function}({name(self.field)}) AS {name(self.name)}"
+
+
+class ClashError(ValueError):
+    """Two things would have one name; the text is for people."""
+
+
+def counts_up(field: Field) -> bool:
+    """Tell whether a value only grows, or grows until it begins anew: energy, yield, history.
+
+    A mean of it says nothing, the last value everything.
+    """
+    parts = field.path.split("/")
+    return (
+        "Energy" in parts or "History" in parts or ("Yield" in parts and parts[-1] != "Power")
+    )  # Yield/Power is what a charger gives at the moment
+
+
+def columns(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Column, ...]:
+    """Return the columns of all fields, each name once. Raises ClashError."""
+    found: dict[str, Column] = {}
+    own = {field.name: field for field in fields}
+    taken = {**dict.fromkeys(tags, "[Influx] tags"), **dict.fromkeys(own, "[Fields]")}
+    for field in own.values():
+        if counts_up(field):
+            found[field.name] = Column("last", field.name, field.name)
+            continue
+        found[field.name] = Column("mean", field.name, field.name)
+        for function in ("min", "max"):
+            derived = f"{field.name}_{function}"
+            if section := taken.get(derived):
+                raise ClashError(
+                    f"{section}: {derived} is also what the {function} of {field.name} is called"
+                    " among the downsampled values; rename one of them"
+                )
+            found[derived] = Column(function, field.name, derived)
+    return tuple(found.values())
+
+
+def continuous_query(
+    grain: Grain, run: Run, source: Source, made: Iterable[Column]
+) -> tuple[str, Statement]:
+    """Return the name of a continuous query and the statement that makes it."""
+    called = f"bat2influx_{source.measurement}_{grain.policy}{run.suffix}"
+    return called, plain_statement(
+        f"CREATE CONTINUOUS QUERY {name(called)} ON {name(source.db)}"
+        f" RESAMPLE EVERY {duration(run.every)} FOR {duration(run.back)}"
+        f" BEGIN {_select(grain, source, made)} END"
+    )
+
+
+def fill(
+    grain: Grain, source: Source, made: Iterable[Column], first: int, end: int
+) -> Iterator[Statement]:
+    """Yield the statements that downsample what is there from `first` to before `end`, in s.
+
+    The interval under way at `end` is left to the continuous query. That of `first` is written: a
+    server removes whole shards, whose edges are those of hours, so that none is cut in two.
+    """
+    made = tuple(made)
+    start = first // grain.seconds * grain.seconds
+    end = end // grain.seconds * grain.seconds
+    while start < end:
+        until = min(end, (start // SPAN + 1) * SPAN)
+        where = f" WHERE time >= '{_moment(start)}' AND time < '{_moment(until)}'"
+        yield plain_statement(_select(grain, source, made, where))
+        start = until
+
+
+def _select(grain: Grain, source: Source, made: Iterable[Column], where: str = "") -> str:
+    # Without full names a statement reads and writes the default policy; without * tags are lost.
+    return (
+        f"SELECT {', '.join(map(str, made))} INTO {source.table(grain.policy)}"
+        f" FROM {source.table(source.policy)}{where} GROUP BY time({duration(grain.seconds)}), *"
+    )
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def difference(there: str, wanted: str) -> str:
+    """Return in a few words in what a continuous query that is there differs, '' for nothing."""
+    if tokens_of(there) == tokens_of(wanted):
+        return ""
+    has, needs = (_names(tokens_of(text)) for text in (there, wanted))
+    parts = []
+    if missing := [each for each in needs if each not in has]:
+        parts.append(f"lacks {', '.join(missing)}")
+    if extra := [each for each in has if each not in needs]:
+        parts.append(f"has {', '.join(extra)} too")
+    return " and ".join(parts) or "is another one"
+
+
+def _names(parts: tuple[str, ...]) -> list[str]:
+    return [after for word, after in pairwise(parts) if word == "AS"]

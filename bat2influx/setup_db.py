@@ -1,0 +1,149 @@
+"""`bat2influx setup-db`: database, policies, downsampling and user, a line each.
+
+It looks first, says what it is to do (setup_plan.py), and does that, one statement after the other.
+The first one that is refused ends it; what was done before stays, and a second run goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bat2influx import influxql
+from bat2influx.check import Printer
+from bat2influx.config import Settings
+from bat2influx.downsampling import ClashError, Wanted
+from bat2influx.influxql import HIDDEN, StatementError, name, server_duration
+from bat2influx.plain import plain
+from bat2influx.setup_plan import Found, Policy, Task, plan, raw_policy
+from bat2influx.steps import WRONG, Step
+
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+LONGEST = 500  # characters of an answer
+
+Row = dict[str, Any]
+Ask = Callable[[str], list[Row]]
+
+
+def setup_db(
+    settings: Settings,
+    ask: Ask,
+    wanted: Wanted,
+    environment: Mapping[str, str],
+    *,
+    dry_run: bool,
+    change: bool,
+) -> int:
+    """Set the database up; return the exit code.
+
+    `ask` runs one statement and returns its rows, each a dict of columns and tags; it raises
+    StatementError for one that is refused, and whatever it likes for trouble on the way, which
+    passes through here. A statement that fills in may take minutes. With `dry_run` nothing is
+    changed: the statements are printed instead, and what needs none goes to stderr.
+    """
+    show = Printer(sys.stderr if dry_run else sys.stdout, environment)
+    label = "looking"
+    try:
+        tasks = plan(settings, wanted, look(settings, ask), int(time.time()), change=change)
+        for task in tasks:
+            label = task.step.label
+            if not task.statements:
+                show(task.step)
+            elif dry_run:
+                for statement in task.statements:
+                    print(statement.shown)  # noqa: T201 - this is the command's output
+            else:
+                show(_done(task, ask))
+    except ClashError as error:
+        print(f"bat2influx setup-db: {settings.path}: {error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    except StatementError as error:
+        show(Step(WRONG, label, _refused(str(error), settings.influx.password)))
+        return EX_UNAVAILABLE
+    return EX_OK
+
+
+def look(settings: Settings, ask: Ask) -> Found:
+    """Look at what is there. Raises StatementError."""
+    influx, db = settings.influx, name(settings.influx.db)
+    admin, right = _user(influx.user, influx.db, ask)
+    if influx.db not in {row["name"] for row in ask("SHOW DATABASES")}:
+        return Found(admin=admin)
+    policies = {
+        row["name"]: Policy(
+            server_duration(row["duration"]),
+            server_duration(row["shardGroupDuration"]),
+            row["default"],
+        )
+        for row in ask(f"SHOW RETENTION POLICIES ON {db}")
+    }
+    source = raw_policy(settings, policies)
+    return Found(
+        database=True,
+        policies=policies,
+        queries=_queries(influx.db, ask),
+        first=_first(influx.db, source, influx.measurement, ask) if source in policies else None,
+        admin=admin,
+        right=right,
+    )
+
+
+def _user(user: str, db: str, ask: Ask) -> tuple[bool | None, str]:
+    # Asked in any case: only an administrator sees all that is there.
+    users = {row["user"]: bool(row["admin"]) for row in ask("SHOW USERS")}
+    if user not in users:
+        return None, ""
+    rights = {row["database"]: row["privilege"] for row in ask(f"SHOW GRANTS FOR {name(user)}")}
+    return users[user], rights.get(db, "")
+
+
+def _queries(db: str, ask: Ask) -> dict[str, str]:
+    """Return the continuous queries of a database; which one it is stands in their text alone."""
+    start = influxql.tokens(f"CREATE CONTINUOUS QUERY {name('')} ON {name(db)}")
+    found = {}
+    for row in ask("SHOW CONTINUOUS QUERIES"):
+        parts = influxql.tokens(row["query"])[: len(start)]
+        if parts[:3] == start[:3] and parts[4:] == start[4:]:
+            found[row["name"]] = row["query"]
+    return found
+
+
+def _first(db: str, policy: str, measurement: str, ask: Ask) -> int | None:
+    """Return the time of the oldest raw value in s; a shard at a time, for the whole is slow."""
+    table = ".".join(map(name, (db, policy, measurement)))
+    spans = sorted(
+        (row["start_time"], row["end_time"])
+        for row in ask("SHOW SHARDS")
+        if (row["database"], row["retention_policy"]) == (db, policy)
+    )
+    for start, end in spans:
+        where = f"time >= '{start}' AND time < '{end}'"
+        for row in ask(f"SELECT * FROM {table} WHERE {where} ORDER BY time LIMIT 1"):
+            return int(row["time"]) // 10**9
+    return None
+
+
+def _done(task: Task, ask: Ask) -> Step:
+    """Carry a task out; return its line."""
+    start, written = time.monotonic(), 0
+    for number, statement in enumerate(task.statements, 1):
+        if number > 1 and sys.stderr.isatty():
+            done = f"\r{task.step.label}: {number} of {len(task.statements)} \r"
+            print(done, end="", file=sys.stderr, flush=True)  # noqa: T201 - it may take long
+        written += sum(row.get("written", 0) for row in ask(statement.text))
+    if not written:
+        return task.step
+    took = time.monotonic() - start
+    return task.step._replace(text=f"{task.step.text}: {written} rows, in {took:.1f} s")
+
+
+def _refused(reason: str, secret: str) -> str:
+    if secret:
+        reason = reason.replace(influxql.string(secret)[1:-1], HIDDEN).replace(secret, HIDDEN)
+    reason = plain(reason, LONGEST)
+    text = f"the server refused it: {reason}\nwhat is above is done; another run goes on from here"
+    if any(word in reason.lower() for word in ("authori", "privilege", "admin", "credentials")):
+        text += "\nthis needs an administrator of the database server: --admin USER"
+    return text

@@ -1,0 +1,242 @@
+"""What `setup-db` is to do: what is wanted against what is there, as tasks in their order.
+
+Pure. What is there is kept unless `change` is given, and each thing is a task that says so. The
+order matters: downsampled values are filled in before raw ones are given up, and the queries are
+there before that, so that no interval falls between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bat2influx import influxql
+from bat2influx.config import Settings
+from bat2influx.downsampling import (
+    GRAINS,
+    SPAN,
+    ClashError,
+    Column,
+    Grain,
+    Run,
+    Source,
+    Wanted,
+    columns,
+    continuous_query,
+    difference,
+    fill,
+)
+from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
+from bat2influx.steps import NOTE, OK, Step
+
+RAW = "raw"  # the policy of raw values, where nobody has named one
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A retention policy that is there; it keeps values for `kept` s, in shards of `shard` s."""
+
+    kept: int
+    shard: int
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there. Of the database: policies, continuous queries with their texts by name.
+
+    `first` is the time of the oldest raw value in s; `admin` is None where there is no such user,
+    `right` what it may do with the database.
+    """
+
+    database: bool = False
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    queries: Mapping[str, str] = field(default_factory=dict)
+    first: int | None = None
+    admin: bool | None = None
+    right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The line that is true once the statements have been carried out; often there are none."""
+
+    step: Step
+    statements: tuple[Statement, ...] = ()
+
+
+def raw_policy(settings: Settings, policies: Mapping[str, Policy]) -> str:
+    """Return the name of the policy that raw values are written to."""
+    default = next((name for name, policy in policies.items() if policy.default), RAW)
+    return settings.influx.retention_policy or default
+
+
+def plan(settings: Settings, wanted: Wanted, found: Found, now: int, *, change: bool) -> list[Task]:
+    """Return all tasks; `now` is the time in s. Raises ClashError."""
+    return [*_Plan(settings, wanted, found, now, change=change).tasks()]
+
+
+class _Plan:
+    def __init__(
+        self, settings: Settings, wanted: Wanted, found: Found, now: int, *, change: bool
+    ) -> None:
+        influx = settings.influx
+        self._influx = influx
+        self._wanted = wanted
+        self._found = found
+        self._now = now
+        self._change = change
+        policy = raw_policy(settings, found.policies)
+        self._source = Source(influx.db, policy, influx.measurement)
+        if policy in {grain.policy for grain in GRAINS}:
+            raise ClashError(
+                f"[Influx] retention_policy: raw values would be stored in {policy!r}, which is"
+                " for the downsampled ones; name another one"
+            )
+        fields = (field for battery in settings.batteries for field in battery.fields)
+        self._columns: tuple[Column, ...] = columns(fields, (tag for tag, _ in influx.tags))
+        self._unlike: set[str] = set()  # policies that a query of somebody else's fills
+
+    def tasks(self) -> Iterator[Task]:
+        yield from self._raw()
+        for grain in GRAINS:
+            kept = self._kept(grain)
+            shard = grain.shard if kept == FOREVER or kept >= 10 * grain.shard else 0
+            yield self._policy(grain.policy, grain.policy, kept, shard=shard)
+        for grain in GRAINS:
+            for run in grain.runs:
+                yield self._query(grain, run)
+        for grain in GRAINS:
+            yield from self._fill(grain)
+        yield from self._give_up_raw()
+        yield from self._user()
+
+    def _kept(self, grain: Grain) -> int:
+        return {"minutes": self._wanted.minutes, "hours": self._wanted.hours}[grain.policy]
+
+    def _raw(self) -> Iterator[Task]:
+        db, policy, kept = self._influx.db, self._source.policy, self._wanted.raw
+        if not self._found.database:
+            text = f"{db!r} made; raw values are in its policy {policy!r}, kept {for_people(kept)}"
+            yield Task(Step(OK, "database", text), (influxql.create_database(db, policy, kept),))
+            return
+        yield Task(Step(OK, "database", f"{db!r} is there"))
+        if not self._to_give_up():
+            yield self._policy("raw", policy, kept, default=not self._has_default())
+
+    def _has_default(self) -> bool:
+        return any(policy.default for policy in self._found.policies.values())
+
+    def _to_give_up(self) -> bool:
+        """Tell whether the policy of raw values is to be altered, which comes last."""
+        there = self._found.policies.get(self._source.policy)
+        return self._change and there is not None and there.kept != self._wanted.raw
+
+    def _give_up_raw(self) -> Iterator[Task]:
+        if self._to_give_up():
+            yield self._policy("raw", self._source.policy, self._wanted.raw)
+
+    def _policy(
+        self, label: str, policy: str, kept: int, *, shard: int = 0, default: bool = False
+    ) -> Task:
+        db, there = self._influx.db, self._found.policies.get(policy)
+        long = for_people(kept)
+        if there is None:
+            made = influxql.create_policy(db, policy, kept, shard=shard, default=default)
+            return Task(Step(OK, label, f"policy {policy!r} made, kept {long}"), (made,))
+        if there.kept == kept:
+            return Task(Step(OK, label, f"policy {policy!r} is there, kept {long}"))
+        if not self._change:
+            text = f"policy {policy!r} left as it is, kept {for_people(there.kept)} and not {long}"
+            return Task(Step(NOTE, label, f"{text}; --change alters it"))
+        shard = _shard_within(kept) if kept != FOREVER and there.shard > kept else 0
+        text = f"policy {policy!r} altered, kept {long} and no more {for_people(there.kept)}"
+        text += self._lost(kept) if label == "raw" else ""
+        return Task(Step(OK, label, text), (influxql.alter_policy(db, policy, kept, shard=shard),))
+
+    def _lost(self, kept: int) -> str:
+        first = self._found.first
+        gone = self._now - kept - first if kept != FOREVER and first is not None else 0
+        if gone <= 0:
+            return ""
+        return f"; the server removes {gone / DAY:.1f} days of raw values that are older"
+
+    def _query(self, grain: Grain, run: Run) -> Task:
+        name, made = continuous_query(grain, run, self._source, self._columns)
+        label = f"into {grain.policy}"
+        text = f"each {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
+        there = self._found.queries.get(name)
+        if there is None:
+            return Task(Step(OK, label, f"query {name!r} made, {text}"), (made,))
+        differs = difference(there, made.text)
+        if not differs:
+            return Task(Step(OK, label, f"query {name!r} is there, {text}"))
+        if self._change:
+            drop = influxql.drop_query(self._influx.db, name)
+            return Task(
+                Step(OK, label, f"query {name!r} made anew, for it {differs}"), (drop, made)
+            )
+        self._unlike.add(grain.policy)
+        text = f"query {name!r} left as it is; it {differs}; --change alters it. It is\n{there}"
+        return Task(Step(NOTE, label, text))
+
+    def _fill(self, grain: Grain) -> Iterator[Task]:
+        label, first = f"fill {grain.policy}", self._found.first
+        if grain.policy in self._unlike:
+            text = "not filled in, for the query above would make something else of it"
+            yield Task(Step(NOTE, label, text))
+            return
+        if first is None:
+            return
+        there = self._found.policies.get(grain.policy)
+        kept = there.kept if there and not self._change else self._kept(grain)
+        if kept != FOREVER:  # what is older is refused, and time goes on while this runs
+            first = max(first, self._now - kept + SPAN)
+        if self._wanted.fill != FOREVER and not self._to_give_up():
+            first = max(first, self._now - self._wanted.fill)
+        statements = tuple(fill(grain, self._source, self._columns, first, self._now))
+        if statements:
+            days = (self._now - first) / DAY
+            text = f"computed from {days:.1f} days of raw values"
+            yield Task(Step(OK, label, text), statements)
+
+    def _user(self) -> Iterator[Task]:
+        user, password, admin = self._influx.user, self._influx.password, self._found.admin
+        if not user:
+            yield Task(Step(OK, "user", "the file names none in [Influx]; none is made"))
+            return
+        if admin is None and not password:
+            text = f"{user!r} is not there, and not made, for the file has no password for it"
+            yield Task(Step(NOTE, "user", text))
+            return
+        if admin is None:
+            made = influxql.create_user(user, password)
+            yield Task(Step(OK, "user", f"{user!r} made"), (made,))
+        elif self._change and password:
+            made = influxql.set_password(user, password)
+            yield Task(Step(OK, "user", f"{user!r} is there, and has the file's password"), (made,))
+        else:
+            text = f"{user!r} is there; its password is left as it is"
+            yield Task(Step(OK, "user", text))
+        yield self._right(user)
+
+    def _right(self, user: str) -> Task:
+        db, right = self._influx.db, self._found.right
+        if self._found.admin:
+            text = f"{user!r} is an administrator, and may do more than write; left as it is"
+            return Task(Step(NOTE, "right", text))
+        if right in ("WRITE", "ALL PRIVILEGES"):
+            more = "; it may read, too" if right != "WRITE" else ""
+            return Task(Step(OK, "right", f"{user!r} may write to {db!r}{more}"))
+        if right == "READ":  # a right takes the place of the one before
+            text = f"{user!r} may write to {db!r} now, and read as before"
+            return Task(Step(OK, "right", text), (influxql.grant("ALL", db, user),))
+        text = f"{user!r} may write to {db!r} now, and do nothing else there"
+        return Task(Step(OK, "right", text), (influxql.grant("WRITE", db, user),))
+
+
+def _shard_within(kept: int) -> int:
+    """Return the size of a shard, in s, that the server itself would take for a new policy."""
+    if kept < 2 * DAY:
+        return HOUR
+    return DAY if kept <= 180 * DAY else 7 * DAY

@@ -1,0 +1,425 @@
+"""`setup-db` against a real InfluxDB, empty and filled, run once and again."""
+
+import dataclasses
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.config import Settings, load
+from bat2influx.downsampling import MINUTES, Run, Source, Wanted, columns, continuous_query
+from bat2influx.influxql import DAY, FOREVER, HOUR, StatementError, name
+from bat2influx.setup_db import setup_db
+from tests.parts.daemon import wait
+from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
+
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+SECRET = "hunter2-'Geheimnis"
+NS = 10**9
+FIELDS = "Pv = solarcharger/288/Yield/User\n"
+
+Point = tuple[str, str, float, int]  # tags as in line protocol, field, value, time in ns
+Values = dict[tuple[str, int, str], float]  # by tags, time in ns and field
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """One for all tests; each has a database of its own."""
+    with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
+        yield running
+
+
+class Setup:
+    """The command, with a database and a user of the test's own."""
+
+    def __init__(self, directory: Path, server: InfluxDB, capsys: Any, db: str) -> None:
+        path = directory / f"{db}.ini"
+        path.write_text(
+            f'[Influx]\ndb = {db}\nuser = {db}-user\npassword = "{SECRET}"\n[Fields]\n{FIELDS}'
+        )
+        self.settings: Settings = load(path)
+        self.server = server
+        self.db = db
+        self._capsys = capsys
+
+    def __call__(
+        self, *, code: int = EX_OK, dry_run: bool = False, change: bool = False, **wanted: int
+    ) -> str:
+        """Run it and return what it says; with `dry_run` what it says on stdout."""
+        got = setup_db(
+            self.settings, self.ask, Wanted(**wanted), os.environ, dry_run=dry_run, change=change
+        )
+        said = self._capsys.readouterr()
+        assert got == code, said
+        assert SECRET not in said.out + said.err
+        return str(said.out)
+
+    def ask(self, statement: str) -> list[Row]:
+        try:
+            return self.server.query(statement, timeout=60)
+        except InfluxDBError as error:
+            raise StatementError(str(error)) from None
+
+    def state(self) -> dict[str, list[Row]]:
+        """Return all that is there: what is made and what is stored."""
+        db = name(self.db)
+        if {"name": self.db} not in self.ask("SHOW DATABASES"):
+            return {"users": self.ask("SHOW USERS")}
+        user = self.settings.influx.user
+        users = [row for row in self.ask("SHOW USERS") if row["user"] == user]
+        queries = self.ask("SHOW CONTINUOUS QUERIES")
+        policies = self.ask(f"SHOW RETENTION POLICIES ON {db}")
+        return {
+            "policies": policies,
+            "queries": sorted(
+                (row for row in queries if f" ON {self.db} " in row["query"]),
+                key=lambda row: str(row["name"]),
+            ),
+            "users": users,
+            "grants": self.ask(f"SHOW GRANTS FOR {name(user)}") if users else [],
+            **{each["name"]: self.rows(each["name"]) for each in policies},
+        }
+
+    def rows(self, policy: str) -> list[Row]:
+        return self.ask(f"SELECT * FROM {name(self.db)}.{name(policy)}.dc GROUP BY *")
+
+    def values(self, policy: str) -> Values:
+        """Return what a policy holds, the tags as in line protocol."""
+        return {
+            (
+                ",".join(f"{tag}={row[tag]}" for tag in ("site",) if row.get(tag)),
+                row["time"],
+                field,
+            ): v
+            for row in self.rows(policy)
+            for field, v in row.items()
+            if field not in ("time", "site") and v is not None
+        }
+
+    def write(self, points: Iterable[Point]) -> None:
+        lines = (
+            f"dc{',' if tags else ''}{tags} {field}={value!r} {time_ns}"
+            for tags, field, value, time_ns in points
+        )
+        self.server.write("\n".join(lines), self.db)
+
+
+Make = Callable[[str], Setup]
+
+
+@pytest.fixture
+def make(tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]) -> Make:
+    """Return what makes the command for a database of a name."""
+    return lambda db: Setup(tmp_path, server, capsys, db)
+
+
+def _day() -> int:
+    """Return when this day began, in s."""
+    return int(time.time()) // DAY * DAY
+
+
+def _points(start: int, seconds: int, *, step: int = 7, gaps: bool = True) -> list[Point]:
+    """Two sites and one without; a counter, and gaps of minutes and of hours."""
+    points = []
+    for second in range(start, start + seconds, step):
+        if gaps and (second // 60 % 5 == 3 or second // HOUR % 4 == 2):
+            continue
+        time_ns = second * NS + second % 1000 * 1_000_003
+        for number, tags in enumerate(("", "site=a", "site=b")):
+            points.append((tags, "Voltage", round(52 + math.sin(second) + number, 4), time_ns))
+            if tags != "site=b":
+                points.append((tags, "Current", round(-20 * math.cos(second / 9), 4), time_ns + 9))
+            points.append((tags, "Pv", round(second % DAY / 1000, 4), time_ns + 5))
+    return points
+
+
+def _recomputed(points: list[Point], seconds: int, until: float) -> Values:
+    """Compute what the downsampled values must be, of intervals that are over at `until`."""
+    groups = defaultdict(list)
+    for tags, field, value, time_ns in points:
+        interval = time_ns // NS // seconds * seconds
+        if interval + seconds <= until:
+            groups[tags, interval * NS, field].append((time_ns, value))
+    made: Values = {}
+    for (tags, interval, field), timed in groups.items():
+        values = [value for _, value in timed]
+        if field == "Pv":
+            made[tags, interval, field] = max(timed)[1]
+            continue
+        made[tags, interval, field] = math.fsum(values) / len(values)
+        made[tags, interval, f"{field}_min"] = min(values)
+        made[tags, interval, f"{field}_max"] = max(values)
+    return made
+
+
+def _assert_same(stored: Values, expected: Values) -> None:
+    assert stored.keys() == expected.keys()
+    for key, value in expected.items():
+        if key[2].endswith(("_min", "_max")) or key[2] == "Pv":
+            assert stored[key] == value, key
+        else:
+            assert math.isclose(stored[key], value, rel_tol=1e-9), key
+
+
+def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
+    """The second run makes nothing, and changes nothing."""
+    setup = make("empty")
+    said = setup()
+    assert said.count(" made") == 8, said
+    first = setup.state()
+    kept = {row["name"]: (row["duration"], row["default"]) for row in first["policies"]}
+    assert kept == {
+        "raw": ("2160h0m0s", True),
+        "minutes": ("43800h0m0s", False),
+        "hours": ("0s", False),
+    }
+    assert [row["name"] for row in first["queries"]] == [
+        "bat2influx_dc_hours",
+        "bat2influx_dc_hours_late",
+        "bat2influx_dc_minutes",
+        "bat2influx_dc_minutes_late",
+    ]
+    assert first["users"] == [{"user": "empty-user", "admin": False}]
+    assert first["grants"] == [{"database": "empty", "privilege": "WRITE"}]
+    again = setup()
+    assert " made" not in again
+    assert again.count(" is there") == 9, again  # the database and its policy are two
+    assert "note" not in again
+    assert setup.state() == first
+
+
+def test_a_filled_database_is_downsampled_and_loses_nothing(make: Make) -> None:
+    """Minutes and hours are what one computes from raw, by tags, over gaps, however often."""
+    setup = make("filled")
+    setup.ask("CREATE DATABASE filled")
+    points = _points(_day() - 10 * DAY + 21 * HOUR, 5 * HOUR)
+    points += _points(int(time.time()) - 300, 300)
+    setup.write(points)
+    before = setup.rows("autogen")
+    assert len(before) > 1000
+    for _ in range(2):
+        said = setup()
+        assert "policy 'autogen' left as it is, kept for ever and not for 90d; --change" in said
+        assert setup.rows("autogen") == before
+    # The minute that ends while this runs may be there, or not.
+    for policy, seconds in (("minutes", 60), ("hours", HOUR)):
+        old = (time.time() - 2 * HOUR) * NS
+        stored = {key: value for key, value in setup.values(policy).items() if key[1] < old}
+        whole = [point for point in points if point[3] // NS // HOUR * HOUR * NS < old]
+        expected = _recomputed(whole, seconds, time.time())
+        _assert_same(stored, {key: value for key, value in expected.items() if key[1] < old})
+        assert len(stored) > 20
+        latest = max(key[1] for key in setup.values(policy))
+        assert latest // NS + seconds <= time.time(), "nothing of an interval that is under way"
+
+
+def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> None:
+    """A query that looks back computes an interval anew."""
+    setup = make("late")
+    setup()
+    source = Source("late", "raw", "dc")
+    _, query = continuous_query(
+        MINUTES, Run("_soon", 1, 2 * HOUR), source, columns(setup.settings.batteries[0].fields)
+    )
+    setup.ask(query.text)
+    start = (int(time.time()) - HOUR) // 60 * 60
+    points = _points(start, 120, step=1, gaps=False)
+    assert points
+    for part in (points[::2], points):
+        setup.write(part)
+        expected = _recomputed(part, 60, time.time())
+
+        def same(expected: Values = expected) -> bool:
+            stored = setup.values("minutes")
+            return stored.keys() == expected.keys() and all(
+                math.isclose(stored[key], value, rel_tol=1e-9) for key, value in expected.items()
+            )
+
+        wait("the minutes of what has come", same)
+    setup.ask('DROP CONTINUOUS QUERY "bat2influx_dc_minutes_soon" ON "late"')
+
+
+def test_values_that_come_later_still_are_in_the_next_setup(make: Make) -> None:
+    """Longer ago than any query looks back."""
+    setup = make("later")
+    setup()
+    points = _points(_day() - 20 * DAY, 40 * 60)
+    for part in (points[::3], points):
+        setup.write(part)
+        setup()
+        for policy, seconds in (("minutes", 60), ("hours", HOUR)):
+            _assert_same(setup.values(policy), _recomputed(part, seconds, time.time()))
+
+
+def test_change_gives_raw_values_up_after_they_are_downsampled(make: Make) -> None:
+    """It says how many days go; what a shard is too large for gets a smaller one."""
+    setup = make("changed")
+    setup.ask("CREATE DATABASE changed")
+    points = _points(_day() - 10 * DAY, 20 * 60)
+    setup.write(points)
+    said = setup(change=True, raw=2 * DAY)
+    assert "policy 'autogen' altered, kept for 2d and no more for ever; the server removes " in said
+    (autogen,) = (row for row in setup.state()["policies"] if row["name"] == "autogen")
+    assert autogen["duration"] == "48h0m0s"
+    assert autogen["shardGroupDuration"] == "24h0m0s"
+    for policy, seconds in (("minutes", 60), ("hours", HOUR)):
+        _assert_same(setup.values(policy), _recomputed(points, seconds, time.time()))
+    assert "policy 'autogen' is there, kept for 2d" in setup(change=True, raw=2 * DAY)
+    assert "policy 'autogen' altered, kept for ever" in setup(change=True, raw=FOREVER)
+
+
+def test_a_query_that_differs_is_kept_until_one_says_so(make: Make) -> None:
+    """It is shown, with what it lacks, and nothing is filled in beside it."""
+    setup = make("differs")
+    setup()
+    fields = setup.settings.batteries[0].fields
+    new = dataclasses.replace(fields[0], name="Extra")
+    battery = dataclasses.replace(setup.settings.batteries[0], fields=(*fields, new))
+    setup.settings = dataclasses.replace(setup.settings, batteries=(battery,))
+    before = setup.state()
+    setup.write([("", "Extra", 1.5, (_day() - 9 * DAY) * NS)])
+    said = setup()
+    assert said.count("left as it is; it lacks Extra, Extra_min, Extra_max; --change") == 4
+    assert said.count("CREATE CONTINUOUS QUERY bat2influx_dc_") == 4
+    assert said.count("not filled in") == 2
+    assert setup.state()["queries"] == before["queries"]
+    assert setup.values("minutes") == {}
+    said = setup(change=True)
+    assert said.count("made anew, for it lacks Extra, Extra_min, Extra_max") == 4
+    assert set(setup.values("hours").values()) == {1.5}
+    assert "lacks" not in setup()
+
+
+def test_a_policy_that_the_file_names_is_made(make: Make) -> None:
+    """Raw values are read from there; the default policy stays."""
+    setup = make("named")
+    setup.ask("CREATE DATABASE named")
+    influx = dataclasses.replace(setup.settings.influx, retention_policy="mine")
+    setup.settings = dataclasses.replace(setup.settings, influx=influx)
+    assert "policy 'mine' made, kept for 90d" in setup()
+    policies = setup.state()["policies"]
+    assert [
+        (row["name"], row["default"]) for row in policies if row["name"] in ("mine", "autogen")
+    ] == [
+        ("autogen", True),
+        ("mine", False),
+    ]
+    assert all("FROM named.mine.dc" in row["query"] for row in setup.state()["queries"])
+    assert " made" not in setup()
+
+
+def test_odd_names_are_names(make: Make) -> None:
+    """Quotes, blanks, backslashes and semicolons make neither an error nor another statement."""
+    setup = make("plain")
+    db, user = "my \"d.b'; --", "O'Brien\\ \"\\n"
+    fields = setup.settings.batteries[0].fields
+    odd = dataclasses.replace(fields[0], name='V "x"; DROP DATABASE plain')
+    battery = dataclasses.replace(setup.settings.batteries[0], fields=(odd,))
+    influx = dataclasses.replace(setup.settings.influx, db=db, user=user, measurement='d"c \\d')
+    setup.settings = dataclasses.replace(setup.settings, influx=influx, batteries=(battery,))
+    assert setup().count(" made") == 8
+    assert {"name": db} in setup.ask("SHOW DATABASES")
+    assert {"user": user, "admin": False} in setup.ask("SHOW USERS")
+    again = setup()
+    assert " made" not in again
+    assert "note" not in again
+    setup.ask(f"DROP DATABASE {name(db)}")
+
+
+def test_a_dry_run_changes_nothing_and_its_statements_do_the_same(make: Make) -> None:
+    """Entered one by one, with the password in its place."""
+    one, two = make("dry1"), make("dry2")
+    points = _points(_day() - 8 * DAY, 30 * 60)
+    for setup in (one, two):
+        setup.ask(f"CREATE DATABASE {setup.db}")
+        setup.write(points)
+    before = one.state()
+    statements = one(dry_run=True, change=True).splitlines()
+    assert one.state() == before
+    two(change=True)
+    for statement in statements:
+        one.ask(statement.replace("'…'", "'other'"))
+    renamed = str(one.state()).replace("dry1", "dry2")
+    assert renamed == str(two.state())
+    assert two.values("minutes")
+    fresh = make("dry3")
+    statements = fresh(dry_run=True).splitlines()
+    assert {"name": "dry3"} not in fresh.ask("SHOW DATABASES")
+    assert statements[0] == 'CREATE DATABASE "dry3" WITH DURATION 90d REPLICATION 1 NAME "raw"'
+    assert "CREATE USER \"dry3-user\" WITH PASSWORD '…'" in statements
+
+
+def test_a_user_that_may_read_may_write_too(make: Make) -> None:
+    """What it may do already stays; its password too, until one says so."""
+    setup = make("reader")
+    setup.ask("CREATE DATABASE reader")
+    setup.ask("CREATE USER \"reader-user\" WITH PASSWORD 'own'")
+    setup.ask('GRANT READ ON "reader" TO "reader-user"')
+    assert "may write to 'reader' now, and read as before" in setup()
+    assert setup.state()["grants"] == [{"database": "reader", "privilege": "ALL PRIVILEGES"}]
+    assert "may write to 'reader'; it may read, too" in setup()
+
+
+def test_a_statement_that_is_refused_ends_it_and_the_next_run_goes_on(make: Make) -> None:
+    """What came before stays done; here a field holds text, of which there is no mean."""
+    setup = make("refused")
+    setup.ask("CREATE DATABASE refused")
+    time_ns = (_day() - 5 * DAY) * NS
+    setup.server.write(f'dc Voltage="text" {time_ns}', "refused")
+    said = setup(code=EX_UNAVAILABLE)
+    assert said.splitlines()[-2].startswith("wrong fill minutes  the server refused it: ")
+    assert "another run goes on from here" in said.splitlines()[-1]
+    assert len(setup.state()["queries"]) == 4
+    assert setup.state()["users"] == []
+    setup.ask("DROP CONTINUOUS QUERY bat2influx_dc_hours ON refused")
+    setup.server.query("DROP MEASUREMENT dc", "refused")
+    setup.write([("", "Current", 1.0, time_ns)])
+    assert setup().count(" made") == 2  # the query and the user
+
+
+def test_a_clash_of_names_is_told_before_anything_is_done(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the file that has to be changed."""
+    setup = make("clash")
+    fields = setup.settings.batteries[0].fields
+    low = dataclasses.replace(fields[0], name="Voltage_min")
+    battery = dataclasses.replace(setup.settings.batteries[0], fields=(*fields, low))
+    settings = dataclasses.replace(setup.settings, batteries=(battery,))
+    code = setup_db(settings, setup.ask, Wanted(), os.environ, dry_run=False, change=True)
+    assert code == EX_CONFIG
+    assert "clash.ini: [Fields]: Voltage_min is also what the min" in capsys.readouterr().err
+    assert {"name": "clash"} not in setup.ask("SHOW DATABASES")
+
+
+def test_only_an_administrator_can_set_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody else is told, and has changed nothing; the user that is made can write alone."""
+    with InfluxDB(tmp_path / "influxdb", auth=True) as server:
+        setup = Setup(tmp_path, server, capsys, "guarded")
+        said = setup(code=EX_UNAVAILABLE)
+        assert "the server refused it" in said
+        server.create_admin()
+        admin = server.login
+        server.query("CREATE USER \"other\" WITH PASSWORD 'x'")
+        server.login = "other", "x"
+        for dry_run in (True, False):
+            setup(code=EX_UNAVAILABLE, dry_run=dry_run)
+        assert "administrator of the database server: --admin USER" in setup(code=EX_UNAVAILABLE)
+        server.login = admin
+        assert server.query("SHOW DATABASES") == []
+        setup()
+        server.login = "guarded-user", SECRET
+        setup.write([("", "Voltage", 1.0, int(time.time()) * NS)])
+        for statement in ("SELECT * FROM guarded.raw.dc", "SHOW USERS", "DROP DATABASE guarded"):
+            with pytest.raises(InfluxDBError, match="not authorized"):
+                server.query(statement, "guarded")
+        server.login = admin
+        assert setup().count(" made") == 0
+        assert setup(change=True).count("has the file's password") == 1
