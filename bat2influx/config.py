@@ -41,8 +41,6 @@ NOT_YET = {
     "[Battery] mode",
     "[Battery] topic_prefix",
     "[Battery] share_group",
-    "[Influx] self_measurement",
-    "[Metrics] textfile",
 }
 
 
@@ -88,16 +86,21 @@ class Influx:
     retention_policy: str
     timestamps: Literal["arrival", "tick"]
     tags: tuple[tuple[str, str], ...]
+    self_measurement: str = ""  # about the daemon
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that can be configured; `path` is the file, `max_size` bounds the spool, in bytes."""
+    """All that can be configured; `path` is the file, `max_size` bounds the spool, in bytes.
+
+    `textfile` is whether the node exporter gets a file.
+    """
 
     path: Path
     batteries: tuple[Battery, ...]
     influx: Influx
     max_size: int
+    textfile: bool = False
 
 
 def load(path: Path, *, credentials: Path | None = None) -> Settings:
@@ -136,6 +139,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         batteries=tuple(_battery(name, config[name], fields) for name in devices),
         influx=_influx(config["Influx"]),
         max_size=config["Spool"]["max_size"],
+        textfile=config["Metrics"]["textfile"],
     )
 
 
@@ -180,6 +184,11 @@ def _clashing(index: Index, config: Any) -> Iterator[tuple[int, str]]:
             yield line, f"{label}: must be printable, without \\ or _ in front, and not time"
     if defaults and not own and not nine:
         yield defaults.line, "[Fields] defaults = no: leaves no field; write NAME = vebus/Soc or so"
+    own_name = config["Influx"]["self_measurement"]
+    if own_name and own_name == config["Influx"]["measurement"]:
+        line = index.entries["Influx", "self_measurement"].line
+        what = "is the measurement of the values, too; name another one"
+        yield line, f"[Influx] self_measurement = {visible(own_name)}: {what}"
     pairs = config["Influx"]["tags"]
     names = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
     if both := names & {*nine, *own}:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from bat2influx import memory, sdnotify
+from bat2influx.about import About
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
@@ -53,6 +54,7 @@ def run(settings: Settings, reload: Reload) -> int:
             daemon.follow_clock()
             daemon.step_devices(ready)
             daemon.deliver()
+            daemon.tell_of_itself()
             daemon.report()
             daemon.reload_if_asked()
         daemon.hear_out()
@@ -89,6 +91,7 @@ class Daemon:
             idle=self._w / 8,
             wake=self._wakeup.wake,
         )
+        self._about = About(settings, now)
         self._memory = Memory(state)
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
@@ -122,7 +125,8 @@ class Daemon:
         now = self._clock.look()
         self._watch_sockets()
         timeout = min(device.timeout(now) for device in self.devices)
-        timeout = min(timeout, self._status.timeout(now.mono), self._clock.timeout(), most)
+        timeout = min(timeout, self._status.timeout(now.mono), self._about.timeout(now.mono))
+        timeout = min(timeout, self._clock.timeout(), most)
         ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
         if ready.pop(self._wakeup.fileno(), None):
             self._wakeup.drain()
@@ -165,6 +169,11 @@ class Daemon:
                 self._delivery.put([self._encoder.encode(reading) for reading in device.readings])
                 self._status.count(len(device.readings))
                 device.readings = []
+
+    def tell_of_itself(self) -> None:
+        """Have the database, and the node exporter's file, know how things are."""
+        if lines := self._about.report(self._now, self.devices, self._delivery):
+            self._delivery.put(lines)
 
     def report(self) -> None:
         """Tell the service manager how things are."""
@@ -220,6 +229,7 @@ class Daemon:
             device.close()
         self.deliver()
         on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
+        self._about.close()
         if lost:
             text = "%d values could be neither stored nor put on disk and are lost"
             log.error(text, lost, extra=event("values lost", COUNT=str(lost)))
@@ -250,6 +260,7 @@ class Daemon:
         if settings.influx != before.influx:
             self._delivery.use(self._writer(settings))
             self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
+        self._about.use(settings)
         same_stamps = settings.influx.timestamps == before.influx.timestamps
         old = {device.battery.name: device for device in self.devices}
         devices = []
@@ -257,11 +268,13 @@ class Daemon:
             device = old.pop(battery.name, None)
             if device is None or not same_stamps or not device.takes(battery):
                 if device is not None:
+                    self._about.left(device)
                     device.close()
                 device = self._device(battery)
             device.reschedule(battery)
             devices.append(device)
         for device in old.values():
+            self._about.left(device)
             device.close()
         self.devices = tuple(devices)
 

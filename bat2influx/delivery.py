@@ -27,6 +27,7 @@ from bat2influx.influx import Outcome, Writer
 from bat2influx.journal import Episode, event
 from bat2influx.memoryspool import Batch
 from bat2influx.reading import NS
+from bat2influx.restamp import stamp
 from bat2influx.spool import Spool
 from bat2influx.store import StoredBatch
 from bat2influx.trouble import Trouble
@@ -56,6 +57,9 @@ class Delivery:
         """`idle` is the longest time in s that a thread is without a sign of life."""
         self.failure: BaseException | None = None
         self.accepted = 0  # lines stored, ever
+        self.fullness = 0.0  # of the room for what waits, 0 to 1
+        self._slowest: float | None = None  # s, from stamp to stored, since this was last asked
+        self._tried = False  # whether there was an answer, or none, at all
         self._spool = spool
         self._writer = writer
         self._idle = idle
@@ -127,6 +131,25 @@ class Delivery:
     def refused(self) -> int:
         """Lines that the database will not take, ever."""
         return self._spool.refused_count
+
+    @property
+    def dropped(self) -> int:
+        """Lines that went at a bound, or with a damaged file, since the start."""
+        return self._spool.dropped + self._inbox_lost
+
+    @property
+    def database_up(self) -> bool | None:
+        """Whether the database took the latest batch; None before the first was tried."""
+        return self._writing.trouble is None if self._tried else None
+
+    def take_delay(self) -> float | None:
+        """Return the longest time in s from a stamp to its being stored, since this was asked.
+
+        None when nothing was stored.
+        """
+        with self._changed:
+            slowest, self._slowest = self._slowest, None
+        return slowest
 
     @property
     def troubles(self) -> list[Trouble]:
@@ -231,6 +254,8 @@ class Delivery:
         self._in_flight = None
         self._spool.settle(batch, outcome.undecided, outcome.refused, in_doubt=outcome.in_doubt)
         self.accepted += outcome.accepted
+        self._tried = True
+        self._note_delay(batch.lines, outcome)
         self._tell_refused(outcome)
         if writer is not self._writer:  # what it met with is settled by a reload
             return
@@ -244,6 +269,17 @@ class Delivery:
         self._writing.failed(outcome.trouble, now)
         wait = delay(outcome.trouble.kind, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
+
+    def _note_delay(self, lines: Sequence[bytes], outcome: Outcome) -> None:
+        if not outcome.accepted:
+            return
+        others = {*outcome.undecided, *(row.line for row in outcome.refused)}
+        stamps = (stamp(line) for line in lines if line not in others)
+        oldest = min((each for each in stamps if each is not None), default=None)
+        if oldest is not None:
+            took = max(0.0, (time.time_ns() - oldest) / NS)
+            with self._changed:
+                self._slowest = max(took, self._slowest or 0.0)
 
     def _follow_clock(self, step: Step) -> None:
         count = self._spool.shift(step.ns)
@@ -279,7 +315,8 @@ class Delivery:
 
     def _tell_growing(self) -> None:
         """Warn while there is still time to act: half of what may wait is waiting."""
-        if self._spool.fullness > 0.5:
+        self.fullness = self._spool.fullness
+        if self.fullness > 0.5:
             text = f"{len(self._spool)} values wait, and half the room for them is used"
             self._growing.failed(Trouble("growing", text), time.monotonic())
         elif not len(self._spool):

@@ -51,6 +51,7 @@ class Device:
         self.readings: list[Reading] = []
         self.latest: dict[str, float] = {}
         self.messages = 0
+        self.last_value_ns: int | None = None  # its stamp
         self.no_values: Counter[NoValue] = Counter()
         self.undecided: str | None = None
         self._config = config
@@ -116,6 +117,16 @@ class Device:
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
         return self._absence.without_value()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is logged in to the broker."""
+        return self._line.state is State.OPEN
+
+    @property
+    def reconnects(self) -> int:
+        """How often it has logged in to the broker, but for the first time."""
+        return max(0, self._line.logins - 1)
 
     @property
     def portal(self) -> str | None:
@@ -352,4 +363,5 @@ class Device:
                 self.no_values[NoValue.NO_TICK] += 1
                 continue
             self.latest[name] = value
+            self.last_value_ns = time_ns
             self.readings.append(Reading(time_ns, self.battery.name, name, value))

@@ -74,6 +74,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "reload refused": "a652dc77ccec4dd69c5b8fd2da11eed5",
         "stopped": "aabe328c61624b1fbf34370832477943",
         "values lost": "7159423b8d3c4abe9c4bc4a14f89259c",
+        "textfile": "32e3dfa1cb69442581de8d386db50bf3",
         "internal error": "7289e12e8af8446ea3a486f241f28205",
     }
 )

@@ -46,6 +46,7 @@ class Line:
         self.endpoint = endpoint
         self.state = State.WAITING
         self.connection: Connection | None = None
+        self.logins = 0  # ever
         self._wake = wake
         self._client_id = client_id()
         self._connector: Connector | None = None
@@ -93,6 +94,7 @@ class Line:
             if connection.accepted:
                 self._suspicious = False
                 self.state, self._opened = State.OPEN, now
+                self.logins += 1
             elif now >= self._login_until:
                 self._failed(trouble.says_nothing(self.endpoint.host, self.endpoint.port), now)
         return self.state is State.OPEN

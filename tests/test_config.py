@@ -56,6 +56,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "retention_policy": "",
         "timestamps": "arrival",
         "tags": (),
+        "self_measurement": "",
     }
 
 

@@ -30,6 +30,8 @@ def test_the_template_is_the_service_with_the_instance_in_its_names() -> None:
         ":bat2influx.influx": ":bat2influx@%i.influx",
         "StateDirectory=bat2influx": "StateDirectory=bat2influx/%i",
         "/var/lib/bat2influx": "/var/lib/bat2influx/%i",
+        "RuntimeDirectory=bat2influx": "RuntimeDirectory=bat2influx-%i",
+        "/run/bat2influx": "/run/bat2influx-%i",
         "to InfluxDB": "to InfluxDB (%i)",
     }
     expected = _settings(SERVICE)

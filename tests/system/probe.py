@@ -87,6 +87,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "run /usr/bin/perl": lambda: run("/usr/bin/perl", "-e", "0"),
     "run a shell by the loader": by_the_loader,
     "run a shell from the state directory": by_a_copy(str(STATE)),
+    "run a shell from the runtime directory": by_a_copy(os.environ["RUNTIME_DIRECTORY"]),
     "run a shell from /tmp": by_a_copy("/tmp"),
     "run a shell from /dev/shm": by_a_copy("/dev/shm"),
     "run a shell from memory": by_memory,

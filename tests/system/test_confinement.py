@@ -100,6 +100,7 @@ def test_the_daemon_has_namespaces_of_its_own(running: Plant) -> None:
         "run /usr/bin/perl",
         "run a shell by the loader",
         "run a shell from the state directory",
+        "run a shell from the runtime directory",
         "run a shell from /tmp",
         "run a shell from /dev/shm",
         "run a shell from memory",

@@ -1,0 +1,131 @@
+"""About itself: gathers what the daemon knows of its parts, each EVERY seconds.
+
+The lines for the self-measurement go the way of all others, through the delivery; so they wait
+with them, and their stamps go with a clock that is set.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bat2influx import __version__, metrics, textfile
+from bat2influx.config import Settings
+from bat2influx.delivery import Delivery
+from bat2influx.device import Device
+from bat2influx.journal import event
+from bat2influx.lineprotocol import Encoder
+from bat2influx.metrics import DeviceReport, Report
+from bat2influx.reading import NS
+from bat2influx.schedule import Now
+from bat2influx.textfile import TextFile
+
+log = logging.getLogger(__name__)
+
+EVERY = 10.0  # s between two reports
+USUAL = "bat2influx"  # the ini file without its suffix; another one is a label of its metrics
+STATM = Path("/proc/self/statm")
+
+
+class About:
+    """Makes the reports that the settings ask for."""
+
+    def __init__(self, settings: Settings, now: Now) -> None:
+        self._began_ns = now.boot_ns
+        self._next = now.mono
+        self._before: dict[str, DeviceReport] = {}  # of devices that a reload has replaced
+        self._wanted = False
+        self._file: TextFile | None = None
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Report as `settings` ask for from now on."""
+        self._config = "" if settings.path.stem == USUAL else settings.path.stem
+        own = settings.influx.self_measurement
+        self._encoder = Encoder(own, settings.influx.tags) if own else None
+        if not settings.textfile:
+            self.close()
+        elif not self._wanted:
+            self._file = _text_file(settings.path)
+        self._wanted = settings.textfile
+
+    def timeout(self, now: float) -> float:
+        """Return the seconds to the next report."""
+        return max(0.0, self._next - now) if self._encoder or self._file else math.inf
+
+    def report(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> list[bytes]:
+        """Write the file, if it is time for that, and return the lines for the database.
+
+        `now` has to be the look at the clock from which on a step is one of what waits.
+        """
+        if self.timeout(now.mono) > 0.0:
+            return []
+        self._next = now.mono + EVERY
+        report = self._made(now, devices, delivery)
+        if self._file:
+            self._file.write(metrics.text(report, __version__, self._config), now.mono)
+        if self._encoder is None:
+            return []
+        return [self._encoder.encode(reading) for reading in metrics.readings(report)]
+
+    def left(self, device: Device) -> None:
+        """A reload is about to replace this device, or takes it away: its counts go on."""
+        seen = self._seen(device)
+        self._before[seen.site] = seen
+
+    def close(self) -> None:
+        """Have no file any more."""
+        if self._file:
+            self._file.remove()
+        self._file = None
+
+    def _made(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> Report:
+        return Report(
+            time_ns=now.wall_ns,
+            uptime=(now.boot_ns - self._began_ns) / NS,
+            devices=tuple(self._seen(device) for device in devices),
+            stored=delivery.accepted,
+            waiting=delivery.waiting,
+            rejected=delivery.refused,
+            dropped=delivery.dropped,
+            spool_used=delivery.fullness,
+            delay=delivery.take_delay(),
+            memory=resident(STATM),
+            database_up=delivery.database_up,
+        )
+
+    def _seen(self, device: Device) -> DeviceReport:
+        site = device.battery.name
+        seen = DeviceReport(
+            site,
+            received=device.messages,
+            no_values=device.no_values,
+            reconnects=device.reconnects,
+            connected=device.connected,
+            without_value=len(device.without_value),
+            last_value_ns=device.last_value_ns,
+        )
+        return seen.after(self._before[site]) if site in self._before else seen
+
+
+def resident(statm: Path) -> int | None:
+    """Return the bytes of memory that the process has, as proc(5) says; None where it does not."""
+    try:
+        return int(statm.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _text_file(config: Path) -> TextFile | None:
+    path = textfile.place(config, os.environ)
+    if path:
+        return TextFile(path)
+    text = (
+        "[Metrics] textfile = yes: there is no directory for the file; write"
+        " RuntimeDirectory=bat2influx in the unit, or set RUNTIME_DIRECTORY"
+    )
+    log.warning(text, extra=event("textfile"))
+    return None

@@ -1,0 +1,248 @@
+"""What the daemon tells about itself: the same numbers for InfluxDB and for Prometheus.
+
+Pure: a `Report` comes in, and readings of the self-measurement or a text in Prometheus' format go
+out. Both are made from one table, so that neither knows what the other does not. What is not known
+is absent rather than a zero. Counts are since the start of the process; a name that ends in
+`_total` is a counter, every other one a gauge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, NamedTuple, TypeVar
+
+from bat2influx.reading import NS, Reading
+from bat2influx.venus import NoValue
+
+T = TypeVar("T")
+Labels = Mapping[str, str]
+Samples = Iterable[tuple[Labels, float]]
+
+PREFIX = "bat2influx_"
+_IN_LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """How it is with one device; `site` is the name of its section, '' for `[Battery]`.
+
+    `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
+    the latest value, in ns since 1970.
+    """
+
+    site: str
+    received: int = 0
+    no_values: Mapping[NoValue, int] = field(default_factory=dict)
+    reconnects: int = 0
+    connected: bool = False
+    without_value: int = 0
+    last_value_ns: int | None = None
+
+    def after(self, earlier: DeviceReport) -> DeviceReport:
+        """Return this with what was counted before a reload began to count anew."""
+        last = self.last_value_ns
+        return replace(
+            self,
+            received=earlier.received + self.received,
+            no_values=Counter(earlier.no_values) + Counter(self.no_values),
+            reconnects=earlier.reconnects + self.reconnects,
+            last_value_ns=earlier.last_value_ns if last is None else last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How it is with the daemon, at `time_ns` (since 1970).
+
+    `uptime` and `delay` are in s, `memory` in bytes, `spool_used` from 0 to 1. `delay` is the
+    longest from a value's stamp to its being stored since the last report, None when nothing was
+    stored; `database_up` is None before the database has been tried.
+    """
+
+    time_ns: int
+    uptime: float
+    devices: tuple[DeviceReport, ...]
+    stored: int
+    waiting: int
+    rejected: int
+    dropped: int
+    spool_used: float
+    delay: float | None = None
+    memory: int | None = None
+    database_up: bool | None = None
+
+
+class Quantity(NamedTuple, Generic[T]):
+    """One number of a report, under both its names; without a `field` it is Prometheus' alone."""
+
+    field: str
+    name: str
+    help: str
+    of: Callable[[T], float | None]
+
+
+OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
+    Quantity(
+        "received",
+        "messages_received_total",
+        "Messages of the device since the start.",
+        lambda device: device.received,
+    ),
+    Quantity(
+        "reconnects",
+        "broker_reconnects_total",
+        "Logins to the device's broker since the start, but for the first.",
+        lambda device: device.reconnects,
+    ),
+    Quantity(
+        "without_value",
+        "fields_without_value",
+        "Fields for which the device has no number at present.",
+        lambda device: device.without_value,
+    ),
+    Quantity(
+        "",
+        "broker_up",
+        "Whether the daemon is logged in to the device's broker.",
+        lambda device: device.connected,
+    ),
+    Quantity(
+        "",
+        "last_value_timestamp_seconds",
+        "The time of the latest value of the device.",
+        lambda device: None if device.last_value_ns is None else device.last_value_ns / NS,
+    ),
+)
+OF_DAEMON: tuple[Quantity[Report], ...] = (
+    Quantity(
+        "stored",
+        "values_stored_total",
+        "Values that the database has accepted since the start, those about the daemon included.",
+        lambda report: report.stored,
+    ),
+    Quantity(
+        "waiting",
+        "values_waiting",
+        "Values that wait for the database.",
+        lambda report: report.waiting,
+    ),
+    Quantity(
+        "rejected",
+        "values_rejected",
+        "Values that the database has refused for good, and that are kept aside.",
+        lambda report: report.rejected,
+    ),
+    Quantity(
+        "dropped",
+        "values_dropped_total",
+        "Values that were lost since the start, for want of room or with a damaged file.",
+        lambda report: report.dropped,
+    ),
+    Quantity(
+        "spool_used",
+        "spool_used_ratio",
+        "How much of the room for what waits is taken; at 1 the oldest values go.",
+        lambda report: report.spool_used,
+    ),
+    Quantity(
+        "delay",
+        "delay_seconds",
+        "The longest from a value's time to its being stored, in the 10 s before this report.",
+        lambda report: report.delay,
+    ),
+    Quantity(
+        "",
+        "database_up",
+        "Whether the latest attempt to write to the database succeeded.",
+        lambda report: report.database_up,
+    ),
+    Quantity(
+        "memory",
+        "memory_bytes",
+        "Resident memory of the daemon.",
+        lambda report: report.memory,
+    ),
+    Quantity(
+        "uptime",
+        "uptime_seconds",
+        "Time since the start of the daemon.",
+        lambda report: report.uptime,
+    ),
+    Quantity(
+        "",
+        "report_timestamp_seconds",
+        "The time of this report, which is made anew each 10 s.",
+        lambda report: report.time_ns / NS,
+    ),
+)
+
+
+def readings(report: Report) -> list[Reading]:
+    """Return the report as readings: a device's are of its site, the daemon's of none."""
+    made = [
+        (device.site, quantity.field, quantity.of(device))
+        for device in report.devices
+        for quantity in OF_DEVICE
+    ]
+    made += [("", quantity.field, quantity.of(report)) for quantity in OF_DAEMON]
+    return [
+        Reading(report.time_ns, site, field, round(float(value), 4))
+        for site, field, value in made
+        if field and value is not None
+    ]
+
+
+def text(report: Report, version: str, config: str = "") -> str:
+    """Return the report in Prometheus' text format.
+
+    `config`, where it is not '', becomes a label of everything: one node exporter may read the
+    files of several daemons, and refuses what two of them say under the same name and labels.
+    """
+    labels = {"config": config} if config else {}
+    info = [({**labels, "version": version}, 1)]
+    families = [_family("info", "The version of bat2influx.", info)]
+    named = [({**labels, **_site(device)}, device) for device in report.devices]
+    families += [_family(name, text, _samples(of, named)) for _, name, text, of in OF_DEVICE]
+    reasons = (
+        ({**own, "reason": reason.value}, device.no_values.get(reason, 0))
+        for own, device in named
+        for reason in NoValue
+    )
+    what = "Messages that were no value, by what they were instead."
+    families.append(_family("messages_without_value_total", what, reasons))
+    families += [
+        _family(name, text, _samples(of, [(labels, report)])) for _, name, text, of in OF_DAEMON
+    ]
+    return "".join(families)
+
+
+def _site(device: DeviceReport) -> Labels:
+    return {"site": device.site} if device.site else {}
+
+
+def _samples(of: Callable[[T], float | None], named: Iterable[tuple[Labels, T]]) -> Samples:
+    for labels, each in named:
+        value = of(each)
+        if value is not None:
+            yield labels, value
+
+
+def _family(name: str, what: str, samples: Samples) -> str:
+    """Return a metric with its samples; nothing when it has none."""
+    lines = [f"{PREFIX}{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
+    if not lines:
+        return ""
+    kind = "counter" if name.endswith("_total") else "gauge"
+    head = [f"# HELP {PREFIX}{name} {what}", f"# TYPE {PREFIX}{name} {kind}"]
+    return "".join(f"{line}\n" for line in (*head, *lines))
+
+
+def _labels(labels: Labels) -> str:
+    pairs = ",".join(f'{name}="{value.translate(_IN_LABEL)}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _number(value: float) -> str:
+    return repr(int(value) if isinstance(value, bool) else value)
