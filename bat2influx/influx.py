@@ -25,7 +25,15 @@ from bat2influx.influxql import name
 from bat2influx.journal import event
 from bat2influx.memoryspool import Refused
 from bat2influx.refusals import Refusals, cause_of, lines_of
-from bat2influx.server import WANTS_TLS, Server, reason_of, retry_after
+from bat2influx.server import (
+    EMPTY,
+    WANTS_TLS,
+    Server,
+    is_about_lines,
+    is_too_large,
+    reason_of,
+    retry_after,
+)
 from bat2influx.trouble import Trouble
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
@@ -158,7 +166,7 @@ class Writer:
                 answer = Answer(Verdict.RETRY, asked.reason, self._no_database(asked.reason))
         elif missing:
             answer = Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
-        elif answer.verdict is Verdict.BAD_LINES and self.server.refuses_nothing_at_all:
+        elif EMPTY in answer.reason:
             answer = Answer(Verdict.ACCEPTED)  # it has got as far as looking for lines
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
@@ -215,11 +223,11 @@ class Writer:
             return Answer(Verdict.ACCEPTED)
         status, reason = reply.status, reason_of(self.server, reply.status, reply.body)
         if reason is not None:
-            if status in (400, 422):
+            if is_about_lines(self.server, status, reply.body):
                 return Answer(Verdict.BAD_LINES, reason)
             if status in (200, 404):  # 200: the statement that creates it
                 return Answer(Verdict.NO_DATABASE, reason)
-        if status == 413:
+        if is_too_large(self.server, status, reply.body):
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
         text = reason or reply.words
         if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:

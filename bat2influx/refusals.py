@@ -47,7 +47,7 @@ class Refusals:
         before = self._age, len(self._causes)
         if _is_age(reason):
             self._age = max(self._age, *map(_stamp, part))
-        elif "partial write" in reason and "unable to parse" not in reason:
+        elif _is_kind(reason):
             self._causes[_head(part[0])] = cause_of(reason)
         return before != (self._age, len(self._causes))
 
@@ -80,6 +80,20 @@ def _is_age(reason: str) -> bool:
     return "retention policy" in reason
 
 
+def _is_kind(reason: str) -> bool:
+    """Return whether all rows of a field are refused for this; with InfluxDB 3 its type alone."""
+    if "partial write of line protocol" in reason:
+        return "column type" in reason
+    return "partial write" in reason and "unable to parse" not in reason
+
+
 def cause_of(reason: str) -> str:
-    """Return a reason without its count of dropped rows, which is wrong and differs each time."""
-    return re.sub(r" *\bdropped=[0-9]+", "", reason)
+    """Return a reason without its count of dropped rows, which is wrong and differs each time.
+
+    Nor does it have the rows themselves, which InfluxDB 1.12 and 2 name when they are too old.
+    """
+    if reason.startswith("remoteAddr: "):  # VictoriaMetrics has our port, and the row
+        reason = re.sub(r"^remoteAddr: .*?; requestURI: .*?; ", "", reason)
+        reason = re.sub(r"(influx line) \".*\"", r"\1", reason)
+    reason = re.sub(r" *\bdropped=[0-9]+", "", reason)
+    return re.sub(r"\bdropped [0-9]+ (points .*?)(?: - oldest point.*)?$", r"\1", reason)

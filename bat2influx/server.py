@@ -18,6 +18,7 @@ from bat2influx.plain import plain
 _VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
 _LONGEST = 60  # characters of a version
 _LONGEST_ERROR = 500
+EMPTY = "write was empty"  # what InfluxDB 3 has against a write without a line
 WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
 
 
@@ -48,9 +49,9 @@ class Server:
         return self.kind in (None, Kind.INFLUXDB1)
 
     @property
-    def refuses_nothing_at_all(self) -> bool:
-        """Whether a write without a line is a bad request, once login and database are right."""
-        return self.kind in (Kind.INFLUXDB2, Kind.INFLUXDB3)
+    def speaks_plainly(self) -> bool:
+        """Whether an error of its own may be plain text."""
+        return self.kind in (Kind.VICTORIAMETRICS, Kind.INFLUXDB3)
 
 
 def identify(headers: Mapping[str, str], body: bytes) -> Server:
@@ -72,15 +73,16 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
     """Return the error that an answer tells, if it is one that the database gives.
 
     InfluxDB 1 says "error", 2 "code" and "message", 3 "error" and, of a write, "data" with what is
-    wrong with each line; a message alone is somebody else's. VictoriaMetrics says it in plain text.
+    wrong with each line; a message alone is somebody else's. 3 and VictoriaMetrics may say it in
+    plain text.
     """
     message = _json(body)
     if status == 200:  # the error is that of a statement
         results = message.get("results") if isinstance(message, dict) else None
         message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
-        plainly = server.kind is Kind.VICTORIAMETRICS and status in (400, 422)
-        return plain(body.decode("utf-8", "replace"), _LONGEST_ERROR) if plainly else None
+        said = plain(body.decode("utf-8", "replace"), _LONGEST_ERROR)
+        return said if said and server.speaks_plainly and status != 200 else None
     text = message.get("error") or ("code" in message and message.get("message"))
     if not isinstance(text, str):
         return None
@@ -88,6 +90,25 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
     first = lines[0] if isinstance(lines, list) and lines else None
     detail = first.get("error_message") if isinstance(first, dict) else None
     return plain(f"{text}: {detail}" if isinstance(detail, str) else text, _LONGEST_ERROR)
+
+
+def is_about_lines(server: Server, status: int, body: bytes) -> bool:
+    """Return whether an error of the database's own means that some lines of a write are bad.
+
+    With InfluxDB 3 it does if it says which ones: 400 is also a name that it does not like, and 422
+    that there are too many databases or columns.
+    """
+    if server.kind is Kind.INFLUXDB3:
+        message = _json(body)
+        return status == 400 and isinstance(message, dict) and bool(message.get("data"))
+    return status in (400, 422)
+
+
+def is_too_large(server: Server, status: int, body: bytes) -> bool:
+    """Return whether a body was too large; InfluxDB 3 says so with 500 (its http.rs)."""
+    return status == 413 or (
+        server.kind is Kind.INFLUXDB3 and status == 500 and b"max request size" in body
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import subprocess
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from tests.parts.certificates import Certificate
@@ -53,6 +56,27 @@ class TlsFront(Peer):
                     if not data:
                         return
                     (server if source is secured else secured).sendall(data)
+
+
+def client_certificate(directory: Path, by: Certificate, *, name: str = "client") -> Certificate:
+    """Make a certificate for a client called `name`, signed by `by`, in `name`.pem and .key.
+
+    It says that it is a client's, as one from `certificates` says that it is a server's.
+    """
+    cert, key, request, extensions = (
+        directory / f"{name}.{kind}" for kind in ("pem", "key", "csr", "ext")
+    )
+    extensions.write_text("basicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\n")
+    new = "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", f"/CN={name}"
+    _openssl("req", *new, "-out", request)
+    signed = "-CA", by.cert, "-CAkey", by.key, "-CAcreateserial", "-extfile", extensions
+    _openssl("x509", "-req", "-in", request, *signed, "-days", "365", "-out", cert)
+    digest = sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).digest()
+    return Certificate(cert, key, digest.hex(":").upper())
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 def _common_names(secured: ssl.SSLSocket) -> list[str]:

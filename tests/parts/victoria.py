@@ -1,8 +1,8 @@
 """A real VictoriaMetrics for tests, and a reader of it that shares no code with the daemon.
 
-Rules: as in `influxdb`. It listens on one port of 127.0.0.1 and keeps its data in its folder; what
-a killed server had not yet written is lost, which may be the last five seconds, unless `flush` was
-called. Nothing is too old for it unless a test asks for that: its own default is one month.
+Rules: as in `influxdb`, but what a server had taken in its last seconds is lost when it is killed:
+only `stop` and `restart` keep all. Nothing is too old for it unless a test asks for that: its own
+default is one month.
 
 Each field is a series of its own, `dc_Voltage`, with the tags as labels and the parameter `db` of
 the write as one more. Stamps are kept in ms.
@@ -77,7 +77,7 @@ class VictoriaMetrics(DatabaseServer):
         self.ask("/write", {"db": db}, lines.encode())
 
     def flush(self) -> None:
-        """Have everything that was written found by queries, and on disk."""
+        """Have everything that was written found by queries; it need not be on disk."""
         self.ask("/internal/force_flush")
 
     def samples(self, measurement: str = "dc", db: str = "battery", **labels: str) -> list[Sample]:

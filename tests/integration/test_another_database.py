@@ -1,0 +1,99 @@
+"""Values that waited for one database, and are stored by another."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases.kinds import KINDS, Kind, Running, Value
+from tests.parts.compare import FAST, NINE, said
+from tests.parts.daemon import Daemon, Setting, wait
+from tests.parts.influxdb import InfluxDB
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.process import free_port
+from tests.parts.venus import Device
+
+P = "c0619ab1c2d3"
+QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
+MINUTE = 60  # ticks
+MS = 10**6  # ns
+
+Spoken = dict[str, list[float]]  # by field
+
+
+@pytest.fixture(scope="module")
+def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spoken]]:
+    """A state directory with a minute of values that no database was there for, and those."""
+    directory = tmp_path_factory.mktemp("minute")
+    device = Device(P, counted=True)
+    with (
+        Mosquitto(directory / "mosquitto") as broker,
+        InfluxDB(directory / "influxdb") as unused,
+        Setting(directory, broker, unused) as setting,
+    ):
+        setting.venus(device)
+        daemon = setting.daemon(Battery=QUICK, Influx={"port": free_port()})
+        wait("a minute", lambda: all(len(said(device, leaf)) >= MINUTE for leaf in FAST.values()))
+        assert daemon.stop() == 0
+        assert daemon.says("values wait on disk")
+        spoken = {
+            field: [value for _, value in said(device, leaf)] for field, leaf in NINE.items()
+        }
+    yield directory / "state", spoken
+
+
+def drained(directory: Path, state: Path, running: Running) -> list[Value]:
+    """Have a daemon store a copy of what waits; return what is there then."""
+    keys = {**running.settings, "address": "127.0.0.1", "port": running.port}
+    shutil.copytree(state, directory / "state")
+    ini = directory / "bat2influx.ini"
+    ini.write_text(
+        f"[Battery]\naddress = 127.0.0.1\nport = {free_port()}\n[Influx]\n"
+        + "".join(f"{key} = {value}\n" for key, value in keys.items())
+    )
+    own = {"STATE_DIRECTORY": str(directory / "state")}
+    with Daemon(ini, directory / "daemon.log", environment=own) as daemon:
+        told = daemon.wait_for_log("values wait on disk, from before")
+        count = int(re.findall(r"(\d+) values wait on disk", told)[0])
+        wait("all of it", lambda: len(running.stored()) >= count)
+        assert daemon.stop() == 0
+        assert daemon.says("every value is stored")
+    return running.stored()
+
+
+@pytest.fixture(scope="module")
+def first(
+    minute: tuple[Path, Spoken], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Value], Spoken]:
+    """The minute as InfluxDB 1 has it, which is compared with what the device has said."""
+    state, spoken = minute
+    directory = tmp_path_factory.mktemp("first")
+    with KINDS[0].open(directory / "database") as running:
+        return drained(directory, state, running), spoken
+
+
+def test_the_minute_is_the_one_that_was_said(first: tuple[list[Value], Spoken]) -> None:
+    """From InfluxDB 1 it reads back value for value, with nothing between and nothing twice."""
+    stored, spoken = first
+    for field, values in spoken.items():
+        own = [value for _, name, value in stored if name == field]
+        assert len(own) >= MINUTE - 1
+        start = values.index(own[0])
+        assert own == values[start : start + len(own)], field
+
+
+@pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.title)
+def test_the_same_minute_reads_back_equal_from_another_database(
+    first: tuple[list[Value], Spoken], minute: tuple[Path, Spoken], tmp_path: Path, kind: Kind
+) -> None:
+    """What waited for one drains into another; to the millisecond in VictoriaMetrics."""
+    with kind.open(tmp_path / "database") as running:
+        stored = drained(tmp_path, minute[0], running)
+    exact, _ = first
+    if kind.title == "VictoriaMetrics":
+        exact = sorted((at // MS * MS, name, value) for at, name, value in exact)
+    assert stored == exact
