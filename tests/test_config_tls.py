@@ -1,6 +1,7 @@
 """The keys by which a broker is trusted and logged in to: what they take, and what they refuse."""
 
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,64 @@ def test_users(tmp_path: Path, user: str) -> None:
     """A user is any text; that of a paired device has slashes."""
     (battery,) = read(tmp_path, f"[Battery]\nuser = {user}").batteries
     assert battery.user == user.strip('"')
+
+
+def test_the_database_is_trusted_by_the_same_rules(tmp_path: Path) -> None:
+    """It has a certificate of ours in addition, and no name that would not matter."""
+    assert read(tmp_path, "[Influx]\ntls = no\nca_file =\nclient_key =").influx.tls is None
+    assert read(tmp_path, "[Influx]\ntls = yes").influx.tls == Tls()
+    pinned = read(tmp_path, f"[Influx]\ntls = yes\nfingerprint = {PINNED}").influx
+    assert pinned.tls == Tls(fingerprint=PINNED)
+    own = device_certificate(tmp_path)
+    files = f"ca_file = {own.cert}\nclient_cert = {own.cert}\nclient_key = {own.key}"
+    assert read(tmp_path, f"[Influx]\ntls = yes\n{files}").influx.tls == Tls(
+        ca_file=str(own.cert), client_cert=str(own.cert), client_key=str(own.key)
+    )
+
+
+def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
+    """Both files are read with the configuration, and a passphrase is never asked for."""
+    own, other = device_certificate(tmp_path), device_certificate(tmp_path, name="other")
+    locked = tmp_path / "locked.key"
+    openssl = ["openssl", "rsa", "-aes128", "-passout", "pass:geheim", "-in", own.key]
+    subprocess.run([*openssl, "-out", locked], check=True, capture_output=True)
+    pair = "and client_key are no certificate and its key in PEM"
+    for cert, key, problem in (
+        (own.cert, other.key, pair),
+        (own.cert, locked, pair),
+        (own.cert, "", pair),
+        (own.key, own.key, pair),
+        (tmp_path / "absent", own.key, "cannot be read: No such file or directory"),
+        (own.cert, tmp_path / "absent", "cannot be read: No such file or directory"),
+    ):
+        text = f"[Influx]\ntls = yes\nclient_cert = {cert}\nclient_key = {key}"
+        (told,) = problems(tmp_path, text)
+        assert told.startswith("line 3: [Influx] client_cert = /")
+        assert told.endswith(f": {problem}")
+    (told,) = problems(tmp_path, f"[Influx]\ntls = yes\nclient_key = {own.key}")
+    assert told == "line 3: [Influx] client_key: counts with client_cert only; write that, too"
+    (told,) = problems(tmp_path, f"[Influx]\nclient_cert = {own.cert}")
+    assert told == f"line 2: [Influx] client_cert: {WITH_TLS}"
+
+
+def test_one_login_excludes_the_other(tmp_path: Path) -> None:
+    """It would be left open which of a user and a token counts; a credential is one, too."""
+    text = "[Influx]\nuser = me\n"
+    both = "line 2: [Influx] user: there is a token; keep one of both"
+    assert problems(tmp_path, f"{text}token = t0ken") == [both]
+    (tmp_path / "influx-token").write_text("t0ken\n")
+    assert problems(tmp_path, text, credentials=tmp_path) == [both]
+    assert read(tmp_path, "[Influx]\ntoken = t0ken").influx.token == "t0ken"
+    assert "t0ken" not in repr(read(tmp_path, "[Influx]\ntoken = t0ken").influx)
+
+
+def test_what_the_daemon_says_of_itself_is_apart_from_the_values(tmp_path: Path) -> None:
+    """Its fields would be taken for some of the battery."""
+    assert problems(tmp_path, "[Influx]\nself_measurement = dc") == [
+        "line 2: [Influx] self_measurement = dc: is the measurement of the values, too; name"
+        " another one"
+    ]
+    assert read(tmp_path, "[Influx]\nself_measurement = own").influx.self_measurement == "own"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import ssl
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ from tests.parts.certificates import (
 )
 from tests.parts.daemon import wait
 from tests.parts.http_peers import ACCEPTED, PONG, HttpPeer, answer
+from tests.parts.influxdb import InfluxDB
 from tests.parts.peers import Peer
+from tests.parts.tls_front import TlsFront, client_certificate
 from tests.parts.tls_peers import TLS_1_2, TLS_1_3, TlsServer
 from tests.parts.victoria import VictoriaMetrics
 from tests.parts.writing import lines, write, writer
@@ -207,3 +210,73 @@ def test_a_writer_that_is_cut_ends_in_the_middle_of_a_handshake() -> None:
         wait("a connection", lambda: peer.calls)
         wait("its end", lambda: made.cut() or not thread.is_alive())
     assert outcomes[0].undecided == BATCH
+
+
+# A certificate of our own
+
+
+@pytest.fixture(scope="module")
+def front(
+    tmp_path_factory: pytest.TempPathFactory, signer: Certificate
+) -> Iterator[tuple[TlsFront, InfluxDB, Certificate]]:
+    """A real InfluxDB behind a door that opens to clients of an authority, which comes with it."""
+    directory = tmp_path_factory.mktemp("front")
+    clients = authority(directory, name="clients")
+    with (
+        InfluxDB(directory / "influxdb") as server,
+        TlsFront(server.port, signed_certificate(directory, signer), clients=clients) as door,
+    ):
+        yield door, server, clients
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_client_certificate_opens_the_door(
+    front: tuple[TlsFront, InfluxDB, Certificate],
+    signer: Certificate,
+    tmp_path: Path,
+    together: bool,
+) -> None:
+    """With its key in a file of its own, or in the same."""
+    door, server, clients = front
+    own = client_certificate(tmp_path, clients, name="us")
+    key = str(own.key)
+    if together:
+        own.cert.write_bytes(own.cert.read_bytes() + own.key.read_bytes())
+        key = ""
+    tls = Tls(str(signer.cert), client_cert=str(own.cert), client_key=key)
+    db = f"together {together}"
+    assert write(writer(door.port, tls=tls, db=db), BATCH).accepted == 3
+    assert "us" in door.shown
+    assert len(server.query("SELECT * FROM dc", db)) == 3
+
+
+@pytest.mark.parametrize("own", ["none", "a stranger's"])
+def test_a_door_that_stays_closed_is_told_as_that(
+    front: tuple[TlsFront, InfluxDB, Certificate], signer: Certificate, tmp_path: Path, own: str
+) -> None:
+    """TLS 1.3 has it that this is said only after the handshake."""
+    door = front[0]
+    tls = Tls(str(signer.cert))
+    if own != "none":
+        made = client_certificate(tmp_path, authority(tmp_path, name="stranger"))
+        tls = replace(tls, client_cert=str(made.cert), client_key=str(made.key))
+    outcome = write(writer(door.port, tls=tls), BATCH)
+    assert outcome.undecided == BATCH
+    assert outcome.trouble is not None
+    assert "refuses our certificate, or wants one; set client_cert" in outcome.trouble.text
+
+
+def test_a_renewed_certificate_of_ours_needs_no_restart(
+    front: tuple[TlsFront, InfluxDB, Certificate], signer: Certificate, tmp_path: Path
+) -> None:
+    """Such certificates may last a day; the files are read anew for each connection."""
+    door, _, clients = front
+    own = client_certificate(tmp_path, clients, name="renewed")
+    good = own.cert.read_bytes()
+    tls = Tls(str(signer.cert), client_cert=str(own.cert), client_key=str(own.key))
+    made = writer(door.port, tls=tls, db="renewed")
+    own.cert.unlink()
+    outcome = write(made, BATCH)
+    assert_kept(outcome, "database certificate", f"client_cert {own.cert}", "No such file")
+    own.cert.write_bytes(good)
+    assert write(made, BATCH).accepted == 3

@@ -1,0 +1,137 @@
+"""Which database it is, and what its answers mean: pure, answer by answer."""
+
+import json
+
+import pytest
+
+from bat2influx.refusals import cause_of
+from bat2influx.server import (
+    Kind,
+    Server,
+    identify,
+    is_about_lines,
+    is_too_large,
+    reason_of,
+    retry_after,
+)
+
+ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Kind)
+UNKNOWN = Server()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "kind", "version"),
+    [
+        ({"X-Influxdb-Version": "1.6.7~rc0"}, b"", Kind.INFLUXDB1, "1.6.7~rc0"),
+        ({"X-Influxdb-Version": "1.11.8"}, b"", Kind.INFLUXDB1, "1.11.8"),
+        ({"X-Influxdb-Version": "v2.7.12"}, b"", Kind.INFLUXDB2, "2.7.12"),
+        ({"X-Influxdb-Version": "3.4.1"}, b"{}", Kind.INFLUXDB3, "3.4.1"),
+        ({}, b'{"version":"3.0.0-beta","revision":"x"}', Kind.INFLUXDB3, "3.0.0-beta"),
+        ({"X-Server-Hostname": "vm"}, b"", Kind.VICTORIAMETRICS, ""),
+        (
+            {"X-Server-Hostname": "vm", "X-Influxdb-Version": "1.8.0"},
+            b"",
+            Kind.VICTORIAMETRICS,
+            "",
+        ),
+        ({}, b"", None, ""),
+        ({}, b'{"error":"the request was not authenticated"}', None, ""),
+        ({}, b'{"version":3}', None, ""),
+        ({}, b"[" * 100_000, None, ""),
+        ({"X-Influxdb-Version": "10.0"}, b"", None, "10.0"),
+        ({"X-Influxdb-Version": "unknown\x1b[2J"}, b"", None, "unknown [2J"),
+    ],
+)
+def test_a_ping_tells_what_it_is(
+    headers: dict[str, str], body: bytes, kind: Kind | None, version: str
+) -> None:
+    """By its headers or its body, and whatever else comes is nothing that is known."""
+    assert identify(headers, body) == Server(kind, version)
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "body", "reason"),
+    [
+        (ONE, 400, b'{"error":"unable to parse"}', "unable to parse"),
+        (TWO, 422, b'{"code":"invalid","message":"no\\nway"}', "no way"),
+        (UNKNOWN, 400, b'{"message":"somebody else\'s"}', None),
+        (ONE, 400, b"plain", None),
+        (VICTORIA, 400, b"cannot parse it", "cannot parse it"),
+        (THREE, 400, b"incoming write was empty", "incoming write was empty"),
+        (THREE, 403, b"", None),
+        (
+            THREE,
+            400,
+            b'{"error":"partial write","data":[{"error_message":"invalid column type"}]}',
+            "partial write: invalid column type",
+        ),
+        (THREE, 400, b'{"error":"partial write","data":["x"]}', "partial write"),
+        (THREE, 400, b'{"error":"partial write","data":{"a":1}}', "partial write"),
+        (ONE, 200, b'{"results":[{"statement_id":0,"error":"no"}]}', "no"),
+        (ONE, 200, b'{"results":[{"statement_id":0}]}', None),
+        (ONE, 200, b'{"results":"x"}', None),
+        (VICTORIA, 200, b"done", None),
+    ],
+)
+def test_the_reason_is_in_the_servers_own_words(
+    server: Server, status: int, body: bytes, reason: str | None
+) -> None:
+    """Where it is not an answer of that server there is none."""
+    assert reason_of(server, status, body) == reason
+
+
+LINES = json.dumps({"error": "partial write", "data": [{"line_number": 1}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "body", "lines"),
+    [
+        (ONE, 400, b"{}", True),
+        (TWO, 422, b"{}", True),
+        (VICTORIA, 400, b"", True),
+        (THREE, 400, LINES, True),
+        (THREE, 400, b'{"error":"invalid character in database name"}', False),
+        (THREE, 422, b'{"error":"would exceed limit of 5 databases"}', False),
+        (ONE, 404, b"", False),
+    ],
+)
+def test_whose_fault_an_error_is(server: Server, status: int, body: bytes, lines: bool) -> None:
+    """Of rows that are refused for the name of a database none is bad."""
+    assert is_about_lines(server, status, body) is lines
+
+
+def test_what_is_too_large() -> None:
+    """InfluxDB 3 has 500 for that, which of others is trouble of theirs."""
+    told = b"max request size (10485760 bytes) exceeded"
+    assert is_too_large(ONE, 413, b"")
+    assert is_too_large(THREE, 500, told)
+    assert not is_too_large(ONE, 500, told)
+    assert not is_too_large(THREE, 500, b"this service is overloaded")
+
+
+def test_how_long_a_server_wants_to_be_left_alone() -> None:
+    """Five minutes at the most, and only by a number."""
+    given = {"7": 7.0, "86400": 300.0, "Wed, 21 Oct": None, "": None, "-1": None, "²": None}
+    assert {each: retry_after({"Retry-After": each}) for each in given} == given
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (
+            'failure: partial write: dropped 2 points outside retention policy of duration 24h0m0s'
+            " - oldest point dc at 2026-01-01T00:00:00Z dropped because it violates it dropped=2",
+            "failure: partial write: points outside retention policy of duration 24h0m0s",
+        ),
+        ("partial write: points beyond retention policy dropped=3", "partial write: points beyond"
+         " retention policy"),
+        (
+            'remoteAddr: "127.0.0.1:4711"; requestURI: /write?db=x; cannot read data: incorrect'
+            ' influx line "dc Voltage= 1": missing value',
+            "cannot read data: incorrect influx line: missing value",
+        ),
+    ],
+)  # fmt: skip
+def test_one_cause_has_one_name(reason: str, cause: str) -> None:
+    """What differs from row to row is left out, or each would be told as something new."""
+    assert cause_of(reason) == cause
