@@ -14,6 +14,12 @@ from bat2influx.steps import NOTE, OK, WRONG, Step, database_steps, device_steps
 EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
 _COLOURS = {OK: "32", NOTE: "33", WRONG: "1;31"}  # as in ECMA-48: green, yellow, bold red
 
+SECRETS = {  # by the names of their credentials
+    "mqtt-password": "password for MQTT",
+    "influx-password": "password for InfluxDB",
+    "influx-token": "token for InfluxDB",
+}
+
 
 def check(settings: Settings, environment: Mapping[str, str]) -> int:
     """Take every step and print it; return the exit code, 0 or 69, or 78 for an open choice."""
@@ -65,8 +71,8 @@ def unseen_secrets(path: Path, environment: Mapping[str, str]) -> Iterable[str]:
     if "CREDENTIALS_DIRECTORY" in environment or path.parent != Path("/etc/bat2influx"):
         return
     unit = "bat2influx" if path.stem == "bat2influx" else f"bat2influx@{path.stem}"
-    passwords, options = [], []
-    for name, what in (("mqtt-password", "MQTT"), ("influx-password", "InfluxDB")):
+    secrets, options = [], []
+    for name, what in SECRETS.items():
         source = f"{unit}.{name}"
         if _holds_something(Path("/etc/credstore.encrypted", source)):
             options.append(f"-p LoadCredentialEncrypted={name}:{source}")
@@ -74,12 +80,10 @@ def unseen_secrets(path: Path, environment: Mapping[str, str]) -> Iterable[str]:
             options.append(f"-p LoadCredential={name}:{source}")
         elif not _holds_something(Path(f"/run/credentials/{unit}.service", name)):
             continue
-        passwords.append(what)
-    if passwords:
-        hint = (
-            f"{unit} has its password for {' and '.join(passwords)} in a credential, which this"
-            " command cannot see"
-        )
+        secrets.append(what)
+    if secrets:
+        hint = f"{unit} has its {' and '.join(secrets)} in a credential, which this command"
+        hint += " cannot see"
         if options:
             config = "" if unit == "bat2influx" else f"--config {path} "
             run = " ".join(("systemd-run --pipe --quiet --wait", *options))

@@ -110,6 +110,16 @@ def test_an_encrypted_credential_is_used(secured: Plant) -> None:
     secured.start()
 
 
+def test_a_token_of_the_database_is_named_among_what_check_cannot_see(secured: Plant) -> None:
+    """All that the service alone can see is in one line."""
+    store(secured, MQTT, PASSWORD)
+    store(secured, "bat2influx.influx-token", "t0ken")
+    by_hand = secured.run("bat2influx", "check", check=False)
+    assert "has its password for MQTT and token for InfluxDB in a credential" in by_hand.stdout
+    assert "-p LoadCredential=influx-token:bat2influx.influx-token " in by_hand.stdout
+    assert "t0ken" not in by_hand.stdout
+
+
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encrypted: bool) -> None:
     """Without the service's credential the login is refused; the command it prints has it."""
