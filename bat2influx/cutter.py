@@ -149,19 +149,24 @@ class Adapter(HTTPAdapter):  # type: ignore[misc]
         return host, {}
 
 
+def _host_of(connection: urllib3.connection.HTTPConnection) -> str:
+    """Return its host, with the zone of fe80::1%eth0 as it was: urllib3 2 has %25 for the %."""
+    return str(connection._dns_host).replace("%25", "%")  # noqa: SLF001 - host has lost a dot
+
+
 def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     trust = tls or Tls()
 
     class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            return cutter.connect(self._dns_host, self.port)
+            return cutter.connect(_host_of(self), self.port)
 
     class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
         ConnectionCls = Connection
 
     class SecureConnection(urllib3.connection.HTTPSConnection):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            return cutter.lend(cutter.connect(self._dns_host, self.port))
+            return cutter.lend(cutter.connect(_host_of(self), self.port))
 
         def connect(self) -> None:
             try:
