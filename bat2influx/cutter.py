@@ -150,8 +150,8 @@ class Adapter(HTTPAdapter):  # type: ignore[misc]
 
 
 def _host_of(connection: urllib3.connection.HTTPConnection) -> str:
-    """Return its host, with the zone of fe80::1%eth0 as it was: urllib3 2 has %25 for the %."""
-    return str(connection._dns_host).replace("%25", "%")  # noqa: SLF001 - host has lost a dot
+    """Return its host, with its last dot, and a zone as it was: urllib3 2 has %25 for its %."""
+    return str(connection._dns_host).replace("%25", "%")
 
 
 def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:

@@ -229,6 +229,7 @@ class Writer:
                 return Answer(Verdict.NO_DATABASE, reason)
         if is_too_large(self.server, status, reply.body):
             return Answer(Verdict.TOO_LARGE, "larger than the server takes")
+        self._asked = self.server.kind is not None  # perhaps it wanted a login for that, too
         text = reason or reply.words
         if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:
             why = trouble.database_tls_wanted(self.peer, self._config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bat2influx.server import Kind
 from tests.parts.influxdb3 import InfluxDB3
 from tests.parts.writing import lines, write, writer
 
@@ -31,3 +32,14 @@ def test_a_database_too_many_is_not_the_fault_of_the_values() -> None:
         outcome = write(writer(peer.port, token=peer.token), BATCH)
     assert (outcome.refused, outcome.undecided) == ([], BATCH)
     assert outcome.trouble is not None
+
+
+def test_what_it_is_is_asked_again_once_a_token_is_right() -> None:
+    """Version 3 says what it is only to whom it knows."""
+    with InfluxDB3(rights={"ours": "w"}) as peer:
+        made = writer(peer.port, token="ours")
+        assert write(made, BATCH).undecided == BATCH
+        assert made.server.kind is None
+        peer.allow("ours")
+        assert write(made, BATCH).accepted == len(BATCH)
+        assert made.server.kind is Kind.INFLUXDB3

@@ -48,10 +48,14 @@ class InfluxDB3(InfluxPeer):
         self.token = token
         self.too_large = too_large
         self.max_databases = max_databases
-        self._tokens = (token, *more_tokens)
+        self._tokens: tuple[str | None, ...] = (token, *more_tokens)
         self._open_ping = open_ping
         self._process = str(uuid.uuid4())
         super().__init__(db, limit=limit, rights=rights or {})
+
+    def allow(self, token: str) -> None:
+        """Know one more token from now on."""
+        self._tokens += (token,)
 
     def excuse(self, status: int) -> tuple[str, tuple[str, ...]]:
         """Return the body and the headers with which it is busy."""
