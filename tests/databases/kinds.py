@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bat2influx.tls import Tls
-from tests.parts.certificates import authority, signed_certificate
+from tests.parts.certificates import Certificate, authority, signed_certificate
 from tests.parts.influxdb import InfluxDB
 from tests.parts.influxdb2 import InfluxDB2
 from tests.parts.influxdb3 import InfluxDB3
@@ -65,6 +65,12 @@ class Kind:
         return True
 
 
+def _trusted(directory: Path) -> tuple[Certificate, dict[str, Any]]:
+    """Return a certificate for a server, and the settings that trust it."""
+    signer = authority(directory)
+    return signed_certificate(directory, signer), {"tls": Tls(str(signer.cert))}
+
+
 class InfluxDB1(Kind):
     """The real one, 1.6.7."""
 
@@ -76,12 +82,7 @@ class InfluxDB1(Kind):
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
         """Run it, with the right made by statements."""
-        settings: dict[str, Any] = {}
-        certificate = None
-        if how.get("tls"):
-            signer = authority(directory)
-            certificate = signed_certificate(directory, signer)
-            settings["tls"] = Tls(str(signer.cert))
+        certificate, settings = _trusted(directory) if how.get("tls") else (None, {})
         login = how.get("login") or "right" in how
         server = stack.enter_context(
             InfluxDB(
@@ -125,12 +126,7 @@ class VictoriaMetricsKind(Kind):
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
         """Run it."""
-        settings: dict[str, Any] = {}
-        certificate = None
-        if how.get("tls"):
-            signer = authority(directory)
-            certificate = signed_certificate(directory, signer)
-            settings["tls"] = Tls(str(signer.cert))
+        certificate, settings = _trusted(directory) if how.get("tls") else (None, {})
         if how.get("login"):
             settings |= {"user": USER, "password": PASSWORD}
         server = stack.enter_context(
@@ -150,11 +146,9 @@ class VictoriaMetricsKind(Kind):
 
 class _Peer(Kind):
     def _behind_tls(self, stack: ExitStack, directory: Path, running: Running) -> Running:
-        signer = authority(directory)
-        front = TlsFront(running.port, signed_certificate(directory, signer))
-        stack.enter_context(front)
-        settings = {**running.settings, "tls": Tls(str(signer.cert))}
-        return Running(front.port, running.stored, settings)
+        certificate, settings = _trusted(directory)
+        front = stack.enter_context(TlsFront(running.port, certificate))
+        return Running(front.port, running.stored, {**running.settings, **settings})
 
 
 class InfluxDB2Kind(_Peer):

@@ -1,4 +1,4 @@
-"""The same days in a database twice, stamped by arrival and by tick: how large, and how fast to ask.
+"""The same days in a database twice, stamped by arrival and by tick: how large, how fast to ask.
 
 Rules: values are written as the daemon writes them, one field a line, into policies as setup-db
 makes them; InfluxDB then compacts all. What is asked is asked in turn of both, so that the ratio of
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.parts.influxdb import InfluxDB
 from tests.parts.long_run import tell
 from tests.parts.on_disk import (
     Size,
+    hasty,
     influxdb_size,
     settle_influxdb,
     settle_victoria,
@@ -100,7 +101,7 @@ def measure(directory: Path, span: Span, *, runs: int = 7) -> dict[str, Stored]:
     """Write a span, and return what there is by stamping. Raises AssertionError."""
     stored = {stamping: Stored() for stamping in STAMPINGS}
     with ExitStack() as stack:
-        server = stack.enter_context(InfluxDB(directory / "influxdb"))
+        server = stack.enter_context(hasty(InfluxDB(directory / "influxdb")))
         others = {
             each: stack.enter_context(VictoriaMetrics(directory / f"victoria-{each}"))
             for each in STAMPINGS
