@@ -14,7 +14,7 @@ AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
 	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
-	systemd wrong_setups,\
+	systemd setup_db wrong_setups another_database,\
 	--ignore=tests/integration/test_$(test).py)
 
 # No files of root in a checkout that belongs to somebody else.
@@ -35,7 +35,12 @@ test: ## all tests: with both generations of paho-mqtt, and as root on booted De
 	tests/parts/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
 	$(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-other-paho test-system
+
+test-other-paho:
 	tests/parts/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
+
+test-system:
 	[ "$$(id -u)" != 0 ] || tests/system/run
 
 lint: ## ruff and mypy
@@ -73,6 +78,10 @@ day: ## a day without a database, at speed: 777,600 values
 	@tests/parts/install test
 	@$(PYTHON) -m tests.day
 
+sizes: ## how large a database gets, by arrival and by tick, raw and downsampled; SIZES="--days 14"
+	@tests/parts/install test
+	@$(PYTHON) -m tests.sizes $(SIZES)
+
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
 	tests/fresh $(SUITE)
 
@@ -80,4 +89,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test lint deb check-package system bench fuzz soak outage day fresh clean
+.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench fuzz soak outage day sizes fresh clean

@@ -47,8 +47,13 @@ class Size:
 
 
 def used(*places: Path) -> int:
-    """Return the bytes of all files there."""
-    files = [file for place in places for file in [place, *place.rglob("*")] if file.is_file()]
+    """Return the bytes of all files there: a place is a directory or a file, or not there."""
+    files = [
+        file
+        for place in places
+        for file in (place.rglob("*") if place.is_dir() else [place])
+        if file.is_file()
+    ]
     return sum(file.stat().st_blocks * 512 for file in files)
 
 

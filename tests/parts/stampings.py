@@ -21,7 +21,7 @@ from bat2influx.reading import NS, Reading, Stamper
 from bat2influx.setup_plan import RAW
 from bat2influx.venus import DEFAULT_FIELDS
 from tests.parts.house import rounds
-from tests.parts.influxdb import InfluxDB
+from tests.parts.influxdb import InfluxDB, Row
 from tests.parts.long_run import tell
 from tests.parts.on_disk import (
     Size,
@@ -58,9 +58,13 @@ QUERIES = {
 
 @dataclass
 class Answer:
-    """To one of QUERIES: how many rows, how many bytes, and the time of each asking in s."""
+    """To one of QUERIES: how many rows, and how many of them hold anything but a time.
 
-    rows: int = 0
+    And how many bytes, and the time of each asking in s.
+    """
+
+    rows: int
+    filled: int
     size: int = 0
     times: list[float] = field(default_factory=list)
 
@@ -200,7 +204,7 @@ def ask(server: InfluxDB, span: Span, stored: dict[str, Stored], runs: int) -> N
         statement = f"{select} FROM {MEASUREMENT} WHERE {span.last(seconds)} {group}"
         for db, there in stored.items():  # which warms it up, too
             rows = server.query(statement, db, timeout=PATIENCE)
-            there.answers[name] = Answer(len(rows))
+            there.answers[name] = Answer(len(rows), sum(map(_is_filled, rows)))
         for _ in range(runs):
             for db, there in stored.items():
                 answer, begun = there.answers[name], time.perf_counter()
@@ -208,3 +212,7 @@ def ask(server: InfluxDB, span: Span, stored: dict[str, Stored], runs: int) -> N
                 said = server.ask("/query", asked, timeout=PATIENCE)
                 answer.times.append(time.perf_counter() - begun)
                 answer.size = len(said)
+
+
+def _is_filled(row: Row) -> bool:
+    return any(value is not None for name, value in row.items() if name != "time")
