@@ -181,8 +181,8 @@ class Channel:
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
         for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
-            if isinstance(inner, ssl.SSLError):
-                return self._no_tls(fault_of(inner), inner)
+            if isinstance(inner, ssl.SSLError) and fault_of(inner) is Fault.OURS:
+                return self._no_tls(Fault.OURS, inner)
         return trouble.database_unreachable(self.peer, _words_for(failure), self._config)
 
     def _no_tls(self, fault: Fault, error: Exception) -> Trouble:
@@ -250,8 +250,8 @@ def _words_for(error: BaseException) -> str:
             return "its name does not resolve"
         if isinstance(last, TimeoutError) and last.args:
             return str(last.args[-1])
-        if isinstance(last, RemoteDisconnected):
-            return "it ends the connection without an answer, as with TLS"
+        if isinstance(last, RemoteDisconnected | ssl.SSLEOFError):
+            return "it ends the connection without an answer, as for want of TLS or a certificate"
         if isinstance(last, OSError) and last.strerror:
             return last.strerror.lower()
     return type(last).__name__

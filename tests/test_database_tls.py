@@ -160,7 +160,7 @@ def test_a_server_that_wants_tls_is_told_as_that(server: VictoriaMetrics) -> Non
         outcome = write(writer(peer.port), BATCH)
     assert_kept(outcome, "database tls", "wants TLS; write tls = yes under [Influx]")
     outcome = write(writer(server.port), BATCH)
-    assert_kept(outcome, "database", "it ends the connection without an answer, as with TLS")
+    assert_kept(outcome, "database", "it ends the connection without an answer, as for want of TLS")
 
 
 def test_a_server_without_tls_is_told_as_that() -> None:

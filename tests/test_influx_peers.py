@@ -376,7 +376,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 def test_a_resolver_that_hangs_is_left_behind(resolver: Resolver) -> None:
     """The outcome comes in time; further attempts wait for the same answer and pile up nothing."""
     resolver.act = resolver.ended.wait
-    made = writer(1, DEADLINE, address="hanging.example")
+    made = writer(1, 3 * DEADLINE, address="hanging.example")
     for _ in range(3):
         assert_kept(write(made, BATCH), "name resolution of hanging.example takes more than")
     assert resolver.asked == ["hanging.example"]
@@ -389,7 +389,7 @@ def test_a_resolver_slower_than_the_deadline_is_waited_for_in_the_next_attempt(
     """An answer that came too late for one attempt serves the next, or there would be none ever."""
     resolver.act = resolver.ended.wait
     with HttpPeer(ACCEPTED) as peer:
-        made = writer(peer.port, DEADLINE, address="late.example")
+        made = writer(peer.port, 3 * DEADLINE, address="late.example")
         assert_kept(write(made, BATCH), "name resolution")
         resolver.ended.set()
         wait("its end", lambda: not any("late" in t.name for t in threading.enumerate()))

@@ -58,7 +58,7 @@ class House(Part):
         directory: Path,
         *,
         interval: float = 0.2,
-        watchdog: float = 20.0,
+        watchdog: float = 40.0,  # so a machine that stalls for 5 s is no silent device
         in_hand: bool = False,
     ) -> None:
         self.directory = directory

@@ -389,7 +389,7 @@ def duel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duel]:
         peers.Device() as peer,
     ):
         daemon = setting.daemon(
-            watchdog=4,
+            watchdog=16,
             Battery={**QUICK, "serial": PORTAL_ID, "port": peer.port},
             Fields={"defaults": "no", "State": "vebus/275/State"},
         )

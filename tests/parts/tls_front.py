@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import subprocess
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,14 @@ class TlsFront(Peer):
 
     def serve(self, connection: socket.socket) -> None:
         """Do the handshake, and pass on until either side ends."""
+        secured = self._context.wrap_socket(
+            connection, server_side=True, do_handshake_on_connect=False
+        )
         try:
-            secured = self._context.wrap_socket(connection, server_side=True)
+            secured.do_handshake()
         except OSError as error:
             self.refused.append(getattr(error, "reason", None) or str(error))
+            _end(secured)
             return
         self.shown += _common_names(secured)
         with secured, socket.create_connection(("127.0.0.1", self._to)) as server:
@@ -77,6 +82,14 @@ def client_certificate(directory: Path, by: Certificate, *, name: str = "client"
 
 def _openssl(*arguments: str | Path) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def _end(refused: ssl.SSLSocket) -> None:
+    """Take what comes until the other side ends, for a reset would overtake our last word."""
+    with refused, suppress(OSError):
+        socket.socket.shutdown(refused, socket.SHUT_WR)
+        while socket.socket.recv(refused, 65_536):
+            pass
 
 
 def _common_names(secured: ssl.SSLSocket) -> list[str]:
