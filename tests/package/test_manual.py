@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from bat2influx import check, cli, config, daemon, discover, pin
+from bat2influx import asking, check, cli, config, daemon, discover, pin, setup_db, waiting
 from bat2influx.venus import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
@@ -106,7 +106,7 @@ def test_the_page_names_every_command_and_every_option() -> None:
     page = PROGRAM.read_text()
     parser = cli._parser()
     commands = _commands(parser)
-    heads = re.findall(r"(?m)^\.It Cm (\w+)", page)
+    heads = re.findall(r"(?m)^\.It Cm ([\w-]+)", page)
     assert heads == list(commands)
     wanted = _options(parser).union(*map(_options, commands.values()))
     named = set(re.findall(r"Fl Fl ([\w-]+)", page)) | set(re.findall(r"Fl (\w)\b", page))
@@ -117,7 +117,7 @@ def test_the_page_has_every_exit_code() -> None:
     """Those of the command line, of the daemon and of each other command."""
     codes = {
         value
-        for module in (cli, daemon, check, discover, pin)
+        for module in (cli, daemon, check, discover, pin, asking, setup_db, waiting)
         for name, value in vars(module).items()
         if name.startswith("EX_")
     }
@@ -153,13 +153,20 @@ def test_the_completion_offers_configuration_files(tmp_path: Path) -> None:
     assert _completed(f"bat2influx --config {tmp_path}/b") == {f"{tmp_path}/boat.ini"}
 
 
+def test_the_completion_offers_files_for_a_password(tmp_path: Path) -> None:
+    """After --admin-password-file, files of any kind."""
+    (tmp_path / "admin").touch()
+    line = f"bat2influx setup-db --admin-password-file {tmp_path}/a"
+    assert _completed(line) == {f"{tmp_path}/admin"}
+
+
 # What bash-completion itself does for a completion, as far as ours uses it.
 LIBRARY = """
 _init_completion() {
     words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     cur=${words[cword]} prev=${words[cword - 1]}
 }
-_filedir() { COMPREPLY=($(compgen -f -X "!*.$1" -- "$cur")); }
+_filedir() { COMPREPLY=($(compgen -f ${1:+-X "!*.$1"} -- "$cur")); }
 """
 
 
