@@ -84,8 +84,7 @@ class StoreFile:
             assert db is not None
             if not storeformat.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
-            if appending:
-                self._leave_room(db, appending)
+            self._leave_room(db, appending)
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -150,12 +149,12 @@ class StoreFile:
         """Raise OSError where `more` bytes would take what it needs to take lines out again.
 
         They come into the WAL and then, with all that is there, into the file; a spool that has
-        filled the disk could not be emptied any more.
+        filled the disk could not be emptied any more. What is taken out makes the WAL longer, too.
         """
         need = 3 * more + _RESERVE
         if _free(self.path) < need + self._wal_size():
             self._keep_wal_small(db, most=0)
-            if _free(self.path) < need + self._wal_size():
+            if more and _free(self.path) < need + self._wal_size():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _keep_wal_small(self, db: sqlite3.Connection, *, most: int) -> None:

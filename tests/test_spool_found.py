@@ -230,3 +230,27 @@ def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) 
             stored |= {*batch.lines}
             keeper.spool.settle(batch, [], [])
     assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)
+
+
+@disk.on_a_small_disk
+def test_found_what_is_taken_out_took_the_room_for_the_rest(tmp_path: Path) -> None:
+    """A WAL that grows by taking lines out is written into the file while there is room for it."""
+    keeper = Keeper(tmp_path / "state")
+    number = 0
+    for count, length in ((310, 399), (296, 10), (243, 213), (302, 317), (377, 60), (760, 317)):
+        made = [b"dc V=1%b %d" % (b"0" * length, number + n) for n in range(count)]
+        number += count
+        keeper.spool.append(made)
+        keeper.wait(FRESH)
+    while keeper.spool.fault is None and number < 10_000:  # until no more is taken
+        made = [b"dc V=1%b %d" % (b"0" * 60, number + n) for n in range(100)]
+        number += 100
+        keeper.spool.append(made)
+        keeper.wait(FRESH)
+    stored = set()
+    for _ in range(200):
+        keeper.wait(AGAIN)
+        if (batch := keeper.spool.next_batch(333)) is not None:
+            stored |= {*batch.lines}
+            keeper.spool.settle(batch, [], [])
+    assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)
