@@ -143,11 +143,17 @@ def test_a_time_without_the_database_is_in_it_afterwards(
     back = time.time_ns()
     setting.influxdb.start()
     daemon.wait_for_log("takes values again")
-    wait("nothing that waits", lambda: told(setting, "waiting")[-1][1] < len(NINE) + len(FIELDS))
-    waiting = [number for when, number in told(setting, "waiting") if down < when < back]
-    assert waiting == sorted(waiting)
-    assert len(waiting) >= 2
-    assert waiting[-1] > waiting[0] + 3 * len(NINE)
+
+    def little_waits() -> bool:
+        when, number = told(setting, "waiting")[-1]
+        return when > back and number < len(NINE) + len(FIELDS)
+
+    def meanwhile() -> list[float]:
+        return [number for when, number in told(setting, "waiting") if down < when < back]
+
+    wait("nothing that waits", little_waits)
+    wait("what it said meanwhile", lambda: meanwhile()[-1:] > [first + 3 * len(NINE)])
+    assert meanwhile() == sorted(meanwhile())
     oldest = min(when for when, _ in kept(setting, "Soc") if when > down)
 
     def slowest() -> float:
