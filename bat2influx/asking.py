@@ -98,19 +98,24 @@ def run(
         return EX_OK
     ask = Asking(channel, config)
     try:
-        return setup_db(settings, ask, wanted, environment, dry_run=dry_run, change=change)
+        return setup_db(
+            settings, ask, wanted, environment, dry_run=dry_run, change=change, admin=admin
+        )
     except UnansweredError as error:
         return _fail(error.trouble.what, EX_UNAVAILABLE)
 
 
 def _password(user: str, file: Path | None) -> str:
     """Return the password of an administrator. Raises ConfigError."""
-    if file is None:
-        return getpass.getpass(f"Password of {user}: ")
     try:
+        if file is None:
+            return getpass.getpass(f"Password of {user}: ")
         return inifile.read(file).removesuffix("\n").removesuffix("\r")
     except FileNotFoundError:
         raise ConfigError([f"{file}: there is no such file"]) from None
+    except EOFError:
+        text = f"nobody says the password of {user}; write it to a file, and give that by"
+        raise ConfigError([f"{text} --admin-password-file"]) from None
 
 
 def _fail(text: str, code: int) -> int:

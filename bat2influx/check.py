@@ -60,7 +60,7 @@ class Printer:
         if self._colour:
             mark = f"\x1b[{_COLOURS[step.state]}m{mark}\x1b[0m"
         text = step.text.replace("\n", "\n" + " " * 20)
-        print(f"{mark}{step.label:<14}{text}", file=self._stream, flush=True)
+        print(f"{mark}{step.label:<13} {text}", file=self._stream, flush=True)
 
 
 def unseen_secrets(path: Path, environment: Mapping[str, str]) -> Iterable[str]:

@@ -33,7 +33,10 @@ def pin(host: str, config: str) -> int:
     endpoint = Endpoint(name, port or tls.PORT, "", "", config, anyone)
     link = Session(endpoint).connect()
     if isinstance(link, Trouble):
-        print(link.text, file=sys.stderr)  # noqa: T201 - people read this
+        text = link.text
+        if link.cause == "refused" and endpoint.port not in (tls.PORT, tls.PLAIN_PORT):
+            text = f"{name} refuses port {port}; does a server listen there?"
+        print(text, file=sys.stderr)  # noqa: T201 - people read this
         return EX_UNAVAILABLE
     certificate = link.certificate or b""
     link.close()

@@ -22,6 +22,8 @@ from bat2influx.steps import WRONG, Step
 
 EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
 LONGEST = 500  # characters of an answer
+LOOKING = "looking"  # the first line's label, where there is nothing above
+_OF_RIGHTS = ("authori", "authenticat", "privilege", "admin", "credentials")
 
 Row = dict[str, Any]
 Ask = Callable[[str], list[Row]]
@@ -35,8 +37,9 @@ def setup_db(
     *,
     dry_run: bool,
     change: bool,
+    admin: str = "",
 ) -> int:
-    """Set the database up; return the exit code.
+    """Set the database up; return the exit code. `admin` is who was named to do so.
 
     `ask` runs one statement and returns its rows, each a dict of columns and tags; it raises
     StatementError for one that is refused, and whatever it likes for trouble on the way, which
@@ -44,7 +47,7 @@ def setup_db(
     changed: the statements are printed instead, and what needs none goes to stderr.
     """
     show = Printer(sys.stderr if dry_run else sys.stdout, environment)
-    label = "looking"
+    label = LOOKING
     try:
         tasks = plan(settings, wanted, look(settings, ask), int(time.time()), change=change)
         for task in tasks:
@@ -60,7 +63,8 @@ def setup_db(
         print(f"bat2influx setup-db: {settings.path}: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     except StatementError as error:
-        show(Step(WRONG, label, _refused(str(error), settings.influx.password)))
+        text = _refused(str(error), settings, admin, begun=label != LOOKING)
+        show(Step(WRONG, label, text))
         return EX_UNAVAILABLE
     return EX_OK
 
@@ -139,11 +143,17 @@ def _done(task: Task, ask: Ask) -> Step:
     return task.step._replace(text=f"{task.step.text}: {written} rows, in {took:.1f} s")
 
 
-def _refused(reason: str, secret: str) -> str:
-    if secret:
+def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str:
+    """Return what to tell of a refusal; `admin` is who was named for all this, '' for nobody."""
+    if secret := settings.influx.password:
         reason = reason.replace(influxql.string(secret)[1:-1], HIDDEN).replace(secret, HIDDEN)
     reason = plain(reason, LONGEST)
-    text = f"the server refused it: {reason}\nwhat is above is done; another run goes on from here"
-    if any(word in reason.lower() for word in ("authori", "privilege", "admin", "credentials")):
-        text += "\nthis needs an administrator of the database server: --admin USER"
-    return text
+    text = f"the server refused it: {reason}"
+    if begun:
+        text += "\nwhat is above is done; another run goes on from here"
+    if not any(word in reason.lower() for word in _OF_RIGHTS):
+        return text
+    if admin:
+        return f"{text}\nis {admin!r} an administrator of the database server, with that password?"
+    text += "\nthis needs an administrator of the database server: --admin USER"
+    return text if settings.influx.token else f"{text}; or, with InfluxDB 3, a token in the file"

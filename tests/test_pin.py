@@ -268,7 +268,7 @@ def test_a_port_that_is_closed() -> None:
     port = free_port()
     result = run("pin", f"127.0.0.1:{port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"127.0.0.1 refuses port {port}; switch on MQTT" in result.err
+    assert result.err == f"127.0.0.1 refuses port {port}; does a server listen there?\n"
 
 
 def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
