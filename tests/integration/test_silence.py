@@ -6,7 +6,6 @@ keepalive lasts says something every 3 s, so W is 48 s (W/12 is 4 s) where that 
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 
 from tests.parts.compare import NINE, assert_complete, kept
 from tests.parts.daemon import Setting, wait
@@ -18,7 +17,14 @@ P = "c0619ab1c2d3"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
 GIVEN = {**QUICK, "serial": P, "instance": 275}
 SUPPRESSED = b'{"keepalive-options":["suppress-republish"]}'
-EARLY = 0.2  # s by which two clocks, or two threads, may differ
+
+
+def at_most_each(seconds: float, times: list[float], since: float) -> bool:
+    """Return whether so many can have come since then from one who asks once in that time.
+
+    When each came says little: a machine that stalls brings two of them near each other.
+    """
+    return len(times) <= (steady_unix_time() - since) / seconds + 1
 
 
 def reads(device: Device, place: str = "") -> list[float]:
@@ -53,17 +59,18 @@ def test_a_silent_device_is_left_alone(setting: Setting) -> None:
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
-    daemon = setting.daemon(notify=notify, watchdog=6, Battery=GIVEN)
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     connected, before = logins(setting.mosquitto), len(keepalives(device))
     device.silence()
+    since = steady_unix_time()
     wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
     wait("two rounds", lambda: len(keepalives(device)) >= before + 4)
     asked = keepalives(device)[before:]
     assert reads(device)[-1] < asked[1]
     assert logins(setting.mosquitto) == connected + 1
     # One at W/12, one at the new connection, and then each W/2.
-    assert all(later - sooner > 3.0 - EARLY for sooner, later in pairwise(asked[1:]))
+    assert at_most_each(8.0, asked[1:], since)
     assert daemon.running
     assert len(daemon.says("is silent")) == 1
     again = more(setting, "Soc")
@@ -78,11 +85,12 @@ def test_a_device_that_is_silent_from_the_start_is_asked_each_half_w(setting: Se
     device = Device(P)
     device.silence()
     setting.venus(device)
-    daemon = setting.daemon(watchdog=4, Battery=GIVEN)
-    wait("two rounds", lambda: len(keepalives(device)) >= 4)
+    since = steady_unix_time()
+    daemon = setting.daemon(watchdog=8, Battery=GIVEN)
+    wait("four rounds", lambda: len(keepalives(device)) >= 6)
     asked = keepalives(device)
     assert reads(device)[-1] < asked[1]
-    assert all(later - before > 2.0 - EARLY for before, later in pairwise(asked[1:]))
+    assert at_most_each(4.0, asked[1:], since)
     device.speak()
     wait("values", setting.stored)
     assert daemon.running
@@ -94,11 +102,11 @@ def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(settin
     device.silence()
     setting.venus(device)
     notify = setting.notify_socket()
-    setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
-    wait("three searches", lambda: len(device.log.requests) >= 3)
+    since = steady_unix_time()
+    setting.daemon(notify=notify, watchdog=8, Battery=QUICK)
+    wait("five searches", lambda: len(device.log.requests) >= 5)
     wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
-    asked = [request.time for request in device.log.requests]
-    assert all(later - before > 2.0 - EARLY for before, later in pairwise(asked))
+    assert at_most_each(4.0, [request.time for request in device.log.requests], since)
     device.speak()
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
 
@@ -108,15 +116,15 @@ def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
-    daemon = setting.daemon(notify=notify, watchdog=6, Battery=GIVEN)
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.silence("vebus", "/Soc")
     wait("its name in STATUS", lambda: "does not answer for Soc (vebus/275/Soc)" in notify.status)
     assert "Voltage" in notify.status
+    since = steady_unix_time()
     before, others = len(reads(device, "/Soc")), more(setting, "Voltage", 20)
-    wait("two rounds", lambda: len(reads(device, "/Soc")) >= before + 2)
-    asked = reads(device, "/Soc")[before - 1 :]
-    assert all(later - sooner > 3.0 - EARLY for sooner, later in pairwise(asked))
+    wait("three rounds", lambda: len(reads(device, "/Soc")) >= before + 3)
+    assert at_most_each(8.0, reads(device, "/Soc")[before:], since)
     wait("the others", others)
     again = more(setting, "Soc", 10)
     device.speak("vebus", "/Soc")
@@ -124,7 +132,7 @@ def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -
     daemon.wait_for_log("every field is answered, after")
     wait("a good STATUS", lambda: "does not answer" not in notify.status)
     assert logins(setting.mosquitto) == 1
-    assert len(daemon.says("does not answer")) == 1
+    assert len(daemon.says("does not answer for")) == 1
 
 
 def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
@@ -133,12 +141,12 @@ def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(
-        notify=notify, watchdog=4, Battery=GIVEN, Fields={"Amps": "vebus/Dc/0/Amperes"}
+        notify=notify, watchdog=16, Battery=GIVEN, Fields={"Amps": "vebus/Dc/0/Amperes"}
     )
     wait("its name", lambda: "does not answer for Amps (vebus/275/Dc/0/Amperes)" in notify.status)
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
     wait("more values", more(setting, "Voltage", 5))
-    assert len(daemon.says("does not answer")) == 1
+    assert len(daemon.says("does not answer for")) == 1
 
 
 def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
@@ -147,7 +155,7 @@ def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(
-        notify=notify, watchdog=4, Battery=GIVEN, Fields={"Grid": "system/Ac/Grid/L1/Power"}
+        notify=notify, watchdog=16, Battery=GIVEN, Fields={"Grid": "system/Ac/Grid/L1/Power"}
     )
     wait("values", lambda: len(kept(setting, "Grid")) >= 3)
     device.silence("vebus", "/Soc")
@@ -199,11 +207,11 @@ def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
     notify = setting.notify_socket()
     daemon = setting.daemon(
         notify=notify,
-        watchdog=8,
+        watchdog=32,
         Battery=GIVEN,
         Fields={"defaults": "no", "V2": "vebus/Ac/ActiveIn/L2/V", "P2": "vebus/Ac/ActiveIn/L2/P"},
     )
-    wait("more than W/2", lambda: len(reads(device)) >= 25)
+    wait("more than W/2", lambda: len(reads(device)) >= 90)
     assert not keepalives(device)
     assert logins(setting.mosquitto) == 1
     assert not setting.stored()
@@ -223,7 +231,7 @@ def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(settin
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
-    daemon = setting.daemon(notify=notify, watchdog=4, Battery=GIVEN)
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery=GIVEN)
     wait("a value", lambda: re.search(r"I -?[0-9.e-]+, V ", notify.status))
     device.set_value("vebus", "/Ac/ActiveIn/L1/I", None)
     wait("null in STATUS", lambda: "I null, V " in notify.status)
@@ -238,7 +246,7 @@ def test_another_client_does_no_harm(setting: Setting) -> None:
     device = Device(P, counted=True)
     setting.venus(device)
     device.foreign(40, ["vebus/275/Dc/0", "vebus/275/Soc", "system/0/Dc"], keepalive=True)
-    daemon = setting.daemon(watchdog=6, Battery=GIVEN)
+    daemon = setting.daemon(watchdog=16, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 60)
     assert device.log.counters.foreign >= 60
     asked = reads(device, "/Soc")
@@ -269,7 +277,7 @@ def test_found_a_device_rebooted_out_of_its_silence_waited_half_w(setting: Setti
     device = Device(P)
     runner = setting.venus(device)
     notify = setting.notify_socket()
-    setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
+    setting.daemon(notify=notify, watchdog=96, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.silence()
     wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
@@ -278,7 +286,7 @@ def test_found_a_device_rebooted_out_of_its_silence_waited_half_w(setting: Setti
     again = more(setting, "Soc")
     setting.mosquitto.restart()
     assert runner.wait_attached()
-    wait("values again", again, 12)
+    wait("values again", again, 30)
 
 
 def test_found_a_search_cut_short_was_not_repeated_before_half_w(setting: Setting) -> None:
@@ -286,12 +294,12 @@ def test_found_a_search_cut_short_was_not_repeated_before_half_w(setting: Settin
     device = Device(P)
     device.silence()
     runner = setting.venus(device)
-    setting.daemon(watchdog=48, Battery=QUICK)
+    setting.daemon(watchdog=96, Battery=QUICK)
     wait("the search", lambda: device.log.requests)
     device.speak()
     setting.mosquitto.restart()
     assert runner.wait_attached()
-    wait("values", setting.stored, 12)
+    wait("values", setting.stored, 30)
 
 
 def test_found_requests_of_a_broken_connection_counted_as_silence(setting: Setting) -> None:

@@ -26,7 +26,7 @@ from tests.parts.venus import Device
 from tests.parts.venus_mqtt import VenusRunner
 
 T = TypeVar("T")
-BOUND = 60.0  # s; an event that has not come by then will not come
+BOUND = 120.0  # s; an event that has not come by then will not come
 TOP = Path(__file__).resolve().parents[2]
 
 
