@@ -400,9 +400,9 @@ def test_a_resolver_slower_than_the_deadline_is_waited_for_in_the_next_attempt(
 
 def test_a_slow_resolver_is_asked_once_for_a_connection(resolver: Resolver) -> None:
     """With a dead name server every lookup takes seconds; two would be too long for a request."""
-    resolver.act = lambda: resolver.ended.wait(1.8)
+    resolver.act = lambda: resolver.ended.wait(6.5)
     with HttpPeer(ACCEPTED) as peer:
-        made = writer(peer.port, 3.0, address="slow.example")
+        made = writer(peer.port, 12.0, address="slow.example")
         assert write(made, BATCH).accepted == 3
         assert write(made, BATCH).accepted == 3
         assert len(peer.calls) == 1

@@ -53,6 +53,8 @@ def set_up(directory: Path) -> None:
     real.mkdir()
     own.mkdir()
     _run("mount", "--rbind", "/etc", real)
+    # So that who clears `directory` away from in here does not clear away the machine's /etc.
+    _run("mount", "-o", "remount,bind,ro", real)
     for each in real.iterdir():
         if each.name not in _OWN and each.name not in {"bat2influx", "credstore"}:
             (own / each.name).symlink_to(each)
