@@ -13,6 +13,7 @@ AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
 
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
+	tests/test_mqtt5.py tests/test_refusals.py tests/test_prefix.py tests/test_broker_fuzz.py \
 	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
 	systemd setup_db wrong_setups another_database,\
 	--ignore=tests/integration/test_$(test).py)
@@ -27,9 +28,9 @@ demo: ## the daemon with a simulated battery and a database of its own; DEMO_SEC
 	@tests/parts/install
 	@$(PYTHON) -m tests.demo
 
-device: ## a simulated Venus device on port 1883, or PORT=...; until Ctrl-C
+device: ## a simulated Venus device on port 1883, or PORT=...; DEVICE=--large; until Ctrl-C
 	@tests/parts/install
-	@$(PYTHON) -m tests.parts.venus_mqtt --broker --port $(PORT)
+	@$(PYTHON) -m tests.parts.venus_mqtt --broker --port $(PORT) $(DEVICE)
 
 test: ## all tests: with both generations of paho-mqtt, and as root on booted Debians
 	tests/parts/install test

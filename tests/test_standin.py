@@ -433,6 +433,20 @@ def test_the_command_does_what_its_input_says(broker: Mosquitto) -> None:
         assert process.wait(WAIT) == 0
 
 
+def test_the_command_can_be_a_large_system_or_an_old_one() -> None:
+    """With --large there is a grid meter, and a --firmware speaks as that did."""
+    with command("--broker", "--port", "0", "--large", "--firmware", "serial-alone") as process:
+        assert process.stdout
+        listener = Listener(json.loads(process.stdout.readline())["port"], "N/#")
+        listener.ask("keepalive")
+        listener.ask("grid/30/Ac/L3/Power")
+        listener.wait_until(lambda messages: any("/grid/" in m.topic for m in messages))
+        come = [m for m in listener.take() if m.topic.startswith("N/") and not m.retain]
+        assert [m.topic for m in come] == [f"N/{PORTAL_ID}/grid/30/Ac/L3/Power"]
+        assert come[0].payload.startswith(b'{"value": ')
+        listener.close()
+
+
 def test_the_command_brings_its_own_broker() -> None:
     """With --broker one command is a whole device, and SIGTERM ends all of it."""
     with command("--broker", "--port", "0", "--devices", "2") as process:

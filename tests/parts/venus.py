@@ -8,12 +8,13 @@ used from any thread. Nothing is left to chance: the same calls give the same an
 In an event a service is named "vebus" (the first one) or "vebus/275", a path "/Dc/0/Voltage".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 
 from tests.parts.venus_bus import Bus, Service
 from tests.parts.venus_faults import OtherClient, covers
+from tests.parts.venus_firmware import Firmware
 from tests.parts.venus_log import Log
 from tests.parts.venus_plugin import Plugin, Publish, is_serial
 from tests.parts.venus_values import Paths, Ranged, Value, encode
@@ -23,26 +24,27 @@ class Device(Plugin):
     """One Venus device with its services.
 
     `services` are names from venus_values.INSTANCES, with "/<device instance>" where it is not
-    the usual one. `day` is the length in seconds of a day of the simulated battery. `counted`
-    replaces each measured number by one that its path has never shown before: whole numbers
-    count up, others too, with hundredths that are the path's own. `log_limit` bounds what `log`
-    keeps.
+    the usual one; or a mapping of such names to the D-Bus paths of each. `day` is the length in
+    seconds of a day of the simulated battery. `counted` replaces each measured number by one that
+    its path has never shown before: whole numbers count up, others too, with hundredths that are
+    the path's own. `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
     """
 
     def __init__(
         self,
         portal_id: str = "c0619ab1c2d3",
-        services: Sequence[str] = ("vebus", "system"),
+        services: Sequence[str] | Mapping[str, Paths] = ("vebus", "system"),
         *,
         seed: int = 0,
         day: float = 86400.0,
         counted: bool = False,
         log_limit: int | None = None,
+        firmware: Firmware = Firmware.CURRENT,
     ) -> None:
         self.on_change: Callable[[], object] = lambda: None
         self.generation = 0  # rises with each restart; what was to be sent before it is lost
         bus = Bus(portal_id, services, seed=seed, day=day, counted=counted)
-        super().__init__(portal_id, bus, Log(log_limit))
+        super().__init__(portal_id, bus, Log(log_limit), firmware)
 
     @contextmanager
     def _event(self) -> Iterator[None]:
@@ -148,14 +150,17 @@ class Device(Plugin):
         """Boot again: no keepalive, no fault, every service there, Serial retained anew."""
         with self._event():
             self.generation += 1
+            withdrawn = self._withdrawn()
             self._bus.reset()
             self._begin()
-            self._outbox = self._serial()
+            self._outbox = withdrawn + self._serial()
 
     def change_portal_id(self, portal_id: str) -> None:
         """Become another GX device, to whose broker the old retained Serial is unknown."""
         with self._event():
             farewell = [Publish(old.topic, b"", retain=True) for old in self._serial()]
+            farewell += self._withdrawn()
+            self._forget_keepalive()
             self._portal_id = portal_id
             self._bus.rename(portal_id)
             self.restart()

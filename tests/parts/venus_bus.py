@@ -5,7 +5,7 @@ stand still between two changes, which the owner makes by `enter`. No time and n
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.parts.venus_faults import covers
@@ -31,7 +31,13 @@ class Bus:
     """The services of one device; the parameters are those of venus.Device."""
 
     def __init__(
-        self, portal_id: str, services: Iterable[str], *, seed: int, day: float, counted: bool
+        self,
+        portal_id: str,
+        services: Iterable[str] | Mapping[str, Paths],
+        *,
+        seed: int,
+        day: float,
+        counted: bool,
     ) -> None:
         self._services: dict[str, Service] = {}
         self._items: dict[str, Source] = {}
@@ -46,7 +52,8 @@ class Bus:
         self._snapshot: Snapshot | None = None
         for each in services:
             name, _, instance = each.partition("/")
-            paths = paths_of(name, portal_id)
+            given = isinstance(services, Mapping)
+            paths = services[each] if given else paths_of(name, portal_id)
             self.add(name, int(instance) if instance else INSTANCES[name], paths)
         solar = any(service.name == "solarcharger" for service in self._services.values())
         self._world = World(seed=seed, day=day, solar=solar)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.parts.process import PartError
 from tests.parts.programs import ProgramMissingError
 from tests.parts.venus import Device
 from tests.parts.venus_faults import apply
+from tests.parts.venus_firmware import Firmware
+from tests.parts.venus_large import large
 from tests.parts.venus_log import Request
 from tests.parts.venus_mqtt import VenusRunner
 from tests.parts.venus_values import INSTANCES
@@ -85,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--devices", type=int, default=1, help="how many; their portal ids count up in hex")
     add("--services", default="vebus,system", help=f"of {', '.join(INSTANCES)}; or like vebus/288")
     add("--instance", type=int, default=INSTANCES["vebus"], help="device instance of vebus")
+    add("--large", action="store_true", help="two inverters, three phases, BMS, meter, sun")
+    known = ", ".join(each.value for each in Firmware)
+    add("--firmware", type=Firmware, default=Firmware.CURRENT.value, help=f"one of {known}")
     add("--seed", type=int, default=0, help="another seed gives other noise on the values")
     add("--day", type=float, default=86400.0, help="seconds that a day of the battery takes")
     add("--counted", action="store_true", help="numbers that never repeat instead of likely ones")
@@ -98,14 +104,15 @@ def _devices(options: argparse.Namespace) -> list[Device]:
         f"vebus/{options.instance}" if name == "vebus" else name
         for name in options.services.split(",")
     ]
+    make = large if options.large else partial(Device, services=services)
     return [
-        Device(
+        make(
             _following(options.portal_id, number) if number else options.portal_id,
-            services,
             seed=options.seed + number,
             day=options.day,
             counted=options.counted,
             log_limit=LOG_LIMIT,
+            firmware=options.firmware,
         )
         for number in range(options.devices)
     ]

@@ -34,13 +34,14 @@ class Counters:
     """How often each thing happened since the start, device restarts included."""
 
     reads: int = 0  # read requests, answered or not
-    keepalives: int = 0  # R/P/keepalive and R/P/system/0/Serial
+    keepalives: int = 0  # R/P/keepalive and R/P/system/0/Serial, or what the firmware takes for one
     republishes: int = 0  # full republishes given
     throttled: int = 0  # full republishes refused, as there were three in that second
     errors: int = 0  # requests that a real device would write an error about to its log
     wildcards: int = 0  # + or # in an R/ topic; the real broker cuts such a client
     writes: int = 0  # publishes below W/
     foreign: int = 0  # reads and keepalives of the pretended other client
+    withheld: int = 0  # publishes not handed to the broker of VRM, which had not asked of late
     sent: int = 0  # publishes handed to the broker
 
 

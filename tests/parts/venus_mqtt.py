@@ -51,7 +51,9 @@ def new_client(client_id: str = "") -> mqtt.Client:
 class VenusRunner:
     """Attaches devices to the broker at host and port; as a context manager it runs meanwhile.
 
-    `clock` gives the devices their time; after moving one by hand call `wake`.
+    `clock` gives the devices their time; after moving one by hand call `wake`. With `interest` the
+    broker is that of the VRM cloud, on the far side of each device's bridge: what a device says
+    gets there for so many seconds after the latest request from there, and nothing is retained.
     """
 
     def __init__(
@@ -63,12 +65,15 @@ class VenusRunner:
         username: str | None = None,
         password: str | None = None,
         clock: Callable[[], float] = steady_unix_time,
+        interest: float | None = None,
     ) -> None:
         self.devices = (devices,) if isinstance(devices, Device) else tuple(devices)
         self._by_portal_id: dict[str, Device] = {}
         self._address = host, port
         self._login = username, password
         self._clock = clock
+        self._interest = interest
+        self._wanted: dict[Device, float] = {}  # until when, while there is interest
         self._client: mqtt.Client | None = None
         self._inbox: deque[mqtt.MQTTMessage] = deque()
         self._touched: deque[Device] = deque()
@@ -247,6 +252,8 @@ class VenusRunner:
             return  # it was a request when it was published, before this connection
         device = self._find(message.topic)
         now = self._clock()
+        if self._interest is not None and f"/{device.portal_id}/" in message.topic:
+            self._wanted[device] = now + self._interest
         self._send(device, device.handle(message.topic, message.payload, now, message.qos))
         self._schedule(device)
 
@@ -282,7 +289,13 @@ class VenusRunner:
     def _put(self, device: Device, publish: Publish, now: float) -> None:
         if self._client is None:
             return
-        sent = self._client.publish(publish.topic, publish.payload, 0, publish.retain)
+        retain = publish.retain
+        if self._interest is not None:
+            retain = False
+            if now > self._wanted.get(device, 0.0):
+                device.log.count("withheld")
+                return
+        sent = self._client.publish(publish.topic, publish.payload, 0, retain)
         if sent.rc == mqtt.MQTT_ERR_SUCCESS:
             device.log.add_sent(Sent(now, publish.topic, publish.payload))
 

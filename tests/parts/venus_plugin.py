@@ -2,6 +2,7 @@
 
 Rules: no socket, thread or clock in here. Requests and the time (Unix seconds) are handed in,
 publishes come back. Reads are answered from D-Bus, a full republish from the plugin's cache.
+Older firmware, with dbus-mqtt in the plugin's place, is described in venus_firmware.
 
 Left out of the real thing: logins, TLS, and what comes of a publish below W/.
 """
@@ -14,6 +15,7 @@ from math import floor
 
 from tests.parts.venus_bus import Bus
 from tests.parts.venus_faults import Faults
+from tests.parts.venus_firmware import Firmware, echo_of, in_old_form, meaning, tree_in_old_form
 from tests.parts.venus_log import Log, Request
 from tests.parts.venus_values import encode
 
@@ -41,8 +43,9 @@ class Publish:
 class Plugin:
     """The plugin of one device, on its D-Bus."""
 
-    def __init__(self, portal_id: str, bus: Bus, log: Log) -> None:
+    def __init__(self, portal_id: str, bus: Bus, log: Log, firmware: Firmware) -> None:
         self.log = log
+        self._firmware = firmware
         self._portal_id = portal_id
         self._bus = bus
         self._lock = threading.RLock()
@@ -126,11 +129,14 @@ class Plugin:
         if portal_id != self._portal_id or not path:
             self.log.count("errors")
             return []
+        asked = meaning(self._firmware, path, payload)
+        if asked.error:
+            self.log.count("errors")
         out = []
-        if path in {"keepalive", "system/0/Serial"}:
+        if asked.keepalive:
             self.log.count("keepalives")
             out += self._keepalive(payload, now)
-        if path != "keepalive":
+        if asked.read:
             self.log.count("reads")
             out += self._read(path)
         return out
@@ -142,21 +148,31 @@ class Plugin:
         items = self._bus.read(f"{name}/{instance}", "/" + rest) if slash else []
         if not items:
             self.log.count("errors")
+        answers = {item: self._bus.payload(item, fresh=True) for item in items}
+        self._cache.update(answers)
+        delays = {item: self._faults.delay(item) for item in items}
+        if self._firmware.is_dbus_mqtt and items and items != [path]:
+            below = path.removesuffix("/") + "/"
+            leaves = {item.removeprefix(below): answers[item] for item in sorted(items)}
+            answers, delays = {path: tree_in_old_form(leaves)}, {path: max(delays.values())}
         out = []
-        for item in items:
-            payload = self._cache[item] = self._bus.payload(item, fresh=True)
-            delay = self._faults.delay(item)
-            if delay > LOST_SECONDS:
+        for place, payload in answers.items():
+            if delays[place] > LOST_SECONDS:
                 self.log.count("errors")
             else:
-                out.append(self._publish(item, payload, delay))
+                out.append(self._publish(place, payload, delays[place], read=True))
         return out
 
     def _keepalive(self, payload: bytes, now: float) -> list[Publish]:
         out = []
-        if _SUPPRESS not in payload:
+        if self._firmware.is_dbus_mqtt:
+            if not self._alive:
+                self.log.count("republishes")
+                everything = sorted(self._bus.items())
+                out += [self._publish(item, self._cached(item)) for item in everything]
+        elif _SUPPRESS not in payload:
             if self._take_token(now):
-                out += self._republish(_echo(payload), now)
+                out += self._republish(echo_of(payload), now)
             else:
                 self.log.count("throttled")
         if not self._alive:
@@ -165,7 +181,7 @@ class Plugin:
                 self._cache[item] = self._cached(item)
             self._timers["change"] = self._next_change()
         self._timers["expiry"] = now + KEEPALIVE_SECONDS
-        if "heartbeat" not in self._timers:
+        if "heartbeat" not in self._timers and not self._firmware.is_dbus_mqtt:
             out += self._ring("heartbeat", now)
         return out
 
@@ -179,7 +195,7 @@ class Plugin:
     def _republish(self, echo: str | None, now: float) -> list[Publish]:
         self.log.count("republishes")
         completed: dict[str, object] = {"value": floor(now)}
-        if echo is not None:
+        if echo is not None and self._firmware is not Firmware.NO_ECHO:
             completed["full-publish-completed-echo"] = echo
         text = json.dumps(completed, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
         out = [self._publish(item, self._cached(item)) for item in self._bus.items()]
@@ -196,8 +212,10 @@ class Plugin:
         other = self._faults.other
         match name:
             case "expiry":
+                withdrawn = self._withdrawn()
                 self._alive = False
                 self._timers.pop("change", None)
+                return withdrawn
             case "heartbeat" if self._alive:
                 self._timers["heartbeat"] = at + HEARTBEAT_SECONDS
                 return [self._publish("heartbeat", encode(floor(at)))]
@@ -236,12 +254,28 @@ class Plugin:
 
     # Messages.
 
-    def _publish(self, place: str, payload: bytes, delay: float = 0.0) -> Publish:
-        return Publish(f"N/{self._portal_id}/{place}", payload, is_serial(place), delay)
+    def _publish(
+        self, place: str, payload: bytes, delay: float = 0.0, *, read: bool = False
+    ) -> Publish:
+        retain = is_serial(place)
+        if self._firmware.is_dbus_mqtt:
+            retain = retain or not read
+            payload = in_old_form(payload, read=read)
+        return Publish(f"N/{self._portal_id}/{place}", payload, retain, delay)
 
     def _serial(self) -> list[Publish]:
+        """Return what is there for whoever comes, whether or not a keepalive lasts."""
         items = (f"{service.key}/Serial" for service in self._bus.services())
-        return [self._publish(item, self._bus.payload(item)) for item in items if is_serial(item)]
+        out = [self._publish(item, self._bus.payload(item)) for item in items if is_serial(item)]
+        if self._firmware is Firmware.SELECTIVE:
+            out.append(self._publish("keepalive", encode(1)))  # that it knows this path
+        return out
+
+    def _withdrawn(self) -> list[Publish]:
+        """Return what takes the retained values back, but for the Serial, where there are any."""
+        if not (self._alive and self._firmware.is_dbus_mqtt):
+            return []
+        return [self._publish(item, b"") for item in self._bus.items() if not is_serial(item)]
 
     def _heard(self, out: list[Publish]) -> list[Publish]:
         if self._faults.deaf:
@@ -256,17 +290,3 @@ def is_serial(place: str) -> bool:
     """Whether this is what Venus OS publishes retained, and nothing else."""
     name, _, rest = place.partition("/")
     return name == "system" and rest.partition("/")[2] == "Serial"
-
-
-def _echo(payload: bytes) -> str | None:
-    """Return what a keepalive wants to have back in full_publish_completed."""
-    try:
-        options = json.loads(payload)["keepalive-options"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    echoes = [
-        option.get("full-publish-completed-echo")
-        for option in (options if isinstance(options, list) else [])
-        if isinstance(option, dict)
-    ]
-    return next((echo for echo in reversed(echoes) if isinstance(echo, str)), None)

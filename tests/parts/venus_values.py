@@ -112,11 +112,11 @@ class World:
         frequency = 50.0 + 0.03 * self._noise("frequency", time)
         return Snapshot(
             time=time,
-            battery=_dc(voltage, charge),
-            multi=_dc(voltage, conversion),
-            solar=_dc(voltage, sun) if self._solar else None,
-            mains=_ac(mains_voltage, drawn, frequency),
-            loads=_ac(mains_voltage, load, frequency),
+            battery=dc(voltage, charge),
+            multi=dc(voltage, conversion),
+            solar=dc(voltage, sun) if self._solar else None,
+            mains=ac(mains_voltage, drawn, frequency),
+            loads=ac(mains_voltage, load, frequency),
             soc=round(soc, 1),
             temperature=round(21.0 + 4.0 * math.sin(swing - 0.8), 1),
         )
@@ -130,12 +130,14 @@ def _bump(hours: float) -> float:
     return math.exp(-hours * hours / 2.0)
 
 
-def _dc(voltage: float, power: float) -> Dc:
+def dc(voltage: float, power: float) -> Dc:
+    """Return what is measured at a battery, or at what charges it, that takes so many W."""
     voltage, current = float32(voltage), float32(round(power / voltage, 1))
     return Dc(voltage, current, int(voltage * current))
 
 
-def _ac(voltage: float, power: float, frequency: float) -> Ac:
+def ac(voltage: float, power: float, frequency: float) -> Ac:
+    """Return what is measured at a phase that takes so many W."""
     voltage = float32(round(voltage, 2))
     current = float32(round(power / voltage / 0.95, 2))
     apparent = voltage * current
@@ -151,12 +153,12 @@ def vebus() -> dict[str, Source]:
         "/Dc/0/Temperature": lambda now: now.temperature,
         "/Dc/0/MaxChargeCurrent": 70.0,
         "/Soc": lambda now: now.soc,
-        **_phase("/Ac/ActiveIn/L1", lambda now: now.mains),
-        **_phase("/Ac/ActiveIn/L2", None),
-        **_phase("/Ac/ActiveIn/L3", None),
-        **_phase("/Ac/Out/L1", lambda now: now.loads),
-        **_phase("/Ac/Out/L2", None),
-        **_phase("/Ac/Out/L3", None),
+        **phase("/Ac/ActiveIn/L1", lambda now: now.mains),
+        **phase("/Ac/ActiveIn/L2", None),
+        **phase("/Ac/ActiveIn/L3", None),
+        **phase("/Ac/Out/L1", lambda now: now.loads),
+        **phase("/Ac/Out/L2", None),
+        **phase("/Ac/Out/L3", None),
         "/Ac/In/1/CurrentLimit": Ranged(32.0, 0.0, 50.0),
         "/State": lambda now: 3 if now.multi.power > 0 else 9,  # bulk charge, inverting
         "/Mode": Ranged(3, 1, 4),  # on
@@ -168,15 +170,16 @@ def vebus() -> dict[str, Source]:
     }
 
 
-def _phase(root: str, phase: Callable[[Snapshot], Ac] | None) -> dict[str, Source]:
-    if phase is None:
+def phase(root: str, measured: Callable[[Snapshot], Ac] | None) -> dict[str, Source]:
+    """Return the five paths of a phase of an inverter; without `measured` it is not wired."""
+    if measured is None:
         return {f"{root}/{name}": None for name in "VIPSF"}
     return {
-        f"{root}/V": lambda now: phase(now).voltage,
-        f"{root}/I": lambda now: phase(now).current,
-        f"{root}/P": lambda now: phase(now).power,
-        f"{root}/S": lambda now: phase(now).apparent,
-        f"{root}/F": lambda now: phase(now).frequency,
+        f"{root}/V": lambda now: measured(now).voltage,
+        f"{root}/I": lambda now: measured(now).current,
+        f"{root}/P": lambda now: measured(now).power,
+        f"{root}/S": lambda now: measured(now).apparent,
+        f"{root}/F": lambda now: measured(now).frequency,
     }
 
 
