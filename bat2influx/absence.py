@@ -2,7 +2,7 @@
 
 A path that is not answered is a path that the device does not have, or one of a service that is not
 there, or that has another instance: the last two are what the doubt about an instance brings out.
-A path that is answered without a number has no value now.
+A path that is answered without a number has no value now. Of an optional field nothing is told.
 
 Rules: no thread, no socket; times are monotonic seconds. What is told is told once, and at its end.
 """
@@ -17,8 +17,9 @@ from bat2influx import trouble
 from bat2influx.finding import Finding
 from bat2influx.journal import Episode
 from bat2influx.liveness import Unanswered
+from bat2influx.plan import SYSTEM, Plan, Request
 from bat2influx.trouble import Trouble
-from bat2influx.venus import NoValue, Plan, Request
+from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,23 @@ class Absence:
         """Return those of `requests` that are to be sent now."""
         return self._unanswered.to_ask(requests, now)
 
+    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those for silent paths whose turn it is, where the others come by themselves."""
+        return self._unanswered.to_ask_again(requests, now)
+
+    def expect(self, requests: Iterable[Request], now: float) -> None:
+        """What brings the answers to `requests` has been sent."""
+        self._unanswered.expect(requests, now)
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long."""
+        self._unanswered.stalled(seconds)
+        self._void = {topic: since + seconds for topic, since in self._void.items()}
+
+    def silent(self, now: float) -> list[str]:
+        """Return the topics on which no answer has come for long, the optional ones among them."""
+        return self._unanswered.silent(now)
+
     def answered(self, topic: str) -> None:
         """A message has come on `topic`."""
         self._unanswered.answered(topic)
@@ -88,7 +106,7 @@ class Absence:
         return {
             name: "null" if self._kind[topic] in _NULL else self._kind[topic].value
             for topic, names in self._plan.fields.items()
-            if topic in self._void
+            if topic in self._void and topic not in self._plan.optional
             for name in names
         }
 
@@ -106,14 +124,15 @@ class Absence:
         """Tell of what is missing while the rest comes, and of its end."""
         assert self._plan is not None
         fields = {"PORTAL_ID": self._plan.portal}
-        silent = self._unanswered.silent(now)
+        silent = self._silent(now)
         if finding.reconsidering:
             pass  # in a moment there is more to tell
         elif why := self._unanswered_trouble(finding, silent, now):
             self._paths.failed(why, now, TOPIC=" ".join(silent), **fields)
         else:
             self._paths.recovered("every field is answered", now)
-        void = [topic for topic in self._plan.fields if self._never_had(topic, now)]
+        needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
+        void = [topic for topic in needed if self._never_had(topic, now)]
         odd = [topic for topic in void if self._kind[topic] in _ODD]
         if odd:
             kind = self._kind[odd[0]].value
@@ -147,14 +166,19 @@ class Absence:
 
     def _silent_places(self, now: float) -> list[tuple[str, int]]:
         assert self._plan is not None
-        silent = set(self._unanswered.silent(now))
+        silent = set(self._silent(now))
         if not silent:
             return []
+        optional = self._plan.optional
         return [
             place
             for place, topics in self._plan.places.items()
-            if place[0] != "system" and silent.issuperset(topics)  # that is always 0
+            if place[0] != SYSTEM and silent.issuperset(needed := {*topics} - optional) and needed
         ]
+
+    def _silent(self, now: float) -> list[str]:
+        assert self._plan is not None
+        return [each for each in self._unanswered.silent(now) if each not in self._plan.optional]
 
     def _names(self, topics: Iterable[str]) -> list[str]:
         """Return the fields of `topics` with their paths, for people."""

@@ -1,49 +1,35 @@
-"""The MQTT connection to a device: the only module that knows paho.
+"""The MQTT connection to a device.
 
 A `Connection` is made from a `Link`, a connected socket, and stepped by the main thread, which
 nothing here blocks. Each connection is a new paho client, so that no state outlives it.
 
-paho 1.6 and 2.1 differ in the constructor and in what they pass to callbacks; both take the
-connected socket from `_create_socket_connection`, and hand a message to `_handle_on_message`: the
-two names here that are not public in paho, kept in `_Client`.
-Callbacks only append. Whatever paho raises while it parses is the peer's fault and ends the
-connection: a short PUBLISH is a struct.error in 1.6, and an exception must never be mistaken
-for a bug that ends the daemon.
+Callbacks only append. Whatever is raised while a packet is read is the peer's fault and ends the
+connection; an exception must never be mistaken for a bug that ends the daemon.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
-import paho.mqtt.client as mqtt
-
-from bat2influx import trouble
+from bat2influx import broker_trouble, packets, trouble
 from bat2influx.clock import boot_ns
 from bat2influx.connector import Endpoint, Link, reason
+from bat2influx.packets import NOT_AUTHORISED, REFUSED, Answer, Protocol
+from bat2influx.paho_client import SUCCESS, new_client
+from bat2influx.plain import plain
 from bat2influx.trouble import Trouble
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
 KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
 BURST = 500  # messages taken in one step, so that a flood does not hold up the ticks
+LONGEST_REASON = 120  # characters of what a broker says
 
-# CONNACK return codes of MQTT 3.1.1, section 3.2.2.3; paho 2 reports them by MQTT 5's numbers.
-_REFUSALS = {
-    1: "protocol version",
-    2: "client id",
-    3: "server unavailable",
-    4: "login",
-    5: "login",
-    132: "protocol version",
-    133: "client id",
-    134: "login",
-    135: "login",
-    136: "server unavailable",
-}
+_LOGIN = (4, 5, 134, NOT_AUTHORISED)  # codes of a CONNACK, the first two of MQTT 3.1.1
+_VERSION = (1, 132)
 
 
 class Message(NamedTuple):
@@ -65,24 +51,36 @@ class Connection:
 
     `accepted` turns true with the CONNACK; `trouble` is set once it has ended; `received` holds
     what came, and `acknowledged` the ids of subscriptions and barriers that the broker confirmed.
+    The endpoint's prefix is in no topic that is handed in or out.
     """
 
-    def __init__(self, link: Link, endpoint: Endpoint, client_id: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        endpoint: Endpoint,
+        client_id: str,
+        protocol: Protocol = Protocol.MQTT_5,
+    ) -> None:
         self.endpoint = endpoint
+        self.protocol = protocol
         self.accepted = False
         self.trouble: Trouble | None = None
         self.acknowledged: set[int] = set()
-        self._awaited: set[int] = set()
+        self._awaited: dict[int, list[str]] = {}  # and topics that may not be refused
+        self._checked: dict[int, str] = {}  # topics published to
         self._link = link
-        self._received: deque[tuple[Any, int]] = deque()
+        self._received: deque[tuple[bytes, bytes, bool, int]] = deque()
         self._refusal: Trouble | None = None
-        self._client = _client(link, client_id)
-        self._client.username_pw_set(endpoint.user, endpoint.password or None)
-        self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
-        self._client.on_subscribe = self._on_acknowledged
-        self._client.on_unsubscribe = self._on_acknowledged
-        self._guarded(lambda: self._client.connect(endpoint.host, endpoint.port, KEEPALIVE))
+        self._settled = False  # it speaks MQTT 5, or the other version would change nothing
+        self._client = client = new_client(link, client_id, protocol)
+        client.username_pw_set(endpoint.user, endpoint.password or None)
+        client.hear, client.take, client.on_message = self._hear, self._take, self._on_message
+        self._guarded(lambda: client.connect(endpoint.host, endpoint.port, KEEPALIVE))
+
+    @property
+    def may_be_older(self) -> bool:
+        """Whether it has come to nothing because the broker, maybe, does not speak MQTT 5."""
+        return bool(self.trouble) and self.protocol is Protocol.MQTT_5 and not self._settled
 
     def fileno(self) -> int:
         """Return the descriptor to select on; -1 once the connection has ended."""
@@ -109,46 +107,62 @@ class Connection:
     def _read(self) -> None:
         """Have paho take packets, one at a call, until what was read ahead is used up."""
         link, received, read = self._link, self._received, self._client.loop_read
-        while read() == mqtt.MQTT_ERR_SUCCESS and link.pending and len(received) < BURST:
-            pass
+        while read() == SUCCESS and link.pending and len(received) < BURST:
+            if self._refusal:
+                break
 
     def received(self) -> Iterable[Message]:
         """Yield and forget what has come, oldest first."""
+        prefix = self.endpoint.prefix
         while self._received:
-            message, arrival = self._received.popleft()
+            topic, payload, retain, arrival = self._received.popleft()
             try:
-                topic = message.topic
+                name = topic.decode()
             except UnicodeDecodeError:
-                topic = ""
-            yield Message(topic, message.payload, message.retain, arrival)
+                name = ""
+            if prefix:
+                name = name[len(prefix) :] if name.startswith(prefix) else ""
+            yield Message(name, payload, retain, arrival)
 
-    def subscribe(self, topics: Iterable[str]) -> int:
-        """Ask for `topics` (QoS 0); return the id that will be acknowledged."""
-        wanted = [(topic, 0) for topic in topics]
-        return self._await(self._guarded(lambda: self._client.subscribe(wanted)[1]))
+    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+        """Ask for `topics` (QoS 0); return the id that will be acknowledged.
+
+        That one of them is refused is the end of the connection, unless it `may_be_refused`.
+        """
+        wanted = [self.endpoint.prefix + topic for topic in topics]
+        pairs = [(topic, 0) for topic in wanted]
+        mid = self._guarded(lambda: self._client.subscribe(pairs)[1])
+        return self._await(mid, [] if may_be_refused else wanted)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Drop `topics`; the broker confirms only after what it sent before.
 
         Return the id that will be acknowledged, so that this is a barrier too.
         """
-        return self._await(self._guarded(lambda: self._client.unsubscribe(list(topics))[1]))
+        wanted = [self.endpoint.prefix + topic for topic in topics]
+        return self._await(self._guarded(lambda: self._client.unsubscribe(wanted)[1]), [])
 
     @property
     def awaits(self) -> bool:
-        """Whether the broker has yet to acknowledge something."""
+        """Whether the broker has yet to acknowledge something that was subscribed to or dropped."""
         return bool(self._awaited)
 
-    def publish(self, topic: str, payload: bytes = b"") -> None:
-        """Send `payload` to `topic` with QoS 0."""
-        self._guarded(lambda: self._client.publish(topic, payload).rc and None)
+    def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
+        """Send `payload` to `topic` with QoS 0.
+
+        With `checked`, and MQTT 5, it is QoS 1: that it is refused is the end of the connection.
+        """
+        full, qos = self.endpoint.prefix + topic, int(checked and self.protocol is Protocol.MQTT_5)
+        mid = self._guarded(lambda: self._client.publish(full, payload, qos).mid)
+        if qos:
+            self._checked[mid] = full
 
     def close(self) -> None:
         """End the session in good order, as far as the socket takes it without waiting."""
         if not self.trouble:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
-            self._end(trouble.closed(self.endpoint.host, "closed by us"))
+            self._end(broker_trouble.closed(self.endpoint.host, "closed by us"))
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         """Call paho. Whatever it raises, or a failure it returns, ends the connection."""
@@ -173,7 +187,7 @@ class Connection:
 
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
-            return trouble.closed(self.endpoint.host, why)
+            return broker_trouble.closed(self.endpoint.host, why)
         what = "takes connections and does not answer in MQTT"
         return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
@@ -183,59 +197,81 @@ class Connection:
             self._link.close()
             # A client in no cycle goes, with its two descriptors, as soon as this connection does.
             client = self._client
-            client.on_connect = client.on_message = None
-            client.on_subscribe = client.on_unsubscribe = None
+            client.hear = client.take = client.on_message = None
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, *_: Any) -> None:
-        number = getattr(code, "value", code)
-        what = _REFUSALS.get(number, f"code {number}")
-        if number == 0:
-            self.accepted = True
-        elif what == "login":
-            self._refusal = trouble.login_refused(
-                self.endpoint.host,
-                self.endpoint.user,
-                bool(self.endpoint.password),
-                self.endpoint.config,
-            )
-        else:
-            self._refusal = trouble.connack_refused(self.endpoint.host, what)
+    # What the packets say
+
+    def _take(self, head: int, body: bytearray) -> None:
+        self._received.append((*packets.publish(body, self.protocol), bool(head & 1), boot_ns()))
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        self._received.append((message, boot_ns()))
+        """Take what comes with more than QoS 0, which nobody has asked for."""
+        try:
+            topic = message.topic.encode()
+        except UnicodeDecodeError:
+            topic = b""
+        self._received.append((topic, message.payload, bool(message.retain), boot_ns()))
 
-    def _on_acknowledged(self, _client: Any, _data: Any, mid: int, *_: Any) -> None:
-        self.acknowledged.add(mid)
-        self._awaited.discard(mid)
+    def _hear(self, kind: int, body: bytes) -> bool:
+        """Take an answer to account; return whether paho has to see it too."""
+        answer = packets.answer(kind, body, self.protocol)
+        if kind == packets.CONNACK:
+            return not self.accepted and self._welcomed(answer)
+        if kind == packets.PUBACK:
+            topic = self._checked.pop(answer.mid, None)
+            if topic and answer.code >= REFUSED:
+                self._refused(broker_trouble.publish_refused, topic, answer.code, answer.said)
+            return answer.code < REFUSED
+        if kind == packets.DISCONNECT:
+            why = self._why(answer.code, answer.said)
+            self._refusal = broker_trouble.closed(self.endpoint.host, why)
+        elif answer.mid in self._awaited:
+            topics = self._awaited.pop(answer.mid)
+            for topic, code in zip(topics, answer.codes, strict=False):
+                if code >= REFUSED:
+                    tell = broker_trouble.subscription_refused
+                    self._refused(tell, topic, code, answer.said)
+                    return False
+            self.acknowledged.add(answer.mid)
+        return False
 
-    def _await(self, mid: int) -> int:
-        self._awaited.add(mid)
+    def _welcomed(self, answer: Answer) -> bool:
+        """Take the CONNACK; return whether it is a welcome."""
+        code, endpoint = answer.code, self.endpoint
+        if code == 0 and answer.complete:
+            self.accepted = self._settled = True
+            if answer.keepalive:
+                self._client.hurry(min(KEEPALIVE, answer.keepalive))
+            return True
+        host, user, config = endpoint.host, endpoint.user, endpoint.config
+        said = self._plain(answer.said)
+        if code in _LOGIN and endpoint.vrm:
+            self._refusal = broker_trouble.vrm_login_refused(host, user, config, said)
+        elif code in _LOGIN:
+            has_password = bool(endpoint.password)
+            self._refusal = broker_trouble.login_refused(host, user, has_password, config, said)
+        else:
+            why = self._why(code or _VERSION[0], answer.said)
+            self._refusal = broker_trouble.connack_refused(host, why)
+        self._settled = code in _LOGIN or (answer.complete and code not in _VERSION)
+        return False
+
+    def _refused(self, tell: Callable[..., Trouble], topic: str, code: int, said: str) -> None:
+        endpoint = self.endpoint
+        if endpoint.vrm and code in (REFUSED, NOT_AUTHORISED):
+            tell = broker_trouble.vrm_refused
+        why = self._why(code, said)
+        self._refusal = tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
+
+    def _why(self, code: int, said: str) -> str:
+        words, own = packets.in_words(code), self._plain(said)
+        return f"{words}: {own}" if own else words
+
+    def _plain(self, said: str) -> str:
+        """Return a reason string as people may read it: a broker might say the password in it."""
+        password = self.endpoint.password
+        return "" if password and password in said else plain(said, LONGEST_REASON)
+
+    def _await(self, mid: int, topics: list[str]) -> int:
+        self._awaited[mid] = topics
         return mid
-
-
-class _Client(mqtt.Client):  # type: ignore[misc]
-    """A paho client, of either generation, that takes a connected link for its socket, once.
-
-    Without `_handle_on_message` all would still work: paho's own calls on_message, after a search
-    through its tree of filters that takes a quarter of all the time there is.
-    """
-
-    link: Link | None = None
-
-    def _handle_on_message(self, message: Any) -> None:
-        self.on_message(self, None, message)
-
-    def _create_socket_connection(self) -> Link:
-        link, self.link = self.link, None
-        if link is None:  # paho tries MQTT 3.1 by itself when 3.1.1 is refused
-            raise ConnectionAbortedError(errno.ECONNABORTED, "MQTT 3.1.1 was refused")
-        return link
-
-
-def _client(link: Link, client_id: str) -> _Client:
-    if hasattr(mqtt, "CallbackAPIVersion"):
-        client = _Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
-    else:
-        client = _Client(client_id=client_id)
-    client.link = link
-    return client

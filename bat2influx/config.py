@@ -5,14 +5,14 @@ what is allowed; a secret is in no message and in no exception. An empty value i
 key whose feature is still to come is refused rather than ignored.
 
 Which keys there are, what each allows and its default stand in config.spec, in ConfigObj's
-notation; the checks it names are in values.py.
+notation; the checks it names are in values.py. What settings must be to each other is in
+config_names.py and config_trust.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,28 +20,23 @@ from typing import Any, Literal
 from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
 
-from bat2influx import inifile
-from bat2influx.inifile import SECRETS, ConfigError, Index, Value, visible
-from bat2influx.tls import Tls, context
-from bat2influx.values import CHECKS, is_key
-from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx import inifile, original, vrm
+from bat2influx.config_names import clashing, device_tags, fields_in, fields_section, homeless
+from bat2influx.config_trust import TRUST, distrusted, is_vrm, unreachable
+from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
+from bat2influx.tls import Tls
+from bat2influx.values import CHECKS
+from bat2influx.venus import Field
 
 __all__ = ["Battery", "ConfigError", "Influx", "Settings", "load"]
 
 SPEC = Path(__file__).with_name("config.spec")
 CREDENTIALS = {
-    "mqtt-password": ("Battery", "password"),
     "influx-password": ("Influx", "password"),
     "influx-token": ("Influx", "token"),
 }
-TRUST = ("ca_file", "fingerprint", "verify_host", "client_cert", "client_key")
 # Known, and refused while nothing comes of them. A feature that arrives takes its line away.
-NOT_YET = {
-    "[Battery NAME]",
-    "[Battery] mode",
-    "[Battery] topic_prefix",
-    "[Battery] share_group",
-}
+NOT_YET = {"[Battery] share_group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,9 @@ class Battery:
 
     `serial` is the portal id ('': found through the broker), `instance` that of vebus (None:
     found). `interval` (0.2 to 30) and `soc_interval` (0.2 to 3600, of paths ending in `/Soc`)
-    are in seconds. `tls` is None where TLS is not spoken.
+    are in seconds. `tls` is None where TLS is not spoken. `topic_prefix` has a slash at its end, or
+    is ''. `instances` is how several of a service are told apart, of fields that name none. With
+    `vrm` the device is reached by the VRM cloud, and `address` is the host that was worked out.
     """
 
     name: str
@@ -64,6 +61,10 @@ class Battery:
     soc_interval: float
     fields: tuple[Field, ...]
     tls: Tls | None
+    mode: Literal["poll", "notify"] = "poll"
+    topic_prefix: str = ""
+    instances: Literal["one", "tag", "name"] = "one"
+    vrm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Influx:
     """The database, and what all points have in common; '' is none, or the server's default.
 
     `tls` is None where TLS is not spoken. With `use_environment`, proxy variables and ~/.netrc
-    count.
+    count. `device_tags` are parts of a value's origin: of portal, service, instance, in that order.
     """
 
     address: str
@@ -87,6 +88,7 @@ class Influx:
     timestamps: Literal["arrival", "tick"]
     tags: tuple[tuple[str, str], ...]
     self_measurement: str = ""  # about the daemon
+    device_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Settings:
 def load(path: Path, *, credentials: Path | None = None) -> Settings:
     """Read the ini file; passwords in the directory `credentials` win over those in the file.
 
-    Raises ConfigError, with every problem, and nothing else.
+    Without such a directory nobody knows which credentials the service has; then a password that
+    is not in the file is not missed. Raises ConfigError, with every problem, and nothing else.
     """
     try:
         text = inifile.read(path)
@@ -116,28 +119,36 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     names = {section: [*spec[section].scalars] for section in spec.sections}
     names["Fields"].remove("__many__")  # ConfigObj's mark for keys of any name
     index = Index(text, names, free=("Fields",))
-    if original := index.original(path):
-        raise ConfigError([original])
+    if answer := original.changes(index, path):
+        raise ConfigError([answer])
     devices = [name for name in index.sections if name.split()[0] == "Battery"] or ["Battery"]
-    for name in devices:
-        spec[name] = spec["Battery"]
+    for name in index.sections:
+        if name.split()[0] in PER_DEVICE:
+            spec[name] = spec[name.split()[0]]
     config = ConfigObj(_without_empty(index), configspec=spec, interpolation=False)
+    refused = [*_refused(index, config)]
+    unread = [*_take_credentials(config, devices, credentials)] if credentials else []
     problems = dict(index.problems)
-    found = *_refused(index, config), *_clashing(index, config), *_distrusted(index, config)
-    for line, problem in found:
+    for line, problem in (
+        *refused,
+        *unreachable(index, config, devices, secrets=bool(credentials) and not unread),
+        *homeless(index, devices),
+        *clashing(index, config, devices),
+        *distrusted(index, config),
+    ):
         problems.setdefault(line, problem)
     messages = [f"{path}, line {line}: {problem}" for line, problem in sorted(problems.items())]
-    messages += _take_credentials(config, credentials) if credentials else ()
+    messages += unread
     if config["Influx"]["token"] and config["Influx"]["user"]:
         line = index.entries["Influx", "user"].line
         messages.append(f"{path}, line {line}: [Influx] user: there is a token; keep one of both")
     if messages:
         raise ConfigError(messages)
-    fields = _fields(config["Fields"])
+    fields = {name: fields_section(index, name) for name in devices}
     return Settings(
         path=path,
-        batteries=tuple(_battery(name, config[name], fields) for name in devices),
-        influx=_influx(config["Influx"]),
+        batteries=tuple(_battery(name, config[name], config[fields[name]]) for name in devices),
+        influx=_influx(config["Influx"], device_tags(config, fields.values())),
         max_size=config["Spool"]["max_size"],
         textfile=config["Metrics"]["textfile"],
     )
@@ -155,9 +166,6 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
     """Validate the values, which gives them their types; yield what is not allowed."""
     result = config.validate(Validator(CHECKS), preserve_errors=True)
     faults = {(sections[0], key): fault for sections, key, fault in flatten_errors(config, result)}
-    for section, line in index.sections.items():
-        if " " in section and "[Battery NAME]" in NOT_YET:
-            yield line, f"[{section}]: more devices are not in this version yet; use [Battery]"
     for (section, key), (line, value) in index.entries.items():
         label = index.label(section, key)
         shown = label if key in SECRETS else f"{label} = {visible(value)}"
@@ -169,78 +177,19 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
             yield line, f"{shown}: {fault}"
 
 
-def _clashing(index: Index, config: Any) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the names of fields and tags, each alone and beside the others."""
-    own = {key: entry for (section, key), entry in index.entries.items() if section == "Fields"}
-    defaults = own.pop("defaults", None)
-    nine = {field.name for field in DEFAULT_FIELDS if config["Fields"]["defaults"]}
-    for name, (line, value) in own.items():
-        label = index.label("Fields", name)
-        if not value:
-            yield line, f"{label}: is empty; write service[/instance]/path, or remove the line"
-        elif name in nine:
-            yield line, f"{label}: is one of the nine; rename it, or write defaults = no"
-        elif not is_key(name):
-            yield line, f"{label}: must be printable, without \\ or _ in front, and not time"
-    if defaults and not own and not nine:
-        yield defaults.line, "[Fields] defaults = no: leaves no field; write NAME = vebus/Soc or so"
-    own_name = config["Influx"]["self_measurement"]
-    if own_name and own_name == config["Influx"]["measurement"]:
-        line = index.entries["Influx", "self_measurement"].line
-        what = "is the measurement of the values, too; name another one"
-        yield line, f"[Influx] self_measurement = {visible(own_name)}: {what}"
-    pairs = config["Influx"]["tags"]
-    names = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
-    if both := names & {*nine, *own}:
-        line = index.entries["Influx", "tags"].line
-        yield line, f"[Influx] tags: {min(both)} is a field too; rename one of them"
+def credential_of(name: str) -> str:
+    """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
+
+    A blank in it would keep systemd 257 from starting the service.
+    """
+    return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
 
 
-def _distrusted(index: Index, config: Any) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the trust in a peer: not in use, contradictory, unreadable."""
-    for section in index.sections:
-        if section.split()[0] not in ("Battery", "Influx"):
-            continue
-        values = config[section]
-        given = {
-            key: index.entries[section, key].line
-            for key in TRUST
-            if (section, key) in index.entries and values[key] != values.default_values[key]
-        }
-        for key, line in given.items():
-            label = index.label(section, key)
-            shown = f"{label} = {visible(values[key])}" if isinstance(values[key], str) else label
-            if values["tls"] is False:
-                yield line, f"{label}: counts with tls = yes only; write that, too"
-            elif key == "ca_file":
-                if "fingerprint" in given:
-                    yield line, f"{label}: the fingerprint trusts one certificate; keep one of both"
-                elif fault := _fault(Tls(ca_file=values[key]), "holds no certificate in PEM"):
-                    yield line, f"{shown}: {fault}"
-            elif key == "verify_host" and not {"ca_file", "fingerprint"} & given.keys():
-                what = "would trust everybody's certificate; write ca_file or fingerprint, too"
-                yield line, f"{label} = no: {what}"
-            elif key == "client_cert":
-                own = Tls(client_cert=values[key], client_key=values["client_key"])
-                if fault := _fault(own, "and client_key are no certificate and its key in PEM"):
-                    yield line, f"{shown}: {fault}"
-            elif key == "client_key" and "client_cert" not in given:
-                yield line, f"{label}: counts with client_cert only; write that, too"
-
-
-def _fault(tls: Tls, otherwise: str) -> str | None:
-    try:
-        context(tls)
-    except ssl.SSLError:
-        return otherwise
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None
-
-
-def _take_credentials(config: Any, directory: Path) -> Iterator[str]:
+def _take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:
     """Let the files in systemd's credentials directory replace secrets; yield their problems."""
-    for name, (section, key) in CREDENTIALS.items():
+    own = {credential_of(name.partition(" ")[2]): name for name in devices}
+    places = {name: (section, "password") for name, section in own.items()} | CREDENTIALS
+    for name, (section, key) in places.items():
         path = directory / name
         try:
             secret = inifile.read(path).removesuffix("\n").removesuffix("\r")
@@ -257,30 +206,31 @@ def _take_credentials(config: Any, directory: Path) -> Iterator[str]:
             config[section][key] = secret
 
 
-def _fields(section: Any) -> tuple[Field, ...]:
-    own = (dataclasses.replace(section[key], name=key) for key in section if key != "defaults")
-    return (*(DEFAULT_FIELDS if section["defaults"] else ()), *own)
-
-
-def _battery(section: str, values: Any, fields: tuple[Field, ...]) -> Battery:
+def _battery(section: str, values: Any, fields: Any) -> Battery:
+    cloud = is_vrm(values)
     return Battery(
         name=section.partition(" ")[2],
-        address=values["address"],
-        port=values["port"] or (8883 if values["tls"] else 1883),
+        address=vrm.host_of(values["serial"]) if cloud else values["address"],
+        port=values["port"] or (vrm.PORT if cloud else 8883 if values["tls"] else 1883),
         user=values["user"],
-        password=values["password"],
+        password=vrm.password_of(values["password"]) if cloud else values["password"],
         serial=values["serial"],
         instance=values["instance"],
         interval=values["interval"],
         soc_interval=values["soc_interval"],
-        fields=fields,
+        fields=fields_in(fields),
         tls=_tls(values) if values["tls"] else None,
+        mode=values["mode"],
+        topic_prefix=values["topic_prefix"],
+        instances=fields["instances"],
+        vrm=cloud,
     )
 
 
-def _influx(values: Any) -> Influx:
+def _influx(values: Any, tags: tuple[str, ...]) -> Influx:
     own = {part.name: values[part.name] for part in dataclasses.fields(Influx)}
-    return Influx(**{**own, "tls": _tls(values) if values["tls"] else None})
+    tls = _tls(values) if values["tls"] else None
+    return Influx(**{**own, "tls": tls, "device_tags": tags})
 
 
 def _tls(values: Any) -> Tls:

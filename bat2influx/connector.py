@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bat2influx import tls, trouble
+from bat2influx import broker_trouble, tls, trouble
 from bat2influx.tls import Tls
 from bat2influx.trouble import Trouble
 
@@ -33,7 +33,11 @@ _SIBLINGS = {tls.PORT: tls.PLAIN_PORT, tls.PLAIN_PORT: tls.PORT}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a broker is and how to log in; `config` is the file to name in messages."""
+    """Where a broker is and how to log in; `config` is the file to name in messages.
+
+    `prefix` is what a bridge puts in front of the device's topics, with a slash at its end, or ''.
+    With `vrm` it is the VRM cloud.
+    """
 
     host: str
     port: int
@@ -41,12 +45,14 @@ class Endpoint:
     password: str = field(repr=False)
     config: str
     tls: Tls | None = None
+    prefix: str = ""
+    vrm: bool = False
 
     @classmethod
     def of(cls, battery: Battery, config: str) -> Endpoint:
         """Return the one that a section of the file names."""
         own = battery.address, battery.port, battery.user, battery.password
-        return cls(*own, config, battery.tls)
+        return cls(*own, config, battery.tls, battery.topic_prefix, battery.vrm)
 
 
 class Link:
@@ -169,7 +175,11 @@ class Connector:
         if wanted is None:
             return Link(sock)
         secured = tls.secure(sock, host, port, wanted, config)
-        return secured if isinstance(secured, Trouble) else Link(secured)
+        if not isinstance(secured, Trouble):
+            return Link(secured)
+        if self.endpoint.vrm and secured.cause.startswith("certificate"):
+            return broker_trouble.vrm_certificate(host, secured.cause, wanted.ca_file, config)
+        return secured
 
     def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
         """Return a connected, non-blocking socket to the first address that takes one."""

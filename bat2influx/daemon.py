@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 EX_OK, EX_SOFTWARE, EX_CONFIG = 0, 70, 78
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
+STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
 
 Reload = Callable[[], Settings]
@@ -79,10 +80,11 @@ class Daemon:
         self._clock = Clock()
         self._now = now = self._clock.look()
         self._hold = Hold.NO
+        self._stood_still = 0.0  # s, in the latest wait, beyond what it was to take
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
         state = memory.directory(settings.path, os.environ)
-        self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
+        self._encoder = _encoder(settings)
         self._delivery = Delivery(
             Spool(
                 MemorySpool(min(settings.max_size, MEMORY_BOUND)), Store(state, settings.max_size)
@@ -111,9 +113,7 @@ class Daemon:
             text, extra = "ending, for a thread has died", event("internal error")
             log.critical(text, exc_info=failure, extra=extra)
             self.exit_code = EX_SOFTWARE
-        undecided = [device.undecided for device in self.devices if device.undecided]
-        for text in undecided:
-            log.error("%s", text, extra=event("undecided"))
+        if all(device.undecided for device in self.devices):
             self.exit_code = EX_CONFIG
         return self._wakeup.stop or self.exit_code != EX_OK
 
@@ -128,6 +128,7 @@ class Daemon:
         timeout = min(timeout, self._status.timeout(now.mono), self._about.timeout(now.mono))
         timeout = min(timeout, self._clock.timeout(), most)
         ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
+        self._stood_still = self._clock.look().mono - now.mono - max(0.0, timeout)
         if ready.pop(self._wakeup.fileno(), None):
             self._wakeup.drain()
         return ready
@@ -152,6 +153,8 @@ class Daemon:
         """Have each device do what it can."""
         now = self._now
         for device in self.devices:
+            if self._stood_still > STALL:
+                device.stalled(self._stood_still)
             mask = ready.get(device.fileno(), 0)
             before = device.messages
             device.step(
@@ -165,10 +168,9 @@ class Daemon:
     def deliver(self) -> None:
         """Hand the new readings over to the database."""
         for device in self.devices:
-            if device.readings:
-                self._delivery.put([self._encoder.encode(reading) for reading in device.readings])
-                self._status.count(len(device.readings))
-                device.readings = []
+            if readings := device.take_readings():
+                self._delivery.put([self._encoder.encode(reading) for reading in readings])
+                self._status.count(len(readings))
 
     def tell_of_itself(self) -> None:
         """Have the database, and the node exporter's file, know how things are."""
@@ -259,7 +261,7 @@ class Daemon:
         before, self.settings = self.settings, settings
         if settings.influx != before.influx:
             self._delivery.use(self._writer(settings))
-            self._encoder = Encoder(settings.influx.measurement, settings.influx.tags)
+            self._encoder = _encoder(settings)
         self._about.use(settings)
         same_stamps = settings.influx.timestamps == before.influx.timestamps
         old = {device.battery.name: device for device in self.devices}
@@ -292,6 +294,11 @@ class Daemon:
         for fd in wanted.keys() & watched.keys():
             if wanted[fd] != watched[fd]:
                 self._selector.modify(fd, wanted[fd])
+
+
+def _encoder(settings: Settings) -> Encoder:
+    influx = settings.influx
+    return Encoder(influx.measurement, influx.tags, influx.device_tags)
 
 
 class Wakeup:

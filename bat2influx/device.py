@@ -1,14 +1,13 @@
 """One Venus OS device: its connection, its schedule and its silence, step by step.
 
 A device has no thread and no clock of its own: the main loop calls `step` when its socket is
-ready or `timeout` has run out, and takes `readings` away. It never raises for what the peer does;
+ready or `timeout` has run out, and takes its readings away. It never raises for what the peer does;
 `undecided` is the one thing that only a person can settle.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -18,16 +17,25 @@ from bat2influx.broker import Connection, Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.finding import Finding, UndecidedError
+from bat2influx.intake import Intake
 from bat2influx.journal import Episode, event
+from bat2influx.keepalive import Ask, Republish
 from bat2influx.line import Line, State
 from bat2influx.liveness import Remedy, Silence
 from bat2influx.memory import Memory, key_of
-from bat2influx.reading import Reading, Stamper
-from bat2influx.schedule import Now, Schedule
+from bat2influx.plan import Plan
+from bat2influx.reading import Reading
+from bat2influx.rounds import Rounds
+from bat2influx.schedule import Now
 from bat2influx.trouble import Trouble
-from bat2influx.venus import NoValue, Plan
+from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
+
+
+OLD_AFTER = (
+    15  # keepalives without an answer, where it is polled; then each other one is an old one
+)
 
 
 class Device:
@@ -48,30 +56,31 @@ class Device:
         `memory` has what was found at earlier starts.
         """
         self.battery = battery
-        self.readings: list[Reading] = []
-        self.latest: dict[str, float] = {}
         self.messages = 0
-        self.last_value_ns: int | None = None  # its stamp
-        self.no_values: Counter[NoValue] = Counter()
         self.undecided: str | None = None
         self._config = config
         self._line = Line(Endpoint.of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the line is open
-        self._schedule = Schedule(battery.interval, battery.soc_interval)
-        self._stamper = Stamper(by_tick=by_tick)
         self._silence = Silence(watchdog)
         self._absence = Absence(battery.address, config, watchdog)
+        self._intake = Intake(battery, self._absence, by_tick=by_tick)
         self._memory = memory
+        self._notify = battery.mode == "notify"
+        republish = Republish(watchdog)
+        self._rounds = Rounds(battery, self._absence, self._intake, republish, watchdog)
         self._finding = Finding(
             battery.fields,
             portal=battery.serial,
             vebus=battery.instance,
             again_after=watchdog / 2,
             config=config,
+            republish=republish,
             known=memory.recall(key_of(battery)),
+            several=battery.instances != "one",
+            listed=not battery.vrm,
+            name=battery.name,
         )
         self._plan: Plan | None = None
-        self._wanted: Mapping[str, tuple[str, ...]] = {}  # by topic, as in the plan
         self._subscribed: int | None = None
         self._begun: Connection | None = None  # the connection that the conversation is on
         self._quiet_since = 0  # messages that came before it
@@ -105,12 +114,29 @@ class Device:
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
         if self.state is State.POLLING and not self._leaving:
-            waits.append(self._schedule.wait(now.wall_ns, now.mono))
+            waits.append(self._rounds.wait(now))
         return max(0.0, min(waits))
+
+    @property
+    def latest(self) -> Mapping[str, float]:
+        """The latest values, by what they are shown under."""
+        return self._intake.latest
+
+    @property
+    def last_value_ns(self) -> int | None:
+        """The stamp of the latest value."""
+        return self._intake.last_value_ns
+
+    @property
+    def no_values(self) -> Mapping[NoValue, int]:
+        """How many messages were no values, by what they were."""
+        return self._intake.no_values
 
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong, if anything: the line first, then the device, then its fields."""
+        if self.undecided:
+            return Trouble("undecided", " ".join(self.undecided.split("\n")))
         return self._line.trouble or self._hearing.trouble or self._absence.trouble
 
     @property
@@ -133,6 +159,14 @@ class Device:
         """The portal id, once it is known."""
         return self._finding.portal
 
+    @property
+    def labels(self) -> list[str]:
+        """What the values are shown under: those that have to be there, then the others."""
+        if self._plan is None:
+            return []
+        topics = sorted(self._plan.fields, key=self._plan.optional.__contains__)
+        return [label for topic in topics for label in self._plan.fields[topic]]
+
     # What the main loop does
 
     def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
@@ -147,6 +181,11 @@ class Device:
                 self._begin(connection, now)
             self._converse(connection, now)
 
+    def take_readings(self) -> list[Reading]:
+        """Return the readings since the last call."""
+        readings, self._intake.readings = self._intake.readings, []
+        return readings
+
     def takes(self, battery: Battery) -> bool:
         """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
         own = self.battery
@@ -156,11 +195,16 @@ class Device:
         """Go on with the intervals of `battery`; the connection stays."""
         if battery != self.battery:
             self.battery = battery
-            self._schedule = Schedule(battery.interval, battery.soc_interval)
+            self._rounds.reschedule(battery)
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long, which is no silence of the device."""
+        self._silence.stalled(seconds)
+        self._absence.stalled(seconds)
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns since the last step."""
-        self._stamper.clock_set(step_ns)
+        self._intake.clock_set(step_ns)
 
     def ask_no_more(self) -> None:
         """Take what comes, and ask for nothing from now on."""
@@ -183,7 +227,7 @@ class Device:
         self._deadline = now.mono + self._watchdog / 8
         self._finding.start(connection)
         if self._silence.silent:
-            self._finding.doubt_portal(connection)
+            self._doubt_portal(connection, now)
         if self._plan:
             self._subscribe(connection, self._plan)
 
@@ -209,6 +253,11 @@ class Device:
             self._doubted = True
             self._finding.doubt_portal(connection)
 
+    def _doubt_portal(self, connection: Connection, now: Now) -> None:
+        """See whether another device is there instead; where one cannot, that is all to be said."""
+        if not self._finding.doubt_portal(connection):
+            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
+
     def _find(self, connection: Connection, now: Now) -> None:
         finding = self._finding
         doubting, portal = finding.doubting, finding.portal
@@ -219,6 +268,8 @@ class Device:
             while not finding.done and finding.step(connection, now.mono):
                 new = True
         except UndecidedError as error:
+            if self.undecided is None:
+                log.error("%s", error, extra=event("undecided"))
             self.undecided = str(error)
             return
         if portal not in (None, finding.portal):
@@ -227,20 +278,29 @@ class Device:
         heard = self.state is State.DISCOVERING and self.messages > self._quiet_since
         if doubting and not finding.doubting and self.state is not State.POLLING and not heard:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
-        if new and (finding.done or finding.missing) and finding.portal:
-            self._use(connection, Plan(finding.portal, finding.usable, finding.found))
+        if finding.old is not None:
+            keepalive = self._rounds.keepalive
+            (keepalive.is_old if finding.old else keepalive.is_new)()
+        known = (finding.done or finding.missing) if new else self._plan is None
+        if known and finding.portal and not (self._plan is None and finding.open and not new):
+            self._use(connection, self._planned(finding.portal))
+
+    def _planned(self, portal: str) -> Plan:
+        finding = self._finding
+        how = self.battery.instances
+        return Plan(portal, finding.usable, finding.found, instances=how, present=finding.present)
 
     def _use(self, connection: Connection, plan: Plan) -> None:
         """Read by this plan from now on, if it is another one."""
         before = self._plan
         if before is not None and plan.subscriptions == before.subscriptions:
             return
-        self._plan, self._wanted = plan, plan.fields
-        if before is not None:
-            connection.unsubscribe(set(before.subscriptions) - set(plan.subscriptions))
+        self._plan = plan
+        if before is not None and (gone := {*before.subscriptions} - {*plan.subscriptions}):
+            connection.unsubscribe(gone)
         self._subscribe(connection, plan)
         if self.state is State.POLLING:
-            self._absence.begin(plan)
+            self._rounds.begin(plan)
             self._introduce()
         if self._finding.result:
             self._memory.keep(key_of(self.battery), self._finding.result)
@@ -248,7 +308,7 @@ class Device:
     def _go_over_to_another(self, now: Now) -> None:
         """Another device is there in place of the one that was found once: begin anew with it."""
         self._line.drop(now.mono)
-        self._plan, self._wanted = None, {}
+        self._plan = None
         self._silence = Silence(self._watchdog)
 
     def _why_silent(self) -> Trouble:
@@ -260,15 +320,15 @@ class Device:
         return trouble.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
-        self._subscribed = connection.subscribe(plan.subscriptions)
+        more = (plan.completed,) if self._notify else ()
+        self._subscribed = connection.subscribe((*plan.subscriptions, *more))
 
     def _await_subscription(self, connection: Connection, now: Now) -> None:
         if self._plan is None or self._subscribed not in connection.acknowledged:
             return
         if self.state is State.DISCOVERING:
             self._silence.connected(now.mono)
-            self._absence.begin(self._plan)
-            self._schedule.restart()
+            self._rounds.begin(self._plan, new_connection=True)
             self._stage = State.SILENT if self._silence.silent else State.POLLING
             self._introduce()
 
@@ -278,11 +338,16 @@ class Device:
             return
         remedy = self._silence.remedy(now.mono)
         if remedy is Remedy.KEEPALIVE:
-            connection.publish(*venus.keepalive(self.portal))
+            # Who does not answer may not know the question.
+            knows = self._rounds.keepalive.knows
+            patience = 1 if self._notify else OLD_AFTER
+            turn = knows is None and self._silence.times > patience and self._silence.times % 2
+            keepalive = venus.old_keepalive if knows is Ask.OLD or turn else venus.keepalive
+            connection.publish(*keepalive(self.portal), checked=True)
             if self.state is State.SILENT:
                 if self._finding.doubting:  # still, a minute later: so it will not be settled
                     self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
-                self._finding.doubt_portal(connection)
+                self._doubt_portal(connection, now)
         elif remedy is Remedy.RECONNECT:
             if self.messages:  # else it turns out on the new connection whether it is there at all
                 self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
@@ -291,38 +356,39 @@ class Device:
     def _ask(self, connection: Connection, now: Now) -> None:
         if self.state is not State.POLLING or self._plan is None or self._leaving:
             return
-        tick = self._schedule.due(now.wall_ns, now.mono)
-        if tick is None:
-            return
-        due = [request for request in self._plan.requests if tick.slow or not request.slow]
-        for request in self._absence.to_ask(due, now.mono):
-            connection.publish(request.topic)
-        self._stamper.begin_tick(tick.start_ns)
-        if doubtful := self._absence.doubtful(now.mono):
-            self._finding.doubt_instances(doubtful)
-        self._absence.tell(self._finding, now.mono)
+        if self._rounds.ask(connection, self._plan, now):
+            self._finding.look_again(now.mono)
+            if doubtful := self._absence.doubtful(now.mono):
+                self._finding.doubt_instances(doubtful)
+            self._absence.tell(self._finding, now.mono)
 
     def _introduce(self) -> None:
         """Say once what is read from where."""
-        found = ", ".join(f"{service} {n}" for service, n in sorted(self._finding.found.items()))
+        found = ", ".join(
+            f"{service} {' and '.join(map(str, numbers))}"
+            for service, numbers in sorted(self._finding.found.items())
+        )
         what = f"{self.battery.address}, portal id {self.portal}" + (f", {found}" if found else "")
-        if what != self._introduced:
+        if what != self._introduced and self._plan and self._plan.fields:
             self._introduced = what
             extra = event("reading", PORTAL_ID=self.portal or "", PEER=self.battery.address)
-            log.info("reading %s each %g s", what, self.battery.interval, extra=extra)
+            if self._notify:
+                log.info("hearing of changes from %s", what, extra=extra)
+            else:
+                log.info("reading %s each %g s", what, self.battery.interval, extra=extra)
 
     # Taking
 
     def _take(self, connection: Connection, now: Now) -> None:
         before = self.messages
         for message in connection.received():
-            names = self._wanted.get(message.topic)
-            if names is None or message.retain:
+            plan = self._plan
+            if plan is None or message.retain or message.topic not in plan.fields:
                 self._take_other(message)
             else:
                 self.messages += 1
                 self._absence.answered(message.topic)
-                self._keep(names, message, now)
+                self._intake.take(plan, message, now)
         if self.messages > before:
             self._heard(now)
 
@@ -332,36 +398,22 @@ class Device:
         asked_for = self._finding.see(topic, message.payload)
         if topic.startswith(f"N/{self.portal}/") and not message.retain:
             self.messages += 1
-            asked_for = asked_for or (self._plan is not None and topic == self._plan.heartbeat)
+            if self._plan and topic in (self._plan.completed, self._plan.heartbeat):
+                self._rounds.keepalive.is_new()
+                asked_for = True
         if not asked_for:
-            self.no_values[NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC] += 1
+            reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
+            self._intake.no_values[reason] += 1
 
     def _heard(self, now: Now) -> None:
         self._line.works()
+        self._rounds.keepalive.message(now.mono)
         if self.state is State.DISCOVERING:
             self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
             if self._plan:
-                self._absence.begin(self._plan)
+                self._rounds.begin(self._plan)
             if self.state is State.SILENT:
                 self._stage = State.POLLING
         if self._hearing.trouble:
             self._hearing.recovered(f"device {self.portal} answers", now.mono)
-
-    def _keep(self, names: tuple[str, ...], message: Message, now: Now) -> None:
-        value = venus.decode(message.payload)
-        if isinstance(value, NoValue):
-            self.no_values[value] += 1
-            self._absence.void(message.topic, value, now.mono)
-            for name in names:
-                self.latest.pop(name, None)
-            return
-        self._absence.filled(message.topic)
-        for name in names:
-            time_ns = self._stamper.stamp(name, message.arrival + now.distance)
-            if time_ns is None:
-                self.no_values[NoValue.NO_TICK] += 1
-                continue
-            self.latest[name] = value
-            self.last_value_ns = time_ns
-            self.readings.append(Reading(time_ns, self.battery.name, name, value))

@@ -23,6 +23,8 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "closed": "ea652ee5974f488db255ca76ef7e740a",
         "login": "bb5d2da1d92849be81ce8c90be899d54",
         "connack": "07fb1f97f1914a88aed414b8733d5fa6",
+        "subscription refused": "49e06d22dd2e4de09540af3f6a5de0b7",
+        "publish refused": "600844470f1949e59339f1f19714276c",
         "only tls": "7f9a19a0e28248a1879e8d217e235867",
         "no tls port": "2236332db04d4979a3792c7c294a5b39",
         "tls wanted": "296460adf451411d93297607e8dd2130",
@@ -34,6 +36,10 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "certificate name": "6c95d8f538ba4d24bb354f9ebe3f72a5",
         "certificate date": "a6a828b1071340289c7f4625dcbe7cbd",
         "ca file": "ad4892acec324450a036fbb568a7749f",
+        # the VRM cloud
+        "vrm login": "67f9bea9b0d347e8ab0c293e88210dc4",
+        "vrm certificate": "9da12e6295ff4636b73e832cae4a6511",
+        "vrm refused": "b46ae27daf03470b8fc60e2042c16a8c",
         # the device itself
         "reading": "559b8e3912a5441ea8a88ea7f5d6b599",
         "portal": "d8d43aa3a3b447e1b7c2eff940139f54",

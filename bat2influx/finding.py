@@ -1,8 +1,9 @@
 """Finds the portal id and the device instances that the configuration leaves open.
 
 The portal id is in the topic of the one retained message of a device; the instances are those of
-the ProductIds in a full republish. Nothing is ever guessed: several candidates are an error that
-lists them as lines for the configuration, and a service that is not there is looked for again.
+the ProductIds in a full republish, and what a preset asks for is there if it comes in one. Nothing
+is ever guessed: several candidates are an error that lists them as lines for the configuration,
+unless all of them are wanted, and what is not there is looked for again.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from collections.abc import Iterable
 
 from bat2influx import venus
 from bat2influx.broker import Connection
+from bat2influx.choice import Choice, UndecidedError
+from bat2influx.keepalive import Republish
 from bat2influx.memory import Found
+from bat2influx.plan import SYSTEM
 from bat2influx.venus import Field
 
+__all__ = ["Finding", "UndecidedError"]
 
-class UndecidedError(Exception):
-    """Several devices or instances are there; the text lists them as lines for the ini."""
+SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
 
 
 class Finding:
     """What is known of one device, and the questions that make it more.
 
-    `portal` and `found` (instance by service) are kept over connections; `start` begins anew on
-    each. A full republish is asked for once on each, and then each `again_after` seconds.
+    `portal`, `found` (instances by service) and `present` (service/instance/path of optional
+    fields) are kept over connections; `start` begins anew on each. A full republish is asked for
+    as soon as `republish` allows one, and then each `again_after` seconds.
 
     What is known may stop being so: `doubt_portal` and `doubt_instances` ask again. What was found
     here gives way to what is found then; what is configured stays, and `elsewhere` and
@@ -39,11 +44,21 @@ class Finding:
         vebus: int | None,
         again_after: float,
         config: str,
+        republish: Republish | None = None,
         known: Found | None = None,
+        several: bool = False,
+        listed: bool = True,
+        name: str = "",
     ) -> None:
-        """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start."""
+        """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start.
+
+        With `several`, all instances of a service are wanted. `listed` is whether the broker lets
+        one see which portal ids there are. `name` is that of the section, `[Battery NAME]`.
+        """
         self.portal: str | None = portal or None
-        self.found: dict[str, int] = {} if vebus is None else {"vebus": vebus}
+        self.found: dict[str, tuple[int, ...]] = {} if vebus is None else {"vebus": (vebus,)}
+        self.present: frozenset[str] = frozenset()
+        self.old: bool | None = None  # whether the firmware knows the old keepalive only
         self.missing: tuple[str, ...] = ()  # asked for, and not there
         self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
         self.other_portals: tuple[str, ...] = ()
@@ -51,8 +66,18 @@ class Finding:
         self._given_portal = self.portal
         if known and self.portal in (None, known.portal):
             self.portal = known.portal
-            self.found = {**known.instances, **self.found}
+            self.old = known.old or None
+            if not several:
+                self.found = {s: (n,) for s, n in known.instances.items()} | self.found
         self._fields = tuple(fields)
+        self._choice = Choice(config, name)
+        self._wanted = venus.services_to_find(f for f in self._fields if not f.optional)
+        self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
+        self._several, self._listable = several, listed
+        self._republish = republish or Republish(2 * again_after)
+        self._survey = several or bool(self._optional)  # whether one is due
+        self._surveyed: float | None = None
+        self._unheard = False  # the latest question
         self._again_after = again_after
         self._config = config
         self._portals: set[str] = set()
@@ -67,27 +92,27 @@ class Finding:
     @property
     def open(self) -> tuple[str, ...]:
         """The services whose instance is still to be found."""
-        wanted = venus.services_to_find(self._fields)
-        return tuple(service for service in wanted if service not in self.found)
+        return tuple(service for service in self._wanted if service not in self.found)
 
     @property
     def done(self) -> bool:
         """Whether all is known, and nothing in doubt."""
-        return self.portal is not None and not (self.open or self._doubted or self.doubting)
+        in_doubt = self._doubted or self.doubting
+        return self.portal is not None and not (self.open or in_doubt or self._survey)
 
     @property
     def usable(self) -> list[Field]:
         """The fields that can be asked for with what is known."""
-        missing = self.open
-        return [f for f in self._fields if f.instance is not None or f.service not in missing]
+        known = self.found.keys() | {SYSTEM}
+        return [f for f in self._fields if f.instance is not None or f.service in known]
 
     @property
     def result(self) -> Found | None:
         """What is worth remembering: what was found, and not what is configured."""
         if self.portal is None:
             return None
-        own = {service: n for service, n in self.found.items() if service not in self._given}
-        return Found(self.portal, own)
+        own = {s: numbers[0] for s, numbers in self.found.items() if s not in self._given}
+        return Found(self.portal, {} if self._several else own, self.old is True)
 
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
@@ -96,12 +121,21 @@ class Finding:
         if self.portal is None:
             connection.subscribe([venus.PORTALS])
 
-    def doubt_portal(self, connection: Connection) -> None:
-        """The device is silent: see whether another is there instead. It is asked nothing."""
-        if self.portal is not None and self._listed is None:
+    def doubt_portal(self, connection: Connection) -> bool:
+        """The device is silent: see whether another is there instead. It is asked nothing.
+
+        Return whether that will be seen.
+        """
+        if self._listable and self.portal is not None and self._listed is None:
             self._portals.clear()
             self._barrier = None
-            self._listed = connection.subscribe([venus.PORTALS])
+            self._listed = connection.subscribe([venus.PORTALS], may_be_refused=True)
+        return self._listable
+
+    def look_again(self, now: float) -> None:
+        """See now and then what is there of all that may be."""
+        if self._surveyed is not None and now >= self._surveyed + SURVEY_AGAIN * self._again_after:
+            self._surveyed, self._survey, self._discovery = None, True, None
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
         """These instances of services are silent: see which there are."""
@@ -127,7 +161,10 @@ class Finding:
                 self._portals.add(portal)
             if portal or self.portal is None:
                 return portal is not None
-        return self._discovery is not None and self._discovery.see(topic, payload)
+        if self._discovery is None or not self._discovery.see(topic, payload):
+            return False
+        self._unheard = False
+        return True
 
     def step(self, connection: Connection, now: float) -> bool:
         """Ask what is to be asked; return whether something new is known.
@@ -141,16 +178,31 @@ class Finding:
         if self._discovery is None:
             echo = secrets.token_hex(4)
             services = dict.fromkeys((*self.open, *self._doubted))
-            self._discovery = venus.Discovery(self.portal, services, echo)
+            if self._several:
+                services |= dict.fromkeys(self._wanted)
+            paths = self._optional if self._survey else ()
+            self._discovery = venus.Discovery(self.portal, services, echo, paths)
             self._subscribed = connection.subscribe(self._discovery.subscriptions)
             self._searching = False
         elif self._subscribed in connection.acknowledged:
             if self._complete(self._discovery, now):
-                return self._decide(connection, self._discovery)
-            if self._asked is None or now >= self._asked + self._again_after:
-                self._asked, self._searching = now, True
-                connection.publish(*venus.keepalive(self.portal, echo=self._discovery.echo))
+                return self._decide(connection, self._discovery, now)
+            due = self._asked is None or now >= self._asked + self._again_after
+            if due and self._republish.may(now):
+                self._ask(connection, self._discovery, now)
         return False
+
+    def _ask(self, connection: Connection, discovery: venus.Discovery, now: float) -> None:
+        """Ask for a full republish, in the way that was answered, or not tried, the last time."""
+        if self._unheard:
+            self.old = not self.old
+        self._asked, self._searching, self._unheard = now, True, True
+        self._republish.asked(now)
+        if self.old:
+            keepalive = venus.old_keepalive(discovery.portal)
+        else:
+            keepalive = venus.keepalive(discovery.portal, echo=discovery.echo)
+        connection.publish(*keepalive, checked=True)
 
     def _reconsider_portal(self, connection: Connection) -> bool:
         """Take the only other device there is, if the own one is gone and was not configured."""
@@ -167,6 +219,7 @@ class Finding:
             return False
         self.portal, self.found = there[0], dict(self._given)
         self.missing, self.other_portals = (), ()
+        self._survey, self.present = self._several or bool(self._optional), frozenset()
         self.elsewhere.clear()
         self._doubted.clear()
         return True
@@ -177,32 +230,40 @@ class Finding:
                 self._barrier = connection.unsubscribe([venus.PORTALS])
         elif self._barrier in connection.acknowledged:
             if len(self._portals) > 1:
-                host = connection.endpoint.host
-                first = f"several devices at {host}: put one of these lines under [Battery] in"
-                lines = (f"serial = {portal}" for portal in sorted(self._portals))
-                raise UndecidedError("\n".join([f"{first} {self._config}", *lines]))
+                raise self._choice.of_devices(connection.endpoint.host, sorted(self._portals))
             self.portal = next(iter(self._portals))
             return True
         return False
 
     def _complete(self, discovery: venus.Discovery, now: float) -> bool:
         if discovery.complete:
+            self.old = False
             return True
         # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
         # What appears by itself, while nothing was asked, may be the first of several.
+        # Nor does firmware before 3.20, which is what the old question was answered by.
         waited = self._asked is not None and now >= self._asked + self._again_after / 12
-        enough = any(discovery.found.values()) or (self.reconsidering and not self.open)
+        only_doubt = self.reconsidering and not (self.open or self._survey)
+        enough = any(discovery.found.values()) or only_doubt
         return self._searching and waited and enough
 
-    def _decide(self, connection: Connection, discovery: venus.Discovery) -> bool:
+    def _decide(self, connection: Connection, discovery: venus.Discovery, now: float) -> bool:
         for service, instances in discovery.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
-            if service in self.found or not instances:
+            if service == SYSTEM or service in self._given or not instances:
                 continue
-            if len(instances) > 1:
-                raise UndecidedError(self._choices(discovery.portal, service, sorted(instances)))
-            self.found[service] = min(instances)
+            if self._several:
+                kept = self.found.get(service, ()) if service in self._wanted else ()
+                self.found[service] = tuple(sorted({*instances, *kept}))
+            elif service not in self.found:
+                if len(instances) > 1:
+                    fields = [f for f in self._fields if f.service == service]
+                    raise self._choice.of_instances(discovery.portal, sorted(instances), fields)
+                self.found[service] = (min(instances),)
+        if self._survey:
+            self._survey, self._surveyed = False, now
+            self.present = frozenset(discovery.present)
         self._doubted.clear()
         self.missing = self.open
         connection.unsubscribe(discovery.subscriptions)
@@ -214,24 +275,8 @@ class Finding:
             self.elsewhere.pop((service, instance), None)
             if instance in there:
                 continue
-            own = self.found.get(service) == instance and service not in self._given
+            own = self.found.get(service) == (instance,) and service not in self._given
             if own and len(there) == 1:
-                self.found[service] = min(there)
+                self.found[service] = (min(there),)
             else:
                 self.elsewhere[service, instance] = tuple(sorted(there))
-
-    def _choices(self, portal: str, service: str, instances: list[int]) -> str:
-        """Return the text of an UndecidedError: the choices as lines for the ini."""
-        if service == "vebus":
-            where = "put one of these lines under [Battery]"
-            lines = [f"instance = {instance}" for instance in instances]
-        else:
-            where = "choose one of these lines for each name under [Fields]"
-            lines = [
-                f"{field.name} = {service}/{instance}/{field.path}"
-                for field in self._fields
-                if field.service == service and field.instance is None
-                for instance in instances
-            ]
-        first = f"device {portal} has several instances of {service}: {where} in {self._config}"
-        return "\n".join([first, *lines])

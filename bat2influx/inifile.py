@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +35,9 @@ _SECRETIVE = re.compile("passw|token|secret", re.IGNORECASE)
 _COULD_BE_KEY = re.compile(r"[A-Za-z_]{1,24}")
 _COULD_BE_FIELD = re.compile(r"[^\W\d_]\w{0,31}")
 _COULD_BE_SECTION = re.compile(r"[^\W\d_][\w .-]{0,31}")
+_DEVICE = re.compile(r"[^\W_][\w .-]{0,31}")
 
+PER_DEVICE = ("Battery", "Fields")  # sections that can be a device's own, by its name
 Value = str | list[str]
 Names = Mapping[str, Collection[str]]  # the keys of each section
 
@@ -115,35 +116,38 @@ class Index:
     """Where everything in the file stands, and what is wrong with its lines.
 
     `names` are the sections and keys that there are, `free` the sections that take keys of any
-    name beside these. `[Battery NAME]` has the keys of `[Battery]`.
+    name beside these. `[Battery NAME]` has the keys of `[Battery]`, `[Fields NAME]` of `[Fields]`.
     """
 
     def __init__(self, text: str, names: Names, free: Collection[str]) -> None:
+        self.lines = [line.strip() for line in text.split("\n")]
         self.sections: dict[str, int] = {}
         self.entries: dict[tuple[str, str], Entry] = {}
         self.problems: list[tuple[int, str]] = []
         self.colons: list[Colon] = []
+        self.equals = 0  # settings with a =
         self._names = names
         self._free = free
-        self._equals = 0
         self._section: str | None = None
         self._skip_to = 0
-        self._lines = [line.strip() for line in text.split("\n")]
-        for number, line in enumerate(self._lines, 1):
+        for number, line in enumerate(self.lines, 1):
             if line and line[0] != "#" and number > self._skip_to:
                 self._read(number, line)
 
     def keys(self, section: str) -> Collection[str] | None:
         """Return the keys that `section` has, None when there is no such section."""
         kind, _, name = section.partition(" ")
-        return self._names.get("Battery" if kind == "Battery" and name else section)
+        return self._names.get(kind if kind in PER_DEVICE and name else section)
 
     def label(self, section: str, key: str) -> str:
         """Return how a problem names a key; one that could be a slipped secret is left out."""
-        could_be = (_COULD_BE_FIELD if section in self._free else _COULD_BE_KEY).fullmatch(key)
+        could_be = (_COULD_BE_FIELD if self._is_free(section) else _COULD_BE_KEY).fullmatch(key)
         bare = key.casefold() in SECRETS or not key.casefold().startswith(tuple(SECRETS))
         shown = could_be and bare  # passwordhunter2 = … is not
         return f"[{section}] {key}" if shown else f"[{section}]"
+
+    def _is_free(self, section: str) -> bool:
+        return section.partition(" ")[0] in self._free
 
     def _read(self, number: int, line: str) -> None:
         if control := _CONTROL.search(line):
@@ -172,6 +176,10 @@ class Index:
             known = ", ".join(f"[{section}]" for section in self._names)
             hint = f"did you mean [{near}]?" if near else f"there are {known}"
             self._problem(number, f"{shown}: unknown section; {hint}")
+        elif " " in name and not _DEVICE.fullmatch(name.partition(" ")[2]):
+            self._section = "[]"  # which is none: what is below it would show the name, too
+            what = "a device's name has letters, digits, blanks and . _ -, 32 at most"
+            self._problem(number, f"[{name.partition(' ')[0]} …]: {what}")
         elif name in self.sections:
             first = self.sections[name]
             self._problem(number, f"[{name}]: begins again, first in line {first}; join the two")
@@ -192,7 +200,7 @@ class Index:
         if sign == ":":
             self.colons.append(Colon(number, section, key, raw))
         else:
-            self._equals += 1
+            self.equals += 1
             self._skip_lines_of(number, raw)
         keys = self.keys(section)
         label = self.label(section, key)
@@ -213,7 +221,7 @@ class Index:
         if sign == ":":
             meant = key if key in keys else nearest(key, keys)
             return f"written with ':'; write {meant or 'key'} = …"
-        if key not in keys and not (self._section in self._free and could_be_field(key, raw)):
+        if key not in keys and not self._could_be_field(key, keys, raw):
             return f"unknown key; {self._hint(key, keys)}"
         if raw.startswith(("'''", '"""')):
             return "a value has one line, and one quote at each end"
@@ -221,11 +229,15 @@ class Index:
             return 'has a stray quote, comma or #; put it in quotes: "…"'
         return None
 
+    def _could_be_field(self, key: str, keys: Collection[str], raw: str) -> bool:
+        misspelt = raw and "/" not in raw and nearest(key, keys)  # preset = battery
+        return self._is_free(self._section or "") and not misspelt and could_be_field(key, raw)
+
     def _skip_lines_of(self, number: int, raw: str) -> None:
         """Pass over the lines of a value in triple quotes: they are not settings."""
         quotes = raw[:3]
         if quotes in ("'''", '"""') and quotes not in raw[3:]:
-            rest = enumerate(self._lines[number:], number + 1)
+            rest = enumerate(self.lines[number:], number + 1)
             self._skip_to = next((line for line, text in rest if quotes in text), number)
 
     def _homeless(self, key: str) -> str:
@@ -242,36 +254,3 @@ class Index:
 
     def _homes(self, key: str) -> str:
         return " or ".join(f"[{section}]" for section, keys in self._names.items() if key in keys)
-
-    def original(self, path: Path) -> str | None:
-        """Return how to change the file if it is one of the original script, else None.
-
-        That script, bat2influx.py of venusos2influx, read its file with Python's ConfigParser.
-        """
-        ours = {"Battery", "Influx"} & self.sections.keys()
-        if len(self.colons) < 2 or self._equals or not ours:
-            return None
-        semicolons = [line for line, text in enumerate(self._lines, 1) if text[:1] == ";"]
-        changes = [(line, "begin the comment with #") for line in semicolons]
-        changes += [(colon.line, self._rewritten(colon)) for colon in self.colons]
-        command = r"sed -i 's/^ *\([A-Za-z_]*\) *: */\1 = /; s/^ *;/#/' " + shlex.quote(str(path))
-        text = [
-            f"{path}, line {self.colons[0].line}: this is a file of the original script"
-            " (bat2influx.py of venusos2influx), with key: value; here it is key = value. Change",
-            *(f"  line {line}: {change}" for line, change in sorted(changes)),
-            f"or all at once:  {command}",
-            "Put a secret that holds # or a comma in quotes, and write %% in it as %.",
-        ]
-        if ("Influx", "db") not in {(colon.section, colon.key.lower()) for colon in self.colons}:
-            text.append(
-                "The original's default database is bat, here it is battery: to go on with the"
-                " old data, write db = bat in [Influx]."
-            )
-        return "\n".join(text)
-
-    def _rewritten(self, colon: Colon) -> str:
-        key = colon.key.lower()  # as ConfigParser takes it
-        if key not in (self.keys(colon.section) or ()):
-            return "leave it out, there is no such key here"
-        value = "…" if key in SECRETS else visible(colon.raw)
-        return f'write {key} = "{value}"' if re.search("[#,]", value) else f"write {key} = {value}"

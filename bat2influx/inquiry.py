@@ -94,7 +94,7 @@ class Inquiry:
                 trouble = session.open()
                 if trouble is None:
                     return self._look(session)
-            if trouble.cause == "login":
+            if trouble.cause in ("login", "vrm login"):
                 refused = session
             elif not refused:
                 self._say(plain(trouble.text, 400))
@@ -216,7 +216,8 @@ class Inquiry:
         endpoint = session.endpoint
         usual = endpoint.port == (TLS_PORT if endpoint.tls else PLAIN_PORT)
         port = None if usual else endpoint.port
-        return Reached(endpoint.host, port, session.fingerprint if endpoint.tls else None)
+        fingerprint = session.fingerprint if endpoint.tls else None
+        return Reached(endpoint.host, port, fingerprint, endpoint.prefix)
 
     def _heading(self, survey: Survey | None = None) -> str:
         told = self._target.description

@@ -16,6 +16,7 @@ from bat2influx.backoff import Kind, delay
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, client_id
 from bat2influx.connector import Connector, Endpoint
 from bat2influx.journal import Episode
+from bat2influx.packets import Protocol
 from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Line:
         self._client_id = client_id()
         self._connector: Connector | None = None
         self._suspicious = False  # the port may want TLS
+        self._spoken = Protocol.MQTT_5  # what the broker has taken, as far as is known
+        self._protocol = self._spoken  # of this attempt
         self._attempts = 0
         self._retry_at = 0.0
         self._login_until = 0.0
@@ -88,11 +91,12 @@ class Line:
         if connection is None:
             return False
         if connection.trouble:
-            self._ended(connection.trouble, now)
+            self._ended(connection, connection.trouble, now)
             return False
         if self.state is State.LOGIN:
             if connection.accepted:
                 self._suspicious = False
+                self._spoken = connection.protocol
                 self.state, self._opened = State.OPEN, now
                 self.logins += 1
             elif now >= self._login_until:
@@ -142,14 +146,19 @@ class Line:
         if isinstance(outcome, Trouble):
             self._failed(outcome, now)
             return
-        self.connection = Connection(outcome, self.endpoint, self._client_id)
+        self.connection = Connection(outcome, self.endpoint, self._client_id, self._protocol)
         self._login_until = now + CONNACK_TIMEOUT
         self.state = State.LOGIN
 
-    def _ended(self, why: Trouble, now: float) -> None:
-        """The connection has ended; where it had not begun, TLS may have been wanted."""
+    def _ended(self, connection: Connection, why: Trouble, now: float) -> None:
+        """It has ended; where it had not begun, it was the version, or TLS, that was wanted."""
         without_a_word = self.state is State.LOGIN and why.cause == "protocol"
-        if without_a_word and self.endpoint.tls is None and not self._suspicious:
+        if connection.accepted:  # and ended so soon that nobody has seen it
+            self._spoken = connection.protocol
+        if connection.may_be_older:
+            self._protocol = Protocol.MQTT_3_1_1
+            self.drop(now)
+        elif without_a_word and self.endpoint.tls is None and not self._suspicious:
             self._suspicious = True
             self.drop(now)
         else:
@@ -159,5 +168,6 @@ class Line:
         """The attempt, or the connection, has come to an end: wait before the next."""
         if self.state is State.OPEN and now < self._opened + LASTING:
             self._short += 1
+        self._protocol = self._spoken
         self._reaching.failed(why, now)
         self.give_up(now, why.kind)

@@ -7,7 +7,7 @@ and every float after it would be refused.
 
 from __future__ import annotations
 
-from bat2influx.reading import Reading
+from bat2influx.reading import Origin, Reading
 
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
@@ -16,27 +16,38 @@ _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 class Encoder:
     """Writes readings of one measurement, with the same tags on each.
 
+    `device_tags` are the parts of a reading's origin that become tags: portal, service, instance.
     Names and tags are taken as the configuration allows them: not empty, printable, without a
     backslash, the measurement without `=`; those have no unambiguous form in line protocol.
     """
 
-    def __init__(self, measurement: str, tags: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        measurement: str,
+        tags: tuple[tuple[str, str], ...] = (),
+        device_tags: tuple[str, ...] = (),
+    ) -> None:
         self._measurement = measurement.translate(_IN_MEASUREMENT)
         self._tags = tags
-        self._heads: dict[tuple[str, str], str] = {}
+        self._device_tags = device_tags
+        self._heads: dict[tuple[str, str, Origin], str] = {}
 
     def encode(self, reading: Reading) -> bytes:
         """Return the line for `reading`, without a newline; the stamp is in nanoseconds."""
-        time_ns, site, field, value = reading
-        head = self._heads.get((site, field))
+        time_ns, site, field, value, origin = reading
+        head = self._heads.get((site, field, origin))
         if head is None:
-            head = self._heads[site, field] = self._head(site, field)
+            head = self._heads[site, field, origin] = self._head(site, field, origin)
         return f"{head}{value!r} {time_ns}".encode()
 
-    def _head(self, site: str, field: str) -> str:
+    def _head(self, site: str, field: str, origin: Origin) -> str:
         tags = dict(self._tags)
         if site:
             tags["site"] = site
+        for name in self._device_tags:
+            part = getattr(origin, name)
+            if part not in ("", None):
+                tags[name] = str(part)
         parts = [self._measurement]
         for name, value in sorted(tags.items()):
             parts.append(f"{name.translate(_IN_KEY_OR_TAG)}={value.translate(_IN_KEY_OR_TAG)}")

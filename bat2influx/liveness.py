@@ -14,7 +14,7 @@ import math
 from collections.abc import Container, Iterable
 from enum import Enum
 
-from bat2influx.venus import Request
+from bat2influx.plan import Request
 
 DEFAULT_WATCHDOG = 120.0  # s, W when nobody watches
 
@@ -40,7 +40,8 @@ class Silence:
         self._again_after = watchdog / 2
         self.silent = False
         self.since: float | None = None  # None: not listening yet
-        self._asked: float | None = None  # the latest keepalive in this silence
+        self.times = 0  # keepalives in this silence
+        self._asked: float | None = None  # the latest of them
 
     def connected(self, now: float) -> None:
         """A connection is ready to carry answers."""
@@ -48,10 +49,17 @@ class Silence:
         if not self.silent:
             self.since = now
 
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        if self.since is not None:
+            self.since += seconds
+        if self._asked is not None:
+            self._asked += seconds
+
     def message(self, now: float) -> bool:
         """The device has said something; return whether this ends its silence."""
         ended = self.silent
-        self.silent, self.since, self._asked = False, now, None
+        self.silent, self.since, self._asked, self.times = False, now, None, 0
         return ended
 
     def remedy(self, now: float) -> Remedy | None:
@@ -60,6 +68,7 @@ class Silence:
             return None
         if self.silent or self._asked is None:
             self._asked = now
+            self.times += 1
             return Remedy.KEEPALIVE
         self.silent = True
         return Remedy.RECONNECT
@@ -96,10 +105,31 @@ class Unanswered:
             rested = now >= self._asked.get(request.topic, -math.inf) + self._again_after
             if rested or not all(topic in silent for topic in request.answers):
                 chosen.append(request)
-                self._asked[request.topic] = now
-                for topic in request.answers:
-                    self._since.setdefault(topic, now)
+        self.expect(chosen, now)
         return chosen
+
+    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those for silent paths whose turn it is, and note them as sent."""
+        silent = self.silent(now)
+        chosen = []
+        for request in requests:
+            rested = now >= self._asked.get(request.topic, -math.inf) + self._again_after
+            if rested and any(topic in silent for topic in request.answers):
+                chosen.append(request)
+                self.expect([request], now)
+        return chosen
+
+    def expect(self, requests: Iterable[Request], now: float) -> None:
+        """These have been sent, or something that brings the same answers."""
+        for request in requests:
+            self._asked[request.topic] = now
+            for topic in request.answers:
+                self._since.setdefault(topic, now)
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        for topic in self._since:
+            self._since[topic] += seconds
 
     def answered(self, topic: str) -> None:
         """A message has come on `topic`."""

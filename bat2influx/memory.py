@@ -5,8 +5,9 @@ Format: `devices.json`, UTF-8:
     {"format": 1, "devices": {"venus.local:1883": {"portal": "c0619ab1c2d3",
                                                    "instances": {"vebus": 275}}}}
 
-A key is the address and port in the configuration, with the section's name and @ in front where it
-has one. The file is written whole beside itself and then renamed, and only when something has
+with `"old": true` behind the instances where the firmware is from before Venus OS 3.20. A key is
+the address and port in the configuration, with the section's name and @ in front where it has one.
+The file is written whole beside itself and then renamed, and only when something has
 changed. Recovery: it holds nothing that cannot be found again, so that what is wrong with it is
 told once, and it is written anew after the next discovery.
 """
@@ -36,10 +37,14 @@ _HOME = Path("/etc/bat2influx")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of a device: its portal id, and the instances of services."""
+    """What was found of a device: its portal id, the instances of services, and its age.
+
+    `old` is whether the firmware is from before Venus OS 3.20.
+    """
 
     portal: str
     instances: Mapping[str, int] = field(default_factory=dict)
+    old: bool = False
 
 
 def directory(config: Path, environment: Mapping[str, str]) -> Path:
@@ -78,6 +83,7 @@ class Memory:
         self._devices[key] = found
         devices = {
             name: {"portal": each.portal, "instances": dict(each.instances)}
+            | ({"old": True} if each.old else {})
             for name, each in sorted(self._devices.items())
         }
         text = json.dumps({"format": FORMAT, "devices": devices}, indent=1)
@@ -116,9 +122,9 @@ def _understood(content: Any) -> dict[str, Found]:
 
 
 def _found(each: Any) -> Found:
-    portal, instances = each["portal"], each["instances"]
+    portal, instances, old = each["portal"], each["instances"], each.get("old", False)
     if not (isinstance(portal, str) and portal.isascii() and portal.isalnum()):
         raise ValueError
     if not all(type(number) is int and number >= 0 for number in instances.values()):
         raise ValueError
-    return Found(portal, dict(instances))
+    return Found(portal, dict(instances), old is True)

@@ -12,6 +12,20 @@ from typing import NamedTuple
 NS = 1_000_000_000
 
 
+class Origin(NamedTuple):
+    """Where on which device a value is from; '' and None where that is not to be told.
+
+    `portal` is the portal id, `instance` the device instance of the service (0 to 65535).
+    """
+
+    portal: str = ""
+    service: str = ""
+    instance: int | None = None
+
+
+NOWHERE = Origin()
+
+
 class Reading(NamedTuple):
     """One value of one field.
 
@@ -23,6 +37,7 @@ class Reading(NamedTuple):
     site: str
     field: str
     value: float
+    origin: Origin = NOWHERE
 
 
 class Stamper:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from bat2influx import tls, trouble
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
 from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.packets import Protocol
 from bat2influx.trouble import Trouble
 
 PATIENCE = 60.0  # s, for name, port and TLS; a resolver may hang for ever
@@ -57,12 +58,17 @@ class Session:
     def log_in(self, link: Link) -> Trouble | None:
         """Begin the MQTT session; return why not, or None."""
         connection = self._converse(link)
+        if connection.may_be_older:
+            again = self.connect()
+            if isinstance(again, Trouble):
+                return again
+            connection = self._converse(again, Protocol.MQTT_3_1_1)
         in_clear = self.endpoint.tls is None
         if in_clear and connection.trouble and connection.trouble.cause == "protocol":
             again = self.connect(suspicious=True)  # it may have been TLS that it wanted
             if isinstance(again, Trouble):
                 return again
-            connection = self._converse(again)
+            connection = self._converse(again, connection.protocol)
         if connection.accepted and not connection.trouble:
             return None
         if connection.trouble is None:
@@ -89,9 +95,9 @@ class Session:
         assert self._connection is not None
         return self._connection
 
-    def publish(self, topic: str, payload: bytes = b"") -> None:
-        """Send `payload` to `topic` with QoS 0."""
-        self.connection.publish(topic, payload)
+    def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
+        """Send `payload` to `topic`; with `checked`, a refusal ends the session."""
+        self.connection.publish(topic, payload, checked=checked)
 
     def until(self, see: Callable[[Message], bool], seconds: float) -> bool:
         """Hand each message to `see` until that returns True; return whether it has.
@@ -110,8 +116,10 @@ class Session:
         if self._connection:
             self._connection.close()
 
-    def _converse(self, link: Link) -> Connection:
-        connection = self._connection = Connection(link, self.endpoint, client_id())
+    def _converse(self, link: Link, protocol: Protocol = Protocol.MQTT_5) -> Connection:
+        self.trouble = None
+        connection = Connection(link, self.endpoint, client_id(), protocol)
+        self._connection = connection
         self._step_until(connection, lambda: connection.accepted, CONNACK_TIMEOUT)
         return connection
 

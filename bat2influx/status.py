@@ -18,6 +18,7 @@ from bat2influx.line import State
 log = logging.getLogger(__name__)
 
 EVERY = 1.0  # s between two status lines
+SHOWN = 12  # values of a device in the line
 READY_WITHIN = 10.0  # s; a start must not hold up the boot
 
 
@@ -47,13 +48,13 @@ class Status:
     def text(self, devices: Sequence[Device], delivery: Delivery, hold: Hold, now: float) -> str:
         """Return the line."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
-        parts += [device.trouble.text for device in devices if device.trouble]
+        parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
         parts += [trouble.text for trouble in delivery.troubles]
         for device in devices:
             if device.state is not State.POLLING and not device.trouble:
-                parts.append(f"{device.state.value} {device.battery.address}")
+                parts.append(f"{_site(device)}{device.state.value} {device.battery.address}")
             if device.state is State.POLLING and (latest := _latest(device)):
-                parts.append(latest)
+                parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
         refused = f", {delivery.refused} refused" if delivery.refused else ""
         parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{refused}")
@@ -70,7 +71,15 @@ class Status:
         self._counted, self._since, self._next = 0, now, now + EVERY
 
 
+def _site(device: Device) -> str:
+    return f"{device.battery.name}: " if device.battery.name else ""
+
+
 def _latest(device: Device) -> str:
-    shown = {name: f"{name} {value:g}" for name, value in device.latest.items()}
-    shown |= {name: f"{name} {kind}" for name, kind in device.without_value.items()}
-    return ", ".join(shown[f.name] for f in device.battery.fields if f.name in shown)
+    shown = {label: f"{label} {value:g}" for label, value in device.latest.items()}
+    shown |= {label: f"{label} {kind}" for label, kind in device.without_value.items()}
+    all_of_them = [shown[label] for label in device.labels if label in shown]
+    if len(all_of_them) > SHOWN:
+        more = len(all_of_them) - SHOWN
+        all_of_them = [*all_of_them[:SHOWN], f"and {more} more"]
+    return ", ".join(all_of_them)

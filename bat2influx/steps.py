@@ -16,10 +16,11 @@ from bat2influx.config import Battery, Settings
 from bat2influx.connector import Endpoint, Link
 from bat2influx.finding import Finding
 from bat2influx.influx import Writer
+from bat2influx.plan import SYSTEM, Plan
 from bat2influx.session import Session
 from bat2influx.survey import unit
 from bat2influx.trouble import Trouble
-from bat2influx.venus import NoValue, Plan
+from bat2influx.venus import NoValue
 
 PORTAL_WITHIN = 5.0  # s; retained messages come at once
 ANSWERS_WITHIN = 10.0  # s; a hung device answers late
@@ -36,6 +37,10 @@ _LABELS = {  # of the step at which a trouble is met; those of TLS are many
     "closed": "MQTT",
     "connack": "login",
     "login": "login",
+    "vrm login": "login",
+    "vrm refused": "right",
+    "publish refused": "right",
+    "subscription refused": "right",
     "portal": "portal id",
     "wrong portal": "portal id",
     "silent": "device",
@@ -118,6 +123,9 @@ class _Conversation:
             vebus=battery.instance,
             again_after=OLD_FIRMWARE,
             config=config,
+            several=battery.instances != "one",
+            listed=not battery.vrm,
+            name=battery.name,
         )
 
     def portal(self) -> Iterator[Step]:
@@ -143,7 +151,7 @@ class _Conversation:
         """Find the instances, or see whether those that are given are there."""
         finding, address = self._finding, self._battery.address
         given = self._plan().places
-        finding.doubt_instances(place for place in given if place[0] != "system")
+        finding.doubt_instances(place for place in given if place[0] != SYSTEM)
         self._find(lambda: finding.done, ANSWERS_WITHIN)
         if lost := self._session.ended():
             yield self._end(lost)
@@ -168,6 +176,18 @@ class _Conversation:
                 yield _wrong(trouble.fields_missing(address, [f"{service} {instance}"], []))
         if finding.missing:
             yield _wrong(trouble.fields_missing(address, finding.missing, []))
+        yield from self._left_out(plan)
+
+    def _left_out(self, plan: Plan) -> Iterator[Step]:
+        """Tell which fields of presets this device has not got."""
+        there = {series.field for series in plan.series.values()}
+        there |= {series.field.rpartition("_")[0] for series in plan.series.values()}
+        absent: dict[str, list[str]] = {}
+        for field in self._battery.fields:
+            if field.optional and field.name not in there:
+                absent.setdefault(field.service, []).append(field.name)
+        for service, names in absent.items():
+            yield Step(NOTE, "preset", f"not on this device: {', '.join(names)} ({service})")
 
     def fields(self) -> Iterator[Step]:
         """Ask for every field once, and show what has come."""
@@ -190,9 +210,10 @@ class _Conversation:
         prefix = len(f"N/{plan.portal}/")
         for topic, names in plan.fields.items():
             for name in names if topic in wanted else ():
-                yield self._field(name, topic[prefix:], answers.get(topic))
+                optional = topic in plan.optional
+                yield self._field(name, topic[prefix:], answers.get(topic), optional=optional)
 
-    def _field(self, name: str, path: str, payload: bytes | None) -> Step:
+    def _field(self, name: str, path: str, payload: bytes | None, *, optional: bool) -> Step:
         field, address = f"{name} ({path})", self._battery.address
         if payload is None:
             return _wrong(trouble.fields_missing(address, [], [field]), name)
@@ -202,12 +223,20 @@ class _Conversation:
             shown = f"{value:g} {unit(service, leaf.partition('/')[2])}".rstrip()
             return Step(OK, name, f"{shown} ({path})")
         if value in (NoValue.NULL, NoValue.EMPTY_LIST):
+            if optional:
+                return Step(NOTE, name, f"has no value (null) at present ({path})")
             return Step(NOTE, name, trouble.fields_void(address, [field]).what)
         return _wrong(trouble.fields_odd(address, [field], value.value), name)
 
     def _plan(self) -> Plan:
         assert self._finding.portal is not None
-        return Plan(self._finding.portal, self._finding.usable, self._finding.found)
+        return Plan(
+            self._finding.portal,
+            self._finding.usable,
+            self._finding.found,
+            instances=self._battery.instances,
+            present=self._finding.present,
+        )
 
     def _end(self, why: Trouble) -> Step:
         self.over = True

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bat2influx import venus
 from bat2influx.plain import plain
+from bat2influx.presets import UNITS
 from bat2influx.venus import MAX_PAYLOAD
 
 MAX_NUMBERS = 5000  # of one device; a large system has some two thousand, settings included
@@ -86,7 +87,7 @@ _UNITS = {**_DC, "Temperature": "°C", "Frequency": "Hz"}
 
 def unit(service: str, path: str) -> str:
     """Return the unit of a path, '' where it has none or it is not known."""
-    known = WANTED.get(service, {}).get(path)
+    known = WANTED.get(service, {}).get(path, UNITS.get((service, path)))
     return _UNITS.get(path.rpartition("/")[2], "") if known is None else known
 
 

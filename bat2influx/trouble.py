@@ -1,8 +1,8 @@
 """What can go wrong with a peer, in the words that people read.
 
 Every text says what is wrong, where, and what to do; the journal, STATUS= and the command line
-take it from here, so that one cause has one name everywhere. No text ever holds a secret. Those of
-the database are in database_trouble.py.
+take it from here, so that one cause has one name everywhere. No text ever holds a secret. What a
+broker says itself is in broker_trouble.py, what the database says in database_trouble.py.
 """
 
 from __future__ import annotations
@@ -182,36 +182,6 @@ def _pin(host: str, config: str, port: int = 8883) -> str:
 def _pin_command(host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host and port != 8883 else host
     return f"bat2influx pin {shown}" + ("" if port == 8883 else f":{port}")
-
-
-def closed(host: str, why: str) -> Trouble:
-    """The connection was there and has ended."""
-    return Trouble("closed", f"{host} ended the connection ({why})")
-
-
-def login_refused(host: str, user: str, has_password: bool, config: str) -> Trouble:
-    """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
-    place = "on it: Settings, General, Access & Security"
-    if user.startswith("token/"):
-        what = "the token or its password is wrong, or is not paired any more"
-        how = f"pair it anew ({place}), and set user and password in {config}"
-    else:
-        what = "the password is wrong" if has_password else "it wants a password"
-        how = (
-            f"set password in {config} to that of the device ({place}). Under its security profile"
-            ' "Paired devices only" that one does not count: pair there, and set user (token/…)'
-            " and password to what it shows"
-        )
-    return Trouble(
-        "login",
-        f"{host} refused the login of {user!r}: {what}; {how}; then restart bat2influx",
-        Kind.LOGIN,
-    )
-
-
-def connack_refused(host: str, what: str) -> Trouble:
-    """Any other refusal by CONNACK."""
-    return Trouble("connack", f"{host} refused the connection: {what}", Kind.LOGIN)
 
 
 def no_portal(host: str, config: str) -> Trouble:

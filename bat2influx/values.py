@@ -15,6 +15,7 @@ from configobj.validate import ValidateError
 
 from bat2influx.inifile import Value, nearest, visible
 from bat2influx.plain import plain
+from bat2influx.presets import PRESETS
 from bat2influx.venus import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
@@ -55,6 +56,22 @@ def choice(value: Value, *options: str) -> str:
     near = nearest(value, options) if isinstance(value, str) else None
     hint = f"; did you mean {near}?" if near else ""
     raise ValidateError(f"must be {' or '.join(options)}{hint}")
+
+
+def some(value: Value, *options: str) -> tuple[str, ...]:
+    """Any of the options, in their order, however often they are named."""
+    items = [value] if isinstance(value, str) else value
+    for item in items:
+        if item not in options:
+            near = nearest(item, options)
+            hint = f"; did you mean {near}?" if near else ""
+            raise ValidateError(f"must be a list of {', '.join(options)}{hint}")
+    return tuple(option for option in options if option in items)
+
+
+def presets(value: Value) -> tuple[str, ...]:
+    """Names of presets."""
+    return some(value, *PRESETS)
 
 
 def whole(value: Value, low: str, high: str) -> int:
@@ -100,11 +117,19 @@ def serial(value: Value) -> str:
     raise ValidateError("must be a portal id: letters and digits only, as in c0619ab12345")
 
 
-def user(value: Value) -> str:
-    """A user of MQTT. VENUS: a device refuses the wildcards + and # in it."""
-    if not {*"+#"} & {*text(value)}:
-        return str(value)
-    raise ValidateError("must be without + and #, which a device refuses")
+def prefix(value: Value) -> str:
+    """What stands in front of N/ in a bridge's topics, with a slash at its end."""
+    parts = str(value).removesuffix("/").split("/")
+    if not value:
+        return ""
+    if text(value)[0] == "$" or not all(parts) or {*"+#"} & {*value}:
+        raise ValidateError(
+            "must be the beginning of topics, as in boat or home/boat; without + and #, with"
+            " neither a slash nor $ in front"
+        )
+    if parts[-1] in {"N", "R", "W"}:
+        raise ValidateError(f"must be what stands in front of {parts[-1]}/, without that itself")
+    return "/".join((*parts, ""))
 
 
 def fingerprint(value: Value) -> str:
@@ -204,13 +229,15 @@ def _is_host(text: str) -> bool:
 CHECKS = {
     "yes_no": yes_no,
     "choice": choice,
+    "some": some,
+    "presets": presets,
     "whole": whole,
     "seconds": seconds,
     "size": size,
     "text": text,
     "secret": str,
     "serial": serial,
-    "user": user,
+    "prefix": prefix,
     "fingerprint": fingerprint,
     "path": path,
     "name": name,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,13 +30,14 @@ class Field:
     """A field of the measurement and where on the device's D-Bus its value is.
 
     `instance` is the device instance, None where it is to be found (`vebus/Soc`); `path` has no
-    slash in front (`Dc/0/Voltage`).
+    slash in front (`Dc/0/Voltage`). That a device has not got an `optional` one is no fault.
     """
 
     name: str
     service: str
     instance: int | None
     path: str
+    optional: bool = False
 
     @property
     def slow(self) -> bool:
@@ -105,6 +106,7 @@ class NoValue(Enum):
     RETAINED = "retained"
     OTHER_TOPIC = "topic not asked for"
     NO_TICK = "not the first value of a tick"
+    SAID_AGAIN = "said again within a tick"
 
 
 def decode(payload: bytes) -> float | NoValue:
@@ -146,66 +148,6 @@ def _number(value: object) -> float | NoValue:
     return NoValue.TEXT if isinstance(value, str) else NoValue.OTHER_TYPE
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A read request, and the topics on which its answers are expected."""
-
-    topic: str
-    answers: tuple[str, ...]
-    slow: bool
-
-
-class Plan:
-    """What to subscribe to and what to ask, once portal id and instances are known."""
-
-    def __init__(self, portal: str, fields: Iterable[Field], found: Mapping[str, int]) -> None:
-        """`found` has the instance of each service whose fields do not name one."""
-        self.portal = portal
-        self.heartbeat = f"N/{portal}/heartbeat"
-        found = {"system": 0, **found}
-        wanted: dict[str, list[Field]] = {}
-        for field in fields:
-            instance = found[field.service] if field.instance is None else field.instance
-            wanted.setdefault(f"{field.service}/{instance}/{field.path}", []).append(field)
-        # Two fields may want the same path: it is asked for once and stored under both names.
-        self.fields = {
-            f"N/{portal}/{leaf}": tuple(field.name for field in same)
-            for leaf, same in wanted.items()
-        }
-        self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
-        for leaf in wanted:
-            service, instance_text, _ = leaf.split("/", 2)
-            place = service, int(instance_text)
-            self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
-        self.subscriptions = (*self.fields, self.heartbeat)
-        self.requests = tuple(self._requests({leaf: same[0].slow for leaf, same in wanted.items()}))
-
-    def _requests(self, leaves: Mapping[str, bool]) -> Iterable[Request]:
-        """Sub-trees from two wanted siblings up, but never a service's root; else leaves.
-
-        A sub-tree is answered with everything below it, so that what it covers is not asked for
-        a second time, and the slow leaves below a fast one come with it.
-        """
-        children: dict[str, list[str]] = {}
-        for leaf in leaves:
-            children.setdefault(leaf.rpartition("/")[0], []).append(leaf)
-        roots = {parent for parent, own in children.items() if len(own) > 1 and _below_root(parent)}
-        asked: dict[str, list[str]] = {}
-        for leaf in leaves:
-            above = [root for root in roots if leaf.startswith(f"{root}/")]
-            asked.setdefault(min(above, key=len, default=leaf), []).append(leaf)
-        for topic, below in asked.items():
-            yield Request(
-                topic=f"R/{self.portal}/{topic}",
-                answers=tuple(f"N/{self.portal}/{leaf}" for leaf in below),
-                slow=all(leaves[leaf] for leaf in below),
-            )
-
-
-def _below_root(parent: str) -> bool:
-    return parent.count("/") >= 2  # service/instance/first part of the path
-
-
 PORTALS = "N/+/system/0/Serial"  # the only retained message of a device
 
 
@@ -227,21 +169,52 @@ def keepalive(portal: str, *, echo: str | None = None) -> tuple[str, bytes]:
     return f"R/{portal}/keepalive", payload.encode()
 
 
+def full_keepalive(portal: str) -> tuple[str, bytes]:
+    """Return topic and payload of a keepalive with a full republish, without an echo."""
+    return f"R/{portal}/keepalive", b""
+
+
+def old_keepalive(portal: str) -> tuple[str, bytes]:
+    """Return topic and payload of the keepalive of firmware that does not know the other.
+
+    Where it does, this is a full republish.
+    """
+    return f"R/{portal}/system/0/Serial", b""
+
+
+def completed(portal: str) -> str:
+    """Return the topic on which a device says that a full republish has ended."""
+    return f"N/{portal}/full_publish_completed"
+
+
 class Discovery:
-    """Finds the instance of each service that the fields name without one.
+    """Finds the instances of services, and which of some paths a device has.
 
     Subscribe to `subscriptions`, send the keepalive with `echo`, hand every message to `see`;
-    the list is whole when `complete` turns true.
+    what was found is whole when `complete` turns true.
     """
 
-    def __init__(self, portal: str, services: Iterable[str], echo: str) -> None:
+    def __init__(
+        self,
+        portal: str,
+        services: Iterable[str],
+        echo: str = "",
+        paths: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """`paths` are (service, path) to look for; their services are looked for, too."""
         self.portal = portal
         self.echo = echo
+        wanted = dict.fromkeys(paths)
         self.found: dict[str, set[int]] = {service: set() for service in services}
+        self.found |= {service: set() for service, _ in wanted}
+        self.present: set[str] = set()  # service/instance/path
         self.complete = not self.found
-        self._completed = f"N/{portal}/full_publish_completed"
+        self._prefix = f"N/{portal}/"
+        self._paths = wanted
+        self._completed = completed(portal)
         self.subscriptions = (
             *(f"N/{portal}/{service}/+/ProductId" for service in self.found),
+            *(f"N/{portal}/{service}/+/{path}" for service, path in wanted),
             self._completed,
         )
 
@@ -250,13 +223,18 @@ class Discovery:
         if topic == self._completed:
             self.complete = self.complete or self._is_ours(payload)
             return True
-        _, _, tail = topic.partition(f"N/{self.portal}/")
-        service, _, rest = tail.partition("/")
+        if not topic.startswith(self._prefix):
+            return False
+        leaf = topic[len(self._prefix) :]
+        service, _, rest = leaf.partition("/")
         instance, _, path = rest.partition("/")
-        if service not in self.found or path != "ProductId":
+        named = path == "ProductId" and service in self.found
+        if not (named or (service, path) in self._paths):
             return False
         if payload and _is_instance(instance):
-            self.found[service].add(int(instance))
+            if named or service == "system":
+                self.found[service].add(int(instance))
+            self.present.add(leaf)
         return True
 
     def _is_ours(self, payload: bytes) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from bat2influx.absence import Absence
 from bat2influx.finding import Finding
-from bat2influx.venus import NoValue, Plan, parse_field
+from bat2influx.plan import Plan
+from bat2influx.venus import NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"
@@ -27,7 +28,7 @@ class Minute:
     """A device's absence, asked each second; `answers` come at once, with a number."""
 
     def __init__(self) -> None:
-        self.plan = Plan(P, FIELDS, {"vebus": 275})
+        self.plan = Plan(P, FIELDS, {"vebus": (275,)})
         self.finding = Finding(FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini")
         self.absence = Absence("10.0.0.2", "/etc/x.ini", W)
         self.absence.begin(self.plan)
@@ -146,7 +147,7 @@ def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> 
     """When an instance has moved, its old paths are neither silent nor without a value."""
     minute.go_on(60, CURRENT, GRID, PV, void=VOLTAGE)
     assert minute.text
-    minute.plan = Plan(P, FIELDS, {"vebus": 276})
+    minute.plan = Plan(P, FIELDS, {"vebus": (276,)})
     minute.absence.begin(minute.plan)
     new = [topic for topic in minute.plan.fields if "/vebus/276/" in topic]
     minute.go_on(60, *new, GRID, PV)

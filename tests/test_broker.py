@@ -10,6 +10,8 @@ import pytest
 
 from bat2influx.broker import Connection
 from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.packets import Protocol
+from bat2influx.paho_client import new_client
 from bat2influx.trouble import Trouble
 from tests.parts.daemon import wait
 from tests.parts.process import free_port
@@ -109,7 +111,16 @@ def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.sock
         gc.enable()
 
 
-@pytest.mark.parametrize("name", ["_create_socket_connection", "_handle_on_message"])
+@pytest.mark.parametrize("name", ["_create_socket_connection", "_packet_handle"])
 def test_paho_has_what_the_client_overrides(name: str) -> None:
-    """A paho without these two would be fed by nobody, or be slow; either is to be noticed."""
+    """A paho without these two would be fed by nobody, or be deaf; either is to be noticed."""
     assert callable(getattr(mqtt.Client, name))
+
+
+def test_paho_has_what_the_client_looks_at(pair: tuple[Link, socket.socket]) -> None:
+    """A packet lies where it is looked for, and the keepalive is where it is changed."""
+    client = new_client(pair[0], "bat2influx-test", Protocol.MQTT_5)
+    client.connect("127.0.0.1", 1883, 30)
+    assert {"command", "packet"} <= client._in_packet.keys()
+    assert client._keepalive == 30
+    client.disconnect()

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from bat2influx.broker import Connection
 from bat2influx.connector import Endpoint, Link
+from bat2influx.packets import Protocol
 from bat2influx.venus import NoValue, decode
 
-CONNACK = b"\x20\x02\x00\x00"
-SUBACK = b"\x90\x03\x00\x01\x00"
+OLD, NEW = Protocol
+CONNACK = {OLD: b"\x20\x02\x00\x00", NEW: b"\x20\x03\x00\x00\x00"}
+SUBACK = {OLD: b"\x90\x03\x00\x01\x00", NEW: b"\x90\x04\x00\x01\x00\x00"}
 
 
 def length(number: int) -> bytes:
@@ -29,24 +31,31 @@ def packet(head: int, body: bytes) -> bytes:
 
 
 def publish(topic: bytes, payload: bytes) -> bytes:
-    """Return a PUBLISH of QoS 0."""
+    """Return a PUBLISH of QoS 0; in MQTT 5 the payload begins with the properties."""
     return packet(0x30, len(topic).to_bytes(2, "big") + topic + payload)
 
 
-GOOD = publish(b"N/c0619ab1c2d3/vebus/275/Soc", b'{"value":87.5}')
+TOPIC, VALUE = b"N/c0619ab1c2d3/vebus/275/Soc", b'{"value":87.5}'
+FORMAT, PAIR = b"\x01\x01", b"\x26\0\x01a\0\x02bc"  # properties
+GOOD = {
+    OLD: [publish(TOPIC, VALUE)],
+    NEW: [publish(TOPIC, length(len(more)) + more + VALUE) for more in (b"", FORMAT, PAIR * 40)],
+}
+KINDS = st.sampled_from([*(kind << 4 for kind in range(16)), 0x32, 0x62])
 PACKETS = st.one_of(
     st.binary(max_size=40),
-    st.builds(packet, st.integers(0, 255), st.binary(max_size=40)),
+    st.builds(packet, st.integers(0, 255) | KINDS, st.binary(max_size=40)),
     st.builds(publish, st.binary(max_size=20), st.binary(max_size=40)),
-    st.just(GOOD),
+    st.sampled_from(GOOD[OLD] + GOOD[NEW]),
 )
 
 
-def talk(stream: bytes, *, piece: int) -> Connection:
+def talk(stream: bytes, protocol: Protocol, *, piece: int) -> Connection:
     """Have a peer send `stream`, in pieces, and then end; return the connection."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    connection = Connection(Link(ours), Endpoint("peer", 1883, "u", "p", "c"), "bat2influx-fuzz")
+    endpoint = Endpoint("peer", 1883, "u", "p", "c")
+    connection = Connection(Link(ours), endpoint, "bat2influx-fuzz", protocol)
     with theirs:
         for start in range(0, len(stream), piece):
             try:
@@ -62,11 +71,18 @@ def talk(stream: bytes, *, piece: int) -> Connection:
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(st.booleans(), st.lists(PACKETS, max_size=8), st.sampled_from([1, 3, 1000]))
-def test_no_stream_of_bytes_raises(accepted: bool, packets: list[bytes], piece: int) -> None:
+@given(
+    st.sampled_from(Protocol),
+    st.booleans(),
+    st.lists(PACKETS, max_size=8),
+    st.sampled_from([1, 3, 1000]),
+)
+def test_no_stream_of_bytes_raises(
+    protocol: Protocol, accepted: bool, packets: list[bytes], piece: int
+) -> None:
     """Packets of all types, whole, broken and in pieces, end the connection or are taken."""
-    stream = (CONNACK + SUBACK if accepted else b"") + b"".join(packets)
-    connection = talk(stream, piece=piece)
+    stream = (CONNACK[protocol] + SUBACK[protocol] if accepted else b"") + b"".join(packets)
+    connection = talk(stream, protocol, piece=piece)
     assert connection.trouble is not None
     for message in connection.received():
         value = decode(message.payload)
@@ -74,11 +90,14 @@ def test_no_stream_of_bytes_raises(accepted: bool, packets: list[bytes], piece: 
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 30), st.sampled_from([1, 2, 7, 4096]))
-def test_every_message_before_the_end_is_received(count: int, piece: int) -> None:
+@given(st.sampled_from(Protocol), st.integers(0, 30), st.sampled_from([1, 2, 7, 4096]))
+def test_every_message_before_the_end_is_received(
+    protocol: Protocol, count: int, piece: int
+) -> None:
     """However the stream is cut into pieces, no message of a good one is missing."""
-    connection = talk(CONNACK + GOOD * count, piece=piece)
-    received = list(connection.received())
-    assert [message.topic for message in received] == ["N/c0619ab1c2d3/vebus/275/Soc"] * count
+    good = [GOOD[protocol][number % len(GOOD[protocol])] for number in range(count)]
+    connection = talk(CONNACK[protocol] + b"".join(good), protocol, piece=piece)
+    received = [(message.topic, message.payload) for message in connection.received()]
+    assert received == [(TOPIC.decode(), VALUE)] * count
     assert connection.trouble is not None
     assert connection.trouble.cause == "closed"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from configobj import ConfigObj
 
-from bat2influx.config import NOT_YET, SPEC, ConfigError, Settings, load
+from bat2influx.config import NOT_YET, SPEC, Settings, load
+from bat2influx.presets import fields_of
 from bat2influx.tls import Tls
 from bat2influx.venus import DEFAULT_FIELDS, Field
 
@@ -42,6 +43,10 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "soc_interval": 10.0,
         "fields": DEFAULT_FIELDS,
         "tls": None,
+        "mode": "poll",
+        "topic_prefix": "",
+        "instances": "one",
+        "vrm": False,
     }
     assert dataclasses.asdict(settings.influx) == {
         "address": "localhost",
@@ -57,6 +62,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "timestamps": "arrival",
         "tags": (),
         "self_measurement": "",
+        "device_tags": (),
     }
 
 
@@ -76,6 +82,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         instance = 276
         interval = 0.5
         soc_interval = 60
+        mode = notify
+        topic_prefix = home/boat
         [Influx]
         address = influx.lan
         port = 18086
@@ -86,7 +94,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         retention_policy = year
         timestamps = tick
         tags = site:home, room:the cellar
+        device_tags = service, portal
         [Fields]
+        presets = solar
+        instances = name
         Pv = solarcharger/288/Yield/Power
         Grid = system/Ac/Grid/L1/Power
         [Spool]
@@ -105,9 +116,13 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         instance=276,
         interval=0.5,
         soc_interval=60.0,
+        mode="notify",
+        topic_prefix="home/boat/",
+        instances="name",
     )
     assert battery.fields == (
         *DEFAULT_FIELDS,
+        *fields_of(["solar"]),
         Field("Pv", "solarcharger", 288, "Yield/Power"),
         Field("Grid", "system", None, "Ac/Grid/L1/Power"),
     )
@@ -122,6 +137,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         retention_policy="year",
         timestamps="tick",
         tags=(("site", "home"), ("room", "the cellar")),
+        device_tags=("portal", "service"),
     )
     assert settings.max_size == 64 * 1024**2
 
@@ -147,6 +163,8 @@ def test_the_documented_overview_is_a_valid_file(tmp_path: Path) -> None:
         share_group =
         [Fields]
         defaults = yes
+        presets =         # battery, grid, solar, system, phases
+        instances = one   # or tag, name
         [Influx]
         address = localhost
         port = 8086
@@ -161,6 +179,7 @@ def test_the_documented_overview_is_a_valid_file(tmp_path: Path) -> None:
         retention_policy =
         timestamps = arrival   # or tick
         tags =            # name:value, ...
+        device_tags =     # portal, service, instance
         self_measurement =
         [Spool]
         max_size = 256MB
@@ -304,16 +323,3 @@ def test_loading_needs_neither_broker_nor_database_code() -> None:
         cwd=TEMPLATE.parents[1],
     ).stdout.split()
     assert not {"paho", "influxdb", "requests", "sqlite3"} & set(loaded)
-
-
-def test_a_new_feature_only_leaves_the_list(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once TLS and named sections are no longer listed as missing, their settings are taken."""
-    text = "[Battery shed]\ntls = yes\npassword = x\n[Battery attic]\nserial = c0619ab12345"
-    with pytest.raises(ConfigError):
-        read(tmp_path, text)
-    monkeypatch.setattr("bat2influx.config.NOT_YET", set())
-    shed, attic = read(tmp_path, text).batteries
-    assert (shed.name, shed.port, shed.password) == ("shed", 8883, "x")
-    assert (attic.name, attic.port, attic.serial) == ("attic", 1883, "c0619ab12345")

@@ -243,16 +243,7 @@ port = x
     ]
 
 
-def test_a_second_device_is_still_to_come(tmp_path: Path) -> None:
-    """`[Battery NAME]` is refused, and its keys are checked like those of `[Battery]`."""
-    assert problems(tmp_path, "[Battery  attic]\nport = 0\nprot = 1") == [
-        "line 1: [Battery attic]: more devices are not in this version yet; use [Battery]",
-        "line 2: [Battery attic] port = 0: must be a whole number from 1 to 65535",
-        "line 3: [Battery attic] prot: unknown key; did you mean port?",
-    ]
-
-
-@pytest.mark.parametrize("label", sorted(NOT_YET - {"[Battery NAME]"}))
+@pytest.mark.parametrize("label", sorted(NOT_YET))
 def test_keys_of_later_versions_are_refused(tmp_path: Path, label: str) -> None:
     """A key that does nothing yet takes its default or nothing; anything else is refused."""
     section, key = label.removeprefix("[").split("] ")
@@ -404,7 +395,16 @@ def test_a_credential_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 SPECIAL = st.sampled_from([*"\"'#,=:[];\n\r\t\\@% \x00\x85\u2028\ufeff", '"""', "'''"])
-SECTIONS = ["[Battery]", "[Influx]", "[Fields]", "[Spool]", "[DEFAULT]", "[Battery x]", "[x"]
+SECTIONS = [
+    "[Battery]",
+    "[Influx]",
+    "[Fields]",
+    "[Spool]",
+    "[DEFAULT]",
+    "[Battery x]",
+    "[Fields x]",
+    "[x",
+]
 KEYS = [
     "password",
     "token",
@@ -414,9 +414,26 @@ KEYS = [
     "serial",
     "tags",
     "defaults",
+    "presets",
+    "instances",
+    "device_tags",
+    "topic_prefix",
     "max_size",
 ]
-VALUES = ["__many__", "yes", "no", "1", "0.5", "nan", "vebus/Soc", "a:b", "64MiB"]
+VALUES = [
+    "__many__",
+    "yes",
+    "no",
+    "1",
+    "0.5",
+    "nan",
+    "vebus/Soc",
+    "a:b",
+    "64MiB",
+    "vrm",
+    "tag",
+    "grid",
+]
 PIECES = SPECIAL | st.sampled_from(KEYS + VALUES) | st.text(max_size=5)
 TEXTS = st.lists(PIECES, max_size=6).map("".join)
 LINES = (

@@ -190,3 +190,13 @@ def test_a_file_of_certificates_that_cannot_be_used(
     (told,) = problems(tmp_path, f"[Battery]\ntls = yes\nca_file = {tmp_path / name}")
     assert told.startswith("line 3: [Battery] ca_file = /")
     assert told.endswith(f": {problem}")
+
+
+@pytest.mark.parametrize("key", ["ca_file", "client_cert", "client_key"])
+def test_a_list_of_files_is_told_and_not_read(tmp_path: Path, key: str) -> None:
+    """A comma in a path makes a list of it, which no file is."""
+    own = device_certificate(tmp_path)
+    files = {"client_cert": str(own.cert), "client_key": str(own.key)} | {key: "/a, /b"}
+    lines = "\n".join(f"{name} = {file}" for name, file in sorted(files.items()))
+    (told,) = problems(tmp_path, f"[Influx]\ntls = yes\n{lines}")
+    assert f"[Influx] {key} = /a, /b: must be printable, and in quotes" in told

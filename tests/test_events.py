@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bat2influx import database_trouble, trouble
+from bat2influx import broker_trouble, database_trouble, trouble
 from bat2influx.events import MESSAGE_IDS, message_id
 from bat2influx.trouble import Trouble
 
@@ -54,7 +54,7 @@ def _entries() -> dict[str, tuple[dict[str, str], str]]:
 
 
 def _constructors() -> list[Callable[..., Any]]:
-    modules = trouble, database_trouble
+    modules = trouble, broker_trouble, database_trouble
     functions = [
         each for module in modules for each in inspect.getmembers(module, inspect.isfunction)
     ]

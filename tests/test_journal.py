@@ -114,9 +114,7 @@ def entries(log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
     return sent
 
 
-def test_an_entry_has_identifier_priority_and_fields(
-    log: logging.Logger, entries: Entries
-) -> None:
+def test_an_entry_has_identifier_priority_and_fields(log: logging.Logger, entries: Entries) -> None:
     """SYSLOG_IDENTIFIER names us, and what `extra` holds can be searched for."""
     made = Episode(logging.getLogger("bat2influx.delivery"), FIELDS)
     made.failed(ABSENT, 10.0)

@@ -1,7 +1,7 @@
 """Silence, unanswered requests and the watchdog, with a clock made by hand (W = 120 s)."""
 
 from bat2influx.liveness import Remedy, Silence, Unanswered, Watchdog
-from bat2influx.venus import Request
+from bat2influx.plan import Request
 
 W = 120.0
 
@@ -159,3 +159,25 @@ def test_a_start_with_a_device_leaves_the_interval_alone() -> None:
     watchdog = Watchdog(W, 0.0)
     watchdog.message()
     assert [watchdog.interval_wanted(now) for now in (1.0, 20.0, 500.0)] == [None] * 3
+
+
+def test_a_machine_that_stood_still_has_heard_no_silence() -> None:
+    """What the device said meanwhile is yet to be read: the spans begin later by the stall."""
+    silence = Silence(W)
+    silence.connected(0.0)
+    silence.stalled(100.0)
+    assert silence.remedy(105.0) is None
+    assert silence.remedy(100.0 + W / 12) is Remedy.KEEPALIVE
+    silence.stalled(50.0)
+    assert silence.remedy(150.0 + W / 12) is None
+    assert silence.remedy(150.0 + W / 8) is Remedy.RECONNECT
+
+
+def test_a_machine_that_stood_still_takes_no_path_for_silent() -> None:
+    """An answer that is late by as much as the machine was away is not late."""
+    request = Request("R/x/vebus/275/Soc", ("N/x/vebus/275/Soc",), False)
+    unanswered = Unanswered(W)
+    unanswered.to_ask([request], 0.0)
+    unanswered.stalled(100.0)
+    assert not unanswered.silent(100.0 + W / 8 - 1)
+    assert unanswered.silent(100.0 + W / 8)

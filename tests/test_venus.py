@@ -7,13 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bat2influx.plan import Plan
 from bat2influx.venus import (
     DEFAULT_FIELDS,
     MAX_PAYLOAD,
     Discovery,
     Field,
     NoValue,
-    Plan,
     decode,
     keepalive,
     parse_field,
@@ -120,7 +120,7 @@ def test_a_value_is_decoded_whatever_stands_beside_it(
 
 def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
     """Sub-trees from two wanted siblings up; Soc, alone at the service's root, as a leaf."""
-    plan = Plan(PORTAL, DEFAULT_FIELDS, {"vebus": 275})
+    plan = Plan(PORTAL, DEFAULT_FIELDS, {"vebus": (275,)})
     asked = {request.topic.removeprefix(f"R/{PORTAL}/"): request.slow for request in plan.requests}
     trees = ("vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1")
     assert asked == {"vebus/275/Soc": True, **dict.fromkeys(trees, False)}
@@ -132,7 +132,7 @@ def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
 def test_a_services_root_is_never_asked_for() -> None:
     """Wanted leaves right below a service are read one by one, however many they are."""
     fields = [parse_field(name, f"vebus/{name}") for name in ("Soc", "State", "Mode")]
-    topics = {request.topic for request in Plan(PORTAL, fields, {"vebus": 275}).requests}
+    topics = {request.topic for request in Plan(PORTAL, fields, {"vebus": (275,)}).requests}
     assert topics == {f"R/{PORTAL}/vebus/275/{name}" for name in ("Soc", "State", "Mode")}
 
 
@@ -149,7 +149,7 @@ def test_what_a_sub_tree_covers_is_not_asked_for_again() -> None:
 def test_two_names_for_a_path_share_its_topic() -> None:
     """A path wanted twice is subscribed to once and stored under both names."""
     fields = [parse_field("A", "vebus/Soc"), parse_field("B", "vebus/275/Soc")]
-    plan = Plan(PORTAL, fields, {"vebus": 275})
+    plan = Plan(PORTAL, fields, {"vebus": (275,)})
     assert plan.fields == {f"N/{PORTAL}/vebus/275/Soc": ("A", "B")}
     assert len(plan.requests) == 1
 

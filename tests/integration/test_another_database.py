@@ -40,9 +40,7 @@ def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spo
         wait("a minute", lambda: all(len(said(device, leaf)) >= MINUTE for leaf in FAST.values()))
         assert daemon.stop() == 0
         assert daemon.says("values wait on disk")
-        spoken = {
-            field: [value for _, value in said(device, leaf)] for field, leaf in NINE.items()
-        }
+        spoken = {field: [value for _, value in said(device, leaf)] for field, leaf in NINE.items()}
     yield directory / "state", spoken
 
 

@@ -262,7 +262,7 @@ def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: 
     with peers.Talker(peers.WELCOME, ends=True) as peer, Setting(tmp_path, *unused) as setting:
         battery = {**GIVEN, "port": peer.port}
         daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
-        wait("some attempts", lambda: len(peer.calls) >= 5)
+        wait("some attempts", lambda: len(peer.calls) >= 6)  # the first in MQTT 5, in vain
         assert peer.calls[-1] - peer.calls[0] > 3.0, "it does not slow down"
         assert daemon.stop(END) == 0
         assert len(daemon.says("ended the connection")) == 1

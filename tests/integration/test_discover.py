@@ -87,6 +87,7 @@ def test_a_device_is_listed_by_one_full_republish(mosquitto: Mosquitto, ini: Pat
     (battery,) = loaded(ini, result).batteries
     paths = {str(field) for field in battery.fields}
     assert {"vebus/Soc", "vebus/275/Ac/Out/L1/V", "solarcharger/288/Yield/Power"} < paths
+    assert "# presets = battery, solar, system, phases" in result.lines
     ((topic, payload),) = requests(device)
     assert topic == f"R/{B}/keepalive"
     assert b"full-publish-completed-echo" in payload

@@ -221,7 +221,7 @@ class Questions:
 
     unsubscribe = subscribe
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, checked: bool = False) -> None:
         """Keep the echo that is asked for."""
         self.echoes += [o["full-publish-completed-echo"] for o in json.loads(payload).popitem()[1]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from paho.mqtt import publish
@@ -38,7 +38,10 @@ def has_stored(setting: Setting, value: float) -> bool:
 
 
 def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
-    """What is a number is stored, in order, the other fields miss nothing, and nothing grows."""
+    """What is a number is stored, in order, the other fields miss nothing, and nothing grows.
+
+    But for a number that is said again at once.
+    """
     fuzzed = payloads(20)
     sizes, wanted = [], []
     with (
@@ -68,7 +71,8 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
         assert not daemon.says("WARNING|ERROR|CRITICAL|Traceback")
         assert daemon.stop() == 0
         # InfluxDB writes a large float without its point, which json then takes for an int.
-        assert [float(value) for _, value in kept(setting, "Voltage")] == wanted
+        stored = [float(value) for _, value in kept(setting, "Voltage")]
+        assert [value for value, _ in groupby(stored)] == [value for value, _ in groupby(wanted)]
         for field in others:
             assert_complete(setting, device, field, NINE[field])
         assert max(sizes) - sizes[0] < MOST_GROWTH, sizes

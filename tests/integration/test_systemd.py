@@ -363,9 +363,7 @@ def test_another_measurement_and_tag_count_from_the_next_reading(setting: Settin
     setting.venus(device)
     daemon = setting.daemon(Battery=QUICK)
     wait("values", lambda: len(kept(setting, "Soc")) >= 5)
-    setting.write_ini(
-        Battery=QUICK, Influx={"measurement": "house", "tags": "room:cellar"}
-    )
+    setting.write_ini(Battery=QUICK, Influx={"measurement": "house", "tags": "room:cellar"})
     hup(daemon)
     wait("values", lambda: len(kept(setting, "Soc", measurement="house")) >= 5)
     device.silence()

@@ -6,6 +6,7 @@ Rules: the device is one with `counted=True`, so that a number tells which messa
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tests.parts.daemon import Setting
 from tests.parts.venus import Device
@@ -47,7 +48,12 @@ def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
 
 def assert_complete(setting: Setting, device: Device, field: str, leaf: str) -> None:
     """Assert that from the first stored value on all that the device said is there, once."""
-    spoken, stored = said(device, leaf), kept(setting, field)
+    assert_all(device, leaf, kept(setting, field), field)
+
+
+def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str) -> None:
+    """Assert that from the first of `stored` on all that the device said for a leaf is there."""
+    spoken = said(device, leaf)
     assert stored, f"nothing is stored of {field}"
     values = [value for _, value in spoken]
     first = values.index(stored[0][1])

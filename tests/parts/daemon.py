@@ -166,17 +166,24 @@ class Setting(Part):
         environment: Mapping[str, str] | None = None,
         module: str = "bat2influx",
         options: tuple[str, ...] = (),
+        text: str | None = None,
         **sections: Mapping[str, object],
     ) -> Daemon:
-        """Start the daemon with an ini made by `write_ini`; `watchdog` is the interval in s."""
+        """Start the daemon with an ini made by `write_ini`, or with `text` in it.
+
+        `watchdog` is the interval in s.
+        """
         more = {"STATE_DIRECTORY": str(self.directory / "state"), **(environment or {})}
         if notify:
             more["NOTIFY_SOCKET"] = str(notify.path)
         if watchdog is not None:
             more["WATCHDOG_USEC"] = str(round(watchdog * 1e6))
         self._daemons += 1
+        ini = self.write_ini(**sections)
+        if text is not None:
+            ini.write_text(text)
         daemon = Daemon(
-            self.write_ini(**sections),
+            ini,
             self.directory / f"daemon-{self._daemons}.log",
             environment=more,
             module=module,

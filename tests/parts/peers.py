@@ -1,8 +1,9 @@
 """Peers made by hand, for what no real broker and no real network will do to a test.
 
 Rules: each listens on 127.0.0.1 and serves every connection on a thread of its own; `calls` has
-the time of each. What a peer sends may be no MQTT at all, but what it reads is taken for MQTT
-3.1.1. Nothing here checks the daemon: a peer does its worst, and tests look at what came of it.
+the time of each. What a peer sends may be no MQTT at all; what it reads is taken for MQTT 3.1.1,
+so that those who go on after a login are brokers of before MQTT 5, and refuse that. Nothing here
+checks the daemon: a peer does its worst, and tests look at what came of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ PORTAL_ID = "c0619ab1c2d3"
 CONNECT, CONNACK, PUBLISH, SUBSCRIBE, SUBACK = 1, 2, 3, 8, 9
 UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 10, 11, 12, 13, 14
 WELCOME, REFUSED = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05"
+WELCOME_5, REFUSED_5 = b"\x20\x03\x00\x00\x00", b"\x20\x03\x00\x87\x00"
+OTHER_VERSION = b"\x20\x02\x00\x01"
 
 
 def packet(kind: int, body: bytes = b"", flags: int = 0) -> bytes:
@@ -52,8 +55,24 @@ def packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
             yield first[0] >> 4, stream.read(length)
 
 
+def level(connect: bytes) -> int:
+    """Return the protocol level that the body of a CONNECT has: 4 for MQTT 3.1.1."""
+    return connect[6]
+
+
+def wants_5(connection: socket.socket) -> bool:
+    """Tell whether a CONNECT of MQTT 5 is what comes first; it stays to be read."""
+    first = connection.recv(10, socket.MSG_PEEK | socket.MSG_WAITALL)
+    return first[:1] == bytes([CONNECT << 4]) and b"\x00\x04MQTT\x05" in first
+
+
 class Peer(Part):
-    """Accepts every connection and says nothing; `serve` is what the others override."""
+    """Accepts every connection and says nothing; `serve` is what the others override.
+
+    With `before_5` it refuses each CONNECT of MQTT 5, and counts no such call.
+    """
+
+    before_5 = False
 
     def __init__(self) -> None:
         self.calls: list[float] = []  # monotonic, s
@@ -81,13 +100,21 @@ class Peer(Part):
             while True:
                 connection, _ = self._server.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.calls.append(time.monotonic())
+                if not self.before_5:
+                    self.calls.append(time.monotonic())
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         self._open.add(connection)
         with connection, suppress(OSError, IndexError):  # IndexError: it ended within a packet
-            self.serve(connection)
+            if not self.before_5:
+                self.serve(connection)
+            elif wants_5(connection):
+                next(packets(connection))  # or the kernel would send a reset
+                connection.sendall(OTHER_VERSION)
+            else:
+                self.calls.append(time.monotonic())
+                self.serve(connection)
         self._open.discard(connection)
 
 
@@ -122,7 +149,7 @@ class Refusing(Peer):
                 delay = self._delays[len(self.logins) % len(self._delays)]
                 self.logins.append(body)
                 self.closing.wait(delay)
-                connection.sendall(REFUSED)
+                connection.sendall(REFUSED_5 if level(body) == 5 else REFUSED)
                 return
 
 
@@ -132,6 +159,8 @@ class Device(Peer):
     `strike` is what tests use it for: it has the device do something to a connection instead of
     giving the next answer. `mutes` has kinds of packets that it leaves without an answer.
     """
+
+    before_5 = True
 
     def __init__(self, *, mutes: frozenset[int] = frozenset()) -> None:
         self.mutes = mutes

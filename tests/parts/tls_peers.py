@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from bat2influx import tls
 from bat2influx.broker import Connection
 from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.packets import Protocol
 from bat2influx.tls import Tls
 from bat2influx.trouble import Trouble
 from tests.parts.certificates import Certificate
@@ -69,12 +70,12 @@ def record(kind: int, body: bytes) -> bytes:
 
 @contextmanager
 def login(port: int, trust: Tls, host: str = "127.0.0.1") -> Iterator[Connection]:
-    """Begin a MQTT session by TLS."""
+    """Begin a session of MQTT 3.1.1 by TLS."""
     endpoint = Endpoint(host, port, "u", "", "/etc/x.ini", trust)
     connector = Connector(endpoint, lambda: None)
     link = wait("the outcome", lambda: connector.outcome)
     assert isinstance(link, Link), link
-    connection = Connection(link, endpoint, "bat2influx-test")
+    connection = Connection(link, endpoint, "bat2influx-test", Protocol.MQTT_3_1_1)
     try:
         yield connection
     finally:

@@ -1,0 +1,55 @@
+"""What only a person can decide, as lines for the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bat2influx.venus import Field
+
+
+class UndecidedError(Exception):
+    """Several devices or instances are there; the text lists them as lines for the ini."""
+
+
+class Choice:
+    """Words the choices for one device, of the section `[Battery NAME]` in the file `config`."""
+
+    def __init__(self, config: str, name: str) -> None:
+        self._config = config
+        self._battery = f"[Battery {name}]" if name else "[Battery]"
+        self._fields = f"[Fields] or [Fields {name}]" if name else "[Fields]"
+
+    def of_devices(self, host: str, portals: Sequence[str]) -> UndecidedError:
+        """Return the error for several devices behind one broker."""
+        first = f"several devices at {host}: put one of these lines under {self._battery} in"
+        lines = (f"serial = {portal}" for portal in portals)
+        return UndecidedError("\n".join([f"{first} {self._config}", *lines]))
+
+    def of_instances(
+        self, portal: str, instances: Sequence[int], fields: Sequence[Field]
+    ) -> UndecidedError:
+        """Return the error for several instances of the service that all of `fields` are of."""
+        service = fields[0].service
+        numbers = " and ".join(map(str, instances))
+        first = f"device {portal} has several instances of {service} ({numbers}):"
+        own = [field for field in fields if field.instance is None and not field.optional]
+        all_of_them = [
+            f"or, to have all of them, this one under {self._fields}:",
+            "instances = tag",
+        ]
+        if service == "vebus":
+            where = f"put one of these lines under {self._battery}"
+            lines = [f"instance = {instance}" for instance in instances]
+        elif own:
+            where = f"choose one of these lines for each name under {self._fields}"
+            lines = [
+                f"{field.name} = {service}/{instance}/{field.path}"
+                for field in own
+                for instance in instances
+            ]
+        else:
+            where = f"put one of these lines under {self._fields}"
+            lines, all_of_them = ["instances = tag", "instances = name"], []
+        return UndecidedError(
+            "\n".join([f"{first} {where} in {self._config}", *lines, *all_of_them])
+        )

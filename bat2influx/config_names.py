@@ -1,0 +1,137 @@
+"""Names that must not clash: of devices, of fields and presets, and of tags.
+
+Each check yields (line, problem). The values are those of config.spec where they could be read, and
+what stands in the file where they could not; that is then told for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any
+
+from bat2influx.inifile import Entry, Index, Value, nearest, visible
+from bat2influx.presets import fields_of, preset_of
+from bat2influx.values import is_key
+from bat2influx.venus import DEFAULT_FIELDS, Field
+
+SITE = "site"  # the tag that tells named devices apart
+
+
+def fields_section(index: Index, device: str) -> str:
+    """Return the section with the fields of a device, which is one of its own or [Fields]."""
+    own = f"Fields {device.partition(' ')[2]}"
+    return own if own in index.sections else "Fields"
+
+
+def fields_in(section: Any) -> tuple[Field, ...]:
+    """Return the fields of a section: the nine, those of presets, and its own."""
+    own = ((key, section[key]) for key in section if isinstance(section[key], Field))
+    return (
+        *(DEFAULT_FIELDS if section["defaults"] else ()),
+        *fields_of(_presets(section)),
+        *(replace(field, name=key) for key, field in own),
+    )
+
+
+def _presets(section: Any) -> tuple[str, ...]:
+    presets = section["presets"]
+    return presets if isinstance(presets, tuple) else ()
+
+
+def device_tags(config: Any, sections: Collection[str]) -> tuple[str, ...]:
+    """Return the parts of a value's origin that are tags, with the fields in `sections`."""
+    given = config["Influx"]["device_tags"]
+    tags = given if isinstance(given, tuple) else ()
+    several = any(config[section]["instances"] == "tag" for section in sections)
+    return (*tags, "instance") if several and "instance" not in tags else tags
+
+
+def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield which fields belong to no device."""
+    for section, line in index.sections.items():
+        kind, _, name = section.partition(" ")
+        if kind == "Fields" and name and f"Battery {name}" not in devices:
+            near = nearest(name, [each.partition(" ")[2] for each in devices if " " in each])
+            hint = f"; did you mean [Fields {near}]?" if near else ", whose fields they would be"
+            yield line, f"[{section}]: there is no [Battery {name}]{hint}"
+    in_use = {fields_section(index, device) for device in devices}
+    given = any(entry.value for (section, _), entry in index.entries.items() if section == "Fields")
+    if given and "Fields" not in in_use:
+        what = "each device has a section of its own; remove this one"
+        yield index.sections["Fields"], f"[Fields]: {what}"
+
+
+def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with the names of fields and tags, each alone and beside the others."""
+    sections = [name for name in index.sections if name.split()[0] == "Fields"] or ["Fields"]
+    tags = {*device_tags(config, {fields_section(index, device) for device in devices})}
+    tags |= {SITE} if any(" " in device for device in devices) else set()
+    names = set()
+    for section in sections:
+        yield from _fields_problems(index, section, config[section], tags)
+        names |= _own(index, section).keys() | {each.name for each in fields_in(config[section])}
+    pairs = config["Influx"]["tags"]
+    given = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
+    if both := given & names:
+        line = index.entries["Influx", "tags"].line
+        yield line, f"[Influx] tags: {min(both)} is a field too; rename one of them"
+    elif both := given & tags:
+        line = index.entries["Influx", "tags"].line
+        what = "the tag of [Battery NAME]" if min(both) == SITE else "one of the device's tags"
+        yield line, f"[Influx] tags: {min(both)} is {what}; rename yours"
+    own_name = config["Influx"]["self_measurement"]
+    if own_name and own_name == config["Influx"]["measurement"]:
+        line = index.entries["Influx", "self_measurement"].line
+        what = "is the measurement of the values, too; name another one"
+        yield line, f"[Influx] self_measurement = {visible(own_name)}: {what}"
+
+
+def _own(index: Index, section: str) -> dict[str, Entry]:
+    """Return the fields that are written out in a section, even if they are none."""
+    keys = index.keys(section) or ()
+    return {
+        key: entry
+        for (place, key), entry in index.entries.items()
+        if place == section and key not in keys
+    }
+
+
+def _fields_problems(
+    index: Index, section: str, values: Any, tags: Collection[str]
+) -> Iterator[tuple[int, str]]:
+    own = _own(index, section)
+    for name, (line, value) in own.items():
+        if fault := _fault(name, value, values, tags):
+            yield line, f"{index.label(section, name)}: {fault}"
+    if values["defaults"] is False and not own and not values["presets"]:
+        what = "leaves no field; write NAME = vebus/Soc or so, or presets"
+        yield index.entries[section, "defaults"].line, f"[{section}] defaults = no: {what}"
+
+
+def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str | None:
+    """Return what is wrong with a field's name, or with its lack of a value."""
+    preset = preset_of(name)
+    if not value:
+        return "is empty; write service[/instance]/path, or remove the line"
+    if values["defaults"] and name in {field.name for field in DEFAULT_FIELDS}:
+        return "is one of the nine; rename it, or write defaults = no"
+    if preset in _presets(values):
+        return f"is a field of the preset {preset}; rename it, or leave the preset out"
+    if name in tags:
+        return "is a tag of each value; rename it"
+    if not is_key(name):
+        return "must be printable, without \\ or _ in front, and not time"
+    stem, _, number = name.rpartition("_")
+    if values["instances"] == "name" and stem in _told_apart(values) and number.isdecimal():
+        return f"is what {stem} of instance {number} is called; rename it"
+    return None
+
+
+def _told_apart(values: Any) -> set[str]:
+    """Return the names that an instance is put behind, with `instances = name`."""
+    return {
+        field.name
+        for field in fields_in(values)
+        if field.instance is None and field.service != "system"
+    }

@@ -1,0 +1,81 @@
+"""What a device says about its fields, as readings: decoded and stamped.
+
+VENUS: every subscriber gets every answer, so that those for other clients come as well. Whatever
+says something new counts; what says the same of a field again within a tick does not. With a row
+for each tick, a notification counts at the next one, so that the rows are those of a poll.
+
+No socket, no clock: times are handed in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bat2influx import venus
+from bat2influx.absence import Absence
+from bat2influx.broker import Message
+from bat2influx.config import Battery
+from bat2influx.plan import Plan
+from bat2influx.reading import Reading, Stamper
+from bat2influx.schedule import Now
+from bat2influx.venus import NoValue
+
+
+class Intake:
+    """The readings of one device, and what its messages were that are none."""
+
+    def __init__(self, battery: Battery, absence: Absence, *, by_tick: bool) -> None:
+        self.readings: list[Reading] = []
+        self.latest: dict[str, float] = {}  # by label, as in the plan
+        self.last_value_ns: int | None = None  # its stamp
+        self.no_values: Counter[NoValue] = Counter()
+        self._site = battery.name
+        self._notified = battery.mode == "notify"
+        self._absence = absence
+        self._stamper = Stamper(by_tick=by_tick)
+        self._said: dict[str, float] = {}  # by label: what was stored in this tick, or waits for it
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns."""
+        self._stamper.clock_set(step_ns)
+
+    def begin_tick(self, start_ns: int, plan: Plan) -> None:
+        """The tick that stands for `start_ns` (wall clock) has come, and its requests are sent."""
+        self._stamper.begin_tick(start_ns)
+        said, self._said = self._said, {}
+        if self._notified and self._stamper.by_tick:
+            for label, value in said.items():
+                self._store(plan, label, value, start_ns)
+
+    def take(self, plan: Plan, message: Message, now: Now) -> None:
+        """Take a message on one of the plan's topics."""
+        topic = message.topic
+        value = venus.decode(message.payload)
+        if isinstance(value, NoValue):
+            self.no_values[value] += 1
+            self._absence.void(topic, value, now.mono)
+            for label in plan.fields[topic]:
+                self.latest.pop(label, None)
+                self._said.pop(label, None)
+            return
+        self._absence.filled(topic)
+        for label in plan.fields[topic]:
+            waits = self._notified and self._stamper.by_tick
+            if self._said.get(label) == value and not waits:
+                self.no_values[NoValue.SAID_AGAIN] += 1
+                continue
+            self._said[label] = value
+            if waits:
+                self.latest[label] = value
+            else:
+                self._store(plan, label, value, message.arrival + now.distance)
+
+    def _store(self, plan: Plan, label: str, value: float, arrival_ns: int) -> None:
+        series = plan.series.get(label)  # None: of an earlier plan, and waiting for its tick
+        time_ns = self._stamper.stamp(label, arrival_ns) if series else None
+        if series is None or time_ns is None:
+            self.no_values[NoValue.NO_TICK] += 1
+            return
+        self.latest[label] = value
+        self.last_value_ns = time_ns
+        self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))

@@ -1,0 +1,209 @@
+"""What a broker says in packets of MQTT 3.1.1 and 5, as far as it matters: bytes in, values out.
+
+The number of a section is that of the MQTT 5 specification; 3.1.1 has the same packets without
+properties and, but for CONNACK and SUBACK, without codes.
+
+Rules: pure. Properties are walked through whatever they are, and two of them are taken. What is
+no such packet raises MalformedError.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # section 2.1.2
+REFUSED = 128  # a code from here on is a failure (section 2.4)
+NOT_AUTHORISED = 135
+
+_CODE_AT = {CONNACK: 1, PUBACK: 2, DISCONNECT: 0}  # the properties follow the code
+_SERVER_KEEPALIVE, _REASON_STRING = 0x13, 0x1F
+# Section 2.2.2.2: the size of each property in bytes, or what it is.
+_NUMBER, _TEXT, _PAIR = -1, -2, -3
+_SIZES = {
+    **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
+    **dict.fromkeys((_SERVER_KEEPALIVE, 0x21, 0x22, 0x23), 2),
+    **dict.fromkeys((0x02, 0x11, 0x18, 0x27), 4),
+    0x0B: _NUMBER,
+    **dict.fromkeys((0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, _REASON_STRING), _TEXT),
+    0x26: _PAIR,
+}
+# Section 2.4, and below 128 what 3.1.1 has in a CONNACK (its section 3.2.2.3).
+_WORDS = {
+    0: "without a reason",
+    1: "protocol version",
+    2: "client id",
+    3: "server unavailable",
+    128: "no reason is given",
+    129: "malformed packet",
+    130: "protocol error",
+    131: "not accepted here",
+    132: "protocol version",
+    133: "client id",
+    135: "not authorised",
+    136: "server unavailable",
+    137: "server busy",
+    138: "banned",
+    139: "it is shutting down",
+    140: "authentication method",
+    141: "nothing was heard of us",
+    142: "another client has our client id",
+    143: "topic filter not accepted",
+    144: "topic not accepted",
+    147: "too many unacknowledged messages",
+    148: "topic alias",
+    149: "packet too large",
+    150: "too many messages",
+    151: "quota exceeded",
+    152: "by its administrator",
+    153: "payload format",
+    154: "no retained messages there",
+    155: "QoS not supported",
+    156: "another server is to be used",
+    157: "the server has moved",
+    158: "no shared subscriptions there",
+    159: "too many connections",
+    160: "its longest time for a connection is over",
+    161: "no subscription identifiers there",
+    162: "no wildcards there",
+}
+
+
+class MalformedError(ValueError):
+    """What came is no such packet."""
+
+
+class Protocol(IntEnum):
+    """The versions that are spoken, by the level that a CONNECT has (section 3.1.2.2)."""
+
+    MQTT_3_1_1 = 4
+    MQTT_5 = 5
+
+
+# The packets of which `answer` knows more than paho does.
+ANSWERS = {
+    Protocol.MQTT_3_1_1: frozenset({CONNACK, SUBACK, UNSUBACK}),
+    Protocol.MQTT_5: frozenset({CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT}),
+}
+
+
+class Answer(NamedTuple):
+    """A CONNACK, PUBACK, SUBACK, UNSUBACK or DISCONNECT.
+
+    `mid` is the packet id, 0 for none. `codes` has one for each topic of a SUBACK, and else the
+    only one. `said` is the reason string, `keepalive` the broker's own in s (0: none). `complete`
+    is false for a CONNACK that has no properties although it answers one of MQTT 5, so that who
+    sent it does not speak that.
+    """
+
+    mid: int
+    codes: bytes
+    said: str = ""
+    keepalive: int = 0
+    complete: bool = True
+
+    @property
+    def code(self) -> int:
+        """The first code; 0, success, where there is none."""
+        return self.codes[0] if self.codes else 0
+
+
+def answer(kind: int, body: bytes, protocol: Protocol) -> Answer:
+    """Return what a packet of `kind` says. Raises MalformedError."""
+    try:
+        if kind in (SUBACK, UNSUBACK):
+            return _acknowledgement(body, protocol)
+        return _answer(kind, body, protocol)
+    except IndexError:
+        raise MalformedError from None
+
+
+def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
+    """Return topic and payload of a PUBLISH with QoS 0 (section 3.3). Raises MalformedError."""
+    try:
+        end = 2 + (body[0] << 8 | body[1])
+        topic, start = bytes(body[2:end]), end
+        if protocol is Protocol.MQTT_5:
+            start += 1
+            if body[end]:
+                start = _properties(bytes(body), end)[1]
+    except IndexError:
+        raise MalformedError from None
+    if not topic or end > len(body):  # an empty one is an alias, which we have not allowed
+        raise MalformedError
+    return topic, bytes(body[start:])
+
+
+def in_words(code: int) -> str:
+    """Return what a code means."""
+    return _WORDS.get(code, f"code {code}")
+
+
+def _acknowledgement(body: bytes, protocol: Protocol) -> Answer:
+    mid, position = _two(body, 0), 2
+    found: dict[int, bytes] = {}
+    if protocol is Protocol.MQTT_5:
+        found, position = _properties(body, 2)
+    return Answer(mid, body[position:], _text(found))
+
+
+def _answer(kind: int, body: bytes, protocol: Protocol) -> Answer:
+    at = _CODE_AT[kind]
+    mid = _two(body, 0) if kind == PUBACK else 0
+    if kind == CONNACK:
+        if len(body) < 2 or (protocol is Protocol.MQTT_3_1_1 and len(body) > 2):
+            raise MalformedError
+    elif protocol is Protocol.MQTT_3_1_1:
+        return Answer(mid, b"")
+    codes = body[at : at + 1]
+    found = _properties(body, at + 1)[0] if len(body) > at + 1 else {}
+    keepalive = _two(found.get(_SERVER_KEEPALIVE, b"\0\0"), 0)
+    complete = kind != CONNACK or protocol is Protocol.MQTT_3_1_1 or len(body) > 2
+    return Answer(mid, codes, _text(found), keepalive, complete)
+
+
+def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:
+    """Return the properties that begin with their length at `position`, and where they end."""
+    length, position = _variable(body, position)
+    end = position + length
+    if end > len(body):
+        raise MalformedError
+    found = {}
+    while position < end:
+        which, start = body[position], position + 1
+        size = _SIZES.get(which)
+        if size is None:
+            raise MalformedError
+        if size == _NUMBER:
+            position = _variable(body, start)[1]
+        elif size > 0:
+            position = start + size
+        else:
+            position = start
+            for _ in range(2 if size == _PAIR else 1):
+                start = position + 2
+                position = start + _two(body, position)
+        if position > end:
+            raise MalformedError
+        found[which] = body[start:position]
+    return found, end
+
+
+def _variable(body: bytes, position: int) -> tuple[int, int]:
+    """Return a variable byte integer (section 1.5.5), and where it ends."""
+    value = 0
+    for shift in (0, 7, 14, 21):
+        digit = body[position]
+        position += 1
+        value |= (digit & 0x7F) << shift
+        if digit < 0x80:
+            return value, position
+    raise MalformedError
+
+
+def _two(body: bytes, position: int) -> int:
+    return body[position] << 8 | body[position + 1]
+
+
+def _text(found: dict[int, bytes]) -> str:
+    return found.get(_REASON_STRING, b"").decode(errors="replace")

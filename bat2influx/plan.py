@@ -1,0 +1,138 @@
+"""What is read of a device: topics to subscribe to, read requests, and what each answer is.
+
+Pure. Portal id and instances come from finding.py. That a request reaches a device, and that an
+answer comes, is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bat2influx import venus
+from bat2influx.reading import Origin
+from bat2influx.venus import Field
+
+# Victron's wiki, page "dbus": changes of these are not signalled on D-Bus, so nobody hears of them.
+UNTOLD = re.compile("vebus/[0-9]+/Ac/.*/S")
+SYSTEM = "system"  # the one service of which there is one, with the instance 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read request, and the topics on which its answers are expected."""
+
+    topic: str
+    answers: tuple[str, ...]
+    slow: bool
+
+    def leaves(self) -> list[Request]:
+        """Return the requests for each answer by itself."""
+        return [Request(f"R{topic[1:]}", (topic,), self.slow) for topic in self.answers]
+
+
+class Series(NamedTuple):
+    """What the values of a topic are stored as."""
+
+    field: str
+    origin: Origin
+
+
+class Plan:
+    """What to subscribe to and what to ask.
+
+    `fields` has the labels of what is wanted of a topic, `series` what each label is stored as. A
+    label is what people see: the field's name, with the instance behind it where several are told
+    apart by a tag. `optional` are the topics whose absence is no fault, `untold` the requests for
+    what a device does not notify of.
+    """
+
+    def __init__(
+        self,
+        portal: str,
+        fields: Iterable[Field],
+        found: Mapping[str, Collection[int]],
+        *,
+        instances: str = "one",
+        present: Collection[str] = (),
+    ) -> None:
+        """`found` has the instances of each service whose fields do not name one.
+
+        `instances` says how several are told apart: "tag" or "name". Of the optional fields those
+        in `present` (service/instance/path) are read.
+        """
+        self.portal = portal
+        self.heartbeat = f"N/{portal}/heartbeat"
+        self.completed = venus.completed(portal)
+        self.series: dict[str, Series] = {}
+        self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
+        self._named, self._present = instances == "name", present
+        self._found = {SYSTEM: (0,), **found}
+        # Two fields may want the same path: it is asked for once and stored under both names.
+        labels: dict[str, list[str]] = {}
+        slow: dict[str, bool] = {}
+        needed: set[str] = set()
+        for field in fields:
+            for leaf, label in self._leaves(field):
+                labels.setdefault(leaf, []).append(label)
+                slow.setdefault(leaf, field.slow)
+                if not field.optional:
+                    needed.add(leaf)
+        self.fields = {f"N/{portal}/{leaf}": tuple(own) for leaf, own in labels.items()}
+        self.optional = frozenset(f"N/{portal}/{leaf}" for leaf in labels.keys() - needed)
+        for leaf in labels:
+            service, instance, _ = leaf.split("/", 2)
+            place = service, int(instance)
+            self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
+        self.subscriptions = (*self.fields, self.heartbeat)
+        self.requests = tuple(self._requests(slow))
+        self.untold = tuple(
+            leaf
+            for request in self.requests
+            for leaf in request.leaves()
+            if UNTOLD.fullmatch(leaf.topic.partition(f"R/{portal}/")[2])
+        )
+
+    def _leaves(self, field: Field) -> Iterable[tuple[str, str]]:
+        """Yield service/instance/path and label of each of a field's instances."""
+        given = field.instance is not None
+        instances = [field.instance] if given else sorted(self._found[field.service])
+        for instance in instances:
+            leaf = f"{field.service}/{instance}/{field.path}"
+            if field.optional and leaf not in self._present:
+                continue
+            named = self._named and not given and field.service != SYSTEM
+            name = f"{field.name}_{instance}" if named else field.name
+            label = f"{name}/{instance}" if len(instances) > 1 and not named else name
+            if label in self.series:
+                label = f"{label} ({leaf})"
+            origin = Origin(self.portal, field.service, instance)
+            self.series[label] = Series(name, origin)
+            yield leaf, label
+
+    def _requests(self, leaves: Mapping[str, bool]) -> Iterable[Request]:
+        """Sub-trees from two wanted siblings up, but never a service's root; else leaves.
+
+        A sub-tree is answered with everything below it, so that what it covers is not asked for
+        a second time, and the slow leaves below a fast one come with it.
+        """
+        children: dict[str, list[str]] = {}
+        for leaf in leaves:
+            children.setdefault(leaf.rpartition("/")[0], []).append(leaf)
+        roots = {parent for parent, own in children.items() if len(own) > 1 and _below_root(parent)}
+        asked: dict[str, list[str]] = {}
+        for leaf in leaves:
+            above = [root for root in roots if leaf.startswith(f"{root}/")]
+            asked.setdefault(min(above, key=len, default=leaf), []).append(leaf)
+        for topic, below in asked.items():
+            yield Request(
+                topic=f"R/{self.portal}/{topic}",
+                answers=tuple(f"N/{self.portal}/{leaf}" for leaf in below),
+                slow=all(leaves[leaf] for leaf in below),
+            )
+
+
+def _below_root(parent: str) -> bool:
+    return parent.count("/") >= 2  # service/instance/first part of the path

@@ -1,0 +1,102 @@
+"""What a device is asked while it answers: read requests at each tick, or keepalives.
+
+Polled, it is asked for what is due at each tick. By notifications it is asked to tell of its
+changes, and for what it has never told; a tick is then a moment to look at what has come.
+
+Firmware before Venus OS 3.20 (dbus-mqtt) answers the read of a sub-tree with one message on the
+sub-tree's own topic: where nothing below one has ever come, its leaves are asked for one by one.
+"""
+
+from __future__ import annotations
+
+from bat2influx import venus
+from bat2influx.absence import Absence
+from bat2influx.broker import Connection
+from bat2influx.config import Battery
+from bat2influx.intake import Intake
+from bat2influx.keepalive import Ask, KeepAlive, Republish
+from bat2influx.plan import Plan, Request
+from bat2influx.schedule import Now, Schedule
+
+_KEEPALIVES = {
+    Ask.FULL: venus.full_keepalive,
+    Ask.CHANGES: venus.keepalive,
+    Ask.OLD: venus.old_keepalive,
+}
+
+
+class Rounds:
+    """The questions to one device, by its schedule. What comes of them is taken elsewhere."""
+
+    def __init__(
+        self, battery: Battery, absence: Absence, intake: Intake, republish: Republish, w: float
+    ) -> None:
+        """`w` is the watchdog interval in s."""
+        self.keepalive = KeepAlive(w, republish)
+        self._notify = battery.mode == "notify"
+        self._absence = absence
+        self._intake = intake
+        self._schedule = Schedule(battery.interval, battery.soc_interval)
+        self._by_leaf: set[str] = set()  # topics of requests for sub-trees
+
+    def begin(self, plan: Plan, *, new_connection: bool = False) -> None:
+        """The device is there (again), read by `plan`."""
+        self._absence.begin(plan)
+        self.keepalive.begin()
+        if new_connection:
+            self._schedule.restart()
+
+    def reschedule(self, battery: Battery) -> None:
+        """Go on with the intervals of `battery`."""
+        self._schedule = Schedule(battery.interval, battery.soc_interval)
+
+    def wait(self, now: Now) -> float:
+        """Return the seconds to the next question."""
+        wait = self._schedule.wait(now.wall_ns, now.mono)
+        return min(wait, self.keepalive.due() - now.mono) if self._notify else wait
+
+    def ask(self, connection: Connection, plan: Plan, now: Now) -> bool:
+        """Ask what is due; return whether a tick has come."""
+        if self._notify:
+            self._keep_alive(connection, plan, now)
+        tick = self._schedule.due(now.wall_ns, now.mono)
+        if tick is None:
+            return False
+        requests = self._requests(plan, now)
+        if self._notify:
+            due = self._absence.to_ask_again(requests, now.mono)
+        else:
+            wanted = [request for request in requests if tick.slow or not request.slow]
+            due = self._absence.to_ask(wanted, now.mono)
+        for request in due:
+            connection.publish(request.topic)
+        self._intake.begin_tick(tick.start_ns, plan)
+        return True
+
+    def _keep_alive(self, connection: Connection, plan: Plan, now: Now) -> None:
+        first = self.keepalive.first
+        ask = self.keepalive.next(now.mono)
+        if ask is None:
+            return
+        connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
+        bare = first and ask is Ask.CHANGES  # which does not bring what has not changed
+        for request in self._requests(plan, now) if bare else plan.untold:
+            connection.publish(request.topic)
+        if first:
+            self._absence.expect(plan.requests, now.mono)
+
+    def _requests(self, plan: Plan, now: Now) -> list[Request]:
+        """Return the requests of the plan, those for sub-trees as the device knows them."""
+        knows = self.keepalive.knows
+        if knows is Ask.CHANGES:
+            return [*plan.requests]
+        if knows is None:
+            silent = {*self._absence.silent(now.mono)}
+            self._by_leaf.update(
+                request.topic for request in plan.requests if silent.issuperset(request.answers)
+            )
+        chosen: list[Request] = []
+        for request in plan.requests:
+            split = knows is Ask.OLD or request.topic in self._by_leaf
+            chosen += request.leaves() if split else [request]
+        return chosen

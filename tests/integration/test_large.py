@@ -1,0 +1,165 @@
+"""A large system, all of it from an ini of a few lines: read back and compared."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bat2influx.presets import PRESETS
+from bat2influx.venus import DEFAULT_FIELDS
+from tests.parts.compare import assert_all, said
+from tests.parts.daemon import Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_large import ABSENT, NULL, large, services
+
+P = "c0619ab1c2d3"
+INI = """\
+[Battery]
+address = 127.0.0.1
+port = {mqtt}
+interval = 0.5
+soc_interval = 1
+[Fields]
+presets = battery, grid, solar, system, phases
+instances = {instances}
+[Influx]
+address = 127.0.0.1
+port = {influx}
+"""
+Series = tuple[str, str]  # a field and the tag `instance`
+
+
+def wanted(instances: str) -> dict[Series, str]:
+    """Return the leaf that each series has to be, by the documented names."""
+    paths = [(f.name, f.service, f.path) for f in DEFAULT_FIELDS]
+    paths += [(p.name, p.service, p.path) for preset in PRESETS.values() for p in preset]
+    found = {}
+    for name, service, path in paths:
+        for place, there in services(P).items():
+            own, _, instance = place.partition("/")
+            if own == service and f"/{path}" in there and f"{place}/{path}" not in NULL:
+                named = instances == "name" and service != "system"
+                field = f"{name}_{instance}" if named else name
+                found[field, instance if instances == "tag" else ""] = f"{place}/{path}"
+    return found
+
+
+def stored(setting: Setting) -> dict[Series, list[tuple[int, float]]]:
+    """Return (time in ns, number) of each series that is stored."""
+    found: dict[Series, list[tuple[int, float]]] = {}
+    for row in setting.rows():
+        for field, value in row.items():
+            if field not in ("time", "instance") and value is not None:
+                series = field, str(row.get("instance") or "")
+                found.setdefault(series, []).append((int(row["time"]), float(value)))
+    return found
+
+
+@pytest.mark.parametrize("instances", ["tag", "name"])
+def test_all_of_a_large_system_by_a_few_lines(setting: Setting, instances: str) -> None:
+    """Two inverters, three phases, a BMS, a meter and the sun: each value under its name."""
+    device = large(P, counted=True)
+    setting.venus(device)
+    ini = INI.format(mqtt=setting.mosquitto.port, influx=setting.influxdb.port, instances=instances)
+    assert len(ini.splitlines()) < 15
+    daemon = setting.daemon(text=ini)
+    leaves = wanted(instances)
+    wait("many series", lambda: len(stored(setting)) > 100)
+    wait("all series", lambda: {*stored(setting)} >= {*leaves} - void(device, leaves))
+    wait("some of each", lambda: min(map(len, stored(setting).values())) >= 3)
+    assert daemon.stop() == 0
+    series = stored(setting)
+    assert {*series} == {*leaves} - void(device, leaves)
+    assert len(series) > 120
+    for each, values in series.items():
+        if len({number for _, number in said(device, leaves[each])}) > 1:
+            assert_all(device, leaves[each], values, str(each))
+        else:  # a setting, which is not counted
+            assert {number for _, number in values} == numbers(device, leaves[each])
+    assert not daemon.says("WARNING|ERROR")
+
+
+def numbers(device: Device, leaf: str) -> set[float]:
+    """Return the numbers that the device has said for a leaf, settings with limits among them."""
+    payloads = {m.payload for m in device.log.sent if m.topic == f"N/{P}/{leaf}"}
+    values = {json.loads(payload)["value"] for payload in payloads}
+    return {round(float(value), 4) for value in values if value is not None}
+
+
+def void(device: Device, leaves: dict[Series, str]) -> set[Series]:
+    """Return the series of which the device has said nothing but null."""
+    return {series for series, leaf in leaves.items() if not numbers(device, leaf)}
+
+
+def test_check_shows_what_of_the_presets_is_there(setting: Setting) -> None:
+    """Each value has a line, what this device lacks is named, and all is well."""
+    setting.venus(large(P))
+    ini = INI.format(mqtt=setting.mosquitto.port, influx=setting.influxdb.port, instances="tag")
+    check = setting.daemon(text=ini, options=("check",))
+    assert check.wait_for_end() == 0
+    said = check.log.read_text()
+    assert "InputL2Power/275" in said
+    assert "InputL2Power/289" in said
+    assert "not on this device" in said
+    lacking = {place.partition("/")[0]: place.partition("/")[2] for place in ABSENT}
+    for preset in (each for own in PRESETS.values() for each in own):
+        if lacking.get(preset.service) == preset.path:
+            assert preset.name in said
+
+
+def test_two_inverters_and_one_wanted(setting: Setting) -> None:
+    """Without `instances` the choices are listed, and with one of them all is well."""
+    setting.venus(large(P))
+    undecided = setting.daemon(Battery={"interval": 0.2})
+    assert undecided.wait_for_end() == 78
+    (first,) = undecided.says("several instances of vebus")
+    assert "275 and 289" in first
+    assert undecided.says("^instance = 289$")
+    assert undecided.says("^instances = tag$")
+    setting.daemon(Battery={"interval": 0.2, "instance": 289})
+    wait("values", lambda: len(setting.stored()) > 20)
+
+
+def test_a_service_that_comes_later_is_found(setting: Setting) -> None:
+    """What a preset asks for is looked for again, and nobody is told that it is not there yet."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(
+        notify=notify, watchdog=6, Battery={"interval": 0.2}, Fields={"presets": "grid"}
+    )
+    wait("values", lambda: len(setting.stored()) > 20)
+    paths = services(P)["grid/30"]
+    device.add_service("grid", 30, paths)
+    wait("the grid", lambda: "GridPower" in {field for _, field, _ in setting.stored()})
+    assert not daemon.says("does not answer for|has no grid")
+
+
+def test_text_is_refused_by_name(setting: Setting) -> None:
+    """An enumeration is its number; a text is none, which is told with what to do."""
+    device = Device(P)
+    setting.venus(device)
+    daemon = setting.daemon(
+        watchdog=16,
+        Battery={"interval": 0.2, "serial": P, "instance": 275},
+        Fields={"State": "vebus/State", "Product": "vebus/ProductName"},
+    )
+    wait("the state", lambda: "State" in {field for _, field, _ in setting.stored()})
+    said = daemon.wait_for_log("has text for Product")
+    assert "take it out" in said
+    assert "Product" not in {field for _, field, _ in setting.stored()}
+
+
+def test_origin_as_tags(setting: Setting) -> None:
+    """Portal id, service and instance of each value, where they are asked for."""
+    setting.venus(Device(P))
+    setting.daemon(
+        Battery={"interval": 0.2},
+        Fields={"Load": "system/Ac/Consumption/L1/Power"},
+        Influx={"device_tags": "portal, service, instance"},
+    )
+    wait("all", lambda: {field for _, field, _ in setting.stored()} >= {"Soc", "Load"})
+    for field, place in {"Soc": ("vebus", "275"), "Load": ("system", "0")}.items():
+        rows = [row for row in setting.rows() if row.get(field) is not None]
+        assert {(row["portal"], row["service"], row["instance"]) for row in rows} == {(P, *place)}

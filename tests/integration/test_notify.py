@@ -1,0 +1,187 @@
+"""Mode notify: the device tells of its changes, and what is stored says the same as a poll."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from bat2influx.reading import NS
+from tests.parts.compare import NINE, kept
+from tests.parts.daemon import Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_firmware import Firmware
+from tests.parts.venus_mqtt import steady_unix_time
+
+P = "c0619ab1c2d3"
+NOTIFY = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275, "mode": "notify"}
+POLL = {**NOTIFY, "mode": "poll"}
+FULL, CHANGES = b"", b'{"keepalive-options":["suppress-republish"]}'
+LATE = 20  # ticks
+APART = 0.1  # s between a change and a question, so that both ways show the same value
+
+
+def sent(device: Device, place: str) -> list[tuple[float, bytes]]:
+    """Return when and with what the device was asked for something that ends like this."""
+    return [(r.time, r.payload) for r in device.log.requests if r.topic.endswith(place)]
+
+
+def more(setting: Setting, count: int, **place: str) -> Callable[[], bool]:
+    """Return a condition: that so many more values of the voltage are stored than now."""
+    before = len(kept(setting, "Voltage", **place))
+    return lambda: len(kept(setting, "Voltage", **place)) >= before + count
+
+
+def test_one_full_keepalive_and_then_the_changes(setting: Setting) -> None:
+    """Nothing is read, and each change of a value is stored once."""
+    device = Device(P)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=40, Battery=NOTIFY)
+    wait("the nine", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+    wait("changes", more(setting, 15))
+    asked = sent(device, "/keepalive")
+    assert [payload for _, payload in asked][:2] == [FULL, CHANGES]
+    assert {payload for _, payload in asked[1:]} == {CHANGES}
+    assert {r.topic for r in device.log.requests} == {
+        f"R/{P}/keepalive",
+        f"R/{P}/vebus/275/Ac/ActiveIn/L1/S",
+    }
+    assert daemon.stop() == 0
+    values = [value for _, value in kept(setting, "Voltage")]
+    assert all(later != sooner for sooner, later in pairwise(values))
+    assert not daemon.says("WARNING|ERROR")
+
+
+def test_apparent_power_is_asked_for_now_and_then(setting: Setting) -> None:
+    """A device notifies of no change of it, so that it would stay what it was at first."""
+    device = Device(P)
+    setting.venus(device)
+    device.stale("vebus", "/Ac/ActiveIn/L1/S")
+    setting.daemon(watchdog=16, Battery=NOTIFY)
+    wait("changes", lambda: len({value for _, value in kept(setting, "S")}) >= 3)
+
+
+def test_no_full_republish_twice_in_half_w(setting: Setting) -> None:
+    """After a new connection it is read once instead, so that nothing that changed is missed."""
+    device = Device(P)
+    runner = setting.venus(device)
+    since = steady_unix_time()
+    setting.daemon(watchdog=100, Battery=NOTIFY)
+    wait("values", lambda: kept(setting, "Voltage"))
+    for number in range(3):
+        device.set_value("vebus", "/Dc/0/Voltage", 50.0 + number)
+        setting.mosquitto.restart()
+        assert runner.wait_attached()
+        wait("it", lambda n=number: kept(setting, "Voltage")[-1][1] == 50.0 + n)
+    assert device.log.counters.republishes <= (steady_unix_time() - since) / 50.0 + 1
+    assert device.log.counters.reads >= 1
+
+
+def test_what_others_ask_for_is_not_stored_besides(setting: Setting) -> None:
+    """Another client that reads all the time adds nothing where nothing changes."""
+    device = Device(P)
+    setting.venus(device)
+    device.set_value("vebus", "/Dc/0/Voltage", 52.5)
+    device.foreign(40, ["vebus/275/Dc/0"], keepalive=True)
+    setting.daemon(Battery={**NOTIFY, "interval": 30})
+    wait("values", lambda: kept(setting, "Voltage"))
+    wait("questions of the other", lambda: device.log.counters.foreign >= 200)
+    ticks = {when // (30 * NS) for when, _ in kept(setting, "Voltage")}
+    assert len(kept(setting, "Voltage")) <= len(ticks) + 1
+
+
+@pytest.mark.parametrize("timestamps", ["arrival", "tick"])
+def test_forward_filled_it_equals_a_poll_at_every_tick(setting: Setting, timestamps: str) -> None:
+    """Where a value has changed just when it was asked for, the tick is left out."""
+    device = Device(P)
+    setting.venus(device)
+    daemons = []
+    for measurement, battery in {"polled": POLL, "told": NOTIFY}.items():
+        influx = {"measurement": measurement, "timestamps": timestamps}
+        daemons.append(setting.daemon(Battery=battery, Influx=influx))
+        wait("the nine", lambda m=measurement: len(nine_of(setting, m)) == len(NINE))
+    wait("a while", more(setting, 150, measurement="polled"))
+    assert [daemon.stop() for daemon in reversed(daemons)] == [0, 0]
+    compared = 0
+    for field, leaf in NINE.items():
+        told = [message for message in device.log.sent if message.topic == f"N/{P}/{leaf}"]
+        changes = [b.time for a, b in pairwise(told) if a.payload != b.payload]
+        compared += compare(
+            kept(setting, field, measurement="polled"),
+            kept(setting, field, measurement="told"),
+            changes,
+            tick=0.2 if timestamps == "tick" else 0.0,
+        )
+    assert compared > 500
+
+
+def nine_of(setting: Setting, measurement: str) -> set[str]:
+    """Return the fields that are stored in a measurement."""
+    return {field for _, field, _ in setting.stored(measurement=measurement)}
+
+
+def compare(
+    polled: list[tuple[int, float]],
+    told: list[tuple[int, float]],
+    changes: list[float],
+    tick: float,
+) -> int:
+    """Compare at each polled time after the first change; return at how many.
+
+    A machine that stands still may let one of the two see a change some ticks before the other:
+    that is let pass, where it is rare.
+    """
+    times = [when for when, _ in told]
+    compared = late = 0
+    for number, (when, value) in enumerate(polled):
+        asked = when / NS + tick / 2
+        if when < told[0][0] or any(abs(asked - change) < APART + tick for change in changes):
+            continue
+        filled = told[bisect_right(times, when) - 1][1]
+        if filled != value:
+            late += 1
+            assert filled in {each for _, each in polled[max(0, number - LATE) : number + LATE]}
+        compared += 1
+    assert late <= compared / 20
+    return compared
+
+
+@pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
+def test_firmware_without_todays_keepalive(setting: Setting, firmware: Firmware) -> None:
+    """It is kept awake by the question for its serial number, for as long as one looks."""
+    device = Device(P, firmware=firmware)
+    setting.venus(device)
+    notify = setting.notify_socket()
+    setting.daemon(notify=notify, watchdog=16, Battery=NOTIFY)
+    wait("the old question", lambda: len(sent(device, "/system/0/Serial")) >= 4)
+    wait("changes", more(setting, 10))
+    since = steady_unix_time()
+    before = len(sent(device, "/keepalive"))
+    wait("two more", lambda: len(sent(device, "/system/0/Serial")) >= 6)
+    assert len(sent(device, "/keepalive")) == before
+    assert {field for _, field, _ in setting.stored()} == NINE.keys()
+    assert device.alive
+    assert steady_unix_time() > since
+
+
+@pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
+@pytest.mark.parametrize("given", [True, False])
+def test_old_firmware_is_polled_leaf_by_leaf(
+    setting: Setting, firmware: Firmware, given: bool
+) -> None:
+    """It answers a sub-tree with an object, in which no value would be found."""
+    device = Device(P, firmware=firmware)
+    setting.venus(device)
+    battery = POLL if given else {"interval": 0.2, "soc_interval": 0.2}
+    daemon = setting.daemon(watchdog=16, Battery=battery)
+    wait("the nine", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+    wait("more", more(setting, 10))
+    reads = device.log.counters.reads
+    wait("reads", lambda: device.log.counters.reads >= reads + 50)
+    assert daemon.stop() == 0
+    again = setting.daemon(watchdog=16, Battery=battery)
+    wait("more", more(setting, 10))
+    assert again.stop() == 0

@@ -1,0 +1,120 @@
+"""The VRM cloud's broker, by its rules: found by the portal id; what it refuses is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.compare import NINE, kept
+from tests.parts.daemon import Setting, wait
+from tests.parts.venus import Device
+from tests.parts.venus_mqtt import steady_unix_time
+from tests.parts.vrm_cloud import GUEST, GUEST_TOKEN, MODULE, OWNER, OWNER_TOKEN, VrmCloud
+
+P = "c0619ab1c2d3"
+INTEREST = 4.0  # s, in the place of two minutes
+
+
+@pytest.fixture
+def cloud(setting: Setting, tmp_path: Path) -> Iterator[VrmCloud]:
+    """The cloud, and an ini for its owner."""
+    with VrmCloud(tmp_path / "cloud", P) as made:
+        setting.ini["Battery"] = {
+            "address": "vrm",
+            "serial": P,
+            "user": OWNER,
+            "password": OWNER_TOKEN,
+            "ca_file": made.ca_file,
+            "interval": 0.5,
+            "soc_interval": 0.5,
+        }
+        yield made
+
+
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+def test_the_nine_over_the_cloud(setting: Setting, cloud: VrmCloud, mode: str) -> None:
+    """Portal id, e-mail and token are enough, and values go on when nobody else looks."""
+    device = Device(P)
+    with cloud.runner(device, interest=INTEREST):
+        daemon = setting.daemon(
+            watchdog=15,
+            module=MODULE,
+            environment=cloud.client_environment,
+            Battery={"mode": mode},
+        )
+        wait("the nine", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
+        since = steady_unix_time()
+        wait("twice the span", lambda: steady_unix_time() > since + 2 * INTEREST)
+        before = len(kept(setting, "Voltage"))
+        wait("more", lambda: len(kept(setting, "Voltage")) >= before + 3)
+        assert daemon.stop() == 0
+    assert cloud.name in daemon.log.read_text()
+    assert not daemon.says("WARNING|ERROR")
+    assert device.log.counters.wildcards == 0
+
+
+def test_check_over_the_cloud(setting: Setting, cloud: VrmCloud) -> None:
+    """Each step is told, and nothing is subscribed to that the cloud refuses."""
+    with cloud.runner(Device(P)):
+        check = setting.daemon(
+            module=MODULE, environment=cloud.client_environment, options=("check",)
+        )
+        assert check.wait_for_end() == 0, check.log.read_text()
+    assert check.says("ok +Voltage +")
+
+
+def test_an_account_that_may_not_ask(setting: Setting, cloud: VrmCloud) -> None:
+    """Reason code 135 is told as what it means, with what to do on VRM."""
+    notify = setting.notify_socket()
+    with cloud.runner(Device(P)):
+        daemon = setting.daemon(
+            notify=notify,
+            watchdog=16,
+            module=MODULE,
+            environment=cloud.client_environment,
+            Battery={"user": GUEST, "password": GUEST_TOKEN},
+        )
+        line = daemon.wait_for_log("VRM")
+        assert "not authorised" in line
+        wait("it in STATUS", lambda: "not authorised" in notify.status)
+        assert daemon.running
+
+
+def test_a_token_that_is_wrong(setting: Setting, cloud: VrmCloud) -> None:
+    """The hint is about the account on VRM, not about a device's password; no secret is shown."""
+    with cloud.runner(Device(P)):
+        daemon = setting.daemon(
+            module=MODULE, environment=cloud.client_environment, Battery={"password": "0000beef"}
+        )
+        line = daemon.wait_for_log("refused the login")
+        assert "access token" in line
+        assert "0000beef" not in daemon.log.read_text()
+
+
+def test_without_the_authority(setting: Setting, cloud: VrmCloud) -> None:
+    """Victron's own certificate authority is named, and no pin is proposed."""
+    del setting.ini["Battery"]["ca_file"]
+    daemon = setting.daemon(module=MODULE, environment=cloud.client_environment)
+    line = daemon.wait_for_log("certificate")
+    assert "venus-ca.crt" in line
+    assert "bat2influx pin" not in line
+
+
+def test_a_device_that_is_not_online_is_silent(setting: Setting, cloud: VrmCloud) -> None:
+    """The cloud does not say so: it is told as silence, and values come once it is there."""
+    notify = setting.notify_socket()
+    device = Device(P)
+    device.silence()
+    with cloud.runner(device):
+        setting.daemon(
+            notify=notify,
+            watchdog=16,
+            module=MODULE,
+            environment=cloud.client_environment,
+            Battery={"instance": 275},
+        )
+        wait("it in STATUS", lambda: f"device {P} at {cloud.name} is silent" in notify.status)
+        device.speak()
+        wait("values", setting.stored)

@@ -1,0 +1,130 @@
+"""What a broker says in its packets: read as it was written, or told as no such packet."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bat2influx import packets
+from bat2influx.packets import (
+    CONNACK,
+    DISCONNECT,
+    PUBACK,
+    SUBACK,
+    UNSUBACK,
+    Answer,
+    MalformedError,
+    Protocol,
+    answer,
+)
+
+NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
+
+
+def number(value: int) -> bytes:
+    """Return a variable byte integer."""
+    made = bytearray()
+    while True:
+        value, digit = divmod(value, 128)
+        made.append(digit | (0x80 if value else 0))
+        if not value:
+            return bytes(made)
+
+
+def text(value: bytes) -> bytes:
+    """Return a string after its length."""
+    return len(value).to_bytes(2, "big") + value
+
+
+def properties(*made: bytes) -> bytes:
+    """Return properties after their length."""
+    body = b"".join(made)
+    return number(len(body)) + body
+
+
+def said(reason: str) -> bytes:
+    """Return a reason string."""
+    return b"\x1f" + text(reason.encode())
+
+
+OTHERS = st.one_of(
+    st.sampled_from([b"\x01\x01", b"\x13\x00\x0a", b"\x21\x00\x14", b"\x11\0\0\0\1"]),
+    st.integers(0, 268_435_455).map(lambda value: b"\x0b" + number(value)),
+    st.binary(max_size=200).map(lambda value: b"\x09" + text(value)),
+    st.binary(max_size=200).map(lambda value: b"\x26" + text(value) + text(b"\x1f\x00\x01x")),
+)
+FORMS = {
+    CONNACK: lambda code, more: bytes([0, code]) + more,
+    PUBACK: lambda code, more: b"\x01\x02" + bytes([code]) + more,
+    DISCONNECT: lambda code, more: bytes([code]) + more,
+    SUBACK: lambda code, more: b"\x01\x02" + more + bytes([code]),
+    UNSUBACK: lambda code, more: b"\x01\x02" + more + bytes([code]),
+}
+
+
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.integers(0, 255),
+    st.text(max_size=100),
+    st.lists(OTHERS, max_size=5),
+    st.lists(OTHERS, max_size=5),
+)
+def test_code_and_reason_are_found_among_all_properties(
+    kind: int, code: int, reason: str, before: list[bytes], behind: list[bytes]
+) -> None:
+    """Whatever else a packet of MQTT 5 says."""
+    made = FORMS[kind](code, properties(*before, said(reason), *behind))
+    found = answer(kind, made, NEW)
+    assert (found.code, found.said) == (code, reason)
+    assert found.mid == (0x0102 if kind in (PUBACK, SUBACK, UNSUBACK) else 0)
+
+
+@given(st.sampled_from(sorted(FORMS)), st.binary(max_size=40), st.sampled_from(Protocol))
+def test_bytes_of_any_kind_are_an_answer_or_none(kind: int, body: bytes, to: Protocol) -> None:
+    """Nothing but the one error is raised."""
+    with suppress(MalformedError):
+        packets.publish(body, to)
+    with suppress(MalformedError):
+        assert isinstance(answer(kind, body, to), Answer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "to", "expected"),
+    [
+        (CONNACK, b"\0\0", OLD, Answer(0, b"\0")),
+        (CONNACK, b"\0\5", OLD, Answer(0, b"\5")),
+        (CONNACK, b"\0\1", NEW, Answer(0, b"\1", complete=False)),
+        (CONNACK, b"\0\0\3\x13\0\x0a", NEW, Answer(0, b"\0", keepalive=10)),
+        (PUBACK, b"\0\7", NEW, Answer(7, b"")),
+        (PUBACK, b"\0\7\x87", NEW, Answer(7, b"\x87")),
+        (PUBACK, b"\0\7", OLD, Answer(7, b"")),
+        (DISCONNECT, b"", NEW, Answer(0, b"")),
+        (DISCONNECT, b"\x8e", NEW, Answer(0, b"\x8e")),
+        (SUBACK, b"\0\7\0\x80", OLD, Answer(7, b"\0\x80")),
+        (SUBACK, b"\0\7\0\0\x87", NEW, Answer(7, b"\0\x87")),
+        (UNSUBACK, b"\0\7", OLD, Answer(7, b"")),
+    ],
+)
+def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: Answer) -> None:
+    """A packet without its last parts says that all is well, where it may be that short."""
+    assert answer(kind, body, to) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "to"),
+    [
+        (CONNACK, b"\0", NEW),
+        (CONNACK, b"\0\0\0", OLD),
+        (PUBACK, b"\0", NEW),
+        (SUBACK, b"\0\7", NEW),
+        (DISCONNECT, b"\x8e\5\x1f\0\3a", NEW),
+        (DISCONNECT, b"\x8e\4\x1f\0\3abc", NEW),
+        (DISCONNECT, b"\x8e\1\x7f", NEW),
+        (DISCONNECT, b"\x8e\xff\xff\xff\xff\1", NEW),
+    ],
+)
+def test_what_is_no_such_packet(kind: int, body: bytes, to: Protocol) -> None:
+    """It is cut off, has a property that there is not, or one that is longer than all of them."""
+    with pytest.raises(MalformedError):
+        answer(kind, body, to)

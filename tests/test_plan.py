@@ -1,0 +1,59 @@
+"""What is read of a device of which several services are alike, and what need not be there."""
+
+from __future__ import annotations
+
+from bat2influx.plan import Plan, Series
+from bat2influx.reading import Origin
+from bat2influx.venus import DEFAULT_FIELDS, Field, parse_field
+
+P = "c0619ab1c2d3"
+TWO = {"vebus": (275, 276)}
+OPTIONAL = [
+    Field("GridPower", "grid", None, "Ac/Power", optional=True),
+    Field("GridL2Power", "grid", None, "Ac/L2/Power", optional=True),
+]
+
+
+def test_two_inverters_are_told_apart_by_their_origin() -> None:
+    """With the instance as a tag the field keeps its name, and what people see has the instance."""
+    plan = Plan(P, DEFAULT_FIELDS, TWO, instances="tag")
+    assert plan.fields[f"N/{P}/vebus/276/Soc"] == ("Soc/276",)
+    assert plan.series["Soc/276"] == Series("Soc", Origin(P, "vebus", 276))
+    assert len(plan.subscriptions) == 2 * 9 + 1
+
+
+def test_a_single_inverter_has_no_instance_in_what_is_shown() -> None:
+    """Where there is nothing to tell apart, nothing is said."""
+    plan = Plan(P, DEFAULT_FIELDS, {"vebus": (275,)}, instances="tag")
+    assert plan.fields[f"N/{P}/vebus/275/Soc"] == ("Soc",)
+    assert plan.series["Soc"].origin.instance == 275
+
+
+def test_the_instance_is_in_the_name_however_many_there_are() -> None:
+    """A second one does not rename the fields of the first; nor does it touch given ones."""
+    own = [parse_field("Sun", "solarcharger/288/Yield/Power"), parse_field("Load", "system/Ac/X")]
+    for found in (TWO, {"vebus": (275,)}):
+        plan = Plan(P, [*DEFAULT_FIELDS, *own], found, instances="name")
+        names = {series.field for series in plan.series.values()}
+        assert {"Soc_275", "Voltage_275", "Sun", "Load"} <= names
+        assert ("Soc_276" in names) == (found is TWO)
+
+
+def test_of_the_optional_fields_those_are_read_that_are_there() -> None:
+    """A device without them is not asked for them, and their absence is no fault."""
+    found = {"vebus": (275,), "grid": (30,)}
+    fields = [*DEFAULT_FIELDS, *OPTIONAL]
+    assert Plan(P, fields, found).optional == frozenset()
+    plan = Plan(P, fields, found, present={"grid/30/Ac/Power"})
+    topic = f"N/{P}/grid/30/Ac/Power"
+    assert plan.optional == {topic}
+    assert plan.fields[topic] == ("GridPower",)
+    assert not any("L2/Power" in topic for topic in plan.fields)
+
+
+def test_a_path_that_is_wanted_otherwise_is_not_optional() -> None:
+    """One's own field of the same path has to be there."""
+    fields = [OPTIONAL[0], parse_field("Grid", "grid/Ac/Power")]
+    plan = Plan(P, fields, {"grid": (30,)}, present={"grid/30/Ac/Power"})
+    assert plan.fields == {f"N/{P}/grid/30/Ac/Power": ("GridPower", "Grid")}
+    assert plan.optional == frozenset()

@@ -1,0 +1,136 @@
+"""The presets: which fields they are, that no name stands for two, and their units."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.downsampling import columns, counts_up
+from bat2influx.inifile import could_be_field
+from bat2influx.presets import PRESETS, UNITS, fields_of, preset_of
+from bat2influx.survey import WANTED, unit
+from bat2influx.values import is_key
+from bat2influx.venus import DEFAULT_FIELDS, Field, parse_field
+
+PHASES = ("L1", "L2", "L3")
+ALL = fields_of(PRESETS)
+BY_NAME = {field.name: f"{field.service}/{field.path}" for field in ALL}
+
+
+def test_no_name_is_there_twice() -> None:
+    """All presets and the nine can be stored side by side, downsampled ones included."""
+    names = [field.name for field in (*DEFAULT_FIELDS, *ALL)]
+    assert len(names) == len(set(names))
+    assert columns((*DEFAULT_FIELDS, *ALL))
+
+
+def test_no_path_is_there_twice() -> None:
+    """Two names for one value would be stored twice."""
+    assert len({*BY_NAME.values()}) == len(ALL)
+
+
+def test_names_begin_with_what_is_measured() -> None:
+    """They are names for the file, in the letters and digits that a query takes without quotes."""
+    for field in ALL:
+        assert field.name.isascii()
+        assert field.name.isalnum()
+        assert field.name[0].isupper()
+        assert is_key(field.name)
+        assert could_be_field(field.name, field.path)
+
+
+def test_fields_of_a_preset_may_be_missing_and_name_no_instance() -> None:
+    """They are what parse_field makes of their path, but for that."""
+    for field in ALL:
+        plain = parse_field(field.name, str(field))
+        assert field == Field(field.name, plain.service, None, plain.path, optional=True)
+
+
+def test_presets_are_put_together_in_the_order_given_and_each_once() -> None:
+    """A name that is no preset is a KeyError: the configuration has checked it."""
+    grid, solar = fields_of(["grid"]), fields_of(["solar"])
+    assert fields_of(["solar", "grid", "solar"]) == (*solar, *grid)
+    assert fields_of([]) == ()
+    with pytest.raises(KeyError):
+        fields_of(["gird"])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("BatteryVoltage", "battery/Dc/0/Voltage"),
+        ("BatterySoc", "battery/Soc"),
+        ("BatterySoh", "battery/Soh"),
+        ("BatteryMinCellVoltage", "battery/System/MinCellVoltage"),
+        ("BatteryMaxDischargeCurrent", "battery/Info/MaxDischargeCurrent"),
+        ("GridPower", "grid/Ac/Power"),
+        ("GridL3Current", "grid/Ac/L3/Current"),
+        ("GridEnergyReverse", "grid/Ac/Energy/Reverse"),
+        ("SolarPower", "solarcharger/Yield/Power"),
+        ("SolarYield", "solarcharger/Yield/User"),
+        ("SolarVoltage", "solarcharger/Pv/V"),
+        ("SolarState", "solarcharger/State"),
+        ("PvInverterPower", "pvinverter/Ac/Power"),
+        ("PvInverterL2Power", "pvinverter/Ac/L2/Power"),
+        ("PvInverterEnergy", "pvinverter/Ac/Energy/Forward"),
+        ("SystemBatterySoc", "system/Dc/Battery/Soc"),
+        ("SystemSolarPower", "system/Dc/Pv/Power"),
+        ("SystemGridL1Power", "system/Ac/Grid/L1/Power"),
+        ("SystemConsumptionL3Power", "system/Ac/Consumption/L3/Power"),
+        ("InputL1Voltage", "vebus/Ac/ActiveIn/L1/V"),
+        ("InputL2ApparentPower", "vebus/Ac/ActiveIn/L2/S"),
+        ("OutputL3Frequency", "vebus/Ac/Out/L3/F"),
+        ("InputPower", "vebus/Ac/ActiveIn/P"),
+        ("OutputApparentPower", "vebus/Ac/Out/S"),
+        ("InverterState", "vebus/State"),
+        ("InverterMode", "vebus/Mode"),
+        ("InverterError", "vebus/VebusError"),
+    ],
+)
+def test_names_stand_for_the_paths_that_are_documented(name: str, path: str) -> None:
+    """What is stored under a name does not change with a version."""
+    assert BY_NAME[name] == path
+
+
+def test_three_phases_are_alike() -> None:
+    """What there is of L1 there is of L2 and L3, by name and by path."""
+    first = {name: path for name, path in BY_NAME.items() if "L1" in name}
+    assert first
+    for phase in PHASES:
+        for name, path in first.items():
+            assert BY_NAME[name.replace("L1", phase)] == path.replace("/L1/", f"/{phase}/")
+
+
+def test_presets_have_all_that_a_battery_owner_wants() -> None:
+    """What `discover` proposes is there, but for what belongs to the nine and to no preset."""
+    wanted = {f"{service}/{path}" for service, paths in WANTED.items() for path in paths}
+    left_out = {f"vebus/Dc/0/{what}" for what in ("Temperature", "MaxChargeCurrent")}
+    assert wanted - {*BY_NAME.values()} - left_out == {
+        str(field) for field in DEFAULT_FIELDS if not field.path.startswith("Ac/")
+    }
+
+
+def test_units_are_known_and_agree_with_what_is_shown_elsewhere() -> None:
+    """Only an enumeration has none."""
+    for field in ALL:
+        assert unit(field.service, field.path) == UNITS[field.service, field.path]
+    assert {field.name for field in ALL if not UNITS[field.service, field.path]} == {
+        "SolarState",
+        "InverterState",
+        "InverterMode",
+        "InverterError",
+    }
+    assert unit("vebus", "Ac/Out/S") == "VA"
+    assert unit("pvinverter", "Ac/Energy/Forward") == "kWh"
+
+
+def test_energies_are_counters_and_nothing_else_is() -> None:
+    """Of what counts up, downsampling keeps the last value."""
+    counters = {field.name for field in ALL if counts_up(field)}
+    assert counters == {f.name for f in ALL if UNITS[f.service, f.path] == "kWh"}
+
+
+def test_a_name_leads_to_its_preset() -> None:
+    """A message can say which preset has a name."""
+    for preset, fields in PRESETS.items():
+        assert {preset_of(field.name) for field in fields} == {preset}
+    assert preset_of("Voltage") is None
