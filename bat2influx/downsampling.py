@@ -3,7 +3,7 @@
 Pure. What is made of a span comes from raw values alone, never from another mean, which is wrong
 where there are gaps. A field keeps its name for its mean, so that a query reads raw values, minutes
 and hours alike, by the policy that it names; NAME_min and NAME_max stand beside it. What counts up
-has its last value under its own name and nothing else.
+and what is an enumeration's number have their last value under their own name and nothing else.
 
 A run of a continuous query costs the server work before it reads the first value: for each column
 it copies what it holds in memory of the shard, up to a day. Hence few runs that look back a little,
@@ -15,16 +15,20 @@ is in memory, 1.5 s for a day; in all some 35 s a day, 0.04 % of a core.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from bat2influx.config import Battery
 from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, name, plain_statement
 from bat2influx.influxql import tokens as tokens_of
+from bat2influx.plan import SYSTEM
+from bat2influx.presets import UNITS
 from bat2influx.venus import Field
 
 LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
 LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values
+_ENUMERATIONS = frozenset(place for place, unit in UNITS.items() if not unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +113,57 @@ def counts_up(field: Field) -> bool:
     )  # Yield/Power is what a charger gives at the moment
 
 
+def last_alone(field: Field) -> bool:
+    """Tell whether of a span the last value alone means something.
+
+    So it is with what counts up, and with enumerations: between Bulk and Float there is no mean.
+    """
+    return counts_up(field) or (field.service, field.path) in _ENUMERATIONS
+
+
+def told_apart(battery: Battery) -> tuple[Field, ...]:
+    """Return the fields that are stored with an instance behind their names (plan.py)."""
+    if battery.instances != "name":
+        return ()
+    return tuple(f for f in battery.fields if f.instance is None and f.service != SYSTEM)
+
+
+def as_stored(battery: Battery, stored: Iterable[str]) -> tuple[Field, ...]:
+    """Return a device's fields with the names that they are stored under.
+
+    Which instances there are behind a name, the device alone says: they are those of the names in
+    `stored`, but for an instance of vebus that the file gives.
+    """
+    numbers: dict[str, set[int]] = {}
+    for stem, _, number in (each.rpartition("_") for each in stored):
+        if stem and number.isascii() and number.isdigit():
+            numbers.setdefault(stem, set()).add(int(number))
+    apart = {*told_apart(battery)}
+    made: list[Field] = []
+    for field in battery.fields:
+        if field not in apart:
+            made.append(field)
+            continue
+        given = battery.instance if field.service == "vebus" else None
+        instances = numbers.get(field.name, set()) if given is None else {given}
+        made += [replace(field, name=f"{field.name}_{n}", instance=n) for n in sorted(instances)]
+    return tuple(made)
+
+
 def columns(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Column, ...]:
     """Return the columns of all fields, each name once. Raises ClashError."""
     found: dict[str, Column] = {}
-    own = {field.name: field for field in fields}
+    own: dict[str, Field] = {}
+    for field in fields:
+        other = own.setdefault(field.name, field)
+        if last_alone(other) != last_alone(field):
+            raise ClashError(
+                f"[Fields]: {field.name} is {other} of one device and {field} of another; among the"
+                " downsampled values one has a mean, the other its last value; rename one of them"
+            )
     taken = {**dict.fromkeys(tags, "[Influx] tags"), **dict.fromkeys(own, "[Fields]")}
     for field in own.values():
-        if counts_up(field):
+        if last_alone(field):
             found[field.name] = Column("last", field.name, field.name)
             continue
         found[field.name] = Column("mean", field.name, field.name)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from bat2influx.config import Settings
-from bat2influx.downsampling import GRAINS, Grain, Wanted, counts_up
+from bat2influx.downsampling import GRAINS, Grain, Wanted, last_alone, told_apart
 from bat2influx.influxql import DAY, FOREVER, duration
 from bat2influx.server import Kind
 from bat2influx.setup_plan import RAW
@@ -31,7 +31,16 @@ def elsewhere(kind: Kind, settings: Settings, wanted: Wanted) -> list[str]:
         Kind.INFLUXDB3: _influxdb3,
         Kind.VICTORIAMETRICS: _victoriametrics,
     }
-    return [*tell[kind](settings, wanted)]
+    return [*_names(settings), *tell[kind](settings, wanted)]
+
+
+def _names(settings: Settings) -> Iterator[str]:
+    """Tell of names that the device alone knows in full."""
+    apart = [field.name for battery in settings.batteries for field in told_apart(battery)]
+    if apart:
+        yield "With instances = name an instance is behind names of fields, left out here. Write"
+        yield f"them as they are stored, as in {apart[0]}_275, each that there is."
+        yield ""
 
 
 def _influxdb2(settings: Settings, wanted: Wanted) -> Iterator[str]:
@@ -171,7 +180,7 @@ def _victoriametrics(settings: Settings, wanted: Wanted) -> Iterator[str]:
 
 
 def _fields(settings: Settings) -> tuple[list[str], list[str]]:
-    """Return the names of the fields that have a mean, and of those that count up."""
+    """Return the names of the fields that have a mean, and of those that have their last value."""
     fields = {field.name: field for battery in settings.batteries for field in battery.fields}
-    counters = [name for name, field in fields.items() if counts_up(field)]
-    return [name for name in fields if name not in counters], counters
+    last = [name for name, field in fields.items() if last_alone(field)]
+    return [name for name in fields if name not in last], last

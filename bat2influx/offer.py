@@ -3,7 +3,8 @@
 Rules: every block loads, whatever the device has said. Only names, paths and instances that were
 checked stand in a setting; a text of the device stands in a comment of its own, in one line, made
 plain. Values that a battery owner wants are live lines; the others are commented out, since each
-would be read once a second. A block fits into what a file may hold, with room for the rest of it.
+would be read once a second, and so are the few lines that would do in their place. A block fits
+into what a file may hold, with room for the rest of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from bat2influx.inifile import MAX_FILE, could_be_field
 from bat2influx.plain import plain
+from bat2influx.presets import PRESETS
 from bat2influx.survey import WANTED, Place, Survey, unit
 from bat2influx.values import is_key
 from bat2influx.venus import DEFAULT_FIELDS
@@ -29,11 +31,13 @@ class Reached:
     """How a device was reached, which is what [Battery] has to say.
 
     `port` is None where it is the usual one; `fingerprint` is the certificate's, None without TLS.
+    `prefix` is what a bridge puts in front of the topics.
     """
 
     address: str
     port: int | None = None
     fingerprint: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ def battery(reached: Reached) -> list[str]:
         lines.append(f"port = {reached.port}")
     if reached.fingerprint:
         lines += ["tls = yes", f"fingerprint = {reached.fingerprint}"]
+    if reached.prefix:
+        lines.append(f"topic_prefix = {reached.prefix}")
     return lines
 
 
@@ -90,7 +96,27 @@ def block(
     lines += ["", "[Fields]"]
     if not multis and any(line and line[0] != "#" for line in fields):
         lines += ["# there is no vebus here, which the nine fields are of", "defaults = no"]
-    return lines + fields
+    return lines + _in_few_lines(survey, multis) + fields
+
+
+def _in_few_lines(survey: Survey, multis: Sequence[Place]) -> list[str]:
+    """Return, commented out, the presets of which the device has something, and all instances."""
+    numbers, lines = survey.numbers, []
+    has = {(place.service, path) for place in numbers for path in numbers[place]}
+    presets = [key for key, own in PRESETS.items() if has & {(p.service, p.path) for p in own}]
+    kinds = [place.service for place in survey.places()]
+    wanted = {p.service for key in presets for p in PRESETS[key]} | {"vebus"}
+    several = [kind for kind in dict.fromkeys(kinds) if kind in wanted and kinds.count(kind) > 1]
+    if presets:
+        lines += [
+            "# in place of all the lines below, by the names in bat2influx.ini(5)",
+            f"# presets = {', '.join(presets)}",
+        ]
+    if several:
+        line = f"# of {' and '.join(several)} there are several: all of them, by a tag instance"
+        more = f"; take instance = {multis[0].instance} above away" if len(multis) > 1 else ""
+        lines += [f"{line}{more}", "# instances = tag"]
+    return lines
 
 
 def _services(

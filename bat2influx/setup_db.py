@@ -14,7 +14,7 @@ from typing import Any
 from bat2influx import influxql
 from bat2influx.check import Printer
 from bat2influx.config import Settings
-from bat2influx.downsampling import ClashError, Wanted
+from bat2influx.downsampling import ClashError, Wanted, told_apart
 from bat2influx.influxql import HIDDEN, StatementError, name, server_duration
 from bat2influx.plain import plain
 from bat2influx.setup_plan import Found, Policy, Task, plan, raw_policy
@@ -84,11 +84,13 @@ def look(settings: Settings, ask: Ask) -> Found:
         for row in ask(f"SHOW RETENTION POLICIES ON {db}")
     }
     source = raw_policy(settings, policies)
+    apart = any(map(told_apart, settings.batteries))
     return Found(
         database=True,
         policies=policies,
         queries=_queries(influx.db, ask),
         first=_first(influx.db, source, influx.measurement, ask) if source in policies else None,
+        fields=_fields(influx.db, source, influx.measurement, ask) if apart else frozenset(),
         admin=admin,
         right=right,
     )
@@ -112,6 +114,13 @@ def _queries(db: str, ask: Ask) -> dict[str, str]:
         if parts[:3] == start[:3] and parts[4:] == start[4:]:
             found[row["name"]] = row["query"]
     return found
+
+
+def _fields(db: str, policy: str, measurement: str, ask: Ask) -> frozenset[str]:
+    """Return the names of the stored fields that hold numbers."""
+    table = ".".join(map(name, (db, policy, measurement)))
+    rows = ask(f"SHOW FIELD KEYS ON {name(db)} FROM {table}")
+    return frozenset(row["fieldKey"] for row in rows if row["fieldType"] in ("float", "integer"))
 
 
 def _first(db: str, policy: str, measurement: str, ask: Ask) -> int | None:

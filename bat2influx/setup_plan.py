@@ -21,10 +21,12 @@ from bat2influx.downsampling import (
     Run,
     Source,
     Wanted,
+    as_stored,
     columns,
     continuous_query,
     difference,
     fill,
+    told_apart,
 )
 from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
 from bat2influx.steps import NOTE, OK, Step
@@ -45,7 +47,8 @@ class Policy:
 class Found:
     """What is there. Of the database: policies, continuous queries with their texts by name.
 
-    `first` is the time of the oldest raw value in s; `admin` is None where there is no such user,
+    `first` is the time of the oldest raw value in s, `fields` are the names of those that hold
+    numbers, looked at where they tell something. `admin` is None where there is no such user,
     `right` what it may do with the database.
     """
 
@@ -53,6 +56,7 @@ class Found:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
     first: int | None = None
+    fields: frozenset[str] = frozenset()
     admin: bool | None = None
     right: str = ""
 
@@ -93,7 +97,8 @@ class _Plan:
                 f"[Influx] retention_policy: raw values would be stored in {policy!r}, which is"
                 " for the downsampled ones; name another one"
             )
-        fields = (field for battery in settings.batteries for field in battery.fields)
+        self._batteries = settings.batteries
+        fields = (f for battery in settings.batteries for f in as_stored(battery, found.fields))
         self._columns: tuple[Column, ...] = columns(fields, (tag for tag, _ in influx.tags))
         self._unlike: set[str] = set()  # policies that a query of somebody else's fills
 
@@ -103,10 +108,11 @@ class _Plan:
             kept = self._kept(grain)
             shard = grain.shard if kept == FOREVER or kept >= 10 * grain.shard else 0
             yield self._policy(grain.policy, grain.policy, kept, shard=shard)
-        for grain in GRAINS:
+        yield from self._instances()
+        for grain in GRAINS if self._columns else ():
             for run in grain.runs:
                 yield self._query(grain, run)
-        for grain in GRAINS:
+        for grain in GRAINS if self._columns else ():
             yield from self._fill(grain)
         yield from self._give_up_raw()
         yield from self._user()
@@ -160,6 +166,26 @@ class _Plan:
         if gone <= 0:
             return ""
         return f"; the server removes {gone / DAY:.1f} days of raw values that are older"
+
+    def _instances(self) -> Iterator[Task]:
+        """Tell which instances are downsampled where a device alone says which there are."""
+        if not any(map(told_apart, self._batteries)):
+            return
+        known: dict[str, set[int]] = {}
+        for battery in self._batteries:
+            for each in as_stored(battery, self._found.fields):
+                if each.instance is not None and each not in battery.fields:
+                    known.setdefault(each.service, set()).add(each.instance)
+        if not known:
+            text = "none is stored yet, so that none is downsampled; when some are, run this again"
+            yield Task(Step(NOTE, "instances", f"{text} with --change"))
+            return
+        listed = ", ".join(
+            f"{service} {' and '.join(map(str, sorted(numbers)))}"
+            for service, numbers in known.items()
+        )
+        text = f"downsampled are those that are known, {listed}; when there is another one, run"
+        yield Task(Step(OK, "instances", f"{text} this again with --change"))
 
     def _query(self, grain: Grain, run: Run) -> Task:
         name, made = continuous_query(grain, run, self._source, self._columns)

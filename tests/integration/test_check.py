@@ -14,6 +14,7 @@ from tests.parts.certificates import device_certificate
 from tests.parts.compare import NINE
 from tests.parts.daemon import TOP, Setting, wait
 from tests.parts.influxdb import InfluxDB
+from tests.parts.process import free_port
 from tests.parts.venus import Device
 from tests.parts.venus_door import Door
 from tests.parts.venus_login import Profile
@@ -49,6 +50,11 @@ class Check:
     def text(self, label: str) -> str:
         """Return what is said of a step."""
         return "\n".join(text for _, each, text in self.lines if each == label)
+
+    def below(self, section: str) -> list[tuple[str, str]]:
+        """Return state and label of the lines below a section's heading."""
+        lines = self.output.partition(f"\n\n[{section}]\n")[2].partition("\n\n")[0].splitlines()
+        return [(line[:6].strip(), line[6:20].strip()) for line in lines]
 
 
 @pytest.fixture
@@ -135,6 +141,43 @@ def test_several_devices_are_a_choice_with_lines_for_the_file(setting: Setting) 
     ]
     assert check.of("ok")[-1] == "database"
     assert Check(setting.write_ini(Battery={"serial": B})).code == EX_OK
+
+
+@pytest.fixture
+def fleet(setting: Setting) -> Setting:
+    """Two devices in one file, each by its portal id."""
+    del setting.ini["Battery"]
+    for name, serial in (("home", A), ("boat", B)):
+        battery = {"address": "127.0.0.1", "port": setting.mosquitto.port, "serial": serial}
+        setting.ini[f"Battery {name}"] = battery
+    return setting
+
+
+@pytest.mark.parametrize("missing", ["home", "boat"])
+def test_each_of_several_devices_has_lines_of_its_own(fleet: Setting, missing: str) -> None:
+    """Where one is switched off, the other and the database are looked at all the same: 69."""
+    fleet.venus(Device(A), Device(B))
+    port = free_port()
+    there = {"home": "boat", "boat": "home"}[missing]
+    check = Check(fleet.write_ini(**{f"Battery {missing}": {"port": port}}))
+    assert check.code == EX_UNAVAILABLE, check.output
+    assert check.below(f"Battery {missing}") == [("wrong", "port")]
+    steps = ["port", "login", "portal id", "instance", *NINE]
+    assert check.below(f"Battery {there}") == [("ok", step) for step in steps]
+    assert check.below("Influx") == [("ok", "InfluxDB"), ("ok", "database")]
+    assert f"127.0.0.1 refuses port {port}" in check.text("port")
+
+
+def test_with_several_devices_all_is_well_when_each_is(fleet: Setting) -> None:
+    """Each answers for itself; a choice that one leaves open is told below it: 78."""
+    fleet.venus(Device(A), Device(B, ("vebus", "vebus/276", "system")))
+    open_ = Check(fleet.write_ini())
+    assert open_.code == EX_CONFIG, open_.output
+    assert open_.below("Battery home")[-1] == ("ok", "F")
+    assert ("wrong", "choice") in open_.below("Battery boat")
+    settled = Check(fleet.write_ini(**{"Battery boat": {"instance": 276}}))
+    assert settled.code == EX_OK, settled.output
+    assert settled.below("Battery boat")[-1] == ("ok", "F")
 
 
 def test_an_older_firmware_without_an_echo_is_understood(setting: Setting) -> None:

@@ -5,26 +5,20 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bat2influx.config import Settings, load
 from bat2influx.downsampling import MINUTES, Run, Source, Wanted, columns, continuous_query
-from bat2influx.influxql import DAY, FOREVER, HOUR, StatementError, name
+from bat2influx.influxql import DAY, FOREVER, HOUR, name
 from bat2influx.setup_db import setup_db
 from tests.parts.daemon import wait
-from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
+from tests.parts.influxdb import InfluxDB, InfluxDBError
+from tests.parts.setup_command import SECRET, Point, Setup, Values
 
-EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
-SECRET = "hunter2-'Geheimnis"
+EX_UNAVAILABLE, EX_CONFIG = 69, 78
 NS = 10**9
-FIELDS = "Pv = solarcharger/288/Yield/User\n"
-
-Point = tuple[str, str, float, int]  # tags as in line protocol, field, value, time in ns
-Values = dict[tuple[str, int, str], float]  # by tags, time in ns and field
 
 
 @pytest.fixture(scope="module")
@@ -32,81 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
     """One for all tests; each has a database of its own."""
     with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
         yield running
-
-
-class Setup:
-    """The command, with a database and a user of the test's own."""
-
-    def __init__(self, directory: Path, server: InfluxDB, capsys: Any, db: str) -> None:
-        path = directory / f"{db}.ini"
-        path.write_text(
-            f'[Influx]\ndb = {db}\nuser = {db}-user\npassword = "{SECRET}"\n[Fields]\n{FIELDS}'
-        )
-        self.settings: Settings = load(path)
-        self.server = server
-        self.db = db
-        self._capsys = capsys
-
-    def __call__(
-        self, *, code: int = EX_OK, dry_run: bool = False, change: bool = False, **wanted: int
-    ) -> str:
-        """Run it and return what it says; with `dry_run` what it says on stdout."""
-        got = setup_db(
-            self.settings, self.ask, Wanted(**wanted), os.environ, dry_run=dry_run, change=change
-        )
-        said = self._capsys.readouterr()
-        assert got == code, said
-        assert SECRET not in said.out + said.err
-        return str(said.out)
-
-    def ask(self, statement: str) -> list[Row]:
-        try:
-            return self.server.query(statement, timeout=60)
-        except InfluxDBError as error:
-            raise StatementError(str(error)) from None
-
-    def state(self) -> dict[str, list[Row]]:
-        """Return all that is there: what is made and what is stored."""
-        db = name(self.db)
-        if {"name": self.db} not in self.ask("SHOW DATABASES"):
-            return {"users": self.ask("SHOW USERS")}
-        user = self.settings.influx.user
-        users = [row for row in self.ask("SHOW USERS") if row["user"] == user]
-        queries = self.ask("SHOW CONTINUOUS QUERIES")
-        policies = self.ask(f"SHOW RETENTION POLICIES ON {db}")
-        return {
-            "policies": policies,
-            "queries": sorted(
-                (row for row in queries if f" ON {self.db} " in row["query"]),
-                key=lambda row: str(row["name"]),
-            ),
-            "users": users,
-            "grants": self.ask(f"SHOW GRANTS FOR {name(user)}") if users else [],
-            **{each["name"]: self.rows(each["name"]) for each in policies},
-        }
-
-    def rows(self, policy: str) -> list[Row]:
-        return self.ask(f"SELECT * FROM {name(self.db)}.{name(policy)}.dc GROUP BY *")
-
-    def values(self, policy: str) -> Values:
-        """Return what a policy holds, the tags as in line protocol."""
-        return {
-            (
-                ",".join(f"{tag}={row[tag]}" for tag in ("site",) if row.get(tag)),
-                row["time"],
-                field,
-            ): v
-            for row in self.rows(policy)
-            for field, v in row.items()
-            if field not in ("time", "site") and v is not None
-        }
-
-    def write(self, points: Iterable[Point]) -> None:
-        lines = (
-            f"dc{',' if tags else ''}{tags} {field}={value!r} {time_ns}"
-            for tags, field, value, time_ns in points
-        )
-        self.server.write("\n".join(lines), self.db)
 
 
 Make = Callable[[str], Setup]

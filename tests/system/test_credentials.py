@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.plant import PASSWORD, UNIT, USER, Plant
+from tests.system.plant import INI, PASSWORD, UNIT, USER, Plant
 
 STORE, ENCRYPTED = "/etc/credstore", "/etc/credstore.encrypted"
 MQTT = "bat2influx.mqtt-password"
@@ -95,6 +95,27 @@ def test_an_instance_has_a_credential_of_its_own(secured: Plant) -> None:
     secured.configure(BOAT_INI, Battery={"user": USER}, Influx={"db": "boat"})
     secured.systemctl("start", BOAT)
     secured.wait_for_values(db="boat")
+
+
+def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: Plant) -> None:
+    """Until that is there, `check` tells which."""
+    name = "mqtt-password-boat"
+    secured.write(INI, f"[Battery boat]\naddress = 127.0.0.1\nuser = {USER}\n")
+    store(secured, f"bat2influx.{name}", PASSWORD)
+    secured.systemctl("start", "--no-block", UNIT)
+    secured.wait_for_message("refused the login")
+    [hint] = secured.run("bat2influx check | grep 'does not load'").stdout.splitlines()
+    line = hint.partition(": write ")[2].partition(" below [Service]")[0]
+    assert line == f"LoadCredential={name}:bat2influx.{name}"
+    secured.drop_in(UNIT, "boat", "[Service]", line)
+    since = secured.now()
+    secured.systemctl("restart", UNIT)
+    secured.wait_for_values(since=since)
+    by_hand = secured.run("bat2influx", "check", check=False)
+    assert "password for MQTT of [Battery boat] in a credential" in by_hand.stdout
+    command = by_hand.stdout.partition("; with it: ")[2].splitlines()[0].split()
+    as_told = secured.run(*command, check=False)
+    assert as_told.returncode == 0, as_told.stdout + as_told.stderr
 
 
 def test_an_encrypted_credential_is_used(secured: Plant) -> None:

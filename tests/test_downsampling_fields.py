@@ -1,0 +1,137 @@
+"""Which fields are downsampled, under which names, and which of them by their last value alone."""
+
+from pathlib import Path
+
+import pytest
+
+from bat2influx.config import Battery, Settings, load
+from bat2influx.downsampling import ClashError, Wanted, as_stored, columns, last_alone, told_apart
+from bat2influx.elsewhere import elsewhere
+from bat2influx.plan import Plan
+from bat2influx.presets import PRESETS, fields_of
+from bat2influx.server import Kind
+from bat2influx.setup_plan import Found, plan
+from bat2influx.venus import Field, parse_field
+
+NAMED = "instances = name\npresets = solar, system\nState = vebus/State\nOld = grid/30/Ac/Power\n"
+ELSEWHERE = [kind for kind in Kind if kind is not Kind.INFLUXDB1]
+
+
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [
+        ("vebus/State", True),
+        ("vebus/275/State", True),
+        ("vebus/Mode", True),
+        ("vebus/VebusError", True),
+        ("solarcharger/288/State", True),
+        ("grid/Ac/Energy/Forward", True),
+        ("tank/1/State", False),
+        ("vebus/Soc", False),
+        ("solarcharger/Pv/V", False),
+        ("system/Dc/Battery/TimeToGo", False),
+    ],
+)
+def test_an_enumeration_is_its_last_value(path: str, last: bool) -> None:
+    """Whatever its name is; so is what counts up, and nothing else."""
+    field = parse_field("Whatever", path)
+    assert last_alone(field) is last
+    functions = [column.function for column in columns([field])]
+    assert functions == (["last"] if last else ["mean", "min", "max"])
+
+
+def test_of_presets_the_states_and_the_energies_are_last_values() -> None:
+    """All else is measured, and has a mean."""
+    last = {field.name for field in fields_of(PRESETS) if last_alone(field)}
+    units = {each.name: each.unit for own in PRESETS.values() for each in own}
+    assert last == {name for name, unit in units.items() if unit in ("", "kWh")}
+
+
+def _settings(directory: Path, text: str) -> Settings:
+    path = directory / "bat2influx.ini"
+    path.write_text(text)
+    return load(path)
+
+
+def _battery(directory: Path, fields: str, battery: str = "") -> Battery:
+    text = f"[Battery]\n{battery}\n[Fields]\ndefaults = no\n{fields}"
+    return _settings(directory, text).batteries[0]
+
+
+def _labels(battery: Battery, **found: tuple[int, ...]) -> set[str]:
+    """Return the names under which the daemon stores values of what a device has."""
+    present = [
+        f"{f.service}/{n}/{f.path}" for f in battery.fields for n in found.get(f.service, (0,))
+    ]
+    made = Plan("c0619ab1c2d3", battery.fields, found, instances=battery.instances, present=present)
+    return {series.field for series in made.series.values()}
+
+
+def test_names_are_those_that_the_daemon_stores(tmp_path: Path) -> None:
+    """With the instance behind them, but for the system and for what the file names."""
+    battery = _battery(tmp_path, NAMED)
+    stored = _labels(battery, vebus=(275, 289), solarcharger=(288,), pvinverter=(20,))
+    assert {"State_275", "State_289", "SolarPower_288", "SystemSolarPower", "Old"} < stored
+    made = as_stored(battery, {*stored, "Voltage_1", "State", "_7", "SolarPower_x", "Old_3"})
+    assert {field.name for field in made} == stored
+    assert all(field.instance is not None for field in made if field.service != "system")
+
+
+def test_an_instance_in_the_file_is_the_only_one(tmp_path: Path) -> None:
+    """It is known before anything is stored; others are of earlier times or of other devices."""
+    battery = _battery(tmp_path, "instances = name\nState = vebus/State\n", "instance = 275")
+    for stored in ((), ("State_275", "State_289")):
+        assert [str(field) for field in as_stored(battery, stored)] == ["vebus/275/State"]
+
+
+@pytest.mark.parametrize("instances", ["one", "tag"])
+def test_otherwise_a_name_is_that_of_the_file(tmp_path: Path, instances: str) -> None:
+    """Whatever is stored besides."""
+    battery = _battery(tmp_path, f"instances = {instances}\nState = vebus/State\n")
+    assert told_apart(battery) == ()
+    assert as_stored(battery, ["State_275"]) == battery.fields
+
+
+def test_a_name_that_two_devices_give_to_unlike_values_is_an_error() -> None:
+    """There is one column of a name; two that are alike share it."""
+    unlike = [Field("E", "grid", 30, "Ac/Energy/Forward"), Field("E", "grid", 30, "Ac/Power")]
+    with pytest.raises(ClashError, match="E is grid/30/Ac/Energy/Forward of one device and grid/"):
+        columns(unlike)
+    alike = [Field("E", "grid", 30, "Ac/Power"), Field("E", "system", 0, "Ac/Grid/L1/Power")]
+    assert [column.name for column in columns(alike)] == ["E", "E_min", "E_max"]
+
+
+def test_each_devices_own_fields_are_downsampled(tmp_path: Path) -> None:
+    """[Fields NAME] counts for its device, and by its own rule for instances."""
+    settings = _settings(
+        tmp_path,
+        "[Battery a]\n[Battery b]\n[Fields a]\ndefaults = no\ninstances = name\nX = vebus/Soc\n"
+        "[Fields b]\ndefaults = no\nX = vebus/Soc\nY = vebus/State\n",
+    )
+    tasks = plan(
+        settings, Wanted(), Found(fields=frozenset({"X_275"})), 1_795_000_000, change=False
+    )
+    texts = [s.text for task in tasks for s in task.statements if "CONTINUOUS" in s.text]
+    assert len(texts) == 4
+    for column in ('mean("X")', 'mean("X_275")', 'last("Y")'):
+        assert all(column in text for text in texts)
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_elsewhere_a_state_is_no_mean(tmp_path: Path, kind: Kind) -> None:
+    """It is among what has its last value."""
+    both = "\n".join(elsewhere(kind, _settings(tmp_path, "[Fields]\nQ7 = vebus/State\n"), Wanted()))
+    no_state = "\n".join(elsewhere(kind, _settings(tmp_path, ""), Wanted()))
+    assert both.count("last") > no_state.count("last")
+    assert both.count("Q7") == {Kind.INFLUXDB2: 2, Kind.INFLUXDB3: 2, Kind.VICTORIAMETRICS: 2}[kind]
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_elsewhere_one_is_told_of_instances_in_names(tmp_path: Path, kind: Kind) -> None:
+    """Nobody has looked which there are, so that the names below lack them."""
+    plain, named = (
+        "\n".join(elsewhere(kind, _settings(tmp_path, f"[Fields]\ninstances = {one}\n"), Wanted()))
+        for one in ("one", "name")
+    )
+    assert "as in Voltage_275" in named
+    assert "as in Voltage_275" not in plain
