@@ -10,6 +10,7 @@ SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
 AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
+ONCE_MORE = $(PYTHON) tests/parts/once_more.py # what falls, by itself
 
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
@@ -35,11 +36,11 @@ device: ## a simulated Venus device on port 1883, or PORT=...; DEVICE=--large; u
 test: ## all tests: with both generations of paho-mqtt, and as root on booted Debians
 	tests/parts/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
-	$(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
+	$(ONCE_MORE) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-other-paho test-system
 
 test-other-paho:
-	tests/parts/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
+	$(ONCE_MORE) tests/parts/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
 
 test-system:
 	[ "$$(id -u)" != 0 ] || tests/system/run
