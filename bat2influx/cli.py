@@ -70,6 +70,13 @@ def check(options: argparse.Namespace) -> int:
     return check_all(settings, os.environ)
 
 
+def health(options: argparse.Namespace) -> int:
+    """Say whether the daemon is well, for a container's health check."""
+    from bat2influx.health import tell  # noqa: PLC0415 - only where it is needed
+
+    return tell(options.config, os.environ)
+
+
 def pin(options: argparse.Namespace) -> int:
     """Print the lines that trust the certificate of a broker."""
     from bat2influx.pin import pin as look  # noqa: PLC0415 - only where it is needed
@@ -176,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("check", help="check each step from the file to the database")
     checking.add_argument("--offline", action="store_true", help="the file alone")
     checking.set_defaults(function=check)
+    about = "say whether the daemon is well, by text and exit code"
+    commands.add_parser("health", help=about).set_defaults(function=health)
     discovering = commands.add_parser(
         "discover", help="list devices on the network, or at HOST, as lines for the file"
     )

@@ -18,7 +18,7 @@ import socket
 from collections.abc import Callable
 from types import FrameType
 
-from bat2influx import memory, sdnotify
+from bat2influx import health, memory, sdnotify
 from bat2influx.about import About
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
@@ -94,6 +94,7 @@ class Daemon:
             wake=self._wakeup.wake,
         )
         self._about = About(settings, now)
+        self._health = health.Writer(settings.path, self._w)
         self._memory = Memory(state)
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
@@ -180,16 +181,15 @@ class Daemon:
     def report(self) -> None:
         """Tell the service manager how things are."""
         now = self._clock.look()
+        if self._watchdog.ping(now.mono, self._delivery.finished.values()) and self._watched:
+            sdnotify.ping()
         if self._status.due(now.mono):
             text = self._status.text(self.devices, self._delivery, self._hold, now.mono)
             self._status.tell(text, now.mono)
-        if not self._watched:
-            return
+            self._health.write(now.mono, self._watchdog.alive, text)
         interval = self._watchdog.interval_wanted(now.mono)
-        if interval is not None:
+        if interval is not None and self._watched:
             sdnotify.set_watchdog(interval)
-        if self._watchdog.ping(now.mono, self._delivery.finished.values()):
-            sdnotify.ping()
 
     def reload_if_asked(self) -> None:
         """Go over to the file as it is now; if it is bad, say so and go on as before."""
@@ -232,6 +232,7 @@ class Daemon:
         self.deliver()
         on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
         self._about.close()
+        self._health.close()
         if lost:
             text = "%d values could be neither stored nor put on disk and are lost"
             log.error(text, lost, extra=event("values lost", COUNT=str(lost)))

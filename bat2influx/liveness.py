@@ -170,14 +170,16 @@ class Watchdog:
     def __init__(self, interval: float, now: float) -> None:
         self.interval = interval
         self._start = now
+        self.alive: float | None = None  # when a ping was last earned, whether it was due or not
         self._pinged = now
+        self._news = False  # a message since this was last looked at
         self._message = False  # one since the last ping
         self._heard = False
         self._extended = False
 
     def message(self) -> None:
         """A device has said something."""
-        self._message = self._heard = True
+        self._news = self._message = self._heard = True
 
     def interval_wanted(self, now: float) -> float | None:
         """Return the interval to ask the service manager for, where it has to change."""
@@ -194,9 +196,11 @@ class Watchdog:
 
         Pings are W/8 apart at least; a thread may take up to W/2.
         """
-        if not self._message or now < self._pinged + self.interval / 8:
+        if not self._message or any(now - finished > self.interval / 2 for finished in threads):
             return False
-        if any(now - finished > self.interval / 2 for finished in threads):
+        if self._news:
+            self.alive, self._news = now, False
+        if now < self._pinged + self.interval / 8:
             return False
         self._pinged, self._message = now, False
         return True

@@ -1,4 +1,6 @@
-"""The file that the node exporter's textfile collector reads: Prometheus' text, replaced each time.
+"""Files in the runtime directory that others read beside the daemon, replaced each time.
+
+One is for the node exporter's textfile collector, in Prometheus' text; health.py has the other.
 
 Rules: whoever reads it sees the old text or the new one, for it is written beside and renamed, and
 everybody may read it, whatever the umask. At the end of the daemon it goes: numbers of a process
@@ -21,13 +23,13 @@ from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".prom"  # of what the collector reads
+PROMETHEUS = ".prom"  # what the collector reads
 MODE = 0o644  # its reader is another user
 
 
-def place(config: Path, environment: Mapping[str, str]) -> Path | None:
+def place(config: Path, environment: Mapping[str, str], suffix: str = PROMETHEUS) -> Path | None:
     """Return where the file of a daemon with this ini is to be; None where no place is given."""
-    name = f"{config.stem}{SUFFIX}"
+    name = f"{config.stem}{suffix}"
     if given := environment.get("RUNTIME_DIRECTORY"):  # of systemd; a unit may have several
         return Path(given.split(":")[0], name)
     if own := environment.get("XDG_RUNTIME_DIR"):
@@ -36,10 +38,19 @@ def place(config: Path, environment: Mapping[str, str]) -> Path | None:
 
 
 class TextFile:
-    """Owns the file at `path`."""
+    """Owns the file at `path`, which `reader` reads.
 
-    def __init__(self, path: Path) -> None:
+    `remedy` is what helps against a file that cannot be written, beside room and rights.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        reader: str = "the node exporter",
+        remedy: str = ", or write textfile = no",
+    ) -> None:
         self._path = path
+        self._reader, self._remedy = reader, remedy
         self._beside = path.with_suffix(".new")  # which the collector passes over
         self._writing = Episode(log)
 
@@ -49,8 +60,8 @@ class TextFile:
             self._replace(text.encode())
         except OSError as error:
             what = (
-                f"cannot write {self._path} for the node exporter ({error.strerror}); make its"
-                " directory writable and have room there, or write textfile = no"
+                f"cannot write {self._path} for {self._reader} ({error.strerror}); make its"
+                f" directory writable and have room there{self._remedy}"
             )
             self._writing.failed(Trouble("textfile", what), now)
             with contextlib.suppress(OSError):

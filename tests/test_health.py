@@ -1,0 +1,134 @@
+"""What the daemon says of its health, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from bat2influx import health
+from bat2influx.health import Health, Writer, place, read, tell
+from bat2influx.liveness import Watchdog
+
+INI = Path("/etc/bat2influx/bat2influx.ini")
+SILENT = "nothing has come from a device"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime directory, as a unit has it."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def ask(run: Path) -> int:
+    """Ask for the health of the daemon with the usual ini."""
+    return tell(INI, {"RUNTIME_DIRECTORY": str(run)})
+
+
+@pytest.mark.parametrize(
+    ("alive", "at", "now", "illness"),
+    [
+        (1000.0, 1000.0, 1000.0, ""),
+        (1000.0, 1119.0, 1120.0, ""),
+        (1000.0, 1120.0, 1121.0, f"{SILENT}, or a part has stopped, for 121 s"),
+        (None, 1000.0, 1000.0, f"{SILENT} yet"),
+        (1000.0, 1000.0, 1010.5, "the daemon has stood still, or was killed, 10 s ago"),
+    ],
+)
+def test_well_is_what_the_watchdog_would_take_for_well(
+    alive: float | None, at: float, now: float, illness: str
+) -> None:
+    """A message within W while the parts go on, by a daemon that still says so."""
+    assert Health(at, alive, 120.0, "fine").illness(now) == illness
+
+
+def test_a_ping_counts_when_it_is_earned_and_not_when_it_is_sent() -> None:
+    """Pings are W/8 apart; a message between two of them is a sign of life all the same."""
+    watchdog = Watchdog(120.0, 0.0)
+    assert watchdog.alive is None
+    watchdog.message()
+    assert not watchdog.ping(1.0, [1.0])
+    assert watchdog.alive == 1.0
+    watchdog.ping(2.0, [2.0])
+    assert watchdog.alive == 1.0
+    watchdog.message()
+    watchdog.ping(63.0, [2.0])
+    assert watchdog.alive == 1.0
+    watchdog.ping(63.5, [63.0])
+    assert watchdog.alive == 63.5
+
+
+def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status line and 0 where it is well; nobody's word once it has ended."""
+    writer = Writer(INI, 120.0)
+    now = time.monotonic()
+    writer.write(now, None, "looking for venus.local")
+    assert ask(run) == 69
+    said = "nothing has come from a device yet; looking for venus.local\n"
+    assert capsys.readouterr().out == said
+    writer.write(now, now, "Voltage 52.6\x1b[2J; 9.0 values/s")
+    assert ask(run) == 0
+    assert capsys.readouterr().out == "Voltage 52.6 [2J; 9.0 values/s\n"
+    (path,) = run.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o644
+    writer.close()
+    assert ask(run) == 69
+    assert f"no daemon runs with {INI}, or not as this user (no {path})" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 40_000,
+        '{"format": 2, "at": 1, "alive": 1, "within": 1, "status": ""}',
+        '{"format": 1, "at": 1, "alive": "x", "within": 1, "status": ""}',
+        '{"format": 1, "at": 1, "within": 1, "status": ""}',
+    ],
+)
+def test_a_file_that_is_not_understood_is_none(tmp_path: Path, content: str) -> None:
+    """Half a file, or one of another version, proves nothing."""
+    path = tmp_path / "bat2influx.health"
+    path.write_text(content)
+    assert read(path) is None
+
+
+def test_a_number_that_time_has_not_reached_is_no_health(tmp_path: Path) -> None:
+    """What another boot has left does not count for this one."""
+    later = time.monotonic() + 1e6
+    content = {"format": 1, "at": later, "alive": later, "within": 120.0, "status": "fine"}
+    (tmp_path / "bat2influx.health").write_text(json.dumps(content))
+    assert ask(tmp_path) == 69
+
+
+def test_it_is_found_where_the_unit_has_it() -> None:
+    """From outside by the name of the file, from inside by what systemd says."""
+    boat = INI.with_name("boat.ini")
+    assert place(INI, {}) == Path("/run/bat2influx/bat2influx.health")
+    assert place(boat, {}) == Path("/run/bat2influx-boat/boat.health")
+    assert place(boat, {"RUNTIME_DIRECTORY": "/run/x"}) == Path("/run/x/boat.health")
+    session = {"XDG_RUNTIME_DIR": "/run/user/1000"}
+    own = Path("/run/user/1000/bat2influx/mine.health")
+    assert place(Path("/home/me/mine.ini"), session) == own
+    assert place(Path("/home/me/mine.ini"), {}) is None
+
+
+def test_without_a_place_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon goes on without, and the question is answered by what is missing."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    writer = Writer(INI, 120.0)
+    writer.write(0.0, 0.0, "fine")
+    writer.close()
+    assert health.tell(Path("/home/me/mine.ini"), {}) == 69
+    assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err
