@@ -9,7 +9,7 @@ PORT = 1883
 SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
-AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
+AT_ONCE = -n 8 --dist loadgroup # most tests wait for something to happen
 ONCE_MORE = $(PYTHON) tests/parts/once_more.py # what falls, by itself
 
 # Where paho takes no part, one generation of it is enough.
