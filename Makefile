@@ -60,9 +60,9 @@ check-package: ## lintian, a rebuild, piuparts, autopkgtest; SUITE=bookworm or t
 system: ## the package on booted Debians: installed, run, upgraded, removed; needs root or sudo
 	tests/system/run
 
-bench: ## what the daemon costs and how long a value takes
-	tests/parts/install test
-	$(PYTHON) -m tests.bench
+bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" to compare two commits
+	@tests/parts/install test
+	@$(PYTHON) -m tests.bench $(BENCH)
 
 fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to repeat one
 	@tests/parts/install test

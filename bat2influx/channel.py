@@ -17,22 +17,25 @@ from http.client import RemoteDisconnected
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-from influxdb import InfluxDBClient
-
 from bat2influx import database_trouble as trouble
+from bat2influx import lean
 from bat2influx.config import Influx
-from bat2influx.cutter import (
-    Adapter,
-    Cutter,
-    HandshakeError,
-    OtherCertificateError,
-    TrustError,
-)
 from bat2influx.plain import plain
 from bat2influx.server import Server, identify
 from bat2influx.tls import Fault, fault_of, in_words
 from bat2influx.trouble import Trouble
+
+with lean.imports():
+    import requests
+    from influxdb import InfluxDBClient
+
+    from bat2influx.cutter import (
+        Adapter,
+        Cutter,
+        HandshakeError,
+        OtherCertificateError,
+        TrustError,
+    )
 
 DEADLINE = 8.0  # s, for one request in all
 _LONGEST = 500  # characters of what an error says

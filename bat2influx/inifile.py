@@ -10,7 +10,6 @@ where its key is known and no secret; a key or section only when it is known or 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -93,6 +92,8 @@ def read(path: Path) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the one of `names` that `name` was probably meant to be."""
     folded = {known.casefold(): known for known in names}
+    import difflib  # noqa: PLC0415 - only where there is a mistake
+
     close = difflib.get_close_matches(name[:40].casefold(), folded, 1)
     return folded[close[0]] if close else None
 

@@ -24,6 +24,7 @@ DEMO = {
 }
 # What the tests need besides. Debian 12 builds its VictoriaMetrics without a version to tell.
 TEST = {
+    "mosquitto_sub": (("--help",), "mosquitto_sub version"),
     "victoria-metrics": (("-help",), "victoria-metrics is a time series database"),
     "prometheus-node-exporter": (("--version",), "node_exporter, version 1."),
 }

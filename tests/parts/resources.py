@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -21,3 +22,9 @@ def written(pid: int) -> int:
     """Return how much a process has had written to disks, wherever; sockets do not count."""
     figures = Path(f"/proc/{pid}/io").read_text()
     return next(int(line.split()[1]) for line in figures.splitlines() if "write_bytes" in line)
+
+
+def processor(pid: int) -> float:
+    """Return the s of processor time that a process has had, all its threads together."""
+    figures = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(figures[11]) + int(figures[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,29 @@
+"""Keeps out of memory what libraries import wherever it is installed, and nobody here uses.
+
+`influxdb` imports pandas, with numpy 60 MB and a second at the start, for a class of its own.
+`requests` 2.28 (Debian 12) imports chardet, 2 MB of tables, to guess the encoding of a text; where
+it is not there, it does with a smaller library, of which it then says that it was not tried.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_UNUSED = ("pandas", "chardet")
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Have what is imported meanwhile believe that these are not installed."""
+    hidden = [name for name in _UNUSED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*chardet", module="requests")
+            yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
