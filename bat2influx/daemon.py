@@ -1,22 +1,15 @@
 """The daemon: puts the parts together and turns the loop.
 
-The main thread waits on one selector for the devices' sockets and for a wake-up descriptor, into
-which signals and the other threads write. Nothing that it calls may block: what can hang is on a
-thread of its own.
+Nothing that the main thread calls may block: what can hang is on a thread of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import logging
 import math
 import os
-import selectors
-import signal
-import socket
 from collections.abc import Callable
-from types import FrameType
 
 from bat2influx import health, memory, sdnotify
 from bat2influx.about import About
@@ -28,6 +21,7 @@ from bat2influx.influx import DEADLINE, Writer
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
+from bat2influx.loop import Loop
 from bat2influx.memory import Memory
 from bat2influx.memoryspool import MemorySpool
 from bat2influx.spool import Spool
@@ -39,7 +33,6 @@ log = logging.getLogger(__name__)
 EX_OK, EX_SOFTWARE, EX_CONFIG = 0, 70, 78
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
-STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
 
 Reload = Callable[[], Settings]
@@ -74,13 +67,11 @@ class Daemon:
         interval = sdnotify.watchdog_interval()
         self._watched = interval is not None
         self._w = interval or DEFAULT_WATCHDOG
-        self._wakeup = Wakeup()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        self._loop = Loop()
+        self._wakeup = self._loop.wakeup
         self._clock = Clock()
         self._now = now = self._clock.look()
         self._hold = Hold.NO
-        self._stood_still = 0.0  # s, in the latest wait, beyond what it was to take
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
         state = memory.directory(settings.path, os.environ)
@@ -123,16 +114,9 @@ class Daemon:
 
         It takes `most` s at the most.
         """
-        now = self._clock.look()
-        self._watch_sockets()
-        timeout = min(device.timeout(now) for device in self.devices)
-        timeout = min(timeout, self._status.timeout(now.mono), self._about.timeout(now.mono))
-        timeout = min(timeout, self._clock.timeout(), most)
-        ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
-        self._stood_still = self._clock.look().mono - now.mono - max(0.0, timeout)
-        if ready.pop(self._wakeup.fileno(), None):
-            self._wakeup.drain()
-        return ready
+        now = self._clock.look().mono
+        most = min(most, self._status.timeout(now), self._about.timeout(now))
+        return self._loop.wait(self.devices, self._clock.look, min(most, self._clock.timeout()))
 
     def follow_clock(self) -> None:
         """Look at the clock; what does not have its stamp from this look goes with a step."""
@@ -152,19 +136,8 @@ class Daemon:
 
     def step_devices(self, ready: dict[int, int]) -> None:
         """Have each device do what it can."""
-        now = self._now
-        for device in self.devices:
-            if self._stood_still > STALL:
-                device.stalled(self._stood_still)
-            mask = ready.get(device.fileno(), 0)
-            before = device.messages
-            device.step(
-                now,
-                readable=bool(mask & selectors.EVENT_READ),
-                writable=bool(mask & selectors.EVENT_WRITE),
-            )
-            if device.messages > before:
-                self._watchdog.message()
+        if self._loop.step(self.devices, ready, self._now):
+            self._watchdog.message()
 
     def deliver(self) -> None:
         """Hand the new readings over to the database."""
@@ -240,8 +213,7 @@ class Daemon:
             log.info("stopped; %d values wait on disk", on_disk, extra=event("stopped"))
         else:
             log.info("stopped; every value is stored", extra=event("stopped"))
-        self._selector.close()
-        self._wakeup.close()
+        self._loop.close()
 
     # Parts
 
@@ -281,67 +253,7 @@ class Daemon:
             device.close()
         self.devices = tuple(devices)
 
-    def _watch_sockets(self) -> None:
-        wanted = {self._wakeup.fileno(): selectors.EVENT_READ}
-        for device in self.devices:
-            if device.fileno() >= 0:
-                write = selectors.EVENT_WRITE if device.wants_write else 0
-                wanted[device.fileno()] = selectors.EVENT_READ | write
-        watched = {key.fd: key.events for key in self._selector.get_map().values()}
-        for fd in watched.keys() - wanted.keys():
-            self._selector.unregister(fd)
-        for fd in wanted.keys() - watched.keys():
-            self._selector.register(fd, wanted[fd])
-        for fd in wanted.keys() & watched.keys():
-            if wanted[fd] != watched[fd]:
-                self._selector.modify(fd, wanted[fd])
-
 
 def _encoder(settings: Settings) -> Encoder:
     influx = settings.influx
     return Encoder(influx.measurement, influx.tags, influx.device_tags)
-
-
-class Wakeup:
-    """A descriptor that signals and threads make readable, and what the signals asked for."""
-
-    def __init__(self) -> None:
-        self.stop = False
-        self.reload = False
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-
-    def fileno(self) -> int:
-        """Return the descriptor to select on."""
-        return self._reader.fileno()
-
-    def wake(self) -> None:
-        """Wake the main loop, from any thread."""
-        with contextlib.suppress(OSError):  # full: it is awake already; closed: it has ended
-            self._writer.send(b"w")
-
-    def drain(self) -> None:
-        """Have the descriptor rest until the next waking."""
-        with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(4096):
-                pass
-
-    def catch_signals(self) -> None:
-        """SIGTERM and SIGINT stop, SIGHUP reloads."""
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
-
-    def close(self) -> None:
-        """Give the signals back."""
-        signal.set_wakeup_fd(-1)
-        self._reader.close()
-        self._writer.close()
-
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop = True
-
-    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
-        self.reload = True

@@ -1,0 +1,131 @@
+"""What a loop with devices waits on: one selector, and a descriptor that wakes it.
+
+Signals and other threads write into that descriptor. Whoever turns the loop looks at the clock,
+and calls nothing in it that may block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
+
+from bat2influx.device import Device
+from bat2influx.schedule import Now
+
+STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
+
+
+class Loop:
+    """Waits for devices, and steps them."""
+
+    def __init__(self) -> None:
+        self.wakeup = Wakeup()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.wakeup, selectors.EVENT_READ)
+        self._stood_still = 0.0  # s, in the latest wait, beyond what it was to take
+
+    def wait(
+        self,
+        devices: Sequence[Device],
+        look: Callable[[], Now],
+        most: float,
+        more: Iterable[int] = (),
+    ) -> dict[int, int]:
+        """Wait for sockets, signals, threads and what devices have to do; return what is ready.
+
+        It takes `most` s at the most, by the clocks that `look` looks at. `more` are descriptors to
+        read from, besides those of the devices.
+        """
+        now = look()
+        self._watch(devices, more)
+        timeout = min([most, *(device.timeout(now) for device in devices)])
+        ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
+        self._stood_still = look().mono - now.mono - max(0.0, timeout)
+        if ready.pop(self.wakeup.fileno(), None):
+            self.wakeup.drain()
+        return ready
+
+    def step(self, devices: Sequence[Device], ready: dict[int, int], now: Now) -> bool:
+        """Have each device do what it can; return whether one of them has said something."""
+        heard = False
+        for device in devices:
+            if self._stood_still > STALL:
+                device.stalled(self._stood_still)
+            mask = ready.get(device.fileno(), 0)
+            before = device.messages
+            device.step(
+                now,
+                readable=bool(mask & selectors.EVENT_READ),
+                writable=bool(mask & selectors.EVENT_WRITE),
+            )
+            heard = heard or device.messages > before
+        return heard
+
+    def close(self) -> None:
+        """Wait no more, and give the signals back."""
+        self._selector.close()
+        self.wakeup.close()
+
+    def _watch(self, devices: Sequence[Device], more: Iterable[int]) -> None:
+        wanted = dict.fromkeys((self.wakeup.fileno(), *more), selectors.EVENT_READ)
+        for device in devices:
+            if device.fileno() >= 0:
+                write = selectors.EVENT_WRITE if device.wants_write else 0
+                wanted[device.fileno()] = selectors.EVENT_READ | write
+        watched = {key.fd: key.events for key in self._selector.get_map().values()}
+        for fd in watched.keys() - wanted.keys():
+            self._selector.unregister(fd)
+        for fd in wanted.keys() - watched.keys():
+            self._selector.register(fd, wanted[fd])
+        for fd in wanted.keys() & watched.keys():
+            if wanted[fd] != watched[fd]:
+                self._selector.modify(fd, wanted[fd])
+
+
+class Wakeup:
+    """A descriptor that signals and threads make readable, and what the signals asked for."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.reload = False
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor to select on."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """Wake the main loop, from any thread."""
+        with contextlib.suppress(OSError):  # full: it is awake already; closed: it has ended
+            self._writer.send(b"w")
+
+    def drain(self) -> None:
+        """Have the descriptor rest until the next waking."""
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    def catch_signals(self) -> None:
+        """SIGTERM and SIGINT stop, SIGHUP reloads."""
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def close(self) -> None:
+        """Give the signals back."""
+        signal.set_wakeup_fd(-1)
+        self._reader.close()
+        self._writer.close()
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop = True
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload = True
