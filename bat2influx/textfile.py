@@ -51,7 +51,7 @@ class TextFile:
     ) -> None:
         self._path = path
         self._reader, self._remedy = reader, remedy
-        self._beside = path.with_suffix(".new")  # which the collector passes over
+        self._beside = path.with_name(f"{path.name}.new")  # which the collector passes over
         self._writing = Episode(log)
 
     def write(self, text: str, now: float) -> None:

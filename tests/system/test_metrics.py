@@ -13,6 +13,7 @@ from tests.system.plant import PORTAL, QUICK, SECOND_PORTAL, UNIT, Plant
 
 HOUSE = "bat2influx@house.service"
 FILES = {UNIT: "/run/bat2influx/bat2influx.prom", HOUSE: "/run/bat2influx-house/house.prom"}
+INI = {UNIT: "/etc/bat2influx/bat2influx.ini", HOUSE: "/etc/bat2influx/house.ini"}
 EXPORTER = "/opt/prometheus-node-exporter"
 LINKS = "/var/lib/prometheus/node-exporter"  # where Debian's package looks
 PORT = 9100
@@ -29,8 +30,8 @@ def running(shared_machine: Plant, package: Path) -> Plant:
     machine.install(package)
     machine.start_servers(devices=2)
     for path, portal, db in (
-        ("/etc/bat2influx/bat2influx.ini", PORTAL, "battery"),
-        ("/etc/bat2influx/house.ini", SECOND_PORTAL, "house"),
+        (INI[UNIT], PORTAL, "battery"),
+        (INI[HOUSE], SECOND_PORTAL, "house"),
     ):
         machine.configure(
             path,
@@ -71,7 +72,19 @@ def test_another_user_can_read_the_file(running: Plant, unit: str) -> None:
     paths = [str(Path(FILES[unit]).parent), FILES[unit]]
     stat = running.run("stat", "-c", "%a %U", *paths).stdout.splitlines()
     assert stat == ["755 bat2influx", "644 bat2influx"]
-    assert running.run("ls", "-A", paths[0]).stdout.split() == [Path(FILES[unit]).name]
+    names = {Path(FILES[unit]).stem + suffix for suffix in (".prom", ".health")}
+    found = running.run("ls", "-A", paths[0]).stdout.split()
+    assert {name.removesuffix(".new") for name in found} == names
+
+
+@pytest.mark.parametrize("unit", FILES)
+def test_another_user_is_told_whether_it_is_well(running: Plant, unit: str) -> None:
+    """By the name of the ini, which that user cannot read."""
+    ini = INI[unit]
+    asked = f"runuser -u nobody -- bat2influx --config {ini} health"
+    running.wait("its health", lambda: running.run(asked, check=False).returncode == 0)
+    assert "values/s, " in running.run(asked).stdout
+    assert "Permission denied" in running.run(f"runuser -u nobody cat {ini}", check=False).stderr
 
 
 def test_the_node_exporter_has_the_numbers_of_both(running: Plant) -> None:

@@ -63,9 +63,12 @@ class TreeError(RuntimeError):
 
 
 @contextmanager
-def tree(release: str) -> Iterator[Path]:
-    """Give the tree of a release, making it first if need be; it stays as long as it is used."""
-    place = cache_dir() / f"system-{release}-{_recipe_hash(release)}"
+def tree(release: str, more: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Give the tree of a release, making it first if need be; it stays as long as it is used.
+
+    `more` are packages that it has besides, none of which starts anything at boot.
+    """
+    place = cache_dir() / f"system-{release}-{_recipe_hash(release, more)}"
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = place.with_name(f"{place.name}.lock")
     with lock.open("a") as file:
@@ -73,18 +76,19 @@ def tree(release: str) -> Iterator[Path]:
         while not place.exists():
             fcntl.flock(file, fcntl.LOCK_EX)
             if not place.exists():  # made while we waited
-                _make(release, place)
+                _make(release, more, place)
             fcntl.flock(file, fcntl.LOCK_SH)
         lock.touch()
         _forget_old_trees(place.parent)
         yield place
 
 
-def _recipe_hash(release: str) -> str:
-    return hashlib.sha256(repr((release, PACKAGES, HOOKS)).encode()).hexdigest()[:12]
+def _recipe_hash(release: str, more: tuple[str, ...]) -> str:
+    recipe = repr((release, PACKAGES + more, HOOKS))
+    return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
-def _make(release: str, place: Path) -> None:
+def _make(release: str, more: tuple[str, ...], place: Path) -> None:
     print(f"making {place}, once", file=sys.stderr, flush=True)
     new = place.with_name(f"{place.name}.new")
     _remove(new)
@@ -93,7 +97,8 @@ def _make(release: str, place: Path) -> None:
     dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, check=True)
     settings.write_bytes(dump.stdout)
     command = ["mmdebstrap", "--variant=minbase", f"--aptopt={settings}"]
-    command += [f"--include={','.join(PACKAGES)}", *(f"--customize-hook={hook}" for hook in HOOKS)]
+    command.append(f"--include={','.join(PACKAGES + more)}")
+    command += [f"--customize-hook={hook}" for hook in HOOKS]
     try:
         made = subprocess.run(
             [*command, release, str(new)],
