@@ -30,10 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.function
-    if command is not run:  # as any other command, when its output is not wanted any more
+    if command is run:
+        return run(options)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        code = command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # its output is not wanted any more: it ends as any other command
+        # Not before: by the same signal a peer that goes away would end it without a word.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return command(options)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        raise
+    return code
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,6 +83,16 @@ def health(options: argparse.Namespace) -> int:
     from bat2influx.health import tell  # noqa: PLC0415 - only where it is needed
 
     return tell(options.config, os.environ)
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Show what comes from the devices, as it comes."""
+    settings = _load_or_complain(options.config)
+    if settings is None:
+        return EX_CONFIG
+    from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
+
+    return look(settings, os.environ)
 
 
 def pin(options: argparse.Namespace) -> int:
@@ -185,6 +203,8 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(function=check)
     about = "say whether the daemon is well, by text and exit code"
     commands.add_parser("health", help=about).set_defaults(function=health)
+    about = "show the values as they come, and how all the parts are"
+    commands.add_parser("watch", help=about).set_defaults(function=watch)
     discovering = commands.add_parser(
         "discover", help="list devices on the network, or at HOST, as lines for the file"
     )

@@ -179,6 +179,8 @@ class VenusRunner:
         except OSError:
             self._client = None
         else:
+            # Or all but the first of several answers wait 40 ms for the broker's acknowledgement.
+            client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
 
     def _on_connect(self, _: mqtt.Client, __: Any, ___: Any, code: Any, *____: Any) -> None:

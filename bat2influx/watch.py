@@ -1,0 +1,221 @@
+"""`bat2influx watch`: what comes from the devices, as it comes, and how all the parts are.
+
+It reads by the daemon's own devices, so that whatever they meet with has the same name. Nothing is
+stored and no file is written; beside a running daemon it is one more client of the broker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bat2influx import health, memory, sdnotify
+from bat2influx.check import unseen_secrets
+from bat2influx.clock import Clock
+from bat2influx.config import Battery, Settings
+from bat2influx.device import Device
+from bat2influx.liveness import DEFAULT_WATCHDOG
+from bat2influx.loop import Loop
+from bat2influx.memory import Found, Memory
+from bat2influx.plain import plain
+from bat2influx.reading import NS
+from bat2influx.schedule import Now
+from bat2influx.watch_device import Watched
+from bat2influx.watch_peers import ask_daemon, ask_database, ask_disk
+from bat2influx.watch_plain import Lines
+from bat2influx.watch_screen import Screen, glyphs, is_fit
+from bat2influx.watch_state import LONGEST, Fact, Level, View, column_of
+
+EX_OK = 0
+SAID = 2  # lines of the log that are shown
+LAG = NS // 20  # by which it asks later than the daemon, to which the answers say nothing new then
+
+
+class Face(Protocol):
+    """What shows it to people: a terminal, or lines."""
+
+    ended: bool
+
+    @property
+    def descriptors(self) -> Sequence[int]: ...
+    def news(self, now: float) -> None: ...
+    def timeout(self, now: float) -> float: ...
+    def due(self, now: float) -> bool: ...
+    def show(self, view: View) -> None: ...
+    def read(self) -> None: ...
+
+
+def watch(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Show it until `q`, SIGINT, SIGTERM, or the end of who reads it; return the exit code, 0."""
+    said = _Said()
+    face: Screen | Lines
+    if is_fit(environment):
+        said.collect()
+        face = Screen(environment)
+    else:
+        said.hand_on()
+        face = Lines(glyphs())
+    watching = Watch(settings, environment, said)
+    try:
+        watching.catch_signals()  # before curses has its own handlers
+        with face:
+            watching.run(face)
+    finally:
+        watching.close()
+    return EX_OK
+
+
+class Watch:
+    """The devices, what is asked besides, and one turn of the loop after the other."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], said: _Said) -> None:
+        self._settings = settings
+        self._said = said
+        self._w = sdnotify.watchdog_interval() or DEFAULT_WATCHDOG
+        self._loop = Loop()
+        self._clock = Clock()
+        state = memory.directory(settings.path, environment)
+        known = _Known(state)
+        self._column = column_of(settings.batteries)
+        self._devices = tuple(self._device(battery, known) for battery in settings.batteries)
+        alone = len(self._devices) == 1
+        self._watched = [Watched(each, self._column, alone=alone) for each in self._devices]
+        self._health = health.place(settings.path, environment)
+        self._secrets = [_own(hint) for hint in unseen_secrets(settings, environment)]
+        wake = self._loop.wakeup.wake
+        self._asked = (ask_database(settings, wake, self._w), ask_disk(state, wake))
+        self._answers: list[Fact] = []
+
+    def catch_signals(self) -> None:
+        """Have them end this in good order, as a terminal needs it."""
+        self._loop.wakeup.catch_signals()
+        signal.signal(signal.SIGQUIT, signal.getsignal(signal.SIGTERM))
+
+    def run(self, face: Face) -> None:
+        """Go on until the end is asked for."""
+        wakeup = self._loop.wakeup
+        while not (face.ended or wakeup.stop or wakeup.reload):  # SIGHUP: the terminal is gone
+            most = face.timeout(time.monotonic())
+            ready = self._loop.wait(self._devices, self._look, most, face.descriptors)
+            if self._step(ready):
+                face.news(time.monotonic())
+            if any(descriptor in ready for descriptor in face.descriptors):
+                face.read()
+            if face.due(now := time.monotonic()):
+                face.show(self._view(now))
+
+    def close(self) -> None:
+        """Leave the brokers, and ask no more."""
+        for asking in self._asked:
+            asking.stop()
+        for device in self._devices:
+            device.close()
+        self._loop.close()
+
+    def _step(self, ready: dict[int, int]) -> bool:
+        """Have the devices do what they can; return whether there is something new."""
+        now = self._look()
+        if step := self._clock.take_step():
+            for device in self._devices:
+                device.clock_set(step)
+        states = [device.state for device in self._devices]
+        new = self._loop.step(self._devices, ready, now)
+        for watched in self._watched:
+            watched.take(now.mono)
+        answers = [asking.answer for asking in self._asked]
+        for asking in self._asked:
+            if asking.failure:
+                raise asking.failure
+        new = new or answers != self._answers or states != [each.state for each in self._devices]
+        self._answers = answers
+        return new
+
+    def _view(self, now: float) -> View:
+        parts = tuple(watched.part(now) for watched in self._watched)
+        answers = [*self._answers]
+        shown = [fact.text for fact in answers if fact.level is Level.WRONG]
+        shown += [text for watched in self._watched for text in watched.beginnings()]
+        answers.append(ask_daemon(self._health, shown))
+        every = [fact for part in parts for fact in part.facts] + answers
+        wrong = tuple(fact.text for fact in every if fact.level is Level.WRONG)
+        if wrong:
+            answers += [Fact("secrets", hint, Level.NOTE) for hint in self._secrets]
+        return View(
+            time=datetime.now().astimezone(),
+            now=now,
+            column=self._column,
+            facts=tuple(answers),
+            parts=parts,
+            said=tuple(each for each in self._said.latest if not each.text.startswith(wrong)),
+        )
+
+    def _look(self) -> Now:
+        """Look at the clocks; what the devices see of the wall clock goes after it by LAG."""
+        now = self._clock.look()
+        return now._replace(wall_ns=now.wall_ns - LAG)
+
+    def _device(self, battery: Battery, known: Memory) -> Device:
+        return Device(
+            battery,
+            by_tick=False,
+            watchdog=self._w,
+            config=str(self._settings.path),
+            memory=known,
+            wake=self._loop.wakeup.wake,
+        )
+
+
+def _own(hint: str) -> str:
+    """Return a hint for `check` with the command to run that is ours."""
+    if not hint.endswith(" check"):
+        return hint
+    return hint.removesuffix("check").replace("systemd-run --pipe", "systemd-run --pty") + "watch"
+
+
+class _Known(Memory):
+    """What the daemon has found, as far as it can be read; here nothing is kept."""
+
+    def keep(self, key: str, found: Found) -> None:
+        """Leave the file as it is."""
+
+    def _tell(self, what: str) -> None:
+        pass
+
+
+class _Said(logging.Handler):
+    """What the parts log: the latest of it beside the values, or to stderr."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.latest: deque[Fact] = deque(maxlen=SAID)
+
+    def collect(self) -> None:
+        """Keep the latest, to be shown."""
+        self._take_over(self)
+
+    def hand_on(self) -> None:
+        """Have on stderr what is not told as a trouble anyhow, from its beginning to its end."""
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.addFilter(lambda record: not hasattr(record, "COUNT"))
+        self._take_over(handler)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        level = Level.WELL if record.levelno <= logging.INFO else Level.NOTE
+        when = time.strftime("%H:%M:%S", time.localtime(record.created))
+        with contextlib.suppress(Exception):  # as logging has it
+            self.latest.append(Fact(when, plain(record.getMessage(), LONGEST), level))
+
+    def _take_over(self, handler: logging.Handler) -> None:
+        log = logging.getLogger("bat2influx")
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        log.handlers[:] = [handler]

@@ -1,0 +1,105 @@
+"""The layout of `bat2influx watch`: what is known in, lines of styled text out.
+
+Pure. No line is longer than the width, and there are no more of them than the height. What is
+wrong is said in words and has a mark; a style only stresses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from bat2influx.watch_state import Fact, Level, View
+from bat2influx.watch_table import Table
+from bat2influx.watch_text import (
+    MARKS,
+    UTF8,
+    Glyphs,
+    Line,
+    Piece,
+    Style,
+    cells,
+    clean,
+    cut,
+    fitted,
+    left,
+    right,
+    wrapped,
+)
+
+LABEL = 10  # cells of what stands before a fact
+LONGEST = 3  # lines of a fact
+KEYS = "q ends"
+_STYLES = {Level.WELL: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
+
+
+class Layout(NamedTuple):
+    """The lines; `first` is the first row of the table that is shown, `page` how many are."""
+
+    lines: list[Line]
+    first: int
+    page: int
+
+
+def lay_out(
+    view: View, width: int, height: int, *, first: int = 0, glyphs: Glyphs = UTF8
+) -> Layout:
+    """Return what `width` columns and `height` lines have room for, from the row `first` on."""
+    facts = [fact for part in view.parts for fact in part.facts] + [*view.facts]
+    table = Table(view, width, glyphs)
+    bottom = [_said(fact, width, glyphs) for fact in view.said]
+    least = min(len(table), max(1, height // 3)) + 2
+    top = [_title(view, width, glyphs)]
+    for most in range(LONGEST, 0, -1):
+        top = [top[0], *_facts(facts, width, glyphs, most)]
+        if len(top) + least + len(bottom) <= height:
+            break
+    else:
+        bottom = []
+    top = top[: max(1, height - least)]
+    middle = height - len(top) - len(bottom) - 2
+    body, first, page = table.window(first, middle)
+    lines = [*(fitted(line, width, glyphs) for line in top), (), table.head, *body]
+    lines += [()] * (height - len(lines) - len(bottom))
+    return Layout([*lines, *bottom][:height], first, page)
+
+
+def _title(view: View, width: int, glyphs: Glyphs) -> Line:
+    name = "bat2influx watch"
+    rest = f"{view.time:%Y-%m-%d %H:%M:%S}  {KEYS}"
+    room = width - cells(name)
+    if room < cells(rest) + 2:
+        rest = KEYS
+    if room < cells(rest) + 2:
+        return (Piece(cut(name, width, glyphs), Style.TITLE),)
+    return Piece(name, Style.TITLE), Piece(right(rest, room, glyphs), Style.FAINT)
+
+
+def _facts(facts: Sequence[Fact], width: int, glyphs: Glyphs, most: int) -> Iterator[Line]:
+    """Yield the facts in lines, `most` each; a label stands at the first of its facts."""
+    before = ""
+    for fact in facts:
+        label = "" if fact.label == before else fact.label
+        before = fact.label
+        yield from _fact(fact._replace(label=label), width, glyphs, most)
+
+
+def _fact(fact: Fact, width: int, glyphs: Glyphs, most: int) -> list[Line]:
+    """Return a fact, with its label in front of the first line."""
+    style = _STYLES[fact.level]
+    mark = MARKS[fact.level] + " "
+    label = left(clean(fact.label, glyphs), LABEL, glyphs) if width > 40 else ""
+    before = cells(label) + 2
+    text = wrapped(clean(fact.text, glyphs), width - before, most, glyphs)
+    lines: list[Line] = []
+    for line in text or [""]:
+        if lines:
+            lines.append((Piece(" " * before), Piece(line, style)))
+        else:
+            lines.append((Piece(label, Style.FAINT), Piece(mark, style), Piece(line, style)))
+    return lines
+
+
+def _said(fact: Fact, width: int, glyphs: Glyphs) -> Line:
+    text = cut(clean(f"{fact.label} {fact.text}", glyphs), width, glyphs)
+    return (Piece(text, Style.FAINT if fact.level is Level.WELL else Style.NOTE),)

@@ -1,0 +1,240 @@
+"""What `bat2influx watch` makes of readings and answers: values, ages, graphs, and facts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bat2influx import database_trouble
+from bat2influx.config import Battery
+from bat2influx.health import Health
+from bat2influx.influx import Probe
+from bat2influx.plan import Plan
+from bat2influx.reading import NS, Origin, Reading
+from bat2influx.server import Kind, Server
+from bat2influx.storereader import Summary
+from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx.watch_peers import daemon, database, disk
+from bat2influx.watch_state import COLUMNS, Fact, History, Level, Values, column_of, field_of
+from bat2influx.watch_text import ASCII, UTF8, bars
+
+P = "c0619ab1c2d3"
+BATTERY = Battery(
+    name="",
+    address="venus.local",
+    port=1883,
+    user="bat2influx",
+    password="",
+    serial=P,
+    instance=275,
+    interval=1.0,
+    soc_interval=10.0,
+    fields=DEFAULT_FIELDS,
+    tls=None,
+)
+NOTIFY = replace(BATTERY, mode="notify")
+
+
+def reading(field: str, value: float, instance: int = 275) -> Reading:
+    """Return a reading of vebus."""
+    return Reading(0, "", field, value, Origin(P, "vebus", instance))
+
+
+# Histories
+
+
+def test_a_column_is_the_mean_of_what_has_come_in_it() -> None:
+    """Newest at the right; a value goes on for as long as it is to last, and then there is none."""
+    history = History(3.0)
+    for second, value in ((0, 1.0), (1, 2.0), (2, 6.0), (3, 4.0)):
+        history.add(second, value)
+    assert history.columns(20.0, 8, lasts=6.0) == [None, 3.0, 4.0, 4.0, 4.0, None, None, None]
+    assert history.columns(5.0, 2, lasts=6.0) == [3.0, 4.0]
+    assert history.range(20.0, 8) == (1.0, 6.0)
+    assert history.range(20.0, 5) is None
+
+
+@given(
+    moments=st.lists(st.tuples(st.floats(0, 50), st.floats(-1e6, 1e6)), max_size=60),
+    count=st.integers(1, 200),
+    lasts=st.floats(0, 1000) | st.just(math.inf),
+)
+def test_columns_are_within_what_has_come(
+    moments: list[tuple[float, float]], count: int, lasts: float
+) -> None:
+    """There are as many as asked for, at all times, and none of them says what was never there."""
+    history, now = History(3.0), 100.0
+    for pause, value in moments:
+        now += pause
+        history.add(now, value)
+    columns = history.columns(now, count, lasts)
+    there = [value for value in columns if value is not None]
+    assert len(columns) == count
+    assert (columns[-1] is not None) is bool(moments)
+    values = [value for _, value in moments] or [0.0]
+    assert all(min(values) - 1e-6 <= value <= max(values) + 1e-6 for value in there)
+
+
+def test_a_history_has_a_bound() -> None:
+    """A terminal that is wider than that has an empty rest."""
+    history = History(1.0)
+    for second in range(3 * COLUMNS):
+        history.add(second, float(second))
+    columns = history.columns(3 * COLUMNS - 1, 2 * COLUMNS, lasts=math.inf)
+    assert columns[:COLUMNS] == [None] * COLUMNS
+    assert None not in columns[COLUMNS:]
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [
+        ([52.6, 52.61], 2),
+        ([426.0, 8.0], 0),
+        ([230.43, 231.0], 1),
+        ([3.3214], 3),
+        ([9.0], 0),
+        ([-12.3999999], 1),
+    ],
+)
+def test_decimals_fit_the_size_and_stay(values: list[float], decimals: int) -> None:
+    """As many as one of the values needs, and fewer for large ones."""
+    history = History()
+    for second, value in enumerate(values):
+        history.add(second, value)
+    assert history.decimals == decimals
+
+
+@pytest.mark.parametrize("glyphs", [UTF8, ASCII])
+def test_bars_go_from_the_least_to_the_largest(glyphs: object) -> None:
+    """A value that does not change is a low line, and where nothing came is nothing."""
+    used = UTF8 if glyphs is UTF8 else ASCII
+    assert bars([float(n) for n in range(8)], used) == used.bars
+    assert bars([5.0, None, 5.0], used) == f"{used.bars[0]} {used.bars[0]}"
+    assert bars([None, None], used) == "  "
+    assert bars([0.0, 5e-324, 1e-323], used)[0] == used.bars[0]
+
+
+# Values
+
+
+def shown(
+    values: Values, labels: Sequence[str], now: float, *, answers: bool = True
+) -> dict[str, tuple[float | None, str, bool]]:
+    """Return value, unit and whether it is stale, by name."""
+    rows = values.rows(labels, {}, now, answers=answers)
+    return {row.name: (row.value, row.unit, row.stale) for row in rows}
+
+
+def test_a_value_is_stale_after_three_intervals() -> None:
+    """And not before 5 s; the state of charge has an interval of its own."""
+    values = Values(BATTERY)
+    values.take([reading("Voltage", 52.6), reading("Soc", 88.9)], ["Voltage", "Soc"], 0.0)
+    labels = ["Voltage", "Soc", "Power"]
+    assert shown(values, labels, 5.0) == {
+        "Voltage": (52.6, "V", False),
+        "Soc": (88.9, "%", False),
+        "Power": (None, "W", False),
+    }
+    assert shown(values, labels, 5.1)["Voltage"] == (52.6, "V", True)
+    assert not shown(values, labels, 30.0)["Soc"][2]
+    assert shown(values, labels, 30.1)["Soc"][2]
+    slow = Values(replace(BATTERY, interval=30.0))
+    slow.take([reading("Voltage", 52.6)], labels, 0.0)
+    assert not shown(slow, labels, 90.0)["Voltage"][2]
+
+
+def test_what_is_told_by_notifications_does_not_get_stale() -> None:
+    """For what does not change is not told; but it does while the device is not there."""
+    values = Values(NOTIFY)
+    values.take([reading("Voltage", 52.6)], ["Voltage"], 0.0)
+    assert not shown(values, ["Voltage"], 3600.0)["Voltage"][2]
+    assert shown(values, ["Voltage"], 3600.0, answers=False)["Voltage"][2]
+
+
+def test_of_a_device_that_is_gone_nothing_is_fresh() -> None:
+    """Not even what is read seldom."""
+    values = Values(BATTERY)
+    values.take([reading("Soc", 88.9)], ["Soc"], 0.0)
+    assert shown(values, ["Soc"], 6.0, answers=False)["Soc"][2]
+
+
+@pytest.mark.parametrize("instances", ["tag", "name"])
+def test_each_of_several_instances_has_its_row(instances: str) -> None:
+    """With its unit, under the name that the daemon shows it by."""
+    battery = replace(BATTERY, instance=None, instances=instances)
+    plan = Plan(P, battery.fields, {"vebus": (275, 276)}, instances=instances)
+    values, labels = Values(battery), list(plan.series)
+    values.take(
+        [
+            Reading(0, "", series.field, float(series.origin.instance or 0), series.origin)
+            for series in plan.series.values()
+        ],
+        labels,
+        0.0,
+    )
+    mark = "/" if instances == "tag" else "_"
+    found = shown(values, labels, 0.0)
+    assert found[f"Voltage{mark}275"] == (275.0, "V", False)
+    assert found[f"F{mark}276"] == (276.0, "Hz", False)
+    assert len(found) == 2 * len(DEFAULT_FIELDS)
+
+
+def test_a_label_is_that_of_the_field_with_its_name() -> None:
+    """Even where another field's name begins like it."""
+    fields = (Field("V", "vebus", None, "Ac/V"), Field("V_1", "grid", None, "Ac/Power"))
+    assert field_of("V_1", fields) == fields[1]
+    assert field_of("V_2", fields) == fields[0]
+    assert field_of("V/275 (vebus/275/Ac/V)", fields) == fields[0]
+    assert field_of("W", fields) is None
+
+
+def test_a_column_has_a_value_of_each_device() -> None:
+    """However seldom one is read."""
+    assert column_of([BATTERY]) == 3.0
+    assert column_of([BATTERY, replace(BATTERY, interval=30.0)]) == 30.0
+
+
+# What is asked beside the devices
+
+SERVER = Server(Kind.INFLUXDB1, "1.6.7")
+DOWN = database_trouble.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
+
+
+def test_the_database_is_told_in_the_daemons_words() -> None:
+    """With what it is, where it answers."""
+    fact = database(Probe(None, False, SERVER), "x:8086", "battery")
+    assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
+    fact = database(Probe(None, True, SERVER), "x:8086", "battery")
+    assert fact.text.endswith("'battery' is not there yet, it is made with the first value")
+    assert not fact.level
+    fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
+    assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
+
+
+def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
+    """What waits for its turn alone is as it should be."""
+    now = 100 * NS
+    assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing waits")
+    assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
+    fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
+    text = "620 values wait for the database, the oldest from 62 s ago; 3 rows refused"
+    assert (fact.text, fact.level) == (text, Level.NOTE)
+    assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values wait for the database"
+
+
+def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
+    """Its values and the troubles that are seen from here are left out of its line."""
+    status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 waiting"
+    health = Health(at=10.0, alive=9.5, within=120.0, status=status)
+    fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
+    assert fact == Fact("daemon", "well: values are kept; 9.0 values/s, 62 waiting")
+    assert DOWN.text in daemon(health, [], 11.0).text
+    assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
+    fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
+    assert fact.text == "the daemon has stood still, or was killed, 490 s ago; [2J0.0 values/s"
+    assert fact.level is Level.WRONG
