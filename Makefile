@@ -64,6 +64,10 @@ bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" 
 	@tests/parts/install test
 	@$(PYTHON) -m tests.bench $(BENCH)
 
+pictures: ## docs/pictures anew: a day as a plot, and the terminal view; takes four minutes
+	@tests/parts/install pictures
+	@$(PYTHON) -m tests.pictures
+
 fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to repeat one
 	@tests/parts/install test
 	@$(PYTHON) -m tests.fuzz $(FUZZ)
@@ -91,4 +95,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench fuzz soak outage day sizes fresh clean
+.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench pictures fuzz soak outage day sizes fresh clean
