@@ -201,10 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("check", help="check each step from the file to the database")
     checking.add_argument("--offline", action="store_true", help="the file alone")
     checking.set_defaults(function=check)
-    about = "say whether the daemon is well, by text and exit code"
-    commands.add_parser("health", help=about).set_defaults(function=health)
-    about = "show the values as they come, and how all the parts are"
-    commands.add_parser("watch", help=about).set_defaults(function=watch)
     discovering = commands.add_parser(
         "discover", help="list devices on the network, or at HOST, as lines for the file"
     )
@@ -213,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="the device's settings and the like, too"
     )
     discovering.set_defaults(function=discover)
+    about = "say whether the daemon is well, by text and exit code"
+    commands.add_parser("health", help=about).set_defaults(function=health)
     pinning = commands.add_parser("pin", help="print the fingerprint of a broker's certificate")
     pinning.add_argument("host", metavar="HOST[:PORT]")
     pinning.set_defaults(function=pin)
@@ -227,6 +225,8 @@ def _parser() -> argparse.ArgumentParser:
         "--rejected", action="store_true", help="with --export: the refused rows instead"
     )
     spooling.set_defaults(function=spool)
+    about = "show the values as they come, and how all the parts are"
+    commands.add_parser("watch", help=about).set_defaults(function=watch)
     return parser
 
 
