@@ -77,13 +77,18 @@ class Printer:
 
 
 def unseen_secrets(
-    settings: Settings, environment: Mapping[str, str], root: Path = Path("/")
+    settings: Settings,
+    environment: Mapping[str, str],
+    root: Path = Path("/"),
+    *,
+    command: str = "check",
+    by: str = "--pipe",
 ) -> Iterable[str]:
     """Yield a hint where the service has secrets that this process has not.
 
     A credential is given to the service's own processes alone (systemd.exec(5), "Credentials").
     That of a [Battery NAME] is one that somebody has to have added to the unit. `root` is where
-    the file system begins.
+    the file system begins; `command` is this one, and `by` how systemd-run(1) hands on its output.
     """
     path = settings.path
     if "CREDENTIALS_DIRECTORY" in environment or path.parent != Path("/etc/bat2influx"):
@@ -117,8 +122,8 @@ def unseen_secrets(
         hint += " cannot see"
         if options:
             config = "" if unit == "bat2influx" else f"--config {path} "
-            run = " ".join(("systemd-run --pipe --quiet --wait", *options))
-            hint += f"; with it: {run} bat2influx {config}check"
+            run = " ".join((f"systemd-run {by} --quiet --wait", *options))
+            hint += f"; with it: {run} bat2influx {config}{command}"
         yield hint
 
 

@@ -88,7 +88,8 @@ class Watch:
         alone = len(self._devices) == 1
         self._watched = [Watched(each, self._column, alone=alone) for each in self._devices]
         self._health = health.place(settings.path, environment)
-        self._secrets = [_own(hint) for hint in unseen_secrets(settings, environment)]
+        hints = unseen_secrets(settings, environment, command="watch", by="--pty")
+        self._secrets = [*hints]
         wake = self._loop.wakeup.wake
         self._asked = (ask_database(settings, wake, self._w), ask_disk(state, wake))
         self._answers: list[Fact] = []
@@ -170,13 +171,6 @@ class Watch:
             memory=known,
             wake=self._loop.wakeup.wake,
         )
-
-
-def _own(hint: str) -> str:
-    """Return a hint for `check` with the command to run that is ours."""
-    if not hint.endswith(" check"):
-        return hint
-    return hint.removesuffix("check").replace("systemd-run --pipe", "systemd-run --pty") + "watch"
 
 
 class _Known(Memory):
