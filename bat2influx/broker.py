@@ -105,10 +105,14 @@ class Connection:
         self._guarded(self._client.loop_misc)
 
     def _read(self) -> None:
-        """Have paho take packets, one at a call, until what was read ahead is used up."""
-        link, received, read = self._link, self._received, self._client.loop_read
-        while read() == SUCCESS and link.pending and len(received) < BURST:
-            if self._refusal:
+        """Take packets until what was read ahead is used up; paho does, but for plain messages."""
+        link, client, received = self._link, self._client, self._received
+        while not self._refusal and len(received) < BURST:
+            if client.between_packets and (found := link.take_publish()):
+                self._take(*found)
+            elif client.loop_read() != SUCCESS:
+                break
+            if not link.pending:
                 break
 
     def received(self) -> Iterable[Message]:
@@ -201,7 +205,7 @@ class Connection:
 
     # What the packets say
 
-    def _take(self, head: int, body: bytearray) -> None:
+    def _take(self, head: int, body: bytes | bytearray) -> None:
         self._received.append((*packets.publish(body, self.protocol), bool(head & 1), boot_ns()))
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:

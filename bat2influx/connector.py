@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bat2influx import broker_trouble, tls, trouble
+from bat2influx import broker_trouble, packets, tls, trouble
 from bat2influx.tls import Tls
 from bat2influx.trouble import Trouble
 
@@ -59,8 +59,9 @@ class Link:
     """A connected socket, with TLS or without, as far as paho uses one.
 
     It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
-    be a system call. That TLS has to wait for the other direction does not come up: without
-    renegotiation it reads to read, and writes to write.
+    be a system call. What lies there whole, a value that a device says, need not go through paho
+    at all: to have it cut the stream takes as long as all the rest. That TLS has to wait for the
+    other direction does not come up: without renegotiation it reads to read, and writes to write.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -102,6 +103,27 @@ class Link:
         chunk = self._ahead[start : start + size]
         self._position = start + len(chunk)
         return chunk
+
+    def take_publish(self) -> tuple[int, bytes] | None:
+        """Return first byte and body of the next packet: a PUBLISH of QoS 0, read ahead as a whole.
+
+        None for any other, which is left to be received.
+        """
+        ahead, start = self._ahead, self._position
+        body = start + 2
+        if body > len(ahead) or ahead[start] & packets.KIND_AND_QOS != packets.PUBLISH_QOS_0:
+            return None
+        length = ahead[start + 1]
+        if length >= 0x80:
+            try:
+                length, body = packets.variable(ahead, start + 1)
+            except (IndexError, packets.MalformedError):
+                return None
+        end = body + length
+        if end > len(ahead):
+            return None
+        self._position = end
+        return ahead[start], ahead[body:end]
 
     def send(self, data: bytes) -> int:
         """Return how many bytes were taken; BlockingIOError when there is no room yet."""

@@ -3,6 +3,7 @@
 `influxdb` imports pandas, with numpy 60 MB and a second at the start, for a class of its own.
 `requests` 2.28 (Debian 12) imports chardet, 2 MB of tables, to guess the encoding of a text; where
 it is not there, it does with a smaller library, of which it then says that it was not tried.
+`urllib3` imports what unpacks answers that are packed in ways that no database uses, 1 MB.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_UNUSED = ("pandas", "chardet")
+_UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
 
 
 @contextmanager

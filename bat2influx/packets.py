@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # section 2.1.2
+KIND_AND_QOS, PUBLISH_QOS_0 = 0xF6, PUBLISH << 4  # of a first byte (sections 2.1 and 3.3.1)
 REFUSED = 128  # a code from here on is a failure (section 2.4)
 NOT_AUTHORISED = 135
 
@@ -164,7 +165,7 @@ def _answer(kind: int, body: bytes, protocol: Protocol) -> Answer:
 
 def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:
     """Return the properties that begin with their length at `position`, and where they end."""
-    length, position = _variable(body, position)
+    length, position = variable(body, position)
     end = position + length
     if end > len(body):
         raise MalformedError
@@ -175,7 +176,7 @@ def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:
         if size is None:
             raise MalformedError
         if size == _NUMBER:
-            position = _variable(body, start)[1]
+            position = variable(body, start)[1]
         elif size > 0:
             position = start + size
         else:
@@ -189,8 +190,11 @@ def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:
     return found, end
 
 
-def _variable(body: bytes, position: int) -> tuple[int, int]:
-    """Return a variable byte integer (section 1.5.5), and where it ends."""
+def variable(body: bytes, position: int) -> tuple[int, int]:
+    """Return a variable byte integer (section 1.5.5), and where it ends.
+
+    Raises MalformedError where it has more than four bytes, IndexError where it ends too soon.
+    """
     value = 0
     for shift in (0, 7, 14, 21):
         digit = body[position]

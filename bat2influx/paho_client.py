@@ -1,6 +1,7 @@
 """The client of paho: the only module that knows it.
 
-paho cuts the stream into packets, sends, and keeps the connection alive. What the packets say is
+paho cuts the stream into packets (but for plain values that were read ahead whole, connector.py),
+sends, and keeps the connection alive. What the packets say is
 left to others (packets.py): paho loses the code of each DISCONNECT without a text and, in 1.6, of
 each PUBACK; it stumbles at codes that it does not know; and MQTT 5 has it make so much of each
 PUBLISH that it receives a fifth of what it does with 3.1.1.
@@ -19,7 +20,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 
 from bat2influx.connector import Link
-from bat2influx.packets import ANSWERS, Protocol
+from bat2influx.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
 
@@ -40,9 +41,14 @@ class Client(mqtt.Client):  # type: ignore[misc]
         """Send something each so many seconds at the least: MQTT 5 lets the broker say so."""
         self._keepalive = seconds
 
+    @property
+    def between_packets(self) -> bool:
+        """Whether nothing of a packet has been received yet."""
+        return not self._in_packet["command"]
+
     def _packet_handle(self) -> Any:
         head, body = self._in_packet["command"], self._in_packet["packet"]
-        if head & 0xF6 == 0x30 and self.take:
+        if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.take:
             self.take(head, body)
             return SUCCESS
         kind = head >> 4

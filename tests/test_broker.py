@@ -38,6 +38,35 @@ def test_a_link_reads_ahead_and_says_so(pair: tuple[Link, socket.socket]) -> Non
     assert not link.pending
 
 
+@pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        (b"", False),
+        (b"\x30", True),
+        (b"\x30\x05abcd", True),
+        (b"\x30\x80", True),
+        (b"\x30\xff\xff\xff\xff\x01", True),
+        (b"\x32\x03abc", True),
+        (b"\xd0\x00", True),
+    ],
+    ids=["nothing", "head", "part", "half a length", "no length", "QoS 1", "PINGRESP"],
+)
+def test_a_link_hands_out_whole_messages(
+    pair: tuple[Link, socket.socket], after: bytes, *, left: bool
+) -> None:
+    """Those of QoS 0 that were read ahead, of any length; whatever is none is left to be read."""
+    link, peer = pair
+    long = bytes(300)
+    peer.sendall(b"\xd0\x00" + b"\x30\x03abc" + b"\x31\x00" + b"\x38\xac\x02" + long + after)
+    assert link.take_publish() is None  # nothing was read ahead
+    assert link.recv(2) == b"\xd0\x00"
+    assert [link.take_publish() for _ in range(3)] == [(0x30, b"abc"), (0x31, b""), (0x38, long)]
+    assert link.take_publish() is None
+    assert link.pending == left
+    if left:
+        assert link.recv(len(after)) == after
+
+
 def test_a_link_without_data_would_block(pair: tuple[Link, socket.socket]) -> None:
     """Nothing there is BlockingIOError, as of any socket that does not block."""
     link, _ = pair

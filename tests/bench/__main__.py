@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import compileall
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 from tests.bench import burst, delay, life, ordinary
 from tests.bench.table import Figure, as_json, lines
 from tests.parts import long_run
-from tests.parts.daemon import Setting
+from tests.parts.daemon import TOP, Setting
 from tests.parts.influxdb import InfluxDB
 from tests.parts.mosquitto import Mosquitto
 
@@ -33,6 +35,7 @@ def main() -> int:
     options = parser.parse_args()
     figures: list[Figure] = []
     with long_run.directory("bench") as directory, ExitStack() as stack:
+        as_installed(directory / "bytecode")
         broker = stack.enter_context(Mosquitto(directory / "mosquitto", config=BROKER))
         database = stack.enter_context(InfluxDB(directory / "influxdb"))
         setting = stack.enter_context(Setting(directory, broker, database))
@@ -59,6 +62,13 @@ def main() -> int:
     if options.json:
         options.json.write_text(as_json(figures) + "\n")
     return 0 if all(each.met for each in figures) else 1
+
+
+def as_installed(directory: Path) -> None:
+    """Have the daemon find itself compiled, as the package installs it; a checkout may not be."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(directory)
+    assert compileall.compile_dir(TOP / "bat2influx", quiet=1)
 
 
 if __name__ == "__main__":
