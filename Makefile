@@ -64,6 +64,10 @@ bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" 
 	@tests/parts/install test
 	@$(PYTHON) -m tests.bench $(BENCH)
 
+fleet: ## a thousand devices on one daemon, and on two of which one is killed; FLEET="--devices 200"
+	@tests/parts/install test
+	@$(PYTHON) -m tests.fleet $(FLEET)
+
 pictures: ## docs/pictures anew: a day as a plot, and the terminal view; takes four minutes
 	@tests/parts/install pictures
 	@$(PYTHON) -m tests.pictures
@@ -95,4 +99,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench pictures fuzz soak outage day sizes fresh clean
+.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench fleet pictures fuzz soak outage day sizes fresh clean

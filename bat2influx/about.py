@@ -15,12 +15,12 @@ from pathlib import Path
 from bat2influx import __version__, metrics, textfile
 from bat2influx.config import Settings
 from bat2influx.delivery import Delivery
-from bat2influx.device import Device
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
 from bat2influx.schedule import Now
+from bat2influx.source import Source
 from bat2influx.textfile import TextFile
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class About:
         """Return the seconds to the next report."""
         return max(0.0, self._next - now) if self._encoder or self._file else math.inf
 
-    def report(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> list[bytes]:
+    def report(self, now: Now, devices: Sequence[Source], delivery: Delivery) -> list[bytes]:
         """Write the file, if it is time for that, and return the lines for the database.
 
         `now` has to be the look at the clock from which on a step is one of what waits.
@@ -71,7 +71,7 @@ class About:
             return []
         return [self._encoder.encode(reading) for reading in metrics.readings(report)]
 
-    def left(self, device: Device) -> None:
+    def left(self, device: Source) -> None:
         """A reload is about to replace this device, or takes it away: its counts go on."""
         seen = self._seen(device)
         self._before[seen.site] = seen
@@ -82,7 +82,7 @@ class About:
             self._file.remove()
         self._file = None
 
-    def _made(self, now: Now, devices: Sequence[Device], delivery: Delivery) -> Report:
+    def _made(self, now: Now, devices: Sequence[Source], delivery: Delivery) -> Report:
         return Report(
             time_ns=now.wall_ns,
             uptime=(now.boot_ns - self._began_ns) / NS,
@@ -97,8 +97,8 @@ class About:
             database_up=delivery.database_up,
         )
 
-    def _seen(self, device: Device) -> DeviceReport:
-        site = device.battery.name
+    def _seen(self, device: Source) -> DeviceReport:
+        site, census = device.battery.name, device.census
         seen = DeviceReport(
             site,
             received=device.messages,
@@ -107,6 +107,8 @@ class About:
             connected=device.connected,
             without_value=len(device.without_value),
             last_value_ns=device.last_value_ns,
+            devices=census.devices if census else None,
+            silent=len(census.silent) if census else None,
         )
         return seen.after(self._before[site]) if site in self._before else seen
 

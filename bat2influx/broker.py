@@ -30,6 +30,7 @@ LONGEST_REASON = 120  # characters of what a broker says
 
 _LOGIN = (4, 5, 134, NOT_AUTHORISED)  # codes of a CONNACK, the first two of MQTT 3.1.1
 _VERSION = (1, 132)
+SHARED = "$share/"  # and a group: what a shared subscription begins with
 
 
 class Message(NamedTuple):
@@ -51,7 +52,8 @@ class Connection:
 
     `accepted` turns true with the CONNACK; `trouble` is set once it has ended; `received` holds
     what came, and `acknowledged` the ids of subscriptions and barriers that the broker confirmed.
-    The endpoint's prefix is in no topic that is handed in or out.
+    `declined` has what was refused and is not the end of the connection, by the id, or by 0 for
+    all that was published. The endpoint's prefix is in no topic that is handed in or out.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Connection:
         self.accepted = False
         self.trouble: Trouble | None = None
         self.acknowledged: set[int] = set()
+        self.declined: dict[int, Trouble] = {}
         self._awaited: dict[int, list[str]] = {}  # and topics that may not be refused
         self._checked: dict[int, str] = {}  # topics published to
+        self._may_be_refused: set[int] = set()
         self._link = link
         self._received: deque[tuple[bytes, bytes, bool, int]] = deque()
         self._refusal: Trouble | None = None
@@ -128,15 +132,21 @@ class Connection:
                 name = name[len(prefix) :] if name.startswith(prefix) else ""
             yield Message(name, payload, retain, arrival)
 
-    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+    def subscribe(
+        self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
+    ) -> int:
         """Ask for `topics` (QoS 0); return the id that will be acknowledged.
 
-        That one of them is refused is the end of the connection, unless it `may_be_refused`.
+        That one of them is refused is the end of the connection, unless it `may_be_refused`. With
+        a `share_group` each message goes to one of the clients with that group.
         """
-        wanted = [self.endpoint.prefix + topic for topic in topics]
+        head = f"{SHARED}{share_group}/" if share_group else ""
+        wanted = [f"{head}{self.endpoint.prefix}{topic}" for topic in topics]
         pairs = [(topic, 0) for topic in wanted]
         mid = self._guarded(lambda: self._client.subscribe(pairs)[1])
-        return self._await(mid, [] if may_be_refused else wanted)
+        if may_be_refused:
+            self._may_be_refused.add(mid)
+        return self._await(mid, wanted)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Drop `topics`; the broker confirms only after what it sent before.
@@ -151,15 +161,25 @@ class Connection:
         """Whether the broker has yet to acknowledge something that was subscribed to or dropped."""
         return bool(self._awaited)
 
-    def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes = b"",
+        *,
+        checked: bool = False,
+        may_be_refused: bool = False,
+    ) -> None:
         """Send `payload` to `topic` with QoS 0.
 
-        With `checked`, and MQTT 5, it is QoS 1: that it is refused is the end of the connection.
+        With `checked`, and MQTT 5, it is QoS 1: that it is refused is the end of the connection,
+        unless it `may_be_refused`.
         """
         full, qos = self.endpoint.prefix + topic, int(checked and self.protocol is Protocol.MQTT_5)
         mid = self._guarded(lambda: self._client.publish(full, payload, qos).mid)
         if qos:
             self._checked[mid] = full
+            if may_be_refused:
+                self._may_be_refused.add(mid)
 
     def close(self) -> None:
         """End the session in good order, as far as the socket takes it without waiting."""
@@ -223,19 +243,33 @@ class Connection:
             return not self.accepted and self._welcomed(answer)
         if kind == packets.PUBACK:
             topic = self._checked.pop(answer.mid, None)
+            mild = answer.mid in self._may_be_refused
+            self._may_be_refused.discard(answer.mid)
             if topic and answer.code >= REFUSED:
-                self._refused(broker_trouble.publish_refused, topic, answer.code, answer.said)
-            return answer.code < REFUSED
+                tell = broker_trouble.publish_refused
+                why = self._told(tell, topic, answer.code, answer.said)
+                if mild:
+                    self.declined[0] = why
+                else:
+                    self._refusal = why
+            return mild or answer.code < REFUSED
         if kind == packets.DISCONNECT:
-            why = self._why(answer.code, answer.said)
-            self._refusal = broker_trouble.closed(self.endpoint.host, why)
+            said = self._why(answer.code, answer.said)
+            self._refusal = broker_trouble.closed(self.endpoint.host, said)
         elif answer.mid in self._awaited:
             topics = self._awaited.pop(answer.mid)
             for topic, code in zip(topics, answer.codes, strict=False):
-                if code >= REFUSED:
-                    tell = broker_trouble.subscription_refused
-                    self._refused(tell, topic, code, answer.said)
+                if code < REFUSED:
+                    continue
+                tell = broker_trouble.subscription_refused
+                if topic.startswith(SHARED):
+                    tell = broker_trouble.share_refused
+                why = self._told(tell, topic, code, answer.said)
+                if answer.mid not in self._may_be_refused:
+                    self._refusal = why
                     return False
+                self.declined[answer.mid] = why
+            self._may_be_refused.discard(answer.mid)
             self.acknowledged.add(answer.mid)
         return False
 
@@ -260,12 +294,12 @@ class Connection:
         self._settled = code in _LOGIN or (answer.complete and code not in _VERSION)
         return False
 
-    def _refused(self, tell: Callable[..., Trouble], topic: str, code: int, said: str) -> None:
+    def _told(self, tell: Callable[..., Trouble], topic: str, code: int, said: str) -> Trouble:
         endpoint = self.endpoint
         if endpoint.vrm and code in (REFUSED, NOT_AUTHORISED):
             tell = broker_trouble.vrm_refused
         why = self._why(code, said)
-        self._refusal = tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
+        return tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
 
     def _why(self, code: int, said: str) -> str:
         words, own = packets.in_words(code), self._plain(said)

@@ -81,6 +81,17 @@ def subscription_refused(host: str, user: str, topic: str, why: str, config: str
     )
 
 
+def share_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
+    """The same, of a subscription that several clients share."""
+    return Trouble(
+        "subscription refused: shared",
+        f"{host} does not let {user!r} share the subscription {topic} ({why}); see that the"
+        f" broker has shared subscriptions switched on, and {_rules('read', config)}, or leave"
+        " share_group empty and run one daemon",
+        Kind.LOGIN,
+    )
+
+
 def publish_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
     """PUBACK with 128 or more."""
     return Trouble(

@@ -90,8 +90,14 @@ def watch(options: argparse.Namespace) -> int:
     settings = _load_or_complain(options.config)
     if settings is None:
         return EX_CONFIG
+    from bat2influx.fleet_watch import UnclearError, one_of  # noqa: PLC0415 - only where needed
     from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
 
+    try:
+        settings = one_of(settings, options.portal)
+    except UnclearError as error:
+        print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        return EX_USAGE
     return look(settings, os.environ)
 
 
@@ -226,7 +232,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     spooling.set_defaults(function=spool)
     about = "show the values as they come, and how all the parts are"
-    commands.add_parser("watch", help=about).set_defaults(function=watch)
+    watching = commands.add_parser("watch", help=about)
+    about = "portal id of the device to look at, with serial = * in the file"
+    watching.add_argument("portal", metavar="PORTAL", nargs="?", default="", help=about)
+    watching.set_defaults(function=watch)
     return parser
 
 

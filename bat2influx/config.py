@@ -1,12 +1,11 @@
 """The ini file, and the credentials beside it, as frozen dataclasses.
 
 Rules: every problem is told at once, in the order of the file, with its line, what was found and
-what is allowed; a secret is in no message and in no exception. An empty value is the default. A
-key whose feature is still to come is refused rather than ignored.
+what is allowed; a secret is in no message and in no exception. An empty value is the default.
 
 Which keys there are, what each allows and its default stand in config.spec, in ConfigObj's
 notation; the checks it names are in values.py. What settings must be to each other is in
-config_names.py and config_trust.py.
+config_fleet.py, config_names.py and config_trust.py.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
 
 from bat2influx import inifile, original, vrm
+from bat2influx.config_fleet import ALL, groups, is_fleet
 from bat2influx.config_names import clashing, device_tags, fields_in, fields_section, homeless
 from bat2influx.config_trust import TRUST, distrusted, is_vrm, unreachable
 from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
@@ -35,8 +35,6 @@ CREDENTIALS = {
     "influx-password": ("Influx", "password"),
     "influx-token": ("Influx", "token"),
 }
-# Known, and refused while nothing comes of them. A feature that arrives takes its line away.
-NOT_YET = {"[Battery] share_group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,9 @@ class Battery:
     are in seconds. `tls` is None where TLS is not spoken. `topic_prefix` has a slash at its end, or
     is ''. `instances` is how several of a service are told apart, of fields that name none. With
     `vrm` the device is reached by the VRM cloud, and `address` is the host that was worked out.
+
+    A `fleet` is all devices behind a broker. With a `share_group`, '' for none, each of its
+    messages goes to one of the daemons with that group.
     """
 
     name: str
@@ -65,6 +66,12 @@ class Battery:
     topic_prefix: str = ""
     instances: Literal["one", "tag", "name"] = "one"
     vrm: bool = False
+    share_group: str = ""
+
+    @property
+    def fleet(self) -> bool:
+        """Whether it stands for all devices behind the broker."""
+        return self.serial == ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +140,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         *refused,
         *unreachable(index, config, devices, secrets=bool(credentials) and not unread),
         *homeless(index, devices),
+        *groups(index, config, devices),
         *clashing(index, config, devices),
         *distrusted(index, config),
     ):
@@ -148,7 +156,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     return Settings(
         path=path,
         batteries=tuple(_battery(name, config[name], config[fields[name]]) for name in devices),
-        influx=_influx(config["Influx"], device_tags(config, fields.values())),
+        influx=_influx(config["Influx"], device_tags(config, devices, fields.values())),
         max_size=config["Spool"]["max_size"],
         textfile=config["Metrics"]["textfile"],
     )
@@ -170,10 +178,7 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
         label = index.label(section, key)
         shown = label if key in SECRETS else f"{label} = {visible(value)}"
         fault = faults.get((section, key))
-        if f"[{section.split()[0]}] {key}" in NOT_YET:
-            if fault or config[section][key] != config[section].default_values[key]:
-                yield line, f"{shown}: is not in this version yet; leave it empty"
-        elif fault:
+        if fault:
             yield line, f"{shown}: {fault}"
 
 
@@ -222,8 +227,9 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
         tls=_tls(values) if values["tls"] else None,
         mode=values["mode"],
         topic_prefix=values["topic_prefix"],
-        instances=fields["instances"],
+        instances="tag" if is_fleet(values) else fields["instances"],
         vrm=cloud,
+        share_group=values["share_group"],
     )
 
 

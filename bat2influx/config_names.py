@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
+from bat2influx.config_fleet import is_fleet
 from bat2influx.inifile import Entry, Index, Value, nearest, visible
 from bat2influx.presets import fields_of, preset_of
 from bat2influx.values import is_key
@@ -39,11 +40,16 @@ def _presets(section: Any) -> tuple[str, ...]:
     return presets if isinstance(presets, tuple) else ()
 
 
-def device_tags(config: Any, sections: Collection[str]) -> tuple[str, ...]:
+def device_tags(
+    config: Any, devices: Collection[str], sections: Collection[str]
+) -> tuple[str, ...]:
     """Return the parts of a value's origin that are tags, with the fields in `sections`."""
     given = config["Influx"]["device_tags"]
     tags = given if isinstance(given, tuple) else ()
-    several = any(config[section]["instances"] == "tag" for section in sections)
+    fleet = any(is_fleet(config[device]) for device in devices)
+    several = fleet or any(config[section]["instances"] == "tag" for section in sections)
+    if fleet and "portal" not in tags:
+        tags = ("portal", *tags)
     return (*tags, "instance") if several and "instance" not in tags else tags
 
 
@@ -65,7 +71,7 @@ def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]
 def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
     """Yield what is wrong with the names of fields and tags, each alone and beside the others."""
     sections = [name for name in index.sections if name.split()[0] == "Fields"] or ["Fields"]
-    tags = {*device_tags(config, {fields_section(index, device) for device in devices})}
+    tags = {*device_tags(config, devices, {fields_section(index, device) for device in devices})}
     tags |= {SITE} if any(" " in device for device in devices) else set()
     names = set()
     for section in sections:

@@ -17,6 +17,7 @@ from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
+from bat2influx.fleet import Fleet
 from bat2influx.influx import DEADLINE, Writer
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
@@ -24,6 +25,7 @@ from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.loop import Loop
 from bat2influx.memory import Memory
 from bat2influx.memoryspool import MemorySpool
+from bat2influx.source import Source
 from bat2influx.spool import Spool
 from bat2influx.status import Status
 from bat2influx.store import Store
@@ -217,15 +219,13 @@ class Daemon:
 
     # Parts
 
-    def _device(self, battery: Battery) -> Device:
-        return Device(
-            battery,
-            by_tick=self.settings.influx.timestamps == "tick",
-            watchdog=self._w,
-            config=str(self.settings.path),
-            memory=self._memory,
-            wake=self._wakeup.wake,
-        )
+    def _device(self, battery: Battery) -> Source:
+        by_tick = self.settings.influx.timestamps == "tick"
+        config, wake, w = str(self.settings.path), self._wakeup.wake, self._w
+        if battery.fleet:
+            return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
+        memory = self._memory
+        return Device(battery, by_tick=by_tick, watchdog=w, config=config, memory=memory, wake=wake)
 
     def _writer(self, settings: Settings) -> Writer:
         return Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, self._w / 4))

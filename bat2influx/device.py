@@ -27,6 +27,7 @@ from bat2influx.plan import Plan
 from bat2influx.reading import Reading
 from bat2influx.rounds import Rounds
 from bat2influx.schedule import Now
+from bat2influx.source import Census
 from bat2influx.trouble import Trouble
 from bat2influx.venus import NoValue
 
@@ -58,6 +59,7 @@ class Device:
         self.battery = battery
         self.messages = 0
         self.undecided: str | None = None
+        self.census: Census | None = None  # which only a fleet has
         self._config = config
         self._line = Line(Endpoint.of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the line is open

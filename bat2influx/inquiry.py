@@ -149,7 +149,8 @@ class Inquiry:
             self._say(
                 f"{len(found)} devices are at {self._target}; {MAX_PORTALS} of them are asked"
             )
-        known = (self._own.serial if self._own else "") or self._target.description.portal
+        given = self._own.serial if self._own and not self._own.fleet else ""
+        known = given or self._target.description.portal
         return sorted(found)[:MAX_PORTALS] or [portal for portal in (known,) if portal]
 
     def _surveys(self, session: Session, portals: Sequence[str]) -> Sequence[Survey]:

@@ -13,8 +13,8 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
-from bat2influx.device import Device
 from bat2influx.schedule import Now
+from bat2influx.source import Source
 
 STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
 
@@ -30,7 +30,7 @@ class Loop:
 
     def wait(
         self,
-        devices: Sequence[Device],
+        devices: Sequence[Source],
         look: Callable[[], Now],
         most: float,
         more: Iterable[int] = (),
@@ -49,7 +49,7 @@ class Loop:
             self.wakeup.drain()
         return ready
 
-    def step(self, devices: Sequence[Device], ready: dict[int, int], now: Now) -> bool:
+    def step(self, devices: Sequence[Source], ready: dict[int, int], now: Now) -> bool:
         """Have each device do what it can; return whether one of them has said something."""
         heard = False
         for device in devices:
@@ -70,7 +70,7 @@ class Loop:
         self._selector.close()
         self.wakeup.close()
 
-    def _watch(self, devices: Sequence[Device], more: Iterable[int]) -> None:
+    def _watch(self, devices: Sequence[Source], more: Iterable[int]) -> None:
         wanted = dict.fromkeys((self.wakeup.fileno(), *more), selectors.EVENT_READ)
         for device in devices:
             if device.fileno() >= 0:

@@ -29,7 +29,8 @@ class DeviceReport:
     """How it is with one device; `site` is the name of its section, '' for `[Battery]`.
 
     `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
-    the latest value, in ns since 1970.
+    the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
+    say nothing.
     """
 
     site: str
@@ -39,6 +40,8 @@ class DeviceReport:
     connected: bool = False
     without_value: int = 0
     last_value_ns: int | None = None
+    devices: int | None = None
+    silent: int | None = None
 
     def after(self, earlier: DeviceReport) -> DeviceReport:
         """Return this with what was counted before a reload began to count anew."""
@@ -101,6 +104,18 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
         "fields_without_value",
         "Fields for which the device has no number at present.",
         lambda device: device.without_value,
+    ),
+    Quantity(
+        "devices",
+        "devices",
+        "Devices behind the broker, of a fleet.",
+        lambda device: device.devices,
+    ),
+    Quantity(
+        "devices_silent",
+        "devices_silent",
+        "Those of them that say nothing.",
+        lambda device: device.silent,
     ),
     Quantity(
         "",

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from bat2influx import sdnotify
 from bat2influx.clock import Hold
 from bat2influx.delivery import Delivery
-from bat2influx.device import Device
 from bat2influx.line import State
+from bat2influx.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Status:
         """Return whether there is something to tell: the first value at once."""
         return now >= self._next or (self._counted > 0 and not self._ready)
 
-    def text(self, devices: Sequence[Device], delivery: Delivery, hold: Hold, now: float) -> str:
+    def text(self, devices: Sequence[Source], delivery: Delivery, hold: Hold, now: float) -> str:
         """Return the line."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
@@ -71,11 +71,13 @@ class Status:
         self._counted, self._since, self._next = 0, now, now + EVERY
 
 
-def _site(device: Device) -> str:
+def _site(device: Source) -> str:
     return f"{device.battery.name}: " if device.battery.name else ""
 
 
-def _latest(device: Device) -> str:
+def _latest(device: Source) -> str:
+    if device.census:
+        return str(device.census)
     shown = {label: f"{label} {value:g}" for label, value in device.latest.items()}
     shown |= {label: f"{label} {kind}" for label, kind in device.without_value.items()}
     all_of_them = [shown[label] for label in device.labels if label in shown]

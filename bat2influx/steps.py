@@ -9,15 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import NamedTuple
 
-from bat2influx import trouble, venus
+from bat2influx import fleet_check, fleet_trouble, trouble, venus
 from bat2influx.config import Battery, Settings
 from bat2influx.connector import Endpoint, Link
 from bat2influx.finding import Finding
 from bat2influx.influx import Writer
 from bat2influx.plan import SYSTEM, Plan
 from bat2influx.session import Session
+from bat2influx.source import Census
 from bat2influx.survey import unit
 from bat2influx.trouble import Trouble
 from bat2influx.venus import NoValue
@@ -79,6 +81,15 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             return
         secret = "with" if battery.password else "without"
         yield Step(OK, "login", f"as {battery.user!r}, {secret} a password")
+        if battery.fleet:
+            portals = fleet_check.devices(session)
+            if not portals:
+                prefix = battery.topic_prefix
+                none = fleet_trouble.no_devices(battery.address, prefix, config)
+                yield _wrong(session.ended() or none)
+                return
+            yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")
+            battery = replace(battery, serial=portals[0])
         conversation = _Conversation(session, battery, config)
         for steps in (conversation.portal, conversation.instances, conversation.fields):
             yield from steps()

@@ -111,10 +111,17 @@ def text(value: Value) -> str:
 
 
 def serial(value: Value) -> str:
-    """A portal id, which becomes a part of topics."""
-    if isinstance(value, str) and re.fullmatch("[A-Za-z0-9]*", value):
+    """A portal id, which becomes a part of topics; `*` stands for every one."""
+    if isinstance(value, str) and re.fullmatch("[A-Za-z0-9]*|[*]", value):
         return value
     raise ValidateError("must be a portal id: letters and digits only, as in c0619ab12345")
+
+
+def group(value: Value) -> str:
+    """The name of a group of subscribers, which becomes a part of a topic filter."""
+    if not value or (not {*"/+#"} & {*text(value)} and value == str(value).strip()):
+        return str(value)
+    raise ValidateError("must be a name without /, + and #, as in store")
 
 
 def prefix(value: Value) -> str:
@@ -237,6 +244,7 @@ CHECKS = {
     "text": text,
     "secret": str,
     "serial": serial,
+    "group": group,
     "prefix": prefix,
     "fingerprint": fingerprint,
     "path": path,

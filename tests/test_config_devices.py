@@ -74,7 +74,7 @@ def test_keys_of_a_named_device_are_checked_like_all_others(tmp_path: Path) -> N
 [Battery  attic]
 port = 0
 prot = 1
-share_group = x
+share_group = a/b
 [Fields attic]
 Voltage = vebus/Soc
 default = no
@@ -83,7 +83,7 @@ Soh = battery
     assert problems(tmp_path, text) == [
         "line 2: [Battery attic] port = 0: must be a whole number from 1 to 65535",
         "line 3: [Battery attic] prot: unknown key; did you mean port?",
-        "line 4: [Battery attic] share_group = x: is not in this version yet; leave it empty",
+        "line 4: [Battery attic] share_group = a/b: must be a name without /, + and #, as in store",
         "line 6: [Fields attic] Voltage: is one of the nine; rename it, or write defaults = no",
         "line 7: [Fields attic] default: unknown key; did you mean defaults?",
         "line 8: [Fields attic] Soh = battery: has no path: it must be service[/instance]/path,"

@@ -4,11 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from configobj import ConfigObj
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.config import NOT_YET, SPEC, ConfigError, load
+from bat2influx.config import ConfigError, load
 
 SECRET = "hunter-Zq7"
 
@@ -241,26 +240,6 @@ port = x
         f"line 9: [DEFAULT]: unknown section; {sections}",
         "line 11: [influx]: unknown section; did you mean [Influx]?",
     ]
-
-
-@pytest.mark.parametrize("label", sorted(NOT_YET))
-def test_keys_of_later_versions_are_refused(tmp_path: Path, label: str) -> None:
-    """A key that does nothing yet takes its default or nothing; anything else is refused."""
-    section, key = label.removeprefix("[").split("] ")
-    (default,) = ConfigObj(str(SPEC), interpolation=False, _inspec=True)[section][key].split(
-        "default="
-    )[1:]
-    default = default.strip('")')
-    for value in ("", default):
-        path = tmp_path / "fine.ini"
-        path.write_text(f"[{section}]\n{key} = {value}\n")
-        assert load(path) is not None
-    for value in ("no" if default == "yes" else "yes", "notify", SECRET):
-        if key == "token" or value != SECRET:
-            (told,) = problems(tmp_path, f"[{section}]\n{key} = {value}")
-            shown = "" if key == "token" else f" = {value}"
-            end = "is not in this version yet; leave it empty"
-            assert told == f"line 2: {label}{shown}: {end}"
 
 
 def test_fields_by_the_same_name(tmp_path: Path) -> None:

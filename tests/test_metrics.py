@@ -30,6 +30,7 @@ from tests.parts.writing import writer
 
 TIME = 1_767_225_610 * NS
 CELLAR = DeviceReport("", 4711, {NoValue.NULL: 3}, 2, True, 1, TIME - NS // 2)
+FLEET = replace(CELLAR, devices=1000, silent=3)
 REPORT = Report(
     time_ns=TIME,
     uptime=86_400.25,
@@ -47,6 +48,8 @@ NUMBERS = {
     "messages_received_total": 4711,
     "broker_reconnects_total": 2,
     "fields_without_value": 1,
+    "devices": 1000,
+    "devices_silent": 3,
     "broker_up": 1,
     "last_value_timestamp_seconds": TIME / NS - 0.5,
     "values_stored_total": 4700,
@@ -101,6 +104,13 @@ def test_what_is_not_known_is_absent() -> None:
         assert name not in metrics.text(report, "1.0.0")
 
 
+def test_a_fleet_tells_how_many_devices_it_has() -> None:
+    """And how many of them are silent; a single device tells neither."""
+    told = stored(replace(REPORT, devices=(FLEET,)))
+    assert (told["", "devices"], told["", "devices_silent"]) == (1000, 3)
+    assert "devices" not in metrics.text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
+
+
 def test_each_device_has_its_own_numbers() -> None:
     """Under the name of its section: the tag `site` there, the label `site` here."""
     house, boat = (replace(CELLAR, site=site, received=n) for n, site in enumerate(("house", "b")))
@@ -150,7 +160,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     """Its own parser finds all that was put in, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
-    file.write(metrics.text(REPORT, "1.2.3"), 0.0)
+    file.write(metrics.text(replace(REPORT, devices=(FLEET,)), "1.2.3"), 0.0)
     text = exporter.scrape()
     found = samples(text)
     assert found["node_textfile_scrape_error"] == 0

@@ -47,7 +47,7 @@ def _spec() -> dict[str, dict[str, str]]:
     taken: dict[str, dict[str, str]] = {}
     for section in spec.sections:
         for key in spec[section].scalars:
-            if f"[{section}] {key}" not in config.NOT_YET and key != "__many__":
+            if key != "__many__":
                 taken.setdefault(section, {})[key] = spec[section][key]
     return taken
 

@@ -1,0 +1,334 @@
+"""All Venus OS devices behind one broker: one connection, wildcards, and keepalives for each.
+
+To the main loop a fleet is what a device is (source.py). The devices tell of their changes; which
+there are is told by the retained message of each, or by whatever else one says. A message takes the
+same short way however many there are: its topic is looked up once, and parsed once in its life.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bat2influx import venus
+from bat2influx.broker import Connection, Message
+from bat2influx.config import Battery
+from bat2influx.connector import Endpoint
+from bat2influx.fleet_intake import FleetIntake
+from bat2influx.fleet_keepalive import Keepalives, Pulse
+from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
+from bat2influx.fleet_tell import Seen, Troubles
+from bat2influx.journal import event
+from bat2influx.keepalive import Ask
+from bat2influx.line import Line, State
+from bat2influx.liveness import Remedy, Silence
+from bat2influx.reading import Origin, Reading
+from bat2influx.schedule import Now, Schedule
+from bat2influx.source import Census
+from bat2influx.trouble import Trouble
+from bat2influx.venus import NoValue
+
+log = logging.getLogger(__name__)
+
+MOST_DEVICES = 20_000  # several times what a processor has time for, at 9 values a second each
+MOST_TOPICS = 20 * MOST_DEVICES
+
+
+class Fleet:
+    """All devices behind a broker, as configured by one section of the ini file."""
+
+    def __init__(
+        self,
+        battery: Battery,
+        *,
+        by_tick: bool,
+        watchdog: float,
+        config: str,
+        wake: Callable[[], None],
+    ) -> None:
+        """`watchdog` is the interval W in s; `config` the file to name in messages."""
+        self.battery = battery
+        self.messages = 0
+        self.undecided: str | None = None
+        self.latest: Mapping[str, float] = {}
+        self.labels: list[str] = []
+        self.without_value: dict[str, str] = {}
+        self._config = config
+        self._watchdog = watchdog
+        shared = bool(battery.share_group)
+        self._line = Line(Endpoint.of(battery, config), wake)
+        self._plan = FleetPlan(battery.fields)
+        self._intake = FleetIntake(battery.name, by_tick=by_tick, shared=shared)
+        self._keepalives = Keepalives(watchdog, random.random, shared=shared)
+        self._untold: dict[str, dict[Origin, list[str]]] = {}  # by portal id
+        self._schedule = Schedule(battery.interval, battery.soc_interval)
+        self._silence = Silence(watchdog)
+        self._silent: list[str] = []
+        self._look_at = 0.0  # when to look after the devices
+        self._begun: Connection | None = None  # the connection that the conversation is on
+        self._subscribed: set[int] = set()
+        self._overhearing = 0  # the id of the subscription to keepalives
+        self._asked = math.inf  # when the first was sent on this connection
+        self._overheard = False  # whether any has come back
+        self._stage = State.DISCOVERING  # while the line is open
+        self._deadline = 0.0  # for the first device, on this connection
+        self._troubles = Troubles(battery, config, MOST_DEVICES, MOST_TOPICS)
+        self._turned_away = False  # somebody beyond those bounds, since this was last told
+        self._introduced = False
+        self._leaving = False
+
+    # What the main loop asks
+
+    def fileno(self) -> int:
+        """Return the descriptor to select on, -1 when there is none."""
+        return self._line.connection.fileno() if self._line.connection else -1
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether to select for writing too."""
+        return self._line.connection is not None and self._line.connection.wants_write
+
+    @property
+    def state(self) -> State:
+        """Where the conversation stands."""
+        return self._stage if self._line.state is State.OPEN else self._line.state
+
+    def timeout(self, now: Now) -> float:
+        """Return the seconds after which `step` has something to do even if nothing comes."""
+        waits = [self._line.timeout(now.mono)]
+        if self.state is State.POLLING:
+            waits += [self._look_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
+            if not self._leaving:
+                waits.append(self._keepalives.due() - now.mono)
+        return max(0.0, min(waits))
+
+    @property
+    def census(self) -> Census:
+        """How many devices there are, and which are silent."""
+        return Census(len(self._keepalives.pulses), self._silent)
+
+    @property
+    def last_value_ns(self) -> int | None:
+        """The stamp of the latest value."""
+        return self._intake.last_value_ns
+
+    @property
+    def no_values(self) -> Mapping[NoValue, int]:
+        """How many messages were no values, by what they were."""
+        return self._intake.no_values
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the way to the devices; those that are silent are in the census."""
+        return self._line.trouble or self._troubles.worst
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is logged in to the broker."""
+        return self._line.state is State.OPEN
+
+    @property
+    def reconnects(self) -> int:
+        """How often it has logged in to the broker, but for the first time."""
+        return max(0, self._line.logins - 1)
+
+    # What the main loop does
+
+    def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
+        """Do all that can be done now without waiting."""
+        self._line.step(now.mono, readable=readable, writable=writable)
+        connection = self._line.connection
+        if connection is None:
+            return
+        self._take(connection, now)
+        if not self._line.check(now.mono):
+            return
+        if connection is not self._begun:
+            self._begin(connection, now)
+        if self._stage is State.DISCOVERING and self._subscribed <= connection.acknowledged:
+            self._start(connection, now)
+        if self._stage is State.POLLING:
+            self._go_on(connection, now)
+
+    def take_readings(self) -> list[Reading]:
+        """Return the readings since the last call."""
+        readings, self._intake.readings = self._intake.readings, []
+        return readings
+
+    def takes(self, battery: Battery) -> bool:
+        """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
+        own = self.battery
+        return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
+
+    def reschedule(self, battery: Battery) -> None:
+        """Go on with the intervals of `battery`; the connection stays."""
+        if battery != self.battery:
+            self.battery = battery
+            self._schedule = Schedule(battery.interval, battery.soc_interval)
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long, which is no silence of a device."""
+        self._silence.stalled(seconds)
+        self._keepalives.stalled(seconds)
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns since the last step."""
+        self._intake.clock_set(step_ns)
+
+    def ask_no_more(self) -> None:
+        """Take what comes, and ask for nothing from now on."""
+        self._leaving = True
+
+    def awaits(self, _since: float) -> bool:
+        """Return whether an answer is under way: nothing is asked for that would not come anew."""
+        return False
+
+    def close(self) -> None:
+        """Leave the broker, or stop trying to reach it."""
+        self._line.close()
+
+    # Conversing
+
+    def _begin(self, connection: Connection, now: Now) -> None:
+        """Begin the conversation on a new connection."""
+        self._begun, self._stage = connection, State.DISCOVERING
+        self._asked, self._overheard = math.inf, False
+        self._overhearing = connection.subscribe((KEEPALIVES,), may_be_refused=True)
+        group = self.battery.share_group
+        self._subscribed = {
+            self._overhearing,
+            connection.subscribe(self._plan.signs),
+            connection.subscribe(self._plan.filters, share_group=group),
+        }
+        self._deadline = now.mono + self._watchdog / 8
+
+    def _start(self, connection: Connection, now: Now) -> None:
+        """The broker has confirmed all subscriptions."""
+        self._stage = State.POLLING
+        self._silence.connected(now.mono)
+        self._keepalives.begin(now.mono)
+        self._schedule.restart()
+        if not self._introduced:
+            self._introduced = True
+            group = self.battery.share_group
+            sharing = f", sharing the work in the group {group}" if group else ""
+            extra = event("reading", PORTAL_ID="*", PEER=self.battery.address)
+            text = "hearing of changes from all devices at %s%s"
+            log.info(text, self.battery.address, sharing, extra=extra)
+
+    def _go_on(self, connection: Connection, now: Now) -> None:
+        self._line.confirmed(now.mono)
+        if not self._leaving:
+            for portal, ask in self._keepalives.next(now.mono):
+                self._keep_alive(connection, portal, ask)
+                self._asked = min(self._asked, now.mono)
+        tick = self._schedule.due(now.wall_ns, now.mono)
+        if tick is not None:
+            self._intake.begin_tick(tick.start_ns)
+        if now.mono >= self._look_at:
+            self._look_at = now.mono + self._watchdog / 24
+            self._look_after(connection, now)
+        if self.messages and self._answers_due(now) and self._is_dead(now):
+            self._line.drop(now.mono)
+
+    def _answers_due(self, now: Now) -> bool:
+        """Whether devices were asked so long ago that one should have said something."""
+        return now.mono >= self._asked + self._watchdog / 8
+
+    def _is_dead(self, now: Now) -> bool:
+        """Whether to try another connection, as nobody says anything on this one."""
+        return self._silence.remedy(now.mono) is Remedy.RECONNECT
+
+    def _keep_alive(self, connection: Connection, portal: str, ask: Ask) -> None:
+        keepalive = venus.full_keepalive if ask is Ask.FULL else venus.keepalive
+        connection.publish(*keepalive(portal), checked=True, may_be_refused=True)
+        for topics in self._untold.get(portal, {}).values():
+            for topic in topics:
+                connection.publish(topic)
+
+    def _look_after(self, connection: Connection, now: Now) -> None:
+        """See who is silent, and tell of what is wrong."""
+        self._silent = self._keepalives.look_after(now.mono)
+        seen = Seen(
+            self.census,
+            late_devices=now.mono >= self._deadline,
+            late_keepalives=self._answers_due(now),
+            overheard=self._overheard,
+            deaf=self._overhearing in connection.declined,
+            refused=connection.declined.get(0),
+            turned_away=self._turned_away,
+        )
+        self._troubles.tell(seen, now.mono)
+        self._turned_away = False
+
+    # Taking
+
+    def _take(self, connection: Connection, now: Now) -> None:
+        before, mono, distance = self.messages, now.mono, now.distance
+        known, take = self._intake.known, self._intake.take
+        for message in connection.received():
+            series = known.get(message.topic)
+            if series is None or message.retain:
+                self._take_other(message, now)
+            else:
+                self.messages += 1
+                series.pulse.heard = mono
+                take(series, message.payload, message.arrival + distance)
+        if self.messages > before:
+            self._line.works()
+            self._silence.message(mono)
+
+    def _take_other(self, message: Message, now: Now) -> None:
+        """Take a message that is not a value of a known topic."""
+        topic, mono = message.topic, now.mono
+        if portal := keepalive_of(topic):
+            if not message.retain:
+                self._overheard = True
+                self._keepalives.kept(portal, message.payload, mono)
+        elif portal := venus.portal_of(topic):
+            self._take_sign(portal, message, mono)
+        elif portal := heartbeat_of(topic):
+            if not message.retain:
+                self._spoke(portal, mono)
+        elif wanted := None if message.retain else self._plan.find(topic):
+            portal = wanted.origin.portal
+            pulse = self._spoke(portal, mono)
+            if pulse is None or len(self._intake.known) >= MOST_TOPICS:
+                self._turned_away = True
+                return
+            series = self._intake.learn(topic, wanted, pulse)
+            if untold := self._plan.untold(wanted.origin):
+                self._untold.setdefault(portal, {})[wanted.origin] = untold
+            self._intake.take(series, message.payload, message.arrival + now.distance)
+        else:
+            reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
+            self._intake.no_values[reason] += 1
+
+    def _take_sign(self, portal: str, message: Message, now: float) -> None:
+        """Take the one message that a device has retained; an empty one takes it away."""
+        if not message.payload:
+            self._keepalives.remove(portal)
+            self._intake.forget(portal)
+            self._untold.pop(portal, None)
+        elif message.retain:
+            self._pulse(portal, now)
+        else:
+            self._spoke(portal, now)
+
+    def _spoke(self, portal: str, now: float) -> Pulse | None:
+        pulse = self._pulse(portal, now)
+        if pulse is not None:
+            self.messages += 1
+            pulse.heard = now
+        return pulse
+
+    def _pulse(self, portal: str, now: float) -> Pulse | None:
+        """Return that of a device, maybe a new one; None where there are too many already."""
+        pulses = self._keepalives.pulses
+        if portal not in pulses and len(pulses) >= MOST_DEVICES:
+            self._turned_away = True
+            return None
+        return self._keepalives.add(portal, now)

@@ -1,0 +1,34 @@
+"""A look at a fleet for a command: which devices there are, and which of them speaks.
+
+Nothing is asked for, and nothing is taken away from daemons that share the work.
+"""
+
+from __future__ import annotations
+
+from bat2influx import venus
+from bat2influx.broker import Message
+from bat2influx.fleet_plan import FleetPlan, heartbeat_of
+from bat2influx.session import Session
+
+OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive beats each 3 s
+BEAT_WITHIN = 4.0  # s
+
+
+def devices(session: Session) -> list[str]:
+    """Return the portal ids behind a broker, one that speaks first, if any does."""
+    found: dict[str, None] = {}
+    speaking: list[str] = []
+
+    def see(message: Message) -> bool:
+        portal = venus.portal_of(message.topic) or heartbeat_of(message.topic)
+        if portal and message.payload:
+            found[portal] = None
+            if not message.retain:
+                speaking.append(portal)
+        return bool(speaking)
+
+    if not session.subscribe(FleetPlan.signs):
+        session.until(see, BEAT_WITHIN)
+        session.until(lambda message: see(message) and False, OTHERS_WITHIN)
+        session.connection.unsubscribe(FleetPlan.signs)
+    return list(dict.fromkeys((*speaking[:1], *sorted(found))))

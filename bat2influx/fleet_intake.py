@@ -1,0 +1,108 @@
+"""What the devices of a fleet say about their fields, as readings: decoded and stamped.
+
+As intake.py for one device by notifications, but for two things. A message takes one look into one
+dictionary, by its topic. And where the work is shared, all that comes is stored: what one daemon
+has heard twice may have been something else in between, which another one has heard.
+
+No socket, no clock: times are handed in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bat2influx import venus
+from bat2influx.fleet_keepalive import Pulse
+from bat2influx.fleet_plan import Wanted
+from bat2influx.reading import Origin, Reading, Stamper
+from bat2influx.venus import NoValue
+
+
+class Series:
+    """What the values of a topic are stored as, and the latest of them.
+
+    `more` are further fields of the same topic; nearly none has any.
+    """
+
+    __slots__ = ("field", "key", "more", "origin", "pulse", "tick", "value")
+
+    def __init__(self, key: str, field: str, origin: Origin, pulse: Pulse) -> None:
+        self.key = key
+        self.field = field
+        self.origin = origin
+        self.pulse = pulse
+        self.more: tuple[Series, ...] = ()
+        self.value = 0.0
+        self.tick = -1  # in which it was said
+
+
+class FleetIntake:
+    """The readings of a fleet, and what its messages were that are none."""
+
+    def __init__(self, site: str, *, by_tick: bool, shared: bool) -> None:
+        self.readings: list[Reading] = []
+        self.last_value_ns: int | None = None  # its stamp
+        self.no_values: Counter[NoValue] = Counter()
+        self.known: dict[str, Series] = {}  # by topic
+        self._site = site
+        self._by_tick = by_tick
+        self._shared = shared
+        self._stamper = Stamper(by_tick=by_tick)
+        self._tick = 0
+        self._waiting: dict[Series, float] = {}  # for the next tick
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns."""
+        self._stamper.clock_set(step_ns)
+
+    def learn(self, topic: str, wanted: Wanted, pulse: Pulse) -> Series:
+        """A topic has come for the first time, of the device with this pulse."""
+        first, *others = wanted.fields
+        series = self.known[topic] = Series(topic, first, wanted.origin, pulse)
+        series.more = tuple(
+            Series(f"{topic} {field}", field, wanted.origin, pulse) for field in others
+        )
+        return series
+
+    def forget(self, portal: str) -> None:
+        """A device is there no more."""
+        start = f"N/{portal}/"
+        for topic in [each for each in self.known if each.startswith(start)]:
+            series = self.known.pop(topic)
+            for each in (series, *series.more):
+                self._waiting.pop(each, None)
+                self._stamper.forget(each.key)
+
+    def begin_tick(self, start_ns: int) -> None:
+        """The tick that stands for `start_ns` (wall clock) has come."""
+        self._stamper.begin_tick(start_ns)
+        self._tick += 1
+        waiting, self._waiting = self._waiting, {}
+        for series, value in waiting.items():
+            self._store(series, value, start_ns)
+
+    def take(self, series: Series, payload: bytes, arrival_ns: int) -> None:
+        """Take a message of a known topic; `arrival_ns` is the wall clock."""
+        value = venus.decode(payload)
+        if isinstance(value, NoValue):
+            self.no_values[value] += 1
+            for each in (series, *series.more):
+                each.tick = -1
+                self._waiting.pop(each, None)
+        elif self._by_tick:
+            self._waiting.update(dict.fromkeys((series, *series.more), value))
+        elif series.value == value and series.tick == self._tick and not self._shared:
+            self.no_values[NoValue.SAID_AGAIN] += 1
+        else:
+            series.value, series.tick = value, self._tick
+            self._store(series, value, arrival_ns)
+            for each in series.more:
+                self._store(each, value, arrival_ns)
+
+    def _store(self, series: Series, value: float, arrival_ns: int) -> None:
+        time_ns = self._stamper.stamp(series.key, arrival_ns)
+        if time_ns is None:  # there has been no tick yet
+            self.no_values[NoValue.NO_TICK] += 1
+            return
+        self.last_value_ns = time_ns
+        self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))

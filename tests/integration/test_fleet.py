@@ -1,0 +1,317 @@
+"""All devices behind one broker: by one daemon, and by two that share the work."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import pytest
+
+from tests.parts.compare import LATEST, NINE, said
+from tests.parts.daemon import Daemon, Setting, wait
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.venus import Device
+from tests.parts.venus_mqtt import steady_unix_time
+
+FLEET = {"serial": "*", "mode": "notify"}
+SHARED = {**FLEET, "share_group": "store"}
+INSTANCE = 275
+Kept = dict[tuple[str, str], dict[float, int]]  # by portal id and field: when each value was
+
+
+def portals(number: int) -> list[str]:
+    """Return so many portal ids."""
+    return [f"c0619ab1{each:04}" for each in range(number)]
+
+
+def fleet(number: int) -> list[Device]:
+    """Return so many devices, whose values never repeat."""
+    return [Device(portal, counted=True) for portal in portals(number)]
+
+
+def kept(setting: Setting) -> Kept:
+    """Return what is stored; each value of a field is there once."""
+    found: Kept = defaultdict(dict)
+    for row in setting.rows():
+        assert row["instance"] == str(INSTANCE)
+        for field in NINE:
+            if row.get(field) is not None:  # a field is a column once it was stored
+                found[row["portal"], field][row[field]] = row["time"]
+    return found
+
+
+def missing(setting: Setting, devices: Sequence[Device]) -> list[tuple[float, str, float]]:
+    """Return (Unix time, field, value) of all that was said and is not stored."""
+    stored = kept(setting)
+    return [
+        (when, field, value)
+        for device in devices
+        for field, leaf in NINE.items()
+        for when, value in said(device, leaf)
+        if value not in stored[device.portal_id, field]
+    ]
+
+
+def hush(devices: Sequence[Device]) -> None:
+    """Have them say nothing more."""
+    for device in devices:
+        device.silence()
+
+
+def speak(devices: Sequence[Device]) -> None:
+    """Have them go on."""
+    for device in devices:
+        device.speak()
+
+
+def more(devices: Sequence[Device], count: int) -> None:
+    """Wait until each device has said its voltage so many times more."""
+    before = {device: len(said(device, NINE["Voltage"])) for device in devices}
+    wait(
+        "more of each",
+        lambda: all(len(said(each, NINE["Voltage"])) >= n + count for each, n in before.items()),
+    )
+
+
+def senders(mosquitto: Mosquitto, portal: str) -> list[str]:
+    """Return the client ids of those who sent a keepalive to a device, by the broker's log."""
+    line = re.compile(rf"Received PUBLISH from (\S+) \(.*'R/{portal}/keepalive'")
+    return line.findall(mosquitto.log.read_text())
+
+
+def pair(setting: Setting, *watchdogs: float) -> tuple[Daemon, Daemon]:
+    """Start two daemons of one group, each with a state directory of its own."""
+    setting.mosquitto.config = "log_type all"
+    setting.mosquitto.restart()
+    setting.influxdb.query("CREATE DATABASE battery")
+    one, other = (
+        setting.daemon(
+            Battery=SHARED,
+            watchdog=watchdog,
+            environment={"STATE_DIRECTORY": str(setting.directory / f"state-{number}")},
+        )
+        for number, watchdog in enumerate(watchdogs)
+    )
+    for daemon in (one, other):
+        daemon.wait_for_log("in the group store")
+    return one, other
+
+
+def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
+    """Under its portal id, once, with its time; one full republish each, and no other question."""
+    devices = fleet(20)
+    setting.venus(*devices)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery=FLEET)
+    wait("all fields of all", lambda: len(kept(setting)) == 20 * len(NINE))
+    more(devices, 8)
+    assert "20 devices" in notify.status
+    hush(devices)
+    wait("all that was said", lambda: not missing(setting, devices))
+    assert daemon.stop() == 0
+    stored = kept(setting)
+    assert {portal for portal, _ in stored} == {*portals(20)}
+    for device in devices:
+        for field, leaf in NINE.items():
+            own = stored[device.portal_id, field]
+            spoken = said(device, leaf)
+            assert own.keys() == {value for _, value in spoken}
+            first = {value: when for when, value in reversed(spoken)}
+            for value, stamp in own.items():
+                assert -0.1 < stamp / 1e9 - first[value] < LATEST
+        asked = [
+            request.topic.partition(f"R/{device.portal_id}/")[2] for request in device.log.requests
+        ]
+        assert {*asked} <= {"keepalive", f"vebus/{INSTANCE}/Ac/ActiveIn/L1/S"}
+        assert device.log.requests[0].payload == b""
+    assert not daemon.says("WARNING|ERROR")
+
+
+def test_a_row_for_each_second_and_device(setting: Setting) -> None:
+    """With timestamps = tick the fields of a device share a row, and only those."""
+    devices = fleet(3)
+    setting.venus(*devices)
+    daemon = setting.daemon(watchdog=16, Battery=FLEET, Influx={"timestamps": "tick"})
+    wait("all fields of all", lambda: len(kept(setting)) == 3 * len(NINE))
+    more(devices, 6)
+    assert daemon.stop() == 0
+    rows = setting.rows()
+    assert {row["time"] % 10**9 for row in rows} == {0}
+    places = Counter((row["time"], row["portal"]) for row in rows)
+    assert {*places.values()} == {1}
+    full = [row for row in rows if all(row[field] is not None for field in NINE)]
+    assert {row["portal"] for row in full} == {*portals(3)}
+
+
+def test_devices_that_come_and_that_fall_silent(setting: Setting) -> None:
+    """A new one is read at once; silent ones are counted and a few are named, in one line."""
+    devices = fleet(8)
+    setting.venus(*devices[:1])
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery=FLEET)
+    wait("the first", lambda: "1 device;" in notify.status)
+    setting.venus(*devices[1:])
+    wait("all", lambda: "8 devices;" in notify.status)
+    wait("all fields of all", lambda: len(kept(setting)) == 8 * len(NINE))
+    hush(devices[:5])
+    wait("their silence", lambda: "8 devices, 5 silent (" in notify.status)
+    named = re.search(r"silent \((.*), …\)", notify.status)
+    assert named
+    assert {*named[1].split(", ")} <= {*portals(5)}
+    assert len(named[1].split(", ")) == 3
+    speak(devices)
+    wait("their return", lambda: "8 devices;" in notify.status)
+    assert len(daemon.says("WARNING")) == 1
+    assert daemon.says("every device at 127.0.0.1 speaks, after")
+    assert daemon.stop() == 0
+
+
+def test_another_broker_is_no_new_beginning(setting: Setting) -> None:
+    """After the broker has been away all goes on, with what has changed meanwhile."""
+    devices = fleet(4)
+    runner = setting.venus(*devices)
+    setting.daemon(watchdog=16, Battery=FLEET)
+    wait("all fields of all", lambda: len(kept(setting)) == 4 * len(NINE))
+    setting.mosquitto.restart()
+    assert runner.wait_attached()
+    begun = steady_unix_time()
+    more(devices, 3)
+    hush(devices)
+
+    def all_since() -> bool:
+        return all(when < begun for when, _, _ in missing(setting, devices))
+
+    wait("all that was said since", all_since)
+
+
+@pytest.mark.long
+def test_of_two_daemons_one_dies(setting: Setting) -> None:
+    """Nothing is missing but what the broker has sent to the dead one; each is stored by one."""
+    devices = fleet(10)
+    one, other = pair(setting, 16, 16)
+    setting.venus(*devices)
+    wait("all fields of all", lambda: len(kept(setting)) == 10 * len(NINE))
+    more(devices, 3)
+    hush(devices)
+    wait("all that was said", lambda: not missing(setting, devices))
+    other.freeze()
+    frozen = steady_unix_time()
+    ends = "closed its connection|Socket error|not connected|disconnect"
+    before = len(re.findall(ends, setting.mosquitto.log.read_text()))
+    speak(devices)
+    more(devices, 3)
+    other.kill()
+    wait("its end", lambda: len(re.findall(ends, setting.mosquitto.log.read_text())) > before)
+    over = steady_unix_time()
+    more(devices, 5)
+    hush(devices)
+
+    def only_what_it_had() -> bool:
+        return all(frozen <= when <= over for when, _, _ in missing(setting, devices))
+
+    wait("all but what the dead one had", only_what_it_had)
+    lost = missing(setting, devices)
+    held = sum(
+        frozen <= when <= over
+        for each in devices
+        for leaf in NINE.values()
+        for when, _ in said(each, leaf)
+    )
+    assert 0 < len(lost) < held  # the other one has had its share all the time
+    assert one.stop() == 0
+    stored = Counter(
+        (row["portal"], field, row[field])
+        for row in setting.rows()
+        for field in NINE
+        if row[field] is not None
+    )
+    spoken = Counter(
+        (each.portal_id, field, value)
+        for each in devices
+        for field, leaf in NINE.items()
+        for _, value in said(each, leaf)
+    )
+    assert stored <= spoken
+
+
+@pytest.mark.long
+def test_one_of_two_keeps_the_devices_awake_and_then_the_other(setting: Setting) -> None:
+    """The one that is not in turn sends next to nothing, until nobody else does."""
+    devices = fleet(5)
+    setting.venus(*devices)
+    hasty, patient = pair(setting, 16, 64)  # due each 4 s, and each 16 s
+
+    def by_each() -> list[Counter[str]]:
+        return [Counter(senders(setting.mosquitto, portal)) for portal in portals(5)]
+
+    wait("keepalives", lambda: all(each.total() >= 5 for each in by_each()))
+    ((leader, most), *others) = sum(by_each(), Counter[str]()).most_common()
+    assert 4 * sum(count for _, count in others) <= most
+    hasty.kill()
+    wait("the other's", lambda: all(each.keys() - {leader} for each in by_each()))
+    assert all(device.alive for device in devices)
+    assert patient.stop() == 0
+
+
+def test_a_user_who_may_not_hear_keepalives(setting: Setting) -> None:
+    """It is told once, and goes on without."""
+    rules = setting.directory / "rules"
+    rules.write_text(
+        "topic readwrite N/#\ntopic readwrite R/#\nuser deaf\ntopic read N/#\ntopic write R/#\n"
+    )
+    setting.mosquitto.config = f"acl_file {rules}"
+    setting.mosquitto.restart()
+    devices = fleet(2)
+    setting.venus(*devices)
+    daemon = setting.daemon(watchdog=16, Battery={**FLEET, "user": "deaf"})
+    daemon.wait_for_log("does not let 'deaf' hear R/[+]/keepalive")
+    wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
+    asked = [device.log.counters.keepalives for device in devices]
+    wait(
+        "keepalives",
+        lambda: all(d.log.counters.keepalives > n + 1 for d, n in zip(devices, asked, strict=True)),
+    )
+    assert len(daemon.says("WARNING|ERROR")) == 1
+
+
+def test_a_user_who_may_send_nothing(setting: Setting) -> None:
+    """The keepalive that is refused is named, and what others have said is stored all the same."""
+    rules = setting.directory / "rules"
+    rules.write_text(
+        "topic readwrite N/#\ntopic readwrite R/#\nuser mute\ntopic read N/#\ntopic read R/#\n"
+    )
+    setting.mosquitto.config = f"acl_file {rules}"
+    setting.mosquitto.restart()
+    (device,) = devices = fleet(1)
+    setting.venus(device)
+    device.foreign(5, keepalive=True)
+    notify = setting.notify_socket()
+    daemon = setting.daemon(notify=notify, watchdog=16, Battery={**FLEET, "user": "mute"})
+    refusal = f"does not let 'mute' publish to R/{devices[0].portal_id}/keepalive"
+    daemon.wait_for_log(refusal)
+    wait("values", lambda: len(kept(setting)) == len(NINE))
+    wait("it in STATUS", lambda: refusal in notify.status)
+    assert len(daemon.says(refusal)) == 1
+
+
+def test_nobody_behind_the_broker(setting: Setting) -> None:
+    """It is said what is waited for, by the daemon as by check."""
+    notify = setting.notify_socket()
+    setting.daemon(notify=notify, watchdog=16, Battery=FLEET)
+    what = "no device has said its portal id at 127.0.0.1"
+    wait("it in STATUS", lambda: what in notify.status)
+    check = setting.daemon(Battery=FLEET, options=("check",))
+    assert check.wait_for_end() == 69
+    assert check.says(f"wrong *portal id *{what}")
+
+
+def test_check_looks_at_one_of_them(setting: Setting) -> None:
+    """It says how many there are, and shows the values of one that speaks, if any does."""
+    devices = fleet(3)
+    setting.venus(*devices)
+    devices[2].foreign(5, keepalive=True)
+    check = setting.daemon(Battery=FLEET, options=("check",))
+    assert check.wait_for_end() == 0, check.log.read_text()
+    assert check.says(f"ok *devices *3 devices; this is {portals(3)[2]}")
+    assert check.says("ok *Voltage .* V ")

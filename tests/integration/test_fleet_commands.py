@@ -1,0 +1,82 @@
+"""What the commands make of a fleet: check, watch, discover, setup-db and a reload."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.integration.test_fleet import FLEET, fleet, kept, portals
+from tests.parts.compare import NINE
+from tests.parts.daemon import Setting, wait
+
+NOBODY = "c0619ab1ffff"
+
+
+def test_watch_looks_at_the_one_that_is_named(setting: Setting) -> None:
+    """Its values alone, though the others speak."""
+    devices = fleet(3)
+    setting.venus(*devices)
+    for device in devices:
+        device.foreign(5, keepalive=True)
+    watch = setting.daemon(
+        Battery={**FLEET, "share_group": "store"},
+        options=("watch", portals(3)[1]),
+        environment={"TERM": "dumb"},
+    )
+    watch.wait_for_log("Voltage [0-9.]+ V, .*F [0-9.]+ Hz")
+    assert watch.says(f"hearing of changes from 127.0.0.1, portal id {portals(3)[1]}")
+    assert watch.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("battery", "named", "problem"),
+    [
+        (FLEET, [], "there are many devices; name one of those behind the broker, as in"),
+        (FLEET, ["x/#"], "'x/#' is no portal id; name one of those behind the broker, as in"),
+        ({"serial": NOBODY}, [NOBODY], f"'{NOBODY}': .* has no serial = [*]; leave it out"),
+    ],
+    ids=["nobody", "nonsense", "no fleet"],
+)
+def test_watch_says_what_it_needs(
+    setting: Setting, battery: dict[str, str], named: list[str], problem: str
+) -> None:
+    """In one line, before anybody is asked for anything."""
+    watch = setting.daemon(Battery=battery, options=("watch", *named))
+    assert watch.wait_for_end() == 64
+    assert watch.says(f"^bat2influx watch: {problem}")
+    assert len(watch.log.read_text().splitlines()) == 1
+
+
+def test_discover_and_setup_db_go_on_as_ever(setting: Setting) -> None:
+    """The first lists who is behind the broker; the second has nothing to do with devices."""
+    setting.venus(*fleet(2))
+    port = setting.mosquitto.port
+    discover = setting.daemon(Battery=FLEET, options=("discover", f"127.0.0.1:{port}"))
+    assert discover.wait_for_end() == 0, discover.log.read_text()
+    for portal in portals(2):
+        assert discover.says(portal)
+    setup = setting.daemon(Battery=FLEET, options=("setup-db", "--dry-run"))
+    assert setup.wait_for_end() == 0, setup.log.read_text()
+    assert setup.says("CREATE DATABASE")
+
+
+def test_a_reload_makes_a_fleet_of_a_device_and_the_reverse(setting: Setting) -> None:
+    """What was read before goes on, and what is there besides comes or goes."""
+    devices = fleet(2)
+    setting.venus(*devices)
+    alone = {"serial": portals(2)[0], "mode": "notify"}
+    tags = {"device_tags": "portal, instance"}
+    daemon = setting.daemon(watchdog=16, Battery=alone, Influx=tags)
+    wait("one", lambda: {portal for portal, _ in kept(setting)} == {portals(2)[0]})
+    for battery in (FLEET, {**FLEET, "share_group": "store"}, alone):
+        before = len(daemon.says("configuration reloaded"))
+        setting.write_ini(Battery=battery, Influx=tags)
+        os.kill(daemon.pid, signal.SIGHUP)
+        wait("the reload", lambda n=before: len(daemon.says("configuration reloaded")) > n)
+        if battery is FLEET:
+            wait("all fields of both", lambda: len(kept(setting)) == 2 * len(NINE))
+    daemon.wait_for_log("sharing the work in the group store")
+    assert daemon.stop() == 0
+    assert not daemon.says("WARNING|ERROR")
