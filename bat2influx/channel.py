@@ -80,6 +80,7 @@ class Channel:
         self._client = InfluxDBClient(
             host=_bracketed(influx.address),
             port=influx.port,
+            path=influx.path,
             ssl=influx.tls is not None,
             username=influx.user.encode() or None,  # requests would make Latin-1 of a text
             password=influx.password.encode() if influx.user else None,
@@ -94,12 +95,16 @@ class Channel:
 
     @property
     def where(self) -> str:
-        """Address and port, for people."""
+        """Address and port, and the path there, for people."""
+        return f"{self._host}{self._influx.path}"
+
+    @property
+    def _host(self) -> str:
         return f"{_bracketed(self._influx.address)}:{self._influx.port}"
 
     @property
     def _pin(self) -> str:
-        return f"bat2influx pin {self.where}"
+        return f"bat2influx pin {self._host}"
 
     @property
     def peer(self) -> str:

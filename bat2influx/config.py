@@ -78,6 +78,7 @@ class Battery:
 class Influx:
     """The database, and what all points have in common; '' is none, or the server's default.
 
+    `path` stands in front of /write, with a slash in front of it and none at its end, or is ''.
     `tls` is None where TLS is not spoken. With `use_environment`, proxy variables and ~/.netrc
     count. `device_tags` are parts of a value's origin: of portal, service, instance, in that order.
     """
@@ -96,6 +97,7 @@ class Influx:
     tags: tuple[tuple[str, str], ...]
     self_measurement: str = ""  # about the daemon
     device_tags: tuple[str, ...] = ()
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

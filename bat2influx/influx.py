@@ -27,6 +27,7 @@ from bat2influx.memoryspool import Refused
 from bat2influx.refusals import Refusals, cause_of, lines_of
 from bat2influx.server import (
     EMPTY,
+    NO_SUCH_PATH,
     WANTS_TLS,
     Server,
     is_about_lines,
@@ -249,4 +250,6 @@ class Writer:
             policy = influx.retention_policy
             return trouble.no_retention_policy(peer, influx.db, policy, config)
         who = peer if own else f"the database at {self.where}"
+        if NO_SUCH_PATH in text or (self._influx.path and status == 404 and not own):
+            return trouble.no_such_path(who, status, config)
         return trouble.database_answer(who, status, text, config, own=own)

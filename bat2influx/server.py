@@ -19,6 +19,7 @@ _VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
 _LONGEST = 60  # characters of a version
 _LONGEST_ERROR = 500
 EMPTY = "write was empty"  # what InfluxDB 3 has against a write without a line
+NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its cluster too
 WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
 
 
@@ -96,11 +97,13 @@ def is_about_lines(server: Server, status: int, body: bytes) -> bool:
     """Return whether an error of the database's own means that some lines of a write are bad.
 
     With InfluxDB 3 it does if it says which ones: 400 is also a name that it does not like, and 422
-    that there are too many databases or columns.
+    that there are too many databases or columns. VictoriaMetrics has 400 for a wrong address, too.
     """
     if server.kind is Kind.INFLUXDB3:
         message = _json(body)
         return status == 400 and isinstance(message, dict) and bool(message.get("data"))
+    if server.kind is Kind.VICTORIAMETRICS and NO_SUCH_PATH.encode() in body:
+        return False
     return status in (400, 422)
 
 

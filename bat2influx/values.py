@@ -20,6 +20,7 @@ from bat2influx.venus import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_PATH_PART = re.compile(r"[\w.~:@!$&'()*+;=-]+", re.ASCII)  # RFC 3986, without escapes
 _WITH_MORE = re.compile(  # scheme://[address]:port/path, of which all but the address is optional
     r"(?:[a-z0-9+]+://)?(?:\[([^]]+)\]|([^\[:/]+))(?::([0-9]+))?(?:/.*)?", re.IGNORECASE
 )
@@ -122,6 +123,17 @@ def group(value: Value) -> str:
     if not value or (not {*"/+#"} & {*text(value)} and value == str(value).strip()):
         return str(value)
     raise ValidateError("must be a name without /, + and #, as in store")
+
+
+def url_path(value: Value) -> str:
+    """What stands in front of /write in a server's addresses, from slash to no slash."""
+    parts = [part for part in str(value).split("/") if part]
+    if "://" in str(value) or any(not _PATH_PART.fullmatch(part) for part in parts):
+        raise ValidateError(
+            "must be what stands between port and /write in the server's addresses, as in"
+            " insert/0/influx; without ? and #, and without the host"
+        )
+    return "".join(f"/{part}" for part in parts)
 
 
 def prefix(value: Value) -> str:
@@ -246,6 +258,7 @@ CHECKS = {
     "serial": serial,
     "group": group,
     "prefix": prefix,
+    "url_path": url_path,
     "fingerprint": fingerprint,
     "path": path,
     "name": name,

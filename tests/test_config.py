@@ -64,6 +64,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "tags": (),
         "self_measurement": "",
         "device_tags": (),
+        "path": "",
     }
 
 
