@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench.table import Figure, lines
+from tests.bench.compare import compared
+from tests.bench.table import Figure, as_json, lines
 from tests.parts.daemon import TOP
 
 SMALL = {"values": 2000, "rounds": 1, "million": 4000, "singles": 3, "seconds": 4}
@@ -28,6 +29,29 @@ def test_a_ratio_is_what_counts_where_there_is_one() -> None:
     ]
     assert "| memory | 37 MB      |        |       | ≤ 36   | NOT MET |" in table
     assert "| age    | 1,234 s    |        |       |        |         |" in table
+
+
+def test_two_runs_are_compared_by_what_counts() -> None:
+    """A ratio where there is one, by what it is of; what only one run has is in neither."""
+    before, after = (
+        json.loads(
+            as_json(
+                [
+                    Figure("rate", rate, "/s", 100.0, "alone"),
+                    Figure("memory", 30.0, "MB"),
+                    Figure(new, 1.0, "s"),
+                ]
+            )
+        )
+        for rate, new in ((50.0, "age"), (75.0, "youth"))
+    )
+    named, also, *table = compared(before, after)
+    assert named.startswith("before: ")
+    assert also.startswith("after: ")
+    assert [[cell.strip() for cell in row.split("|")[1:-1]] for row in table[2:]] == [
+        ["rate", "0.5 of alone", "0.75 of alone", "+50%"],
+        ["memory", "30 MB", "30 MB", "+0%"],
+    ]
 
 
 def test_each_measurement_gives_its_figures(tmp_path: Path) -> None:

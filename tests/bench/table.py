@@ -71,6 +71,11 @@ def lines(figures: Sequence[Figure]) -> list[str]:
         )
         for each in figures
     ]
+    return rows_of(rows)
+
+
+def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table in Markdown, the first row of which is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     made = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
