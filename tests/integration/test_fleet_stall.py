@@ -1,0 +1,51 @@
+"""A fleet on a machine that stands still: the time that is handed in jumps."""
+
+from __future__ import annotations
+
+import select
+
+from bat2influx.clock import Clock
+from bat2influx.config import load
+from bat2influx.fleet import Fleet
+from bat2influx.line import State
+from tests.integration.test_fleet import FLEET, fleet
+from tests.parts.daemon import Setting, wait
+
+W = 120.0  # s
+
+
+class Turning:
+    """A fleet, stepped by hand, `ahead` s later than it is."""
+
+    def __init__(self, setting: Setting) -> None:
+        (battery,) = load(setting.write_ini(Battery=FLEET)).batteries
+        self.fleet = Fleet(battery, by_tick=False, watchdog=W, config="a.ini", wake=lambda: None)
+        self.ahead = 0.0
+
+    def turn(self) -> Fleet:
+        """Do what can be done now, and return the fleet."""
+        descriptor = self.fleet.fileno()
+        ready = select.select([descriptor], [], [], 0.02)[0] if descriptor >= 0 else []
+        now = Clock().look()
+        now = now._replace(mono=now.mono + self.ahead)
+        self.fleet.step(now, readable=bool(ready), writable=True)
+        return self.fleet
+
+
+def test_a_stall_before_the_first_question_is_no_silence(setting: Setting) -> None:
+    """Nobody was asked yet, so that the connection is not taken for dead; later it is."""
+    turning = Turning(setting)
+    (device,) = fleet(1)
+    try:
+        wait("subscriptions", lambda: turning.turn().state is State.POLLING)
+        setting.venus(device)
+        device.silence()
+        wait("the device", lambda: turning.turn().messages > 0)
+        connection = turning.fleet._line.connection
+        turning.ahead = W / 8
+        for _ in range(5):
+            assert turning.turn()._line.connection is connection
+        turning.ahead = W / 4  # but now it was asked, and has not answered
+        wait("its end", lambda: turning.turn()._line.connection is not connection)
+    finally:
+        turning.fleet.close()
