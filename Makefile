@@ -64,7 +64,7 @@ bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" 
 	@tests/parts/install test
 	@$(PYTHON) -m tests.bench $(BENCH)
 
-fleet: ## a thousand devices on one daemon, and on two of which one is killed; FLEET="--devices 200"
+fleet: ## a fleet on one daemon, and on two of which one is killed; FLEET="--devices 1000 --seconds 60"
 	@tests/parts/install test
 	@$(PYTHON) -m tests.fleet $(FLEET)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bat2influx import __version__
-from bat2influx.config import ConfigError, Settings, load
+from bat2influx.config import ConfigError, Settings, load, one_of_fleet
 from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Wanted
 from bat2influx.influxql import HOUR, parse_duration
 
@@ -90,14 +90,13 @@ def watch(options: argparse.Namespace) -> int:
     settings = _load_or_complain(options.config)
     if settings is None:
         return EX_CONFIG
-    from bat2influx.fleet_watch import UnclearError, one_of  # noqa: PLC0415 - only where needed
-    from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
-
     try:
-        settings = one_of(settings, options.portal)
-    except UnclearError as error:
+        settings = one_of_fleet(settings, options.portal)
+    except ValueError as error:
         print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return EX_USAGE
+    from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
+
     return look(settings, os.environ)
 
 
@@ -233,8 +232,9 @@ def _parser() -> argparse.ArgumentParser:
     spooling.set_defaults(function=spool)
     about = "show the values as they come, and how all the parts are"
     watching = commands.add_parser("watch", help=about)
-    about = "portal id of the device to look at, with serial = * in the file"
-    watching.add_argument("portal", metavar="PORTAL", nargs="?", default="", help=about)
+    watching.add_argument(
+        "portal", metavar="PORTAL", nargs="?", default="", help="which device, with serial = *"
+    )
     watching.set_defaults(function=watch)
     return parser
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,6 +161,27 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         influx=_influx(config["Influx"], device_tags(config, devices, fields.values())),
         max_size=config["Spool"]["max_size"],
         textfile=config["Metrics"]["textfile"],
+    )
+
+
+def one_of_fleet(settings: Settings, portal: str) -> Settings:
+    """Return the settings with one device in place of a fleet, '' where there is none.
+
+    Raises ValueError, with a text for people, when it is not said which one, or for no reason.
+    """
+    fleet = next((battery for battery in settings.batteries if battery.fleet), None)
+    if fleet and not (portal.isascii() and portal.isalnum()):
+        host = fleet.address
+        what = f"serial = {ALL} is every device behind {host}; name one by its portal id"
+        raise ValueError(f"{what}, as in c0619ab12345 (bat2influx discover {host} lists some)")
+    if portal and not fleet:
+        raise ValueError(f"a portal id goes with serial = {ALL}, which {settings.path} has not")
+    return replace(
+        settings,
+        batteries=tuple(
+            replace(battery, serial=portal, share_group="") if battery.fleet else battery
+            for battery in settings.batteries
+        ),
     )
 
 

@@ -175,7 +175,7 @@ def trust_unreadable(what: str, why: str, config: str) -> Trouble:
 def no_such_path(peer: str, status: int, config: str) -> Trouble:
     """It is there, and takes values at another address."""
     return Trouble(
-        "database path",
+        "database answer: path",
         f"{peer} takes no values at that path (status {status}); is path under [Influx] in {config}"
         " right? It is empty for most, and insert/0/influx for VictoriaMetrics' cluster",
         Kind.DATABASE,

@@ -50,6 +50,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "no value": "d2639c74a6584a31884f4b53457ad259",
         "no number": "7d8fb9adad6f4cfab3859902d5e8236d",
         "memory": "c4082ca5824741bdaa432ce5eb71afcd",
+        "fleet": "f739296af94c489ba297c37921213f20",
         "missing": "a7274c1e3867463985d9936238c11c35",
         # the database
         "database": "a5b8dbfba1a04354acf386719807885f",

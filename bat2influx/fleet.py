@@ -18,9 +18,9 @@ from bat2influx.broker import Connection, Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.fleet_intake import FleetIntake
-from bat2influx.fleet_keepalive import Keepalives, Pulse
+from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
-from bat2influx.fleet_tell import Seen, Troubles
+from bat2influx.fleet_telling import Look, Telling
 from bat2influx.journal import event
 from bat2influx.keepalive import Ask
 from bat2influx.line import Line, State
@@ -32,9 +32,6 @@ from bat2influx.trouble import Trouble
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
-
-MOST_DEVICES = 20_000  # several times what a processor has time for, at 9 values a second each
-MOST_TOPICS = 20 * MOST_DEVICES
 
 
 class Fleet:
@@ -56,7 +53,6 @@ class Fleet:
         self.latest: Mapping[str, float] = {}
         self.labels: list[str] = []
         self.without_value: dict[str, str] = {}
-        self._config = config
         self._watchdog = watchdog
         shared = bool(battery.share_group)
         self._line = Line(Endpoint.of(battery, config), wake)
@@ -74,9 +70,10 @@ class Fleet:
         self._asked = math.inf  # when the first was sent on this connection
         self._overheard = False  # whether any has come back
         self._stage = State.DISCOVERING  # while the line is open
-        self._deadline = 0.0  # for the first device, on this connection
-        self._troubles = Troubles(battery, config, MOST_DEVICES, MOST_TOPICS)
-        self._turned_away = False  # somebody beyond those bounds, since this was last told
+        self._ready = 0.0  # when the broker had confirmed all subscriptions
+        self._valued = False  # whether a value has come since then
+        self._telling = Telling(battery, watchdog, config)
+        self._left_out = 0  # messages of devices that are one too many, since the latest look
         self._introduced = False
         self._leaving = False
 
@@ -123,7 +120,7 @@ class Fleet:
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the way to the devices; those that are silent are in the census."""
-        return self._line.trouble or self._troubles.worst
+        return self._line.trouble or self._telling.trouble
 
     @property
     def connected(self) -> bool:
@@ -203,11 +200,10 @@ class Fleet:
             connection.subscribe(self._plan.signs),
             connection.subscribe(self._plan.filters, share_group=group),
         }
-        self._deadline = now.mono + self._watchdog / 8
 
     def _start(self, connection: Connection, now: Now) -> None:
         """The broker has confirmed all subscriptions."""
-        self._stage = State.POLLING
+        self._stage, self._ready, self._valued = State.POLLING, now.mono, False
         self._silence.connected(now.mono)
         self._keepalives.begin(now.mono)
         self._schedule.restart()
@@ -230,7 +226,7 @@ class Fleet:
             self._intake.begin_tick(tick.start_ns)
         if now.mono >= self._look_at:
             self._look_at = now.mono + self._watchdog / 24
-            self._look_after(connection, now)
+            self._look_after(connection, now.mono)
         if self.messages and self._answers_due(now) and self._is_dead(now):
             self._line.drop(now.mono)
 
@@ -249,20 +245,22 @@ class Fleet:
             for topic in topics:
                 connection.publish(topic)
 
-    def _look_after(self, connection: Connection, now: Now) -> None:
-        """See who is silent, and tell of what is wrong."""
-        self._silent = self._keepalives.look_after(now.mono)
-        seen = Seen(
-            self.census,
-            late_devices=now.mono >= self._deadline,
-            late_keepalives=self._answers_due(now),
+    def _look_after(self, connection: Connection, now: float) -> None:
+        """See who is silent, and have people told of what is wrong."""
+        self._silent = self._keepalives.look_after(now)
+        pulses = self._keepalives.pulses.values()
+        look = Look(
+            begun=self._ready,
+            asked=self._asked,
+            valued=self._valued,
+            speaking=any(pulse.heard > now - self._watchdog / 8 for pulse in pulses),
             overheard=self._overheard,
             deaf=self._overhearing in connection.declined,
             refused=connection.declined.get(0),
-            turned_away=self._turned_away,
+            left_out=self._left_out,
         )
-        self._troubles.tell(seen, now.mono)
-        self._turned_away = False
+        self._left_out = 0
+        self._telling.tell(self.census, look, now)
 
     # Taking
 
@@ -273,10 +271,12 @@ class Fleet:
             series = known.get(message.topic)
             if series is None or message.retain:
                 self._take_other(message, now)
+                known = self._intake.known
             else:
                 self.messages += 1
                 series.pulse.heard = mono
                 take(series, message.payload, message.arrival + distance)
+        self._valued = self._valued or bool(self._intake.readings)
         if self.messages > before:
             self._line.works()
             self._silence.message(mono)
@@ -284,51 +284,56 @@ class Fleet:
     def _take_other(self, message: Message, now: Now) -> None:
         """Take a message that is not a value of a known topic."""
         topic, mono = message.topic, now.mono
-        if portal := keepalive_of(topic):
+        if portal := heartbeat_of(topic):
+            if not message.retain:
+                self._spoke(portal, mono)
+        elif portal := keepalive_of(topic):
             if not message.retain:
                 self._overheard = True
                 self._keepalives.kept(portal, message.payload, mono)
         elif portal := venus.portal_of(topic):
             self._take_sign(portal, message, mono)
-        elif portal := heartbeat_of(topic):
-            if not message.retain:
-                self._spoke(portal, mono)
-        elif wanted := None if message.retain else self._plan.find(topic):
-            portal = wanted.origin.portal
-            pulse = self._spoke(portal, mono)
-            if pulse is None or len(self._intake.known) >= MOST_TOPICS:
-                self._turned_away = True
-                return
-            series = self._intake.learn(topic, wanted, pulse)
-            if untold := self._plan.untold(wanted.origin):
-                self._untold.setdefault(portal, {})[wanted.origin] = untold
-            self._intake.take(series, message.payload, message.arrival + now.distance)
-        else:
-            reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
-            self._intake.no_values[reason] += 1
+        elif message.retain:
+            self._intake.no_values[NoValue.RETAINED] += 1
+        elif not self._take_first(message, now):
+            self._intake.no_values[NoValue.OTHER_TOPIC] += 1
+
+    def _take_first(self, message: Message, now: Now) -> bool:
+        """Take the first value of a topic; return whether it is one, and there is room for it."""
+        wanted = self._plan.find(message.topic)
+        pulse = self._spoke(wanted.origin.portal, now.mono) if wanted else None
+        series = self._intake.learn(message.topic, wanted, pulse) if wanted and pulse else None
+        if not wanted or not series:
+            return False
+        if untold := self._plan.untold(wanted.origin):
+            self._untold.setdefault(wanted.origin.portal, {})[wanted.origin] = untold
+        self._intake.take(series, message.payload, message.arrival + now.distance)
+        return True
 
     def _take_sign(self, portal: str, message: Message, now: float) -> None:
-        """Take the one message that a device has retained; an empty one takes it away."""
-        if not message.payload:
+        """Take the one message that a device has retained; an empty one takes it away.
+
+        That it comes anew is no sign that somebody keeps the device awake.
+        """
+        if message.payload:
+            self.messages += not message.retain
+            self._pulse(portal, now)
+        else:
             self._keepalives.remove(portal)
             self._intake.forget(portal)
             self._untold.pop(portal, None)
-        elif message.retain:
-            self._pulse(portal, now)
-        else:
-            self._spoke(portal, now)
 
     def _spoke(self, portal: str, now: float) -> Pulse | None:
+        self.messages += 1
         pulse = self._pulse(portal, now)
-        if pulse is not None:
-            self.messages += 1
+        if pulse:
             pulse.heard = now
         return pulse
 
     def _pulse(self, portal: str, now: float) -> Pulse | None:
-        """Return that of a device, maybe a new one; None where there are too many already."""
+        """Return that of a device, maybe a new one; None if it is one too many."""
         pulses = self._keepalives.pulses
-        if portal not in pulses and len(pulses) >= MOST_DEVICES:
-            self._turned_away = True
-            return None
-        return self._keepalives.add(portal, now)
+        if portal in pulses or len(pulses) < MOST_DEVICES:
+            return self._keepalives.add(portal, now)
+        self._left_out += 1
+        return None

@@ -4,7 +4,8 @@ As intake.py for one device by notifications, but for two things. A message take
 dictionary, by its topic. And where the work is shared, all that comes is stored: what one daemon
 has heard twice may have been something else in between, which another one has heard.
 
-No socket, no clock: times are handed in.
+No socket, no clock: times are handed in. A device has at most SERIES_OF_ONE topics, and all of them
+MOST_SERIES: what a broker makes up takes no more memory than that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from bat2influx.fleet_plan import Wanted
 from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import NoValue
 
+SERIES_OF_ONE = 1_000
+MOST_SERIES = 1_000_000  # 0.6 GB with the heads of their lines
+
 
 class Series:
     """What the values of a topic are stored as, and the latest of them.
@@ -24,7 +28,7 @@ class Series:
     `more` are further fields of the same topic; nearly none has any.
     """
 
-    __slots__ = ("field", "key", "more", "origin", "pulse", "tick", "value")
+    __slots__ = ("field", "key", "more", "origin", "pulse", "stamp", "tick", "value")
 
     def __init__(self, key: str, field: str, origin: Origin, pulse: Pulse) -> None:
         self.key = key
@@ -34,6 +38,7 @@ class Series:
         self.more: tuple[Series, ...] = ()
         self.value = 0.0
         self.tick = -1  # in which it was said
+        self.stamp = -1  # of the latest by arrival
 
 
 class FleetIntake:
@@ -44,6 +49,7 @@ class FleetIntake:
         self.last_value_ns: int | None = None  # its stamp
         self.no_values: Counter[NoValue] = Counter()
         self.known: dict[str, Series] = {}  # by topic
+        self._topics: dict[str, list[str]] = {}  # by portal id
         self._site = site
         self._by_tick = by_tick
         self._shared = shared
@@ -55,9 +61,16 @@ class FleetIntake:
         """The wall clock was set by so many ns."""
         self._stamper.clock_set(step_ns)
 
-    def learn(self, topic: str, wanted: Wanted, pulse: Pulse) -> Series:
-        """A topic has come for the first time, of the device with this pulse."""
-        first, *others = wanted.fields
+    def learn(self, topic: str, wanted: Wanted, pulse: Pulse) -> Series | None:
+        """A topic has come for the first time, of the device with this pulse.
+
+        None if there is no room for it.
+        """
+        portal, (first, *others) = wanted.origin.portal, wanted.fields
+        topics = self._topics.setdefault(portal, [])
+        if len(topics) >= SERIES_OF_ONE or len(self.known) >= MOST_SERIES:
+            return None
+        topics.append(topic)
         series = self.known[topic] = Series(topic, first, wanted.origin, pulse)
         series.more = tuple(
             Series(f"{topic} {field}", field, wanted.origin, pulse) for field in others
@@ -66,8 +79,7 @@ class FleetIntake:
 
     def forget(self, portal: str) -> None:
         """A device is there no more."""
-        start = f"N/{portal}/"
-        for topic in [each for each in self.known if each.startswith(start)]:
+        for topic in self._topics.pop(portal, ()):
             series = self.known.pop(topic)
             for each in (series, *series.more):
                 self._waiting.pop(each, None)
@@ -79,7 +91,9 @@ class FleetIntake:
         self._tick += 1
         waiting, self._waiting = self._waiting, {}
         for series, value in waiting.items():
-            self._store(series, value, start_ns)
+            time_ns = self._stamper.stamp(series.key, start_ns)
+            if time_ns is not None:
+                self._store(series, value, time_ns)
 
     def take(self, series: Series, payload: bytes, arrival_ns: int) -> None:
         """Take a message of a known topic; `arrival_ns` is the wall clock."""
@@ -95,14 +109,12 @@ class FleetIntake:
             self.no_values[NoValue.SAID_AGAIN] += 1
         else:
             series.value, series.tick = value, self._tick
-            self._store(series, value, arrival_ns)
+            time_ns = arrival_ns if arrival_ns != series.stamp else arrival_ns + 1
+            series.stamp = time_ns
+            self._store(series, value, time_ns)
             for each in series.more:
-                self._store(each, value, arrival_ns)
+                self._store(each, value, time_ns)
 
-    def _store(self, series: Series, value: float, arrival_ns: int) -> None:
-        time_ns = self._stamper.stamp(series.key, arrival_ns)
-        if time_ns is None:  # there has been no tick yet
-            self.no_values[NoValue.NO_TICK] += 1
-            return
+    def _store(self, series: Series, value: float, time_ns: int) -> None:
         self.last_value_ns = time_ns
         self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bat2influx.fleet_keepalive import MOST_DEVICES
 from bat2influx.source import Census
 from bat2influx.trouble import Trouble
 
@@ -13,16 +14,6 @@ def no_devices(host: str, prefix: str, config: str) -> Trouble:
         "portal",
         f"no device has said its portal id at {host}, which a bridge has to carry over as the"
         f" retained message {below}; is topic_prefix in {config} the bridge's?",
-    )
-
-
-def too_many(host: str, devices: int, topics: int) -> Trouble:
-    """More than one daemon is made for, or somebody says what no device does."""
-    return Trouble(
-        "crowd",
-        f"there are more than {devices:,} devices, or {topics:,} values of theirs, at {host};"
-        " what came last is not stored. Give each daemon a part of them, by topic_prefix or a"
-        " broker of their own",
     )
 
 
@@ -44,3 +35,24 @@ def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
         f" broker's access rules, or set user and password in {config} to one who has it",
         meanwhile="each daemon keeps all devices awake, as it does not hear the others do so",
     )
+
+
+def too_many(host: str, config: str) -> Trouble:
+    """More devices than one daemon keeps awake, or somebody makes them up."""
+    return Trouble(
+        "fleet: too many",
+        f"more than {MOST_DEVICES:,} devices at {host}, and the others are left out; spread them"
+        f" over several brokers, or topic_prefix in {config}, each with a daemon of its own",
+    )
+
+
+def no_values(host: str, group: str, config: str) -> Trouble:
+    """Devices are heard, and nothing of what is to be stored."""
+    what = f"devices speak at {host}, and none of them has said a value of the fields in {config}"
+    if group:
+        what = (
+            f"devices speak at {host}, and no value has come to this daemon: either another one of"
+            f" the group {group} gets them all, or the broker does not know shared subscriptions"
+            f" and share_group in {config} has to be empty, or the fields there are of nothing"
+        )
+    return Trouble("fleet: no values", what)

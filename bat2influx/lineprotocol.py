@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bat2influx.reading import Origin, Reading
 
+MOST_HEADS = 1_100_000  # of fields of devices: those of a fleet come and go
+
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 
@@ -37,6 +39,8 @@ class Encoder:
         time_ns, site, field, value, origin = reading
         head = self._heads.get((site, field, origin))
         if head is None:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
             head = self._heads[site, field, origin] = self._head(site, field, origin)
         return f"{head}{value!r} {time_ns}".encode()
 

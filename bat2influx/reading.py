@@ -74,9 +74,8 @@ class Stamper:
             self._tick_ns += step_ns
 
     def forget(self, field: str) -> None:
-        """There will be no more values of `field`."""
+        """There are no more values of `field`."""
         self._last.pop(field, None)
-        self._done.discard(field)
 
     def stamp(self, field: str, arrival_ns: int) -> int | None:
         """Return the stamp for a value of `field`; None when it is not the first of a tick."""

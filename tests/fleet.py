@@ -1,10 +1,10 @@
 """A fleet on one daemon, and on two that share it, of which one is killed in the middle.
 
-    /usr/bin/python3 -m tests.fleet [--devices 1000] [--seconds 60] [--after 60]
+    /usr/bin/python3 -m tests.fleet [--devices 1000] [--seconds 60]
 
 Prints what was said and stored, what it has cost everybody, and how long it took until the one that
-was left had all of the work. Exits 1 if anything is missing beyond what the broker had handed to
-the one that was killed, or if a device fell asleep.
+was left had all of the work: the inputs of docs/fleet.md. Exits 1 if anything is missing beyond
+what the broker had handed to the one that was killed, or if a device fell asleep.
 
 Rules: the devices (tests/parts/fleet_standin.py) are processes of their own, and tell by the clock
 that all of this machine have. A value is missing if it was said and cannot be queried at the end.
@@ -40,6 +40,11 @@ BROKER = "max_queued_messages 0\nmax_queued_bytes 0\nlog_type error\nlog_type no
 FIRST = 1_000_000  # what each device says first
 HELD = 1.5  # s before a SIGKILL, of which values may be in the memory of the killed alone
 SETTLED_WITHIN = 300.0  # s
+QUIET = 3.0  # s without anything new stored
+PERIOD = 30.0  # s between two keepalives, with the watchdog as shipped
+TWICE = 5.0  # s; what is closer was sent by both
+ENDED = "closed its connection"  # in the broker's log
+PER_MESSAGE = 1  # bytes that MQTT 5 adds to what the devices send in 3.1.1: no properties
 MB = 1e6
 
 
@@ -61,6 +66,9 @@ class Cost:
                 f"  {name:<12} {1e6 * took / values:5.1f} µs/value {100 * took / seconds:5.1f} %"
                 f" of a core {memory(each.pid) / MB:6.1f} MB"
             )
+        everything = sum(processor(each.pid) for each in self._processes.values())
+        took = everything - sum(self._before.values())
+        yield f"  {'all of them':<12} {1e6 * took / values:5.1f} µs/value"
 
 
 class Devices:
@@ -100,32 +108,45 @@ class Told:
     said: dict[str, list[float]]
     keepalives: list[tuple[float, str, bool]]
     slept: int
-    sent: int  # bytes, as MQTT packets
+    beats: int
+    nine: int  # bytes
+    beat: int  # bytes
 
     @property
     def values(self) -> int:
         """How many values that were."""
         return len(NINE) * sum(map(len, self.said.values()))
 
-    def longest_wait(self) -> float:
-        """Return the longest time in s between two keepalives of a device."""
+    def keepalives_in_words(self) -> str:
+        """Return how many there were, and how far apart."""
         by_portal: dict[str, list[float]] = {}
         for when, portal, _ in self.keepalives:
             by_portal.setdefault(portal, []).append(when)
-        return max((b - a for own in by_portal.values() for a, b in pairwise(own)), default=0.0)
+        full = Counter(portal for _, portal, in_full in self.keepalives if in_full)
+        gaps = [b - a for own in by_portal.values() for a, b in pairwise(own)]
+        apart = [gap for gap in gaps if gap > TWICE]
+        far = f"{min(apart):.1f} to {max(apart):.1f} s apart" if apart else "no two of a device"
+        return (
+            f"{len(self.keepalives):,} keepalives, {far}, {len(gaps) - len(apart):,} of them sent"
+            f" twice; at most {max(full.values())} in full to a device; {self.slept} fell asleep"
+        )
 
-    def keepalives_in(self, begin: float, end: float) -> int:
-        """Return how many were sent between two times."""
-        return sum(begin <= when < end for when, _, _ in self.keepalives)
+    def traffic_in_words(self) -> str:
+        """Return what the broker sends of it to a daemon that is alone, TCP's own bytes apart."""
+        values = self.values * (self.nine / len(NINE) + PER_MESSAGE)
+        beats = self.beats * (self.beat + PER_MESSAGE)
+        a_value = (values + beats) / self.values
+        a_second = len(NINE) * a_value
+        return f"broker to daemon: {a_value:.1f} bytes/value, {a_second:.0f} bytes/s of a device"
 
 
 class Run(Part):
     """One fleet: a broker, a database, devices and daemons."""
 
-    def __init__(self, setting: Setting, count: int, db: str, after: float) -> None:
-        """`after` is how long one of two goes on alone, in s."""
-        self.setting, self.count, self.db, self.after = setting, count, db, after
+    def __init__(self, setting: Setting, count: int, db: str, watchdog: float) -> None:
+        self.setting, self.count, self.db = setting, count, db
         setting.influxdb.query(f"CREATE DATABASE {db}")
+        self.watchdog = watchdog
         port = setting.mosquitto.port
         self.devices = Devices(port, count, setting.directory / f"{db}.json")
 
@@ -138,6 +159,7 @@ class Run(Part):
         daemon = self.setting.daemon(
             Battery={"serial": "*", "mode": "notify", **battery},
             Influx={"db": self.db},
+            watchdog=self.watchdog,
             environment={"STATE_DIRECTORY": str(self.setting.directory / f"{self.db}-{number}")},
         )
         daemon.wait_for_log("hearing of changes")
@@ -156,12 +178,15 @@ class Run(Part):
         rows = self.setting.influxdb.query("SELECT count(*) FROM dc", self.db, timeout=60)
         return sum(count for name, count in rows[0].items() if name != "time") if rows else 0
 
-    def settle(self) -> None:
-        """Wait until no more is stored."""
-        deadline, before = time.monotonic() + SETTLED_WITHIN, -1
-        while (now := self.stored()) != before and time.monotonic() < deadline:
-            before = now
-            time.sleep(3.0)
+    def settle(self, told: Told) -> None:
+        """Wait until all is stored, or no more comes."""
+        deadline, before, since = time.monotonic() + SETTLED_WITHIN, -1, 0.0
+        while (now := self.stored()) < told.values and time.monotonic() < deadline:
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() > since + QUIET:
+                break
+            time.sleep(0.2)
 
     def missing(self, told: Told) -> list[float]:
         """Return when each value was said that is not stored."""
@@ -181,7 +206,7 @@ class Run(Part):
         return sorted(lost)
 
 
-def by_one(run: Run, seconds: float) -> bool:
+def by_one(run: Run, options: argparse.Namespace) -> bool:
     """Have one daemon do it; return whether all is there."""
     setting, count = run.setting, run.count
     daemon = run.daemon(0)
@@ -191,25 +216,23 @@ def by_one(run: Run, seconds: float) -> bool:
     print(f"One daemon, {count:,} devices, all awake after {time.monotonic() - begun:.0f} s")
     costs = Cost(daemon=daemon, broker=setting.mosquitto, database=setting.influxdb)
     before = run.stored()
-    time.sleep(seconds)
+    time.sleep(options.seconds)
     lines = list(costs.lines(run.stored() - before))
     told = run.devices.end()
     print(*lines, sep="\n")
-    run.settle()
+    run.settle(told)
     lost = run.missing(told)
-    full = Counter(portal for _, portal, in_full in told.keepalives if in_full)
     print(
-        f"  {told.values:,} values said, of {told.sent / told.values:.1f} bytes,"
-        f" {run.stored():,} stored, {len(lost):,} missing\n"
-        f"  {len(told.keepalives):,} keepalives, {max(full.values())} in full to a device at the"
-        f" most, {told.longest_wait():.1f} s apart at the most; {told.slept} devices fell asleep",
+        f"  {told.traffic_in_words()}\n"
+        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing\n"
+        f"  {told.keepalives_in_words()}",
         flush=True,
     )
     assert daemon.stop() == 0
     return not lost and not told.slept
 
 
-def by_two(run: Run, seconds: float) -> bool:
+def by_two(run: Run, options: argparse.Namespace) -> bool:
     """Have two share it, and kill one; return whether all is there but what was in its hands."""
     setting, count = run.setting, run.count
     tell("two daemons: waiting for all devices")
@@ -218,41 +241,41 @@ def by_two(run: Run, seconds: float) -> bool:
     run.awake()
     print(f"Two daemons, {count:,} devices, all awake after {time.monotonic() - begun:.0f} s")
     costs = Cost(one=one, other=other, broker=setting.mosquitto, database=setting.influxdb)
-    before, begun = run.stored(), time.monotonic()
-    time.sleep(seconds)
+    before = run.stored()
+    time.sleep(options.seconds)
     lines = list(costs.lines(run.stored() - before))
-    ends = setting.mosquitto.log.read_text().count("closed its connection")
-    killed = time.monotonic()
-    other.kill()
-    wait(
-        "the broker's notice",
-        lambda: setting.mosquitto.log.read_text().count("closed its connection") > ends,
-    )
-    noticed = time.monotonic()
+    killed, noticed = _killed(other, setting.mosquitto)
     print(*lines, sep="\n")
     tell("one of them is killed")
-    time.sleep(run.after)
+    time.sleep(options.after)
     told = run.devices.end()
-    run.settle()
+    run.settle(told)
     lost = run.missing(told)
     otherwise = [when for when in lost if not killed - HELD <= when <= noticed]
-    per_period = told.keepalives_in(begun, killed) / count / ((killed - begun) / 30.0)
     print(
-        f"  {told.values:,} values said, {run.stored():,} stored; {len(lost):,} missing with the"
-        f" killed one{_when(lost, killed)}, otherwise {len(otherwise):,}\n"
-        f"  the broker's notice after {noticed - killed:.2f} s; {per_period:.2f} keepalives for"
-        f" each device in 30 s; {told.longest_wait():.1f} s apart at the most,"
-        f" {told.slept} fell asleep",
+        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing with the"
+        f" one that was killed{_when(lost, killed)}, and {len(otherwise):,} otherwise\n"
+        f"  the broker has noticed that end after {noticed - killed:.2f} s\n"
+        f"  {told.keepalives_in_words()}",
         flush=True,
     )
     assert one.stop() == 0
     return not otherwise and not told.slept
 
 
+def _killed(daemon: Daemon, broker: Mosquitto) -> tuple[float, float]:
+    """Kill a daemon; return when that was, and when the broker has noticed (monotonic s)."""
+    ends = broker.log.read_text().count(ENDED)
+    killed = time.monotonic()
+    daemon.kill()
+    wait("the broker's notice", lambda: broker.log.read_text().count(ENDED) > ends)
+    return killed, time.monotonic()
+
+
 def _when(lost: Sequence[float], killed: float) -> str:
     if not lost:
         return ""
-    return f", said from {lost[0] - killed:+.2f} s to {lost[-1] - killed:+.2f} s of its end"
+    return f" (said from {lost[0] - killed:+.2f} to {lost[-1] - killed:+.2f} s of its end)"
 
 
 def main() -> int:
@@ -260,7 +283,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fleet")
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two runs")
-    parser.add_argument("--after", type=float, default=60.0, help="s that one goes on alone")
+    parser.add_argument("--after", type=float, default=40.0, help="seconds with one of the two")
+    parser.add_argument("--watchdog", type=float, default=4 * PERIOD, help="interval, seconds")
     options = parser.parse_args()
     with long_run.directory("fleet") as directory:
         good = [_carry_out(each, directory / each.__name__, options) for each in (by_one, by_two)]
@@ -268,15 +292,15 @@ def main() -> int:
 
 
 def _carry_out(
-    what: Callable[[Run, float], bool], directory: Path, options: argparse.Namespace
+    what: Callable[[Run, argparse.Namespace], bool], directory: Path, options: argparse.Namespace
 ) -> bool:
     directory.mkdir()
     with ExitStack() as stack:
         broker = stack.enter_context(Mosquitto(directory / "mosquitto", config=BROKER))
         database = stack.enter_context(InfluxDB(directory / "influxdb"))
         setting = stack.enter_context(Setting(directory, broker, database))
-        run = Run(setting, options.devices, "fleet", options.after)
-        return what(stack.enter_context(run), options.seconds)
+        run = stack.enter_context(Run(setting, options.devices, "fleet", options.watchdog))
+        return what(run, options)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bat2influx.config import one_of_fleet
 from tests.test_config import read
 from tests.test_config_problems import problems
 
@@ -100,3 +103,28 @@ def test_the_cloud_has_no_fleet(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == [
         "line 3: [Battery] serial = *: the cloud gives out single devices only; write a portal id"
     ]
+
+
+def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
+    """As `watch` reads it, which takes nothing away from those who share the work."""
+    text = FLEET.replace("[Battery]", "[Battery boats]") + "share_group = store\n[Battery]\n"
+    fleet, device = read(tmp_path, text).batteries
+    one, same = one_of_fleet(read(tmp_path, text), "c0619ab12345").batteries
+    assert one == replace(fleet, serial="c0619ab12345", share_group="")
+    assert same == device
+    alone = read(tmp_path, "")
+    assert one_of_fleet(alone, "") == alone
+
+
+@pytest.mark.parametrize(
+    ("text", "portal", "said"),
+    [
+        (FLEET, "", "every device behind venus.local; name one by its portal id"),
+        (FLEET, "a/b", "name one by its portal id, as in c0619ab12345"),
+        ("", "c0619ab12345", "goes with serial = *, which"),
+    ],
+)
+def test_a_device_that_is_not_said(tmp_path: Path, text: str, portal: str, said: str) -> None:
+    """It is told what to write."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        one_of_fleet(read(tmp_path, text), portal)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bat2influx import broker_trouble, database_trouble, trouble
+from bat2influx import broker_trouble, database_trouble, fleet_trouble, trouble
 from bat2influx.events import MESSAGE_IDS, message_id
+from bat2influx.source import Census
 from bat2influx.trouble import Trouble
 
 TOP = Path(__file__).resolve().parents[1]
@@ -37,6 +38,7 @@ ANY = {
     "bool": True,
     "Sequence[str]": ["x"],
     "Sequence[int]": [276],
+    "Census": Census(2, ("x",)),
 }
 
 
@@ -54,7 +56,7 @@ def _entries() -> dict[str, tuple[dict[str, str], str]]:
 
 
 def _constructors() -> list[Callable[..., Any]]:
-    modules = trouble, broker_trouble, database_trouble
+    modules = trouble, broker_trouble, database_trouble, fleet_trouble
     functions = [
         each for module in modules for each in inspect.getmembers(module, inspect.isfunction)
     ]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.broker import Message
-from bat2influx.config import load
-from bat2influx.fleet import Fleet
+from bat2influx import fleet_intake
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import Pulse
 from bat2influx.fleet_plan import FleetPlan, Wanted, heartbeat_of, keepalive_of
 from bat2influx.reading import NS, Origin
-from bat2influx.schedule import Now
 from bat2influx.source import Census
 from bat2influx.venus import DEFAULT_FIELDS, NoValue, parse_field
 
@@ -174,59 +170,35 @@ def test_the_latest_that_is_stored_is_the_latest_that_was_said(
         assert len({when for when, _ in kept}) == len(kept)
 
 
-def test_a_device_that_is_forgotten() -> None:
-    """None of its topics is known, and all of the others are."""
-    devices = Devices(topics=11)
+@pytest.mark.parametrize("by_tick", [False, True])
+def test_a_device_that_is_forgotten(by_tick: bool) -> None:
+    """None of its topics is known, and all of the others are; nothing of it is yet to be stored."""
+    devices = Devices(by_tick=by_tick, topics=11)
+    devices.say('{"value":1}', "c1")
+    devices.intake.readings.clear()
     devices.intake.forget("c1")
+    devices.intake.forget("nobody")
+    devices.tick()
     assert "N/c1/vebus/275/A" not in devices.intake.known
     assert len(devices.intake.known) == 10
+    assert not devices.intake.readings
 
 
-def test_what_is_forgotten_is_in_no_later_row() -> None:
-    """Nor does anything of it stay in memory."""
-    devices = Devices(by_tick=True, topics=2)
-    devices.say('{"value":1}')
-    devices.say('{"value":1}', "c1")
-    devices.intake.forget("c1")
-    devices.tick()
-    assert devices.kept() == [(pytest.approx(devices.now / NS - START / NS), 1.0)]
-    assert devices.kept("c1") == []
-    assert not any("c1" in key for key in devices.intake._stamper._last)
-
-
-@pytest.fixture
-def full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
-    """A fleet that has room for two devices and for three of their topics."""
-    monkeypatch.setattr("bat2influx.fleet.MOST_DEVICES", 2)
-    monkeypatch.setattr("bat2influx.fleet.MOST_TOPICS", 3)
-    ini = tmp_path / "a.ini"
-    ini.write_text("[Battery]\nserial = *\nmode = notify\n")
-    (battery,) = load(ini).batteries
-    return Fleet(battery, by_tick=False, watchdog=120.0, config="a.ini", wake=lambda: None)
-
-
-def test_there_is_room_for_so_many(full: Fleet) -> None:
-    """What comes beyond that is not stored, and takes no memory, whoever says it."""
-
-    def say(
-        portal: str, topic: str, payload: bytes = b'{"value":1}', *, retain: bool = False
-    ) -> None:
-        full._take_other(Message(f"N/{portal}/{topic}", payload, retain, 0), Now(START, 1.0, 0))
-
-    say("c1", "system/0/Serial", retain=True)
-    for number in range(9):
-        say(f"c{number}", "vebus/275/Dc/0/Voltage")
-        say(f"d{number}", "heartbeat")
-        say(f"e{number}", "system/0/Serial", retain=True)
-        say("c1", f"vebus/{number}/Soc")
-    assert full.census.devices == 2
-    assert len(full._intake.known) == 3
-    assert full._turned_away
-    say("c1", "system/0/Serial", b"", retain=True)
-    full._turned_away = False
-    say("e1", "system/0/Serial", retain=True)
-    assert full.census.devices == 2
-    assert not full._turned_away
+def test_topics_that_are_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device has so many at most, and so have all; what is over is left out."""
+    monkeypatch.setattr(fleet_intake, "SERIES_OF_ONE", 3)
+    monkeypatch.setattr(fleet_intake, "MOST_SERIES", 5)
+    intake = FleetIntake("", by_tick=False, shared=False)
+    learnt = [
+        intake.learn(
+            f"{portal}/{instance}", Wanted(("A",), Origin(portal, "vebus", instance)), Pulse(portal)
+        )
+        for portal in "ab"
+        for instance in range(4)
+    ]
+    assert [each is not None for each in learnt] == [True] * 3 + [False] + [True] * 2 + [False] * 2
+    intake.forget("a")
+    assert [*intake.known] == ["b/0", "b/1"]
 
 
 def test_a_census_in_words() -> None:

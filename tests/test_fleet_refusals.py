@@ -8,7 +8,7 @@ import pytest
 
 from tests.parts.daemon import BOUND
 from tests.parts.peers import SUBACK, packet
-from tests.test_mqtt5 import PUBACK, Broker, said_of, session
+from tests.test_mqtt5 import NO_MQTT_5, PUBACK, Broker, first, said_of, session
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,20 @@ def test_a_broker_without_shared_subscriptions(code: int, why: str) -> None:
         text = said_of(conversation)
         assert f"share the subscription $share/store/N/+/vebus/+/Soc ({why})" in text
         assert "or leave share_group empty and run one daemon" in text
+
+
+def test_a_broker_of_3_1_1_without_shared_subscriptions() -> None:
+    """It has one code for all that it refuses, and the same is said."""
+    with (
+        Broker(
+            connect=first(NO_MQTT_5["refuses the version"]),
+            subscribe=lambda body: packet(SUBACK, body[:2] + b"\x80"),
+        ) as peer,
+        closing(session(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        conversation.connection.subscribe(["N/+/vebus/+/Soc"], share_group="store")
+        assert "or leave share_group empty and run one daemon" in said_of(conversation)
 
 
 def test_what_may_be_refused_is_declined() -> None:

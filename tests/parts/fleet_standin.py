@@ -46,8 +46,8 @@ class Light:
         self.alive = -1.0  # until when
         self.beats = 0.0  # when next
         self.said: list[float] = []  # when each n was, from `first` on
-        self.sent = 0  # bytes of what it said
         self.slept = 0  # how often it fell asleep
+        self.beaten = 0  # how often it has beaten
         self._first = first
         self._template = (
             b"".join(
@@ -61,14 +61,13 @@ class Light:
     def speak(self, now: float) -> bytes:
         """Return the nine, anew."""
         self.said.append(now)
-        nine = self._nine()
-        self.sent += len(nine)
-        return nine
+        return self._nine()
 
     def beat(self, now: float) -> bytes:
         """Return a heartbeat."""
         self.beats = now + BEAT
-        return publish(f"N/{self.portal}/heartbeat", b'{"value":%d}' % time.time())
+        self.beaten += 1
+        return self._beat()
 
     def serial(self) -> bytes:
         """Return what the broker is to retain."""
@@ -83,6 +82,14 @@ class Light:
         )
         end = publish(f"N/{self.portal}/full_publish_completed", b'{"value":0}')
         return (self._nine() if self.said else b"") + filler + end
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The bytes of the nine as they are said now, and of a heartbeat, with their heads."""
+        return len(self._nine()), len(self._beat())
+
+    def _beat(self) -> bytes:
+        return publish(f"N/{self.portal}/heartbeat", b'{"value":%d}' % time.time())
 
     def _nine(self) -> bytes:
         return self._template % ((self._first + len(self.said) - 1,) * len(NINE))
@@ -161,9 +168,11 @@ class Fleet:
         """Return what was said and heard, in monotonic s."""
         said = {device.portal: device.said for device in self.devices}
         slept = sum(device.slept for device in self.devices)
-        sent = sum(device.sent for device in self.devices)
-        heard = {"keepalives": self.keepalives, "slept": slept}
-        return json.dumps({"said": said, "sent": sent, **heard})
+        beats = sum(device.beaten for device in self.devices)
+        sizes = dict(zip(("nine", "beat"), self.devices[0].sizes, strict=True))
+        return json.dumps(
+            {"said": said, "keepalives": self.keepalives, "slept": slept, "beats": beats} | sizes
+        )
 
 
 def main() -> None:

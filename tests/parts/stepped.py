@@ -1,4 +1,4 @@
-"""One of the daemon's devices, stepped by a test's own thread as the main loop does it."""
+"""One of the daemon's devices, or its fleet, stepped by a test's own thread as by the main loop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bat2influx.clock import Clock
 from bat2influx.config import Battery
 from bat2influx.device import Device
 from bat2influx.memory import Memory
+from bat2influx.source import Source
 from bat2influx.venus import DEFAULT_FIELDS
 from tests.parts.daemon import BOUND
 from tests.parts.peers import PORTAL_ID
@@ -47,7 +48,7 @@ def stepped(
         device.close()
 
 
-def steps(device: Device, done: Callable[[], object]) -> Iterator[None]:
+def steps(device: Source, done: Callable[[], object]) -> Iterator[None]:
     """Step until it is `done`, with an item after each step. Raises AssertionError if it never is.
 
     The time at which a device steps is looked up after the wait: it may have been a long one.
