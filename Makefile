@@ -15,8 +15,10 @@ ONCE_MORE = $(PYTHON) tests/parts/once_more.py # what falls, by itself
 # Where paho takes no part, one generation of it is enough.
 WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
 	tests/test_mqtt5.py tests/test_refusals.py tests/test_prefix.py tests/test_broker_fuzz.py \
+	tests/test_fleet_crowd.py tests/test_fleet_refusals.py \
 	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
-	systemd setup_db setup_db_devices wrong_setups another_database large notify grafana watch health,\
+	systemd setup_db setup_db_devices wrong_setups another_database large notify grafana watch health \
+	fleet fleet_commands,\
 	--ignore=tests/integration/test_$(test).py)
 
 # No files of root in a checkout that belongs to somebody else.
