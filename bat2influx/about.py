@@ -30,7 +30,7 @@ USUAL = "bat2influx"  # the ini file without its suffix; another one is a label 
 STATM = Path("/proc/self/statm")
 
 
-class About:
+class SelfReport:
     """Makes the reports that the settings ask for."""
 
     def __init__(self, settings: Settings, now: Now) -> None:
@@ -66,7 +66,7 @@ class About:
         self._next = now.mono + EVERY
         report = self._made(now, devices, delivery)
         if self._file:
-            self._file.write(metrics.text(report, __version__, self._config), now.mono)
+            self._file.write(metrics.prometheus_text(report, __version__, self._config), now.mono)
         if self._encoder is None:
             return []
         return [self._encoder.encode(reading) for reading in metrics.readings(report)]
@@ -122,7 +122,7 @@ def resident(statm: Path) -> int | None:
 
 
 def _text_file(config: Path) -> TextFile | None:
-    path = textfile.place(config, os.environ)
+    path = textfile.runtime_file(config, os.environ)
     if path:
         return TextFile(path)
     text = (

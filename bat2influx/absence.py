@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 
 from bat2influx import trouble
-from bat2influx.finding import Finding
+from bat2influx.finding import Discovery
 from bat2influx.journal import Episode
 from bat2influx.liveness import Unanswered
 from bat2influx.plan import SYSTEM, Plan, Request
@@ -27,7 +27,7 @@ _NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # the device's words for having no v
 _ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
 
 
-class Absence:
+class Presence:
     """What is missing of one device's fields."""
 
     def __init__(self, host: str, config: str, watchdog: float) -> None:
@@ -120,14 +120,14 @@ class Absence:
                 due.append(place)
         return due
 
-    def tell(self, finding: Finding, now: float) -> None:
+    def tell(self, discovery: Discovery, now: float) -> None:
         """Tell of what is missing while the rest comes, and of its end."""
         assert self._plan is not None
         fields = {"PORTAL_ID": self._plan.portal}
         silent = self._silent(now)
-        if finding.reconsidering:
+        if discovery.reconsidering:
             pass  # in a moment there is more to tell
-        elif why := self._unanswered_trouble(finding, silent, now):
+        elif why := self._unanswered_trouble(discovery, silent, now):
             self._paths.failed(why, now, TOPIC=" ".join(silent), **fields)
         else:
             self._paths.recovered("every field is answered", now)
@@ -145,13 +145,13 @@ class Absence:
             self._voids.recovered("every field has a value", now)
 
     def _unanswered_trouble(
-        self, finding: Finding, silent: list[str], now: float
+        self, discovery: Discovery, silent: list[str], now: float
     ) -> Trouble | None:
         places = self._silent_places(now)
         self._doubted = {place: when for place, when in self._doubted.items() if place in places}
-        gone = list(finding.missing)
+        gone = list(discovery.missing)
         for service, instance in places:
-            there = finding.elsewhere.get((service, instance))
+            there = discovery.elsewhere.get((service, instance))
             if there:
                 return trouble.wrong_instance(self._host, service, instance, there, self._config)
             if there is not None:

@@ -12,17 +12,17 @@ from typing import Any
 
 from bat2influx import database_trouble as trouble
 from bat2influx import inifile
-from bat2influx.channel import Channel
+from bat2influx.channel import HttpClient
 from bat2influx.config import ConfigError, Settings
-from bat2influx.downsampling import Wanted
+from bat2influx.downsampling import Retention
 from bat2influx.elsewhere import elsewhere
 from bat2influx.influxql import StatementError
-from bat2influx.server import Kind, reason_of
-from bat2influx.setup_db import Row, setup_db
+from bat2influx.server import Dialect, reason_of
+from bat2influx.setup_db import QueryRow, setup_db
 from bat2influx.trouble import Trouble
 
 EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
-DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
+STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 
 
 class UnansweredError(Exception):
@@ -33,33 +33,33 @@ class UnansweredError(Exception):
         self.trouble = trouble
 
 
-class Asking:
-    """Runs statements by a channel."""
+class StatementRunner:
+    """Runs statements over HTTP."""
 
-    def __init__(self, channel: Channel, config: str) -> None:
-        self._channel = channel
+    def __init__(self, http: HttpClient, config: str) -> None:
+        self._http = http
         self._config = config
 
-    def __call__(self, statement: str) -> list[Row]:
+    def __call__(self, statement: str) -> list[QueryRow]:
         """Run one statement; return its rows, columns and tags alike, times in ns.
 
         Raises StatementError when the server refuses it, UnansweredError when it does not answer.
         """
-        reply = self._channel.query(statement)
+        reply = self._http.query(statement)
         if reply.trouble:
             raise UnansweredError(reply.trouble)
-        reason = reason_of(self._channel.server, reply.status, reply.body)
+        reason = reason_of(self._http.server, reply.status, reply.body)
         if reason is not None:
             raise StatementError(reason)
         if not reply.ok:
             answer = trouble.database_answer(
-                self._channel.peer, reply.status, reply.words, self._config, own=False
+                self._http.peer, reply.status, reply.words, self._config, own=False
             )
             raise UnansweredError(answer)
         return list(_rows(reply.body))
 
 
-def _rows(body: bytes) -> Iterator[Row]:
+def _rows(body: bytes) -> Iterator[QueryRow]:
     for result in json.loads(body).get("results", []):
         for series in result.get("series", []):
             for values in series.get("values", []):
@@ -69,7 +69,7 @@ def _rows(body: bytes) -> Iterator[Row]:
 
 def run(
     settings: Settings,
-    wanted: Wanted,
+    wanted: Retention,
     environment: Mapping[str, str],
     *,
     admin: str,
@@ -89,14 +89,14 @@ def run(
         except ConfigError as error:
             return _fail(str(error), EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
-    channel = Channel(influx, config, DEADLINE)
-    if why := channel.ping():
+    http = HttpClient(influx, config, STATEMENT_DEADLINE)
+    if why := http.ping():
         return _fail(why.what, EX_UNAVAILABLE)
-    kind = channel.server.kind
-    if kind not in (None, Kind.INFLUXDB1):
+    kind = http.server.dialect
+    if kind not in (None, Dialect.INFLUXDB1):
         print("\n".join(elsewhere(kind, settings, wanted)))  # noqa: T201 - the command's output
         return EX_OK
-    ask = Asking(channel, config)
+    ask = StatementRunner(http, config)
     try:
         return setup_db(
             settings, ask, wanted, environment, dry_run=dry_run, change=change, admin=admin
@@ -110,7 +110,7 @@ def _password(user: str, file: Path | None) -> str:
     try:
         if file is None:
             return getpass.getpass(f"Password of {user}: ")
-        return inifile.read(file).removesuffix("\n").removesuffix("\r")
+        return inifile.read_text(file).removesuffix("\n").removesuffix("\r")
     except FileNotFoundError:
         raise ConfigError([f"{file}: there is no such file"]) from None
     except EOFError:

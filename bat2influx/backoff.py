@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Kind(Enum):
+class Backoff(Enum):
     """A kind of failure, with the shortest and the longest delay in seconds."""
 
     BROKER = (0.5, 15.0)  # unreachable or lost: data is there again within 30 s of its return
@@ -19,7 +19,7 @@ class Kind(Enum):
     DATABASE_LOGIN = (5.0, 60.0)
 
 
-def delay(kind: Kind, attempt: int, random: float) -> float:
+def delay(kind: Backoff, attempt: int, random: float) -> float:
     """Return the seconds to wait after failed attempt number `attempt` (from 1).
 
     `random` is in [0, 1), as from random.random().

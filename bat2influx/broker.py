@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 from bat2influx import broker_trouble, packets, trouble
 from bat2influx.clock import boot_ns
 from bat2influx.connector import Endpoint, Link, reason
-from bat2influx.packets import NOT_AUTHORISED, REFUSED, Answer, Protocol
+from bat2influx.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
 from bat2influx.paho_client import SUCCESS, new_client
 from bat2influx.plain import plain
 from bat2influx.trouble import Trouble
@@ -238,7 +238,7 @@ class Connection:
 
     def _hear(self, kind: int, body: bytes) -> bool:
         """Take an answer to account; return whether paho has to see it too."""
-        answer = packets.answer(kind, body, self.protocol)
+        answer = packets.response(kind, body, self.protocol)
         if kind == packets.CONNACK:
             return not self.accepted and self._welcomed(answer)
         if kind == packets.PUBACK:
@@ -273,7 +273,7 @@ class Connection:
             self.acknowledged.add(answer.mid)
         return False
 
-    def _welcomed(self, answer: Answer) -> bool:
+    def _welcomed(self, answer: Response) -> bool:
         """Take the CONNACK; return whether it is a welcome."""
         code, endpoint = answer.code, self.endpoint
         if code == 0 and answer.complete:
@@ -302,7 +302,7 @@ class Connection:
         return tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
 
     def _why(self, code: int, said: str) -> str:
-        words, own = packets.in_words(code), self._plain(said)
+        words, own = packets.reason_in_words(code), self._plain(said)
         return f"{words}: {own}" if own else words
 
     def _plain(self, said: str) -> str:

@@ -6,7 +6,7 @@ says has texts of its own: what to do about it is done on the portal and not on 
 
 from __future__ import annotations
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.trouble import Trouble
 
 _PLACE = "VRM Portal: Preferences, Integrations, Access tokens"
@@ -39,7 +39,7 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
         "login",
         f"{host} refused the login of {user!r}{_aside(said)}: {what}; {how}; then restart"
         " bat2influx",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 
@@ -50,7 +50,7 @@ def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trou
         f"{host} refused the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
         f" VRM account, or password is no access token of it; make a token ({_PLACE}) and set user"
         f" and password in {config}; then restart bat2influx",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 
@@ -63,13 +63,13 @@ def vrm_certificate(host: str, cause: str, ca_file: str, config: str) -> Trouble
         " authority of its own, whose certificate is the file venus-ca.crt of Victron's project"
         " dbus-flashmq, or /etc/ssl/certs/ccgx-ca.pem on a device: put it on this computer, and"
         f" its path as ca_file into {config}",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
 def connack_refused(host: str, what: str) -> Trouble:
     """Any other refusal by CONNACK."""
-    return Trouble("connack", f"{host} refused the connection: {what}", Kind.LOGIN)
+    return Trouble("connack", f"{host} refused the connection: {what}", Backoff.LOGIN)
 
 
 def subscription_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
@@ -77,7 +77,7 @@ def subscription_refused(host: str, user: str, topic: str, why: str, config: str
     return Trouble(
         "subscription refused",
         f"{host} does not let {user!r} subscribe to {topic} ({why}); {_rules('read', config)}",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 
@@ -88,7 +88,7 @@ def share_refused(host: str, user: str, topic: str, why: str, config: str) -> Tr
         f"{host} does not let {user!r} share the subscription {topic} ({why}); see that the"
         f" broker has shared subscriptions switched on, and {_rules('read', config)}, or leave"
         " share_group empty and run one daemon",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 
@@ -97,7 +97,7 @@ def publish_refused(host: str, user: str, topic: str, why: str, config: str) -> 
     return Trouble(
         "publish refused",
         f"{host} does not let {user!r} publish to {topic} ({why}); {_rules('write', config)}",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 
@@ -108,7 +108,7 @@ def vrm_refused(host: str, user: str, topic: str, why: str, config: str) -> Trou
         f"{host} does not let {user!r} have {topic} ({why}): has this VRM account the"
         f' device in its list, with the right "Full Control", and is serial in {config} its portal'
         " id? On the device, VRM Portal has to be Full or Read-only (Settings, VRM)",
-        Kind.LOGIN,
+        Backoff.LOGIN,
     )
 
 

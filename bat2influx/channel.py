@@ -22,7 +22,7 @@ from bat2influx import lean
 from bat2influx.config import Influx
 from bat2influx.plain import plain
 from bat2influx.server import Server, identify
-from bat2influx.tls import Fault, fault_of, in_words
+from bat2influx.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.trouble import Trouble
 
 with lean.imports():
@@ -39,7 +39,7 @@ with lean.imports():
 
 DEADLINE = 8.0  # s, for one request in all
 _LONGEST = 500  # characters of what an error says
-_NOT_TRUSTED = (Fault.EXPIRED, Fault.NOT_YET, Fault.OTHER_NAME, Fault.UNTRUSTED)
+_NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Reply:
     in_doubt: bool = False
 
 
-class Channel:
+class HttpClient:
     """Requests to one server, one after the other. Used by one thread, but for `cut`."""
 
     def __init__(self, influx: Influx, config: str, deadline: float = DEADLINE) -> None:
@@ -189,16 +189,16 @@ class Channel:
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
         for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
-            if isinstance(inner, ssl.SSLError) and fault_of(inner) is Fault.OURS:
-                return self._no_tls(Fault.OURS, inner)
+            if isinstance(inner, ssl.SSLError) and fault_of(inner) is TlsFault.OURS:
+                return self._no_tls(TlsFault.OURS, inner)
         return trouble.database_unreachable(self.peer, _words_for(failure), self._config)
 
-    def _no_tls(self, fault: Fault, error: Exception) -> Trouble:
+    def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:
             return trouble.database_certificate(self.peer, fault.value, self._pin, self._config)
-        if fault is Fault.OURS:
+        if fault is TlsFault.OURS:
             return trouble.client_certificate(self.peer, fault.value, self._config)
-        words = in_words(error) or (str(error) if fault is Fault.OTHER else "")
+        words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
         what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
         return trouble.database_tls(self.peer, what, self._config)
 
@@ -208,7 +208,7 @@ class Channel:
         assert tls is not None
         keys = ("client_cert", "client_key", "ca_file")
         what = " or ".join(f"{key} {getattr(tls, key)}" for key in keys if getattr(tls, key))
-        why = in_words(error) or error.strerror or "unreadable"
+        why = openssl_reason(error) or error.strerror or "unreadable"
         return trouble.trust_unreadable(what, why, self._config)
 
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from bat2influx import __version__
 from bat2influx.config import ConfigError, Settings, load, one_of_fleet
-from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Wanted
+from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.influxql import HOUR, parse_duration
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def setup_db(options: argparse.Namespace) -> int:
 
     return asking.run(
         settings,
-        Wanted(options.raw, options.minutes, options.hours, options.fill),
+        Retention(options.raw, options.minutes, options.hours, options.fill),
         os.environ,
         admin=options.admin,
         password_file=options.admin_password_file,
@@ -149,7 +149,7 @@ def spool(options: argparse.Namespace) -> int:
         return EX_CONFIG
     from bat2influx import memory, waiting  # noqa: PLC0415 - only where it is needed
 
-    state = memory.directory(options.config, os.environ)
+    state = memory.state_directory(options.config, os.environ)
     return waiting.spool(
         settings,
         state,

@@ -22,7 +22,7 @@ from configobj.validate import Validator
 from bat2influx import inifile, original, vrm
 from bat2influx.config_fleet import ALL, groups, is_fleet
 from bat2influx.config_names import clashing, device_tags, fields_in, fields_section, homeless
-from bat2influx.config_trust import TRUST, distrusted, is_vrm, unreachable
+from bat2influx.config_trust import TRUST, is_vrm, login_problems, trust_problems
 from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.tls import Tls
 from bat2influx.values import CHECKS
@@ -121,7 +121,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     is not in the file is not missed. Raises ConfigError, with every problem, and nothing else.
     """
     try:
-        text = inifile.read(path)
+        text = inifile.read_text(path)
     except FileNotFoundError:
         raise ConfigError([f"{path}: there is no such file"]) from None
     spec = ConfigObj(str(SPEC), file_error=True, interpolation=False, _inspec=True)
@@ -140,11 +140,11 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     problems = dict(index.problems)
     for line, problem in (
         *refused,
-        *unreachable(index, config, devices, secrets=bool(credentials) and not unread),
+        *login_problems(index, config, devices, secrets=bool(credentials) and not unread),
         *homeless(index, devices),
         *groups(index, config, devices),
         *clashing(index, config, devices),
-        *distrusted(index, config),
+        *trust_problems(index, config),
     ):
         problems.setdefault(line, problem)
     messages = [f"{path}, line {line}: {problem}" for line, problem in sorted(problems.items())]
@@ -220,7 +220,7 @@ def _take_credentials(config: Any, devices: Collection[str], directory: Path) ->
     for name, (section, key) in places.items():
         path = directory / name
         try:
-            secret = inifile.read(path).removesuffix("\n").removesuffix("\r")
+            secret = inifile.read_text(path).removesuffix("\n").removesuffix("\r")
         except FileNotFoundError:
             continue
         except ConfigError as error:

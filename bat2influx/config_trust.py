@@ -23,7 +23,7 @@ def is_vrm(values: Any) -> bool:
     return isinstance(address, str) and address.casefold() == vrm.ADDRESS
 
 
-def unreachable(
+def login_problems(
     index: Index, config: Any, devices: Collection[str], *, secrets: bool
 ) -> Iterator[tuple[int, str]]:
     """Have TLS wherever the cloud is meant; yield what a login lacks, or what is not allowed in it.
@@ -67,7 +67,7 @@ def _incomplete(
             yield entry.line, f"[{section}] {key} = {visible(entry.value)}: {fault}"
 
 
-def distrusted(index: Index, config: Any) -> Iterator[tuple[int, str]]:
+def trust_problems(index: Index, config: Any) -> Iterator[tuple[int, str]]:
     """Yield what is wrong with the trust in a peer: not in use, contradictory, unreadable."""
     for section in index.sections:
         if section.split()[0] not in ("Battery", "Influx"):

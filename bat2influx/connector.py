@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
 _RECEIVE = 65_536  # bytes asked of the socket at once
-_SIBLINGS = {tls.PORT: tls.PLAIN_PORT, tls.PLAIN_PORT: tls.PORT}
+_SIBLINGS = {tls.MQTT_TLS_PORT: tls.MQTT_PORT, tls.MQTT_PORT: tls.MQTT_TLS_PORT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        if wanted is None and (self._suspicious or port == tls.PORT):
+        if wanted is None and (self._suspicious or port == tls.MQTT_TLS_PORT):
             seen = tls.secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
             if not isinstance(seen, Trouble):
                 seen.close()
@@ -225,7 +225,7 @@ class Connector:
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         other = _SIBLINGS.get(port)
         if other and any(_is_open(address, other) for address in addresses):
-            open_instead = trouble.only_tls if other == tls.PORT else trouble.no_tls_port
+            open_instead = trouble.only_tls if other == tls.MQTT_TLS_PORT else trouble.no_tls_port
             return open_instead(host, config)
         return trouble.refused(host, port)
 
@@ -255,5 +255,5 @@ def _is_open(address: tuple[Any, ...], port: int) -> bool:
 
 def reason(error: OSError) -> str:
     """Return why a socket failed, in a few words."""
-    words = tls.in_words(error) or error.strerror or str(error) or type(error).__name__
+    words = tls.openssl_reason(error) or error.strerror or str(error) or type(error).__name__
     return words.lower()

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from bat2influx import names
-from bat2influx.tls import Fault, Tls, context, fault_of, fingerprint_of
+from bat2influx.tls import Tls, TlsFault, context, fault_of, fingerprint_of
 
 
 class HandshakeError(Exception):
@@ -31,7 +31,7 @@ class HandshakeError(Exception):
         super().__init__(str(error))
         self.error = error
         of_name = isinstance(error, CertificateError)
-        self.fault = Fault.OTHER_NAME if of_name else fault_of(error)
+        self.fault = TlsFault.OTHER_NAME if of_name else fault_of(error)
 
 
 class TrustError(Exception):

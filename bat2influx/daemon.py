@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from bat2influx import health, memory, sdnotify
-from bat2influx.about import About
+from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
@@ -23,12 +23,12 @@ from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.loop import Loop
-from bat2influx.memory import Memory
-from bat2influx.memoryspool import MemorySpool
+from bat2influx.memory import RememberedDevices
+from bat2influx.memoryspool import MemoryQueue
 from bat2influx.source import Source
 from bat2influx.spool import Spool
 from bat2influx.status import Status
-from bat2influx.store import Store
+from bat2influx.store import DiskQueue
 
 log = logging.getLogger(__name__)
 
@@ -76,19 +76,20 @@ class Daemon:
         self._hold = Hold.NO
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
-        state = memory.directory(settings.path, os.environ)
+        state = memory.state_directory(settings.path, os.environ)
         self._encoder = _encoder(settings)
         self._delivery = Delivery(
             Spool(
-                MemorySpool(min(settings.max_size, MEMORY_BOUND)), Store(state, settings.max_size)
+                MemoryQueue(min(settings.max_size, MEMORY_BOUND)),
+                DiskQueue(state, settings.max_size),
             ),
             self._writer(settings),
             idle=self._w / 8,
             wake=self._wakeup.wake,
         )
-        self._about = About(settings, now)
-        self._health = health.Writer(settings.path, self._w)
-        self._memory = Memory(state)
+        self._self_report = SelfReport(settings, now)
+        self._health = health.HealthFile(settings.path, self._w)
+        self._memory = RememberedDevices(state)
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
     # One turn of the loop
@@ -117,7 +118,7 @@ class Daemon:
         It takes `most` s at the most.
         """
         now = self._clock.look().mono
-        most = min(most, self._status.timeout(now), self._about.timeout(now))
+        most = min(most, self._status.timeout(now), self._self_report.timeout(now))
         return self._loop.wait(self.devices, self._clock.look, min(most, self._clock.timeout()))
 
     def follow_clock(self) -> None:
@@ -150,7 +151,7 @@ class Daemon:
 
     def tell_of_itself(self) -> None:
         """Have the database, and the node exporter's file, know how things are."""
-        if lines := self._about.report(self._now, self.devices, self._delivery):
+        if lines := self._self_report.report(self._now, self.devices, self._delivery):
             self._delivery.put(lines)
 
     def report(self) -> None:
@@ -206,7 +207,7 @@ class Daemon:
             device.close()
         self.deliver()
         on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
-        self._about.close()
+        self._self_report.close()
         self._health.close()
         if lost:
             text = "%d values could be neither stored nor put on disk and are lost"
@@ -235,7 +236,7 @@ class Daemon:
         if settings.influx != before.influx:
             self._delivery.use(self._writer(settings))
             self._encoder = _encoder(settings)
-        self._about.use(settings)
+        self._self_report.use(settings)
         same_stamps = settings.influx.timestamps == before.influx.timestamps
         old = {device.battery.name: device for device in self.devices}
         devices = []
@@ -243,13 +244,13 @@ class Daemon:
             device = old.pop(battery.name, None)
             if device is None or not same_stamps or not device.takes(battery):
                 if device is not None:
-                    self._about.left(device)
+                    self._self_report.left(device)
                     device.close()
                 device = self._device(battery)
             device.reschedule(battery)
             devices.append(device)
         for device in old.values():
-            self._about.left(device)
+            self._self_report.left(device)
             device.close()
         self.devices = tuple(devices)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.trouble import Trouble
 
 _KEPT = "values are kept"
@@ -17,7 +17,7 @@ def database_unreachable(peer: str, why: str, config: str) -> Trouble:
         "database",
         f"{peer} cannot be reached ({why}); is it running, and are address and port"
         f" under [Influx] in {config} right?",
-        Kind.DATABASE,
+        Backoff.DATABASE,
         _KEPT,
     )
 
@@ -27,7 +27,7 @@ def database_slow(peer: str, seconds: float) -> Trouble:
     return Trouble(
         "database slow",
         f"{peer} does not answer within {seconds:g} s",
-        Kind.DATABASE,
+        Backoff.DATABASE,
         _KEPT,
     )
 
@@ -45,7 +45,7 @@ def database_login(
     return Trouble(
         "database login",
         f"{peer} refuses {who} ({answer}); set {what} under [Influx] in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -64,7 +64,7 @@ def database_right(peer: str, user: str, db: str, answer: str, *, token: bool = 
     return Trouble(
         "database right",
         f"{peer} does not let {who} write ({answer}); {how}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -75,7 +75,7 @@ def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble
         "no retention policy",
         f"the database {db!r} of {peer} has no retention policy {policy!r}; create it,"
         f" or correct retention_policy in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -86,7 +86,7 @@ def no_bucket(peer: str, db: str, answer: str, config: str) -> Trouble:
         "no database",
         f"{peer} has no bucket for the database {db!r} ({answer}); make it as 'bat2influx setup-db'"
         f" says, or correct db and retention_policy in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -102,7 +102,7 @@ def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
     return Trouble(
         "no database",
         f"{peer} has no database {db!r} {what}; as its administrator, {how}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -112,7 +112,7 @@ def database_tls(peer: str, what: str, config: str) -> Trouble:
     return Trouble(
         "database tls",
         f"{peer} {what}; are port and tls under [Influx] in {config} right?",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -122,7 +122,7 @@ def database_tls_wanted(peer: str, config: str) -> Trouble:
     return Trouble(
         "database tls",
         f"{peer} wants TLS; write tls = yes under [Influx] in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -133,7 +133,7 @@ def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble
         "database certificate",
         f"the certificate of {peer} {what}; write ca_file with who has signed it, or the line that"
         f" '{pin}' prints, under [Influx] in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -147,7 +147,7 @@ def database_certificate_changed(
         f"{peer} shows another certificate than the one pinned in {config}: {shown} instead of"
         f" {pinned}; if you have a reason to trust it, replace the line by the one that '{pin}'"
         " prints",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -157,7 +157,7 @@ def client_certificate(peer: str, what: str, config: str) -> Trouble:
     return Trouble(
         "database certificate",
         f"{peer} {what}; set client_cert and client_key under [Influx] in {config}",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -167,7 +167,7 @@ def trust_unreadable(what: str, why: str, config: str) -> Trouble:
     return Trouble(
         "database certificate",
         f"{what} under [Influx] in {config} cannot be used ({why}); put it right there",
-        Kind.DATABASE_LOGIN,
+        Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
@@ -178,7 +178,7 @@ def no_such_path(peer: str, status: int, config: str) -> Trouble:
         "database answer: path",
         f"{peer} takes no values at that path (status {status}); is path under [Influx] in {config}"
         " right? It is empty for most, and insert/0/influx for VictoriaMetrics' cluster",
-        Kind.DATABASE,
+        Backoff.DATABASE,
         _KEPT,
     )
 
@@ -192,4 +192,4 @@ def database_answer(peer: str, status: int, answer: str, config: str, *, own: bo
             f"{peer} answers {status} {answer}, not as InfluxDB does; are address"
             f" and port under [Influx] in {config} right?"
         )
-    return Trouble(f"database {status}", what, Kind.DATABASE, _KEPT)
+    return Trouble(f"database {status}", what, Backoff.DATABASE, _KEPT)

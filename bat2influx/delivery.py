@@ -42,7 +42,7 @@ INBOX_LINES = 100_000  # lines that may wait for the keeper itself
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClockStep:
     """The wall clock was set by so many ns."""
 
     ns: int
@@ -65,7 +65,7 @@ class Delivery:
         self._idle = idle
         self._wake = wake
         self._changed = threading.Condition()
-        self._inbox: deque[Sequence[bytes] | Step] = deque()
+        self._inbox: deque[Sequence[bytes] | ClockStep] = deque()
         self._inbox_lines = self._inbox_lost = 0
         self._outcome: Outcome | None = None
         self._stop_at: float | None = None  # s, monotonic: stop() has been called
@@ -99,7 +99,7 @@ class Delivery:
             self._inbox_lines += len(lines)
             while self._inbox_lines > INBOX_LINES:  # only if the keeper is stuck
                 oldest = self._inbox.popleft()
-                lost = 0 if isinstance(oldest, Step) else len(oldest)
+                lost = 0 if isinstance(oldest, ClockStep) else len(oldest)
                 self._inbox_lines -= lost
                 self._inbox_lost += lost
             self._changed.notify_all()
@@ -107,7 +107,7 @@ class Delivery:
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns after all that was handed over so far."""
         with self._changed:
-            self._inbox.append(Step(step_ns))
+            self._inbox.append(ClockStep(step_ns))
             self._changed.notify_all()
 
     def hold(self, hold: Hold) -> None:
@@ -190,7 +190,7 @@ class Delivery:
                 self._outcome, self._afresh = None, False
                 self._spool.hold = self._hold
             for each in inbox:
-                if isinstance(each, Step):
+                if isinstance(each, ClockStep):
                     self._follow_clock(each)
                 else:
                     self._spool.append(each)
@@ -267,7 +267,7 @@ class Delivery:
             return
         self._attempts += 1
         self._writing.failed(outcome.trouble, now)
-        wait = delay(outcome.trouble.kind, self._attempts, random.random())
+        wait = delay(outcome.trouble.backoff, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
 
     def _note_delay(self, lines: Sequence[bytes], outcome: Outcome) -> None:
@@ -281,7 +281,7 @@ class Delivery:
             with self._changed:
                 self._slowest = max(took, self._slowest or 0.0)
 
-    def _follow_clock(self, step: Step) -> None:
+    def _follow_clock(self, step: ClockStep) -> None:
         count = self._spool.shift(step.ns)
         way, extra = "forward" if step.ns > 0 else "back", event("clock set")
         text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
@@ -308,7 +308,9 @@ class Delivery:
     def _tell_disk(self) -> None:
         fault = self._spool.fault
         if fault:
-            why = Trouble(f"disk {fault.kind.value}", str(fault), meanwhile="values wait in memory")
+            why = Trouble(
+                f"disk {fault.fault.value}", str(fault), meanwhile="values wait in memory"
+            )
             self._disk.failed(why, time.monotonic())
         else:
             self._disk.recovered("what waits is safe again", time.monotonic())

@@ -12,20 +12,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bat2influx import trouble, venus
-from bat2influx.absence import Absence
+from bat2influx.absence import Presence
 from bat2influx.broker import Connection, Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
-from bat2influx.finding import Finding, UndecidedError
+from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake
 from bat2influx.journal import Episode, event
-from bat2influx.keepalive import Ask, Republish
-from bat2influx.line import Line, State
+from bat2influx.keepalive import KeepaliveKind, Republish
+from bat2influx.line import Reconnector, State
 from bat2influx.liveness import Remedy, Silence
-from bat2influx.memory import Memory, key_of
+from bat2influx.memory import RememberedDevices, key_of
 from bat2influx.plan import Plan
 from bat2influx.reading import Reading
-from bat2influx.rounds import Rounds
+from bat2influx.rounds import Poller
 from bat2influx.schedule import Now
 from bat2influx.source import Census
 from bat2influx.trouble import Trouble
@@ -49,7 +49,7 @@ class Device:
         by_tick: bool,
         watchdog: float,
         config: str,
-        memory: Memory,
+        memory: RememberedDevices,
         wake: Callable[[], None],
     ) -> None:
         """`watchdog` is the interval W in s; `config` the file to name in messages.
@@ -61,16 +61,16 @@ class Device:
         self.undecided: str | None = None
         self.census: Census | None = None  # which only a fleet has
         self._config = config
-        self._line = Line(Endpoint.of(battery, config), wake)
+        self._broker = Reconnector(Endpoint.of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the line is open
         self._silence = Silence(watchdog)
-        self._absence = Absence(battery.address, config, watchdog)
-        self._intake = Intake(battery, self._absence, by_tick=by_tick)
+        self._presence = Presence(battery.address, config, watchdog)
+        self._intake = Intake(battery, self._presence, by_tick=by_tick)
         self._memory = memory
         self._notify = battery.mode == "notify"
         republish = Republish(watchdog)
-        self._rounds = Rounds(battery, self._absence, self._intake, republish, watchdog)
-        self._finding = Finding(
+        self._poller = Poller(battery, self._presence, self._intake, republish, watchdog)
+        self._discovery = Discovery(
             battery.fields,
             portal=battery.serial,
             vebus=battery.instance,
@@ -98,25 +98,25 @@ class Device:
 
     def fileno(self) -> int:
         """Return the descriptor to select on, -1 when there is none."""
-        return self._line.connection.fileno() if self._line.connection else -1
+        return self._broker.connection.fileno() if self._broker.connection else -1
 
     @property
     def wants_write(self) -> bool:
         """Whether to select for writing too."""
-        return self._line.connection is not None and self._line.connection.wants_write
+        return self._broker.connection is not None and self._broker.connection.wants_write
 
     @property
     def state(self) -> State:
         """Where the conversation stands."""
-        return self._stage if self._line.state is State.OPEN else self._line.state
+        return self._stage if self._broker.state is State.OPEN else self._broker.state
 
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if nothing comes."""
-        waits = [self._line.timeout(now.mono)]
+        waits = [self._broker.timeout(now.mono)]
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
         if self.state is State.POLLING and not self._leaving:
-            waits.append(self._rounds.wait(now))
+            waits.append(self._poller.wait(now))
         return max(0.0, min(waits))
 
     @property
@@ -139,27 +139,27 @@ class Device:
         """What is wrong, if anything: the line first, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
-        return self._line.trouble or self._hearing.trouble or self._absence.trouble
+        return self._broker.trouble or self._hearing.trouble or self._presence.trouble
 
     @property
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
-        return self._absence.without_value()
+        return self._presence.without_value()
 
     @property
     def connected(self) -> bool:
         """Whether it is logged in to the broker."""
-        return self._line.state is State.OPEN
+        return self._broker.state is State.OPEN
 
     @property
     def reconnects(self) -> int:
         """How often it has logged in to the broker, but for the first time."""
-        return max(0, self._line.logins - 1)
+        return max(0, self._broker.logins - 1)
 
     @property
     def portal(self) -> str | None:
         """The portal id, once it is known."""
-        return self._finding.portal
+        return self._discovery.portal
 
     @property
     def labels(self) -> list[str]:
@@ -173,12 +173,12 @@ class Device:
 
     def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
         """Do all that can be done now without waiting."""
-        self._line.step(now.mono, readable=readable, writable=writable)
-        connection = self._line.connection
+        self._broker.step(now.mono, readable=readable, writable=writable)
+        connection = self._broker.connection
         if connection is None:
             return
         self._take(connection, now)
-        if self._line.check(now.mono):
+        if self._broker.check(now.mono):
             if connection is not self._begun:
                 self._begin(connection, now)
             self._converse(connection, now)
@@ -197,12 +197,12 @@ class Device:
         """Go on with the intervals of `battery`; the connection stays."""
         if battery != self.battery:
             self.battery = battery
-            self._rounds.reschedule(battery)
+            self._poller.reschedule(battery)
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of the device."""
         self._silence.stalled(seconds)
-        self._absence.stalled(seconds)
+        self._presence.stalled(seconds)
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns since the last step."""
@@ -214,11 +214,11 @@ class Device:
 
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then (monotonic s)."""
-        return self.state is State.POLLING and self._absence.awaits(since)
+        return self.state is State.POLLING and self._presence.awaits(since)
 
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""
-        self._line.close()
+        self._broker.close()
 
     # Conversing
 
@@ -227,7 +227,7 @@ class Device:
         self._begun, self._stage, self._subscribed = connection, State.DISCOVERING, None
         self._quiet_since = self.messages
         self._deadline = now.mono + self._watchdog / 8
-        self._finding.start(connection)
+        self._discovery.start(connection)
         if self._silence.silent:
             self._doubt_portal(connection, now)
         if self._plan:
@@ -236,61 +236,63 @@ class Device:
     def _converse(self, connection: Connection, now: Now) -> None:
         self._note_progress(connection, now)
         for part in (self._find, self._await_subscription, self._remedy, self._ask):
-            if self._line.connection is connection:  # none of them has dropped it
+            if self._broker.connection is connection:  # none of them has dropped it
                 part(connection, now)
 
     def _note_progress(self, connection: Connection, now: Now) -> None:
         """A broker that has confirmed a subscription is reached; a login alone may not last."""
         if connection.acknowledged:
-            self._line.confirmed(now.mono)
+            self._broker.confirmed(now.mono)
         if self.state is not State.DISCOVERING or now.mono < self._deadline:
             return
         if self.portal is None or self.messages or self._doubted or connection.awaits:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
         if connection.awaits:  # a subscription has been lost: only a new connection helps
-            self._line.give_up(now.mono)
+            self._broker.give_up(now.mono)
         elif now.mono >= self._doubt_at:
             self._doubt_at = now.mono + self._watchdog / 2
             self._deadline = now.mono + self._watchdog / 8
             self._doubted = True
-            self._finding.doubt_portal(connection)
+            self._discovery.doubt_portal(connection)
 
     def _doubt_portal(self, connection: Connection, now: Now) -> None:
         """See whether another device is there instead; where one cannot, that is all to be said."""
-        if not self._finding.doubt_portal(connection):
+        if not self._discovery.doubt_portal(connection):
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
 
     def _find(self, connection: Connection, now: Now) -> None:
-        finding = self._finding
-        doubting, portal = finding.doubting, finding.portal
-        if (self.state is State.SILENT and not doubting) or (finding.done and self._plan):
+        discovery = self._discovery
+        doubting, portal = discovery.doubting, discovery.portal
+        if (self.state is State.SILENT and not doubting) or (discovery.done and self._plan):
             return
         try:
-            new = finding.done
-            while not finding.done and finding.step(connection, now.mono):
+            new = discovery.done
+            while not discovery.done and discovery.step(connection, now.mono):
                 new = True
         except UndecidedError as error:
             if self.undecided is None:
                 log.error("%s", error, extra=event("undecided"))
             self.undecided = str(error)
             return
-        if portal not in (None, finding.portal):
+        if portal not in (None, discovery.portal):
             self._go_over_to_another(now)
             return
         heard = self.state is State.DISCOVERING and self.messages > self._quiet_since
-        if doubting and not finding.doubting and self.state is not State.POLLING and not heard:
+        if doubting and not discovery.doubting and self.state is not State.POLLING and not heard:
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
-        if finding.old is not None:
-            keepalive = self._rounds.keepalive
-            (keepalive.is_old if finding.old else keepalive.is_new)()
-        known = (finding.done or finding.missing) if new else self._plan is None
-        if known and finding.portal and not (self._plan is None and finding.open and not new):
-            self._use(connection, self._planned(finding.portal))
+        if discovery.old is not None:
+            keepalive = self._poller.keepalive
+            (keepalive.is_old if discovery.old else keepalive.is_new)()
+        known = (discovery.done or discovery.missing) if new else self._plan is None
+        if known and discovery.portal and not (self._plan is None and discovery.open and not new):
+            self._use(connection, self._planned(discovery.portal))
 
     def _planned(self, portal: str) -> Plan:
-        finding = self._finding
+        discovery = self._discovery
         how = self.battery.instances
-        return Plan(portal, finding.usable, finding.found, instances=how, present=finding.present)
+        return Plan(
+            portal, discovery.usable, discovery.found, instances=how, present=discovery.present
+        )
 
     def _use(self, connection: Connection, plan: Plan) -> None:
         """Read by this plan from now on, if it is another one."""
@@ -302,14 +304,14 @@ class Device:
             connection.unsubscribe(gone)
         self._subscribe(connection, plan)
         if self.state is State.POLLING:
-            self._rounds.begin(plan)
+            self._poller.begin(plan)
             self._introduce()
-        if self._finding.result:
-            self._memory.keep(key_of(self.battery), self._finding.result)
+        if self._discovery.result:
+            self._memory.keep(key_of(self.battery), self._discovery.result)
 
     def _go_over_to_another(self, now: Now) -> None:
         """Another device is there in place of the one that was found once: begin anew with it."""
-        self._line.drop(now.mono)
+        self._broker.drop(now.mono)
         self._plan = None
         self._silence = Silence(self._watchdog)
 
@@ -317,8 +319,8 @@ class Device:
         host, config = self.battery.address, self._config
         if self.portal is None:
             return trouble.no_portal(host, config)
-        if self._finding.other_portals:
-            return trouble.wrong_portal(host, self.portal, self._finding.other_portals, config)
+        if self._discovery.other_portals:
+            return trouble.wrong_portal(host, self.portal, self._discovery.other_portals, config)
         return trouble.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
@@ -330,7 +332,7 @@ class Device:
             return
         if self.state is State.DISCOVERING:
             self._silence.connected(now.mono)
-            self._rounds.begin(self._plan, new_connection=True)
+            self._poller.begin(self._plan, new_connection=True)
             self._stage = State.SILENT if self._silence.silent else State.POLLING
             self._introduce()
 
@@ -341,34 +343,36 @@ class Device:
         remedy = self._silence.remedy(now.mono)
         if remedy is Remedy.KEEPALIVE:
             # Who does not answer may not know the question.
-            knows = self._rounds.keepalive.knows
+            knows = self._poller.keepalive.knows
             patience = 1 if self._notify else OLD_AFTER
             turn = knows is None and self._silence.times > patience and self._silence.times % 2
-            keepalive = venus.old_keepalive if knows is Ask.OLD or turn else venus.keepalive
+            keepalive = (
+                venus.old_keepalive if knows is KeepaliveKind.OLD or turn else venus.keepalive
+            )
             connection.publish(*keepalive(self.portal), checked=True)
             if self.state is State.SILENT:
-                if self._finding.doubting:  # still, a minute later: so it will not be settled
+                if self._discovery.doubting:  # still, a minute later: so it will not be settled
                     self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
                 self._doubt_portal(connection, now)
         elif remedy is Remedy.RECONNECT:
             if self.messages:  # else it turns out on the new connection whether it is there at all
                 self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
-            self._line.drop(now.mono)
+            self._broker.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:
         if self.state is not State.POLLING or self._plan is None or self._leaving:
             return
-        if self._rounds.ask(connection, self._plan, now):
-            self._finding.look_again(now.mono)
-            if doubtful := self._absence.doubtful(now.mono):
-                self._finding.doubt_instances(doubtful)
-            self._absence.tell(self._finding, now.mono)
+        if self._poller.ask(connection, self._plan, now):
+            self._discovery.look_again(now.mono)
+            if doubtful := self._presence.doubtful(now.mono):
+                self._discovery.doubt_instances(doubtful)
+            self._presence.tell(self._discovery, now.mono)
 
     def _introduce(self) -> None:
         """Say once what is read from where."""
         found = ", ".join(
             f"{service} {' and '.join(map(str, numbers))}"
-            for service, numbers in sorted(self._finding.found.items())
+            for service, numbers in sorted(self._discovery.found.items())
         )
         what = f"{self.battery.address}, portal id {self.portal}" + (f", {found}" if found else "")
         if what != self._introduced and self._plan and self._plan.fields:
@@ -389,7 +393,7 @@ class Device:
                 self._take_other(message)
             else:
                 self.messages += 1
-                self._absence.answered(message.topic)
+                self._presence.answered(message.topic)
                 self._intake.take(plan, message, now)
         if self.messages > before:
             self._heard(now)
@@ -397,24 +401,24 @@ class Device:
     def _take_other(self, message: Message) -> None:
         """Take a message that is no field's: an answer to discovery, a heartbeat, or nothing."""
         topic = message.topic
-        asked_for = self._finding.see(topic, message.payload)
+        asked_for = self._discovery.see(topic, message.payload)
         if topic.startswith(f"N/{self.portal}/") and not message.retain:
             self.messages += 1
             if self._plan and topic in (self._plan.completed, self._plan.heartbeat):
-                self._rounds.keepalive.is_new()
+                self._poller.keepalive.is_new()
                 asked_for = True
         if not asked_for:
             reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
             self._intake.no_values[reason] += 1
 
     def _heard(self, now: Now) -> None:
-        self._line.works()
-        self._rounds.keepalive.message(now.mono)
+        self._broker.works()
+        self._poller.keepalive.message(now.mono)
         if self.state is State.DISCOVERING:
             self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
             if self._plan:
-                self._rounds.begin(self._plan)
+                self._poller.begin(self._plan)
             if self.state is State.SILENT:
                 self._stage = State.POLLING
         if self._hearing.trouble:

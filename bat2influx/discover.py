@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bat2influx import names, search, values
 from bat2influx.config import Battery, ConfigError, Settings
-from bat2influx.inquiry import Inquiry, Outcome, Target
-from bat2influx.search import Found
+from bat2influx.inquiry import Inquiry, InquiryResult, Target
+from bat2influx.search import FoundDevice
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
 RESOLVING = 5.0  # s, for the address in the ini file
@@ -75,13 +75,13 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
         return ()
 
 
-def _search() -> Sequence[Found]:
+def _search() -> Sequence[FoundDevice]:
     out_of = search.interfaces()
     if not out_of:
         _say("no network interface is up; there is nowhere to search")
         return ()
     _say(f"searching on {', '.join(map(str, out_of))} for {search.LISTENING:g} s")
-    found = search.devices(out_of, _say)
+    found = search.find_devices(out_of, _say)
     if not found:
         _say(_NOBODY)
     if len(found) > MAX_DEVICES:
@@ -89,7 +89,7 @@ def _search() -> Sequence[Found]:
     return found[:MAX_DEVICES]
 
 
-def _named(found: Sequence[Found], batteries: Sequence[Battery]) -> list[Target]:
+def _named(found: Sequence[FoundDevice], batteries: Sequence[Battery]) -> list[Target]:
     """Return whom to ask, by the address in the ini file where that is the device found."""
     by_address: dict[str, str] = {}
     for battery in batteries if found else ():
@@ -104,7 +104,7 @@ def _named(found: Sequence[Found], batteries: Sequence[Battery]) -> list[Target]
     ]
 
 
-def _print(outcomes: Sequence[Outcome]) -> None:
+def _print(outcomes: Sequence[InquiryResult]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
     ordered = sorted(outcomes, key=lambda outcome: not outcome.reached)

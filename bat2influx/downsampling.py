@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from bat2influx.config import Battery
-from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, name, plain_statement
+from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, plain_statement, quote_name
 from bat2influx.influxql import tokens as tokens_of
 from bat2influx.plan import SYSTEM
 from bat2influx.presets import UNITS
@@ -32,7 +32,7 @@ _ENUMERATIONS = frozenset(place for place, unit in UNITS.items() if not unit)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Retention:
     """How long values are kept, in s: raw, by minutes and by hours.
 
     `fill` is how far back the downsampled ones are computed from raw values that are there.
@@ -74,7 +74,7 @@ SPAN = DAY  # of one statement that fills in; a multiple of each interval
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RawMeasurement:
     """Where raw values are."""
 
     db: str
@@ -83,7 +83,7 @@ class Source:
 
     def table(self, policy: str) -> str:
         """Return the measurement's full name in a policy."""
-        return ".".join(map(name, (self.db, policy, self.measurement)))
+        return ".".join(map(quote_name, (self.db, policy, self.measurement)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Column:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.function}({name(self.field)}) AS {name(self.name)}"
+        return f"{self.function}({quote_name(self.field)}) AS {quote_name(self.name)}"
 
 
 class ClashError(ValueError):
@@ -179,19 +179,19 @@ def columns(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Column, 
 
 
 def continuous_query(
-    grain: Grain, run: Run, source: Source, made: Iterable[Column]
+    grain: Grain, run: Run, source: RawMeasurement, made: Iterable[Column]
 ) -> tuple[str, Statement]:
     """Return the name of a continuous query and the statement that makes it."""
     called = f"bat2influx_{source.measurement}_{grain.policy}{run.suffix}"
     return called, plain_statement(
-        f"CREATE CONTINUOUS QUERY {name(called)} ON {name(source.db)}"
+        f"CREATE CONTINUOUS QUERY {quote_name(called)} ON {quote_name(source.db)}"
         f" RESAMPLE EVERY {duration(run.every)} FOR {duration(run.back)}"
         f" BEGIN {_select(grain, source, made)} END"
     )
 
 
 def fill(
-    grain: Grain, source: Source, made: Iterable[Column], first: int, end: int
+    grain: Grain, source: RawMeasurement, made: Iterable[Column], first: int, end: int
 ) -> Iterator[Statement]:
     """Yield the statements that downsample what is there from `first` to before `end`, in s.
 
@@ -208,7 +208,7 @@ def fill(
         start = until
 
 
-def _select(grain: Grain, source: Source, made: Iterable[Column], where: str = "") -> str:
+def _select(grain: Grain, source: RawMeasurement, made: Iterable[Column], where: str = "") -> str:
     # Without full names a statement reads and writes the default policy; without * tags are lost.
     return (
         f"SELECT {', '.join(map(str, made))} INTO {source.table(grain.policy)}"

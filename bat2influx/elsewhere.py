@@ -15,21 +15,21 @@ from collections.abc import Iterator
 from shlex import quote
 
 from bat2influx.config import Settings
-from bat2influx.downsampling import GRAINS, Grain, Wanted, last_alone, told_apart
+from bat2influx.downsampling import GRAINS, Grain, Retention, last_alone, told_apart
 from bat2influx.influxql import DAY, FOREVER, duration
-from bat2influx.server import Kind
+from bat2influx.server import Dialect
 from bat2influx.setup_plan import RAW
 
 _BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values that come late
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"
 
 
-def elsewhere(kind: Kind, settings: Settings, wanted: Wanted) -> list[str]:
+def elsewhere(kind: Dialect, settings: Settings, wanted: Retention) -> list[str]:
     """Return the lines that tell how to set up a database of `kind`, which is not InfluxDB 1."""
     tell = {
-        Kind.INFLUXDB2: _influxdb2,
-        Kind.INFLUXDB3: _influxdb3,
-        Kind.VICTORIAMETRICS: _victoriametrics,
+        Dialect.INFLUXDB2: _influxdb2,
+        Dialect.INFLUXDB3: _influxdb3,
+        Dialect.VICTORIAMETRICS: _victoriametrics,
     }
     return [*_names(settings), *tell[kind](settings, wanted)]
 
@@ -43,7 +43,7 @@ def _names(settings: Settings) -> Iterator[str]:
         yield ""
 
 
-def _influxdb2(settings: Settings, wanted: Wanted) -> Iterator[str]:
+def _influxdb2(settings: Settings, wanted: Retention) -> Iterator[str]:
     db, raw = settings.influx.db, settings.influx.retention_policy or RAW
     yield "InfluxDB 2 has buckets and tasks for this. Make a bucket for each, and map it:"
     kept = {raw: wanted.raw, "minutes": wanted.minutes, "hours": wanted.hours}
@@ -107,7 +107,7 @@ def _flux_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("${", "\\${")
 
 
-def _influxdb3(settings: Settings, wanted: Wanted) -> Iterator[str]:
+def _influxdb3(settings: Settings, wanted: Retention) -> Iterator[str]:
     influx, gauges, counters = settings.influx, *_fields(settings)
     raw = "/".join(filter(None, (influx.db, influx.retention_policy)))
     yield "InfluxDB 3 keeps a database as long as it is told when the database is made; Core cannot"
@@ -149,7 +149,7 @@ def _influxdb3(settings: Settings, wanted: Wanted) -> Iterator[str]:
             )
 
 
-def _victoriametrics(settings: Settings, wanted: Wanted) -> Iterator[str]:
+def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
     influx, gauges, counters = settings.influx, *_fields(settings)
     kept = (wanted.raw, wanted.minutes, wanted.hours)
     longest = "100y" if FOREVER in kept else f"{-(-max(kept) // DAY)}d"

@@ -15,16 +15,16 @@ from bat2influx import venus
 from bat2influx.broker import Connection
 from bat2influx.choice import Choice, UndecidedError
 from bat2influx.keepalive import Republish
-from bat2influx.memory import Found
+from bat2influx.memory import DeviceRecord
 from bat2influx.plan import SYSTEM
 from bat2influx.venus import Field
 
-__all__ = ["Finding", "UndecidedError"]
+__all__ = ["Discovery", "UndecidedError"]
 
 SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
 
 
-class Finding:
+class Discovery:
     """What is known of one device, and the questions that make it more.
 
     `portal`, `found` (instances by service) and `present` (service/instance/path of optional
@@ -45,7 +45,7 @@ class Finding:
         again_after: float,
         config: str,
         republish: Republish | None = None,
-        known: Found | None = None,
+        known: DeviceRecord | None = None,
         several: bool = False,
         listed: bool = True,
         name: str = "",
@@ -84,7 +84,7 @@ class Finding:
         self._listed: int | None = None  # subscription to the portals, when in doubt
         self._barrier: int | None = None
         self._subscribed: int | None = None
-        self._discovery: venus.Discovery | None = None
+        self._search: venus.InstanceSearch | None = None
         self._asked: float | None = None
         self._searching = False  # the latest question was this discovery's
         self._doubted: dict[str, set[int]] = {}  # instances by service
@@ -107,17 +107,17 @@ class Finding:
         return [f for f in self._fields if f.instance is not None or f.service in known]
 
     @property
-    def result(self) -> Found | None:
+    def result(self) -> DeviceRecord | None:
         """What is worth remembering: what was found, and not what is configured."""
         if self.portal is None:
             return None
         own = {s: numbers[0] for s, numbers in self.found.items() if s not in self._given}
-        return Found(self.portal, {} if self._several else own, self.old is True)
+        return DeviceRecord(self.portal, {} if self._several else own, self.old is True)
 
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
         self._portals.clear()
-        self._listed = self._barrier = self._subscribed = self._discovery = self._asked = None
+        self._listed = self._barrier = self._subscribed = self._search = self._asked = None
         if self.portal is None:
             connection.subscribe([venus.PORTALS])
 
@@ -135,13 +135,13 @@ class Finding:
     def look_again(self, now: float) -> None:
         """See now and then what is there of all that may be."""
         if self._surveyed is not None and now >= self._surveyed + SURVEY_AGAIN * self._again_after:
-            self._surveyed, self._survey, self._discovery = None, True, None
+            self._surveyed, self._survey, self._search = None, True, None
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
         """These instances of services are silent: see which there are."""
         for service, instance in places:
             self._doubted.setdefault(service, set()).add(instance)
-            self._discovery = None  # begin anew, with this service among the questions
+            self._search = None  # begin anew, with this service among the questions
 
     @property
     def reconsidering(self) -> bool:
@@ -161,7 +161,7 @@ class Finding:
                 self._portals.add(portal)
             if portal or self.portal is None:
                 return portal is not None
-        if self._discovery is None or not self._discovery.see(topic, payload):
+        if self._search is None or not self._search.see(topic, payload):
             return False
         self._unheard = False
         return True
@@ -175,24 +175,24 @@ class Finding:
             return self._find_portal(connection)
         if self.doubting:
             return self._reconsider_portal(connection)
-        if self._discovery is None:
+        if self._search is None:
             echo = secrets.token_hex(4)
             services = dict.fromkeys((*self.open, *self._doubted))
             if self._several:
                 services |= dict.fromkeys(self._wanted)
             paths = self._optional if self._survey else ()
-            self._discovery = venus.Discovery(self.portal, services, echo, paths)
-            self._subscribed = connection.subscribe(self._discovery.subscriptions)
+            self._search = venus.InstanceSearch(self.portal, services, echo, paths)
+            self._subscribed = connection.subscribe(self._search.subscriptions)
             self._searching = False
         elif self._subscribed in connection.acknowledged:
-            if self._complete(self._discovery, now):
-                return self._decide(connection, self._discovery, now)
+            if self._complete(self._search, now):
+                return self._decide(connection, self._search, now)
             due = self._asked is None or now >= self._asked + self._again_after
             if due and self._republish.may(now):
-                self._ask(connection, self._discovery, now)
+                self._ask(connection, self._search, now)
         return False
 
-    def _ask(self, connection: Connection, discovery: venus.Discovery, now: float) -> None:
+    def _ask(self, connection: Connection, discovery: venus.InstanceSearch, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
         if self._unheard:
             self.old = not self.old
@@ -235,7 +235,7 @@ class Finding:
             return True
         return False
 
-    def _complete(self, discovery: venus.Discovery, now: float) -> bool:
+    def _complete(self, discovery: venus.InstanceSearch, now: float) -> bool:
         if discovery.complete:
             self.old = False
             return True
@@ -247,7 +247,7 @@ class Finding:
         enough = any(discovery.found.values()) or only_doubt
         return self._searching and waited and enough
 
-    def _decide(self, connection: Connection, discovery: venus.Discovery, now: float) -> bool:
+    def _decide(self, connection: Connection, discovery: venus.InstanceSearch, now: float) -> bool:
         for service, instances in discovery.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
@@ -267,7 +267,7 @@ class Finding:
         self._doubted.clear()
         self.missing = self.open
         connection.unsubscribe(discovery.subscriptions)
-        self._discovery = None
+        self._search = None
         return True
 
     def _reconsider(self, service: str, there: set[int]) -> None:

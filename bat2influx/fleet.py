@@ -20,10 +20,10 @@ from bat2influx.connector import Endpoint
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
-from bat2influx.fleet_telling import Look, Telling
+from bat2influx.fleet_telling import Diagnosis, Look
 from bat2influx.journal import event
-from bat2influx.keepalive import Ask
-from bat2influx.line import Line, State
+from bat2influx.keepalive import KeepaliveKind
+from bat2influx.line import Reconnector, State
 from bat2influx.liveness import Remedy, Silence
 from bat2influx.reading import Origin, Reading
 from bat2influx.schedule import Now, Schedule
@@ -55,7 +55,7 @@ class Fleet:
         self.without_value: dict[str, str] = {}
         self._watchdog = watchdog
         shared = bool(battery.share_group)
-        self._line = Line(Endpoint.of(battery, config), wake)
+        self._broker = Reconnector(Endpoint.of(battery, config), wake)
         self._plan = FleetPlan(battery.fields)
         self._intake = FleetIntake(battery.name, by_tick=by_tick, shared=shared)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)
@@ -72,7 +72,7 @@ class Fleet:
         self._stage = State.DISCOVERING  # while the line is open
         self._ready = 0.0  # when the broker had confirmed all subscriptions
         self._valued = False  # whether a value has come since then
-        self._telling = Telling(battery, watchdog, config)
+        self._diagnosis = Diagnosis(battery, watchdog, config)
         self._left_out = 0  # messages of devices that are one too many, since the latest look
         self._introduced = False
         self._leaving = False
@@ -81,21 +81,21 @@ class Fleet:
 
     def fileno(self) -> int:
         """Return the descriptor to select on, -1 when there is none."""
-        return self._line.connection.fileno() if self._line.connection else -1
+        return self._broker.connection.fileno() if self._broker.connection else -1
 
     @property
     def wants_write(self) -> bool:
         """Whether to select for writing too."""
-        return self._line.connection is not None and self._line.connection.wants_write
+        return self._broker.connection is not None and self._broker.connection.wants_write
 
     @property
     def state(self) -> State:
         """Where the conversation stands."""
-        return self._stage if self._line.state is State.OPEN else self._line.state
+        return self._stage if self._broker.state is State.OPEN else self._broker.state
 
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if nothing comes."""
-        waits = [self._line.timeout(now.mono)]
+        waits = [self._broker.timeout(now.mono)]
         if self.state is State.POLLING:
             waits += [self._look_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
             if not self._leaving:
@@ -120,28 +120,28 @@ class Fleet:
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the way to the devices; those that are silent are in the census."""
-        return self._line.trouble or self._telling.trouble
+        return self._broker.trouble or self._diagnosis.trouble
 
     @property
     def connected(self) -> bool:
         """Whether it is logged in to the broker."""
-        return self._line.state is State.OPEN
+        return self._broker.state is State.OPEN
 
     @property
     def reconnects(self) -> int:
         """How often it has logged in to the broker, but for the first time."""
-        return max(0, self._line.logins - 1)
+        return max(0, self._broker.logins - 1)
 
     # What the main loop does
 
     def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
         """Do all that can be done now without waiting."""
-        self._line.step(now.mono, readable=readable, writable=writable)
-        connection = self._line.connection
+        self._broker.step(now.mono, readable=readable, writable=writable)
+        connection = self._broker.connection
         if connection is None:
             return
         self._take(connection, now)
-        if not self._line.check(now.mono):
+        if not self._broker.check(now.mono):
             return
         if connection is not self._begun:
             self._begin(connection, now)
@@ -185,7 +185,7 @@ class Fleet:
 
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""
-        self._line.close()
+        self._broker.close()
 
     # Conversing
 
@@ -216,7 +216,7 @@ class Fleet:
             log.info(text, self.battery.address, sharing, extra=extra)
 
     def _go_on(self, connection: Connection, now: Now) -> None:
-        self._line.confirmed(now.mono)
+        self._broker.confirmed(now.mono)
         if not self._leaving:
             for portal, ask in self._keepalives.next(now.mono):
                 self._keep_alive(connection, portal, ask)
@@ -228,7 +228,7 @@ class Fleet:
             self._look_at = now.mono + self._watchdog / 24
             self._look_after(connection, now.mono)
         if self.messages and self._answers_due(now) and self._is_dead(now):
-            self._line.drop(now.mono)
+            self._broker.drop(now.mono)
 
     def _answers_due(self, now: Now) -> bool:
         """Whether devices were asked so long ago that one should have said something."""
@@ -238,8 +238,8 @@ class Fleet:
         """Whether to try another connection, as nobody says anything on this one."""
         return self._silence.remedy(now.mono) is Remedy.RECONNECT
 
-    def _keep_alive(self, connection: Connection, portal: str, ask: Ask) -> None:
-        keepalive = venus.full_keepalive if ask is Ask.FULL else venus.keepalive
+    def _keep_alive(self, connection: Connection, portal: str, ask: KeepaliveKind) -> None:
+        keepalive = venus.full_keepalive if ask is KeepaliveKind.FULL else venus.keepalive
         connection.publish(*keepalive(portal), checked=True, may_be_refused=True)
         for topics in self._untold.get(portal, {}).values():
             for topic in topics:
@@ -260,7 +260,7 @@ class Fleet:
             left_out=self._left_out,
         )
         self._left_out = 0
-        self._telling.tell(self.census, look, now)
+        self._diagnosis.tell(self.census, look, now)
 
     # Taking
 
@@ -278,7 +278,7 @@ class Fleet:
                 take(series, message.payload, message.arrival + distance)
         self._valued = self._valued or bool(self._intake.readings)
         if self.messages > before:
-            self._line.works()
+            self._broker.works()
             self._silence.message(mono)
 
     def _take_other(self, message: Message, now: Now) -> None:

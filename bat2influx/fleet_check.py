@@ -14,7 +14,7 @@ OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive beats each
 BEAT_WITHIN = 4.0  # s
 
 
-def devices(session: Session) -> list[str]:
+def fleet_portals(session: Session) -> list[str]:
     """Return the portal ids behind a broker, one that speaks first, if any does."""
     found: dict[str, None] = {}
     speaking: list[str] = []

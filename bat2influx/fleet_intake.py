@@ -14,7 +14,7 @@ from collections import Counter
 
 from bat2influx import venus
 from bat2influx.fleet_keepalive import Pulse
-from bat2influx.fleet_plan import Wanted
+from bat2influx.fleet_plan import WantedTopic
 from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import NoValue
 
@@ -22,7 +22,7 @@ SERIES_OF_ONE = 1_000
 MOST_SERIES = 1_000_000  # 0.6 GB with the heads of their lines
 
 
-class Series:
+class TopicSeries:
     """What the values of a topic are stored as, and the latest of them.
 
     `more` are further fields of the same topic; nearly none has any.
@@ -35,7 +35,7 @@ class Series:
         self.field = field
         self.origin = origin
         self.pulse = pulse
-        self.more: tuple[Series, ...] = ()
+        self.more: tuple[TopicSeries, ...] = ()
         self.value = 0.0
         self.tick = -1  # in which it was said
         self.stamp = -1  # of the latest by arrival
@@ -48,20 +48,20 @@ class FleetIntake:
         self.readings: list[Reading] = []
         self.last_value_ns: int | None = None  # its stamp
         self.no_values: Counter[NoValue] = Counter()
-        self.known: dict[str, Series] = {}  # by topic
+        self.known: dict[str, TopicSeries] = {}  # by topic
         self._topics: dict[str, list[str]] = {}  # by portal id
         self._site = site
         self._by_tick = by_tick
         self._shared = shared
         self._stamper = Stamper(by_tick=by_tick)
         self._tick = 0
-        self._waiting: dict[Series, float] = {}  # for the next tick
+        self._waiting: dict[TopicSeries, float] = {}  # for the next tick
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns."""
         self._stamper.clock_set(step_ns)
 
-    def learn(self, topic: str, wanted: Wanted, pulse: Pulse) -> Series | None:
+    def learn(self, topic: str, wanted: WantedTopic, pulse: Pulse) -> TopicSeries | None:
         """A topic has come for the first time, of the device with this pulse.
 
         None if there is no room for it.
@@ -71,9 +71,9 @@ class FleetIntake:
         if len(topics) >= SERIES_OF_ONE or len(self.known) >= MOST_SERIES:
             return None
         topics.append(topic)
-        series = self.known[topic] = Series(topic, first, wanted.origin, pulse)
+        series = self.known[topic] = TopicSeries(topic, first, wanted.origin, pulse)
         series.more = tuple(
-            Series(f"{topic} {field}", field, wanted.origin, pulse) for field in others
+            TopicSeries(f"{topic} {field}", field, wanted.origin, pulse) for field in others
         )
         return series
 
@@ -95,7 +95,7 @@ class FleetIntake:
             if time_ns is not None:
                 self._store(series, value, time_ns)
 
-    def take(self, series: Series, payload: bytes, arrival_ns: int) -> None:
+    def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
         """Take a message of a known topic; `arrival_ns` is the wall clock."""
         value = venus.decode(payload)
         if isinstance(value, NoValue):
@@ -115,6 +115,6 @@ class FleetIntake:
             for each in series.more:
                 self._store(each, value, time_ns)
 
-    def _store(self, series: Series, value: float, time_ns: int) -> None:
+    def _store(self, series: TopicSeries, value: float, time_ns: int) -> None:
         self.last_value_ns = time_ns
         self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))

@@ -20,7 +20,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterator
 
-from bat2influx.keepalive import Ask
+from bat2influx.keepalive import KeepaliveKind
 
 EACH_SECOND = 25  # full republishes; one may be thousands of messages
 MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives a second
@@ -133,7 +133,7 @@ class Keepalives:
         """Return when the next one may be due."""
         return self._agenda[0][0] if self._agenda else math.inf
 
-    def next(self, now: float) -> Iterator[tuple[str, Ask]]:
+    def next(self, now: float) -> Iterator[tuple[str, KeepaliveKind]]:
         """Yield what is to be sent now, and to whom; to be sent at once."""
         while self._agenda and self._agenda[0][0] <= now:
             at, portal = heapq.heappop(self._agenda)
@@ -151,7 +151,7 @@ class Keepalives:
         pulse.wants, pulse.turn = True, math.inf
         self._look_at(pulse, now + self._apart * (1.0 + self._chance()))
 
-    def _ask(self, pulse: Pulse, now: float) -> Ask | None:
+    def _ask(self, pulse: Pulse, now: float) -> KeepaliveKind | None:
         """Return what is to be sent to a device now."""
         wanted = self._wanted(pulse)
         if wanted > now:  # maybe somebody else was first
@@ -160,9 +160,9 @@ class Keepalives:
             pulse.turn = self._turn = max(now, self._turn + 1.0 / EACH_SECOND)
         if pulse.turn <= now:
             pulse.full, pulse.wants, pulse.turn = now, False, math.inf
-            return Ask.FULL
+            return KeepaliveKind.FULL
         soon = pulse.kept == -math.inf and pulse.turn <= now + self._every
-        return Ask.CHANGES if now >= self._regular(pulse) and not soon else None
+        return KeepaliveKind.CHANGES if now >= self._regular(pulse) and not soon else None
 
     def _next(self, pulse: Pulse, now: float) -> float:
         """Return when to look at a device again."""

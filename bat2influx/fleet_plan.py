@@ -21,7 +21,7 @@ _KEEPALIVE = re.compile("R/([A-Za-z0-9_-]+)/keepalive")
 _VALUE = re.compile("N/([A-Za-z0-9_-]+)/([a-z0-9_]+)/([0-9]{1,9})/(.+)")
 
 
-class Wanted(NamedTuple):
+class WantedTopic(NamedTuple):
     """The fields that a topic's values are stored as, and where these are from."""
 
     fields: tuple[str, ...]
@@ -44,7 +44,7 @@ class FleetPlan:
         )
         self.filters = tuple(each for each in filters if each not in self.signs)
 
-    def find(self, topic: str) -> Wanted | None:
+    def find(self, topic: str) -> WantedTopic | None:
         """Return what a topic is read for; None if for nothing."""
         match = _VALUE.fullmatch(topic)
         if match is None:
@@ -52,7 +52,7 @@ class FleetPlan:
         portal, service, path, instance = match[1], match[2], match[4], int(match[3])
         own = self._fields.get((service, path), ())
         fields = tuple(f.name for f in own if f.instance in (None, instance))
-        return Wanted(fields, Origin(portal, service, instance)) if fields else None
+        return WantedTopic(fields, Origin(portal, service, instance)) if fields else None
 
     def untold(self, origin: Origin) -> list[str]:
         """Return what to ask for of a service, since the device does not tell of its changes."""

@@ -36,7 +36,7 @@ class Look(NamedTuple):
     left_out: int
 
 
-class Telling:
+class Diagnosis:
     """What is wrong with a fleet, as far as people have been told. To be shown a look at times."""
 
     def __init__(self, battery: Battery, watchdog: float, config: str) -> None:

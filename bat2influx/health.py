@@ -61,11 +61,11 @@ class Health:
         return ""
 
 
-class Writer:
+class HealthFile:
     """Keeps the file, where there is a place for it."""
 
     def __init__(self, config: Path, within: float) -> None:
-        path = textfile.place(config, os.environ, SUFFIX)
+        path = textfile.runtime_file(config, os.environ, SUFFIX)
         self._file = TextFile(path, "`bat2influx health`", "") if path else None
         self._within = within
 
@@ -81,15 +81,15 @@ class Writer:
             self._file.remove()
 
 
-def place(config: Path, environment: Mapping[str, str]) -> Path | None:
+def health_path(config: Path, environment: Mapping[str, str]) -> Path | None:
     """Return where the daemon with this ini has its file, as seen from outside its unit."""
     if not environment.get("RUNTIME_DIRECTORY") and config.absolute().parent == _HOME:
         unit = "bat2influx" if config.stem == "bat2influx" else f"bat2influx-{config.stem}"
         return Path("/run", unit, f"{config.stem}{SUFFIX}")
-    return textfile.place(config, environment, SUFFIX)
+    return textfile.runtime_file(config, environment, SUFFIX)
 
 
-def read(path: Path) -> Health | None:
+def read_health(path: Path) -> Health | None:
     """Return what the file says; None where there is none, or none that can be understood."""
     wrong = (OSError, ValueError, TypeError, KeyError, RecursionError)
     with contextlib.suppress(*wrong), path.open("rb") as file:
@@ -99,8 +99,8 @@ def read(path: Path) -> Health | None:
 
 def tell(config: Path, environment: Mapping[str, str]) -> int:
     """Print how the daemon with this ini is; return the exit code."""
-    path = place(config, environment)
-    found = read(path) if path else None
+    path = health_path(config, environment)
+    found = read_health(path) if path else None
     if found is None:
         where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
         text = f"bat2influx health: no daemon runs with {config}, or not as this user ({where})"

@@ -18,13 +18,13 @@ from enum import Enum
 from typing import NamedTuple
 
 from bat2influx import database_trouble as trouble
-from bat2influx.backoff import Kind
-from bat2influx.channel import DEADLINE, Channel, Reply
+from bat2influx.backoff import Backoff
+from bat2influx.channel import DEADLINE, HttpClient, Reply
 from bat2influx.config import Influx
-from bat2influx.influxql import name
+from bat2influx.influxql import quote_name
 from bat2influx.journal import event
-from bat2influx.memoryspool import Refused
-from bat2influx.refusals import Refusals, cause_of, lines_of
+from bat2influx.memoryspool import RejectedLine
+from bat2influx.refusals import KnownRejects, cause_of, lines_of
 from bat2influx.server import (
     EMPTY,
     NO_SUCH_PATH,
@@ -51,7 +51,7 @@ class Outcome:
     """
 
     accepted: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RejectedLine] = field(default_factory=list)
     undecided: list[bytes] = field(default_factory=list)
     trouble: Trouble | None = None
     retry_after: float | None = None
@@ -69,7 +69,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Judgement:
     """The answer to one request; `reason` in the server's words."""
 
     verdict: Verdict
@@ -97,34 +97,34 @@ class Writer:
         """`config` is the file to name in messages; `deadline` is in s."""
         self._influx = influx
         self._config = config
-        self._channel = Channel(influx, config, deadline)
+        self._http = HttpClient(influx, config, deadline)
         self._asked = False  # which server it is
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
-        self._known = Refusals()
+        self._known = KnownRejects()
 
     @property
     def where(self) -> str:
         """Address and port, for people."""
-        return self._channel.where
+        return self._http.where
 
     @property
     def peer(self) -> str:
         """What it is, and where, for people."""
-        return self._channel.peer
+        return self._http.peer
 
     @property
     def server(self) -> Server:
         """What it is, as far as it is known by now."""
-        return self._channel.server
+        return self._http.server
 
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
         """Write `lines` and return what became of each. Raises nothing for a peer's failure.
 
         `progress` is called after each request, for one bad line takes many.
         """
-        self._channel.progress = progress
+        self._http.progress = progress
         if why := self._find_out():
             return Outcome(undecided=list(lines), trouble=why)
         outcome = Outcome()
@@ -143,7 +143,7 @@ class Writer:
                 outcome.in_doubt = answer.in_doubt
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
-                outcome.refused += [Refused(line, cause_of(answer.reason)) for line in part]
+                outcome.refused += [RejectedLine(line, cause_of(answer.reason)) for line in part]
                 if self._known.learn(part, answer.reason):
                     parts = self._known.sort(lines_of(lines, parts))
             else:
@@ -157,18 +157,18 @@ class Writer:
         InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
         """
         why = self._find_out()
-        answer = Answer(Verdict.RETRY, "", why) if why else self._post([])
+        answer = Judgement(Verdict.RETRY, "", why) if why else self._post([])
         missing = answer.verdict is Verdict.NO_DATABASE
         if missing and self.server.may_create:
             # Only an administrator may see the users, and create a database.
             asked = self._query("SHOW USERS")
-            answer = Answer(Verdict.ACCEPTED)
+            answer = Judgement(Verdict.ACCEPTED)
             if asked.verdict is not Verdict.ACCEPTED:
-                answer = Answer(Verdict.RETRY, asked.reason, self._no_database(asked.reason))
+                answer = Judgement(Verdict.RETRY, asked.reason, self._no_database(asked.reason))
         elif missing:
-            answer = Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+            answer = Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
         elif EMPTY in answer.reason:
-            answer = Answer(Verdict.ACCEPTED)  # it has got as far as looking for lines
+            answer = Judgement(Verdict.ACCEPTED)  # it has got as far as looking for lines
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
             why = trouble.database_answer(self.peer, 400, answer.reason, self._config, own=True)
@@ -176,67 +176,67 @@ class Writer:
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
-        self._channel.cut()
+        self._http.cut()
 
     def _find_out(self) -> Trouble | None:
         """Ask which server it is, unless it is known; return why nobody answers."""
         if self._asked:
             return None
-        why = self._channel.ping()
+        why = self._http.ping()
         self._asked = why is None
         return why
 
-    def _post(self, lines: Sequence[bytes]) -> Answer:
+    def _post(self, lines: Sequence[bytes]) -> Judgement:
         data = b"".join(b"%b\n" % line for line in lines)
-        return self._judge(self._channel.ask("write", params=self._params, data=data, expected=204))
+        return self._judge(self._http.ask("write", params=self._params, data=data, expected=204))
 
-    def _query(self, statement: str) -> Answer:
-        reply = self._channel.query(statement)
+    def _query(self, statement: str) -> Judgement:
+        reply = self._http.query(statement)
         failed = reply.ok and reason_of(self.server, reply.status, reply.body) is not None
         return self._judge(replace(reply, ok=False) if failed else reply)
 
-    def _without_database(self, lines: Sequence[bytes], answer: Answer) -> Answer:
+    def _without_database(self, lines: Sequence[bytes], answer: Judgement) -> Judgement:
         """Create the database and write to it, where that can be done."""
         if not self.server.may_create:
-            return Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
-        answer = self._query(f"CREATE DATABASE {name(self._influx.db)}")
+            return Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+        answer = self._query(f"CREATE DATABASE {quote_name(self._influx.db)}")
         if answer.verdict is Verdict.ACCEPTED:
             answer = self._post(lines)
             if answer.verdict is not Verdict.NO_DATABASE:
                 text = "created the database %r at %s"
                 log.info(text, self._influx.db, self.where, extra=event("database created"))
                 return answer
-        if answer.trouble and answer.trouble.kind is not Kind.DATABASE_LOGIN:
+        if answer.trouble and answer.trouble.backoff is not Backoff.DATABASE_LOGIN:
             return answer
-        return Answer(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+        return Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
 
     def _no_database(self, answer: str) -> Trouble:
         if not self.server.may_create:
             return trouble.no_bucket(self.peer, self._influx.db, answer, self._config)
         return trouble.no_database(self.peer, self._influx.user, self._influx.db, answer)
 
-    def _judge(self, reply: Reply) -> Answer:
+    def _judge(self, reply: Reply) -> Judgement:
         """Return what a reply means for what was asked."""
         if reply.trouble:
             self._asked = False  # perhaps it is another one when it is back
-            return Answer(Verdict.RETRY, "", reply.trouble, None, reply.in_doubt)
+            return Judgement(Verdict.RETRY, "", reply.trouble, None, reply.in_doubt)
         if reply.ok:
-            return Answer(Verdict.ACCEPTED)
+            return Judgement(Verdict.ACCEPTED)
         status, reason = reply.status, reason_of(self.server, reply.status, reply.body)
         if reason is not None:
             if is_about_lines(self.server, status, reply.body):
-                return Answer(Verdict.BAD_LINES, reason)
+                return Judgement(Verdict.BAD_LINES, reason)
             if status in (200, 404):  # 200: the statement that creates it
-                return Answer(Verdict.NO_DATABASE, reason)
+                return Judgement(Verdict.NO_DATABASE, reason)
         if is_too_large(self.server, status, reply.body):
-            return Answer(Verdict.TOO_LARGE, "larger than the server takes")
-        self._asked = self.server.kind is not None  # perhaps it wanted a login for that, too
+            return Judgement(Verdict.TOO_LARGE, "larger than the server takes")
+        self._asked = self.server.dialect is not None  # perhaps it wanted a login for that, too
         text = reason or reply.words
         if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:
             why = trouble.database_tls_wanted(self.peer, self._config)
         else:
             why = self._why(status, text, own=reason is not None)
-        return Answer(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
+        return Judgement(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
 
     def _why(self, status: int, text: str, *, own: bool) -> Trouble:
         """Return what is wrong, by the status and what it says."""

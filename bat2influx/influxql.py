@@ -43,12 +43,12 @@ def plain_statement(text: str) -> Statement:
     return Statement(text, text)
 
 
-def name(text: str) -> str:
+def quote_name(text: str) -> str:
     """Quote the name of a database, a policy, a measurement, a field or a user."""
     return '"' + _escaped(text).replace('"', '\\"') + '"'
 
 
-def string(text: str) -> str:
+def quote_string(text: str) -> str:
     """Quote a string."""
     return "'" + _escaped(text).replace("'", "\\'") + "'"
 
@@ -102,8 +102,8 @@ def server_duration(text: str) -> int:
 def create_database(db: str, policy: str, kept: int) -> Statement:
     """Make a database whose default policy keeps values for `kept` s."""
     return plain_statement(
-        f"CREATE DATABASE {name(db)} WITH DURATION {duration(kept)} REPLICATION 1"
-        f" NAME {name(policy)}"
+        f"CREATE DATABASE {quote_name(db)} WITH DURATION {duration(kept)} REPLICATION 1"
+        f" NAME {quote_name(policy)}"
     )
 
 
@@ -112,15 +112,15 @@ def create_policy(
 ) -> Statement:
     """Make a retention policy; a `shard` of 0 s leaves the size of its shards to the server."""
     return plain_statement(
-        f"CREATE RETENTION POLICY {name(policy)} ON {name(db)} DURATION {duration(kept)}"
-        f" REPLICATION 1{_shard(shard)}{' DEFAULT' if default else ''}"
+        f"CREATE RETENTION POLICY {quote_name(policy)} ON {quote_name(db)}"
+        f" DURATION {duration(kept)} REPLICATION 1{_shard(shard)}{' DEFAULT' if default else ''}"
     )
 
 
 def alter_policy(db: str, policy: str, kept: int, *, shard: int = 0) -> Statement:
     """Change how long a policy keeps values; a `shard` of 0 s leaves that as it is."""
     return plain_statement(
-        f"ALTER RETENTION POLICY {name(policy)} ON {name(db)} DURATION {duration(kept)}"
+        f"ALTER RETENTION POLICY {quote_name(policy)} ON {quote_name(db)} DURATION {duration(kept)}"
         f"{_shard(shard)}"
     )
 
@@ -131,26 +131,26 @@ def _shard(seconds: int) -> str:
 
 def drop_query(db: str, query: str) -> Statement:
     """Remove a continuous query."""
-    return plain_statement(f"DROP CONTINUOUS QUERY {name(query)} ON {name(db)}")
+    return plain_statement(f"DROP CONTINUOUS QUERY {quote_name(query)} ON {quote_name(db)}")
 
 
 def create_user(user: str, password: str) -> Statement:
     """Make a user without any right."""
-    return _with_secret(f"CREATE USER {name(user)} WITH PASSWORD ", password)
+    return _with_secret(f"CREATE USER {quote_name(user)} WITH PASSWORD ", password)
 
 
 def set_password(user: str, password: str) -> Statement:
     """Give a user another password."""
-    return _with_secret(f"SET PASSWORD FOR {name(user)} = ", password)
+    return _with_secret(f"SET PASSWORD FOR {quote_name(user)} = ", password)
 
 
 def _with_secret(text: str, secret: str) -> Statement:
-    return Statement(text + string(secret), text + string(HIDDEN))
+    return Statement(text + quote_string(secret), text + quote_string(HIDDEN))
 
 
 def grant(right: str, db: str, user: str) -> Statement:
     """Give `user` a right, WRITE or ALL, in place of the one that it has in `db`."""
-    return plain_statement(f"GRANT {right} ON {name(db)} TO {name(user)}")
+    return plain_statement(f"GRANT {right} ON {quote_name(db)} TO {quote_name(user)}")
 
 
 def tokens(statement: str) -> tuple[str, ...]:

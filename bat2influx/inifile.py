@@ -65,7 +65,7 @@ class Colon(NamedTuple):
     raw: str
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a file, without a byte order mark.
 
     Raises FileNotFoundError; ConfigError when it cannot be read, is larger than 64 KiB, or is

@@ -22,8 +22,8 @@ from bat2influx.plain import plain
 from bat2influx.session import Session
 from bat2influx.ssdp import Description
 from bat2influx.survey import Survey
-from bat2influx.tls import PLAIN_PORT, Tls
-from bat2influx.tls import PORT as TLS_PORT
+from bat2influx.tls import MQTT_PORT, Tls
+from bat2influx.tls import MQTT_TLS_PORT as TLS_PORT
 
 USER = "bat2influx"  # of whom has no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial
@@ -57,7 +57,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InquiryResult:
     """What came of it: a block of lines for each device, and whether a broker has answered."""
 
     blocks: tuple[list[str], ...] = ()
@@ -86,7 +86,7 @@ class Inquiry:
         self._everything = everything
         self._say = say
 
-    def make(self) -> Outcome:
+    def make(self) -> InquiryResult:
         """Ask, and return what there is."""
         refused: Session | None = None  # the latest that wanted another login
         for endpoint in self._endpoints():
@@ -110,13 +110,13 @@ class Inquiry:
             if own.tls:
                 return
         else:
-            yield Endpoint(host, port or PLAIN_PORT, USER, "", self._config)
+            yield Endpoint(host, port or MQTT_PORT, USER, "", self._config)
         # Every certificate will do: there is no password that its owner could get.
-        unusual = own.port if own and own.port != PLAIN_PORT else None
+        unusual = own.port if own and own.port != MQTT_PORT else None
         anybody = Tls(trust_any=True)
         yield Endpoint(host, port or unusual or TLS_PORT, USER, "", self._config, anybody)
 
-    def _look(self, session: Session) -> Outcome:
+    def _look(self, session: Session) -> InquiryResult:
         """See what is behind a broker that has let us in."""
         portals = self._portals(session)
         surveys = self._surveys(session, portals)
@@ -131,7 +131,7 @@ class Inquiry:
                 survey, reached, alone=len(surveys) == 1, everything=self._everything
             )
             blocks.append([self._heading(survey), *self._note(), *block])
-        return Outcome(tuple(blocks), reached=bool(blocks))
+        return InquiryResult(tuple(blocks), reached=bool(blocks))
 
     def _portals(self, session: Session) -> Sequence[str]:
         """Return the portal ids behind a broker: those it has, else those known otherwise."""
@@ -186,7 +186,7 @@ class Inquiry:
                 )
         return tuple(surveys.values())
 
-    def _locked(self, session: Session) -> Outcome:
+    def _locked(self, session: Session) -> InquiryResult:
         """Return the lines by which one gets in, where a login is wanted."""
         if self._own and self._own.password:
             self._say(f"{self._target} refuses the login in {self._config}")
@@ -202,20 +202,20 @@ class Inquiry:
             *offer.battery(self._reached(session)),
             "password =",
         ]
-        return Outcome((block,), reached=True)
+        return InquiryResult((block,), reached=True)
 
-    def _absent(self) -> Outcome:
+    def _absent(self) -> InquiryResult:
         """Return what is known of a device that could not be asked."""
         description = self._target.description
         if description == _UNKNOWN:
-            return Outcome()
+            return InquiryResult()
         off = "switched off on it: Settings, Services or Integrations"
         what = off if description.mqtt is False else "not to be reached"
-        return Outcome(([f"{self._heading()}: MQTT is {what}"],))
+        return InquiryResult(([f"{self._heading()}: MQTT is {what}"],))
 
     def _reached(self, session: Session) -> Reached:
         endpoint = session.endpoint
-        usual = endpoint.port == (TLS_PORT if endpoint.tls else PLAIN_PORT)
+        usual = endpoint.port == (TLS_PORT if endpoint.tls else MQTT_PORT)
         port = None if usual else endpoint.port
         fingerprint = session.fingerprint if endpoint.tls else None
         return Reached(endpoint.host, port, fingerprint, endpoint.prefix)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 
 from bat2influx import venus
-from bat2influx.absence import Absence
+from bat2influx.absence import Presence
 from bat2influx.broker import Message
 from bat2influx.config import Battery
 from bat2influx.plan import Plan
@@ -24,14 +24,14 @@ from bat2influx.venus import NoValue
 class Intake:
     """The readings of one device, and what its messages were that are none."""
 
-    def __init__(self, battery: Battery, absence: Absence, *, by_tick: bool) -> None:
+    def __init__(self, battery: Battery, presence: Presence, *, by_tick: bool) -> None:
         self.readings: list[Reading] = []
         self.latest: dict[str, float] = {}  # by label, as in the plan
         self.last_value_ns: int | None = None  # its stamp
         self.no_values: Counter[NoValue] = Counter()
         self._site = battery.name
         self._notified = battery.mode == "notify"
-        self._absence = absence
+        self._presence = presence
         self._stamper = Stamper(by_tick=by_tick)
         self._said: dict[str, float] = {}  # by label: what was stored in this tick, or waits for it
 
@@ -53,12 +53,12 @@ class Intake:
         value = venus.decode(message.payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1
-            self._absence.void(topic, value, now.mono)
+            self._presence.void(topic, value, now.mono)
             for label in plan.fields[topic]:
                 self.latest.pop(label, None)
                 self._said.pop(label, None)
             return
-        self._absence.filled(topic)
+        self._presence.filled(topic)
         for label in plan.fields[topic]:
             waits = self._notified and self._stamper.by_tick
             if self._said.get(label) == value and not waits:

@@ -14,7 +14,7 @@ import math
 from enum import Enum
 
 
-class Ask(Enum):
+class KeepaliveKind(Enum):
     """What to send."""
 
     FULL = "full"
@@ -83,11 +83,11 @@ class KeepAlive:
         self._clear = self._old = True
 
     @property
-    def knows(self) -> Ask | None:
+    def knows(self) -> KeepaliveKind | None:
         """Ask.OLD or Ask.CHANGES where it is clear which of them the device knows, else None."""
         if not self._clear:
             return None
-        return Ask.OLD if self._old else Ask.CHANGES
+        return KeepaliveKind.OLD if self._old else KeepaliveKind.CHANGES
 
     def due(self) -> float:
         """Return when the next one is due, if nothing is heard until then."""
@@ -96,7 +96,7 @@ class KeepAlive:
         regular = self._sent + self._every
         return regular if self._clear or self._tried else min(regular, self._look)
 
-    def next(self, now: float) -> Ask | None:
+    def next(self, now: float) -> KeepaliveKind | None:
         """Return what is to be sent now; to be sent at once."""
         if now < self.due():
             return None
@@ -111,9 +111,9 @@ class KeepAlive:
         if self._old:
             if first or self._tried:  # which is a full republish where the other way is known
                 self._republish.asked(now)
-            return Ask.OLD
+            return KeepaliveKind.OLD
         if not (first and may):
-            return Ask.CHANGES
+            return KeepaliveKind.CHANGES
         self._republish.asked(now)
         self._ends = False
-        return Ask.FULL
+        return KeepaliveKind.FULL

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from bat2influx import trouble
-from bat2influx.backoff import Kind, delay
+from bat2influx.backoff import Backoff, delay
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, client_id
 from bat2influx.connector import Connector, Endpoint
 from bat2influx.journal import Episode
@@ -39,7 +39,7 @@ class State(Enum):
     SILENT = "silent"
 
 
-class Line:
+class Reconnector:
     """The way to one broker. `connection` is there from the login to its end."""
 
     def __init__(self, endpoint: Endpoint, wake: Callable[[], None]) -> None:
@@ -121,7 +121,7 @@ class Line:
         self.connection = None
         self.state, self._retry_at = State.WAITING, now
 
-    def give_up(self, now: float, kind: Kind = Kind.BROKER) -> None:
+    def give_up(self, now: float, kind: Backoff = Backoff.BROKER) -> None:
         """End the connection, and begin the next after a while."""
         self._attempts += 1
         self.drop(now + delay(kind, self._attempts, random.random()))
@@ -170,4 +170,4 @@ class Line:
             self._short += 1
         self._protocol = self._spoken
         self._reaching.failed(why, now)
-        self.give_up(now, why.kind)
+        self.give_up(now, why.backoff)

@@ -36,7 +36,7 @@ _HOME = Path("/etc/bat2influx")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DeviceRecord:
     """What was found of a device: its portal id, the instances of services, and its age.
 
     `old` is whether the firmware is from before Venus OS 3.20.
@@ -47,7 +47,7 @@ class Found:
     old: bool = False
 
 
-def directory(config: Path, environment: Mapping[str, str]) -> Path:
+def state_directory(config: Path, environment: Mapping[str, str]) -> Path:
     """Return the state directory of the daemon with the file `config` (DESIGN, "Command line")."""
     if given := environment.get("STATE_DIRECTORY"):
         return Path(given.partition(":")[0])
@@ -65,18 +65,18 @@ def key_of(battery: Battery) -> str:
     return f"{named}{battery.address}:{battery.port}"
 
 
-class Memory:
+class RememberedDevices:
     """The file; owned by the main thread."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "devices.json"
         self._devices = self._read()
 
-    def recall(self, key: str) -> Found | None:
+    def recall(self, key: str) -> DeviceRecord | None:
         """Return what is known of a device, if anything."""
         return self._devices.get(key)
 
-    def keep(self, key: str, found: Found) -> None:
+    def keep(self, key: str, found: DeviceRecord) -> None:
         """Have `found` known at the next start."""
         if self._devices.get(key) == found:
             return
@@ -95,7 +95,7 @@ class Memory:
         except OSError as error:
             self._tell(f"cannot be written: {error.strerror}")
 
-    def _read(self) -> dict[str, Found]:
+    def _read(self) -> dict[str, DeviceRecord]:
         try:
             with self._path.open("rb") as file:
                 data = file.read(MAX_FILE)
@@ -114,17 +114,17 @@ class Memory:
         log.warning(text, self._path, what, extra=event("memory"))
 
 
-def _understood(content: Any) -> dict[str, Found]:
+def _understood(content: Any) -> dict[str, DeviceRecord]:
     """Return what the file says. Raises one of several errors when it is not as described."""
     if content["format"] != FORMAT:
         raise ValueError
     return {key: _found(each) for key, each in content["devices"].items()}
 
 
-def _found(each: Any) -> Found:
+def _found(each: Any) -> DeviceRecord:
     portal, instances, old = each["portal"], each["instances"], each.get("old", False)
     if not (isinstance(portal, str) and portal.isascii() and portal.isalnum()):
         raise ValueError
     if not all(type(number) is int and number >= 0 for number in instances.values()):
         raise ValueError
-    return Found(portal, dict(instances), old is True)
+    return DeviceRecord(portal, dict(instances), old is True)

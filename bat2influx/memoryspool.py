@@ -30,21 +30,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedLine:
     """A line that the database will not take, and its reason in the database's words."""
 
     line: bytes
     reason: str
 
 
-class MemorySpool:
+class MemoryQueue:
     """A queue of lines, of at most `max_size` bytes."""
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.size = 0  # bytes
         self.dropped = 0  # lines that went at a bound, ever
-        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT)
+        self.refused: deque[RejectedLine] = deque(maxlen=REFUSED_KEPT)
         self.refused_count = 0
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
@@ -97,7 +97,9 @@ class MemorySpool:
         self._shown = self._first + len(batch.lines)
         return batch
 
-    def settle(self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
+    def settle(
+        self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[RejectedLine]
+    ) -> None:
         """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
         while self._first < self._shown:
             self._pop()
@@ -108,7 +110,7 @@ class MemorySpool:
         self.refuse(refused)
         self._keep_within_bound()
 
-    def refuse(self, refused: Sequence[Refused]) -> None:
+    def refuse(self, refused: Sequence[RejectedLine]) -> None:
         """Keep lines aside; beyond REFUSED_KEPT the oldest go, counted as dropped."""
         self.dropped += max(0, len(self.refused) + len(refused) - REFUSED_KEPT)
         self.refused.extend(refused)

@@ -209,7 +209,7 @@ def readings(report: Report) -> list[Reading]:
     ]
 
 
-def text(report: Report, version: str, config: str = "") -> str:
+def prometheus_text(report: Report, version: str, config: str = "") -> str:
     """Return the report in Prometheus' text format.
 
     `config`, where it is not '', becomes a label of everything: one node exporter may read the
@@ -219,7 +219,10 @@ def text(report: Report, version: str, config: str = "") -> str:
     info = [({**labels, "version": version}, 1)]
     families = [_family("info", "The version of bat2influx.", info)]
     named = [({**labels, **_site(device)}, device) for device in report.devices]
-    families += [_family(name, text, _samples(of, named)) for _, name, text, of in OF_DEVICE]
+    families += [
+        _family(name, prometheus_text, _samples(of, named))
+        for _, name, prometheus_text, of in OF_DEVICE
+    ]
     reasons = (
         ({**own, "reason": reason.value}, device.no_values.get(reason, 0))
         for own, device in named
@@ -228,7 +231,8 @@ def text(report: Report, version: str, config: str = "") -> str:
     what = "Messages that were no value, by what they were instead."
     families.append(_family("messages_without_value_total", what, reasons))
     families += [
-        _family(name, text, _samples(of, [(labels, report)])) for _, name, text, of in OF_DAEMON
+        _family(name, prometheus_text, _samples(of, [(labels, report)]))
+        for _, name, prometheus_text, of in OF_DAEMON
     ]
     return "".join(families)
 

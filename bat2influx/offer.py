@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bat2influx.inifile import MAX_FILE, could_be_field
 from bat2influx.plain import plain
 from bat2influx.presets import PRESETS
-from bat2influx.survey import WANTED, Place, Survey, unit
+from bat2influx.survey import WANTED, ServiceInstance, Survey, unit
 from bat2influx.values import is_key
 from bat2influx.venus import DEFAULT_FIELDS
 
@@ -99,7 +99,7 @@ def block(
     return lines + _in_few_lines(survey, multis) + fields
 
 
-def _in_few_lines(survey: Survey, multis: Sequence[Place]) -> list[str]:
+def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str]:
     """Return, commented out, the presets of which the device has something, and all instances."""
     numbers, lines = survey.numbers, []
     has = {(place.service, path) for place in numbers for path in numbers[place]}
@@ -120,7 +120,7 @@ def _in_few_lines(survey: Survey, multis: Sequence[Place]) -> list[str]:
 
 
 def _services(
-    survey: Survey, multi: Place | None, *, everything: bool
+    survey: Survey, multi: ServiceInstance | None, *, everything: bool
 ) -> Iterator[tuple[str, list[_Row]]]:
     """Yield each service's heading and rows: the wanted, and then the others."""
     places = survey.places(everything=everything)
@@ -145,7 +145,7 @@ def _services(
         yield f"# {place}{': ' if names else ''}{names}", rows
 
 
-def _name(place: Place, path: str, used: set[str], *, several: bool) -> str | None:
+def _name(place: ServiceInstance, path: str, used: set[str], *, several: bool) -> str | None:
     """Return a name that is not in use, as in SolarchargerYieldPower; None if there can be none."""
     parts = path.replace("Dc/0/", "Dc/").split("/")
     middle = (str(place.instance),) if several else ()

@@ -88,7 +88,7 @@ ANSWERS = {
 }
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A CONNACK, PUBACK, SUBACK, UNSUBACK or DISCONNECT.
 
     `mid` is the packet id, 0 for none. `codes` has one for each topic of a SUBACK, and else the
@@ -109,7 +109,7 @@ class Answer(NamedTuple):
         return self.codes[0] if self.codes else 0
 
 
-def answer(kind: int, body: bytes, protocol: Protocol) -> Answer:
+def response(kind: int, body: bytes, protocol: Protocol) -> Response:
     """Return what a packet of `kind` says. Raises MalformedError."""
     try:
         if kind in (SUBACK, UNSUBACK):
@@ -135,32 +135,32 @@ def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
     return topic, bytes(body[start:])
 
 
-def in_words(code: int) -> str:
+def reason_in_words(code: int) -> str:
     """Return what a code means."""
     return _WORDS.get(code, f"code {code}")
 
 
-def _acknowledgement(body: bytes, protocol: Protocol) -> Answer:
+def _acknowledgement(body: bytes, protocol: Protocol) -> Response:
     mid, position = _two(body, 0), 2
     found: dict[int, bytes] = {}
     if protocol is Protocol.MQTT_5:
         found, position = _properties(body, 2)
-    return Answer(mid, body[position:], _text(found))
+    return Response(mid, body[position:], _text(found))
 
 
-def _answer(kind: int, body: bytes, protocol: Protocol) -> Answer:
+def _answer(kind: int, body: bytes, protocol: Protocol) -> Response:
     at = _CODE_AT[kind]
     mid = _two(body, 0) if kind == PUBACK else 0
     if kind == CONNACK:
         if len(body) < 2 or (protocol is Protocol.MQTT_3_1_1 and len(body) > 2):
             raise MalformedError
     elif protocol is Protocol.MQTT_3_1_1:
-        return Answer(mid, b"")
+        return Response(mid, b"")
     codes = body[at : at + 1]
     found = _properties(body, at + 1)[0] if len(body) > at + 1 else {}
     keepalive = _two(found.get(_SERVER_KEEPALIVE, b"\0\0"), 0)
     complete = kind != CONNACK or protocol is Protocol.MQTT_3_1_1 or len(body) > 2
-    return Answer(mid, codes, _text(found), keepalive, complete)
+    return Response(mid, codes, _text(found), keepalive, complete)
 
 
 def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 _NEVER = -(2**63)
 
 
-class Refusals:
+class KnownRejects:
     """What rows are refused for, whatever their value, once a row alone has proven it.
 
     It is their field, whose type is another or whose series is one too many, or their age: what

@@ -25,7 +25,7 @@ def moved(line: bytes, step_ns: int) -> bytes:
     return b"%b %d" % (head, int(stamp) + step_ns)
 
 
-class Own:
+class OwnLines:
     """The numbers of the lines on disk that go with the clock; all of one generation of the file.
 
     Kept as ranges, from the first number to the one after the last.
@@ -54,7 +54,7 @@ class Own:
 
     def but(self, batch: StoredBatch | None) -> list[tuple[int, int]]:
         """Return the ranges without what is under way."""
-        chosen = Own()
+        chosen = OwnLines()
         chosen.generation, chosen.ranges = self.generation, self.ranges
         if batch and batch.generation == self.generation:
             chosen.remove(batch.generation, batch.number, batch.end)

@@ -10,38 +10,38 @@ sub-tree's own topic: where nothing below one has ever come, its leaves are aske
 from __future__ import annotations
 
 from bat2influx import venus
-from bat2influx.absence import Absence
+from bat2influx.absence import Presence
 from bat2influx.broker import Connection
 from bat2influx.config import Battery
 from bat2influx.intake import Intake
-from bat2influx.keepalive import Ask, KeepAlive, Republish
+from bat2influx.keepalive import KeepAlive, KeepaliveKind, Republish
 from bat2influx.plan import Plan, Request
 from bat2influx.schedule import Now, Schedule
 
 _KEEPALIVES = {
-    Ask.FULL: venus.full_keepalive,
-    Ask.CHANGES: venus.keepalive,
-    Ask.OLD: venus.old_keepalive,
+    KeepaliveKind.FULL: venus.full_keepalive,
+    KeepaliveKind.CHANGES: venus.keepalive,
+    KeepaliveKind.OLD: venus.old_keepalive,
 }
 
 
-class Rounds:
+class Poller:
     """The questions to one device, by its schedule. What comes of them is taken elsewhere."""
 
     def __init__(
-        self, battery: Battery, absence: Absence, intake: Intake, republish: Republish, w: float
+        self, battery: Battery, presence: Presence, intake: Intake, republish: Republish, w: float
     ) -> None:
         """`w` is the watchdog interval in s."""
         self.keepalive = KeepAlive(w, republish)
         self._notify = battery.mode == "notify"
-        self._absence = absence
+        self._presence = presence
         self._intake = intake
         self._schedule = Schedule(battery.interval, battery.soc_interval)
         self._by_leaf: set[str] = set()  # topics of requests for sub-trees
 
     def begin(self, plan: Plan, *, new_connection: bool = False) -> None:
         """The device is there (again), read by `plan`."""
-        self._absence.begin(plan)
+        self._presence.begin(plan)
         self.keepalive.begin()
         if new_connection:
             self._schedule.restart()
@@ -64,10 +64,10 @@ class Rounds:
             return False
         requests = self._requests(plan, now)
         if self._notify:
-            due = self._absence.to_ask_again(requests, now.mono)
+            due = self._presence.to_ask_again(requests, now.mono)
         else:
             wanted = [request for request in requests if tick.slow or not request.slow]
-            due = self._absence.to_ask(wanted, now.mono)
+            due = self._presence.to_ask(wanted, now.mono)
         for request in due:
             connection.publish(request.topic)
         self._intake.begin_tick(tick.start_ns, plan)
@@ -79,24 +79,24 @@ class Rounds:
         if ask is None:
             return
         connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
-        bare = first and ask is Ask.CHANGES  # which does not bring what has not changed
+        bare = first and ask is KeepaliveKind.CHANGES  # which does not bring what has not changed
         for request in self._requests(plan, now) if bare else plan.untold:
             connection.publish(request.topic)
         if first:
-            self._absence.expect(plan.requests, now.mono)
+            self._presence.expect(plan.requests, now.mono)
 
     def _requests(self, plan: Plan, now: Now) -> list[Request]:
         """Return the requests of the plan, those for sub-trees as the device knows them."""
         knows = self.keepalive.knows
-        if knows is Ask.CHANGES:
+        if knows is KeepaliveKind.CHANGES:
             return [*plan.requests]
         if knows is None:
-            silent = {*self._absence.silent(now.mono)}
+            silent = {*self._presence.silent(now.mono)}
             self._by_leaf.update(
                 request.topic for request in plan.requests if silent.issuperset(request.answers)
             )
         chosen: list[Request] = []
         for request in plan.requests:
-            split = knows is Ask.OLD or request.topic in self._by_leaf
+            split = knows is KeepaliveKind.OLD or request.topic in self._by_leaf
             chosen += request.leaves() if split else [request]
         return chosen

@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bat2influx.storeerror import FAILURES, DamagedError, Failure, Fault, kind_of
+from bat2influx.storeerror import FAILURES, DamagedError, DiskFailure, DiskFault, kind_of
 from bat2influx.storeformat import COMPANIONS, companion, create, remove, sync
-from bat2influx.storerows import REJECTED, WAITING, Row, insert, insert_rejected, unpack
+from bat2influx.storerows import REJECTED, WAITING, DiskRow, insert, insert_rejected, unpack
 
 KEPT = 3  # damaged files
 _FURTHEST = 2**62
@@ -36,7 +36,7 @@ def finish(path: Path) -> None:
         sync(path.parent)
 
 
-def replace(path: Path) -> tuple[Path, int]:
+def replace_damaged(path: Path) -> tuple[Path, int]:
     """Put a good file in the place of a damaged one.
 
     Returns where the damaged one is, and how many waiting lines could be saved. Raises
@@ -101,7 +101,7 @@ def _save(path: Path, db: sqlite3.Connection) -> int:
     return number - 1
 
 
-def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[Row]:
+def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow]:
     """Yield the good rows, in order, across places that cannot be read."""
     number: int | None = 1
     while number is not None:
@@ -146,7 +146,7 @@ def _can_read(db: sqlite3.Connection, what: str, number: int, path: Path) -> boo
     return True
 
 
-def _expect_damage(error: Failure, path: Path) -> None:
+def _expect_damage(error: DiskFailure, path: Path) -> None:
     """Raise what has another cause than damage, such as another program's lock."""
-    if kind_of(error, path) is not Fault.DAMAGED:
+    if kind_of(error, path) is not DiskFault.DAMAGED:
         raise error

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from bat2influx import ssdp
 from bat2influx.deadline import cut_after
 from bat2influx.plain import plain
-from bat2influx.ssdp import Answer, Description, Place
+from bat2influx.ssdp import Description, DescriptionUrl, SearchResponse
 
 SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three times
 LISTENING = 3.0  # s in all, a second longer than the last answer may take
@@ -49,7 +49,7 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDevice:
     """A GX device that has answered from `address`."""
 
     address: str
@@ -84,7 +84,9 @@ def _usable(control: socket.socket, table: bytes) -> Iterator[Interface]:
             yield Interface(label.partition(":")[0], socket.inet_ntoa(entry[20:24]))
 
 
-def devices(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Found, ...]:
+def find_devices(
+    out_of: Sequence[Interface], say: Callable[[str], None]
+) -> tuple[FoundDevice, ...]:
     """Search, and return the devices that have answered, one for each address.
 
     `say` is told, in lines for people, what was odd.
@@ -100,11 +102,11 @@ def devices(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Fo
         else:
             say(f"{answer.address} is a GX device by its answer, but {outcome}")
             found.setdefault(answer.address, Description())
-    return tuple(Found(*item) for item in sorted(found.items()))
+    return tuple(FoundDevice(*item) for item in sorted(found.items()))
 
 
-def _described(answer: Answer) -> Description | str:
-    place = ssdp.place_of(answer)
+def _described(answer: SearchResponse) -> Description | str:
+    place = ssdp.description_url(answer)
     if place is None:
         return f"it is odd, for it refers to {plain(answer.location) or 'nothing'}; not asked there"
     try:
@@ -114,7 +116,7 @@ def _described(answer: Answer) -> Description | str:
     return ssdp.describe(xml) or "its description is no sound XML"
 
 
-def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Answer, ...]:
+def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[SearchResponse, ...]:
     """Send the search out of each interface, and return the answers of GX devices, each once."""
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         senders = []
@@ -148,16 +150,16 @@ def _collect(
     senders: Sequence[socket.socket],
     selector: selectors.BaseSelector,
     say: Callable[[str], None],
-) -> Iterable[Answer]:
+) -> Iterable[SearchResponse]:
     begin = time.monotonic()
     due = list(SENT_AT)
-    answers: dict[Answer, None] = {}
+    answers: dict[SearchResponse, None] = {}
     while senders and (now := time.monotonic() - begin) < LISTENING:
         if due and now >= due[0]:
             due.pop(0)
             for sock in senders:
                 with suppress(OSError):  # no route out of this one, or its cable is out
-                    sock.sendto(ssdp.search(), (ssdp.GROUP, ssdp.PORT))
+                    sock.sendto(ssdp.search_request(), (ssdp.GROUP, ssdp.SSDP_PORT))
         until = due[0] if due else LISTENING
         for key, _ in selector.select(max(0.0, until - now)):
             answer = _receive(key.fileobj)  # type: ignore[arg-type]
@@ -169,15 +171,15 @@ def _collect(
     return answers
 
 
-def _receive(sock: socket.socket) -> Answer | None:
+def _receive(sock: socket.socket) -> SearchResponse | None:
     try:
         datagram, (address, _) = sock.recvfrom(4096)
     except OSError:  # nothing after all, or what an earlier send has met
         return None
-    return ssdp.parse_answer(datagram, address)
+    return ssdp.parse_response(datagram, address)
 
 
-def fetch(place: Place, seconds: float = FETCHING) -> bytes:
+def fetch(place: DescriptionUrl, seconds: float = FETCHING) -> bytes:
     """Return the document at `place`.
 
     Raises NoDescriptionError when it does not come within `seconds` in all, however it drips,

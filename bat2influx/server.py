@@ -23,7 +23,7 @@ NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its c
 WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
 
 
-class Kind(Enum):
+class Dialect(Enum):
     """A kind of database, as people call it."""
 
     INFLUXDB1 = "InfluxDB 1"
@@ -34,25 +34,25 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database that has been asked; `kind` is None where it did not say, `version` then ''."""
+    """A database that has been asked; `dialect` is None where it did not say, `version` then ''."""
 
-    kind: Kind | None = None
+    dialect: Dialect | None = None
     version: str = ""
 
     @property
     def name(self) -> str:
         """What to call it in a sentence."""
-        return "VictoriaMetrics" if self.kind is Kind.VICTORIAMETRICS else "InfluxDB"
+        return "VictoriaMetrics" if self.dialect is Dialect.VICTORIAMETRICS else "InfluxDB"
 
     @property
     def may_create(self) -> bool:
         """Whether a database that is not there can be made by a statement, or may be."""
-        return self.kind in (None, Kind.INFLUXDB1)
+        return self.dialect in (None, Dialect.INFLUXDB1)
 
     @property
     def speaks_plainly(self) -> bool:
         """Whether an error of its own may be plain text."""
-        return self.kind in (Kind.VICTORIAMETRICS, Kind.INFLUXDB3)
+        return self.dialect in (Dialect.VICTORIAMETRICS, Dialect.INFLUXDB3)
 
 
 def identify(headers: Mapping[str, str], body: bytes) -> Server:
@@ -62,10 +62,12 @@ def identify(headers: Mapping[str, str], body: bytes) -> Server:
     for it (401). VictoriaMetrics has none, and names its host on every answer (INFLUXDB, table).
     """
     if "X-Server-Hostname" in headers:
-        return Server(Kind.VICTORIAMETRICS)
+        return Server(Dialect.VICTORIAMETRICS)
     said = headers.get("X-Influxdb-Version", "") or _version_in(body)
     if match := _VERSION.fullmatch(said):
-        kind = {"1": Kind.INFLUXDB1, "2": Kind.INFLUXDB2, "3": Kind.INFLUXDB3}.get(match[1])
+        kind = {"1": Dialect.INFLUXDB1, "2": Dialect.INFLUXDB2, "3": Dialect.INFLUXDB3}.get(
+            match[1]
+        )
         return Server(kind, plain(said.removeprefix("v"), _LONGEST))
     return Server(version=plain(said, _LONGEST))
 
@@ -99,10 +101,10 @@ def is_about_lines(server: Server, status: int, body: bytes) -> bool:
     With InfluxDB 3 it does if it says which ones: 400 is also a name that it does not like, and 422
     that there are too many databases or columns. VictoriaMetrics has 400 for a wrong address, too.
     """
-    if server.kind is Kind.INFLUXDB3:
+    if server.dialect is Dialect.INFLUXDB3:
         message = _json(body)
         return status == 400 and isinstance(message, dict) and bool(message.get("data"))
-    if server.kind is Kind.VICTORIAMETRICS and NO_SUCH_PATH.encode() in body:
+    if server.dialect is Dialect.VICTORIAMETRICS and NO_SUCH_PATH.encode() in body:
         return False
     return status in (400, 422)
 
@@ -110,7 +112,7 @@ def is_about_lines(server: Server, status: int, body: bytes) -> bool:
 def is_too_large(server: Server, status: int, body: bytes) -> bool:
     """Return whether a body was too large; InfluxDB 3 says so with 500 (its http.rs)."""
     return status == 413 or (
-        server.kind is Kind.INFLUXDB3 and status == 500 and b"max request size" in body
+        server.dialect is Dialect.INFLUXDB3 and status == 500 and b"max request size" in body
     )
 
 

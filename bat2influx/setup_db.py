@@ -14,10 +14,10 @@ from typing import Any
 from bat2influx import influxql
 from bat2influx.check import Printer
 from bat2influx.config import Settings
-from bat2influx.downsampling import ClashError, Wanted, told_apart
-from bat2influx.influxql import HIDDEN, StatementError, name, server_duration
+from bat2influx.downsampling import ClashError, Retention, told_apart
+from bat2influx.influxql import HIDDEN, StatementError, quote_name, server_duration
 from bat2influx.plain import plain
-from bat2influx.setup_plan import Found, Policy, Task, plan, raw_policy
+from bat2influx.setup_plan import DatabaseState, Policy, Task, plan, raw_policy
 from bat2influx.steps import WRONG, Step
 
 EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
@@ -25,14 +25,14 @@ LONGEST = 500  # characters of an answer
 LOOKING = "looking"  # the first line's label, where there is nothing above
 _OF_RIGHTS = ("authori", "authenticat", "privilege", "admin", "credentials")
 
-Row = dict[str, Any]
-Ask = Callable[[str], list[Row]]
+QueryRow = dict[str, Any]
+RunStatement = Callable[[str], list[QueryRow]]
 
 
 def setup_db(
     settings: Settings,
-    ask: Ask,
-    wanted: Wanted,
+    ask: RunStatement,
+    wanted: Retention,
     environment: Mapping[str, str],
     *,
     dry_run: bool,
@@ -69,12 +69,12 @@ def setup_db(
     return EX_OK
 
 
-def look(settings: Settings, ask: Ask) -> Found:
+def look(settings: Settings, ask: RunStatement) -> DatabaseState:
     """Look at what is there. Raises StatementError."""
-    influx, db = settings.influx, name(settings.influx.db)
+    influx, db = settings.influx, quote_name(settings.influx.db)
     admin, right = _user(influx.user, influx.db, ask)
     if influx.db not in {row["name"] for row in ask("SHOW DATABASES")}:
-        return Found(admin=admin)
+        return DatabaseState(admin=admin)
     policies = {
         row["name"]: Policy(
             server_duration(row["duration"]),
@@ -85,7 +85,7 @@ def look(settings: Settings, ask: Ask) -> Found:
     }
     source = raw_policy(settings, policies)
     apart = any(map(told_apart, settings.batteries))
-    return Found(
+    return DatabaseState(
         database=True,
         policies=policies,
         queries=_queries(influx.db, ask),
@@ -96,18 +96,20 @@ def look(settings: Settings, ask: Ask) -> Found:
     )
 
 
-def _user(user: str, db: str, ask: Ask) -> tuple[bool | None, str]:
+def _user(user: str, db: str, ask: RunStatement) -> tuple[bool | None, str]:
     # Asked in any case: only an administrator sees all that is there.
     users = {row["user"]: bool(row["admin"]) for row in ask("SHOW USERS")}
     if user not in users:
         return None, ""
-    rights = {row["database"]: row["privilege"] for row in ask(f"SHOW GRANTS FOR {name(user)}")}
+    rights = {
+        row["database"]: row["privilege"] for row in ask(f"SHOW GRANTS FOR {quote_name(user)}")
+    }
     return users[user], rights.get(db, "")
 
 
-def _queries(db: str, ask: Ask) -> dict[str, str]:
+def _queries(db: str, ask: RunStatement) -> dict[str, str]:
     """Return the continuous queries of a database; which one it is stands in their text alone."""
-    start = influxql.tokens(f"CREATE CONTINUOUS QUERY {name('')} ON {name(db)}")
+    start = influxql.tokens(f"CREATE CONTINUOUS QUERY {quote_name('')} ON {quote_name(db)}")
     found = {}
     for row in ask("SHOW CONTINUOUS QUERIES"):
         parts = influxql.tokens(row["query"])[: len(start)]
@@ -116,16 +118,16 @@ def _queries(db: str, ask: Ask) -> dict[str, str]:
     return found
 
 
-def _fields(db: str, policy: str, measurement: str, ask: Ask) -> frozenset[str]:
+def _fields(db: str, policy: str, measurement: str, ask: RunStatement) -> frozenset[str]:
     """Return the names of the stored fields that hold numbers."""
-    table = ".".join(map(name, (db, policy, measurement)))
-    rows = ask(f"SHOW FIELD KEYS ON {name(db)} FROM {table}")
+    table = ".".join(map(quote_name, (db, policy, measurement)))
+    rows = ask(f"SHOW FIELD KEYS ON {quote_name(db)} FROM {table}")
     return frozenset(row["fieldKey"] for row in rows if row["fieldType"] in ("float", "integer"))
 
 
-def _first(db: str, policy: str, measurement: str, ask: Ask) -> int | None:
+def _first(db: str, policy: str, measurement: str, ask: RunStatement) -> int | None:
     """Return the time of the oldest raw value in s; a shard at a time, for the whole is slow."""
-    table = ".".join(map(name, (db, policy, measurement)))
+    table = ".".join(map(quote_name, (db, policy, measurement)))
     spans = sorted(
         (row["start_time"], row["end_time"])
         for row in ask("SHOW SHARDS")
@@ -138,7 +140,7 @@ def _first(db: str, policy: str, measurement: str, ask: Ask) -> int | None:
     return None
 
 
-def _done(task: Task, ask: Ask) -> Step:
+def _done(task: Task, ask: RunStatement) -> Step:
     """Carry a task out; return its line."""
     start, written = time.monotonic(), 0
     for number, statement in enumerate(task.statements, 1):
@@ -155,7 +157,7 @@ def _done(task: Task, ask: Ask) -> Step:
 def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str:
     """Return what to tell of a refusal; `admin` is who was named for all this, '' for nobody."""
     if secret := settings.influx.password:
-        reason = reason.replace(influxql.string(secret)[1:-1], HIDDEN).replace(secret, HIDDEN)
+        reason = reason.replace(influxql.quote_string(secret)[1:-1], HIDDEN).replace(secret, HIDDEN)
     reason = plain(reason, LONGEST)
     text = f"the server refused it: {reason}"
     if begun:

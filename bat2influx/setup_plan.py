@@ -18,9 +18,9 @@ from bat2influx.downsampling import (
     ClashError,
     Column,
     Grain,
+    RawMeasurement,
+    Retention,
     Run,
-    Source,
-    Wanted,
     as_stored,
     columns,
     continuous_query,
@@ -44,7 +44,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DatabaseState:
     """What is there. Of the database: policies, continuous queries with their texts by name.
 
     `first` is the time of the oldest raw value in s, `fields` are the names of those that hold
@@ -75,14 +75,16 @@ def raw_policy(settings: Settings, policies: Mapping[str, Policy]) -> str:
     return settings.influx.retention_policy or default
 
 
-def plan(settings: Settings, wanted: Wanted, found: Found, now: int, *, change: bool) -> list[Task]:
+def plan(
+    settings: Settings, wanted: Retention, found: DatabaseState, now: int, *, change: bool
+) -> list[Task]:
     """Return all tasks; `now` is the time in s. Raises ClashError."""
-    return [*_Plan(settings, wanted, found, now, change=change).tasks()]
+    return [*_SetupPlan(settings, wanted, found, now, change=change).tasks()]
 
 
-class _Plan:
+class _SetupPlan:
     def __init__(
-        self, settings: Settings, wanted: Wanted, found: Found, now: int, *, change: bool
+        self, settings: Settings, wanted: Retention, found: DatabaseState, now: int, *, change: bool
     ) -> None:
         influx = settings.influx
         self._influx = influx
@@ -91,7 +93,7 @@ class _Plan:
         self._now = now
         self._change = change
         policy = raw_policy(settings, found.policies)
-        self._source = Source(influx.db, policy, influx.measurement)
+        self._source = RawMeasurement(influx.db, policy, influx.measurement)
         if policy in {grain.policy for grain in GRAINS}:
             raise ClashError(
                 f"[Influx] retention_policy: raw values would be stored in {policy!r}, which is"

@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bat2influx.clock import Hold
-from bat2influx.memoryspool import Batch, MemorySpool, Refused
-from bat2influx.restamp import Own
-from bat2influx.store import Store, StoredBatch
-from bat2influx.storeerror import StoreError
+from bat2influx.memoryspool import Batch, MemoryQueue, RejectedLine
+from bat2influx.restamp import OwnLines
+from bat2influx.store import DiskQueue, StoredBatch
+from bat2influx.storeerror import DiskError
 
 T = TypeVar("T")
 FRESH = 1.0  # s that a line may be in memory alone
@@ -36,16 +36,16 @@ class Spool:
 
     def __init__(
         self,
-        memory: MemorySpool,
-        store: Store,
+        memory: MemoryQueue,
+        store: DiskQueue,
         *,
         fresh: float = FRESH,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`fresh` is in s, as is `clock`. Nothing on disk is touched before `open`."""
-        self.fault: StoreError | None = None  # why the disk does not take what waits
+        self.fault: DiskError | None = None  # why the disk does not take what waits
         self._memory = memory
-        self._store = store
+        self._disk = store
         self._fresh = fresh
         self._clock = clock
         self._again_at = -math.inf
@@ -53,23 +53,23 @@ class Spool:
         self._live: Batch | None = None  # under way, from memory
         self._copy: StoredBatch | None = None  # the same on disk, when it has waited too long
         self._shown: StoredBatch | None = None  # under way, from disk
-        self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[Refused]] | None = None
+        self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[RejectedLine]] | None = None
         self._stores_turn = False
         self._disk_used = False
         self._seen = True  # whether it is known what waits from before
         self.hold = Hold.NO  # whether fresh lines wait for the clock
         self._in_doubt = 0  # lines in memory before this number may be stored already
-        self._own = Own()  # lines on disk that go with the clock
+        self._own = OwnLines()  # lines on disk that go with the clock
         self._owed = 0  # ns by which the batch under way has to be moved, if nobody has it
-        self._to_move: deque[tuple[int, int, int, int]] = deque()  # as Store.shift takes it
+        self._to_move: deque[tuple[int, int, int, int]] = deque()  # as DiskQueue.shift takes it
 
     def __len__(self) -> int:
-        return len(self._memory) + len(self._store)
+        return len(self._memory) + len(self._disk)
 
     @property
     def on_disk(self) -> int:
         """Lines that outlive the process."""
-        return len(self._store)
+        return len(self._disk)
 
     @property
     def in_memory(self) -> int:
@@ -86,35 +86,35 @@ class Spool:
         """How much of the room for what waits is taken, 0 to 1: of the disk's, or the memory's."""
         full = self._memory.size / self._memory.max_size
         if self.on_disk and not self.fault:
-            with_disk = self._read(lambda: self._store.size / self._store.max_size)
+            with_disk = self._read(lambda: self._disk.size / self._disk.max_size)
             full = max(full, with_disk or 0.0)
         return full
 
     @property
     def dropped(self) -> int:
         """Lines that went at a bound, or with a damaged file, since the start."""
-        return self._memory.dropped + self._store.dropped
+        return self._memory.dropped + self._disk.dropped
 
     @property
     def lost(self) -> int:
         """Those of them that went with a damaged file, of which `fault` has told."""
-        return self._store.lost
+        return self._disk.lost
 
     @property
     def refused_count(self) -> int:
         """Lines that the database will not take, and that are kept aside."""
-        return self._store.rejected_count + len(self._memory.refused)
+        return self._disk.rejected_count + len(self._memory.refused)
 
     def open(self) -> None:
         """See what waits from before."""
-        self._seen = self._do(self._store.open)
+        self._seen = self._do(self._disk.open)
         self._disk_used = self.on_disk > 0
 
     def close(self) -> None:
         """Have everything on disk, if it takes it."""
         self._again_at = -math.inf
         self.keep(everything=True)
-        self._store.close()
+        self._disk.close()
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Take `lines` in as the newest."""
@@ -148,7 +148,7 @@ class Spool:
         lines = self._memory.oldest(end)
         if not lines:
             return
-        kept = self._write(lambda: self._store.append(lines))
+        kept = self._write(lambda: self._disk.append(lines))
         if kept is not None:
             before = self._memory.first
             if live and live.first < end and self._copy is None:
@@ -156,28 +156,28 @@ class Spool:
                 self._copy = kept.part(max(0, live.first - before), live.lines[gone:])
             certain = kept.number + max(0, self._in_doubt - before)
             self._own.add(kept.generation, certain, kept.end)
-            self._own.remove(*self._store.gone)
+            self._own.remove(*self._disk.gone)
             self._memory.forget(end)
 
     def next_batch(self, max_lines: int) -> Batch | StoredBatch | None:
         """Return lines to send, at most `max_lines`; None when there are none to be had."""
-        stored = self._settled() and len(self._store) > 0
+        stored = self._settled() and len(self._disk) > 0
         fresh = len(self._memory) and self.hold is Hold.NO
         if fresh and not (stored and self._stores_turn):
             self._stores_turn = True
             self._live, self._copy = self._memory.next_batch(max_lines), None
             return self._live
         self._stores_turn = False
-        emptied = self._disk_used and not len(self._store)  # by asking, it comes to be removed
+        emptied = self._disk_used and not len(self._disk)  # by asking, it comes to be removed
         if stored or emptied:
-            self._shown = self._read(lambda: self._store.next_batch(max_lines))
+            self._shown = self._read(lambda: self._disk.next_batch(max_lines))
         return self._shown
 
     def settle(
         self,
         batch: Batch | StoredBatch,
         undecided: Sequence[bytes],
-        refused: Sequence[Refused],
+        refused: Sequence[RejectedLine],
         *,
         in_doubt: bool = False,
     ) -> None:
@@ -202,7 +202,7 @@ class Spool:
         gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to, at the bound
         left = [line for line in undecided if line not in gone]
         self._memory.dropped += len(undecided) - len(left)
-        if live is None or (self._settled() and self._store.is_oldest(copy)):
+        if live is None or (self._settled() and self._disk.is_oldest(copy)):
             self._unsettled = copy, left, refused
         else:  # others are before it on disk, and it is sent again when its turn has come
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
@@ -231,13 +231,13 @@ class Spool:
 
     def take_request(self) -> int:
         """Do what another process may have asked for; return how many rows wait again for that."""
-        if not self._store.rejected_count:
+        if not self._disk.rejected_count:
             return 0
-        if not self._store.asked or (self.fault and self._clock() < self._again_at):
+        if not self._disk.asked or (self.fault and self._clock() < self._again_at):
             return 0
-        again = self._write(self._store.retry_rejected)
+        again = self._write(self._disk.retry_rejected)
         if again is not None:  # and not before, or a disk that fails now would forget it
-            self._read(self._store.take_request)
+            self._read(self._disk.take_request)
         return again or 0
 
     def _settled(self) -> bool:
@@ -247,16 +247,16 @@ class Spool:
         if not self._seen:
             self.open()
         refused = list(self._memory.refused)
-        if refused and self._do(lambda: self._store.reject(refused)):
+        if refused and self._do(lambda: self._disk.reject(refused)):
             self._memory.refused.clear()
         if self._unsettled is not None:
             done = self._unsettled
-            if self._do(lambda: self._store.settle(*done)):
+            if self._do(lambda: self._disk.settle(*done)):
                 self._unsettled = None
         while self._unsettled is None and self._to_move:
             generation, first, end, step_ns = self._to_move[0]
             part = generation, first, min(end, first + MOVED_AT_ONCE), step_ns
-            if not self._do(lambda part=part: self._store.shift(*part)):  # type: ignore[misc]
+            if not self._do(lambda part=part: self._disk.shift(*part)):  # type: ignore[misc]
                 break
             self._to_move.popleft()
             if part[2] < end:
@@ -282,6 +282,6 @@ class Spool:
     def _read(self, call: Callable[[], T]) -> T | None:
         try:
             return call()
-        except StoreError as error:
+        except DiskError as error:
             self.fault, self._again_at = error, self._clock() + AGAIN
             return None

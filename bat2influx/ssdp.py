@@ -16,7 +16,7 @@ from xml.etree.ElementTree import ParseError, XMLParser
 
 from bat2influx.plain import plain
 
-GROUP, PORT = "239.255.255.250", 1900
+GROUP, SSDP_PORT = "239.255.255.250", 1900
 TYPE = "urn:schemas-upnp-org:device:Basic:1"
 MAX_WAIT = 1  # s, the MX of a search: a device answers after a random part of it
 MAX_DESCRIPTION = 64 * 1024  # bytes; that of a GX device has 1300
@@ -28,7 +28,7 @@ _PORTAL = re.compile(r"[A-Za-z0-9]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchResponse:
     """A GX device's answer to a search; `address` is where it came from."""
 
     address: str
@@ -36,7 +36,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DescriptionUrl:
     """Where a description is, in the parts of its URL: http://host:port/path."""
 
     host: str
@@ -57,11 +57,11 @@ class Description:
     mqtt: bool | None = None
 
 
-def search() -> bytes:
+def search_request() -> bytes:
     """Return the M-SEARCH request of section 1.2.2, for the type of device that a GX device is."""
     lines = (
         "M-SEARCH * HTTP/1.1",
-        f"HOST: {GROUP}:{PORT}",
+        f"HOST: {GROUP}:{SSDP_PORT}",
         'MAN: "ssdp:discover"',
         f"MX: {MAX_WAIT}",
         f"ST: {TYPE}",
@@ -69,7 +69,7 @@ def search() -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
 
 
-def parse_answer(datagram: bytes, address: str) -> Answer | None:
+def parse_response(datagram: bytes, address: str) -> SearchResponse | None:
     """Return the answer in a datagram from `address`; None when it is not a GX device's."""
     status, *lines = datagram.decode("latin-1").splitlines() or [""]
     headers: dict[str, str] = {}
@@ -78,10 +78,10 @@ def parse_answer(datagram: bytes, address: str) -> Answer | None:
         headers.setdefault(name.strip().lower(), value.strip())
     if not _STATUS.match(status) or not headers.get("usn", "").startswith(_GX):
         return None
-    return Answer(address, headers.get("location", ""))
+    return SearchResponse(address, headers.get("location", ""))
 
 
-def place_of(answer: Answer) -> Place | None:
+def description_url(answer: SearchResponse) -> DescriptionUrl | None:
     """Return where the description is, if that is at the very address that answered, else None.
 
     An answer that points at another machine would have us send a request there.
@@ -94,7 +94,7 @@ def place_of(answer: Answer) -> Place | None:
     if url.scheme != "http" or host != answer.address or "@" in url.netloc:
         return None
     path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
-    return Place(host, port, path) if path.isascii() and path.isprintable() else None
+    return DescriptionUrl(host, port, path) if path.isascii() and path.isprintable() else None
 
 
 def describe(xml: bytes) -> Description | None:
@@ -103,7 +103,7 @@ def describe(xml: bytes) -> Description | None:
     A document type is not taken either: a description has none, and entities can be made to
     fill the memory.
     """
-    target = _Target()
+    target = _DescriptionBuilder()
     parser = XMLParser(target=target)
     try:
         parser.feed(xml)
@@ -120,7 +120,7 @@ def describe(xml: bytes) -> Description | None:
     )
 
 
-class _Target:
+class _DescriptionBuilder:
     """Takes the parser's events and keeps the first text of each wanted element; no tree."""
 
     def __init__(self) -> None:

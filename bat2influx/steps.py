@@ -15,7 +15,7 @@ from typing import NamedTuple
 from bat2influx import fleet_check, fleet_trouble, trouble, venus
 from bat2influx.config import Battery, Settings
 from bat2influx.connector import Endpoint, Link
-from bat2influx.finding import Finding
+from bat2influx.finding import Discovery
 from bat2influx.influx import Writer
 from bat2influx.plan import SYSTEM, Plan
 from bat2influx.session import Session
@@ -82,7 +82,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
         secret = "with" if battery.password else "without"
         yield Step(OK, "login", f"as {battery.user!r}, {secret} a password")
         if battery.fleet:
-            portals = fleet_check.devices(session)
+            portals = fleet_check.fleet_portals(session)
             if not portals:
                 prefix = battery.topic_prefix
                 none = fleet_trouble.no_devices(battery.address, prefix, config)
@@ -128,7 +128,7 @@ class _Conversation:
         self._config = config
         self._heard = False
         self._silent: set[str] = set()  # topics of instances that are not there
-        self._finding = Finding(
+        self._discovery = Discovery(
             battery.fields,
             portal=battery.serial,
             vebus=battery.instance,
@@ -141,52 +141,52 @@ class _Conversation:
 
     def portal(self) -> Iterator[Step]:
         """Find the portal id, or see whether the one that is given is there."""
-        finding, connection = self._finding, self._session.connection
-        finding.start(connection)
-        finding.doubt_portal(connection)
-        known = self._find(lambda: finding.portal is not None and not finding.doubting)
+        discovery, connection = self._discovery, self._session.connection
+        discovery.start(connection)
+        discovery.doubt_portal(connection)
+        known = self._find(lambda: discovery.portal is not None and not discovery.doubting)
         if lost := self._session.ended():
             yield self._end(lost)
-        elif finding.portal is None:
+        elif discovery.portal is None:
             yield self._end(trouble.no_portal(self._battery.address, self._config))
-        elif finding.other_portals:
+        elif discovery.other_portals:
             yield self._end(
                 trouble.wrong_portal(
-                    self._battery.address, finding.portal, finding.other_portals, self._config
+                    self._battery.address, discovery.portal, discovery.other_portals, self._config
                 )
             )
         elif known:
-            yield Step(OK, "portal id", finding.portal)
+            yield Step(OK, "portal id", discovery.portal)
 
     def instances(self) -> Iterator[Step]:
         """Find the instances, or see whether those that are given are there."""
-        finding, address = self._finding, self._battery.address
+        discovery, address = self._discovery, self._battery.address
         given = self._plan().places
-        finding.doubt_instances(place for place in given if place[0] != SYSTEM)
-        self._find(lambda: finding.done, ANSWERS_WITHIN)
+        discovery.doubt_instances(place for place in given if place[0] != SYSTEM)
+        self._find(lambda: discovery.done, ANSWERS_WITHIN)
         if lost := self._session.ended():
             yield self._end(lost)
             return
         plan = self._plan()
-        if not self._heard and finding.portal:
+        if not self._heard and discovery.portal:
             yield self._end(
-                trouble.device_silent(address, finding.portal, given=bool(self._battery.serial))
+                trouble.device_silent(address, discovery.portal, given=bool(self._battery.serial))
             )
             return
         for place, topics in plan.places.items():
             service, instance = place
-            if place not in finding.elsewhere:
+            if place not in discovery.elsewhere:
                 yield Step(OK, "instance", f"{service} {instance}")
                 continue
             self._silent.update(topics)
-            if there := finding.elsewhere[place]:
+            if there := discovery.elsewhere[place]:
                 yield _wrong(
                     trouble.wrong_instance(address, service, instance, there, self._config)
                 )
             else:
                 yield _wrong(trouble.fields_missing(address, [f"{service} {instance}"], []))
-        if finding.missing:
-            yield _wrong(trouble.fields_missing(address, finding.missing, []))
+        if discovery.missing:
+            yield _wrong(trouble.fields_missing(address, discovery.missing, []))
         yield from self._left_out(plan)
 
     def _left_out(self, plan: Plan) -> Iterator[Step]:
@@ -240,13 +240,13 @@ class _Conversation:
         return _wrong(trouble.fields_odd(address, [field], value.value), name)
 
     def _plan(self) -> Plan:
-        assert self._finding.portal is not None
+        assert self._discovery.portal is not None
         return Plan(
-            self._finding.portal,
-            self._finding.usable,
-            self._finding.found,
+            self._discovery.portal,
+            self._discovery.usable,
+            self._discovery.found,
             instances=self._battery.instances,
-            present=self._finding.present,
+            present=self._discovery.present,
         )
 
     def _end(self, why: Trouble) -> Step:
@@ -255,14 +255,14 @@ class _Conversation:
 
     def _find(self, enough: Callable[[], bool], seconds: float = PORTAL_WITHIN) -> bool:
         """Let the finding go on until it is `enough`."""
-        finding, connection = self._finding, self._session.connection
+        discovery, connection = self._discovery, self._session.connection
 
         def look() -> bool:
             for message in connection.received():
-                own = finding.portal and message.topic.startswith(f"N/{finding.portal}/")
+                own = discovery.portal and message.topic.startswith(f"N/{discovery.portal}/")
                 self._heard = self._heard or bool(own and not message.retain)
-                finding.see(message.topic, message.payload)
-            while not enough() and finding.step(connection, time.monotonic()):
+                discovery.see(message.topic, message.payload)
+            while not enough() and discovery.step(connection, time.monotonic()):
                 pass
             return enough()
 
@@ -274,7 +274,7 @@ def database_steps(settings: Settings) -> Iterator[Step]:
     db = settings.influx.db
     writer = Writer(settings.influx, str(settings.path))
     probe = writer.probe()
-    if probe.trouble is None or probe.server.kind:
+    if probe.trouble is None or probe.server.dialect:
         version = f", version {probe.server.version}" if probe.server.version else ""
         tls = ", with TLS" if settings.influx.tls else ""
         yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")

@@ -5,7 +5,7 @@ keeper; nobody else changes the file, and other processes read it by storereader
 
 Rules. There is no file before the first `append`, and none when the last line has been settled and
 none is rejected. A call changes the file in one transaction, which is on disk when it returns. One
-that raises StoreError has changed nothing and can be made again; what passes does so by itself.
+that raises DiskError has changed nothing and can be made again; what passes does so by itself.
 The format and how it survives are in storeformat.py, what happens after a fault in storefile.py.
 """
 
@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 from bat2influx import storeformat, storerows
 from bat2influx.restamp import moved
 from bat2influx.storeerror import DamagedError, explain
-from bat2influx.storefile import StoreFile
-from bat2influx.storerows import AROUND, REJECTED, WAITING, Row, make_room, newest
+from bat2influx.storefile import DiskFile
+from bat2influx.storerows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 
 if TYPE_CHECKING:
-    from bat2influx.memoryspool import Refused
+    from bat2influx.memoryspool import RejectedLine
 
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
@@ -56,7 +56,7 @@ class StoredBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class QuarantinedLine:
     """A line that the database has refused, why, and when (ns since 1970, UTC)."""
 
     line: bytes
@@ -64,7 +64,7 @@ class Rejected:
     time_ns: int
 
 
-class Store:
+class DiskQueue:
     """A queue of lines on disk, and what was rejected of them.
 
     Between the calls the file with its WAL has at most `max_size` bytes (at least 256 KiB); during
@@ -90,7 +90,7 @@ class Store:
         wal = min(_LARGEST_WAL, self.max_size // 8)
         self._room = self.max_size - 2 * wal - _SHM  # bytes for pages
         self._request = directory / _REQUEST
-        self._file = StoreFile(
+        self._file = DiskFile(
             directory / storeformat.NAME, wal=wal, patience=patience, linger=linger
         )
         self._dropped = 0
@@ -118,24 +118,24 @@ class Store:
 
     @property
     def lost(self) -> int:
-        """Those of them that went with a file; StoreError has said so."""
+        """Those of them that went with a file; DiskError has said so."""
         return self._file.lost
 
     @property
     def size(self) -> int:
-        """Bytes that the file has, with its WAL. Raises StoreError."""
+        """Bytes that the file has, with its WAL. Raises DiskError."""
         with self._file.guarded():
-            return storeformat.size(self._file.path)
+            return storeformat.total_size(self._file.path)
 
     def open(self) -> None:
-        """Find what waits from earlier; writes only if that is old or bad. Raises StoreError."""
+        """Find what waits from earlier; writes only if that is old or bad. Raises DiskError."""
         with self._file.guarded():
             self._file.opened()
 
     def append(self, lines: Sequence[bytes]) -> StoredBatch:
         """Take `lines` in as the newest, and return them as a batch.
 
-        Raises StoreError; ValueError for one with a newline.
+        Raises DiskError; ValueError for one with a newline.
         """
         if not lines:
             return StoredBatch(self._file.generation, self._file.figures.end, ())
@@ -161,8 +161,8 @@ class Store:
         same = batch.generation == self._file.generation
         return same and batch.number <= self._file.figures.first
 
-    def reject(self, refused: Sequence[Refused]) -> None:
-        """Keep lines as rejected that were never appended. Raises StoreError."""
+    def reject(self, refused: Sequence[RejectedLine]) -> None:
+        """Keep lines as rejected that were never appended. Raises DiskError."""
         self.open()
         rejected = self.rejected_count + len(refused)
         with self._file.transaction() as db:
@@ -172,7 +172,7 @@ class Store:
         self.rejected_dropped += rejected - self.rejected_count
 
     def next_batch(self, max_lines: int) -> StoredBatch | None:
-        """Return the oldest lines, at most `max_lines`; None without any. Raises StoreError."""
+        """Return the oldest lines, at most `max_lines`; None without any. Raises DiskError."""
         with self._file.guarded():
             db = self._file.opened()
             if db is None or not len(self):
@@ -195,7 +195,7 @@ class Store:
     def shift(self, generation: int, first: int, end: int, step_ns: int) -> None:
         """Move the stamps of waiting lines, from number `first` to the one before `end`.
 
-        All their rows are in memory meanwhile. Raises StoreError.
+        All their rows are in memory meanwhile. Raises DiskError.
         """
         self.open()
         if generation != self._file.generation:
@@ -206,15 +206,15 @@ class Store:
                     moved(line, step_ns) if first <= number < end else line
                     for number, line in enumerate(row.lines, row.number)
                 ]
-                storerows.replace(db, row.number, lines)
+                storerows.replace_row(db, row.number, lines)
 
     def settle(
-        self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[Refused]
+        self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[RejectedLine]
     ) -> None:
         """End the transaction: of `batch` only the `undecided` go on waiting, in their place.
 
         A batch of a file that was replaced meanwhile is left alone: what could be saved of its
-        lines is in the new one, and will be sent again. Raises StoreError.
+        lines is in the new one, and will be sent again. Raises DiskError.
         """
         self.open()
         if batch.generation != self._file.generation:
@@ -228,9 +228,9 @@ class Store:
         self._dropped_under_way, self._shown = 0, None
         self._file.give_back()
 
-    def rejected(self, limit: int) -> list[Rejected]:
-        """Return the newest rejected lines, at most `limit`, oldest first. Raises StoreError."""
-        found: list[Rejected] = []
+    def rejected(self, limit: int) -> list[QuarantinedLine]:
+        """Return the newest rejected lines, at most `limit`, oldest first. Raises DiskError."""
+        found: list[QuarantinedLine] = []
         with self._file.guarded():
             if (db := self._file.opened()) is not None:
                 with closing(storerows.rows(db, REJECTED, "ORDER BY number DESC")) as rows:
@@ -243,7 +243,7 @@ class Store:
     def retry_rejected(self) -> int:
         """Have the rejected wait again, as the newest, oldest first; return their number.
 
-        Raises StoreError.
+        Raises DiskError.
         """
         self.open()
         if not (count := self.rejected_count):
@@ -265,7 +265,7 @@ class Store:
         return self._request.exists()
 
     def take_request(self) -> bool:
-        """Return whether `request_retry` was called since the last time. Raises StoreError."""
+        """Return whether `request_retry` was called since the last time. Raises DiskError."""
         try:
             self._request.unlink()
         except FileNotFoundError:
@@ -278,7 +278,7 @@ class Store:
         """Leave one file that can be copied, or none; opened again by the next call."""
         self._file.close()
 
-    def _take_out(self, end: int, kept: Sequence[bytes], refused: Sequence[Refused]) -> None:
+    def _take_out(self, end: int, kept: Sequence[bytes], refused: Sequence[RejectedLine]) -> None:
         """Put `kept` in the place of all lines before `end`."""
         rejected = self.rejected_count + len(refused)
         with self._file.transaction() as db:
@@ -293,7 +293,7 @@ class Store:
         self._dropped += self._file.figures.first - first
         self.rejected_dropped += rejected - self.rejected_count
 
-    def _insert_rejected(self, db: sqlite3.Connection, refused: Sequence[Refused]) -> None:
+    def _insert_rejected(self, db: sqlite3.Connection, refused: Sequence[RejectedLine]) -> None:
         reasons: dict[bytes, list[bytes]] = {}
         for each in refused:
             reasons.setdefault(each.reason.encode("utf-8", "replace"), []).append(each.line)
@@ -314,7 +314,7 @@ class Store:
 
 
 def request_retry(directory: Path) -> None:
-    """Ask the keeper, from another process, to `retry_rejected`. Raises StoreError."""
+    """Ask the keeper, from another process, to `retry_rejected`. Raises DiskError."""
     path = directory / _REQUEST
     try:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -322,7 +322,7 @@ def request_retry(directory: Path) -> None:
         raise explain(error, path) from error
 
 
-def rejected_of(row: Row) -> list[Rejected]:
+def rejected_of(row: DiskRow) -> list[QuarantinedLine]:
     """Return the rejected lines of a row."""
     reason = row.reason.decode("utf-8", "replace")
-    return [Rejected(line, reason, row.time) for line in row.lines]
+    return [QuarantinedLine(line, reason, row.time) for line in row.lines]

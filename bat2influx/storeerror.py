@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 
-class Fault(Enum):
+class DiskFault(Enum):
     """What keeps the store from working. Each passes, by itself or by what a person does."""
 
     FULL = "full"  # the disk, or a quota or limit on it
@@ -25,12 +25,12 @@ class Fault(Enum):
     OTHER = "other"
 
 
-class StoreError(Exception):
+class DiskError(Exception):
     """A call that came to nothing; it can be made again. The text names the file and what to do."""
 
-    def __init__(self, kind: Fault, text: str) -> None:
+    def __init__(self, fault: DiskFault, text: str) -> None:
         super().__init__(text)
-        self.kind = kind
+        self.fault = fault
 
 
 class DamagedError(sqlite3.DatabaseError):
@@ -40,78 +40,80 @@ class DamagedError(sqlite3.DatabaseError):
 # What a call to SQLite can raise. It puts names out of a damaged file into its error texts, and
 # sqlite3 then fails over these.
 FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
-Failure = sqlite3.Error | OSError | UnicodeDecodeError
+DiskFailure = sqlite3.Error | OSError | UnicodeDecodeError
 
 _ROOM = 4 * 1024 * 1024  # bytes; as much as SQLite may have wanted
 _BY_CODE = {
-    sqlite3.SQLITE_FULL: Fault.FULL,
-    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
-    sqlite3.SQLITE_PERM: Fault.READ_ONLY,
-    sqlite3.SQLITE_BUSY: Fault.BUSY,
-    sqlite3.SQLITE_LOCKED: Fault.BUSY,
-    sqlite3.SQLITE_PROTOCOL: Fault.BUSY,
-    sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
-    sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
+    sqlite3.SQLITE_FULL: DiskFault.FULL,
+    sqlite3.SQLITE_READONLY: DiskFault.READ_ONLY,
+    sqlite3.SQLITE_PERM: DiskFault.READ_ONLY,
+    sqlite3.SQLITE_BUSY: DiskFault.BUSY,
+    sqlite3.SQLITE_LOCKED: DiskFault.BUSY,
+    sqlite3.SQLITE_PROTOCOL: DiskFault.BUSY,
+    sqlite3.SQLITE_CORRUPT: DiskFault.DAMAGED,
+    sqlite3.SQLITE_NOTADB: DiskFault.DAMAGED,
     # What is asked of it is right: so its tables are not, or a length, a type or a number is not.
-    sqlite3.SQLITE_ERROR: Fault.DAMAGED,
-    sqlite3.SQLITE_INTERNAL: Fault.DAMAGED,
-    sqlite3.SQLITE_SCHEMA: Fault.DAMAGED,
-    sqlite3.SQLITE_FORMAT: Fault.DAMAGED,
-    sqlite3.SQLITE_TOOBIG: Fault.DAMAGED,
-    sqlite3.SQLITE_MISMATCH: Fault.DAMAGED,
-    sqlite3.SQLITE_CONSTRAINT: Fault.DAMAGED,
+    sqlite3.SQLITE_ERROR: DiskFault.DAMAGED,
+    sqlite3.SQLITE_INTERNAL: DiskFault.DAMAGED,
+    sqlite3.SQLITE_SCHEMA: DiskFault.DAMAGED,
+    sqlite3.SQLITE_FORMAT: DiskFault.DAMAGED,
+    sqlite3.SQLITE_TOOBIG: DiskFault.DAMAGED,
+    sqlite3.SQLITE_MISMATCH: DiskFault.DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT: DiskFault.DAMAGED,
     # A sector that cannot be read any more; what is around it can.
-    sqlite3.SQLITE_IOERR_READ: Fault.DAMAGED,
+    sqlite3.SQLITE_IOERR_READ: DiskFault.DAMAGED,
 }
 _BY_ERRNO = {
-    errno.ENOSPC: Fault.FULL,
-    errno.EDQUOT: Fault.FULL,
-    errno.EFBIG: Fault.FULL,
-    errno.EROFS: Fault.READ_ONLY,
-    errno.EACCES: Fault.READ_ONLY,
-    errno.EPERM: Fault.READ_ONLY,
+    errno.ENOSPC: DiskFault.FULL,
+    errno.EDQUOT: DiskFault.FULL,
+    errno.EFBIG: DiskFault.FULL,
+    errno.EROFS: DiskFault.READ_ONLY,
+    errno.EACCES: DiskFault.READ_ONLY,
+    errno.EPERM: DiskFault.READ_ONLY,
 }
 
 
-def kind_of(error: Failure, path: Path) -> Fault:
+def kind_of(error: DiskFailure, path: Path) -> DiskFault:
     """Return the kind of an error that was met with at the file `path`."""
     return _kind(error, _reason(error, path))
 
 
-def explain(error: Failure, path: Path) -> StoreError:
+def explain(error: DiskFailure, path: Path) -> DiskError:
     """Return the error to raise for one that was met with at the file `path`."""
     reason = _reason(error, path)
     kind = _kind(error, reason)
     why = reason.strerror if reason else str(error)
     match kind:
-        case Fault.FULL:
+        case DiskFault.FULL:
             text = f"no room for {path} ({why}); make room there, `df {path.parent}` shows it"
-        case Fault.READ_ONLY:
+        case DiskFault.READ_ONLY:
             text = (
                 f"cannot write {path} ({why}); the file system has to be writable, and"
                 f" {path.parent} has to belong to the user that bat2influx runs as"
             )
-        case Fault.BUSY:
+        case DiskFault.BUSY:
             text = f"{path} is locked by another program; end it, `fuser {path}` shows it"
-        case Fault.DAMAGED:
+        case DiskFault.DAMAGED:
             text = f"{path} is damaged ({why})"
         case _:
             text = f"cannot use {path} ({why}); `dmesg` shows what the disk says"
-    return StoreError(kind, text)
+    return DiskError(kind, text)
 
 
-def _kind(error: Failure, reason: OSError | None) -> Fault:
+def _kind(error: DiskFailure, reason: OSError | None) -> DiskFault:
     if isinstance(error, DamagedError | UnicodeDecodeError):
-        return Fault.DAMAGED
+        return DiskFault.DAMAGED
     if reason is not None:
-        return _BY_ERRNO.get(reason.errno or 0, Fault.OTHER)
+        return _BY_ERRNO.get(reason.errno or 0, DiskFault.OTHER)
     code = _code(error)
     if isinstance(error, sqlite3.OperationalError) and not code:
-        return Fault.DAMAGED  # sqlite3's own: what should be bytes says that it is text, and is not
-    return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, Fault.OTHER)
+        return (
+            DiskFault.DAMAGED
+        )  # sqlite3's own: what should be bytes says that it is text, and is not
+    return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, DiskFault.OTHER)
 
 
-def _reason(error: Failure, path: Path) -> OSError | None:
+def _reason(error: DiskFailure, path: Path) -> OSError | None:
     """Return the system's reason for an error, where it is known or can be had."""
     if isinstance(error, OSError):
         return error

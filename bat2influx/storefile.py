@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from bat2influx import salvage, storeformat
-from bat2influx.storeerror import FAILURES, Fault, StoreError, explain
+from bat2influx.storeerror import FAILURES, DiskError, DiskFault, explain
 from bat2influx.storerows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
 _RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
 
 
-class StoreFile:
+class DiskFile:
     """The connection to the file at `path`, and what is in it."""
 
     def __init__(self, path: Path, *, wal: int, patience: float, linger: float) -> None:
@@ -44,17 +44,17 @@ class StoreFile:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn what the disk does into StoreError, and see to it that the next call can work."""
+        """Turn what the disk does into DiskError, and see to it that the next call can work."""
         try:
             yield
         except storeformat.NewerError as newer:
             self._step_aside(newer.version)
         except FAILURES as error:
             found = explain(error, self.path)
-            if found.kind is Fault.DAMAGED:
+            if found.fault is DiskFault.DAMAGED:
                 self._replace(str(found))
             stuck = self._db is not None and self._db.in_transaction
-            if stuck or found.kind not in {Fault.FULL, Fault.BUSY}:
+            if stuck or found.fault not in {DiskFault.FULL, DiskFault.BUSY}:
                 self._disconnect()
             raise found from error
 
@@ -73,7 +73,7 @@ class StoreFile:
 
     @contextmanager
     def transaction(self, *, appending: int = 0) -> Iterator[sqlite3.Connection]:
-        """Change the file, which is made if need be; on disk when it ends. Raises StoreError.
+        """Change the file, which is made if need be; on disk when it ends. Raises DiskError.
 
         `appending` is how many bytes come in, if any.
         """
@@ -126,7 +126,7 @@ class StoreFile:
 
     def close(self) -> None:
         """Leave the file as one that can be copied, and read without a trace, if that can be."""
-        with suppress(StoreError), self.guarded():
+        with suppress(DiskError), self.guarded():
             if self._identity is not None and (db := self.opened()) is not None:
                 self.give_back(now=True)
                 if self._db is not None:
@@ -185,17 +185,17 @@ class StoreFile:
         waited = self.figures.end - self.figures.first
         self._disconnect()
         try:
-            aside, saved = salvage.replace(self.path)
+            aside, saved = salvage.replace_damaged(self.path)
         except FAILURES as error:
             found = explain(error, self.path)
-            raise StoreError(found.kind, f"{what} and cannot be replaced: {found}") from error
+            raise DiskError(found.fault, f"{what} and cannot be replaced: {found}") from error
         self._forget()
         lost = max(0, waited - saved)
         self.lost += lost
         with suppress(*FAILURES):
             self.opened()  # for the figures
         text = f"{what}; it is kept as {aside.name}, and {saved} of its values go on waiting"
-        raise StoreError(Fault.DAMAGED, f"{text}, {lost} are lost" if lost else text)
+        raise DiskError(DiskFault.DAMAGED, f"{text}, {lost} are lost" if lost else text)
 
     def _step_aside(self, version: int) -> NoReturn:
         self._disconnect()
@@ -208,17 +208,17 @@ class StoreFile:
             f"{self.path} is of format {version}, written by a later bat2influx; it is kept as"
             f" {aside.name}: with that version installed again, rename it back"
         )
-        raise StoreError(Fault.NEWER, text)
+        raise DiskError(DiskFault.NEWER, text)
 
     def _tell_lost(self) -> None:
-        """Begin anew without the file; raise StoreError if it had anything in it."""
+        """Begin anew without the file; raise DiskError if it had anything in it."""
         waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         self._disconnect()
         self._forget()
         self.lost += waited
         if waited or rejected:
             text = f"{self.path} is gone; somebody has removed it with {waited + rejected} values"
-            raise StoreError(Fault.OTHER, text)
+            raise DiskError(DiskFault.OTHER, text)
 
     def _forget(self) -> None:
         self.figures = Figures(1, 1, 0, None)

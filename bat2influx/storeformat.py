@@ -69,7 +69,7 @@ def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
     try:
         with closing(_connect(path, "rw", 0.0)) as db:
             db.execute("PRAGMA synchronous = OFF")
-            db.execute("PRAGMA auto_vacuum = NONE")  # see StoreFile.give_back
+            db.execute("PRAGMA auto_vacuum = NONE")  # see DiskFile.give_back
             _bring_up(db)
             if wal:
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -182,7 +182,7 @@ def companion(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def size(path: Path) -> int:
+def total_size(path: Path) -> int:
     """Return how many bytes the file has with its companions."""
     total = 0
     for each in (path, *(companion(path, suffix) for suffix in COMPANIONS)):

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bat2influx import storeformat
-from bat2influx.store import PATIENCE, Rejected, rejected_of
-from bat2influx.storeerror import FAILURES, Fault, StoreError, explain
-from bat2influx.storerows import REJECTED, WAITING, Row, figures, rows
+from bat2influx.store import PATIENCE, QuarantinedLine, rejected_of
+from bat2influx.storeerror import FAILURES, DiskError, DiskFault, explain
+from bat2influx.storerows import REJECTED, WAITING, DiskRow, figures, rows
 
 _PIECE = 100  # rows
 
@@ -32,11 +32,11 @@ class Summary(NamedTuple):
     oldest: int | None
 
 
-class Reader:
+class DiskReader:
     """Reads the file in `directory`; where there is none, nothing waits."""
 
     def __init__(self, directory: Path, *, patience: float = PATIENCE) -> None:
-        """Raises StoreError. `patience` is in s."""
+        """Raises DiskError. `patience` is in s."""
         self._path = directory / storeformat.NAME
         self._db: sqlite3.Connection | None = None
         with self._guarded(), suppress(FileNotFoundError):
@@ -49,7 +49,7 @@ class Reader:
             self._db.close()
 
     def summary(self) -> Summary:
-        """Return the figures at this moment. Raises StoreError."""
+        """Return the figures at this moment. Raises DiskError."""
         if self._db is None:
             return Summary(0, 0, 0, None)
         with self._guarded():
@@ -58,20 +58,20 @@ class Reader:
                 found = figures(self._db)
             finally:
                 self._db.execute("ROLLBACK")
-            size = storeformat.size(self._path)
+            size = storeformat.total_size(self._path)
         return Summary(found.end - found.first, found.rejected, size, found.oldest)
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines that wait, oldest first. Raises StoreError."""
+        """Yield the lines that wait, oldest first. Raises DiskError."""
         for row in self._rows(WAITING):
             yield from row.lines
 
-    def rejected(self) -> Iterator[Rejected]:
-        """Yield the rejected lines, oldest first. Raises StoreError."""
+    def rejected(self) -> Iterator[QuarantinedLine]:
+        """Yield the rejected lines, oldest first. Raises DiskError."""
         for row in self._rows(REJECTED):
             yield from rejected_of(row)
 
-    def _rows(self, what: str) -> Iterator[Row]:
+    def _rows(self, what: str) -> Iterator[DiskRow]:
         number = 1
         rest = f"WHERE number >= ? ORDER BY number LIMIT {_PIECE}"
         while self._db is not None:
@@ -88,16 +88,16 @@ class Reader:
             yield
         except storeformat.NewerError as newer:
             text = f"{self._path} is of format {newer.version}, written by a later bat2influx"
-            raise StoreError(Fault.NEWER, text) from newer
+            raise DiskError(DiskFault.NEWER, text) from newer
         except FileNotFoundError:
             raise
         except FAILURES as error:
             code = getattr(error, "sqlite_errorcode", 0)
             if code in {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_ERROR}:
                 text = f"{self._path} can be read once bat2influx has been started again ({error})"
-                raise StoreError(Fault.OTHER, text) from error
+                raise DiskError(DiskFault.OTHER, text) from error
             found = explain(error, self._path)
-            if found.kind is Fault.DAMAGED:
+            if found.fault is DiskFault.DAMAGED:
                 text = f"{found}; bat2influx saves what it can when it comes upon it"
-                raise StoreError(found.kind, text) from error
+                raise DiskError(found.fault, text) from error
             raise found from error

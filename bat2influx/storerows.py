@@ -20,7 +20,7 @@ AROUND = f"WHERE number > ? - {ROW_LINES} AND number < ? ORDER BY number"  # fir
 REJECTED = "SELECT number, crc, lines, reason, time FROM rejected"
 
 
-class Row(NamedTuple):
+class DiskRow(NamedTuple):
     """Lines that came together, the first of them being the `number`-th; `time` in ns."""
 
     number: int
@@ -53,13 +53,13 @@ def pack(number: int, lines: Sequence[bytes], reason: bytes = b"") -> tuple[int,
     return number, _crc(number, reason, blob), blob
 
 
-def unpack(record: tuple[int, int, bytes, bytes, int]) -> Row:
+def unpack(record: tuple[int, int, bytes, bytes, int]) -> DiskRow:
     """Return a row as it was written. Raises DamagedError."""
     number, crc, blob, reason, time = record
     whole = isinstance(blob, bytes) and isinstance(reason, bytes) and isinstance(time, int)
     if not whole or crc != _crc(number, reason, blob):
         raise DamagedError(f"a row does not have its checksum: {number}")
-    return Row(number, blob.split(b"\n"), reason, time)
+    return DiskRow(number, blob.split(b"\n"), reason, time)
 
 
 def _crc(number: int, reason: bytes, blob: bytes) -> int:
@@ -68,7 +68,7 @@ def _crc(number: int, reason: bytes, blob: bytes) -> int:
 
 def rows(
     db: sqlite3.Connection, what: str, rest: str = "", given: tuple[int, ...] = ()
-) -> Generator[Row, None, None]:
+) -> Generator[DiskRow, None, None]:
     """Yield rows; `what` is WAITING or REJECTED and `rest` goes on from there, by default in order.
 
     Nothing is locked any more once the iterator is closed or has come to its end.
@@ -82,7 +82,7 @@ def rows(
 
 def row(
     db: sqlite3.Connection, what: str, rest: str = "ORDER BY number", given: tuple[int, ...] = ()
-) -> Row | None:
+) -> DiskRow | None:
     """Return the first of such rows."""
     found = list(rows(db, what, f"{rest} LIMIT 1", given))
     return found[0] if found else None
@@ -108,7 +108,7 @@ def insert(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> int:
     return number + len(lines)
 
 
-def replace(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> None:
+def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> None:
     """Put waiting lines in the place of as many, which are a row."""
     number, crc, blob = pack(number, lines)
     db.execute("UPDATE waiting SET crc = ?, lines = ? WHERE number = ?", (crc, blob, number))
@@ -152,7 +152,7 @@ def make_room(db: sqlite3.Connection, most: int, lines: Sequence[bytes] = ()) ->
         over = (used + _pages_for(lines)) * page - most
         if over <= 0:
             return
-        last: Row | None = None
+        last: DiskRow | None = None
         with closing(rows(db, WAITING)) as found:
             for last in found:
                 over -= sum(map(len, last.lines))

@@ -91,7 +91,7 @@ def unit(service: str, path: str) -> str:
     return _UNITS.get(path.rpartition("/")[2], "") if known is None else known
 
 
-class Place(NamedTuple):
+class ServiceInstance(NamedTuple):
     """A service and its device instance."""
 
     service: str
@@ -111,11 +111,11 @@ class Survey:
     def __init__(self, portal: str, echo: str) -> None:
         self.portal = portal
         self.echo = echo
-        self.numbers: dict[Place, dict[str, float]] = {}
+        self.numbers: dict[ServiceInstance, dict[str, float]] = {}
         self.known = 0  # rises with each path that is new
         self._held = 0
         self._texts: dict[str, str] = {}
-        self._end = venus.Discovery(portal, ("vebus",), echo)
+        self._end = venus.InstanceSearch(portal, ("vebus",), echo)
 
     @property
     def complete(self) -> bool:
@@ -129,7 +129,7 @@ class Survey:
         match = _LEAF.match(leaf) if not mine else None
         if match is None or len(match[3]) > MAX_PATH or int(match[2]) > 65_535:
             return
-        place, path = Place(match[1], int(match[2])), match[3]
+        place, path = ServiceInstance(match[1], int(match[2])), match[3]
         value = venus.decode(payload)
         if isinstance(value, float):
             self._keep(place, path, value)
@@ -138,7 +138,7 @@ class Survey:
         if path in _NAMES or leaf in (_SYSTEM_NAME, _MODEL):
             self._read(leaf, payload)
 
-    def _keep(self, place: Place, path: str, value: float) -> None:
+    def _keep(self, place: ServiceInstance, path: str, value: float) -> None:
         paths = self.numbers.get(place, {})
         if path not in paths:
             if self._held >= MAX_NUMBERS:
@@ -147,7 +147,7 @@ class Survey:
             self.known += 1
         self.numbers.setdefault(place, {})[path] = value
 
-    def _drop(self, place: Place, path: str) -> None:
+    def _drop(self, place: ServiceInstance, path: str) -> None:
         paths = self.numbers.get(place, {})
         if paths.pop(path, None) is not None:
             self._held -= 1
@@ -162,7 +162,7 @@ class Survey:
             self.known += 1
         self._texts[leaf] = text
 
-    def places(self, *, everything: bool = False) -> tuple[Place, ...]:
+    def places(self, *, everything: bool = False) -> tuple[ServiceInstance, ...]:
         """Return the services that have numbers, those a battery owner wants first.
 
         What is configuration or housekeeping is among them with `everything` only.
@@ -170,7 +170,7 @@ class Survey:
         shown = (p for p in self.numbers if everything or p.service not in HOUSEKEEPING)
         return tuple(sorted(shown, key=lambda place: (_ORDER.get(place.service, 99), place)))
 
-    def names_of(self, place: Place) -> tuple[str, ...]:
+    def names_of(self, place: ServiceInstance) -> tuple[str, ...]:
         """Return the names of a service that are there: product, and what its owner calls it."""
         texts = (self._texts.get(f"{place}/{name}", "") for name in reversed(_NAMES))
         return tuple(dict.fromkeys(text for text in texts if text))

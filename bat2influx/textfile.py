@@ -27,7 +27,9 @@ PROMETHEUS = ".prom"  # what the collector reads
 MODE = 0o644  # its reader is another user
 
 
-def place(config: Path, environment: Mapping[str, str], suffix: str = PROMETHEUS) -> Path | None:
+def runtime_file(
+    config: Path, environment: Mapping[str, str], suffix: str = PROMETHEUS
+) -> Path | None:
     """Return where the file of a daemon with this ini is to be; None where no place is given."""
     name = f"{config.stem}{suffix}"
     if given := environment.get("RUNTIME_DIRECTORY"):  # of systemd; a unit may have several

@@ -20,7 +20,7 @@ from bat2influx import trouble
 from bat2influx.deadline import cut_after
 from bat2influx.trouble import Trouble
 
-PORT, PLAIN_PORT = 8883, 1883  # of MQTT, with and without TLS
+MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # of MQTT, with and without TLS
 HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
 
 # X509_verify_cert_error_string(3): the numbers of what certificates are refused for
@@ -39,7 +39,7 @@ _OURS = (
 )
 
 
-class Fault(Enum):
+class TlsFault(Enum):
     """What a handshake can fail for."""
 
     EXPIRED = "has expired"
@@ -161,24 +161,24 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     secured.setblocking(False)
 
 
-def fault_of(error: Exception) -> Fault:
+def fault_of(error: Exception) -> TlsFault:
     """Return what a handshake failed for."""
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
-        date = {_EXPIRED: Fault.EXPIRED, _NOT_YET: Fault.NOT_YET}
-        return date.get(code, Fault.OTHER_NAME if code in _OTHER_NAME else Fault.UNTRUSTED)
+        date = {_EXPIRED: TlsFault.EXPIRED, _NOT_YET: TlsFault.NOT_YET}
+        return date.get(code, TlsFault.OTHER_NAME if code in _OTHER_NAME else TlsFault.UNTRUSTED)
     if isinstance(error, TimeoutError):
-        return Fault.SILENT
+        return TlsFault.SILENT
     reason = getattr(error, "reason", None) or ""
     if reason in _OLD_TLS:
-        return Fault.OLD_TLS
+        return TlsFault.OLD_TLS
     if reason in _OURS:
-        return Fault.OURS
+        return TlsFault.OURS
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
-    return Fault.NO_TLS if ended or reason in _NO_TLS else Fault.OTHER
+    return TlsFault.NO_TLS if ended or reason in _NO_TLS else TlsFault.OTHER
 
 
-def in_words(error: Exception) -> str:
+def openssl_reason(error: Exception) -> str:
     """Return OpenSSL's reason for an error in a few words, '' if it is none of OpenSSL's."""
     reason = error.reason if isinstance(error, ssl.SSLError) else ""
     return (reason or "").replace("_", " ").lower()
@@ -186,19 +186,19 @@ def in_words(error: Exception) -> str:
 
 def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
     match fault_of(error):
-        case Fault.EXPIRED | Fault.NOT_YET as fault:
+        case TlsFault.EXPIRED | TlsFault.NOT_YET as fault:
             return trouble.certificate_out_of_date(host, port, fault.value, config)
-        case Fault.OTHER_NAME:
+        case TlsFault.OTHER_NAME:
             return trouble.certificate_of_another(host, port, config)
-        case Fault.UNTRUSTED:
+        case TlsFault.UNTRUSTED:
             assert isinstance(error, ssl.SSLCertVerificationError)
             return trouble.certificate_untrusted(
                 host, port, error.verify_message, tls.ca_file, config
             )
-        case Fault.SILENT:
-            return trouble.not_mqtt(host, port, Fault.SILENT.value)
-        case Fault.OLD_TLS:
+        case TlsFault.SILENT:
+            return trouble.not_mqtt(host, port, TlsFault.SILENT.value)
+        case TlsFault.OLD_TLS:
             return trouble.tls_too_old(host, port)
-        case Fault.NO_TLS:
+        case TlsFault.NO_TLS:
             return trouble.no_tls(host, port, config)
-    return trouble.tls_failed(host, port, in_words(error) or str(error))
+    return trouble.tls_failed(host, port, openssl_reason(error) or str(error))

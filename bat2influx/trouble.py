@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 
 
 class Trouble(NamedTuple):
@@ -21,7 +21,7 @@ class Trouble(NamedTuple):
 
     cause: str
     what: str
-    kind: Kind = Kind.BROKER
+    backoff: Backoff = Backoff.BROKER
     meanwhile: str = ""
 
     @property
@@ -102,7 +102,7 @@ def tls_too_old(host: str, port: int) -> Trouble:
     return Trouble(
         "tls version",
         f"{host} port {port} has no TLS 1.2, and nothing older is used; update its firmware",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
@@ -111,7 +111,7 @@ def tls_failed(host: str, port: int, why: str) -> Trouble:
     return Trouble(
         "tls",
         f"{host} port {port} and we come to no agreement on TLS ({why}); is it the device?",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
@@ -123,7 +123,7 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
         f" {shown} instead of {pinned}; a device makes a new one when the old one nears its end or"
         f" its firmware is installed anew, and else it is not that device; if you have a reason to"
         f" trust it, replace the line by the one that '{_pin_command(host, port)}' prints",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
@@ -139,7 +139,7 @@ def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: 
             f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for"
         )
         how = f"a device; {_pin(host, config, port)}"
-    return Trouble("certificate untrusted", f"{what} {how}", Kind.CERTIFICATE)
+    return Trouble("certificate untrusted", f"{what} {how}", Backoff.CERTIFICATE)
 
 
 def certificate_of_another(host: str, port: int, config: str) -> Trouble:
@@ -149,7 +149,7 @@ def certificate_of_another(host: str, port: int, config: str) -> Trouble:
         f"the certificate is not for the name {host}; a device's own is for venus.local: write that"
         f" as address in {config}, or verify_host = no, or the line that"
         f" '{_pin_command(host, port)}' prints",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
@@ -160,7 +160,7 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
         f"the certificate of {host} {what}; is the clock of this computer right? Then restart the"
         f" device, which makes a new one, or write the line that"
         f" '{_pin_command(host, port)}' prints in {config}",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 
@@ -170,7 +170,7 @@ def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
         "ca file",
         f"ca_file {ca_file} cannot be used ({why}); put certificates in PEM there, or correct"
         f" {config}",
-        Kind.CERTIFICATE,
+        Backoff.CERTIFICATE,
     )
 
 

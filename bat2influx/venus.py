@@ -191,7 +191,7 @@ def completed(portal: str) -> str:
     return f"N/{portal}/full_publish_completed"
 
 
-class Discovery:
+class InstanceSearch:
     """Finds the instances of services, and which of some paths a device has.
 
     Subscribe to `subscriptions`, send the keepalive with `echo`, hand every message to `see`;

@@ -15,8 +15,8 @@ from pathlib import Path
 from bat2influx import store
 from bat2influx.config import Settings
 from bat2influx.plain import plain
-from bat2influx.storeerror import StoreError
-from bat2influx.storereader import Reader
+from bat2influx.storeerror import DiskError
+from bat2influx.storereader import DiskReader
 
 EX_OK, EX_UNAVAILABLE = 0, 69
 LONGEST = 300  # characters of a reason
@@ -30,19 +30,19 @@ def spool(
         if retry_rejected:
             _request(state)
             return EX_OK
-        with closing(Reader(state)) as reader:
+        with closing(DiskReader(state)) as reader:
             if export:
                 _export(reader, settings, rejected=rejected)
             else:
                 _show(reader, state)
-    except StoreError as error:
+    except DiskError as error:
         print(f"bat2influx spool: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return EX_UNAVAILABLE
     return EX_OK
 
 
 def _request(state: Path) -> None:
-    with closing(Reader(state)) as reader:
+    with closing(DiskReader(state)) as reader:
         count = reader.summary().rejected
     if count:
         store.request_retry(state)
@@ -51,7 +51,7 @@ def _request(state: Path) -> None:
         print("no row has been refused")  # noqa: T201 - people read this
 
 
-def _show(reader: Reader, state: Path) -> None:
+def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
@@ -67,7 +67,7 @@ def _show(reader: Reader, state: Path) -> None:
         print(f"          {count} since {when}: {plain(reason, LONGEST)}")  # noqa: T201
 
 
-def _export(reader: Reader, settings: Settings, *, rejected: bool) -> None:
+def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
     """Write a file for `influx -import -precision ns`."""
     out = sys.stdout.buffer
     header = ["# DML", f"# CONTEXT-DATABASE: {settings.influx.db}"]

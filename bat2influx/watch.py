@@ -23,7 +23,7 @@ from bat2influx.config import Battery, Settings
 from bat2influx.device import Device
 from bat2influx.liveness import DEFAULT_WATCHDOG
 from bat2influx.loop import Loop
-from bat2influx.memory import Found, Memory
+from bat2influx.memory import DeviceRecord, RememberedDevices
 from bat2influx.plain import plain
 from bat2influx.reading import NS
 from bat2influx.schedule import Now
@@ -81,13 +81,13 @@ class Watch:
         self._w = sdnotify.watchdog_interval() or DEFAULT_WATCHDOG
         self._loop = Loop()
         self._clock = Clock()
-        state = memory.directory(settings.path, environment)
+        state = memory.state_directory(settings.path, environment)
         known = _Known(state)
         self._column = column_of(settings.batteries)
         self._devices = tuple(self._device(battery, known) for battery in settings.batteries)
         alone = len(self._devices) == 1
         self._watched = [Watched(each, self._column, alone=alone) for each in self._devices]
-        self._health = health.place(settings.path, environment)
+        self._health = health.health_path(settings.path, environment)
         hints = unseen_secrets(settings, environment, command="watch", by="--pty")
         self._secrets = [*hints]
         wake = self._loop.wakeup.wake
@@ -162,7 +162,7 @@ class Watch:
         now = self._clock.look()
         return now._replace(wall_ns=now.wall_ns - LAG)
 
-    def _device(self, battery: Battery, known: Memory) -> Device:
+    def _device(self, battery: Battery, known: RememberedDevices) -> Device:
         return Device(
             battery,
             by_tick=False,
@@ -173,10 +173,10 @@ class Watch:
         )
 
 
-class _Known(Memory):
+class _Known(RememberedDevices):
     """What the daemon has found, as far as it can be read; here nothing is kept."""
 
-    def keep(self, key: str, found: Found) -> None:
+    def keep(self, key: str, found: DeviceRecord) -> None:
         """Leave the file as it is."""
 
     def _tell(self, what: str) -> None:

@@ -18,15 +18,15 @@ from bat2influx.influx import DEADLINE, Probe, Writer
 from bat2influx.journal import span
 from bat2influx.plain import plain
 from bat2influx.reading import NS
-from bat2influx.storeerror import StoreError
-from bat2influx.storereader import Reader, Summary
+from bat2influx.storeerror import DiskError
+from bat2influx.storereader import DiskReader, Summary
 from bat2influx.watch_state import LONGEST, Fact, Level
 
 EACH = 2.0  # s between two questions
 WAITS = 10.0  # s; what is on disk for longer waits for more than its turn
 
 
-class Asking:
+class PeriodicCheck:
     """Asks again and again; `answer` is the latest one, `failure` what has ended it."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Asking:
             self._wake()
 
 
-def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) -> Asking:
+def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) -> PeriodicCheck:
     """Have the database asked; with `watchdog`, in s, it is given as long as the daemon gives it.
 
     It is asked what would become of a write, by one that has no line in it.
@@ -71,7 +71,7 @@ def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) 
         return database(writer.probe(), writer.where, settings.influx.db)
 
     first = Fact("database", f"asking {writer.where}")
-    return Asking(ask, first, wake, cut=writer.cut)
+    return PeriodicCheck(ask, first, wake, cut=writer.cut)
 
 
 def database(probe: Probe, where: str, db: str) -> Fact:
@@ -87,17 +87,17 @@ def database(probe: Probe, where: str, db: str) -> Fact:
     return Fact("database", f"{who}, {db!r}, answers")
 
 
-def ask_disk(state: Path, wake: Callable[[], None]) -> Asking:
+def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
     """Have the spool in the directory `state` looked at."""
 
     def ask() -> Fact:
         try:
-            with closing(Reader(state)) as reader:
+            with closing(DiskReader(state)) as reader:
                 return disk(reader.summary(), time.time_ns())
-        except StoreError as error:
+        except DiskError as error:
             return Fact("on disk", plain(str(error), LONGEST), Level.NOTE, "disk")
 
-    return Asking(ask, Fact("on disk", "looking"), wake)
+    return PeriodicCheck(ask, Fact("on disk", "looking"), wake)
 
 
 def disk(found: Summary, now_ns: int) -> Fact:
@@ -117,7 +117,7 @@ def disk(found: Summary, now_ns: int) -> Fact:
 
 def ask_daemon(path: Path | None, shown: Collection[str]) -> Fact:
     """Return how the daemon is that has its health in the file `path`; `shown` as below."""
-    return daemon(health.read(path) if path else None, shown, time.monotonic())
+    return daemon(health.read_health(path) if path else None, shown, time.monotonic())
 
 
 def daemon(found: health.Health | None, shown: Collection[str], now: float) -> Fact:

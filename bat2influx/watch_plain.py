@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from bat2influx.journal import span
-from bat2influx.watch_state import Fact, Level, Part, Row, View
+from bat2influx.watch_state import Fact, FieldRow, Level, Part, View
 from bat2influx.watch_text import UNITS, UTF8, Glyphs, clean, number
 
 EACH = 1.0  # s
@@ -103,7 +103,7 @@ def _values(part: Part, glyphs: Glyphs) -> str:
     return ", ".join(_value(row, glyphs) for row in there)
 
 
-def _value(row: Row, glyphs: Glyphs) -> str:
+def _value(row: FieldRow, glyphs: Glyphs) -> str:
     if row.value is None:
         return f"{row.name} {row.instead}"
     whole, rest = number(row.value, DECIMALS)

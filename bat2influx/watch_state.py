@@ -130,7 +130,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FieldRow:
     """A field: `value` is None where it has none, and `instead` then what it has.
 
     `age` is in s, None as long as nothing has come; `lasts` is how long a value holds, in s.
@@ -152,7 +152,7 @@ class Part:
 
     name: str
     facts: tuple[Fact, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[FieldRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Values:
 
     def rows(
         self, labels: Sequence[str], without: Mapping[str, str], now: float, *, answers: bool
-    ) -> tuple[Row, ...]:
+    ) -> tuple[FieldRow, ...]:
         """Return a row for each label; `without` says which have no value now, and what instead.
 
         `answers` is whether the device is there. Of notifications it is all that tells whether a
@@ -193,13 +193,13 @@ class Values:
         """
         return tuple(self._row(label, without.get(label, ""), now, answers) for label in labels)
 
-    def _row(self, label: str, instead: str, now: float, answers: bool) -> Row:
+    def _row(self, label: str, instead: str, now: float, answers: bool) -> FieldRow:
         history, field = self._history(label), self._field(label)
         latest = history.latest
         age = now - latest[0] if latest else None
         lasts = self._lasts(field)
         holds = lasts if answers else LATE
-        return Row(
+        return FieldRow(
             name=label,
             unit=unit(field.service, field.path) if field else "",
             value=latest[1] if latest and not instead else None,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bat2influx.journal import span
-from bat2influx.watch_state import Level, Row, View
+from bat2influx.watch_state import FieldRow, Level, View
 from bat2influx.watch_text import (
     MARKS,
     UNITS,
     Glyphs,
-    Line,
     Piece,
     Style,
+    StyledLine,
     bars,
     cells,
     clean,
@@ -38,7 +38,7 @@ class Table:
 
     def __init__(self, view: View, width: int, glyphs: Glyphs) -> None:
         self._view, self._width, self._glyphs = view, width, glyphs
-        self._entries: list[Row | str] = []
+        self._entries: list[FieldRow | str] = []
         self._names: list[int] = []  # places of devices' names
         for part in view.parts:
             if len(view.parts) > 1:
@@ -62,7 +62,7 @@ class Table:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def window(self, first: int, room: int) -> tuple[list[Line], int, int]:
+    def window(self, first: int, room: int) -> tuple[list[StyledLine], int, int]:
         """Return the lines that there is room for, the first of them, and how many a page has.
 
         Where that is not all, the last line says so, and the name of the device to which the first
@@ -87,7 +87,7 @@ class Table:
         return [*map(self._line, places), more][-room:], first, page
 
     @property
-    def head(self) -> Line:
+    def head(self) -> StyledLine:
         """What stands above the columns."""
         glyphs = self._glyphs
         values = self._whole + self._rest + 1 + self._unit
@@ -104,13 +104,13 @@ class Table:
             parts.append(f"   {cut(text, self._graph, glyphs)}")
         return (Piece(cut("".join(parts), self._width, glyphs), Style.FAINT),)
 
-    def _line(self, place: int) -> Line:
+    def _line(self, place: int) -> StyledLine:
         entry = self._entries[place]
         if isinstance(entry, str):
             return (Piece(cut(entry, self._width, self._glyphs), Style.TITLE),)
         return self._row(entry)
 
-    def _row(self, row: Row) -> Line:
+    def _row(self, row: FieldRow) -> StyledLine:
         glyphs = self._glyphs
         values = self._whole + self._rest
         if row.value is None:
@@ -133,7 +133,7 @@ class Table:
             line += self._history(row)
         return fitted(line, self._width, glyphs)
 
-    def _history(self, row: Row) -> Iterator[Piece]:
+    def _history(self, row: FieldRow) -> Iterator[Piece]:
         now = self._view.now
         columns = row.history.columns(now, self._graph, row.lasts)
         if self._range:
@@ -149,8 +149,8 @@ class Table:
         else:
             yield Piece(f"   {graph}", Style.WELL)
 
-    def _number(self, row: Row, value: float) -> tuple[str, str]:
+    def _number(self, row: FieldRow, value: float) -> tuple[str, str]:
         return number(value, row.history.decimals)
 
-    def _unit_of(self, row: Row) -> str:
+    def _unit_of(self, row: FieldRow) -> str:
         return UNITS.get(row.unit, row.unit) if self._glyphs.ascii else row.unit

@@ -50,7 +50,7 @@ class Piece(NamedTuple):
     style: Style = Style.PLAIN
 
 
-Line = tuple[Piece, ...]
+StyledLine = tuple[Piece, ...]
 
 
 def cells(text: str) -> int:
@@ -91,7 +91,7 @@ def right(text: str, width: int, glyphs: Glyphs = UTF8) -> str:
     return " " * (width - cells(text)) + text
 
 
-def fitted(line: Sequence[Piece], width: int, glyphs: Glyphs) -> Line:
+def fitted(line: Sequence[Piece], width: int, glyphs: Glyphs) -> StyledLine:
     """Return a line in `width` cells."""
     kept: list[Piece] = []
     for text, style in line:

@@ -15,9 +15,9 @@ from bat2influx.watch_text import (
     MARKS,
     UTF8,
     Glyphs,
-    Line,
     Piece,
     Style,
+    StyledLine,
     cells,
     clean,
     cut,
@@ -36,7 +36,7 @@ _STYLES = {Level.WELL: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.W
 class Layout(NamedTuple):
     """The lines; `first` is the first row of the table that is shown, `page` how many are."""
 
-    lines: list[Line]
+    lines: list[StyledLine]
     first: int
     page: int
 
@@ -64,7 +64,7 @@ def lay_out(
     return Layout([*lines, *bottom][:height], first, page)
 
 
-def _title(view: View, width: int, glyphs: Glyphs) -> Line:
+def _title(view: View, width: int, glyphs: Glyphs) -> StyledLine:
     name = "bat2influx watch"
     rest = f"{view.time:%Y-%m-%d %H:%M:%S}  {KEYS}"
     room = width - cells(name)
@@ -75,7 +75,7 @@ def _title(view: View, width: int, glyphs: Glyphs) -> Line:
     return Piece(name, Style.TITLE), Piece(right(rest, room, glyphs), Style.FAINT)
 
 
-def _facts(facts: Sequence[Fact], width: int, glyphs: Glyphs, most: int) -> Iterator[Line]:
+def _facts(facts: Sequence[Fact], width: int, glyphs: Glyphs, most: int) -> Iterator[StyledLine]:
     """Yield the facts in lines, `most` each; a label stands at the first of its facts."""
     before = ""
     for fact in facts:
@@ -84,14 +84,14 @@ def _facts(facts: Sequence[Fact], width: int, glyphs: Glyphs, most: int) -> Iter
         yield from _fact(fact._replace(label=label), width, glyphs, most)
 
 
-def _fact(fact: Fact, width: int, glyphs: Glyphs, most: int) -> list[Line]:
+def _fact(fact: Fact, width: int, glyphs: Glyphs, most: int) -> list[StyledLine]:
     """Return a fact, with its label in front of the first line."""
     style = _STYLES[fact.level]
     mark = MARKS[fact.level] + " "
     label = left(clean(fact.label, glyphs), LABEL, glyphs) if width > 40 else ""
     before = cells(label) + 2
     text = wrapped(clean(fact.text, glyphs), width - before, most, glyphs)
-    lines: list[Line] = []
+    lines: list[StyledLine] = []
     for line in text or [""]:
         if lines:
             lines.append((Piece(" " * before), Piece(line, style)))
@@ -100,6 +100,6 @@ def _fact(fact: Fact, width: int, glyphs: Glyphs, most: int) -> list[Line]:
     return lines
 
 
-def _said(fact: Fact, width: int, glyphs: Glyphs) -> Line:
+def _said(fact: Fact, width: int, glyphs: Glyphs) -> StyledLine:
     text = cut(clean(f"{fact.label} {fact.text}", glyphs), width, glyphs)
     return (Piece(text, Style.FAINT if fact.level is Level.WELL else Style.NOTE),)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bat2influx.downsampling import GRAINS, Wanted
+from bat2influx.downsampling import GRAINS, Retention
 from bat2influx.influxql import DAY
 from bat2influx.setup_plan import RAW
 from tests.parts import long_run
@@ -28,7 +28,7 @@ from tests.parts.influxdb import InfluxDB
 from tests.parts.stampings import QUERIES, STAMPINGS, WEEKLY, Span, Stored, measure
 
 DAYS = 7
-MOST_DAYS = Wanted().raw // DAY - 7  # older ones would be refused
+MOST_DAYS = Retention().raw // DAY - 7  # older ones would be refused
 YEAR = 365  # days
 MB = 1e6
 

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from bat2influx.absence import Absence
-from bat2influx.finding import Finding
+from bat2influx.absence import Presence
+from bat2influx.finding import Discovery
 from bat2influx.plan import Plan
 from bat2influx.venus import NoValue, parse_field
 
@@ -29,8 +29,10 @@ class Minute:
 
     def __init__(self) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
-        self.finding = Finding(FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini")
-        self.absence = Absence("10.0.0.2", "/etc/x.ini", W)
+        self.finding = Discovery(
+            FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini"
+        )
+        self.absence = Presence("10.0.0.2", "/etc/x.ini", W)
         self.absence.begin(self.plan)
         self.now = 0.0
         self.doubted: list[tuple[float, tuple[str, int]]] = []

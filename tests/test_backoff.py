@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.backoff import Kind, delay
+from bat2influx.backoff import Backoff, delay
 
 
-@given(st.sampled_from(Kind), st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))
-def test_delays_keep_their_bounds(kind: Kind, attempt: int, random: float) -> None:
+@given(st.sampled_from(Backoff), st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))
+def test_delays_keep_their_bounds(kind: Backoff, attempt: int, random: float) -> None:
     """From the shortest to the longest of their kind, whatever the attempt."""
     shortest, longest = kind.value
     assert shortest <= delay(kind, attempt, random) <= longest
@@ -15,15 +15,15 @@ def test_delays_keep_their_bounds(kind: Kind, attempt: int, random: float) -> No
 
 def test_delays_double_with_jitter() -> None:
     """Each attempt waits twice as long as the one before, spread over its upper half."""
-    assert [delay(Kind.BROKER, n, 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 15, 15]
-    assert delay(Kind.BROKER, 5, 0.0) == 4.0
+    assert [delay(Backoff.BROKER, n, 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 15, 15]
+    assert delay(Backoff.BROKER, 5, 0.0) == 4.0
 
 
 def test_a_refused_login_is_tried_less_than_twice_a_minute() -> None:
     """A device locks out who tries too often: over 30 s pass between two attempts."""
-    assert delay(Kind.LOGIN, 1, 0.0) > 30.0
+    assert delay(Backoff.LOGIN, 1, 0.0) > 30.0
 
 
 def test_the_broker_is_tried_at_least_each_30_seconds() -> None:
     """The longest delay, with the time of a connection, stays below 30 s."""
-    assert delay(Kind.BROKER, 100, 0.999) <= 15.0
+    assert delay(Backoff.BROKER, 100, 0.999) <= 15.0

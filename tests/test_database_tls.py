@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from urllib3.exceptions import HTTPWarning
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.influx import Outcome
 from bat2influx.server import WANTS_TLS
 from bat2influx.tls import Tls, fingerprint_of
@@ -197,7 +197,7 @@ def test_a_handshake_has_a_time_limit_in_all(start: bytes, drop: bytes) -> None:
     assert outcome.undecided == BATCH
     assert outcome.trouble is not None
     assert "does not answer" in outcome.trouble.text
-    assert outcome.trouble.kind in (Kind.DATABASE, Kind.DATABASE_LOGIN)
+    assert outcome.trouble.backoff in (Backoff.DATABASE, Backoff.DATABASE_LOGIN)
 
 
 def test_a_writer_that_is_cut_ends_in_the_middle_of_a_handshake() -> None:

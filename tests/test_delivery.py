@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from bat2influx import delivery
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.delivery import MAX_BATCH, Delivery
 from bat2influx.influx import Outcome, Writer
-from bat2influx.memoryspool import OVERHEAD, MemorySpool
+from bat2influx.memoryspool import OVERHEAD, MemoryQueue
 from bat2influx.spool import Spool
-from bat2influx.store import Store
+from bat2influx.store import DiskQueue
 from tests.parts.daemon import wait
 from tests.parts.http_peers import ACCEPTED, Gate, HttpPeer, Silent, answer
 from tests.parts.influxdb import InfluxDB
@@ -30,7 +30,7 @@ BUSY = answer("503 Service Unavailable", '{"error":"busy"}')
 REFUSED = answer("401 Unauthorized", '{"error":"authorization failed"}')
 IDLE = 0.2  # s
 NEVER = 3600.0  # s
-ENDLESS = MemorySpool(0)  # stands for one of its own
+ENDLESS = MemoryQueue(0)  # stands for one of its own
 
 Make = Callable[..., Delivery]
 
@@ -40,9 +40,9 @@ class Waits:
     """What takes the place of the back-off's delay: it is always `wait`, and noted."""
 
     wait: float = 0.0
-    asked: list[tuple[Kind, int]] = field(default_factory=list)
+    asked: list[tuple[Backoff, int]] = field(default_factory=list)
 
-    def delay(self, kind: Kind, attempt: int, random: float) -> float:
+    def delay(self, kind: Backoff, attempt: int, random: float) -> float:
         """Return the seconds to wait."""
         assert 0.0 <= random < 1.0
         self.asked.append((kind, attempt))
@@ -63,11 +63,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
     made: list[Delivery] = []
 
     def start(
-        to: Writer | int, memory: MemorySpool = ENDLESS, *, fresh: float = NEVER, **parts: Any
+        to: Writer | int, memory: MemoryQueue = ENDLESS, *, fresh: float = NEVER, **parts: Any
     ) -> Delivery:
         to = writer(to) if isinstance(to, int) else to
-        memory = MemorySpool(10**8) if memory is ENDLESS else memory
-        store = Store(parts.pop("state", tmp_path / "state"), 10**8)
+        memory = MemoryQueue(10**8) if memory is ENDLESS else memory
+        store = DiskQueue(parts.pop("state", tmp_path / "state"), 10**8)
         spool = Spool(memory, store, fresh=fresh)
         options = {"spool": spool, "wake": lambda: None, **parts}
         new = Delivery(writer=to, idle=IDLE, **options)
@@ -153,7 +153,7 @@ def test_failures_are_tried_again_in_their_order_and_by_their_kind(
         wait("the first", nothing_waits(made))
         put(made, lines("Soc"))
         wait("the second", nothing_waits(made))
-        kinds = [Kind.DATABASE, Kind.DATABASE, Kind.DATABASE_LOGIN, Kind.DATABASE]
+        kinds = [Backoff.DATABASE, Backoff.DATABASE, Backoff.DATABASE_LOGIN, Backoff.DATABASE]
         assert waits.asked == list(zip(kinds, [1, 2, 3, 1], strict=True))
         assert peer.lines == [*lines() * 4, *lines("Soc") * 2]
 
@@ -226,7 +226,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
     batch = lines(count=30)
     room = sum(len(each) + OVERHEAD for each in batch[-10:])
     with caplog.at_level(logging.INFO), Gate() as peer:
-        made = make(peer.port, MemorySpool(room))
+        made = make(peer.port, MemoryQueue(room))
         put(made, batch[:1])
         wait("the request", lambda: peer.requests)
         put(made, batch[1:])
@@ -244,7 +244,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
     assert made.accepted == 11
 
 
-class StuckSpool(MemorySpool):
+class StuckSpool(MemoryQueue):
     """A spool that does not come back, as from a disk that hangs."""
 
     def __init__(self) -> None:
@@ -285,12 +285,12 @@ def test_a_thread_that_dies_is_reported(make: Make, part: str) -> None:
         def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
             raise ZeroDivisionError(f"the {part}")
 
-    class BrokenSpool(MemorySpool):
+    class BrokenSpool(MemoryQueue):
         def append(self, lines: Sequence[bytes]) -> None:
             raise ZeroDivisionError(f"the {part}")
 
     to = (BrokenWriter if part == "sender" else Writer)(DEFAULTS, CONFIG)
-    spool = (BrokenSpool if part == "keeper" else MemorySpool)(10**6)
+    spool = (BrokenSpool if part == "keeper" else MemoryQueue)(10**6)
     made = make(to, spool, wake=woken.set)
     put(made, lines(count=1))
     assert woken.wait(60.0)

@@ -18,8 +18,8 @@ from bat2influx.downsampling import (
     SPAN,
     ClashError,
     Grain,
-    Source,
-    Wanted,
+    RawMeasurement,
+    Retention,
     columns,
     continuous_query,
     counts_up,
@@ -28,11 +28,11 @@ from bat2influx.downsampling import (
 )
 from bat2influx.elsewhere import elsewhere
 from bat2influx.influxql import DAY, FOREVER, HOUR
-from bat2influx.server import Kind
-from bat2influx.setup_plan import Found, Policy, Task, plan
+from bat2influx.server import Dialect
+from bat2influx.setup_plan import DatabaseState, Policy, Task, plan
 from bat2influx.venus import DEFAULT_FIELDS, Field, parse_field
 
-SOURCE = Source("battery", "raw", "dc")
+SOURCE = RawMeasurement("battery", "raw", "dc")
 NOW = 1_795_000_000
 RAW = {"raw": Policy(90 * DAY, DAY, default=True)}
 VOLTAGE = columns([parse_field("Voltage", "vebus/Dc/0/Voltage")])
@@ -120,8 +120,10 @@ def settings(tmp_path: Path) -> Settings:
     return load(path)
 
 
-def _plan(settings: Settings, found: Found, *, change: bool = False, **wanted: int) -> list[Task]:
-    return plan(settings, Wanted(**wanted), found, NOW, change=change)
+def _plan(
+    settings: Settings, found: DatabaseState, *, change: bool = False, **wanted: int
+) -> list[Task]:
+    return plan(settings, Retention(**wanted), found, NOW, change=change)
 
 
 def _statements(tasks: list[Task]) -> list[str]:
@@ -130,7 +132,7 @@ def _statements(tasks: list[Task]) -> list[str]:
 
 def test_raw_values_are_given_up_after_all_are_filled_in(settings: Settings) -> None:
     """And what goes with them is said in days."""
-    found = Found(
+    found = DatabaseState(
         database=True,
         policies={"autogen": Policy(FOREVER, 7 * DAY, default=True)},
         first=NOW - 100 * DAY,
@@ -147,7 +149,9 @@ def test_raw_values_are_given_up_after_all_are_filled_in(settings: Settings) -> 
 
 def test_a_policy_that_keeps_less_than_a_shard_gets_smaller_shards(settings: Settings) -> None:
     """A server refuses to alter it otherwise."""
-    found = Found(database=True, policies={"autogen": Policy(FOREVER, 7 * DAY, default=True)})
+    found = DatabaseState(
+        database=True, policies={"autogen": Policy(FOREVER, 7 * DAY, default=True)}
+    )
     altered = _statements(_plan(settings, found, change=True, raw=3 * DAY))
     assert 'ALTER RETENTION POLICY "autogen" ON "battery" DURATION 3d SHARD DURATION 1d' in altered
 
@@ -155,7 +159,7 @@ def test_a_policy_that_keeps_less_than_a_shard_gets_smaller_shards(settings: Set
 def test_what_is_too_old_for_the_policy_is_not_filled_in(settings: Settings) -> None:
     """The server would refuse it; nor what is older than one wants."""
     policies = RAW | {"minutes": Policy(30 * DAY, DAY, default=False)}
-    found = Found(database=True, policies=policies, first=NOW - 80 * DAY)
+    found = DatabaseState(database=True, policies=policies, first=NOW - 80 * DAY)
 
     def spans(label: str, **wanted: int) -> int:
         tasks = _plan(settings, found, **wanted)
@@ -169,7 +173,7 @@ def test_what_is_too_old_for_the_policy_is_not_filled_in(settings: Settings) -> 
 
 def test_a_policy_of_a_month_has_shards_of_the_servers_own_size(settings: Settings) -> None:
     """Long shards are for what is kept for years."""
-    made = _statements(_plan(settings, Found(), minutes=30 * DAY))
+    made = _statements(_plan(settings, DatabaseState(), minutes=30 * DAY))
     assert 'CREATE RETENTION POLICY "minutes" ON "battery" DURATION 30d REPLICATION 1' in made
     assert (
         'CREATE RETENTION POLICY "hours" ON "battery" DURATION INF REPLICATION 1'
@@ -181,16 +185,18 @@ def test_raw_values_cannot_be_in_a_downsampled_policy(settings: Settings) -> Non
     """Neither because the file says so nor because it is the default."""
     influx = dataclasses.replace(settings.influx, retention_policy="minutes")
     with pytest.raises(ClashError, match=r"retention_policy: .* 'minutes'"):
-        _plan(dataclasses.replace(settings, influx=influx), Found())
+        _plan(dataclasses.replace(settings, influx=influx), DatabaseState())
     with pytest.raises(ClashError, match=r"retention_policy: .* 'hours'"):
-        _plan(settings, Found(database=True, policies={"hours": Policy(0, DAY, default=True)}))
+        _plan(
+            settings, DatabaseState(database=True, policies={"hours": Policy(0, DAY, default=True)})
+        )
 
 
 def test_a_user_without_a_password_is_not_made(settings: Settings) -> None:
     """Nor one without a name; what there is, is said."""
     for user, password, said in (("writer", "", "no password"), ("", "", "none is made")):
         influx = dataclasses.replace(settings.influx, user=user, password=password)
-        tasks = _plan(dataclasses.replace(settings, influx=influx), Found())
+        tasks = _plan(dataclasses.replace(settings, influx=influx), DatabaseState())
         assert said in tasks[-1].step.text
         assert not any("USER" in statement for statement in _statements(tasks))
 
@@ -199,7 +205,7 @@ def test_a_right_takes_nothing_away(settings: Settings) -> None:
     """A server replaces a right by the one that is granted."""
 
     def granted(**found: object) -> list[str]:
-        tasks = _plan(settings, dataclasses.replace(Found(), **found))  # type: ignore[arg-type]
+        tasks = _plan(settings, dataclasses.replace(DatabaseState(), **found))  # type: ignore[arg-type]
         return [each for each in _statements(tasks) if each.startswith("GRANT")]
 
     assert granted() == ['GRANT WRITE ON "battery" TO "writer"']
@@ -214,7 +220,7 @@ def test_a_right_takes_nothing_away(settings: Settings) -> None:
     ("kind", "said"),
     [
         (
-            Kind.INFLUXDB2,
+            Dialect.INFLUXDB2,
             [
                 "influx bucket create --name battery/raw --retention 90d",
                 "influx bucket create --name battery/hours --retention 0",
@@ -224,7 +230,7 @@ def test_a_right_takes_nothing_away(settings: Settings) -> None:
             ],
         ),
         (
-            Kind.INFLUXDB3,
+            Dialect.INFLUXDB3,
             [
                 "influxdb3 create database --retention-period 90d battery",
                 "influxdb3 create database battery_hours",
@@ -232,7 +238,7 @@ def test_a_right_takes_nothing_away(settings: Settings) -> None:
             ],
         ),
         (
-            Kind.VICTORIAMETRICS,
+            Dialect.VICTORIAMETRICS,
             [
                 "-retentionPeriod=100y",
                 "  outputs: [avg, min, max]",
@@ -242,9 +248,11 @@ def test_a_right_takes_nothing_away(settings: Settings) -> None:
         ),
     ],
 )
-def test_elsewhere_one_is_told_what_to_do(settings: Settings, kind: Kind, said: list[str]) -> None:
+def test_elsewhere_one_is_told_what_to_do(
+    settings: Settings, kind: Dialect, said: list[str]
+) -> None:
     """With the names of this configuration, and without its secret."""
-    text = "\n".join(elsewhere(kind, settings, Wanted()))
+    text = "\n".join(elsewhere(kind, settings, Retention()))
     assert [each for each in said if each not in text] == []
     assert "s3cret" not in text
     assert max(len(line) for line in text.splitlines() if " " in line[:40]) < 500
@@ -254,11 +262,13 @@ def test_elsewhere_names_are_quoted(settings: Settings) -> None:
     """For the shell, for Flux and for YAML."""
     influx = dataclasses.replace(settings.influx, db="it's ${x}", measurement='d"c')
     odd = dataclasses.replace(settings, influx=influx)
-    flux = "\n".join(elsewhere(Kind.INFLUXDB2, odd, Wanted(minutes=30 * DAY, hours=30 * HOUR * 24)))
+    flux = "\n".join(
+        elsewhere(Dialect.INFLUXDB2, odd, Retention(minutes=30 * DAY, hours=30 * HOUR * 24))
+    )
     assert "--db 'it'\"'\"'s ${x}' " in flux
     assert 'from(bucket: "it\'s \\${x}/raw")' in flux
     assert 'r._measurement == "d\\"c"' in flux
-    yaml = "\n".join(elsewhere(Kind.VICTORIAMETRICS, odd, Wanted(hours=400 * DAY)))
+    yaml = "\n".join(elsewhere(Dialect.VICTORIAMETRICS, odd, Retention(hours=400 * DAY)))
     assert '- match: \'{db="it\'\'s ${x}", __name__=~"d\\"c_Voltage|' in yaml
     assert "-retentionPeriod=1825d" in yaml
 

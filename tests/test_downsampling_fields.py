@@ -5,16 +5,23 @@ from pathlib import Path
 import pytest
 
 from bat2influx.config import Battery, Settings, load
-from bat2influx.downsampling import ClashError, Wanted, as_stored, columns, last_alone, told_apart
+from bat2influx.downsampling import (
+    ClashError,
+    Retention,
+    as_stored,
+    columns,
+    last_alone,
+    told_apart,
+)
 from bat2influx.elsewhere import elsewhere
 from bat2influx.plan import Plan
 from bat2influx.presets import PRESETS, fields_of
-from bat2influx.server import Kind
-from bat2influx.setup_plan import Found, plan
+from bat2influx.server import Dialect
+from bat2influx.setup_plan import DatabaseState, plan
 from bat2influx.venus import Field, parse_field
 
 NAMED = "instances = name\npresets = solar, system\nState = vebus/State\nOld = grid/30/Ac/Power\n"
-ELSEWHERE = [kind for kind in Kind if kind is not Kind.INFLUXDB1]
+ELSEWHERE = [kind for kind in Dialect if kind is not Dialect.INFLUXDB1]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,11 @@ def test_each_devices_own_fields_are_downsampled(tmp_path: Path) -> None:
         "[Fields b]\ndefaults = no\nX = vebus/Soc\nY = vebus/State\n",
     )
     tasks = plan(
-        settings, Wanted(), Found(fields=frozenset({"X_275"})), 1_795_000_000, change=False
+        settings,
+        Retention(),
+        DatabaseState(fields=frozenset({"X_275"})),
+        1_795_000_000,
+        change=False,
     )
     texts = [s.text for task in tasks for s in task.statements if "CONTINUOUS" in s.text]
     assert len(texts) == 4
@@ -118,19 +129,26 @@ def test_each_devices_own_fields_are_downsampled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_elsewhere_a_state_is_no_mean(tmp_path: Path, kind: Kind) -> None:
+def test_elsewhere_a_state_is_no_mean(tmp_path: Path, kind: Dialect) -> None:
     """It is among what has its last value."""
-    both = "\n".join(elsewhere(kind, _settings(tmp_path, "[Fields]\nQ7 = vebus/State\n"), Wanted()))
-    no_state = "\n".join(elsewhere(kind, _settings(tmp_path, ""), Wanted()))
+    both = "\n".join(
+        elsewhere(kind, _settings(tmp_path, "[Fields]\nQ7 = vebus/State\n"), Retention())
+    )
+    no_state = "\n".join(elsewhere(kind, _settings(tmp_path, ""), Retention()))
     assert both.count("last") > no_state.count("last")
-    assert both.count("Q7") == {Kind.INFLUXDB2: 2, Kind.INFLUXDB3: 2, Kind.VICTORIAMETRICS: 2}[kind]
+    assert (
+        both.count("Q7")
+        == {Dialect.INFLUXDB2: 2, Dialect.INFLUXDB3: 2, Dialect.VICTORIAMETRICS: 2}[kind]
+    )
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_elsewhere_one_is_told_of_instances_in_names(tmp_path: Path, kind: Kind) -> None:
+def test_elsewhere_one_is_told_of_instances_in_names(tmp_path: Path, kind: Dialect) -> None:
     """Nobody has looked which there are, so that the names below lack them."""
     plain, named = (
-        "\n".join(elsewhere(kind, _settings(tmp_path, f"[Fields]\ninstances = {one}\n"), Wanted()))
+        "\n".join(
+            elsewhere(kind, _settings(tmp_path, f"[Fields]\ninstances = {one}\n"), Retention())
+        )
         for one in ("one", "name")
     )
     assert "as in Voltage_275" in named

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bat2influx import fleet_intake
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import Pulse
-from bat2influx.fleet_plan import FleetPlan, Wanted, heartbeat_of, keepalive_of
+from bat2influx.fleet_plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
 from bat2influx.reading import NS, Origin
 from bat2influx.source import Census
 from bat2influx.venus import DEFAULT_FIELDS, NoValue, parse_field
@@ -42,8 +42,8 @@ def test_no_filter_overlaps_another() -> None:
         "N/+/grid/30/P",
         "N/+/grid/31/P",
     )
-    assert made.find(f"N/{P}/vebus/275/Soc") == Wanted(("A", "B"), Origin(P, "vebus", 275))
-    assert made.find(f"N/{P}/vebus/276/Soc") == Wanted(("A",), Origin(P, "vebus", 276))
+    assert made.find(f"N/{P}/vebus/275/Soc") == WantedTopic(("A", "B"), Origin(P, "vebus", 275))
+    assert made.find(f"N/{P}/vebus/276/Soc") == WantedTopic(("A",), Origin(P, "vebus", 276))
     assert made.find(f"N/{P}/grid/32/P") is None
 
 
@@ -79,7 +79,9 @@ class Devices:
         self.intake.begin_tick(self.now)
         for number in range(topics):
             portal = f"c{number}"
-            wanted = Wanted(("A", "B") if number == 0 else ("A",), Origin(portal, "vebus", 275))
+            wanted = WantedTopic(
+                ("A", "B") if number == 0 else ("A",), Origin(portal, "vebus", 275)
+            )
             self.intake.learn(f"N/{portal}/vebus/275/A", wanted, Pulse(portal))
 
     def say(self, payload: str, portal: str = "c0") -> None:
@@ -191,7 +193,9 @@ def test_topics_that_are_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     intake = FleetIntake("", by_tick=False, shared=False)
     learnt = [
         intake.learn(
-            f"{portal}/{instance}", Wanted(("A",), Origin(portal, "vebus", instance)), Pulse(portal)
+            f"{portal}/{instance}",
+            WantedTopic(("A",), Origin(portal, "vebus", instance)),
+            Pulse(portal),
         )
         for portal in "ab"
         for instance in range(4)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.fleet_keepalive import EACH_SECOND, Keepalives
-from bat2influx.keepalive import Ask
+from bat2influx.keepalive import KeepaliveKind
 from bat2influx.venus import full_keepalive, keepalive
 
 W = 120.0
@@ -29,7 +29,7 @@ class Sent:
 
     time: float
     portal: str
-    ask: Ask
+    ask: KeepaliveKind
     by: int
 
 
@@ -84,11 +84,11 @@ class Plant:
                 for daemon in self.running.values():
                     daemon.look_after(self.now)
 
-    def foreign(self, portal: str, ask: Ask = Ask.CHANGES) -> None:
+    def foreign(self, portal: str, ask: KeepaliveKind = KeepaliveKind.CHANGES) -> None:
         """Somebody else sends one."""
         self._send(portal, ask, -1)
 
-    def times(self, portal: str, *asks: Ask, since: float = 0.0) -> list[float]:
+    def times(self, portal: str, *asks: KeepaliveKind, since: float = 0.0) -> list[float]:
         """Return when one was sent to a device."""
         return [
             sent.time
@@ -96,9 +96,9 @@ class Plant:
             if sent.portal == portal and sent.time >= since and (not asks or sent.ask in asks)
         ]
 
-    def _send(self, portal: str, ask: Ask, by: int) -> None:
+    def _send(self, portal: str, ask: KeepaliveKind, by: int) -> None:
         self.sent.append(Sent(self.now, portal, ask, by))
-        _, payload = (full_keepalive if ask is Ask.FULL else keepalive)(portal)
+        _, payload = (full_keepalive if ask is KeepaliveKind.FULL else keepalive)(portal)
         heapq.heappush(self._wire, (self.now + LATENCY, next(self._order), portal, payload))
 
     def _hear(self) -> None:
@@ -151,7 +151,7 @@ def test_once_per_device_however_many_daemons(
         gaps = [later - sooner for sooner, later in pairwise(times)]
         assert all(gap <= SLACK or gap >= W / 4 - SLACK for gap in gaps)
         assert max(gaps) <= W / 4 + W / 40 + 2 * SLACK
-        full = plant.times(portal, Ask.FULL)
+        full = plant.times(portal, KeepaliveKind.FULL)
         assert full
         assert all(b - a <= SLACK or b - a >= W / 2 - SLACK for a, b in pairwise(full))
         assert plant.alive[portal] > plant.now
@@ -184,16 +184,16 @@ def test_by_itself_it_wants_all_values_though_others_keep_the_devices_awake() ->
     plant.go_on(30.0, victron)
     plant.start(0)
     plant.go_on(60.0, victron)
-    assert len(plant.times(portal, Ask.FULL)) == 1
+    assert len(plant.times(portal, KeepaliveKind.FULL)) == 1
     own = [sent for sent in plant.sent if sent.by == 0]
-    assert [sent.ask for sent in own] == [Ask.FULL]
+    assert [sent.ask for sent in own] == [KeepaliveKind.FULL]
 
 
 def test_full_republishes_are_spread() -> None:
     """A thousand devices do not answer at once, and none of them waits for long."""
     plant = Plant(1, portals(1000))
     plant.go_on(50.0)
-    full = sorted(sent.time for sent in plant.sent if sent.ask is Ask.FULL)
+    full = sorted(sent.time for sent in plant.sent if sent.ask is KeepaliveKind.FULL)
     assert len(full) == 1000
     for begin in range(1000, 1050):
         in_it = sum(begin <= when < begin + 1 for when in full)
@@ -215,7 +215,7 @@ def test_a_device_that_was_off_is_asked_for_all_it_has() -> None:
     back = plant.now
     plant.go_on(100.0)
     assert daemon.look_after(plant.now) == []
-    full = plant.times(gone, Ask.FULL, since=back)
+    full = plant.times(gone, KeepaliveKind.FULL, since=back)
     assert 1 <= len(full) <= 2
     assert full[0] <= back + W / 2 + W / 40 + SLACK
 
@@ -230,7 +230,7 @@ def test_a_short_silence_loses_no_value() -> None:
     plant.off.clear()
     back = plant.now
     plant.go_on(60.0)
-    assert len(plant.times(portal, Ask.FULL, since=back)) == 1
+    assert len(plant.times(portal, KeepaliveKind.FULL, since=back)) == 1
 
 
 def test_a_new_connection_begins_anew() -> None:
@@ -241,7 +241,7 @@ def test_a_new_connection_begins_anew() -> None:
         plant.running[0].begin(plant.now)
         plant.go_on(15.0)
     for portal in plant.portals:
-        full = plant.times(portal, Ask.FULL)
+        full = plant.times(portal, KeepaliveKind.FULL)
         assert all(b - a >= W / 2 - SLACK for a, b in pairwise(full))
         assert len(full) >= 2
 

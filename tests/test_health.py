@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx import health
-from bat2influx.health import Health, Writer, place, read, tell
+from bat2influx.health import Health, HealthFile, health_path, read_health, tell
 from bat2influx.liveness import Watchdog
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -65,7 +65,7 @@ def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The status line and 0 where it is well; nobody's word once it has ended."""
-    writer = Writer(INI, 120.0)
+    writer = HealthFile(INI, 120.0)
     now = time.monotonic()
     writer.write(now, None, "looking for venus.local")
     assert ask(run) == 69
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_understood_is_none(tmp_path: Path, content: str) -> 
     """Half a file, or one of another version, proves nothing."""
     path = tmp_path / "bat2influx.health"
     path.write_text(content)
-    assert read(path) is None
+    assert read_health(path) is None
 
 
 def test_a_number_that_time_has_not_reached_is_no_health(tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_a_number_that_time_has_not_reached_is_no_health(tmp_path: Path) -> None
 def test_it_is_found_where_the_unit_has_it() -> None:
     """From outside by the name of the file, from inside by what systemd says."""
     boat = INI.with_name("boat.ini")
-    assert place(INI, {}) == Path("/run/bat2influx/bat2influx.health")
-    assert place(boat, {}) == Path("/run/bat2influx-boat/boat.health")
-    assert place(boat, {"RUNTIME_DIRECTORY": "/run/x"}) == Path("/run/x/boat.health")
+    assert health_path(INI, {}) == Path("/run/bat2influx/bat2influx.health")
+    assert health_path(boat, {}) == Path("/run/bat2influx-boat/boat.health")
+    assert health_path(boat, {"RUNTIME_DIRECTORY": "/run/x"}) == Path("/run/x/boat.health")
     session = {"XDG_RUNTIME_DIR": "/run/user/1000"}
     own = Path("/run/user/1000/bat2influx/mine.health")
-    assert place(Path("/home/me/mine.ini"), session) == own
-    assert place(Path("/home/me/mine.ini"), {}) is None
+    assert health_path(Path("/home/me/mine.ini"), session) == own
+    assert health_path(Path("/home/me/mine.ini"), {}) is None
 
 
 def test_without_a_place_nothing_is_written(
@@ -127,7 +127,7 @@ def test_without_a_place_nothing_is_written(
     """The daemon goes on without, and the question is answered by what is missing."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    writer = Writer(INI, 120.0)
+    writer = HealthFile(INI, 120.0)
     writer.write(0.0, 0.0, "fine")
     writer.close()
     assert health.tell(Path("/home/me/mine.ini"), {}) == 69

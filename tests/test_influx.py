@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
 from bat2influx.values import is_key, is_name
@@ -394,7 +394,7 @@ class TestLogin:
         assert (outcome.accepted, outcome.refused) == (0, [])
         assert outcome.undecided == lines(count=3)
         assert outcome.trouble is not None
-        assert outcome.trouble.kind is Kind.DATABASE_LOGIN
+        assert outcome.trouble.backoff is Backoff.DATABASE_LOGIN
         assert outcome.trouble.cause == f"database {cause}"
         assert found in outcome.trouble.text
         assert advice in outcome.trouble.text

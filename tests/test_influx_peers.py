@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bat2influx.backoff import Kind
+from bat2influx.backoff import Backoff
 from bat2influx.influx import Outcome
-from bat2influx.memoryspool import Refused
+from bat2influx.memoryspool import RejectedLine
 from tests.parts.daemon import wait
 from tests.parts.http_peers import (
     ACCEPTED,
@@ -260,7 +260,7 @@ def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
     with HttpPeer(bad, ACCEPTED, bad, bad, bad, error("busy")) as peer:
         outcome = write(writer(peer.port), batch)
         assert outcome.accepted == 4
-        assert outcome.refused == [Refused(batch[3], "unable to parse")]
+        assert outcome.refused == [RejectedLine(batch[3], "unable to parse")]
         assert outcome.undecided == batch[:3]
         assert len(peer.requests) == 6
 
@@ -271,7 +271,7 @@ def test_a_404_of_influxdb_has_the_database_created_once() -> None:
         outcome = write(writer(peer.port), BATCH)
         assert_kept(outcome, "has no database 'battery' and does not create it")
         assert outcome.trouble is not None
-        assert outcome.trouble.kind is Kind.DATABASE_LOGIN
+        assert outcome.trouble.backoff is Backoff.DATABASE_LOGIN
         assert len(peer.asked(b"POST /query")) == 1
         assert len(peer.asked(b"POST /write")) == 2
 

@@ -14,7 +14,7 @@ from bat2influx.influxql import DAY, FOREVER, HOUR
 @example("a\nb")
 def test_a_quoted_name_is_one_token_and_reads_back(text: str) -> None:
     """Whatever a name holds, nothing of it gets out of its quotes."""
-    statement = f"GRANT WRITE ON {influxql.name(text)} TO {influxql.name('u')}"
+    statement = f"GRANT WRITE ON {influxql.quote_name(text)} TO {influxql.quote_name('u')}"
     assert influxql.tokens(statement) == ("GRANT", "WRITE", "ON", text, "TO", "u")
 
 
@@ -23,7 +23,7 @@ def test_a_quoted_name_is_one_token_and_reads_back(text: str) -> None:
 @example("\\'")
 def test_a_quoted_string_is_one_token(text: str) -> None:
     """Whatever a password holds, nothing of it gets out of its quotes."""
-    quoted = influxql.string(text)
+    quoted = influxql.quote_string(text)
     assert influxql.tokens(f"{quoted} END") == (quoted, "END")
 
 
@@ -34,8 +34,8 @@ def test_a_password_is_in_no_statement_that_is_shown(password: str) -> None:
         influxql.create_user("", password),
         influxql.set_password("", password),
     ):
-        assert influxql.string(password) in statement.text
-        assert influxql.string(password) not in statement.shown
+        assert influxql.quote_string(password) in statement.text
+        assert influxql.quote_string(password) not in statement.shown
         assert statement.shown.endswith("'…'")
         assert repr(statement.text) not in repr(statement)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.memory import Found, Memory, directory
+from bat2influx.memory import DeviceRecord, RememberedDevices, state_directory
 
 KEY = "venus.local:1883"
-FOUND = Found("c0619ab1c2d3", {"vebus": 275})
+FOUND = DeviceRecord("c0619ab1c2d3", {"vebus": 275})
 
 
 def kept(state: Path) -> Path:
@@ -20,26 +20,26 @@ def kept(state: Path) -> Path:
 def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
     """A portal id and instances outlive the process, each device's under its own key."""
     state = tmp_path / "bat2influx"
-    memory = Memory(state)
+    memory = RememberedDevices(state)
     assert memory.recall(KEY) is None
     memory.keep(KEY, FOUND)
-    memory.keep("attic@10.0.0.2:8883", Found("0a1b2c3d4e5f"))
-    again = Memory(state)
+    memory.keep("attic@10.0.0.2:8883", DeviceRecord("0a1b2c3d4e5f"))
+    again = RememberedDevices(state)
     assert again.recall(KEY) == FOUND
-    assert again.recall("attic@10.0.0.2:8883") == Found("0a1b2c3d4e5f", {})
+    assert again.recall("attic@10.0.0.2:8883") == DeviceRecord("0a1b2c3d4e5f", {})
     assert [path.name for path in state.iterdir()] == ["devices.json"]
 
 
 def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
     """The SD card is touched when something has changed, and only then."""
-    memory = Memory(tmp_path)
+    memory = RememberedDevices(tmp_path)
     memory.keep(KEY, FOUND)
     before = kept(tmp_path).stat()
-    memory.keep(KEY, Found("c0619ab1c2d3", {"vebus": 275}))
-    Memory(tmp_path).keep(KEY, FOUND)
+    memory.keep(KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 275}))
+    RememberedDevices(tmp_path).keep(KEY, FOUND)
     after = kept(tmp_path).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    memory.keep(KEY, Found("c0619ab1c2d3", {"vebus": 276}))
+    memory.keep(KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 276}))
     assert kept(tmp_path).stat().st_ino != before.st_ino
 
 
@@ -73,11 +73,11 @@ def test_a_damaged_file_is_told_and_written_anew(
     """Nothing is believed of a file that is not wholly as described, and nothing ends for it."""
     kept(tmp_path).write_bytes(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
-        memory = Memory(tmp_path)
+        memory = RememberedDevices(tmp_path)
     assert f"{kept(tmp_path)} is damaged, or of another version" in caplog.text
     assert memory.recall("a") is None
     memory.keep(KEY, FOUND)
-    assert Memory(tmp_path).recall(KEY) == FOUND
+    assert RememberedDevices(tmp_path).recall(KEY) == FOUND
     assert json.loads(kept(tmp_path).read_text())["devices"].keys() == {KEY}
 
 
@@ -87,7 +87,7 @@ def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
     """What was found goes on to be known until the end of the process."""
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING, "bat2influx"):
-        memory = Memory(tmp_path / "file" / "state")
+        memory = RememberedDevices(tmp_path / "file" / "state")
         memory.keep(KEY, FOUND)
     assert "cannot be written: Not a directory" in caplog.text
     assert memory.recall(KEY) == FOUND
@@ -95,11 +95,11 @@ def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
 
 def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path) -> None:
     """What lies beside the file from a start that was cut off is never read, and goes."""
-    Memory(tmp_path).keep(KEY, FOUND)
+    RememberedDevices(tmp_path).keep(KEY, FOUND)
     (tmp_path / "devices.new").write_text('{"format": 1, "dev')
-    memory = Memory(tmp_path)
+    memory = RememberedDevices(tmp_path)
     assert memory.recall(KEY) == FOUND
-    memory.keep(KEY, Found("0a1b2c3d4e5f"))
+    memory.keep(KEY, DeviceRecord("0a1b2c3d4e5f"))
     assert [path.name for path in tmp_path.iterdir()] == ["devices.json"]
 
 
@@ -119,4 +119,4 @@ def test_the_state_directory_is_where_the_daemon_runs(
     config: str, environment: dict[str, str], expected: str
 ) -> None:
     """The service manager's wins; a service by hand has that service's; a person has a person's."""
-    assert directory(Path(config), environment) == Path(expected).expanduser()
+    assert state_directory(Path(config), environment) == Path(expected).expanduser()

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from bat2influx import about, config, metrics
-from bat2influx.about import EVERY, About
+from bat2influx.about import EVERY, SelfReport
 from bat2influx.delivery import Delivery
-from bat2influx.memoryspool import MemorySpool
+from bat2influx.memoryspool import MemoryQueue
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
 from bat2influx.restamp import stamp
 from bat2influx.schedule import Now
 from bat2influx.spool import Spool
-from bat2influx.store import Store
-from bat2influx.textfile import TextFile, place
+from bat2influx.store import DiskQueue
+from bat2influx.textfile import TextFile, runtime_file
 from bat2influx.venus import NoValue
 from tests.parts.node_exporter import NodeExporter, samples
 from tests.parts.writing import writer
@@ -101,14 +101,14 @@ def test_what_is_not_known_is_absent() -> None:
     )
     assert not {("", "delay"), ("", "memory")} & stored(report).keys()
     for name in ("delay_seconds", "memory_bytes", "database_up", "last_value_timestamp_seconds"):
-        assert name not in metrics.text(report, "1.0.0")
+        assert name not in metrics.prometheus_text(report, "1.0.0")
 
 
 def test_a_fleet_tells_how_many_devices_it_has() -> None:
     """And how many of them are silent; a single device tells neither."""
     told = stored(replace(REPORT, devices=(FLEET,)))
     assert (told["", "devices"], told["", "devices_silent"]) == (1000, 3)
-    assert "devices" not in metrics.text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
+    assert "devices" not in metrics.prometheus_text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
 
 
 def test_each_device_has_its_own_numbers() -> None:
@@ -118,7 +118,7 @@ def test_each_device_has_its_own_numbers() -> None:
     assert stored(report)["house", "received"] == 0
     assert stored(report)["b", "received"] == 1
     assert stored(report)["", "stored"] == 4700
-    found = samples(metrics.text(report, "1.0.0"))
+    found = samples(metrics.prometheus_text(report, "1.0.0"))
     assert found['bat2influx_messages_received_total{site="b"}'] == 1
     assert found['bat2influx_messages_without_value_total{site="b",reason="null"}'] == 3
 
@@ -160,7 +160,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     """Its own parser finds all that was put in, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
-    file.write(metrics.text(replace(REPORT, devices=(FLEET,)), "1.2.3"), 0.0)
+    file.write(metrics.prometheus_text(replace(REPORT, devices=(FLEET,)), "1.2.3"), 0.0)
     text = exporter.scrape()
     found = samples(text)
     assert found["node_textfile_scrape_error"] == 0
@@ -182,8 +182,8 @@ def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
 def test_two_daemons_are_read_side_by_side(exporter: NodeExporter) -> None:
     """The second one's file has another label on everything, or the exporter would refuse it."""
     files = [TextFile(exporter.directory / f"{name}.prom") for name in ("bat2influx", "boat")]
-    files[0].write(metrics.text(REPORT, "1.2.3"), 0.0)
-    files[1].write(metrics.text(replace(REPORT, waiting=12), "1.2.3", "boat"), 0.0)
+    files[0].write(metrics.prometheus_text(REPORT, "1.2.3"), 0.0)
+    files[1].write(metrics.prometheus_text(replace(REPORT, waiting=12), "1.2.3", "boat"), 0.0)
     found = exporter.samples()
     assert found["bat2influx_values_waiting"] == 11
     assert found['bat2influx_values_waiting{config="boat"}'] == 12
@@ -198,7 +198,7 @@ def test_a_label_may_hold_anything(exporter: NodeExporter) -> None:
     """Quotes and backslashes in a name come out as they went in."""
     file = TextFile(exporter.directory / "odd.prom")
     odd = 'in the "cellar" \\ or é, {so}'
-    file.write(metrics.text(REPORT, "1.2.3", odd), 0.0)
+    file.write(metrics.prometheus_text(REPORT, "1.2.3", odd), 0.0)
     found = exporter.samples()
     assert found["node_textfile_scrape_error"] == 0
     escaped = odd.replace("\\", r"\\").replace('"', r"\"")
@@ -276,9 +276,9 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
     ini = Path("/etc/bat2influx/boat.ini")
     session = {"XDG_RUNTIME_DIR": "/run/user/1000"}
     unit = {**session, "RUNTIME_DIRECTORY": "/run/bat2influx-boat:/run/more"}
-    assert place(ini, unit) == Path("/run/bat2influx-boat/boat.prom")
-    assert place(ini, session) == Path("/run/user/1000/bat2influx/boat.prom")
-    assert place(ini, {"RUNTIME_DIRECTORY": "", "XDG_RUNTIME_DIR": ""}) is None
+    assert runtime_file(ini, unit) == Path("/run/bat2influx-boat/boat.prom")
+    assert runtime_file(ini, session) == Path("/run/user/1000/bat2influx/boat.prom")
+    assert runtime_file(ini, {"RUNTIME_DIRECTORY": "", "XDG_RUNTIME_DIR": ""}) is None
 
 
 # When
@@ -298,13 +298,13 @@ def look(seconds: float) -> Now:
 
 def idle(folder: Path) -> Delivery:
     """Return a delivery that was not started."""
-    spool = Spool(MemorySpool(10**6), Store(folder, 10**6))
+    spool = Spool(MemoryQueue(10**6), DiskQueue(folder, 10**6))
     return Delivery(spool, writer(1), idle=1.0, wake=lambda: None)
 
 
 def test_a_report_is_made_at_once_and_then_each_ten_seconds(tmp_path: Path) -> None:
     """Between them there is nothing to do; a machine that was too busy has one and no more."""
-    made = About(settings(tmp_path, own="self"), look(0))
+    made = SelfReport(settings(tmp_path, own="self"), look(0))
     delivery = idle(tmp_path)
     assert EVERY == 10.0
     for at, wait in ((0.0, 10.0), (10.0, 10.0), (35.5, 10.0)):
@@ -316,7 +316,7 @@ def test_a_report_is_made_at_once_and_then_each_ten_seconds(tmp_path: Path) -> N
 
 def test_nothing_is_told_unless_it_is_asked_for(tmp_path: Path) -> None:
     """Without either setting there is no report, and nothing to wake up for."""
-    made = About(settings(tmp_path), look(0))
+    made = SelfReport(settings(tmp_path), look(0))
     assert made.timeout(1e9) == math.inf
     assert made.report(look(1e6), (), idle(tmp_path)) == []
 
@@ -328,7 +328,7 @@ def test_a_file_without_a_place_is_told_once_with_the_remedy(
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     asked = settings(tmp_path, textfile="yes")
-    made = About(asked, look(0))
+    made = SelfReport(asked, look(0))
     made.use(asked)
     assert made.timeout(1e9) == math.inf
     assert [record.getMessage() for record in caplog.records] == [

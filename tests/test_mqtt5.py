@@ -14,7 +14,7 @@ from bat2influx import broker
 from bat2influx import line as line_module
 from bat2influx.broker import Connection
 from bat2influx.connector import Endpoint
-from bat2influx.line import Line
+from bat2influx.line import Reconnector
 from bat2influx.packets import Protocol
 from bat2influx.session import Session
 from bat2influx.trouble import Trouble
@@ -129,7 +129,10 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
         assert conversation.ended() is None
         assert conversation.connection.protocol is OLD
         assert peer.levels == [NEW, OLD]
-    with Broker(connect=first(answer)) as peer, closing(Line(endpoint(peer.port), _nobody)) as line:
+    with (
+        Broker(connect=first(answer)) as peer,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
+    ):
         drive(line, lambda: line.logins == 1)
         line.drop(time.monotonic())
         drive(line, lambda: line.logins == 2)
@@ -140,7 +143,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
 def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """To wait as long again for an answer to 3.1.1 would take too long."""
     monkeypatch.setattr(line_module, "CONNACK_TIMEOUT", 0.2)
-    with Peer() as peer, closing(Line(endpoint(peer.port), _nobody)) as line:
+    with Peer() as peer, closing(Reconnector(endpoint(peer.port), _nobody)) as line:
         drive(line, lambda: line.trouble)
         assert line.trouble
         assert "says nothing" in line.trouble.text
@@ -151,7 +154,7 @@ def _nobody() -> None:
     """Wake nobody."""
 
 
-def drive(line: Line, done: Callable[[], object]) -> None:
+def drive(line: Reconnector, done: Callable[[], object]) -> None:
     """Step a line until it is `done`."""
 
     def stepped() -> object:
@@ -167,7 +170,7 @@ def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
     """What is told is how 3.1.1 fared; then TLS is looked for; the next round begins with 5."""
     with (
         Broker(connect=lambda body: b"" if level(body) == NEW else b"\x20\x02\x00\x02") as peer,
-        closing(Line(endpoint(peer.port), _nobody)) as line,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
     ):
         drive(line, lambda: line.trouble)
         assert peer.levels == [NEW, OLD]
@@ -176,7 +179,7 @@ def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
         assert session(peer.port).open() == line.trouble
     with (
         Broker(connect=lambda _: b"") as peer,
-        closing(Line(endpoint(peer.port), _nobody)) as line,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
     ):
         drive(line, lambda: len(peer.levels) >= 5)
         assert peer.levels[:5] == [NEW, OLD, OLD, NEW, OLD]

@@ -13,10 +13,10 @@ from bat2influx.packets import (
     PUBACK,
     SUBACK,
     UNSUBACK,
-    Answer,
     MalformedError,
     Protocol,
-    answer,
+    Response,
+    response,
 )
 
 NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
@@ -75,7 +75,7 @@ def test_code_and_reason_are_found_among_all_properties(
 ) -> None:
     """Whatever else a packet of MQTT 5 says."""
     made = FORMS[kind](code, properties(*before, said(reason), *behind))
-    found = answer(kind, made, NEW)
+    found = response(kind, made, NEW)
     assert (found.code, found.said) == (code, reason)
     assert found.mid == (0x0102 if kind in (PUBACK, SUBACK, UNSUBACK) else 0)
 
@@ -86,29 +86,29 @@ def test_bytes_of_any_kind_are_an_answer_or_none(kind: int, body: bytes, to: Pro
     with suppress(MalformedError):
         packets.publish(body, to)
     with suppress(MalformedError):
-        assert isinstance(answer(kind, body, to), Answer)
+        assert isinstance(response(kind, body, to), Response)
 
 
 @pytest.mark.parametrize(
     ("kind", "body", "to", "expected"),
     [
-        (CONNACK, b"\0\0", OLD, Answer(0, b"\0")),
-        (CONNACK, b"\0\5", OLD, Answer(0, b"\5")),
-        (CONNACK, b"\0\1", NEW, Answer(0, b"\1", complete=False)),
-        (CONNACK, b"\0\0\3\x13\0\x0a", NEW, Answer(0, b"\0", keepalive=10)),
-        (PUBACK, b"\0\7", NEW, Answer(7, b"")),
-        (PUBACK, b"\0\7\x87", NEW, Answer(7, b"\x87")),
-        (PUBACK, b"\0\7", OLD, Answer(7, b"")),
-        (DISCONNECT, b"", NEW, Answer(0, b"")),
-        (DISCONNECT, b"\x8e", NEW, Answer(0, b"\x8e")),
-        (SUBACK, b"\0\7\0\x80", OLD, Answer(7, b"\0\x80")),
-        (SUBACK, b"\0\7\0\0\x87", NEW, Answer(7, b"\0\x87")),
-        (UNSUBACK, b"\0\7", OLD, Answer(7, b"")),
+        (CONNACK, b"\0\0", OLD, Response(0, b"\0")),
+        (CONNACK, b"\0\5", OLD, Response(0, b"\5")),
+        (CONNACK, b"\0\1", NEW, Response(0, b"\1", complete=False)),
+        (CONNACK, b"\0\0\3\x13\0\x0a", NEW, Response(0, b"\0", keepalive=10)),
+        (PUBACK, b"\0\7", NEW, Response(7, b"")),
+        (PUBACK, b"\0\7\x87", NEW, Response(7, b"\x87")),
+        (PUBACK, b"\0\7", OLD, Response(7, b"")),
+        (DISCONNECT, b"", NEW, Response(0, b"")),
+        (DISCONNECT, b"\x8e", NEW, Response(0, b"\x8e")),
+        (SUBACK, b"\0\7\0\x80", OLD, Response(7, b"\0\x80")),
+        (SUBACK, b"\0\7\0\0\x87", NEW, Response(7, b"\0\x87")),
+        (UNSUBACK, b"\0\7", OLD, Response(7, b"")),
     ],
 )
-def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: Answer) -> None:
+def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: Response) -> None:
     """A packet without its last parts says that all is well, where it may be that short."""
-    assert answer(kind, body, to) == expected
+    assert response(kind, body, to) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,4 +127,4 @@ def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: An
 def test_what_is_no_such_packet(kind: int, body: bytes, to: Protocol) -> None:
     """It is cut off, has a property that there is not, or one that is longer than all of them."""
     with pytest.raises(MalformedError):
-        answer(kind, body, to)
+        response(kind, body, to)

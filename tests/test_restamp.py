@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bat2influx.clock import Hold
-from bat2influx.memoryspool import MemorySpool, Refused
-from bat2influx.restamp import Own, moved
+from bat2influx.memoryspool import MemoryQueue, RejectedLine
+from bat2influx.restamp import OwnLines, moved
 from bat2influx.spool import Spool
-from bat2influx.store import Store
+from bat2influx.store import DiskQueue
 from tests.parts import disk
 
 HOUR = 3_600_000_000_000  # ns
@@ -31,7 +31,7 @@ def stamps(batch: object) -> list[int]:
 
 def make(directory: Path, fresh: float) -> Spool:
     """Return an open spool; what is `fresh` (s) stays in memory."""
-    made = Spool(MemorySpool(10**8), Store(directory, 10**8, linger=0.0), fresh=fresh)
+    made = Spool(MemoryQueue(10**8), DiskQueue(directory, 10**8, linger=0.0), fresh=fresh)
     made.open()
     return made
 
@@ -159,7 +159,7 @@ def test_of_a_batch_partly_stored_the_rest_follows(in_memory: Spool) -> None:
     batch = in_memory.next_batch(4)
     assert batch
     in_memory.shift(HOUR)
-    in_memory.settle(batch, lines(2, 4), [Refused(lines(1)[0], "bad")])
+    in_memory.settle(batch, lines(2, 4), [RejectedLine(lines(1)[0], "bad")])
     assert drained(in_memory) == [HOUR + 2, HOUR + 4]
 
 
@@ -168,8 +168,8 @@ def test_a_disk_that_fails_meanwhile_is_made_up_for(tmp_path: Path) -> None:
     """Until the stamps on disk are moved nothing is sent from there."""
     time = [0.0]
     spool = Spool(
-        MemorySpool(10**8),
-        Store(tmp_path / "state", 10**8, linger=0.0),
+        MemoryQueue(10**8),
+        DiskQueue(tmp_path / "state", 10**8, linger=0.0),
         fresh=0.0,
         clock=lambda: time[0],
     )
@@ -217,7 +217,7 @@ def test_what_came_in_1970_goes_nowhere(tmp_path: Path) -> None:
 
 def test_ranges_of_own_lines() -> None:
     """They grow at the end, lose parts, and begin anew with another file."""
-    own = Own()
+    own = OwnLines()
     own.add(1, 10, 20)
     own.add(1, 20, 30)
     assert own.ranges == [(10, 30)]

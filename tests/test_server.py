@@ -6,7 +6,7 @@ import pytest
 
 from bat2influx.refusals import cause_of
 from bat2influx.server import (
-    Kind,
+    Dialect,
     Server,
     identify,
     is_about_lines,
@@ -15,23 +15,23 @@ from bat2influx.server import (
     retry_after,
 )
 
-ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Kind)
+ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
 UNKNOWN = Server()
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "kind", "version"),
     [
-        ({"X-Influxdb-Version": "1.6.7~rc0"}, b"", Kind.INFLUXDB1, "1.6.7~rc0"),
-        ({"X-Influxdb-Version": "1.11.8"}, b"", Kind.INFLUXDB1, "1.11.8"),
-        ({"X-Influxdb-Version": "v2.7.12"}, b"", Kind.INFLUXDB2, "2.7.12"),
-        ({"X-Influxdb-Version": "3.4.1"}, b"{}", Kind.INFLUXDB3, "3.4.1"),
-        ({}, b'{"version":"3.0.0-beta","revision":"x"}', Kind.INFLUXDB3, "3.0.0-beta"),
-        ({"X-Server-Hostname": "vm"}, b"", Kind.VICTORIAMETRICS, ""),
+        ({"X-Influxdb-Version": "1.6.7~rc0"}, b"", Dialect.INFLUXDB1, "1.6.7~rc0"),
+        ({"X-Influxdb-Version": "1.11.8"}, b"", Dialect.INFLUXDB1, "1.11.8"),
+        ({"X-Influxdb-Version": "v2.7.12"}, b"", Dialect.INFLUXDB2, "2.7.12"),
+        ({"X-Influxdb-Version": "3.4.1"}, b"{}", Dialect.INFLUXDB3, "3.4.1"),
+        ({}, b'{"version":"3.0.0-beta","revision":"x"}', Dialect.INFLUXDB3, "3.0.0-beta"),
+        ({"X-Server-Hostname": "vm"}, b"", Dialect.VICTORIAMETRICS, ""),
         (
             {"X-Server-Hostname": "vm", "X-Influxdb-Version": "1.8.0"},
             b"",
-            Kind.VICTORIAMETRICS,
+            Dialect.VICTORIAMETRICS,
             "",
         ),
         ({}, b"", None, ""),
@@ -43,7 +43,7 @@ UNKNOWN = Server()
     ],
 )
 def test_a_ping_tells_what_it_is(
-    headers: dict[str, str], body: bytes, kind: Kind | None, version: str
+    headers: dict[str, str], body: bytes, kind: Dialect | None, version: str
 ) -> None:
     """By its headers or its body, and whatever else comes is nothing that is known."""
     assert identify(headers, body) == Server(kind, version)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemorySpool, Refused
+from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue, RejectedLine
 
 
 def line(number: int, length: int = 30) -> bytes:
@@ -16,16 +16,16 @@ def line(number: int, length: int = 30) -> bytes:
     return b"%d" % number + b" " * length
 
 
-def spool_of(count: int, *, room: int) -> MemorySpool:
+def spool_of(count: int, *, room: int) -> MemoryQueue:
     """Return a spool with room for `room` lines of the usual length, with `count` in it."""
-    spool = MemorySpool(room * (len(line(100)) + OVERHEAD))
+    spool = MemoryQueue(room * (len(line(100)) + OVERHEAD))
     spool.append([line(100 + n) for n in range(count)])
     return spool
 
 
 def test_nothing_waits_in_an_empty_spool() -> None:
     """Without a line there is no batch."""
-    assert MemorySpool(1000).next_batch(10) is None
+    assert MemoryQueue(1000).next_batch(10) is None
 
 
 def test_a_batch_is_shown_and_not_taken() -> None:
@@ -72,7 +72,7 @@ def test_what_overflows_while_it_is_sent_and_fails_is_dropped_once() -> None:
 
 def test_a_line_larger_than_the_bound_is_dropped() -> None:
     """What can never fit does not keep the spool from working."""
-    spool = MemorySpool(200)
+    spool = MemoryQueue(200)
     spool.append([b"x" * 500])
     spool.append([b"y"])
     assert (len(spool), spool.dropped, spool.size) == (1, 1, 1 + OVERHEAD)
@@ -80,12 +80,12 @@ def test_a_line_larger_than_the_bound_is_dropped() -> None:
 
 def test_refused_rows_are_counted_and_the_newest_kept() -> None:
     """Of the rows refused, memory holds a bounded number."""
-    spool = MemorySpool(10**9)
+    spool = MemoryQueue(10**9)
     for number in range(3):
         spool.append([line(n) for n in range(REFUSED_KEPT)])
         batch = spool.next_batch(REFUSED_KEPT)
         assert batch is not None
-        spool.settle(batch, [], [Refused(each, f"reason {number}") for each in batch.lines])
+        spool.settle(batch, [], [RejectedLine(each, f"reason {number}") for each in batch.lines])
     assert spool.refused_count == 3 * REFUSED_KEPT
     assert len(spool.refused) == REFUSED_KEPT
     assert {row.reason for row in spool.refused} == {"reason 2"}
@@ -95,7 +95,7 @@ def test_the_bound_is_on_what_lines_really_take() -> None:
     """The memory that Python takes for the lines of a full spool is at most a tenth more."""
     tracemalloc.start()
     try:
-        spool = MemorySpool(4_000_000)
+        spool = MemoryQueue(4_000_000)
         before = tracemalloc.get_traced_memory()[0]
         for number in range(60_000):
             spool.append([f"dc Voltage=52.{number} 1700000000123456789".encode()])
@@ -113,7 +113,7 @@ class SpoolAndList(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.spool = MemorySpool(self.BOUND)
+        self.spool = MemoryQueue(self.BOUND)
         self.came = 0
         self.queue: list[bytes] = []  # what waits, oldest first
         self.batch: Batch | None = None  # under way, and how much of it is still in the queue
@@ -155,7 +155,7 @@ class SpoolAndList(RuleBasedStateMachine):
         assert self.batch is not None
         fate = dict(zip(self.batch.lines, fates, strict=False))
         undecided = [each for each in fate if fate[each] == "u"]
-        refused = [Refused(each, "bad") for each in fate if fate[each] == "r"]
+        refused = [RejectedLine(each, "bad") for each in fate if fate[each] == "r"]
         self.spool.settle(self.batch, undecided, refused)
         self.accepted += [each for each in fate if fate[each] == "a"]
         self.refused += len(refused)

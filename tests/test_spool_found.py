@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bat2influx.memoryspool import OVERHEAD, Batch, MemorySpool, Refused
+from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue, RejectedLine
 from bat2influx.spool import AGAIN, FRESH, Spool
-from bat2influx.store import Store, StoredBatch, request_retry
-from bat2influx.storereader import Reader
+from bat2influx.store import DiskQueue, StoredBatch, request_retry
+from bat2influx.storereader import DiskReader
 from tests.parts import disk
 
 
@@ -20,8 +20,8 @@ class Keeper:
     def __init__(self, state: Path, *, room: int = 10_000) -> None:
         self.now = 0.0
         self.state = state
-        self.memory = MemorySpool(room * (len(lines(0, 1)[0]) + OVERHEAD))
-        store = Store(state, 10**7, patience=0.0, linger=0.0)
+        self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
+        store = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
         self.spool = Spool(self.memory, store, clock=lambda: self.now)
         self.spool.open()
 
@@ -42,12 +42,12 @@ class Keeper:
 
     def on_disk(self) -> list[bytes]:
         """Return what waits on disk."""
-        with closing(Reader(self.state)) as reader:
+        with closing(DiskReader(self.state)) as reader:
             return list(reader.lines())
 
     def rejected(self) -> list[bytes]:
         """Return what is on disk as refused."""
-        with closing(Reader(self.state)) as reader:
+        with closing(DiskReader(self.state)) as reader:
             return [each.line for each in reader.rejected()]
 
 
@@ -56,9 +56,9 @@ def lines(first: int, last: int) -> list[bytes]:
     return [b"dc V=1 %04d" % number for number in range(first, last)]
 
 
-def bad(refused: list[bytes] | tuple[bytes, ...]) -> list[Refused]:
+def bad(refused: list[bytes] | tuple[bytes, ...]) -> list[RejectedLine]:
     """Return lines as refused."""
-    return [Refused(line, "bad") for line in refused]
+    return [RejectedLine(line, "bad") for line in refused]
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path
 
 def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(tmp_path: Path) -> None:
     """Undecided lines, of which the place is gone, are not the stored ones that still have one."""
-    store = Store(tmp_path, 0)
+    store = DiskQueue(tmp_path, 0)
     long = [b"dc V=1%s %04d" % (b"0" * 300, number) for number in range(2000)]
     store.append(long[:100])
     store.append(long[100:200])

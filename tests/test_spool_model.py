@@ -22,10 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bat2influx.memoryspool import OVERHEAD, Batch, MemorySpool, Refused
+from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue, RejectedLine
 from bat2influx.spool import AGAIN, FRESH, Spool
-from bat2influx.store import Store, StoredBatch, request_retry
-from bat2influx.storeerror import StoreError
+from bat2influx.store import DiskQueue, StoredBatch, request_retry
+from bat2influx.storeerror import DiskError
 from tests.parts import disk
 from tests.parts.spool_disk import SpoolDisk
 
@@ -70,8 +70,8 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     def start(self) -> None:
         """A process begins with what is on disk."""
-        self.memory = MemorySpool(self.bounds[0])
-        self.store = Store(self.disk.state, self.bounds[1], patience=0.0, linger=self.linger)
+        self.memory = MemoryQueue(self.bounds[0])
+        self.store = DiskQueue(self.disk.state, self.bounds[1], patience=0.0, linger=self.linger)
         self.spool = Spool(self.memory, self.store, clock=lambda: self.now)
         self.spool.open()
         _, waiting, rejected = self.content(alone=True)
@@ -118,10 +118,10 @@ class SpoolAndFates(RuleBasedStateMachine):
         fate = {line: chance.choice(fates) for line in self.batch.lines}
         self.end(
             [line for line in fate if fate[line] == "u"],
-            [Refused(e, f"bad {chance.randrange(2)}") for e in fate if fate[e] == "r"],
+            [RejectedLine(e, f"bad {chance.randrange(2)}") for e in fate if fate[e] == "r"],
         )
 
-    def end(self, undecided: Sequence[bytes], refused: Sequence[Refused]) -> None:
+    def end(self, undecided: Sequence[bytes], refused: Sequence[RejectedLine]) -> None:
         """End the transaction; what is decided and still on disk has a reason for that."""
         batch = self.ended = self.batch
         self.batch = None
@@ -162,7 +162,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             try:
                 request_retry(self.disk.state)
                 self.asked = True
-            except StoreError:
+            except DiskError:
                 assert self.disk.trouble or self.small
         self.goes_on()
 

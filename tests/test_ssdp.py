@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from bat2influx import search, ssdp
 from bat2influx.plain import plain
 from bat2influx.search import NoDescriptionError, fetch
-from bat2influx.ssdp import Answer, Description, Place, describe, parse_answer, place_of
+from bat2influx.ssdp import (
+    Description,
+    DescriptionUrl,
+    SearchResponse,
+    describe,
+    description_url,
+    parse_response,
+)
 from tests.parts.ssdp_responder import DescriptionServer, description
 
 ADDRESS = "192.0.2.20"
@@ -31,7 +38,7 @@ def answer(status: str = "HTTP/1.1 200 OK", **headers: str) -> bytes:
 
 def test_the_search_is_as_the_standard_has_it() -> None:
     """Each line ends with CR LF, an empty one ends it; MAN is in quotes; MX is at least 1."""
-    lines = ssdp.search().decode().split("\r\n")
+    lines = ssdp.search_request().decode().split("\r\n")
     assert lines[0] == "M-SEARCH * HTTP/1.1"
     assert lines[-2:] == ["", ""]
     headers = dict(line.split(": ") for line in lines[1:-2])
@@ -45,8 +52,10 @@ def test_the_search_is_as_the_standard_has_it() -> None:
 
 def test_a_gx_devices_answer_is_taken() -> None:
     """Its headers count whatever their case and order; the address is where it came from."""
-    assert parse_answer(answer(), ADDRESS) == Answer(ADDRESS, LOCATION)
-    assert parse_answer(answer().replace(b"\r\n", b"\n"), ADDRESS) == Answer(ADDRESS, LOCATION)
+    assert parse_response(answer(), ADDRESS) == SearchResponse(ADDRESS, LOCATION)
+    assert parse_response(answer().replace(b"\r\n", b"\n"), ADDRESS) == SearchResponse(
+        ADDRESS, LOCATION
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,28 +68,34 @@ def test_a_gx_devices_answer_is_taken() -> None:
         answer(USN=""),
         answer("HTTP/1.1 404 Not Found"),
         answer("NOTIFY * HTTP/1.1"),
-        ssdp.search(),
+        ssdp.search_request(),
         answer()[:40],
     ],
 )
 def test_other_answers_do_not_count(datagram: bytes) -> None:
     """Another vendor's device, another kind of message or bytes of no meaning are passed over."""
-    assert parse_answer(datagram, ADDRESS) is None
+    assert parse_response(datagram, ADDRESS) is None
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300) | st.builds(lambda end: answer()[:90] + end, st.binary()))
 def test_no_answer_raises(datagram: bytes) -> None:
     """Whatever the bytes, they are an answer or none, and its description somewhere or nowhere."""
-    found = parse_answer(datagram, ADDRESS)
-    assert found is None or place_of(found) is None or found.address == ADDRESS
+    found = parse_response(datagram, ADDRESS)
+    assert found is None or description_url(found) is None or found.address == ADDRESS
 
 
 def test_the_description_is_at_the_address_that_answered() -> None:
     """Host, port and path come from the LOCATION; port 80 and / are the defaults."""
-    assert place_of(Answer(ADDRESS, LOCATION)) == Place(ADDRESS, 39167, "/device.xml")
-    assert place_of(Answer(ADDRESS, "http://192.0.2.20")) == Place(ADDRESS, 80, "/")
-    assert place_of(Answer(ADDRESS, "HTTP://192.0.2.20/a?b=c")) == Place(ADDRESS, 80, "/a?b=c")
+    assert description_url(SearchResponse(ADDRESS, LOCATION)) == DescriptionUrl(
+        ADDRESS, 39167, "/device.xml"
+    )
+    assert description_url(SearchResponse(ADDRESS, "http://192.0.2.20")) == DescriptionUrl(
+        ADDRESS, 80, "/"
+    )
+    assert description_url(SearchResponse(ADDRESS, "HTTP://192.0.2.20/a?b=c")) == DescriptionUrl(
+        ADDRESS, 80, "/a?b=c"
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,7 @@ def test_the_description_is_at_the_address_that_answered() -> None:
 )
 def test_a_description_elsewhere_is_nowhere(location: str) -> None:
     """Nobody has us send a request to another machine, or by another protocol."""
-    assert place_of(Answer(ADDRESS, location)) is None
+    assert description_url(SearchResponse(ADDRESS, location)) is None
 
 
 def test_a_description_is_read() -> None:
@@ -186,9 +201,9 @@ def test_a_strangers_text_becomes_one_plain_line(text: str) -> None:
     assert line == line.strip()
 
 
-def place(server: DescriptionServer) -> Place:
+def place(server: DescriptionServer) -> DescriptionUrl:
     """Return where a server has its description."""
-    found = place_of(Answer("127.0.0.1", server.url))
+    found = description_url(SearchResponse("127.0.0.1", server.url))
     assert found is not None
     return found
 
@@ -222,7 +237,7 @@ def test_a_description_that_does_not_come_is_given_up(fault: str, why: str) -> N
 
 
 @contextmanager
-def dripping(beginning: bytes, drop: bytes) -> Iterator[Place]:
+def dripping(beginning: bytes, drop: bytes) -> Iterator[DescriptionUrl]:
     """Serve one client the beginning of something, and then drops without end."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
@@ -238,7 +253,7 @@ def dripping(beginning: bytes, drop: bytes) -> Iterator[Place]:
                     pass
 
         threading.Thread(target=serve, daemon=True).start()
-        yield Place("127.0.0.1", server.getsockname()[1], "/")
+        yield DescriptionUrl("127.0.0.1", server.getsockname()[1], "/")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +280,7 @@ def test_a_closed_port_has_no_description() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     with pytest.raises(NoDescriptionError, match=f"ConnectionRefusedError at port {port}"):
-        fetch(Place("127.0.0.1", port, "/"))
+        fetch(DescriptionUrl("127.0.0.1", port, "/"))
 
 
 def test_no_interface_is_the_loopback() -> None:

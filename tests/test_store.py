@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bat2influx import storeformat
-from bat2influx.memoryspool import Refused
-from bat2influx.store import Rejected, Store, StoredBatch, request_retry
-from bat2influx.storeerror import Fault, StoreError
-from bat2influx.storereader import Reader, Summary
+from bat2influx.memoryspool import RejectedLine
+from bat2influx.store import DiskQueue, QuarantinedLine, StoredBatch, request_retry
+from bat2influx.storeerror import DiskError, DiskFault
+from bat2influx.storereader import DiskReader, Summary
 from bat2influx.storerows import ROW_LINES
 
 NOW = 1_700_000_000_000_000_000
@@ -25,28 +25,28 @@ def lines(first: int, last: int, length: int = 0) -> list[bytes]:
     return [b"dc V=1.0%s %d" % (b"0" * length, number) for number in range(first, last)]
 
 
-def store_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> Store:
+def store_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> DiskQueue:
     """Return a store, whose time stands still."""
-    return Store(directory, max_size, patience=0.0, linger=linger, clock=lambda: NOW)
+    return DiskQueue(directory, max_size, patience=0.0, linger=linger, clock=lambda: NOW)
 
 
-def batch_of(store: Store, max_lines: int = 10**6) -> StoredBatch:
+def batch_of(store: DiskQueue, max_lines: int = 10**6) -> StoredBatch:
     """Return the next batch."""
     batch = store.next_batch(max_lines)
     assert batch is not None
     return batch
 
 
-def all_of(store: Store) -> list[bytes]:
+def all_of(store: DiskQueue) -> list[bytes]:
     """Return what waits."""
     batch = store.next_batch(10**6)
     return list(batch.lines) if batch else []
 
 
-def refuse(store: Store, number: int, reason: str = "bad") -> None:
+def refuse(store: DiskQueue, number: int, reason: str = "bad") -> None:
     """Have the database refuse the oldest lines."""
     batch = batch_of(store, number)
-    store.settle(batch, [], [Refused(line, reason) for line in batch.lines])
+    store.settle(batch, [], [RejectedLine(line, reason) for line in batch.lines])
 
 
 def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
     assert (store.rejected(10), store.retry_rejected(), store.take_request()) == ([], 0, False)
     store.append([])
     store.close()
-    with closing(Reader(state)) as reader:
+    with closing(DiskReader(state)) as reader:
         assert reader.summary() == Summary(0, 0, 0, None)
         assert [*reader.lines(), *reader.rejected()] == []
     assert list(tmp_path.iterdir()) == []
@@ -122,9 +122,9 @@ def test_what_is_undecided_keeps_its_place(tmp_path: Path) -> None:
     store.append(lines(0, 5))
     batch = batch_of(store, 4)
     store.append(lines(5, 7))
-    store.settle(batch, [batch.lines[1], batch.lines[3]], [Refused(batch.lines[2], "bad")])
+    store.settle(batch, [batch.lines[1], batch.lines[3]], [RejectedLine(batch.lines[2], "bad")])
     assert all_of(store) == [*lines(1, 2), *lines(3, 7)]
-    assert store.rejected(10) == [Rejected(*lines(2, 3), "bad", NOW)]
+    assert store.rejected(10) == [QuarantinedLine(*lines(2, 3), "bad", NOW)]
 
 
 def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_request_is_taken_once(tmp_path: Path) -> None:
     request_retry(tmp_path)
     assert [store.take_request(), store.take_request()] == [True, False]
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(StoreError, match="absent"):
+    with pytest.raises(DiskError, match="absent"):
         request_retry(tmp_path / "absent")
 
 
@@ -308,10 +308,12 @@ def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
     store.append(lines(0, 1000))
     refuse(store, 2)
     names = sorted(path.name for path in tmp_path.iterdir())
-    with closing(Reader(tmp_path)) as reader:
+    with closing(DiskReader(tmp_path)) as reader:
         assert reader.summary() == Summary(998, 2, store.size, 2)
         assert list(reader.lines()) == lines(2, 1000)
-        assert list(reader.rejected()) == [Rejected(line, "bad", NOW) for line in lines(0, 2)]
+        assert list(reader.rejected()) == [
+            QuarantinedLine(line, "bad", NOW) for line in lines(0, 2)
+        ]
         assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
@@ -324,7 +326,7 @@ def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
         store.close()
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     before.pop("spool.sqlite-shm", None)
-    with closing(Reader(tmp_path)) as reader:
+    with closing(DiskReader(tmp_path)) as reader:
         assert reader.summary().waiting == 1000
         assert list(reader.lines()) == lines(0, 1000)
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -340,7 +342,7 @@ def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "spool.sqlite")
     other.execute("PRAGMA journal_mode = WAL")
     other.close()
-    with closing(Reader(tmp_path)) as reader:
+    with closing(DiskReader(tmp_path)) as reader:
         assert list(reader.lines()) == lines(0, 10)
     assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
 
@@ -350,7 +352,7 @@ def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
     store = store_in(tmp_path, 1_000_000)
     store.append(lines(0, 50_000))
     kept = lines(50_000 - len(store), 50_000)
-    with closing(Reader(tmp_path)) as reader:
+    with closing(DiskReader(tmp_path)) as reader:
         export = reader.lines()
         seen = [next(export)]
         for _ in range(20):
@@ -368,7 +370,7 @@ def test_a_store_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path:
     """The file is not taken from under a reader, and goes when the reader has gone."""
     store = store_in(tmp_path)
     store.append(lines(0, 1000))
-    with closing(Reader(tmp_path)) as reader:
+    with closing(DiskReader(tmp_path)) as reader:
         store.settle(batch_of(store), [], [])
         assert reader.summary()[:2] == (0, 0)
         store.append(lines(0, 5))
@@ -402,7 +404,7 @@ def test_a_file_of_an_older_format_is_migrated(
         db.execute("DROP TABLE line")
 
     monkeypatch.setitem(storeformat.MIGRATIONS, 0, from_0_to_1)
-    with closing(Reader(tmp_path)) as reader, pytest.raises(StoreError, match="started again"):
+    with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
         reader.summary()
     store = store_in(tmp_path)
     store.open()
@@ -430,9 +432,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     monkeypatch.setitem(storeformat.MIGRATIONS, 0, fail)
     store = store_in(tmp_path)
     for _ in range(2):
-        with pytest.raises(StoreError, match="No space left") as caught:
+        with pytest.raises(DiskError, match="No space left") as caught:
             store.open()
-        assert caught.value.kind is Fault.FULL
+        assert caught.value.fault is DiskFault.FULL
     assert path.read_bytes() == before
 
 
@@ -444,12 +446,12 @@ def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None
     newer.execute("PRAGMA user_version = 7")
     newer.close()
     content = path.read_bytes()
-    with pytest.raises(StoreError, match="format 7"):
-        Reader(tmp_path)
+    with pytest.raises(DiskError, match="format 7"):
+        DiskReader(tmp_path)
     store = store_in(tmp_path)
-    with pytest.raises(StoreError, match="is of format 7, written by a later") as caught:
+    with pytest.raises(DiskError, match="is of format 7, written by a later") as caught:
         store.append(lines(0, 3))
-    assert caught.value.kind is Fault.NEWER
+    assert caught.value.fault is DiskFault.NEWER
     (aside,) = tmp_path.iterdir()
     assert aside.name.startswith("spool.format-7-")
     assert aside.name in str(caught.value)

@@ -16,18 +16,18 @@ from pathlib import Path
 import pytest
 
 from bat2influx import salvage
-from bat2influx.store import Store
-from bat2influx.storeerror import Fault, StoreError
-from bat2influx.storereader import Reader
+from bat2influx.store import DiskQueue
+from bat2influx.storeerror import DiskError, DiskFault
+from bat2influx.storereader import DiskReader
 from tests.parts import disk
 from tests.parts.daemon import TOP, wait
 from tests.parts.process import Process
 from tests.test_store import all_of, batch_of, lines, refuse, store_in
 
 
-def fault_of(call: Callable[[], object]) -> StoreError:
+def fault_of(call: Callable[[], object]) -> DiskError:
     """Return the error that a call comes to."""
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(DiskError) as caught:
         call()
     return caught.value
 
@@ -49,8 +49,8 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool
         try:
             store.append(more)
             waiting += more
-        except StoreError as error:
-            assert (error.kind, "no room" in str(error)) == (Fault.FULL, True)
+        except DiskError as error:
+            assert (error.fault, "no room" in str(error)) == (DiskFault.FULL, True)
             refused += 1
             assert len(store) == len(waiting)
     assert refused
@@ -71,7 +71,7 @@ def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> N
     refuse(store, 10_000)
     for _ in range(3):
         error = fault_of(lambda: store.append(lines(20_000, 120_000)))
-        assert error.kind is Fault.FULL
+        assert error.fault is DiskFault.FULL
         assert (len(store), store.rejected_count) == (10_000, 10_000)
     batch = batch_of(store, 5000)
     store.settle(batch, batch.lines[4000:], [])
@@ -85,7 +85,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     store.append(lines(0, 9))
     with disk.file_limit(store.size // 2):
         error = fault_of(lambda: store.append(lines(9, 5000)))
-        assert (error.kind, "File too large" in str(error)) == (Fault.FULL, True)
+        assert (error.fault, "File too large" in str(error)) == (DiskFault.FULL, True)
         assert str(tmp_path / "spool.sqlite") in str(error)
         assert all_of(store) == lines(0, 9)
     store.append(lines(9, 5000))
@@ -97,7 +97,7 @@ def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     with disk.file_limit(100):
         for _ in range(2):
-            assert fault_of(lambda: store.append(lines(0, 9))).kind is Fault.FULL
+            assert fault_of(lambda: store.append(lines(0, 9))).fault is DiskFault.FULL
     assert len(store) == 0
     store.append(lines(0, 9))
     assert all_of(store_in(tmp_path)) == lines(0, 9)
@@ -123,11 +123,11 @@ def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
     store = store_in(tmp_path / "state")
     for _ in range(2):
         error = fault_of(lambda: store.append(lines(50, 51)))
-        assert (error.kind, "has to be writable" in str(error)) == (Fault.READ_ONLY, True)
+        assert (error.fault, "has to be writable" in str(error)) == (DiskFault.READ_ONLY, True)
     if left == "closed":
         batch = batch_of(store)
         assert list(batch.lines) == waiting
-        assert fault_of(lambda: store.settle(batch, [], [])).kind is Fault.READ_ONLY
+        assert fault_of(lambda: store.settle(batch, [], [])).fault is DiskFault.READ_ONLY
         assert len(store) == len(waiting)
     disk.set_read_only(tmp_path, False)
     store.append(lines(50, 51))
@@ -140,7 +140,7 @@ def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     (tmp_path / "retry-rejected").touch()
     disk.set_read_only(tmp_path, True)
-    assert fault_of(store.take_request).kind is Fault.READ_ONLY
+    assert fault_of(store.take_request).fault is DiskFault.READ_ONLY
     disk.set_read_only(tmp_path, False)
     assert store.take_request()
 
@@ -157,7 +157,7 @@ def test_a_lock_of_another_program_is_named(tmp_path: Path) -> None:
     batch = batch_of(store)
     for call in (lambda: store.append(lines(9, 10)), lambda: store.settle(batch, [], [])):
         error = fault_of(call)
-        assert (error.kind, "another program" in str(error)) == (Fault.BUSY, True)
+        assert (error.fault, "another program" in str(error)) == (DiskFault.BUSY, True)
     other.execute("ROLLBACK")
     other.close()
     store.append(lines(9, 10))
@@ -173,8 +173,8 @@ def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -
     other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     again = store_in(tmp_path)
-    assert fault_of(again.open).kind is Fault.BUSY
-    assert fault_of(lambda: Reader(tmp_path, patience=0.0)).kind is Fault.BUSY
+    assert fault_of(again.open).fault is DiskFault.BUSY
+    assert fault_of(lambda: DiskReader(tmp_path, patience=0.0)).fault is DiskFault.BUSY
     other.close()
     again.open()
     assert all_of(again) == lines(0, 9)
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_set_aside(
     store = store_in(tmp_path)
     told, drained = _drain(store)
     (aside,) = tmp_path.glob("spool.damaged-*")
-    assert (told.kind, aside.name in str(told)) == (Fault.DAMAGED, True)
+    assert (told.fault, aside.name in str(told)) == (DiskFault.DAMAGED, True)
     assert saved <= len(set(drained))
     assert set(drained) <= set(lines(0, 4000, 40))
     if harm in {_garbage, _text, _magic, _short_header}:
@@ -281,16 +281,16 @@ def test_a_damaged_file_is_set_aside(
     assert all_of(store) == lines(0, 3)
 
 
-def _drain(store: Store) -> tuple[StoreError, list[bytes]]:
+def _drain(store: DiskQueue) -> tuple[DiskError, list[bytes]]:
     """Take all out; return the one error that this comes to, and the lines."""
-    errors: list[StoreError] = []
+    errors: list[DiskError] = []
     drained: list[bytes] = []
     while not errors or len(store):
         try:
             batch = batch_of(store, 700)
             store.settle(batch, [], [])
             drained += batch.lines
-        except StoreError as error:
+        except DiskError as error:
             errors.append(error)
     (told,) = errors
     return told, drained
@@ -330,7 +330,7 @@ def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> 
     store.close()
     _page(tmp_path / "spool.sqlite")
     batch = batch_of(store, 10)
-    assert fault_of(lambda: store.next_batch(4000)).kind is Fault.DAMAGED
+    assert fault_of(lambda: store.next_batch(4000)).fault is DiskFault.DAMAGED
     waiting = len(store)
     store.settle(batch, [], [])
     assert len(store) == waiting
@@ -343,7 +343,7 @@ def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
     for _ in range(5):
         (tmp_path / "spool.sqlite").write_bytes(b"x" * 5000)
         (tmp_path / "spool.sqlite-wal").write_bytes(b"y" * 5000)
-        assert fault_of(store.open).kind is Fault.DAMAGED
+        assert fault_of(store.open).fault is DiskFault.DAMAGED
         store.append(lines(0, 1))
         store.settle(batch_of(store), [], [])
     names = sorted(path.name for path in tmp_path.iterdir())
@@ -361,11 +361,11 @@ def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Pat
     _half(tmp_path / "spool.sqlite")
     disk.fill(tmp_path)
     error = fault_of(store_in(tmp_path).open)
-    assert (error.kind, "cannot be replaced" in str(error)) == (Fault.FULL, True)
+    assert (error.fault, "cannot be replaced" in str(error)) == (DiskFault.FULL, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ballast", "spool.sqlite"]
     disk.empty(tmp_path)
     store = store_in(tmp_path)
-    assert fault_of(store.open).kind is Fault.DAMAGED
+    assert fault_of(store.open).fault is DiskFault.DAMAGED
     assert 500 < len(store) == len(all_of(store))
 
 
@@ -392,7 +392,7 @@ def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
     batch = batch_of(store, 3)
     (tmp_path / "spool.sqlite").unlink()
     error = fault_of(lambda: store.append(lines(9, 10)))
-    assert (error.kind, "somebody has removed it with 9" in str(error)) == (Fault.OTHER, True)
+    assert (error.fault, "somebody has removed it with 9" in str(error)) == (DiskFault.OTHER, True)
     assert (len(store), store.dropped) == (0, 9)
     store.append(lines(9, 10))
     store.settle(batch, [], [])
@@ -429,7 +429,7 @@ def test_lines_of_which_the_disk_lost_the_answer_are_not_there_twice(tmp_path: P
     store = store_in(tmp_path)
     store.append(lines(0, 5))
     store._file._db = _LostAnswer(store._file._db)  # type: ignore[assignment,arg-type]
-    assert fault_of(lambda: store.append(lines(5, 8))).kind is Fault.OTHER
+    assert fault_of(lambda: store.append(lines(5, 8))).fault is DiskFault.OTHER
     assert len(store) == 5
     store.append(lines(5, 9))
     assert all_of(store) == lines(0, 9)
@@ -439,7 +439,7 @@ def test_an_error_of_the_system_is_told_in_its_words(tmp_path: Path) -> None:
     """A folder where the file should be is no damage, and its name is told."""
     (tmp_path / "spool.sqlite").mkdir()
     error = fault_of(lambda: store_in(tmp_path).append(lines(0, 1)))
-    assert error.kind is Fault.OTHER
+    assert error.fault is DiskFault.OTHER
     assert os.strerror(errno.EISDIR) in str(error)
     (tmp_path / "spool.sqlite").rmdir()
     (tmp_path / "file").touch()
@@ -461,7 +461,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         told = [each.split() for each in log.read_text().splitlines(keepends=True)[:-1]]
         appended = max(int(number) for what, number in told if what == "append")
         settled = max(int(number) for what, number in told if what == "settle")
-        with closing(Reader(state)) as reader:
+        with closing(DiskReader(state)) as reader:
             waiting = [int(line.split()[-1]) for line in reader.lines()]
         store = store_in(state)
         assert [int(line.split()[-1]) for line in all_of(store)] == waiting

@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bat2influx.memoryspool import Refused
-from bat2influx.store import Store, StoredBatch
-from bat2influx.storeerror import Fault, StoreError
-from bat2influx.storereader import Reader
+from bat2influx.memoryspool import RejectedLine
+from bat2influx.store import DiskQueue, StoredBatch
+from bat2influx.storeerror import DiskError, DiskFault
+from bat2influx.storereader import DiskReader
 from tests.parts.disk import copy_as_after_a_power_cut, file_limit
 
 Content = tuple[list[bytes], list[tuple[bytes, str]]]  # what waits, what is rejected
@@ -48,7 +48,7 @@ class StoreAndLists(RuleBasedStateMachine):
 
     def open(self) -> None:
         """Start with what is on disk."""
-        self.store = Store(self.directory, self.max_size, patience=0.0, linger=self.linger)
+        self.store = DiskQueue(self.directory, self.max_size, patience=0.0, linger=self.linger)
         self.batch, self.shown = None, 0
         self.dropped = self.rejected_dropped = 0
 
@@ -59,7 +59,7 @@ class StoreAndLists(RuleBasedStateMachine):
 
     def content(self, directory: Path) -> Content:
         """Return what a reader finds."""
-        with closing(Reader(directory)) as reader:
+        with closing(DiskReader(directory)) as reader:
             rejected = [(each.line, each.reason) for each in reader.rejected()]
             return list(reader.lines()), rejected
 
@@ -100,17 +100,17 @@ class StoreAndLists(RuleBasedStateMachine):
         self.store.settle(self.batch, undecided, refused)
         self.settled(undecided, refused)
 
-    def decide(self, seed: int, fates: str) -> tuple[list[bytes], list[Refused]]:
+    def decide(self, seed: int, fates: str) -> tuple[list[bytes], list[RejectedLine]]:
         """Return what is undecided and what is refused of the batch."""
         assert self.batch is not None
         chance = random.Random(seed)
         fate = {each: chance.choice(fates) for each in self.batch.lines}
         undecided = [each for each in fate if fate[each] == "u"]
         return undecided, [
-            Refused(each, f"bad {chance.randrange(2)}") for each in fate if fate[each] == "r"
+            RejectedLine(each, f"bad {chance.randrange(2)}") for each in fate if fate[each] == "r"
         ]
 
-    def settled(self, undecided: list[bytes], refused: list[Refused]) -> None:
+    def settled(self, undecided: list[bytes], refused: list[RejectedLine]) -> None:
         """Have the lists be as after settling."""
         kept = undecided[len(undecided) - min(self.shown, len(undecided)) :]
         self.queue[: self.shown] = kept
@@ -232,9 +232,9 @@ class StoreAndLists(RuleBasedStateMachine):
                 self.store.rejected(10**6)
                 if batch := self.store.next_batch(10**6):
                     self.store.settle(batch, batch.lines, [])
-            except StoreError as error:
+            except DiskError as error:
                 # A byte of the header may be the version, or the way in which it is written.
-                assert error.kind in {Fault.DAMAGED, Fault.NEWER}
+                assert error.fault in {DiskFault.DAMAGED, DiskFault.NEWER}
             else:
                 return list(batch.lines) if batch else []
         raise AssertionError("it is damaged twice")
@@ -256,8 +256,8 @@ class StoreAndLists(RuleBasedStateMachine):
         try:
             with file_limit(int(self.store.size * limit)):
                 call()
-        except StoreError as error:
-            assert error.kind is Fault.FULL
+        except DiskError as error:
+            assert error.fault is DiskFault.FULL
         else:
             self.queue += more
             self.rejected = [] if what == "retry" else self.rejected
@@ -272,8 +272,8 @@ class StoreAndLists(RuleBasedStateMachine):
         try:
             other.execute("BEGIN IMMEDIATE")
             self.store.append(self.new(3, 0))
-        except StoreError as error:
-            assert error.kind is Fault.BUSY
+        except DiskError as error:
+            assert error.fault is DiskFault.BUSY
         else:
             raise AssertionError("it was written to")
         finally:

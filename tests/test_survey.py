@@ -15,7 +15,7 @@ from bat2influx import config, offer
 from bat2influx.config import Settings
 from bat2influx.inifile import MAX_FILE
 from bat2influx.offer import Reached
-from bat2influx.survey import MAX_NUMBERS, Place, Survey, unit
+from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey, unit
 from bat2influx.values import is_key
 from bat2influx.venus import DEFAULT_FIELDS, Field, keepalive
 from tests.parts.venus import Device
@@ -129,7 +129,7 @@ def test_only_numbers_are_fields() -> None:
         ("vebus/275/E", None),
     )
     survey.see(f"N/{PORTAL}/grid/30/Gone", b"")
-    assert survey.numbers == {Place("vebus", 275): {"F": 2.0}}
+    assert survey.numbers == {ServiceInstance("vebus", 275): {"F": 2.0}}
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_no_message_raises(topic: str, payload: bytes) -> None:
     survey = Survey(PORTAL, "mine")
     for each in (topic, f"N/{PORTAL}/{topic}", f"N/{PORTAL}/vebus/275/CustomName"):
         survey.see(each, payload)
-    assert all(name.isprintable() for name in survey.names_of(Place("vebus", 275)))
+    assert all(name.isprintable() for name in survey.names_of(ServiceInstance("vebus", 275)))
 
 
 @pytest.mark.parametrize("payload", [b"[" * 60_000, b'{"value":"' + b"x" * 70_000 + b'"}'])
@@ -315,7 +315,7 @@ def test_a_name_that_is_too_much_is_none(payload: bytes) -> None:
     """Nested without end, or longer than any payload may be."""
     survey = told(("vebus/275/Soc", 50))
     survey.see(f"N/{PORTAL}/vebus/275/CustomName", payload)
-    assert survey.names_of(Place("vebus", 275)) == ()
+    assert survey.names_of(ServiceInstance("vebus", 275)) == ()
 
 
 def test_a_large_device_fits_into_a_file() -> None:

@@ -11,8 +11,8 @@ from bat2influx.plan import Plan
 from bat2influx.venus import (
     DEFAULT_FIELDS,
     MAX_PAYLOAD,
-    Discovery,
     Field,
+    InstanceSearch,
     NoValue,
     decode,
     keepalive,
@@ -232,7 +232,7 @@ def test_keepalives_are_what_the_device_understands() -> None:
 
 def test_instances_are_complete_at_our_own_echo() -> None:
     """Another client's republish does not end the search; one without an echo (old) does."""
-    search = Discovery(PORTAL, ["vebus", "grid"], "mine")
+    search = InstanceSearch(PORTAL, ["vebus", "grid"], "mine")
     completed = f"N/{PORTAL}/full_publish_completed"
     assert search.see(f"N/{PORTAL}/vebus/275/ProductId", b'{"value":9763}')
     assert search.see(f"N/{PORTAL}/vebus/288/ProductId", b"")  # has left the bus
@@ -245,7 +245,7 @@ def test_instances_are_complete_at_our_own_echo() -> None:
     search.see(completed, b'{"full-publish-completed-echo":"mine","value":1}')
     assert search.complete
     assert search.found == {"vebus": {275}, "grid": set()}
-    old = Discovery(PORTAL, ["vebus"], "mine")
+    old = InstanceSearch(PORTAL, ["vebus"], "mine")
     old.see(completed, b'{"value":1795350075}')
     assert old.complete
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.watch_state import Fact, History, Level, Part, Row, View
-from bat2influx.watch_text import ASCII, UTF8, Glyphs, Line, Style, cells, number
+from bat2influx.watch_state import Fact, FieldRow, History, Level, Part, View
+from bat2influx.watch_text import ASCII, UTF8, Glyphs, Style, StyledLine, cells, number
 from bat2influx.watch_view import lay_out
 
 NOW = 1000.0
@@ -30,13 +30,13 @@ DEVICE = Fact("device", "c0619ab1c2d3 at venus.local:1883: connected, polling ea
 
 def row(
     name: str = "Voltage", *values: float, unit: str = "V", instead: str = "", age: float = 0.0
-) -> Row:
+) -> FieldRow:
     """Return a row whose latest value is `age` s old, the others a second apart before it."""
     history = History()
     for number_, value in enumerate(reversed(values)):
         history.add(NOW - age - len(values) + 1 + number_, value)
     known = bool(values) and not instead
-    return Row(
+    return FieldRow(
         name=name,
         unit=unit,
         value=values[0] if known else None,
@@ -48,12 +48,12 @@ def row(
     )
 
 
-def view(*rows: Row, facts: tuple[Fact, ...] = FACTS, said: tuple[Fact, ...] = ()) -> View:
+def view(*rows: FieldRow, facts: tuple[Fact, ...] = FACTS, said: tuple[Fact, ...] = ()) -> View:
     """Return what is shown of one device."""
     return View(WHEN, NOW, 3.0, facts, (Part("", (DEVICE,), rows),), said)
 
 
-def text(line: Line) -> str:
+def text(line: StyledLine) -> str:
     """Return a line without its styles."""
     return "".join(piece.text for piece in line).rstrip()
 
@@ -239,7 +239,7 @@ def test_each_row_is_reached_by_scrolling(several: bool) -> None:
     glyphs=st.sampled_from([UTF8, ASCII]),
 )
 def test_no_line_is_longer_than_the_terminal_is_wide(
-    width: int, height: int, rows: list[Row], first: int, several: bool, glyphs: Glyphs
+    width: int, height: int, rows: list[FieldRow], first: int, several: bool, glyphs: Glyphs
 ) -> None:
     """Nor are there more of them than it is high, whatever is shown, and all is printable."""
     part = Part("", (DEVICE,), tuple(rows))

@@ -16,7 +16,7 @@ from bat2influx.health import Health
 from bat2influx.influx import Probe
 from bat2influx.plan import Plan
 from bat2influx.reading import NS, Origin, Reading
-from bat2influx.server import Kind, Server
+from bat2influx.server import Dialect, Server
 from bat2influx.storereader import Summary
 from bat2influx.venus import DEFAULT_FIELDS, Field
 from bat2influx.watch_peers import daemon, database, disk
@@ -201,7 +201,7 @@ def test_a_column_has_a_value_of_each_device() -> None:
 
 # What is asked beside the devices
 
-SERVER = Server(Kind.INFLUXDB1, "1.6.7")
+SERVER = Server(Dialect.INFLUXDB1, "1.6.7")
 DOWN = database_trouble.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
 
 

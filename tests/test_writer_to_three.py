@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.server import Kind
+from bat2influx.server import Dialect
 from tests.parts.influxdb3 import InfluxDB3
 from tests.parts.writing import lines, write, writer
 
@@ -39,7 +39,7 @@ def test_what_it_is_is_asked_again_once_a_token_is_right() -> None:
     with InfluxDB3(rights={"ours": "w"}) as peer:
         made = writer(peer.port, token="ours")
         assert write(made, BATCH).undecided == BATCH
-        assert made.server.kind is None
+        assert made.server.dialect is None
         peer.allow("ours")
         assert write(made, BATCH).accepted == len(BATCH)
-        assert made.server.kind is Kind.INFLUXDB3
+        assert made.server.dialect is Dialect.INFLUXDB3

@@ -62,8 +62,8 @@ def found_out(kind: Kind, directory: Path) -> str:
     with kind.open(directory) as running:
         made = writer(running.port, **running.settings)
         assert made.probe().trouble is None
-        assert made.server.kind is not None
-        assert made.server.kind.value == kind.title
+        assert made.server.dialect is not None
+        assert made.server.dialect.value == kind.title
         return VERSION if made.server.version else YES
 
 

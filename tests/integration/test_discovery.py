@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from bat2influx.finding import Finding, UndecidedError
+from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.venus import parse_field
 from tests.parts.compare import NINE, kept
 from tests.parts.daemon import Daemon, Setting, wait
@@ -229,7 +229,7 @@ class Questions:
 def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
     """What a device says of itself does not end a search: that takes an answer to a question."""
     fields = [parse_field("Pv", "solarcharger/Yield/Power")]
-    finding = Finding(fields, portal=A, vebus=None, again_after=60.0, config="c")
+    finding = Discovery(fields, portal=A, vebus=None, again_after=60.0, config="c")
     connection: Any = Questions()
     finding.start(connection)
     assert not finding.step(connection, 0.0)

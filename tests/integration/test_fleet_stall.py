@@ -41,11 +41,11 @@ def test_a_stall_before_the_first_question_is_no_silence(setting: Setting) -> No
         setting.venus(device)
         device.silence()
         wait("the device", lambda: turning.turn().messages > 0)
-        connection = turning.fleet._line.connection
+        connection = turning.fleet._broker.connection
         turning.ahead = W / 8
         for _ in range(5):
-            assert turning.turn()._line.connection is connection
+            assert turning.turn()._broker.connection is connection
         turning.ahead = W / 4  # but now it was asked, and has not answered
-        wait("its end", lambda: turning.turn()._line.connection is not connection)
+        wait("its end", lambda: turning.turn()._broker.connection is not connection)
     finally:
         turning.fleet.close()

@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.downsampling import MINUTES, Run, Source, Wanted, columns, continuous_query
-from bat2influx.influxql import DAY, FOREVER, HOUR, name
+from bat2influx.downsampling import (
+    MINUTES,
+    RawMeasurement,
+    Retention,
+    Run,
+    columns,
+    continuous_query,
+)
+from bat2influx.influxql import DAY, FOREVER, HOUR, quote_name
 from bat2influx.setup_db import setup_db
 from tests.parts.daemon import wait
 from tests.parts.influxdb import InfluxDB, InfluxDBError
@@ -141,7 +148,7 @@ def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> N
     """A query that looks back computes an interval anew."""
     setup = make("late")
     setup()
-    source = Source("late", "raw", "dc")
+    source = RawMeasurement("late", "raw", "dc")
     _, query = continuous_query(
         MINUTES, Run("_soon", 1, 2 * HOUR), source, columns(setup.settings.batteries[0].fields)
     )
@@ -247,7 +254,7 @@ def test_odd_names_are_names(make: Make) -> None:
     again = setup()
     assert " made" not in again
     assert "note" not in again
-    setup.ask(f"DROP DATABASE {name(db)}")
+    setup.ask(f"DROP DATABASE {quote_name(db)}")
 
 
 def test_a_dry_run_changes_nothing_and_its_statements_do_the_same(make: Make) -> None:
@@ -310,7 +317,7 @@ def test_a_clash_of_names_is_told_before_anything_is_done(
     low = dataclasses.replace(fields[0], name="Voltage_min")
     battery = dataclasses.replace(setup.settings.batteries[0], fields=(*fields, low))
     settings = dataclasses.replace(setup.settings, batteries=(battery,))
-    code = setup_db(settings, setup.ask, Wanted(), os.environ, dry_run=False, change=True)
+    code = setup_db(settings, setup.ask, Retention(), os.environ, dry_run=False, change=True)
     assert code == EX_CONFIG
     assert "clash.ini: [Fields]: Voltage_min is also what the min" in capsys.readouterr().err
     assert {"name": "clash"} not in setup.ask("SHOW DATABASES")

@@ -103,9 +103,9 @@ def write_until_killed(state: Path, number: int) -> None:
     The lines have numbers, from `number` on. After each third of up to 40 lines the oldest 50 are
     settled.
     """
-    from bat2influx.store import Store
+    from bat2influx.store import DiskQueue
 
-    store = Store(state, 10**7)
+    store = DiskQueue(state, 10**7)
     turn = 0
     while True:
         lines = [b"dc V=1.0 %d" % (number + n) for n in range(turn % 40 + 1)]

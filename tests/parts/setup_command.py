@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bat2influx.config import Settings, load
-from bat2influx.downsampling import Wanted
-from bat2influx.influxql import StatementError, name
+from bat2influx.downsampling import Retention
+from bat2influx.influxql import StatementError, quote_name
 from bat2influx.setup_db import setup_db
 from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
 
@@ -40,7 +40,7 @@ class Setup:
     ) -> str:
         """Run it and return what it says; with `dry_run` what it says on stdout."""
         got = setup_db(
-            self.settings, self.ask, Wanted(**wanted), os.environ, dry_run=dry_run, change=change
+            self.settings, self.ask, Retention(**wanted), os.environ, dry_run=dry_run, change=change
         )
         said = self._capsys.readouterr()
         assert got == code, said
@@ -56,7 +56,7 @@ class Setup:
 
     def state(self) -> dict[str, list[Row]]:
         """Return all that is there: what is made and what is stored."""
-        db = name(self.db)
+        db = quote_name(self.db)
         if {"name": self.db} not in self.ask("SHOW DATABASES"):
             return {"users": self.ask("SHOW USERS")}
         user = self.settings.influx.user
@@ -70,13 +70,13 @@ class Setup:
                 key=lambda row: str(row["name"]),
             ),
             "users": users,
-            "grants": self.ask(f"SHOW GRANTS FOR {name(user)}") if users else [],
+            "grants": self.ask(f"SHOW GRANTS FOR {quote_name(user)}") if users else [],
             **{each["name"]: self.rows(each["name"]) for each in policies},
         }
 
     def rows(self, policy: str) -> list[Row]:
         """Return the rows of a policy, with their tags."""
-        return self.ask(f"SELECT * FROM {name(self.db)}.{name(policy)}.dc GROUP BY *")
+        return self.ask(f"SELECT * FROM {quote_name(self.db)}.{quote_name(policy)}.dc GROUP BY *")
 
     def values(self, policy: str) -> Values:
         """Return what a policy holds, the tags as in line protocol, by their names."""

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from bat2influx.storeerror import StoreError
+from bat2influx.storeerror import DiskError
 from bat2influx.storeformat import NAME, companion
-from bat2influx.storereader import Reader
+from bat2influx.storereader import DiskReader
 from tests.parts import disk
 
 
@@ -98,7 +98,7 @@ class SpoolDisk:
         with disk.file_limit(resource.getrlimit(resource.RLIMIT_FSIZE)[1]):  # ours, not a reader's
             try:
                 return _content(self.state)
-            except StoreError:
+            except DiskError:
                 return _content(self.copy())
 
     def files(self) -> list[str]:
@@ -124,6 +124,6 @@ class SpoolDisk:
 
 
 def _content(directory: Path) -> tuple[list[bytes], list[tuple[bytes, str]]]:
-    with closing(Reader(directory, patience=0.0)) as reader:
+    with closing(DiskReader(directory, patience=0.0)) as reader:
         rejected = [(each.line, each.reason) for each in reader.rejected()]
         return list(reader.lines()), rejected

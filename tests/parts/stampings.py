@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bat2influx.downsampling import GRAINS, Source, Wanted, columns, fill
+from bat2influx.downsampling import GRAINS, RawMeasurement, Retention, columns, fill
 from bat2influx.influxql import DAY, FOREVER, HOUR, create_database, create_policy
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import NS, Reading, Stamper
@@ -137,7 +137,7 @@ def measure(directory: Path, span: Span, *, runs: int = 7) -> dict[str, Stored]:
 
 def set_up(server: InfluxDB) -> None:
     """Make databases and policies: those of setup-db, and WEEKLY."""
-    wanted = Wanted()
+    wanted = Retention()
     kept = {"minutes": wanted.minutes, "hours": wanted.hours}
     for db in STAMPINGS:
         server.query(create_database(db, RAW, wanted.raw).text)
@@ -180,7 +180,7 @@ def downsample(server: InfluxDB, span: Span) -> None:
     made = columns(DEFAULT_FIELDS)
     for db in STAMPINGS:
         for grain in GRAINS:
-            source = Source(db, RAW, MEASUREMENT)
+            source = RawMeasurement(db, RAW, MEASUREMENT)
             for statement in fill(grain, source, made, span.first, span.end):
                 server.query(statement.text, timeout=PATIENCE)
 

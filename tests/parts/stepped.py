@@ -11,7 +11,7 @@ from pathlib import Path
 from bat2influx.clock import Clock
 from bat2influx.config import Battery
 from bat2influx.device import Device
-from bat2influx.memory import Memory
+from bat2influx.memory import RememberedDevices
 from bat2influx.source import Source
 from bat2influx.venus import DEFAULT_FIELDS
 from tests.parts.daemon import BOUND
@@ -38,7 +38,7 @@ def stepped(
         fields=DEFAULT_FIELDS,
         tls=None,
     )
-    memory = Memory(directory)
+    memory = RememberedDevices(directory)
     device = Device(
         battery, by_tick=False, watchdog=watchdog, config="", memory=memory, wake=lambda: None
     )

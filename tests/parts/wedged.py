@@ -15,11 +15,11 @@ from typing import Any
 
 from bat2influx import cli
 from bat2influx.influx import Writer
-from bat2influx.memoryspool import MemorySpool
+from bat2influx.memoryspool import MemoryQueue
 
 PLACES: dict[str, tuple[type, str]] = {
     "sender": (Writer, "write"),
-    "keeper": (MemorySpool, "append"),
+    "keeper": (MemoryQueue, "append"),
 }
 _told = threading.Event()
 
