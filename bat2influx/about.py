@@ -12,16 +12,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bat2influx import __version__, metrics, textfile
+from bat2influx import __version__, metrics, paths
+from bat2influx.clock import Now
 from bat2influx.config import Settings
 from bat2influx.delivery import Delivery
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
-from bat2influx.schedule import Now
 from bat2influx.source import Source
-from bat2influx.textfile import TextFile
+from bat2influx.textfile import PROMETHEUS, TextFile
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def resident(statm: Path) -> int | None:
 
 
 def _text_file(config: Path) -> TextFile | None:
-    path = textfile.runtime_file(config, os.environ)
+    path = paths.runtime_file(config, os.environ, PROMETHEUS)
     if path:
         return TextFile(path)
     text = (

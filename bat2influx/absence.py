@@ -13,12 +13,12 @@ import logging
 import math
 from collections.abc import Iterable
 
-from bat2influx import trouble
+from bat2influx import device_errors
+from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery
 from bat2influx.journal import Episode
-from bat2influx.liveness import Unanswered
 from bat2influx.plan import SYSTEM, Plan, Request
-from bat2influx.trouble import Trouble
+from bat2influx.silence import Unanswered
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
@@ -136,10 +136,10 @@ class Presence:
         odd = [topic for topic in void if self._kind[topic] in _ODD]
         if odd:
             kind = self._kind[odd[0]].value
-            why = trouble.fields_odd(self._host, self._names(odd), kind)
+            why = device_errors.fields_odd(self._host, self._names(odd), kind)
             self._voids.failed(why, now, TOPIC=" ".join(odd), **fields)
         elif void:
-            why = trouble.fields_void(self._host, self._names(void))
+            why = device_errors.fields_void(self._host, self._names(void))
             self._voids.failed(why, now, TOPIC=" ".join(void), **fields)
         elif self._voids.trouble:
             self._voids.recovered("every field has a value", now)
@@ -153,12 +153,14 @@ class Presence:
         for service, instance in places:
             there = discovery.elsewhere.get((service, instance))
             if there:
-                return trouble.wrong_instance(self._host, service, instance, there, self._config)
+                return device_errors.wrong_instance(
+                    self._host, service, instance, there, self._config
+                )
             if there is not None:
                 gone.append(f"{service} {instance}")
                 silent = [each for each in silent if f"/{service}/{instance}/" not in each]
         names = self._names(silent)
-        return trouble.fields_missing(self._host, gone, names) if gone or names else None
+        return device_errors.fields_missing(self._host, gone, names) if gone or names else None
 
     def _never_had(self, topic: str, now: float) -> bool:
         since = self._void.get(topic, math.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,12 +16,12 @@ from bat2influx.channel import HttpClient
 from bat2influx.config import ConfigError, Settings
 from bat2influx.downsampling import Retention
 from bat2influx.elsewhere import elsewhere
+from bat2influx.failure import Trouble
 from bat2influx.influxql import StatementError
+from bat2influx.safe_json import parse_object
 from bat2influx.server import Dialect, reason_of
 from bat2influx.setup_db import QueryRow, setup_db
-from bat2influx.trouble import Trouble
 
-EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 
 
@@ -60,7 +60,7 @@ class StatementRunner:
 
 
 def _rows(body: bytes) -> Iterator[QueryRow]:
-    for result in json.loads(body).get("results", []):
+    for result in parse_object(body).get("results", []):
         for series in result.get("series", []):
             for values in series.get("values", []):
                 columns: dict[str, Any] = dict(zip(series["columns"], values, strict=True))
@@ -87,22 +87,22 @@ def run(
         try:
             password = _password(admin, password_file)
         except ConfigError as error:
-            return _fail(str(error), EX_CONFIG)
+            return _fail(str(error), os.EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
     http = HttpClient(influx, config, STATEMENT_DEADLINE)
     if why := http.ping():
-        return _fail(why.what, EX_UNAVAILABLE)
+        return _fail(why.what, os.EX_UNAVAILABLE)
     kind = http.server.dialect
     if kind not in (None, Dialect.INFLUXDB1):
         print("\n".join(elsewhere(kind, settings, wanted)))  # noqa: T201 - the command's output
-        return EX_OK
+        return os.EX_OK
     ask = StatementRunner(http, config)
     try:
         return setup_db(
             settings, ask, wanted, environment, dry_run=dry_run, change=change, admin=admin
         )
     except UnansweredError as error:
-        return _fail(error.trouble.what, EX_UNAVAILABLE)
+        return _fail(error.trouble.what, os.EX_UNAVAILABLE)
 
 
 def _password(user: str, file: Path | None) -> str:

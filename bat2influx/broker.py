@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
-from bat2influx import broker_trouble, packets, trouble
+from bat2influx import mqtt_errors, packets
 from bat2influx.clock import boot_ns
 from bat2influx.connector import Endpoint, Link, reason
+from bat2influx.failure import Trouble
 from bat2influx.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
 from bat2influx.paho_client import SUCCESS, new_client
-from bat2influx.plain import plain
-from bat2influx.trouble import Trouble
+from bat2influx.printable import plain
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
 KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
@@ -186,7 +186,7 @@ class Connection:
         if not self.trouble:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
-            self._end(broker_trouble.closed(self.endpoint.host, "closed by us"))
+            self._end(mqtt_errors.closed(self.endpoint.host, "closed by us"))
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         """Call paho. Whatever it raises, or a failure it returns, ends the connection."""
@@ -207,13 +207,13 @@ class Connection:
         if isinstance(error, OSError):
             return self._lost(reason(error))
         what = f"sent what is not MQTT ({type(error).__name__})"
-        return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
+        return mqtt_errors.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
-            return broker_trouble.closed(self.endpoint.host, why)
+            return mqtt_errors.closed(self.endpoint.host, why)
         what = "takes connections and does not answer in MQTT"
-        return trouble.not_mqtt(self.endpoint.host, self.endpoint.port, what)
+        return mqtt_errors.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
     def _end(self, why: Trouble) -> None:
         if not self.trouble:
@@ -246,7 +246,7 @@ class Connection:
             mild = answer.mid in self._may_be_refused
             self._may_be_refused.discard(answer.mid)
             if topic and answer.code >= REFUSED:
-                tell = broker_trouble.publish_refused
+                tell = mqtt_errors.publish_refused
                 why = self._told(tell, topic, answer.code, answer.said)
                 if mild:
                     self.declined[0] = why
@@ -255,15 +255,15 @@ class Connection:
             return mild or answer.code < REFUSED
         if kind == packets.DISCONNECT:
             said = self._why(answer.code, answer.said)
-            self._refusal = broker_trouble.closed(self.endpoint.host, said)
+            self._refusal = mqtt_errors.closed(self.endpoint.host, said)
         elif answer.mid in self._awaited:
             topics = self._awaited.pop(answer.mid)
             for topic, code in zip(topics, answer.codes, strict=False):
                 if code < REFUSED:
                     continue
-                tell = broker_trouble.subscription_refused
+                tell = mqtt_errors.subscription_refused
                 if topic.startswith(SHARED):
-                    tell = broker_trouble.share_refused
+                    tell = mqtt_errors.share_refused
                 why = self._told(tell, topic, code, answer.said)
                 if answer.mid not in self._may_be_refused:
                     self._refusal = why
@@ -284,20 +284,20 @@ class Connection:
         host, user, config = endpoint.host, endpoint.user, endpoint.config
         said = self._plain(answer.said)
         if code in _LOGIN and endpoint.vrm:
-            self._refusal = broker_trouble.vrm_login_refused(host, user, config, said)
+            self._refusal = mqtt_errors.vrm_login_refused(host, user, config, said)
         elif code in _LOGIN:
             has_password = bool(endpoint.password)
-            self._refusal = broker_trouble.login_refused(host, user, has_password, config, said)
+            self._refusal = mqtt_errors.login_refused(host, user, has_password, config, said)
         else:
             why = self._why(code or _VERSION[0], answer.said)
-            self._refusal = broker_trouble.connack_refused(host, why)
+            self._refusal = mqtt_errors.connack_refused(host, why)
         self._settled = code in _LOGIN or (answer.complete and code not in _VERSION)
         return False
 
     def _told(self, tell: Callable[..., Trouble], topic: str, code: int, said: str) -> Trouble:
         endpoint = self.endpoint
         if endpoint.vrm and code in (REFUSED, NOT_AUTHORISED):
-            tell = broker_trouble.vrm_refused
+            tell = mqtt_errors.vrm_refused
         why = self._why(code, said)
         return tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
 

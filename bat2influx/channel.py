@@ -20,10 +20,10 @@ from urllib.parse import urlencode
 from bat2influx import database_trouble as trouble
 from bat2influx import lean
 from bat2influx.config import Influx
-from bat2influx.plain import plain
+from bat2influx.failure import Trouble
+from bat2influx.printable import plain
 from bat2influx.server import Server, identify
 from bat2influx.tls import TlsFault, fault_of, openssl_reason
-from bat2influx.trouble import Trouble
 
 with lean.imports():
     import requests

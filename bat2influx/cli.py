@@ -23,7 +23,6 @@ from bat2influx.influxql import HOUR, parse_duration
 log = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = Path("/etc/bat2influx/bat2influx.ini")
-EX_OK, EX_USAGE, EX_SOFTWARE, EX_CONFIG = 0, 64, 70, 78
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the daemon in the foreground."""
     settings = _load_or_complain(options.config)
     if settings is None:
-        return EX_CONFIG
+        return os.EX_CONFIG
     from bat2influx import daemon, journal  # noqa: PLC0415 - a quarter of a second
 
     journal.set_up()
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     except Exception:
         text = "ending, for an error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
-        return EX_SOFTWARE
+        return os.EX_SOFTWARE
 
 
 def check(options: argparse.Namespace) -> int:
@@ -69,10 +68,10 @@ def check(options: argparse.Namespace) -> int:
         settings = load(options.config) if options.offline else _load(options.config)
     except ConfigError as error:
         _complain(error.problems)
-        return EX_CONFIG
+        return os.EX_CONFIG
     if options.offline:
         print(f"{options.config}: ok")  # noqa: T201 - this is the command's output
-        return EX_OK
+        return os.EX_OK
     from bat2influx.check import check as check_all  # noqa: PLC0415 - a quarter of a second
 
     return check_all(settings, os.environ)
@@ -80,7 +79,7 @@ def check(options: argparse.Namespace) -> int:
 
 def health(options: argparse.Namespace) -> int:
     """Say whether the daemon is well, for a container's health check."""
-    from bat2influx.health import tell  # noqa: PLC0415 - only where it is needed
+    from bat2influx.health_command import tell  # noqa: PLC0415 - only where it is needed
 
     return tell(options.config, os.environ)
 
@@ -89,12 +88,12 @@ def watch(options: argparse.Namespace) -> int:
     """Show what comes from the devices, as it comes."""
     settings = _load_or_complain(options.config)
     if settings is None:
-        return EX_CONFIG
+        return os.EX_CONFIG
     try:
         settings = one_of_fleet(settings, options.portal)
     except ValueError as error:
         print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
-        return EX_USAGE
+        return os.EX_USAGE
     from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
 
     return look(settings, os.environ)
@@ -120,10 +119,10 @@ def setup_db(options: argparse.Namespace) -> int:
     if options.admin_password_file and not options.admin:
         text = "bat2influx setup-db: --admin-password-file goes with --admin"
         print(text, file=sys.stderr)  # noqa: T201 - people read this
-        return EX_USAGE
+        return os.EX_USAGE
     settings = _load_or_complain(options.config)
     if settings is None:
-        return EX_CONFIG
+        return os.EX_CONFIG
     from bat2influx import asking  # noqa: PLC0415 - only where it is needed
 
     return asking.run(
@@ -141,15 +140,15 @@ def spool(options: argparse.Namespace) -> int:
     """Show what waits on disk."""
     if options.rejected and not options.export:
         print("bat2influx spool: --rejected goes with --export", file=sys.stderr)  # noqa: T201
-        return EX_USAGE
+        return os.EX_USAGE
     try:
         settings = load(options.config)
     except ConfigError as error:
         _complain(error.problems)
-        return EX_CONFIG
-    from bat2influx import memory, waiting  # noqa: PLC0415 - only where it is needed
+        return os.EX_CONFIG
+    from bat2influx import paths, waiting  # noqa: PLC0415 - only where it is needed
 
-    state = memory.state_directory(options.config, os.environ)
+    state = paths.state_directory(options.config, os.environ)
     return waiting.spool(
         settings,
         state,
@@ -286,4 +285,4 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")

@@ -15,9 +15,9 @@ from __future__ import annotations
 import time
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from bat2influx.reading import NS
-from bat2influx.schedule import Now
 
 STEP = NS // 2
 EARLIEST = 1_767_225_600 * NS  # 2026-01-01: a clock that shows less has not been set
@@ -96,3 +96,19 @@ def _look() -> Now:
 def boot_ns() -> int:
     """Return the ns since the boot, those in which the machine slept included."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Now(NamedTuple):
+    """One look at the clocks: wall clock in ns since 1970, monotonic in s, and ns since the boot.
+
+    The last of them goes on while the machine sleeps; see clock.py.
+    """
+
+    wall_ns: int
+    mono: float
+    boot_ns: int
+
+    @property
+    def distance(self) -> int:
+        """What to add to ns since the boot to have the wall clock."""
+        return self.wall_ns - self.boot_ns

@@ -69,6 +69,11 @@ class Battery:
     share_group: str = ""
 
     @property
+    def section(self) -> str:
+        """Its section of the file."""
+        return f"[Battery {self.name}]" if self.name else "[Battery]"
+
+    @property
     def fleet(self) -> bool:
         """Whether it stands for all devices behind the broker."""
         return self.serial == ALL

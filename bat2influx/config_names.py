@@ -13,8 +13,9 @@ from typing import Any
 from bat2influx.config_fleet import is_fleet
 from bat2influx.inifile import Entry, Index, Value, nearest, visible
 from bat2influx.presets import fields_of, preset_of
+from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.values import is_key
-from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx.venus import Field
 
 SITE = "site"  # the tag that tells named devices apart
 

@@ -16,19 +16,28 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bat2influx import broker_trouble, packets, tls, trouble
-from bat2influx.tls import Tls
-from bat2influx.trouble import Trouble
-
-if TYPE_CHECKING:
-    from bat2influx.config import Battery
+from bat2influx import mqtt_errors, packets
+from bat2influx.deadline import cut_after
+from bat2influx.failure import Trouble
+from bat2influx.tls import (
+    HANDSHAKE_TIMEOUT,
+    MQTT_PORT,
+    MQTT_TLS_PORT,
+    Tls,
+    TlsFault,
+    context,
+    fault_of,
+    fingerprint_of,
+    openssl_reason,
+    shown_by,
+)
 
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
 _RECEIVE = 65_536  # bytes asked of the socket at once
-_SIBLINGS = {tls.MQTT_TLS_PORT: tls.MQTT_PORT, tls.MQTT_PORT: tls.MQTT_TLS_PORT}
+_SIBLINGS = {MQTT_TLS_PORT: MQTT_PORT, MQTT_PORT: MQTT_TLS_PORT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,6 @@ class Endpoint:
     tls: Tls | None = None
     prefix: str = ""
     vrm: bool = False
-
-    @classmethod
-    def of(cls, battery: Battery, config: str) -> Endpoint:
-        """Return the one that a section of the file names."""
-        own = battery.address, battery.port, battery.user, battery.password
-        return cls(*own, config, battery.tls, battery.topic_prefix, battery.vrm)
 
 
 class Link:
@@ -80,7 +83,7 @@ class Link:
     @property
     def certificate(self) -> bytes | None:
         """The peer's certificate, in DER; None without TLS."""
-        return tls.shown_by(self._secured) if self._secured else None
+        return shown_by(self._secured) if self._secured else None
 
     @property
     def says(self) -> dict[str, Any]:
@@ -178,7 +181,7 @@ class Connector:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):  # UnicodeError: a label of the name is too long
-            return trouble.name_unknown(host, config)
+            return mqtt_errors.name_unknown(host, config)
         self.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         self.step = "connecting"
         addresses = [(family, address[0], *address[2:]) for family, _, _, _, address in found]
@@ -186,21 +189,21 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        if wanted is None and (self._suspicious or port == tls.MQTT_TLS_PORT):
-            seen = tls.secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
+        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT):
+            seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
             if not isinstance(seen, Trouble):
                 seen.close()
-                return trouble.tls_wanted(host, port, config)
+                return mqtt_errors.tls_wanted(host, port, config)
             sock = self._connect(addresses)
             if isinstance(sock, Trouble):
                 return sock
         if wanted is None:
             return Link(sock)
-        secured = tls.secure(sock, host, port, wanted, config)
+        secured = secure(sock, host, port, wanted, config)
         if not isinstance(secured, Trouble):
             return Link(secured)
         if self.endpoint.vrm and secured.cause.startswith("certificate"):
-            return broker_trouble.vrm_certificate(host, secured.cause, wanted.ca_file, config)
+            return mqtt_errors.vrm_certificate(host, secured.cause, wanted.ca_file, config)
         return secured
 
     def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
@@ -218,16 +221,18 @@ class Connector:
 
     def _unreachable(self, error: OSError) -> Trouble:
         why = "no answer" if isinstance(error, TimeoutError) else reason(error)
-        return trouble.unreachable(self.endpoint.host, self.endpoint.port, why)
+        return mqtt_errors.unreachable(self.endpoint.host, self.endpoint.port, why)
 
     def _refused(self, addresses: Iterable[tuple[Any, ...]]) -> Trouble:
         """The host is there, and the port is closed: see whether the other one is open."""
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         other = _SIBLINGS.get(port)
         if other and any(_is_open(address, other) for address in addresses):
-            open_instead = trouble.only_tls if other == tls.MQTT_TLS_PORT else trouble.no_tls_port
+            open_instead = (
+                mqtt_errors.only_tls if other == MQTT_TLS_PORT else mqtt_errors.no_tls_port
+            )
             return open_instead(host, config)
-        return trouble.refused(host, port)
+        return mqtt_errors.refused(host, port)
 
 
 def _connected(family: int, address: tuple[Any, ...], timeout: float) -> socket.socket:
@@ -255,5 +260,77 @@ def _is_open(address: tuple[Any, ...], port: int) -> bool:
 
 def reason(error: OSError) -> str:
     """Return why a socket failed, in a few words."""
-    words = tls.openssl_reason(error) or error.strerror or str(error) or type(error).__name__
+    words = openssl_reason(error) or error.strerror or str(error) or type(error).__name__
     return words.lower()
+
+
+def secure(
+    sock: socket.socket,
+    host: str,
+    port: int,
+    tls: Tls,
+    config: str,
+    *,
+    timeout: float = HANDSHAKE_TIMEOUT,
+) -> ssl.SSLSocket | Trouble:
+    """Begin TLS on a connected, non-blocking socket, in `timeout` s.
+
+    It is closed where that comes to nothing; the Trouble says why.
+    """
+    try:
+        settings = context(tls)
+    except OSError as error:
+        sock.close()
+        none = isinstance(error, ssl.SSLError)
+        why = "no certificate in it" if none else error.strerror or "unreadable"
+        return mqtt_errors.ca_unreadable(tls.ca_file, why, config)
+    secured = sock
+    try:
+        secured = settings.wrap_socket(
+            sock, server_hostname=host.rstrip("."), do_handshake_on_connect=False
+        )
+        _shake_hands(secured, timeout)
+    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
+        secured.close()
+        return _meaning(error, host, port, tls, config)
+    shown = fingerprint_of(shown_by(secured))
+    if tls.fingerprint and shown != tls.fingerprint:
+        secured.close()
+        return mqtt_errors.certificate_changed(host, port, shown, tls.fingerprint, config)
+    return secured
+
+
+def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
+    """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
+
+    It has to be cut: while something comes, OpenSSL need not return.
+    """
+    secured.setblocking(True)
+    with cut_after(secured, timeout) as over:
+        try:
+            secured.do_handshake()
+        except OSError:
+            if over.is_set():
+                raise TimeoutError from None
+            raise
+    secured.setblocking(False)
+
+
+def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
+    match fault_of(error):
+        case TlsFault.EXPIRED | TlsFault.NOT_YET as fault:
+            return mqtt_errors.certificate_out_of_date(host, port, fault.value, config)
+        case TlsFault.OTHER_NAME:
+            return mqtt_errors.certificate_of_another(host, port, config)
+        case TlsFault.UNTRUSTED:
+            assert isinstance(error, ssl.SSLCertVerificationError)
+            return mqtt_errors.certificate_untrusted(
+                host, port, error.verify_message, tls.ca_file, config
+            )
+        case TlsFault.SILENT:
+            return mqtt_errors.not_mqtt(host, port, TlsFault.SILENT.value)
+        case TlsFault.OLD_TLS:
+            return mqtt_errors.tls_too_old(host, port)
+        case TlsFault.NO_TLS:
+            return mqtt_errors.no_tls(host, port, config)
+    return mqtt_errors.tls_failed(host, port, openssl_reason(error) or str(error))

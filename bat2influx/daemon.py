@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable
 
-from bat2influx import health, memory, sdnotify
+from bat2influx import health, paths, sdnotify
 from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
@@ -21,7 +21,6 @@ from bat2influx.fleet import Fleet
 from bat2influx.influx import DEADLINE, Writer
 from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
-from bat2influx.liveness import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.loop import Loop
 from bat2influx.memory import RememberedDevices
 from bat2influx.memoryspool import MemoryQueue
@@ -29,10 +28,10 @@ from bat2influx.source import Source
 from bat2influx.spool import Spool
 from bat2influx.status import Status
 from bat2influx.store import DiskQueue
+from bat2influx.watchdog import DEFAULT_WATCHDOG, Watchdog
 
 log = logging.getLogger(__name__)
 
-EX_OK, EX_SOFTWARE, EX_CONFIG = 0, 70, 78
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
@@ -64,7 +63,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, reload: Reload) -> None:
         self.settings = settings
-        self.exit_code = EX_OK
+        self.exit_code = os.EX_OK
         self._reload = reload
         interval = sdnotify.watchdog_interval()
         self._watched = interval is not None
@@ -76,7 +75,7 @@ class Daemon:
         self._hold = Hold.NO
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
-        state = memory.state_directory(settings.path, os.environ)
+        state = paths.state_directory(settings.path, os.environ)
         self._encoder = _encoder(settings)
         self._delivery = Delivery(
             Spool(
@@ -107,10 +106,10 @@ class Daemon:
             failure = self._delivery.failure
             text, extra = "ending, for a thread has died", event("internal error")
             log.critical(text, exc_info=failure, extra=extra)
-            self.exit_code = EX_SOFTWARE
+            self.exit_code = os.EX_SOFTWARE
         if all(device.undecided for device in self.devices):
-            self.exit_code = EX_CONFIG
-        return self._wakeup.stop or self.exit_code != EX_OK
+            self.exit_code = os.EX_CONFIG
+        return self._wakeup.stop or self.exit_code != os.EX_OK
 
     def wait(self, most: float = math.inf) -> dict[int, int]:
         """Wait for sockets, signals, threads and the next thing due; return what is ready.
@@ -187,7 +186,7 @@ class Daemon:
 
     def hear_out(self) -> None:
         """Take along what was asked for just now and has not come yet."""
-        if self.exit_code != EX_OK:
+        if self.exit_code != os.EX_OK:
             return
         for device in self.devices:
             device.ask_no_more()

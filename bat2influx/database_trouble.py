@@ -1,12 +1,11 @@
-"""What can go wrong with the database, in the words that people read; the rest is in trouble.py.
+"""What can go wrong with the database, in the words that people read.
 
 `peer` says which one it is, as in "InfluxDB at localhost:8086".
 """
 
 from __future__ import annotations
 
-from bat2influx.backoff import Backoff
-from bat2influx.trouble import Trouble
+from bat2influx.failure import Backoff, Trouble
 
 _KEPT = "values are kept"
 

@@ -21,16 +21,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bat2influx.backoff import delay
 from bat2influx.clock import Hold
-from bat2influx.influx import Outcome, Writer
+from bat2influx.failure import Trouble, delay
+from bat2influx.influx import Writer
 from bat2influx.journal import Episode, event
+from bat2influx.lineprotocol import stamp_of
 from bat2influx.memoryspool import Batch
+from bat2influx.outcome import Outcome
 from bat2influx.reading import NS
-from bat2influx.restamp import stamp
 from bat2influx.spool import Spool
 from bat2influx.store import StoredBatch
-from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +274,7 @@ class Delivery:
         if not outcome.accepted:
             return
         others = {*outcome.undecided, *(row.line for row in outcome.refused)}
-        stamps = (stamp(line) for line in lines if line not in others)
+        stamps = (stamp_of(line) for line in lines if line not in others)
         oldest = min((each for each in stamps if each is not None), default=None)
         if oldest is not None:
             took = max(0.0, (time.time_ns() - oldest) / NS)

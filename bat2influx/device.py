@@ -11,24 +11,23 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bat2influx import trouble, venus
+from bat2influx import device_errors, venus
 from bat2influx.absence import Presence
 from bat2influx.broker import Connection, Message
+from bat2influx.clock import Now
 from bat2influx.config import Battery
-from bat2influx.connector import Endpoint
+from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake
 from bat2influx.journal import Episode, event
 from bat2influx.keepalive import KeepaliveKind, Republish
 from bat2influx.line import Reconnector, State
-from bat2influx.liveness import Remedy, Silence
 from bat2influx.memory import RememberedDevices, key_of
 from bat2influx.plan import Plan
 from bat2influx.reading import Reading
 from bat2influx.rounds import Poller
-from bat2influx.schedule import Now
-from bat2influx.source import Census
-from bat2influx.trouble import Trouble
+from bat2influx.silence import Remedy, Silence
+from bat2influx.source import Census, endpoint_of
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class Device:
         self.undecided: str | None = None
         self.census: Census | None = None  # which only a fleet has
         self._config = config
-        self._broker = Reconnector(Endpoint.of(battery, config), wake)
+        self._broker = Reconnector(endpoint_of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the line is open
         self._silence = Silence(watchdog)
         self._presence = Presence(battery.address, config, watchdog)
@@ -318,10 +317,12 @@ class Device:
     def _why_silent(self) -> Trouble:
         host, config = self.battery.address, self._config
         if self.portal is None:
-            return trouble.no_portal(host, config)
+            return device_errors.no_portal(host, config)
         if self._discovery.other_portals:
-            return trouble.wrong_portal(host, self.portal, self._discovery.other_portals, config)
-        return trouble.device_silent(host, self.portal, given=bool(self.battery.serial))
+            return device_errors.wrong_portal(
+                host, self.portal, self._discovery.other_portals, config
+            )
+        return device_errors.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
         more = (plan.completed,) if self._notify else ()

@@ -7,6 +7,7 @@ in the way, is on stderr. Of several devices the first has live lines, the other
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,6 @@ from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.search import FoundDevice
 
-EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
 RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
 
@@ -39,7 +39,7 @@ def discover(
         target = None if host is None else Target(*values.host_and_port(host))
     except ValueError as error:
         _say(f"bat2influx discover: {error}")
-        return EX_USAGE
+        return os.EX_USAGE
     batteries = _batteries(load)
     targets = [target] if target else _named(_search(), batteries)
     outcomes = []
@@ -49,7 +49,7 @@ def discover(
         inquiry = Inquiry(each, own, config=str(config), everything=everything, say=_say)
         outcomes.append(inquiry.make())
     _print(outcomes)
-    return EX_OK if any(outcome.reached for outcome in outcomes) else EX_UNAVAILABLE
+    return os.EX_OK if any(outcome.reached for outcome in outcomes) else os.EX_UNAVAILABLE
 
 
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:

@@ -23,12 +23,11 @@ from bat2influx.config import Battery
 from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, plain_statement, quote_name
 from bat2influx.influxql import tokens as tokens_of
 from bat2influx.plan import SYSTEM
-from bat2influx.presets import UNITS
+from bat2influx.units import ENUMERATIONS
 from bat2influx.venus import Field
 
 LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
 LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values
-_ENUMERATIONS = frozenset(place for place, unit in UNITS.items() if not unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def last_alone(field: Field) -> bool:
 
     So it is with what counts up, and with enumerations: between Bulk and Float there is no mean.
     """
-    return counts_up(field) or (field.service, field.path) in _ENUMERATIONS
+    return counts_up(field) or (field.service, field.path) in ENUMERATIONS
 
 
 def told_apart(battery: Battery) -> tuple[Field, ...]:

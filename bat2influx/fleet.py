@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from bat2influx import venus
 from bat2influx.broker import Connection, Message
+from bat2influx.clock import Now
 from bat2influx.config import Battery
-from bat2influx.connector import Endpoint
+from bat2influx.failure import Trouble
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
@@ -24,11 +25,10 @@ from bat2influx.fleet_telling import Diagnosis, Look
 from bat2influx.journal import event
 from bat2influx.keepalive import KeepaliveKind
 from bat2influx.line import Reconnector, State
-from bat2influx.liveness import Remedy, Silence
 from bat2influx.reading import Origin, Reading
-from bat2influx.schedule import Now, Schedule
-from bat2influx.source import Census
-from bat2influx.trouble import Trouble
+from bat2influx.schedule import Schedule
+from bat2influx.silence import Remedy, Silence
+from bat2influx.source import Census, endpoint_of
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Fleet:
         self.without_value: dict[str, str] = {}
         self._watchdog = watchdog
         shared = bool(battery.share_group)
-        self._broker = Reconnector(Endpoint.of(battery, config), wake)
+        self._broker = Reconnector(endpoint_of(battery, config), wake)
         self._plan = FleetPlan(battery.fields)
         self._intake = FleetIntake(battery.name, by_tick=by_tick, shared=shared)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from bat2influx import fleet_trouble
 from bat2influx.config import Battery
+from bat2influx.failure import Trouble
 from bat2influx.fleet_keepalive import MOST_DEVICES
 from bat2influx.journal import Episode
 from bat2influx.source import Census
-from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 

@@ -1,10 +1,10 @@
-"""What can be wrong with a fleet, in the words that people read; see trouble.py for the rules."""
+"""What can be wrong with a fleet, in the words that people read."""
 
 from __future__ import annotations
 
+from bat2influx.failure import Trouble
 from bat2influx.fleet_keepalive import MOST_DEVICES
 from bat2influx.source import Census
-from bat2influx.trouble import Trouble
 
 
 def no_devices(host: str, prefix: str, config: str) -> Trouble:

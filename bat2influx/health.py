@@ -18,24 +18,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bat2influx import textfile
-from bat2influx.plain import plain
+from bat2influx import paths
+from bat2influx.safe_json import parse
 from bat2influx.textfile import TextFile
 
 FORMAT = 1
 SUFFIX = ".health"
 MAX_FILE = 64 * 1024  # bytes
 FRESH = 10.0  # s; a daemon that has written nothing for so long is stuck, or was killed
-LONGEST = 2000  # characters of a status line
-EX_OK, EX_UNAVAILABLE = 0, 69
-_HOME = Path("/etc/bat2influx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ class HealthFile:
     """Keeps the file, where there is a place for it."""
 
     def __init__(self, config: Path, within: float) -> None:
-        path = textfile.runtime_file(config, os.environ, SUFFIX)
+        path = paths.runtime_file(config, os.environ, SUFFIX)
         self._file = TextFile(path, "`bat2influx health`", "") if path else None
         self._within = within
 
@@ -83,33 +78,17 @@ class HealthFile:
 
 def health_path(config: Path, environment: Mapping[str, str]) -> Path | None:
     """Return where the daemon with this ini has its file, as seen from outside its unit."""
-    if not environment.get("RUNTIME_DIRECTORY") and config.absolute().parent == _HOME:
-        unit = "bat2influx" if config.stem == "bat2influx" else f"bat2influx-{config.stem}"
-        return Path("/run", unit, f"{config.stem}{SUFFIX}")
-    return textfile.runtime_file(config, environment, SUFFIX)
+    return paths.runtime_file_of_service(config, environment, SUFFIX)
 
 
 def read_health(path: Path) -> Health | None:
     """Return what the file says; None where there is none, or none that can be understood."""
-    wrong = (OSError, ValueError, TypeError, KeyError, RecursionError)
-    with contextlib.suppress(*wrong), path.open("rb") as file:
-        return _understood(json.loads(file.read(MAX_FILE)))
+    with (
+        contextlib.suppress(OSError, ValueError, TypeError, KeyError),
+        path.open("rb") as file,
+    ):
+        return _understood(parse(file.read(MAX_FILE)))
     return None
-
-
-def tell(config: Path, environment: Mapping[str, str]) -> int:
-    """Print how the daemon with this ini is; return the exit code."""
-    path = health_path(config, environment)
-    found = read_health(path) if path else None
-    if found is None:
-        where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
-        text = f"bat2influx health: no daemon runs with {config}, or not as this user ({where})"
-        print(text, file=sys.stderr)  # noqa: T201 - people read this
-        return EX_UNAVAILABLE
-    illness = found.illness(time.monotonic())
-    told = "; ".join(part for part in (illness, plain(found.status, LONGEST)) if part)
-    print(told)  # noqa: T201 - this is the command's output
-    return EX_UNAVAILABLE if illness else EX_OK
 
 
 def _understood(content: Any) -> Health:

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
 from bat2influx import database_trouble as trouble
-from bat2influx.backoff import Backoff
 from bat2influx.channel import DEADLINE, HttpClient, Reply
 from bat2influx.config import Influx
+from bat2influx.failure import Backoff, Trouble
 from bat2influx.influxql import quote_name
 from bat2influx.journal import event
-from bat2influx.memoryspool import RejectedLine
+from bat2influx.outcome import Outcome, RejectedLine
 from bat2influx.refusals import KnownRejects, cause_of, lines_of
 from bat2influx.server import (
     EMPTY,
@@ -35,27 +35,10 @@ from bat2influx.server import (
     reason_of,
     retry_after,
 )
-from bat2influx.trouble import Trouble
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the database has made of a batch.
-
-    `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why. With `in_doubt` some of them may be stored already, for an answer was lost.
-    """
-
-    accepted: int = 0
-    refused: list[RejectedLine] = field(default_factory=list)
-    undecided: list[bytes] = field(default_factory=list)
-    trouble: Trouble | None = None
-    retry_after: float | None = None
-    in_doubt: bool = False
 
 
 class Verdict(Enum):

@@ -18,8 +18,9 @@ from bat2influx.broker import Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.offer import Reached
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.session import Session
+from bat2influx.source import endpoint_of
 from bat2influx.ssdp import Description
 from bat2influx.survey import Survey
 from bat2influx.tls import MQTT_PORT, Tls
@@ -106,7 +107,7 @@ class Inquiry:
         """Yield whom to ask and how, the next for where the one before was not let in."""
         host, port, own = self._target.host, self._target.port, self._own
         if own:
-            yield Endpoint.of(own, self._config)
+            yield endpoint_of(own, self._config)
             if own.tls:
                 return
         else:

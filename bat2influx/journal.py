@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from systemd.journal import JournalHandler
 
 from bat2influx.events import message_id
-from bat2influx.trouble import Trouble
+from bat2influx.failure import Trouble
+from bat2influx.printable import span
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
@@ -110,12 +111,3 @@ class Episode:
         cause = self._trouble.cause if self._trouble else ""
         extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields, **self._own)
         self._log.warning("%s", text, extra=extra)
-
-
-def span(seconds: float) -> str:
-    """Return a span for people: 8 s, 12 min, 3 h, 5 days."""
-    for unit, size in (("days", 172_800.0), ("h", 7200.0), ("min", 120.0)):
-        if seconds >= size:
-            one = {"days": 86_400.0, "h": 3600.0, "min": 60.0}[unit]
-            return f"{seconds / one:.0f} {unit}"
-    return f"{seconds:.0f} s"

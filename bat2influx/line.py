@@ -11,13 +11,12 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
-from bat2influx import trouble
-from bat2influx.backoff import Backoff, delay
+from bat2influx import mqtt_errors
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, client_id
 from bat2influx.connector import Connector, Endpoint
+from bat2influx.failure import Backoff, Trouble, delay
 from bat2influx.journal import Episode
 from bat2influx.packets import Protocol
-from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Reconnector:
                 self.state, self._opened = State.OPEN, now
                 self.logins += 1
             elif now >= self._login_until:
-                self._failed(trouble.says_nothing(self.endpoint.host, self.endpoint.port), now)
+                self._failed(mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port), now)
         return self.state is State.OPEN
 
     def confirmed(self, now: float) -> None:

@@ -1,4 +1,6 @@
-"""Readings as lines of InfluxDB's line protocol: one field a line, always.
+"""Readings as lines of InfluxDB's line protocol, and the one place that reads a line's stamp.
+
+One field a line, always.
 
 A point with several fields is refused as a whole; alone, a refused field takes no neighbour
 along. Fields are always written as floats: an integer written once would fix the field's type,
@@ -56,3 +58,18 @@ class Encoder:
         for name, value in sorted(tags.items()):
             parts.append(f"{name.translate(_IN_KEY_OR_TAG)}={value.translate(_IN_KEY_OR_TAG)}")
         return f"{','.join(parts)} {field.translate(_IN_KEY_OR_TAG)}="
+
+
+def stamp_of(line: bytes) -> int | None:
+    """Return the stamp of `line`, in ns; None where a damaged file has left none.
+
+    Anything that would not fit into the 64 bits of InfluxDB's time is none.
+    """
+    text = line.rpartition(b" ")[2]
+    return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
+
+
+def moved(line: bytes, step_ns: int) -> bytes:
+    """Return `line` with its stamp moved by so many ns; one without a stamp stays as it is."""
+    stamp = stamp_of(line)
+    return line if stamp is None else b"%b %d" % (line.rpartition(b" ")[0], stamp + step_ns)

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
-from bat2influx.schedule import Now
+from bat2influx.clock import Now
 from bat2influx.source import Source
 
 STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still

@@ -17,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bat2influx.journal import event
+from bat2influx.safe_json import parse
 
 if TYPE_CHECKING:
     from bat2influx.config import Battery
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_FILE = 256 * 1024  # bytes
-_HOME = Path("/etc/bat2influx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,6 @@ class DeviceRecord:
     portal: str
     instances: Mapping[str, int] = field(default_factory=dict)
     old: bool = False
-
-
-def state_directory(config: Path, environment: Mapping[str, str]) -> Path:
-    """Return the state directory of the daemon with the file `config` (DESIGN, "Command line")."""
-    if given := environment.get("STATE_DIRECTORY"):
-        return Path(given.partition(":")[0])
-    absolute = Path(os.path.abspath(config))  # noqa: PTH100 - a link to the file is another file
-    if absolute.parent == _HOME:
-        base = Path("/var/lib/bat2influx")
-        return base if absolute.stem == "bat2influx" else base / absolute.stem
-    home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "bat2influx"
 
 
 def key_of(battery: Battery) -> str:
@@ -104,8 +91,8 @@ class RememberedDevices:
         except OSError as error:
             self._tell(f"cannot be read: {error.strerror}")
             return {}
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return _understood(json.loads(data))
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            return _understood(parse(data))
         self._tell("is damaged, or of another version")
         return {}
 

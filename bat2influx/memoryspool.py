@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from bat2influx.restamp import moved
+from bat2influx.lineprotocol import moved
+from bat2influx.outcome import RejectedLine
 
 OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
 REFUSED_KEPT = 1000  # rows
@@ -29,14 +30,6 @@ class Batch:
         return self.first + len(self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedLine:
-    """A line that the database will not take, and its reason in the database's words."""
-
-    line: bytes
-    reason: str
-
-
 class MemoryQueue:
     """A queue of lines, of at most `max_size` bytes."""
 
@@ -45,7 +38,6 @@ class MemoryQueue:
         self.size = 0  # bytes
         self.dropped = 0  # lines that went at a bound, ever
         self.refused: deque[RejectedLine] = deque(maxlen=REFUSED_KEPT)
-        self.refused_count = 0
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
         self._shown = 0  # lines before this number are in the batch under way
@@ -114,7 +106,6 @@ class MemoryQueue:
         """Keep lines aside; beyond REFUSED_KEPT the oldest go, counted as dropped."""
         self.dropped += max(0, len(self.refused) + len(refused) - REFUSED_KEPT)
         self.refused.extend(refused)
-        self.refused_count += len(refused)
 
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:

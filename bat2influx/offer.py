@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bat2influx.inifile import MAX_FILE, could_be_field
-from bat2influx.plain import plain
 from bat2influx.presets import PRESETS
-from bat2influx.survey import WANTED, ServiceInstance, Survey, unit
+from bat2influx.printable import plain
+from bat2influx.survey import ServiceInstance, Survey
+from bat2influx.units import DEFAULT_FIELDS, WANTED, unit_of
 from bat2influx.values import is_key
-from bat2influx.venus import DEFAULT_FIELDS
 
 ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
 _NINE = {field.path: field.name for field in DEFAULT_FIELDS}  # paths of vebus
@@ -138,7 +138,7 @@ def _services(
             if name is None:
                 continue
             used.add(name)
-            comment = f"{paths[path]:.10g} {unit(place.service, path)}".strip()
+            comment = f"{paths[path]:.10g} {unit_of(place.service, path)}".strip()
             comment += ", stored anyway" if is_nine else ""
             rows.append(_Row(name, f"{place}/{path}", comment, path in wanted, is_nine))
         names = ", ".join(f'"{name}"' for name in survey.names_of(place))

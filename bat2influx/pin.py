@@ -7,18 +7,18 @@ for a person to say, who is at home in that network.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from dataclasses import replace
 from typing import Any
 
 from bat2influx import tls, values
 from bat2influx.connector import Endpoint
-from bat2influx.plain import plain
+from bat2influx.failure import Trouble
+from bat2influx.printable import plain
 from bat2influx.session import Session
 from bat2influx.tls import Tls
-from bat2influx.trouble import Trouble
 
-EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
 LONGEST = 200  # characters of a comment
 
 
@@ -28,7 +28,7 @@ def pin(host: str, config: str) -> int:
         name, port = values.host_and_port(host)
     except ValueError as error:
         print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
-        return EX_USAGE
+        return os.EX_USAGE
     anyone = Tls(trust_any=True)
     endpoint = Endpoint(name, port or tls.MQTT_TLS_PORT, "", "", config, anyone)
     link = Session(endpoint).connect()
@@ -37,7 +37,7 @@ def pin(host: str, config: str) -> int:
         if link.cause == "refused" and endpoint.port not in (tls.MQTT_TLS_PORT, tls.MQTT_PORT):
             text = f"{name} refuses port {port}; does a server listen there?"
         print(text, file=sys.stderr)  # noqa: T201 - people read this
-        return EX_UNAVAILABLE
+        return os.EX_UNAVAILABLE
     certificate = link.certificate or b""
     link.close()
     lines = [f"# {line}" for line in _described(endpoint, certificate)]
@@ -47,7 +47,7 @@ def pin(host: str, config: str) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
     print("\n".join(lines))  # noqa: T201 - this is the command's output
-    return EX_OK
+    return os.EX_OK
 
 
 def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bat2influx.lineprotocol import stamp_of
+
 _NEVER = -(2**63)
 
 
@@ -72,8 +74,9 @@ def _head(line: bytes) -> bytes:
 
 
 def _stamp(line: bytes) -> int:
-    stamp = line.rpartition(b" ")[2]
-    return int(stamp) if stamp.lstrip(b"-").isdigit() else -_NEVER
+    """Return the stamp of `line`; one that has none is newer than all."""
+    stamp = stamp_of(line)
+    return -_NEVER if stamp is None else stamp
 
 
 def _is_age(reason: str) -> bool:

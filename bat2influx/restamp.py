@@ -13,18 +13,6 @@ if TYPE_CHECKING:
     from bat2influx.store import StoredBatch
 
 
-def stamp(line: bytes) -> int | None:
-    """Return the stamp of `line`, in ns; None where a damaged file has left none."""
-    text = line.rpartition(b" ")[2]
-    return int(text) if text.isdigit() and len(text) < 20 else None
-
-
-def moved(line: bytes, step_ns: int) -> bytes:
-    """Return `line` with its stamp moved by so many ns."""
-    head, _, stamp = line.rpartition(b" ")
-    return b"%b %d" % (head, int(stamp) + step_ns)
-
-
 class OwnLines:
     """The numbers of the lines on disk that go with the clock; all of one generation of the file.
 

@@ -18,22 +18,6 @@ from typing import NamedTuple
 from bat2influx.reading import NS
 
 
-class Now(NamedTuple):
-    """One look at the clocks: wall clock in ns since 1970, monotonic in s, and ns since the boot.
-
-    The last of them goes on while the machine sleeps; see clock.py.
-    """
-
-    wall_ns: int
-    mono: float
-    boot_ns: int
-
-    @property
-    def distance(self) -> int:
-        """What to add to ns since the boot to have the wall clock."""
-        return self.wall_ns - self.boot_ns
-
-
 class Tick(NamedTuple):
     """A moment to ask: `start_ns` is the wall clock it stands for, `slow`: slow paths too."""
 
@@ -47,7 +31,6 @@ class Schedule:
     def __init__(self, interval: float, soc_interval: float) -> None:
         self.interval = round(interval * NS)
         self.soc_interval = round(soc_interval * NS)
-        self.skipped = 0
         self._apart = interval / 2
         self._last: int | None = None  # number of the latest tick
         self._last_mono = -math.inf
@@ -58,8 +41,6 @@ class Schedule:
         number, late = self._latest(wall_ns)
         if not self._wanted(number, late) or mono < self._last_mono + self._apart:
             return None
-        if self._last is not None and number > self._last:
-            self.skipped += number - self._last - 1
         self._last, self._last_mono = number, mono
         slow = (2 * self._middle(number) - self.soc_interval) // (2 * self.soc_interval)
         is_slow, self._last_slow = slow != self._last_slow, slow

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from bat2influx import ssdp
 from bat2influx.deadline import cut_after
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.ssdp import Description, DescriptionUrl, SearchResponse
 
 SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three times

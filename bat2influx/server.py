@@ -6,14 +6,13 @@ of them; what differs are the answers, and what can be done besides writing.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from bat2influx.plain import plain
+from bat2influx.printable import plain
+from bat2influx.safe_json import parse, parse_object
 
 _VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
 _LONGEST = 60  # characters of a version
@@ -79,7 +78,7 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
     wrong with each line; a message alone is somebody else's. 3 and VictoriaMetrics may say it in
     plain text.
     """
-    message = _json(body)
+    message = parse(body)
     if status == 200:  # the error is that of a statement
         results = message.get("results") if isinstance(message, dict) else None
         message = results[0] if isinstance(results, list) and results else None
@@ -102,8 +101,7 @@ def is_about_lines(server: Server, status: int, body: bytes) -> bool:
     that there are too many databases or columns. VictoriaMetrics has 400 for a wrong address, too.
     """
     if server.dialect is Dialect.INFLUXDB3:
-        message = _json(body)
-        return status == 400 and isinstance(message, dict) and bool(message.get("data"))
+        return status == 400 and bool(parse_object(body).get("data"))
     if server.dialect is Dialect.VICTORIAMETRICS and NO_SUCH_PATH.encode() in body:
         return False
     return status in (400, 422)
@@ -122,14 +120,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(float(value), 300.0) if value.isascii() and value.isdigit() else None
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _version_in(body: bytes) -> str:
-    message = _json(body)
-    version = message.get("version") if isinstance(message, dict) else None
+    version = parse_object(body).get("version")
     return version if isinstance(version, str) else ""

@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from bat2influx import tls, trouble
+from bat2influx import mqtt_errors, tls
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
 from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.failure import Trouble
 from bat2influx.packets import Protocol
-from bat2influx.trouble import Trouble
 
 PATIENCE = 60.0  # s, for name, port and TLS; a resolver may hang for ever
 ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
@@ -45,9 +45,9 @@ class Session:
             connector.abandon()
             host, port = self.endpoint.host, self.endpoint.port
             if connector.step == "resolving":
-                outcome = trouble.name_unknown(host, self.endpoint.config)
+                outcome = mqtt_errors.name_unknown(host, self.endpoint.config)
             else:
-                outcome = trouble.unreachable(host, port, "no answer")
+                outcome = mqtt_errors.unreachable(host, port, "no answer")
         if isinstance(outcome, Trouble):
             self.trouble = outcome
         else:
@@ -72,7 +72,7 @@ class Session:
         if connection.accepted and not connection.trouble:
             return None
         if connection.trouble is None:
-            self.trouble = trouble.says_nothing(self.endpoint.host, self.endpoint.port)
+            self.trouble = mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port)
             connection.close()
         return self.trouble
 
@@ -82,11 +82,7 @@ class Session:
         mid = connection.subscribe(topics)
         self._step_until(connection, lambda: mid in connection.acknowledged, ANSWER_TIMEOUT)
         if mid not in connection.acknowledged and not connection.trouble:
-            self.trouble = trouble.says_nothing(self.endpoint.host, self.endpoint.port)
-        return self.trouble
-
-    def ended(self) -> Trouble | None:
-        """Return why the connection is there no more; None while it is."""
+            self.trouble = mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port)
         return self.trouble
 
     @property

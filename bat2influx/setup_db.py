@@ -6,21 +6,20 @@ The first one that is refused ends it; what was done before stays, and a second 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bat2influx import influxql
-from bat2influx.check import Printer
 from bat2influx.config import Settings
 from bat2influx.downsampling import ClashError, Retention, told_apart
 from bat2influx.influxql import HIDDEN, StatementError, quote_name, server_duration
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.setup_plan import DatabaseState, Policy, Task, plan, raw_policy
-from bat2influx.steps import WRONG, Step
+from bat2influx.steps import WRONG, Printer, Step
 
-EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
 LONGEST = 500  # characters of an answer
 LOOKING = "looking"  # the first line's label, where there is nothing above
 _OF_RIGHTS = ("authori", "authenticat", "privilege", "admin", "credentials")
@@ -61,12 +60,12 @@ def setup_db(
                 show(_done(task, ask))
     except ClashError as error:
         print(f"bat2influx setup-db: {settings.path}: {error}", file=sys.stderr)  # noqa: T201
-        return EX_CONFIG
+        return os.EX_CONFIG
     except StatementError as error:
         text = _refused(str(error), settings, admin, begun=label != LOOKING)
         show(Step(WRONG, label, text))
-        return EX_UNAVAILABLE
-    return EX_OK
+        return os.EX_UNAVAILABLE
+    return os.EX_OK
 
 
 def look(settings: Settings, ask: RunStatement) -> DatabaseState:

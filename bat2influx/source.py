@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from bat2influx.clock import Now
 from bat2influx.config import Battery
+from bat2influx.connector import Endpoint
+from bat2influx.failure import Trouble
 from bat2influx.line import State
 from bat2influx.reading import Reading
-from bat2influx.schedule import Now
-from bat2influx.trouble import Trouble
 from bat2influx.venus import NoValue
 
 NAMED = 3  # of the silent devices
+
+
+def endpoint_of(battery: Battery, config: str) -> Endpoint:
+    """Return where the broker of a section of the file is; `config` is that file, for messages."""
+    own = battery.address, battery.port, battery.user, battery.password
+    return Endpoint(*own, config, battery.tls, battery.topic_prefix, battery.vrm)
 
 
 class Census(NamedTuple):

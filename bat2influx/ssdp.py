@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError, XMLParser
 
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 
 GROUP, SSDP_PORT = "239.255.255.250", 1900
 TYPE = "urn:schemas-upnp-org:device:Basic:1"

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bat2influx import storeformat, storerows
-from bat2influx.restamp import moved
+from bat2influx.lineprotocol import moved
 from bat2influx.storeerror import DamagedError, explain
 from bat2influx.storefile import DiskFile
 from bat2influx.storerows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 
 if TYPE_CHECKING:
-    from bat2influx.memoryspool import RejectedLine
+    from bat2influx.outcome import RejectedLine
 
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
@@ -100,11 +100,6 @@ class DiskQueue:
     def __len__(self) -> int:
         figures = self._file.figures
         return figures.end - figures.first
-
-    @property
-    def oldest(self) -> int | None:
-        """The stamp of the line that is the first to go, in ns."""
-        return self._file.figures.oldest
 
     @property
     def rejected_count(self) -> int:
@@ -227,18 +222,6 @@ class DiskQueue:
         self._dropped += len(undecided) - len(kept)
         self._dropped_under_way, self._shown = 0, None
         self._file.give_back()
-
-    def rejected(self, limit: int) -> list[QuarantinedLine]:
-        """Return the newest rejected lines, at most `limit`, oldest first. Raises DiskError."""
-        found: list[QuarantinedLine] = []
-        with self._file.guarded():
-            if (db := self._file.opened()) is not None:
-                with closing(storerows.rows(db, REJECTED, "ORDER BY number DESC")) as rows:
-                    for row in rows:
-                        found += reversed(rejected_of(row))
-                        if len(found) >= limit:
-                            break
-        return found[:limit][::-1]
 
     def retry_rejected(self) -> int:
         """Have the rejected wait again, as the newest, oldest first; return their number.

@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
+from bat2influx.lineprotocol import stamp_of
 from bat2influx.storeerror import DamagedError
 
 ROW_LINES = 200
@@ -96,7 +97,7 @@ def figures(db: sqlite3.Connection, empty: int = 1) -> Figures:
         first.number if first else empty,
         last.end if last else empty,
         last_rejected.end - first_rejected.number if last_rejected and first_rejected else 0,
-        _stamp(first.lines[0]) if first else None,
+        stamp_of(first.lines[0]) if first else None,
     )
 
 
@@ -186,12 +187,6 @@ def _rejected_bytes_ever(db: sqlite3.Connection) -> int:
         "SELECT before + length(lines) + length(reason) FROM rejected ORDER BY number DESC LIMIT 1"
     ).fetchall()
     return int(found[0][0] or 0) if found else 0
-
-
-def _stamp(line: bytes) -> int | None:
-    """Return the time of a line in ns, if it has one."""
-    text = line.rpartition(b" ")[2]
-    return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
 
 
 def scalar(db: sqlite3.Connection, question: str) -> int:

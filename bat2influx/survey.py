@@ -7,14 +7,13 @@ a line of the ini file or is beyond the bounds below is passed over. A value tha
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from bat2influx import venus
-from bat2influx.plain import plain
-from bat2influx.presets import UNITS
+from bat2influx.printable import plain
+from bat2influx.safe_json import parse_object
+from bat2influx.units import WANTED
 from bat2influx.venus import MAX_PAYLOAD
 
 MAX_NUMBERS = 5000  # of one device; a large system has some two thousand, settings included
@@ -32,63 +31,8 @@ HOUSEKEEPING = frozenset(
     | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
 )
 
-_DC = {"Voltage": "V", "Current": "A", "Power": "W"}
-_AC = {"V": "V", "I": "A", "P": "W", "S": "VA", "F": "Hz"}
-_POWER = {"Power": "W"}
 
-
-def _below(root: str, units: Mapping[str, str]) -> dict[str, str]:
-    return {f"{root}/{name}": unit for name, unit in units.items()}
-
-
-def _phases(root: str, units: Mapping[str, str]) -> dict[str, str]:
-    return {path: unit for n in (1, 2, 3) for path, unit in _below(f"{root}/L{n}", units).items()}
-
-
-# VENUS, "Values a battery owner wants" (Victron's register list, dbus-systemcalc): the paths of a
-# service with their units, '' where there is none, in the order in which they are shown.
-WANTED: Mapping[str, Mapping[str, str]] = {
-    "vebus": {
-        **_below("Dc/0", _DC),
-        "Soc": "%",
-        **_phases("Ac/ActiveIn", _AC),
-        "Dc/0/Temperature": "°C",
-        "Dc/0/MaxChargeCurrent": "A",
-        **_phases("Ac/Out", _AC),
-        **dict.fromkeys(("State", "Mode", "VebusError"), ""),
-    },
-    "system": {
-        **_below("Dc/Battery", _DC),
-        "Dc/Battery/Soc": "%",
-        "Dc/Battery/TimeToGo": "s",
-        "Dc/Battery/ConsumedAmphours": "Ah",
-        "Dc/Pv/Power": "W",
-        **_phases("Ac/Grid", _POWER),
-        **_phases("Ac/Consumption", _POWER),
-    },
-    "battery": {
-        **_below("Dc/0", _DC),
-        "Dc/0/Temperature": "°C",
-        "Soc": "%",
-        "Soh": "%",
-        "System/MinCellVoltage": "V",
-        "System/MaxCellVoltage": "V",
-        "Info/MaxChargeCurrent": "A",
-        "Info/MaxDischargeCurrent": "A",
-    },
-    "grid": {**_phases("Ac", _DC), "Ac/Energy/Forward": "kWh", "Ac/Energy/Reverse": "kWh"},
-    "pvinverter": _phases("Ac", _POWER),
-    "solarcharger": {"Yield/Power": "W", "Yield/User": "kWh", "Pv/V": "V"},
-}
 _ORDER = {service: number for number, service in enumerate(WANTED)}
-# The last part of any other path; these are the same in the whole of Victron's register list.
-_UNITS = {**_DC, "Temperature": "°C", "Frequency": "Hz"}
-
-
-def unit(service: str, path: str) -> str:
-    """Return the unit of a path, '' where it has none or it is not known."""
-    known = WANTED.get(service, {}).get(path, UNITS.get((service, path)))
-    return _UNITS.get(path.rpartition("/")[2], "") if known is None else known
 
 
 class ServiceInstance(NamedTuple):
@@ -188,9 +132,5 @@ class Survey:
 
 def _text(payload: bytes) -> str:
     """Return the text in a payload like {"value":"Cerbo GX"}, made plain; '' for all else."""
-    try:
-        message = json.loads(payload) if len(payload) <= MAX_PAYLOAD else None
-    except (ValueError, RecursionError):
-        return ""
-    value = message.get("value") if isinstance(message, dict) else None
+    value = parse_object(payload).get("value") if len(payload) <= MAX_PAYLOAD else None
     return plain(value) if isinstance(value, str) else ""

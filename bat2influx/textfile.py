@@ -15,28 +15,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
+from bat2influx.failure import Trouble
 from bat2influx.journal import Episode
-from bat2influx.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 PROMETHEUS = ".prom"  # what the collector reads
 MODE = 0o644  # its reader is another user
-
-
-def runtime_file(
-    config: Path, environment: Mapping[str, str], suffix: str = PROMETHEUS
-) -> Path | None:
-    """Return where the file of a daemon with this ini is to be; None where no place is given."""
-    name = f"{config.stem}{suffix}"
-    if given := environment.get("RUNTIME_DIRECTORY"):  # of systemd; a unit may have several
-        return Path(given.split(":")[0], name)
-    if own := environment.get("XDG_RUNTIME_DIR"):
-        return Path(own, "bat2influx", name)
-    return None
 
 
 class TextFile:

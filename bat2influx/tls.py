@@ -1,24 +1,19 @@
 """TLS: which certificate is trusted, and what a failed handshake means.
 
 A GX device signs its own certificate: RSA-2048, CN=venus.local, no subject alternative name, made
-anew when it is invalid or a year from its end (VENUS, "Login and security profiles"). So nobody
-vouches for it, and it is either pinned by its fingerprint or given as its own authority.
+anew when it is invalid or a year from its end (VENUS, "Login and security profiles"). So no
+certificate authority has signed it, and it is either pinned by its fingerprint or given as its own
+authority.
 
-Rules: TLS 1.2 at least. The certificate is judged before the socket is handed on, so that no
-password leaves for somebody else. A handshake has a deadline in all, however bytes drip or flood.
+Rules: TLS 1.2 at least. No socket here: the handshakes are made in connector.py and transport.py.
 """
 
 from __future__ import annotations
 
 import hashlib
-import socket
 import ssl
 from dataclasses import dataclass
 from enum import Enum
-
-from bat2influx import trouble
-from bat2influx.deadline import cut_after
-from bat2influx.trouble import Trouble
 
 MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # of MQTT, with and without TLS
 HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
@@ -104,61 +99,9 @@ def context(tls: Tls) -> ssl.SSLContext:
     return made
 
 
-def secure(
-    sock: socket.socket,
-    host: str,
-    port: int,
-    tls: Tls,
-    config: str,
-    *,
-    timeout: float = HANDSHAKE_TIMEOUT,
-) -> ssl.SSLSocket | Trouble:
-    """Begin TLS on a connected, non-blocking socket, in `timeout` s.
-
-    It is closed where that comes to nothing; the Trouble says why.
-    """
-    try:
-        settings = context(tls)
-    except OSError as error:
-        sock.close()
-        none = isinstance(error, ssl.SSLError)
-        why = "no certificate in it" if none else error.strerror or "unreadable"
-        return trouble.ca_unreadable(tls.ca_file, why, config)
-    secured = sock
-    try:
-        secured = settings.wrap_socket(
-            sock, server_hostname=host.rstrip("."), do_handshake_on_connect=False
-        )
-        _shake_hands(secured, timeout)
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
-        secured.close()
-        return _meaning(error, host, port, tls, config)
-    shown = fingerprint_of(shown_by(secured))
-    if tls.fingerprint and shown != tls.fingerprint:
-        secured.close()
-        return trouble.certificate_changed(host, port, shown, tls.fingerprint, config)
-    return secured
-
-
 def shown_by(secured: ssl.SSLSocket) -> bytes:
     """Return the certificate that the peer has shown, in DER."""
     return secured.getpeercert(binary_form=True) or b""
-
-
-def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
-    """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
-
-    It has to be cut: while something comes, OpenSSL need not return.
-    """
-    secured.setblocking(True)
-    with cut_after(secured, timeout) as over:
-        try:
-            secured.do_handshake()
-        except OSError:
-            if over.is_set():
-                raise TimeoutError from None
-            raise
-    secured.setblocking(False)
 
 
 def fault_of(error: Exception) -> TlsFault:
@@ -182,23 +125,3 @@ def openssl_reason(error: Exception) -> str:
     """Return OpenSSL's reason for an error in a few words, '' if it is none of OpenSSL's."""
     reason = error.reason if isinstance(error, ssl.SSLError) else ""
     return (reason or "").replace("_", " ").lower()
-
-
-def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
-    match fault_of(error):
-        case TlsFault.EXPIRED | TlsFault.NOT_YET as fault:
-            return trouble.certificate_out_of_date(host, port, fault.value, config)
-        case TlsFault.OTHER_NAME:
-            return trouble.certificate_of_another(host, port, config)
-        case TlsFault.UNTRUSTED:
-            assert isinstance(error, ssl.SSLCertVerificationError)
-            return trouble.certificate_untrusted(
-                host, port, error.verify_message, tls.ca_file, config
-            )
-        case TlsFault.SILENT:
-            return trouble.not_mqtt(host, port, TlsFault.SILENT.value)
-        case TlsFault.OLD_TLS:
-            return trouble.tls_too_old(host, port)
-        case TlsFault.NO_TLS:
-            return trouble.no_tls(host, port, config)
-    return trouble.tls_failed(host, port, openssl_reason(error) or str(error))

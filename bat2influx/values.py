@@ -14,8 +14,8 @@ import re
 from configobj.validate import ValidateError
 
 from bat2influx.inifile import Value, nearest, visible
-from bat2influx.plain import plain
 from bat2influx.presets import PRESETS
+from bat2influx.printable import plain
 from bat2influx.venus import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}

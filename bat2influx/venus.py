@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bat2influx.safe_json import parse
+
 _JSON = json.JSONDecoder()
 _BLANKS = " \t\n\r"  # which may stand around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
@@ -71,22 +73,6 @@ def parse_field(name: str, text: str) -> Field:
             what = "an empty part" if not segment else f"the part {segment!r}"
             raise ValueError(f"has {what} in its path; wildcards cannot be asked for")
     return Field(name, parts[0], instance, "/".join(rest))
-
-
-DEFAULT_FIELDS = tuple(
-    parse_field(name, path)
-    for name, path in (
-        ("Voltage", "vebus/Dc/0/Voltage"),  # V
-        ("Current", "vebus/Dc/0/Current"),  # A, + charging
-        ("Power", "vebus/Dc/0/Power"),  # W, + charging
-        ("Soc", "vebus/Soc"),  # %
-        ("I", "vebus/Ac/ActiveIn/L1/I"),  # A
-        ("V", "vebus/Ac/ActiveIn/L1/V"),  # V
-        ("P", "vebus/Ac/ActiveIn/L1/P"),  # W, + from the mains
-        ("S", "vebus/Ac/ActiveIn/L1/S"),  # VA
-        ("F", "vebus/Ac/ActiveIn/L1/F"),  # Hz
-    )
-)
 
 
 class NoValue(Enum):
@@ -242,10 +228,7 @@ class InstanceSearch:
         return True
 
     def _is_ours(self, payload: bytes) -> bool:
-        try:
-            message = json.loads(payload)
-        except (ValueError, RecursionError):
-            return False
+        message = parse(payload)
         echo = message.get("full-publish-completed-echo") if isinstance(message, dict) else ""
         return echo in (self.echo, None)  # None: firmware before 3.50
 

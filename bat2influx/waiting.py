@@ -6,6 +6,7 @@ leaves as a request, on which the keeper acts.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from contextlib import closing
@@ -14,11 +15,10 @@ from pathlib import Path
 
 from bat2influx import store
 from bat2influx.config import Settings
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.storeerror import DiskError
 from bat2influx.storereader import DiskReader
 
-EX_OK, EX_UNAVAILABLE = 0, 69
 LONGEST = 300  # characters of a reason
 
 
@@ -29,7 +29,7 @@ def spool(
     try:
         if retry_rejected:
             _request(state)
-            return EX_OK
+            return os.EX_OK
         with closing(DiskReader(state)) as reader:
             if export:
                 _export(reader, settings, rejected=rejected)
@@ -37,8 +37,8 @@ def spool(
                 _show(reader, state)
     except DiskError as error:
         print(f"bat2influx spool: {error}", file=sys.stderr)  # noqa: T201 - people read this
-        return EX_UNAVAILABLE
-    return EX_OK
+        return os.EX_UNAVAILABLE
+    return os.EX_OK
 
 
 def _request(state: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import time
@@ -16,24 +17,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bat2influx import health, memory, sdnotify
-from bat2influx.check import unseen_secrets
-from bat2influx.clock import Clock
+from bat2influx import health, paths, sdnotify
+from bat2influx.clock import Clock, Now
 from bat2influx.config import Battery, Settings
+from bat2influx.credentials import unseen_secrets
 from bat2influx.device import Device
-from bat2influx.liveness import DEFAULT_WATCHDOG
 from bat2influx.loop import Loop
 from bat2influx.memory import DeviceRecord, RememberedDevices
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.reading import NS
-from bat2influx.schedule import Now
 from bat2influx.watch_device import Watched
 from bat2influx.watch_peers import ask_daemon, ask_database, ask_disk
 from bat2influx.watch_plain import Lines
 from bat2influx.watch_screen import Screen, glyphs, is_fit
 from bat2influx.watch_state import LONGEST, Fact, Level, View, column_of
+from bat2influx.watchdog import DEFAULT_WATCHDOG
 
-EX_OK = 0
 SAID = 2  # lines of the log that are shown
 LAG = NS // 20  # by which it asks later than the daemon, to which the answers say nothing new then
 
@@ -69,7 +68,7 @@ def watch(settings: Settings, environment: Mapping[str, str]) -> int:
             watching.run(face)
     finally:
         watching.close()
-    return EX_OK
+    return os.EX_OK
 
 
 class Watch:
@@ -81,7 +80,7 @@ class Watch:
         self._w = sdnotify.watchdog_interval() or DEFAULT_WATCHDOG
         self._loop = Loop()
         self._clock = Clock()
-        state = memory.state_directory(settings.path, environment)
+        state = paths.state_directory(settings.path, environment)
         known = _Known(state)
         self._column = column_of(settings.batteries)
         self._devices = tuple(self._device(battery, known) for battery in settings.batteries)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bat2influx.device import Device
-from bat2influx.journal import span
 from bat2influx.line import State
-from bat2influx.plain import plain
+from bat2influx.printable import plain, span
 from bat2influx.watch_state import LATE, LONGEST, Fact, Level, Part, Values
 
 HEARTBEAT = 3.0  # s between two messages of a device that is kept alive (VENUS, "Keepalive")

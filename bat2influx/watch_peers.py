@@ -15,8 +15,7 @@ from pathlib import Path
 from bat2influx import health
 from bat2influx.config import Settings
 from bat2influx.influx import DEADLINE, Probe, Writer
-from bat2influx.journal import span
-from bat2influx.plain import plain
+from bat2influx.printable import plain, span
 from bat2influx.reading import NS
 from bat2influx.storeerror import DiskError
 from bat2influx.storereader import DiskReader, Summary

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from bat2influx.journal import span
+from bat2influx.printable import span
 from bat2influx.watch_state import Fact, FieldRow, Level, Part, View
 from bat2influx.watch_text import UNITS, UTF8, Glyphs, clean, number
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bat2influx.config import Battery
 from bat2influx.reading import Reading
-from bat2influx.survey import unit
+from bat2influx.units import unit_of
 from bat2influx.venus import Field
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
@@ -201,7 +201,7 @@ class Values:
         holds = lasts if answers else LATE
         return FieldRow(
             name=label,
-            unit=unit(field.service, field.path) if field else "",
+            unit=unit_of(field.service, field.path) if field else "",
             value=latest[1] if latest and not instead else None,
             instead=instead,
             age=age,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bat2influx.journal import span
+from bat2influx.printable import span
 from bat2influx.watch_state import FieldRow, Level, View
 from bat2influx.watch_text import (
     MARKS,

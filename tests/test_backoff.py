@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.backoff import Backoff, delay
+from bat2influx.failure import Backoff, delay
 
 
 @given(st.sampled_from(Backoff), st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))

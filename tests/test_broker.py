@@ -10,9 +10,9 @@ import pytest
 
 from bat2influx.broker import Connection
 from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.failure import Trouble
 from bat2influx.packets import Protocol
 from bat2influx.paho_client import new_client
-from bat2influx.trouble import Trouble
 from tests.parts.daemon import wait
 from tests.parts.process import free_port
 

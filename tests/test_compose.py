@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bat2influx import cli, config
+from bat2influx import config, paths
 from tests.system.container import with_secrets
 
 TOP = Path(__file__).resolve().parents[1]
@@ -54,7 +54,7 @@ def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
 def test_what_is_mounted_is_where_the_image_has_it() -> None:
     """The ini, the state directory and the runtime directory, of which only the latter two vary."""
     ini, state = SERVICE["volumes"]
-    assert ini["target"] == str(cli.DEFAULT_CONFIG)
+    assert ini["target"] == str(paths.DEFAULT_CONFIG)
     assert ini["read_only"] is SERVICE["read_only"] is True
     assert instructions("VOLUME") == [environment()["STATE_DIRECTORY"]] == [state.split(":")[1]]
     assert [each.split(":")[0] for each in SERVICE["tmpfs"]] == [environment()["RUNTIME_DIRECTORY"]]

@@ -13,7 +13,8 @@ from configobj import ConfigObj
 from bat2influx.config import SPEC, Settings, load
 from bat2influx.presets import fields_of
 from bat2influx.tls import Tls
-from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus import Field
 
 TEMPLATE = Path(__file__).parents[1] / "etc/bat2influx.ini"
 

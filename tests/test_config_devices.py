@@ -6,7 +6,8 @@ import pytest
 
 from bat2influx.presets import fields_of
 from bat2influx.tls import Tls
-from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus import Field
 from bat2influx.vrm import host_of
 from tests.parts.certificates import device_certificate
 from tests.test_config import read

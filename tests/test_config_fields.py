@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bat2influx.presets import PRESETS, fields_of
-from bat2influx.venus import DEFAULT_FIELDS, Field
+from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus import Field
 from tests.test_config import read
 from tests.test_config_problems import problems
 

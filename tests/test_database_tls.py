@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from urllib3.exceptions import HTTPWarning
 
-from bat2influx.backoff import Backoff
-from bat2influx.influx import Outcome
+from bat2influx.failure import Backoff
+from bat2influx.outcome import Outcome
 from bat2influx.server import WANTS_TLS
 from bat2influx.tls import Tls, fingerprint_of
 from tests.parts.certificates import (

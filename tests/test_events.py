@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bat2influx import broker_trouble, database_trouble, fleet_trouble, trouble
+from bat2influx import database_trouble, device_errors, fleet_trouble, mqtt_errors
 from bat2influx.events import MESSAGE_IDS, message_id
+from bat2influx.failure import Trouble
 from bat2influx.source import Census
-from bat2influx.trouble import Trouble
 
 TOP = Path(__file__).resolve().parents[1]
 CATALOG = TOP / "systemd" / "bat2influx.catalog"
@@ -56,7 +56,7 @@ def _entries() -> dict[str, tuple[dict[str, str], str]]:
 
 
 def _constructors() -> list[Callable[..., Any]]:
-    modules = trouble, broker_trouble, database_trouble, fleet_trouble
+    modules = device_errors, mqtt_errors, database_trouble, fleet_trouble
     functions = [
         each for module in modules for each in inspect.getmembers(module, inspect.isfunction)
     ]

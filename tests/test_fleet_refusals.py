@@ -65,4 +65,4 @@ def test_what_may_be_refused_is_declined() -> None:
             connection.publish("a", checked=True, may_be_refused=True)
         assert conversation.wait(lambda: not connection._checked, BOUND)
         assert "publish to a (not authorised)" in connection.declined[0].text
-        assert conversation.ended() is None
+        assert conversation.trouble is None

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.check import Printer
-from bat2influx.pin import EX_UNAVAILABLE, pin
-from bat2influx.steps import OK, Step
+from bat2influx.pin import pin
+from bat2influx.steps import OK, Printer, Step
 from tests.parts.daemon import TOP
 from tests.parts.influxdb import InfluxDB
 from tests.parts.process import free_port
@@ -40,7 +39,7 @@ def test_a_long_label_ran_into_the_text() -> None:
 
 def test_pin_spoke_of_mqtt_at_the_port_of_a_database(capsys: pytest.CaptureFixture[str]) -> None:
     """Of a port that is none of MQTT's, a refusal is told as that alone."""
-    assert pin(f"127.0.0.1:{free_port()}", "bat2influx.ini") == EX_UNAVAILABLE
+    assert pin(f"127.0.0.1:{free_port()}", "bat2influx.ini") == os.EX_UNAVAILABLE
     assert "MQTT" not in capsys.readouterr().err
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import health
-from bat2influx.health import Health, HealthFile, health_path, read_health, tell
-from bat2influx.liveness import Watchdog
+from bat2influx import health_command
+from bat2influx.health import Health, HealthFile, health_path, read_health
+from bat2influx.health_command import tell
+from bat2influx.watchdog import Watchdog
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
 SILENT = "nothing has come from a device"
@@ -130,5 +131,5 @@ def test_without_a_place_nothing_is_written(
     writer = HealthFile(INI, 120.0)
     writer.write(0.0, 0.0, "fine")
     writer.close()
-    assert health.tell(Path("/home/me/mine.ini"), {}) == 69
+    assert health_command.tell(Path("/home/me/mine.ini"), {}) == 69
     assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.backoff import Backoff
+from bat2influx.failure import Backoff
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
 from bat2influx.values import is_key, is_name

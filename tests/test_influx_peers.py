@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from bat2influx.backoff import Backoff
-from bat2influx.influx import Outcome
-from bat2influx.memoryspool import RejectedLine
+from bat2influx.failure import Backoff
+from bat2influx.outcome import Outcome, RejectedLine
 from tests.parts.daemon import wait
 from tests.parts.http_peers import (
     ACCEPTED,

@@ -14,8 +14,9 @@ import pytest
 from systemd.journal import JournalHandler
 
 from bat2influx import journal
-from bat2influx.journal import REMIND, Episode, event, set_up, span
-from bat2influx.trouble import Trouble
+from bat2influx.failure import Trouble
+from bat2influx.journal import REMIND, Episode, event, set_up
+from bat2influx.printable import span
 
 ABSENT = Trouble("database", "the database is away")
 SLOW = Trouble("database slow", "the database is slow")

@@ -15,15 +15,16 @@ import pytest
 
 from bat2influx import about, config, metrics
 from bat2influx.about import EVERY, SelfReport
+from bat2influx.clock import Now
 from bat2influx.delivery import Delivery
+from bat2influx.lineprotocol import stamp_of
 from bat2influx.memoryspool import MemoryQueue
 from bat2influx.metrics import DeviceReport, Report
+from bat2influx.paths import runtime_file
 from bat2influx.reading import NS
-from bat2influx.restamp import stamp
-from bat2influx.schedule import Now
 from bat2influx.spool import Spool
 from bat2influx.store import DiskQueue
-from bat2influx.textfile import TextFile, runtime_file
+from bat2influx.textfile import PROMETHEUS, TextFile
 from bat2influx.venus import NoValue
 from tests.parts.node_exporter import NodeExporter, samples
 from tests.parts.writing import writer
@@ -276,9 +277,9 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
     ini = Path("/etc/bat2influx/boat.ini")
     session = {"XDG_RUNTIME_DIR": "/run/user/1000"}
     unit = {**session, "RUNTIME_DIRECTORY": "/run/bat2influx-boat:/run/more"}
-    assert runtime_file(ini, unit) == Path("/run/bat2influx-boat/boat.prom")
-    assert runtime_file(ini, session) == Path("/run/user/1000/bat2influx/boat.prom")
-    assert runtime_file(ini, {"RUNTIME_DIRECTORY": "", "XDG_RUNTIME_DIR": ""}) is None
+    assert runtime_file(ini, unit, PROMETHEUS) == Path("/run/bat2influx-boat/boat.prom")
+    assert runtime_file(ini, session, PROMETHEUS) == Path("/run/user/1000/bat2influx/boat.prom")
+    assert runtime_file(ini, {"RUNTIME_DIRECTORY": "", "XDG_RUNTIME_DIR": ""}, PROMETHEUS) is None
 
 
 # When
@@ -339,7 +340,7 @@ def test_a_file_without_a_place_is_told_once_with_the_remedy(
 
 def test_a_stamp_is_read_from_every_line_that_has_one() -> None:
     """What a damaged file has left of a line may have none, and ends nothing."""
-    assert stamp(b"dc,house=in\\ blue V=53.2 1767225610000000001") == 1_767_225_610_000_000_001
+    assert stamp_of(b"dc,house=in\\ blue V=53.2 1767225610000000001") == 1_767_225_610_000_000_001
     for damaged in (
         b"",
         b"dc V=53.2",
@@ -347,7 +348,7 @@ def test_a_stamp_is_read_from_every_line_that_has_one() -> None:
         b"dc V=53.2 \xb2",
         b"dc V=1 " + b"9" * 20,
     ):
-        assert stamp(damaged) is None
+        assert stamp_of(damaged) is None
 
 
 def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from bat2influx import broker
 from bat2influx import line as line_module
 from bat2influx.broker import Connection
 from bat2influx.connector import Endpoint
+from bat2influx.failure import Trouble
 from bat2influx.line import Reconnector
 from bat2influx.packets import Protocol
 from bat2influx.session import Session
-from bat2influx.trouble import Trouble
 from tests.parts.daemon import BOUND, wait
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.peers import (
@@ -90,7 +90,7 @@ class Broker(Peer):
 def said_of(session: Session, done: Callable[[], bool] = lambda: False) -> str:
     """Return what ends a session, once it has."""
     session.wait(done, BOUND)
-    why = session.ended()
+    why = session.trouble
     assert why, "it goes on"
     return why.text
 
@@ -126,7 +126,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
     """At once, and it is no trouble; a line keeps to it from then on."""
     with Broker(connect=first(answer)) as peer, closing(session(peer.port)) as conversation:
         assert conversation.open() is None
-        assert conversation.ended() is None
+        assert conversation.trouble is None
         assert conversation.connection.protocol is OLD
         assert peer.levels == [NEW, OLD]
     with (

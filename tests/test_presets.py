@@ -6,10 +6,10 @@ import pytest
 
 from bat2influx.downsampling import columns, counts_up
 from bat2influx.inifile import could_be_field
-from bat2influx.presets import PRESETS, UNITS, fields_of, preset_of
-from bat2influx.survey import WANTED, unit
+from bat2influx.presets import PRESETS, fields_of, preset_of
+from bat2influx.units import DEFAULT_FIELDS, PATHS, WANTED, unit_of
 from bat2influx.values import is_key
-from bat2influx.venus import DEFAULT_FIELDS, Field, parse_field
+from bat2influx.venus import Field, parse_field
 
 PHASES = ("L1", "L2", "L3")
 ALL = fields_of(PRESETS)
@@ -111,22 +111,21 @@ def test_presets_have_all_that_a_battery_owner_wants() -> None:
 
 def test_units_are_known_and_agree_with_what_is_shown_elsewhere() -> None:
     """Only an enumeration has none."""
-    for field in ALL:
-        assert unit(field.service, field.path) == UNITS[field.service, field.path]
-    assert {field.name for field in ALL if not UNITS[field.service, field.path]} == {
+    assert all(field.path in PATHS[field.service] for field in (*ALL, *DEFAULT_FIELDS))
+    assert {field.name for field in ALL if not unit_of(field.service, field.path)} == {
         "SolarState",
         "InverterState",
         "InverterMode",
         "InverterError",
     }
-    assert unit("vebus", "Ac/Out/S") == "VA"
-    assert unit("pvinverter", "Ac/Energy/Forward") == "kWh"
+    assert unit_of("vebus", "Ac/Out/S") == "VA"
+    assert unit_of("pvinverter", "Ac/Energy/Forward") == "kWh"
 
 
 def test_energies_are_counters_and_nothing_else_is() -> None:
     """Of what counts up, downsampling keeps the last value."""
     counters = {field.name for field in ALL if counts_up(field)}
-    assert counters == {f.name for f in ALL if UNITS[f.service, f.path] == "kWh"}
+    assert counters == {f.name for f in ALL if unit_of(f.service, f.path) == "kWh"}
 
 
 def test_a_name_leads_to_its_preset() -> None:

@@ -66,7 +66,7 @@ def cause(conversation: Session) -> str:
     """Open a session, close it, and return the cause of its trouble, '' for none."""
     with closing(conversation):
         why = conversation.open()
-        assert why == conversation.trouble == conversation.ended()
+        assert why == conversation.trouble
         assert why is None or PASSWORD not in why.text
         return why.cause if why else ""
 
@@ -286,7 +286,7 @@ def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
         assert [message.payload for message in rest] == [b"4"]
         conversation.publish("b", b"own")
         assert conversation.until(lambda message: message.payload == b"own", 60)
-        assert conversation.ended() is None
+        assert conversation.trouble is None
 
 
 def test_what_does_not_come_is_waited_for_no_longer_than_told(mosquitto: Mosquitto) -> None:
@@ -311,7 +311,7 @@ def test_a_subscription_that_is_not_confirmed_is_told(monkeypatch: pytest.Monkey
         why = conversation.subscribe(["a"])
         assert why
         assert why.cause == "protocol"
-        assert conversation.ended() == why
+        assert conversation.trouble == why
 
 
 @pytest.mark.parametrize("by_tls", [True, False])
@@ -325,7 +325,7 @@ def test_the_end_of_the_broker_is_noticed_at_once(opened: Opener, own: Tls, by_t
         door.close()
         began = time.monotonic()
         assert not conversation.until(lambda _: True, 60)
-        why = conversation.ended()
+        why = conversation.trouble
         assert why
         assert why.cause == "closed"
         conversation.publish("a", b"1")

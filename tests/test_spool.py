@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue, RejectedLine
+from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue
+from bat2influx.outcome import RejectedLine
 
 
 def line(number: int, length: int = 30) -> bytes:
@@ -86,7 +87,7 @@ def test_refused_rows_are_counted_and_the_newest_kept() -> None:
         batch = spool.next_batch(REFUSED_KEPT)
         assert batch is not None
         spool.settle(batch, [], [RejectedLine(each, f"reason {number}") for each in batch.lines])
-    assert spool.refused_count == 3 * REFUSED_KEPT
+    assert spool.dropped == 2 * REFUSED_KEPT
     assert len(spool.refused) == REFUSED_KEPT
     assert {row.reason for row in spool.refused} == {"reason 2"}
 
@@ -169,7 +170,7 @@ class SpoolAndList(RuleBasedStateMachine):
         assert len(self.spool) == len(self.queue)
         assert self.spool.size == sum(len(each) + OVERHEAD for each in self.queue) <= self.BOUND
         assert self.spool.dropped == self.dropped
-        assert self.spool.refused_count == self.refused
+        assert len(self.spool.refused) == min(self.refused, REFUSED_KEPT)
 
     @invariant()
     def nothing_is_lost(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx import search, ssdp
-from bat2influx.plain import plain
+from bat2influx.printable import plain
 from bat2influx.search import NoDescriptionError, fetch
 from bat2influx.ssdp import (
     Description,

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from bat2influx import storeformat
-from bat2influx.memoryspool import RejectedLine
+from bat2influx.outcome import RejectedLine
 from bat2influx.store import DiskQueue, QuarantinedLine, StoredBatch, request_retry
 from bat2influx.storeerror import DiskError, DiskFault
 from bat2influx.storereader import DiskReader, Summary
 from bat2influx.storerows import ROW_LINES
+from tests.parts.spool_rows import oldest_in, rejected_in
 
 NOW = 1_700_000_000_000_000_000
 
@@ -54,8 +55,8 @@ def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = store_in(state)
     store.open()
-    assert (store.next_batch(10), len(store), store.size, store.oldest) == (None, 0, 0, None)
-    assert (store.rejected(10), store.retry_rejected(), store.take_request()) == ([], 0, False)
+    assert (store.next_batch(10), len(store), store.size, oldest_in(store)) == (None, 0, 0, None)
+    assert (rejected_in(store, 10), store.retry_rejected(), store.take_request()) == ([], 0, False)
     store.append([])
     store.close()
     with closing(DiskReader(state)) as reader:
@@ -87,7 +88,7 @@ def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> Non
         assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
     again = store_in(tmp_path)
     again.open()
-    assert (len(again), again.oldest) == (1000, 0)
+    assert (len(again), oldest_in(again)) == (1000, 0)
     assert all_of(again) == lines(0, 1000)
 
 
@@ -112,7 +113,7 @@ def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
         store.settle(batch, [], [])
         brought += batch.lines
         assert len(store) == 470 - len(brought)
-        assert store.oldest == (None if len(brought) == 470 else len(brought))
+        assert oldest_in(store) == (None if len(brought) == 470 else len(brought))
     assert brought == lines(0, 470)
 
 
@@ -124,7 +125,7 @@ def test_what_is_undecided_keeps_its_place(tmp_path: Path) -> None:
     store.append(lines(5, 7))
     store.settle(batch, [batch.lines[1], batch.lines[3]], [RejectedLine(batch.lines[2], "bad")])
     assert all_of(store) == [*lines(1, 2), *lines(3, 7)]
-    assert store.rejected(10) == [QuarantinedLine(*lines(2, 3), "bad", NOW)]
+    assert rejected_in(store, 10) == [QuarantinedLine(*lines(2, 3), "bad", NOW)]
 
 
 def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_a_large_file_shrinks_to_what_was_rejected(tmp_path: Path) -> None:
     assert store.size > 1_500_000
     store.settle(batch_of(store), [], [])
     assert store.size < 50_000
-    assert [each.line for each in store.rejected(100)] == lines(0, 10)
+    assert [each.line for each in rejected_in(store, 100)] == lines(0, 10)
 
 
 # The bound
@@ -249,7 +250,7 @@ def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:
     for number in range(40):
         store.append(lines(number * 500, number * 500 + 500))
         refuse(store, 500, f"reason {number}")
-    kept = store.rejected(10**6)
+    kept = rejected_in(store, 10**6)
     assert store.rejected_count == len(kept) == 20_000 - store.rejected_dropped
     assert [each.line for each in kept] == lines(20_000 - len(kept), 20_000)
     assert 2000 < len(kept) < 100_000 // len(lines(0, 1)[0])
@@ -269,10 +270,10 @@ def test_the_newest_rejected_are_shown(tmp_path: Path) -> None:
     refuse(store, 300, "first")
     refuse(store, 2, "caf\xe9 \ud800")
     assert store.rejected_count == 302
-    shown = store.rejected(3)
+    shown = rejected_in(store, 3)
     assert [each.line for each in shown] == lines(299, 302)
     assert [each.reason for each in shown] == ["first", "caf\xe9 ?", "caf\xe9 ?"]
-    assert store.rejected(0) == []
+    assert rejected_in(store, 0) == []
 
 
 def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
     assert store.retry_rejected() == 301
     store.settle(under_way, [], [])
     assert all_of(store) == [*lines(310, 700), *lines(0, 301)]
-    assert (store.rejected_count, store.rejected(10), store.retry_rejected()) == (0, [], 0)
+    assert (store.rejected_count, rejected_in(store, 10), store.retry_rejected()) == (0, [], 0)
 
 
 def test_a_request_is_taken_once(tmp_path: Path) -> None:

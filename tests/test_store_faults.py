@@ -22,6 +22,7 @@ from bat2influx.storereader import DiskReader
 from tests.parts import disk
 from tests.parts.daemon import TOP, wait
 from tests.parts.process import Process
+from tests.parts.spool_rows import rejected_in
 from tests.test_store import all_of, batch_of, lines, refuse, store_in
 
 
@@ -309,7 +310,7 @@ def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
     found = re.search(r"(\d+) of its values go on waiting, (\d+) are lost", str(told))
     assert found
     assert int(found[2]) == store.dropped == 3990 - len(drained) > 0
-    assert {each.reason for each in store.rejected(100)} <= {"a reason"}
+    assert {each.reason for each in rejected_in(store, 100)} <= {"a reason"}
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:

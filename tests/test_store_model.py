@@ -14,11 +14,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bat2influx.memoryspool import RejectedLine
+from bat2influx.outcome import RejectedLine
 from bat2influx.store import DiskQueue, StoredBatch
 from bat2influx.storeerror import DiskError, DiskFault
 from bat2influx.storereader import DiskReader
 from tests.parts.disk import copy_as_after_a_power_cut, file_limit
+from tests.parts.spool_rows import oldest_in, rejected_in
 
 Content = tuple[list[bytes], list[tuple[bytes, str]]]  # what waits, what is rejected
 COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
@@ -229,7 +230,7 @@ class StoreAndLists(RuleBasedStateMachine):
         """Return all that can be read; damage is told at most once."""
         for _ in range(2):
             try:
-                self.store.rejected(10**6)
+                rejected_in(self.store, 10**6)
                 if batch := self.store.next_batch(10**6):
                     self.store.settle(batch, batch.lines, [])
             except DiskError as error:
@@ -301,9 +302,9 @@ class StoreAndLists(RuleBasedStateMachine):
         assert len(store) == len(self.queue)
         assert store.rejected_count == len(self.rejected)
         assert self.content(self.directory) == (self.queue, self.rejected)
-        shown = store.rejected(10**6)
+        shown = rejected_in(store, 10**6)
         assert [(each.line, each.reason) for each in shown] == self.rejected
-        assert store.oldest == (int(self.queue[0].split()[-1]) if self.queue else None)
+        assert oldest_in(store) == (int(self.queue[0].split()[-1]) if self.queue else None)
         assert (store.dropped, store.rejected_dropped) == (self.dropped, self.rejected_dropped)
         assert store.size <= store.max_size
 

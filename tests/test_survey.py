@@ -15,9 +15,10 @@ from bat2influx import config, offer
 from bat2influx.config import Settings
 from bat2influx.inifile import MAX_FILE
 from bat2influx.offer import Reached
-from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey, unit
+from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey
+from bat2influx.units import DEFAULT_FIELDS, unit_of
 from bat2influx.values import is_key
-from bat2influx.venus import DEFAULT_FIELDS, Field, keepalive
+from bat2influx.venus import Field, keepalive
 from tests.parts.venus import Device
 
 PORTAL = "c0619ab1c2d3"
@@ -253,12 +254,12 @@ def test_what_smells_of_a_secret_is_not_offered(leaf: str) -> None:
 
 def test_units_are_those_of_victrons_list() -> None:
     """By service and path, and by the last part where that says it everywhere."""
-    assert unit("vebus", "Ac/ActiveIn/L2/S") == "VA"
-    assert unit("system", "Dc/Battery/TimeToGo") == "s"
-    assert unit("solarcharger", "Yield/User") == "kWh"
-    assert unit("vebus", "State") == ""
-    assert unit("dcsystem", "Dc/0/Power") == "W"
-    assert unit("tank", "Level") == ""
+    assert unit_of("vebus", "Ac/ActiveIn/L2/S") == "VA"
+    assert unit_of("system", "Dc/Battery/TimeToGo") == "s"
+    assert unit_of("solarcharger", "Yield/User") == "kWh"
+    assert unit_of("vebus", "State") == ""
+    assert unit_of("dcsystem", "Dc/0/Power") == "W"
+    assert unit_of("tank", "Level") == ""
 
 
 HOSTILE = st.text(st.characters(), max_size=80) | st.sampled_from(

@@ -14,8 +14,8 @@ import pytest
 
 from bat2influx import tls
 from bat2influx.connector import Connector, Endpoint
+from bat2influx.failure import Trouble
 from bat2influx.tls import Tls
-from bat2influx.trouble import Trouble
 from tests.parts import peers
 from tests.parts.certificates import (
     EXPIRED,

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bat2influx.plan import Plan
+from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.venus import (
-    DEFAULT_FIELDS,
     MAX_PAYLOAD,
     Field,
     InstanceSearch,

@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
-from bat2influx import __version__, cli, config
+from bat2influx import __version__, cli, config, paths
 
 TOP = Path(__file__).resolve().parents[2]
 SYSTEMD = TOP / "systemd"
@@ -62,7 +62,7 @@ def test_whatever_a_unit_starts_may_be_executed() -> None:
 def test_the_unit_reads_the_file_that_is_the_default() -> None:
     """So that `bat2influx check` looks at what the service will read."""
     (start,) = _values(SERVICE, "ExecStart")
-    assert start == f"/usr/bin/bat2influx --config {cli.DEFAULT_CONFIG} run"
+    assert start == f"/usr/bin/bat2influx --config {paths.DEFAULT_CONFIG} run"
 
 
 def test_the_package_has_the_version_of_the_program() -> None:

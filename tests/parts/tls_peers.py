@@ -8,12 +8,11 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bat2influx import tls
 from bat2influx.broker import Connection
-from bat2influx.connector import Connector, Endpoint, Link
+from bat2influx.connector import Connector, Endpoint, Link, secure
+from bat2influx.failure import Trouble
 from bat2influx.packets import Protocol
 from bat2influx.tls import Tls
-from bat2influx.trouble import Trouble
 from tests.parts.certificates import Certificate
 from tests.parts.daemon import wait
 from tests.parts.peers import Peer
@@ -57,7 +56,7 @@ def shake(
     """Begin TLS with what listens on 127.0.0.1, by the name `host`."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setblocking(False)
-    outcome = tls.secure(sock, host, port, trust, "/etc/x.ini", timeout=timeout)
+    outcome = secure(sock, host, port, trust, "/etc/x.ini", timeout=timeout)
     if isinstance(outcome, Trouble):
         assert sock.fileno() == -1, "it is left open"
     return outcome

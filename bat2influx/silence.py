@@ -1,11 +1,9 @@
-"""Whether what must move still moves: marks and a clock in, pings and remedies out.
+"""The silence of a device and of its single paths: marks and a clock in, remedies out.
 
-Three things are watched. `Silence` follows one device: a message is any non-retained PUBLISH below
-`N/<portal id>/`, heartbeats and nulls included, for a device that says anything is there.
-`Unanswered` follows its single paths.
-`Watchdog` earns the service manager's ping: no message, no ping, and none either when a thread
-has finished nothing within its deadline. All spans are fractions of the watchdog interval W, and
-all times are monotonic seconds.
+`Silence` follows one device: a message is any non-retained PUBLISH below `N/<portal id>/`,
+heartbeats and nulls included, for a device that says anything is there. `Unanswered` follows its
+single paths. Pure: all spans are fractions of the watchdog interval W, all times are monotonic
+seconds.
 """
 
 from __future__ import annotations
@@ -15,8 +13,6 @@ from collections.abc import Container, Iterable
 from enum import Enum
 
 from bat2influx.plan import Request
-
-DEFAULT_WATCHDOG = 120.0  # s, W when nobody watches
 
 
 class Remedy(Enum):
@@ -158,49 +154,3 @@ class Unanswered:
             if now - since >= self._silent_after:
                 self._silent[topic] = None
         return list(self._silent)
-
-
-class Watchdog:
-    """Earns the pings to the service manager, and sets the interval of a start without a device.
-
-    A device that is off must not cost a restart every W: a start that has heard nothing within
-    W/12 asks for 7.5 W until the first message. The service manager forgets that at a restart.
-    """
-
-    def __init__(self, interval: float, now: float) -> None:
-        self.interval = interval
-        self._start = now
-        self.alive: float | None = None  # when a ping was last earned, whether it was due or not
-        self._pinged = now
-        self._news = False  # a message since this was last looked at
-        self._message = False  # one since the last ping
-        self._heard = False
-        self._extended = False
-
-    def message(self) -> None:
-        """A device has said something."""
-        self._news = self._message = self._heard = True
-
-    def interval_wanted(self, now: float) -> float | None:
-        """Return the interval to ask the service manager for, where it has to change."""
-        if self._heard and self._extended:
-            self._extended = False
-            return self.interval
-        if not self._heard and not self._extended and now >= self._start + self.interval / 12:
-            self._extended = True
-            return 7.5 * self.interval
-        return None
-
-    def ping(self, now: float, threads: Iterable[float]) -> bool:
-        """Return whether a ping is earned now; `threads` has when each last finished something.
-
-        Pings are W/8 apart at least; a thread may take up to W/2.
-        """
-        if not self._message or any(now - finished > self.interval / 2 for finished in threads):
-            return False
-        if self._news:
-            self.alive, self._news = now, False
-        if now < self._pinged + self.interval / 8:
-            return False
-        self._pinged, self._message = now, False
-        return True

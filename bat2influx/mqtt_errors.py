@@ -1,33 +1,127 @@
-"""What can go wrong with a peer, in the words that people read.
+"""What can be wrong with the way to a broker, in the words that people read.
 
-Every text says what is wrong, where, and what to do; the journal, STATUS= and the command line
-take it from here, so that one cause has one name everywhere. No text ever holds a secret. What a
-broker says itself is in broker_trouble.py, what the database says in database_trouble.py.
+Every text says what is wrong, where, and what to do. No text ever holds a secret.
+
+`why` and `said` hold the broker's own reason where it gives one, made plain. What the VRM cloud
+says has texts of its own: what to do about it is done on the portal and not on the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from bat2influx.failure import Backoff, Trouble
 
-from bat2influx.backoff import Backoff
+_PLACE = "VRM Portal: Preferences, Integrations, Access tokens"
+_UNTRUSTED = {
+    "certificate changed": "is not the one that fingerprint names",
+    "certificate name": "is for another name",
+    "certificate date": "is out of date, or the clock of this computer is wrong",
+}
 
 
-class Trouble(NamedTuple):
-    """A failure of a peer: `cause` is its short name; `what` says what is wrong and what to do.
+def closed(host: str, why: str) -> Trouble:
+    """The connection was there and has ended."""
+    return Trouble("closed", f"{host} ended the connection ({why})")
 
-    `meanwhile` is what the daemon does until then, where that is not plain.
-    """
 
-    cause: str
-    what: str
-    backoff: Backoff = Backoff.BROKER
-    meanwhile: str = ""
+def login_refused(host: str, user: str, has_password: bool, config: str, said: str = "") -> Trouble:
+    """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
+    place = "on it: Settings, General, Access & Security"
+    if user.startswith("token/"):
+        what = "the token or its password is wrong, or is not paired any more"
+        how = f"pair it anew ({place}), and set user and password in {config}"
+    else:
+        what = "the password is wrong" if has_password else "it wants a password"
+        how = (
+            f"set password in {config} to that of the device ({place}). Under its security profile"
+            ' "Paired devices only" that one does not count: pair there, and set user (token/…)'
+            " and password to what it shows"
+        )
+    return Trouble(
+        "login",
+        f"{host} refused the login of {user!r}{_aside(said)}: {what}; {how}; then restart"
+        " bat2influx",
+        Backoff.LOGIN,
+    )
 
-    @property
-    def text(self) -> str:
-        """What the daemon tells people."""
-        return f"{self.what}; {self.meanwhile}" if self.meanwhile else self.what
+
+def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trouble:
+    """The same of the VRM cloud. VENUS: e-mail address and access token."""
+    return Trouble(
+        "vrm login",
+        f"{host} refused the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
+        f" VRM account, or password is no access token of it; make a token ({_PLACE}) and set user"
+        f" and password in {config}; then restart bat2influx",
+        Backoff.LOGIN,
+    )
+
+
+def vrm_certificate(host: str, cause: str, ca_file: str, config: str) -> Trouble:
+    """VRM's certificate is not trusted. VENUS: an authority of Victron's own has signed it."""
+    untrusted = f"is signed by nobody whom {ca_file or 'this computer'} vouches for"
+    return Trouble(
+        "vrm certificate",
+        f"the certificate of {host} {_UNTRUSTED.get(cause, untrusted)}; Victron signs it with an"
+        " authority of its own, whose certificate is the file venus-ca.crt of Victron's project"
+        " dbus-flashmq, or /etc/ssl/certs/ccgx-ca.pem on a device: put it on this computer, and"
+        f" its path as ca_file into {config}",
+        Backoff.CERTIFICATE,
+    )
+
+
+def connack_refused(host: str, what: str) -> Trouble:
+    """Any other refusal by CONNACK."""
+    return Trouble("connack", f"{host} refused the connection: {what}", Backoff.LOGIN)
+
+
+def subscription_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
+    """SUBACK with 128 or more."""
+    return Trouble(
+        "subscription refused",
+        f"{host} does not let {user!r} subscribe to {topic} ({why}); {_rules('read', config)}",
+        Backoff.LOGIN,
+    )
+
+
+def share_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
+    """The same, of a subscription that several clients share."""
+    return Trouble(
+        "subscription refused: shared",
+        f"{host} does not let {user!r} share the subscription {topic} ({why}); see that the"
+        f" broker has shared subscriptions switched on, and {_rules('read', config)}, or leave"
+        " share_group empty and run one daemon",
+        Backoff.LOGIN,
+    )
+
+
+def publish_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
+    """PUBACK with 128 or more."""
+    return Trouble(
+        "publish refused",
+        f"{host} does not let {user!r} publish to {topic} ({why}); {_rules('write', config)}",
+        Backoff.LOGIN,
+    )
+
+
+def vrm_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
+    """Either of them by the VRM cloud. VENUS: a user has the devices of one's own list alone."""
+    return Trouble(
+        "vrm refused",
+        f"{host} does not let {user!r} have {topic} ({why}): has this VRM account the"
+        f' device in its list, with the right "Full Control", and is serial in {config} its portal'
+        " id? On the device, VRM Portal has to be Full or Read-only (Settings, VRM)",
+        Backoff.LOGIN,
+    )
+
+
+def _aside(said: str) -> str:
+    return f" ({said})" if said else ""
+
+
+def _rules(right: str, config: str) -> str:
+    return (
+        f"give it the right to {right} that in the broker's access rules, or set user and password"
+        f" in {config} to one who has it"
+    )
 
 
 def name_unknown(host: str, config: str) -> Trouble:
@@ -182,78 +276,3 @@ def _pin(host: str, config: str, port: int = 8883) -> str:
 def _pin_command(host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host and port != 8883 else host
     return f"bat2influx pin {shown}" + ("" if port == 8883 else f":{port}")
-
-
-def no_portal(host: str, config: str) -> Trouble:
-    """No retained Serial, so that the portal id is not known."""
-    return Trouble(
-        "portal",
-        f"no device has said its portal id at {host}; is that the device? Where it is a broker that"
-        f" a device is bridged to, set serial in {config}",
-    )
-
-
-def wrong_portal(host: str, portal: str, there: Sequence[str], config: str) -> Trouble:
-    """Other devices are behind this broker, and the configured one is not."""
-    found = "has the portal id" if len(there) == 1 else "is not among the portal ids"
-    return Trouble(
-        "wrong portal",
-        f"no device {portal} at {host}: what is there {found} {', '.join(there)}; set serial in"
-        f" {config} to it, or leave it empty",
-    )
-
-
-def wrong_instance(
-    host: str, service: str, instance: int, there: Sequence[int], config: str
-) -> Trouble:
-    """The device has the service under other instances."""
-    numbers = " and ".join(map(str, there))
-    key = "instance" if service == "vebus" else "the instance under [Fields]"
-    return Trouble(
-        f"wrong instance: {service} {instance}",
-        f"the device at {host} has no {service} {instance}, but {service} {numbers}; correct {key}"
-        f" in {config}, or leave it out",
-    )
-
-
-def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) -> Trouble:
-    """The device answers, but not for everything: services it has not, paths that stay silent."""
-    parts = []
-    if services:
-        parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
-    if silent:
-        what = ", ".join(silent)
-        parts.append(
-            f"does not answer for {what}, and so has no such path (correct it, or take it out)"
-        )
-    what = " and ".join(parts)
-    return Trouble(
-        f"missing: {what}",
-        f"the device at {host} {what}",
-        meanwhile="asking again now and then",
-    )
-
-
-def fields_void(host: str, names: Sequence[str]) -> Trouble:
-    """Answered with null, and never yet with a number."""
-    what = ", ".join(names)
-    return Trouble(
-        f"no value: {what}",
-        f"the device at {host} has no value (null) for {what}; is that phase or sensor there? Else"
-        " take it out of [Fields]",
-    )
-
-
-def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
-    """Answered, and never with a number."""
-    what = ", ".join(names)
-    return Trouble(
-        f"no number: {what}",
-        f"the device at {host} has {kind} for {what}, and no number; take it out of [Fields]",
-    )
-
-
-def device_silent(host: str, portal: str, *, given: bool) -> Trouble:
-    """The broker is there and the device behind it says nothing; `given`: by its configured id."""
-    how = "is it on, and is serial right?" if given else "is it on? Then restart it"
-    return Trouble("silent", f"device {portal} at {host} is silent; {how}")

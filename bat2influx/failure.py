@@ -1,4 +1,7 @@
-"""How long to wait before trying again: attempt and kind of failure in, seconds out.
+"""What can go wrong with a peer, and how long to wait before the next attempt.
+
+A `Trouble` is made where a failure is met (the errors.py of the folders) and told by whoever can
+act on it, so that one cause has one name in the journal, STATUS= and the commands. Pure.
 
 Delays double from the first to the longest, and are spread over their upper half so that many
 clients of one server do not come back in step.
@@ -7,6 +10,7 @@ clients of one server do not come back in step.
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 
 class Backoff(Enum):
@@ -27,3 +31,20 @@ def delay(kind: Backoff, attempt: int, random: float) -> float:
     shortest, longest = kind.value
     full = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
     return max(shortest, full * (0.5 + random / 2))
+
+
+class Trouble(NamedTuple):
+    """A failure of a peer: `cause` is its short name; `what` says what is wrong and what to do.
+
+    `meanwhile` is what the daemon does until then, where that is not plain.
+    """
+
+    cause: str
+    what: str
+    backoff: Backoff = Backoff.BROKER
+    meanwhile: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the daemon tells people."""
+        return f"{self.what}; {self.meanwhile}" if self.meanwhile else self.what

@@ -1,0 +1,90 @@
+"""What a command is to say where the service has secrets that it cannot see itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bat2influx.config import Battery, Settings, credential_of
+from bat2influx.paths import is_of_service, unit_of
+
+
+def unseen_secrets(
+    settings: Settings,
+    environment: Mapping[str, str],
+    root: Path = Path("/"),
+    *,
+    command: str = "check",
+    by: str = "--pipe",
+) -> Iterable[str]:
+    """Yield a hint where the service has secrets that this process has not.
+
+    A credential is given to the service's own processes alone (systemd.exec(5), "Credentials").
+    That of a [Battery NAME] is one that somebody has to have added to the unit. `root` is where
+    the file system begins; `command` is this one, and `by` how systemd-run(1) hands on its output.
+    """
+    path = settings.path
+    if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
+        return
+    unit = unit_of(path)
+    given = root / f"run/credentials/{unit}.service"  # there while the service runs
+    secrets, options = [], []
+    for name, what in _secrets(settings.batteries).items():
+        source = f"{unit}.{name}"
+        if _holds_something(root / "etc/credstore.encrypted" / source):
+            option = f"LoadCredentialEncrypted={name}:{source}"
+        elif _holds_something(root / "etc/credstore" / source):
+            option = f"LoadCredential={name}:{source}"
+        elif _holds_something(given / name):
+            option = ""
+        else:
+            continue
+        if option and _lacks(given, name):
+            yield (
+                f"{unit} does not load {source}, the {what}: write {option} below [Service] with"
+                f" systemctl edit {unit}, and restart it"
+            )
+        else:
+            secrets.append(what)
+        if option:
+            options.append(f"-p {option}")
+    if secrets:
+        *most, last = secrets
+        listed = " and ".join((", ".join(most), last)) if most else last
+        hint = f"{unit} has its {listed} in a credential, which this command"
+        hint += " cannot see"
+        if options:
+            config = "" if unit == "bat2influx" else f"--config {path} "
+            run = " ".join((f"systemd-run {by} --quiet --wait", *options))
+            hint += f"; with it: {run} bat2influx {config}{command}"
+        yield hint
+
+
+def _secrets(batteries: Iterable[Battery]) -> dict[str, str]:
+    """Return what each credential is, by its name."""
+    secrets = {}
+    for battery in batteries:
+        if battery.name.isascii():
+            whose = f" of {battery.section}" if battery.name else ""
+            secrets[credential_of(battery.name)] = f"password for MQTT{whose}"
+    return {
+        **secrets,
+        "influx-password": "password for InfluxDB",
+        "influx-token": "token for InfluxDB",
+    }
+
+
+def _lacks(directory: Path, name: str) -> bool:
+    """Tell whether a directory is there and can be looked into, and has no such file."""
+    try:
+        return name not in {file.name for file in directory.iterdir()}
+    except OSError:
+        return False
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(file.read(2).strip())
+    except OSError:
+        return False

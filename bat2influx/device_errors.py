@@ -1,0 +1,85 @@
+"""What can be wrong with a device and its fields, in the words that people read.
+
+Every text says what is wrong, where, and what to do. No text ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bat2influx.failure import Trouble
+
+
+def no_portal(host: str, config: str) -> Trouble:
+    """No retained Serial, so that the portal id is not known."""
+    return Trouble(
+        "portal",
+        f"no device has said its portal id at {host}; is that the device? Where it is a broker that"
+        f" a device is bridged to, set serial in {config}",
+    )
+
+
+def wrong_portal(host: str, portal: str, there: Sequence[str], config: str) -> Trouble:
+    """Other devices are behind this broker, and the configured one is not."""
+    found = "has the portal id" if len(there) == 1 else "is not among the portal ids"
+    return Trouble(
+        "wrong portal",
+        f"no device {portal} at {host}: what is there {found} {', '.join(there)}; set serial in"
+        f" {config} to it, or leave it empty",
+    )
+
+
+def wrong_instance(
+    host: str, service: str, instance: int, there: Sequence[int], config: str
+) -> Trouble:
+    """The device has the service under other instances."""
+    numbers = " and ".join(map(str, there))
+    key = "instance" if service == "vebus" else "the instance under [Fields]"
+    return Trouble(
+        f"wrong instance: {service} {instance}",
+        f"the device at {host} has no {service} {instance}, but {service} {numbers}; correct {key}"
+        f" in {config}, or leave it out",
+    )
+
+
+def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) -> Trouble:
+    """The device answers, but not for everything: services it has not, paths that stay silent."""
+    parts = []
+    if services:
+        parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
+    if silent:
+        what = ", ".join(silent)
+        parts.append(
+            f"does not answer for {what}, and so has no such path (correct it, or take it out)"
+        )
+    what = " and ".join(parts)
+    return Trouble(
+        f"missing: {what}",
+        f"the device at {host} {what}",
+        meanwhile="asking again now and then",
+    )
+
+
+def fields_void(host: str, names: Sequence[str]) -> Trouble:
+    """Answered with null, and never yet with a number."""
+    what = ", ".join(names)
+    return Trouble(
+        f"no value: {what}",
+        f"the device at {host} has no value (null) for {what}; is that phase or sensor there? Else"
+        " take it out of [Fields]",
+    )
+
+
+def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
+    """Answered, and never with a number."""
+    what = ", ".join(names)
+    return Trouble(
+        f"no number: {what}",
+        f"the device at {host} has {kind} for {what}, and no number; take it out of [Fields]",
+    )
+
+
+def device_silent(host: str, portal: str, *, given: bool) -> Trouble:
+    """The broker is there and the device behind it says nothing; `given`: by its configured id."""
+    how = "is it on, and is serial right?" if given else "is it on? Then restart it"
+    return Trouble("silent", f"device {portal} at {host} is silent; {how}")

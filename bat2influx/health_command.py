@@ -1,0 +1,29 @@
+"""`bat2influx health`: whether the daemon is well, for a container's health check."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from bat2influx.health import health_path, read_health
+from bat2influx.printable import plain
+
+LONGEST = 2000  # characters of a status line
+
+
+def tell(config: Path, environment: Mapping[str, str]) -> int:
+    """Print how the daemon with this ini is; return the exit code."""
+    path = health_path(config, environment)
+    found = read_health(path) if path else None
+    if found is None:
+        where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
+        text = f"bat2influx health: no daemon runs with {config}, or not as this user ({where})"
+        print(text, file=sys.stderr)  # noqa: T201 - people read this
+        return os.EX_UNAVAILABLE
+    illness = found.illness(time.monotonic())
+    told = "; ".join(part for part in (illness, plain(found.status, LONGEST)) if part)
+    print(told)  # noqa: T201 - this is the command's output
+    return os.EX_UNAVAILABLE if illness else os.EX_OK
