@@ -29,9 +29,9 @@ with lean.imports():
     import requests
     from influxdb import InfluxDBClient
 
-    from bat2influx.cutter import (
+    from bat2influx.transport import (
         Adapter,
-        Cutter,
+        Dialer,
         HandshakeError,
         OtherCertificateError,
         TrustError,
@@ -69,7 +69,7 @@ class HttpClient:
         self._influx = influx
         self._config = config
         self._deadline = deadline
-        self._cutter = Cutter()
+        self._dialer = Dialer()
         self._response: requests.Response | None = None
         session = requests.Session()
         session.trust_env = influx.use_environment
@@ -89,7 +89,7 @@ class HttpClient:
             session=session,
             headers={"Accept": "application/json"},
         )
-        adapter = Adapter(self._cutter, influx.tls)
+        adapter = Adapter(self._dialer, influx.tls)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
 
@@ -129,10 +129,10 @@ class HttpClient:
         expected: int = 200,
     ) -> Reply:
         """Carry out one request; the answer is as it should be with the status `expected`."""
-        self._response = None
+        self._response, self._dialer.reached = None, True
         failure: Exception | None = None
         try:
-            with self._cutter.after(self._deadline):
+            with self._dialer.deadline.within(self._deadline):
                 self._client.request(
                     path,
                     method,
@@ -156,16 +156,18 @@ class HttpClient:
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
-        self._cutter.cut()
+        self._dialer.deadline.cut()
 
     def _reply(self, failure: Exception | None) -> Reply:
         response, why = self._response, None
-        if self._cutter.expired or isinstance(failure, requests.Timeout):  # perhaps in a head
+        if self._dialer.deadline.expired or isinstance(
+            failure, requests.Timeout
+        ):  # perhaps in a head
             why = trouble.database_slow(self.peer, self._deadline)
         elif failure and response is None:
             why = self._why(failure)
         if response is None:
-            return Reply(trouble=why, in_doubt=self._cutter.reached)
+            return Reply(trouble=why, in_doubt=self._dialer.reached)
         status = response.status_code
         return Reply(
             status,
@@ -174,7 +176,7 @@ class HttpClient:
             plain(response.reason or "", _LONGEST),
             ok=failure is None and why is None,
             trouble=why,
-            in_doubt=status >= 500 or self._cutter.expired,
+            in_doubt=status >= 500 or self._dialer.deadline.expired,
         )
 
     def _why(self, failure: Exception) -> Trouble:

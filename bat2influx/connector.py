@@ -1,8 +1,8 @@
 """The way to a broker: name, port, TLS.
 
 A connection is made by a `Connector`, on a thread of its own for each attempt, because name
-resolution has no timeout, and a TCP connect and a handshake are slow to give up. It hands over a
-`Link`, which nothing but its taker uses.
+resolution, a TCP connect and a handshake are slow to give up. It hands over a `Link`, which nothing
+but its taker uses.
 
 What went wrong is found out here as far as the network can tell: which port is open instead, and
 whether TLS is spoken where none is expected. No password is sent in clear to a port that is meant
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bat2influx import mqtt_errors, packets
+from bat2influx import mqtt_errors, names, packets
 from bat2influx.deadline import cut_after
 from bat2influx.failure import Trouble
 from bat2influx.tls import (
@@ -34,6 +34,7 @@ from bat2influx.tls import (
     shown_by,
 )
 
+RESOLVE_TIMEOUT = 20.0  # s; as long as two name servers take that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
 _RECEIVE = 65_536  # bytes asked of the socket at once
@@ -143,8 +144,7 @@ class Connector:
     """One attempt to get to a broker, on a thread of its own.
 
     `step` tells what it is at ("resolving", "connecting"), `addresses` what the name stands for;
-    `outcome` is None until it is a Link or a Trouble, and `wake` is called then. A thread that
-    hangs in the resolver is left behind.
+    `outcome` is None until it is a Link or a Trouble, and `wake` is called then.
     """
 
     def __init__(
@@ -179,8 +179,8 @@ class Connector:
     def _attempt(self) -> Link | Trouble:
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # UnicodeError: a label of the name is too long
+            found = names.resolve(host, port, RESOLVE_TIMEOUT)
+        except OSError:
             return mqtt_errors.name_unknown(host, config)
         self.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         self.step = "connecting"
@@ -310,7 +310,7 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
         try:
             secured.do_handshake()
         except OSError:
-            if over.is_set():
+            if over.expired:
                 raise TimeoutError from None
             raise
     secured.setblocking(False)

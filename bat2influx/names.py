@@ -3,22 +3,30 @@
 A resolver that hangs keeps its thread until it gives up. Whoever asks for the same name meanwhile
 waits for that answer, so that threads do not pile up; an answer that came too late for one attempt
 serves the next, so that a slow resolver is no different from a name that is unknown for a while.
+One that has not answered for STUCK seconds never will: then the next attempt asks with a thread of
+its own, for the resolver may work again. There are MOST_STUCK such threads at the most.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import Any
+
+STUCK = 300.0  # s; resolv.conf(5) allows 30 s five times for one name server
+MOST_STUCK = 8  # threads that are left behind; each has 8 MB of addresses, and next to no memory
 
 _lock = threading.Lock()
 _open: dict[tuple[str, int], _Question] = {}  # asked, and the answer not fetched yet
+_stuck: list[_Question] = []
 
 
 class _Question(threading.Thread):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(name=f"resolving {host}", daemon=True)
         self.host, self.port = host, port
+        self.began = time.monotonic()
         self.found: list[Any] = []
         self.error: OSError | None = None
 
@@ -30,15 +38,15 @@ class _Question(threading.Thread):
         except UnicodeError as error:  # a label of the name is too long
             self.error = OSError(str(error))
 
+    @property
+    def is_stuck(self) -> bool:
+        return self.is_alive() and time.monotonic() >= self.began + STUCK
+
 
 def resolve(host: str, port: int, timeout: float) -> list[Any]:
     """Return what socket.getaddrinfo does; raise TimeoutError or OSError if not in `timeout` s."""
     with _lock:
-        question = _open.get((host, port))
-        if question is None:
-            question = _Question(host, port)
-            question.start()
-            _open[host, port] = question
+        question = _asked(host, port)
     question.join(timeout)
     if question.is_alive():
         raise TimeoutError(f"name resolution of {host} takes more than {timeout:.1f} s")
@@ -48,3 +56,18 @@ def resolve(host: str, port: int, timeout: float) -> list[Any]:
     if question.error:
         raise question.error
     return question.found
+
+
+def _asked(host: str, port: int) -> _Question:
+    """Return the question that is under way, or a new one."""
+    question = _open.get((host, port))
+    if question is not None and question.is_stuck:
+        _stuck[:] = [each for each in _stuck if each.is_alive()]
+        if len(_stuck) < MOST_STUCK:
+            _stuck.append(question)
+            question = None
+    if question is None:
+        question = _Question(host, port)
+        question.start()
+        _open[host, port] = question
+    return question

@@ -195,7 +195,7 @@ def fetch(place: DescriptionUrl, seconds: float = FETCHING) -> bytes:
                 response = connection.getresponse()
                 document = response.read(ssdp.MAX_DESCRIPTION + 1)
             finally:
-                if over.is_set():
+                if over.expired:
                     raise TimeoutError
     except TimeoutError:
         raise NoDescriptionError(f"it takes more than {seconds:g} s") from None

@@ -16,7 +16,7 @@ from bat2influx.connector import Connector, Endpoint, Link
 from bat2influx.failure import Trouble
 from bat2influx.packets import Protocol
 
-PATIENCE = 60.0  # s, for name, port and TLS; a resolver may hang for ever
+PATIENCE = 60.0  # s, for name, port and TLS; a name may have many addresses
 ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
 
 
@@ -44,10 +44,7 @@ class Session:
         if outcome is None:
             connector.abandon()
             host, port = self.endpoint.host, self.endpoint.port
-            if connector.step == "resolving":
-                outcome = mqtt_errors.name_unknown(host, self.endpoint.config)
-            else:
-                outcome = mqtt_errors.unreachable(host, port, "no answer")
+            outcome = mqtt_errors.unreachable(host, port, "no answer")
         if isinstance(outcome, Trouble):
             self.trouble = outcome
         else:

@@ -28,7 +28,7 @@ class Resolver:
     def __call__(self, host: str, port: int, **_: Any) -> Any:
         """Resolve."""
         self.asked.append((host, port))
-        self.lets.wait()
+        self.lets.wait(60.0)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -123,3 +123,26 @@ def test_two_that_wait_for_the_same_answer_both_get_it(resolver: Resolver) -> No
     for thread in threads:
         thread.join(60.0)
     assert answers == [["an address"]] * 2
+
+
+def test_a_resolver_that_never_returned_kept_the_name_from_being_asked_for_again(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while the next attempt has a question of its own, which may be answered."""
+    with pytest.raises(TimeoutError):
+        names.resolve(resolver.host, 8086, 0.01)
+    monkeypatch.setattr(names, "STUCK", 0.0)
+    stuck, resolver.lets = resolver.lets, threading.Event()
+    resolver.lets.set()
+    assert names.resolve(resolver.host, 8086, 60.0) == ["an address"]
+    assert len(resolver.asked) == 2
+    resolver.lets = stuck
+
+
+def test_threads_that_hang_are_bounded(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that never answers keeps MOST_STUCK threads and the one that is waited for."""
+    monkeypatch.setattr(names, "STUCK", 0.0)
+    for _ in range(3 * names.MOST_STUCK):
+        with pytest.raises(TimeoutError):
+            names.resolve(resolver.host, 8086, 0.001)
+    assert len(asking()) == names.MOST_STUCK + 1

@@ -136,11 +136,11 @@ def test_a_name_that_nobody_knows() -> None:
 
 
 def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no timeout, and a command has one; the name is told as unknown."""
+    """It has no timeout, and the connector has one; the name is told as unknown."""
     ended = threading.Event()
-    monkeypatch.setattr(session, "PATIENCE", 0.1)
+    monkeypatch.setattr(connector, "RESOLVE_TIMEOUT", 0.1)
     monkeypatch.setattr(connector.socket, "getaddrinfo", lambda *_, **__: ended.wait(60) and [])
-    assert cause(at(1883, host="venus.local")) == "name"
+    assert cause(at(1883, host="hangs.example")) == "name"
     ended.set()
 
 

@@ -1,7 +1,7 @@
-"""A time limit for an HTTP request in all, which `requests` does not have, and TLS as in tls.py.
+"""The connections of HTTP requests: a time limit in all, which `requests` lacks, and our trust.
 
 Its own timeout begins anew with each byte, so that an answer that drips holds it for ever. Here the
-socket is made by the cutter, and shut down when the time is up.
+socket is made by the dialer, and its deadline shuts it down when the time is up.
 
 The certificate is judged before anything of a request leaves. What is trusted is read anew for
 each connection, so that a renewed certificate of ours counts from the next one on.
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from bat2influx import names
+from bat2influx.deadline import Deadline
 from bat2influx.tls import Tls, TlsFault, context, fault_of, fingerprint_of
 
 
@@ -50,72 +49,32 @@ class OtherCertificateError(Exception):
         self.shown = shown
 
 
-class Cutter:
-    """The time limit of a request in all: makes its socket, and shuts it down when time is up.
+class Dialer:
+    """Makes the sockets of requests to one server, all of which have one `deadline`.
 
-    The thread that watches over it outlives the request: to make one for each takes as long as
-    half of a request to a database nearby. It ends when it wakes up and nothing is under way.
+    `reached` is whether the server may have seen something of the latest request.
     """
 
     def __init__(self) -> None:
-        self.expired = False
-        self.reached = True  # whether the server may have seen something of the request
-        self._sock: socket.socket | None = None
+        self.deadline = Deadline()
+        self.reached = True
         self._double: socket.socket | None = None
-        self._end = 0.0
-        self._lock = threading.Lock()
-        self._under_way = False
-        self._watcher: threading.Thread | None = None
-        self._wakes = 0.0  # when, at the latest
-
-    @contextlib.contextmanager
-    def after(self, seconds: float) -> Iterator[None]:
-        with self._lock:
-            self.expired, self.reached, self._under_way = False, True, True
-            self._end = time.monotonic() + seconds
-            if self._watcher is None or self._wakes > self._end:
-                self._wakes = self._end
-                self._watcher = threading.Thread(target=self._watch, name="cutter", daemon=True)
-                self._watcher.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way = False
-
-    def _watch(self) -> None:
-        while True:
-            with self._lock:
-                if self._watcher is not threading.current_thread():
-                    return  # one that wakes earlier has taken over
-                if not self._under_way:
-                    self._watcher = None
-                    return
-                self._wakes = self._end
-                left = self._end - time.monotonic()
-                if left <= 0:
-                    self.cut()
-                    self._under_way = False
-            time.sleep(max(0.0, left))
-
-    def cut(self) -> None:
-        self.expired = True
-        if self._sock is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Return a socket connected to the first address that answers in half of the time left."""
-        failure = OSError("no address")
+        failure, deadline = OSError("no address"), self.deadline
         self.reached = False
-        most = 0.8 * self._left()  # so that it is not the cutter that ends it, without a reason
+        most = (
+            0.8 * deadline.left()
+        )  # so that it is not the deadline that ends it, without a reason
         for family, kind, protocol, _, address in names.resolve(host, port, most):
-            self._sock = sock = socket.socket(family, kind, protocol)
+            sock = socket.socket(family, kind, protocol)
+            deadline.watch(sock)
             try:
-                sock.settimeout(self._left() / 2)
+                sock.settimeout(deadline.left() / 2)
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(self._left())
+                sock.settimeout(deadline.left())
             except OSError as error:
                 sock.close()
                 failure = error
@@ -130,7 +89,7 @@ class Cutter:
         try:
             yield
         except Exception as error:
-            if self.reached and not self.expired:
+            if self.reached and not self.deadline.expired:
                 self.reached = False
                 raise HandshakeError(error) from error
             raise
@@ -138,24 +97,20 @@ class Cutter:
             if self._double is not None:
                 self._double.close()
                 self._double = None
-            self._sock = secured.sock
+            self.deadline.watch(secured.sock)
 
     def lend(self, sock: socket.socket) -> socket.socket:
         """Return `sock` to begin TLS on, which empties it: what can be cut is a double."""
-        self._sock = self._double = sock.dup()
+        self._double = sock.dup()
+        self.deadline.watch(self._double)
         return sock
-
-    def _left(self) -> float:
-        if self.expired:
-            raise TimeoutError("timed out")
-        return max(0.01, self._end - time.monotonic())
 
 
 class Adapter(HTTPAdapter):  # type: ignore[misc]
-    """Has the cutter make the connections, and `tls` alone say whom to trust."""
+    """Has a dialer make the connections, and `tls` alone say whom to trust."""
 
-    def __init__(self, cutter: Cutter, tls: Tls | None) -> None:
-        self._pools = _pools(cutter, tls)
+    def __init__(self, dialer: Dialer, tls: Tls | None) -> None:
+        self._pools = _pools(dialer, tls)
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -180,19 +135,19 @@ def _host_of(connection: urllib3.connection.HTTPConnection) -> str:
     return str(connection._dns_host).replace("%25", "%")
 
 
-def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+def _pools(dialer: Dialer, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     trust = tls or Tls()
 
     class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            return cutter.connect(_host_of(self), self.port)
+            return dialer.connect(_host_of(self), self.port)
 
     class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
         ConnectionCls = Connection
 
     class SecureConnection(urllib3.connection.HTTPSConnection):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            return cutter.lend(cutter.connect(_host_of(self), self.port))
+            return dialer.lend(dialer.connect(_host_of(self), self.port))
 
         def connect(self) -> None:
             try:
@@ -202,13 +157,13 @@ def _pools(cutter: Cutter, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnec
             self.cert_reqs = settings.verify_mode
             settings.check_hostname = False  # urllib3 does it, and 1.26 does not know both ways
             self.assert_hostname = None if trust.verify_host else False
-            with cutter.through(self):
+            with dialer.through(self):
                 super().connect()
             if trust.fingerprint:
                 shown = fingerprint_of(self.sock.getpeercert(binary_form=True))
                 if shown != trust.fingerprint:
                     self.close()
-                    cutter.reached = False
+                    dialer.reached = False
                     raise OtherCertificateError(shown)
             self.is_verified = True
 
