@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from bat2influx import device_errors, venus
 from bat2influx.absence import Presence
@@ -21,13 +20,12 @@ from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake
 from bat2influx.journal import Episode, event
 from bat2influx.keepalive import KeepaliveKind, Republish
-from bat2influx.line import Reconnector, State
+from bat2influx.line import State
 from bat2influx.memory import RememberedDevices, key_of
 from bat2influx.plan import Plan
-from bat2influx.reading import Reading
 from bat2influx.rounds import Poller
 from bat2influx.silence import Remedy, Silence
-from bat2influx.source import Census, endpoint_of
+from bat2influx.source import Source
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
@@ -38,7 +36,7 @@ OLD_AFTER = (
 )
 
 
-class Device:
+class Device(Source):
     """A device, as configured by one section of the ini file."""
 
     def __init__(
@@ -55,16 +53,10 @@ class Device:
 
         `memory` has what was found at earlier starts.
         """
-        self.battery = battery
-        self.messages = 0
-        self.undecided: str | None = None
-        self.census: Census | None = None  # which only a fleet has
-        self._config = config
-        self._broker = Reconnector(endpoint_of(battery, config), wake)
-        self._stage = State.DISCOVERING  # while the line is open
-        self._silence = Silence(watchdog)
         self._presence = Presence(battery.address, config, watchdog)
         self._intake = Intake(battery, self._presence, by_tick=by_tick)
+        super().__init__(battery, self._intake, config=config, wake=wake)
+        self._silence = Silence(watchdog)
         self._memory = memory
         self._notify = battery.mode == "notify"
         republish = Republish(watchdog)
@@ -83,7 +75,6 @@ class Device:
         )
         self._plan: Plan | None = None
         self._subscribed: int | None = None
-        self._begun: Connection | None = None  # the connection that the conversation is on
         self._quiet_since = 0  # messages that came before it
         self._deadline = 0.0
         self._doubt_at = 0.0
@@ -91,23 +82,8 @@ class Device:
         self._watchdog = watchdog
         self._hearing = Episode(log, {"PEER": battery.address})
         self._introduced = ""
-        self._leaving = False
 
     # What the main loop asks
-
-    def fileno(self) -> int:
-        """Return the descriptor to select on, -1 when there is none."""
-        return self._broker.connection.fileno() if self._broker.connection else -1
-
-    @property
-    def wants_write(self) -> bool:
-        """Whether to select for writing too."""
-        return self._broker.connection is not None and self._broker.connection.wants_write
-
-    @property
-    def state(self) -> State:
-        """Where the conversation stands."""
-        return self._stage if self._broker.state is State.OPEN else self._broker.state
 
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if nothing comes."""
@@ -119,23 +95,18 @@ class Device:
         return max(0.0, min(waits))
 
     @property
+    def census(self) -> None:
+        """Which only a fleet has."""
+        return
+
+    @property
     def latest(self) -> Mapping[str, float]:
         """The latest values, by what they are shown under."""
         return self._intake.latest
 
     @property
-    def last_value_ns(self) -> int | None:
-        """The stamp of the latest value."""
-        return self._intake.last_value_ns
-
-    @property
-    def no_values(self) -> Mapping[NoValue, int]:
-        """How many messages were no values, by what they were."""
-        return self._intake.no_values
-
-    @property
     def trouble(self) -> Trouble | None:
-        """What is wrong, if anything: the line first, then the device, then its fields."""
+        """What is wrong, if anything: the way to the broker, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
         return self._broker.trouble or self._hearing.trouble or self._presence.trouble
@@ -144,16 +115,6 @@ class Device:
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
         return self._presence.without_value()
-
-    @property
-    def connected(self) -> bool:
-        """Whether it is logged in to the broker."""
-        return self._broker.state is State.OPEN
-
-    @property
-    def reconnects(self) -> int:
-        """How often it has logged in to the broker, but for the first time."""
-        return max(0, self._broker.logins - 1)
 
     @property
     def portal(self) -> str | None:
@@ -168,62 +129,23 @@ class Device:
         topics = sorted(self._plan.fields, key=self._plan.optional.__contains__)
         return [label for topic in topics for label in self._plan.fields[topic]]
 
-    # What the main loop does
-
-    def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
-        """Do all that can be done now without waiting."""
-        self._broker.step(now.mono, readable=readable, writable=writable)
-        connection = self._broker.connection
-        if connection is None:
-            return
-        self._take(connection, now)
-        if self._broker.check(now.mono):
-            if connection is not self._begun:
-                self._begin(connection, now)
-            self._converse(connection, now)
-
-    def take_readings(self) -> list[Reading]:
-        """Return the readings since the last call."""
-        readings, self._intake.readings = self._intake.readings, []
-        return readings
-
-    def takes(self, battery: Battery) -> bool:
-        """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
-        own = self.battery
-        return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
-
-    def reschedule(self, battery: Battery) -> None:
-        """Go on with the intervals of `battery`; the connection stays."""
-        if battery != self.battery:
-            self.battery = battery
-            self._poller.reschedule(battery)
-
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of the device."""
         self._silence.stalled(seconds)
         self._presence.stalled(seconds)
 
-    def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns since the last step."""
-        self._intake.clock_set(step_ns)
-
-    def ask_no_more(self) -> None:
-        """Take what comes, and ask for nothing from now on."""
-        self._leaving = True
-
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then (monotonic s)."""
         return self.state is State.POLLING and self._presence.awaits(since)
 
-    def close(self) -> None:
-        """Leave the broker, or stop trying to reach it."""
-        self._broker.close()
+    def _go_on_with(self, battery: Battery) -> None:
+        self._poller.reschedule(battery)
 
     # Conversing
 
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
-        self._begun, self._stage, self._subscribed = connection, State.DISCOVERING, None
+        self._subscribed = None
         self._quiet_since = self.messages
         self._deadline = now.mono + self._watchdog / 8
         self._discovery.start(connection)

@@ -11,7 +11,6 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from bat2influx import venus
 from bat2influx.broker import Connection, Message
@@ -24,17 +23,17 @@ from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive
 from bat2influx.fleet_telling import Diagnosis, Look
 from bat2influx.journal import event
 from bat2influx.keepalive import KeepaliveKind
-from bat2influx.line import Reconnector, State
-from bat2influx.reading import Origin, Reading
+from bat2influx.line import State
+from bat2influx.reading import Origin
 from bat2influx.schedule import Schedule
 from bat2influx.silence import Remedy, Silence
-from bat2influx.source import Census, endpoint_of
+from bat2influx.source import Census, Source
 from bat2influx.venus import NoValue
 
 log = logging.getLogger(__name__)
 
 
-class Fleet:
+class Fleet(Source):
     """All devices behind a broker, as configured by one section of the ini file."""
 
     def __init__(
@@ -47,51 +46,28 @@ class Fleet:
         wake: Callable[[], None],
     ) -> None:
         """`watchdog` is the interval W in s; `config` the file to name in messages."""
-        self.battery = battery
-        self.messages = 0
-        self.undecided: str | None = None
-        self.latest: Mapping[str, float] = {}
-        self.labels: list[str] = []
-        self.without_value: dict[str, str] = {}
         self._watchdog = watchdog
         shared = bool(battery.share_group)
-        self._broker = Reconnector(endpoint_of(battery, config), wake)
-        self._plan = FleetPlan(battery.fields)
         self._intake = FleetIntake(battery.name, by_tick=by_tick, shared=shared)
+        super().__init__(battery, self._intake, config=config, wake=wake)
+        self._plan = FleetPlan(battery.fields)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)
         self._untold: dict[str, dict[Origin, list[str]]] = {}  # by portal id
         self._schedule = Schedule(battery.interval, battery.soc_interval)
         self._silence = Silence(watchdog)
         self._silent: list[str] = []
         self._look_at = 0.0  # when to look after the devices
-        self._begun: Connection | None = None  # the connection that the conversation is on
         self._subscribed: set[int] = set()
         self._overhearing = 0  # the id of the subscription to keepalives
         self._asked = math.inf  # when the first was sent on this connection
         self._overheard = False  # whether any has come back
-        self._stage = State.DISCOVERING  # while the line is open
         self._ready = 0.0  # when the broker had confirmed all subscriptions
         self._valued = False  # whether a value has come since then
         self._diagnosis = Diagnosis(battery, watchdog, config)
         self._left_out = 0  # messages of devices that are one too many, since the latest look
         self._introduced = False
-        self._leaving = False
 
     # What the main loop asks
-
-    def fileno(self) -> int:
-        """Return the descriptor to select on, -1 when there is none."""
-        return self._broker.connection.fileno() if self._broker.connection else -1
-
-    @property
-    def wants_write(self) -> bool:
-        """Whether to select for writing too."""
-        return self._broker.connection is not None and self._broker.connection.wants_write
-
-    @property
-    def state(self) -> State:
-        """Where the conversation stands."""
-        return self._stage if self._broker.state is State.OPEN else self._broker.state
 
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if nothing comes."""
@@ -108,90 +84,41 @@ class Fleet:
         return Census(len(self._keepalives.pulses), self._silent)
 
     @property
-    def last_value_ns(self) -> int | None:
-        """The stamp of the latest value."""
-        return self._intake.last_value_ns
+    def latest(self) -> Mapping[str, float]:
+        """Nothing: the census is shown in place of so many values."""
+        return {}
 
     @property
-    def no_values(self) -> Mapping[NoValue, int]:
-        """How many messages were no values, by what they were."""
-        return self._intake.no_values
+    def labels(self) -> list[str]:
+        """Nothing, as there are no values shown."""
+        return []
+
+    @property
+    def without_value(self) -> dict[str, str]:
+        """Nothing: of a fleet it is not known which fields a device should have."""
+        return {}
 
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the way to the devices; those that are silent are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
 
-    @property
-    def connected(self) -> bool:
-        """Whether it is logged in to the broker."""
-        return self._broker.state is State.OPEN
-
-    @property
-    def reconnects(self) -> int:
-        """How often it has logged in to the broker, but for the first time."""
-        return max(0, self._broker.logins - 1)
-
-    # What the main loop does
-
-    def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
-        """Do all that can be done now without waiting."""
-        self._broker.step(now.mono, readable=readable, writable=writable)
-        connection = self._broker.connection
-        if connection is None:
-            return
-        self._take(connection, now)
-        if not self._broker.check(now.mono):
-            return
-        if connection is not self._begun:
-            self._begin(connection, now)
-        if self._stage is State.DISCOVERING and self._subscribed <= connection.acknowledged:
-            self._start(connection, now)
-        if self._stage is State.POLLING:
-            self._go_on(connection, now)
-
-    def take_readings(self) -> list[Reading]:
-        """Return the readings since the last call."""
-        readings, self._intake.readings = self._intake.readings, []
-        return readings
-
-    def takes(self, battery: Battery) -> bool:
-        """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
-        own = self.battery
-        return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
-
-    def reschedule(self, battery: Battery) -> None:
-        """Go on with the intervals of `battery`; the connection stays."""
-        if battery != self.battery:
-            self.battery = battery
-            self._schedule = Schedule(battery.interval, battery.soc_interval)
-
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of a device."""
         self._silence.stalled(seconds)
         self._keepalives.stalled(seconds)
 
-    def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns since the last step."""
-        self._intake.clock_set(step_ns)
-
-    def ask_no_more(self) -> None:
-        """Take what comes, and ask for nothing from now on."""
-        self._leaving = True
-
-    def awaits(self, _since: float) -> bool:
-        """Return whether an answer is under way: nothing is asked for that would not come anew."""
+    def awaits(self, since: float) -> bool:
+        """Return that no answer is under way: nothing is asked for that would not come anew."""
         return False
 
-    def close(self) -> None:
-        """Leave the broker, or stop trying to reach it."""
-        self._broker.close()
+    def _go_on_with(self, battery: Battery) -> None:
+        self._schedule = Schedule(battery.interval, battery.soc_interval)
 
     # Conversing
 
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
-        self._begun, self._stage = connection, State.DISCOVERING
         self._asked, self._overheard = math.inf, False
         self._overhearing = connection.subscribe((KEEPALIVES,), may_be_refused=True)
         group = self.battery.share_group
@@ -214,6 +141,12 @@ class Fleet:
             extra = event("reading", PORTAL_ID="*", PEER=self.battery.address)
             text = "hearing of changes from all devices at %s%s"
             log.info(text, self.battery.address, sharing, extra=extra)
+
+    def _converse(self, connection: Connection, now: Now) -> None:
+        if self._stage is State.DISCOVERING and self._subscribed <= connection.acknowledged:
+            self._start(connection, now)
+        if self._stage is State.POLLING:
+            self._go_on(connection, now)
 
     def _go_on(self, connection: Connection, now: Now) -> None:
         self._broker.confirmed(now.mono)

@@ -10,12 +10,11 @@ MOST_SERIES: what a broker makes up takes no more memory than that.
 
 from __future__ import annotations
 
-from collections import Counter
-
 from bat2influx import venus
 from bat2influx.fleet_keepalive import Pulse
 from bat2influx.fleet_plan import WantedTopic
-from bat2influx.reading import Origin, Reading, Stamper
+from bat2influx.intake import BaseIntake
+from bat2influx.reading import Origin
 from bat2influx.venus import NoValue
 
 SERIES_OF_ONE = 1_000
@@ -41,25 +40,17 @@ class TopicSeries:
         self.stamp = -1  # of the latest by arrival
 
 
-class FleetIntake:
+class FleetIntake(BaseIntake):
     """The readings of a fleet, and what its messages were that are none."""
 
     def __init__(self, site: str, *, by_tick: bool, shared: bool) -> None:
-        self.readings: list[Reading] = []
-        self.last_value_ns: int | None = None  # its stamp
-        self.no_values: Counter[NoValue] = Counter()
+        super().__init__(site, by_tick=by_tick)
         self.known: dict[str, TopicSeries] = {}  # by topic
         self._topics: dict[str, list[str]] = {}  # by portal id
-        self._site = site
         self._by_tick = by_tick
         self._shared = shared
-        self._stamper = Stamper(by_tick=by_tick)
         self._tick = 0
         self._waiting: dict[TopicSeries, float] = {}  # for the next tick
-
-    def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns."""
-        self._stamper.clock_set(step_ns)
 
     def learn(self, topic: str, wanted: WantedTopic, pulse: Pulse) -> TopicSeries | None:
         """A topic has come for the first time, of the device with this pulse.
@@ -93,7 +84,7 @@ class FleetIntake:
         for series, value in waiting.items():
             time_ns = self._stamper.stamp(series.key, start_ns)
             if time_ns is not None:
-                self._store(series, value, time_ns)
+                self._add(series.field, series.origin, value, time_ns)
 
     def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
         """Take a message of a known topic; `arrival_ns` is the wall clock."""
@@ -111,10 +102,6 @@ class FleetIntake:
             series.value, series.tick = value, self._tick
             time_ns = arrival_ns if arrival_ns != series.stamp else arrival_ns + 1
             series.stamp = time_ns
-            self._store(series, value, time_ns)
+            self._add(series.field, series.origin, value, time_ns)
             for each in series.more:
-                self._store(each, value, time_ns)
-
-    def _store(self, series: TopicSeries, value: float, time_ns: int) -> None:
-        self.last_value_ns = time_ns
-        self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))
+                self._add(each.field, each.origin, value, time_ns)

@@ -17,27 +17,44 @@ from bat2influx.broker import Message
 from bat2influx.clock import Now
 from bat2influx.config import Battery
 from bat2influx.plan import Plan
-from bat2influx.reading import Reading, Stamper
+from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import NoValue
 
 
-class Intake:
-    """The readings of one device, and what its messages were that are none."""
+class BaseIntake:
+    """Readings, and what the messages were that are none: of a device, or of a fleet."""
 
-    def __init__(self, battery: Battery, presence: Presence, *, by_tick: bool) -> None:
+    def __init__(self, site: str, *, by_tick: bool) -> None:
+        """`site` is the name of the section, '' for `[Battery]`."""
         self.readings: list[Reading] = []
-        self.latest: dict[str, float] = {}  # by label, as in the plan
-        self.last_value_ns: int | None = None  # its stamp
+        self.last_value_ns: int | None = None  # the stamp of the latest value
         self.no_values: Counter[NoValue] = Counter()
-        self._site = battery.name
-        self._notified = battery.mode == "notify"
-        self._presence = presence
+        self._site = site
         self._stamper = Stamper(by_tick=by_tick)
-        self._said: dict[str, float] = {}  # by label: what was stored in this tick, or waits for it
+
+    def take_away(self) -> list[Reading]:
+        """Return the readings since the last call."""
+        taken, self.readings = self.readings, []
+        return taken
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns."""
         self._stamper.clock_set(step_ns)
+
+    def _add(self, field: str, origin: Origin, value: float, time_ns: int) -> None:
+        self.last_value_ns = time_ns
+        self.readings.append(Reading(time_ns, self._site, field, value, origin))
+
+
+class Intake(BaseIntake):
+    """The readings of one device, and what its messages were that are none."""
+
+    def __init__(self, battery: Battery, presence: Presence, *, by_tick: bool) -> None:
+        super().__init__(battery.name, by_tick=by_tick)
+        self.latest: dict[str, float] = {}  # by label, as in the plan
+        self._notified = battery.mode == "notify"
+        self._presence = presence
+        self._said: dict[str, float] = {}  # by label: what was stored in this tick, or waits for it
 
     def begin_tick(self, start_ns: int, plan: Plan) -> None:
         """The tick that stands for `start_ns` (wall clock) has come, and its requests are sent."""
@@ -77,5 +94,4 @@ class Intake:
             self.no_values[NoValue.NO_TICK] += 1
             return
         self.latest[label] = value
-        self.last_value_ns = time_ns
-        self.readings.append(Reading(time_ns, self._site, series.field, value, series.origin))
+        self._add(series.field, series.origin, value, time_ns)

@@ -1,4 +1,4 @@
-"""What the daemon asks of where values come from: a device, or a fleet of them.
+"""Where values come from: what a device and a fleet of them have in common.
 
 A source has no thread and no clock of its own: the main loop calls `step` when its socket is ready
 or `timeout` has run out, and takes its readings away. It never raises for what the peer does.
@@ -6,14 +6,18 @@ or `timeout` has run out, and takes its readings away. It never raises for what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
+from bat2influx.broker import Connection
 from bat2influx.clock import Now
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
-from bat2influx.line import State
+from bat2influx.intake import BaseIntake
+from bat2influx.line import Reconnector, State
 from bat2influx.reading import Reading
 from bat2influx.venus import NoValue
 
@@ -43,86 +47,155 @@ class Census(NamedTuple):
         return ", ".join((*self.silent[:NAMED], *more))
 
 
-class Source(Protocol):
+class Source(ABC):
     """A device, or a fleet, as configured by one section of the ini file."""
 
-    battery: Battery
-    messages: int  # that it has said
-    undecided: str | None  # what only a person can settle
+    def __init__(
+        self, battery: Battery, intake: BaseIntake, *, config: str, wake: Callable[[], None]
+    ) -> None:
+        """`intake` has what is taken in; `config` is the file to name in messages.
+
+        `wake` is called from another thread when there is a reason to step.
+        """
+        self.battery = battery
+        self.messages = 0  # that it has said
+        self.undecided: str | None = None  # what only a person can settle
+        self._config = config
+        self._broker = Reconnector(endpoint_of(battery, config), wake)
+        self._stage = State.DISCOVERING  # while the broker is connected
+        self._begun: Connection | None = None  # the connection that the conversation is on
+        self._readings = intake
+        self._leaving = False
+
+    # What the main loop asks
 
     def fileno(self) -> int:
         """Return the descriptor to select on, -1 when there is none."""
+        return self._broker.connection.fileno() if self._broker.connection else -1
 
     @property
     def wants_write(self) -> bool:
         """Whether to select for writing too."""
+        return self._broker.connection is not None and self._broker.connection.wants_write
 
     @property
     def state(self) -> State:
         """Where the conversation stands."""
+        return self._stage if self._broker.state is State.OPEN else self._broker.state
 
+    @abstractmethod
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if nothing comes."""
 
     @property
+    @abstractmethod
     def census(self) -> Census | None:
         """How many devices there are, of a fleet; what is told in place of the latest values."""
 
     @property
+    @abstractmethod
     def latest(self) -> Mapping[str, float]:
         """The latest values, by what they are shown under."""
 
     @property
+    @abstractmethod
     def labels(self) -> list[str]:
         """What the values are shown under: those that have to be there, then the others."""
 
     @property
+    @abstractmethod
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
 
     @property
-    def last_value_ns(self) -> int | None:
-        """The stamp of the latest value."""
-
-    @property
-    def no_values(self) -> Mapping[NoValue, int]:
-        """How many messages were no values, by what they were."""
-
-    @property
+    @abstractmethod
     def trouble(self) -> Trouble | None:
         """What is wrong, if anything."""
 
     @property
+    def last_value_ns(self) -> int | None:
+        """The stamp of the latest value."""
+        return self._readings.last_value_ns
+
+    @property
+    def no_values(self) -> Mapping[NoValue, int]:
+        """How many messages were no values, by what they were."""
+        return self._readings.no_values
+
+    @property
     def connected(self) -> bool:
         """Whether it is logged in to the broker."""
+        return self._broker.state is State.OPEN
 
     @property
     def reconnects(self) -> int:
         """How often it has logged in to the broker, but for the first time."""
+        return max(0, self._broker.logins - 1)
+
+    # What the main loop does
 
     def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
         """Do all that can be done now without waiting."""
+        self._broker.step(now.mono, readable=readable, writable=writable)
+        connection = self._broker.connection
+        if connection is None:
+            return
+        self._take(connection, now)
+        if self._broker.check(now.mono):
+            if connection is not self._begun:
+                self._begun, self._stage = connection, State.DISCOVERING
+                self._begin(connection, now)
+            self._converse(connection, now)
 
     def take_readings(self) -> list[Reading]:
         """Return the readings since the last call."""
+        return self._readings.take_away()
 
     def takes(self, battery: Battery) -> bool:
         """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
+        own = self.battery
+        return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
 
     def reschedule(self, battery: Battery) -> None:
         """Go on with the intervals of `battery`; the connection stays."""
+        if battery != self.battery:
+            self.battery = battery
+            self._go_on_with(battery)
 
+    @abstractmethod
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of a device."""
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns since the last step."""
+        self._readings.clock_set(step_ns)
 
     def ask_no_more(self) -> None:
         """Take what comes, and ask for nothing from now on."""
+        self._leaving = True
 
+    @abstractmethod
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then (monotonic s)."""
 
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""
+        self._broker.close()
+
+    # What a device and a fleet do in ways of their own
+
+    @abstractmethod
+    def _take(self, connection: Connection, now: Now) -> None:
+        """Take what has come."""
+
+    @abstractmethod
+    def _begin(self, connection: Connection, now: Now) -> None:
+        """Begin the conversation on a new connection."""
+
+    @abstractmethod
+    def _converse(self, connection: Connection, now: Now) -> None:
+        """Ask what is due."""
+
+    @abstractmethod
+    def _go_on_with(self, battery: Battery) -> None:
+        """The intervals are those of `battery` from now on."""
