@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Mapping
 
-from bat2influx.check_steps import database_steps, device_steps
+from bat2influx.check_database import database_steps
+from bat2influx.check_steps import device_steps
 from bat2influx.config import Settings
 from bat2influx.credentials import unseen_secrets
 from bat2influx.finding import UndecidedError

@@ -1,4 +1,4 @@
-"""The steps from a device to the database, one after the other, told in the daemon's words.
+"""The steps from a device's name to each field's value, told in the daemon's words.
 
 The daemon's own parts take them. Where a step fails, those that need it are left out; what was in
 order before it is told. A device that says nothing is asked once, and nothing is ever stored.
@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bat2influx import device_errors, fleet_check, fleet_trouble, venus
-from bat2influx.config import Battery, Settings
+from bat2influx import device_errors, fleet_check, fleet_telling, venus
+from bat2influx.config import Battery
 from bat2influx.connector import Link
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery
-from bat2influx.influx import Writer
 from bat2influx.plan import SYSTEM, Plan
 from bat2influx.session import Session
 from bat2influx.source import Census, endpoint_of
@@ -47,10 +46,6 @@ _LABELS = {  # of the step at which a trouble is met; those of TLS are many
     "silent": "device",
     "wrong instance": "instance",
     "missing": "instance",
-    "database login": "login",
-    "database right": "right",
-    "no database": "database",
-    "no retention policy": "database",
 }
 
 
@@ -76,7 +71,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             portals = fleet_check.fleet_portals(session)
             if not portals:
                 prefix = battery.topic_prefix
-                none = fleet_trouble.no_devices(battery.address, prefix, config)
+                none = fleet_telling.no_devices(battery.address, prefix, config)
                 yield _wrong(session.trouble or none)
                 return
             yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")
@@ -260,20 +255,3 @@ class _Conversation:
             return enough()
 
         return self._session.wait(look, seconds)
-
-
-def database_steps(settings: Settings) -> Iterator[Step]:
-    """Take the steps from the database's name to the right to write, without writing."""
-    db = settings.influx.db
-    writer = Writer(settings.influx, str(settings.path))
-    probe = writer.probe()
-    if probe.trouble is None or probe.server.dialect:
-        version = f", version {probe.server.version}" if probe.server.version else ""
-        tls = ", with TLS" if settings.influx.tls else ""
-        yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")
-    if probe.trouble:
-        yield Step(WRONG, _LABELS.get(probe.trouble.cause, "InfluxDB"), probe.trouble.what)
-    elif probe.missing:
-        yield Step(OK, "database", f"{db!r} is not there yet; it is made with the first value")
-    else:
-        yield Step(OK, "database", f"{db!r} is there, and may be written to")

@@ -5,7 +5,7 @@ what is allowed; a secret is in no message and in no exception. An empty value i
 
 Which keys there are, what each allows and its default stand in config.spec, in ConfigObj's
 notation; the checks it names are in values.py. What settings must be to each other is in
-config_fleet.py, config_names.py and config_trust.py.
+rules.py.
 """
 
 from __future__ import annotations
@@ -20,9 +20,20 @@ from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
 
 from bat2influx import inifile, original, vrm
-from bat2influx.config_fleet import ALL, groups, is_fleet
-from bat2influx.config_names import clashing, device_tags, fields_in, fields_section, homeless
-from bat2influx.config_trust import TRUST, is_vrm, login_problems, trust_problems
+from bat2influx.config_names import (
+    ALL,
+    TRUST,
+    clashing,
+    device_tags,
+    fields_in,
+    fields_section,
+    groups,
+    homeless,
+    is_fleet,
+    is_vrm,
+    login_problems,
+    trust_problems,
+)
 from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.tls import Tls
 from bat2influx.values import CHECKS

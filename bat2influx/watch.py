@@ -26,8 +26,7 @@ from bat2influx.loop import Loop
 from bat2influx.memory import DeviceRecord, RememberedDevices
 from bat2influx.printable import plain
 from bat2influx.reading import NS
-from bat2influx.watch_device import Watched
-from bat2influx.watch_peers import ask_daemon, ask_database, ask_disk
+from bat2influx.watch_peers import Watched, ask_daemon, ask_database, ask_disk
 from bat2influx.watch_plain import Lines
 from bat2influx.watch_screen import Screen, glyphs, is_fit
 from bat2influx.watch_state import LONGEST, Fact, Level, View, column_of

@@ -1,0 +1,33 @@
+"""The steps from the name of the database to the right to write, told in the daemon's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bat2influx.config import Settings
+from bat2influx.influx import Writer
+from bat2influx.steps import OK, WRONG, Step
+
+_LABELS = {  # of the step at which a trouble is met
+    "database login": "login",
+    "database right": "right",
+    "no database": "database",
+    "no retention policy": "database",
+}
+
+
+def database_steps(settings: Settings) -> Iterator[Step]:
+    """Take the steps from the database's name to the right to write, without writing."""
+    db = settings.influx.db
+    writer = Writer(settings.influx, str(settings.path))
+    probe = writer.probe()
+    if probe.trouble is None or probe.server.dialect:
+        version = f", version {probe.server.version}" if probe.server.version else ""
+        tls = ", with TLS" if settings.influx.tls else ""
+        yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")
+    if probe.trouble:
+        yield Step(WRONG, _LABELS.get(probe.trouble.cause, "InfluxDB"), probe.trouble.what)
+    elif probe.missing:
+        yield Step(OK, "database", f"{db!r} is not there yet; it is made with the first value")
+    else:
+        yield Step(OK, "database", f"{db!r} is there, and may be written to")
