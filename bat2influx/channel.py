@@ -21,9 +21,9 @@ from bat2influx import database_trouble as trouble
 from bat2influx import lean
 from bat2influx.config import Influx
 from bat2influx.failure import Trouble
+from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain
 from bat2influx.server import Server, identify
-from bat2influx.tls import TlsFault, fault_of, openssl_reason
 
 with lean.imports():
     import requests

@@ -35,7 +35,7 @@ from bat2influx.config_names import (
     trust_problems,
 )
 from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
-from bat2influx.tls import Tls
+from bat2influx.net.tls import Tls
 from bat2influx.values import CHECKS
 from bat2influx.venus import Field
 

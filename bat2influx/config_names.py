@@ -13,8 +13,8 @@ from typing import Any
 
 from bat2influx import vrm
 from bat2influx.inifile import Entry, Index, Value, nearest, visible
+from bat2influx.net.tls import Tls, context
 from bat2influx.presets import fields_of, preset_of
-from bat2influx.tls import Tls, context
 from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.values import is_key
 from bat2influx.venus import Field

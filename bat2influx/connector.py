@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bat2influx import mqtt_errors, names, packets
-from bat2influx.deadline import cut_after
+from bat2influx import mqtt_errors, packets
 from bat2influx.failure import Trouble
-from bat2influx.tls import (
+from bat2influx.net import resolver
+from bat2influx.net.deadline import cut_after
+from bat2influx.net.tls import (
     HANDSHAKE_TIMEOUT,
     MQTT_PORT,
     MQTT_TLS_PORT,
@@ -179,7 +180,7 @@ class Connector:
     def _attempt(self) -> Link | Trouble:
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         try:
-            found = names.resolve(host, port, RESOLVE_TIMEOUT)
+            found = resolver.resolve(host, port, RESOLVE_TIMEOUT)
         except OSError:
             return mqtt_errors.name_unknown(host, config)
         self.addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bat2influx import names, search, values
+from bat2influx import search, values
 from bat2influx.config import Battery, ConfigError, Settings
 from bat2influx.inquiry import Inquiry, InquiryResult, Target
+from bat2influx.net import resolver
 from bat2influx.search import FoundDevice
 
 RESOLVING = 5.0  # s, for the address in the ini file
@@ -94,7 +95,7 @@ def _named(found: Sequence[FoundDevice], batteries: Sequence[Battery]) -> list[T
     by_address: dict[str, str] = {}
     for battery in batteries if found else ():
         try:
-            answers = names.resolve(battery.address, battery.port, RESOLVING)
+            answers = resolver.resolve(battery.address, battery.port, RESOLVING)
         except OSError:
             continue
         by_address.update({answer[4][0]: battery.address for answer in answers})

@@ -17,14 +17,14 @@ from bat2influx import offer, venus
 from bat2influx.broker import Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
+from bat2influx.net.tls import MQTT_PORT, Tls
+from bat2influx.net.tls import MQTT_TLS_PORT as TLS_PORT
 from bat2influx.offer import Reached
 from bat2influx.printable import plain
 from bat2influx.session import Session
 from bat2influx.source import endpoint_of
 from bat2influx.ssdp import Description
 from bat2influx.survey import Survey
-from bat2influx.tls import MQTT_PORT, Tls
-from bat2influx.tls import MQTT_TLS_PORT as TLS_PORT
 
 USER = "bat2influx"  # of whom has no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial

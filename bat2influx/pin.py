@@ -12,12 +12,13 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from bat2influx import tls, values
+from bat2influx import values
 from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
+from bat2influx.net import tls
+from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
 from bat2influx.session import Session
-from bat2influx.tls import Tls
 
 LONGEST = 200  # characters of a comment
 

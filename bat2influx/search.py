@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
 from bat2influx import ssdp
-from bat2influx.deadline import cut_after
+from bat2influx.net.deadline import cut_after
 from bat2influx.printable import plain
 from bat2influx.ssdp import Description, DescriptionUrl, SearchResponse
 

@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from bat2influx import mqtt_errors, tls
+from bat2influx import mqtt_errors
 from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
 from bat2influx.connector import Connector, Endpoint, Link
 from bat2influx.failure import Trouble
+from bat2influx.net import tls
 from bat2influx.packets import Protocol
 
 PATIENCE = 60.0  # s, for name, port and TLS; a name may have many addresses

@@ -18,9 +18,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from bat2influx import names
-from bat2influx.deadline import Deadline
-from bat2influx.tls import Tls, TlsFault, context, fault_of, fingerprint_of
+from bat2influx.net import resolver
+from bat2influx.net.deadline import Deadline
+from bat2influx.net.tls import Tls, TlsFault, context, fault_of, fingerprint_of
 
 
 class HandshakeError(Exception):
@@ -67,7 +67,7 @@ class Dialer:
         most = (
             0.8 * deadline.left()
         )  # so that it is not the deadline that ends it, without a reason
-        for family, kind, protocol, _, address in names.resolve(host, port, most):
+        for family, kind, protocol, _, address in resolver.resolve(host, port, most):
             sock = socket.socket(family, kind, protocol)
             deadline.watch(sock)
             try:

@@ -11,8 +11,8 @@ import pytest
 from configobj import ConfigObj
 
 from bat2influx.config import SPEC, Settings, load
+from bat2influx.net.tls import Tls
 from bat2influx.presets import fields_of
-from bat2influx.tls import Tls
 from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.venus import Field
 

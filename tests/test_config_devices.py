@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.net.tls import Tls
 from bat2influx.presets import fields_of
-from bat2influx.tls import Tls
 from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.venus import Field
 from bat2influx.vrm import host_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.tls import Tls
+from bat2influx.net.tls import Tls
 from tests.parts.certificates import device_certificate
 from tests.test_config import read
 from tests.test_config_problems import problems

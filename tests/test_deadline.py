@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from bat2influx.deadline import Deadline, cut_after
+from bat2influx.net.deadline import Deadline, cut_after
 from bat2influx.transport import Dialer
 from tests.parts.daemon import wait
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.tls import Tls
+from bat2influx.net.tls import Tls
 from tests.parts import programs
 from tests.parts.certificates import authority, signed_certificate
 from tests.parts.http_peers import ACCEPTED, HttpPeer

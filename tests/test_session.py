@@ -17,8 +17,8 @@ import pytest
 from bat2influx import connector, session
 from bat2influx.broker import Message
 from bat2influx.connector import Endpoint
+from bat2influx.net.tls import Tls
 from bat2influx.session import Session
-from bat2influx.tls import Tls
 from tests.parts import peers
 from tests.parts.certificates import EXPIRED, Certificate, device_certificate
 from tests.parts.daemon import wait

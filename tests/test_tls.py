@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import tls
 from bat2influx.connector import Connector, Endpoint
 from bat2influx.failure import Trouble
-from bat2influx.tls import Tls
+from bat2influx.net import tls
+from bat2influx.net.tls import Tls
 from tests.parts import peers
 from tests.parts.certificates import (
     EXPIRED,

@@ -16,7 +16,7 @@ import pytest
 
 from bat2influx.broker import Message
 from bat2influx.connector import Link
-from bat2influx.tls import Tls
+from bat2influx.net.tls import Tls
 from tests.parts import peers
 from tests.parts.certificates import (
     device_certificate,

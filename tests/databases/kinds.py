@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bat2influx.tls import Tls
+from bat2influx.net.tls import Tls
 from tests.parts.certificates import Certificate, authority, signed_certificate
 from tests.parts.influxdb import InfluxDB
 from tests.parts.influxdb2 import InfluxDB2
