@@ -16,10 +16,10 @@ from bat2influx import __version__, metrics, paths
 from bat2influx.clock import Now
 from bat2influx.config import Settings
 from bat2influx.delivery import Delivery
-from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
+from bat2influx.service.journal import event
 from bat2influx.source import Source
 from bat2influx.textfile import PROMETHEUS, TextFile
 

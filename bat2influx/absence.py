@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from bat2influx import device_errors
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery
-from bat2influx.journal import Episode
 from bat2influx.plan import SYSTEM, Plan, Request
+from bat2influx.service.journal import Episode
 from bat2influx.silence import Unanswered
 from bat2influx.venus import NoValue
 

@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     settings = _load_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
-    from bat2influx import daemon, journal  # noqa: PLC0415 - a quarter of a second
+    from bat2influx import daemon  # noqa: PLC0415 - a quarter of a second
+    from bat2influx.service import journal  # noqa: PLC0415 - a quarter of a second
 
     journal.set_up()
     try:
@@ -177,7 +178,7 @@ def _complain(problems: Sequence[str]) -> None:
     An entry sent to the journal itself by a process that ends at once may lose its unit, and
     `journalctl -u` with it; what comes through stderr has it from the service manager.
     """
-    from bat2influx import journal  # noqa: PLC0415 - only where it is needed
+    from bat2influx.service import journal  # noqa: PLC0415 - only where it is needed
 
     priority = "<3>" if journal.stderr_is_journal() else ""  # as in sd-daemon(3): an error
     for line in "\n".join(problems).splitlines():

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable
 
-from bat2influx import health, paths, sdnotify
+from bat2influx import health, paths
 from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import Battery, ConfigError, Settings
@@ -19,11 +19,12 @@ from bat2influx.delivery import Delivery
 from bat2influx.device import Device
 from bat2influx.fleet import Fleet
 from bat2influx.influx import DEADLINE, Writer
-from bat2influx.journal import event
 from bat2influx.lineprotocol import Encoder
 from bat2influx.loop import Loop
 from bat2influx.memory import RememberedDevices
 from bat2influx.memoryspool import MemoryQueue
+from bat2influx.service import notify
+from bat2influx.service.journal import event
 from bat2influx.source import Source
 from bat2influx.spool import Spool
 from bat2influx.status import Status
@@ -65,7 +66,7 @@ class Daemon:
         self.settings = settings
         self.exit_code = os.EX_OK
         self._reload = reload
-        interval = sdnotify.watchdog_interval()
+        interval = notify.watchdog_interval()
         self._watched = interval is not None
         self._w = interval or DEFAULT_WATCHDOG
         self._loop = Loop()
@@ -157,21 +158,21 @@ class Daemon:
         """Tell the service manager how things are."""
         now = self._clock.look()
         if self._watchdog.ping(now.mono, self._delivery.finished.values()) and self._watched:
-            sdnotify.ping()
+            notify.ping()
         if self._status.due(now.mono):
             text = self._status.text(self.devices, self._delivery, self._hold, now.mono)
             self._status.tell(text, now.mono)
             self._health.write(now.mono, self._watchdog.alive, text)
         interval = self._watchdog.interval_wanted(now.mono)
         if interval is not None and self._watched:
-            sdnotify.set_watchdog(interval)
+            notify.set_watchdog(interval)
 
     def reload_if_asked(self) -> None:
         """Go over to the file as it is now; if it is bad, say so and go on as before."""
         if not self._wakeup.reload:
             return
         self._wakeup.reload = False
-        sdnotify.reloading()
+        notify.reloading()
         try:
             settings = self._reload()
         except ConfigError as error:
@@ -182,7 +183,7 @@ class Daemon:
         else:
             self._go_over_to(settings)
             log.info("configuration reloaded", extra=event("reloaded"))
-        sdnotify.ready(self._status.text(self.devices, self._delivery, self._hold, self._now.mono))
+        notify.ready(self._status.text(self.devices, self._delivery, self._hold, self._now.mono))
 
     def hear_out(self) -> None:
         """Take along what was asked for just now and has not come yet."""
@@ -201,7 +202,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Leave the devices, deliver what waits, end."""
-        sdnotify.stopping("storing what waits")
+        notify.stopping("storing what waits")
         for device in self.devices:
             device.close()
         self.deliver()

@@ -18,12 +18,12 @@ from bat2influx.config import Battery
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake
-from bat2influx.journal import Episode, event
 from bat2influx.keepalive import KeepaliveKind, Republish
 from bat2influx.line import State
 from bat2influx.memory import RememberedDevices, key_of
 from bat2influx.plan import Plan
 from bat2influx.rounds import Poller
+from bat2influx.service.journal import Episode, event
 from bat2influx.silence import Remedy, Silence
 from bat2influx.source import Source
 from bat2influx.venus import NoValue

@@ -21,11 +21,11 @@ from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.fleet_telling import Diagnosis, Look
-from bat2influx.journal import event
 from bat2influx.keepalive import KeepaliveKind
 from bat2influx.line import State
 from bat2influx.reading import Origin
 from bat2influx.schedule import Schedule
+from bat2influx.service.journal import event
 from bat2influx.silence import Remedy, Silence
 from bat2influx.source import Census, Source
 from bat2influx.venus import NoValue

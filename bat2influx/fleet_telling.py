@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bat2influx.config import Battery
 from bat2influx.failure import Trouble
 from bat2influx.fleet_keepalive import MOST_DEVICES
-from bat2influx.journal import Episode
+from bat2influx.service.journal import Episode
 from bat2influx.source import Census
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,6 @@ from bat2influx.channel import DEADLINE, HttpClient, Reply
 from bat2influx.config import Influx
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.influxql import quote_name
-from bat2influx.journal import event
 from bat2influx.outcome import Outcome, RejectedLine
 from bat2influx.refusals import KnownRejects, cause_of, lines_of
 from bat2influx.server import (
@@ -35,6 +34,7 @@ from bat2influx.server import (
     reason_of,
     retry_after,
 )
+from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bat2influx.journal import event
 from bat2influx.safe_json import parse
+from bat2influx.service.journal import event
 
 if TYPE_CHECKING:
     from bat2influx.config import Battery

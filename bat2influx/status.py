@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from bat2influx import sdnotify
 from bat2influx.clock import Hold
 from bat2influx.delivery import Delivery
 from bat2influx.line import State
+from bat2influx.service import notify
 from bat2influx.source import Source
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,9 @@ class Status:
         """Send the line, and READY=1 with it when it is time for that."""
         if not self._ready and (self._counted or now >= self._ready_at):
             self._ready = True
-            sdnotify.ready(text)
+            notify.ready(text)
         elif text != self._told:
-            sdnotify.status(text)
+            notify.status(text)
         self._told = text
         self._counted, self._since, self._next = 0, now, now + EVERY
 

@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 
 from bat2influx.failure import Trouble
-from bat2influx.journal import Episode
+from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)
 

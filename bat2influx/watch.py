@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bat2influx import health, paths, sdnotify
+from bat2influx import health, paths
 from bat2influx.clock import Clock, Now
 from bat2influx.config import Battery, Settings
 from bat2influx.credentials import unseen_secrets
@@ -26,6 +26,7 @@ from bat2influx.loop import Loop
 from bat2influx.memory import DeviceRecord, RememberedDevices
 from bat2influx.printable import plain
 from bat2influx.reading import NS
+from bat2influx.service import notify
 from bat2influx.watch_peers import Watched, ask_daemon, ask_database, ask_disk
 from bat2influx.watch_plain import Lines
 from bat2influx.watch_screen import Screen, glyphs, is_fit
@@ -76,7 +77,7 @@ class Watch:
     def __init__(self, settings: Settings, environment: Mapping[str, str], said: _Said) -> None:
         self._settings = settings
         self._said = said
-        self._w = sdnotify.watchdog_interval() or DEFAULT_WATCHDOG
+        self._w = notify.watchdog_interval() or DEFAULT_WATCHDOG
         self._loop = Loop()
         self._clock = Clock()
         state = paths.state_directory(settings.path, environment)

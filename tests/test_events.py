@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bat2influx import database_trouble, device_errors, fleet_trouble, mqtt_errors
-from bat2influx.events import MESSAGE_IDS, message_id
 from bat2influx.failure import Trouble
+from bat2influx.service.events import MESSAGE_IDS, message_id
 from bat2influx.source import Census
 
 TOP = Path(__file__).resolve().parents[1]

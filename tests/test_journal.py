@@ -13,10 +13,10 @@ from typing import Any, TextIO
 import pytest
 from systemd.journal import JournalHandler
 
-from bat2influx import journal
 from bat2influx.failure import Trouble
-from bat2influx.journal import REMIND, Episode, event, set_up
 from bat2influx.printable import span
+from bat2influx.service import journal
+from bat2influx.service.journal import REMIND, Episode, event, set_up
 
 ABSENT = Trouble("database", "the database is away")
 SLOW = Trouble("database slow", "the database is slow")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import sdnotify
+from bat2influx.service import notify
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (lambda: sdnotify.ready("53.2 V"), "READY=1\nSTATUS=53.2 V"),
-        (lambda: sdnotify.status("Batterie 98 % ☀"), "STATUS=Batterie 98 % ☀"),
-        (lambda: sdnotify.stopping("storing"), "STOPPING=1\nSTATUS=storing"),
-        (sdnotify.ping, "WATCHDOG=1"),
-        (lambda: sdnotify.set_watchdog(7.5 * 120), "WATCHDOG_USEC=900000000"),
-        (lambda: sdnotify.set_watchdog(0.1), "WATCHDOG_USEC=100000"),
-        (lambda: sdnotify.status("a\nWATCHDOG=1\r\nb"), "STATUS=a WATCHDOG=1 b"),
+        (lambda: notify.ready("53.2 V"), "READY=1\nSTATUS=53.2 V"),
+        (lambda: notify.status("Batterie 98 % ☀"), "STATUS=Batterie 98 % ☀"),
+        (lambda: notify.stopping("storing"), "STOPPING=1\nSTATUS=storing"),
+        (notify.ping, "WATCHDOG=1"),
+        (lambda: notify.set_watchdog(7.5 * 120), "WATCHDOG_USEC=900000000"),
+        (lambda: notify.set_watchdog(0.1), "WATCHDOG_USEC=100000"),
+        (lambda: notify.status("a\nWATCHDOG=1\r\nb"), "STATUS=a WATCHDOG=1 b"),
     ],
 )
 def test_each_word_is_as_sd_notify_has_it(
@@ -46,7 +46,7 @@ def test_each_word_is_as_sd_notify_has_it(
 def test_a_reload_has_its_moment(manager: socket.socket) -> None:
     """MONOTONIC_USEC= is the monotonic clock in microseconds."""
     before = time.monotonic_ns() // 1000
-    sdnotify.reloading()
+    notify.reloading()
     reloading, _, moment = manager.recv(65_536).decode().partition("\nMONOTONIC_USEC=")
     assert reloading == "RELOADING=1"
     assert before <= int(moment) <= time.monotonic_ns() // 1000
@@ -55,10 +55,10 @@ def test_a_reload_has_its_moment(manager: socket.socket) -> None:
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where NOTIFY_SOCKET is not set, every word is let go."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    sdnotify.ready("")
-    sdnotify.reloading()
-    sdnotify.ping()
-    sdnotify.stopping("")
+    notify.ready("")
+    notify.reloading()
+    notify.ping()
+    notify.stopping("")
 
 
 def test_a_service_manager_that_is_gone_does_no_harm(
@@ -66,18 +66,18 @@ def test_a_service_manager_that_is_gone_does_no_harm(
 ) -> None:
     """A socket that nobody reads any more must not end what it is only there to tell about."""
     manager.close()
-    sdnotify.ping()
+    notify.ping()
     (tmp_path / "notify").unlink()
-    sdnotify.ping()
+    notify.ping()
 
 
 def test_a_message_is_no_longer_than_systemd_takes(manager: socket.socket) -> None:
     """Above 4096 bytes (NOTIFY_BUFFER_MAX) systemd ignores all of it, so the status is cut."""
-    sdnotify.ready("missing: " + "Spannung (vebus/275/Dc/0/Voltage), " * 200)
+    notify.ready("missing: " + "Spannung (vebus/275/Dc/0/Voltage), " * 200)
     message = manager.recv(1_000_000)
     assert message.startswith(b"READY=1\nSTATUS=missing: Spannung")
     assert len(message) <= 4096
-    sdnotify.ready("größer " * 2000)
+    notify.ready("größer " * 2000)
     message = manager.recv(1_000_000)
     assert len(message) <= 4096
     message.decode()
@@ -102,4 +102,4 @@ def test_the_watchdog_is_asked_for_by_two_variables(
     environment: dict[str, str], expected: float | None
 ) -> None:
     """WATCHDOG_USEC is in microseconds, and is for the process of WATCHDOG_PID if that is set."""
-    assert sdnotify.watchdog_interval(environment) == expected
+    assert notify.watchdog_interval(environment) == expected

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from systemd.journal import JournalHandler
 
-from bat2influx.events import message_id
 from bat2influx.failure import Trouble
 from bat2influx.printable import span
+from bat2influx.service.events import message_id
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
