@@ -19,7 +19,7 @@ from bat2influx.finding import Discovery
 from bat2influx.plan import SYSTEM, Plan, Request
 from bat2influx.service.journal import Episode
 from bat2influx.silence import Unanswered
-from bat2influx.venus import NoValue
+from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bat2influx import device_errors, fleet_check, fleet_telling, venus
+from bat2influx import device_errors, fleet_check, fleet_telling
 from bat2influx.config import Battery
 from bat2influx.connector import Link
 from bat2influx.failure import Trouble
@@ -20,8 +20,9 @@ from bat2influx.plan import SYSTEM, Plan
 from bat2influx.session import Session
 from bat2influx.source import Census, endpoint_of
 from bat2influx.steps import NOTE, OK, WRONG, Step
-from bat2influx.units import unit_of
-from bat2influx.venus import NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import NoValue
+from bat2influx.venus.units import unit_of
 
 PORTAL_WITHIN = 5.0  # s; retained messages come at once
 ANSWERS_WITHIN = 10.0  # s; a hung device answers late
@@ -216,7 +217,7 @@ class _Conversation:
         field, address = f"{name} ({path})", self._battery.address
         if payload is None:
             return _wrong(device_errors.fields_missing(address, [], [field]), name)
-        value = venus.decode(payload)
+        value = protocol.decode(payload)
         if not isinstance(value, NoValue):
             service, _, leaf = path.partition("/")
             shown = f"{value:g} {unit_of(service, leaf.partition('/')[2])}".rstrip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bat2influx.venus import Field
+from bat2influx.venus.protocol import Field
 
 
 class UndecidedError(Exception):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
 
-from bat2influx import inifile, original, vrm
+from bat2influx import inifile, original
 from bat2influx.config_names import (
     ALL,
     TRUST,
@@ -37,7 +37,8 @@ from bat2influx.config_names import (
 from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.net.tls import Tls
 from bat2influx.values import CHECKS
-from bat2influx.venus import Field
+from bat2influx.venus import vrm
+from bat2influx.venus.protocol import Field
 
 __all__ = ["Battery", "ConfigError", "Influx", "Settings", "load"]
 

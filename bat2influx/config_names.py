@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from bat2influx import vrm
 from bat2influx.inifile import Entry, Index, Value, nearest, visible
 from bat2influx.net.tls import Tls, context
-from bat2influx.presets import fields_of, preset_of
-from bat2influx.units import DEFAULT_FIELDS
 from bat2influx.values import is_key
-from bat2influx.venus import Field
+from bat2influx.venus import vrm
+from bat2influx.venus.presets import fields_of, preset_of
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 SITE = "site"  # the tag that tells named devices apart
 

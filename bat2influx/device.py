@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from bat2influx import device_errors, venus
+from bat2influx import device_errors
 from bat2influx.absence import Presence
 from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
@@ -26,7 +26,8 @@ from bat2influx.rounds import Poller
 from bat2influx.service.journal import Episode, event
 from bat2influx.silence import Remedy, Silence
 from bat2influx.source import Source
-from bat2influx.venus import NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +271,7 @@ class Device(Source):
             patience = 1 if self._notify else OLD_AFTER
             turn = knows is None and self._silence.times > patience and self._silence.times % 2
             keepalive = (
-                venus.old_keepalive if knows is KeepaliveKind.OLD or turn else venus.keepalive
+                protocol.old_keepalive if knows is KeepaliveKind.OLD or turn else protocol.keepalive
             )
             connection.publish(*keepalive(self.portal), checked=True)
             if self.state is State.SILENT:

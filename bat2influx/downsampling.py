@@ -23,8 +23,8 @@ from bat2influx.config import Battery
 from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, plain_statement, quote_name
 from bat2influx.influxql import tokens as tokens_of
 from bat2influx.plan import SYSTEM
-from bat2influx.units import ENUMERATIONS
-from bat2influx.venus import Field
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import ENUMERATIONS
 
 LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
 LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values

@@ -11,13 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from bat2influx import venus
 from bat2influx.broker import Connection
 from bat2influx.choice import Choice, UndecidedError
 from bat2influx.keepalive import Republish
 from bat2influx.memory import DeviceRecord
 from bat2influx.plan import SYSTEM
-from bat2influx.venus import Field
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import Field
 
 __all__ = ["Discovery", "UndecidedError"]
 
@@ -71,7 +71,7 @@ class Discovery:
                 self.found = {s: (n,) for s, n in known.instances.items()} | self.found
         self._fields = tuple(fields)
         self._choice = Choice(config, name)
-        self._wanted = venus.services_to_find(f for f in self._fields if not f.optional)
+        self._wanted = protocol.services_to_find(f for f in self._fields if not f.optional)
         self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
         self._several, self._listable = several, listed
         self._republish = republish or Republish(2 * again_after)
@@ -84,7 +84,7 @@ class Discovery:
         self._listed: int | None = None  # subscription to the portals, when in doubt
         self._barrier: int | None = None
         self._subscribed: int | None = None
-        self._search: venus.InstanceSearch | None = None
+        self._search: protocol.InstanceSearch | None = None
         self._asked: float | None = None
         self._searching = False  # the latest question was this discovery's
         self._doubted: dict[str, set[int]] = {}  # instances by service
@@ -119,7 +119,7 @@ class Discovery:
         self._portals.clear()
         self._listed = self._barrier = self._subscribed = self._search = self._asked = None
         if self.portal is None:
-            connection.subscribe([venus.PORTALS])
+            connection.subscribe([protocol.PORTALS])
 
     def doubt_portal(self, connection: Connection) -> bool:
         """The device is silent: see whether another is there instead. It is asked nothing.
@@ -129,7 +129,7 @@ class Discovery:
         if self._listable and self.portal is not None and self._listed is None:
             self._portals.clear()
             self._barrier = None
-            self._listed = connection.subscribe([venus.PORTALS], may_be_refused=True)
+            self._listed = connection.subscribe([protocol.PORTALS], may_be_refused=True)
         return self._listable
 
     def look_again(self, now: float) -> None:
@@ -156,7 +156,7 @@ class Discovery:
     def see(self, topic: str, payload: bytes) -> bool:
         """Take a message into account; return whether it was asked for here."""
         if self.portal is None or self.doubting:
-            portal = venus.portal_of(topic)
+            portal = protocol.portal_of(topic)
             if portal and payload:  # an empty one takes a retained Serial from the broker
                 self._portals.add(portal)
             if portal or self.portal is None:
@@ -181,7 +181,7 @@ class Discovery:
             if self._several:
                 services |= dict.fromkeys(self._wanted)
             paths = self._optional if self._survey else ()
-            self._search = venus.InstanceSearch(self.portal, services, echo, paths)
+            self._search = protocol.InstanceSearch(self.portal, services, echo, paths)
             self._subscribed = connection.subscribe(self._search.subscriptions)
             self._searching = False
         elif self._subscribed in connection.acknowledged:
@@ -192,23 +192,23 @@ class Discovery:
                 self._ask(connection, self._search, now)
         return False
 
-    def _ask(self, connection: Connection, discovery: venus.InstanceSearch, now: float) -> None:
+    def _ask(self, connection: Connection, discovery: protocol.InstanceSearch, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
         if self._unheard:
             self.old = not self.old
         self._asked, self._searching, self._unheard = now, True, True
         self._republish.asked(now)
         if self.old:
-            keepalive = venus.old_keepalive(discovery.portal)
+            keepalive = protocol.old_keepalive(discovery.portal)
         else:
-            keepalive = venus.keepalive(discovery.portal, echo=discovery.echo)
+            keepalive = protocol.keepalive(discovery.portal, echo=discovery.echo)
         connection.publish(*keepalive, checked=True)
 
     def _reconsider_portal(self, connection: Connection) -> bool:
         """Take the only other device there is, if the own one is gone and was not configured."""
         if self._barrier is None:
             if self._listed in connection.acknowledged:
-                self._barrier = connection.unsubscribe([venus.PORTALS])
+                self._barrier = connection.unsubscribe([protocol.PORTALS])
             return False
         if self._barrier not in connection.acknowledged:
             return False
@@ -227,7 +227,7 @@ class Discovery:
     def _find_portal(self, connection: Connection) -> bool:
         if self._barrier is None:
             if self._portals:  # the others, if any, are under way: wait until all have come
-                self._barrier = connection.unsubscribe([venus.PORTALS])
+                self._barrier = connection.unsubscribe([protocol.PORTALS])
         elif self._barrier in connection.acknowledged:
             if len(self._portals) > 1:
                 raise self._choice.of_devices(connection.endpoint.host, sorted(self._portals))
@@ -235,7 +235,7 @@ class Discovery:
             return True
         return False
 
-    def _complete(self, discovery: venus.InstanceSearch, now: float) -> bool:
+    def _complete(self, discovery: protocol.InstanceSearch, now: float) -> bool:
         if discovery.complete:
             self.old = False
             return True
@@ -247,7 +247,9 @@ class Discovery:
         enough = any(discovery.found.values()) or only_doubt
         return self._searching and waited and enough
 
-    def _decide(self, connection: Connection, discovery: venus.InstanceSearch, now: float) -> bool:
+    def _decide(
+        self, connection: Connection, discovery: protocol.InstanceSearch, now: float
+    ) -> bool:
         for service, instances in discovery.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)

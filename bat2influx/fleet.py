@@ -12,7 +12,6 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
-from bat2influx import venus
 from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
 from bat2influx.config import Battery
@@ -28,7 +27,8 @@ from bat2influx.schedule import Schedule
 from bat2influx.service.journal import event
 from bat2influx.silence import Remedy, Silence
 from bat2influx.source import Census, Source
-from bat2influx.venus import NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Fleet(Source):
         return self._silence.remedy(now.mono) is Remedy.RECONNECT
 
     def _keep_alive(self, connection: Connection, portal: str, ask: KeepaliveKind) -> None:
-        keepalive = venus.full_keepalive if ask is KeepaliveKind.FULL else venus.keepalive
+        keepalive = protocol.full_keepalive if ask is KeepaliveKind.FULL else protocol.keepalive
         connection.publish(*keepalive(portal), checked=True, may_be_refused=True)
         for topics in self._untold.get(portal, {}).values():
             for topic in topics:
@@ -224,7 +224,7 @@ class Fleet(Source):
             if not message.retain:
                 self._overheard = True
                 self._keepalives.kept(portal, message.payload, mono)
-        elif portal := venus.portal_of(topic):
+        elif portal := protocol.portal_of(topic):
             self._take_sign(portal, message, mono)
         elif message.retain:
             self._intake.no_values[NoValue.RETAINED] += 1

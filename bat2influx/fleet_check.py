@@ -5,10 +5,10 @@ Nothing is asked for, and nothing is taken away from daemons that share the work
 
 from __future__ import annotations
 
-from bat2influx import venus
 from bat2influx.broker import Message
 from bat2influx.fleet_plan import FleetPlan, heartbeat_of
 from bat2influx.session import Session
+from bat2influx.venus import protocol
 
 OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive beats each 3 s
 BEAT_WITHIN = 4.0  # s
@@ -20,7 +20,7 @@ def fleet_portals(session: Session) -> list[str]:
     speaking: list[str] = []
 
     def see(message: Message) -> bool:
-        portal = venus.portal_of(message.topic) or heartbeat_of(message.topic)
+        portal = protocol.portal_of(message.topic) or heartbeat_of(message.topic)
         if portal and message.payload:
             found[portal] = None
             if not message.retain:

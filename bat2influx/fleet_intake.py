@@ -10,12 +10,12 @@ MOST_SERIES: what a broker makes up takes no more memory than that.
 
 from __future__ import annotations
 
-from bat2influx import venus
 from bat2influx.fleet_keepalive import Pulse
 from bat2influx.fleet_plan import WantedTopic
 from bat2influx.intake import BaseIntake
 from bat2influx.reading import Origin
-from bat2influx.venus import NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import NoValue
 
 SERIES_OF_ONE = 1_000
 MOST_SERIES = 1_000_000  # 0.6 GB with the heads of their lines
@@ -88,7 +88,7 @@ class FleetIntake(BaseIntake):
 
     def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
         """Take a message of a known topic; `arrival_ns` is the wall clock."""
-        value = venus.decode(payload)
+        value = protocol.decode(payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1
             for each in (series, *series.more):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bat2influx.plan import SYSTEM, UNTOLD
 from bat2influx.reading import Origin
-from bat2influx.venus import PORTALS, Field
+from bat2influx.venus.protocol import PORTALS, Field
 
 HEARTBEATS = "N/+/heartbeat"
 KEEPALIVES = "R/+/keepalive"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from bat2influx import offer, venus
+from bat2influx import offer
 from bat2influx.broker import Message
 from bat2influx.config import Battery
 from bat2influx.connector import Endpoint
@@ -25,6 +25,7 @@ from bat2influx.session import Session
 from bat2influx.source import endpoint_of
 from bat2influx.ssdp import Description
 from bat2influx.survey import Survey
+from bat2influx.venus import protocol
 
 USER = "bat2influx"  # of whom has no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial
@@ -139,12 +140,12 @@ class Inquiry:
         found: set[str] = set()
 
         def see(message: Message) -> bool:
-            portal = venus.portal_of(message.topic)
+            portal = protocol.portal_of(message.topic)
             if portal and message.payload:
                 found.add(portal)
             return bool(found)
 
-        if not session.subscribe([venus.PORTALS]) and session.until(see, PORTALS_WITHIN):
+        if not session.subscribe([protocol.PORTALS]) and session.until(see, PORTALS_WITHIN):
             session.until(lambda message: see(message) and False, OTHERS_WITHIN)
         if len(found) > MAX_PORTALS:
             self._say(
@@ -160,7 +161,7 @@ class Inquiry:
         if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
             return ()
         for portal, survey in surveys.items():
-            session.publish(*venus.keepalive(portal, echo=survey.echo))
+            session.publish(*protocol.keepalive(portal, echo=survey.echo))
 
         def known() -> int:
             return sum(survey.known for survey in surveys.values())

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bat2influx import venus
 from bat2influx.absence import Presence
 from bat2influx.broker import Message
 from bat2influx.clock import Now
 from bat2influx.config import Battery
 from bat2influx.plan import Plan
 from bat2influx.reading import Origin, Reading, Stamper
-from bat2influx.venus import NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import NoValue
 
 
 class BaseIntake:
@@ -67,7 +67,7 @@ class Intake(BaseIntake):
     def take(self, plan: Plan, message: Message, now: Now) -> None:
         """Take a message on one of the plan's topics."""
         topic = message.topic
-        value = venus.decode(message.payload)
+        value = protocol.decode(message.payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1
             self._presence.void(topic, value, now.mono)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from bat2influx.reading import NS, Reading
-from bat2influx.venus import NoValue
+from bat2influx.venus.protocol import NoValue
 
 T = TypeVar("T")
 Labels = Mapping[str, str]

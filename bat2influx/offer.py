@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bat2influx.inifile import MAX_FILE, could_be_field
-from bat2influx.presets import PRESETS
 from bat2influx.printable import plain
 from bat2influx.survey import ServiceInstance, Survey
-from bat2influx.units import DEFAULT_FIELDS, WANTED, unit_of
 from bat2influx.values import is_key
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.units import DEFAULT_FIELDS, WANTED, unit_of
 
 ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
 _NINE = {field.path: field.name for field in DEFAULT_FIELDS}  # paths of vebus

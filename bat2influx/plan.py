@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bat2influx import venus
 from bat2influx.reading import Origin
-from bat2influx.venus import Field
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import Field
 
 # Victron's wiki, page "dbus": changes of these are not signalled on D-Bus, so nobody hears of them.
 UNTOLD = re.compile("vebus/[0-9]+/Ac/.*/S")
@@ -65,7 +65,7 @@ class Plan:
         """
         self.portal = portal
         self.heartbeat = f"N/{portal}/heartbeat"
-        self.completed = venus.completed(portal)
+        self.completed = protocol.completed(portal)
         self.series: dict[str, Series] = {}
         self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
         self._named, self._present = instances == "name", present

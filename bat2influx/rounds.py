@@ -9,7 +9,6 @@ sub-tree's own topic: where nothing below one has ever come, its leaves are aske
 
 from __future__ import annotations
 
-from bat2influx import venus
 from bat2influx.absence import Presence
 from bat2influx.broker import Connection
 from bat2influx.clock import Now
@@ -18,11 +17,12 @@ from bat2influx.intake import Intake
 from bat2influx.keepalive import KeepAlive, KeepaliveKind, Republish
 from bat2influx.plan import Plan, Request
 from bat2influx.schedule import Schedule
+from bat2influx.venus import protocol
 
 _KEEPALIVES = {
-    KeepaliveKind.FULL: venus.full_keepalive,
-    KeepaliveKind.CHANGES: venus.keepalive,
-    KeepaliveKind.OLD: venus.old_keepalive,
+    KeepaliveKind.FULL: protocol.full_keepalive,
+    KeepaliveKind.CHANGES: protocol.keepalive,
+    KeepaliveKind.OLD: protocol.old_keepalive,
 }
 
 

@@ -19,7 +19,7 @@ from bat2influx.failure import Trouble
 from bat2influx.intake import BaseIntake
 from bat2influx.line import Reconnector, State
 from bat2influx.reading import Reading
-from bat2influx.venus import NoValue
+from bat2influx.venus.protocol import NoValue
 
 NAMED = 3  # of the silent devices
 

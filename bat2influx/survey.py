@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from bat2influx import venus
 from bat2influx.printable import plain
 from bat2influx.safe_json import parse_object
-from bat2influx.units import WANTED
-from bat2influx.venus import MAX_PAYLOAD
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import MAX_PAYLOAD
+from bat2influx.venus.units import WANTED
 
 MAX_NUMBERS = 5000  # of one device; a large system has some two thousand, settings included
 MAX_TEXTS = 500
@@ -59,7 +59,7 @@ class Survey:
         self.known = 0  # rises with each path that is new
         self._held = 0
         self._texts: dict[str, str] = {}
-        self._end = venus.InstanceSearch(portal, ("vebus",), echo)
+        self._end = protocol.InstanceSearch(portal, ("vebus",), echo)
 
     @property
     def complete(self) -> bool:
@@ -74,7 +74,7 @@ class Survey:
         if match is None or len(match[3]) > MAX_PATH or int(match[2]) > 65_535:
             return
         place, path = ServiceInstance(match[1], int(match[2])), match[3]
-        value = venus.decode(payload)
+        value = protocol.decode(payload)
         if isinstance(value, float):
             self._keep(place, path, value)
         else:

@@ -14,9 +14,9 @@ import re
 from configobj.validate import ValidateError
 
 from bat2influx.inifile import Value, nearest, visible
-from bat2influx.presets import PRESETS
 from bat2influx.printable import plain
-from bat2influx.venus import Field, parse_field
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.protocol import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")

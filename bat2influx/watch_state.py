@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from bat2influx.config import Battery
 from bat2influx.reading import Reading
-from bat2influx.units import unit_of
-from bat2influx.venus import Field
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import unit_of
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
 COLUMNS = 300  # kept

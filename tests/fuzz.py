@@ -26,10 +26,10 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from bat2influx import venus
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
-from bat2influx.venus import MAX_PAYLOAD, NoValue
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import MAX_PAYLOAD, NoValue
 from tests.parts.payloads import NO_FLOAT, payloads
 
 Decode = Callable[[bytes], float | NoValue]
@@ -224,7 +224,7 @@ def memory() -> tuple[int, int]:
 
 
 def run(
-    count: int, seed: int, seconds: float = float("inf"), decode: Decode = venus.decode
+    count: int, seed: int, seconds: float = float("inf"), decode: Decode = protocol.decode
 ) -> Outcome:
     """Feed `count` payloads to `decode`, or as many as there is time for. Raises FaultError."""
     fuzzer = Fuzzer(decode, seed)
@@ -245,7 +245,7 @@ def run(
     return Outcome(fuzzer.fed, seed, took, fuzzer.kinds, blocks, size, slowest, longest)
 
 
-def main(arguments: list[str], decode: Decode = venus.decode) -> int:
+def main(arguments: list[str], decode: Decode = protocol.decode) -> int:
     """Run, and print the line."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--payloads", type=int, help="how many; 2,000,000 if no time is given")

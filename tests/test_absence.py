@@ -7,7 +7,7 @@ import pytest
 from bat2influx.absence import Presence
 from bat2influx.finding import Discovery
 from bat2influx.plan import Plan
-from bat2influx.venus import NoValue, parse_field
+from bat2influx.venus.protocol import NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bat2influx.broker import Connection
 from bat2influx.connector import Endpoint, Link
 from bat2influx.packets import Protocol
-from bat2influx.venus import NoValue, decode
+from bat2influx.venus.protocol import NoValue, decode
 
 OLD, NEW = Protocol
 CONNACK = {OLD: b"\x20\x02\x00\x00", NEW: b"\x20\x03\x00\x00\x00"}

@@ -12,9 +12,9 @@ from configobj import ConfigObj
 
 from bat2influx.config import SPEC, Settings, load
 from bat2influx.net.tls import Tls
-from bat2influx.presets import fields_of
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import Field
+from bat2influx.venus.presets import fields_of
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 TEMPLATE = Path(__file__).parents[1] / "etc/bat2influx.ini"
 

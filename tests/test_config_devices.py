@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from bat2influx.net.tls import Tls
-from bat2influx.presets import fields_of
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import Field
-from bat2influx.vrm import host_of
+from bat2influx.venus.presets import fields_of
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
+from bat2influx.venus.vrm import host_of
 from tests.parts.certificates import device_certificate
 from tests.test_config import read
 from tests.test_config_problems import SECRET, problems

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.presets import PRESETS, fields_of
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import Field
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.test_config import read
 from tests.test_config_problems import problems
 

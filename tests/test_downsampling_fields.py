@@ -15,10 +15,10 @@ from bat2influx.downsampling import (
 )
 from bat2influx.elsewhere import elsewhere
 from bat2influx.plan import Plan
-from bat2influx.presets import PRESETS, fields_of
 from bat2influx.server import Dialect
 from bat2influx.setup_plan import DatabaseState, plan
-from bat2influx.venus import Field, parse_field
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.protocol import Field, parse_field
 
 NAMED = "instances = name\npresets = solar, system\nState = vebus/State\nOld = grid/30/Ac/Power\n"
 ELSEWHERE = [kind for kind in Dialect if kind is not Dialect.INFLUXDB1]

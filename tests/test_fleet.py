@@ -14,8 +14,8 @@ from bat2influx.fleet_keepalive import Pulse
 from bat2influx.fleet_plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
 from bat2influx.reading import NS, Origin
 from bat2influx.source import Census
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import NoValue, parse_field
+from bat2influx.venus.protocol import NoValue, parse_field
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 P = "c0619ab1c2d3"
 TOPIC = f"N/{P}/vebus/275/Dc/0/Voltage"

@@ -12,7 +12,7 @@ from bat2influx import fleet as fleet_module
 from bat2influx import fleet_telling, fleet_trouble
 from bat2influx.config import Battery
 from bat2influx.fleet import Fleet
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.peers import CONNECT, packet, publish
 from tests.parts.stepped import steps

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bat2influx.fleet_keepalive import EACH_SECOND, Keepalives
 from bat2influx.keepalive import KeepaliveKind
-from bat2influx.venus import full_keepalive, keepalive
+from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0
 LASTS = 60.0  # s, VENUS

@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.device import Device
 from bat2influx.lineprotocol import Encoder
-from bat2influx.venus import MAX_PAYLOAD, NoValue, decode
+from bat2influx.venus.protocol import MAX_PAYLOAD, NoValue, decode
 from tests import fuzz
 from tests.parts import peers
 from tests.parts.payloads import payloads

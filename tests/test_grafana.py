@@ -13,8 +13,8 @@ import yaml
 from bat2influx import metrics
 from bat2influx.config import load as load_ini
 from bat2influx.downsampling import GRAINS, columns
-from bat2influx.presets import PRESETS
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.grafana import (
     DASHBOARDS,
     DATA_SOURCE,

@@ -8,7 +8,7 @@ from influxdb.line_protocol import make_lines
 
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
-from bat2influx.venus import DECIMALS
+from bat2influx.venus.protocol import DECIMALS
 
 # What the configuration lets through: printable, no backslash; a measurement without "=".
 NAME = st.text(

@@ -25,7 +25,7 @@ from bat2influx.reading import NS
 from bat2influx.spool import Spool
 from bat2influx.store import DiskQueue
 from bat2influx.textfile import PROMETHEUS, TextFile
-from bat2influx.venus import NoValue
+from bat2influx.venus.protocol import NoValue
 from tests.parts.node_exporter import NodeExporter, samples
 from tests.parts.writing import writer
 

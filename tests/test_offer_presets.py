@@ -7,8 +7,8 @@ import re
 import pytest
 
 from bat2influx import offer
-from bat2influx.presets import PRESETS, fields_of
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.venus import Device
 from tests.parts.venus_large import large
 from tests.test_survey import AT, live, pasted, surveyed, told

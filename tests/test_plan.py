@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bat2influx.plan import Plan, Series
 from bat2influx.reading import Origin
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import Field, parse_field
+from bat2influx.venus.protocol import Field, parse_field
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 P = "c0619ab1c2d3"
 TWO = {"vebus": (275, 276)}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import venus
 from bat2influx.broker import Message
 from bat2influx.connector import Endpoint
 from bat2influx.session import Session
+from bat2influx.venus import protocol
 from tests.parts.bridge import Bridged
 from tests.parts.daemon import BOUND
 from tests.parts.mosquitto import Mosquitto
@@ -42,10 +42,10 @@ def test_a_device_behind_a_bridge_is_read_as_if_it_were_there(tmp_path: Path, pr
         closing(below(house.port, prefix)) as conversation,
     ):
         assert conversation.open() is None
-        assert conversation.subscribe([venus.PORTALS]) is None
-        assert conversation.until(lambda m: venus.portal_of(m.topic) == P, BOUND)
+        assert conversation.subscribe([protocol.PORTALS]) is None
+        assert conversation.until(lambda m: protocol.portal_of(m.topic) == P, BOUND)
         connection = conversation.connection
-        dropped = connection.unsubscribe([venus.PORTALS])
+        dropped = connection.unsubscribe([protocol.PORTALS])
         assert conversation.wait(lambda: dropped in connection.acknowledged, BOUND)
         assert conversation.subscribe([f"N/{P}/vebus/+/Soc"]) is None
         conversation.publish(f"R/{P}/vebus/275/Soc", checked=True)

@@ -6,10 +6,10 @@ import pytest
 
 from bat2influx.downsampling import columns, counts_up
 from bat2influx.inifile import could_be_field
-from bat2influx.presets import PRESETS, fields_of, preset_of
-from bat2influx.units import DEFAULT_FIELDS, PATHS, WANTED, unit_of
 from bat2influx.values import is_key
-from bat2influx.venus import Field, parse_field
+from bat2influx.venus.presets import PRESETS, fields_of, preset_of
+from bat2influx.venus.protocol import Field, parse_field
+from bat2influx.venus.units import DEFAULT_FIELDS, PATHS, WANTED, unit_of
 
 PHASES = ("L1", "L2", "L3")
 ALL = fields_of(PRESETS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx import config
-from bat2influx.presets import PRESETS, Preset
+from bat2influx.venus.presets import PRESETS, Preset
 from tests.parts.certificates import authority
 from tests.parts.daemon import TOP
 from tests.parts.mosquitto import Mosquitto

@@ -16,9 +16,9 @@ from bat2influx.config import Settings
 from bat2influx.inifile import MAX_FILE
 from bat2influx.offer import Reached
 from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey
-from bat2influx.units import DEFAULT_FIELDS, unit_of
 from bat2influx.values import is_key
-from bat2influx.venus import Field, keepalive
+from bat2influx.venus.protocol import Field, keepalive
+from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
 from tests.parts.venus import Device
 
 PORTAL = "c0619ab1c2d3"

@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bat2influx.plan import Plan
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import (
+from bat2influx.venus.protocol import (
     MAX_PAYLOAD,
     Field,
     InstanceSearch,
@@ -20,6 +19,7 @@ from bat2influx.venus import (
     portal_of,
     services_to_find,
 )
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 PORTAL = "c0619ab1c2d3"
 LEAST_WITHOUT_A_FLOAT = 2**1024 - 2**970

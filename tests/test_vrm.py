@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx import vrm
+from bat2influx.venus import vrm
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from bat2influx.plan import Plan
 from bat2influx.reading import NS, Origin, Reading
 from bat2influx.server import Dialect, Server
 from bat2influx.storereader import Summary
-from bat2influx.units import DEFAULT_FIELDS
-from bat2influx.venus import Field
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
 from bat2influx.watch_peers import daemon, database, disk
 from bat2influx.watch_state import COLUMNS, Fact, History, Level, Values, column_of, field_of
 from bat2influx.watch_text import ASCII, UTF8, bars

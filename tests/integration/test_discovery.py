@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt import publish
 
 from bat2influx.finding import Discovery, UndecidedError
-from bat2influx.venus import parse_field
+from bat2influx.venus.protocol import parse_field
 from tests.parts.compare import NINE, kept
 from tests.parts.daemon import Daemon, Setting, wait
 from tests.parts.venus import Device

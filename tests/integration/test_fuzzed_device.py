@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paho.mqtt import publish
 
-from bat2influx.venus import NoValue, decode
+from bat2influx.venus.protocol import NoValue, decode
 from tests.parts.compare import NINE, assert_complete, kept
 from tests.parts.daemon import Daemon, Setting, wait
 from tests.parts.influxdb import InfluxDB

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bat2influx.presets import PRESETS
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.compare import assert_all, said
 from tests.parts.daemon import Setting, wait
 from tests.parts.venus import Device

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.venus import NoValue
+from bat2influx.venus.protocol import NoValue
 from tests.parts.compare import LATEST, NINE, kept
 from tests.parts.daemon import Daemon, Setting, wait
 from tests.parts.influxdb import Row

@@ -10,7 +10,7 @@ import pytest
 from configobj import ConfigObj
 
 from bat2influx import asking, check, cli, config, daemon, discover, pin, setup_db, waiting
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = TOP / "debian" / "man" / "bat2influx.8"

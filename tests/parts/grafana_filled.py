@@ -22,7 +22,7 @@ from bat2influx.influxql import DAY, HOUR
 from bat2influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS, Reading
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.daemon import TOP, Setting, wait
 from tests.parts.grafana import Json, View, chosen, load, series
 from tests.parts.house import rounds

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from bat2influx.venus import MAX_PAYLOAD
+from bat2influx.venus.protocol import MAX_PAYLOAD
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from bat2influx.influxql import DAY, FOREVER, HOUR, create_database, create_poli
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import NS, Reading, Stamper
 from bat2influx.setup_plan import RAW
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.house import rounds
 from tests.parts.influxdb import InfluxDB, Row
 from tests.parts.long_run import tell

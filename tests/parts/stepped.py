@@ -13,7 +13,7 @@ from bat2influx.config import Battery
 from bat2influx.device import Device
 from bat2influx.memory import RememberedDevices
 from bat2influx.source import Source
-from bat2influx.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.daemon import BOUND
 from tests.parts.peers import PORTAL_ID
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from bat2influx.units import DC, PATHS, PHASES
-from bat2influx.venus import Field
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DC, PATHS, PHASES
 
 
 class Preset(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bat2influx.venus import parse_field
+from bat2influx.venus.protocol import parse_field
 
 PHASES = ("L1", "L2", "L3")
 DC = {"Voltage": "V", "Current": "A", "Power": "W"}
