@@ -12,9 +12,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bat2influx import __version__, metrics, paths
+from bat2influx import __version__, metrics
 from bat2influx.clock import Now
-from bat2influx.config import Settings
+from bat2influx.config import paths
+from bat2influx.config.settings import Settings
 from bat2influx.delivery import Delivery
 from bat2influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report

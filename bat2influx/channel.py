@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from bat2influx import database_trouble as trouble
 from bat2influx import lean
-from bat2influx.config import Influx
+from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
 from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain

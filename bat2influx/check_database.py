@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.influx import Writer
 from bat2influx.steps import OK, WRONG, Step
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from bat2influx import device_errors, fleet_check, fleet_telling
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.connector import Link
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery

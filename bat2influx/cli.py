@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bat2influx import __version__
-from bat2influx.config import ConfigError, Settings, load, one_of_fleet
+from bat2influx.config.settings import ConfigError, Settings, load, one_of_fleet
 from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.influxql import HOUR, parse_duration
 
@@ -147,7 +147,8 @@ def spool(options: argparse.Namespace) -> int:
     except ConfigError as error:
         _complain(error.problems)
         return os.EX_CONFIG
-    from bat2influx import paths, waiting  # noqa: PLC0415 - only where it is needed
+    from bat2influx import waiting  # noqa: PLC0415 - only where it is needed
+    from bat2influx.config import paths  # noqa: PLC0415 - only where it is needed
 
     state = paths.state_directory(options.config, os.environ)
     return waiting.spool(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bat2influx.config import Battery, Settings, credential_of
-from bat2influx.paths import is_of_service, unit_of
+from bat2influx.config.paths import is_of_service, unit_of
+from bat2influx.config.settings import Battery, Settings, credential_of
 
 
 def unseen_secrets(

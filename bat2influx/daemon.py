@@ -11,10 +11,11 @@ import math
 import os
 from collections.abc import Callable
 
-from bat2influx import health, paths
+from bat2influx import health
 from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
-from bat2influx.config import Battery, ConfigError, Settings
+from bat2influx.config import paths
+from bat2influx.config.settings import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device import Device
 from bat2influx.fleet import Fleet

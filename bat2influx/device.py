@@ -14,7 +14,7 @@ from bat2influx import device_errors
 from bat2influx.absence import Presence
 from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake

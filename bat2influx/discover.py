@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bat2influx import search, values
-from bat2influx.config import Battery, ConfigError, Settings
+from bat2influx import search
+from bat2influx.config import checks
+from bat2influx.config.settings import Battery, ConfigError, Settings
 from bat2influx.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.net import resolver
 from bat2influx.search import FoundDevice
@@ -37,7 +38,7 @@ def discover(
     `everything` lists configuration and housekeeping, too.
     """
     try:
-        target = None if host is None else Target(*values.host_and_port(host))
+        target = None if host is None else Target(*checks.host_and_port(host))
     except ValueError as error:
         _say(f"bat2influx discover: {error}")
         return os.EX_USAGE

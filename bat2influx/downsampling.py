@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, plain_statement, quote_name
 from bat2influx.influxql import tokens as tokens_of
 from bat2influx.plan import SYSTEM

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from shlex import quote
 
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.downsampling import GRAINS, Grain, Retention, last_alone, told_apart
 from bat2influx.influxql import DAY, FOREVER, duration
 from bat2influx.server import Dialect

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.failure import Trouble
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse

@@ -9,7 +9,7 @@ import logging
 import math
 from typing import NamedTuple
 
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.failure import Trouble
 from bat2influx.fleet_keepalive import MOST_DEVICES
 from bat2influx.service.journal import Episode

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bat2influx import paths
+from bat2influx.config import paths
 from bat2influx.safe_json import parse
 from bat2influx.textfile import TextFile
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from bat2influx import database_trouble as trouble
 from bat2influx.channel import DEADLINE, HttpClient, Reply
-from bat2influx.config import Influx
+from bat2influx.config.settings import Influx
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.influxql import quote_name
 from bat2influx.outcome import Outcome, RejectedLine

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bat2influx import offer
 from bat2influx.broker import Message
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.net.tls import MQTT_PORT, Tls
 from bat2influx.net.tls import MQTT_TLS_PORT as TLS_PORT

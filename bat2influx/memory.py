@@ -26,7 +26,7 @@ from bat2influx.safe_json import parse
 from bat2influx.service.journal import event
 
 if TYPE_CHECKING:
-    from bat2influx.config import Battery
+    from bat2influx.config.settings import Battery
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from bat2influx import values
+from bat2influx.config import checks
 from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
 from bat2influx.net import tls
@@ -26,7 +26,7 @@ LONGEST = 200  # characters of a comment
 def pin(host: str, config: str) -> int:
     """Print lines for the ini, with what the certificate of HOST[:PORT] says as a comment."""
     try:
-        name, port = values.host_and_port(host)
+        name, port = checks.host_and_port(host)
     except ValueError as error:
         print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return os.EX_USAGE

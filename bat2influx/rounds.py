@@ -12,7 +12,7 @@ from __future__ import annotations
 from bat2influx.absence import Presence
 from bat2influx.broker import Connection
 from bat2influx.clock import Now
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.intake import Intake
 from bat2influx.keepalive import KeepAlive, KeepaliveKind, Republish
 from bat2influx.plan import Plan, Request

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bat2influx import influxql
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.downsampling import ClashError, Retention, told_apart
 from bat2influx.influxql import HIDDEN, StatementError, quote_name, server_duration
 from bat2influx.printable import plain

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bat2influx import influxql
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.downsampling import (
     GRAINS,
     SPAN,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bat2influx.broker import Connection
 from bat2influx.clock import Now
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
 from bat2influx.intake import BaseIntake

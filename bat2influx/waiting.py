@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bat2influx import store
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.printable import plain
 from bat2influx.storeerror import DiskError
 from bat2influx.storereader import DiskReader

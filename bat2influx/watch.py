@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bat2influx import health, paths
+from bat2influx import health
 from bat2influx.clock import Clock, Now
-from bat2influx.config import Battery, Settings
+from bat2influx.config import paths
+from bat2influx.config.settings import Battery, Settings
 from bat2influx.credentials import unseen_secrets
 from bat2influx.device import Device
 from bat2influx.loop import Loop

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bat2influx import health
-from bat2influx.config import Settings
+from bat2influx.config.settings import Settings
 from bat2influx.device import Device
 from bat2influx.influx import DEADLINE, Probe, Writer
 from bat2influx.line import State

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.reading import Reading
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import unit_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config import Settings, load
+from bat2influx.config.settings import Settings, load
 from bat2influx.credentials import unseen_secrets
 
 INI = Path("/etc/bat2influx/bat2influx.ini")

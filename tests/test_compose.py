@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bat2influx import config, paths
+from bat2influx.config import paths, settings
 from tests.system.container import with_secrets
 
 TOP = Path(__file__).resolve().parents[1]
@@ -62,7 +62,7 @@ def test_what_is_mounted_is_where_the_image_has_it() -> None:
 
 def test_every_secret_is_one_that_the_program_knows() -> None:
     """By the names of its credentials, and where compose puts them."""
-    assert {*SERVICE["secrets"]} < {"mqtt-password", *config.CREDENTIALS}
+    assert {*SERVICE["secrets"]} < {"mqtt-password", *settings.CREDENTIALS}
     assert {*yaml.safe_load(with_secrets(COMPOSE))["secrets"]} == {*SERVICE["secrets"]}
     assert environment()["CREDENTIALS_DIRECTORY"] == "/run/secrets"
 

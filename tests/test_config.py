@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from configobj import ConfigObj
 
-from bat2influx.config import SPEC, Settings, load
+from bat2influx.config.settings import SPEC, Settings, load
 from bat2influx.net.tls import Tls
 from bat2influx.venus.presets import fields_of
 from bat2influx.venus.protocol import Field

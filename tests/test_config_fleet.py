@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config import one_of_fleet
+from bat2influx.config.settings import one_of_fleet
 from tests.test_config import read
 from tests.test_config_problems import problems
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.config import ConfigError, load
+from bat2influx.config.settings import ConfigError, load
 
 SECRET = "hunter-Zq7"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config import ConfigError, load
+from bat2influx.config.settings import ConfigError, load
 from tests.parts.http_peers import ACCEPTED, HttpPeer
 from tests.parts.influxdb import InfluxDB
 from tests.parts.victoria import VictoriaMetrics

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.config import Settings, load
+from bat2influx.config.settings import Settings, load
 from bat2influx.downsampling import (
     GRAINS,
     HOURS,

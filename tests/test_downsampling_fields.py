@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config import Battery, Settings, load
+from bat2influx.config.settings import Battery, Settings, load
 from bat2influx.downsampling import (
     ClashError,
     Retention,

@@ -10,7 +10,7 @@ import pytest
 
 from bat2influx import fleet as fleet_module
 from bat2influx import fleet_telling, fleet_trouble
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.fleet import Fleet
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.mosquitto import Mosquitto

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bat2influx import metrics
-from bat2influx.config import load as load_ini
+from bat2influx.config.settings import load as load_ini
 from bat2influx.downsampling import GRAINS, columns
 from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.units import DEFAULT_FIELDS

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from bat2influx.config.checks import is_key, is_name
 from bat2influx.failure import Backoff
 from bat2influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
-from bat2influx.values import is_key, is_name
 from tests.parts.http_peers import Relay
 from tests.parts.influxdb import InfluxDB
 from tests.parts.writing import START, lines, mixed, write, writer

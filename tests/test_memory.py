@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.config.paths import state_directory
 from bat2influx.memory import DeviceRecord, RememberedDevices
-from bat2influx.paths import state_directory
 
 KEY = "venus.local:1883"
 FOUND = DeviceRecord("c0619ab1c2d3", {"vebus": 275})

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import about, config, metrics
+from bat2influx import about, metrics
 from bat2influx.about import EVERY, SelfReport
 from bat2influx.clock import Now
+from bat2influx.config import settings as config_settings
+from bat2influx.config.paths import runtime_file
 from bat2influx.delivery import Delivery
 from bat2influx.lineprotocol import stamp_of
 from bat2influx.memoryspool import MemoryQueue
 from bat2influx.metrics import DeviceReport, Report
-from bat2influx.paths import runtime_file
 from bat2influx.reading import NS
 from bat2influx.spool import Spool
 from bat2influx.store import DiskQueue
@@ -285,11 +286,11 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
 # When
 
 
-def settings(folder: Path, *, own: str = "", textfile: str = "no") -> config.Settings:
+def settings(folder: Path, *, own: str = "", textfile: str = "no") -> config_settings.Settings:
     """Return what an ini says."""
     ini = folder / "bat2influx.ini"
     ini.write_text(f"[Influx]\nself_measurement = {own}\n[Metrics]\ntextfile = {textfile}\n")
-    return config.load(ini)
+    return config_settings.load(ini)
 
 
 def look(seconds: float) -> Now:

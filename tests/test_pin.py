@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bat2influx import config
-from bat2influx.config import Battery
+from bat2influx.config import settings as config_settings
+from bat2influx.config.settings import Battery
 from tests.parts.certificates import (
     EXPIRED,
     NOT_YET,
@@ -79,7 +79,7 @@ def pasted(directory: Path, result: Result, host: str = "127.0.0.1", more: str =
     path = directory / "bat2influx.ini"
     text = f"[Battery]\naddress = {host}\npassword = {PASSWORD}\n{result.out}{more}"
     path.write_text(text, encoding="utf-8")
-    return config.load(path).batteries[0]
+    return config_settings.load(path).batteries[0]
 
 
 def comments(result: Result) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import config
+from bat2influx.config import settings
 from bat2influx.venus.presets import PRESETS, Preset
 from tests.parts.certificates import authority
 from tests.parts.daemon import TOP
@@ -99,7 +99,7 @@ def test_every_file_that_is_shown_is_taken(document: str, tmp_path: Path) -> Non
             text = re.sub(rf"(?m)^{key} = .*", f"{key} = {file}", text)
         path = tmp_path / f"{number}.ini"
         path.write_text(text)
-        config.load(path)
+        settings.load(path)
 
 
 def test_mosquitto_takes_the_bridge_that_is_shown(tmp_path: Path) -> None:

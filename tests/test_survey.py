@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bat2influx import config, offer
-from bat2influx.config import Settings
-from bat2influx.inifile import MAX_FILE
+from bat2influx import offer
+from bat2influx.config import settings as config_settings
+from bat2influx.config.checks import is_key
+from bat2influx.config.inifile import MAX_FILE
+from bat2influx.config.settings import Settings
 from bat2influx.offer import Reached
 from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey
-from bat2influx.values import is_key
 from bat2influx.venus.protocol import Field, keepalive
 from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
 from tests.parts.venus import Device
@@ -48,7 +49,7 @@ def pasted(lines: list[str], more: str = "") -> Settings:
     with TemporaryDirectory() as directory:
         path = Path(directory, "bat2influx.ini")
         path.write_text("\n".join([*lines, more]), encoding="utf-8")
-        return config.load(path)
+        return config_settings.load(path)
 
 
 def live(lines: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bat2influx import database_trouble
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.health import Health
 from bat2influx.influx import Probe
 from bat2influx.plan import Plan

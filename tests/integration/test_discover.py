@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bat2influx import config
-from bat2influx.config import Settings
+from bat2influx.config import settings as config_settings
+from bat2influx.config.settings import Settings
 from tests.parts import peers
 from tests.parts.daemon import TOP
 from tests.parts.mosquitto import Mosquitto
@@ -62,7 +62,7 @@ def opened(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Opener]:
 def loaded(ini: Path, result: Result, more: str = "") -> Settings:
     """Load the result as the ini file that it is."""
     ini.write_text(result.out + more, encoding="utf-8")
-    return config.load(ini)
+    return config_settings.load(ini)
 
 
 def requests(device: Device) -> list[tuple[str, bytes]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import config
+from bat2influx.config import settings
 from tests.integration.test_discover import EX_OK, EX_UNAVAILABLE, A, B, Result, loaded
 from tests.parts import lan
 from tests.parts.certificates import Certificate, device_certificate
@@ -207,7 +207,7 @@ def test_a_device_that_wants_a_login_is_given_with_its_certificate(
     ]
     assert f"and run: bat2influx discover {GX}" in asked.out
     network.ini.write_text(asked.out.replace("password =", "password = sesame"))
-    assert config.load(network.ini).batteries[0].tls
+    assert settings.load(network.ini).batteries[0].tls
     for arguments in ((GX,), ()):
         result = network.discover(*arguments)
         assert result.code == EX_OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 
 from bat2influx.clock import Clock
-from bat2influx.config import load
+from bat2influx.config.settings import load
 from bat2influx.fleet import Fleet
 from bat2influx.line import State
 from tests.integration.test_fleet import FLEET, fleet

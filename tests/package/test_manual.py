@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from bat2influx import asking, check, cli, config, daemon, discover, pin, setup_db, waiting
+from bat2influx import asking, check, cli, daemon, discover, pin, setup_db, waiting
+from bat2influx.config import settings
 from bat2influx.venus.units import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def _described(lines: list[str]) -> dict[str, str]:
 
 def _spec() -> dict[str, dict[str, str]]:
     """Return the check of each key that this version takes, by section."""
-    spec = ConfigObj(str(config.SPEC), interpolation=False, list_values=False, _inspec=True)
+    spec = ConfigObj(str(settings.SPEC), interpolation=False, list_values=False, _inspec=True)
     taken: dict[str, dict[str, str]] = {}
     for section in spec.sections:
         for key in spec[section].scalars:

@@ -4,7 +4,8 @@ import difflib
 import re
 from pathlib import Path
 
-from bat2influx import __version__, cli, config, paths
+from bat2influx import __version__, cli
+from bat2influx.config import paths, settings
 
 TOP = Path(__file__).resolve().parents[2]
 SYSTEMD = TOP / "systemd"
@@ -43,7 +44,7 @@ def test_the_template_is_the_service_with_the_instance_in_its_names() -> None:
 def test_every_credential_of_the_program_can_be_given_to_the_service() -> None:
     """By names of our own in the store, which other services share."""
     given = dict(value.split(":") for value in _values(SERVICE, "LoadCredential"))
-    names = {"mqtt-password", *config.CREDENTIALS}  # mqtt-password-NAME takes a drop-in
+    names = {"mqtt-password", *settings.CREDENTIALS}  # mqtt-password-NAME takes a drop-in
     assert given == {name: f"bat2influx.{name}" for name in names}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bat2influx.config import Settings, load
+from bat2influx.config.settings import Settings, load
 from bat2influx.downsampling import Retention
 from bat2influx.influxql import StatementError, quote_name
 from bat2influx.setup_db import setup_db

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bat2influx.clock import Clock
-from bat2influx.config import Battery
+from bat2influx.config.settings import Battery
 from bat2influx.device import Device
 from bat2influx.memory import RememberedDevices
 from bat2influx.source import Source

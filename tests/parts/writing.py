@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bat2influx.config import Influx
+from bat2influx.config.settings import Influx
 from bat2influx.influx import DEADLINE, Writer
 from bat2influx.outcome import Outcome
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from bat2influx.inifile import Entry, Index, Value, nearest, visible
+from bat2influx.config.checks import is_key
+from bat2influx.config.inifile import Entry, Index, Value, nearest, visible
 from bat2influx.net.tls import Tls, context
-from bat2influx.values import is_key
 from bat2influx.venus import vrm
 from bat2influx.venus.presets import fields_of, preset_of
 from bat2influx.venus.protocol import Field

@@ -10,7 +10,7 @@ import re
 import shlex
 from pathlib import Path
 
-from bat2influx.inifile import SECRETS, Colon, Index, visible
+from bat2influx.config.inifile import SECRETS, Colon, Index, visible
 
 
 def changes(index: Index, path: Path) -> str | None:

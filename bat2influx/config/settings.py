@@ -19,8 +19,10 @@ from typing import Any, Literal
 from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
 
-from bat2influx import inifile, original
-from bat2influx.config_names import (
+from bat2influx.config import inifile, legacy
+from bat2influx.config.checks import CHECKS
+from bat2influx.config.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
+from bat2influx.config.rules import (
     ALL,
     TRUST,
     clashing,
@@ -34,9 +36,7 @@ from bat2influx.config_names import (
     login_problems,
     trust_problems,
 )
-from bat2influx.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.net.tls import Tls
-from bat2influx.values import CHECKS
 from bat2influx.venus import vrm
 from bat2influx.venus.protocol import Field
 
@@ -145,7 +145,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     names = {section: [*spec[section].scalars] for section in spec.sections}
     names["Fields"].remove("__many__")  # ConfigObj's mark for keys of any name
     index = Index(text, names, free=("Fields",))
-    if answer := original.changes(index, path):
+    if answer := legacy.changes(index, path):
         raise ConfigError([answer])
     devices = [name for name in index.sections if name.split()[0] == "Battery"] or ["Battery"]
     for name in index.sections:

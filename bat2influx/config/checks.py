@@ -13,7 +13,7 @@ import re
 
 from configobj.validate import ValidateError
 
-from bat2influx.inifile import Value, nearest, visible
+from bat2influx.config.inifile import Value, nearest, visible
 from bat2influx.printable import plain
 from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.protocol import Field, parse_field
