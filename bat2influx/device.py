@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 
 from bat2influx import device_errors
 from bat2influx.absence import Presence
-from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.failure import Trouble
 from bat2influx.finding import Discovery, UndecidedError
 from bat2influx.intake import Intake
 from bat2influx.keepalive import KeepaliveKind, Republish
-from bat2influx.line import State
 from bat2influx.memory import RememberedDevices, key_of
+from bat2influx.mqtt.connection import Connection, Message
+from bat2influx.mqtt.reconnect import State
 from bat2influx.plan import Plan
 from bat2influx.rounds import Poller
 from bat2influx.service.journal import Episode, event

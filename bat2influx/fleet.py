@@ -12,7 +12,6 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
-from bat2influx.broker import Connection, Message
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.failure import Trouble
@@ -21,7 +20,8 @@ from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.fleet_telling import Diagnosis, Look
 from bat2influx.keepalive import KeepaliveKind
-from bat2influx.line import State
+from bat2influx.mqtt.connection import Connection, Message
+from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import Origin
 from bat2influx.schedule import Schedule
 from bat2influx.service.journal import event

@@ -5,9 +5,9 @@ Nothing is asked for, and nothing is taken away from daemons that share the work
 
 from __future__ import annotations
 
-from bat2influx.broker import Message
 from bat2influx.fleet_plan import FleetPlan, heartbeat_of
-from bat2influx.session import Session
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.session import Session
 from bat2influx.venus import protocol
 
 OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive beats each 3 s

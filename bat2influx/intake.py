@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections import Counter
 
 from bat2influx.absence import Presence
-from bat2influx.broker import Message
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.mqtt.connection import Message
 from bat2influx.plan import Plan
 from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import protocol

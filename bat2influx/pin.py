@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from bat2influx.config import checks
-from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.session import Session
 from bat2influx.net import tls
 from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
-from bat2influx.session import Session
 
 LONGEST = 200  # characters of a comment
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from bat2influx.broker import Connection
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
 from bat2influx.intake import BaseIntake
-from bat2influx.line import Reconnector, State
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.reconnect import Reconnector, State
 from bat2influx.reading import Reading
 from bat2influx.venus.protocol import NoValue
 

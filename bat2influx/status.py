@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from bat2influx.clock import Hold
 from bat2influx.delivery import Delivery
-from bat2influx.line import State
+from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify
 from bat2influx.source import Source
 

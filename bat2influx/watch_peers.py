@@ -16,7 +16,7 @@ from bat2influx import health
 from bat2influx.config.settings import Settings
 from bat2influx.device import Device
 from bat2influx.influx import DEADLINE, Probe, Writer
-from bat2influx.line import State
+from bat2influx.mqtt.reconnect import State
 from bat2influx.printable import plain, span
 from bat2influx.reading import NS
 from bat2influx.storeerror import DiskError

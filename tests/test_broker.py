@@ -8,11 +8,11 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from bat2influx.broker import Connection
-from bat2influx.connector import Connector, Endpoint, Link
 from bat2influx.failure import Trouble
-from bat2influx.packets import Protocol
-from bat2influx.paho_client import new_client
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Connector, Endpoint, Link
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.paho_client import new_client
 from tests.parts.daemon import wait
 from tests.parts.process import free_port
 

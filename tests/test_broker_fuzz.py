@@ -5,9 +5,9 @@ import socket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bat2influx.broker import Connection
-from bat2influx.connector import Endpoint, Link
-from bat2influx.packets import Protocol
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Endpoint, Link
+from bat2influx.mqtt.packets import Protocol
 from bat2influx.venus.protocol import NoValue, decode
 
 OLD, NEW = Protocol

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bat2influx import database_trouble, device_errors, fleet_trouble, mqtt_errors
+from bat2influx import database_trouble, device_errors, fleet_trouble
 from bat2influx.failure import Trouble
+from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.service.events import MESSAGE_IDS, message_id
 from bat2influx.source import Census
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import broker
-from bat2influx import line as line_module
-from bat2influx.broker import Connection
-from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
-from bat2influx.line import Reconnector
-from bat2influx.packets import Protocol
-from bat2influx.session import Session
+from bat2influx.mqtt import connection as mqtt_connection
+from bat2influx.mqtt import reconnect
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.reconnect import Reconnector
+from bat2influx.mqtt.session import Session
 from tests.parts.daemon import BOUND, wait
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.peers import (
@@ -142,7 +142,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
 
 def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """To wait as long again for an answer to 3.1.1 would take too long."""
-    monkeypatch.setattr(line_module, "CONNACK_TIMEOUT", 0.2)
+    monkeypatch.setattr(reconnect, "CONNACK_TIMEOUT", 0.2)
     with Peer() as peer, closing(Reconnector(endpoint(peer.port), _nobody)) as line:
         drive(line, lambda: line.trouble)
         assert line.trouble
@@ -219,7 +219,7 @@ def test_a_refused_login_has_the_brokers_reason() -> None:
     """In one line, cut to a length that can be read, and never with the password in it."""
     reasons = {
         "account\x1b[31m\texpired": "'u' (account [31m expired): the password is wrong",
-        "x" * 1000: f"'u' ({'x' * (broker.LONGEST_REASON - 1)}…): the password is wrong",
+        "x" * 1000: f"'u' ({'x' * (mqtt_connection.LONGEST_REASON - 1)}…): the password is wrong",
         "sesame is not it": "'u': the password is wrong",
         "": "'u': the password is wrong",
     }

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx import packets
-from bat2influx.packets import (
+from bat2influx.mqtt import packets
+from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
     PUBACK,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.broker import Message
-from bat2influx.connector import Endpoint
-from bat2influx.session import Session
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.session import Session
 from bat2influx.venus import protocol
 from tests.parts.bridge import Bridged
 from tests.parts.daemon import BOUND

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.connector import Endpoint
 from bat2influx.failure import Trouble
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.session import Session
 from bat2influx.net.tls import Tls
-from bat2influx.packets import Protocol
-from bat2influx.session import Session
 from tests.parts.certificates import device_certificate
 from tests.parts.daemon import BOUND
 from tests.parts.mosquitto import Mosquitto

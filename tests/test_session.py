@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import connector, session
-from bat2influx.broker import Message
-from bat2influx.connector import Endpoint
+from bat2influx.mqtt import connector, session
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.session import Session
 from bat2influx.net.tls import Tls
-from bat2influx.session import Session
 from tests.parts import peers
 from tests.parts.certificates import EXPIRED, Certificate, device_certificate
 from tests.parts.daemon import wait

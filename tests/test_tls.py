@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.connector import Connector, Endpoint
 from bat2influx.failure import Trouble
+from bat2influx.mqtt.connector import Connector, Endpoint
 from bat2influx.net import tls
 from bat2influx.net.tls import Tls
 from tests.parts import peers

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.broker import Message
-from bat2influx.connector import Link
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.connector import Link
 from bat2influx.net.tls import Tls
 from tests.parts import peers
 from tests.parts.certificates import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.line import IN_A_ROW
+from bat2influx.mqtt.reconnect import IN_A_ROW
 from tests.faults.broker_resets import HALF, read_from
 from tests.parts.daemon import Setting, wait
 from tests.parts.influxdb import InfluxDB

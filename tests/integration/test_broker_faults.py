@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.connector import Connector, Endpoint
 from bat2influx.failure import Trouble
+from bat2influx.mqtt.connector import Connector, Endpoint
 from tests.parts import nameless, peers
 from tests.parts.compare import NINE, assert_complete, kept
 from tests.parts.daemon import Daemon, NotifySocket, Setting, wait

@@ -8,11 +8,11 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bat2influx.broker import Connection
-from bat2influx.connector import Connector, Endpoint, Link, secure
 from bat2influx.failure import Trouble
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Connector, Endpoint, Link, secure
+from bat2influx.mqtt.packets import Protocol
 from bat2influx.net.tls import Tls
-from bat2influx.packets import Protocol
 from tests.parts.certificates import Certificate
 from tests.parts.daemon import wait
 from tests.parts.peers import Peer

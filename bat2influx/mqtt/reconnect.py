@@ -11,11 +11,11 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
-from bat2influx import mqtt_errors
-from bat2influx.broker import CONNACK_TIMEOUT, Connection, client_id
-from bat2influx.connector import Connector, Endpoint
 from bat2influx.failure import Backoff, Trouble, delay
-from bat2influx.packets import Protocol
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, client_id
+from bat2influx.mqtt.connector import Connector, Endpoint
+from bat2influx.mqtt.packets import Protocol
 from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)

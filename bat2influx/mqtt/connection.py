@@ -15,12 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
-from bat2influx import mqtt_errors, packets
 from bat2influx.clock import boot_ns
-from bat2influx.connector import Endpoint, Link, reason
 from bat2influx.failure import Trouble
-from bat2influx.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
-from bat2influx.paho_client import SUCCESS, new_client
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt import packets
+from bat2influx.mqtt.connector import Endpoint, Link, reason
+from bat2influx.mqtt.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
+from bat2influx.mqtt.paho_client import SUCCESS, new_client
 from bat2influx.printable import plain
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bat2influx import mqtt_errors, packets
 from bat2influx.failure import Trouble
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt import packets
 from bat2influx.net import resolver
 from bat2influx.net.deadline import cut_after
 from bat2influx.net.tls import (

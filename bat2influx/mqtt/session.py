@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from bat2influx import mqtt_errors
-from bat2influx.broker import CONNACK_TIMEOUT, Connection, Message, client_id
-from bat2influx.connector import Connector, Endpoint, Link
 from bat2influx.failure import Trouble
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, Message, client_id
+from bat2influx.mqtt.connector import Connector, Endpoint, Link
+from bat2influx.mqtt.packets import Protocol
 from bat2influx.net import tls
-from bat2influx.packets import Protocol
 
 PATIENCE = 60.0  # s, for name, port and TLS; a name may have many addresses
 ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself

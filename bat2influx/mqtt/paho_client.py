@@ -19,8 +19,8 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from bat2influx.connector import Link
-from bat2influx.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
+from bat2influx.mqtt.connector import Link
+from bat2influx.mqtt.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
 
