@@ -13,7 +13,7 @@ from bat2influx.check_database import database_steps
 from bat2influx.check_steps import device_steps
 from bat2influx.config.settings import Settings
 from bat2influx.credentials import unseen_secrets
-from bat2influx.finding import UndecidedError
+from bat2influx.device.discovery import UndecidedError
 from bat2influx.steps import NOTE, OK, WRONG, Printer, Step
 
 

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bat2influx import device_errors, fleet_check, fleet_telling
+from bat2influx import fleet_check, fleet_telling
 from bat2influx.config.settings import Battery
+from bat2influx.device import errors as device_errors
+from bat2influx.device.discovery import Discovery
+from bat2influx.device.plan import SYSTEM, Plan
+from bat2influx.device.source import Census, endpoint_of
 from bat2influx.failure import Trouble
-from bat2influx.finding import Discovery
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.session import Session
-from bat2influx.plan import SYSTEM, Plan
-from bat2influx.source import Census, endpoint_of
 from bat2influx.steps import NOTE, OK, WRONG, Step
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue

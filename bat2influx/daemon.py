@@ -17,16 +17,16 @@ from bat2influx.clock import Clock, Hold
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, Settings
 from bat2influx.delivery import Delivery
-from bat2influx.device import Device
+from bat2influx.device.device import Device
+from bat2influx.device.remembered import RememberedDevices
+from bat2influx.device.source import Source
 from bat2influx.fleet import Fleet
 from bat2influx.influx import DEADLINE, Writer
 from bat2influx.lineprotocol import Encoder
 from bat2influx.loop import Loop
-from bat2influx.memory import RememberedDevices
 from bat2influx.memoryspool import MemoryQueue
 from bat2influx.service import notify
 from bat2influx.service.journal import event
-from bat2influx.source import Source
 from bat2influx.spool import Spool
 from bat2influx.status import Status
 from bat2influx.store import DiskQueue

@@ -14,19 +14,19 @@ from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device.keepalive import KeepaliveKind
+from bat2influx.device.schedule import Schedule
+from bat2influx.device.silence import Remedy, Silence
+from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
 from bat2influx.fleet_intake import FleetIntake
 from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.fleet_telling import Diagnosis, Look
-from bat2influx.keepalive import KeepaliveKind
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import Origin
-from bat2influx.schedule import Schedule
 from bat2influx.service.journal import event
-from bat2influx.silence import Remedy, Silence
-from bat2influx.source import Census, Source
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 

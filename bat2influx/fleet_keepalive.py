@@ -20,7 +20,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterator
 
-from bat2influx.keepalive import KeepaliveKind
+from bat2influx.device.keepalive import KeepaliveKind
 
 EACH_SECOND = 25  # full republishes; one may be thousands of messages
 MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives a second

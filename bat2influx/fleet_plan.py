@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bat2influx.plan import SYSTEM, UNTOLD
+from bat2influx.device.plan import SYSTEM, UNTOLD
 from bat2influx.reading import Origin
 from bat2influx.venus.protocol import PORTALS, Field
 

@@ -10,10 +10,10 @@ import math
 from typing import NamedTuple
 
 from bat2influx.config.settings import Battery
+from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
 from bat2influx.fleet_keepalive import MOST_DEVICES
 from bat2influx.service.journal import Episode
-from bat2influx.source import Census
 
 log = logging.getLogger(__name__)
 

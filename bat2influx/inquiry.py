@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from bat2influx import offer
 from bat2influx.config.settings import Battery
+from bat2influx.device.source import endpoint_of
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.session import Session
@@ -22,7 +23,6 @@ from bat2influx.net.tls import MQTT_PORT, Tls
 from bat2influx.net.tls import MQTT_TLS_PORT as TLS_PORT
 from bat2influx.offer import Reached
 from bat2influx.printable import plain
-from bat2influx.source import endpoint_of
 from bat2influx.ssdp import Description
 from bat2influx.survey import Survey
 from bat2influx.venus import protocol

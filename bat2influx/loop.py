@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
 from bat2influx.clock import Now
-from bat2influx.source import Source
+from bat2influx.device.source import Source
 
 STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
 

@@ -22,9 +22,9 @@ from bat2influx.clock import Clock, Now
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, Settings
 from bat2influx.credentials import unseen_secrets
-from bat2influx.device import Device
+from bat2influx.device.device import Device
+from bat2influx.device.remembered import DeviceRecord, RememberedDevices
 from bat2influx.loop import Loop
-from bat2influx.memory import DeviceRecord, RememberedDevices
 from bat2influx.printable import plain
 from bat2influx.reading import NS
 from bat2influx.service import notify

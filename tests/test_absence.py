@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from bat2influx.absence import Presence
-from bat2influx.finding import Discovery
-from bat2influx.plan import Plan
+from bat2influx.device.discovery import Discovery
+from bat2influx.device.plan import Plan
+from bat2influx.device.presence import Presence
 from bat2influx.venus.protocol import NoValue, parse_field
 
 W = 120.0

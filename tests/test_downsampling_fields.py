@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.config.settings import Battery, Settings, load
+from bat2influx.device.plan import Plan
 from bat2influx.downsampling import (
     ClashError,
     Retention,
@@ -14,7 +15,6 @@ from bat2influx.downsampling import (
     told_apart,
 )
 from bat2influx.elsewhere import elsewhere
-from bat2influx.plan import Plan
 from bat2influx.server import Dialect
 from bat2influx.setup_plan import DatabaseState, plan
 from bat2influx.venus.presets import PRESETS, fields_of

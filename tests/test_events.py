@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from bat2influx import database_trouble, device_errors, fleet_trouble
+from bat2influx import database_trouble, fleet_trouble
+from bat2influx.device import errors as device_errors
+from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.service.events import MESSAGE_IDS, message_id
-from bat2influx.source import Census
 
 TOP = Path(__file__).resolve().parents[1]
 CATALOG = TOP / "systemd" / "bat2influx.catalog"

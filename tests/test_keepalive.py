@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bat2influx.keepalive import KeepAlive, KeepaliveKind, Republish
+from bat2influx.device.keepalive import KeepAlive, KeepaliveKind, Republish
 
 W = 120.0
 

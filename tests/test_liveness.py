@@ -1,7 +1,7 @@
 """Silence, unanswered requests and the watchdog, with a clock made by hand (W = 120 s)."""
 
-from bat2influx.plan import Request
-from bat2influx.silence import Remedy, Silence, Unanswered
+from bat2influx.device.plan import Request
+from bat2influx.device.silence import Remedy, Silence, Unanswered
 from bat2influx.watchdog import Watchdog
 
 W = 120.0

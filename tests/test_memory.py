@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.config.paths import state_directory
-from bat2influx.memory import DeviceRecord, RememberedDevices
+from bat2influx.device.remembered import DeviceRecord, RememberedDevices
 
 KEY = "venus.local:1883"
 FOUND = DeviceRecord("c0619ab1c2d3", {"vebus": 275})

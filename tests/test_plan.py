@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bat2influx.plan import Plan, Series
+from bat2influx.device.plan import Plan, Series
 from bat2influx.reading import Origin
 from bat2influx.venus.protocol import Field, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS

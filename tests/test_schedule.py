@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bat2influx.device.schedule import Schedule, Tick
 from bat2influx.reading import NS
-from bat2influx.schedule import Schedule, Tick
 
 START = 1_795_350_064  # s since 1970
 

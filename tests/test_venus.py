@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bat2influx.plan import Plan
+from bat2influx.device.plan import Plan
 from bat2influx.venus.protocol import (
     MAX_PAYLOAD,
     Field,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bat2influx import database_trouble
 from bat2influx.config.settings import Battery
+from bat2influx.device.plan import Plan
 from bat2influx.health import Health
 from bat2influx.influx import Probe
-from bat2influx.plan import Plan
 from bat2influx.reading import NS, Origin, Reading
 from bat2influx.server import Dialect, Server
 from bat2influx.storereader import Summary

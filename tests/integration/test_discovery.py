@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from bat2influx.finding import Discovery, UndecidedError
+from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.venus.protocol import parse_field
 from tests.parts.compare import NINE, kept
 from tests.parts.daemon import Daemon, Setting, wait

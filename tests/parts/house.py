@@ -16,8 +16,8 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bat2influx.device.schedule import Schedule
 from bat2influx.reading import NS
-from bat2influx.schedule import Schedule
 
 DC = ("Voltage", "Current", "Power")
 AC = ("I", "V", "P", "S", "F")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bat2influx.clock import Clock
 from bat2influx.config.settings import Battery
-from bat2influx.device import Device
-from bat2influx.memory import RememberedDevices
-from bat2influx.source import Source
+from bat2influx.device.device import Device
+from bat2influx.device.remembered import RememberedDevices
+from bat2influx.device.source import Source
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.daemon import BOUND
 from tests.parts.peers import PORTAL_ID

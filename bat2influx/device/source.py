@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device.intake import BaseIntake
 from bat2influx.failure import Trouble
-from bat2influx.intake import BaseIntake
 from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.reconnect import Reconnector, State

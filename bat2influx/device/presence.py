@@ -13,12 +13,12 @@ import logging
 import math
 from collections.abc import Iterable
 
-from bat2influx import device_errors
+from bat2influx.device import errors as device_errors
+from bat2influx.device.discovery import Discovery
+from bat2influx.device.plan import SYSTEM, Plan, Request
+from bat2influx.device.silence import Unanswered
 from bat2influx.failure import Trouble
-from bat2influx.finding import Discovery
-from bat2influx.plan import SYSTEM, Plan, Request
 from bat2influx.service.journal import Episode
-from bat2influx.silence import Unanswered
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)

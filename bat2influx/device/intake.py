@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bat2influx.absence import Presence
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device.plan import Plan
+from bat2influx.device.presence import Presence
 from bat2influx.mqtt.connection import Message
-from bat2influx.plan import Plan
 from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue

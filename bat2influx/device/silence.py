@@ -12,7 +12,7 @@ import math
 from collections.abc import Container, Iterable
 from enum import Enum
 
-from bat2influx.plan import Request
+from bat2influx.device.plan import Request
 
 
 class Remedy(Enum):

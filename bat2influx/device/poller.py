@@ -9,14 +9,14 @@ sub-tree's own topic: where nothing below one has ever come, its leaves are aske
 
 from __future__ import annotations
 
-from bat2influx.absence import Presence
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.intake import Intake
-from bat2influx.keepalive import KeepAlive, KeepaliveKind, Republish
+from bat2influx.device.intake import Intake
+from bat2influx.device.keepalive import KeepAlive, KeepaliveKind, Republish
+from bat2influx.device.plan import Plan, Request
+from bat2influx.device.presence import Presence
+from bat2influx.device.schedule import Schedule
 from bat2influx.mqtt.connection import Connection
-from bat2influx.plan import Plan, Request
-from bat2influx.schedule import Schedule
 from bat2influx.venus import protocol
 
 _KEEPALIVES = {

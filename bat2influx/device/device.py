@@ -10,22 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from bat2influx import device_errors
-from bat2influx.absence import Presence
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device import errors as device_errors
+from bat2influx.device.discovery import Discovery, UndecidedError
+from bat2influx.device.intake import Intake
+from bat2influx.device.keepalive import KeepaliveKind, Republish
+from bat2influx.device.plan import Plan
+from bat2influx.device.poller import Poller
+from bat2influx.device.presence import Presence
+from bat2influx.device.remembered import RememberedDevices, key_of
+from bat2influx.device.silence import Remedy, Silence
+from bat2influx.device.source import Source
 from bat2influx.failure import Trouble
-from bat2influx.finding import Discovery, UndecidedError
-from bat2influx.intake import Intake
-from bat2influx.keepalive import KeepaliveKind, Republish
-from bat2influx.memory import RememberedDevices, key_of
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
-from bat2influx.plan import Plan
-from bat2influx.rounds import Poller
 from bat2influx.service.journal import Episode, event
-from bat2influx.silence import Remedy, Silence
-from bat2influx.source import Source
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 

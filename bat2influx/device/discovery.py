@@ -11,11 +11,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from bat2influx.choice import Choice, UndecidedError
-from bat2influx.keepalive import Republish
-from bat2influx.memory import DeviceRecord
+from bat2influx.device.choice import Choice, UndecidedError
+from bat2influx.device.keepalive import Republish
+from bat2influx.device.plan import SYSTEM
+from bat2influx.device.remembered import DeviceRecord
 from bat2influx.mqtt.connection import Connection
-from bat2influx.plan import SYSTEM
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
 
