@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bat2influx import fleet_check, fleet_telling
+from bat2influx import fleet_check
 from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery
 from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.source import Census, endpoint_of
 from bat2influx.failure import Trouble
+from bat2influx.fleet import diagnosis
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.session import Session
 from bat2influx.steps import NOTE, OK, WRONG, Step
@@ -73,7 +74,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             portals = fleet_check.fleet_portals(session)
             if not portals:
                 prefix = battery.topic_prefix
-                none = fleet_telling.no_devices(battery.address, prefix, config)
+                none = diagnosis.no_devices(battery.address, prefix, config)
                 yield _wrong(session.trouble or none)
                 return
             yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")

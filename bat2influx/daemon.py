@@ -20,7 +20,7 @@ from bat2influx.delivery import Delivery
 from bat2influx.device.device import Device
 from bat2influx.device.remembered import RememberedDevices
 from bat2influx.device.source import Source
-from bat2influx.fleet import Fleet
+from bat2influx.fleet.fleet import Fleet
 from bat2influx.influx import DEADLINE, Writer
 from bat2influx.lineprotocol import Encoder
 from bat2influx.loop import Loop

@@ -5,7 +5,7 @@ Nothing is asked for, and nothing is taken away from daemons that share the work
 
 from __future__ import annotations
 
-from bat2influx.fleet_plan import FleetPlan, heartbeat_of
+from bat2influx.fleet.plan import FleetPlan, heartbeat_of
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
 from bat2influx.venus import protocol

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx import fleet_intake
 from bat2influx.device.source import Census
-from bat2influx.fleet_intake import FleetIntake
-from bat2influx.fleet_keepalive import Pulse
-from bat2influx.fleet_plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
+from bat2influx.fleet import intake as fleet_intake
+from bat2influx.fleet.intake import FleetIntake
+from bat2influx.fleet.keepalive import Pulse
+from bat2influx.fleet.plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
 from bat2influx.reading import NS, Origin
 from bat2influx.venus.protocol import NoValue, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS

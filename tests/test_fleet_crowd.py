@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from bat2influx import fleet as fleet_module
-from bat2influx import fleet_telling, fleet_trouble
+from bat2influx import fleet_trouble
 from bat2influx.config.settings import Battery
-from bat2influx.fleet import Fleet
+from bat2influx.fleet import diagnosis
+from bat2influx.fleet import fleet as fleet_fleet
+from bat2influx.fleet.fleet import Fleet
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.peers import CONNECT, packet, publish
@@ -72,7 +73,7 @@ def test_more_devices_than_one_daemon_takes(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were first are read; that there are more is told until there is room again."""
-    for module in (fleet_module, fleet_telling, fleet_trouble):
+    for module in (fleet_fleet, diagnosis, fleet_trouble):
         monkeypatch.setattr(module, "MOST_DEVICES", 3)
     names = [f"c{number}" for number in range(5)]
     with speaker(mosquitto.port) as said, fleet(mosquitto.port, 8.0) as made:

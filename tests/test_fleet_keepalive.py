@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.device.keepalive import KeepaliveKind
-from bat2influx.fleet_keepalive import EACH_SECOND, Keepalives
+from bat2influx.fleet.keepalive import EACH_SECOND, Keepalives
 from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0

@@ -6,7 +6,7 @@ import select
 
 from bat2influx.clock import Clock
 from bat2influx.config.settings import load
-from bat2influx.fleet import Fleet
+from bat2influx.fleet.fleet import Fleet
 from bat2influx.mqtt.reconnect import State
 from tests.integration.test_fleet import FLEET, fleet
 from tests.parts.daemon import Setting, wait

@@ -19,10 +19,10 @@ from bat2influx.device.schedule import Schedule
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
-from bat2influx.fleet_intake import FleetIntake
-from bat2influx.fleet_keepalive import MOST_DEVICES, Keepalives, Pulse
-from bat2influx.fleet_plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
-from bat2influx.fleet_telling import Diagnosis, Look
+from bat2influx.fleet.diagnosis import Diagnosis, Look
+from bat2influx.fleet.intake import FleetIntake
+from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
+from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import Origin

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
-from bat2influx.fleet_keepalive import MOST_DEVICES
+from bat2influx.fleet.keepalive import MOST_DEVICES
 from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ MOST_SERIES: what a broker makes up takes no more memory than that.
 from __future__ import annotations
 
 from bat2influx.device.intake import BaseIntake
-from bat2influx.fleet_keepalive import Pulse
-from bat2influx.fleet_plan import WantedTopic
+from bat2influx.fleet.keepalive import Pulse
+from bat2influx.fleet.plan import WantedTopic
 from bat2influx.reading import Origin
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
