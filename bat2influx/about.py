@@ -18,7 +18,7 @@ from bat2influx.config import paths
 from bat2influx.config.settings import Settings
 from bat2influx.delivery import Delivery
 from bat2influx.device.source import Source
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
 from bat2influx.service.journal import event

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bat2influx.channel import HttpClient
 from bat2influx.config import inifile
 from bat2influx.config.settings import ConfigError, Settings
 from bat2influx.downsampling import Retention
 from bat2influx.elsewhere import elsewhere
-from bat2influx.server import Dialect
+from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.http import HttpClient
 from bat2influx.setup_db import setup_db
 from bat2influx.statements import StatementRunner, UnansweredError
 

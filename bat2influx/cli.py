@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from bat2influx import __version__
 from bat2influx.config.settings import ConfigError, Settings, load, one_of_fleet
 from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
-from bat2influx.influxql import HOUR, parse_duration
+from bat2influx.influx.influxql import HOUR, parse_duration
 
 log = logging.getLogger(__name__)
 

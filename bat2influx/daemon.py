@@ -21,8 +21,8 @@ from bat2influx.device.device import Device
 from bat2influx.device.remembered import RememberedDevices
 from bat2influx.device.source import Source
 from bat2influx.fleet.fleet import Fleet
-from bat2influx.influx import DEADLINE, Writer
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
+from bat2influx.influx.writer import DEADLINE, Writer
 from bat2influx.loop import Loop
 from bat2influx.memoryspool import MemoryQueue
 from bat2influx.service import notify

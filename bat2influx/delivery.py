@@ -23,10 +23,10 @@ from dataclasses import dataclass
 
 from bat2influx.clock import Hold
 from bat2influx.failure import Trouble, delay
-from bat2influx.influx import Writer
-from bat2influx.lineprotocol import stamp_of
+from bat2influx.influx.lineprotocol import stamp_of
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.writer import Writer
 from bat2influx.memoryspool import Batch
-from bat2influx.outcome import Outcome
 from bat2influx.reading import NS
 from bat2influx.service.journal import Episode, event
 from bat2influx.spool import Spool

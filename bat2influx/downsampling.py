@@ -21,8 +21,16 @@ from itertools import pairwise
 
 from bat2influx.config.settings import Battery
 from bat2influx.device.plan import SYSTEM
-from bat2influx.influxql import DAY, FOREVER, HOUR, Statement, duration, plain_statement, quote_name
-from bat2influx.influxql import tokens as tokens_of
+from bat2influx.influx.influxql import (
+    DAY,
+    FOREVER,
+    HOUR,
+    Statement,
+    duration,
+    plain_statement,
+    quote_name,
+)
+from bat2influx.influx.influxql import tokens as tokens_of
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import ENUMERATIONS
 

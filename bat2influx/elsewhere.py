@@ -16,8 +16,8 @@ from shlex import quote
 
 from bat2influx.config.settings import Settings
 from bat2influx.downsampling import GRAINS, Grain, Retention, last_alone, told_apart
-from bat2influx.influxql import DAY, FOREVER, duration
-from bat2influx.server import Dialect
+from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.influxql import DAY, FOREVER, duration
 from bat2influx.setup_plan import RAW
 
 _BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values that come late

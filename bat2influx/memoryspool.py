@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from bat2influx.lineprotocol import moved
-from bat2influx.outcome import RejectedLine
+from bat2influx.influx.lineprotocol import moved
+from bat2influx.influx.outcome import RejectedLine
 
 OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
 REFUSED_KEPT = 1000  # rows

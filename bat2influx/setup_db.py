@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bat2influx import influxql
 from bat2influx.config.settings import Settings
 from bat2influx.downsampling import ClashError, Retention, told_apart
-from bat2influx.influxql import HIDDEN, StatementError, quote_name, server_duration
+from bat2influx.influx import influxql
+from bat2influx.influx.influxql import HIDDEN, StatementError, quote_name, server_duration
 from bat2influx.printable import plain
 from bat2influx.setup_plan import DatabaseState, Policy, Task, plan, raw_policy
 from bat2influx.steps import WRONG, Printer, Step

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bat2influx.clock import Hold
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.memoryspool import Batch, MemoryQueue
-from bat2influx.outcome import RejectedLine
 from bat2influx.restamp import OwnLines
 from bat2influx.store import DiskQueue, StoredBatch
 from bat2influx.storeerror import DiskError

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bat2influx import database_trouble
-from bat2influx.channel import HttpClient
 from bat2influx.failure import Trouble
-from bat2influx.influxql import StatementError
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import reason_of
+from bat2influx.influx.http import HttpClient
+from bat2influx.influx.influxql import StatementError
 from bat2influx.safe_json import parse_object
-from bat2influx.server import reason_of
 from bat2influx.setup_db import QueryRow
 
 
@@ -41,7 +41,7 @@ class StatementRunner:
         if reason is not None:
             raise StatementError(reason)
         if not reply.ok:
-            answer = database_trouble.database_answer(
+            answer = influx_errors.database_answer(
                 self._http.peer, reply.status, reply.words, self._config, own=False
             )
             raise UnansweredError(answer)

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bat2influx import storeformat, storerows
-from bat2influx.lineprotocol import moved
+from bat2influx.influx.lineprotocol import moved
 from bat2influx.storeerror import DamagedError, explain
 from bat2influx.storefile import DiskFile
 from bat2influx.storerows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 
 if TYPE_CHECKING:
-    from bat2influx.outcome import RejectedLine
+    from bat2influx.influx.outcome import RejectedLine
 
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays

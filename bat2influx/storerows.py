@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from bat2influx.lineprotocol import stamp_of
+from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.storeerror import DamagedError
 
 ROW_LINES = 200

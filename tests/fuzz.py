@@ -26,7 +26,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import MAX_PAYLOAD, NoValue

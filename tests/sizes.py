@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bat2influx.downsampling import GRAINS, Retention
-from bat2influx.influxql import DAY
+from bat2influx.influx.influxql import DAY
 from bat2influx.setup_plan import RAW
 from tests.parts import long_run
 from tests.parts.influxdb import InfluxDB

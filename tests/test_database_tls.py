@@ -14,9 +14,9 @@ import pytest
 from urllib3.exceptions import HTTPWarning
 
 from bat2influx.failure import Backoff
+from bat2influx.influx.dialects import WANTS_TLS
+from bat2influx.influx.outcome import Outcome
 from bat2influx.net.tls import Tls, fingerprint_of
-from bat2influx.outcome import Outcome
-from bat2influx.server import WANTS_TLS
 from tests.parts.certificates import (
     EXPIRED,
     Certificate,

@@ -6,8 +6,8 @@ import socket
 import threading
 import time
 
+from bat2influx.influx.transport import Dialer
 from bat2influx.net.deadline import Deadline, cut_after
-from bat2influx.transport import Dialer
 from tests.parts.daemon import wait
 
 

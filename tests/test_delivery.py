@@ -16,9 +16,9 @@ import pytest
 from bat2influx import delivery
 from bat2influx.delivery import MAX_BATCH, Delivery
 from bat2influx.failure import Backoff
-from bat2influx.influx import Writer
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.writer import Writer
 from bat2influx.memoryspool import OVERHEAD, MemoryQueue
-from bat2influx.outcome import Outcome
 from bat2influx.spool import Spool
 from bat2influx.store import DiskQueue
 from tests.parts.daemon import wait

@@ -27,8 +27,8 @@ from bat2influx.downsampling import (
     fill,
 )
 from bat2influx.elsewhere import elsewhere
-from bat2influx.influxql import DAY, FOREVER, HOUR
-from bat2influx.server import Dialect
+from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 from bat2influx.setup_plan import DatabaseState, Policy, Task, plan
 from bat2influx.venus.protocol import Field, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS

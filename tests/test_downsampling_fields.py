@@ -15,7 +15,7 @@ from bat2influx.downsampling import (
     told_apart,
 )
 from bat2influx.elsewhere import elsewhere
-from bat2influx.server import Dialect
+from bat2influx.influx.dialects import Dialect
 from bat2influx.setup_plan import DatabaseState, plan
 from bat2influx.venus.presets import PRESETS, fields_of
 from bat2influx.venus.protocol import Field, parse_field

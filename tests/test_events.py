@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from bat2influx import database_trouble, fleet_trouble
+from bat2influx import fleet_trouble
 from bat2influx.device import errors as device_errors
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
+from bat2influx.influx import errors as influx_errors
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.service.events import MESSAGE_IDS, message_id
 
@@ -58,7 +59,7 @@ def _entries() -> dict[str, tuple[dict[str, str], str]]:
 
 
 def _constructors() -> list[Callable[..., Any]]:
-    modules = device_errors, mqtt_errors, database_trouble, fleet_trouble
+    modules = device_errors, mqtt_errors, influx_errors, fleet_trouble
     functions = [
         each for module in modules for each in inspect.getmembers(module, inspect.isfunction)
     ]

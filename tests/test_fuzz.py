@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.device.device import Device
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.venus.protocol import MAX_PAYLOAD, NoValue, decode
 from tests import fuzz
 from tests.parts import peers

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bat2influx.config.checks import is_key, is_name
 from bat2influx.failure import Backoff
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
 from tests.parts.http_peers import Relay
 from tests.parts.influxdb import InfluxDB

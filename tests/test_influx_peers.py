@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bat2influx.failure import Backoff
-from bat2influx.outcome import Outcome, RejectedLine
+from bat2influx.influx.outcome import Outcome, RejectedLine
 from tests.parts.daemon import wait
 from tests.parts.http_peers import (
     ACCEPTED,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bat2influx import influxql
-from bat2influx.influxql import DAY, FOREVER, HOUR
+from bat2influx.influx import influxql
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 
 
 @given(st.text())

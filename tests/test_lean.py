@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import lean
+from bat2influx.influx import lean_imports
 from tests.parts.daemon import TOP
 
 UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
@@ -34,6 +34,6 @@ def test_the_daemon_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None
 def test_an_import_that_fails_leaves_no_trace() -> None:
     """A missing library is told as such, and hides no other one for ever."""
     before = dict(sys.modules)
-    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"), lean.imports():
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"), lean_imports.imports():
         import nothing_of_that_name  # noqa: F401
     assert sys.modules.get("pandas", "hidden") == before.get("pandas", "hidden")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb.line_protocol import make_lines
 
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import Reading
 from bat2influx.venus.protocol import DECIMALS
 

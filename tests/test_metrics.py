@@ -19,7 +19,7 @@ from bat2influx.clock import Now
 from bat2influx.config import settings as config_settings
 from bat2influx.config.paths import runtime_file
 from bat2influx.delivery import Delivery
-from bat2influx.lineprotocol import stamp_of
+from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.memoryspool import MemoryQueue
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS

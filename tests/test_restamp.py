@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bat2influx.clock import Hold
-from bat2influx.lineprotocol import moved
+from bat2influx.influx.lineprotocol import moved
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.memoryspool import MemoryQueue
-from bat2influx.outcome import RejectedLine
 from bat2influx.restamp import OwnLines
 from bat2influx.spool import Spool
 from bat2influx.store import DiskQueue

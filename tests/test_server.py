@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from bat2influx.refusals import cause_of
-from bat2influx.server import (
+from bat2influx.influx.dialects import (
     Dialect,
     Server,
     identify,
@@ -14,6 +13,7 @@ from bat2influx.server import (
     reason_of,
     retry_after,
 )
+from bat2influx.influx.rejects import cause_of
 
 ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
 UNKNOWN = Server()

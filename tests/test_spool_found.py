@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue
-from bat2influx.outcome import RejectedLine
 from bat2influx.spool import AGAIN, FRESH, Spool
 from bat2influx.store import DiskQueue, StoredBatch, request_retry
 from bat2influx.storereader import DiskReader

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue
-from bat2influx.outcome import RejectedLine
 from bat2influx.spool import AGAIN, FRESH, Spool
 from bat2influx.store import DiskQueue, StoredBatch, request_retry
 from bat2influx.storeerror import DiskError

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx import storeformat
-from bat2influx.outcome import RejectedLine
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.store import DiskQueue, QuarantinedLine, StoredBatch, request_retry
 from bat2influx.storeerror import DiskError, DiskFault
 from bat2influx.storereader import DiskReader, Summary

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bat2influx.outcome import RejectedLine
+from bat2influx.influx.outcome import RejectedLine
 from bat2influx.store import DiskQueue, StoredBatch
 from bat2influx.storeerror import DiskError, DiskFault
 from bat2influx.storereader import DiskReader

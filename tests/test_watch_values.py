@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx import database_trouble
 from bat2influx.config.settings import Battery
 from bat2influx.device.plan import Plan
 from bat2influx.health import Health
-from bat2influx.influx import Probe
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.writer import Probe
 from bat2influx.reading import NS, Origin, Reading
-from bat2influx.server import Dialect, Server
 from bat2influx.storereader import Summary
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import DEFAULT_FIELDS
@@ -203,7 +203,7 @@ def test_a_column_has_a_value_of_each_device() -> None:
 # What is asked beside the devices
 
 SERVER = Server(Dialect.INFLUXDB1, "1.6.7")
-DOWN = database_trouble.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
+DOWN = influx_errors.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
 
 
 def test_the_database_is_told_in_the_daemons_words() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.server import Dialect
+from bat2influx.influx.dialects import Dialect
 from tests.parts.influxdb3 import InfluxDB3
 from tests.parts.writing import lines, write, writer
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bat2influx.outcome import Outcome
+from bat2influx.influx.outcome import Outcome
 from tests.databases.kinds import DAY, KINDS, PASSWORD, TOKEN, Kind, Running, stamp
 from tests.parts.daemon import TOP
 from tests.parts.writing import write, writer

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bat2influx.influxql import HOUR
+from bat2influx.influx.influxql import HOUR
 from tests.parts.grafana import (
     DASHBOARDS,
     Json,

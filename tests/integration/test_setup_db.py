@@ -18,7 +18,7 @@ from bat2influx.downsampling import (
     columns,
     continuous_query,
 )
-from bat2influx.influxql import DAY, FOREVER, HOUR, quote_name
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR, quote_name
 from bat2influx.setup_db import setup_db
 from tests.parts.daemon import wait
 from tests.parts.influxdb import InfluxDB, InfluxDBError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.influxql import DAY, tokens
+from bat2influx.influx.influxql import DAY, tokens
 from tests.parts.influxdb import InfluxDB
 from tests.parts.setup_command import Point, Setup, Values
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bat2influx.config.settings import Settings, load
 from bat2influx.downsampling import Retention
-from bat2influx.influxql import StatementError, quote_name
+from bat2influx.influx.influxql import StatementError, quote_name
 from bat2influx.setup_db import setup_db
 from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bat2influx.downsampling import GRAINS, RawMeasurement, Retention, columns, fill
-from bat2influx.influxql import DAY, FOREVER, HOUR, create_database, create_policy
-from bat2influx.lineprotocol import Encoder
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR, create_database, create_policy
+from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import NS, Reading, Stamper
 from bat2influx.setup_plan import RAW
 from bat2influx.venus.units import DEFAULT_FIELDS

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from bat2influx.config.settings import Influx
-from bat2influx.influx import DEADLINE, Writer
-from bat2influx.outcome import Outcome
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.writer import DEADLINE, Writer
 
 BOUND = 30.0  # s
 CONFIG = "/etc/bat2influx/bat2influx.ini"

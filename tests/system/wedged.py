@@ -10,13 +10,14 @@ import sys
 import threading
 from pathlib import Path
 
-from bat2influx import cli, influx
+from bat2influx import cli
+from bat2influx.influx import writer
 
 
 def main() -> int:
     """Run bat2influx with the changed sender."""
     trap, _, *arguments = sys.argv[1:]
-    write = influx.Writer.write
+    write = writer.Writer.write
 
     def wedged(*positional, **named):  # type: ignore[no-untyped-def]
         if Path(trap).exists():
@@ -24,7 +25,7 @@ def main() -> int:
             threading.Event().wait()
         return write(*positional, **named)
 
-    influx.Writer.write = wedged  # type: ignore[method-assign]
+    writer.Writer.write = wedged  # type: ignore[method-assign]
     return cli.main(arguments)
 
 

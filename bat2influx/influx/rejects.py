@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bat2influx.lineprotocol import stamp_of
+from bat2influx.influx.lineprotocol import stamp_of
 
 _NEVER = -(2**63)
 

@@ -17,19 +17,19 @@ from http.client import RemoteDisconnected
 from typing import Any
 from urllib.parse import urlencode
 
-from bat2influx import database_trouble as trouble
-from bat2influx import lean
 from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx import lean_imports
+from bat2influx.influx.dialects import Server, identify
 from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain
-from bat2influx.server import Server, identify
 
-with lean.imports():
+with lean_imports.imports():
     import requests
     from influxdb import InfluxDBClient
 
-    from bat2influx.transport import (
+    from bat2influx.influx.transport import (
         Adapter,
         Dialer,
         HandshakeError,
@@ -163,7 +163,7 @@ class HttpClient:
         if self._dialer.deadline.expired or isinstance(
             failure, requests.Timeout
         ):  # perhaps in a head
-            why = trouble.database_slow(self.peer, self._deadline)
+            why = influx_errors.database_slow(self.peer, self._deadline)
         elif failure and response is None:
             why = self._why(failure)
         if response is None:
@@ -185,7 +185,7 @@ class HttpClient:
             return self._unreadable(failure.error)
         if isinstance(failure, OtherCertificateError):
             pinned = self._influx.tls.fingerprint if self._influx.tls else ""
-            return trouble.database_certificate_changed(
+            return influx_errors.database_certificate_changed(
                 self.peer, failure.shown, pinned, self._pin, self._config
             )
         if isinstance(failure, HandshakeError):
@@ -193,16 +193,18 @@ class HttpClient:
         for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
             if isinstance(inner, ssl.SSLError) and fault_of(inner) is TlsFault.OURS:
                 return self._no_tls(TlsFault.OURS, inner)
-        return trouble.database_unreachable(self.peer, _words_for(failure), self._config)
+        return influx_errors.database_unreachable(self.peer, _words_for(failure), self._config)
 
     def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:
-            return trouble.database_certificate(self.peer, fault.value, self._pin, self._config)
+            return influx_errors.database_certificate(
+                self.peer, fault.value, self._pin, self._config
+            )
         if fault is TlsFault.OURS:
-            return trouble.client_certificate(self.peer, fault.value, self._config)
+            return influx_errors.client_certificate(self.peer, fault.value, self._config)
         words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
         what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
-        return trouble.database_tls(self.peer, what, self._config)
+        return influx_errors.database_tls(self.peer, what, self._config)
 
     def _unreadable(self, error: OSError) -> Trouble:
         """Return which file cannot be used; OpenSSL does not say."""
@@ -211,7 +213,7 @@ class HttpClient:
         keys = ("client_cert", "client_key", "ca_file")
         what = " or ".join(f"{key} {getattr(tls, key)}" for key in keys if getattr(tls, key))
         why = openssl_reason(error) or error.strerror or "unreadable"
-        return trouble.trust_unreadable(what, why, self._config)
+        return influx_errors.trust_unreadable(what, why, self._config)
 
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._response = response

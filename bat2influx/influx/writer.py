@@ -17,14 +17,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from bat2influx import database_trouble as trouble
-from bat2influx.channel import DEADLINE, HttpClient, Reply
 from bat2influx.config.settings import Influx
 from bat2influx.failure import Backoff, Trouble
-from bat2influx.influxql import quote_name
-from bat2influx.outcome import Outcome, RejectedLine
-from bat2influx.refusals import KnownRejects, cause_of, lines_of
-from bat2influx.server import (
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import (
     EMPTY,
     NO_SUCH_PATH,
     WANTS_TLS,
@@ -34,6 +30,10 @@ from bat2influx.server import (
     reason_of,
     retry_after,
 )
+from bat2influx.influx.http import DEADLINE, HttpClient, Reply
+from bat2influx.influx.influxql import quote_name
+from bat2influx.influx.outcome import Outcome, RejectedLine
+from bat2influx.influx.rejects import KnownRejects, cause_of, lines_of
 from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
@@ -154,7 +154,9 @@ class Writer:
             answer = Judgement(Verdict.ACCEPTED)  # it has got as far as looking for lines
         why = answer.trouble
         if why is None and answer.verdict is not Verdict.ACCEPTED:
-            why = trouble.database_answer(self.peer, 400, answer.reason, self._config, own=True)
+            why = influx_errors.database_answer(
+                self.peer, 400, answer.reason, self._config, own=True
+            )
         return Probe(why, missing, self.server)
 
     def cut(self) -> None:
@@ -195,8 +197,8 @@ class Writer:
 
     def _no_database(self, answer: str) -> Trouble:
         if not self.server.may_create:
-            return trouble.no_bucket(self.peer, self._influx.db, answer, self._config)
-        return trouble.no_database(self.peer, self._influx.user, self._influx.db, answer)
+            return influx_errors.no_bucket(self.peer, self._influx.db, answer, self._config)
+        return influx_errors.no_database(self.peer, self._influx.user, self._influx.db, answer)
 
     def _judge(self, reply: Reply) -> Judgement:
         """Return what a reply means for what was asked."""
@@ -216,7 +218,7 @@ class Writer:
         self._asked = self.server.dialect is not None  # perhaps it wanted a login for that, too
         text = reason or reply.words
         if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:
-            why = trouble.database_tls_wanted(self.peer, self._config)
+            why = influx_errors.database_tls_wanted(self.peer, self._config)
         else:
             why = self._why(status, text, own=reason is not None)
         return Judgement(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
@@ -226,13 +228,13 @@ class Writer:
         influx, peer, config = self._influx, self.peer, self._config
         token = bool(influx.token)
         if status == 401:
-            return trouble.database_login(peer, influx.user, text, config, token=token)
+            return influx_errors.database_login(peer, influx.user, text, config, token=token)
         if status == 403:
-            return trouble.database_right(peer, influx.user, influx.db, text, token=token)
+            return influx_errors.database_right(peer, influx.user, influx.db, text, token=token)
         if "retention policy not found" in text:
             policy = influx.retention_policy
-            return trouble.no_retention_policy(peer, influx.db, policy, config)
+            return influx_errors.no_retention_policy(peer, influx.db, policy, config)
         who = peer if own else f"the database at {self.where}"
         if NO_SUCH_PATH in text or (self._influx.path and status == 404 and not own):
-            return trouble.no_such_path(who, status, config)
-        return trouble.database_answer(who, status, text, config, own=own)
+            return influx_errors.no_such_path(who, status, config)
+        return influx_errors.database_answer(who, status, text, config, own=own)
