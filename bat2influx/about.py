@@ -16,7 +16,7 @@ from bat2influx import __version__, metrics
 from bat2influx.clock import Now
 from bat2influx.config import paths
 from bat2influx.config.settings import Settings
-from bat2influx.delivery import Delivery
+from bat2influx.delivery.delivery import Delivery
 from bat2influx.device.source import Source
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.metrics import DeviceReport, Report

@@ -16,7 +16,10 @@ from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, Settings
-from bat2influx.delivery import Delivery
+from bat2influx.delivery.delivery import Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import MemoryQueue
+from bat2influx.delivery.spool import Spool
 from bat2influx.device.device import Device
 from bat2influx.device.remembered import RememberedDevices
 from bat2influx.device.source import Source
@@ -24,12 +27,9 @@ from bat2influx.fleet.fleet import Fleet
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.influx.writer import DEADLINE, Writer
 from bat2influx.loop import Loop
-from bat2influx.memoryspool import MemoryQueue
 from bat2influx.service import notify
 from bat2influx.service.journal import event
-from bat2influx.spool import Spool
 from bat2influx.status import Status
-from bat2influx.store import DiskQueue
 from bat2influx.watchdog import DEFAULT_WATCHDOG, Watchdog
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from bat2influx.clock import Hold
-from bat2influx.delivery import Delivery
+from bat2influx.delivery.delivery import Delivery
 from bat2influx.device.source import Source
 from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify

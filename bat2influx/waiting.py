@@ -13,11 +13,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bat2influx import store
 from bat2influx.config.settings import Settings
+from bat2influx.delivery import disk_queue
+from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.printable import plain
-from bat2influx.storeerror import DiskError
-from bat2influx.storereader import DiskReader
 
 LONGEST = 300  # characters of a reason
 
@@ -45,7 +45,7 @@ def _request(state: Path) -> None:
     with closing(DiskReader(state)) as reader:
         count = reader.summary().rejected
     if count:
-        store.request_retry(state)
+        disk_queue.request_retry(state)
         print(f"asked for: {count} rows are tried again while bat2influx runs")  # noqa: T201
     else:
         print("no row has been refused")  # noqa: T201 - people read this

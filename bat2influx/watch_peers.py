@@ -14,13 +14,13 @@ from pathlib import Path
 
 from bat2influx import health
 from bat2influx.config.settings import Settings
+from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery.disk_reader import DiskReader, Summary
 from bat2influx.device.device import Device
 from bat2influx.influx.writer import DEADLINE, Probe, Writer
 from bat2influx.mqtt.reconnect import State
 from bat2influx.printable import plain, span
 from bat2influx.reading import NS
-from bat2influx.storeerror import DiskError
-from bat2influx.storereader import DiskReader, Summary
 from bat2influx.watch_state import LATE, LONGEST, Fact, Level, Part, Values
 
 EACH = 2.0  # s between two questions

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from bat2influx import delivery
-from bat2influx.delivery import MAX_BATCH, Delivery
+from bat2influx.delivery import delivery
+from bat2influx.delivery.delivery import MAX_BATCH, Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import OVERHEAD, MemoryQueue
+from bat2influx.delivery.spool import Spool
 from bat2influx.failure import Backoff
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import Writer
-from bat2influx.memoryspool import OVERHEAD, MemoryQueue
-from bat2influx.spool import Spool
-from bat2influx.store import DiskQueue
 from tests.parts.daemon import wait
 from tests.parts.http_peers import ACCEPTED, Gate, HttpPeer, Silent, answer
 from tests.parts.influxdb import InfluxDB

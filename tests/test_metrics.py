@@ -18,13 +18,13 @@ from bat2influx.about import EVERY, SelfReport
 from bat2influx.clock import Now
 from bat2influx.config import settings as config_settings
 from bat2influx.config.paths import runtime_file
-from bat2influx.delivery import Delivery
+from bat2influx.delivery.delivery import Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import MemoryQueue
+from bat2influx.delivery.spool import Spool
 from bat2influx.influx.lineprotocol import stamp_of
-from bat2influx.memoryspool import MemoryQueue
 from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
-from bat2influx.spool import Spool
-from bat2influx.store import DiskQueue
 from bat2influx.textfile import PROMETHEUS, TextFile
 from bat2influx.venus.protocol import NoValue
 from tests.parts.node_exporter import NodeExporter, samples

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bat2influx.clock import Hold
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import MemoryQueue
+from bat2influx.delivery.own_lines import OwnLines
+from bat2influx.delivery.spool import Spool
 from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.memoryspool import MemoryQueue
-from bat2influx.restamp import OwnLines
-from bat2influx.spool import Spool
-from bat2influx.store import DiskQueue
 from tests.parts import disk
 
 HOUR = 3_600_000_000_000  # ns

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from bat2influx.delivery.memory_queue import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.memoryspool import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue
 
 
 def line(number: int, length: int = 30) -> bytes:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
+from bat2influx.delivery.disk_reader import DiskReader
+from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
+from bat2influx.delivery.spool import AGAIN, FRESH, Spool
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue
-from bat2influx.spool import AGAIN, FRESH, Spool
-from bat2influx.store import DiskQueue, StoredBatch, request_retry
-from bat2influx.storereader import DiskReader
 from tests.parts import disk
 
 

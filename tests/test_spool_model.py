@@ -22,11 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
+from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
+from bat2influx.delivery.spool import AGAIN, FRESH, Spool
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.memoryspool import OVERHEAD, Batch, MemoryQueue
-from bat2influx.spool import AGAIN, FRESH, Spool
-from bat2influx.store import DiskQueue, StoredBatch, request_retry
-from bat2influx.storeerror import DiskError
 from tests.parts import disk
 from tests.parts.spool_disk import SpoolDisk
 

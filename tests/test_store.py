@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import storeformat
+from bat2influx.delivery import disk_format
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue, QuarantinedLine, StoredBatch, request_retry
+from bat2influx.delivery.disk_reader import DiskReader, Summary
+from bat2influx.delivery.disk_rows import ROW_LINES
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.store import DiskQueue, QuarantinedLine, StoredBatch, request_retry
-from bat2influx.storeerror import DiskError, DiskFault
-from bat2influx.storereader import DiskReader, Summary
-from bat2influx.storerows import ROW_LINES
 from tests.parts.spool_rows import oldest_in, rejected_in
 
 NOW = 1_700_000_000_000_000_000
@@ -397,14 +397,14 @@ def test_a_file_of_an_older_format_is_migrated(
     old.close()
 
     def from_0_to_1(db: sqlite3.Connection) -> None:
-        from bat2influx.storerows import insert
+        from bat2influx.delivery.disk_rows import insert
 
-        for table in storeformat.TABLES:
+        for table in disk_format.TABLES:
             db.execute(table)
         insert(db, 1, [text.encode() for (text,) in db.execute("SELECT text FROM line")])
         db.execute("DROP TABLE line")
 
-    monkeypatch.setitem(storeformat.MIGRATIONS, 0, from_0_to_1)
+    monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
     with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
         reader.summary()
     store = store_in(tmp_path)
@@ -430,7 +430,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
         db.execute("DROP TABLE line")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(storeformat.MIGRATIONS, 0, fail)
+    monkeypatch.setitem(disk_format.MIGRATIONS, 0, fail)
     store = store_in(tmp_path)
     for _ in range(2):
         with pytest.raises(DiskError, match="No space left") as caught:

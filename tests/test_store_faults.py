@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import salvage
-from bat2influx.store import DiskQueue
-from bat2influx.storeerror import DiskError, DiskFault
-from bat2influx.storereader import DiskReader
+from bat2influx.delivery import salvage
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.disk_reader import DiskReader
 from tests.parts import disk
 from tests.parts.daemon import TOP, wait
 from tests.parts.process import Process

@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch
+from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.store import DiskQueue, StoredBatch
-from bat2influx.storeerror import DiskError, DiskFault
-from bat2influx.storereader import DiskReader
 from tests.parts.disk import copy_as_after_a_power_cut, file_limit
 from tests.parts.spool_rows import oldest_in, rejected_in
 

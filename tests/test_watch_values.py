@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bat2influx.config.settings import Battery
+from bat2influx.delivery.disk_reader import Summary
 from bat2influx.device.plan import Plan
 from bat2influx.health import Health
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.writer import Probe
 from bat2influx.reading import NS, Origin, Reading
-from bat2influx.storereader import Summary
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import DEFAULT_FIELDS
 from bat2influx.watch_peers import daemon, database, disk

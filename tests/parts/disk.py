@@ -103,7 +103,7 @@ def write_until_killed(state: Path, number: int) -> None:
     The lines have numbers, from `number` on. After each third of up to 40 lines the oldest 50 are
     settled.
     """
-    from bat2influx.store import DiskQueue
+    from bat2influx.delivery.disk_queue import DiskQueue
 
     store = DiskQueue(state, 10**7)
     turn = 0

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from bat2influx.storeerror import DiskError
-from bat2influx.storeformat import NAME, companion
-from bat2influx.storereader import DiskReader
+from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery.disk_format import NAME, companion
+from bat2influx.delivery.disk_reader import DiskReader
 from tests.parts import disk
 
 

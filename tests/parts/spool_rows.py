@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from bat2influx import storerows
-from bat2influx.store import DiskQueue, QuarantinedLine, rejected_of
-from bat2influx.storerows import REJECTED
+from bat2influx.delivery import disk_rows
+from bat2influx.delivery.disk_queue import DiskQueue, QuarantinedLine, rejected_of
+from bat2influx.delivery.disk_rows import REJECTED
 
 
 def rejected_in(queue: DiskQueue, limit: int) -> list[QuarantinedLine]:
@@ -19,7 +19,7 @@ def rejected_in(queue: DiskQueue, limit: int) -> list[QuarantinedLine]:
     file = queue._file
     with file.guarded():
         if (db := file.opened()) is not None:
-            with closing(storerows.rows(db, REJECTED, "ORDER BY number DESC")) as rows:
+            with closing(disk_rows.rows(db, REJECTED, "ORDER BY number DESC")) as rows:
                 for row in rows:
                     found += reversed(rejected_of(row))
                     if len(found) >= limit:

@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Any
 
 from bat2influx import cli
+from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.influx.writer import Writer
-from bat2influx.memoryspool import MemoryQueue
 
 PLACES: dict[str, tuple[type, str]] = {
     "sender": (Writer, "write"),

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bat2influx import storeformat, storerows
+from bat2influx.delivery import disk_format, disk_rows
+from bat2influx.delivery.disk_errors import DamagedError, explain
+from bat2influx.delivery.disk_file import DiskFile
+from bat2influx.delivery.disk_rows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 from bat2influx.influx.lineprotocol import moved
-from bat2influx.storeerror import DamagedError, explain
-from bat2influx.storefile import DiskFile
-from bat2influx.storerows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 
 if TYPE_CHECKING:
     from bat2influx.influx.outcome import RejectedLine
@@ -91,7 +91,7 @@ class DiskQueue:
         self._room = self.max_size - 2 * wal - _SHM  # bytes for pages
         self._request = directory / _REQUEST
         self._file = DiskFile(
-            directory / storeformat.NAME, wal=wal, patience=patience, linger=linger
+            directory / disk_format.NAME, wal=wal, patience=patience, linger=linger
         )
         self._dropped = 0
         self._shown: StoredBatch | None = None  # the batch under way
@@ -120,7 +120,7 @@ class DiskQueue:
     def size(self) -> int:
         """Bytes that the file has, with its WAL. Raises DiskError."""
         with self._file.guarded():
-            return storeformat.total_size(self._file.path)
+            return disk_format.total_size(self._file.path)
 
     def open(self) -> None:
         """Find what waits from earlier; writes only if that is old or bad. Raises DiskError."""
@@ -140,7 +140,7 @@ class DiskQueue:
             if len(kept) < len(lines):  # what is older than those that go, goes
                 db.execute("DELETE FROM waiting")
             make_room(db, self._room, kept)
-            storerows.insert(db, end, kept)
+            disk_rows.insert(db, end, kept)
         self._count_dropped(first)
         self._dropped += len(lines) - len(kept)
         number = self._file.figures.end - len(lines)
@@ -175,7 +175,7 @@ class DiskQueue:
                 return None
             first = self._file.figures.first
             lines: list[bytes] = []
-            with closing(storerows.rows(db, WAITING)) as rows:
+            with closing(disk_rows.rows(db, WAITING)) as rows:
                 for row in rows:
                     if row.number != first + len(lines):
                         raise DamagedError("a row is missing")
@@ -196,12 +196,12 @@ class DiskQueue:
         if generation != self._file.generation:
             return
         with self._file.transaction() as db:
-            for row in list(storerows.rows(db, WAITING, AROUND, (first, end))):
+            for row in list(disk_rows.rows(db, WAITING, AROUND, (first, end))):
                 lines = [
                     moved(line, step_ns) if first <= number < end else line
                     for number, line in enumerate(row.lines, row.number)
                 ]
-                storerows.replace_row(db, row.number, lines)
+                disk_rows.replace_row(db, row.number, lines)
 
     def settle(
         self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[RejectedLine]
@@ -233,9 +233,9 @@ class DiskQueue:
             return 0
         with self._file.transaction() as db:
             first, end = self._file.figures[:2]
-            while rows := list(storerows.rows(db, REJECTED, "ORDER BY number LIMIT 100")):
+            while rows := list(disk_rows.rows(db, REJECTED, "ORDER BY number LIMIT 100")):
                 for row in rows:
-                    storerows.insert(db, end, row.lines)
+                    disk_rows.insert(db, end, row.lines)
                     end += len(row.lines)
                 db.execute("DELETE FROM rejected WHERE number <= ?", (rows[-1].number,))
             make_room(db, self._room)
@@ -266,11 +266,11 @@ class DiskQueue:
         rejected = self.rejected_count + len(refused)
         with self._file.transaction() as db:
             first = max(self._file.figures.first, end - len(kept))
-            last = storerows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (end,))
+            last = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (end,))
             db.execute("DELETE FROM waiting WHERE number < ?", (end,))
             if last and last.end > end:
-                storerows.insert(db, end, last.lines[end - last.number :])
-            storerows.insert(db, end - len(kept), kept)
+                disk_rows.insert(db, end, last.lines[end - last.number :])
+            disk_rows.insert(db, end - len(kept), kept)
             if refused:
                 self._insert_rejected(db, refused)
         self._dropped += self._file.figures.first - first
@@ -282,8 +282,8 @@ class DiskQueue:
             reasons.setdefault(each.reason.encode("utf-8", "replace"), []).append(each.line)
         now = self._clock()
         for reason, lines in reasons.items():
-            storerows.insert_rejected(db, lines, reason, now)
-        storerows.drop_rejected(db, self.max_size // 8)
+            disk_rows.insert_rejected(db, lines, reason, now)
+        disk_rows.drop_rejected(db, self.max_size // 8)
         make_room(db, self._room)
 
     def _count_dropped(self, first: int) -> None:

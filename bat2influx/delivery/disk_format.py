@@ -33,8 +33,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from bat2influx.storeerror import DamagedError
-from bat2influx.storerows import scalar
+from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_rows import scalar
 
 NAME = "spool.sqlite"
 FORMAT = 1

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bat2influx import storeformat
-from bat2influx.store import PATIENCE, QuarantinedLine, rejected_of
-from bat2influx.storeerror import FAILURES, DiskError, DiskFault, explain
-from bat2influx.storerows import REJECTED, WAITING, DiskRow, figures, rows
+from bat2influx.delivery import disk_format
+from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain
+from bat2influx.delivery.disk_queue import PATIENCE, QuarantinedLine, rejected_of
+from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, rows
 
 _PIECE = 100  # rows
 
@@ -37,11 +37,11 @@ class DiskReader:
 
     def __init__(self, directory: Path, *, patience: float = PATIENCE) -> None:
         """Raises DiskError. `patience` is in s."""
-        self._path = directory / storeformat.NAME
+        self._path = directory / disk_format.NAME
         self._db: sqlite3.Connection | None = None
         with self._guarded(), suppress(FileNotFoundError):
-            if storeformat.is_there(self._path):
-                self._db = storeformat.connect_to_read(self._path, patience)
+            if disk_format.is_there(self._path):
+                self._db = disk_format.connect_to_read(self._path, patience)
 
     def close(self) -> None:
         """Close the file."""
@@ -58,7 +58,7 @@ class DiskReader:
                 found = figures(self._db)
             finally:
                 self._db.execute("ROLLBACK")
-            size = storeformat.total_size(self._path)
+            size = disk_format.total_size(self._path)
         return Summary(found.end - found.first, found.rejected, size, found.oldest)
 
     def lines(self) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ class DiskReader:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except storeformat.NewerError as newer:
+        except disk_format.NewerError as newer:
             text = f"{self._path} is of format {newer.version}, written by a later bat2influx"
             raise DiskError(DiskFault.NEWER, text) from newer
         except FileNotFoundError:

@@ -12,8 +12,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
+from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.influx.lineprotocol import stamp_of
-from bat2influx.storeerror import DamagedError
 
 ROW_LINES = 200
 WAITING = "SELECT number, crc, lines, x'', 0 FROM waiting"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bat2influx.store import StoredBatch
+    from bat2influx.delivery.disk_queue import StoredBatch
 
 
 class OwnLines:

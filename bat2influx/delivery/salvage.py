@@ -16,9 +16,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bat2influx.storeerror import FAILURES, DamagedError, DiskFailure, DiskFault, kind_of
-from bat2influx.storeformat import COMPANIONS, companion, create, remove, sync
-from bat2influx.storerows import REJECTED, WAITING, DiskRow, insert, insert_rejected, unpack
+from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskFailure, DiskFault, kind_of
+from bat2influx.delivery.disk_format import COMPANIONS, companion, create, remove, sync
+from bat2influx.delivery.disk_rows import (
+    REJECTED,
+    WAITING,
+    DiskRow,
+    insert,
+    insert_rejected,
+    unpack,
+)
 
 KEPT = 3  # damaged files
 _FURTHEST = 2**62

@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from bat2influx import salvage, storeformat
-from bat2influx.storeerror import FAILURES, DiskError, DiskFault, explain
-from bat2influx.storerows import Figures, figures, scalar
+from bat2influx.delivery import disk_format, salvage
+from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain
+from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
 _RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
@@ -47,7 +47,7 @@ class DiskFile:
         """Turn what the disk does into DiskError, and see to it that the next call can work."""
         try:
             yield
-        except storeformat.NewerError as newer:
+        except disk_format.NewerError as newer:
             self._step_aside(newer.version)
         except FAILURES as error:
             found = explain(error, self.path)
@@ -65,8 +65,8 @@ class DiskFile:
                 return self._db
             self._tell_lost()
         salvage.finish(self.path)
-        if storeformat.is_there(self.path):
-            self._use(storeformat.connect(self.path, self._patience))
+        if disk_format.is_there(self.path):
+            self._use(disk_format.connect(self.path, self._patience))
         elif self._identity is not None:
             self._tell_lost()
         return self._db
@@ -79,10 +79,10 @@ class DiskFile:
         """
         with self.guarded():
             if (db := self.opened()) is None:
-                storeformat.create(self.path, wal=True).close()
+                disk_format.create(self.path, wal=True).close()
                 db = self.opened()
             assert db is not None
-            if not storeformat.in_wal_mode(db):
+            if not disk_format.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
             self._leave_room(db, appending)
             db.execute("BEGIN IMMEDIATE")
@@ -120,7 +120,7 @@ class DiskFile:
                     self._leave_wal(self._db)
             elif self._leave_wal(self._db):
                 self._db.execute("BEGIN EXCLUSIVE")
-                storeformat.remove(self.path)
+                disk_format.remove(self.path)
                 self._disconnect()
                 self._forget()
 
@@ -165,7 +165,7 @@ class DiskFile:
 
     def _wal_size(self) -> int:
         try:
-            return storeformat.companion(self.path, "-wal").stat().st_size
+            return disk_format.companion(self.path, "-wal").stat().st_size
         except FileNotFoundError:
             return 0
 
@@ -173,7 +173,7 @@ class DiskFile:
         """Have all in the one file; return whether it is, for another program may read it now."""
         try:
             db.execute("PRAGMA busy_timeout = 0").fetchall()
-            if storeformat.in_wal_mode(db):
+            if disk_format.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = DELETE").fetchall()
             db.execute(f"PRAGMA busy_timeout = {round(self._patience * 1000)}").fetchall()
         except sqlite3.Error:

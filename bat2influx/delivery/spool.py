@@ -20,11 +20,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bat2influx.clock import Hold
+from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch
+from bat2influx.delivery.memory_queue import Batch, MemoryQueue
+from bat2influx.delivery.own_lines import OwnLines
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.memoryspool import Batch, MemoryQueue
-from bat2influx.restamp import OwnLines
-from bat2influx.store import DiskQueue, StoredBatch
-from bat2influx.storeerror import DiskError
 
 T = TypeVar("T")
 FRESH = 1.0  # s that a line may be in memory alone

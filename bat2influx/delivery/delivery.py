@@ -22,15 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bat2influx.clock import Hold
+from bat2influx.delivery.disk_queue import StoredBatch
+from bat2influx.delivery.memory_queue import Batch
+from bat2influx.delivery.spool import Spool
 from bat2influx.failure import Trouble, delay
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import Writer
-from bat2influx.memoryspool import Batch
 from bat2influx.reading import NS
 from bat2influx.service.journal import Episode, event
-from bat2influx.spool import Spool
-from bat2influx.store import StoredBatch
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,9 @@
+"""From the main loop to the database: nothing is forgotten before it is accepted.
+
+A value's way here: delivery.py (two threads: the keeper owns the spool, the sender does HTTP) ->
+spool.py -> memory_queue.py while it is fresh, disk_queue.py once it has waited a second.
+
+Rules: delivery is a transaction: `next_batch` shows, `settle` removes. Memory and disk are bounded;
+at a bound the oldest go, counted. The format of the file, and how it survives, is described in
+disk_format.py, what happens to a damaged one in salvage.py. Start with spool.py.
+"""
