@@ -48,12 +48,12 @@ def run(options: argparse.Namespace) -> int:
     settings = _load_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
-    from bat2influx import daemon  # noqa: PLC0415 - a quarter of a second
+    from bat2influx.daemon import main as daemon_main  # noqa: PLC0415 - a quarter of a second
     from bat2influx.service import journal  # noqa: PLC0415 - a quarter of a second
 
     journal.set_up()
     try:
-        return daemon.run(settings, partial(_load, options.config))
+        return daemon_main.run(settings, partial(_load, options.config))
     except Exception:
         text = "ending, for an error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))

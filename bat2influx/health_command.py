@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bat2influx.health import health_path, read_health
+from bat2influx.daemon.health import health_path, read_health
 from bat2influx.printable import plain
 
 LONGEST = 2000  # characters of a status line

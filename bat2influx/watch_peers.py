@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from bat2influx import health
 from bat2influx.config.settings import Settings
+from bat2influx.daemon import health
 from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.delivery.disk_reader import DiskReader, Summary
 from bat2influx.device.device import Device

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bat2influx import health_command
-from bat2influx.health import Health, HealthFile, health_path, read_health
+from bat2influx.daemon.health import Health, HealthFile, health_path, read_health
+from bat2influx.daemon.watchdog import Watchdog
 from bat2influx.health_command import tell
-from bat2influx.watchdog import Watchdog
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
 SILENT = "nothing has come from a device"

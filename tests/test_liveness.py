@@ -1,8 +1,8 @@
 """Silence, unanswered requests and the watchdog, with a clock made by hand (W = 120 s)."""
 
+from bat2influx.daemon.watchdog import Watchdog
 from bat2influx.device.plan import Request
 from bat2influx.device.silence import Remedy, Silence, Unanswered
-from bat2influx.watchdog import Watchdog
 
 W = 120.0
 

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import about, metrics
-from bat2influx.about import EVERY, SelfReport
 from bat2influx.clock import Now
 from bat2influx.config import settings as config_settings
 from bat2influx.config.paths import runtime_file
+from bat2influx.daemon import metrics, self_report
+from bat2influx.daemon.metrics import DeviceReport, Report
+from bat2influx.daemon.self_report import EVERY, SelfReport
+from bat2influx.daemon.textfile import PROMETHEUS, TextFile
 from bat2influx.delivery.delivery import Delivery
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.delivery.spool import Spool
 from bat2influx.influx.lineprotocol import stamp_of
-from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
-from bat2influx.textfile import PROMETHEUS, TextFile
 from bat2influx.venus.protocol import NoValue
 from tests.parts.node_exporter import NodeExporter, samples
 from tests.parts.writing import writer
@@ -356,5 +356,5 @@ def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     """Resident, in bytes; where that is not to be read, it is not known."""
     status = Path("/proc/self/status").read_text()
     told = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
-    assert about.resident(about.STATM) == pytest.approx(told, rel=0.1)
-    assert about.resident(tmp_path / "statm") is None
+    assert self_report.resident(self_report.STATM) == pytest.approx(told, rel=0.1)
+    assert self_report.resident(tmp_path / "statm") is None

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bat2influx.config.settings import Battery
+from bat2influx.daemon.health import Health
 from bat2influx.delivery.disk_reader import Summary
 from bat2influx.device.plan import Plan
-from bat2influx.health import Health
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.writer import Probe

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from bat2influx import asking, check, cli, daemon, discover, pin, setup_db, waiting
+from bat2influx import asking, check, cli, discover, pin, setup_db, waiting
 from bat2influx.config import settings
+from bat2influx.daemon import main
 from bat2influx.venus.units import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
@@ -118,7 +119,7 @@ def test_the_page_has_every_exit_code() -> None:
     """Those of the command line, of the daemon and of each other command."""
     codes = {
         value
-        for module in (cli, daemon, check, discover, pin, asking, setup_db, waiting)
+        for module in (cli, main, check, discover, pin, asking, setup_db, waiting)
         for name, value in vars(module).items()
         if name.startswith("EX_")
     }

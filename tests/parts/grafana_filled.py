@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bat2influx import metrics
+from bat2influx.daemon import metrics
+from bat2influx.daemon.metrics import DeviceReport, Report
 from bat2influx.influx.influxql import DAY, HOUR
 from bat2influx.influx.lineprotocol import Encoder
-from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS, Reading
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.daemon import TOP, Setting, wait

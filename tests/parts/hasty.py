@@ -5,10 +5,11 @@ python3 -m tests.parts.hasty --config FILE
 
 import sys
 
-from bat2influx import about, cli
+from bat2influx import cli
+from bat2influx.daemon import self_report
 
 EVERY = 0.5  # s
 
 if __name__ == "__main__":
-    about.EVERY = EVERY
+    self_report.EVERY = EVERY
     sys.exit(cli.main())

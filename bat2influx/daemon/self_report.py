@@ -12,17 +12,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bat2influx import __version__, metrics
+from bat2influx import __version__
 from bat2influx.clock import Now
 from bat2influx.config import paths
 from bat2influx.config.settings import Settings
+from bat2influx.daemon import metrics
+from bat2influx.daemon.metrics import DeviceReport, Report
+from bat2influx.daemon.textfile import PROMETHEUS, TextFile
 from bat2influx.delivery.delivery import Delivery
 from bat2influx.device.source import Source
 from bat2influx.influx.lineprotocol import Encoder
-from bat2influx.metrics import DeviceReport, Report
 from bat2influx.reading import NS
 from bat2influx.service.journal import event
-from bat2influx.textfile import PROMETHEUS, TextFile
 
 log = logging.getLogger(__name__)
 

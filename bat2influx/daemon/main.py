@@ -11,11 +11,14 @@ import math
 import os
 from collections.abc import Callable
 
-from bat2influx import health
-from bat2influx.about import SelfReport
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, Settings
+from bat2influx.daemon import health
+from bat2influx.daemon.loop import Loop
+from bat2influx.daemon.self_report import SelfReport
+from bat2influx.daemon.status import Status
+from bat2influx.daemon.watchdog import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.delivery.delivery import Delivery
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.memory_queue import MemoryQueue
@@ -26,11 +29,8 @@ from bat2influx.device.source import Source
 from bat2influx.fleet.fleet import Fleet
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.influx.writer import DEADLINE, Writer
-from bat2influx.loop import Loop
 from bat2influx.service import notify
 from bat2influx.service.journal import event
-from bat2influx.status import Status
-from bat2influx.watchdog import DEFAULT_WATCHDOG, Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from bat2influx.config import paths
+from bat2influx.daemon.textfile import TextFile
 from bat2influx.safe_json import parse
-from bat2influx.textfile import TextFile
 
 FORMAT = 1
 SUFFIX = ".health"
