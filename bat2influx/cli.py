@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bat2influx import __version__
+from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.config.settings import ConfigError, Settings, load, one_of_fleet
-from bat2influx.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.influx.influxql import HOUR, parse_duration
 
 log = logging.getLogger(__name__)
@@ -73,14 +73,14 @@ def check(options: argparse.Namespace) -> int:
     if options.offline:
         print(f"{options.config}: ok")  # noqa: T201 - this is the command's output
         return os.EX_OK
-    from bat2influx.check import check as check_all  # noqa: PLC0415 - a quarter of a second
+    from bat2influx.commands.check.command import check as check_all  # noqa: PLC0415 - a quarter of a second
 
     return check_all(settings, os.environ)
 
 
 def health(options: argparse.Namespace) -> int:
     """Say whether the daemon is well, for a container's health check."""
-    from bat2influx.health_command import tell  # noqa: PLC0415 - only where it is needed
+    from bat2influx.commands.health import tell  # noqa: PLC0415 - only where it is needed
 
     return tell(options.config, os.environ)
 
@@ -95,21 +95,21 @@ def watch(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return os.EX_USAGE
-    from bat2influx.watch import watch as look  # noqa: PLC0415 - a quarter of a second
+    from bat2influx.commands.watch.command import watch as look  # noqa: PLC0415 - a quarter of a second
 
     return look(settings, os.environ)
 
 
 def pin(options: argparse.Namespace) -> int:
     """Print the lines that trust the certificate of a broker."""
-    from bat2influx.pin import pin as look  # noqa: PLC0415 - only where it is needed
+    from bat2influx.commands.pin import pin as look  # noqa: PLC0415 - only where it is needed
 
     return look(options.host, str(options.config))
 
 
 def discover(options: argparse.Namespace) -> int:
     """List devices and what they have, as lines for the file."""
-    from bat2influx.discover import discover as look  # noqa: PLC0415 - only where it is needed
+    from bat2influx.commands.discover.command import discover as look  # noqa: PLC0415 - only where it is needed
 
     load_it = partial(_load, options.config)
     return look(options.host, everything=options.all, config=options.config, load=load_it)
@@ -124,9 +124,9 @@ def setup_db(options: argparse.Namespace) -> int:
     settings = _load_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
-    from bat2influx import asking  # noqa: PLC0415 - only where it is needed
+    from bat2influx.commands.setup_db import command as setup_db_command  # noqa: PLC0415 - only where it is needed
 
-    return asking.run(
+    return setup_db_command.run(
         settings,
         Retention(options.raw, options.minutes, options.hours, options.fill),
         os.environ,
@@ -147,11 +147,11 @@ def spool(options: argparse.Namespace) -> int:
     except ConfigError as error:
         _complain(error.problems)
         return os.EX_CONFIG
-    from bat2influx import waiting  # noqa: PLC0415 - only where it is needed
+    from bat2influx.commands import spool as commands_spool  # noqa: PLC0415 - only where it is needed
     from bat2influx.config import paths  # noqa: PLC0415 - only where it is needed
 
     state = paths.state_directory(options.config, os.environ)
-    return waiting.spool(
+    return commands_spool.spool(
         settings,
         state,
         export=options.export,

@@ -20,9 +20,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bat2influx.downsampling import GRAINS, Retention
+from bat2influx.commands.setup_db.downsampling import GRAINS, Retention
+from bat2influx.commands.setup_db.plan import RAW
 from bat2influx.influx.influxql import DAY
-from bat2influx.setup_plan import RAW
 from tests.parts import long_run
 from tests.parts.influxdb import InfluxDB
 from tests.parts.stampings import QUERIES, STAMPINGS, WEEKLY, Span, Stored, measure

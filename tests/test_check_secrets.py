@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.commands.credentials import unseen_secrets
 from bat2influx.config.settings import Settings, load
-from bat2influx.credentials import unseen_secrets
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
 TWO = "[Battery]\naddress = 192.0.2.20\n[Battery boat]\naddress = 192.0.2.21\n"

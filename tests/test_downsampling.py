@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.config.settings import Settings, load
-from bat2influx.downsampling import (
+from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
     HOURS,
     LEAST_DOWNSAMPLED,
@@ -26,10 +25,11 @@ from bat2influx.downsampling import (
     difference,
     fill,
 )
-from bat2influx.elsewhere import elsewhere
+from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan
+from bat2influx.config.settings import Settings, load
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR
-from bat2influx.setup_plan import DatabaseState, Policy, Task, plan
 from bat2influx.venus.protocol import Field, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS
 

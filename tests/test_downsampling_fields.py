@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config.settings import Battery, Settings, load
-from bat2influx.device.plan import Plan
-from bat2influx.downsampling import (
+from bat2influx.commands.setup_db.downsampling import (
     ClashError,
     Retention,
     as_stored,
@@ -14,9 +12,11 @@ from bat2influx.downsampling import (
     last_alone,
     told_apart,
 )
-from bat2influx.elsewhere import elsewhere
+from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.commands.setup_db.plan import DatabaseState, plan
+from bat2influx.config.settings import Battery, Settings, load
+from bat2influx.device.plan import Plan
 from bat2influx.influx.dialects import Dialect
-from bat2influx.setup_plan import DatabaseState, plan
 from bat2influx.venus.presets import PRESETS, fields_of
 from bat2influx.venus.protocol import Field, parse_field
 

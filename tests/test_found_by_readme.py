@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.pin import pin
-from bat2influx.steps import OK, Printer, Step
+from bat2influx.commands.pin import pin
+from bat2influx.commands.steps import OK, Printer, Step
 from tests.parts.daemon import TOP
 from tests.parts.influxdb import InfluxDB
 from tests.parts.process import free_port

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bat2influx.commands.setup_db.downsampling import GRAINS, columns
 from bat2influx.config.settings import load as load_ini
 from bat2influx.daemon import metrics
-from bat2influx.downsampling import GRAINS, columns
 from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.grafana import (

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx import health_command
+from bat2influx.commands import health
+from bat2influx.commands.health import tell
 from bat2influx.daemon.health import Health, HealthFile, health_path, read_health
 from bat2influx.daemon.watchdog import Watchdog
-from bat2influx.health_command import tell
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
 SILENT = "nothing has come from a device"
@@ -131,5 +131,5 @@ def test_without_a_place_nothing_is_written(
     writer = HealthFile(INI, 120.0)
     writer.write(0.0, 0.0, "fine")
     writer.close()
-    assert health_command.tell(Path("/home/me/mine.ini"), {}) == 69
+    assert health.tell(Path("/home/me/mine.ini"), {}) == 69
     assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err

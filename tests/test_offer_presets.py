@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bat2influx import offer
+from bat2influx.commands.discover import ini_lines
 from bat2influx.venus.presets import PRESETS, fields_of
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.venus import Device
@@ -28,7 +28,7 @@ def in_few_lines(lines: list[str]) -> list[str]:
 
 def test_a_large_system_in_two_lines() -> None:
     """With them in the place of the others, all of its presets are stored, of both inverters."""
-    lines = offer.block(surveyed(large()), AT)
+    lines = ini_lines.block(surveyed(large()), AT)
     assert offered(lines) == [
         "presets = battery, grid, solar, system, phases",
         "instances = tag",
@@ -48,7 +48,7 @@ def test_a_large_system_in_two_lines() -> None:
 
 def test_pasted_as_it_is_nothing_of_it_counts() -> None:
     """The lines are comments; each value has its own line below."""
-    (battery,) = pasted(offer.block(surveyed(large()), AT)).batteries
+    (battery,) = pasted(ini_lines.block(surveyed(large()), AT)).batteries
     assert (battery.instance, battery.instances) == (275, "one")
     assert not any(field.optional for field in battery.fields)
 
@@ -70,7 +70,7 @@ def test_pasted_as_it_is_nothing_of_it_counts() -> None:
 )
 def test_only_what_the_device_has_is_offered(leaves: list[str], lines: list[str]) -> None:
     """A preset by one of its values; all instances where one would have to choose."""
-    block = offer.block(told(*((leaf, 1) for leaf in leaves)), AT)
+    block = ini_lines.block(told(*((leaf, 1) for leaf in leaves)), AT)
     assert offered(block) == lines
     pasted(block)
     if lines:
@@ -79,6 +79,6 @@ def test_only_what_the_device_has_is_offered(leaves: list[str], lines: list[str]
 
 def test_a_device_of_one_inverter_is_offered_no_instances() -> None:
     """There is nothing to tell apart."""
-    lines = offer.block(surveyed(Device()), AT)
+    lines = ini_lines.block(surveyed(Device()), AT)
     assert offered(lines) == ["presets = system, phases"]
     assert "there are several" not in "\n".join(lines)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bat2influx.commands.setup_db.downsampling import columns, counts_up
 from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import could_be_field
-from bat2influx.downsampling import columns, counts_up
 from bat2influx.venus.presets import PRESETS, fields_of, preset_of
 from bat2influx.venus.protocol import Field, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS, PATHS, WANTED, unit_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.downsampling import GRAINS
+from bat2influx.commands.setup_db.downsampling import GRAINS
 from bat2influx.influx.influxql import DAY
 from bat2influx.reading import NS
 from tests import sizes

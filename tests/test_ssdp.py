@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bat2influx import search, ssdp
-from bat2influx.printable import plain
-from bat2influx.search import NoDescriptionError, fetch
-from bat2influx.ssdp import (
+from bat2influx.commands.discover import lan_search, ssdp
+from bat2influx.commands.discover.lan_search import NoDescriptionError, fetch
+from bat2influx.commands.discover.ssdp import (
     Description,
     DescriptionUrl,
     SearchResponse,
@@ -23,6 +22,7 @@ from bat2influx.ssdp import (
     description_url,
     parse_response,
 )
+from bat2influx.printable import plain
 from tests.parts.ssdp_responder import DescriptionServer, description
 
 ADDRESS = "192.0.2.20"
@@ -285,6 +285,6 @@ def test_a_closed_port_has_no_description() -> None:
 
 def test_no_interface_is_the_loopback() -> None:
     """The search leaves this machine; every interface has an IPv4 address."""
-    found = search.interfaces()
+    found = lan_search.interfaces()
     assert "lo" not in {interface.name for interface in found}
     assert all(socket.inet_aton(interface.address) for interface in found)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bat2influx import offer
+from bat2influx.commands.discover import ini_lines
+from bat2influx.commands.discover.ini_lines import Reached
+from bat2influx.commands.discover.survey import MAX_NUMBERS, ServiceInstance, Survey
 from bat2influx.config import settings as config_settings
 from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import MAX_FILE
 from bat2influx.config.settings import Settings
-from bat2influx.offer import Reached
-from bat2influx.survey import MAX_NUMBERS, ServiceInstance, Survey
 from bat2influx.venus.protocol import Field, keepalive
 from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
 from tests.parts.venus import Device
@@ -75,7 +75,7 @@ LARGE = ("vebus", "system", "battery", "grid", "solarcharger/288", "solarcharger
 def test_a_device_becomes_lines_that_load() -> None:
     """Pasted as they are, all that an owner wants is stored beside the nine."""
     survey = surveyed(Device(services=LARGE))
-    made = pasted(offer.block(survey, AT))
+    made = pasted(ini_lines.block(survey, AT))
     (battery,) = made.batteries
     assert battery.address == "192.0.2.20"
     assert set(DEFAULT_FIELDS) < set(battery.fields)
@@ -87,7 +87,7 @@ def test_a_device_becomes_lines_that_load() -> None:
 def test_every_other_line_loads_once_its_mark_is_taken_away() -> None:
     """All names are different, and the nine keep theirs."""
     survey = surveyed(Device(services=LARGE))
-    lines = offer.block(survey, AT, everything=True)
+    lines = ini_lines.block(survey, AT, everything=True)
     fields = pasted(uncommented(lines)).batteries[0].fields
     assert len(fields) == sum(map(len, survey.numbers.values()))
     assert {field.name for field in DEFAULT_FIELDS} < {field.name for field in fields}
@@ -96,7 +96,7 @@ def test_every_other_line_loads_once_its_mark_is_taken_away() -> None:
 
 def test_a_line_says_value_and_unit() -> None:
     """NAME = service/instance/path, aligned, and behind it what it is at present."""
-    lines = offer.block(
+    lines = ini_lines.block(
         told(
             ("vebus/275/Dc/0/Voltage", 53.2000007),
             ("vebus/275/Dc/0/Temperature", 21.5),
@@ -168,7 +168,7 @@ def test_wanted_services_come_first_and_housekeeping_not_at_all() -> None:
     shown = ["vebus/275", "vebus/276", "grid/30", "tank/1"]
     assert [str(place) for place in survey.places()] == shown
     assert {str(place) for place in survey.places(everything=True)} == {*services}
-    assert not any("settings/0" in line for line in offer.block(survey, AT))
+    assert not any("settings/0" in line for line in ini_lines.block(survey, AT))
 
 
 def test_product_custom_name_and_system_are_shown() -> None:
@@ -182,19 +182,19 @@ def test_product_custom_name_and_system_are_shown() -> None:
         ("settings/0/Settings/SystemSetup/SystemName", "My boat"),
         ("platform/0/Device/Model", "Cerbo GX"),
     )
-    lines = offer.block(survey, AT)
+    lines = ini_lines.block(survey, AT)
     assert '# tank/1: "Tank sensor", "Diesel"' in lines
     assert "# tank/2" in lines
-    assert offer.heading("192.0.2.20", survey.model, survey.name, PORTAL) == (
+    assert ini_lines.heading("192.0.2.20", survey.model, survey.name, PORTAL) == (
         f'# Cerbo GX "My boat" at 192.0.2.20, portal id {PORTAL}'
     )
-    assert offer.heading("192.0.2.20", "", "", "") == "# a Venus device at 192.0.2.20"
+    assert ini_lines.heading("192.0.2.20", "", "", "") == "# a Venus device at 192.0.2.20"
 
 
 def test_two_multis_take_a_line_for_the_instance() -> None:
     """The nine are of the one that the line says; the other's values have names of their own."""
     survey = surveyed(Device(services=("vebus/288", "vebus/276")))
-    lines = offer.block(survey, AT)
+    lines = ini_lines.block(survey, AT)
     made = pasted(lines)
     assert made.batteries[0].instance == 276
     assert "# which vebus the nine fields are read from; there is 288, too" in lines
@@ -204,11 +204,11 @@ def test_two_multis_take_a_line_for_the_instance() -> None:
 
 def test_without_a_multi_there_are_none_of_the_nine() -> None:
     """They would be asked for in vain; but no field at all would be a mistake in the file."""
-    made = pasted(offer.block(told(("solarcharger/288/Yield/Power", 9)), AT))
+    made = pasted(ini_lines.block(told(("solarcharger/288/Yield/Power", 9)), AT))
     assert [field.name for field in made.batteries[0].fields] == ["SolarchargerYieldPower"]
     for survey in (told(("tank/1/Level", 9)), told()):
-        assert "defaults = no" not in offer.block(survey, AT)
-        pasted(offer.block(survey, AT))
+        assert "defaults = no" not in ini_lines.block(survey, AT)
+        pasted(ini_lines.block(survey, AT))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_how_it_was_reached_is_under_battery(
     reached: Reached, alone: bool, lines: list[str]
 ) -> None:
     """Address, port, TLS and portal id, as far as the defaults do not say the same."""
-    block = offer.block(surveyed(Device()), reached, alone=alone)
+    block = ini_lines.block(surveyed(Device()), reached, alone=alone)
     assert block[: len(lines) + 2] == ["[Battery]", *lines, ""]
     battery = pasted(block).batteries[0]
     assert battery.address == reached.address
@@ -239,7 +239,7 @@ def test_the_same_name_never_comes_twice() -> None:
     """Where two paths would have one name, the second is numbered."""
     survey = told(("grid/30/a/b", 1), ("grid/30/aB", 2), ("grid/30/A.b", 3), ("grid/30/a_b", 4))
     names = [
-        field.name for field in pasted(uncommented(offer.block(survey, AT))).batteries[0].fields
+        field.name for field in pasted(uncommented(ini_lines.block(survey, AT))).batteries[0].fields
     ]
     assert len({*names}) == 4
     assert {"GridAB", "GridAB_2"} < {*names}
@@ -248,7 +248,7 @@ def test_the_same_name_never_comes_twice() -> None:
 @pytest.mark.parametrize("leaf", ["platform/0/Token", "a/1/Secret/x", "b/1/PassWd", "password/1/s"])
 def test_what_smells_of_a_secret_is_not_offered(leaf: str) -> None:
     """The ini file takes no such name for a field."""
-    lines = offer.block(told((leaf, 1), ("tank/1/Level", 1)), AT, everything=True)
+    lines = ini_lines.block(told((leaf, 1), ("tank/1/Level", 1)), AT, everything=True)
     assert not any(leaf in line for line in lines)
     pasted(uncommented(lines))
 
@@ -287,8 +287,8 @@ LEAVES = st.builds(
 def test_no_device_injects_a_line(said: list[tuple[str, object]]) -> None:
     """Whatever the names and values, the lines load, are printable, and say nothing but fields."""
     survey = told(*said)
-    lines = [offer.heading("192.0.2.20", survey.model, survey.name, PORTAL)]
-    lines += offer.block(survey, AT)
+    lines = [ini_lines.heading("192.0.2.20", survey.model, survey.name, PORTAL)]
+    lines += ini_lines.block(survey, AT)
     assert all(line.isprintable() for line in lines)
     made = pasted(lines, "\n[Influx]\naddress = db.example\n")
     assert made.influx.address == "db.example"
@@ -325,7 +325,7 @@ def test_a_large_device_fits_into_a_file() -> None:
     history = [(f"solarcharger/288/History/Daily/{n}/{'Yield' * 4}", n) for n in range(3000)]
     small = [("vebus/275/Dc/0/Voltage", 53), ("tank/1/Level", 50), ("grid/30/Ac/L1/Power", 5)]
     survey = told(*history, *small, ("solarcharger/288/Yield/Power", 1))
-    lines = offer.block(survey, AT)
+    lines = ini_lines.block(survey, AT)
     pasted(lines)
     assert sum(len(line.encode()) + 1 for line in lines) < MAX_FILE
     fields = " ".join(lines)
@@ -333,7 +333,7 @@ def test_a_large_device_fits_into_a_file() -> None:
     (more,) = (line for line in lines if "which --all shows" in line)
     shown = sum("History/Daily" in line for line in lines)
     assert more == f"# … and {3000 - shown} more, which --all shows"
-    everything = offer.block(survey, AT, everything=True)
+    everything = ini_lines.block(survey, AT, everything=True)
     assert sum("History/Daily" in line for line in everything) == 3000
 
 
@@ -344,7 +344,7 @@ def test_a_flood_of_paths_has_an_end() -> None:
         survey.see(f"N/{PORTAL}/s{n % 997}/{n % 65_000}/x{n}", b'{"value":1}')
         survey.see(f"N/{PORTAL}/s{n}/1/ProductName", b'{"value":"x"}')
     assert sum(map(len, survey.numbers.values())) == MAX_NUMBERS
-    pasted(offer.block(survey, AT))
+    pasted(ini_lines.block(survey, AT))
 
 
 def test_the_end_is_our_own_echo() -> None:

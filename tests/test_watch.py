@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.watch_state import Fact, FieldRow, History, Level, Part, View
-from bat2influx.watch_text import ASCII, UTF8, Glyphs, Style, StyledLine, cells, number
-from bat2influx.watch_view import lay_out
+from bat2influx.commands.watch.layout import lay_out
+from bat2influx.commands.watch.model import Fact, FieldRow, History, Level, Part, View
+from bat2influx.commands.watch.text import ASCII, UTF8, Glyphs, Style, StyledLine, cells, number
 
 NOW = 1000.0
 WHEN = datetime(2026, 7, 14, 14, 3, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bat2influx.watch_plain import Troubles, lines
-from bat2influx.watch_state import Fact, Level, Part
-from bat2influx.watch_text import ASCII
+from bat2influx.commands.watch.lines import Troubles, lines
+from bat2influx.commands.watch.model import Fact, Level, Part
+from bat2influx.commands.watch.text import ASCII
 from tests.test_watch import DEVICE, DOWN, FACTS, TROUBLE, row, view
 
 TIME = "2026-07-14T14:03:12+00:00"

@@ -10,6 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bat2influx.commands.watch.model import (
+    COLUMNS,
+    Fact,
+    History,
+    Level,
+    Values,
+    column_of,
+    field_of,
+)
+from bat2influx.commands.watch.sources import daemon, database, disk
+from bat2influx.commands.watch.text import ASCII, UTF8, bars
 from bat2influx.config.settings import Battery
 from bat2influx.daemon.health import Health
 from bat2influx.delivery.disk_reader import Summary
@@ -20,9 +31,6 @@ from bat2influx.influx.writer import Probe
 from bat2influx.reading import NS, Origin, Reading
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import DEFAULT_FIELDS
-from bat2influx.watch_peers import daemon, database, disk
-from bat2influx.watch_state import COLUMNS, Fact, History, Level, Values, column_of, field_of
-from bat2influx.watch_text import ASCII, UTF8, bars
 
 P = "c0619ab1c2d3"
 BATTERY = Battery(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.downsampling import (
+from bat2influx.commands.setup_db.downsampling import (
     MINUTES,
     RawMeasurement,
     Retention,
@@ -18,8 +18,8 @@ from bat2influx.downsampling import (
     columns,
     continuous_query,
 )
+from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, quote_name
-from bat2influx.setup_db import setup_db
 from tests.parts.daemon import wait
 from tests.parts.influxdb import InfluxDB, InfluxDBError
 from tests.parts.setup_command import SECRET, Point, Setup, Values

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from bat2influx import asking, check, cli, discover, pin, setup_db, waiting
+from bat2influx import cli
+from bat2influx.commands import pin, spool
+from bat2influx.commands.check import command as check_command
+from bat2influx.commands.discover import command as discover_command
+from bat2influx.commands.setup_db import command as setup_db_command
+from bat2influx.commands.setup_db import setup
 from bat2influx.config import settings
 from bat2influx.daemon import main
 from bat2influx.venus.units import DEFAULT_FIELDS
@@ -119,7 +124,16 @@ def test_the_page_has_every_exit_code() -> None:
     """Those of the command line, of the daemon and of each other command."""
     codes = {
         value
-        for module in (cli, main, check, discover, pin, asking, setup_db, waiting)
+        for module in (
+            cli,
+            main,
+            check_command,
+            discover_command,
+            pin,
+            setup_db_command,
+            setup,
+            spool,
+        )
         for name, value in vars(module).items()
         if name.startswith("EX_")
     }

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bat2influx.commands.setup_db.downsampling import Retention
+from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.config.settings import Settings, load
-from bat2influx.downsampling import Retention
 from bat2influx.influx.influxql import StatementError, quote_name
-from bat2influx.setup_db import setup_db
 from tests.parts.influxdb import InfluxDB, InfluxDBError, Row
 
 EX_OK = 0

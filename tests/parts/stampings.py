@@ -14,11 +14,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bat2influx.downsampling import GRAINS, RawMeasurement, Retention, columns, fill
+from bat2influx.commands.setup_db.downsampling import (
+    GRAINS,
+    RawMeasurement,
+    Retention,
+    columns,
+    fill,
+)
+from bat2influx.commands.setup_db.plan import RAW
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, create_database, create_policy
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import NS, Reading, Stamper
-from bat2influx.setup_plan import RAW
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.parts.house import rounds
 from tests.parts.influxdb import InfluxDB, Row

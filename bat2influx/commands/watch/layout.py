@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bat2influx.watch_state import Fact, Level, View
-from bat2influx.watch_table import Table
-from bat2influx.watch_text import (
+from bat2influx.commands.watch.model import Fact, Level, View
+from bat2influx.commands.watch.table import Table
+from bat2influx.commands.watch.text import (
     MARKS,
     UTF8,
     Glyphs,

@@ -19,10 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
-from bat2influx import ssdp
+from bat2influx.commands.discover import ssdp
+from bat2influx.commands.discover.ssdp import Description, DescriptionUrl, SearchResponse
 from bat2influx.net.deadline import cut_after
 from bat2influx.printable import plain
-from bat2influx.ssdp import Description, DescriptionUrl, SearchResponse
 
 SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three times
 LISTENING = 3.0  # s in all, a second longer than the last answer may take

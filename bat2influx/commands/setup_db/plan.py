@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bat2influx.config.settings import Settings
-from bat2influx.downsampling import (
+from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
     SPAN,
     ClashError,
@@ -27,9 +26,10 @@ from bat2influx.downsampling import (
     fill,
     told_apart,
 )
+from bat2influx.commands.steps import NOTE, OK, Step
+from bat2influx.config.settings import Settings
 from bat2influx.influx import influxql
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
-from bat2influx.steps import NOTE, OK, Step
 
 RAW = "raw"  # the policy of raw values, where nobody has named one
 

@@ -9,12 +9,12 @@ import os
 import sys
 from collections.abc import Mapping
 
-from bat2influx.check_database import database_steps
-from bat2influx.check_steps import device_steps
+from bat2influx.commands.check.database_steps import database_steps
+from bat2influx.commands.check.device_steps import device_steps
+from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
 from bat2influx.config.settings import Settings
-from bat2influx.credentials import unseen_secrets
 from bat2influx.device.discovery import UndecidedError
-from bat2influx.steps import NOTE, OK, WRONG, Printer, Step
 
 
 def check(settings: Settings, environment: Mapping[str, str]) -> int:

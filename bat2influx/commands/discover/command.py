@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bat2influx import search
+from bat2influx.commands.discover import lan_search
+from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
+from bat2influx.commands.discover.lan_search import FoundDevice
 from bat2influx.config import checks
 from bat2influx.config.settings import Battery, ConfigError, Settings
-from bat2influx.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.net import resolver
-from bat2influx.search import FoundDevice
 
 RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
@@ -78,12 +78,12 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
 
 
 def _search() -> Sequence[FoundDevice]:
-    out_of = search.interfaces()
+    out_of = lan_search.interfaces()
     if not out_of:
         _say("no network interface is up; there is nowhere to search")
         return ()
-    _say(f"searching on {', '.join(map(str, out_of))} for {search.LISTENING:g} s")
-    found = search.find_devices(out_of, _say)
+    _say(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
+    found = lan_search.find_devices(out_of, _say)
     if not found:
         _say(_NOBODY)
     if len(found) > MAX_DEVICES:

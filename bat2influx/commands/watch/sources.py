@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from bat2influx.commands.watch.model import LATE, LONGEST, Fact, Level, Part, Values
 from bat2influx.config.settings import Settings
 from bat2influx.daemon import health
 from bat2influx.delivery.disk_errors import DiskError
@@ -21,7 +22,6 @@ from bat2influx.influx.writer import DEADLINE, Probe, Writer
 from bat2influx.mqtt.reconnect import State
 from bat2influx.printable import plain, span
 from bat2influx.reading import NS
-from bat2influx.watch_state import LATE, LONGEST, Fact, Level, Part, Values
 
 EACH = 2.0  # s between two questions
 WAITS = 10.0  # s; what is on disk for longer waits for more than its turn

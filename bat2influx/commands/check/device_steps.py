@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bat2influx import fleet_check
+from bat2influx.commands.check import fleet_look
+from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery
@@ -21,7 +22,6 @@ from bat2influx.failure import Trouble
 from bat2influx.fleet import diagnosis
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.session import Session
-from bat2influx.steps import NOTE, OK, WRONG, Step
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 from bat2influx.venus.units import unit_of
@@ -71,7 +71,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
         secret = "with" if battery.password else "without"
         yield Step(OK, "login", f"as {battery.user!r}, {secret} a password")
         if battery.fleet:
-            portals = fleet_check.fleet_portals(session)
+            portals = fleet_look.fleet_portals(session)
             if not portals:
                 prefix = battery.topic_prefix
                 none = diagnosis.no_devices(battery.address, prefix, config)

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from bat2influx.commands.watch.model import Fact, FieldRow, Level, Part, View
+from bat2influx.commands.watch.text import UNITS, UTF8, Glyphs, clean, number
 from bat2influx.printable import span
-from bat2influx.watch_state import Fact, FieldRow, Level, Part, View
-from bat2influx.watch_text import UNITS, UTF8, Glyphs, clean, number
 
 EACH = 1.0  # s
 DECIMALS = 4

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bat2influx.printable import span
-from bat2influx.watch_state import FieldRow, Level, View
-from bat2influx.watch_text import (
+from bat2influx.commands.watch.model import FieldRow, Level, View
+from bat2influx.commands.watch.text import (
     MARKS,
     UNITS,
     Glyphs,
@@ -25,6 +24,7 @@ from bat2influx.watch_text import (
     number,
     right,
 )
+from bat2influx.printable import span
 
 GRAPH = 8  # columns, from which on there is a graph
 RANGE = 100  # columns of the terminal, from which on a graph has its range beside it

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from bat2influx.watch_state import Level
+from bat2influx.commands.watch.model import Level
 
 MARKS = {Level.WELL: " ", Level.NOTE: "-", Level.WRONG: "!"}
 UNITS = {"°C": "degC"}  # in ASCII

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from bat2influx import offer
+from bat2influx.commands.discover import ini_lines
+from bat2influx.commands.discover.ini_lines import Reached
+from bat2influx.commands.discover.ssdp import Description
+from bat2influx.commands.discover.survey import Survey
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import endpoint_of
 from bat2influx.mqtt.connection import Message
@@ -21,10 +24,7 @@ from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.session import Session
 from bat2influx.net.tls import MQTT_PORT, Tls
 from bat2influx.net.tls import MQTT_TLS_PORT as TLS_PORT
-from bat2influx.offer import Reached
 from bat2influx.printable import plain
-from bat2influx.ssdp import Description
-from bat2influx.survey import Survey
 from bat2influx.venus import protocol
 
 USER = "bat2influx"  # of whom has no password
@@ -129,7 +129,7 @@ class Inquiry:
         reached = self._reached(session)
         blocks = []
         for survey in sorted(surveys, key=lambda survey: not survey.numbers):
-            block = offer.block(
+            block = ini_lines.block(
                 survey, reached, alone=len(surveys) == 1, everything=self._everything
             )
             blocks.append([self._heading(survey), *self._note(), *block])
@@ -201,7 +201,7 @@ class Inquiry:
             f"{self._heading()}: {what}",
             "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
             f"# {plain(self._config, 200)}, and run: {command}",
-            *offer.battery(self._reached(session)),
+            *ini_lines.battery(self._reached(session)),
             "password =",
         ]
         return InquiryResult((block,), reached=True)
@@ -225,9 +225,9 @@ class Inquiry:
     def _heading(self, survey: Survey | None = None) -> str:
         told = self._target.description
         if survey is None:
-            return offer.heading(self._target.host, told.model, told.name, told.portal)
+            return ini_lines.heading(self._target.host, told.model, told.name, told.portal)
         model, name = survey.model or told.model, survey.name or told.name
-        return offer.heading(self._target.host, model, name, survey.portal)
+        return ini_lines.heading(self._target.host, model, name, survey.portal)
 
     def _note(self) -> list[str]:
         if self._own and self._own.password:

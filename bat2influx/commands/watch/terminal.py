@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from bat2influx.watch_state import View
-from bat2influx.watch_text import ASCII, UTF8, Glyphs, Style
-from bat2influx.watch_view import lay_out
+from bat2influx.commands.watch.layout import lay_out
+from bat2influx.commands.watch.model import View
+from bat2influx.commands.watch.text import ASCII, UTF8, Glyphs, Style
 
 FRAME = 0.25  # s between two drawings, at the least
 TOGETHER = 0.05  # s; what comes within it is drawn at once

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bat2influx.commands.discover.survey import ServiceInstance, Survey
 from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import MAX_FILE, could_be_field
 from bat2influx.printable import plain
-from bat2influx.survey import ServiceInstance, Survey
 from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.units import DEFAULT_FIELDS, WANTED, unit_of
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bat2influx.commands.setup_db.setup import QueryRow
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import reason_of
 from bat2influx.influx.http import HttpClient
 from bat2influx.influx.influxql import StatementError
 from bat2influx.safe_json import parse_object
-from bat2influx.setup_db import QueryRow
 
 
 class UnansweredError(Exception):

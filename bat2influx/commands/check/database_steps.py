@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bat2influx.commands.steps import OK, WRONG, Step
 from bat2influx.config.settings import Settings
 from bat2influx.influx.writer import Writer
-from bat2influx.steps import OK, WRONG, Step
 
 _LABELS = {  # of the step at which a trouble is met
     "database login": "login",

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bat2influx.commands.setup_db.downsampling import ClashError, Retention, told_apart
+from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan, raw_policy
+from bat2influx.commands.steps import WRONG, Printer, Step
 from bat2influx.config.settings import Settings
-from bat2influx.downsampling import ClashError, Retention, told_apart
 from bat2influx.influx import influxql
 from bat2influx.influx.influxql import HIDDEN, StatementError, quote_name, server_duration
 from bat2influx.printable import plain
-from bat2influx.setup_plan import DatabaseState, Policy, Task, plan, raw_policy
-from bat2influx.steps import WRONG, Printer, Step
 
 LONGEST = 500  # characters of an answer
 LOOKING = "looking"  # the first line's label, where there is nothing above

@@ -18,9 +18,13 @@ from datetime import datetime
 from typing import Protocol
 
 from bat2influx.clock import Clock, Now
+from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.watch.lines import Lines
+from bat2influx.commands.watch.model import LONGEST, Fact, Level, View, column_of
+from bat2influx.commands.watch.sources import Watched, ask_daemon, ask_database, ask_disk
+from bat2influx.commands.watch.terminal import Screen, glyphs, is_fit
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, Settings
-from bat2influx.credentials import unseen_secrets
 from bat2influx.daemon import health
 from bat2influx.daemon.loop import Loop
 from bat2influx.daemon.watchdog import DEFAULT_WATCHDOG
@@ -29,10 +33,6 @@ from bat2influx.device.remembered import DeviceRecord, RememberedDevices
 from bat2influx.printable import plain
 from bat2influx.reading import NS
 from bat2influx.service import notify
-from bat2influx.watch_peers import Watched, ask_daemon, ask_database, ask_disk
-from bat2influx.watch_plain import Lines
-from bat2influx.watch_screen import Screen, glyphs, is_fit
-from bat2influx.watch_state import LONGEST, Fact, Level, View, column_of
 
 SAID = 2  # lines of the log that are shown
 LAG = NS // 20  # by which it asks later than the daemon, to which the answers say nothing new then

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bat2influx.commands.setup_db.downsampling import Retention
+from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.commands.setup_db.setup import setup_db
+from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
 from bat2influx.config import inifile
 from bat2influx.config.settings import ConfigError, Settings
-from bat2influx.downsampling import Retention
-from bat2influx.elsewhere import elsewhere
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.http import HttpClient
-from bat2influx.setup_db import setup_db
-from bat2influx.statements import StatementRunner, UnansweredError
 
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 

@@ -14,11 +14,17 @@ import re
 from collections.abc import Iterator
 from shlex import quote
 
+from bat2influx.commands.setup_db.downsampling import (
+    GRAINS,
+    Grain,
+    Retention,
+    last_alone,
+    told_apart,
+)
+from bat2influx.commands.setup_db.plan import RAW
 from bat2influx.config.settings import Settings
-from bat2influx.downsampling import GRAINS, Grain, Retention, last_alone, told_apart
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.influxql import DAY, FOREVER, duration
-from bat2influx.setup_plan import RAW
 
 _BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values that come late
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"

@@ -1,0 +1,6 @@
+"""`bat2influx setup-db`: database, retention policies, downsampling and user.
+
+What is wanted against what is there becomes a plan (plan.py, pure), which setup.py carries out by
+statements.py. Where another database than InfluxDB 1 answers, other_databases.py says what to do.
+Start with command.py.
+"""
