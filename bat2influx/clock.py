@@ -101,7 +101,7 @@ def boot_ns() -> int:
 class Now(NamedTuple):
     """One look at the clocks: wall clock in ns since 1970, monotonic in s, and ns since the boot.
 
-    The last of them goes on while the machine sleeps; see clock.py.
+    The last of them goes on while the machine sleeps.
     """
 
     wall_ns: int

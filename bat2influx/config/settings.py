@@ -4,7 +4,7 @@ Rules: every problem is told at once, in the order of the file, with its line, w
 what is allowed; a secret is in no message and in no exception. An empty value is the default.
 
 Which keys there are, what each allows and its default stand in config.spec, in ConfigObj's
-notation; the checks it names are in values.py. What settings must be to each other is in
+notation; the checks it names are in checks.py. What settings must be to each other is in
 rules.py.
 """
 

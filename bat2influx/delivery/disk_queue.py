@@ -1,12 +1,12 @@
 """What waits for the database on disk, for as long as it is away, and what it has refused.
 
 Delivery is a transaction, as in spool.py: `next_batch` shows, `settle` removes. One owner, the
-keeper; nobody else changes the file, and other processes read it by storereader.py.
+keeper; nobody else changes the file, and other processes read it by disk_reader.py.
 
 Rules. There is no file before the first `append`, and none when the last line has been settled and
 none is rejected. A call changes the file in one transaction, which is on disk when it returns. One
 that raises DiskError has changed nothing and can be made again; what passes does so by itself.
-The format and how it survives are in storeformat.py, what happens after a fault in storefile.py.
+The format and how it survives are in disk_format.py, what happens after a fault in disk_file.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of the file in which lines wait on disk (storeformat.py says what is in them).
+"""The rows of the file in which lines wait on disk (disk_format.py says what is in them).
 
 Lines in, rows out, and back. What is called here runs in its caller's transaction, and raises
 sqlite3.Error, of which DamagedError is one.

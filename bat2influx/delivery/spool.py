@@ -8,7 +8,7 @@ stays in memory, bounded by bytes; at that bound the oldest lines go, counted. F
 on disk take turns, so that after an outage the present is stored first. A line may be sent twice,
 which makes no second row; it is never forgotten before the database has accepted or refused it.
 While the clock is not right, fresh lines stay in memory; when it is set, stamps are moved with it,
-but those of lines that may be stored already (restamp.py).
+but those of lines that may be stored already (own_lines.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is read of a device: topics to subscribe to, read requests, and what each answer is.
 
-Pure. Portal id and instances come from finding.py. That a request reaches a device, and that an
+Pure. Portal id and instances come from discovery.py. That a request reaches a device, and that an
 answer comes, is not known here.
 """
 

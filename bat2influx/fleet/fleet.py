@@ -1,8 +1,9 @@
 """All Venus OS devices behind one broker: one connection, wildcards, and keepalives for each.
 
-To the main loop a fleet is what a device is (source.py). The devices tell of their changes; which
-there are is told by the retained message of each, or by whatever else one says. A message takes the
-same short way however many there are: its topic is looked up once, and parsed once in its life.
+To the main loop a fleet is what a device is (device/source.py). The devices tell of their changes;
+which there are is told by the retained message of each, or by whatever else one says. A message
+takes the same short way however many there are: its topic is looked up once, and parsed once in its
+life.
 """
 
 from __future__ import annotations

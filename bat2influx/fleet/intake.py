@@ -1,8 +1,8 @@
 """What the devices of a fleet say about their fields, as readings: decoded and stamped.
 
-As intake.py for one device by notifications, but for two things. A message takes one look into one
-dictionary, by its topic. And where the work is shared, all that comes is stored: what one daemon
-has heard twice may have been something else in between, which another one has heard.
+As device/intake.py for one device by notifications, but for two things. A message takes one look
+into one dictionary, by its topic. And where the work is shared, all that comes is stored: what one
+daemon has heard twice may have been something else in between, which another one has heard.
 
 No socket, no clock: times are handed in. A device has at most SERIES_OF_ONE topics, and all of them
 MOST_SERIES: what a broker makes up takes no more memory than that.

@@ -1,7 +1,8 @@
 """What is subscribed to of all devices behind a broker, and what each of their topics is.
 
-Pure. As plan.py is for one device, but nothing is found out before: a wildcard stands for the
-portal id, and for the instance where a field names none; the first message on a topic says both.
+Pure. As device/plan.py is for one device, but nothing is discovered before: a wildcard stands for
+the portal id, and for the instance where a field names none; the first message on a topic says
+both.
 """
 
 from __future__ import annotations

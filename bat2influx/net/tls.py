@@ -5,7 +5,8 @@ anew when it is invalid or a year from its end (VENUS, "Login and security profi
 certificate authority has signed it, and it is either pinned by its fingerprint or given as its own
 authority.
 
-Rules: TLS 1.2 at least. No socket here: the handshakes are made in connector.py and transport.py.
+Rules: TLS 1.2 at least. No socket here: the handshakes are made in mqtt/connector.py and
+influx/transport.py.
 """
 
 from __future__ import annotations

@@ -98,11 +98,11 @@ def assert_stacks(plant: Plant, process: int, *, may_be_torn: bool) -> None:
     plant.wait("the stacks", lambda: "Extension modules" in said())
     text = said()
     assert "Fatal Python error: Aborted" in text
-    assert re.search(r'File ".*bat2influx/\w+.py", line \d+ in \w+', text), text
+    assert re.search(r'File ".*bat2influx/[\w/]+.py", line \d+ in \w+', text), text
     if may_be_torn and "Segmentation fault" in text:
         return
     assert len(re.findall(r"(?m)^(Current t|T)hread 0x\w+ ", text)) >= 3, text
-    for place in ("bat2influx/daemon.py", "bat2influx/delivery.py"):
+    for place in ("bat2influx/daemon/main.py", "bat2influx/delivery/delivery.py"):
         assert re.search(rf'File ".*{place}", line \d+ in \w+', text), text
 
 

@@ -4,7 +4,7 @@ The sources are the UPnP Device Architecture 1.0, sections 1.2 (search and answe
 (description), and for what a GX device says the description file in Victron's meta-victronenergy.
 
 Rules: all that is read here is a stranger's, so nothing raises for what it says; what cannot be
-read is None. No socket: search.py has them.
+read is None. No socket: lan_search.py has them.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def last_alone(field: Field) -> bool:
 
 
 def told_apart(battery: Battery) -> tuple[Field, ...]:
-    """Return the fields that are stored with an instance behind their names (plan.py)."""
+    """Return the fields that are stored with an instance behind their names (device/plan.py)."""
     if battery.instances != "name":
         return ()
     return tuple(f for f in battery.fields if f.instance is None and f.service != SYSTEM)

@@ -1,6 +1,6 @@
 """The setting up of InfluxDB 1: database, policies, downsampling and user, a line each.
 
-It looks first, says what it is to do (setup_plan.py), and does that, one statement after the other.
+It looks first, says what it is to do (plan.py), and does that, one statement after the other.
 The first one that is refused ends it; what was done before stays, and a second run goes on.
 """
 

@@ -1,4 +1,4 @@
-"""A terminal that shows the layout of watch_view.py: the only module that knows curses.
+"""A terminal that shows the layout of layout.py: the only module that knows curses.
 
 Rules: what is drawn is compared with what is there, so that only what has changed is sent. The
 terminal is as before at the end, whatever that end is.
