@@ -12,8 +12,9 @@ from tests.parts.daemon import TOP
 A_PEER_GOES_AWAY = """
 import socket, sys
 from bat2influx import cli
+from bat2influx.commands import health
 
-def health(options):
+def tell(config, environment):
     ours, theirs = socket.socketpair()
     theirs.close()
     try:
@@ -22,7 +23,7 @@ def health(options):
         print("told")
     return 69
 
-cli.health = health
+health.tell = tell
 sys.exit(cli.main(["health"]))
 """
 

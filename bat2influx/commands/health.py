@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -12,6 +13,11 @@ from bat2influx.daemon.health import health_path, read_health
 from bat2influx.printable import plain
 
 LONGEST = 2000  # characters of a status line
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """There is nothing to choose."""
+    parser.set_defaults(function=lambda options: tell(options.config, os.environ))
 
 
 def tell(config: Path, environment: Mapping[str, str]) -> int:

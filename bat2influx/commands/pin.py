@@ -6,6 +6,7 @@ for a person to say, who is at home in that network.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
@@ -21,6 +22,12 @@ from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
 
 LONGEST = 200  # characters of a comment
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    parser.add_argument("host", metavar="HOST[:PORT]")
+    parser.set_defaults(function=lambda options: pin(options.host, str(options.config)))
 
 
 def pin(host: str, config: str) -> int:

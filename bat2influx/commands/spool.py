@@ -6,6 +6,7 @@ leaves as a request, on which the keeper acts.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import Counter
@@ -13,13 +14,46 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bat2influx.config.settings import Settings
+from bat2influx.commands import configuration
+from bat2influx.config.paths import state_directory
+from bat2influx.config.settings import ConfigError, Settings, load
 from bat2influx.delivery import disk_queue
 from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.printable import plain
 
 LONGEST = 300  # characters of a reason
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--export", action="store_true", help="as a file for influx -import")
+    what.add_argument(
+        "--retry-rejected", action="store_true", help="have the refused rows sent once more"
+    )
+    parser.add_argument(
+        "--rejected", action="store_true", help="with --export: the refused rows instead"
+    )
+    parser.set_defaults(function=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.rejected and not options.export:
+        print("bat2influx spool: --rejected goes with --export", file=sys.stderr)  # noqa: T201
+        return os.EX_USAGE
+    try:
+        settings = load(options.config)
+    except ConfigError as error:
+        configuration.complain(error.problems)
+        return os.EX_CONFIG
+    return spool(
+        settings,
+        state_directory(options.config, os.environ),
+        export=options.export,
+        rejected=options.rejected,
+        retry_rejected=options.retry_rejected,
+    )
 
 
 def spool(

@@ -1,6 +1,7 @@
 """Manual pages and completion, held against the program: they name what there is, and all of it."""
 
 import argparse
+import os
 import re
 import signal
 import subprocess
@@ -10,16 +11,11 @@ import pytest
 from configobj import ConfigObj
 
 from bat2influx import cli
-from bat2influx.commands import pin, spool
-from bat2influx.commands.check import command as check_command
-from bat2influx.commands.discover import command as discover_command
-from bat2influx.commands.setup_db import command as setup_db_command
-from bat2influx.commands.setup_db import setup
 from bat2influx.config import settings
-from bat2influx.daemon import main
 from bat2influx.venus.units import DEFAULT_FIELDS
 
 TOP = Path(__file__).resolve().parents[2]
+SOURCES = "\n".join(path.read_text() for path in (TOP / "bat2influx").rglob("*.py"))
 PROGRAM = TOP / "debian" / "man" / "bat2influx.8"
 FILE = TOP / "debian" / "man" / "bat2influx.ini.5"
 COMPLETION = TOP / "debian" / "bash-completion" / "bat2influx"
@@ -63,10 +59,13 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
     return {option for action in parser._actions for option in action.option_strings}
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def _commands(parser: argparse.ArgumentParser) -> dict[str, cli._CommandParser]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
+            commands = dict(action.choices)
+            for command in commands.values():
+                command.fill_in()
+            return commands
     return {}
 
 
@@ -111,7 +110,7 @@ def test_the_page_lists_the_fields_that_are_stored_without_being_asked_for() -> 
 def test_the_page_names_every_command_and_every_option() -> None:
     """As the command line takes them."""
     page = PROGRAM.read_text()
-    parser = cli._parser()
+    parser = cli.parser()
     commands = _commands(parser)
     heads = re.findall(r"(?m)^\.It Cm ([\w-]+)", page)
     assert heads == list(commands)
@@ -122,39 +121,24 @@ def test_the_page_names_every_command_and_every_option() -> None:
 
 def test_the_page_has_every_exit_code() -> None:
     """Those of the command line, of the daemon and of each other command."""
-    codes = {
-        value
-        for module in (
-            cli,
-            main,
-            check_command,
-            discover_command,
-            pin,
-            setup_db_command,
-            setup,
-            spool,
-        )
-        for name, value in vars(module).items()
-        if name.startswith("EX_")
-    }
+    codes = {getattr(os, name) for name in re.findall(r"\bos\.(EX_[A-Z]+)", SOURCES)}
     status = "\n".join(_sections(PROGRAM, ".Sh")["EXIT STATUS"])
     assert {int(code) for code in re.findall(r"(?m)^\.It (\d+)$", status)} == codes
 
 
 def test_the_page_has_every_signal_and_every_variable() -> None:
     """All that the program reacts to."""
-    sources = "\n".join(path.read_text() for path in (TOP / "bat2influx").glob("*.py"))
     page = PROGRAM.read_text()
-    for name in set(re.findall(r"signal\.(SIG[A-Z]+)", sources)):
+    for name in set(re.findall(r"signal\.(SIG[A-Z]+)", SOURCES)):
         assert name in page
         assert hasattr(signal, name)
-    for name in set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', sources)):
+    for name in set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', SOURCES)):
         assert f".It Ev {name}" in page or f" , {name}" in page, name
 
 
 def test_the_completion_offers_what_there_is() -> None:
     """Before a command its options and the commands, after it those of the command."""
-    parser = cli._parser()
+    parser = cli.parser()
     offers = {"": {*_options(parser), *_commands(parser)}}
     offers |= {name: _options(command) for name, command in _commands(parser).items()}
     for command, wanted in offers.items():

@@ -1,10 +1,11 @@
 """The unit files, as far as they can be judged without a systemd."""
 
 import difflib
+import os
 import re
 from pathlib import Path
 
-from bat2influx import __version__, cli
+from bat2influx import __version__
 from bat2influx.config import paths, settings
 
 TOP = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def test_every_credential_of_the_program_can_be_given_to_the_service() -> None:
 
 def test_what_only_a_person_can_put_right_is_not_tried_again() -> None:
     """A wrong command line and a wrong configuration."""
-    assert _values(SERVICE, "RestartPreventExitStatus") == [f"{cli.EX_USAGE} {cli.EX_CONFIG}"]
+    assert _values(SERVICE, "RestartPreventExitStatus") == [f"{os.EX_USAGE} {os.EX_CONFIG}"]
 
 
 def test_whatever_a_unit_starts_may_be_executed() -> None:

@@ -5,16 +5,41 @@ Where the file has several devices, each has its lines below its section's name.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Mapping
 
+from bat2influx.commands import configuration
 from bat2influx.commands.check.database_steps import database_steps
 from bat2influx.commands.check.device_steps import device_steps
 from bat2influx.commands.credentials import unseen_secrets
 from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
-from bat2influx.config.settings import Settings
+from bat2influx.config.settings import ConfigError, Settings, load
 from bat2influx.device.discovery import UndecidedError
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    parser.add_argument("--offline", action="store_true", help="the file alone")
+    parser.set_defaults(function=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Check the configuration file and, unless `offline`, each step from device to database.
+
+    Offline it needs no secret: a service's credentials cannot be read while it is reloaded.
+    """
+    path = options.config
+    try:
+        settings = load(path) if options.offline else configuration.read(path)
+    except ConfigError as error:
+        configuration.complain(error.problems)
+        return os.EX_CONFIG
+    if options.offline:
+        print(f"{path}: ok")  # noqa: T201 - this is the command's output
+        return os.EX_OK
+    return check(settings, os.environ)
 
 
 def check(settings: Settings, environment: Mapping[str, str]) -> int:

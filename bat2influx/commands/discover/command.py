@@ -6,12 +6,15 @@ in the way, is on stderr. Of several devices the first has live lines, the other
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from bat2influx.commands import configuration
 from bat2influx.commands.discover import lan_search
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice
@@ -27,6 +30,20 @@ no Venus device has answered the search. It may be
 - off, or in another network or VLAN, into which such a search does not pass;
 - held up by a firewall on this machine: let UDP answers in (from the device, to a high port).
 If you know its name or address, run: bat2influx discover HOST"""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    parser.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    parser.add_argument(
+        "--all", action="store_true", help="the device's settings and the like, too"
+    )
+    parser.set_defaults(function=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    load_it = partial(configuration.read, options.config)
+    return discover(options.host, everything=options.all, config=options.config, load=load_it)
 
 
 def discover(

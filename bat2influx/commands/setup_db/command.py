@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bat2influx.commands.setup_db.downsampling import Retention
+from bat2influx.commands import configuration
+from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
@@ -17,11 +19,70 @@ from bat2influx.config import inifile
 from bat2influx.config.settings import ConfigError, Settings
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.http import HttpClient
+from bat2influx.influx.influxql import HOUR, parse_duration
 
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 
 
-def run(
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    for name, least, default, what in (
+        ("--raw", LEAST_RAW, "90d", "how long raw values are kept"),
+        ("--minutes", LEAST_DOWNSAMPLED, "1825d", "the same of values by the minute"),
+        ("--hours", LEAST_DOWNSAMPLED, "forever", "the same of values by the hour"),
+        ("--fill", HOUR, "forever", "how far back both are computed from raw values"),
+    ):
+        parser.add_argument(
+            name,
+            metavar="DURATION",
+            type=_duration(least),
+            default=default,
+            help=f"{what}, as in 90d or forever (default: %(default)s)",
+        )
+    parser.add_argument("--change", action="store_true", help="alter what is there and differs")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the statements, and change nothing"
+    )
+    parser.add_argument(
+        "--admin",
+        metavar="USER",
+        default="",
+        help="log in as this administrator of the server; the password is asked for",
+    )
+    parser.add_argument(
+        "--admin-password-file", metavar="FILE", type=Path, help="take that password from a file"
+    )
+    parser.set_defaults(function=_run)
+
+
+def _duration(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            return parse_duration(text, least)
+        except ValueError as error:  # argparse would hide its text
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.admin_password_file and not options.admin:
+        return _fail("--admin-password-file goes with --admin", os.EX_USAGE)
+    settings = configuration.read_or_complain(options.config)
+    if settings is None:
+        return os.EX_CONFIG
+    return set_up(
+        settings,
+        Retention(options.raw, options.minutes, options.hours, options.fill),
+        os.environ,
+        admin=options.admin,
+        password_file=options.admin_password_file,
+        dry_run=options.dry_run,
+        change=options.change,
+    )
+
+
+def set_up(
     settings: Settings,
     wanted: Retention,
     environment: Mapping[str, str],

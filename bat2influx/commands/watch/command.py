@@ -6,6 +6,7 @@ stored and no file is written; beside a running daemon it is one more client of 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
@@ -18,13 +19,14 @@ from datetime import datetime
 from typing import Protocol
 
 from bat2influx.clock import Clock, Now
+from bat2influx.commands import configuration
 from bat2influx.commands.credentials import unseen_secrets
 from bat2influx.commands.watch.lines import Lines
 from bat2influx.commands.watch.model import LONGEST, Fact, Level, View, column_of
 from bat2influx.commands.watch.sources import Watched, ask_daemon, ask_database, ask_disk
 from bat2influx.commands.watch.terminal import Screen, glyphs, is_fit
 from bat2influx.config import paths
-from bat2influx.config.settings import Battery, Settings
+from bat2influx.config.settings import Battery, Settings, one_of_fleet
 from bat2influx.daemon import health
 from bat2influx.daemon.loop import Loop
 from bat2influx.daemon.watchdog import DEFAULT_WATCHDOG
@@ -50,6 +52,26 @@ class Face(Protocol):
     def due(self, now: float) -> bool: ...
     def show(self, view: View) -> None: ...
     def read(self) -> None: ...
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    parser.add_argument(
+        "portal", metavar="PORTAL", nargs="?", default="", help="which device, with serial = *"
+    )
+    parser.set_defaults(function=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = configuration.read_or_complain(options.config)
+    if settings is None:
+        return os.EX_CONFIG
+    try:
+        settings = one_of_fleet(settings, options.portal)
+    except ValueError as error:
+        print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        return os.EX_USAGE
+    return watch(settings, os.environ)
 
 
 def watch(settings: Settings, environment: Mapping[str, str]) -> int:

@@ -1,0 +1,38 @@
+"""The configuration as a command reads it, and what it says where that is bad."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bat2influx.config.settings import ConfigError, Settings, load
+
+
+def read(path: Path) -> Settings:
+    """Return the settings of a file, with the credentials of this service. Raises ConfigError."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return load(path, credentials=Path(directory) if directory else None)
+
+
+def read_or_complain(path: Path) -> Settings | None:
+    """Return the same; None, once the problems are printed, where it is bad."""
+    try:
+        return read(path)
+    except ConfigError as error:
+        complain(error.problems)
+        return None
+
+
+def complain(problems: Sequence[str]) -> None:
+    """Print what is wrong, by stderr even where that is the journal.
+
+    An entry sent to the journal itself by a process that ends at once may lose its unit, and
+    `journalctl -u` with it; what comes through stderr has it from the service manager.
+    """
+    from bat2influx.service import journal  # noqa: PLC0415 - only where there is a problem
+
+    priority = "<3>" if journal.stderr_is_journal() else ""  # as in sd-daemon(3): an error
+    for line in "\n".join(problems).splitlines():
+        print(f"{priority}{line}", file=sys.stderr)  # noqa: T201 - people read this
