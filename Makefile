@@ -2,7 +2,7 @@
 #
 # All of it works on Debian 12 and 13. What is missing is installed first, by apt and with sudo if
 # need be, except for the servers of tests and demo: these are unpacked and run by hand
-# (tests/parts/install). What is fetched or built is kept in ~/.cache/bat2influx.
+# (tests/tools/install). What is fetched or built is kept in ~/.cache/bat2influx.
 
 PYTHON = /usr/bin/python3
 PORT = 1883
@@ -10,12 +10,12 @@ SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
 AT_ONCE = -n 8 --dist loadgroup # most tests wait for something to happen
-ONCE_MORE = $(PYTHON) tests/parts/once_more.py # what falls, by itself
+ONCE_MORE = $(PYTHON) tests/tools/rerun.py # what falls, by itself
 
 # Where paho takes no part, one generation of it is enough.
-WITH_OTHER_PAHO = tests/integration tests/test_broker.py tests/test_session.py tests/test_tls_link.py \
-	tests/test_mqtt5.py tests/test_refusals.py tests/test_prefix.py tests/test_broker_fuzz.py \
-	tests/test_fleet_crowd.py tests/test_fleet_refusals.py \
+WITH_OTHER_PAHO = tests/integration tests/unit/mqtt/test_connection.py tests/integration/test_session.py tests/integration/test_tls_link.py \
+	tests/integration/test_mqtt5.py tests/integration/test_broker_refusals.py tests/integration/test_prefix.py tests/unit/mqtt/test_connection_fuzz.py \
+	tests/integration/test_fleet_crowd.py tests/unit/fleet/test_fleet_refusals.py \
 	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
 	systemd setup_db setup_db_devices wrong_setups another_database large notify grafana watch health \
 	fleet fleet_commands,\
@@ -28,29 +28,29 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 demo: ## the daemon with a simulated battery and a database of its own; DEMO_SECONDS=0: until Ctrl-C
-	@tests/parts/install
-	@$(PYTHON) -m tests.demo
+	@tests/tools/install
+	@$(PYTHON) -m tests.tools.demo
 
 device: ## a simulated Venus device on port 1883, or PORT=...; DEVICE=--large; until Ctrl-C
-	@tests/parts/install
-	@$(PYTHON) -m tests.parts.venus_mqtt --broker --port $(PORT) $(DEVICE)
+	@tests/tools/install
+	@$(PYTHON) -m tests.standins.venus.mqtt --broker --port $(PORT) $(DEVICE)
 
 test: ## all tests: with both generations of paho-mqtt, and as root on booted Debians
-	tests/parts/install test
+	tests/tools/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
 	$(ONCE_MORE) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-other-paho test-system
 
 test-other-paho:
-	$(ONCE_MORE) tests/parts/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
+	$(ONCE_MORE) tests/tools/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
 
 test-system:
 	[ "$$(id -u)" != 0 ] || tests/system/run
 
 lint: ## ruff and mypy
-	tests/parts/install test
-	$$(tests/parts/venv $(RUFF))/bin/ruff check --config .ci/ruff.toml .
-	$$(tests/parts/venv $(MYPY))/bin/mypy --python-executable $(PYTHON) --strict bat2influx
+	tests/tools/install test
+	$$(tests/tools/venv $(RUFF))/bin/ruff check --config .ci/ruff.toml .
+	$$(tests/tools/venv $(MYPY))/bin/mypy --python-executable $(PYTHON) --strict bat2influx
 
 deb: ## the Debian package, bat2influx.deb
 	debian/build bat2influx.deb
@@ -63,39 +63,39 @@ system: ## the package on booted Debians: installed, run, upgraded, removed; nee
 	tests/system/run
 
 bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" to compare two commits
-	@tests/parts/install test
-	@$(PYTHON) -m tests.bench $(BENCH)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.bench $(BENCH)
 
 fleet: ## a fleet on one daemon, and on two of which one is killed; FLEET="--devices 1000 --seconds 60"
-	@tests/parts/install test
-	@$(PYTHON) -m tests.fleet $(FLEET)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.fleet $(FLEET)
 
 pictures: ## docs/pictures anew: a day as a plot, and the terminal view; takes four minutes
-	@tests/parts/install pictures
-	@$(PYTHON) -m tests.pictures
+	@tests/tools/install pictures
+	@$(PYTHON) -m tests.tools.pictures
 
 fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to repeat one
-	@tests/parts/install test
-	@$(PYTHON) -m tests.fuzz $(FUZZ)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.fuzz $(FUZZ)
 
 soak: ## faults of all kinds for an hour; SOAK="--hours 8", --seed N to repeat one; needs root
-	@tests/parts/install test
-	@$(PYTHON) -m tests.soak $(SOAK)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.soak $(SOAK)
 
 outage: ## ten minutes without a database, the daemon killed three times; OUTAGE="--healthy" an hour with it
-	@tests/parts/install test
-	@$(PYTHON) -m tests.outage $(OUTAGE)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.outage $(OUTAGE)
 
 day: ## a day without a database, at speed: 777,600 values
-	@tests/parts/install test
-	@$(PYTHON) -m tests.day
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.day
 
 sizes: ## how large a database gets, by arrival and by tick, raw and downsampled; SIZES="--days 14"
-	@tests/parts/install test
-	@$(PYTHON) -m tests.sizes $(SIZES)
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.sizes $(SIZES)
 
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
-	tests/fresh $(SUITE)
+	tests/tools/fresh $(SUITE)
 
 clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.parts.daemon import Setting
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.support.daemon import Setting
 
 settings.register_profile("unhurried", deadline=None)  # no test by the wall clock
 settings.load_profile("unhurried")

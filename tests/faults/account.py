@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults.house import House, now
-from tests.parts.compare import LATEST, NINE, said
-from tests.parts.daemon import wait
+from tests.support.compare import LATEST, NINE, said
+from tests.support.daemon import wait
 
 KEPT = 60.0  # s; who looks at the latest values finds some
 EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at

@@ -9,7 +9,7 @@ from tests.faults.house import House
 from tests.faults.scenario import Scenario
 from tests.faults.stranger import stranger
 from tests.faults.unheard import unheard
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 GARBAGE = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",

@@ -8,9 +8,7 @@ from tests.faults.house import PORTAL, House
 from tests.faults.scenario import Scenario
 from tests.faults.stranger import stranger
 from tests.faults.unheard import ENDED, unheard
-from tests.parts.compare import NINE
-from tests.parts.daemon import wait
-from tests.parts.peers import (
+from tests.standins.network.mqtt_peers import (
     CONNECT,
     PUBLISH,
     SUBACK,
@@ -21,6 +19,8 @@ from tests.parts.peers import (
     publish,
     reset,
 )
+from tests.support.compare import NINE
+from tests.support.daemon import wait
 
 NEVER = -666.25
 HALF = publish(f"N/{PORTAL}/{NINE['Voltage']}", b'{"value":%.2f}' % NEVER)[:-2]

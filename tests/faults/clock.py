@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.house import House, now
-from tests.parts import apart
-from tests.parts.compare import LATEST, NINE, said
-from tests.parts.daemon import wait
+from tests.standins.network import apart
+from tests.support.compare import LATEST, NINE, said
+from tests.support.daemon import wait
 
 DAY = 86_400.0  # s
 EARLY = 0.1  # s

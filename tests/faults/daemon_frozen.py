@@ -6,7 +6,7 @@ from tests.faults.account import Window
 from tests.faults.house import House, now
 from tests.faults.house_daemon import calm
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 SPAN = 4.0  # s; what was under way comes so much later, and is stamped when it comes
 

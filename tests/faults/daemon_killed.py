@@ -7,8 +7,8 @@ from tests.faults.account import Window
 from tests.faults.house import House, now
 from tests.faults.house_daemon import calm, start
 from tests.faults.scenario import Scenario
-from tests.parts.compare import NINE, said
-from tests.parts.daemon import wait
+from tests.support.compare import NINE, said
+from tests.support.daemon import wait
 
 LAST = 2.0  # s: one in memory, and the way to it and to the disk
 

@@ -8,8 +8,8 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.scenario import Scenario
-from tests.parts.compare import NINE, said
-from tests.parts.daemon import wait
+from tests.support.compare import NINE, said
+from tests.support.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:

@@ -8,8 +8,8 @@ from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.house_database import InPlace
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
-from tests.parts.http_peers import HttpPeer, answer
+from tests.standins.databases.http_peers import HttpPeer, answer
+from tests.support.daemon import wait
 
 LATER = 3  # s
 _HEADER = f"Retry-After: {LATER}"

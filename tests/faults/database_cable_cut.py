@@ -6,7 +6,7 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_database import late
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:

@@ -7,7 +7,7 @@ from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.house_database import InPlace
 from tests.faults.scenario import Scenario
-from tests.parts.http_peers import Dripping
+from tests.standins.databases.http_peers import Dripping
 
 
 class Drips(InPlace, Dripping):

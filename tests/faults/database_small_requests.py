@@ -6,7 +6,7 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 SMALL = 1000  # bytes, about 25 values
 VALUES = 100  # that wait then

@@ -6,7 +6,7 @@ from tests.faults.account import Window
 from tests.faults.house import AGAIN, House
 from tests.faults.scenario import Scenario
 from tests.faults.unheard import SILENT
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 ANSWERS = "device .* answers, after"
 

@@ -7,8 +7,8 @@ from tests.faults.account import EARLIEST, Window
 from tests.faults.house import House, now
 from tests.faults.house_daemon import calm, hushed, start
 from tests.faults.scenario import Scenario
-from tests.parts import disk
-from tests.parts.compare import LATEST
+from tests.support import disk
+from tests.support.compare import LATEST
 
 TOLD = r"is damaged .* kept as (\S+), and (\d+) of its values go on waiting, (\d+) are lost"
 

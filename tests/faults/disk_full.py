@@ -7,8 +7,8 @@ from tests.faults.house import House
 from tests.faults.house_daemon import shows
 from tests.faults.house_disk import small_disk
 from tests.faults.scenario import Scenario
-from tests.parts import disk
-from tests.parts.daemon import wait
+from tests.support import disk
+from tests.support.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:

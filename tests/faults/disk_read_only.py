@@ -7,9 +7,9 @@ from tests.faults.house import House
 from tests.faults.house_daemon import shows
 from tests.faults.house_disk import small_disk
 from tests.faults.scenario import Scenario
-from tests.parts import disk
-from tests.parts.compare import NINE
-from tests.parts.daemon import wait
+from tests.support import disk
+from tests.support.compare import NINE
+from tests.support.daemon import wait
 
 READS = 10
 

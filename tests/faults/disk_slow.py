@@ -7,8 +7,8 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
-from tests.parts.process import Process
+from tests.support.daemon import wait
+from tests.support.process import Process
 
 SYNC = 1_500_000  # µs
 

@@ -7,8 +7,8 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_daemon import calm
 from tests.faults.scenario import Scenario
-from tests.parts.compare import NINE
-from tests.parts.daemon import wait
+from tests.support.compare import NINE
+from tests.support.daemon import wait
 
 REFUSES = "refuses a row, which is kept aside"
 OTHERS = ", ".join(f'"{field}"' for field in NINE if field != "Voltage")

@@ -21,16 +21,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from tests.parts import apart
-from tests.parts.apart import Apart
-from tests.parts.clocks import Clocks
-from tests.parts.daemon import TOP, Daemon, NotifySocket, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.part import Part
-from tests.parts.process import Process
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import VenusRunner, steady_unix_time
+from tests import TOP
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network import apart
+from tests.standins.network.apart import Apart
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import VenusRunner, steady_unix_time
+from tests.support.clocks import Clocks
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
+from tests.support.part import Part
+from tests.support.process import Process
 
 PORTAL = "c0619ab1c2d3"
 NAMES = {"gx.example": "192.0.2.20", "db.example": "198.51.100.30"}
@@ -117,7 +118,7 @@ class House(Part):
             self.daemon: Daemon = self.setting.daemon(
                 notify=self.notify,
                 watchdog=self.watchdog,
-                module="tests.parts.clocks" if self.in_hand else "bat2influx",
+                module="tests.support.clocks" if self.in_hand else "bat2influx",
                 environment={"CLOCKS": str(self.clocks.file)},
                 **sections,
             )

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from tests.faults.account import Window
 from tests.faults.house import House, now
-from tests.parts.compare import NINE, said
-from tests.parts.daemon import wait
+from tests.support.compare import NINE, said
+from tests.support.daemon import wait
 
 _A_FEW = 2 * len(NINE)  # values that may be under way to the database at any time
 

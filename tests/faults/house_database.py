@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from tests.faults.house import House
 from tests.faults.house_daemon import calm, shows
-from tests.parts.peers import Peer
-from tests.parts.process import free_port
+from tests.standins.network.mqtt_peers import Peer
+from tests.support.process import free_port
 
 LATE = "WARNING: InfluxDB at .* does not answer within"
 BACK = "takes values again"

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from tests.faults.house import House
 from tests.faults.house_daemon import all_stored, calm, hushed
-from tests.parts import apart
-from tests.parts.daemon import wait
+from tests.standins.network import apart
+from tests.support.daemon import wait
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from tests.faults.account import Window
 from tests.faults.house import House
 from tests.faults.house_database import BACK
 from tests.faults.unheard import unheard
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 NO_DEVICE = r"WARNING: cannot resolve gx\.example"
 NO_DATABASE = r"WARNING: InfluxDB at db\.example:8086 cannot be reached"

@@ -8,7 +8,7 @@ from tests.faults.account import Window
 from tests.faults.house import NAMES, House
 from tests.faults.names import unresolved
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 
 def inflict(house: House) -> Sequence[Window]:

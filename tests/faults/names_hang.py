@@ -6,7 +6,7 @@ from tests.faults.account import Window
 from tests.faults.house import House, now
 from tests.faults.names import unresolved
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 MINUTE = 60.0  # s
 

@@ -7,8 +7,8 @@ from tests.faults.account import Window
 from tests.faults.house import House, now
 from tests.faults.house_daemon import all_stored, calm, hushed, restart
 from tests.faults.scenario import Scenario
-from tests.parts.compare import NINE, said
-from tests.parts.daemon import wait
+from tests.support.compare import NINE, said
+from tests.support.daemon import wait
 
 SITE = "s" * 900  # stored with each value, so that it does not take days
 MORE = {f"More{number}": "vebus/Dc/0/Voltage" for number in range(40)}

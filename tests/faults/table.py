@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from tests import faults
+from tests import TOP, faults
 from tests.faults.scenario import Scenario
-from tests.parts.daemon import TOP
 
 README = TOP / "README.md"
 BEGIN = "<!-- written by tests/faults -->\n"

@@ -7,8 +7,8 @@ import pytest
 from tests.faults.account import Account, Window
 from tests.faults.house import House, now
 from tests.faults.unheard import UNDER_WAY
-from tests.parts import apart
-from tests.parts.daemon import wait
+from tests.standins.network import apart
+from tests.support.daemon import wait
 
 END = 10.0  # s, within which SIGTERM ends the daemon
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests import outage
-from tests.parts.changes import Changes
+from tests.support.changes import Changes
+from tests.tools import outage
 
 ATTEMPTS = 4  # on a machine that has other things to do
 

@@ -9,11 +9,11 @@ import pytest
 
 from bat2influx.mqtt.reconnect import IN_A_ROW
 from tests.faults.broker_resets import HALF, read_from
-from tests.parts.daemon import Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.peers import PORTAL_ID, Peer, publish, reset
-from tests.parts.process import free_port
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.network.mqtt_peers import PORTAL_ID, Peer, publish, reset
+from tests.support.daemon import Setting, wait
+from tests.support.process import free_port
 
 
 class Resetting(Peer):

@@ -7,7 +7,7 @@ import pytest
 from tests.faults import table
 from tests.faults.account import Account
 from tests.faults.house import House
-from tests.parts import apart
+from tests.standins.network import apart
 
 SCENARIOS = table.scenarios()
 

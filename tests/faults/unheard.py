@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tests.faults.account import Window
 from tests.faults.house import REACHED, House, now
-from tests.parts.daemon import wait
+from tests.support.daemon import wait
 
 UNDER_WAY = 1.0  # s; what was said so shortly before may not have left the broker yet
 SILENT = r"WARNING: device .* at gx\.example is silent"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases.kinds import KINDS, Kind, Running, Value
-from tests.parts.compare import FAST, NINE, said
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.process import free_port
-from tests.parts.venus import Device
+from tests.integration.databases.kinds import KINDS, Kind, Running, Value
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.support.compare import FAST, NINE, said
+from tests.support.daemon import Daemon, Setting, wait
+from tests.support.process import free_port
 
 P = "c0619ab1c2d3"
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests import day
+from tests.tools import day
 
 
 def test_a_long_queue_is_stored_whole_and_in_order(tmp_path: Path) -> None:

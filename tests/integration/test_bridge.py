@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.bridge import Bridged
-from tests.parts.compare import NINE, assert_complete
-from tests.parts.daemon import Setting, wait
-from tests.parts.venus import Device
+from tests.standins.venus.bridge import Bridged
+from tests.standins.venus.device import Device
+from tests.support.compare import NINE, assert_complete
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}

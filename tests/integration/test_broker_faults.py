@@ -16,15 +16,15 @@ import pytest
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connector import Connector, Endpoint
-from tests.parts import nameless, peers
-from tests.parts.compare import NINE, assert_complete, kept
-from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.peers import PORTAL_ID, publish
-from tests.parts.process import free_port
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import VenusRunner
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network import mqtt_peers, nameless
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.network.mqtt_peers import PORTAL_ID, publish
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import VenusRunner
+from tests.support.compare import NINE, assert_complete, kept
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
+from tests.support.process import free_port
 
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
 GIVEN = {**QUICK, "serial": PORTAL_ID, "instance": 275}
@@ -178,29 +178,32 @@ class Stuck:
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
-NO_SUBACK = frozenset({peers.SUBSCRIBE})
+NO_SUBACK = frozenset({mqtt_peers.SUBSCRIBE})
 HINT = "; are address and port those of the device"
-CAUSES: dict[str, tuple[Callable[[], peers.Peer | peers.Void | None], str]] = {
-    "says nothing": (peers.Peer, "accepts connections and says nothing" + HINT),
-    "void": (peers.Void, r"cannot reach 127.0.0.1 port \d+ \(no answer\)"),
+CAUSES: dict[str, tuple[Callable[[], mqtt_peers.Peer | mqtt_peers.Void | None], str]] = {
+    "says nothing": (mqtt_peers.Peer, "accepts connections and says nothing" + HINT),
+    "void": (mqtt_peers.Void, r"cannot reach 127.0.0.1 port \d+ \(no answer\)"),
     "name server silent": (lambda: None, "resolving venus.example"),
     "name server none": (
         lambda: None,
         "cannot resolve venus.example; write the device.s IP address as address in /.*ini",
     ),
     "closed port": (lambda: None, r"127.0.0.1 refuses port \d+; switch on MQTT"),
-    "ends at once": (lambda: peers.Talker(b"", ends=True), HINT),
-    "HTTP": (lambda: peers.Talker(HTTP, ends=True), HINT),
-    "SSH": (lambda: peers.Talker(SSH), HINT),
-    "garbage": (lambda: peers.Talker(bytes(range(256))), HINT),
-    "half a CONNACK": (lambda: peers.Talker(b"\x20\x02\x00"), HINT),
-    "client id": (lambda: peers.Talker(b"\x20\x02\x00\x02"), "refused the connection: client id"),
+    "ends at once": (lambda: mqtt_peers.Talker(b"", ends=True), HINT),
+    "HTTP": (lambda: mqtt_peers.Talker(HTTP, ends=True), HINT),
+    "SSH": (lambda: mqtt_peers.Talker(SSH), HINT),
+    "garbage": (lambda: mqtt_peers.Talker(bytes(range(256))), HINT),
+    "half a CONNACK": (lambda: mqtt_peers.Talker(b"\x20\x02\x00"), HINT),
+    "client id": (
+        lambda: mqtt_peers.Talker(b"\x20\x02\x00\x02"),
+        "refused the connection: client id",
+    ),
     "no SUBACK": (
-        lambda: peers.Device(mutes=NO_SUBACK),
+        lambda: mqtt_peers.Device(mutes=NO_SUBACK),
         "no device has said its portal id at 127.0.0.1; is that the device?.* set serial in /.*ini",
     ),
     "found no SUBACK was no trouble": (
-        lambda: peers.Device(mutes=NO_SUBACK),
+        lambda: mqtt_peers.Device(mutes=NO_SUBACK),
         f"device {PORTAL_ID} at 127.0.0.1 is silent",
     ),
 }
@@ -259,7 +262,10 @@ def test_whatever_hangs_is_named_and_holds_up_no_end(name: str, stuck: dict[str,
 def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: Path) -> None:
     """A connection that never lasts is one warning, however often the login succeeds."""
     unused = Mosquitto(tmp_path / "m"), InfluxDB(tmp_path / "i")
-    with peers.Talker(peers.WELCOME, ends=True) as peer, Setting(tmp_path, *unused) as setting:
+    with (
+        mqtt_peers.Talker(mqtt_peers.WELCOME, ends=True) as peer,
+        Setting(tmp_path, *unused) as setting,
+    ):
         battery = {**GIVEN, "port": peer.port}
         daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
         wait("some attempts", lambda: len(peer.calls) >= 6)  # the first in MQTT 5, in vain
@@ -271,7 +277,7 @@ def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: 
 def test_found_a_subscription_without_an_answer_was_waited_for(tmp_path: Path) -> None:
     """A broker that keeps a connection and forgets a SUBSCRIBE is connected to anew."""
     unused = Mosquitto(tmp_path / "m"), InfluxDB(tmp_path / "i")
-    with peers.Device(mutes=NO_SUBACK) as peer, Setting(tmp_path, *unused) as setting:
+    with mqtt_peers.Device(mutes=NO_SUBACK) as peer, Setting(tmp_path, *unused) as setting:
         battery = {**GIVEN, "port": peer.port}
         setting.daemon(watchdog=8, Battery=battery, Influx={"port": free_port()})
         wait("a connection", lambda: peer.calls)
@@ -327,7 +333,7 @@ MALFORMED: dict[str, Strike] = {
     "PUBREL of one byte": b"\x62\x01\x00",
     "every byte there is": bytes(range(255, -1, -1)),
     "end within a packet": half_then(lambda connection: connection.shutdown(socket.SHUT_RDWR)),
-    "reset within a packet": half_then(peers.reset),
+    "reset within a packet": half_then(mqtt_peers.reset),
     "silence within a packet": half_then(lambda connection: None),
 }
 HARMLESS: dict[str, bytes] = {
@@ -349,7 +355,7 @@ HARMLESS: dict[str, bytes] = {
     "SUBACK of nothing": b"\x90\x03\xff\xfe\x00",
     "SUBACK that refuses": b"\x90\x03\xff\xfe\x80",
     "PINGREQ": b"\xc0\x00",
-    "CONNACK again": peers.WELCOME,
+    "CONNACK again": mqtt_peers.WELCOME,
 }
 
 
@@ -358,7 +364,7 @@ class Duel:
     """One daemon and one peer that is up to no good, for all that follows."""
 
     setting: Setting
-    peer: peers.Device
+    peer: mqtt_peers.Device
     daemon: Daemon
     pid: int
 
@@ -387,7 +393,7 @@ def duel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duel]:
     with (
         InfluxDB(directory / "influxdb") as database,
         Setting(directory, Mosquitto(directory / "mosquitto"), database) as setting,
-        peers.Device() as peer,
+        mqtt_peers.Device() as peer,
     ):
         daemon = setting.daemon(
             watchdog=16,

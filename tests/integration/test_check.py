@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.certificates import device_certificate
-from tests.parts.compare import NINE
-from tests.parts.daemon import TOP, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.process import free_port
-from tests.parts.venus import Device
-from tests.parts.venus_door import Door
-from tests.parts.venus_login import Profile
+from tests import TOP
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.certificates import device_certificate
+from tests.standins.venus.device import Device
+from tests.standins.venus.door import Door
+from tests.standins.venus.login import Profile
+from tests.support.compare import NINE
+from tests.support.daemon import Setting, wait
+from tests.support.process import free_port
 
 A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
 SECRET = "hunter2-Geheimnis"

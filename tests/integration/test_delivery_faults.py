@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.parts.compare import NINE, assert_complete, kept, said
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.venus import Device
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.venus.device import Device
+from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
 W = 32.0  # s: a POST then has 8 s, and a stall of this machine is not yet a silent device

@@ -12,15 +12,15 @@ import pytest
 
 from bat2influx.config import settings as config_settings
 from bat2influx.config.settings import Settings
-from tests.parts import peers
-from tests.parts.daemon import TOP
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.process import free_port
-from tests.parts.venus import Device
-from tests.parts.venus_login import Profile
-from tests.parts.venus_mqtt import VenusRunner
-from tests.parts.venus_plugin import Publish
-from tests.parts.venus_visitor import PASSWORD, Opener, doors
+from tests import TOP
+from tests.standins.network import mqtt_peers
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.login import Profile
+from tests.standins.venus.mqtt import VenusRunner
+from tests.standins.venus.plugin import Publish
+from tests.standins.venus.visitor import PASSWORD, Opener, doors
+from tests.support.process import free_port
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
 A, B = "0a1b2c3d4e5f", "c0619ab1c2d3"
@@ -169,7 +169,7 @@ def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini:
 
 def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path) -> None:
     """A broker without a device, a port that is closed, one that speaks no MQTT: 69, and why."""
-    with peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
+    with mqtt_peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
         for port, why in (
             (mosquitto.port, "no device has said its portal id"),
             (free_port(), "refuses port"),
@@ -284,7 +284,7 @@ def test_the_files_password_is_for_the_files_address_alone(
     ini: Path, address: str, off: int
 ) -> None:
     """Another port or another name is another host, to which neither user nor password is sent."""
-    with peers.Refusing(0.0) as spy:
+    with mqtt_peers.Refusing(0.0) as spy:
         ini.write_text(
             f"[Battery]\naddress = {address}\nport = {spy.port + off}\nuser = somebody\n"
             "password = sesame\n"
@@ -296,7 +296,7 @@ def test_the_files_password_is_for_the_files_address_alone(
 
 def test_the_files_password_is_used_at_the_files_address(ini: Path) -> None:
     """As the daemon would use it, so that the test of the others proves something."""
-    with peers.Refusing(0.0) as spy:
+    with mqtt_peers.Refusing(0.0) as spy:
         ini.write_text(f"[Battery]\naddress = 127.0.0.1\nport = {spy.port}\npassword = sesame\n")
         discover(ini, "127.0.0.1")
         assert b"sesame" in spy.logins[0]

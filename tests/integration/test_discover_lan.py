@@ -12,12 +12,12 @@ import pytest
 
 from bat2influx.config import settings
 from tests.integration.test_discover import EX_OK, EX_UNAVAILABLE, A, B, Result, loaded
-from tests.parts import lan
-from tests.parts.certificates import Certificate, device_certificate
-from tests.parts.lan import ALIAS, ELSEWHERE, GX, HOME, SECOND_GX, Lan
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.process import Process
-from tests.parts.ssdp_responder import FAULTS
+from tests.standins.network import lan
+from tests.standins.network.certificates import Certificate, device_certificate
+from tests.standins.network.lan import ALIAS, ELSEWHERE, GX, HOME, SECOND_GX, Lan
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.ssdp_responder import FAULTS
+from tests.support.process import Process
 
 PYTHON = sys.executable
 SERVICES = "vebus,system,battery"
@@ -33,7 +33,7 @@ class Network(Lan):
 
     def responder(self, address: str, portal: str, *options: str) -> None:
         """Have a device at `address` answer searches."""
-        command = [PYTHON, "-m", "tests.parts.ssdp_responder", "--address", address]
+        command = [PYTHON, "-m", "tests.standins.venus.ssdp_responder", "--address", address]
         portal_id = "--portal-id", portal
         self.start("gx", f"ssdp-{address}", [*command, *portal_id, *options], "ready")
 
@@ -63,7 +63,7 @@ class Network(Lan):
 
     def device(self, portal: str, *options: str) -> Process:
         """Attach a stand-in to the broker; its log has each request as a line of JSON."""
-        command = [PYTHON, "-m", "tests.parts.venus_mqtt", "--port", "11883", "--log"]
+        command = [PYTHON, "-m", "tests.standins.venus.mqtt", "--port", "11883", "--log"]
         more = "--portal-id", portal, "--services", SERVICES, *options
         return self.start("gx", f"venus-{portal}", [*command, *more], '"ready": true')
 

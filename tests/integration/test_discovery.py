@@ -9,10 +9,10 @@ from paho.mqtt import publish
 
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.venus.protocol import parse_field
-from tests.parts.compare import NINE, kept
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_values import vebus
+from tests.standins.venus.device import Device
+from tests.standins.venus.values import vebus
+from tests.support.compare import NINE, kept
+from tests.support.daemon import Daemon, Setting, wait
 
 A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.compare import NINE, assert_complete, kept
-from tests.parts.daemon import TOP, Setting, wait
-from tests.parts.venus import Device
+from tests import TOP
+from tests.standins.venus.device import Device
+from tests.support.compare import NINE, assert_complete, kept
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 QUICK = {"serial": P, "instance": 275, "interval": 0.2, "soc_interval": 0.2}

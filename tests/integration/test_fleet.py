@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tests.parts.compare import LATEST, NINE, said
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import steady_unix_time
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import steady_unix_time
+from tests.support.compare import LATEST, NINE, said
+from tests.support.daemon import Daemon, Setting, wait
 
 FLEET = {"serial": "*", "mode": "notify"}
 SHARED = {**FLEET, "share_group": "store"}

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from tests.integration.test_fleet import FLEET, fleet, kept, portals
-from tests.parts.compare import NINE
-from tests.parts.daemon import Setting, wait
+from tests.support.compare import NINE
+from tests.support.daemon import Setting, wait
 
 NOBODY = "c0619ab1ffff"
 

@@ -9,7 +9,7 @@ from bat2influx.config.settings import load
 from bat2influx.fleet.fleet import Fleet
 from bat2influx.mqtt.reconnect import State
 from tests.integration.test_fleet import FLEET, fleet
-from tests.parts.daemon import Setting, wait
+from tests.support.daemon import Setting, wait
 
 W = 120.0  # s
 

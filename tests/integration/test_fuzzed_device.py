@@ -8,12 +8,12 @@ from pathlib import Path
 from paho.mqtt import publish
 
 from bat2influx.venus.protocol import NoValue, decode
-from tests.parts.compare import NINE, assert_complete, kept
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.payloads import payloads
-from tests.parts.venus import Device
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.payloads import payloads
+from tests.support.compare import NINE, assert_complete, kept
+from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
 GIVEN = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}

@@ -1,6 +1,6 @@
 """Every query of the dashboards, asked as Grafana asks it, of a database as the daemon fills it.
 
-Rules: what there is to read is made once, by tests/parts/grafana_filled.py; the tests only read.
+Rules: what there is to read is made once, by tests/support/grafana_filled.py; the tests only read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bat2influx.influx.influxql import HOUR
-from tests.parts.grafana import (
+from tests.support.grafana import (
     DASHBOARDS,
     Json,
     View,
@@ -26,7 +26,7 @@ from tests.parts.grafana import (
     targets,
     variables,
 )
-from tests.parts.grafana_filled import EVERY, GAP, POWER, SITES, Filled, filled_in
+from tests.support.grafana_filled import EVERY, GAP, POWER, SITES, Filled, filled_in
 
 POLICIES = {"battery": ["raw", "minutes", "hours"], "daemon": ["raw"]}
 TARGETS = [

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.parts.daemon import TOP, Setting, wait
-from tests.parts.venus import Device
+from tests import TOP
+from tests.standins.venus.device import Device
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 

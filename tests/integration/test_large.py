@@ -8,10 +8,10 @@ import pytest
 
 from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.units import DEFAULT_FIELDS
-from tests.parts.compare import assert_all, said
-from tests.parts.daemon import Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_large import ABSENT, NULL, large, services
+from tests.standins.venus.device import Device
+from tests.standins.venus.large import ABSENT, NULL, large, services
+from tests.support.compare import assert_all, said
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 INI = """\

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.parts.compare import FAST, kept, said
-from tests.parts.daemon import Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import steady_unix_time
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import steady_unix_time
+from tests.support.compare import FAST, kept, said
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 GIVEN = {"serial": P, "instance": 275, "interval": 1.0, "soc_interval": 1.0}

@@ -10,12 +10,12 @@ from statistics import median
 
 import pytest
 
-from tests.parts.compare import NINE, assert_complete, kept, said
-from tests.parts.daemon import Setting, wait
-from tests.parts.influxdb import InfluxDB, Row
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.venus import Device
-from tests.parts.venus_values import solarcharger
+from tests.standins.databases.influxdb import InfluxDB, Row
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.values import solarcharger
+from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
@@ -229,7 +229,7 @@ def test_found_a_value_before_the_first_tick_had_a_row_of_its_own(setting: Setti
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("module", ["bat2influx", "tests.parts.console_script"])
+@pytest.mark.parametrize("module", ["bat2influx", "tests.support.console_script"])
 def test_it_runs_as_a_module_and_as_a_console_script(
     setting: Setting, module: str, end: signal.Signals
 ) -> None:

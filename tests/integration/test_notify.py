@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 
 from bat2influx.reading import NS
-from tests.parts.compare import NINE, kept
-from tests.parts.daemon import Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_firmware import Firmware
-from tests.parts.venus_mqtt import steady_unix_time
+from tests.standins.venus.device import Device
+from tests.standins.venus.firmware import Firmware
+from tests.standins.venus.mqtt import steady_unix_time
+from tests.support.compare import NINE, kept
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 NOTIFY = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275, "mode": "notify"}

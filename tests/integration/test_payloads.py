@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 from paho.mqtt import publish
 
-from tests.parts.compare import NINE, kept, said
-from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.venus import Device
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.support.compare import NINE, kept, said
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
 GIVEN = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.parts.compare import FAST, NINE, assert_complete, kept
-from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
-from tests.parts.influxdb import InfluxDB
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.peers import Refusing
-from tests.parts.process import free_port
-from tests.parts.venus import Device
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.network.mqtt_peers import Refusing
+from tests.standins.venus.device import Device
+from tests.support.compare import FAST, NINE, assert_complete, kept
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
+from tests.support.process import free_port
 
 P = "c0619ab1c2d3"
 SECONDS = 62  # of which the first and the last are not whole

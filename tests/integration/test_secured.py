@@ -14,14 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.certificates import device_certificate
-from tests.parts.compare import NINE, assert_complete, kept
-from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_door import Door
-from tests.parts.venus_login import Outcome, Profile
-from tests.parts.venus_mqtt import VenusRunner
-from tests.parts.venus_visitor import (
+from tests.standins.network.certificates import device_certificate
+from tests.standins.venus.device import Device
+from tests.standins.venus.door import Door
+from tests.standins.venus.login import Outcome, Profile
+from tests.standins.venus.mqtt import VenusRunner
+from tests.standins.venus.visitor import (
     PASSWORD,
     PINGREQ,
     PINGRESP,
@@ -33,6 +31,8 @@ from tests.parts.venus_visitor import (
     hello,
     trusting,
 )
+from tests.support.compare import NINE, assert_complete, kept
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}

@@ -1,6 +1,6 @@
 """About itself: what the daemon stores of itself, and the file of it, against what has happened.
 
-Rules: but for its haste (tests/parts/hasty.py) the daemon is the one that people run.
+Rules: but for its haste (tests/support/hasty.py) the daemon is the one that people run.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from bat2influx.venus.protocol import NoValue
-from tests.parts.compare import LATEST, NINE, kept
-from tests.parts.daemon import Daemon, Setting, wait
-from tests.parts.influxdb import Row
-from tests.parts.node_exporter import NodeExporter, samples
-from tests.parts.venus import Device
+from tests.standins.databases.influxdb import Row
+from tests.standins.venus.device import Device
+from tests.support.compare import LATEST, NINE, kept
+from tests.support.daemon import Daemon, Setting, wait
+from tests.support.node_exporter import NodeExporter, samples
 
 P = "c0619ab1c2d3"
 OWN = "itself"
-HASTY = "tests.parts.hasty"
+HASTY = "tests.support.hasty"
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 TOPICS = {f"N/{P}/heartbeat", *(f"N/{P}/{leaf}" for leaf in NINE.values())}
 ALWAYS = {"received", "reconnects", "without_value", "stored", "waiting", "rejected", "dropped"}

@@ -20,9 +20,9 @@ from bat2influx.commands.setup_db.downsampling import (
 )
 from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, quote_name
-from tests.parts.daemon import wait
-from tests.parts.influxdb import InfluxDB, InfluxDBError
-from tests.parts.setup_command import SECRET, Point, Setup, Values
+from tests.standins.databases.influxdb import InfluxDB, InfluxDBError
+from tests.support.daemon import wait
+from tests.support.setup_command import SECRET, Point, Setup, Values
 
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
 NS = 10**9

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bat2influx.influx.influxql import DAY, tokens
-from tests.parts.influxdb import InfluxDB
-from tests.parts.setup_command import Point, Setup, Values
+from tests.standins.databases.influxdb import InfluxDB
+from tests.support.setup_command import Point, Setup, Values
 
 NS = 10**9
 TAGGED = """\

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 
-from tests.parts.compare import NINE, assert_complete, kept
-from tests.parts.daemon import Setting, wait
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import steady_unix_time
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import steady_unix_time
+from tests.support.compare import NINE, assert_complete, kept
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}

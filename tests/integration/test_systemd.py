@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import pytest
 
-from tests.parts.compare import NINE, assert_complete, kept, said
-from tests.parts.daemon import Daemon, NotifySocket, Setting, wait
-from tests.parts.http_peers import HttpPeer, Silent, answer
-from tests.parts.influxdb import InfluxDB
-from tests.parts.venus import Device
+from tests.standins.databases.http_peers import HttpPeer, Silent, answer
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.venus.device import Device
+from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
 W = 4.0  # s; a ping comes each half second, a request may take one, a thread two
@@ -161,7 +161,7 @@ def test_a_part_that_is_stuck_has_the_pings_stop(setting: Setting, part: str) ->
     daemon = setting.daemon(
         notify=notify,
         watchdog=W,
-        module="tests.parts.wedged",
+        module="tests.support.wedged",
         environment={"WEDGE": part},
         Battery=QUICK,
     )
@@ -255,7 +255,7 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
     """Exit code 70, the traceback in the log, and how many values are lost."""
     setting.venus(Device(P))
     daemon = setting.daemon(
-        module="tests.parts.wedged", environment={"WEDGE": f"{part} dies"}, Battery=QUICK
+        module="tests.support.wedged", environment={"WEDGE": f"{part} dies"}, Battery=QUICK
     )
     wait("values", setting.stored)
     os.kill(daemon.pid, signal.SIGUSR1)

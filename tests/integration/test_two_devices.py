@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.compare import NINE, assert_all
-from tests.parts.daemon import Setting, wait
-from tests.parts.mosquitto import Mosquitto
-from tests.parts.process import free_port
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import VenusRunner
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import VenusRunner
+from tests.support.compare import NINE, assert_all
+from tests.support.daemon import Setting, wait
+from tests.support.process import free_port
 
 A, B = "c0619ab1c2d3", "c0619ab1d4e5"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.compare import NINE, kept
-from tests.parts.daemon import Setting, wait
-from tests.parts.venus import Device
-from tests.parts.venus_mqtt import steady_unix_time
-from tests.parts.vrm_cloud import GUEST, GUEST_TOKEN, MODULE, OWNER, OWNER_TOKEN, VrmCloud
+from tests.standins.venus.device import Device
+from tests.standins.venus.mqtt import steady_unix_time
+from tests.standins.venus.vrm_cloud import GUEST, GUEST_TOKEN, MODULE, OWNER, OWNER_TOKEN, VrmCloud
+from tests.support.compare import NINE, kept
+from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
 INTEREST = 4.0  # s, in the place of two minutes

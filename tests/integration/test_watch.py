@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.compare import NINE
-from tests.parts.daemon import TOP, Setting, wait
-from tests.parts.process import free_port
-from tests.parts.tmux import UTF8, Pane, Tmux
-from tests.parts.venus import Device
-from tests.parts.venus_large import large
+from tests import TOP
+from tests.standins.venus.device import Device
+from tests.standins.venus.large import large
+from tests.support.compare import NINE
+from tests.support.daemon import Setting, wait
+from tests.support.process import free_port
+from tests.support.tmux import UTF8, Pane, Tmux
 
 P = "c0619ab1c2d3"
 W = 16.0  # s

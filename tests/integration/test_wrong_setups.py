@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import own_network
-from tests.parts.daemon import TOP
-from tests.parts.said import Said
-from tests.parts.wrong_home import PASSWORD
-from tests.parts.wrong_setups import SETUPS, Setup
+from tests import TOP
+from tests.standins.network import own_network
+from tests.support.said import Said
+from tests.support.wrong_home import PASSWORD
+from tests.support.wrong_setups import SETUPS, Setup
 
 README = TOP / "README.md"
 BEGIN = "<!-- written by tests/integration/test_wrong_setups.py -->"
@@ -39,7 +39,7 @@ _ROW = re.compile(r"(?<=[\w\"]=)-?[0-9.]+ [0-9]{19}\b")  # value and time, in li
 
 def measure(group: str, setup: Setup, directory: Path) -> Said:
     """Bring about a set-up in a process with a network of its own; return what is said."""
-    command = own_network.command("tests.parts.wrong_setups", group, setup.what, directory)
+    command = own_network.command("tests.support.wrong_setups", group, setup.what, directory)
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == os.EX_OK, done.stderr
     return Said.from_json(done.stdout)

@@ -15,11 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import TOP
 from tests.system import trees
 from tests.system.host import why_not
 from tests.system.machine import Machine
 
-TOP = Path(__file__).resolve().parents[2]
 TOOLS = (
     "autopkgtest",
     "build-essential",

@@ -3,12 +3,11 @@
 import difflib
 import os
 import re
-from pathlib import Path
 
 from bat2influx import __version__
 from bat2influx.config import paths, settings
+from tests import TOP
 
-TOP = Path(__file__).resolve().parents[2]
 SYSTEMD = TOP / "systemd"
 SERVICE = (SYSTEMD / "bat2influx.service").read_text()
 TEMPLATE = (SYSTEMD / "bat2influx@.service").read_text()

@@ -17,11 +17,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests import TOP
 from tests.system.machine import ENVIRONMENT, Completed, Row
 from tests.system.plant import Plant
 
 PACKAGES = ("podman", "podman-compose", "crun")
-FILES = Path(__file__).resolve().parents[2] / "etc/docker"
+FILES = TOP / "etc/docker"
 FOLDER = "/battery"  # of the user
 INI = f"{FOLDER}/bat2influx.ini"
 NAME = "battery_bat2influx_1"  # as podman-compose calls it

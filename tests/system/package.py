@@ -7,7 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
+from tests import TOP
+
 CODE = "usr/lib/python3/dist-packages/bat2influx/__init__.py"
 CONFFILE = "etc/bat2influx/bat2influx.ini"
 

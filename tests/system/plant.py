@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tests import TOP
 from tests.system.machine import Machine, Row
 
 UNIT = "bat2influx.service"
@@ -22,7 +23,6 @@ NINE = {"Voltage", "Current", "Power", "Soc", "I", "V", "P", "S", "F"}
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
 USER, PASSWORD = "venus", "Sesame-0pen"
 
-TOP = Path(__file__).resolve().parents[2]
 SERVERS = ("mosquitto", "influxdb", "venus")
 STAND_IN = "/opt/stand-in"
 OPERATIONS, SAID = "/run/venus/operations", "/run/venus/said"
@@ -41,7 +41,7 @@ WorkingDirectory={folder}
 RuntimeDirectory=venus
 ExecStartPre=/usr/bin/mkfifo {operations}
 # Open for both, so that the input has no end when a writer closes its own.
-ExecStart=/bin/sh -c 'exec /usr/bin/python3 -B -m tests.parts.venus_mqtt {counted} \
+ExecStart=/bin/sh -c 'exec /usr/bin/python3 -B -m tests.standins.venus.mqtt {counted} \
     --devices {devices} --user {user} --password {password} \
     0<>{operations} >{said}'
 ExecStartPost=/bin/sh -c 'until grep -q ready {said}; do sleep 0.05; done'
@@ -75,7 +75,8 @@ class Plant(Machine):
         self.write("/etc/mosquitto/conf.d/venus.conf", BROKER + access)
         self.write("/etc/default/influxdb", DATABASE)
         self.copy_in(TOP / "tests/__init__.py", f"{STAND_IN}/tests/__init__.py")
-        self.copy_in(TOP / "tests/parts", f"{STAND_IN}/tests/parts")
+        for folder in ("standins", "support"):
+            self.copy_in(TOP / "tests" / folder, f"{STAND_IN}/tests/{folder}")
         unit = VENUS_UNIT.format(
             folder=STAND_IN,
             operations=OPERATIONS,
@@ -95,7 +96,7 @@ class Plant(Machine):
         self.systemctl("enable", "--quiet", *SERVERS)
 
     def venus(self, *operations: Mapping[str, object]) -> None:
-        """Have the stand-in do something; see tests/parts/venus_faults.py."""
+        """Have the stand-in do something; see tests/standins/venus/faults.py."""
         lines = "".join(f"{json.dumps(operation)}\n" for operation in operations)
         self.run(f"cat >{OPERATIONS}", input=lines)
 

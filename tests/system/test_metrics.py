@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import programs
-from tests.parts.node_exporter import samples
+from tests.support import programs
+from tests.support.node_exporter import samples
 from tests.system.plant import PORTAL, QUICK, SECOND_PORTAL, UNIT, Plant
 
 HOUSE = "bat2influx@house.service"

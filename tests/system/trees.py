@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.parts.programs import cache_dir
+from tests.support.programs import cache_dir
 
 RELEASES = ("bookworm", "trixie")
 PACKAGES = (

@@ -1,1 +1,0 @@
-"""What the daemon costs: `make bench`, or `/usr/bin/python3 -m tests.bench`."""

@@ -1,5 +1,0 @@
-"""Writes the README's table of databases."""
-
-from tests.databases.table import write_it
-
-write_it()

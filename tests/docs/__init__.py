@@ -1,0 +1,1 @@
+"""README, man pages, catalog and docs/, held against the program."""

@@ -1,0 +1,114 @@
+"""The names that presets stand for, and the files that the documents show, held to the program.
+
+What is stored under a name is looked up in the manual page for years, so that it has all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bat2influx.config import settings
+from bat2influx.venus.presets import PRESETS, Preset
+from tests import TOP
+from tests.standins.network.certificates import authority
+from tests.standins.network.mosquitto import Mosquitto
+from tests.support.process import free_port
+
+README = (TOP / "README.md").read_text()
+PAGE = (TOP / "debian" / "man" / "bat2influx.ini.5").read_text()
+_ROW = re.compile(r"^\.It (\w+) Ta (\S+) Ta (\w+)/(\S+)$", re.MULTILINE)
+_UNITS = {r"\(deC": "°C", "code": ""}
+
+
+def page_section(name: str) -> str:
+    """Return the source of a section of the page."""
+    text = PAGE.partition(f"\n.Sh {name}\n")[2].partition("\n.Sh ")[0]
+    assert text, name
+    return text
+
+
+def tables() -> dict[str, tuple[Preset, ...]]:
+    """Return what the page says of each preset."""
+    parts = re.split(r"^\.Ss (\w+)$", page_section("PRESETS"), flags=re.MULTILINE)[1:]
+    return {
+        preset: tuple(
+            Preset(name, service, path, _UNITS.get(unit, unit))
+            for name, unit, service, path in _ROW.findall(text)
+        )
+        for preset, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def shown(document: str) -> list[str]:
+    """Return the blocks that are files of ours, and nothing but that."""
+    blocks = re.findall(r"^```\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    blocks += re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", document, re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if re.match(r"\[(?:Battery|Fields|Influx)", block)]
+
+
+def bridges(document: str) -> list[str]:
+    """Return the lines of mosquitto.conf."""
+    return re.findall(r"^connection .*\n(?:\w+ .*\n)+", document, re.MULTILINE)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_page_has_each_name_with_unit_and_path(preset: str) -> None:
+    """All that a preset stands for, in the program's order, and nothing else."""
+    assert tables()[preset] == PRESETS[preset]
+
+
+def test_the_page_has_the_presets_that_there_are() -> None:
+    """One that arrives, or goes, takes its table along."""
+    assert [*tables()] == [*PRESETS]
+
+
+def test_every_code_has_its_meanings_in_the_page() -> None:
+    """A number that stands for a state is of no use without what it means."""
+    codes = {each.name for preset in PRESETS.values() for each in preset if not each.unit}
+    assert (
+        set(re.findall(r"^\.Ql (\w+?(?:State|Mode|Error))\b", page_section("CODES"), re.M)) == codes
+    )
+
+
+def test_the_readme_says_what_each_preset_is_of() -> None:
+    """Its services, and what its names begin with."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", README, re.MULTILINE)
+    found = {name: (of, begins) for name, of, begins in rows if name in PRESETS}
+    assert [*found] == [*PRESETS]
+    for name, (of, begins) in found.items():
+        fields = PRESETS[name]
+        assert set(re.findall(r"`(\w+)`", of)) == {each.service for each in fields}
+        beginnings = tuple(re.findall(r"`(\w+)`", begins))
+        assert all(each.name.startswith(beginnings) for each in fields)
+        assert all(any(each.name.startswith(b) for each in fields) for b in beginnings)
+
+
+@pytest.mark.parametrize("document", [README, PAGE], ids=["README", "bat2influx.ini.5"])
+def test_every_file_that_is_shown_is_taken(document: str, tmp_path: Path) -> None:
+    """As it stands there, but for the certificates, which are somebody else's."""
+    own = authority(tmp_path, name="authority")
+    files = {"ca_file": own.cert, "client_cert": own.cert, "client_key": own.key}
+    blocks = shown(document)
+    assert len(blocks) >= 5
+    for number, block in enumerate(blocks):
+        text = re.sub(r"(?m)^fingerprint = .*", f"fingerprint = {'A1' * 32}", block)
+        for key, file in files.items():
+            text = re.sub(rf"(?m)^{key} = .*", f"{key} = {file}", text)
+        path = tmp_path / f"{number}.ini"
+        path.write_text(text)
+        settings.load(path)
+
+
+def test_mosquitto_takes_the_bridge_that_is_shown(tmp_path: Path) -> None:
+    """README and page have the same lines, for the prefix that the file beside them has."""
+    (lines,) = bridges(README)
+    assert bridges(PAGE) == [lines]
+    assert set(re.findall(r"^topic .* (\S+)/ \"\"$", lines, re.MULTILINE)) == {"boat"}
+    for document in (README, PAGE):
+        assert any("topic_prefix = boat\n" in block for block in shown(document))
+    nobody = re.sub(r"(?m)^address .*", f"address 127.0.0.1:{free_port()}", lines)
+    with Mosquitto(tmp_path / "house", config=nobody) as house:
+        assert house.running

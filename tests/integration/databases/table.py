@@ -1,0 +1,281 @@
+"""The README's table of databases: a line for each of `LINES`, each cell seen by a test.
+
+A line is a function that sets a database up, has the daemon's writer deal with it, asserts what
+holds for all of them, and returns what it has seen, in the words of the cell.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bat2influx.influx.outcome import Outcome
+from tests import TOP
+from tests.integration.databases.kinds import DAY, KINDS, PASSWORD, TOKEN, Kind, Running, stamp
+from tests.support.writing import write, writer
+
+README = TOP / "README.md"
+BEGIN = "<!-- written by tests/integration/databases -->\n"
+END = "<!-- up to here: databases -->\n"
+NONE = "–"
+YES = "yes"
+VERSION = "yes, and its version"
+NS = "to the nanosecond"
+PARTS = "sent in parts"
+KEPT, ASIDE, UNSAID = "said, and values are kept", "kept aside", "the database drops it, unsaid"
+
+Line = Callable[[Kind, Path], str]
+
+
+def lines(count: int, name: str = "Voltage", *, age: float = 60.0) -> list[bytes]:
+    """Return so many lines, a ms and a third apart."""
+    start = stamp(age)
+    return [b"dc %b=%d.5 %d" % (name.encode(), n, start + n * 1_333_333) for n in range(count)]
+
+
+def attempt(running: Running, batch: Sequence[bytes], **settings: Any) -> Outcome:
+    """Write a batch, with `settings` in place of what is right."""
+    return write(writer(running.port, **{**running.settings, **settings}), batch)
+
+
+def resolution(running: Running, batch: Sequence[bytes]) -> str:
+    """Assert that a batch, and nothing else, is stored, and return how exactly its times are."""
+    sent = sorted(_value(line) for line in batch)
+    stored = running.stored()
+    if stored == sent:
+        return NS
+    assert stored == [(at // 10**6 * 10**6, name, value) for at, name, value in sent]
+    return "to the millisecond"
+
+
+def _value(line: bytes) -> tuple[int, str, float]:
+    rest, _, at = line.decode().rpartition(" ")
+    name, _, value = rest.partition(" ")[2].partition("=")
+    return int(at), name, float(value)
+
+
+def found_out(kind: Kind, directory: Path) -> str:
+    """It is asked what it is before the first write."""
+    with kind.open(directory) as running:
+        made = writer(running.port, **running.settings)
+        assert made.probe().trouble is None
+        assert made.server.dialect is not None
+        assert made.server.dialect.value == kind.title
+        return VERSION if made.server.version else YES
+
+
+def stored(kind: Kind, directory: Path) -> str:
+    """A batch is there, and only once if it is sent twice."""
+    with kind.open(directory) as running:
+        batch = lines(100)
+        for _ in range(1 if kind.title == "VictoriaMetrics" else 2):
+            assert attempt(running, batch).accepted == 100
+        return resolution(running, batch)
+
+
+def login(kind: Kind, directory: Path) -> str:
+    """With user and password it is stored; with a wrong password it is kept, and that is said."""
+    with kind.open(directory, login=True) as running:
+        batch = lines(3)
+        assert attempt(running, batch).accepted == 3
+        for wrong in ({"password": "wrong"}, {"user": "", "password": ""}):
+            refused = attempt(running, batch, **wrong)
+            assert refused.undecided == batch
+            assert refused.trouble is not None
+            assert refused.trouble.cause == "database login"
+            assert PASSWORD not in refused.trouble.text
+        return "the token is the password" if running.settings["password"] == TOKEN else YES
+
+
+def token(kind: Kind, directory: Path) -> str:
+    """A token does in place of user and password; a wrong one is told as such."""
+    if not kind.has("token"):
+        return NONE
+    with kind.open(directory) as running:
+        batch = lines(3)
+        assert attempt(running, batch).accepted == 3
+        refused = attempt(running, batch, token="wrong")
+        assert refused.undecided == batch
+        assert refused.trouble is not None
+        assert "refuses the token" in refused.trouble.text
+        return YES
+
+
+def right(kind: Kind, directory: Path) -> str:
+    """A login that may not write is told as that."""
+    if not kind.has("right"):
+        return NONE
+    with kind.open(directory, right=False) as running:
+        batch = lines(3)
+        refused = attempt(running, batch)
+        assert refused.undecided == batch
+        assert refused.trouble is not None
+        assert refused.trouble.cause == "database right"
+        assert running.stored() == []
+        return KEPT
+
+
+def tls(kind: Kind, directory: Path) -> str:
+    """By TLS, trusted by ca_file, and not without."""
+    with kind.open(directory, tls=True) as running:
+        batch = lines(3)
+        assert attempt(running, batch).accepted == 3
+        assert attempt(running, batch, tls=type(running.settings["tls"])()).undecided == batch
+        return YES
+
+
+def database(kind: Kind, directory: Path) -> str:
+    """What becomes of a database that is not there."""
+    with kind.open(directory, there=False) as running:
+        batch = lines(3)
+        outcome = attempt(running, batch)
+        if outcome.accepted == 3:
+            resolution(running, batch)
+            return {
+                "InfluxDB 1": "the daemon makes it",
+                "InfluxDB 3": "the first write makes it",
+                "VictoriaMetrics": "it is a label, `db`",
+            }[kind.title]
+        assert outcome.undecided == batch
+        assert outcome.trouble is not None
+        assert outcome.trouble.cause == "no database"
+        return KEPT
+
+
+def beside(kind: Kind, directory: Path, bad: bytes, **how: Any) -> str:
+    """Write sound rows with a bad one among them; return what became of that."""
+    with kind.open(directory, **how) as running:
+        sound = lines(7)
+        assert attempt(running, sound[:1]).accepted == 1  # which settles its type
+        outcome = attempt(running, [*sound[1:4], bad, *sound[4:]])
+        assert outcome.undecided == []
+        resolution(running, sound)
+        if not outcome.refused:
+            return UNSAID
+        assert [row.line for row in outcome.refused] == [bad]
+        return ASIDE
+
+
+def malformed(kind: Kind, directory: Path) -> str:
+    """A row that is none."""
+    return beside(kind, directory, b"dc Voltage= %d" % stamp())
+
+
+def other_type(kind: Kind, directory: Path) -> str:
+    """A field that somebody has stored as a whole number, and others beside it."""
+    with kind.open(directory) as running:
+        whole = b"dc Voltage=1i %d" % stamp(120.0)
+        assert attempt(running, [whole]).accepted == 1
+        ours, others = lines(3), lines(5, "Current")
+        outcome = attempt(running, [*others[:2], *ours, *others[2:]])
+        assert outcome.undecided == []
+        assert sorted(row.line for row in outcome.refused) in ([], ours)
+        names = [name for _, name, _ in running.stored()]
+        assert names.count("Current") == 5
+        if outcome.refused:
+            return ASIDE
+        assert names.count("Voltage") == 4
+        return "stored: all are numbers"
+
+
+def too_old(kind: Kind, directory: Path) -> str:
+    """A row that is older than what is kept."""
+    if not kind.has("retention"):
+        return "not looked at"
+    return beside(kind, directory, b"dc Voltage=9 %d" % stamp(3 * DAY), retention=True)
+
+
+def too_large(kind: Kind, directory: Path) -> str:
+    """A batch that is larger than what is taken at once."""
+    if not kind.has("small"):
+        return NONE
+    with kind.open(directory, small=True) as running:
+        batch = lines(1000)
+        assert sum(map(len, batch)) > 10_000
+        assert attempt(running, batch).accepted == 1000
+        resolution(running, batch)
+        return PARTS
+
+
+def setting_up(kind: Kind, directory: Path) -> str:
+    """`setup-db` on a server on which nothing is made yet."""
+    with kind.open(directory, there=False) as running:
+        path = directory / "bat2influx.ini"
+        keys = {"address": "127.0.0.1", "port": running.port, **running.settings}
+        path.write_text("[Influx]\n" + "".join(f"{key} = {keys[key]}\n" for key in keys))
+        command = [sys.executable, "-m", "bat2influx", "--config", path, "setup-db"]
+        for _ in range(2):
+            done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
+        if "policy 'minutes' is there" in done.stdout:
+            return "makes all of it"
+        assert kind.title in done.stdout.splitlines()[0]
+        return "says how"
+
+
+LINES: dict[str, Line] = {
+    "found out what it is": found_out,
+    "values and times": stored,
+    "`user` and `password`": login,
+    "`token`": token,
+    "a login that may not write": right,
+    "TLS": tls,
+    "a database that is not there": database,
+    "a row that is none, among others": malformed,
+    "a field of another type, among others": other_type,
+    "a row older than what is kept": too_old,
+    "more than is taken at once": too_large,
+    "`bat2influx setup-db`": setting_up,
+}
+EITHER = f"{ASIDE}; 1.79: {UNSAID}"
+CELLS: dict[str, tuple[str, str, str, str]] = {
+    "found out what it is": (VERSION, VERSION, VERSION, YES),
+    "values and times": (NS, NS, NS, "to the millisecond"),
+    "`user` and `password`": (YES, YES, "the token is the password", YES),
+    "`token`": (NONE, YES, YES, NONE),
+    "a login that may not write": (KEPT, KEPT, KEPT, NONE),
+    "TLS": (YES, YES, YES, YES),
+    "a database that is not there": (
+        "the daemon makes it",
+        KEPT,
+        "the first write makes it",
+        "it is a label, `db`",
+    ),
+    "a row that is none, among others": (ASIDE, ASIDE, ASIDE, EITHER),
+    "a field of another type, among others": (ASIDE, ASIDE, ASIDE, "stored: all are numbers"),
+    "a row older than what is kept": (ASIDE, ASIDE, "not looked at", UNSAID),
+    "more than is taken at once": (PARTS, PARTS, PARTS, NONE),
+    "`bat2influx setup-db`": (
+        "makes all of it",
+        "says how",
+        "says how",
+        "says how",
+    ),
+}
+
+
+def holds(line: str, kind: Kind, seen: str) -> bool:
+    """Tell whether the table has for a kind what was seen."""
+    cell = CELLS[line][KINDS.index(kind)]
+    return seen in ((ASIDE, UNSAID) if cell == EITHER else (cell,))
+
+
+def text() -> str:
+    """Return the table."""
+    titles = [kind.title for kind in KINDS]
+    rows = [["", *titles], ["---"] * (len(titles) + 1)]
+    rows += [[line, *CELLS[line]] for line in LINES]
+    return "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n"
+
+
+def shown() -> str:
+    """Return what the README has."""
+    return README.read_text().partition(BEGIN)[2].partition(END)[0]
+
+
+def write_it() -> None:
+    """Put the table into the README."""
+    before, _, rest = README.read_text().partition(BEGIN)
+    README.write_text(before + BEGIN + text() + END + rest.partition(END)[2])

@@ -1,0 +1,117 @@
+"""A broker that lets us in and refuses what is asked for then, and the VRM cloud, which does so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.session import Session
+from bat2influx.net.tls import Tls
+from tests.integration.test_mqtt5 import INI, said_of, session
+from tests.standins.network.certificates import device_certificate
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.vrm_cloud import GUEST, GUEST_TOKEN, PORT, VrmCloud
+from tests.support.daemon import BOUND
+
+P = "c0619ab1c2d3"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VrmCloud]:
+    """A broker that lets each user have the own device alone, and this one only look at it."""
+    with VrmCloud(tmp_path_factory.mktemp("cloud"), P) as made:
+        yield made
+
+
+def guest(cloud: VrmCloud, *, vrm: bool = False) -> Session:
+    """Return a session of somebody who may only look."""
+    return session(cloud.port, user=GUEST, password=f"Token {GUEST_TOKEN}", vrm=vrm)
+
+
+def test_a_subscription_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
+    """With its topic, and what to do; unless it may be refused."""
+    with closing(guest(cloud)) as conversation:
+        assert conversation.open() is None
+        connection = conversation.connection
+        mid = connection.subscribe(["N/+/system/0/Serial"], may_be_refused=True)
+        assert conversation.wait(lambda: mid in connection.acknowledged, BOUND)
+        assert conversation.subscribe([f"N/{P}/#"]) is None
+        why = conversation.subscribe([f"N/{P}/system/0/Serial", "N/+/system/0/Serial"])
+        assert why
+        assert why.cause == "subscription refused"
+        assert f"let {GUEST!r} subscribe to N/+/system/0/Serial (not authorised)" in why.text
+        assert f"in the broker's access rules, or set user and password in {INI}" in why.text
+
+
+def test_a_request_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
+    """Only where it is checked; of the VRM cloud, the text says what to do there."""
+    topic = f"R/{P}/keepalive"
+    with closing(guest(cloud)) as conversation:
+        assert conversation.open() is None
+        conversation.publish(topic)
+        assert conversation.subscribe([f"N/{P}/#"]) is None  # and so it has been taken
+        conversation.publish(topic, checked=True)
+        text = said_of(conversation)
+        assert f"let {GUEST!r} publish to {topic} (not authorised)" in text
+        assert "the right to write that" in text
+    with closing(guest(cloud, vrm=True)) as conversation:
+        assert conversation.open() is None
+        conversation.publish(topic, checked=True)
+        text = said_of(conversation)
+        assert f"let {GUEST!r} have {topic} (not authorised): has this VRM account" in text
+        assert "VRM Portal" in text
+
+
+def test_a_request_that_is_taken_is_none(mosquitto: Mosquitto) -> None:
+    """A hundred of them, each acknowledged; nothing is left of them, and the session goes on."""
+    with closing(session(mosquitto.port)) as conversation:
+        assert conversation.open() is None
+        connection = conversation.connection
+        for number in range(100):
+            connection.publish("a", b"%d" % number, checked=True)
+        assert conversation.wait(lambda: not connection._checked, BOUND)
+        assert conversation.subscribe(["a"]) is None
+        assert not connection._client._out_messages
+
+
+def test_3_1_1_has_no_word_for_a_refused_request(cloud: VrmCloud) -> None:
+    """There a check is no more than a request; a refused subscription is told."""
+    with closing(guest(cloud)) as conversation:
+        link = conversation.connect()
+        assert not isinstance(link, Trouble)
+        connection = conversation._converse(link, Protocol.MQTT_3_1_1)
+        connection.publish(f"R/{P}/keepalive", checked=True)
+        assert conversation.subscribe([f"N/{P}/#"]) is None
+        why = conversation.subscribe(["N/#"])
+        assert why
+        assert "subscribe to N/# (no reason is given)" in why.text
+
+
+# The VRM cloud
+
+
+def test_the_cloud_wants_a_token_and_says_so(cloud: VrmCloud) -> None:
+    """A refused login there has nothing to do with the password of a device."""
+    why = session(cloud.port, user=GUEST, password="Token none", vrm=True).open()
+    assert why
+    assert why.cause == "vrm login"
+    assert "VRM Portal: Preferences, Integrations, Access tokens" in why.text
+    assert "Token none" not in why.text
+
+
+def test_the_clouds_certificate_takes_victrons_authority(cloud: VrmCloud, tmp_path: Path) -> None:
+    """However it is not trusted, the way out is ca_file, and never to pin it."""
+    other = device_certificate(tmp_path)
+    for trust in (Tls(), Tls(str(other.cert)), Tls(str(cloud.ca_file))):  # the last: another name
+        place = Endpoint(cloud.address, PORT, GUEST, "Token x", INI, trust, vrm=True)
+        why = Session(place).open()
+        assert why
+        assert why.cause == "vrm certificate"
+        assert "venus-ca.crt" in why.text
+        assert "bat2influx pin" not in why.text

@@ -1,0 +1,442 @@
+"""Keeper and sender: what they send together, when they try again, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.delivery import delivery
+from bat2influx.delivery.delivery import MAX_BATCH, Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import OVERHEAD, MemoryQueue
+from bat2influx.delivery.spool import Spool
+from bat2influx.failure import Backoff
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.writer import Writer
+from tests.standins.databases.http_peers import ACCEPTED, Gate, HttpPeer, Silent, answer
+from tests.standins.databases.influxdb import InfluxDB
+from tests.support.daemon import wait
+from tests.support.process import free_port
+from tests.support.writing import CONFIG, DEFAULTS, lines, writer
+
+BUSY = answer("503 Service Unavailable", '{"error":"busy"}')
+REFUSED = answer("401 Unauthorized", '{"error":"authorization failed"}')
+IDLE = 0.2  # s
+NEVER = 3600.0  # s
+ENDLESS = MemoryQueue(0)  # stands for one of its own
+
+Make = Callable[..., Delivery]
+
+
+@dataclass
+class Waits:
+    """What takes the place of the back-off's delay: it is always `wait`, and noted."""
+
+    wait: float = 0.0
+    asked: list[tuple[Backoff, int]] = field(default_factory=list)
+
+    def delay(self, kind: Backoff, attempt: int, random: float) -> float:
+        """Return the seconds to wait."""
+        assert 0.0 <= random < 1.0
+        self.asked.append((kind, attempt))
+        return self.wait
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """The delays of the back-off, in the test's hands."""
+    made = Waits()
+    monkeypatch.setattr(delivery, "delay", made.delay)
+    return made
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes deliveries, and ends them with the test; what waits is `fresh` for ever, or so long."""
+    made: list[Delivery] = []
+
+    def start(
+        to: Writer | int, memory: MemoryQueue = ENDLESS, *, fresh: float = NEVER, **parts: Any
+    ) -> Delivery:
+        to = writer(to) if isinstance(to, int) else to
+        memory = MemoryQueue(10**8) if memory is ENDLESS else memory
+        store = DiskQueue(parts.pop("state", tmp_path / "state"), 10**8)
+        spool = Spool(memory, store, fresh=fresh)
+        options = {"spool": spool, "wake": lambda: None, **parts}
+        new = Delivery(writer=to, idle=IDLE, **options)
+        new.start()
+        made.append(new)
+        return new
+
+    yield start
+    for each in made:
+        each.stop(0.0)
+
+
+def put(to: Delivery, batch: Sequence[bytes]) -> None:
+    """Hand lines over one at a time, as a device does."""
+    for line in batch:
+        to.put([line])
+
+
+def nothing_waits(made: Delivery) -> Callable[[], bool]:
+    """Return the condition that all has been stored."""
+    return lambda: made.waiting == 0
+
+
+def test_a_lone_value_goes_at_once_and_what_comes_meanwhile_goes_together(make: Make) -> None:
+    """While one request hangs, everything that comes waits for the next and goes in one."""
+    batch = lines(count=700)
+    with Gate() as peer:
+        made = make(peer.port)
+        put(made, batch[:1])
+        wait("the first request", lambda: peer.requests)
+        put(made, batch[1:])
+        assert made.waiting == 700
+        peer.open()
+        wait("everything", nothing_waits(made))
+        assert peer.batches == [batch[:1], batch[1:]]
+        assert made.accepted == 700
+
+
+def test_a_flood_goes_in_batches_of_bounded_size(make: Make) -> None:
+    """However much waits, a request has a size that a server takes."""
+    batch = lines(count=2 * MAX_BATCH + 10)
+    with Gate() as peer:
+        made = make(peer.port)
+        made.put(batch[:1])
+        wait("the first request", lambda: peer.requests)
+        made.put(batch[1:])
+        peer.open()
+        wait("everything", nothing_waits(made))
+        assert [len(each) for each in peer.batches] == [1, MAX_BATCH, MAX_BATCH, 9]
+        assert peer.lines == batch
+
+
+def test_a_sender_that_hangs_holds_nobody_up(make: Make) -> None:
+    """While a request hangs, lines are taken and kept, and the keeper gives its signs of life."""
+    with Silent() as peer:
+        made = make(writer(peer.port, NEVER))
+        put(made, lines(count=1))
+        wait("the request", lambda: peer.requests)
+        for number in range(5):
+            began = made.finished["keeper"]
+            put(made, lines(count=20))
+            wait("the keeper", lambda began=began: made.finished["keeper"] > began)
+            assert made.waiting == 1 + 20 * (number + 1)
+        assert len(peer.requests) == 1
+
+
+def test_both_give_signs_of_life_while_nothing_happens(make: Make) -> None:
+    """Having nothing to do is no reason for a restart."""
+    made = make(free_port())
+    for _ in range(3):
+        before = made.finished
+        for name, when in before.items():
+            wait(f"the {name}", lambda name=name, when=when: made.finished[name] > when)
+
+
+def test_failures_are_tried_again_in_their_order_and_by_their_kind(
+    make: Make, waits: Waits
+) -> None:
+    """The delay is asked for with the number of the attempt, which success sets back."""
+    with HttpPeer(BUSY, BUSY, REFUSED, ACCEPTED, BUSY, ACCEPTED) as peer:
+        made = make(peer.port)
+        put(made, lines(count=1))
+        wait("the first", nothing_waits(made))
+        put(made, lines("Soc"))
+        wait("the second", nothing_waits(made))
+        kinds = [Backoff.DATABASE, Backoff.DATABASE, Backoff.DATABASE_LOGIN, Backoff.DATABASE]
+        assert waits.asked == list(zip(kinds, [1, 2, 3, 1], strict=True))
+        assert peer.lines == [*lines() * 4, *lines("Soc") * 2]
+
+
+def test_a_delay_is_kept_whatever_comes_meanwhile(make: Make, waits: Waits) -> None:
+    """New values are no reason to ask a database that has just failed."""
+    waits.wait = 1.0
+    with HttpPeer(BUSY, ACCEPTED) as peer:
+        made = make(peer.port)
+        put(made, lines(count=1))
+        wait("the failure", lambda: waits.asked)
+        failed = time.monotonic()
+        put(made, lines(count=50))
+        wait("everything", nothing_waits(made))
+        assert len(peer.requests) == 2
+        assert peer.times[1] - failed > 0.9
+
+
+def test_retry_after_is_honoured(make: Make, waits: Waits) -> None:
+    """A server that asks for a pause is given it, even where the back-off is shorter."""
+    with HttpPeer(answer("503 Busy", "", "Retry-After: 1"), ACCEPTED) as peer:
+        made = make(peer.port)
+        put(made, lines(count=1))
+        wait("everything", nothing_waits(made))
+        assert waits.asked
+        assert peer.times[1] - peer.times[0] > 0.9
+
+
+def test_one_warning_and_one_line_of_recovery(
+    make: Make, waits: Waits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often it fails, it is told once, with the count at the end."""
+    with caplog.at_level(logging.INFO), HttpPeer(*[BUSY] * 5, ACCEPTED) as peer:
+        made = make(peer.port)
+        put(made, lines(count=1))
+        wait("everything", nothing_waits(made))
+        where = f"127.0.0.1:{peer.port}"
+        wait("the line", lambda: len(caplog.records) >= 2)
+        assert not made.troubles
+    warning, recovery = caplog.records
+    assert warning.levelname == "WARNING"
+    assert warning.getMessage().startswith(f"InfluxDB at {where} answers 503 busy")
+    assert recovery.levelname == "INFO"
+    assert recovery.getMessage().startswith(f"InfluxDB at {where} takes values again")
+    assert "5 failed attempts" in recovery.getMessage()
+
+
+def test_rows_refused_are_told_once_for_each_reason(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row is shown with its reason; the same reason is not told again for the next row."""
+    bad = answer("400 Bad Request", '{"error":"points beyond retention policy"}')
+    with HttpPeer(bad) as peer:
+        made = make(peer.port)
+        for batch in (lines(count=1), lines("Soc", 4)):
+            put(made, batch)
+            wait("the refusals", nothing_waits(made))
+        wait("the count", lambda: made.refused == 5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "InfluxDB refuses a row, which is kept aside: points beyond retention policy: "
+        f"{lines()[0].decode()}"
+    ]
+    assert made.accepted == 0
+
+
+def test_the_oldest_go_at_the_bound_and_that_is_told(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outage too long for the memory costs the oldest values, told at once and at its end."""
+    batch = lines(count=30)
+    room = sum(len(each) + OVERHEAD for each in batch[-10:])
+    with caplog.at_level(logging.INFO), Gate() as peer:
+        made = make(peer.port, MemoryQueue(room))
+        put(made, batch[:1])
+        wait("the request", lambda: peer.requests)
+        put(made, batch[1:])
+        wait("the overflow", lambda: made.waiting == 10)
+        peer.open()
+        wait("the rest", nothing_waits(made))
+        wait("the line", lambda: "dropped in all" in caplog.text)
+        assert peer.lines == [batch[0], *batch[-10:]]
+    texts = [record.getMessage() for record in caplog.records]
+    assert any(text.endswith("values wait, and half the room for them is used") for text in texts)
+    assert any(text.startswith("no value waits any more") for text in texts)
+    texts = [text for text in texts if "dropped" in text]
+    assert texts[0].startswith("too many values wait: the oldest are dropped, ")
+    assert texts[-1].startswith("19 values were dropped in all")
+    assert made.accepted == 11
+
+
+class StuckSpool(MemoryQueue):
+    """A spool that does not come back, as from a disk that hangs."""
+
+    def __init__(self) -> None:
+        super().__init__(10**8)
+        self.goes_on = threading.Event()
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Hang."""
+        self.goes_on.wait()
+        super().append(lines)
+
+
+def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handing over goes on without waiting; what is too much is counted, and told afterwards."""
+    monkeypatch.setattr(delivery, "INBOX_LINES", 100)
+    spool = StuckSpool()
+    with HttpPeer(ACCEPTED) as peer:
+        made = make(peer.port, spool)
+        put(made, lines(count=1))
+        wait("the keeper to hang", nothing_waits(made))  # it has them, and the spool not yet
+        before = made.finished["keeper"]
+        put(made, lines("Soc", 150))
+        assert made.waiting == 100
+        assert made.finished["keeper"] == before
+        spool.goes_on.set()
+        wait("the rest", lambda: made.accepted == 101)
+        assert peer.lines == [*lines(), *lines("Soc", 150)[50:]]
+
+
+@pytest.mark.parametrize("part", ["sender", "keeper"])
+def test_a_thread_that_dies_is_reported(make: Make, part: str) -> None:
+    """The exception is left for the main loop, which is woken; the end does not wait for it."""
+    woken = threading.Event()
+
+    class BrokenWriter(Writer):
+        def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
+            raise ZeroDivisionError(f"the {part}")
+
+    class BrokenSpool(MemoryQueue):
+        def append(self, lines: Sequence[bytes]) -> None:
+            raise ZeroDivisionError(f"the {part}")
+
+    to = (BrokenWriter if part == "sender" else Writer)(DEFAULTS, CONFIG)
+    spool = (BrokenSpool if part == "keeper" else MemoryQueue)(10**6)
+    made = make(to, spool, wake=woken.set)
+    put(made, lines(count=1))
+    assert woken.wait(60.0)
+    assert isinstance(made.failure, ZeroDivisionError)
+    began = time.monotonic()
+    made.stop(NEVER)
+    assert time.monotonic() - began < 60.0
+
+
+class TestStopping:
+    """What is done with the lines that wait at the end."""
+
+    def test_with_nothing_waiting_it_ends_at_once(self, make: Make) -> None:
+        """Nobody is asked for anything."""
+        with HttpPeer(ACCEPTED) as peer:
+            assert make(peer.port).stop(NEVER) == (0, 0)
+            assert not peer.requests
+
+    def test_what_waits_is_delivered(self, make: Make) -> None:
+        """All that was handed over is stored, over as many requests as it takes."""
+        with HttpPeer(ACCEPTED) as peer:
+            made = make(peer.port)
+            batch = lines(count=2 * MAX_BATCH)
+            put(made, batch)
+            assert made.stop(60.0) == (0, 0)
+            assert peer.lines == batch
+
+    def test_a_back_off_is_cut_short(self, make: Make, waits: Waits, tmp_path: Path) -> None:
+        """A database that has come back is found so, however long the next attempt is away."""
+        waits.wait = NEVER
+        influxdb = InfluxDB(tmp_path, port=free_port())
+        made = make(influxdb.port)
+        put(made, lines(count=5))
+        wait("the failure", lambda: waits.asked)
+        with influxdb:
+            waits.wait = 0.1
+            assert made.stop(60.0) == (0, 0)
+            assert len(influxdb.query("SELECT * FROM dc", "battery")) == 5
+
+    def test_a_failure_on_the_way_out_leaves_it_on_disk(self, make: Make, waits: Waits) -> None:
+        """One more attempt is made, and what it does not store is there at the next start."""
+        waits.wait = 0.1
+        with Gate(BUSY) as peer:
+            made = make(peer.port)
+            put(made, lines(count=3))
+            wait("the request", lambda: peer.requests)
+            with ThreadPoolExecutor() as pool:
+                waiting = pool.submit(made.stop, 60.0)
+                peer.open(3)
+                assert waiting.result(60.0) == (3, 0)
+        with HttpPeer(ACCEPTED) as peer:
+            made = make(peer.port)
+            wait("them", lambda: made.accepted == 3)
+            assert peer.lines == lines(count=3)
+            wait("the end of it", nothing_waits(made))
+
+    def test_a_failure_on_the_way_out_is_not_the_end_without_a_disk(
+        self, make: Make, waits: Waits, tmp_path: Path
+    ) -> None:
+        """What fails while stopping is tried again for as long as there is time."""
+        waits.wait = 0.1
+        (tmp_path / "file").touch()
+        with Gate(BUSY) as peer:
+            made = make(peer.port, state=tmp_path / "file")
+            put(made, lines(count=1))
+            wait("the request", lambda: peer.requests)
+            with ThreadPoolExecutor() as pool:
+                waiting = pool.submit(made.stop, 60.0)
+                peer.open(3)
+                wait("three failures", lambda: len(waits.asked) == 3)
+                peer.answer = ACCEPTED
+                peer.open(1)
+                assert waiting.result(60.0) == (0, 0)
+
+    def test_it_gives_up_in_time_and_says_how_many_are_left(self, make: Make) -> None:
+        """A database that hangs does not keep the program from ending."""
+        with Silent() as peer:
+            made = make(writer(peer.port, NEVER))
+            put(made, lines(count=1))
+            wait("the request", lambda: peer.requests)
+            put(made, lines(count=6))
+            began = time.monotonic()
+            assert made.stop(0.5) == (7, 0)
+            assert time.monotonic() - began < 30.0
+
+    def test_it_gives_up_when_no_attempt_would_come_in_time(self, make: Make, waits: Waits) -> None:
+        """A delay that ends after the program has to is not waited for."""
+        waits.wait = NEVER
+        with HttpPeer(BUSY) as peer:
+            made = make(peer.port)
+            put(made, lines(count=3))
+            began = time.monotonic()
+            assert made.stop(NEVER / 2) == (3, 0)
+            assert time.monotonic() - began < 60.0
+
+    def test_the_attempts_before_do_not_make_the_last_ones_rare(
+        self, make: Make, waits: Waits, tmp_path: Path
+    ) -> None:
+        """After hours of failures the delays are those of a first attempt again."""
+        (tmp_path / "file").touch()
+        with Gate(BUSY) as peer:
+            made = make(peer.port, state=tmp_path / "file")
+            put(made, lines(count=1))
+            peer.open(9)
+            wait("nine attempts", lambda: len(waits.asked) == 9)
+            waits.wait = NEVER
+            peer.open(1)
+            wait("a long wait", lambda: len(waits.asked) == 10)
+            waits.wait = 0.0
+            with ThreadPoolExecutor() as pool:
+                waiting = pool.submit(made.stop, 60.0)
+                peer.open(2)
+                wait("two more attempts", lambda: len(waits.asked) == 12)
+                peer.answer = ACCEPTED
+                peer.open(1)
+                assert waiting.result(60.0) == (0, 0)
+        assert [attempt for _, attempt in waits.asked] == [*range(1, 11), 1, 2]
+
+
+class TestAnotherWriter:
+    """A reload, after which values go elsewhere."""
+
+    def test_what_waits_goes_to_the_new_one_at_once(self, make: Make, waits: Waits) -> None:
+        """What made the old one fail is no reason to let the new one wait."""
+        waits.wait = NEVER
+        with HttpPeer(REFUSED) as old, HttpPeer(ACCEPTED) as new:
+            made = make(old.port)
+            put(made, lines(count=3))
+            wait("the failure", lambda: waits.asked)
+            made.use(writer(new.port))
+            wait("everything", nothing_waits(made))
+            assert sorted(new.lines) == sorted(lines(count=3))
+
+    def test_a_failure_of_the_old_one_that_comes_later_does_not_count(
+        self, make: Make, waits: Waits
+    ) -> None:
+        """A request under way at the reload still fails with the old password, for instance."""
+        waits.wait = NEVER
+        with Gate(REFUSED) as old, HttpPeer(ACCEPTED) as new:
+            made = make(old.port)
+            put(made, lines(count=3))
+            wait("the request", lambda: old.requests)
+            made.use(writer(new.port))
+            old.open()
+            wait("everything", nothing_waits(made))
+            assert sorted(new.lines) == sorted(lines(count=3))
+            assert not made.troubles
+            assert not waits.asked

@@ -1,0 +1,322 @@
+"""MQTT 5 where a broker has it, with the reasons that it gives; 3.1.1 where it has not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.mqtt import connection as mqtt_connection
+from bat2influx.mqtt import reconnect
+from bat2influx.mqtt.connection import Connection
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.reconnect import Reconnector
+from bat2influx.mqtt.session import Session
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.network.mqtt_peers import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    OTHER_VERSION,
+    PINGREQ,
+    PINGRESP,
+    PUBLISH,
+    SUBACK,
+    SUBSCRIBE,
+    WELCOME,
+    WELCOME_5,
+    Peer,
+    Refusing,
+    level,
+    packet,
+    packets,
+    publish,
+)
+from tests.standins.venus.visitor import call, hello
+from tests.support.daemon import BOUND, wait
+from tests.unit.mqtt.test_packets import properties, said
+
+INI = "/etc/x.ini"
+P = "c0619ab1c2d3"
+NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
+PUBACK = 4
+
+
+def endpoint(port: int, *, user: str = "u", password: str = "", vrm: bool = False) -> Endpoint:
+    """Return a broker on this machine."""
+    return Endpoint("127.0.0.1", port, user, password, INI, vrm=vrm)
+
+
+def session(port: int, **login: str | bool) -> Session:
+    """Return a session yet to be opened."""
+    return Session(endpoint(port, **login))  # type: ignore[arg-type]
+
+
+class Broker(Peer):
+    """Answers each kind of packet as it is told to, and has the level of each CONNECT in `levels`.
+
+    An answer is made of the packet's body; one to a CONNECT that is no welcome is the last word.
+    """
+
+    def __init__(self, **answers: Callable[[bytes], bytes]) -> None:
+        self.levels: list[int] = []
+        self.heard: list[int] = []  # kinds
+        self.answers: Mapping[int, Callable[[bytes], bytes]] = {
+            CONNECT: answers.get("connect", lambda _: WELCOME_5),
+            SUBSCRIBE: answers.get("subscribe", lambda body: packet(SUBACK, body[:2] + b"\0\0")),
+            PUBLISH: answers.get("publish", lambda _: b""),
+            PINGREQ: lambda _: packet(PINGRESP),
+        }
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        """Be a broker."""
+        for kind, body in packets(connection):
+            self.heard.append(kind)
+            if kind == CONNECT:
+                self.levels.append(level(body))
+            answer = self.answers.get(kind, lambda _: b"")(body)
+            connection.sendall(answer)
+            if kind == CONNECT and answer[3:4] != b"\0":
+                return
+
+
+def said_of(session: Session, done: Callable[[], bool] = lambda: False) -> str:
+    """Return what ends a session, once it has."""
+    session.wait(done, BOUND)
+    why = session.trouble
+    assert why, "it goes on"
+    return why.text
+
+
+# The version
+
+
+def test_a_broker_of_today_is_spoken_to_in_mqtt_5(mosquitto: Mosquitto) -> None:
+    """Its own log says so."""
+    with closing(session(mosquitto.port)) as conversation:
+        assert conversation.open() is None
+        assert conversation.connection.protocol is NEW
+        wait("the log", lambda: "(p5," in mosquitto.log.read_text())
+
+
+NO_MQTT_5: dict[str, bytes] = {
+    "refuses the version": OTHER_VERSION,
+    "ends without a word": b"",
+    "refuses it in MQTT 5": b"\x20\x03\x00\x84\x00",
+    "welcomes to 3.1.1": b"\x20\x02\x00\x00",
+    "refuses in 3.1.1": b"\x20\x02\x00\x03",
+    "talks nonsense": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+
+
+def first(answer: bytes) -> Callable[[bytes], bytes]:
+    """Return what answers MQTT 5 so, and welcomes 3.1.1."""
+    return lambda body: answer if level(body) == NEW else WELCOME
+
+
+@pytest.mark.parametrize("answer", NO_MQTT_5.values(), ids=NO_MQTT_5)
+def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
+    """At once, and it is no trouble; a line keeps to it from then on."""
+    with Broker(connect=first(answer)) as peer, closing(session(peer.port)) as conversation:
+        assert conversation.open() is None
+        assert conversation.trouble is None
+        assert conversation.connection.protocol is OLD
+        assert peer.levels == [NEW, OLD]
+    with (
+        Broker(connect=first(answer)) as peer,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
+    ):
+        drive(line, lambda: line.logins == 1)
+        line.drop(time.monotonic())
+        drive(line, lambda: line.logins == 2)
+        assert line.trouble is None
+        assert peer.levels == [NEW, OLD, OLD]
+
+
+def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wait as long again for an answer to 3.1.1 would take too long."""
+    monkeypatch.setattr(reconnect, "CONNACK_TIMEOUT", 0.2)
+    with Peer() as peer, closing(Reconnector(endpoint(peer.port), _nobody)) as line:
+        drive(line, lambda: line.trouble)
+        assert line.trouble
+        assert "says nothing" in line.trouble.text
+        assert len(peer.calls) == 1
+
+
+def _nobody() -> None:
+    """Wake nobody."""
+
+
+def drive(line: Reconnector, done: Callable[[], object]) -> None:
+    """Step a line until it is `done`."""
+
+    def stepped() -> object:
+        now = time.monotonic()
+        line.step(now, readable=True, writable=True)
+        line.check(now)
+        return done()
+
+    wait("the line", stepped)
+
+
+def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
+    """What is told is how 3.1.1 fared; then TLS is looked for; the next round begins with 5."""
+    with (
+        Broker(connect=lambda body: b"" if level(body) == NEW else b"\x20\x02\x00\x02") as peer,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
+    ):
+        drive(line, lambda: line.trouble)
+        assert peer.levels == [NEW, OLD]
+        assert line.trouble
+        assert line.trouble.text == "127.0.0.1 refused the connection: client id"
+        assert session(peer.port).open() == line.trouble
+    with (
+        Broker(connect=lambda _: b"") as peer,
+        closing(Reconnector(endpoint(peer.port), _nobody)) as line,
+    ):
+        drive(line, lambda: len(peer.levels) >= 5)
+        assert peer.levels[:5] == [NEW, OLD, OLD, NEW, OLD]
+        assert line.trouble
+        assert line.trouble.cause == "protocol"
+
+
+@pytest.mark.parametrize("code", [4, 5, 134, 135])
+def test_a_wrong_password_is_tried_once(code: int) -> None:
+    """Whether it is refused in MQTT 5 or as 3.1.1 would: a device locks out who tries often."""
+    short, long = bytes([32, 2, 0, code]), bytes([32, 3, 0, code, 0])
+    for answer in (short, long):
+        with Broker(connect=lambda _, a=answer: a) as peer:
+            why = session(peer.port, password="wrong").open()
+            assert why
+            assert why.cause == "login"
+            assert peer.levels == [NEW]
+    with Refusing(0.0) as refusing:
+        assert session(refusing.port, password="wrong").open()
+        assert len(refusing.logins) == 1
+
+
+def test_a_refusal_in_mqtt_5_is_final() -> None:
+    """Who speaks it and has another reason would have that with 3.1.1 too."""
+    refusal = packet(CONNACK, b"\0\x89" + properties(said("come back\nlater")))
+    with Broker(connect=lambda _: refusal) as peer:
+        why = session(peer.port).open()
+        assert why
+        assert why.text == "127.0.0.1 refused the connection: server busy: come back later"
+        assert peer.levels == [NEW]
+
+
+# What is said
+
+
+def test_a_refused_login_has_the_brokers_reason() -> None:
+    """In one line, cut to a length that can be read, and never with the password in it."""
+    reasons = {
+        "account\x1b[31m\texpired": "'u' (account [31m expired): the password is wrong",
+        "x" * 1000: f"'u' ({'x' * (mqtt_connection.LONGEST_REASON - 1)}…): the password is wrong",
+        "sesame is not it": "'u': the password is wrong",
+        "": "'u': the password is wrong",
+    }
+    for reason, text in reasons.items():
+        refusal = packet(CONNACK, b"\0\x86" + properties(said(reason)))
+        with Broker(connect=lambda _, a=refusal: a) as peer:
+            why = session(peer.port, password="sesame").open()
+            assert why
+            assert f"127.0.0.1 refused the login of {text}" in why.text
+
+
+ENDS: dict[bytes, str] = {
+    b"\x8e": "another client has our client id",
+    b"\x8b\x00": "it is shutting down",
+    b"\x8b" + properties(said("back at noon")): "it is shutting down: back at noon",
+    b"\x98" + properties(b"\x26\0\1a\0\1b", said("go away")): "by its administrator: go away",
+    b"": "without a reason",
+    b"\xf0": "code 240",
+}
+
+
+@pytest.mark.parametrize("body", ENDS, ids=ENDS.values())
+def test_a_broker_that_says_goodbye_is_quoted(body: bytes) -> None:
+    """Whether the reason is a code alone, with properties or without, or a text besides."""
+    with (
+        Broker(publish=lambda _: packet(DISCONNECT, body)) as peer,
+        closing(session(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        conversation.publish("a")
+        text = f"127.0.0.1 ended the connection ({ENDS[body]})"
+        assert said_of(conversation) == text
+
+
+def test_a_real_broker_says_why_it_ends_a_connection(tmp_path: Path) -> None:
+    """Mosquitto does so by a code alone."""
+    with (
+        Mosquitto(tmp_path / "m", config="max_packet_size 1000") as server,
+        closing(session(server.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        conversation.publish("a", bytes(2000))
+        assert said_of(conversation) == "127.0.0.1 ended the connection (packet too large)"
+
+
+def test_a_refused_topic_is_named_with_the_reason() -> None:
+    """That of the first one that is refused of several, by subscription as by request."""
+    refusal = properties(said("for members"))
+    with Broker(
+        subscribe=lambda body: packet(SUBACK, body[:2] + refusal + b"\0\x87\x87"),
+        publish=lambda body: packet(PUBACK, body[3:5] + b"\x87" + refusal),
+    ) as peer:
+        with closing(session(peer.port)) as conversation:
+            assert conversation.open() is None
+            why = conversation.subscribe(["a", "b", "c"])
+            assert why
+            assert why.cause == "subscription refused"
+            assert "does not let 'u' subscribe to b (not authorised: for members)" in why.text
+        with closing(session(peer.port)) as conversation:
+            assert conversation.open() is None
+            conversation.publish("a", checked=True)
+            assert "let 'u' publish to a (not authorised: for members)" in said_of(conversation)
+
+
+def test_a_broker_with_another_keepalive_is_kept_to() -> None:
+    """One that wants to hear of us more often says so when it lets us in."""
+    welcome = packet(CONNACK, b"\0\0" + properties(b"\x13\x00\x01"))
+    with Broker(connect=lambda _: welcome) as peer, closing(session(peer.port)) as conversation:
+        assert conversation.open() is None
+        assert conversation.wait(lambda: PINGREQ in peer.heard, BOUND)
+
+
+# The messages
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_message_with_more_than_qos_0_is_taken_and_acknowledged(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    """A broker may be set up to send what it got as it got it."""
+    config = "upgrade_outgoing_qos true\nmax_inflight_messages 1"
+    with (
+        Mosquitto(tmp_path / "m", config=config) as server,
+        closing(session(server.port)) as conversation,
+        call(server.port) as other,
+    ):
+        link = conversation.connect()
+        assert not isinstance(link, Trouble)
+        connection: Connection = conversation._converse(link, protocol)
+        assert conversation.subscribe(["a/#"]) is None
+        other.sendall(hello(user=None, password=None))
+        for number, flags in enumerate((2, 4, 2, 0)):
+            payload = (b"\0%c" % (number + 1) if flags else b"") + b"%d" % number
+            other.sendall(publish("a/b", payload, flags))
+            if flags == 4:
+                other.sendall(packet(6, b"\0%c" % (number + 1), 2))
+        come = []
+        assert conversation.until(lambda m: come.append(m) or len(come) == 4, BOUND)
+        assert sorted((m.topic, m.payload) for m in come) == [("a/b", b"%d" % n) for n in range(4)]
+        assert connection.trouble is None

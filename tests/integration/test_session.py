@@ -1,0 +1,373 @@
+"""The conversation of a command with a broker: each failure has its name, and nothing is left."""
+
+from __future__ import annotations
+
+import gc
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.mqtt import connector, session
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.session import Session
+from bat2influx.net.tls import Tls
+from tests.standins.network import mqtt_peers
+from tests.standins.network.certificates import EXPIRED, Certificate, device_certificate
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.network.mqtt_peers import Peer, Talker, Void, publish
+from tests.standins.venus.login import Outcome, Profile
+from tests.standins.venus.visitor import PASSWORD, TOKEN, TOKEN_PASSWORD, Opener, call, doors, hello
+from tests.support.daemon import wait
+from tests.support.process import free_port
+
+INI = "/etc/x.ini"
+PORTS = 1883, 8883
+
+
+@pytest.fixture
+def opened(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Opener]:
+    """Open a device's front door before the broker; it is closed when the test ends."""
+    with doors(tmp_path, mosquitto.port) as opener:
+        yield opener
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Tls:
+    """The trust in the certificate of the door."""
+    return Tls(fingerprint=device_certificate(tmp_path).fingerprint)
+
+
+def loopback() -> str:
+    """Return an address of this machine at which the usual ports are free."""
+    return f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+
+
+def at(
+    port: int,
+    trust: Tls | None = None,
+    *,
+    host: str = "127.0.0.1",
+    user: str = "bat2influx",
+    password: str = PASSWORD,
+) -> Session:
+    """Return a session yet to be opened."""
+    return Session(Endpoint(host, port, user, password, INI, trust))
+
+
+def cause(conversation: Session) -> str:
+    """Open a session, close it, and return the cause of its trouble, '' for none."""
+    with closing(conversation):
+        why = conversation.open()
+        assert why == conversation.trouble
+        assert why is None or PASSWORD not in why.text
+        return why.cause if why else ""
+
+
+# The login
+
+
+@pytest.mark.parametrize("profile", [Profile.SECURED, Profile.WEAK, Profile.UNSECURED])
+def test_the_right_password_opens(opened: Opener, own: Tls, profile: Profile) -> None:
+    """By TLS, and in clear where the profile has that port open; the certificate is known then."""
+    door = opened(profile)
+    conversation = at(door.tls_port, own)
+    assert cause(conversation) == ""
+    assert conversation.fingerprint == own.fingerprint
+    assert conversation.addresses == ["127.0.0.1"]
+    if profile.plain:
+        assert cause(at(door.plain_port)) == ""
+    assert all(attempt.outcome is Outcome.ACCEPTED for attempt in door.attempts)
+    assert [attempt.tls for attempt in door.attempts] == [True, False][: len(door.attempts)]
+
+
+def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
+    """Under this profile the device's own password is refused, with words of its own."""
+    door = opened(Profile.PAIRED)
+    assert cause(at(door.tls_port, own, user=TOKEN, password=TOKEN_PASSWORD)) == ""
+    assert cause(at(door.tls_port, own)) == "login"
+    with closing(at(door.tls_port, own, user=TOKEN, password="unpaired")) as conversation:
+        why = conversation.open()
+        assert why
+        assert "the token or its password is wrong, or is not paired any more" in why.text
+
+
+@pytest.mark.parametrize(
+    ("password", "what"), [("wrong", "the password is wrong"), ("", "it wants a password")]
+)
+def test_a_refusal_after_six_seconds_is_a_refused_login(
+    opened: Opener, own: Tls, password: str, what: str
+) -> None:
+    """However long the device thinks about it, it is told as what it is, after a single attempt."""
+    door = opened(refusal_delay=(6, 6))
+    with closing(at(door.tls_port, own, password=password)) as conversation:
+        why = conversation.open()
+        assert why
+        assert why.cause == "login"
+        assert f"127.0.0.1 refused the login of 'bat2influx': {what}" in why.text
+    assert len(door.attempts) == 1
+
+
+def test_a_real_broker_refuses_who_is_not_its_user(tmp_path: Path) -> None:
+    """A Mosquitto with users lets in the right one alone, by TLS as in clear."""
+    made = device_certificate(tmp_path)
+    config = f"certfile {made.cert}\nkeyfile {made.key}"
+    for more, trust in (("", None), (config, Tls(str(made.cert), verify_host=False))):
+        users = {"bat2influx": PASSWORD}
+        with Mosquitto(tmp_path / f"broker{bool(more)}", config=more, users=users) as broker:
+            assert cause(at(broker.port, trust)) == ""
+            assert cause(at(broker.port, trust, password="wrong")) == "login"
+            assert cause(at(broker.port, trust, user="other")) == "login"
+
+
+# Each way to fail
+
+
+def test_a_name_that_nobody_knows() -> None:
+    """It is the name's fault."""
+    assert cause(at(1883, host="nowhere.invalid")) == "name"
+
+
+def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no timeout, and the connector has one; the name is told as unknown."""
+    ended = threading.Event()
+    monkeypatch.setattr(connector, "RESOLVE_TIMEOUT", 0.1)
+    monkeypatch.setattr(connector.socket, "getaddrinfo", lambda *_, **__: ended.wait(60) and [])
+    assert cause(at(1883, host="hangs.example")) == "name"
+    ended.set()
+
+
+def test_a_port_that_is_closed() -> None:
+    """The host is there, and says no."""
+    assert cause(at(free_port())) == "refused"
+
+
+def test_a_host_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers, not even with a no."""
+    monkeypatch.setattr(connector, "CONNECT_TIMEOUT", 0.2)
+    void = Void()
+    assert cause(at(void.port)) == "unreachable"
+    void.close()
+
+
+def test_the_other_port_is_open_instead(opened: Opener, tmp_path: Path, own: Tls) -> None:
+    """A closed 1883 beside an open 8883 is told as the profile; the other way round as old."""
+    host = loopback()
+    opened(host=host, ports=PORTS)
+    assert cause(at(1883, host=host)) == "only tls"
+    other = loopback()
+    with Mosquitto(tmp_path / "old", config=f"listener 1883 {other}"):
+        assert cause(at(8883, own, host=other)) == "no tls port"
+
+
+def test_no_password_goes_in_clear_to_the_port_of_tls(opened: Opener) -> None:
+    """8883 without TLS in the file is looked at first, and hears nothing but a ClientHello."""
+    host = loopback()
+    door = opened(Profile.WEAK, host=host, ports=PORTS)
+    assert cause(at(8883, host=host)) == "tls wanted"
+    assert not door.attempts
+    assert not any(b"MQTT" in failed.first for failed in door.failed_handshakes)
+
+
+def test_tls_on_an_unusual_port_is_found_out(opened: Opener) -> None:
+    """A port that ends the connection at once may want TLS, and is told as that if it does."""
+    door = opened(Profile.WEAK)
+    assert cause(at(door.tls_port)) == "tls wanted"
+    assert not door.attempts
+
+
+def test_a_port_without_tls(mosquitto: Mosquitto, own: Tls) -> None:
+    """TLS in the file, and none there."""
+    assert cause(at(mosquitto.port, own)) == "no tls"
+
+
+def test_a_certificate_that_is_not_trusted(opened: Opener, tmp_path: Path, own: Tls) -> None:
+    """Each reason has a name of its own, and no login is tried."""
+    other, old = (
+        device_certificate(tmp_path, name="other"),
+        device_certificate(tmp_path, name="old", days=EXPIRED),
+    )
+    door = opened()
+    assert cause(at(door.tls_port, Tls(fingerprint=other.fingerprint))) == "certificate changed"
+    assert cause(at(door.tls_port, Tls(str(other.cert)))) == "certificate untrusted"
+    assert cause(at(door.tls_port, Tls())) == "certificate untrusted"
+    mine = Tls(str(device_certificate(tmp_path).cert))
+    assert cause(at(door.tls_port, mine)) == "certificate name"
+    assert cause(at(door.tls_port, Tls(str(tmp_path / "gone.pem")))) == "ca file"
+    door.certificate = old
+    outdated = Tls(str(old.cert), verify_host=False)
+    assert cause(at(door.tls_port, outdated)) == "certificate date"
+    assert not door.attempts
+
+
+ANSWERS = [
+    (b"", True, "protocol"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", False, "protocol"),
+    (b"\xff" * 100, False, "protocol"),
+    (b"\x20\x02\x00\x02", False, "connack"),
+    (b"\x20\x02\x00\x03", False, "connack"),
+    (b"\x20\x02\x00\x04", False, "login"),
+    (b"\x20\x02\x00\x05", True, "login"),
+]
+
+
+@pytest.mark.parametrize(("answer", "ends", "what"), ANSWERS)
+def test_a_strange_answer_to_the_login(answer: bytes, ends: bool, what: str) -> None:
+    """What is no MQTT is told as that, and any other refusal as a refusal."""
+    with Talker(answer, ends=ends) as peer:
+        assert cause(at(peer.port)) == what
+
+
+def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, and then given up as no MQTT."""
+    monkeypatch.setattr(session, "CONNACK_TIMEOUT", 0.2)
+    with Peer() as peer, closing(at(peer.port)) as conversation:
+        why = conversation.open()
+        assert why
+        assert why.cause == "protocol"
+        assert "accepts connections and says nothing" in why.text
+        assert len(peer.calls) == 1
+
+
+def test_who_is_cut_off_within_tls_does_not_try_without(tmp_path: Path) -> None:
+    """It cannot have been TLS that was wanted, but the older MQTT: two attempts are all."""
+    made = device_certificate(tmp_path)
+    with Curt(made) as peer:
+        assert cause(at(peer.port, Tls(fingerprint=made.fingerprint))) == "protocol"
+        assert len(peer.calls) == 2
+
+
+class Curt(Peer):
+    """Speaks TLS, and ends it after the first word."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate.cert, certificate.key)
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        """End a connection."""
+        with self._context.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(4096)
+
+
+# The conversation
+
+
+def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
+    """`until` hands over what comes until it is enough, and `wait` lets the taker look."""
+    door = opened(Profile.UNSECURED)
+    seen: list[Message] = []
+
+    def see(message: Message) -> bool:
+        seen.append(message)
+        return message.payload == b"3"
+
+    with closing(at(door.tls_port, own)) as conversation, call(door.plain_port) as other:
+        assert conversation.open() is None
+        assert conversation.subscribe(["a/+", "b"]) is None
+        other.sendall(hello() + b"".join(publish(f"a/{n}", b"%d" % n) for n in range(5)))
+        assert conversation.until(see, 60)
+        assert [message.topic for message in seen] == ["a/0", "a/1", "a/2", "a/3"]
+        rest: list[Message] = []
+
+        def take() -> bool:
+            rest.extend(conversation.connection.received())
+            return bool(rest)
+
+        assert conversation.wait(take, 60)
+        assert [message.payload for message in rest] == [b"4"]
+        conversation.publish("b", b"own")
+        assert conversation.until(lambda message: message.payload == b"own", 60)
+        assert conversation.trouble is None
+
+
+def test_what_does_not_come_is_waited_for_no_longer_than_told(mosquitto: Mosquitto) -> None:
+    """The time that one gives it is kept, and the session goes on."""
+    with closing(at(mosquitto.port)) as conversation:
+        assert conversation.open() is None
+        began = time.monotonic()
+        assert not conversation.until(lambda _: True, 0.3)
+        assert not conversation.wait(lambda: False, 0.3)
+        assert time.monotonic() - began >= 0.6
+        assert conversation.subscribe(["a"]) is None
+
+
+def test_a_subscription_that_is_not_confirmed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that says nothing more does not hold up a command for ever."""
+    monkeypatch.setattr(session, "ANSWER_TIMEOUT", 0.2)
+    with (
+        mqtt_peers.Device(mutes=frozenset({mqtt_peers.SUBSCRIBE})) as peer,
+        closing(at(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        why = conversation.subscribe(["a"])
+        assert why
+        assert why.cause == "protocol"
+        assert conversation.trouble == why
+
+
+@pytest.mark.parametrize("by_tls", [True, False])
+def test_the_end_of_the_broker_is_noticed_at_once(opened: Opener, own: Tls, by_tls: bool) -> None:
+    """Whoever waits is told, whatever for; nothing that is asked afterwards does harm."""
+    door = opened(Profile.UNSECURED)
+    port = door.tls_port if by_tls else door.plain_port
+    with closing(at(port, own if by_tls else None)) as conversation:
+        assert conversation.open() is None
+        assert conversation.subscribe(["a"]) is None
+        door.close()
+        began = time.monotonic()
+        assert not conversation.until(lambda _: True, 60)
+        why = conversation.trouble
+        assert why
+        assert why.cause == "closed"
+        conversation.publish("a", b"1")
+        assert conversation.subscribe(["b"]) == why
+        assert not conversation.wait(lambda: False, 60)
+        assert time.monotonic() - began < 50
+
+
+def open_sockets() -> int:
+    """Return how many this process has."""
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # that of the directory itself
+            continue
+    return sum(link.startswith("socket:") for link in links)
+
+
+@pytest.mark.usefixtures("mosquitto")
+def test_nothing_is_left_of_a_session(tmp_path: Path, opened: Opener, own: Tls) -> None:
+    """However it went, there is no more socket or thread afterwards than before."""
+    door = opened(Profile.WEAK)
+    other = Tls(fingerprint=device_certificate(tmp_path, name="other").fingerprint)
+    kinds = [
+        ("", lambda: at(door.tls_port, own)),
+        ("", lambda: at(door.plain_port)),
+        ("login", lambda: at(door.tls_port, own, password="wrong")),
+        ("certificate changed", lambda: at(door.tls_port, other)),
+        ("certificate untrusted", lambda: at(door.tls_port, Tls())),
+        ("no tls", lambda: at(door.plain_port, own)),
+        ("tls wanted", lambda: at(door.tls_port)),
+        ("refused", lambda: at(free_port())),
+    ]
+    gc.collect()
+    before = threading.active_count()
+    sockets = open_sockets()
+    gc.disable()
+    try:
+        for what, made in kinds:
+            assert cause(made()) == what
+        wait("the end of every thread", lambda: threading.active_count() <= before)
+        wait("the end of every socket", lambda: open_sockets() <= sockets)
+    finally:
+        gc.enable()

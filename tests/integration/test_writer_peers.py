@@ -1,0 +1,469 @@
+"""The writer against whatever may listen on the port instead of a healthy InfluxDB."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Backoff
+from bat2influx.influx.outcome import Outcome, RejectedLine
+from tests.standins.databases.http_peers import (
+    ACCEPTED,
+    CREATED,
+    NO_DATABASE,
+    Act,
+    Dripping,
+    HttpPeer,
+    Silent,
+    Void,
+    answer,
+)
+from tests.standins.network.mqtt_peers import Peer, reset
+from tests.support.daemon import wait
+from tests.support.process import free_port
+from tests.support.writing import lines, write, writer
+
+DEADLINE = 1.0  # s
+BATCH = lines(count=3)
+SECRET = "gehe1m"
+PAGE = "<html><h1>It works!</h1></html>"
+
+
+def in_the_middle_of(text: bytes) -> Act:
+    """Return how to break off with an RST after `text`."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(text)
+        reset(connection)
+
+    return act
+
+
+def error(text: str, status: str = "503 Service Unavailable") -> bytes:
+    """Return an answer with an error as InfluxDB frames it."""
+    return answer(status, json.dumps({"error": text}), "Content-Type: application/json")
+
+
+def msgpack(body: bytes) -> bytes:
+    """Return an answer in the binary form that the influxdb package likes best."""
+    return answer("500 Internal Server Error", body, "Content-Type: application/x-msgpack")
+
+
+# What answers, and what is found in the text for people.
+PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
+    "429": (lambda: HttpPeer(error("slow down", "429 Too Many Requests")), "429 slow down"),
+    "503": (lambda: HttpPeer(error("no leader")), "503 no leader"),
+    "500": (lambda: HttpPeer(answer("500 Oops", PAGE)), "500 Oops"),
+    "408": (lambda: HttpPeer(answer("408 Request Timeout")), "408 Request Timeout"),
+    "404 of a web server": (lambda: HttpPeer(answer("404 Not Found", PAGE)), "404 Not Found"),
+    "400 of a web server": (lambda: HttpPeer(answer("400 Bad Request", PAGE)), "400 Bad Request"),
+    "another service": (lambda: HttpPeer(answer("200 OK", '{"message":"done"}')), "200 OK"),
+    "a page": (lambda: HttpPeer(answer("200 OK", PAGE)), "200 OK"),
+    "401 of a proxy": (lambda: HttpPeer(answer("401 Unauthorized", PAGE)), "refuses user 'me'"),
+    "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "not let user 'me' write"),
+    "a redirect": (
+        lambda: HttpPeer(answer("302 Found", "", "Location: http://127.0.0.1:9/write")),
+        "302 Found",
+    ),
+    "a redirect to nonsense": (
+        lambda: HttpPeer(answer("307 Moved", "", "Location: http://[::1")),
+        "307 Moved",
+    ),
+    "a bare status": (lambda: HttpPeer(b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"), "500"),
+    "SSH": (lambda: HttpPeer(lambda c: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")), "cannot be reached"),
+    "noise": (lambda: HttpPeer(lambda c: c.sendall(bytes(range(256)))), "cannot be reached"),
+    "a line without end": (
+        lambda: HttpPeer(b"HTTP/1.1 204 " + b"x" * 70_000),
+        "cannot be reached",
+    ),
+    "a thousand headers": (
+        lambda: HttpPeer(answer("204 No Content", "", *(f"X-{n}: x" for n in range(1000)))),
+        "cannot be reached",
+    ),
+    "reset before the answer": (lambda: HttpPeer(reset), "connection reset"),
+    "reset in the status": (lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 204 N")), "reached"),
+    "reset in the headers": (
+        lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 400 Bad Request\r\nContent-L")),
+        "",
+    ),
+    "reset in the body": (
+        lambda: HttpPeer(
+            in_the_middle_of(b'HTTP/1.1 400 Bad Request\r\nContent-Length: 99\r\n\r\n{"error":"')
+        ),
+        "",
+    ),
+    "reset in a chunk": (
+        lambda: HttpPeer(
+            in_the_middle_of(
+                b'HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"error":"'
+            )
+        ),
+        "",
+    ),
+    "a chunk without a length": (
+        lambda: HttpPeer(b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        "",
+    ),
+    "a body that ends too soon": (
+        lambda: HttpPeer(
+            lambda c: c.sendall(b'HTTP/1.1 400 Bad\r\nContent-Length: 99\r\n\r\n{"error":"x"')
+        ),
+        "",
+    ),
+    "gzip that is none": (
+        lambda: HttpPeer(answer("400 Bad Request", "x", "Content-Encoding: gzip")),
+        "",
+    ),
+    "400 with JSON of 100,000 levels": (
+        lambda: HttpPeer(answer("400 Bad Request", "[" * 100_000)),
+        "400 Bad Request",
+    ),
+    "500 with JSON of 100,000 levels": (
+        lambda: HttpPeer(answer("500 Oops", '{"a":' * 100_000)),
+        "500 Oops",
+    ),
+    "msgpack with a short time": (lambda: HttpPeer(msgpack(b"\xd4\x05\x00")), "500 Int"),
+    "msgpack with a time beyond all years": (
+        lambda: HttpPeer(msgpack(b"\xc7\x0c\x05" + b"\xff" * 12)),
+        "500 Int",
+    ),
+    "msgpack that is none": (lambda: HttpPeer(msgpack(b"\xc1")), "500 Int"),
+    "an error that is no text": (lambda: HttpPeer(answer("503 Busy", '{"error":[1]}')), "503 Busy"),
+    "an error of NUL and half a character": (
+        lambda: HttpPeer(answer("503 Busy", r'{"error":"a\u0000b\ud800c\nd"}')),
+        "503 a b c d",
+    ),
+    "control characters in the status": (
+        lambda: HttpPeer(answer("500 a\x1b[2Jb\x00c")),
+        "500 a [2Jb c",
+    ),
+    "ends every connection at once": (lambda: HttpPeer(lambda _: None), "cannot be reached"),
+    "takes it and never answers": (Silent, "does not answer within 1 s"),
+    "drips the status": (Dripping, "does not answer within 1 s"),
+    "drips headers": (
+        lambda: Dripping(b"HTTP/1.1 204 No Content\r\n", b"X: y\r\n"),
+        "does not answer within 1 s",
+    ),
+    "drips a header": (
+        lambda: Dripping(b"HTTP/1.1 204 No Content\r\nX: "),
+        "does not answer within 1 s",
+    ),
+    "drips a body": (
+        lambda: Dripping(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 999999\r\n\r\n"),
+        "does not answer within 1 s",
+    ),
+    "drips a body without a length": (
+        lambda: Dripping(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "does not answer within 1 s",
+    ),
+    "drips chunks": (
+        lambda: Dripping(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        "does not answer within 1 s",
+    ),
+    "asks to go on for ever": (
+        lambda: Dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "does not answer within 1 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_whatever_is_no_answer_of_a_healthy_influxdb_keeps_everything(name: str) -> None:
+    """The outcome comes in time, names the trouble in printable words, and no line is decided on.
+
+    Whether it is refused or accepted a line would be lost, and a thread that raises ends us.
+    """
+    made, found = PEERS[name]
+    deadline = DEADLINE if "within" in found else 20.0
+    with made() as peer:
+        outcome = write(writer(peer.port, deadline, user="me", password=SECRET), BATCH)
+        assert_kept(outcome, found)
+        assert outcome.trouble is not None
+        assert outcome.trouble.text.isprintable()
+        assert SECRET not in repr(outcome)
+        assert len(peer.calls) <= 2
+
+
+def assert_kept(outcome: Outcome, found: str) -> None:
+    """Assert that the whole batch is to be sent again, and what is found in the reason."""
+    assert (outcome.accepted, outcome.refused) == (0, [])
+    assert outcome.undecided == BATCH
+    assert outcome.trouble is not None
+    assert found in outcome.trouble.text
+
+
+def test_nobody_listens() -> None:
+    """A port that refuses is named with the address."""
+    port = free_port()
+    found = f"127.0.0.1:{port} cannot be reached (connection refused)"
+    assert_kept(write(writer(port), BATCH), found)
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("86400", 300.0),
+        ("9" * 400, 300.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("-1", None),
+        ("1e3", None),
+        ("nan", None),
+        ("²", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_taken_where_it_counts_seconds(
+    status: str, header: str, expected: float | None
+) -> None:
+    """Seconds are taken, up to five minutes; for anything else the usual back-off does."""
+    with HttpPeer(answer(status, "", f"Retry-After: {header}")) as peer:
+        outcome = write(writer(peer.port), BATCH)
+    assert outcome.retry_after == expected
+    assert outcome.undecided == BATCH
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """Neither values nor password go to where an answer points."""
+    with HttpPeer(ACCEPTED) as other:
+        to = f"Location: http://127.0.0.1:{other.port}/write"
+        with HttpPeer(answer("307 Temporary Redirect", "", to)) as peer:
+            assert_kept(write(writer(peer.port, user="me", password=SECRET), BATCH), "307")
+        assert not other.requests
+
+
+def test_an_answer_lost_on_its_way_has_the_same_lines_sent_again() -> None:
+    """Whether the lines were stored is not known then; sent again as they are, they do no harm."""
+    with HttpPeer(in_the_middle_of(b"HTTP/1.1 2"), ACCEPTED) as peer:
+        made = writer(peer.port)
+        outcome = write(made, BATCH)
+        assert write(made, outcome.undecided).accepted == 3
+        assert peer.lines == [*BATCH, *BATCH]
+
+
+def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
+    """When bisection is broken off, accepted and refused lines are not sent again."""
+    bad = error("unable to parse", "400 Bad Request")
+    batch = lines(count=8)
+    # 8: bad; the last 4: stored; the first 4: bad; the last 2 of them: bad; the last: refused.
+    with HttpPeer(bad, ACCEPTED, bad, bad, bad, error("busy")) as peer:
+        outcome = write(writer(peer.port), batch)
+        assert outcome.accepted == 4
+        assert outcome.refused == [RejectedLine(batch[3], "unable to parse")]
+        assert outcome.undecided == batch[:3]
+        assert len(peer.requests) == 6
+
+
+def test_a_404_of_influxdb_has_the_database_created_once() -> None:
+    """When it is still not there afterwards, that is told, and not tried on and on."""
+    with HttpPeer(NO_DATABASE, CREATED, NO_DATABASE) as peer:
+        outcome = write(writer(peer.port), BATCH)
+        assert_kept(outcome, "has no database 'battery' and does not create it")
+        assert outcome.trouble is not None
+        assert outcome.trouble.backoff is Backoff.DATABASE_LOGIN
+        assert len(peer.asked(b"POST /query")) == 1
+        assert len(peer.asked(b"POST /write")) == 2
+
+
+def test_a_404_of_anybody_else_creates_nothing() -> None:
+    """A web server that has no /write is not asked to create a database."""
+    with HttpPeer(answer("404 Not Found", PAGE)) as peer:
+        write(writer(peer.port), BATCH)
+        assert not peer.asked(b"/query")
+
+
+def test_another_service_that_says_yes_to_everything_is_not_taken_for_a_database(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its 404 may be JSON and its 200, too; nothing is logged as created that is not there."""
+    no, yes = answer("404 Not Found", '{"error":"no route"}'), answer("200 OK", '{"results":{}}')
+    with caplog.at_level(logging.INFO), HttpPeer(no, yes, no) as peer:
+        assert_kept(write(writer(peer.port), BATCH), "has no database 'battery'")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "body", ['{"results":5}', '{"results":[5]}', '{"results":"x"}', "[]", "null", "", "[" * 100_000]
+)
+def test_an_odd_answer_to_a_statement_keeps_everything(body: str) -> None:
+    """Whatever stands where the results should be, it raises nothing and decides nothing."""
+    with HttpPeer(NO_DATABASE, answer("200 OK", body), NO_DATABASE) as peer:
+        assert_kept(write(writer(peer.port), BATCH), "")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        answer("200 OK", '{"results":[{"statement_id":0,"error":"no space left"}]}'),
+        error("no space left", "400 Bad Request"),
+        error("no space left", "403 Forbidden"),
+        error("no space left", "404 Not Found"),
+    ],
+    ids=["200", "400", "403", "404"],
+)
+def test_a_database_that_cannot_be_created_is_told_with_the_reason(refusal: bytes) -> None:
+    """InfluxDB answers a statement that failed with 200, and the reason inside."""
+    with HttpPeer(NO_DATABASE, refusal) as peer:
+        found = "has no database 'battery' and does not create it (no space left)"
+        assert_kept(write(writer(peer.port), BATCH), found)
+
+
+def test_each_request_is_a_sign_of_life() -> None:
+    """Write, create and write again may take three deadlines; the watchdog hears of each."""
+    signs: list[int] = []
+    with HttpPeer(NO_DATABASE, CREATED, ACCEPTED) as peer:
+        outcome = writer(peer.port).write(BATCH, lambda: signs.append(len(peer.requests)))
+    assert outcome.accepted == 3
+    assert signs == [0, 1, 2, 3]  # the first after the question who it is
+
+
+def test_neither_netrc_nor_proxies_of_the_environment_have_an_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests go straight to the address, with the login of the ini or with none."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    with HttpPeer(ACCEPTED) as proxy, HttpPeer(NO_DATABASE, CREATED, ACCEPTED) as peer:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert write(writer(peer.port), BATCH).accepted == 3
+        assert not proxy.requests
+        assert len(peer.requests) == 3
+        assert not [each for each in peer.requests if b"authorization" in each.lower()]
+
+
+class Resolver:
+    """Takes the place of socket.getaddrinfo."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.addresses = ["127.0.0.1"]
+        self.act: Callable[[], object] = lambda: None
+        self.ended = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", self._resolve)
+
+    def _resolve(self, host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        self.asked.append(host)
+        self.act()
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in self.addresses
+        ]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    """A resolver that does as told."""
+    made = Resolver(monkeypatch)
+    yield made
+    made.ended.set()
+
+
+def test_a_resolver_that_hangs_is_left_behind(resolver: Resolver) -> None:
+    """The outcome comes in time; further attempts wait for the same answer and pile up nothing."""
+    resolver.act = resolver.ended.wait
+    made = writer(1, 3 * DEADLINE, address="hanging.example")
+    for _ in range(3):
+        assert_kept(write(made, BATCH), "name resolution of hanging.example takes more than")
+    assert resolver.asked == ["hanging.example"]
+    assert len([t for t in threading.enumerate() if "hanging.example" in t.name]) == 1
+
+
+def test_a_resolver_slower_than_the_deadline_is_waited_for_in_the_next_attempt(
+    resolver: Resolver,
+) -> None:
+    """An answer that came too late for one attempt serves the next, or there would be none ever."""
+    resolver.act = resolver.ended.wait
+    with HttpPeer(ACCEPTED) as peer:
+        made = writer(peer.port, 3 * DEADLINE, address="late.example")
+        assert_kept(write(made, BATCH), "name resolution")
+        resolver.ended.set()
+        wait("its end", lambda: not any("late" in t.name for t in threading.enumerate()))
+        made = writer(peer.port, address="late.example")
+        assert write(made, BATCH).accepted == 3
+    assert resolver.asked == ["late.example"]
+
+
+def test_a_slow_resolver_is_asked_once_for_a_connection(resolver: Resolver) -> None:
+    """With a dead name server every lookup takes seconds; two would be too long for a request."""
+    resolver.act = lambda: resolver.ended.wait(6.5)
+    with HttpPeer(ACCEPTED) as peer:
+        made = writer(peer.port, 12.0, address="slow.example")
+        assert write(made, BATCH).accepted == 3
+        assert write(made, BATCH).accepted == 3
+        assert len(peer.calls) == 1
+    assert resolver.asked == ["slow.example"]
+
+
+@pytest.mark.parametrize("failure", [socket.gaierror(-2, "unknown"), UnicodeError("too long")])
+def test_a_name_without_an_address_is_told(resolver: Resolver, failure: Exception) -> None:
+    """The lines wait until the name has an address."""
+
+    def fail() -> None:
+        raise failure
+
+    resolver.act = fail
+    with HttpPeer(ACCEPTED) as peer:
+        made = writer(peer.port, address="unknown.example")
+        assert_kept(write(made, BATCH), "cannot be reached")
+        resolver.act = lambda: None
+        assert write(made, BATCH).accepted == 3
+
+
+@pytest.mark.parametrize("address", ["::1", "fe80::1%eth0"])
+def test_an_ipv6_address_is_written_without_brackets(resolver: Resolver, address: str) -> None:
+    """The address stands in the ini as such, and where a URL is made of it the brackets come."""
+    with HttpPeer(ACCEPTED) as peer:
+        assert write(writer(peer.port, address=address), BATCH).accepted == 3
+    assert resolver.asked == [address]
+
+
+def test_an_address_that_is_dead_does_not_use_up_the_time_of_the_next(resolver: Resolver) -> None:
+    """Of several addresses, as of a host with IPv6, one that never answers leaves time."""
+    resolver.addresses = ["127.0.0.2", "127.0.0.1"]
+    with HttpPeer(ACCEPTED) as peer:
+        void = Void("127.0.0.2", peer.port)
+        assert write(writer(peer.port, 4.0, address="two.example"), BATCH).accepted == 3
+        void.close()
+
+
+def test_many_dead_addresses_take_one_deadline_in_all(resolver: Resolver) -> None:
+    """The limit is for the request; nothing that comes after it is waited for without one."""
+    resolver.addresses = [f"127.0.0.{n}" for n in range(2, 10)]
+    with Dripping() as peer:
+        voids = [Void(each, peer.port) for each in resolver.addresses]
+        resolver.addresses.append("127.0.0.1")
+        began = time.monotonic()
+        assert_kept(write(writer(peer.port, 2.0, address="many.example"), BATCH), "")
+        assert time.monotonic() - began < 7.0  # eight times half the deadline were more
+        for void in voids:
+            void.close()
+
+
+def test_cutting_ends_a_request_that_hangs() -> None:
+    """What waits for an answer at the end of the program is let go at once."""
+    with Silent() as peer:
+        made = writer(peer.port, 3600.0)
+        outcomes: list[Outcome] = []
+        thread = threading.Thread(
+            target=lambda: outcomes.append(made.write(BATCH, lambda: None)), daemon=True
+        )
+        thread.start()
+        while not peer.requests:
+            time.sleep(0.01)
+        made.cut()
+        thread.join(30.0)
+        assert_kept(outcomes[0], "")

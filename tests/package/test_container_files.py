@@ -1,0 +1,83 @@
+"""The files of etc/docker, as far as they can be judged without a container."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bat2influx.config import paths, settings
+from tests import TOP
+from tests.system.container import with_secrets
+
+COMPOSE = (TOP / "etc/docker/compose.yml").read_text()
+DOCKERFILE = (TOP / "etc/docker/Dockerfile").read_text()
+UNIT = (TOP / "systemd/bat2influx.service").read_text()
+SERVICE: Any = yaml.safe_load(with_secrets(COMPOSE))["services"]["bat2influx"]
+CHECKER = "check-jsonschema==0.39.0"
+
+
+def instructions(name: str) -> list[str]:
+    """Return what stands behind an instruction of the Dockerfile, each time in one line."""
+    text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE).replace("\\\n", " ")
+    lines = (line.partition(" ") for line in text.splitlines())
+    return [" ".join(rest.split()) for first, _, rest in lines if first == name]
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that the image sets."""
+    pairs = (each.partition("=") for each in " ".join(instructions("ENV")).split())
+    return {name: value for name, _, value in pairs}
+
+
+@pytest.mark.parametrize("text", [COMPOSE, with_secrets(COMPOSE)], ids=["as it is", "secrets"])
+def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
+    """It keeps to the schema of Compose files, with and without the lines for secrets."""
+    venv = subprocess.run(
+        [TOP / "tests/tools/venv", CHECKER], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    file = tmp_path / "compose.yml"
+    file.write_text(text)
+    checked = subprocess.run(
+        [f"{venv}/bin/check-jsonschema", "--builtin-schema", "vendor.compose-spec", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_what_is_mounted_is_where_the_image_has_it() -> None:
+    """The ini, the state directory and the runtime directory, of which only the latter two vary."""
+    ini, state = SERVICE["volumes"]
+    assert ini["target"] == str(paths.DEFAULT_CONFIG)
+    assert ini["read_only"] is SERVICE["read_only"] is True
+    assert instructions("VOLUME") == [environment()["STATE_DIRECTORY"]] == [state.split(":")[1]]
+    assert [each.split(":")[0] for each in SERVICE["tmpfs"]] == [environment()["RUNTIME_DIRECTORY"]]
+
+
+def test_every_secret_is_one_that_the_program_knows() -> None:
+    """By the names of its credentials, and where compose puts them."""
+    assert {*SERVICE["secrets"]} < {"mqtt-password", *settings.CREDENTIALS}
+    assert {*yaml.safe_load(with_secrets(COMPOSE))["secrets"]} == {*SERVICE["secrets"]}
+    assert environment()["CREDENTIALS_DIRECTORY"] == "/run/secrets"
+
+
+def test_a_container_has_as_long_for_its_end_as_the_service() -> None:
+    """And as little of a core."""
+    assert f"\nTimeoutStopSec={SERVICE['stop_grace_period'].removesuffix('s')}\n" in UNIT
+    assert f"\nLimitCORE={SERVICE['ulimits']['core']}\n" in UNIT
+
+
+def test_the_user_has_the_same_number_wherever_it_is_written() -> None:
+    """It owns what is in the volume, whatever image comes next."""
+    (user,) = instructions("USER")
+    number = user.partition(":")[0]
+    assert user == f"{number}:{number}"
+    numbers = re.findall(r"(?:--[ug]id|-[og]) (\d+)", " ".join(instructions("RUN")))
+    assert {*numbers} == {number}
+    assert set(re.findall(r"(?:user|group) (\d+)", COMPOSE)) == {number}

@@ -1,0 +1,184 @@
+"""HTTP servers made by hand, for what a real InfluxDB will not do when a test asks for it.
+
+Rules: as in `peers`, on which these are built. What a peer was asked is kept in `requests`, head
+and body, as it came. `Relay` is the exception: it stands before a real server and only listens.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from tests.standins.network.mqtt_peers import Peer
+
+Act = Callable[[socket.socket], object]
+GOES_ON = object()  # an act returns it to have the connection stay
+
+
+def answer(status: str, body: bytes | str = b"", *headers: str) -> bytes:
+    """Return an answer as InfluxDB would frame it: "503 Service Unavailable", its body, headers."""
+    content = body.encode() if isinstance(body, str) else body
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + content
+
+
+ACCEPTED = answer("204 No Content")
+CREATED = answer("200 OK", '{"results":[{"statement_id":0}]}', "Content-Type: application/json")
+PONG = answer("204 No Content", "", "X-Influxdb-Version: 1.6.7~rc0", "X-Influxdb-Build: OSS")
+NO_DATABASE = answer("404 Not Found", '{"error":"database not found: \\"battery\\""}')
+
+
+class HttpPeer(Peer):
+    """Gives each request the next of `answers`, the last of them for ever.
+
+    An answer is the bytes to send, or a function that does its worst to the connection, which is
+    closed when that returns, unless with GOES_ON. `GET /ping` has an answer of its own, that of
+    InfluxDB 1.6.7, and is noted nowhere; with None it is a request like any other.
+    """
+
+    def __init__(self, *answers: bytes | Act, ping: bytes | None = PONG) -> None:
+        self._ping = ping
+        self.requests: list[bytes] = []
+        self.times: list[float] = []  # when each came (monotonic, s)
+        self._answers = answers
+        self._lock = threading.Lock()
+        super().__init__()
+
+    def asked(self, what: bytes) -> list[bytes]:
+        """Return the requests whose first line has `what` in it."""
+        return [each for each in list(self.requests) if what in each.split(b"\r\n", 1)[0]]
+
+    @property
+    def batches(self) -> list[list[bytes]]:
+        """The lines of each write, in the order in which they came."""
+        bodies = [each.partition(b"\r\n\r\n")[2] for each in self.asked(b"/write")]
+        return [body.splitlines() for body in bodies]
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines of all writes."""
+        return [line for batch in self.batches for line in batch]
+
+    def serve(self, connection: socket.socket) -> None:
+        """Read one request after the other and answer it."""
+        with connection.makefile("rb") as stream:
+            while head := _head(stream.readline):
+                lengths = [line[15:] for line in head if line.startswith(b"Content-Length:")]
+                body = stream.read(int(lengths[0])) if lengths else b""
+                if self._ping is not None and head[0].startswith(b"GET /ping "):
+                    connection.sendall(self._ping)
+                    continue
+                with self._lock:
+                    self.times.append(time.monotonic())
+                    self.requests.append(b"".join(head) + body)
+                    act = self._answers[min(len(self.requests), len(self._answers)) - 1]
+                if not callable(act):
+                    connection.sendall(act)
+                elif act(connection) is not GOES_ON:
+                    return
+
+
+def _head(readline: Callable[[], bytes]) -> Sequence[bytes]:
+    lines = []
+    while line := readline():
+        lines.append(line)
+        if line == b"\r\n":
+            return lines
+    return []
+
+
+class Dripping(HttpPeer):
+    """Answers `start`, then `drop` again and again: each wait is short, and none is the last."""
+
+    def __init__(self, start: bytes = b"", drop: bytes = b"x", *, pause: float = 0.02) -> None:
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(start)
+            while not self.closing.wait(pause):
+                connection.sendall(drop)
+
+        super().__init__(drip)
+
+
+class Silent(HttpPeer):
+    """Takes every request and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: self.closing.wait())
+
+
+class Gate(HttpPeer):
+    """Gives `answer` to each request, but only once it is let through."""
+
+    def __init__(self, answer: bytes = ACCEPTED) -> None:
+        self.answer = answer
+        self._passes = threading.Semaphore(0)
+
+        def wait(connection: socket.socket) -> object:
+            while not self._passes.acquire(timeout=0.1):
+                if self.closing.is_set():
+                    return None
+            connection.sendall(self.answer)
+            return GOES_ON
+
+        super().__init__(wait)
+
+    def open(self, times: int = 1_000_000) -> None:
+        """Let the next requests through."""
+        self._passes.release(times)
+
+
+class Relay(Peer):
+    """Passes everything on to a real server, and has what was sent to it in `sent`."""
+
+    def __init__(self, port: int) -> None:
+        self.sent = bytearray()
+        self._to = port
+        super().__init__()
+
+    def count(self, what: bytes = b"POST /write") -> int:
+        """Return how often `what` was sent."""
+        return self.sent.count(what)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Pass on until either side ends."""
+        with socket.create_connection(("127.0.0.1", self._to)) as server:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def there(data: bytes) -> None:
+                self.sent += data
+                server.sendall(data)
+
+            back = threading.Thread(
+                target=_pump, args=(server, connection, connection.sendall), daemon=True
+            )
+            back.start()
+            _pump(connection, server, there)
+            back.join()
+
+
+class Void:
+    """An address and port from which a TCP connect gets no answer, as when a host is off."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._sockets = [socket.create_server((address, port), backlog=0)]
+        for _ in range(4):  # one fits; the kernel ignores all further ones
+            caller = socket.socket()
+            caller.setblocking(False)
+            caller.connect_ex((address, port))
+            self._sockets.append(caller)
+
+    def close(self) -> None:
+        """Give the port back."""
+        for each in self._sockets:
+            each.close()
+
+
+def _pump(source: socket.socket, other: socket.socket, sink: Callable[[bytes], object]) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            sink(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,120 @@
+"""How much of a disk a database takes once it has nothing left to do: InfluxDB, VictoriaMetrics.
+
+Rules: bytes are those that the file system has given to the files, not their length, since both
+servers make files with holes. A size is taken when what was written is where it is to stay for
+years, which is seen in the files themselves: a server that tells of its work does so too early.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.databases.victoria import VictoriaMetrics
+
+BOUND = 900.0  # s, on a loaded machine
+# A shard is left alone for 10 min before its log is given up, and for 4 h before it is compacted.
+AT_ONCE = {
+    "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s",
+    "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "1s",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of the values themselves, of the log of what is written, of what shards have beside it.
+
+    `series` is the list of series and other indexes, which does not grow with time.
+    """
+
+    values: int = 0
+    wal: int = 0
+    beside: int = 0
+    series: int = 0
+
+    @property
+    def growing(self) -> int:
+        """What becomes more with each day."""
+        return self.values + self.wal + self.beside
+
+    @property
+    def all(self) -> int:
+        return self.growing + self.series
+
+
+def used(*places: Path) -> int:
+    """Return the bytes of all files there: a place is a directory or a file, or not there."""
+    files = [
+        file
+        for place in places
+        for file in (place.rglob("*") if place.is_dir() else [place])
+        if file.is_file()
+    ]
+    return sum(file.stat().st_blocks * 512 for file in files)
+
+
+def influxdb_size(server: InfluxDB, db: str, policy: str) -> Size:
+    """Return the size of one policy; the list of series is that of all policies."""
+    data, wal = server.directory / "data" / db, server.directory / "wal" / db
+    values = used(*(data / policy).rglob("*.tsm"))
+    beside = used(data / policy) - values
+    return Size(values, used(wal / policy), beside, used(data / "_series"))
+
+
+def victoria_size(server: VictoriaMetrics) -> Size:
+    """Return the size of a server that is stopped, without its caches."""
+    data = server.directory / "data"
+    series = used(data / "indexdb", data / "metadata")
+    return Size(used(data / "data"), series=series)
+
+
+def hasty(server: InfluxDB) -> InfluxDB:
+    """Have a server, not yet started, compact a shard as soon as nothing is written to it."""
+    server.environment = {**(server.environment or {}), **AT_ONCE}
+    return server
+
+
+def settle_influxdb(server: InfluxDB) -> None:
+    """Wait until each shard of a hasty server is one compacted file, with nothing in its log.
+
+    Not after a restart: 1.6.7 keeps the log that it finds then until the next value comes.
+    """
+    _wait("compaction by InfluxDB", lambda: _is_settled(server.directory))
+
+
+def _is_settled(directory: Path) -> bool:
+    # data/DATABASE/POLICY/SHARD; what a database has in common is in data/DATABASE/_series
+    shards = [path for path in (directory / "data").glob("*/[!_]*/[0-9]*") if path.is_dir()]
+    if any(file.stat().st_size for file in (directory / "wal").rglob("*.wal")):
+        return False
+    files = [sorted(file.suffix for file in shard.glob("*.tsm*")) for shard in shards]
+    return bool(files) and all(each == [".tsm"] for each in files)
+
+
+def settle_victoria(server: VictoriaMetrics) -> None:
+    """Have it merge what it has, of each month into one part, and stop it."""
+    server.restart()  # what is in memory becomes parts
+    server.ask("/internal/force_merge")
+    _wait("merging by VictoriaMetrics", lambda: _is_merged(server.directory / "data" / "data"))
+    server.stop()
+
+
+def _is_merged(data: Path) -> bool:
+    parts = [
+        path.parts[-3] for kind in ("small", "big") for path in data.glob(f"{kind}/*/*/index.bin")
+    ]
+    return bool(parts) and len(parts) == len(set(parts))  # of each month one, small or big
+
+
+def _wait(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + BOUND
+    while True:
+        with suppress(FileNotFoundError):  # a file that was just replaced
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"waited {BOUND:g} s for {what}"
+        time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""Networks, certificates and brokers of a test's own, and peers made by hand."""

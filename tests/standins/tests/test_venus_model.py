@@ -1,0 +1,426 @@
+"""The Venus stand-in without a broker: its rules of time, its faults and its values."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.standins.venus.device import Device
+from tests.standins.venus.faults import apply
+from tests.standins.venus.plugin import Publish
+from tests.standins.venus.values import INSTANCES, Ranged, Value, encode
+
+P = "c0619ab1c2d3"
+NOW = 1795350000.25
+SUPPRESSED = b'{"keepalive-options":["suppress-republish"]}'
+SERIAL = f"N/{P}/system/0/Serial"
+
+
+def read(device: Device, path: str, now: float = NOW) -> list[Publish]:
+    return device.handle(f"R/{P}/{path}", b"", now)
+
+
+def keep_alive(device: Device, payload: bytes = SUPPRESSED, now: float = NOW) -> list[Publish]:
+    return device.handle(f"R/{P}/keepalive", payload, now)
+
+
+def topics(out: list[Publish]) -> list[str]:
+    return [publish.topic for publish in out]
+
+
+def values(out: list[Publish]) -> dict[str, Any]:
+    """Return what stands behind the portal id, with its value."""
+    return {p.topic.split("/", 2)[2]: json.loads(p.payload)["value"] for p in out}
+
+
+def heartbeats(out: list[Publish]) -> list[int]:
+    return [json.loads(p.payload)["value"] for p in out if p.topic == f"N/{P}/heartbeat"]
+
+
+# Reads.
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        f"R/{P}/vebus/276/Soc",
+        f"R/{P}/vebus/275/Nope",
+        f"R/{P}/vebus/275/Dc/0/",
+        f"R/{P}/vebus/275/Soc/",
+        f"R/{P}/vebus/275/Dc/0/Volt",
+        f"R/{P}/vebus/275",
+        f"R/{P}/vebus",
+        f"R/{P}/",
+        f"R/{P}",
+        "R/c0619ab1c2d4/vebus/275/Soc",
+        "R",
+    ],
+)
+def test_a_wrong_request_is_an_error_in_the_log_and_nothing_else(topic: str) -> None:
+    """What is not there is not answered."""
+    device = Device(P)
+    assert device.handle(topic, b"", NOW) == []
+    assert device.log.counters.errors == 1
+
+
+def test_a_whole_service_is_read_with_a_slash_at_its_end() -> None:
+    """The root of a service answers with every leaf of it, each once, in no fixed order."""
+    device = Device(P)
+    first, second = topics(read(device, "vebus/275/")), topics(read(device, "vebus/275/"))
+    assert Counter(first) == Counter(second)
+    assert max(Counter(first).values()) == 1
+    assert first != second
+    assert all(topic.startswith(f"N/{P}/vebus/275/") for topic in first)
+
+
+def test_writes_and_wildcards_are_counted_and_not_answered() -> None:
+    """A W/ publish changes nothing, and a wildcard in R/ is none of the device's topics."""
+    device = Device(P)
+    assert device.handle(f"W/{P}/vebus/275/Mode", b'{"value":4}', NOW) == []
+    assert device.handle(f"R/{P}/vebus/+/Soc", b"", NOW) == []
+    counters = device.log.counters
+    assert (counters.writes, counters.wildcards, counters.reads) == (1, 1, 0)
+    assert values(read(device, "vebus/275/Mode")) == {"vebus/275/Mode": 3}
+
+
+# Keepalive and heartbeat.
+
+
+def test_the_heart_beats_every_three_seconds_while_alive() -> None:
+    """The first heartbeat comes with the keepalive, the last before it has ended."""
+    device = Device(P)
+    assert device.advance(NOW + 10.0) == []
+    out = keep_alive(device, now=NOW + 10.0)
+    for tenth in range(1000):
+        out += device.advance(NOW + 10.0 + tenth / 10)
+    start = int(NOW) + 10
+    assert heartbeats(out) == list(range(start, start + 60, 3))
+
+
+def test_a_second_keepalive_does_not_double_the_heartbeat() -> None:
+    """Heartbeats keep their rhythm when keepalives come on top of each other."""
+    device = Device(P)
+    out = keep_alive(device) + keep_alive(device, now=NOW + 1.0)
+    assert heartbeats(out + device.advance(NOW + 6.0)) == [int(NOW) + n for n in (0, 3, 6)]
+
+
+def test_a_keepalive_lasts_sixty_seconds() -> None:
+    """Notifications then stop without a last word, and reads are still answered."""
+    device = Device(P)
+    keep_alive(device)
+    keep_alive(device, now=NOW + 20.0)
+    device.advance(NOW + 79.0)
+    assert device.next_due() is not None
+    assert topics(device.advance(NOW + 79.99)) != []
+    assert device.advance(NOW + 80.0) == []
+    assert device.advance(NOW + 500.0) == []
+    assert device.next_due() is None
+    assert len(read(device, "vebus/275/Soc", NOW + 500.0)) == 1
+
+
+def test_a_suppressed_keepalive_brings_changes_alone() -> None:
+    """Without a republish only what is no longer as it was is published, about once a second."""
+    device = Device(P)
+    before = values(read(device, "vebus/275/"))
+    assert topics(keep_alive(device)) == [f"N/{P}/heartbeat"]
+    changed = values(device.advance(NOW + 1.0))
+    assert "vebus/275/Dc/0/Voltage" in changed
+    assert "vebus/275/ProductId" not in changed
+    assert all(before.get(name) != value for name, value in changed.items())
+
+
+def test_a_full_republish_covers_every_value_and_ends_with_its_completion() -> None:
+    """All services' values come once, then full_publish_completed with the echo, if any."""
+    device = Device(P, list(INSTANCES))
+    everything = [t for s, i in INSTANCES.items() for t in topics(read(device, f"{s}/{i}/"))]
+    echo = b'{"keepalive-options":[{"full-publish-completed-echo":"x"}]}'
+    *out, completed, heartbeat = keep_alive(device, echo)
+    assert Counter(topics(out)) == Counter(everything)
+    assert completed.topic == f"N/{P}/full_publish_completed"
+    second = str(int(NOW)).encode()
+    assert completed.payload == b'{"full-publish-completed-echo":"x","value":' + second + b"}"
+    assert heartbeat.topic == f"N/{P}/heartbeat"
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"1", b"{}", b'{"keepalive-options":[{"a":1}]}'])
+def test_a_keepalive_without_a_known_option_is_a_full_one(payload: bytes) -> None:
+    """Whatever it says otherwise, it is followed by a full republish without an echo."""
+    assert keep_alive(Device(P), payload)[-2].payload == b'{"value":%d}' % int(NOW)
+
+
+def test_three_full_republishes_a_second_are_all() -> None:
+    """A fourth keeps alive and no more; in the next second there is one again."""
+    device = Device(P)
+    sizes = [len(keep_alive(device, b"", NOW + n / 10)) for n in range(5)]
+    assert [size > 50 for size in sizes] == [True, True, True, False, False]
+    assert device.log.counters.throttled == 2
+    assert len(keep_alive(device, b"", NOW + 1.0)) > 50
+
+
+def test_reading_the_serial_is_a_keepalive_of_the_old_kind() -> None:
+    """It gives a full republish and, after its completion, the answer to the read."""
+    device = Device(P)
+    out = topics(read(device, "system/0/Serial"))
+    assert out.count(SERIAL) == 2
+    assert out[-3:] == [f"N/{P}/full_publish_completed", f"N/{P}/heartbeat", SERIAL]
+    assert device.alive
+
+
+# What happens to devices.
+
+
+def test_a_device_that_vanishes_says_goodbye_on_each_topic() -> None:
+    """Even without a keepalive each topic gets an empty message; then reads are not answered."""
+    device = Device(P)
+    leaves = topics(read(device, "vebus/275/"))
+    device.vanish("vebus")
+    out = device.advance(NOW)
+    assert Counter(topics(out)) == Counter(leaves)
+    assert {p.payload for p in out} == {b""}
+    assert read(device, "vebus/275/Soc") == []
+    device.come_back("vebus")
+    assert device.advance(NOW) == []
+    assert len(read(device, "vebus/275/Soc")) == 1
+
+
+def test_the_retained_serial_is_never_taken_back() -> None:
+    """When the system service goes, its Serial stays; when it comes, it is retained anew."""
+    device = Device(P)
+    device.vanish("system")
+    assert SERIAL not in topics(device.advance(NOW))
+    device.come_back("system")
+    assert device.advance(NOW) == [Publish(SERIAL, encode(P), retain=True)]
+
+
+def test_a_device_that_comes_back_while_alive_shows_all_its_values() -> None:
+    """So does one that is new on the bus."""
+    device = Device(P)
+    keep_alive(device)
+    device.vanish("vebus/275")
+    device.advance(NOW)
+    device.come_back("vebus")
+    assert len(device.advance(NOW)) == len(read(device, "vebus/275/"))
+    device.add_service("vebus", 288, {"/ProductId": 9763, "/Soc": 50.0})
+    assert values(device.advance(NOW)) == {"vebus/288/ProductId": 9763, "vebus/288/Soc": 50.0}
+
+
+def test_a_restart_forgets_the_keepalive_and_every_fault() -> None:
+    """After it the Serial is retained, nothing is published unasked, and values are their own."""
+    device = Device(P)
+    keep_alive(device)
+    device.vanish("vebus")
+    device.silence()
+    device.set_value("vebus", "/Soc", None)
+    device.restart()
+    assert device.advance(NOW) == [Publish(SERIAL, encode(P), retain=True)]
+    assert device.advance(NOW + 10.0) == []
+    assert values(read(device, "vebus/275/Soc"))["vebus/275/Soc"] is not None
+
+
+def test_another_portal_id_is_another_device() -> None:
+    """The old retained Serial goes, the new one comes, and the old requests are wrong."""
+    device = Device(P)
+    device.change_portal_id("0123")
+    new = Publish("N/0123/system/0/Serial", b'{"value":"0123"}', retain=True)
+    assert device.advance(NOW) == [Publish(SERIAL, b"", retain=True), new]
+    assert read(device, "vebus/275/Soc") == []
+    assert topics(device.handle("R/0123/vebus/275/Soc", b"", NOW)) == ["N/0123/vebus/275/Soc"]
+
+
+# Faults.
+
+
+def test_silence_covers_a_path_a_service_or_everything() -> None:
+    """What is silent is neither answered nor published, and the rest is as before."""
+    device = Device(P)
+    device.silence("vebus", "/Dc/0/Power")
+    assert len(read(device, "vebus/275/Dc/0")) == 4
+    device.silence("vebus")
+    out = keep_alive(device, b"") + device.advance(NOW + 2.0)
+    assert out
+    assert not any("/vebus/" in topic for topic in topics(out))
+    device.silence()
+    assert read(device, "system/0/Dc/Battery/Soc") + device.advance(NOW + 5.0) == []
+    device.speak()
+    assert len(read(device, "vebus/275/Dc/0", NOW + 5.0)) >= 5
+
+
+def test_late_answers_come_with_a_delay_or_never() -> None:
+    """Reads of a hung service are late, past 25 s lost; a republish is from the cache, at once."""
+    device = Device(P)
+    device.late(4.0, "vebus")
+    assert [p.delay for p in read(device, "vebus/275/Soc")] == [4.0]
+    assert [p.delay for p in read(device, "system/0/Dc/Battery/Soc")] == [0.0]
+    assert {p.delay for p in keep_alive(device, b"")} == {0.0}
+    device.late(25.1, "vebus", "/Soc")
+    assert read(device, "vebus/275/Soc") == []
+    assert device.log.counters.errors == 1
+
+
+def test_any_payload_can_be_put_in_the_place_of_a_value() -> None:
+    """It is read and, while alive, published, until it is released."""
+    device = Device(P)
+    own = read(device, "vebus/275/Soc")
+    device.set_raw("vebus", "/Soc", b"[]")
+    assert read(device, "vebus/275/Soc")[0].payload == b"[]"
+    keep_alive(device)
+    device.set_raw("vebus", "/Soc", b"\xff{")
+    assert device.advance(NOW) == [Publish(f"N/{P}/vebus/275/Soc", b"\xff{")]
+    assert f"N/{P}/vebus/275/Soc" not in topics(device.advance(NOW + 3.0))
+    device.release("vebus", "/Soc")
+    assert topics(read(device, "vebus/275/Soc", NOW + 3.0)) == topics(own)
+
+
+def test_a_value_that_is_not_held_lasts_until_the_next_change() -> None:
+    """Then the path shows its own again."""
+    device = Device(P)
+    own = read(device, "vebus/275/Soc")[0].payload
+    device.set_value("vebus", "/Soc", None, hold=False)
+    assert read(device, "vebus/275/Soc")[0].payload == b'{"value":null}'
+    assert read(device, "vebus/275/Soc", NOW + 1.0)[0].payload == own
+
+
+def test_a_stale_path_is_fresh_in_reads_alone() -> None:
+    """Its changes are not published, and a full republish shows what was read last."""
+    device = Device(P)
+    name = "vebus/275/Dc/0/Voltage"
+    old = values(read(device, name))[name]
+    device.stale("vebus", "/Dc/0/Voltage")
+    out = keep_alive(device) + device.advance(NOW + 5.0)
+    assert name not in values(out)
+    assert values(keep_alive(device, b"", NOW + 5.0))[name] == old
+    new = values(read(device, name, NOW + 5.0))[name]
+    assert new != old
+    assert values(keep_alive(device, b"", NOW + 7.0))[name] == new
+
+
+def test_another_client_reads_at_its_rate() -> None:
+    """The answers to its reads come unasked, and its keepalives keep the device alive."""
+    device = Device(P)
+    device.foreign(4.0, ["vebus/275/Soc", "vebus/275/Dc/0"])
+    device.advance(NOW)
+    assert len(device.advance(NOW + 10.0)) == 20 + 20 * 5
+    assert device.log.counters.reads == 0
+    device.foreign(4.0, keepalive=True)
+    device.advance(NOW + 10.0)
+    device.advance(NOW + 300.0)
+    assert device.alive
+    device.foreign(0.0)
+    device.advance(NOW + 400.0)
+    assert not device.alive
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "set", "svc": "vebus", "path": "/Soc", "value": None},
+        {"op": "raw", "svc": "vebus/275", "path": "/Soc", "payload": "[]"},
+        {"op": "release", "svc": "vebus", "path": "/Soc"},
+        {"op": "down", "svc": "vebus"},
+        {"op": "up", "svc": "vebus"},
+        {"op": "silence", "svc": "vebus"},
+        {"op": "speak"},
+        {"op": "late", "seconds": 2.5},
+        {"op": "stale", "svc": "vebus", "path": "/Soc"},
+        {"op": "foreign", "rate": 5, "paths": ["vebus/275/Soc"], "keepalive": True},
+        {"op": "restart"},
+        {"op": "portal-id", "value": "0123"},
+    ],
+    ids=lambda operation: operation["op"],
+)
+def test_an_operation_wakes_whoever_runs_the_device(operation: dict[str, Any]) -> None:
+    """Each operation that a line of JSON can name is carried out and made known."""
+    device = Device(P)
+    calls: list[None] = []
+    device.on_change = lambda: calls.append(None)
+    apply(device, operation)
+    assert calls
+
+
+@pytest.mark.parametrize(
+    "operation", [{}, {"op": "set", "svc": "vebus"}, {"op": "late"}, {"op": 1}]
+)
+def test_an_unknown_operation_is_refused(operation: dict[str, Any]) -> None:
+    """What is misspelt or not complete changes nothing."""
+    with pytest.raises(ValueError, match="no such operation"):
+        apply(Device(P), operation)
+
+
+# Values.
+
+
+@pytest.mark.parametrize(
+    ("value", "payload"),
+    [
+        (87.6, b'{"value":87.5999984741211}'),
+        (8.0, b'{"value":8.0}'),
+        (-0.0, b'{"value":-0.0}'),
+        (426, b'{"value":426}'),
+        (True, b'{"value":true}'),
+        ("№1", '{"value":"№1"}'.encode()),
+        (None, b'{"value":null}'),
+        ([], b'{"value":null}'),
+        (float("nan"), b'{"value":null}'),
+        (float("-inf"), b'{"value":null}'),
+        (Ranged(1, 0, 2), b'{"max":2,"min":0,"value":1}'),
+    ],
+)
+def test_payloads_are_written_as_venus_os_does(value: Value | Ranged, payload: bytes) -> None:
+    """Compact, in alphabetical order, with the noise of 32-bit floats, null for the invalid."""
+    assert encode(value) == payload
+
+
+def test_values_are_those_of_a_battery_in_a_house() -> None:
+    """Over a day power is voltage times current, and the state of charge follows its sign."""
+    device = Device(P, list(INSTANCES), day=600.0)
+    powers = []
+    for second in range(600):
+        now = values(read(device, "battery/512/", NOW + second))
+        volt, ampere, watt = (now[f"battery/512/Dc/0/{n}"] for n in ("Voltage", "Current", "Power"))
+        assert watt == int(volt * ampere)
+        assert 44.0 < volt < 58.0
+        assert 20.0 <= now["battery/512/Soc"] <= 100.0
+        after = values(read(device, "battery/512/Soc", NOW + second + 1))["battery/512/Soc"]
+        if abs(watt) > 1000:
+            assert (after > now["battery/512/Soc"]) == (watt > 0)
+        powers.append(watt)
+    assert min(powers) < -2000
+    assert max(powers) > 2000
+
+
+def test_what_is_not_there_is_null() -> None:
+    """Phases without a wire, and solar power without a solar charger, have no value."""
+    device = Device(P)
+    assert set(values(read(device, "vebus/275/Ac/ActiveIn/L2")).values()) == {None}
+    assert len(read(device, "vebus/275/Ac/ActiveIn/L3")) == 5
+    assert values(read(device, "system/0/Dc/Pv/Power")) == {"system/0/Dc/Pv/Power": None}
+
+
+def test_counted_numbers_never_come_again() -> None:
+    """Each read and each change of a measured value shows a number new to its path."""
+    device = Device(P, counted=True)
+    shown: dict[str, list[float]] = {}
+    for second in range(200):
+        out = read(device, "vebus/275/Dc/0", NOW + second) + read(device, "vebus/275/Soc", NOW)
+        if second == 100:
+            keep_alive(device, now=NOW + second)
+        if second == 150:
+            device.restart()
+        for name, value in values(out).items():
+            shown.setdefault(name, []).append(value)
+    for name in ("Dc/0/Voltage", "Dc/0/Current", "Dc/0/Power", "Soc"):
+        numbers = shown[f"vebus/275/{name}"]
+        assert len(numbers) >= 200
+        assert len({round(number, 4) for number in numbers}) == len(numbers)
+    assert isinstance(shown["vebus/275/Dc/0/Power"][0], int)
+
+
+def test_the_same_calls_give_the_same_answers() -> None:
+    """With one seed two devices are alike, with another they differ."""
+    first, again, other = Device(P), Device(P), Device(P, seed=1)
+    for step in range(20):
+        now = NOW + step
+        answer = read(first, "vebus/275/", now)
+        assert read(again, "vebus/275/", now) == answer
+        assert read(other, "vebus/275/", now) != answer

@@ -1,0 +1,170 @@
+"""A stand-in for a Venus OS device, with everything that can happen to one.
+
+Rules: no socket, thread or clock in here; `handle` and `advance` take the time and return what
+is published. An event takes effect at once; what it makes the device say comes with the next
+`handle` or `advance`, and `on_change` is called so that somebody asks. Events and `log` may be
+used from any thread. Nothing is left to chance: the same calls give the same answers.
+
+In an event a service is named "vebus" (the first one) or "vebus/275", a path "/Dc/0/Voltage".
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+
+from tests.standins.venus.bus import Bus, Service
+from tests.standins.venus.faults import OtherClient, covers
+from tests.standins.venus.firmware import Firmware
+from tests.standins.venus.log import Log
+from tests.standins.venus.plugin import Plugin, Publish, is_serial
+from tests.standins.venus.values import Paths, Ranged, Value, encode
+
+
+class Device(Plugin):
+    """One Venus device with its services.
+
+    `services` are names from values.INSTANCES, with "/<device instance>" where it is not
+    the usual one; or a mapping of such names to the D-Bus paths of each. `day` is the length in
+    seconds of a day of the simulated battery. `counted` replaces each measured number by one that
+    its path has never shown before: whole numbers count up, others too, with hundredths that are
+    the path's own. `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
+    """
+
+    def __init__(
+        self,
+        portal_id: str = "c0619ab1c2d3",
+        services: Sequence[str] | Mapping[str, Paths] = ("vebus", "system"),
+        *,
+        seed: int = 0,
+        day: float = 86400.0,
+        counted: bool = False,
+        log_limit: int | None = None,
+        firmware: Firmware = Firmware.CURRENT,
+    ) -> None:
+        self.on_change: Callable[[], object] = lambda: None
+        self.generation = 0  # rises with each restart; what was to be sent before it is lost
+        bus = Bus(portal_id, services, seed=seed, day=day, counted=counted)
+        super().__init__(portal_id, bus, Log(log_limit), firmware)
+
+    @contextmanager
+    def _event(self) -> Iterator[None]:
+        with self._lock:
+            yield
+        self.on_change()
+
+    def add_service(self, name: str, instance: int, paths: Paths) -> None:
+        """Let a device appear on the bus, or replace the one of this name and instance."""
+        with self._event():
+            self._appear(self._bus.add(name, instance, paths))
+
+    def vanish(self, service: str) -> None:
+        """Let a device leave the bus: an empty message for each of its topics, then silence.
+
+        The retained Serial is spared: the plugin never takes it back.
+        """
+        with self._event():
+            leaving = self._bus.service(service)
+            items = self._bus.read(leaving.key, "/")
+            leaving.present = False
+            self._outbox += [self._publish(item, b"") for item in items if not is_serial(item)]
+
+    def come_back(self, service: str) -> None:
+        """Let it return; while a keepalive lasts, all its values are published."""
+        with self._event():
+            returning = self._bus.service(service)
+            returning.present = True
+            self._appear(returning)
+
+    def _appear(self, service: Service) -> None:
+        for item in self._bus.read(service.key, "/"):
+            self._cache[item] = self._bus.payload(item)
+            if self._alive or is_serial(item):
+                self._outbox.append(self._publish(item, self._cache[item]))
+
+    def set_value(
+        self, service: str, path: str, value: Value | Ranged, *, hold: bool = True
+    ) -> None:
+        """Let a path have this value; without `hold`, until its values change next."""
+        self.set_raw(service, path, encode(value), hold=hold)
+
+    def set_raw(self, service: str, path: str, payload: bytes, *, hold: bool = True) -> None:
+        """Let this be published for a path, whether it is JSON or not."""
+        with self._event():
+            holder = self._bus.service(service)
+            item = self._bus.hold(holder, path, payload, momentary=not hold)
+            if self._alive and holder.present:
+                self._cache[item] = payload
+                self._outbox.append(self._publish(item, payload))
+
+    def release(self, service: str | None = None, path: str | None = None) -> None:
+        """Undo `set_value`, `set_raw` and `stale` for a path, a service or all."""
+        with self._event():
+            place = self._place(service, path)
+            self._bus.release(place)
+            self._faults.stale -= {item for item in self._faults.stale if covers(place, item)}
+
+    def silence(self, service: str | None = None, path: str | None = None) -> None:
+        """Say nothing more of a path, a service, or at all; then requests go unheard, too."""
+        with self._event():
+            if service is None:
+                self._faults.deaf = True
+            else:
+                self._faults.silent.add(self._place(service, path))
+
+    def speak(self, service: str | None = None, path: str | None = None) -> None:
+        """End `silence` for the same place; without one, for all."""
+        with self._event():
+            if service is None:
+                self._faults.deaf = False
+                self._faults.silent.clear()
+            else:
+                self._faults.silent.discard(self._place(service, path))
+
+    def late(self, seconds: float, service: str | None = None, path: str | None = None) -> None:
+        """Let answers to reads come so much later; from LOST_SECONDS on, never. 0 ends it."""
+        with self._event():
+            self._faults.late[self._place(service, path)] = seconds
+
+    def stale(self, service: str, path: str) -> None:
+        """Let a path change unsaid: only a read shows it, a full republish what was last said."""
+        with self._event():
+            item = self._place(service, path)
+            self._cache[item] = self._bus.payload(item)
+            self._faults.stale.add(item)
+
+    def foreign(self, rate: float, paths: Sequence[str] = (), *, keepalive: bool = False) -> None:
+        """Let another client read `rate` times a second; 0 ends it.
+
+        `paths` (such as "vebus/275/Dc/0") are read in turn, by default Soc alone. With
+        `keepalive` that client also keeps the device alive, as Victron's own do.
+        """
+        with self._event():
+            self._timers.pop("foreign read", None)
+            self._timers.pop("foreign keepalive", None)
+            self._faults.other = None
+            if rate:
+                paths = paths or [f"{self._bus.service('vebus').key}/Soc"]
+                self._faults.other = OtherClient(1.0 / rate, cycle(paths), keepalive)
+
+    def restart(self) -> None:
+        """Boot again: no keepalive, no fault, every service there, Serial retained anew."""
+        with self._event():
+            self.generation += 1
+            withdrawn = self._withdrawn()
+            self._bus.reset()
+            self._begin()
+            self._outbox = withdrawn + self._serial()
+
+    def change_portal_id(self, portal_id: str) -> None:
+        """Become another GX device, to whose broker the old retained Serial is unknown."""
+        with self._event():
+            farewell = [Publish(old.topic, b"", retain=True) for old in self._serial()]
+            farewell += self._withdrawn()
+            self._forget_keepalive()
+            self._portal_id = portal_id
+            self._bus.rename(portal_id)
+            self.restart()
+            self._outbox = farewell + self._outbox
+
+    def _place(self, service: str | None, path: str | None) -> str:
+        return "" if service is None else self._bus.service(service).key + (path or "")

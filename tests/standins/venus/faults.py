@@ -1,0 +1,91 @@
+"""What can be wrong with the Venus stand-in, and how one is told so in a line of JSON.
+
+Rules: `Faults` is plain state that its device asks; a fault on `vebus/275` or `vebus/275/Dc/0`
+covers everything below. Operations are named as in the recorded conversation with a real device.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.standins.venus.device import Device
+
+
+@dataclass(slots=True)
+class OtherClient:
+    """Another client on the same broker: its reads, one every `interval` seconds, in turn."""
+
+    interval: float
+    paths: Iterator[str]
+    keepalive: bool
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong at present."""
+
+    deaf: bool = False  # hears nothing and says nothing
+    silent: set[str] = field(default_factory=set)
+    late: dict[str, float] = field(default_factory=dict)  # seconds
+    stale: set[str] = field(default_factory=set)  # changes without a signal
+    other: OtherClient | None = None
+
+    def silences(self, item: str) -> bool:
+        """Whether nothing is to be said about this item."""
+        return any(covers(place, item) for place in self.silent)
+
+    def delay(self, item: str) -> float:
+        """Return how many seconds late the answer to a read of this item is."""
+        if not self.late:
+            return 0.0
+        return max((s for place, s in self.late.items() if covers(place, item)), default=0.0)
+
+
+def covers(place: str, item: str) -> bool:
+    """Whether `place` is the item or lies above it; everything lies below ""."""
+    return place in {"", item} or item.startswith(place + "/")
+
+
+def apply(device: "Device", operation: Mapping[str, Any]) -> None:
+    """Do what a line says. Raises ValueError when it says nothing known.
+
+    {"op": "set", "svc": "vebus", "path": "/Soc", "value": null}; "hold": false for a value that
+        the next change replaces
+    {"op": "raw", "svc": "vebus", "path": "/Soc", "payload": "[]"}
+    {"op": "release"}, with "svc" and "path" for one value only
+    {"op": "down", "svc": "vebus"} and {"op": "up", "svc": "vebus"}
+    {"op": "silence"} and {"op": "speak"}; with "svc", or "svc" and "path", for a part
+    {"op": "late", "seconds": 3}; the same for a part
+    {"op": "stale", "svc": "vebus", "path": "/Soc"}
+    {"op": "foreign", "rate": 5, "paths": ["vebus/275/Soc"], "keepalive": true}
+    {"op": "restart"}
+    {"op": "portal-id", "value": "c0619ab1c2d4"}
+    """
+    match operation:
+        case {"op": "set", "svc": str(service), "path": str(path), "value": value, **more}:
+            device.set_value(service, path, value, hold=more.get("hold", True))
+        case {"op": "raw", "svc": str(service), "path": str(path), "payload": str(payload)}:
+            device.set_raw(service, path, payload.encode())
+        case {"op": "down", "svc": str(service)}:
+            device.vanish(service)
+        case {"op": "up", "svc": str(service)}:
+            device.come_back(service)
+        case {"op": "release" | "silence" | "speak" as name, **place}:
+            getattr(device, name)(*_place(place))
+        case {"op": "late", "seconds": float() | int() as seconds, **place}:
+            device.late(seconds, *_place(place))
+        case {"op": "stale", "svc": str(service), "path": str(path)}:
+            device.stale(service, path)
+        case {"op": "foreign", "rate": float() | int() as rate, **more}:
+            device.foreign(rate, more.get("paths", ()), keepalive=more.get("keepalive", False))
+        case {"op": "restart"}:
+            device.restart()
+        case {"op": "portal-id", "value": str(portal_id)}:
+            device.change_portal_id(portal_id)
+        case _:
+            raise ValueError(f"no such operation: {operation}")
+
+
+def _place(operation: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return operation.get("svc"), operation.get("path")

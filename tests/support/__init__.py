@@ -1,0 +1,1 @@
+"""What tests and runs have in common: processes, disks, clocks, comparisons."""

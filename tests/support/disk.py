@@ -1,0 +1,132 @@
+"""Disks that are full, read-only or limited, for real, and files whose bytes have been changed.
+
+Rules: a test `on_a_small_disk` runs in a process and a mount namespace of its own, where its
+`tmp_path` is a file system of 2 MB in memory; both are gone when it ends. A `file_limit` holds for
+this process, within its block.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests import TOP
+from tests.support.process import SETPRIV
+
+SIZE = 2_000_000  # bytes
+_UNSHARE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+_BALLAST = "ballast"
+
+
+def _is_possible() -> bool:
+    return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+def on_a_small_disk(test: Callable[..., None]) -> Callable[..., None]:
+    """Have a test, whose parameters are values of JSON, run where `tmp_path` is a disk."""
+
+    @functools.wraps(test)
+    def run(**given: object) -> None:
+        if not _is_possible():
+            pytest.skip("this system lets us have no mount namespace")
+        dying = [SETPRIV, "--pdeathsig", "KILL", "--"]  # after unshare, which would undo it
+        arguments = [test.__module__, test.__name__, json.dumps(given, default=str)]
+        command = [*_UNSHARE, *dying, sys.executable, "-m", "tests.support.disk", *arguments]
+        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte free."""
+    with (disk / _BALLAST).open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def empty(disk: Path) -> None:
+    """Make room again."""
+    (disk / _BALLAST).unlink()
+
+
+def set_read_only(disk: Path, read_only: bool) -> None:
+    """Have nothing be written any more, or again; no file may be open for writing."""
+    _mount("-o", "remount,ro" if read_only else "remount,rw", disk)
+
+
+def _mount(*arguments: str | Path) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """Have no file of this process grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def copy_as_after_a_power_cut(source: Path, target: Path) -> None:
+    """Copy a database's files as they are on disk, while somebody has it open."""
+    target.mkdir()
+    for each in source.iterdir():
+        if not each.name.endswith("-shm"):  # memory that is shared, and lost
+            shutil.copy(each, target)
+
+
+def change(path: Path, offset: int, content: bytes) -> None:
+    """Write `content` over what the file has at `offset`."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def write_until_killed(state: Path, number: int) -> None:
+    """Write to a store without end, and say what has been done: append N, settle N.
+
+    The lines have numbers, from `number` on. After each third of up to 40 lines the oldest 50 are
+    settled.
+    """
+    from bat2influx.delivery.disk_queue import DiskQueue
+
+    store = DiskQueue(state, 10**7)
+    turn = 0
+    while True:
+        lines = [b"dc V=1.0 %d" % (number + n) for n in range(turn % 40 + 1)]
+        store.append(lines)
+        number += len(lines)
+        print("append", number, flush=True)
+        turn += 1
+        if turn % 3 == 0 and (batch := store.next_batch(50)):
+            store.settle(batch, [], [])
+            print("settle", int(batch.lines[-1].split()[-1]) + 1, flush=True)
+
+
+def main() -> None:
+    """Run the test that is named, or `write` DIRECTORY NUMBER."""
+    if sys.argv[1] == "write":
+        write_until_killed(Path(sys.argv[2]), int(sys.argv[3]))
+    module, name, given = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    given["tmp_path"] = Path(given["tmp_path"])
+    _mount("-t", "tmpfs", "-o", f"size={SIZE}", "none", given["tmp_path"])
+    getattr(importlib.import_module(module), name).__wrapped__(**given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Dashboards held against the schema that Grafana publishes in its Foundation SDK.
+
+`judge` has a Python do that which has the SDK, and which runs this as a module: a list of
+dashboards comes in, a list of what is wrong with each goes out, as JSON.
+
+The SDK itself refuses next to nothing: it passes over a key that it does not know, and takes any
+value for any key. But its classes are made from the schema and say which type each attribute has.
+So what from_json followed by to_json loses is an unknown key, and every attribute is compared with
+its annotation. An override's properties it leaves unread; they are what `defaults` may hold, and
+are read as that. It knows no query of an InfluxDB: of `targets` nothing is judged in here.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import subprocess
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests import TOP
+
+SDK = "grafana-foundation-sdk==1769699998!10.1.0"
+UNREAD = "targets"
+MATCHERS = ("byName", "byRegexp", "byType", "byFrameRefID")
+
+
+def judge(dashboards: Iterable[dict[str, Any]]) -> list[list[str]]:
+    """Return what is wrong with each, a line for a thing."""
+    made = subprocess.run(
+        [TOP / "tests/tools/venv", SDK], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    done = subprocess.run(
+        [f"{made}/bin/python", "-m", "tests.support.grafana_schema"],
+        cwd=TOP,
+        input=json.dumps([*dashboards]),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    judged: list[list[str]] = json.loads(done.stdout)
+    return judged
+
+
+def problems(dashboard: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a dashboard."""
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    yield from _of(Dashboard, dashboard, "")
+    for panel in dashboard.get("panels", []):
+        yield from _of_panel(panel, f"panel {panel.get('id')}")
+
+
+def _of(model: Any, data: dict[str, Any], where: str) -> Iterator[str]:
+    read = model.from_json(data)
+    yield from _lost(data, _plain(read), where)
+    yield from _wrong(read, where)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of the SDK as JSON has it."""
+    if hasattr(value, "to_json"):
+        value = value.to_json()
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def _lost(data: Any, kept: Any, where: str) -> Iterator[str]:
+    if isinstance(data, dict) and isinstance(kept, dict):
+        for key, value in data.items():
+            if key not in kept:
+                yield f"{where}.{key}: unknown key"
+            elif key != UNREAD:
+                yield from _lost(value, kept[key], f"{where}.{key}")
+    elif isinstance(data, list) and isinstance(kept, list):
+        for number, (value, its) in enumerate(zip(data, kept, strict=True)):
+            yield from _lost(value, its, f"{where}[{number}]")
+
+
+def _wrong(read: Any, where: str) -> Iterator[str]:
+    """Yield the attributes of an object of the SDK that are not what they are annotated as."""
+    for name, hint in typing.get_type_hints(type(read)).items():
+        value = getattr(read, name)
+        if name != UNREAD and not _is(value, hint):
+            yield f"{where}.{name}: {value!r} is not {hint}"
+        yield from _inside(value, f"{where}.{name}")
+
+
+def _inside(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _inside(each, f"{where}[{number}]")
+    elif hasattr(value, "to_json"):
+        yield from _wrong(value, where)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is(value, each) for each in arguments)
+    if origin is typing.Literal:
+        return any(value == each and type(value) is type(each) for each in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(_is(each, arguments[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict)
+    if hint in (Any, object):
+        return True
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return value in {each.value for each in hint} and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _of_panel(panel: dict[str, Any], where: str) -> Iterator[str]:
+    from grafana_foundation_sdk.cog import runtime
+    from grafana_foundation_sdk.models.dashboard import Panel
+
+    kind = panel.get("type", "")
+    known = runtime.panelcfg_config(kind)
+    if known is None or known.options_from_json_hook is None:
+        yield f"{where}.type: unknown type {kind!r}"
+        return
+    config = panel.get("fieldConfig", {})
+    defaults = config.get("defaults", {})
+    if known.field_config_from_json_hook is None and defaults.get("custom"):
+        yield f"{where}.custom: unknown key of {kind}"
+    yield from _unit(defaults, where)
+    for number, override in enumerate(config.get("overrides", [])):
+        place = f"{where}.overrides[{number}]"
+        if override.get("matcher", {}).get("id") not in MATCHERS:
+            yield f"{place}: unknown matcher {override.get('matcher')}"
+        for each in override.get("properties", []):
+            held = dict([_nested(each.get("id", ""), each.get("value"))])
+            yield from _unit(held, place)
+            yield from _of(Panel, {"type": kind, "fieldConfig": {"defaults": held}}, place)
+
+
+def _nested(path: str, value: Any) -> tuple[str, Any]:
+    """Return what `custom.lineWidth` is among defaults: custom, and lineWidth in it."""
+    first, _, rest = path.partition(".")
+    return (first, dict([_nested(rest, value)])) if rest else (first, value)
+
+
+def _unit(defaults: dict[str, Any], where: str) -> Iterator[str]:
+    from grafana_foundation_sdk.models import units
+
+    if defaults.get("unit", "none") not in vars(units).values():
+        yield f"{where}.unit: unknown unit {defaults['unit']!r}"
+
+
+if __name__ == "__main__":
+    print(json.dumps([[*problems(each)] for each in json.load(sys.stdin)]))

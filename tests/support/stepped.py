@@ -1,0 +1,65 @@
+"""One of the daemon's devices, or its fleet, stepped by a test's own thread as by the main loop."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bat2influx.clock import Clock
+from bat2influx.config.settings import Battery
+from bat2influx.device.device import Device
+from bat2influx.device.remembered import RememberedDevices
+from bat2influx.device.source import Source
+from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.standins.network.mqtt_peers import PORTAL_ID
+from tests.support.daemon import BOUND
+
+LONGEST = 0.01  # s between two looks at whether it is done
+
+
+@contextmanager
+def stepped(
+    port: int, directory: Path, *, watchdog: float = 120.0, soc_interval: float = 0.2
+) -> Iterator[Device]:
+    """Have a device behind a port for a block, of which nothing has to be found out; times in s."""
+    battery = Battery(
+        name="",
+        address="127.0.0.1",
+        port=port,
+        user="bat2influx",
+        password="",
+        serial=PORTAL_ID,
+        instance=275,
+        interval=0.2,
+        soc_interval=soc_interval,
+        fields=DEFAULT_FIELDS,
+        tls=None,
+    )
+    memory = RememberedDevices(directory)
+    device = Device(
+        battery, by_tick=False, watchdog=watchdog, config="", memory=memory, wake=lambda: None
+    )
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+def steps(device: Source, done: Callable[[], object]) -> Iterator[None]:
+    """Step until it is `done`, with an item after each step. Raises AssertionError if it never is.
+
+    The time at which a device steps is looked up after the wait: it may have been a long one.
+    """
+    clock = Clock()
+    until = time.monotonic() + BOUND
+    while not done():
+        assert time.monotonic() < until, device.trouble
+        watched = [] if device.fileno() < 0 else [device.fileno()]
+        writes = watched if device.wants_write else []
+        pause = min(device.timeout(clock.look()), LONGEST)
+        readable, writable, _ = select.select(watched, writes, [], pause)
+        device.step(clock.look(), readable=bool(readable), writable=bool(writable))
+        yield

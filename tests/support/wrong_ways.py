@@ -1,0 +1,194 @@
+"""Wrong set-ups on the way to a device: name, port, TLS, login.
+
+Rules: `steps` names all lines of `check` in their order, with ! for one that is wrong and ? for a
+note, so that what comes before a fault is known to be in order.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.standins.network import own_network
+from tests.standins.network.certificates import EXPIRED, NOT_YET
+from tests.standins.network.own_network import DEVICE
+from tests.standins.venus.device import Device
+from tests.standins.venus.login import Profile
+from tests.support.wrong_home import PASSWORD, PORTAL, TOKEN, Home
+
+Make = Callable[[Home], object]
+BATTERY = "CREATE DATABASE battery"
+STORED = "InfluxDB, database"
+OPEN = "file, name, port"
+NO_PORT, NO_MQTT = f"file, name, port!, {STORED}", f"{OPEN}, MQTT!, {STORED}"
+NO_TLS, NO_LOGIN = f"{OPEN}, TLS!, {STORED}", f"{OPEN}, login!, {STORED}"
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+OLD_TLS = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A wrong set-up: the file that goes with it, and what `make` puts into the home.
+
+    `ini` has `{directory}` where Home.directory is meant; None is no file. `logged` and `status`
+    are what to await of the daemon where that is not what `check` says (Home.measure).
+    """
+
+    what: str
+    ini: str | None
+    steps: str
+    make: Make
+    code: int = os.EX_UNAVAILABLE
+    logged: str = ""
+    status: str = ""
+
+
+def ini(section: str, *lines: str) -> str:
+    """Return a file of one section."""
+    return "\n".join([f"[{section}]", *lines, ""])
+
+
+def battery(*lines: str) -> str:
+    """Return a file with these lines on the device."""
+    return ini("Battery", *lines)
+
+
+def tls(*lines: str) -> str:
+    """Return a file that has TLS, the password, and `lines` on what to trust."""
+    return battery("tls = yes", LOGIN, *lines)
+
+
+def stored(*makes: Make) -> Make:
+    """Have a database that is as it should be, and what `makes` do."""
+
+    def make(home: Home) -> None:
+        home.database(BATTERY)
+        for each in makes:
+            each(home)
+
+    return make
+
+
+def door(profile: Profile = Profile.UNSECURED, *devices: Device, **more: object) -> Make:
+    """Have a device's door, as in Home.door."""
+    return lambda home: home.door(profile, *devices, **more)
+
+
+def server(port: int, answer: bytes | None) -> Make:
+    """Have another server on a port of the device."""
+    return lambda home: home.server(DEVICE, port, answer)
+
+
+def plain(*devices: Device) -> Make:
+    """Have the port without TLS alone, as before Venus OS 3.50; everybody is let in."""
+    return lambda home: home.broker(*devices, config=f"listener 1883 {DEVICE}")
+
+
+LOGIN = f'password = "{PASSWORD}"'
+CA, OTHER_CA = (f"ca_file = {{directory}}/{name}.pem" for name in ("device", "other"))
+OTHER_PIN = "fingerprint = " + ":".join(["5C"] * 32)
+UNSECURED, WEAK, SECURED = Profile.UNSECURED, Profile.WEAK, Profile.SECURED
+PAIRED = 'the security profile is "Paired devices only"'
+
+GETTING_THERE = (
+    Setup(
+        "the device's name is not known",
+        battery(),
+        f"file, name!, {STORED}",
+        stored(lambda _: own_network.name()),
+    ),
+    Setup("the device is off", battery(), NO_PORT, stored(lambda _: own_network.take(DEVICE))),
+    Setup(
+        "the device's address is in another network",
+        battery("address = 10.0.0.20"),
+        f"file, port!, {STORED}",
+        stored(),
+    ),
+    Setup(
+        "a firewall is in between",
+        battery(),
+        NO_PORT,
+        stored(lambda home: home.void(DEVICE, 1883)),
+    ),
+    Setup("MQTT is switched off on the device", battery(), NO_PORT, stored(door(Profile.OFF))),
+    Setup(
+        "`port` is that of a web server",
+        battery("port = 80"),
+        NO_MQTT,
+        stored(server(80, BAD_REQUEST)),
+    ),
+    Setup("`port` is that of Modbus", battery("port = 502"), NO_MQTT, stored(server(502, None))),
+)
+
+TLS = (
+    Setup(
+        'the security profile is "Secured", and the file has no `tls = yes`',
+        battery(LOGIN),
+        NO_PORT,
+        stored(door(SECURED)),
+    ),
+    Setup("`port = 8883` without `tls = yes`", battery("port = 8883"), NO_TLS, stored(door(WEAK))),
+    Setup(
+        "`tls = yes` with `port = 1883`",
+        tls("port = 1883", OTHER_PIN),
+        NO_TLS,
+        stored(door(WEAK)),
+    ),
+    Setup(
+        "`tls = yes`, and the device has no TLS (before Venus OS 3.50)",
+        tls(OTHER_PIN),
+        NO_PORT,
+        stored(plain(Device(PORTAL))),
+    ),
+    Setup("`tls = yes`, without a word on whom to trust", tls(), NO_TLS, stored(door(SECURED))),
+    Setup(
+        "the device has another certificate than the pinned one",
+        tls(OTHER_PIN),
+        NO_TLS,
+        stored(door(SECURED)),
+    ),
+    Setup(
+        "`ca_file` is that of another device",
+        tls(OTHER_CA),
+        NO_TLS,
+        stored(door(SECURED), lambda home: home.certificate("other")),
+    ),
+    Setup(
+        "`ca_file` is right, and `address` is an IP address",
+        tls(CA, f"address = {DEVICE}"),
+        f"file, port, TLS!, {STORED}",
+        stored(door(SECURED)),
+    ),
+    Setup("the certificate has expired", tls(CA), NO_TLS, stored(door(SECURED, days=EXPIRED))),
+    Setup(
+        "the certificate is not valid yet, or a clock is wrong",
+        tls(CA),
+        NO_TLS,
+        stored(door(SECURED, days=NOT_YET)),
+    ),
+    Setup(
+        "the device speaks TLS 1.1 and nothing newer",
+        tls(OTHER_PIN),
+        NO_TLS,
+        stored(door(SECURED, tls_versions=OLD_TLS)),
+    ),
+)
+
+LOGIN_REFUSED = (
+    Setup("the password is missing", battery(), NO_LOGIN, stored(door(WEAK))),
+    Setup("the password is wrong", battery("password = open"), NO_LOGIN, stored(door(WEAK))),
+    Setup(
+        f"{PAIRED}, and the file has the device's password",
+        tls(CA),
+        f"{OPEN}, TLS, login!, {STORED}",
+        stored(door(Profile.PAIRED)),
+    ),
+    Setup(
+        f"{PAIRED}, and the token's password is wrong",
+        battery("tls = yes", CA, f"user = {TOKEN}", "password = open"),
+        f"{OPEN}, TLS, login!, {STORED}",
+        stored(door(Profile.PAIRED)),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The runs that a person starts by make, and what installs what they need."""

@@ -1,0 +1,63 @@
+"""What the daemon is measured beside, each as a process of its own.
+
+    /usr/bin/python3 -m tests.tools.bench.references alone PORT PORTAL VALUES
+    /usr/bin/python3 -m tests.tools.bench.references each PORT PORTAL DATABASE-PORT DB
+
+`alone` is paho that receives and does nothing but count: the limit of the client that Debian has.
+`each` posts every value by itself in the callback, by the `influxdb` package: the way of the
+original script. Both say `ready` once they are subscribed, and `alone` says `received` after each
+VALUES messages.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.standins.venus.mqtt import new_client
+
+
+def alone(values: int) -> Callable[[Any, Any, Any], None]:
+    """Receive, and do nothing with it."""
+    seen = 0
+
+    def on_message(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen % values == 0:
+            print("received", flush=True)
+
+    return on_message
+
+
+def each(database_port: int, db: str) -> Callable[[Any, Any, Any], None]:
+    """Post each value in the callback."""
+    from influxdb import InfluxDBClient
+
+    database = InfluxDBClient("127.0.0.1", database_port, database=db)
+
+    def on_message(_client: Any, _data: Any, message: Any) -> None:
+        value = json.loads(message.payload)["value"]
+        if value is not None:
+            fields = {message.topic.rpartition("/")[2]: float(value)}
+            database.write_points([{"measurement": "dc", "fields": fields}])
+
+    return on_message
+
+
+def listen(port: int, portal: str, on_message: Callable[[Any, Any, Any], None]) -> None:
+    """Hear an inverter until the end."""
+    client = new_client()
+    client.on_message = on_message
+    client.on_connect = lambda *_: client.subscribe(f"N/{portal}/vebus/#")
+    client.on_subscribe = lambda *_: print("ready", flush=True)
+    client.connect("127.0.0.1", port)
+    client.loop_forever()
+
+
+if __name__ == "__main__":
+    which, port, portal, *more = sys.argv[1:]
+    callback = alone(int(more[0])) if which == "alone" else each(int(more[0]), more[1])
+    listen(int(port), portal, callback)

@@ -1,0 +1,105 @@
+"""Figures, each beside the one that it is compared with, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests import TOP
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured, and what it is to be.
+
+    `ratio` is the value's to the reference's, both of the same run. `least` and `most` are for the
+    ratio where there is one, for the value otherwise; None is no bound.
+    """
+
+    what: str
+    value: float
+    unit: str
+    reference: float | None = None
+    beside: str = ""
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The value by its reference."""
+        return self.value / self.reference if self.reference else None
+
+    @property
+    def met(self) -> bool:
+        """Whether it is as it is to be."""
+        counts = self.value if self.ratio is None else self.ratio
+        low = self.least is not None and counts < self.least
+        return not low and not (self.most is not None and counts > self.most)
+
+    @property
+    def wanted(self) -> str:
+        """What it is to be, in words."""
+        if self.least is not None:
+            return f"≥ {short(self.least)}"
+        return "" if self.most is None else f"≤ {short(self.most)}"
+
+
+def short(number: float | None) -> str:
+    """Return a number in three digits or more."""
+    if number is None:
+        return ""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def lines(figures: Sequence[Figure]) -> list[str]:
+    """Return a table in Markdown."""
+    rows = [("", "bat2influx", "beside", "ratio", "wanted", "")]
+    rows += [
+        (
+            each.what,
+            f"{short(each.value)} {each.unit}".strip(),
+            f"{short(each.reference)} {each.unit}, {each.beside}" if each.reference else "",
+            short(each.ratio),
+            each.wanted,
+            "" if each.met else "NOT MET",
+        )
+        for each in figures
+    ]
+    return rows_of(rows)
+
+
+def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table in Markdown, the first row of which is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    made = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return [made[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *made[1:]]
+
+
+def as_json(figures: Iterable[Figure]) -> str:
+    """Return all of it, with the commit and the machine, so that two runs can be compared."""
+    about = {"commit": commit(), "machine": machine(), "time": f"{datetime.now(UTC):%FT%TZ}"}
+    made = [asdict(each) | {"ratio": each.ratio, "met": each.met} for each in figures]
+    return json.dumps(about | {"figures": made}, indent=1, ensure_ascii=False)
+
+
+def machine() -> str:
+    """Return what this machine is."""
+    text = Path("/proc/cpuinfo").read_text()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}, {platform.platform()}"
+
+
+def commit() -> str:
+    """Return the checkout's commit, with a + where files differ from it."""
+    command = ("git", "describe", "--always", "--dirty=+", "--abbrev=12")
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,308 @@
+"""A fleet on one daemon, and on two that share it, of which one is killed in the middle.
+
+    /usr/bin/python3 -m tests.tools.fleet [--devices 1000] [--seconds 60]
+
+Prints what was said and stored, what it has cost everybody, and how long it took until the one that
+was left had all of the work: the inputs of docs/fleet.md. Exits 1 if anything is missing beyond
+what the broker had handed to the one that was killed, or if a device fell asleep.
+
+Rules: the devices (tests/standins/venus/fleet.py) are processes of their own, and tell by the clock
+that all of this machine have. A value is missing if it was said and cannot be queried at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests import TOP
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.network.mosquitto import Mosquitto
+from tests.standins.venus.fleet import portal_of
+from tests.support import long_run
+from tests.support.compare import NINE
+from tests.support.daemon import Daemon, Setting, wait
+from tests.support.long_run import tell
+from tests.support.part import Part
+from tests.support.process import Process
+from tests.support.resources import memory, processor
+
+# Mosquitto drops messages of QoS 0 for a client that is slower than the publisher, by default.
+BROKER = "max_queued_messages 0\nmax_queued_bytes 0\nlog_type error\nlog_type notice\n"
+FIRST = 1_000_000  # what each device says first
+HELD = 1.5  # s before a SIGKILL, of which values may be in the memory of the killed alone
+SETTLED_WITHIN = 300.0  # s
+QUIET = 3.0  # s without anything new stored
+PERIOD = 30.0  # s between two keepalives, with the watchdog as shipped
+TWICE = 5.0  # s; what is closer was sent by both
+ENDED = "closed its connection"  # in the broker's log
+PER_MESSAGE = 1  # bytes that MQTT 5 adds to what the devices send in 3.1.1: no properties
+MB = 1e6
+
+
+class Cost:
+    """What processes take of the processor from now on, in µs for each of some values."""
+
+    def __init__(self, **processes: Process) -> None:
+        self._processes = processes
+        self._before = {name: processor(each.pid) for name, each in processes.items()}
+        self._begun = time.monotonic()
+
+    def lines(self, values: int) -> Iterator[str]:
+        """Yield what each has taken, for so many values in all."""
+        seconds = time.monotonic() - self._begun
+        yield f"  {values / seconds:,.0f} values/s for {seconds:.0f} s; processor, memory:"
+        for name, each in self._processes.items():
+            took = processor(each.pid) - self._before[name]
+            yield (
+                f"  {name:<12} {1e6 * took / values:5.1f} µs/value {100 * took / seconds:5.1f} %"
+                f" of a core {memory(each.pid) / MB:6.1f} MB"
+            )
+        everything = sum(processor(each.pid) for each in self._processes.values())
+        took = everything - sum(self._before.values())
+        yield f"  {'all of them':<12} {1e6 * took / values:5.1f} µs/value"
+
+
+class Devices:
+    """The program with the devices; `end` has them say no more, and reads what they have said."""
+
+    def __init__(self, port: int, count: int, file: Path) -> None:
+        module = "tests.standins.venus.fleet"
+        command = [sys.executable, "-m", module, str(port), str(count), str(FIRST), str(file)]
+        pipe = subprocess.PIPE
+        self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=TOP)
+        self._file = file
+        self.pid = self._child.pid
+        self._expect("ready")
+
+    def end(self) -> Told:
+        """End them."""
+        assert self._child.stdin
+        self._child.stdin.write("\n")
+        self._child.stdin.flush()
+        self._expect("done")
+        return Told(**json.loads(self._file.read_text()))
+
+    def kill(self) -> None:
+        """End it in any case."""
+        self._child.kill()
+        self._child.wait()
+
+    def _expect(self, word: str) -> None:
+        assert self._child.stdout
+        assert self._child.stdout.readline().strip() == word
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the devices have said: when each its n-th time; times are monotonic s."""
+
+    said: dict[str, list[float]]
+    keepalives: list[tuple[float, str, bool]]
+    slept: int
+    beats: int
+    nine: int  # bytes
+    beat: int  # bytes
+
+    @property
+    def values(self) -> int:
+        """How many values that were."""
+        return len(NINE) * sum(map(len, self.said.values()))
+
+    def keepalives_in_words(self) -> str:
+        """Return how many there were, and how far apart."""
+        by_portal: dict[str, list[float]] = {}
+        for when, portal, _ in self.keepalives:
+            by_portal.setdefault(portal, []).append(when)
+        full = Counter(portal for _, portal, in_full in self.keepalives if in_full)
+        gaps = [b - a for own in by_portal.values() for a, b in pairwise(own)]
+        apart = [gap for gap in gaps if gap > TWICE]
+        far = f"{min(apart):.1f} to {max(apart):.1f} s apart" if apart else "no two of a device"
+        return (
+            f"{len(self.keepalives):,} keepalives, {far}, {len(gaps) - len(apart):,} of them sent"
+            f" twice; at most {max(full.values())} in full to a device; {self.slept} fell asleep"
+        )
+
+    def traffic_in_words(self) -> str:
+        """Return what the broker sends of it to a daemon that is alone, TCP's own bytes apart."""
+        values = self.values * (self.nine / len(NINE) + PER_MESSAGE)
+        beats = self.beats * (self.beat + PER_MESSAGE)
+        a_value = (values + beats) / self.values
+        a_second = len(NINE) * a_value
+        return f"broker to daemon: {a_value:.1f} bytes/value, {a_second:.0f} bytes/s of a device"
+
+
+class Run(Part):
+    """One fleet: a broker, a database, devices and daemons."""
+
+    def __init__(self, setting: Setting, count: int, db: str, watchdog: float) -> None:
+        self.setting, self.count, self.db = setting, count, db
+        setting.influxdb.query(f"CREATE DATABASE {db}")
+        self.watchdog = watchdog
+        port = setting.mosquitto.port
+        self.devices = Devices(port, count, setting.directory / f"{db}.json")
+
+    def close(self) -> None:
+        """End the devices."""
+        self.devices.kill()
+
+    def daemon(self, number: int, **battery: str) -> Daemon:
+        """Start a daemon."""
+        daemon = self.setting.daemon(
+            Battery={"serial": "*", "mode": "notify", **battery},
+            Influx={"db": self.db},
+            watchdog=self.watchdog,
+            environment={"STATE_DIRECTORY": str(self.setting.directory / f"{self.db}-{number}")},
+        )
+        daemon.wait_for_log("hearing of changes")
+        return daemon
+
+    def awake(self) -> None:
+        """Wait until each device has been heard."""
+        query = "SELECT count(Voltage) FROM dc GROUP BY portal"
+        wait(
+            "all devices",
+            lambda: len(self.setting.influxdb.query(query, self.db, timeout=60)) == self.count,
+        )
+
+    def stored(self) -> int:
+        """Return how many values are stored, those that were said again among them."""
+        rows = self.setting.influxdb.query("SELECT count(*) FROM dc", self.db, timeout=60)
+        return sum(count for name, count in rows[0].items() if name != "time") if rows else 0
+
+    def settle(self, told: Told) -> None:
+        """Wait until all is stored, or no more comes."""
+        deadline, before, since = time.monotonic() + SETTLED_WITHIN, -1, 0.0
+        while (now := self.stored()) < told.values and time.monotonic() < deadline:
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() > since + QUIET:
+                break
+            time.sleep(0.2)
+
+    def missing(self, told: Told) -> list[float]:
+        """Return when each value was said that is not stored."""
+        lost: list[float] = []
+        for number in range(self.count):
+            portal = portal_of(number)
+            found: dict[str, set[float]] = {field: set() for field in NINE}
+            query = f"SELECT * FROM dc WHERE portal = '{portal}'"
+            for row in self.setting.influxdb.query(query, self.db, timeout=60):
+                for field in NINE:
+                    if row[field] is not None:
+                        found[field].add(row[field])
+            for place, field in enumerate(NINE):
+                for nth, when in enumerate(told.said[portal]):
+                    if round(FIRST + nth + place / 100, 4) not in found[field]:
+                        lost.append(when)
+        return sorted(lost)
+
+
+def by_one(run: Run, options: argparse.Namespace) -> bool:
+    """Have one daemon do it; return whether all is there."""
+    setting, count = run.setting, run.count
+    daemon = run.daemon(0)
+    tell("one daemon: waiting for all devices")
+    begun = time.monotonic()
+    run.awake()
+    print(f"One daemon, {count:,} devices, all awake after {time.monotonic() - begun:.0f} s")
+    costs = Cost(daemon=daemon, broker=setting.mosquitto, database=setting.influxdb)
+    before = run.stored()
+    time.sleep(options.seconds)
+    lines = list(costs.lines(run.stored() - before))
+    told = run.devices.end()
+    print(*lines, sep="\n")
+    run.settle(told)
+    lost = run.missing(told)
+    print(
+        f"  {told.traffic_in_words()}\n"
+        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing\n"
+        f"  {told.keepalives_in_words()}",
+        flush=True,
+    )
+    assert daemon.stop() == 0
+    return not lost and not told.slept
+
+
+def by_two(run: Run, options: argparse.Namespace) -> bool:
+    """Have two share it, and kill one; return whether all is there but what was in its hands."""
+    setting, count = run.setting, run.count
+    tell("two daemons: waiting for all devices")
+    begun = time.monotonic()
+    one, other = (run.daemon(number, share_group="store") for number in range(2))
+    run.awake()
+    print(f"Two daemons, {count:,} devices, all awake after {time.monotonic() - begun:.0f} s")
+    costs = Cost(one=one, other=other, broker=setting.mosquitto, database=setting.influxdb)
+    before = run.stored()
+    time.sleep(options.seconds)
+    lines = list(costs.lines(run.stored() - before))
+    killed, noticed = _killed(other, setting.mosquitto)
+    print(*lines, sep="\n")
+    tell("one of them is killed")
+    time.sleep(options.after)
+    told = run.devices.end()
+    run.settle(told)
+    lost = run.missing(told)
+    otherwise = [when for when in lost if not killed - HELD <= when <= noticed]
+    print(
+        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing with the"
+        f" one that was killed{_when(lost, killed)}, and {len(otherwise):,} otherwise\n"
+        f"  the broker has noticed that end after {noticed - killed:.2f} s\n"
+        f"  {told.keepalives_in_words()}",
+        flush=True,
+    )
+    assert one.stop() == 0
+    return not otherwise and not told.slept
+
+
+def _killed(daemon: Daemon, broker: Mosquitto) -> tuple[float, float]:
+    """Kill a daemon; return when that was, and when the broker has noticed (monotonic s)."""
+    ends = broker.log.read_text().count(ENDED)
+    killed = time.monotonic()
+    daemon.kill()
+    wait("the broker's notice", lambda: broker.log.read_text().count(ENDED) > ends)
+    return killed, time.monotonic()
+
+
+def _when(lost: Sequence[float], killed: float) -> str:
+    if not lost:
+        return ""
+    return f" (said from {lost[0] - killed:+.2f} to {lost[-1] - killed:+.2f} s of its end)"
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="tests.tools.fleet")
+    parser.add_argument("--devices", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two runs")
+    parser.add_argument("--after", type=float, default=40.0, help="seconds with one of the two")
+    parser.add_argument("--watchdog", type=float, default=4 * PERIOD, help="interval, seconds")
+    options = parser.parse_args()
+    with long_run.directory("fleet") as directory:
+        good = [_carry_out(each, directory / each.__name__, options) for each in (by_one, by_two)]
+    return 0 if all(good) else 1
+
+
+def _carry_out(
+    what: Callable[[Run, argparse.Namespace], bool], directory: Path, options: argparse.Namespace
+) -> bool:
+    directory.mkdir()
+    with ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(directory / "mosquitto", config=BROKER))
+        database = stack.enter_context(InfluxDB(directory / "influxdb"))
+        setting = stack.enter_context(Setting(directory, broker, database))
+        run = stack.enter_context(Run(setting, options.devices, "fleet", options.watchdog))
+        return what(run, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tests of the runs, which have to find what they are for."""

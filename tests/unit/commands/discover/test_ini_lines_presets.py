@@ -1,0 +1,84 @@
+"""What `discover` offers in a few lines, in the place of many."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bat2influx.commands.discover import ini_lines
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.standins.venus.device import Device
+from tests.standins.venus.large import large
+from tests.unit.commands.discover.test_survey import AT, live, pasted, surveyed, told
+
+
+def offered(lines: list[str]) -> list[str]:
+    """Return the lines that are offered in the place of others, as settings."""
+    return [line[2:] for line in lines if re.match("# (presets|instances) = ", line)]
+
+
+def in_few_lines(lines: list[str]) -> list[str]:
+    """Return a block after what its comments say has been done with it."""
+    end = next(number for number, line in enumerate(lines) if re.match("# [a-z]+/[0-9]+", line))
+    head = [line for line in lines[:end] if not line.startswith("instance =")]
+    return [line[2:] if line[2:] in offered(lines) else line for line in head]
+
+
+def test_a_large_system_in_two_lines() -> None:
+    """With them in the place of the others, all of its presets are stored, of both inverters."""
+    lines = ini_lines.block(surveyed(large()), AT)
+    assert offered(lines) == [
+        "presets = battery, grid, solar, system, phases",
+        "instances = tag",
+    ]
+    assert (
+        "# of vebus there are several: all of them, by a tag instance; take instance = 275 above"
+        " away" in lines
+    )
+    few = in_few_lines(lines)
+    assert len(live(few)) < 10
+    made = pasted(few)
+    (battery,) = made.batteries
+    assert battery.fields == (*DEFAULT_FIELDS, *fields_of(PRESETS))
+    assert (battery.instance, battery.instances) == (None, "tag")
+    assert made.influx.device_tags == ("instance",)
+
+
+def test_pasted_as_it_is_nothing_of_it_counts() -> None:
+    """The lines are comments; each value has its own line below."""
+    (battery,) = pasted(ini_lines.block(surveyed(large()), AT)).batteries
+    assert (battery.instance, battery.instances) == (275, "one")
+    assert not any(field.optional for field in battery.fields)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "lines"),
+    [
+        (["grid/30/Ac/Power"], ["presets = grid"]),
+        (["pvinverter/20/Ac/L2/Power", "vebus/275/State"], ["presets = solar, phases"]),
+        (
+            ["solarcharger/288/Yield/Power", "solarcharger/289/Pv/V"],
+            ["presets = solar", "instances = tag"],
+        ),
+        (["vebus/275/Soc", "vebus/276/Soc"], ["instances = tag"]),
+        (["vebus/275/Soc"], []),
+        (["tank/1/Level", "tank/2/Level", "grid/30/Odd"], []),
+        (["settings/0/State", "settings/1/State"], []),
+    ],
+)
+def test_only_what_the_device_has_is_offered(leaves: list[str], lines: list[str]) -> None:
+    """A preset by one of its values; all instances where one would have to choose."""
+    block = ini_lines.block(told(*((leaf, 1) for leaf in leaves)), AT)
+    assert offered(block) == lines
+    pasted(block)
+    if lines:
+        pasted(in_few_lines(block))
+
+
+def test_a_device_of_one_inverter_is_offered_no_instances() -> None:
+    """There is nothing to tell apart."""
+    lines = ini_lines.block(surveyed(Device()), AT)
+    assert offered(lines) == ["presets = system, phases"]
+    assert "there are several" not in "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Tests of bat2influx/commands/watch."""

@@ -1,0 +1,130 @@
+"""All devices behind a broker, in the ini file: what it implies, and what it does not go with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bat2influx.config.settings import one_of_fleet
+from tests.unit.config.test_inifile import problems
+from tests.unit.config.test_settings import read
+
+FLEET = "[Battery]\nserial = *\nmode = notify\n"
+
+
+def test_a_fleet_has_portal_and_instance_as_tags(tmp_path: Path) -> None:
+    """Without them its values would be one another's."""
+    settings = read(tmp_path, FLEET + "topic_prefix = boats\nshare_group = store 1")
+    (battery,) = settings.batteries
+    assert battery.fleet
+    assert (battery.instances, battery.topic_prefix) == ("tag", "boats/")
+    assert battery.share_group == "store 1"
+    assert settings.influx.device_tags == ("portal", "instance")
+
+
+def test_tags_that_are_wanted_besides(tmp_path: Path) -> None:
+    """Each comes once."""
+    settings = read(tmp_path, FLEET + "[Influx]\ndevice_tags = service, portal")
+    assert settings.influx.device_tags == ("portal", "service", "instance")
+    assert not read(tmp_path, "").batteries[0].fleet
+
+
+def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
+    """The fields may be the same; the device's instances are told apart as it says."""
+    text = "[Battery boats]\nserial = *\nmode = notify\n[Battery]\n[Fields]\ninstances =\n"
+    fleet, device = read(tmp_path, text).batteries
+    assert (fleet.fleet, fleet.instances) == (True, "tag")
+    assert (device.fleet, device.instances) == (False, "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[Battery]\nserial = *",
+            "line 2: [Battery] serial = *: so many devices are not asked each second; write"
+            " mode = notify, too",
+        ),
+        (
+            FLEET + "instance = 275",
+            "line 4: [Battery] instance = 275: is one device's; with serial = * leave it empty",
+        ),
+        (
+            FLEET + "[Fields]\ninstances = one",
+            "line 5: [Fields] instances = one: with serial = * each value has its instance as a"
+            " tag; leave it empty",
+        ),
+        (
+            "[Battery x]\nserial = *\nmode = notify\n[Fields x]\ninstances = name",
+            "line 5: [Fields x] instances = name: with serial = * each value has its instance as a"
+            " tag; leave it empty",
+        ),
+        (
+            "[Battery]\nserial = c0619ab12345\nshare_group = x",
+            "line 3: [Battery] share_group = x: counts with serial = * only; write that, or leave"
+            " it empty",
+        ),
+        (
+            FLEET + "share_group = x\n[Influx]\ntimestamps = tick",
+            "line 6: [Influx] timestamps = tick: a row would hold what one daemon of several has"
+            " heard last; with share_group leave it empty",
+        ),
+        (
+            FLEET + "[Fields]\nportal = vebus/Soc",
+            "line 5: [Fields] portal: is a tag of each value; rename it",
+        ),
+        (
+            FLEET + "serial = c*",
+            "line 4: [Battery] serial: is set again, first in line 2; keep one of the two",
+        ),
+    ],
+)
+def test_what_a_fleet_does_not_go_with(tmp_path: Path, text: str, problem: str) -> None:
+    """It is said where that stands, with what to write instead."""
+    assert problems(tmp_path, text) == [problem]
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "'a#'", "a, b"])
+def test_what_is_no_group(tmp_path: Path, name: str) -> None:
+    """It becomes a part of a topic filter."""
+    (told,) = problems(tmp_path, FLEET + f"share_group = {name}")
+    assert told.startswith("line 4: [Battery] share_group = ")
+    assert "must be" in told
+
+
+def test_the_cloud_has_no_fleet(tmp_path: Path) -> None:
+    """VENUS: it refuses a subscription to more than one device."""
+    text = (
+        "[Battery]\naddress = vrm\nserial = *\nmode = notify\nuser = me@example.com\npassword = x"
+    )
+    assert problems(tmp_path, text) == [
+        "line 3: [Battery] serial = *: the cloud gives out single devices only; write a portal id"
+    ]
+
+
+def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
+    """As `watch` reads it, which takes nothing away from those who share the work."""
+    text = FLEET.replace("[Battery]", "[Battery boats]") + "share_group = store\n[Battery]\n"
+    fleet, device = read(tmp_path, text).batteries
+    one, same = one_of_fleet(read(tmp_path, text), "c0619ab12345").batteries
+    assert one == replace(fleet, serial="c0619ab12345", share_group="")
+    assert same == device
+    alone = read(tmp_path, "")
+    assert one_of_fleet(alone, "") == alone
+
+
+@pytest.mark.parametrize(
+    ("text", "portal", "said"),
+    [
+        (FLEET, "", "every device behind venus.local; name one by its portal id"),
+        (FLEET, "a/b", "name one by its portal id, as in c0619ab12345"),
+        ("", "c0619ab12345", "goes with serial = *, which"),
+    ],
+)
+def test_a_device_that_is_not_said(tmp_path: Path, text: str, portal: str, said: str) -> None:
+    """It is told what to write."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        one_of_fleet(read(tmp_path, text), portal)

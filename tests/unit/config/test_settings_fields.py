@@ -1,0 +1,196 @@
+"""[Fields] with presets, several instances, and the tags that tell values apart."""
+
+from pathlib import Path
+
+import pytest
+
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.protocol import Field
+from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.unit.config.test_inifile import problems
+from tests.unit.config.test_settings import read
+
+LIST = "must be a list of battery, grid, solar, system, phases"
+WHICH = "must be one or tag or name"
+ORIGIN = "must be a list of portal, service, instance"
+
+
+@pytest.mark.parametrize("written", [*PRESETS, "grid, battery", "battery,grid,", '"phases", grid'])
+def test_presets_add_their_fields(tmp_path: Path, written: str) -> None:
+    """They follow the nine, in an order of their own, and stand before the file's own fields."""
+    text = f"[Fields]\npresets = {written}\nPv = solarcharger/288/Pv/I"
+    names = [name for name in PRESETS if name in written]
+    assert read(tmp_path, text).batteries[0].fields == (
+        *DEFAULT_FIELDS,
+        *fields_of(names),
+        Field("Pv", "solarcharger", 288, "Pv/I"),
+    )
+
+
+def test_presets_alone(tmp_path: Path) -> None:
+    """`defaults = no` leaves nothing out that a preset brings."""
+    text = "[Fields]\ndefaults = no\npresets = system"
+    assert read(tmp_path, text).batteries[0].fields == fields_of(["system"])
+
+
+def test_a_preset_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    """No field is there twice."""
+    text = "[Fields]\ndefaults = no\npresets = grid, grid"
+    assert read(tmp_path, text).batteries[0].fields == fields_of(["grid"])
+
+
+def test_all_presets_at_once(tmp_path: Path) -> None:
+    """Neither the nine nor any of them stand in another's way."""
+    text = f"[Fields]\npresets = {', '.join(PRESETS)}\ninstances = name"
+    fields = read(tmp_path, text).batteries[0].fields
+    assert len(fields) == len({field.name for field in fields}) == 9 + len(fields_of(PRESETS))
+
+
+@pytest.mark.parametrize("instances", ["one", "tag", "name"])
+def test_instances(tmp_path: Path, instances: str) -> None:
+    """How several of a service are told apart goes with the fields; `tag` is a tag of the point."""
+    settings = read(tmp_path, f"[Fields]\ninstances = {instances}")
+    assert settings.batteries[0].instances == instances
+    assert settings.influx.device_tags == (("instance",) if instances == "tag" else ())
+
+
+@pytest.mark.parametrize(
+    ("written", "instances", "tags"),
+    [
+        ("", "one", ()),
+        ("portal", "one", ("portal",)),
+        ("instance, service, portal", "one", ("portal", "service", "instance")),
+        ("service", "tag", ("service", "instance")),
+        ("instance", "tag", ("instance",)),
+        ("portal, instance", "name", ("portal", "instance")),
+    ],
+)
+def test_parts_of_the_origin_as_tags(
+    tmp_path: Path, written: str, instances: str, tags: tuple[str, ...]
+) -> None:
+    """They have one order, and each is there once, whatever asks for it."""
+    text = f"[Influx]\ndevice_tags = {written}\n[Fields]\ninstances = {instances}"
+    assert read(tmp_path, text).influx.device_tags == tags
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "problem"),
+    [
+        ("Fields", "presets = gird", f"presets = gird: {LIST}; did you mean grid?"),
+        ("Fields", "presets = grid, pv", f"presets = grid, pv: {LIST}"),
+        ("Fields", "presets = Grid", f"presets = Grid: {LIST}; did you mean grid?"),
+        (
+            "Fields",
+            "presets = grid battery",
+            f"presets = grid battery: {LIST}; did you mean battery?",
+        ),
+        ("Fields", "preset = grid", "preset: unknown key; did you mean presets?"),
+        ("Fields", "instanzes = tag", "instanzes: unknown key; did you mean instances?"),
+        ("Fields", "instances = all", f"instances = all: {WHICH}"),
+        ("Fields", "instances = tags", f"instances = tags: {WHICH}; did you mean tag?"),
+        ("Fields", "instances = one, tag", f"instances = one, tag: {WHICH}"),
+        ("Influx", "device_tags = site", f"device_tags = site: {ORIGIN}"),
+        (
+            "Influx",
+            "device_tags = portal, instances",
+            f"device_tags = portal, instances: {ORIGIN}; did you mean instance?",
+        ),
+        ("Battery", "presets = grid", "presets: unknown key; it belongs to [Fields]"),
+    ],
+)
+def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: str) -> None:
+    """A value that cannot be used is told with what is allowed, and with the nearest."""
+    (told,) = problems(tmp_path, f"[{section}]\n{line}")
+    assert told == f"line 2: [{section}] {problem}"
+
+
+def test_a_name_of_a_preset_is_taken(tmp_path: Path) -> None:
+    """With the preset it stands for another value, and without it the name is free."""
+    own = "GridPower = system/Ac/Grid/L1/Power"
+    assert problems(tmp_path, f"[Fields]\npresets = solar, grid\n{own}") == [
+        "line 3: [Fields] GridPower: is a field of the preset grid; rename it, or leave the preset"
+        " out"
+    ]
+    (battery,) = read(tmp_path, f"[Fields]\npresets = solar\n{own}").batteries
+    assert battery.fields[-1] == Field("GridPower", "system", None, "Ac/Grid/L1/Power")
+
+
+def test_a_preset_that_is_none_hides_no_other_problem(tmp_path: Path) -> None:
+    """Its own message is the only one that comes of it."""
+    text = "[Fields]\ndefaults = no\npresets = gird\nGridPower = grid/Ac/Power\nBad = vebus"
+    first, second = problems(tmp_path, text)
+    assert first.startswith("line 3: [Fields] presets = gird")
+    assert second.startswith("line 5: [Fields] Bad = vebus: has no path")
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        ("Voltage_275 = vebus/275/Dc/0/Voltage", "is what Voltage of instance 275 is called"),
+        ("SolarPower_1 = system/Dc/Pv/Power", "is what SolarPower of instance 1 is called"),
+        ("Ps_2 = grid/2/Ac/Power", "is what Ps of instance 2 is called"),
+        ("SystemSolarPower_0 = vebus/275/Soc", None),  # system is one
+        ("Gs_2 = grid/2/Ac/Power", None),  # Gs names its instance
+        ("Voltage_a = vebus/275/Dc/0/Voltage", None),
+        ("Voltage_ = vebus/275/Dc/0/Voltage", None),
+    ],
+)
+def test_a_name_that_an_instance_would_make_is_taken(
+    tmp_path: Path, own: str, problem: str | None
+) -> None:
+    """With `instances = name` two values could be stored as one field."""
+    both = "Ps = pvinverter/Ac/L1/Power\nGs = grid/30/Ac/Power"
+    text = f"[Fields]\npresets = solar, system\n{both}\n{own}\ninstances = "
+    for instances in ("one", "tag"):
+        assert read(tmp_path, f"{text}{instances}")
+    if problem is None:
+        assert read(tmp_path, f"{text}name")
+    else:
+        name = own.partition(" ")[0]
+        assert problems(tmp_path, f"{text}name") == [
+            f"line 5: [Fields] {name}: {problem}; rename it"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[Influx]\ntags = portal:x\ndevice_tags = portal",
+            "line 2: [Influx] tags: portal is one of the device's tags; rename yours",
+        ),
+        (
+            "[Influx]\ntags = instance:x\n[Fields]\ninstances = tag",
+            "line 2: [Influx] tags: instance is one of the device's tags; rename yours",
+        ),
+        (
+            "[Influx]\ntags = GridPower:x\n[Fields]\npresets = grid",
+            "line 2: [Influx] tags: GridPower is a field too; rename one of them",
+        ),
+        (
+            "[Influx]\ndevice_tags = service\n[Fields]\nservice = vebus/State",
+            "line 4: [Fields] service: is a tag of each value; rename it",
+        ),
+        (
+            "[Fields]\ninstance = vebus/State\ninstances = tag",
+            "line 2: [Fields] instance: is a tag of each value; rename it",
+        ),
+        (
+            "[Battery boat]\n[Fields]\nsite = vebus/State",
+            "line 3: [Fields] site: is a tag of each value; rename it",
+        ),
+        (
+            "[Influx]\ntags = site:x\n[Battery boat]",
+            "line 2: [Influx] tags: site is the tag of [Battery NAME]; rename yours",
+        ),
+    ],
+)
+def test_a_tag_is_no_field_and_no_other_tag(tmp_path: Path, text: str, problem: str) -> None:
+    """A query could not tell them apart."""
+    assert problems(tmp_path, text) == [problem]
+
+
+def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
+    """Files with one device and a tag `site` stay as they are."""
+    text = "[Influx]\ntags = site:home, instance:x\n[Fields]\nportal = vebus/State"
+    assert read(tmp_path, text).influx.tags == (("site", "home"), ("instance", "x"))

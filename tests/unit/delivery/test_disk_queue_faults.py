@@ -1,0 +1,474 @@
+"""The store when the disk is full, read-only, locked or damaged, and when it is killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import salvage
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.disk_reader import DiskReader
+from tests import TOP
+from tests.support import disk
+from tests.support.daemon import wait
+from tests.support.process import Process
+from tests.support.spool_rows import rejected_in
+from tests.unit.delivery.test_disk_queue import all_of, batch_of, lines, refuse, store_in
+
+
+def fault_of(call: Callable[[], object]) -> DiskError:
+    """Return the error that a call comes to."""
+    with pytest.raises(DiskError) as caught:
+        call()
+    return caught.value
+
+
+# Full
+
+
+@pytest.mark.parametrize("began", [True, False])
+@disk.on_a_small_disk
+def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool) -> None:
+    """What does not fit is refused as a whole, what was there can be had, and it recovers."""
+    store = store_in(tmp_path / "state")
+    waiting = lines(0, 9) if began else []
+    store.append(waiting)
+    disk.fill(tmp_path)
+    refused = 0
+    for _ in range(300):  # the room that its files have may do for a while
+        more = lines(len(waiting), len(waiting) + 9)
+        try:
+            store.append(more)
+            waiting += more
+        except DiskError as error:
+            assert (error.fault, "no room" in str(error)) == (DiskFault.FULL, True)
+            refused += 1
+            assert len(store) == len(waiting)
+    assert refused
+    assert all_of(store) == waiting
+    disk.empty(tmp_path)
+    store.append(lines(len(waiting), len(waiting) + 9))
+    waiting = lines(0, len(waiting) + 9)
+    assert all_of(store) == waiting
+    store.close()
+    assert all_of(store_in(tmp_path / "state")) == waiting
+
+
+@disk.on_a_small_disk
+def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> None:
+    """A change of which the first half fitted is not half done, nor does it take room."""
+    store = store_in(tmp_path, 10**8)
+    store.append(lines(0, 20_000))
+    refuse(store, 10_000)
+    for _ in range(3):
+        error = fault_of(lambda: store.append(lines(20_000, 120_000)))
+        assert error.fault is DiskFault.FULL
+        assert (len(store), store.rejected_count) == (10_000, 10_000)
+    batch = batch_of(store, 5000)
+    store.settle(batch, batch.lines[4000:], [])
+    assert store.retry_rejected() == 10_000
+    assert all_of(store) == [*lines(14_000, 20_000), *lines(0, 10_000)]
+
+
+def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
+    """SQLite says "disk I/O error" for a limit or a quota, and people are told what it is."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 9))
+    with disk.file_limit(store.size // 2):
+        error = fault_of(lambda: store.append(lines(9, 5000)))
+        assert (error.fault, "File too large" in str(error)) == (DiskFault.FULL, True)
+        assert str(tmp_path / "spool.sqlite") in str(error)
+        assert all_of(store) == lines(0, 9)
+    store.append(lines(9, 5000))
+    assert all_of(store) == lines(0, 5000)
+
+
+def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:
+    """A file that could not be made is made when there is room."""
+    store = store_in(tmp_path)
+    with disk.file_limit(100):
+        for _ in range(2):
+            assert fault_of(lambda: store.append(lines(0, 9))).fault is DiskFault.FULL
+    assert len(store) == 0
+    store.append(lines(0, 9))
+    assert all_of(store_in(tmp_path)) == lines(0, 9)
+
+
+# Read-only
+
+
+@pytest.mark.parametrize("left", ["nothing", "closed", "killed"])
+@disk.on_a_small_disk
+def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
+    """What cannot be written is refused for that reason, and works once the disk is writable."""
+    waiting = lines(0, 50) if left != "nothing" else []
+    if waiting:
+        store = store_in(tmp_path / "before")
+        store.append(waiting)
+        if left == "killed":
+            disk.copy_as_after_a_power_cut(tmp_path / "before", tmp_path / "state")
+        store.close()
+        if left == "closed":
+            (tmp_path / "before").rename(tmp_path / "state")
+    disk.set_read_only(tmp_path, True)
+    store = store_in(tmp_path / "state")
+    for _ in range(2):
+        error = fault_of(lambda: store.append(lines(50, 51)))
+        assert (error.fault, "has to be writable" in str(error)) == (DiskFault.READ_ONLY, True)
+    if left == "closed":
+        batch = batch_of(store)
+        assert list(batch.lines) == waiting
+        assert fault_of(lambda: store.settle(batch, [], [])).fault is DiskFault.READ_ONLY
+        assert len(store) == len(waiting)
+    disk.set_read_only(tmp_path, False)
+    store.append(lines(50, 51))
+    assert all_of(store) == [*waiting, *lines(50, 51)]
+
+
+@disk.on_a_small_disk
+def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
+    """On a read-only disk a request stays, and is not taken for done."""
+    store = store_in(tmp_path)
+    (tmp_path / "retry-rejected").touch()
+    disk.set_read_only(tmp_path, True)
+    assert fault_of(store.take_request).fault is DiskFault.READ_ONLY
+    disk.set_read_only(tmp_path, False)
+    assert store.take_request()
+
+
+# Busy
+
+
+def test_a_lock_of_another_program_is_named(tmp_path: Path) -> None:
+    """While somebody else writes to the file a call fails, and works afterwards."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 9))
+    other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    batch = batch_of(store)
+    for call in (lambda: store.append(lines(9, 10)), lambda: store.settle(batch, [], [])):
+        error = fault_of(call)
+        assert (error.fault, "another program" in str(error)) == (DiskFault.BUSY, True)
+    other.execute("ROLLBACK")
+    other.close()
+    store.append(lines(9, 10))
+    store.settle(batch, [], [])
+    assert all_of(store) == lines(9, 10)
+
+
+def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -> None:
+    """Another program's exclusive lock is no damage."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 9))
+    store.close()
+    other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    again = store_in(tmp_path)
+    assert fault_of(again.open).fault is DiskFault.BUSY
+    assert fault_of(lambda: DiskReader(tmp_path, patience=0.0)).fault is DiskFault.BUSY
+    other.close()
+    again.open()
+    assert all_of(again) == lines(0, 9)
+
+
+# Damaged
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(random.Random(1).randbytes(50_000))
+
+
+def _text(path: Path) -> None:
+    path.write_text("this is no database\n" * 100)
+
+
+def _short_header(path: Path) -> None:
+    os.truncate(path, 50)
+
+
+def _magic(path: Path) -> None:
+    disk.change(path, 0, b"SQLite format 9\0")
+
+
+def _half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _not_whole_pages(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1000)
+
+
+def _tables(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE rejected")
+    db.close()
+
+
+def _row_is_missing(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM waiting WHERE number = 1801")
+    db.commit()
+    db.close()
+
+
+def _page(path: Path) -> None:
+    middle = path.stat().st_size // 2 // 4096 * 4096
+    disk.change(path, middle, random.Random(1).randbytes(4096))
+
+
+def _pages(path: Path) -> None:
+    for page in range(8, path.stat().st_size // 4096, 9):
+        disk.change(path, page * 4096, bytes(4096))
+
+
+def _text_of_a_line(path: Path) -> None:
+    disk.change(path, path.read_bytes().index(b" 1900\n"), b" 1800\n")
+
+
+def _root(path: Path) -> None:
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'waiting'").fetchone()
+    db.close()
+    disk.change(path, (root - 1) * 4096, bytes(4096))
+
+
+@pytest.mark.parametrize(
+    ("harm", "saved"),
+    [
+        (_garbage, 0),
+        (_text, 0),
+        (_short_header, 0),
+        (_magic, 0),
+        (_half, 1000),
+        (_not_whole_pages, 2500),
+        (_tables, 4000),
+        (_row_is_missing, 3990),
+        (_page, 3500),
+        (_pages, 2500),
+        (_text_of_a_line, 3990),
+        (_root, 0),
+    ],
+)
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, harm: Callable[[Path], None], saved: int
+) -> None:
+    """It is told once with its new name, what can be read goes on waiting, and work goes on."""
+    path = tmp_path / "spool.sqlite"
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    harm(path)
+    content = path.read_bytes()
+    store = store_in(tmp_path)
+    told, drained = _drain(store)
+    (aside,) = tmp_path.glob("spool.damaged-*")
+    assert (told.fault, aside.name in str(told)) == (DiskFault.DAMAGED, True)
+    assert saved <= len(set(drained))
+    assert set(drained) <= set(lines(0, 4000, 40))
+    if harm in {_garbage, _text, _magic, _short_header}:
+        assert aside.read_bytes() == content
+    store.append(lines(0, 3))
+    assert all_of(store) == lines(0, 3)
+
+
+def _drain(store: DiskQueue) -> tuple[DiskError, list[bytes]]:
+    """Take all out; return the one error that this comes to, and the lines."""
+    errors: list[DiskError] = []
+    drained: list[bytes] = []
+    while not errors or len(store):
+        try:
+            batch = batch_of(store, 700)
+            store.settle(batch, [], [])
+            drained += batch.lines
+        except DiskError as error:
+            errors.append(error)
+    (told,) = errors
+    return told, drained
+
+
+def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
+    """Lines that cannot be read any more are dropped; the rejected are saved with their reasons."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    refuse(store, 10, "a reason")
+    store.close()
+    _pages(tmp_path / "spool.sqlite")
+    store.open()
+    told, drained = _drain(store)
+    found = re.search(r"(\d+) of its values go on waiting, (\d+) are lost", str(told))
+    assert found
+    assert int(found[2]) == store.dropped == 3990 - len(drained) > 0
+    assert {each.reason for each in rejected_in(store, 100)} <= {"a reason"}
+
+
+def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
+    """What a power cut leaves of a file that was just being made is no damage."""
+    (tmp_path / "spool.sqlite").touch()
+    store = store_in(tmp_path)
+    store.open()
+    store.append(lines(0, 3))
+    assert all_of(store) == lines(0, 3)
+    assert not list(tmp_path.glob("spool.damaged-*"))
+
+
+def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> None:
+    """Numbers of the damaged file mean nothing in the new one: its lines are sent again."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    _page(tmp_path / "spool.sqlite")
+    batch = batch_of(store, 10)
+    assert fault_of(lambda: store.next_batch(4000)).fault is DiskFault.DAMAGED
+    waiting = len(store)
+    store.settle(batch, [], [])
+    assert len(store) == waiting
+    assert all_of(store)[:10] == list(batch.lines)
+
+
+def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
+    """Of many the latest three stay, with what belongs to them."""
+    store = store_in(tmp_path)
+    for _ in range(5):
+        (tmp_path / "spool.sqlite").write_bytes(b"x" * 5000)
+        (tmp_path / "spool.sqlite-wal").write_bytes(b"y" * 5000)
+        assert fault_of(store.open).fault is DiskFault.DAMAGED
+        store.append(lines(0, 1))
+        store.settle(batch_of(store), [], [])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len([name for name in names if not name.endswith("-wal")]) == salvage.KEPT
+    assert len(names) <= 2 * salvage.KEPT
+
+
+@disk.on_a_small_disk
+def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Path) -> None:
+    """On a full disk nothing is moved; with room again what can be read is saved."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    _half(tmp_path / "spool.sqlite")
+    disk.fill(tmp_path)
+    error = fault_of(store_in(tmp_path).open)
+    assert (error.fault, "cannot be replaced" in str(error)) == (DiskFault.FULL, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ballast", "spool.sqlite"]
+    disk.empty(tmp_path)
+    store = store_in(tmp_path)
+    assert fault_of(store.open).fault is DiskFault.DAMAGED
+    assert 500 < len(store) == len(all_of(store))
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_a_salvage_that_was_broken_off_is_finished(tmp_path: Path, aside: bool) -> None:
+    """A new file that was all there takes its place; one that may not have been, goes."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 5))
+    store.close()
+    path, fresh = tmp_path / "spool.sqlite", tmp_path / "spool.salvage"
+    if aside:
+        path.rename(fresh)
+    else:
+        shutil.copy(path, fresh)
+        os.truncate(fresh, 3000)
+    assert all_of(store_in(tmp_path)) == lines(0, 5)
+    assert not fresh.exists()
+
+
+def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
+    """It is told with what was in it, that counts as dropped, and a new one is begun."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 9))
+    batch = batch_of(store, 3)
+    (tmp_path / "spool.sqlite").unlink()
+    error = fault_of(lambda: store.append(lines(9, 10)))
+    assert (error.fault, "somebody has removed it with 9" in str(error)) == (DiskFault.OTHER, True)
+    assert (len(store), store.dropped) == (0, 9)
+    store.append(lines(9, 10))
+    store.settle(batch, [], [])
+    assert all_of(store) == all_of(store_in(tmp_path)) == lines(9, 10)
+
+
+# In the middle
+
+
+class _LostAnswer:
+    """A connection that commits and says that it could not: no disk does this when asked to."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._db, name)
+
+    def close(self) -> None:
+        """Leave it open, as a process does that is killed."""
+
+    def execute(self, *given: str) -> object:
+        """Do it, and fail with what ends a transaction."""
+        done = self._db.execute(*given)
+        if given == ("COMMIT",):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+        return done
+
+
+def test_lines_of_which_the_disk_lost_the_answer_are_not_there_twice(tmp_path: Path) -> None:
+    """What is on disk though the commit failed is its caller's, who appends it again."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 5))
+    store._file._db = _LostAnswer(store._file._db)  # type: ignore[assignment,arg-type]
+    assert fault_of(lambda: store.append(lines(5, 8))).fault is DiskFault.OTHER
+    assert len(store) == 5
+    store.append(lines(5, 9))
+    assert all_of(store) == lines(0, 9)
+
+
+def test_an_error_of_the_system_is_told_in_its_words(tmp_path: Path) -> None:
+    """A folder where the file should be is no damage, and its name is told."""
+    (tmp_path / "spool.sqlite").mkdir()
+    error = fault_of(lambda: store_in(tmp_path).append(lines(0, 1)))
+    assert error.fault is DiskFault.OTHER
+    assert os.strerror(errno.EISDIR) in str(error)
+    (tmp_path / "spool.sqlite").rmdir()
+    (tmp_path / "file").touch()
+    error = fault_of(lambda: store_in(tmp_path / "file").append(lines(0, 1)))
+    assert os.strerror(errno.ENOTDIR) in str(error) or os.strerror(errno.EEXIST) in str(error)
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """After SIGKILL at any moment, five times over: each line once, in order, none missing."""
+    state, chance = tmp_path / "state", random.Random(5)
+    first = last = 0
+    for turn in range(5):
+        log = tmp_path / f"{turn}.log"
+        command = [sys.executable, "-m", "tests.support.disk", "write", str(state), str(last)]
+        many = chance.randrange(20, 90)
+        with Process("writer", command, log, cwd=TOP) as writer:
+            wait("its work", lambda log=log, many=many: log.read_text().count("\n") > many)
+            writer.kill()
+        told = [each.split() for each in log.read_text().splitlines(keepends=True)[:-1]]
+        appended = max(int(number) for what, number in told if what == "append")
+        settled = max(int(number) for what, number in told if what == "settle")
+        with closing(DiskReader(state)) as reader:
+            waiting = [int(line.split()[-1]) for line in reader.lines()]
+        store = store_in(state)
+        assert [int(line.split()[-1]) for line in all_of(store)] == waiting
+        first, last = waiting[0], waiting[-1] + 1
+        assert waiting == list(range(first, last))
+        assert appended <= last <= appended + 80
+        assert settled <= first <= settled + 100
+        store.close()

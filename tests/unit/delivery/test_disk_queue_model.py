@@ -1,0 +1,335 @@
+"""The store against plain lists, whatever the disk does in between."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch
+from bat2influx.delivery.disk_reader import DiskReader
+from bat2influx.influx.outcome import RejectedLine
+from tests.support.disk import copy_as_after_a_power_cut, file_limit
+from tests.support.spool_rows import oldest_in, rejected_in
+
+Content = tuple[list[bytes], list[tuple[bytes, str]]]  # what waits, what is rejected
+COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
+LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
+NAME = "spool.sqlite"
+
+
+class StoreAndLists(RuleBasedStateMachine):
+    """Lines numbered as they come, in a store and in lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = Path(tempfile.mkdtemp(prefix="store-model-"))
+        self.lives = self.came = 0
+        self.queue: list[bytes] = []  # what waits, oldest first
+        self.rejected: list[tuple[bytes, str]] = []
+        self.batch: StoredBatch | None = None
+        self.shown = 0  # how many of the batch are in the queue
+        self.dropped = self.rejected_dropped = 0
+
+    @initialize(max_size=st.sampled_from([0, 400_000, 10**7]), linger=st.sampled_from([0.0, 1e6]))
+    def begin(self, max_size: int, linger: float) -> None:
+        """A store is made, large or small."""
+        self.max_size, self.linger = max_size, linger
+        self.directory = self.top / "0"
+        self.open()
+
+    def open(self) -> None:
+        """Start with what is on disk."""
+        self.store = DiskQueue(self.directory, self.max_size, patience=0.0, linger=self.linger)
+        self.batch, self.shown = None, 0
+        self.dropped = self.rejected_dropped = 0
+
+    def new(self, count: int, length: int) -> list[bytes]:
+        """Return lines that were not there before."""
+        first, self.came = self.came, self.came + count
+        return [b"dc V=1%s %d" % (b"0" * length, number) for number in range(first, self.came)]
+
+    def content(self, directory: Path) -> Content:
+        """Return what a reader finds."""
+        with closing(DiskReader(directory)) as reader:
+            rejected = [(each.line, each.reason) for each in reader.rejected()]
+            return list(reader.lines()), rejected
+
+    # What the keeper does, and what the lists then have
+
+    @rule(count=COUNTS, length=LENGTHS)
+    def append(self, count: int, length: int) -> None:
+        """Lines come."""
+        new = self.new(count, length)
+        self.store.append(new)
+        self.queue += new
+        self.overflow()
+
+    def overflow(self) -> None:
+        """The oldest may have gone at the bound, whole rows of them, and what is left is whole."""
+        gone = len(self.queue) - len(self.store)
+        assert self.queue[gone:] == self.content(self.directory)[0]
+        under_way = min(gone, self.shown)
+        self.shown -= under_way
+        self.dropped += gone - under_way
+        del self.queue[:gone]
+
+    @precondition(lambda self: self.batch is None)
+    @rule(most=COUNTS)
+    def take(self, most: int) -> None:
+        """The oldest are sent."""
+        self.batch = self.store.next_batch(most)
+        shown = self.queue[:most]
+        assert (list(self.batch.lines) if self.batch else []) == shown
+        self.shown = len(shown)
+
+    @precondition(lambda self: self.batch is not None)
+    @rule(seed=st.integers(0, 2**32), fates=st.sampled_from(["a", "u", "aaar", "aur", "r", "au"]))
+    def settle(self, seed: int, fates: str) -> None:
+        """Each line sent is accepted, undecided or refused."""
+        undecided, refused = self.decide(seed, fates)
+        assert self.batch is not None
+        self.store.settle(self.batch, undecided, refused)
+        self.settled(undecided, refused)
+
+    def decide(self, seed: int, fates: str) -> tuple[list[bytes], list[RejectedLine]]:
+        """Return what is undecided and what is refused of the batch."""
+        assert self.batch is not None
+        chance = random.Random(seed)
+        fate = {each: chance.choice(fates) for each in self.batch.lines}
+        undecided = [each for each in fate if fate[each] == "u"]
+        return undecided, [
+            RejectedLine(each, f"bad {chance.randrange(2)}") for each in fate if fate[each] == "r"
+        ]
+
+    def settled(self, undecided: list[bytes], refused: list[RejectedLine]) -> None:
+        """Have the lists be as after settling."""
+        kept = undecided[len(undecided) - min(self.shown, len(undecided)) :]
+        self.queue[: self.shown] = kept
+        self.dropped += len(undecided) - len(kept)
+        self.batch, self.shown = None, 0
+        reasons = list(dict.fromkeys(each.reason for each in refused))
+        self.rejected += [(e.line, e.reason) for r in reasons for e in refused if e.reason == r]
+        gone = len(self.rejected) - self.store.rejected_count
+        self.rejected_dropped += gone
+        del self.rejected[:gone]
+        self.overflow()
+
+    @rule()
+    def retry(self) -> None:
+        """The rejected are to be sent again."""
+        assert self.store.retry_rejected() == len(self.rejected)
+        self.queue += [each for each, _ in self.rejected]
+        self.rejected = []
+        self.overflow()
+
+    @rule()
+    def close_and_open(self) -> None:
+        """The daemon is started again."""
+        self.store.close()
+        files = [path.name for path in self.directory.glob(f"{NAME}*")]
+        assert files == ([NAME] if self.queue or self.rejected else [])
+        self.open()
+
+    # What the disk does
+
+    @rule(index_lost=st.booleans())
+    def crash(self, index_lost: bool) -> None:
+        """The power goes, or the process is killed, between two calls."""
+        if not self.directory.exists():
+            return
+        after = self.next_life()
+        if index_lost:
+            copy_as_after_a_power_cut(self.directory, after)
+        else:
+            shutil.copytree(self.directory, after)
+        self.go_on_in(after)
+        self.store.open()
+
+    @precondition(lambda self: self.store.size)
+    @rule(
+        count=COUNTS,
+        length=LENGTHS,
+        where=st.floats(0, 1),
+        how=st.sampled_from(["cut", "garbage", "half old"]),
+        seed=st.integers(0, 2**32),
+    )
+    def crash_in_the_middle(
+        self, count: int, length: int, where: float, how: str, seed: int
+    ) -> None:
+        """The power goes while a change is written: it is there as a whole, or not at all."""
+        new = self.new(count, length)
+        before = self.next_life()
+        copy_as_after_a_power_cut(self.directory, before)
+        old: Content = list(self.queue), list(self.rejected)
+        if self.batch is not None and seed % 2:
+            undecided, refused = self.decide(seed, "aur")
+            self.store.settle(self.batch, undecided, refused)
+            self.settled(undecided, refused)
+        else:
+            self.store.append(new)
+            self.queue += new
+            self.overflow()
+        whole, wal = self.directory / NAME, self.directory / f"{NAME}-wal"
+        if not wal.exists() or whole.read_bytes() != (before / NAME).read_bytes():
+            return  # nothing was written, or the WAL was on disk and is taken over: never torn
+        log = wal.read_bytes()
+        kept = before / f"{NAME}-wal"
+        former = kept.read_bytes() if kept.exists() else b""
+        same = next((n for n, (a, b) in enumerate(zip(log, former, strict=False)) if a != b), 0)
+        same = same or min(len(log), len(former))
+        torn = same + int((len(log) - same) * where)
+        rest = {
+            "cut": b"",
+            "garbage": random.Random(seed).randbytes(len(log) - torn),
+            "half old": former[torn:],
+        }[how]
+        kept.write_bytes(log[:torn] + rest)
+        shutil.rmtree(self.directory)
+        (self.store._file._db or self.store).close()
+        self.directory = before
+        self.open()
+        self.store.open()
+        found = self.content(self.directory)
+        assert found in (old, (self.queue, self.rejected))
+        self.queue, self.rejected = found
+
+    @precondition(lambda self: self.queue)
+    @rule(seed=st.integers(0, 2**32), pages=st.integers(1, 4))
+    def damage(self, seed: int, pages: int) -> None:
+        """Pages have other bytes at the next start: what is lost is lost, all else is as it was."""
+        self.store.close()
+        chance = random.Random(seed)
+        data = bytearray((self.directory / NAME).read_bytes())
+        for _ in range(pages):
+            at = chance.randrange(len(data))
+            length = chance.choice([1, 30, 4096])
+            data[at : at + length] = chance.randbytes(len(data[at : at + length]))
+        after = self.next_life()
+        after.mkdir()
+        (after / NAME).write_bytes(data)
+        self.directory = after
+        self.open()
+        waiting = self.read_all()
+        assert is_part(waiting, self.queue)
+        rejected = self.content(self.directory)[1]
+        assert is_part(rejected, self.rejected)
+        self.queue, self.rejected = waiting, rejected
+        self.dropped, self.rejected_dropped = self.store.dropped, self.store.rejected_dropped
+
+    def read_all(self) -> list[bytes]:
+        """Return all that can be read; damage is told at most once."""
+        for _ in range(2):
+            try:
+                rejected_in(self.store, 10**6)
+                if batch := self.store.next_batch(10**6):
+                    self.store.settle(batch, batch.lines, [])
+            except DiskError as error:
+                # A byte of the header may be the version, or the way in which it is written.
+                assert error.fault in {DiskFault.DAMAGED, DiskFault.NEWER}
+            else:
+                return list(batch.lines) if batch else []
+        raise AssertionError("it is damaged twice")
+
+    @rule(
+        count=COUNTS,
+        length=LENGTHS,
+        limit=st.floats(0, 1.2),
+        what=st.sampled_from(["append", "retry"]),
+    )
+    def no_room(self, count: int, length: int, limit: float, what: str) -> None:
+        """Files may not grow: a call fails as a whole, or is done."""
+        new = self.new(count, length)
+        calls: dict[str, tuple[Callable[[], object], list[bytes]]] = {
+            "append": (lambda: self.store.append(new), new),
+            "retry": (self.store.retry_rejected, [each for each, _ in self.rejected]),
+        }
+        call, more = calls[what]
+        try:
+            with file_limit(int(self.store.size * limit)):
+                call()
+        except DiskError as error:
+            assert error.fault is DiskFault.FULL
+        else:
+            self.queue += more
+            self.rejected = [] if what == "retry" else self.rejected
+            self.overflow()
+        self.append(1, 0)  # there is room again, and the WAL takes no more than usual
+
+    @precondition(lambda self: self.store.size)
+    @rule()
+    def locked(self) -> None:
+        """Another program writes: no call changes anything."""
+        other = sqlite3.connect(self.directory / NAME, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            self.store.append(self.new(3, 0))
+        except DiskError as error:
+            assert error.fault is DiskFault.BUSY
+        else:
+            raise AssertionError("it was written to")
+        finally:
+            other.close()
+
+    def next_life(self) -> Path:
+        """Return where files are copied to."""
+        self.lives += 1
+        return self.top / str(self.lives)
+
+    def go_on_in(self, directory: Path) -> None:
+        """Leave the store as a process does that ends, and start with a copy of its files."""
+        shutil.rmtree(self.directory)
+        self.store.close()
+        self.directory = directory
+        self.open()
+
+    @invariant()
+    def same(self) -> None:
+        """Store, reader and lists agree, and the bound holds."""
+        if not hasattr(self, "store"):
+            return
+        store = self.store
+        store.open()
+        assert len(store) == len(self.queue)
+        assert store.rejected_count == len(self.rejected)
+        assert self.content(self.directory) == (self.queue, self.rejected)
+        shown = rejected_in(store, 10**6)
+        assert [(each.line, each.reason) for each in shown] == self.rejected
+        assert oldest_in(store) == (int(self.queue[0].split()[-1]) if self.queue else None)
+        assert (store.dropped, store.rejected_dropped) == (self.dropped, self.rejected_dropped)
+        assert store.size <= store.max_size
+
+    def teardown(self) -> None:
+        """In the end all is delivered, in order, and the room is given back."""
+        try:
+            if hasattr(self, "store"):
+                self.store.retry_rejected()
+                self.queue += [each for each, _ in self.rejected]
+                rest: list[bytes] = []
+                while batch := self.store.next_batch(333):
+                    rest += batch.lines
+                    self.store.settle(batch, [], [])
+                assert rest == self.queue[len(self.queue) - len(rest) :]
+                self.store.close()
+                assert list(self.directory.glob(f"{NAME}*")) == []
+        finally:
+            shutil.rmtree(self.top)
+
+
+def is_part(some: list, all_of_it: list) -> bool:  # type: ignore[type-arg]
+    """Tell whether `some` are in `all_of_it`, in that order."""
+    rest = iter(all_of_it)
+    return all(each in rest for each in some)
+
+
+TestStoreAndLists = StoreAndLists.TestCase
+TestStoreAndLists.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

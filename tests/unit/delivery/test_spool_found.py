@@ -1,0 +1,257 @@
+"""What the model of the spool has found, and what came to light beside it, each as it happened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
+from bat2influx.delivery.disk_reader import DiskReader
+from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
+from bat2influx.delivery.spool import AGAIN, FRESH, Spool
+from bat2influx.influx.outcome import RejectedLine
+from tests.support import disk
+
+
+class Keeper:
+    """A spool in a directory, whose time is a number."""
+
+    def __init__(self, state: Path, *, room: int = 10_000) -> None:
+        self.now = 0.0
+        self.state = state
+        self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
+        store = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        self.spool = Spool(self.memory, store, clock=lambda: self.now)
+        self.spool.open()
+
+    def take(self) -> Batch | StoredBatch:
+        """Return the next batch."""
+        batch = self.spool.next_batch(10_000)
+        assert batch is not None
+        return batch
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.spool.keep()
+
+    def in_memory(self) -> list[bytes]:
+        """Return what waits in memory."""
+        return list(self.memory.oldest(self.memory.end))
+
+    def on_disk(self) -> list[bytes]:
+        """Return what waits on disk."""
+        with closing(DiskReader(self.state)) as reader:
+            return list(reader.lines())
+
+    def rejected(self) -> list[bytes]:
+        """Return what is on disk as refused."""
+        with closing(DiskReader(self.state)) as reader:
+            return [each.line for each in reader.rejected()]
+
+
+def lines(first: int, last: int) -> list[bytes]:
+    """Return lines with the stamps first to last - 1."""
+    return [b"dc V=1 %04d" % number for number in range(first, last)]
+
+
+def bad(refused: list[bytes] | tuple[bytes, ...]) -> list[RejectedLine]:
+    """Return lines as refused."""
+    return [RejectedLine(line, "bad") for line in refused]
+
+
+@contextmanager
+def locked(state: Path, how: str = "IMMEDIATE") -> Iterator[None]:
+    """Have another program write to the database."""
+    with closing(sqlite3.connect(state / "spool.sqlite", isolation_level=None)) as other:
+        other.execute(f"BEGIN {how}")
+        yield
+
+
+def test_a_disk_that_does_not_work_at_the_start_is_looked_at_again(tmp_path: Path) -> None:
+    """What waits from before is sent though nothing new had to be put on disk."""
+    before = Keeper(tmp_path)
+    before.spool.append(lines(0, 5))
+    before.spool.close()
+    with locked(tmp_path, "EXCLUSIVE"):
+        keeper = Keeper(tmp_path)
+        assert keeper.spool.fault
+    keeper.wait(AGAIN)
+    assert list(keeper.take().lines) == lines(0, 5)
+
+
+def test_rows_refused_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
+    """What was refused when the last batch came back outlives the process."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 5))
+    keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
+    keeper.spool.close()
+    assert keeper.rejected() == lines(0, 5)
+
+
+def test_refused_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
+    """While nothing may be sent for a while, a kill does not lose what was refused before."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 5))
+    keeper.spool.settle(keeper.take(), lines(3, 5), bad(lines(0, 3)))
+    keeper.wait(FRESH)
+    assert (keeper.rejected(), keeper.on_disk()) == (lines(0, 3), lines(3, 5))
+
+
+def test_refused_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
+    tmp_path: Path,
+) -> None:
+    """The last attempt does not wait for the next one to be due."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 5))
+    keeper.wait(FRESH)
+    keeper.spool.append(lines(5, 9))
+    batch = keeper.take()
+    with locked(tmp_path):
+        keeper.spool.settle(batch, [], bad(batch.lines))
+        keeper.spool.keep(everything=True)
+        assert keeper.spool.fault
+    keeper.spool.close()
+    assert keeper.rejected() == lines(5, 9)
+
+
+def test_a_request_is_not_forgotten_when_the_disk_fails(tmp_path: Path) -> None:
+    """The refused rows wait again once the lock is gone, though nobody asks a second time."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 5))
+    keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
+    keeper.spool.next_batch(1)
+    request_retry(tmp_path)
+    with locked(tmp_path):
+        assert keeper.spool.take_request() == 0
+    keeper.wait(AGAIN)
+    assert keeper.spool.take_request() == 5
+    assert (keeper.spool.take_request(), keeper.on_disk()) == (0, lines(0, 5))
+
+
+def test_what_had_to_go_while_it_was_sent_is_not_in_two_places(tmp_path: Path) -> None:
+    """Of a batch whose oldest went at the bound the rest goes to disk, and stays there alone."""
+    keeper = Keeper(tmp_path, room=10)
+    keeper.spool.append(lines(0, 10))
+    batch = keeper.take()
+    keeper.spool.append(lines(10, 14))
+    keeper.wait(FRESH)
+    keeper.spool.settle(batch, batch.lines, [])
+    assert (keeper.in_memory(), keeper.on_disk()) == ([], lines(4, 14))
+    assert (len(keeper.spool), keeper.spool.dropped) == (10, 4)
+
+
+def test_what_had_to_go_while_others_were_before_it_on_disk_is_counted(tmp_path: Path) -> None:
+    """Dropped is what is undecided then, and refused what is refused, though it is sent again."""
+    keeper = Keeper(tmp_path, room=10)
+    keeper.spool.append(lines(0, 5))
+    keeper.wait(FRESH)
+    keeper.spool.append(lines(5, 15))
+    batch = keeper.take()
+    keeper.spool.append(lines(15, 19))
+    keeper.wait(FRESH)
+    assert keeper.on_disk() == lines(0, 5) + lines(9, 19)
+    keeper.spool.settle(batch, lines(5, 7), bad(lines(7, 9)))
+    keeper.wait(0.0)
+    assert (keeper.spool.dropped, keeper.rejected()) == (2, lines(7, 9))
+
+
+def test_what_is_left_of_a_batch_is_as_old_as_it_was(tmp_path: Path) -> None:
+    """Lines that come back undecided go to disk a second after they came."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 5))
+    keeper.wait(0.75)
+    keeper.spool.append(lines(5, 10))
+    keeper.spool.settle(keeper.take(), lines(0, 4), [])
+    keeper.wait(0.25)
+    assert keeper.on_disk() == lines(0, 4)
+
+
+def test_what_is_stored_keeps_its_stamps_though_it_is_sent_again(tmp_path: Path) -> None:
+    """A clock that is set then makes no second row of what was accepted."""
+    keeper = Keeper(tmp_path)
+    keeper.spool.append(lines(0, 2))
+    keeper.wait(FRESH)
+    keeper.spool.append(lines(2, 4))
+    batch = keeper.take()
+    keeper.wait(FRESH)
+    keeper.spool.settle(batch, [], [])
+    assert keeper.spool.shift(1000) == 2
+    assert [int(line.split()[-1]) for line in keeper.on_disk()] == [1000, 1001, 2, 3]
+
+
+def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path) -> None:
+    """Three of ten are stored and three others had to go: it is not their number that counts."""
+    keeper = Keeper(tmp_path, room=10)
+    keeper.spool.append(lines(0, 10))
+    batch = keeper.take()
+    keeper.spool.append(lines(10, 13))
+    keeper.wait(FRESH)
+    keeper.spool.settle(batch, [*lines(0, 3), *lines(6, 10)], [])
+    assert (keeper.in_memory(), keeper.on_disk()) == ([], lines(6, 13))
+    assert keeper.spool.dropped == 3
+
+
+def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(tmp_path: Path) -> None:
+    """Undecided lines, of which the place is gone, are not the stored ones that still have one."""
+    store = DiskQueue(tmp_path, 0)
+    long = [b"dc V=1%s %04d" % (b"0" * 300, number) for number in range(2000)]
+    store.append(long[:100])
+    store.append(long[100:200])
+    batch = store.next_batch(200)
+    assert batch is not None
+    end = 200
+    while len(store) == end:
+        store.append(long[end : end + 100])
+        end += 100
+    assert len(store) == end - 100  # and it is the first row that went
+    store.settle(batch, batch.lines[:100], [])
+    left = store.next_batch(1000)
+    assert left is not None
+    assert list(left.lines) == long[:100] + long[200:end]
+    assert store.dropped == 0
+
+
+@disk.on_a_small_disk
+def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) -> None:
+    """Room is left for what it takes to take lines out: nobody else has to make some."""
+    keeper = Keeper(tmp_path / "state")
+    number = 0
+    while keeper.spool.fault is None:
+        keeper.spool.append(lines(number, number + 500))
+        keeper.wait(FRESH)
+        number += 500
+    assert keeper.spool.on_disk > 30_000
+    stored = set()
+    for _ in range(200):
+        keeper.wait(AGAIN)
+        if (batch := keeper.spool.next_batch(5000)) is not None:
+            stored |= {*batch.lines}
+            keeper.spool.settle(batch, [], [])
+    assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)
+
+
+@disk.on_a_small_disk
+def test_found_what_is_taken_out_took_the_room_for_the_rest(tmp_path: Path) -> None:
+    """A WAL that grows by taking lines out is written into the file while there is room for it."""
+    keeper = Keeper(tmp_path / "state")
+    number = 0
+    for count, length in ((310, 399), (296, 10), (243, 213), (302, 317), (377, 60), (760, 317)):
+        made = [b"dc V=1%b %d" % (b"0" * length, number + n) for n in range(count)]
+        number += count
+        keeper.spool.append(made)
+        keeper.wait(FRESH)
+    while keeper.spool.fault is None and number < 10_000:  # until no more is taken
+        made = [b"dc V=1%b %d" % (b"0" * 60, number + n) for n in range(100)]
+        number += 100
+        keeper.spool.append(made)
+        keeper.wait(FRESH)
+    stored = set()
+    for _ in range(200):
+        keeper.wait(AGAIN)
+        if (batch := keeper.spool.next_batch(333)) is not None:
+            stored |= {*batch.lines}
+            keeper.spool.settle(batch, [], [])
+    assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)

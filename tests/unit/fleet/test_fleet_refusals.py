@@ -1,0 +1,68 @@
+"""Brokers that refuse what a fleet wants: shared subscriptions, or to hear of keepalives."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from tests.integration.test_mqtt5 import NO_MQTT_5, PUBACK, Broker, first, said_of, session
+from tests.standins.network.mqtt_peers import SUBACK, packet
+from tests.support.daemon import BOUND
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (158, "no shared subscriptions there"),
+        (143, "topic filter not accepted"),
+        (135, "not authorised"),
+        (128, "no reason is given"),
+    ],
+)
+def test_a_broker_without_shared_subscriptions(code: int, why: str) -> None:
+    """The group is named as what it does not take, with what to do instead."""
+    with (
+        Broker(subscribe=lambda body: packet(SUBACK, body[:2] + b"\0" + bytes([code]))) as peer,
+        closing(session(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        conversation.connection.subscribe(["N/+/vebus/+/Soc"], share_group="store")
+        text = said_of(conversation)
+        assert f"share the subscription $share/store/N/+/vebus/+/Soc ({why})" in text
+        assert "or leave share_group empty and run one daemon" in text
+
+
+def test_a_broker_of_3_1_1_without_shared_subscriptions() -> None:
+    """It has one code for all that it refuses, and the same is said."""
+    with (
+        Broker(
+            connect=first(NO_MQTT_5["refuses the version"]),
+            subscribe=lambda body: packet(SUBACK, body[:2] + b"\x80"),
+        ) as peer,
+        closing(session(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        conversation.connection.subscribe(["N/+/vebus/+/Soc"], share_group="store")
+        assert "or leave share_group empty and run one daemon" in said_of(conversation)
+
+
+def test_what_may_be_refused_is_declined() -> None:
+    """It is no end of the connection; what was refused is there with its reason."""
+    with (
+        Broker(
+            subscribe=lambda body: packet(SUBACK, body[:2] + b"\0\x87"),
+            publish=lambda body: packet(PUBACK, body[3:5] + b"\x87\0"),
+        ) as peer,
+        closing(session(peer.port)) as conversation,
+    ):
+        assert conversation.open() is None
+        connection = conversation.connection
+        mid = connection.subscribe(["R/+/keepalive"], may_be_refused=True)
+        assert conversation.wait(lambda: mid in connection.acknowledged, BOUND)
+        assert "subscribe to R/+/keepalive (not authorised)" in connection.declined[mid].text
+        for _ in range(30):  # more than may be under way at once
+            connection.publish("a", checked=True, may_be_refused=True)
+        assert conversation.wait(lambda: not connection._checked, BOUND)
+        assert "publish to a (not authorised)" in connection.declined[0].text
+        assert conversation.trouble is None
