@@ -1,5 +1,6 @@
 """Fixtures: real servers, the stand-in, and the daemon as people run it."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,21 +9,54 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests import TOP
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.support.daemon import Setting
+from tests.tools import rerun
 
 settings.register_profile("unhurried", deadline=None)  # no test by the wall clock
 settings.load_profile("unhurried")
 
 
+MARK = "depends_on_timing"
+NO_SECOND_CHANCE = ("unit", "faults")  # folders
+_failed: dict[str, str] = {}  # each test, with the reason for which it may be run again, or ""
+
+
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    """Where nothing may be skipped, a skip is a failure."""
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where nothing may be skipped, a skip is a failure; a failure carries its test's reason."""
     outcome: Any = yield
     report = outcome.get_result()
     if os.environ.get("BAT2INFLUX_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
+    mark = item.get_closest_marker(MARK)
+    if mark and report.failed:
+        report.user_properties.append((MARK, mark.args[0]))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what failed, with its reason."""
+    if report.failed:
+        _failed[_name(report.nodeid)] = dict(report.user_properties).get(MARK, "")
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A file that cannot be read has no second chance."""
+    if report.failed:
+        _failed[report.nodeid] = ""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave what failed for tests/tools/rerun.py."""
+    if not hasattr(session.config, "workerinput") and (path := os.environ.get(rerun.REPORT)):
+        Path(path).write_text(json.dumps(_failed))
+
+
+def _name(nodeid: str) -> str:
+    """Return a test without the group that pytest-xdist writes behind it."""
+    return nodeid if nodeid.endswith("]") else nodeid.rpartition("@")[0] or nodeid
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
@@ -30,10 +64,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, and have one worker for tests that share a fixture."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
+        _look_at_mark(item)
         fixtures: Any = getattr(item, "_fixtureinfo", None)
         for name, found in fixtures.name2fixturedefs.items() if fixtures else ():
             if found[-1].scope == "module":
                 item.add_marker(pytest.mark.xdist_group(f"{found[-1].baseid}::{name}"))
+
+
+def _look_at_mark(item: pytest.Item) -> None:
+    mark = item.get_closest_marker(MARK)
+    if mark is None:
+        return
+    if not mark.args or not isinstance(mark.args[0], str):
+        raise pytest.UsageError(f"{item.nodeid}: {MARK} without a reason")
+    if any(item.path.is_relative_to(TOP / "tests" / folder) for folder in NO_SECOND_CHANCE):
+        raise pytest.UsageError(f"{item.nodeid}: no second chance in {item.path.parent.name}")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ Of the daemon all is kept that it says until it has said what is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -188,3 +189,8 @@ class _Server(socketserver.ThreadingTCPServer):
         while request.recv(65_536) and self._answer is None:
             pass
         request.sendall(self._answer or b"")
+        # What is closed with bytes unread is reset, and the answer with it.
+        with contextlib.suppress(OSError):
+            request.shutdown(socket.SHUT_WR)
+            while request.recv(65_536):
+                pass

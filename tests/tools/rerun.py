@@ -1,47 +1,66 @@
-"""`once_more.py PYTHON -m pytest ...`: what falls is run once more, by itself, and both are shown.
+"""`rerun.py PYTHON -m pytest ...`: a test that depends on the host's timing has a second chance.
 
-These tests wait for events of real servers, six at a time, on machines that others use too; one
-that stands still at the wrong moment fells a test that has found nothing. A fault of the program
-falls again. Rules: a few may fall, or it is no accident; each that fell is named at the end, for a
-test that falls now and then is to be mended all the same.
+Such a test carries the marker `depends_on_timing` with its reason: on a machine that stands still
+at the wrong moment it fails without having found anything. It is run again by itself once all
+others are through. Rules: nothing else is run again; there are at most MOST such tests, and none in
+tests/unit and tests/faults (tests/conftest.py); one that fails again is a failure. What was run
+again is written at the end, and into a file that is kept.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-FEW = 3
-FELL = 1  # pytest's exit code for that, and for nothing else
+MOST = 10
+FAILED = 1  # pytest's exit code for that, and for nothing else
+REPORT = "BAT2INFLUX_FAILED"  # the variable with the file that tests/conftest.py writes
+KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bat2influx/run-again.log")
 
 
-def main(command: list[str]) -> int:
+def main(command: list[str], kept: Path = KEPT) -> int:
     """Run pytest by `command`; return its exit code, or that of the second run."""
-    with tempfile.TemporaryDirectory(prefix="pytest-") as cache:
-        kept = ("-p", "cacheprovider", "-o", f"cache_dir={cache}")
-        code = subprocess.run([*command, *kept], check=False).returncode
-        fallen = names(Path(cache, "v/cache/lastfailed")) if code == FELL else []
-    if not fallen or len(fallen) > FEW:
+    with tempfile.TemporaryDirectory(prefix="pytest-") as folder:
+        report = Path(folder, "failed.json")
+        environment = {**os.environ, REPORT: str(report)}
+        code = subprocess.run(command, env=environment, check=False).returncode
+        failed = json.loads(report.read_text()) if report.exists() else {}
+    again = to_run_again(code, failed)
+    if not again:
         return code
-    report("fell, and run once more by themselves", fallen)
+    say([f"{len(again)} failed that depend on the host's timing, and are run again:", *again])
     python = command[: command.index("pytest") + 1]
-    again = subprocess.run([*python, "-p", "no:cacheprovider", *fallen], check=False).returncode
-    report("fell at first, and " + ("again" if again else "not again"), fallen)
-    return again
+    second = subprocess.run([*python, "-p", "no:cacheprovider", *again], check=False).returncode
+    outcome = "failed again" if second else "passed when run again"
+    rows = [f"{test}: {outcome}; {failed[test]}" for test in again]
+    say([f"{len(again)} run again:", *rows])
+    keep(rows, kept)
+    return second
 
 
-def names(failed: Path) -> list[str]:
-    """Return the tests that fell, without the groups that pytest-xdist writes behind them."""
-    found = json.loads(failed.read_text()) if failed.exists() else {}
-    return [name if name.endswith("]") else name.rpartition("@")[0] or name for name in found]
+def to_run_again(code: int, failed: dict[str, str]) -> list[str]:
+    """Return the tests to run again: all that failed, if each has a reason, or none."""
+    if code != FAILED or not all(failed.values()):
+        return []
+    return list(failed)
 
 
-def report(what: str, fallen: list[str]) -> None:
-    """Name tests."""
-    print(f"\n{len(fallen)} {what}:", *fallen, sep="\n  ", flush=True)
+def say(lines: list[str]) -> None:
+    """Print."""
+    print("", *lines, sep="\n  ", flush=True)
+
+
+def keep(rows: list[str], kept: Path) -> None:
+    """Add rows to the file that is kept, each with its time."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with kept.open("a") as file:
+        file.writelines(f"{now} {row}\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""What falls is run once more, and a fault falls again."""
+"""What has a second chance, what has none, and that each is written down."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests import TOP
+from tests import TOP, conftest
+from tests.conftest import MARK, NO_SECOND_CHANCE
+from tests.tools import rerun
 
 BEGINNING = """\
 import pathlib
@@ -16,6 +19,7 @@ import pytest
 SEEN = pathlib.Path(__file__).parent
 """
 AT_FIRST = """
+@pytest.mark.depends_on_timing("the host stands still")
 @pytest.mark.xdist_group("together")
 @pytest.mark.parametrize("text", ["one", "a b@c"])
 def test_at_first(text):
@@ -25,14 +29,14 @@ def test_at_first(text):
         assert not "the first time"
 """
 ALWAYS = """
+@pytest.mark.depends_on_timing("it is said to")
 @pytest.mark.xdist_group("together")
 def test_always():
     assert not "ever"
 """
-MANY = """
-@pytest.mark.parametrize("number", range(4))
-def test_many(number):
-    mark = SEEN / f"seen {number}"
+UNMARKED = """
+def test_unmarked():
+    mark = SEEN / "seen"
     if not mark.exists():
         mark.touch()
         assert not "the first time"
@@ -41,28 +45,119 @@ SOUND = """
 def test_sound():
     pass
 """
+UNREADABLE = """
+import nothing_of_that_name
+"""
 
 
-@pytest.mark.parametrize(
-    ("tests", "code", "said"),
-    [
-        (SOUND + AT_FIRST, 0, "2 fell at first, and not again:"),
-        (AT_FIRST + ALWAYS, 1, "3 fell at first, and again:"),
-        (SOUND + MANY, 1, "4 failed, 1 passed"),
-    ],
-)
-def test_what_fell_by_accident_passes_alone_and_is_named(
-    tmp_path: Path, tests: str, code: int, said: str
-) -> None:
-    """Few falls are tried again; one that falls twice is a failure, and so are many."""
-    (tmp_path / "test_it.py").write_text(BEGINNING + tests)
-    pytest_itself = (sys.executable, "-m", "pytest", "-n", "1", "--dist", "loadgroup")
+def run(folder: Path, tests: str, *files: str) -> tuple[int, str, str]:
+    """Run tests in a folder; return exit code, output, and what was kept."""
+    (folder / "conftest.py").write_text((TOP / "tests/conftest.py").read_text())
+    (folder / "test_it.py").write_text(BEGINNING + tests)
+    (folder / "setup.cfg").write_text((TOP / "setup.cfg").read_text())
+    command = [sys.executable, "-m", "pytest", "-n", "1", "--dist", "loadgroup"]
     done = subprocess.run(
-        [sys.executable, TOP / "tests/tools/rerun.py", *pytest_itself, "test_it.py"],
-        cwd=tmp_path,
+        [sys.executable, TOP / "tests/tools/rerun.py", *command, "test_it.py", *files],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(TOP), "XDG_CACHE_HOME": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert said in done.stdout
+    kept = folder / "bat2influx/run-again.log"
+    return done.returncode, done.stdout + done.stderr, kept.read_text() if kept.exists() else ""
+
+
+def test_what_depends_on_the_host_passes_alone_and_is_kept(tmp_path: Path) -> None:
+    """It is named at the end, and in the file, with its reason."""
+    code, said, kept = run(tmp_path, SOUND + AT_FIRST)
+    assert code == 0, said
+    assert "2 run again:" in said
+    assert kept.count("passed when run again; the host stands still") == 2
+
+
+def test_a_fault_fails_again(tmp_path: Path) -> None:
+    """A second failure is a failure."""
+    code, said, kept = run(tmp_path, AT_FIRST + ALWAYS)
+    assert code == 1, said
+    assert "test_always: failed again; it is said to" in kept
+
+
+@pytest.mark.parametrize("other", [UNMARKED, AT_FIRST + UNMARKED])
+def test_a_test_without_the_marker_has_no_second_chance(tmp_path: Path, other: str) -> None:
+    """Nor has anything beside it: a failure is reported as it is."""
+    code, said, kept = run(tmp_path, other)
+    assert (code, kept) == (1, "")
+    assert "run again" not in said
+
+
+def test_a_file_that_cannot_be_read_is_not_hidden_by_a_second_chance(tmp_path: Path) -> None:
+    """Its tests have not run, so that passing others again would prove nothing."""
+    (tmp_path / "test_other.py").write_text(UNREADABLE)
+    code, _, kept = run(tmp_path, AT_FIRST, "test_other.py")
+    assert code != 0
+    assert kept == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "again"),
+    [
+        (0, {}, []),
+        (1, {"a": "slow", "b": "slow"}, ["a", "b"]),
+        (1, {"a": "slow", "b": ""}, []),
+        (1, {}, []),
+        (2, {"a": "slow"}, []),
+    ],
+)
+def test_all_that_failed_has_a_reason_or_nothing_is_run_again(
+    code: int, failed: dict[str, str], again: list[str]
+) -> None:
+    """Only pytest's code for failed tests leads to a second run."""
+    assert rerun.to_run_again(code, failed) == again
+
+
+def test_the_marker_is_rare_has_a_reason_and_stays_out_of_two_folders() -> None:
+    """At most ten tests have a second chance; those of units and faults have none."""
+    marked = [
+        path
+        for path in (TOP / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == MARK
+    ]
+    assert len(marked) <= rerun.MOST
+    for path in marked:
+        assert path.relative_to(TOP / "tests").parts[0] not in NO_SECOND_CHANCE
+
+
+class Item:
+    """A test with the marker, as far as conftest.py looks at one."""
+
+    nodeid = "test_it"
+
+    def __init__(self, folder: str, *reason: str) -> None:
+        self.path = TOP / "tests" / folder / "test_it.py"
+        self._mark = getattr(pytest.mark, MARK)(*reason).mark
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        """Return the marker."""
+        return self._mark if name == MARK else None
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (Item("integration"), "without a reason"),
+        (Item("unit", "slow"), "no second chance in unit"),
+        (Item("unit/mqtt", "slow"), "no second chance in mqtt"),
+        (Item("faults", "slow"), "no second chance in faults"),
+    ],
+)
+def test_a_marker_that_is_not_allowed_ends_the_run(item: Item, said: str) -> None:
+    """Before any test has run."""
+    with pytest.raises(pytest.UsageError, match=said):
+        conftest._look_at_mark(item)  # type: ignore[arg-type]
+
+
+def test_a_marker_with_a_reason_is_allowed_elsewhere() -> None:
+    """In integration, system and the others."""
+    conftest._look_at_mark(Item("integration", "slow"))  # type: ignore[arg-type]
