@@ -36,7 +36,10 @@ KNOWN = f"{IN}, portal id"
 NINE = "Voltage, Current, Power, Soc, I, V, P, S, F"
 READ = f"{KNOWN}, instance, {NINE}"
 NO_SERVICE = f"{KNOWN}, instance, instance!, {NINE}, {STORED}"
-NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\n\r\n<h1>404 Not Found</h1>"
+NOT_FOUND = (  # and leaves, as it says: else the next request could be sent into the leaving
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\nConnection: close\r\n\r\n"
+    b"<h1>404 Not Found</h1>"
+)
 
 fields, influx = partial(ini, "Fields"), partial(ini, "Influx")
 
