@@ -1,8 +1,13 @@
-"""What can go wrong, one scenario a file, and that nothing is lost by it.
+"""What can go wrong, and that nothing is lost by it.
 
-Each is inflicted on a running daemon with a real broker and a real database, in networks of their
-own (`house`); afterwards what the device has said is compared with what is stored, value for value
-and time for time (`account`). `scenario` says what one consists of.
+Each scenario is a fault on a running daemon with a real broker and a real database, in networks of
+their own. Afterwards `account` compares what the device has said with what is stored, value for
+value and time for time.
 
-    /usr/bin/python3 -m tests.faults     writes the README's table of them
+    database, daemon, disk, clock, device, network    the scenarios, each in a function
+    house, house_*                                    what they happen to, and how
+    scenario, account, table                          what one consists of; the comparison; the
+                                                      README's table of all
+
+    /usr/bin/python3 -m tests.faults     writes the table
 """

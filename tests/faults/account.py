@@ -113,3 +113,22 @@ class Account:
 
 def _within(when: float, windows: Sequence[Window]) -> bool:
     return any(begin <= when <= end for begin, end in windows)
+
+
+def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
+    """Wait until all that the device said in a time is stored, with stamps that are so far off."""
+    for field, leaf in NINE.items():
+        spoken = {
+            value: when for when, value in said(house.device, leaf) if begin + 1.0 <= when < end
+        }
+
+        def stored(field: str = field, spoken: dict[float, float] = spoken) -> dict[float, float]:
+            rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
+            found = {row[field]: row["time"] / 1e9 for row in rows}
+            return found if spoken.keys() <= found.keys() else {}
+
+        assert spoken, "nothing was said"
+        times = wait(field, stored)
+        for value, when in spoken.items():
+            off = times[value] - when
+            assert -EARLIEST < off - offset < LATEST, f"{field} is stamped {off:.3f} s off"

@@ -1,50 +1,66 @@
-"""What scenarios of the clock have in common."""
+"""Faults of the clock: it is unset or wrong after a boot, or is set while values are queued.
+
+Rules: the daemon's clocks are `house.clocks`, and right again at the end of each scenario. The
+stand-in's clock is right throughout; stamps are compared with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults import house_database
+from tests.faults.account import Window, all_stamped
 from tests.faults.house import House, now
+from tests.faults.scenario import Scenario
 from tests.standins.network import apart
-from tests.support.compare import LATEST, NINE, said
-from tests.support.daemon import wait
 
 DAY = 86_400.0  # s
-EARLY = 0.1  # s
+NO_LONGER = "values wait for the clock no longer"
 
 
-@contextmanager
-def database_away(house: House) -> Iterator[None]:
-    """Have values wait during a block, in memory and on disk."""
-    with house.says("takes values again"):
-        with house.says("cannot be reached"):
-            house.database.stop()
-        wait("values on disk", house.on_disk)
-        yield
-        house.database.start()
-
-
-def set_meanwhile(house: House, step: float) -> None:
-    """Set the clock by `step` s with values in memory and on disk, and later right again."""
-    there, back = ("forward", "back") if step > 0.0 else ("back", "forward")
-    with database_away(house):
-        begin = now()
-        house.more_reads(10)
-        with house.says(f"the clock was set {there} by {abs(step):.1f} s; so are the stamps of"):
-            house.clocks.put(wall=step)
-        house.more_reads(10)
-    all_have(house, step, begin, now())
-    with house.says(f"the clock was set {back} by {abs(step):.1f} s"):
+def in_1970(house: House) -> Sequence[Window]:
+    """Start the daemon with a clock that nobody has set, and set it once values have come."""
+    lost = _restart(house, 10 * DAY - now())
+    house.daemon.wait_for_log("the clock has not been set; values wait for that")
+    house.more_reads(10)
+    with house.says(NO_LONGER):
         house.clocks.put(wall=0.0)
+    early = house.database.query("SELECT * FROM dc WHERE time < '2026-01-01'", "battery")
+    assert not early, "there are rows from 1970"
+    return (lost,)
+
+
+def late(house: House) -> Sequence[Window]:
+    """Start with a clock three days behind, and set it and report that once values have come."""
+    with _timesyncd() as synchronised:
+        lost = _restart(house, -3 * DAY)
+        house.daemon.wait_for_log("the clock is not synchronised yet; values wait for that")
+        house.more_reads(10)
+        assert "the clock is not synchronised yet" in house.notify.status
+        with house.says("the clock was set forward by 259200.0 s; so are the stamps of"):
+            house.clocks.put(wall=0.0)
+        with house.says(NO_LONGER):
+            synchronised.touch()
+    return (lost,)
+
+
+def _restart(house: House, wall: float) -> Window:
+    """Restart the daemon with a clock that is `wall` s off; return when nobody read the device."""
+    begin = now() - 1.0
+    house.daemon.stop()
+    house.clocks.put(wall=wall)
+    house.start_daemon()
+    house.daemon.wait_for_log("reading gx.example")
+    return Window(begin, now())
 
 
 @contextmanager
-def timesyncd(house: House) -> Iterator[Path]:
+def _timesyncd() -> Iterator[Path]:
     """Have systemd-timesyncd run during a block, as far as that can be seen by its files.
 
-    Return the file by which it says that it has set the clock.
+    Return the file by which it reports that it has set the clock.
     """
     run = Path("/run")
     apart.run("mount", "-t", "tmpfs", "none", run)
@@ -56,19 +72,62 @@ def timesyncd(house: House) -> Iterator[Path]:
         apart.run("umount", run)
 
 
-def all_have(house: House, offset: float, begin: float, end: float) -> None:
-    """Wait until all that the device said in a time is stored, with stamps that are so far off."""
-    for field, leaf in NINE.items():
-        spoken = {
-            value: when for when, value in said(house.device, leaf) if begin + 1.0 <= when < end
-        }
+def set_back(house: House) -> Sequence[Window]:
+    """Set the clock back by a day with values in memory and on disk, and later right again."""
+    _set_meanwhile(house, -DAY)
+    return ()
 
-        def stored(field: str = field, spoken: dict[float, float] = spoken) -> dict[float, float]:
-            rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
-            kept = {row[field]: row["time"] / 1e9 for row in rows}
-            return kept if spoken.keys() <= kept.keys() else {}
 
-        assert spoken, "nothing was said"
-        kept = wait(field, stored)
-        for value, when in spoken.items():
-            assert -EARLY < kept[value] - offset - when < LATEST, f"{field} is stamped wrongly"
+def set_forward(house: House) -> Sequence[Window]:
+    """Set the clock forward by a day with values in memory and on disk, and later right again."""
+    _set_meanwhile(house, DAY)
+    return ()
+
+
+def _set_meanwhile(house: House, step: float) -> None:
+    there, back = ("forward", "back") if step > 0.0 else ("back", "forward")
+    with house_database.away(house):
+        begin = now()
+        house.more_reads(10)
+        with house.says(f"the clock was set {there} by {abs(step):.1f} s; so are the stamps of"):
+            house.clocks.put(wall=step)
+        house.more_reads(10)
+    all_stamped(house, step, begin, now())
+    with house.says(f"the clock was set {back} by {abs(step):.1f} s"):
+        house.clocks.put(wall=0.0)
+
+
+SCENARIOS = {
+    "clock_in_1970": Scenario(
+        "The clock begins in 1970, or in another year before this program",
+        "values wait in memory until it is set, however long that takes, and then get the right"
+        " time",
+        "nothing; if the daemon is ended before, what has come",
+        in_1970,
+        clocks=True,
+    ),
+    "clock_late": Scenario(
+        "The clock is not right yet after a boot",
+        "where systemd-timesyncd runs, values wait for it, up to 2 minutes; then they get the"
+        " right time",
+        "nothing",
+        late,
+        clocks=True,
+    ),
+    "clock_set_back": Scenario(
+        "The clock is set back: it was ahead",
+        "what waits is moved with it, and nothing is written over",
+        "nothing",
+        set_back,
+        clocks=True,
+        offsets=(0.0, -DAY),
+    ),
+    "clock_set_forward": Scenario(
+        "The clock is set forward: it was behind since the boot",
+        "what waits is moved with it; what is stored, or may be, stays where it is",
+        "nothing",
+        set_forward,
+        clocks=True,
+        offsets=(0.0, DAY),
+    ),
+}

@@ -2,7 +2,8 @@
 
 Rules: `inflict` brings the fault about on a running house, waits until the daemon has met with it
 and until it is over, and leaves the house as it found it, so that others can follow. It returns
-the windows in which what the device has said may be missing; most return none.
+the windows in which what the device has said may be missing; most return none. A file of scenarios
+ends with `SCENARIOS`: each by its id, of which the first word names its group in the README.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tests.faults.scenario import Scenario
 README = TOP / "README.md"
 BEGIN = "<!-- written by tests/faults -->\n"
 END = "<!-- up to here: faults -->\n"
-GROUPS = {  # by what the scenarios' names begin with; the names of what they are about
+GROUPS = {  # each with the first words of its scenarios' ids
     "database": ("database", "field"),
     "daemon": ("daemon", "machine"),
     "disk": ("disk", "spool"),
@@ -21,14 +21,15 @@ GROUPS = {  # by what the scenarios' names begin with; the names of what they ar
 
 
 def scenarios() -> dict[str, Scenario]:
-    """Return all that there are, by the names of their modules, in order."""
-    found = {}
-    for name in sorted(each.name for each in pkgutil.iter_modules(faults.__path__)):
+    """Return the scenarios of all files, by id and in the order of their ids."""
+    found: dict[str, Scenario] = {}
+    for name in (each.name for each in pkgutil.iter_modules(faults.__path__)):
         if not name.startswith(("test_", "_")):
-            made = getattr(importlib.import_module(f"tests.faults.{name}"), "SCENARIO", None)
-            if made:
-                found[name] = made
-    return found
+            module = importlib.import_module(f"tests.faults.{name}")
+            more: dict[str, Scenario] = getattr(module, "SCENARIOS", {})
+            assert not found.keys() & more.keys(), f"in two files: {found.keys() & more.keys()}"
+            found |= more
+    return dict(sorted(found.items()))
 
 
 def text() -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.account import Account, Window
 from tests.faults.house import House, now
-from tests.faults.unheard import UNDER_WAY
+from tests.faults.house_database import AWAY
+from tests.faults.house_device import UNDER_WAY
 from tests.standins.network import apart
 from tests.support.daemon import wait
 
@@ -22,7 +23,7 @@ def test_names_that_hang_hold_up_no_end(tmp_path: Path) -> None:
         resolver = house.directory / "resolv.conf"
         resolver.write_text(resolver.read_text().replace("timeout:2", "timeout:30"))
         house.name_server.freeze()
-        with house.says("cannot be reached"):
+        with house.says(AWAY):
             house.database.restart()
         house.more_reads(10)
         begin = now() - UNDER_WAY

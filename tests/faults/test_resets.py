@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.mqtt.reconnect import IN_A_ROW
-from tests.faults.broker_resets import HALF, read_from
+from tests.faults.device import HALF, read_from
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.network.mqtt_peers import PORTAL_ID, Peer, publish, reset

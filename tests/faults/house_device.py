@@ -1,4 +1,4 @@
-"""When the daemon cannot hear the device, and what came of that."""
+"""The time in which the daemon cannot hear the device, and what it logs of that."""
 
 from __future__ import annotations
 

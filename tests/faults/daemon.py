@@ -1,0 +1,153 @@
+"""Faults of the daemon and its machine: it is killed, stopped, frozen, reconfigured or suspended.
+
+Rules: whatever the daemon has put on disk is stored once, after it runs again. What the device
+says while nobody reads it is in the windows that a scenario returns.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tests.faults import house_database
+from tests.faults.account import Window, all_stamped
+from tests.faults.house import House, now
+from tests.faults.house_daemon import calm, restart, start
+from tests.faults.scenario import Scenario
+from tests.support.compare import NINE, said
+from tests.support.daemon import wait
+
+FREEZE = 4.0  # s; what was under way comes so much later, and is stamped when it comes
+LAST = 2.0  # s; what a kill loses: one in memory, and the way to it and to the disk
+NIGHT = 8 * 3600.0  # s
+FROM_BEFORE = "values wait on disk, from before"
+
+
+def frozen(house: House) -> Sequence[Window]:
+    """Freeze the daemon, as a debugger, a snapshot or a machine out of memory does."""
+    house.daemon.freeze()
+    end = now() + FREEZE
+    wait("a while", lambda: now() > end)
+    house.daemon.thaw()
+    house.more_reads(3)
+    calm(house)
+    return ()
+
+
+def killed(house: House) -> Sequence[Window]:
+    """Kill the daemon three times while the database is away, as power cuts do."""
+    lost = []
+    house_database.kill(house)
+    for _ in range(3):
+        house.more_reads(10)
+        wait("a steady pace", lambda: _is_steady(house))
+        house.daemon.kill()
+        begin = now() - LAST
+        with house.says(f"[0-9]+ {FROM_BEFORE}"):
+            start(house)
+        lost.append(Window(begin, now()))
+    house_database.start(house)
+    calm(house)
+    return lost
+
+
+def _is_steady(house: House) -> bool:
+    times = [when for when, _ in said(house.device, NINE["Voltage"])[-6:]]
+    return all(after - before < 2 * house.interval for before, after in pairwise(times))
+
+
+def stopped(house: House) -> Sequence[Window]:
+    """Stop the daemon in order and start it while the database is away, as an upgrade does."""
+    house_database.kill(house)
+    house.more_reads(10)
+    ended = house.daemon
+    with house.says(f"[0-9]+ {FROM_BEFORE}"):
+        unread = restart(house)
+    (line,) = ended.says("stopped; [0-9]+ values wait on disk")
+    assert house.daemon.says(f"{line.split()[2]} {FROM_BEFORE}")
+    house_database.start(house)
+    calm(house)
+    return (unread,)
+
+
+def reloaded(house: House) -> Sequence[Window]:
+    """Reload a bad configuration, another interval and the old one while the database is away."""
+    house_database.kill(house)
+    with house.says("is bad and was not reloaded"):
+        _reload(house, "soon")
+    with house.says("configuration reloaded"):
+        _reload(house, 3 * house.interval)
+    wait("another pace", lambda: _pace(house) > 2 * house.interval)
+    with house.says("configuration reloaded"):
+        _reload(house, house.interval)
+    wait("the old pace", lambda: _pace(house) < 2 * house.interval)
+    house_database.start(house)
+    calm(house)
+    return ()
+
+
+def _reload(house: House, interval: object) -> None:
+    house.setting.write_ini(Battery={"interval": interval})
+    os.kill(house.daemon.pid, signal.SIGHUP)
+
+
+def _pace(house: House) -> float:
+    before, last = said(house.device, NINE["Voltage"])[-2:]
+    return last[0] - before[0]
+
+
+def machine_asleep(house: House) -> Sequence[Window]:
+    """Suspend the machine for a night with values queued: its clocks go on, the daemon does not."""
+    with house_database.away(house):
+        begin, sets = now(), len(house.daemon.says("the clock was set"))
+        house.more_reads(20)
+        house.daemon.freeze()
+        asleep = now()
+        house.clocks.put(wall=NIGHT, boot=NIGHT)
+        awake = now()
+        house.daemon.thaw()
+        house.more_reads(20)
+    all_stamped(house, 0.0, begin, asleep - 1.0)
+    all_stamped(house, NIGHT, awake + 1.0, now())
+    assert len(house.daemon.says("the clock was set")) == sets
+    house.clocks.put(wall=0.0, boot=0.0)
+    return ()
+
+
+SCENARIOS = {
+    "daemon_frozen": Scenario(
+        "bat2influx gets no processor time for a while",
+        "it goes on afterwards; what had been said just before is stamped then",
+        "nothing that was said: the device is not asked meanwhile",
+        frozen,
+    ),
+    "daemon_killed": Scenario(
+        "bat2influx is killed while the database is away",
+        "what was on disk is stored once, after the next start",
+        "the last second before, and what the device says until it is read again",
+        killed,
+    ),
+    "daemon_stopped": Scenario(
+        "bat2influx is stopped, restarted or upgraded while the database is away",
+        "all that waits is on disk before it ends, within 10 s, and stored after the next start",
+        "what the device says until it is read again",
+        stopped,
+    ),
+    "daemon_reloaded": Scenario(
+        "The configuration is changed and reloaded while the database is away",
+        "the device is read as it says now, and what waits goes on waiting; a bad file is refused"
+        " and the old one kept",
+        "nothing",
+        reloaded,
+    ),
+    "machine_asleep": Scenario(
+        "The machine is suspended, and wakes hours later",
+        "that is no clock that was set: what waited keeps its time",
+        "what the device says meanwhile",
+        machine_asleep,
+        clocks=True,
+        offsets=(0.0, NIGHT),
+    ),
+}
