@@ -25,6 +25,12 @@ def keep_alive(device: Device, payload: bytes = SUPPRESSED, now: float = NOW) ->
     return device.handle(f"R/{P}/keepalive", payload, now)
 
 
+def read_alone(device: Device, path: str, now: float) -> list[Publish]:
+    """Return the answer to a read without what was due besides."""
+    device.advance(now)
+    return read(device, path, now)
+
+
 def topics(out: list[Publish]) -> list[str]:
     return [publish.topic for publish in out]
 
@@ -424,3 +430,103 @@ def test_the_same_calls_give_the_same_answers() -> None:
         answer = read(first, "vebus/275/", now)
         assert read(again, "vebus/275/", now) == answer
         assert read(other, "vebus/275/", now) != answer
+
+
+# Presence: VENUS, "Presence".
+
+
+def test_a_service_that_hangs_answers_nothing_and_is_republished_as_if_it_were_fresh() -> None:
+    """Each read of it is an error in the device's log; no change of it is said."""
+    device = Device(P, counted=True)
+    keep_alive(device)
+    device.advance(NOW + 2.0)
+    device.hang("vebus")
+    errors = device.log.counters.errors
+    assert read_alone(device, "vebus/275/Dc/0/Voltage", NOW + 3.0) == []
+    assert read_alone(device, "vebus/275/Dc/0", NOW + 3.0) == []
+    assert device.log.counters.errors == errors + 2
+    said = topics(device.advance(NOW + 5.0))
+    assert not [topic for topic in said if "/vebus/" in topic]
+    topic = f"N/{P}/vebus/275/Dc/0/Voltage"
+    shown = [keep_alive(device, b"", NOW + second) for second in (6.0, 20.0)]
+    frozen = [[each.payload for each in out if each.topic == topic] for out in shown]
+    assert len(frozen[0]) == 1
+    assert frozen[0] == frozen[1]
+
+
+def test_a_service_that_goes_on_says_what_has_changed_meanwhile() -> None:
+    """It has not left, so that it does not appear either."""
+    device = Device(P)
+    keep_alive(device)
+    device.hang("vebus")
+    device.set_value("vebus", "/Mode", 4)
+    device.advance(NOW + 2.0)
+    device.resume("vebus")
+    said = [p for p in device.advance(NOW + 3.5) if "/vebus/" in p.topic]
+    assert values(said)["vebus/275/Mode"] == 4
+    assert len(read_alone(device, "vebus/275/Soc", NOW + 4.0)) == 1
+
+
+def test_a_service_that_crashed_says_no_farewell_and_is_published_whole_when_it_is_back() -> None:
+    """Its end is seen by what does not come, its return within milliseconds."""
+    device = Device(P)
+    keep_alive(device)
+    device.advance(NOW + 1.0)
+    device.crash("vebus")
+    assert b"" not in [publish.payload for publish in device.advance(NOW + 2.0)]
+    assert read_alone(device, "vebus/275/Soc", NOW + 3.0) == []
+    device.come_back("vebus")
+    back = topics(device.advance(NOW + 3.1))
+    assert f"N/{P}/vebus/275/ProductId" in back
+    assert f"N/{P}/vebus/275/Soc" in back
+
+
+def test_a_service_comes_back_under_another_instance() -> None:
+    """The old topics are taken back, the new ones published, and only they can be read."""
+    device = Device(P)
+    keep_alive(device)
+    device.renumber("vebus", 276)
+    out = device.advance(NOW + 1.0)
+    farewells = {publish.topic for publish in out if not publish.payload}
+    assert f"N/{P}/vebus/275/Soc" in farewells
+    assert f"N/{P}/vebus/276/Soc" in topics(out)
+    assert read_alone(device, "vebus/275/Soc", NOW + 1.0) == []
+    assert len(read_alone(device, "vebus/276/Soc", NOW + 1.0)) == 1
+
+
+def test_a_path_that_was_removed_is_republished_until_its_service_leaves() -> None:
+    """It cannot be read, and is in every full republish and in the farewell."""
+    device = Device(P)
+    keep_alive(device)
+    device.remove_path("vebus", "/Soc")
+    assert read(device, "vebus/275/Soc") == []
+    assert "vebus/275/Soc" in values(keep_alive(device, b"", NOW + 1.0))
+    device.vanish("vebus")
+    farewells = {p.topic for p in device.advance(NOW + 2.0) if not p.payload}
+    assert f"N/{P}/vebus/275/Soc" in farewells
+
+
+def test_the_plugin_says_once_that_it_has_started() -> None:
+    """Not retained: who comes later does not see it."""
+    out = Device(P).announce()
+    assert [(p.topic, p.payload, p.retain) for p in out if not p.topic.endswith("/Serial")] == [
+        (f"N/{P}/keepalive", b"1", False)
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"op": "hang", "svc": "vebus"},
+        {"op": "resume", "svc": "vebus"},
+        {"op": "crash", "svc": "vebus"},
+        {"op": "renumber", "svc": "vebus", "instance": 276},
+        {"op": "remove", "svc": "vebus", "path": "/Soc"},
+    ],
+)
+def test_presence_is_told_by_lines_of_json_too(line: dict[str, Any]) -> None:
+    """As every other operation."""
+    device = Device(P)
+    keep_alive(device)
+    apply(device, line)
+    device.advance(NOW + 1.0)

@@ -72,8 +72,40 @@ class Device(Plugin):
         """Let it return; while a keepalive lasts, all its values are published."""
         with self._event():
             returning = self._bus.service(service)
+            self._faults.hung.discard(returning.key)
             returning.present = True
             self._appear(returning)
+
+    def hang(self, service: str) -> None:
+        """Let it answer nothing; a full republish shows what the plugin saw last of it."""
+        with self._event():
+            hanging = self._bus.service(service)
+            for item in self._bus.read(hanging.key, "/"):
+                self._cache[item] = self._cached(item)
+            self._faults.hung.add(hanging.key)
+
+    def resume(self, service: str) -> None:
+        """Let one that hangs go on: what has changed meanwhile is said while a keepalive lasts."""
+        with self._event():
+            self._faults.hung.discard(self._bus.service(service).key)
+
+    def crash(self, service: str) -> None:
+        """Let it end without a word, as one that hangs, until it comes back."""
+        self.hang(service)
+
+    def renumber(self, service: str, instance: int) -> None:
+        """Let it leave, and come back under another device instance."""
+        self.vanish(service)
+        with self._event():
+            old = self._bus.service(service)
+            self._appear(self._bus.add(old.name, instance, old.paths))
+
+    def remove_path(self, service: str, path: str) -> None:
+        """Let a path be there no more: not to be read, and in the plugin's cache all the same."""
+        with self._event():
+            item = self._bus.service(service).key + path
+            self._cache[item] = self._cached(item)
+            self._faults.removed.add(item)
 
     def _appear(self, service: Service) -> None:
         for item in self._bus.read(service.key, "/"):
@@ -92,7 +124,7 @@ class Device(Plugin):
         with self._event():
             holder = self._bus.service(service)
             item = self._bus.hold(holder, path, payload, momentary=not hold)
-            if self._alive and holder.present:
+            if self._alive and holder.present and not self._faults.unreadable(item):
                 self._cache[item] = payload
                 self._outbox.append(self._publish(item, payload))
 

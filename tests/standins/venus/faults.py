@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from tests.standins.venus.device import Device
 
 
+_OF_SERVICES = {  # operations that need nothing but a service
+    "down": "vanish",
+    "up": "come_back",
+    "hang": "hang",
+    "resume": "resume",
+    "crash": "crash",
+}
+
+
 @dataclass(slots=True)
 class OtherClient:
     """Another client on the same broker: its reads, one every `interval` seconds, in turn."""
@@ -29,11 +38,21 @@ class Faults:
     silent: set[str] = field(default_factory=set)
     late: dict[str, float] = field(default_factory=dict)  # seconds
     stale: set[str] = field(default_factory=set)  # changes without a signal
+    hung: set[str] = field(default_factory=set)  # services that answer nothing on D-Bus
+    removed: set[str] = field(default_factory=set)  # paths that are in the plugin's cache alone
     other: OtherClient | None = None
 
     def silences(self, item: str) -> bool:
         """Whether nothing is to be said about this item."""
         return any(covers(place, item) for place in self.silent)
+
+    def unreadable(self, item: str) -> bool:
+        """Whether D-Bus gives no answer for this item, or has none such."""
+        return item in self.removed or any(covers(service, item) for service in self.hung)
+
+    def frozen(self, item: str) -> bool:
+        """Whether a full republish shows what the plugin saw last, as if it were fresh."""
+        return item in self.stale or self.unreadable(item)
 
     def delay(self, item: str) -> float:
         """Return how many seconds late the answer to a read of this item is."""
@@ -58,6 +77,10 @@ def apply(device: "Device", operation: Mapping[str, Any]) -> None:
     {"op": "silence"} and {"op": "speak"}; with "svc", or "svc" and "path", for a part
     {"op": "late", "seconds": 3}; the same for a part
     {"op": "stale", "svc": "vebus", "path": "/Soc"}
+    {"op": "hang", "svc": "vebus"} and {"op": "resume", "svc": "vebus"}
+    {"op": "crash", "svc": "vebus"}, which "up" ends
+    {"op": "renumber", "svc": "vebus", "instance": 276}
+    {"op": "remove", "svc": "vebus", "path": "/Soc"}
     {"op": "foreign", "rate": 5, "paths": ["vebus/275/Soc"], "keepalive": true}
     {"op": "restart"}
     {"op": "portal-id", "value": "c0619ab1c2d4"}
@@ -67,16 +90,18 @@ def apply(device: "Device", operation: Mapping[str, Any]) -> None:
             device.set_value(service, path, value, hold=more.get("hold", True))
         case {"op": "raw", "svc": str(service), "path": str(path), "payload": str(payload)}:
             device.set_raw(service, path, payload.encode())
-        case {"op": "down", "svc": str(service)}:
-            device.vanish(service)
-        case {"op": "up", "svc": str(service)}:
-            device.come_back(service)
+        case {"op": str(name), "svc": str(service)} if name in _OF_SERVICES:
+            getattr(device, _OF_SERVICES[name])(service)
         case {"op": "release" | "silence" | "speak" as name, **place}:
             getattr(device, name)(*_place(place))
         case {"op": "late", "seconds": float() | int() as seconds, **place}:
             device.late(seconds, *_place(place))
         case {"op": "stale", "svc": str(service), "path": str(path)}:
             device.stale(service, path)
+        case {"op": "renumber", "svc": str(service), "instance": int(instance)}:
+            device.renumber(service, instance)
+        case {"op": "remove", "svc": str(service), "path": str(path)}:
+            device.remove_path(service, path)
         case {"op": "foreign", "rate": float() | int() as rate, **more}:
             device.foreign(rate, more.get("paths", ()), keepalive=more.get("keepalive", False))
         case {"op": "restart"}:

@@ -120,7 +120,8 @@ class Plugin:
         """
         with self._lock:
             self._forget_keepalive()
-            return self._serial()
+            started = [] if self._firmware.is_dbus_mqtt else [self._publish("keepalive", b"1")]
+            return [*self._serial(), *started]
 
     # Requests.
 
@@ -146,6 +147,7 @@ class Plugin:
         name, _, rest = path.partition("/")
         instance, slash, rest = rest.partition("/")
         items = self._bus.read(f"{name}/{instance}", "/" + rest) if slash else []
+        items = [item for item in items if not self._faults.unreadable(item)]
         if not items:
             self.log.count("errors")
         answers = {item: self._bus.payload(item, fresh=True) for item in items}
@@ -202,7 +204,7 @@ class Plugin:
         return [*out, self._publish("full_publish_completed", text.encode())]
 
     def _cached(self, item: str) -> bytes:
-        if item in self._faults.stale:
+        if item in self._cache and self._faults.frozen(item):
             return self._cache[item]
         return self._bus.payload(item)
 
@@ -236,7 +238,7 @@ class Plugin:
     def _changes(self) -> list[Publish]:
         out = []
         for item in self._bus.items():
-            if item in self._faults.stale:
+            if self._faults.frozen(item):
                 continue
             payload = self._bus.payload(item, fresh=True)
             if payload != self._cache.get(item):
