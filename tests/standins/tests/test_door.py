@@ -185,6 +185,24 @@ def test_the_lock_has_a_bound_for_the_day() -> None:
     assert outcome(PASSWORD, DAY) is Outcome.ACCEPTED
 
 
+def test_no_password_counts_at_the_boot(opened: Opener) -> None:
+    """As long as the plugin has not read the setting; a right password costs no lock either."""
+    door = opened()
+    door.boot()
+    assert [said(door) for _ in range(2 * BURST)] == [REFUSED] * (2 * BURST)
+    assert {each.outcome for each in door.attempts} == {Outcome.BOOTING}
+    door.booted()
+    assert said(door) == WELCOME
+
+
+def test_a_token_counts_at_the_boot() -> None:
+    """It does not depend on the setting that has not been read yet."""
+    login = Login(Profile.PAIRED, "", {TOKEN: TOKEN_PASSWORD})
+    login.booting = True
+    first, _, *body = hello(TOKEN, TOKEN_PASSWORD)
+    assert login.decide(parse(first, bytes(body)), 0.0, {}) is Outcome.ACCEPTED
+
+
 def test_a_client_id_belongs_to_its_user(opened: Opener) -> None:
     """Another user with the same client id is refused; the connection that is there stays."""
     door = opened()

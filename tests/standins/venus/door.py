@@ -118,6 +118,14 @@ class Door(Part):
         self._login.profile = profile
         self._do(self._open())
 
+    def boot(self) -> None:
+        """Begin as at the boot of a device: no password counts until `booted`."""
+        self._login.booting = True
+
+    def booted(self) -> None:
+        """Let passwords count."""
+        self._login.booting = False
+
     def close(self) -> None:
         """End every connection, close the ports and end the thread; again it does nothing."""
         if self._loop.is_closed():

@@ -48,6 +48,7 @@ class Outcome(Enum):
     WRONG = "wrong or missing password, or unknown user"
     LOCKED = "too many different wrong passwords"
     BAD_USER = "+ or # in the user name"
+    BOOTING = "the setting that allows passwords has not been read yet"
     TAKEN = "the client id is another user's"
     DROPPED = "a password without a user name"
 
@@ -70,6 +71,7 @@ class Login:
 
     def __init__(self, profile: Profile, password: str, tokens: Mapping[str, str]) -> None:
         self.profile = profile
+        self.booting = False  # as long as no password counts, a right one neither
         self._password = password
         self._tokens = tokens
         self._salt = os.urandom(16)
@@ -95,6 +97,8 @@ class Login:
             return Outcome.BAD_USER
         if self.profile is not Profile.UNSECURED and self._locked(now):
             return Outcome.LOCKED
+        if self.booting and not (connect.user or "").startswith("token/"):
+            return Outcome.BOOTING
         if not self.is_right(connect):
             self._remember(connect.password or b"")
             return Outcome.WRONG
