@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 
-from bat2influx.influx.transport import Dialer
+import pytest
+
 from bat2influx.net.deadline import Deadline, cut_after
 from tests.support.daemon import wait
 
@@ -16,14 +17,7 @@ def watchers() -> int:
     return sum(thread.name == "deadline" for thread in threading.enumerate())
 
 
-def connected(dialer: Dialer) -> tuple[socket.socket, socket.socket]:
-    """Return both ends of a connection that the dialer has made."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        made = dialer.connect(*server.getsockname())
-        return made, server.accept()[0]
-
-
-def test_many_requests_have_one_watcher_and_it_goes_with_the_last() -> None:
+def test_many_spans_have_one_watcher_and_it_goes_with_the_last() -> None:
     """A thread for each request would cost more than the request."""
     before, deadline = watchers(), Deadline()
     for _ in range(50):
@@ -33,38 +27,51 @@ def test_many_requests_have_one_watcher_and_it_goes_with_the_last() -> None:
     wait("the end of the watcher", lambda: watchers() == before)
     with deadline.within(60.0):
         assert watchers() == before + 1
+    deadline.close()
 
 
-def test_a_request_is_cut_at_its_own_end_and_not_at_that_of_one_before() -> None:
-    """What began while the watcher slept for another one has all of its time."""
-    dialer = Dialer()
-    deadline = dialer.deadline
-    with deadline.within(0.5):
+def test_a_span_ends_at_its_own_end_and_not_at_that_of_one_before() -> None:
+    """What began while the watcher waited for another one has all of its time."""
+    deadline = Deadline()
+    with deadline.within(0.1):
         pass
+    ours, theirs = socket.socketpair()
     begun = time.monotonic()
-    with deadline.within(2.0):
-        ours, theirs = connected(dialer)
-        assert ours.recv(1) == b""
-        assert time.monotonic() - begun >= 2.0
+    with deadline.within(0.5):
+        deadline.watch(ours)
+        assert theirs.recv(1) == b""
+        assert time.monotonic() - begun >= 0.5
         assert deadline.expired
     ours.close()
     theirs.close()
     with deadline.within(60.0):
         assert not deadline.expired
+    deadline.close()
 
 
-def test_a_shorter_limit_counts_while_the_watcher_sleeps_for_a_longer_one() -> None:
+def test_a_shorter_limit_counts_while_the_watcher_waits_for_a_longer_one() -> None:
     """Whoever asks for less time gets less."""
-    dialer = Dialer()
-    deadline = dialer.deadline
+    deadline = Deadline()
     with deadline.within(600.0):
         pass
-    with deadline.within(0.5):
-        ours, theirs = connected(dialer)
-        assert ours.recv(1) == b""
+    ours, theirs = socket.socketpair()
+    with deadline.within(0.1):
+        deadline.watch(ours)
+        assert theirs.recv(1) == b""
     assert deadline.expired
     ours.close()
     theirs.close()
+
+
+def test_no_time_is_left_once_it_is_over() -> None:
+    """Whoever asks how long a step may take learns that it is too late."""
+    deadline = Deadline()
+    with deadline.within(600.0):
+        assert 0.0 < deadline.left() <= 600.0
+        deadline.cut()
+        with pytest.raises(TimeoutError):
+            deadline.left()
+    deadline.close()
 
 
 def test_what_is_watched_after_the_end_is_cut_at_once() -> None:
