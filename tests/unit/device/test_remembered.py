@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.config.paths import state_directory
 from bat2influx.device.remembered import DeviceRecord, RememberedDevices
 
 KEY = "venus.local:1883"
@@ -102,22 +101,3 @@ def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path)
     assert memory.recall(KEY) == FOUND
     memory.keep(KEY, DeviceRecord("0a1b2c3d4e5f"))
     assert [path.name for path in tmp_path.iterdir()] == ["devices.json"]
-
-
-@pytest.mark.parametrize(
-    ("config", "environment", "expected"),
-    [
-        ("/x.ini", {"STATE_DIRECTORY": "/var/lib/bat2influx"}, "/var/lib/bat2influx"),
-        ("/x.ini", {"STATE_DIRECTORY": "/a:/b"}, "/a"),
-        ("/etc/bat2influx/bat2influx.ini", {}, "/var/lib/bat2influx"),
-        ("/etc/bat2influx/boat.ini", {}, "/var/lib/bat2influx/boat"),
-        ("/etc/bat2influx/../bat2influx/boat.ini", {}, "/var/lib/bat2influx/boat"),
-        ("/home/me/x.ini", {"XDG_STATE_HOME": "/home/me/s"}, "/home/me/s/bat2influx"),
-        ("/home/me/x.ini", {"XDG_STATE_HOME": "", "HOME": "/home/me"}, "~/.local/state/bat2influx"),
-    ],
-)
-def test_the_state_directory_is_where_the_daemon_runs(
-    config: str, environment: dict[str, str], expected: str
-) -> None:
-    """The service manager's wins; a service by hand has that service's; a person has a person's."""
-    assert state_directory(Path(config), environment) == Path(expected).expanduser()

@@ -1,6 +1,5 @@
-"""Silence, unanswered requests and the watchdog, with a clock made by hand (W = 120 s)."""
+"""Silence and unanswered requests, with a clock made by hand (W = 120 s)."""
 
-from bat2influx.daemon.watchdog import Watchdog
 from bat2influx.device.plan import Request
 from bat2influx.device.silence import Remedy, Silence, Unanswered
 
@@ -121,45 +120,6 @@ def test_a_new_beginning_forgets_what_went_unanswered_but_not_who_was_silent() -
     assert unanswered.silent(601.0) == ["N/p/vebus/275/Soc"]
     unanswered.answered("N/p/vebus/275/Soc")
     assert unanswered.silent(602.0) == []
-
-
-def test_no_message_no_ping() -> None:
-    """A ping is earned by a message since the last one, W/8 apart at least."""
-    watchdog = Watchdog(W, 0.0)
-    threads = [1000.0, 1000.0]
-    assert not watchdog.ping(100.0, threads)
-    watchdog.message()
-    assert watchdog.ping(100.0, threads)
-    assert not watchdog.ping(130.0, threads)
-    watchdog.message()
-    assert not watchdog.ping(110.0, threads)
-    assert watchdog.ping(115.0, threads)
-
-
-def test_a_thread_that_finishes_nothing_takes_the_ping_away() -> None:
-    """Keeper and sender have W/2 to finish something."""
-    watchdog = Watchdog(W, 0.0)
-    watchdog.message()
-    assert not watchdog.ping(100.0, [100.0, 39.0])
-    assert watchdog.ping(100.0, [100.0, 41.0])
-
-
-def test_a_start_without_a_device_asks_for_more_time_once() -> None:
-    """After W/12 without a message 7.5 W, and W again at the first message."""
-    watchdog = Watchdog(W, 0.0)
-    assert watchdog.interval_wanted(9.9) is None
-    assert watchdog.interval_wanted(10.0) == 900.0
-    assert watchdog.interval_wanted(11.0) is None
-    watchdog.message()
-    assert watchdog.interval_wanted(300.0) == W
-    assert watchdog.interval_wanted(5000.0) is None
-
-
-def test_a_start_with_a_device_leaves_the_interval_alone() -> None:
-    """Where messages come, the unit's interval holds."""
-    watchdog = Watchdog(W, 0.0)
-    watchdog.message()
-    assert [watchdog.interval_wanted(now) for now in (1.0, 20.0, 500.0)] == [None] * 3
 
 
 def test_a_machine_that_stood_still_has_heard_no_silence() -> None:

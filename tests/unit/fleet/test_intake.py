@@ -1,4 +1,4 @@
-"""What is subscribed to of a fleet, what each topic is, and what is stored of a message."""
+"""What is stored of what the devices of a fleet say."""
 
 from __future__ import annotations
 
@@ -8,67 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.device.source import Census
 from bat2influx.fleet import intake as fleet_intake
 from bat2influx.fleet.intake import FleetIntake
 from bat2influx.fleet.keepalive import Pulse
-from bat2influx.fleet.plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
+from bat2influx.fleet.plan import WantedTopic
 from bat2influx.reading import NS, Origin
-from bat2influx.venus.protocol import NoValue, parse_field
-from bat2influx.venus.units import DEFAULT_FIELDS
+from bat2influx.venus.protocol import NoValue
 
-P = "c0619ab1c2d3"
-TOPIC = f"N/{P}/vebus/275/Dc/0/Voltage"
 START = 1_767_225_610 * NS
-
-
-def plan(**fields: str) -> FleetPlan:
-    """Return the plan of some fields."""
-    return FleetPlan(parse_field(name, path) for name, path in fields.items())
-
-
-def test_each_of_the_nine_is_one_filter() -> None:
-    """For every device and every instance."""
-    filters = FleetPlan(DEFAULT_FIELDS).filters
-    assert len(filters) == 9
-    assert filters[0] == "N/+/vebus/+/Dc/0/Voltage"
-
-
-def test_no_filter_overlaps_another() -> None:
-    """A broker delivers a message once for each filter that it fits."""
-    made = plan(A="vebus/Soc", B="vebus/275/Soc", C="system/Soc", D="grid/30/P", E="grid/31/P")
-    assert made.filters == (
-        "N/+/vebus/+/Soc",
-        "N/+/system/0/Soc",
-        "N/+/grid/30/P",
-        "N/+/grid/31/P",
-    )
-    assert made.find(f"N/{P}/vebus/275/Soc") == WantedTopic(("A", "B"), Origin(P, "vebus", 275))
-    assert made.find(f"N/{P}/vebus/276/Soc") == WantedTopic(("A",), Origin(P, "vebus", 276))
-    assert made.find(f"N/{P}/grid/32/P") is None
-
-
-@pytest.mark.parametrize(
-    "topic",
-    ["", "N", TOPIC[2:], f"R{TOPIC[1:]}", f"{TOPIC}/x", TOPIC.replace("275", "x"), "N//a/0/b"],
-)
-def test_what_is_no_value(topic: str) -> None:
-    """It is read for nothing."""
-    assert FleetPlan(DEFAULT_FIELDS).find(topic) is None
-
-
-def test_apparent_power_is_to_be_asked_for() -> None:
-    """Of each service of which something was heard."""
-    made = FleetPlan(DEFAULT_FIELDS)
-    assert made.untold(Origin(P, "vebus", 276)) == [f"R/{P}/vebus/276/Ac/ActiveIn/L1/S"]
-    assert made.untold(Origin(P, "grid", 30)) == []
-
-
-def test_signs_of_life() -> None:
-    """They have the portal id in their topic."""
-    assert heartbeat_of(f"N/{P}/heartbeat") == keepalive_of(f"R/{P}/keepalive") == P
-    assert heartbeat_of(f"N/{P}/x/heartbeat") is None
-    assert keepalive_of(f"N/{P}/keepalive") is None
 
 
 class Devices:
@@ -204,10 +151,3 @@ def test_topics_that_are_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each is not None for each in learnt] == [True] * 3 + [False] + [True] * 2 + [False] * 2
     intake.forget("a")
     assert [*intake.known] == ["b/0", "b/1"]
-
-
-def test_a_census_in_words() -> None:
-    """A few of the silent ones are named."""
-    assert str(Census(1, ())) == "1 device"
-    assert str(Census(1000, ("a", "b"))) == "1,000 devices, 2 silent (a, b)"
-    assert str(Census(1000, tuple("abcd"))) == "1,000 devices, 4 silent (a, b, c, …)"

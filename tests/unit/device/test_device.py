@@ -1,0 +1,300 @@
+"""A device from its first connection to its values, step by step, with clocks made by hand."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.config.settings import Battery
+from bat2influx.device.device import Device
+from bat2influx.device.remembered import DeviceRecord, RememberedDevices, key_of
+from bat2influx.mqtt.reconnect import State
+from bat2influx.reading import NS
+from bat2influx.venus.protocol import PORTALS, Field, NoValue, parse_field
+from tests.unit.device.test_source import BATTERY, LOST, Broker, P, at
+
+W, FILE = 120.0, "/etc/x.ini"
+SOC, RELAY = parse_field("Soc", "vebus/Soc"), parse_field("Relay", "system/Relay/0/State")
+SOC_LEAF, RELAY_LEAF, SERIAL = "vebus/275/Soc", "system/0/Relay/0/State", "system/0/Serial"
+VALUE = b'{"value":1}'
+FULL, CHANGES, OLD, SEARCH = "full", "changes", "old", "search"
+GIVEN = replace(BATTERY, soc_interval=1.0, fields=(SOC, RELAY))
+FOUND = replace(GIVEN, serial="", instance=None)
+KNOWN = DeviceRecord(P, {"vebus": 275})
+
+
+class Home:
+    """A device behind a broker of the test's own, stepped each second."""
+
+    def __init__(self, broker: Broker, state: Path, battery: Battery) -> None:
+        self.broker = broker
+        self.memory = RememberedDevices(state)
+        self.device = Device(
+            battery, by_tick=False, watchdog=W, config=FILE, memory=self.memory, wake=lambda: None
+        )
+        self.seconds = 0.5  # which is the time of a tick
+        self.asked: list[tuple[float, str]] = []  # when, and what
+        self.echo = ""
+
+    def step(self, seconds: float = 0.0) -> list[str]:
+        """Let time pass, and step; return what the device was asked then."""
+        self.seconds += seconds
+        self.device.step(at(self.seconds), readable=True)
+        asked = [self._name(*each) for line in self.broker.lines for each in line.published]
+        for line in self.broker.lines:
+            line.published.clear()
+        self.asked += [(self.seconds, each) for each in asked]
+        return asked
+
+    def go_on(self, seconds: int, *leaves: str) -> list[tuple[float, str]]:
+        """Step each second, in which these leaves are answered; return what was asked, and when."""
+        before = len(self.asked)
+        for _ in range(seconds):
+            self.say(*leaves)
+            self.step(1.0)
+        return self.asked[before:]
+
+    def say(
+        self, *leaves: str, payload: bytes = VALUE, portal: str = P, retain: bool = False
+    ) -> None:
+        """Have messages come on the latest connection."""
+        for leaf in leaves:
+            arrival = round(self.seconds * NS)
+            self.broker.line.say(f"N/{portal}/{leaf}", payload, retain=retain, arrival=arrival)
+
+    def complete(self, *leaves: str, portal: str = P) -> None:
+        """Answer the latest search with these leaves."""
+        end = json.dumps({"full-publish-completed-echo": self.echo}).encode()
+        self.say(*leaves, portal=portal)
+        self.say("full_publish_completed", payload=end, portal=portal)
+
+    def _name(self, topic: str, payload: bytes) -> str:
+        leaf = topic.split("/", 2)[2]
+        if leaf == SERIAL:
+            return OLD
+        if leaf != "keepalive":  # which alone is of no use where it is refused
+            return leaf.removesuffix(" (unchecked)")
+        option = json.loads(payload)["keepalive-options"][0] if payload else FULL
+        if isinstance(option, dict):
+            self.echo = option["full-publish-completed-echo"]
+            return SEARCH
+        return CHANGES if option == "suppress-republish" else FULL
+
+    @property
+    def questions(self) -> list[tuple[float, str]]:
+        """What the device was asked that was no read, and when."""
+        return [(when, what) for when, what in self.asked if what in (FULL, CHANGES, OLD, SEARCH)]
+
+    @property
+    def listed(self) -> list[int]:
+        """How often it was looked which portal ids there are, on each connection."""
+        wanted = [
+            [topics for what, topics in line.asked if what != "unsubscribe"]
+            for line in self.broker.lines
+        ]
+        return [each.count((PORTALS,)) for each in wanted]
+
+    @property
+    def cause(self) -> str:
+        """The cause of what is wrong."""
+        return self.device.trouble.cause if self.device.trouble else ""
+
+
+Make = Callable[..., Home]
+
+
+def homes(patch: pytest.MonkeyPatch, state: Path, log: pytest.LogCaptureFixture) -> Make:
+    """Return what makes a device that was just connected to, maybe one that is remembered."""
+    log.set_level(logging.INFO, "bat2influx")
+    broker = Broker(patch)
+
+    def make(
+        battery: Battery = GIVEN, known: DeviceRecord | None = None, *, confirms: bool = True
+    ) -> Home:
+        if known:
+            Home(broker, state, battery).memory.keep(key_of(battery), known)
+        broker.confirms = confirms
+        made = Home(broker, state, battery)
+        made.step()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a device, behind a broker that welcomes everybody."""
+    return homes(monkeypatch, tmp_path, caplog)
+
+
+# From the connection to values
+
+
+def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> None:
+    """No question is needed before; the first tick is at once."""
+    device = home(confirms=False)
+    assert device.asked == []
+    assert device.device.state is State.DISCOVERING
+    assert device.broker.line.asked == [
+        ("subscribe", (f"N/{P}/{SOC_LEAF}", f"N/{P}/{RELAY_LEAF}", f"N/{P}/heartbeat"))
+    ]
+    device.broker.line.confirm()
+    assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
+    assert device.device.state is State.POLLING
+    assert device.device.portal == P
+    assert device.device.labels == ["Soc", "Relay"]
+
+
+@pytest.mark.parametrize(
+    ("sign", "kinds"),
+    [
+        ("vebus/275/State", [FULL, CHANGES, OLD, OLD]),
+        ("heartbeat", [FULL, CHANGES, CHANGES, CHANGES]),
+        ("full_publish_completed", [FULL, CHANGES, CHANGES, CHANGES]),
+    ],
+)
+def test_new_firmware_is_known_by_what_the_old_never_says(
+    home: Make, sign: str, kinds: list[str]
+) -> None:
+    """Else it is asked in the old way after a while, and so on when it goes on answering."""
+    device = home(replace(GIVEN, mode="notify"))
+    assert f"N/{P}/full_publish_completed" in device.broker.line.asked[0][1]
+    device.go_on(1, sign)
+    for _ in range(13):
+        device.go_on(1, SOC_LEAF, RELAY_LEAF)
+        device.go_on(6)
+    assert [what for _, what in device.asked if what in (FULL, CHANGES, OLD)] == kinds
+    assert len(device.broker.lines) == 1
+
+
+# What counts as a message
+
+
+@pytest.mark.parametrize(
+    ("leaf", "options", "messages", "kind"),
+    [
+        (SOC_LEAF, {}, 1, None),
+        (SOC_LEAF, {"payload": b'{"value":null}'}, 1, NoValue.NULL),
+        (SOC_LEAF, {"payload": b""}, 1, NoValue.ZERO_BYTES),
+        (SOC_LEAF, {"retain": True}, 0, NoValue.RETAINED),
+        ("heartbeat", {}, 1, None),
+        ("full_publish_completed", {}, 1, None),
+        ("vebus/275/State", {}, 1, NoValue.OTHER_TOPIC),
+        (SERIAL, {"retain": True}, 0, NoValue.RETAINED),
+        ("heartbeat", {"portal": "0a1b2c3d4e5f"}, 0, NoValue.OTHER_TOPIC),
+        (SOC_LEAF, {"portal": "0a1b2c3d4e5f"}, 0, NoValue.OTHER_TOPIC),
+    ],
+)
+def test_whatever_the_device_itself_says_now_counts_as_a_message(
+    home: Make, leaf: str, options: dict[str, Any], messages: int, kind: NoValue | None
+) -> None:
+    """Not what the broker has kept, and not another device; what is no value is counted."""
+    device = home()
+    device.say(leaf, **options)
+    device.step(1.0)
+    assert device.device.messages == messages
+    assert device.device.no_values == ({kind: 1} if kind else {})
+    stored = [each.field for each in device.device.take_readings()]
+    assert stored == (["Soc"] if leaf == SOC_LEAF and kind is None else [])
+
+
+def test_a_value_is_a_reading_that_is_shown(home: Make) -> None:
+    """With the wall clock of its arrival as its stamp."""
+    device = home()
+    device.say(SOC_LEAF)
+    arrival = at(device.seconds).wall_ns
+    device.step(1.0)
+    assert [(each.time_ns, each.value) for each in device.device.take_readings()] == [(arrival, 1)]
+    assert device.device.last_value_ns == arrival
+    assert device.device.latest == {"Soc": 1.0}
+
+
+# What the main loop asks
+
+
+def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make) -> None:
+    """Whichever is first, and never less than nothing."""
+    device = home(replace(GIVEN, interval=30.0))
+    assert device.device.timeout(at(0.6)) == 1.0  # which is for the connection itself
+    device.broker.line.pending = True
+    assert device.device.timeout(at(0.6)) == 0.0
+    device.broker.line.pending = False
+    assert device.device.timeout(at(4.8)) == pytest.approx(0.2)
+    assert device.step(4.5)
+    assert device.device.timeout(at(10.2)) == pytest.approx(0.3)
+    assert device.device.timeout(at(11.0)) == 0.0
+
+
+@pytest.mark.parametrize(("confirms", "leaves"), [(True, True), (False, False), (False, True)])
+def test_no_tick_is_waited_for_where_nothing_is_asked(
+    home: Make, *, confirms: bool, leaves: bool
+) -> None:
+    """As of a device that is left, or one that is not read yet."""
+    device = home(replace(GIVEN, interval=30.0), confirms=confirms)
+    if leaves:
+        device.device.ask_no_more()
+    assert device.device.timeout(at(4.8)) == 1.0
+
+
+def test_a_device_that_is_left_is_asked_no_more_and_still_heard(home: Make) -> None:
+    """What is under way to what was asked is awaited, until it has come."""
+    device = home()
+    since = at(device.seconds).mono
+    assert device.device.awaits(since)
+    device.device.ask_no_more()
+    assert device.step(1.0) == []
+    assert device.device.awaits(since)
+    device.go_on(1, SOC_LEAF, RELAY_LEAF)
+    assert not device.device.awaits(since)
+    assert len(device.device.take_readings()) == 2
+
+
+def test_no_answer_is_under_way_on_a_connection_that_is_lost(home: Make) -> None:
+    """Nothing that was asked on it is waited for."""
+    device = home()
+    device.broker.line.trouble = LOST
+    device.step(0.1)
+    assert not device.device.awaits(at(0.0).mono)
+
+
+def test_what_need_not_be_there_is_shown_last(home: Make) -> None:
+    """Those that have to be there are the first to be read by a person."""
+    optional = Field("Grid", "grid", 30, "Ac/Power", optional=True)
+    device = home(replace(GIVEN, fields=(optional, SOC, RELAY)))
+    device.step(1.0)
+    device.complete("grid/30/ProductId", "grid/30/Ac/Power")
+    device.step(1.0)
+    assert device.device.labels == ["Soc", "Relay", "Grid"]
+    assert device.device.without_value == {}
+
+
+def test_other_intervals_leave_the_connection_alone(home: Make) -> None:
+    """The next tick is that of the new interval."""
+    device = home()
+    device.device.reschedule(replace(GIVEN, interval=10.0, soc_interval=10.0))
+    asked = device.go_on(25, SOC_LEAF, RELAY_LEAF)
+    assert [when for when, what in asked if what == SOC_LEAF] == [5.5, 15.5, 25.5]
+    assert len(device.broker.lines) == 1
+
+
+def test_the_way_to_the_broker_is_the_first_of_several_troubles(home: Make) -> None:
+    """As long as it lasts; then what is wrong with the fields is shown again."""
+    device = home()
+    device.go_on(30, RELAY_LEAF)
+    missing = device.cause
+    assert missing.startswith("missing: has no vebus 275")
+    device.broker.unreachable = LOST
+    device.broker.line.trouble = LOST
+    device.go_on(3)
+    assert device.cause == LOST.cause
+    assert device.device.state is State.WAITING
+    device.broker.unreachable = None
+    device.go_on(30, RELAY_LEAF)
+    assert device.cause == missing
+    assert device.device.reconnects == 1

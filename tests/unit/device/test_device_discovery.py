@@ -1,0 +1,302 @@
+"""A device that is to be found: what is told meanwhile, and what is read then (W = 120 s)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bat2influx.config.settings import Battery
+from bat2influx.device.remembered import DeviceRecord, key_of
+from bat2influx.mqtt.reconnect import State
+from bat2influx.venus.protocol import PORTALS, Field, parse_field
+from tests.unit.device.test_device import (
+    FOUND,
+    GIVEN,
+    KNOWN,
+    RELAY,
+    RELAY_LEAF,
+    SEARCH,
+    SERIAL,
+    SOC,
+    SOC_LEAF,
+    Make,
+    homes,
+)
+from tests.unit.device.test_source import LOST, P
+
+B, C = "0a1b2c3d4e5f", "d41243aabbcc"
+PV = parse_field("Pv", "solarcharger/Yield/Power")
+GRID = Field("Grid", "grid", None, "Ac/Power", optional=True)
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a device, behind a broker that welcomes everybody."""
+    return homes(monkeypatch, tmp_path, caplog)
+
+
+def test_a_device_that_is_to_be_found_is_read_and_remembered(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Portal id, instance, subscription: then it is read, and what was found is kept."""
+    device = home(FOUND)
+    assert device.broker.line.asked == [("subscribe", (PORTALS,))]
+    assert device.device.labels == []
+    device.say(SERIAL, retain=True)
+    assert [what for _, what in device.go_on(4)] == [SEARCH]
+    assert device.device.state is State.DISCOVERING
+    assert device.device.portal == P
+    device.complete("vebus/275/ProductId")
+    assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
+    assert device.device.state is State.POLLING
+    assert device.memory.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 275})
+    assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 each 1 s") == 1
+    assert not device.cause
+
+
+def test_a_remembered_device_is_read_as_a_given_one(home: Make) -> None:
+    """At the next start nothing is asked before."""
+    device = home(FOUND, KNOWN)
+    assert [what for _, what in device.asked] == [SOC_LEAF, RELAY_LEAF]
+    assert device.device.state is State.POLLING
+
+
+def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
+    """It is named, looked for each W/2, and read once it is there, on the same connection."""
+    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device.step(1.0)
+    device.complete("vebus/275/ProductId")
+    assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
+    asked = device.go_on(62, SOC_LEAF, RELAY_LEAF)
+    assert [what for _, what in asked if what not in (SOC_LEAF, RELAY_LEAF)] == [SEARCH]
+    assert device.cause == "missing: has no solarcharger (is that connected, and switched on?)"
+    device.complete()
+    device.go_on(62, SOC_LEAF, RELAY_LEAF)
+    heartbeat = f"N/{P}/heartbeat"
+    assert sum(heartbeat in topics for _, topics in device.broker.line.asked) == 1
+    device.complete("solarcharger/288/ProductId")
+    device.step(1.0)
+    assert "solarcharger/288/Yield/Power" in device.step(1.0)
+    assert not device.cause
+    assert len(device.broker.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("battery", "leaves", "choice"),
+    [
+        (FOUND, [], "serial = 0a1b2c3d4e5f"),
+        (
+            replace(FOUND, serial=P),
+            ["vebus/275/ProductId", "vebus/276/ProductId"],
+            "instance = 276",
+        ),
+    ],
+    ids=["devices", "instances"],
+)
+def test_what_only_a_person_can_decide_is_an_error_once(
+    home: Make, caplog: pytest.LogCaptureFixture, battery: Battery, leaves: list[str], choice: str
+) -> None:
+    """Several devices, or instances: the lines to choose from are logged, and nothing is read."""
+    device = home(battery)
+    for portal in (P, "0a1b2c3d4e5f"):
+        device.say(SERIAL, portal=portal, retain=True)
+    device.go_on(2)
+    if leaves:
+        device.complete(*leaves)
+    device.go_on(5)
+    assert device.device.undecided
+    assert choice in device.device.undecided.split("\n")
+    assert device.cause == "undecided"
+    assert "\n" not in (device.device.trouble or ("", ""))[1]
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.getMessage() for each in errors] == [device.device.undecided]
+    assert {what for _, what in device.asked} <= {SEARCH}
+
+
+def test_a_service_that_is_missing_is_not_looked_for_in_a_silence(home: Make) -> None:
+    """A silent device is asked nothing but a keepalive now and then."""
+    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device.step(1.0)
+    device.complete("vebus/275/ProductId")
+    device.go_on(200)
+    assert device.device.state is State.SILENT
+    assert [when for when, what in device.questions if what == SEARCH] == [1.5]
+
+
+def test_what_need_not_be_there_is_looked_for_while_the_rest_is_read(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the start and each quarter of an hour; what is there is then read, and told once."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    assert [what for _, what in device.asked] == [SOC_LEAF, RELAY_LEAF]
+    device.step(1.0)
+    device.complete()
+    device.go_on(890, SOC_LEAF, RELAY_LEAF)
+    device.go_on(20, SOC_LEAF, RELAY_LEAF)
+    first, second = device.questions
+    assert (first[1], second[1]) == (SEARCH, SEARCH)
+    assert second[0] - first[0] == pytest.approx(900.0, abs=5.0)
+    assert device.broker.line.asked[-1][0] == "subscribe"
+    device.complete("grid/30/ProductId", "grid/30/Ac/Power")
+    device.go_on(2)
+    assert device.asked[-1] == (device.seconds, "grid/30/Ac/Power")
+    reading = [line for line in caplog.messages if line.startswith("reading ")]
+    assert [line.partition(f"portal id {P}, ")[2] for line in reading] == [
+        "vebus 275 each 1 s",
+        "grid 30, vebus 275 each 1 s",
+    ]
+
+
+def test_of_a_device_without_anything_to_read_nothing_is_told(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where all that is wanted need not be there, and is not."""
+    device = home(replace(GIVEN, fields=(GRID,)))
+    device.step(1.0)
+    device.complete()
+    device.go_on(5, "heartbeat")
+    assert device.device.state is State.POLLING
+    assert "reading " not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"), [("poll", "reading {} each 1 s"), ("notify", "hearing of changes from {}")]
+)
+def test_what_is_read_from_where_is_told_once(
+    home: Make, caplog: pytest.LogCaptureFixture, mode: str, text: str
+) -> None:
+    """And not at each new connection."""
+    device = home(replace(GIVEN, mode=mode))
+    for _ in range(3):
+        device.step(1.0)
+        device.broker.line.trouble = LOST
+        device.go_on(20)
+    place = f"10.0.0.2, portal id {P}, vebus 275"
+    told = [line for line in caplog.messages if place in line]
+    assert told == [text.format(place)]
+
+
+# What is wrong meanwhile
+
+
+def test_a_portal_id_that_nobody_says_is_told_after_a_while(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From W/8 on, on the same connection; it ends with the first answer."""
+    device = home(FOUND)
+    device.go_on(14)
+    assert not device.cause
+    device.go_on(1)
+    assert device.cause == "portal"
+    device.go_on(120)
+    assert caplog.text.count("no device has said its portal id") == 1
+    assert len(device.broker.lines) == 1
+    device.say(SERIAL, retain=True)
+    device.go_on(4)
+    device.complete("vebus/275/ProductId")
+    device.go_on(1)
+    assert device.device.state is State.POLLING
+    assert not device.cause
+    assert f"device {P} answers, after" in caplog.text
+
+
+def test_a_subscription_that_is_not_confirmed_takes_a_new_connection(home: Make) -> None:
+    """After W/8, and a pause."""
+    device = home(confirms=False)
+    device.go_on(14)
+    lost = device.broker.line
+    assert (device.device.state, device.cause) == (State.DISCOVERING, "")
+    device.go_on(1)
+    assert (device.device.state, device.cause) == (State.WAITING, "silent")
+    assert lost.trouble
+    device.broker.confirms = True
+    device.go_on(3, SOC_LEAF)
+    assert (device.device.state, device.cause) == (State.POLLING, "")
+    assert len(device.broker.lines) == 2
+
+
+@pytest.mark.parametrize(("there", "portal"), [([P], P), ([B], B), ([B, C], P)])
+def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
+    home: Make, there: list[str], portal: str
+) -> None:
+    """After W/8; the only other one takes its place, on a connection of its own."""
+    device = home(FOUND, known=DeviceRecord(P))
+    device.go_on(15)
+    assert device.questions == [(1.5, SEARCH)]
+    assert not device.cause
+    for each in there:
+        device.say(SERIAL, portal=each, retain=True)
+    device.go_on(5)
+    assert device.device.portal == portal
+    assert len(device.broker.lines) == (1 if portal == P else 2)
+    assert device.cause == ("wrong portal" if there == [B, C] else "silent" if portal == P else "")
+
+
+def test_a_portal_id_that_is_not_known_is_in_no_topic(home: Make) -> None:
+    """Though all instances are given."""
+    device = home(replace(GIVEN, serial=""))
+    device.go_on(5)
+    assert device.broker.line.asked == [("subscribe", (PORTALS,))]
+    device.say(SERIAL, retain=True)
+    device.go_on(3)
+    assert device.device.state is State.POLLING
+
+
+def test_a_device_that_speaks_is_not_doubted_though_nothing_is_found(home: Make) -> None:
+    """Its time begins anew with each message; from then on it is told at once."""
+    device = home(replace(FOUND, serial=P))
+    for _ in range(9):
+        device.go_on(1, "heartbeat")
+        device.go_on(10)
+    assert device.device.state is State.DISCOVERING
+    assert not device.cause
+    assert device.listed == [0]
+    device.go_on(5)
+    assert device.cause == "silent"
+    assert device.listed == [1]
+
+
+@pytest.mark.parametrize(
+    ("vrm", "listed", "causes"),
+    [
+        (False, [0, 1, 1, 1, 1, 2], ["", *["silent"] * 5]),
+        (True, [0] * 6, ["", "", *["silent"] * 4]),
+    ],
+)
+def test_a_doubt_is_repeated_each_half_w(
+    home: Make, vrm: bool, listed: list[int], causes: list[str]
+) -> None:
+    """While nothing answers; where the broker does not list devices, the second one is told."""
+    device = home(replace(FOUND, serial=P, vrm=vrm))
+    seen = []
+    for _ in listed:
+        device.go_on(14)
+        seen.append((*device.listed, device.cause))
+    assert seen == [*zip(listed, causes, strict=True)]
+
+
+# What is found later
+
+
+def test_an_instance_that_has_moved_is_followed(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once all of it is silent while the rest answers; on the same connection."""
+    device = home(FOUND, known=KNOWN)
+    device.go_on(18, RELAY_LEAF)
+    assert device.questions[-1][1] == SEARCH
+    device.complete("vebus/276/ProductId")
+    device.step(1.0)
+    new = (f"N/{P}/vebus/276/Soc", f"N/{P}/{RELAY_LEAF}", f"N/{P}/heartbeat")
+    assert device.broker.line.asked[-2:] == [
+        ("unsubscribe", (f"N/{P}/{SOC_LEAF}",)),
+        ("subscribe", new),
+    ]
+    device.go_on(3, "vebus/276/Soc", RELAY_LEAF)
+    assert device.device.latest == {"Soc": 1.0, "Relay": 1.0}
+    assert device.memory.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 276})
+    assert "vebus 276 each 1 s" in caplog.text
+    assert len(device.broker.lines) == 1
+    assert not device.cause

@@ -1,0 +1,321 @@
+"""What is known of a device and may stop being so: what is remembered, and what is in doubt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bat2influx.device.remembered import DeviceRecord
+from bat2influx.venus.protocol import PORTALS, Field
+from tests.unit.device.test_discovery import (
+    AGAIN,
+    GRID,
+    KEEPALIVE,
+    PV,
+    SOC,
+    SURVEY,
+    A,
+    B,
+    Line,
+    Search,
+    serial,
+)
+
+C = "d41243aabbcc"
+VEBUS = ("vebus", 275)
+
+# What is remembered
+
+
+@pytest.mark.parametrize(
+    ("options", "portal", "found"),
+    [
+        ({"portal": ""}, B, {"vebus": (275,)}),
+        ({"portal": B}, B, {"vebus": (275,)}),
+        ({"portal": A}, A, {}),
+        ({"portal": "", "vebus": 276}, B, {"vebus": (276,)}),
+        ({"portal": "", "several": True}, B, {}),
+    ],
+)
+def test_what_is_remembered_counts_unless_the_configuration_says_otherwise(
+    options: dict[str, Any], portal: str, found: dict[str, tuple[int, ...]]
+) -> None:
+    """Nothing of another device is believed, and no single instance where all are wanted."""
+    discovery = Search(SOC, known=DeviceRecord(B, {"vebus": 275}), **options).discovery
+    assert (discovery.portal, discovery.found) == (portal, found)
+    assert discovery.old is None
+
+
+def test_what_is_worth_remembering() -> None:
+    """What was found: not what is given, and no instances where all are wanted."""
+    assert Search(portal="").discovery.result is None
+    assert Search(SOC, vebus=275).discovery.result == DeviceRecord(A)
+    for several, instances in ((False, {"solarcharger": 288}), (True, {})):
+        search = Search(SOC, PV, vebus=275, several=several)
+        search.step()
+        search.complete("solarcharger/288/ProductId")
+        assert search.discovery.result == DeviceRecord(A, instances)
+
+
+# What need not be there
+
+
+def test_optional_fields_are_present_or_not_and_never_missing() -> None:
+    """They cost one survey, and another one each quarter of an hour."""
+    search = Search(SOC, GRID, vebus=275)
+    assert not search.discovery.done
+    search.step()
+    assert f"N/{A}/grid/+/Ac/Power" in search.line.asked[0][1]
+    assert search.complete("grid/30/ProductId", "grid/30/Ac/Power")
+    assert search.discovery.present >= {"grid/30/Ac/Power"}
+    assert search.discovery.found["grid"] == (30,)
+    search.discovery.look_again(SURVEY - 1)
+    assert search.discovery.done
+    search.discovery.look_again(SURVEY)
+    assert not search.discovery.done
+    search.step(SURVEY)
+    assert search.complete()
+    assert (search.discovery.present, search.discovery.missing) == (frozenset(), ())
+    assert search.discovery.done
+
+
+def test_an_optional_path_of_system_needs_no_instance() -> None:
+    """There is one such service: none is found, and none is worth remembering."""
+    search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
+    search.step()
+    assert search.complete("system/0/Dc/Battery/Power")
+    assert search.discovery.present == {"system/0/Dc/Battery/Power"}
+    assert search.discovery.found == {}
+
+
+# Doubt of the portal id
+
+
+def doubting(there: list[str], **options: Any) -> Search:
+    """Return a search that has doubted its portal id, with the devices that were there then."""
+    search = Search(SOC, **options)
+    assert search.discovery.doubt_portal(search.line)
+    assert search.discovery.doubting
+    assert not search.discovery.done
+    assert not search.discovery.step(search.line, 0.0)  # which sends the barrier
+    for portal in there:
+        serial(portal, search=search)
+    return search
+
+
+@pytest.mark.parametrize(
+    ("there", "found", "given"),
+    [
+        ([A], (A, ()), (A, ())),
+        ([A, B], (A, ()), (A, ())),
+        ([B], (B, ()), (A, (B,))),
+        ([C, B], (A, (B, C)), (A, (B, C))),
+        ([], (A, ()), (A, ())),
+    ],
+    ids=["itself", "itself and another", "another", "two others", "none"],
+)
+def test_the_only_other_device_takes_the_place_of_one_that_was_found(
+    there: list[str], found: tuple[str, tuple[str, ...]], given: tuple[str, tuple[str, ...]]
+) -> None:
+    """A configured portal id stays, as does one beside which there are several candidates."""
+    for options, (portal, others) in (
+        ({"portal": "", "known": DeviceRecord(A)}, found),
+        ({"portal": A}, given),
+    ):
+        search = doubting(there, vebus=275, **options)
+        assert search.discovery.step(search.line, 0.0) is (portal != A)
+        assert search.discovery.portal == portal
+        assert search.discovery.other_portals == others
+        assert search.discovery.done
+        assert not search.questions
+
+
+def test_a_doubt_waits_for_the_subscription_and_the_barrier() -> None:
+    """The subscription may be refused; a second doubt meanwhile is the same."""
+    search = Search(SOC, portal="", known=DeviceRecord(A), confirms=False)
+    search.discovery.doubt_portal(search.line)
+    search.discovery.doubt_portal(search.line)
+    assert not search.step()
+    assert search.line.asked == [("subscribe, if allowed", (PORTALS,))]
+    search.line.confirm()
+    assert not search.step()
+    assert search.line.asked[1:] == [("unsubscribe", (PORTALS,))]
+    serial(B, search=search)
+    assert search.discovery.portal == A
+    search.line.confirm()
+    assert search.step()
+    assert search.discovery.portal == B
+
+
+def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them() -> None:
+    """As the VRM cloud; the caller learns that nothing will be seen."""
+    search = Search(SOC, portal=A, listed=False)
+    assert not search.discovery.doubt_portal(search.line)
+    assert not search.discovery.doubting
+    assert not search.line.asked
+
+
+def test_a_portal_id_that_is_not_known_is_in_no_doubt() -> None:
+    """It is being looked for already."""
+    search = Search(portal="")
+    assert search.discovery.doubt_portal(search.line)
+    assert not search.discovery.doubting
+    assert len(search.line.asked) == 1
+
+
+def test_a_portal_id_that_was_found_on_this_connection_may_be_doubted_on_it() -> None:
+    """What was seen then does not count any more, and neither does its barrier."""
+    search = Search(portal="")
+    serial(A, search=search)
+    search.step()
+    search.discovery.doubt_portal(search.line)
+    assert not search.discovery.step(search.line, 0.0)
+    serial(B, search=search)
+    assert search.discovery.step(search.line, 0.0)
+    assert search.discovery.portal == B
+
+
+def test_a_new_connection_ends_the_doubt() -> None:
+    """Its subscription has ended with the old one."""
+    search = doubting([B], portal="", known=DeviceRecord(A))
+    search.line = Line()
+    search.discovery.start(search.line)
+    assert not search.discovery.doubting
+    search.step()
+    assert search.discovery.portal == A
+
+
+def test_of_the_device_that_is_gone_nothing_is_kept() -> None:
+    """Instances, optional fields, what was missing or elsewhere: all is looked for again."""
+    known = DeviceRecord(A, {"vebus": 275})
+    search = Search(SOC, PV, GRID, portal="", known=known)
+    search.step()
+    search.complete("grid/30/ProductId", "grid/30/Ac/Power")
+    search.discovery.doubt_instances([VEBUS])
+    search.step(AGAIN)
+    search.complete("vebus/276/ProductId", "vebus/277/ProductId")
+    assert search.discovery.elsewhere == {VEBUS: (276, 277)}
+    assert search.discovery.missing == ("solarcharger",)
+    search.discovery.doubt_instances([VEBUS])
+    search.discovery.doubt_portal(search.line)
+    assert not search.discovery.step(search.line, search.now)
+    serial(B, search=search)
+    assert search.discovery.step(search.line, search.now)
+    assert (search.discovery.portal, search.discovery.found) == (B, {})
+    assert (search.discovery.present, search.discovery.missing) == (frozenset(), ())
+    assert not search.discovery.elsewhere
+    assert not search.discovery.reconsidering
+    assert search.discovery.open == ("vebus", "solarcharger")
+    assert not search.discovery.done
+
+
+@pytest.mark.parametrize(("fields", "several"), [([SOC, GRID], False), ([SOC], True)])
+def test_of_the_other_device_all_that_may_be_is_looked_for(
+    fields: list[Field], several: bool
+) -> None:
+    """Though nothing is missing that has to be there."""
+    known = {"portal": "", "known": DeviceRecord(A), "vebus": 275, "several": several}
+    search = Search(*fields, **known)
+    search.step()
+    assert search.complete("vebus/275/ProductId")
+    assert search.discovery.done
+    search.discovery.doubt_portal(search.line)
+    assert not search.discovery.step(search.line, 0.0)
+    serial(B, search=search)
+    assert search.discovery.step(search.line, 0.0)
+    assert not search.discovery.open
+    assert not search.discovery.done
+
+
+def test_answers_of_the_device_are_heard_while_its_portal_id_is_in_doubt() -> None:
+    """A search that is under way loses nothing, and goes on afterwards."""
+    search = Search(SOC)
+    search.step()
+    search.discovery.doubt_portal(search.line)
+    assert search.say("vebus/275/ProductId", "system/0/Serial") == [True, True]
+    assert not search.discovery.step(search.line, 0.0)
+    assert not search.discovery.step(search.line, 0.0)
+    assert search.complete()
+    assert search.discovery.found == {"vebus": (275,)}
+
+
+# Doubt of instances
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "found", "elsewhere"),
+    [
+        ({"known": DeviceRecord(A, {"vebus": 275})}, [275], 275, {}),
+        ({"known": DeviceRecord(A, {"vebus": 275})}, [275, 276], 275, {}),
+        ({"known": DeviceRecord(A, {"vebus": 275})}, [276], 276, {}),
+        ({"known": DeviceRecord(A, {"vebus": 275})}, [276, 277], 275, {VEBUS: (276, 277)}),
+        ({"known": DeviceRecord(A, {"vebus": 275})}, [], 275, {VEBUS: ()}),
+        ({"vebus": 275}, [275], 275, {}),
+        ({"vebus": 275}, [276], 275, {VEBUS: (276,)}),
+        ({"vebus": 275}, [], 275, {VEBUS: ()}),
+    ],
+)
+def test_the_only_other_instance_takes_the_place_of_one_that_was_found(
+    options: dict[str, Any], there: list[int], found: int, elsewhere: dict[Any, Any]
+) -> None:
+    """A configured instance stays; what there is instead is elsewhere, () for nothing."""
+    search = Search(SOC, **options)
+    assert search.discovery.done
+    search.discovery.doubt_instances([VEBUS])
+    assert search.discovery.reconsidering
+    assert not search.discovery.done
+    search.step()
+    assert search.questions == [KEEPALIVE]
+    assert search.complete(*(f"vebus/{number}/ProductId" for number in there))
+    assert search.discovery.found == {"vebus": (found,)}
+    assert search.discovery.elsewhere == elsewhere
+    assert not search.discovery.reconsidering
+    assert search.discovery.done
+
+
+def test_an_instance_that_is_back_is_elsewhere_no_more() -> None:
+    """The next doubt about it ends what the one before has brought."""
+    search = Search(SOC, vebus=275)
+    for there, elsewhere in (("vebus/276/ProductId", {VEBUS: (276,)}), ("vebus/275/ProductId", {})):
+        search.discovery.doubt_instances([VEBUS])
+        search.step(AGAIN)
+        assert search.complete(there)
+        assert search.discovery.elsewhere == elsewhere
+
+
+def test_an_instance_of_a_field_of_its_own_is_no_reason_to_change_the_one_that_was_found() -> None:
+    """Beside it, what is there instead is elsewhere."""
+    search = Search(SOC, known=DeviceRecord(A, {"vebus": 275}))
+    search.discovery.doubt_instances([("vebus", 276)])
+    search.step()
+    assert search.complete("vebus/277/ProductId")
+    assert search.discovery.elsewhere == {("vebus", 276): (277,)}
+    assert search.discovery.found == {"vebus": (275,)}
+
+
+@pytest.mark.parametrize(("field", "ends"), [(SOC, True), (PV, False), (GRID, False)])
+def test_a_service_that_is_gone_is_known_without_an_end_of_the_republish(
+    field: Field, ends: bool
+) -> None:
+    """Before Venus OS 3.50 some seconds without a word are enough, if nothing else is wanted."""
+    search = Search(field, vebus=275)
+    search.discovery.doubt_instances([VEBUS])
+    search.step()
+    assert not search.step(AGAIN / 12 - 0.1)
+    assert search.step(0.1) is ends
+    assert search.discovery.elsewhere == ({VEBUS: ()} if ends else {})
+
+
+def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
+    """With the doubtful service among the questions; the end of the first one is not its end."""
+    search = Search(SOC, PV, vebus=275)
+    search.step()
+    search.discovery.doubt_instances([VEBUS])
+    search.step()
+    topics = [f"N/{A}/{service}/+/ProductId" for service in ("solarcharger", "vebus")]
+    assert list(search.line.asked[-1][1][:2]) == topics
+    assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId") is False
+    search.step(AGAIN)
+    assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId")
+    assert search.discovery.done

@@ -1,0 +1,90 @@
+"""What can be wrong with a device: a cause that has an event, and what people need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from bat2influx.device import errors
+from bat2influx.failure import Trouble
+from bat2influx.service.events import message_id
+
+HOST, FILE, P = "10.0.0.2", "/etc/x.ini", "c0619ab1c2d3"
+SOC = "Soc (vebus/275/Soc)"
+
+CASES: list[tuple[Trouble, str, Sequence[str]]] = [
+    (errors.no_portal(HOST, FILE), "portal", ["no device", "portal id", f"set serial in {FILE}"]),
+    (
+        errors.wrong_portal(HOST, P, ["a"], FILE),
+        "wrong portal",
+        [f"no device {P}", "has the portal id a;", f"set serial in {FILE}", "leave it empty"],
+    ),
+    (
+        errors.wrong_portal(HOST, P, ["a", "b"], FILE),
+        "wrong portal",
+        [f"no device {P}", "is not among the portal ids a, b;"],
+    ),
+    (
+        errors.wrong_instance(HOST, "vebus", 1, [275, 276], FILE),
+        "wrong instance: vebus 1",
+        ["no vebus 1, but vebus 275 and 276", f"correct instance in {FILE}"],
+    ),
+    (
+        errors.wrong_instance(HOST, "grid", 1, [30], FILE),
+        "wrong instance: grid 1",
+        ["no grid 1, but grid 30", f"correct the instance under [Fields] in {FILE}"],
+    ),
+    (
+        errors.fields_missing(HOST, ["vebus", "tank"], []),
+        "missing: has no vebus, tank (is that connected, and switched on?)",
+        ["has no vebus, tank", "asking again"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [SOC, "V (vebus/275/V)"]),
+        f"missing: does not answer for {SOC}, V (vebus/275/V), and so has no such path"
+        " (correct it, or take it out)",
+        [f"does not answer for {SOC}, V (vebus/275/V)", "asking again"],
+    ),
+    (
+        errors.fields_missing(HOST, ["tank"], [SOC]),
+        "missing: has no tank (is that connected, and switched on?) and does not answer for"
+        f" {SOC}, and so has no such path (correct it, or take it out)",
+        ["has no tank", f"and does not answer for {SOC}"],
+    ),
+    (
+        errors.fields_void(HOST, [SOC]),
+        f"no value: {SOC}",
+        [f"no value (null) for {SOC}", "take it out of [Fields]"],
+    ),
+    (
+        errors.fields_odd(HOST, [SOC], "text"),
+        f"no number: {SOC}",
+        [f"has text for {SOC}, and no number", "take it out of [Fields]"],
+    ),
+    (errors.device_silent(HOST, P, given=True), "silent", [P, "is serial right?"]),
+    (errors.device_silent(HOST, P, given=False), "silent", [P, "restart it"]),
+]
+
+
+@pytest.mark.parametrize(("trouble", "cause", "parts"), CASES)
+def test_what_is_wrong_is_said_with_where_and_what_to_do(
+    trouble: Trouble, cause: str, parts: Sequence[str]
+) -> None:
+    """The cause is what tells one trouble from another; the text names the device's address."""
+    assert trouble.cause == cause
+    for part in (HOST, *parts):
+        assert part in trouble.text
+
+
+@pytest.mark.parametrize("cause", sorted({cause for _, cause, _ in CASES}))
+def test_each_has_an_event_in_the_journal(cause: str) -> None:
+    """By its id `journalctl -x` finds what the event means."""
+    assert message_id(cause)
+
+
+def test_another_field_is_another_cause() -> None:
+    """So that a second missing field is logged though a first one has been."""
+    one, two = (errors.fields_missing(HOST, [], names) for names in ([SOC], [SOC, "V"]))
+    assert one.cause != two.cause
+    assert errors.fields_void(HOST, [SOC]).cause != errors.fields_void(HOST, ["V"]).cause

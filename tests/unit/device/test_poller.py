@@ -1,0 +1,285 @@
+"""What a device is asked while it answers, with clocks made by hand (W = 120 s)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from bat2influx.clock import Now
+from bat2influx.config.settings import Battery
+from bat2influx.device.intake import Intake
+from bat2influx.device.keepalive import Republish
+from bat2influx.device.plan import Plan
+from bat2influx.device.poller import Poller
+from bat2influx.device.presence import Presence
+from bat2influx.mqtt.connection import Message
+from bat2influx.reading import NS
+from bat2influx.venus.units import DEFAULT_FIELDS
+
+P, W = "c0619ab1c2d3", 120.0
+START = 1_767_225_610 * NS
+DC, AC, SOC = "vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1", "vebus/275/Soc"
+DC_LEAVES = [f"{DC}/{leaf}" for leaf in ("Voltage", "Current", "Power")]
+AC_LEAVES = [f"{AC}/{leaf}" for leaf in "IVPSF"]
+UNTOLD = f"{AC}/S"
+FULL, CHANGES, OLD = "full", "changes", "old"
+KEEPALIVES = {
+    (f"R/{P}/keepalive", b""): FULL,
+    (f"R/{P}/keepalive", b'{"keepalive-options":["suppress-republish"]}'): CHANGES,
+    (f"R/{P}/system/0/Serial", b""): OLD,
+}
+
+
+class Questions:
+    """In place of a connection: what is asked, keepalives by their kind and reads by their leaf."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
+        """Note it; a keepalive is checked, as a broker that refuses it is of no use."""
+        kind = KEEPALIVES.get((topic, payload))
+        assert checked == (kind is not None)
+        assert kind or not payload
+        self.asked.append(kind or topic.removeprefix(f"R/{P}/"))
+
+
+class Talk:
+    """A poller, asked once in the middle of each second."""
+
+    def __init__(self, mode: Literal["poll", "notify"] = "poll", *, by_tick: bool = False) -> None:
+        self.battery = Battery(
+            "", "10.0.0.2", 1883, "u", "", P, 275, 1.0, 10.0, DEFAULT_FIELDS, None, mode=mode
+        )
+        self.presence = Presence("10.0.0.2", "/etc/x.ini", W)
+        self.intake = Intake(self.battery, self.presence, by_tick=by_tick)
+        self.republish = Republish(W)
+        self.poller = Poller(self.battery, self.presence, self.intake, self.republish, W)
+        self.plan = Plan(P, DEFAULT_FIELDS, {"vebus": (275,)})
+        self.poller.begin(self.plan, new_connection=True)
+        self.seconds = 0.5  # since START
+
+    @property
+    def now(self) -> Now:
+        """The clocks."""
+        ns = round(self.seconds * NS)
+        return Now(START + ns, 1000.0 + self.seconds, ns)
+
+    def ask(self, *answers: str) -> list[str]:
+        """Ask what is due; have these leaves answered, and a second pass. Return the questions."""
+        connection: Any = Questions()
+        self.poller.ask(connection, self.plan, self.now)
+        for leaf in answers:
+            self.presence.answered(f"N/{P}/{leaf}")
+            self.poller.keepalive.message(self.now.mono)
+        self.seconds += 1.0
+        return connection.asked  # type: ignore[no-any-return]
+
+    def go_on(self, seconds: int, *answers: str) -> list[list[str]]:
+        """Ask so often; return the questions of each time."""
+        return [self.ask(*answers) for _ in range(seconds)]
+
+
+EVERYTHING = [SOC, *DC_LEAVES, *AC_LEAVES]
+
+
+# Polled
+
+
+def test_polled_all_is_asked_at_a_tick_and_what_is_slow_now_and_then() -> None:
+    """Sub-trees in one request; the state of charge at the first tick and each soc_interval."""
+    asked = Talk().go_on(21, *EVERYTHING)
+    assert asked[0] == [DC, SOC, AC]
+    assert {tuple(each) for each in asked} == {(DC, SOC, AC), (DC, AC)}
+    slow = [second for second, each in enumerate(asked) if SOC in each]
+    assert len(slow) == 3
+    assert slow[2] - slow[1] == 10
+
+
+def test_polled_nothing_is_asked_between_two_ticks() -> None:
+    """Whether a tick has come is returned."""
+    talk, connection = Talk(), Questions()
+    line: Any = connection
+    assert talk.poller.ask(line, talk.plan, talk.now)
+    asked = len(connection.asked)
+    talk.seconds += 0.9
+    assert not talk.poller.ask(line, talk.plan, talk.now)
+    assert len(connection.asked) == asked
+
+
+@pytest.mark.parametrize("new_connection", [True, False])
+def test_a_new_connection_has_what_is_slow_asked_at_once(new_connection: bool) -> None:
+    """Which a device that answers again on the same connection is not owed."""
+    talk = Talk()
+    talk.go_on(12, *EVERYTHING)
+    assert talk.ask(*EVERYTHING) == [DC, AC]
+    talk.poller.begin(talk.plan, new_connection=new_connection)
+    assert (SOC in talk.ask(*EVERYTHING)) is new_connection
+
+
+def test_polled_a_silent_path_is_asked_seldom() -> None:
+    """After W/8 without an answer each W/2, while the others go on."""
+    talk = Talk()
+    asked = talk.go_on(100, *EVERYTHING[1:])
+    when = [second for second, each in enumerate(asked) if SOC in each]
+    assert when == [0, 5, 65]
+    assert all(DC in each and AC in each for each in asked)
+
+
+def test_a_new_beginning_has_all_asked_at_once() -> None:
+    """What went unanswered before is asked at the next tick, and not W/2 after the last time."""
+    talk = Talk()
+    talk.go_on(26)
+    assert talk.ask() == []
+    talk.poller.begin(talk.plan)
+    assert talk.ask() == [*DC_LEAVES, *AC_LEAVES]
+
+
+def test_a_tick_is_a_row() -> None:
+    """What is answered after its requests is stamped with the start of its second."""
+    talk = Talk(by_tick=True)
+    for _ in range(2):
+        talk.ask()
+        answer = Message(f"N/{P}/{SOC}", b'{"value":1}', False, talk.now.boot_ns)
+        talk.intake.take(talk.plan, answer, talk.now)
+    assert [each.time_ns for each in talk.intake.readings] == [START, START + NS]
+
+
+def test_the_wait_is_that_to_the_next_tick() -> None:
+    """Polled, no keepalive is due; other intervals count from their next tick on."""
+    talk = Talk()
+    talk.ask()
+    talk.seconds = 1.1
+    assert talk.poller.wait(talk.now) == pytest.approx(0.4)
+    talk.poller.reschedule(replace(talk.battery, interval=10.0))
+    talk.seconds = 2.1
+    wait = talk.poller.wait(talk.now)
+    assert 1.0 < wait <= 10.0
+    assert not talk.ask()
+    talk.seconds = 2.1 + wait
+    assert DC in talk.ask()
+
+
+# Polled, firmware that does not know sub-trees
+
+
+def test_polled_a_sub_tree_without_any_answer_is_asked_leaf_by_leaf() -> None:
+    """After W/8, while another sub-tree is answered; and so it stays when its leaves answer."""
+    talk = Talk()
+    before = talk.go_on(15, SOC, *AC_LEAVES)
+    assert all(DC in each for each in before)
+    after = talk.go_on(2, SOC, *AC_LEAVES)
+    assert after == [[*DC_LEAVES, SOC, AC], [AC]]
+    talk.go_on(60, *EVERYTHING)
+    settled = talk.ask(*EVERYTHING)
+    assert [each for each in settled if each.startswith(DC)] == DC_LEAVES
+    assert AC in settled
+
+
+def test_polled_a_sub_tree_with_one_answer_stays_one_request() -> None:
+    """Who answers for one leaf of it knows sub-trees."""
+    talk = Talk()
+    asked = talk.go_on(100, SOC, DC_LEAVES[0], *AC_LEAVES)
+    assert all(DC in each for each in asked)
+
+
+@pytest.mark.parametrize(("knows", "leaves"), [("new", False), ("old", True)])
+def test_where_the_firmware_is_known_no_answer_decides(knows: str, leaves: bool) -> None:
+    """Old firmware is asked leaf by leaf at once, new firmware never, whatever it leaves out."""
+    talk = Talk()
+    (talk.poller.keepalive.is_old if knows == "old" else talk.poller.keepalive.is_new)()
+    unknown = {DC, AC} if leaves else {*DC_LEAVES}
+    assert not any(unknown & {*each} for each in talk.go_on(40, SOC))
+    answered = talk.go_on(60, *EVERYTHING)[-1]
+    expected = [*DC_LEAVES, *AC_LEAVES] if leaves else [DC, AC]
+    assert [each for each in answered if each != SOC] == expected
+
+
+def test_new_firmware_in_place_of_the_old_is_asked_for_sub_trees_again() -> None:
+    """What was asked leaf by leaf before does not stay so."""
+    talk = Talk()
+    talk.go_on(20, SOC, *AC_LEAVES)
+    assert DC not in talk.go_on(70, *EVERYTHING)[-1]
+    talk.poller.keepalive.is_new()
+    assert DC in talk.ask(*EVERYTHING)
+
+
+# By notifications
+
+
+def test_notified_one_full_keepalive_and_then_the_changes() -> None:
+    """Each W/4, with a read of what no device tells of its changes; nothing else is asked."""
+    talk = Talk("notify")
+    talk.poller.keepalive.is_new()
+    asked = talk.go_on(62, *EVERYTHING)
+    assert {second: each for second, each in enumerate(asked) if each} == {
+        0: [FULL, UNTOLD],
+        30: [CHANGES, UNTOLD],
+        60: [CHANGES, UNTOLD],
+    }
+
+
+def test_notified_where_no_republish_is_allowed_all_is_read_once() -> None:
+    """The keepalive then brings changes only, and what does not change would never come."""
+    talk = Talk("notify")
+    talk.republish.asked(talk.now.mono)
+    assert talk.ask(*EVERYTHING) == [CHANGES, DC, SOC, AC]
+    talk.poller.keepalive.is_new()
+    assert talk.go_on(30, *EVERYTHING)[-1] == [CHANGES, UNTOLD]
+
+
+def test_notified_old_firmware_is_kept_awake_in_its_own_way() -> None:
+    """That is a full republish at first; it is then read as it knows to be."""
+    talk = Talk("notify")
+    talk.poller.keepalive.is_old()
+    assert talk.ask(*EVERYTHING) == [OLD, UNTOLD]
+    assert not talk.republish.may(talk.now.mono)
+    assert talk.go_on(30, *EVERYTHING)[-1] == [OLD, UNTOLD]
+
+
+def test_notified_a_new_beginning_has_a_first_keepalive() -> None:
+    """It comes at once, and in full where W/2 has passed since the one before."""
+    talk = Talk("notify")
+    talk.poller.keepalive.is_new()
+    for pause, asked in ((0, [FULL, UNTOLD]), (58, [CHANGES, DC, SOC, AC]), (0, [FULL, UNTOLD])):
+        talk.go_on(pause, *EVERYTHING)
+        talk.poller.begin(talk.plan)
+        assert talk.ask(*EVERYTHING) == asked
+
+
+def test_notified_what_the_first_keepalive_did_not_bring_is_read_now_and_then() -> None:
+    """From W/8 on each W/2, and nothing of what has come."""
+    talk = Talk("notify")
+    talk.poller.keepalive.is_new()
+    talk.ask(*EVERYTHING[1:])
+    asked = talk.go_on(140, *EVERYTHING[1:])
+    when = [second for second, each in enumerate(asked, 1) if SOC in each]
+    assert when == [60, 120]
+    assert not any(DC in each or AC in each for each in asked)
+
+
+def test_notified_an_answer_is_under_way_to_the_first_keepalive() -> None:
+    """As to a read; a later keepalive awaits none."""
+    talk = Talk("notify")
+    talk.poller.keepalive.is_new()
+    begun = talk.now.mono
+    assert not talk.presence.awaits(begun)
+    talk.ask()
+    assert talk.presence.awaits(begun)
+    talk.go_on(31, *EVERYTHING)
+    assert not talk.presence.awaits(begun)
+
+
+def test_notified_the_wait_is_that_to_the_keepalive_or_the_tick() -> None:
+    """Whichever is sooner; before the first keepalive there is none."""
+    talk = Talk("notify")
+    talk.seconds = 0.6
+    assert talk.poller.wait(talk.now) <= 0
+    talk.seconds = 0.5
+    talk.poller.keepalive.is_new()
+    talk.ask(*EVERYTHING)
+    talk.poller.reschedule(replace(talk.battery, interval=30.0))
+    talk.seconds = 30.4
+    assert talk.poller.wait(talk.now) == pytest.approx(0.1)
