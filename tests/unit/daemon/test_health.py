@@ -1,19 +1,16 @@
-"""What the daemon says of its health, and what is made of it."""
+"""What the daemon says of its health in a file, and how that is read."""
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 
 import pytest
 
-from bat2influx.commands import health
-from bat2influx.commands.health import tell
 from bat2influx.daemon.health import Health, HealthFile, health_path, read_health
 from bat2influx.daemon.watchdog import Watchdog
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
+BEFORE = "what is known of the daemon is from before this machine has started"
 SILENT = "nothing has come from a device"
 
 
@@ -24,11 +21,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ask(run: Path) -> int:
-    """Ask for the health of the daemon with the usual ini."""
-    return tell(INI, {"RUNTIME_DIRECTORY": str(run)})
-
-
 @pytest.mark.parametrize(
     ("alive", "at", "now", "illness"),
     [
@@ -36,7 +28,9 @@ def ask(run: Path) -> int:
         (1000.0, 1119.0, 1120.0, ""),
         (1000.0, 1120.0, 1121.0, f"{SILENT}, or a part has stopped, for 121 s"),
         (None, 1000.0, 1000.0, f"{SILENT} yet"),
+        (1000.0, 1000.0, 1010.0, ""),
         (1000.0, 1000.0, 1010.5, "the daemon has stood still, or was killed, 10 s ago"),
+        (1000.0, 1000.0, 999.0, BEFORE),
     ],
 )
 def test_well_is_what_the_watchdog_would_take_for_well(
@@ -62,24 +56,18 @@ def test_a_ping_counts_when_it_is_earned_and_not_when_it_is_sent() -> None:
     assert watchdog.alive == 63.5
 
 
-def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The status line and 0 where it is well; nobody's word once it has ended."""
+def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(run: Path) -> None:
+    """All of it comes back, and nobody's word is left once the daemon has ended."""
     writer = HealthFile(INI, 120.0)
-    now = time.monotonic()
-    writer.write(now, None, "looking for venus.local")
-    assert ask(run) == 69
-    said = "nothing has come from a device yet; looking for venus.local\n"
-    assert capsys.readouterr().out == said
-    writer.write(now, now, "Voltage 52.6\x1b[2J; 9.0 values/s")
-    assert ask(run) == 0
-    assert capsys.readouterr().out == "Voltage 52.6 [2J; 9.0 values/s\n"
-    (path,) = run.iterdir()
-    assert path.stat().st_mode & 0o777 == 0o644
+    for now, alive, status in ((10.0, None, "looking for venus.local"), (11.5, 11.0, "fine")):
+        writer.write(now, alive, status)
+        (path,) = run.iterdir()
+        assert path == health_path(INI, {"RUNTIME_DIRECTORY": str(run)})
+        assert read_health(path) == Health(now, alive, 120.0, status)
+        assert path.stat().st_mode & 0o777 == 0o644
     writer.close()
-    assert ask(run) == 69
-    assert f"no daemon runs with {INI}, or not as this user (no {path})" in capsys.readouterr().err
+    assert not path.exists()
+    assert read_health(path) is None
 
 
 @pytest.mark.parametrize(
@@ -102,14 +90,6 @@ def test_a_file_that_is_not_understood_is_none(tmp_path: Path, content: str) -> 
     assert read_health(path) is None
 
 
-def test_a_number_that_time_has_not_reached_is_no_health(tmp_path: Path) -> None:
-    """What another boot has left does not count for this one."""
-    later = time.monotonic() + 1e6
-    content = {"format": 1, "at": later, "alive": later, "within": 120.0, "status": "fine"}
-    (tmp_path / "bat2influx.health").write_text(json.dumps(content))
-    assert ask(tmp_path) == 69
-
-
 def test_it_is_found_where_the_unit_has_it() -> None:
     """From outside by the name of the file, from inside by what systemd says."""
     boat = INI.with_name("boat.ini")
@@ -123,13 +103,13 @@ def test_it_is_found_where_the_unit_has_it() -> None:
 
 
 def test_without_a_place_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon goes on without, and the question is answered by what is missing."""
+    """The daemon goes on without."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     writer = HealthFile(INI, 120.0)
     writer.write(0.0, 0.0, "fine")
+    assert not [*tmp_path.iterdir()]
     writer.close()
-    assert health.tell(Path("/home/me/mine.ini"), {}) == 69
-    assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err

@@ -1,17 +1,17 @@
-"""The store: lines on disk in order, settled, bounded and given back, and read by others."""
+"""The store: lines on disk in order, settled, bounded and given back."""
 
 from __future__ import annotations
 
-import sqlite3
 import stat
-import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bat2influx.delivery import disk_format
-from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery import disk_file
+from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.delivery.disk_queue import DiskQueue, QuarantinedLine, StoredBatch, request_retry
 from bat2influx.delivery.disk_reader import DiskReader, Summary
 from bat2influx.delivery.disk_rows import ROW_LINES
@@ -48,6 +48,13 @@ def refuse(store: DiskQueue, number: int, reason: str = "bad") -> None:
     """Have the database refuse the oldest lines."""
     batch = batch_of(store, number)
     store.settle(batch, [], [RejectedLine(line, reason) for line in batch.lines])
+
+
+def fault_of(call: Callable[[], object]) -> DiskError:
+    """Return the error that a call comes to."""
+    with pytest.raises(DiskError) as caught:
+        call()
+    return caught.value
 
 
 def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
@@ -170,14 +177,20 @@ def test_an_empty_file_stays_for_a_while(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_that_lingers_goes_when_asked_for_more(tmp_path: Path) -> None:
+def test_an_empty_file_that_lingers_goes_when_asked_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When its time is over, the next question for a batch removes the file."""
-    store = store_in(tmp_path, linger=0.05)
+    now = [1000.0]
+    monkeypatch.setattr(disk_file, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    store = store_in(tmp_path, linger=60.0)
     store.append(lines(0, 5))
     store.settle(batch_of(store), [], [])
-    deadline = time.monotonic() + 60
-    while store.size and time.monotonic() < deadline:
-        assert store.next_batch(10) is None
+    now[0] += 59.0
+    assert store.next_batch(10) is None
+    assert store.size > 0
+    now[0] += 1.0
+    assert store.next_batch(10) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,164 +311,3 @@ def test_a_request_is_taken_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DiskError, match="absent"):
         request_retry(tmp_path / "absent")
-
-
-# The reader
-
-
-def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
-    """Figures, lines and the rejected, and no file that was not there before."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
-    refuse(store, 2)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    with closing(DiskReader(tmp_path)) as reader:
-        assert reader.summary() == Summary(998, 2, store.size, 2)
-        assert list(reader.lines()) == lines(2, 1000)
-        assert list(reader.rejected()) == [
-            QuarantinedLine(line, "bad", NOW) for line in lines(0, 2)
-        ]
-        assert sorted(path.name for path in tmp_path.iterdir()) == names
-
-
-@pytest.mark.parametrize("left", ["closed", "killed"])
-def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
-    """It reads what a store that is no more has left, and changes and adds nothing."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
-    if left == "closed":
-        store.close()
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    before.pop("spool.sqlite-shm", None)
-    with closing(DiskReader(tmp_path)) as reader:
-        assert reader.summary().waiting == 1000
-        assert list(reader.lines()) == lines(0, 1000)
-    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    after.pop("spool.sqlite-shm", None)
-    assert after == before
-
-
-def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
-    """Of a file that was left in WAL mode without one, it makes none."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 10))
-    store.close()
-    other = sqlite3.connect(tmp_path / "spool.sqlite")
-    other.execute("PRAGMA journal_mode = WAL")
-    other.close()
-    with closing(DiskReader(tmp_path)) as reader:
-        assert list(reader.lines()) == lines(0, 10)
-    assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
-
-
-def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
-    """While an export stands still the store goes on, and each line that waits all along is in."""
-    store = store_in(tmp_path, 1_000_000)
-    store.append(lines(0, 50_000))
-    kept = lines(50_000 - len(store), 50_000)
-    with closing(DiskReader(tmp_path)) as reader:
-        export = reader.lines()
-        seen = [next(export)]
-        for _ in range(20):
-            batch = batch_of(store, 500)
-            store.settle(batch, batch.lines[::2], [])
-            assert store.size <= 1_000_000
-        store.append(lines(50_000, 50_010))
-        seen += export
-    assert seen[0] == kept[0]
-    assert set(all_of(store)) <= set(seen)
-    assert set(seen) <= {*kept, *lines(50_000, 50_010)}
-
-
-def test_a_store_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path: Path) -> None:
-    """The file is not taken from under a reader, and goes when the reader has gone."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
-    with closing(DiskReader(tmp_path)) as reader:
-        store.settle(batch_of(store), [], [])
-        assert reader.summary()[:2] == (0, 0)
-        store.append(lines(0, 5))
-        assert list(reader.lines()) == lines(0, 5)
-        store.settle(batch_of(store), [], [])
-        assert store.next_batch(1) is None
-    store.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-# Formats
-
-
-def test_a_file_of_an_older_format_is_migrated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its lines wait in the new format, in order; the steps are taken one after the other."""
-    path = tmp_path / "spool.sqlite"
-    old = sqlite3.connect(path)
-    old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
-    old.executemany("INSERT INTO line (text) VALUES (?)", [(t.decode(),) for t in lines(0, 700)])
-    old.commit()
-    old.close()
-
-    def from_0_to_1(db: sqlite3.Connection) -> None:
-        from bat2influx.delivery.disk_rows import insert
-
-        for table in disk_format.TABLES:
-            db.execute(table)
-        insert(db, 1, [text.encode() for (text,) in db.execute("SELECT text FROM line")])
-        db.execute("DROP TABLE line")
-
-    monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
-    with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
-        reader.summary()
-    store = store_in(tmp_path)
-    store.open()
-    assert (len(store), all_of(store)) == (700, lines(0, 700))
-    store.append(lines(700, 701))
-    store.close()
-    assert store_in(tmp_path).next_batch(1000) is not None
-    assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
-
-
-def test_a_migration_that_fails_leaves_the_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A step that cannot be done now is undone, said, and tried again."""
-    path = tmp_path / "spool.sqlite"
-    old = sqlite3.connect(path)
-    old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
-    old.close()
-    before = path.read_bytes()
-
-    def fail(db: sqlite3.Connection) -> None:
-        db.execute("DROP TABLE line")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setitem(disk_format.MIGRATIONS, 0, fail)
-    store = store_in(tmp_path)
-    for _ in range(2):
-        with pytest.raises(DiskError, match="No space left") as caught:
-            store.open()
-        assert caught.value.fault is DiskFault.FULL
-    assert path.read_bytes() == before
-
-
-def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None:
-    """What a later version has written is kept byte for byte, told once, and work goes on."""
-    path = tmp_path / "spool.sqlite"
-    newer = sqlite3.connect(path)
-    newer.execute("CREATE TABLE future (a)")
-    newer.execute("PRAGMA user_version = 7")
-    newer.close()
-    content = path.read_bytes()
-    with pytest.raises(DiskError, match="format 7"):
-        DiskReader(tmp_path)
-    store = store_in(tmp_path)
-    with pytest.raises(DiskError, match="is of format 7, written by a later") as caught:
-        store.append(lines(0, 3))
-    assert caught.value.fault is DiskFault.NEWER
-    (aside,) = tmp_path.iterdir()
-    assert aside.name.startswith("spool.format-7-")
-    assert aside.name in str(caught.value)
-    store.append(lines(0, 3))
-    assert all_of(store) == lines(0, 3)
-    assert aside.read_bytes() == content

@@ -1,0 +1,121 @@
+"""Daemons that are not started, with a clock that is set, and peers that note what is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.clock import Hold, Now
+from bat2influx.config.settings import Settings
+from bat2influx.daemon import main
+from bat2influx.daemon.main import Daemon
+from bat2influx.reading import NS
+from bat2influx.service import notify
+from tests.unit.config.test_settings import read
+
+TWO = "[Battery]\naddress = 10.0.0.2\n[Battery boat]\naddress = 10.0.0.3\n"
+STARTED = 1000.0  # s, monotonic
+TIME = 1_767_225_610 * NS
+
+
+class Clock:
+    """A clock that shows what it is told to; `now` is in s since the start."""
+
+    def __init__(self) -> None:
+        self.now, self.hold, self.step = 0.0, Hold.NO, 0
+
+    def look(self) -> Now:
+        """Return the clocks."""
+        return Now(TIME + round(self.now * NS), STARTED + self.now, round(self.now * NS))
+
+    def take_step(self) -> int:
+        """Return by how much it was set, once."""
+        step, self.step = self.step, 0
+        return step
+
+    def timeout(self) -> float:
+        """Return the seconds to the next look."""
+        return 1.0
+
+
+class Part:
+    """A peer of the daemon, with `has` as it is; it notes the calls of all its other methods."""
+
+    def __init__(self, **has: Any) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        for name, what in has.items():
+            setattr(self, name, what)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *given: self.calls.append((name, *given))
+
+
+def quiet(**changes: Any) -> Any:
+    """Return a device that has nothing to say."""
+    known: dict[str, Any] = {
+        "battery": SimpleNamespace(name="", address="10.0.0.2"),
+        "undecided": None,
+        "trouble": None,
+        "state": SimpleNamespace(value="looking for"),
+        "census": None,
+        "take_readings": list,
+        "awaits": lambda since: False,
+    }
+    return Part(**known | changes)
+
+
+def delivery(**changes: Any) -> Any:
+    """Return a delivery that has everything done."""
+    known: dict[str, Any] = {
+        "failure": None,
+        "finished": {"keeper": STARTED},
+        "troubles": [],
+        "refused": 0,
+        "waiting": 0,
+        "stop": lambda timeout: (0, 0),
+    }
+    return Part(**known | changes)
+
+
+class Harness:
+    """Makes daemons from texts of ini files; `sent` is what they tell the service manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run = folder / "run"
+        self.sent: list[str] = []
+        self.made: list[Any] = []
+
+    def daemon(self, text: str = TWO, reload: Callable[[], Settings] | None = None) -> Any:
+        """Return a daemon; it reloads the same text by default."""
+        self.made.append(Daemon(self.settings(text), reload or (lambda: self.settings(text))))
+        return self.made[-1]
+
+    def settings(self, text: str) -> Settings:
+        """Return what an ini says."""
+        return read(self.folder, text)
+
+
+@contextmanager
+def by_hand(folder: Path) -> Iterator[Harness]:
+    """Have a place for daemons, in a unit with a watchdog of 120 s."""
+    made = Harness(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("state", "run"):
+            (folder / name).mkdir()
+        patch.setenv("STATE_DIRECTORY", str(folder / "state"))
+        patch.setenv("RUNTIME_DIRECTORY", str(folder / "run"))
+        patch.delenv("WATCHDOG_PID", raising=False)
+        patch.setenv("WATCHDOG_USEC", "120000000")
+        patch.setattr(notify, "_notify", lambda *lines: made.sent.append(lines[0]))
+        patch.setattr(main, "Clock", Clock)
+        yield made
+        for each in made.made:
+            for device in each.devices:
+                device.close()
+            each._loop.close()

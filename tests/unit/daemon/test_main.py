@@ -1,0 +1,330 @@
+"""One turn of the daemon, part by part, and its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.clock import Hold
+from bat2influx.daemon import main
+from bat2influx.daemon.main import LAST_WORDS, STOP_TIMEOUT
+from bat2influx.reading import NS, Reading
+from tests.unit.daemon.daemon_by_hand import (
+    STARTED,
+    TIME,
+    TWO,
+    Harness,
+    Part,
+    by_hand,
+    delivery,
+    quiet,
+)
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    """Daemons made by hand."""
+    with by_hand(tmp_path) as made:
+        yield made
+
+
+def test_a_turn_goes_by_its_order_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` returns the exit code, and stops the parts last."""
+
+    class Turning(Part):
+        exit_code = 78
+        turns = 2
+
+        @property
+        def ended(self) -> bool:
+            """Whether two turns are over."""
+            self.turns -= 1
+            return self.turns < 0
+
+    made = Turning()
+    monkeypatch.setattr(main, "Daemon", lambda *_: made)
+    assert main.run(None, None) == 78  # type: ignore[arg-type]
+    turn = ["wait", "follow_clock", "step_devices", "deliver", "tell_of_itself", "report"]
+    names = ["start", *[*turn, "reload_if_asked"] * 2, "hear_out", "stop"]
+    assert [call[0] for call in made.calls] == names
+
+
+@pytest.mark.parametrize("where", ["start", "step_devices", "hear_out"])
+def test_the_parts_are_stopped_whatever_happens(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What is raised in a turn goes on, after what waits was stored."""
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    made = Part(**{"ended": where == "hear_out", where: fail})
+    monkeypatch.setattr(main, "Daemon", lambda *_: made)
+    with pytest.raises(ZeroDivisionError):
+        main.run(None, None)  # type: ignore[arg-type]
+    assert made.calls[-1] == ("stop",)
+
+
+@pytest.mark.parametrize(
+    ("failure", "undecided", "stop", "ended", "code"),
+    [
+        (None, (None, None), False, False, os.EX_OK),
+        (None, (None, None), True, True, os.EX_OK),
+        (None, ("which?", None), False, False, os.EX_OK),
+        (None, ("which?", "which?"), False, True, os.EX_CONFIG),
+        (OSError("gone"), (None, None), False, True, os.EX_SOFTWARE),
+    ],
+)
+def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
+    harness: Harness,
+    caplog: pytest.LogCaptureFixture,
+    failure: BaseException | None,
+    undecided: tuple[str | None, ...],
+    stop: bool,
+    ended: bool,
+    code: int,
+) -> None:
+    """One device that a person has to settle does not end the others."""
+    daemon = harness.daemon()
+    daemon._delivery = delivery(failure=failure)
+    daemon.devices = tuple(quiet(undecided=each) for each in undecided)
+    daemon._wakeup.stop = stop
+    assert (daemon.ended, daemon.exit_code) == (ended, code)
+    assert ("ending, for a thread has died" in caplog.text) is (failure is not None)
+
+
+@pytest.mark.parametrize(
+    ("most", "status", "own", "clock", "waited"),
+    [
+        (math.inf, 9.0, math.inf, 5.0, 5.0),
+        (math.inf, 0.5, math.inf, 5.0, 0.5),
+        (math.inf, 9.0, 0.25, 5.0, 0.25),
+        (0.125, 9.0, math.inf, 5.0, 0.125),
+    ],
+)
+def test_it_waits_for_what_is_due_first(
+    harness: Harness, most: float, status: float, own: float, clock: float, waited: float
+) -> None:
+    """A status line, a report, a look at the clock, and whoever asks; devices in the loop."""
+    daemon = harness.daemon()
+    loop = daemon._loop = Part(close=daemon._loop.close)
+    daemon._status = SimpleNamespace(timeout=lambda now: status)
+    daemon._self_report = SimpleNamespace(timeout=lambda now: own)
+    daemon._clock.timeout = lambda: clock
+    daemon.wait(most)
+    ((name, devices, look, given),) = loop.calls
+    assert (name, devices, look, given) == ("wait", daemon.devices, daemon._clock.look, waited)
+
+
+def test_a_clock_that_was_set_is_told_to_whatever_has_stamps(harness: Harness) -> None:
+    """Once for each step; without one nobody is told."""
+    daemon = harness.daemon()
+    to, device = delivery(), quiet()
+    daemon._delivery, daemon.devices = to, (device,)
+    daemon.follow_clock()
+    daemon._clock.step = -5 * NS
+    daemon._clock.now = 3.0
+    daemon.follow_clock()
+    daemon.follow_clock()
+    assert to.calls == device.calls == [("clock_set", -5 * NS)]
+    assert daemon._now.mono == STARTED + 3.0
+
+
+def test_what_is_awaited_of_the_clock_is_told_at_each_change(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Values wait from then on, and no longer."""
+    daemon = harness.daemon()
+    to = daemon._delivery = delivery()
+    with caplog.at_level(logging.INFO, "bat2influx"):
+        for hold in (Hold.NO, Hold.UNSET, Hold.UNSET, Hold.UNSYNCHRONISED, Hold.NO):
+            daemon._clock.hold = hold
+            daemon.follow_clock()
+    assert to.calls == [("hold", Hold.UNSET), ("hold", Hold.UNSYNCHRONISED), ("hold", Hold.NO)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the clock has not been set; values wait for that",
+        "the clock is not synchronised yet; values wait for that",
+        "values wait for the clock no longer",
+    ]
+
+
+def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
+    """Those of a device go together, in order; who has none hands nothing over."""
+    daemon = harness.daemon("[Influx]\nmeasurement = bank\ntags = a:b\n" + TWO)
+    to = daemon._delivery = delivery()
+    first = [Reading(1, "", "Soc", 61.5), Reading(2, "", "Soc", 62.0)]
+    daemon.devices = (
+        quiet(take_readings=lambda: first),
+        quiet(),
+        quiet(take_readings=lambda: [Reading(3, "boat", "Power", 1.0)]),
+    )
+    daemon.deliver()
+    assert to.calls == [
+        ("put", [b"bank,a=b Soc=61.5 1", b"bank,a=b Soc=62.0 2"]),
+        ("put", [b"bank,a=b,site=boat Power=1.0 3"]),
+    ]
+    assert daemon._status._counted == 3
+
+
+def test_a_message_of_any_device_is_a_sign_of_life(harness: Harness) -> None:
+    """It earns the next ping; a turn without one earns none."""
+    daemon = harness.daemon()
+    daemon._delivery = delivery()
+    for heard in (False, True):
+        daemon._loop = Part(step=lambda *_, heard=heard: heard, close=daemon._loop.close)
+        daemon.step_devices({})
+        daemon.report()
+        assert daemon._watchdog.alive == (STARTED if heard else None)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_pings_and_intervals_are_for_a_service_manager_that_watches(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    """A start without a device asks for more time; the health file is written all the same."""
+    if not watched:
+        monkeypatch.delenv("WATCHDOG_USEC")
+    daemon = harness.daemon()
+    daemon._delivery = delivery()
+    daemon.devices = (quiet(),)
+    sent = []
+    for at, message in ((0.0, False), (10.0, False), (15.0, True), (15.5, False), (16.0, False)):
+        daemon._clock.now = at
+        if message:
+            daemon._watchdog.message()
+        daemon.report()
+        sent += [text for text in harness.sent if text.startswith("WATCHDOG")]
+        harness.sent.clear()
+    asked = ["WATCHDOG_USEC=900000000", "WATCHDOG=1", "WATCHDOG_USEC=120000000"]
+    assert sent == (asked if watched else [])
+    health = json.loads((harness.run / "bat2influx.health").read_text())
+    assert (health["at"], health["alive"]) == (STARTED + 16, STARTED + 15)
+    assert health["within"] == 120.0
+    assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 waiting"
+
+
+def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
+    """As soon as they are asked for, and then when they are due."""
+    daemon = harness.daemon("[Influx]\nself_measurement = own\n")
+    accepting = daemon._delivery
+    daemon._delivery = put = Part()
+    for name in ("accepted", "waiting", "refused", "dropped", "fullness", "database_up"):
+        setattr(put, name, getattr(accepting, name))
+    daemon._self_report._next = STARTED
+    for at in (0.0, 5.0, 10.0):
+        daemon._clock.now = at
+        daemon.follow_clock()
+        daemon.tell_of_itself()
+    lines = [call[1] for call in put.calls if call[0] == "put"]
+    assert len(lines) == 2
+    assert b"own stored=0.0 %d" % TIME in lines[0]
+
+
+# The end
+
+
+class LastWords:
+    """A loop in which each wait takes so many seconds, or as long as it may."""
+
+    def __init__(self, daemon: Any, seconds: float) -> None:
+        self.close = daemon._loop.close
+        self._clock, self._seconds = daemon._clock, seconds
+        self.waits: list[float] = []
+
+    def wait(self, _devices: object, _look: object, most: float) -> dict[int, int]:
+        """Let time pass."""
+        self.waits.append(most)
+        self._clock.now += min(most, self._seconds)
+        return {}
+
+    def step(self, *_: object) -> bool:
+        """Do nothing."""
+        return False
+
+
+@pytest.mark.parametrize(
+    ("until", "waits"),
+    [
+        (0.0, []),
+        (0.25, [0.5, 0.25 + 0.125]),
+        (9.0, [0.5, 0.375, 0.25, 0.125]),
+    ],
+)
+def test_answers_under_way_at_the_end_are_waited_for(
+    harness: Harness, until: float, waits: list[float]
+) -> None:
+    """For as long as one device awaits some, and for half a second at most; all are taken along."""
+    daemon = harness.daemon()
+    loop = daemon._loop = LastWords(daemon, 0.125)
+    since: list[float] = []
+
+    def awaits(moment: float) -> bool:
+        since.append(moment)
+        return bool(daemon._clock.now < until)
+
+    to = daemon._delivery = delivery()
+    said = quiet(awaits=awaits, take_readings=lambda: [Reading(1, "", "Soc", 1.0)])
+    daemon.devices = (quiet(), said)
+    daemon._status._next = math.inf
+    daemon.hear_out()
+    assert loop.waits == waits
+    assert {*since} == {STARTED - LAST_WORDS}
+    assert len(to.calls) == len(waits)
+    assert all(("ask_no_more",) in device.calls for device in daemon.devices)
+
+
+def test_after_a_failure_nothing_is_waited_for(harness: Harness) -> None:
+    """What cannot be handed over is not asked for."""
+    daemon = harness.daemon()
+    daemon.exit_code = os.EX_SOFTWARE
+    daemon.devices = (quiet(),)
+    daemon.hear_out()
+    assert daemon.devices[0].calls == []
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "lost", "text", "level"),
+    [
+        (0, 0, "stopped; every value is stored", "INFO"),
+        (7, 0, "stopped; 7 values wait on disk", "INFO"),
+        (7, 3, "3 values could be neither stored nor put on disk and are lost", "ERROR"),
+    ],
+)
+def test_the_end_tells_where_the_values_are(
+    harness: Harness,
+    caplog: pytest.LogCaptureFixture,
+    on_disk: int,
+    lost: int,
+    text: str,
+    level: str,
+) -> None:
+    """What the devices have said until they were left is delivered, and no file stays."""
+    daemon = harness.daemon("[Metrics]\ntextfile = yes\n")
+    device = quiet(take_readings=lambda: [Reading(1, "", "Soc", 1.0)])
+    daemon.devices = (device,)
+    timeouts: list[float] = []
+
+    def stop(timeout: float) -> tuple[int, int]:
+        timeouts.append(timeout)
+        return on_disk, lost
+
+    to = daemon._delivery = delivery(stop=stop)
+    daemon.report()
+    with caplog.at_level(logging.INFO, "bat2influx"):
+        daemon.stop()
+    assert device.calls == [("close",)]
+    assert to.calls == [("put", [b"dc Soc=1.0 1"])]
+    assert timeouts == [STOP_TIMEOUT]
+    (record,) = caplog.records
+    assert (record.getMessage(), record.levelname) == (text, level)
+    assert list(harness.run.iterdir()) == []
+    assert harness.sent[-1] == "STOPPING=1"
+    assert daemon._wakeup.fileno() == -1

@@ -1,0 +1,242 @@
+"""The status line, part by part, and when the service is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.clock import Hold
+from bat2influx.daemon.status import READY_WITHIN, SHOWN, Status
+from bat2influx.device.source import Census
+from bat2influx.failure import Trouble
+from bat2influx.mqtt.reconnect import State
+from bat2influx.service import notify
+
+REFUSED = Trouble("refused", "the broker at 10.0.0.2 cannot be reached", meanwhile="trying again")
+BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", meanwhile="values wait")
+FULL = Trouble("disk full", "no room for the spool")
+NOTHING = "0.0 values/s, 0 waiting"
+
+
+def device(name: str = "", state: State = State.POLLING, **changes: Any) -> Any:
+    """Return what the line asks of a device."""
+    known: dict[str, Any] = {
+        "battery": SimpleNamespace(name=name, address="10.0.0.2"),
+        "state": state,
+        "trouble": None,
+        "census": None,
+        "latest": {},
+        "labels": [],
+        "without_value": {},
+    }
+    return SimpleNamespace(**known | changes)
+
+
+def reading(name: str = "", *labels: str, **latest: float) -> Any:
+    """Return a device with values, under their labels."""
+    return device(name, latest=latest, labels=[*labels] or [*latest])
+
+
+def delivery(waiting: int = 0, refused: int = 0, troubles: Sequence[Trouble] = ()) -> Any:
+    """Return what the line asks of the delivery."""
+    return SimpleNamespace(waiting=waiting, refused=refused, troubles=troubles)
+
+
+def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
+    """Return the parts of the line, a second after the latest, without a value since."""
+    text = Status(0.0, 120.0).text(devices, to or delivery(), hold, 1.0)
+    return text.split("; ")
+
+
+@pytest.mark.parametrize(
+    ("state", "part"),
+    [
+        (State.WAITING, ["waiting 10.0.0.2"]),
+        (State.RESOLVING, ["resolving 10.0.0.2"]),
+        (State.CONNECTING, ["connecting 10.0.0.2"]),
+        (State.LOGIN, ["login 10.0.0.2"]),
+        (State.DISCOVERING, ["discovering 10.0.0.2"]),
+        (State.SILENT, ["silent 10.0.0.2"]),
+        (State.POLLING, []),
+    ],
+)
+def test_a_device_without_values_shows_where_it_stands(state: State, part: list[str]) -> None:
+    """While it is polled and has said nothing yet, there is nothing to show."""
+    assert line(device(state=state)) == [*part, NOTHING]
+
+
+def test_a_site_has_its_name_in_front() -> None:
+    """Of state, trouble and values alike."""
+    devices = (
+        device("boat", State.LOGIN),
+        device("van", trouble=FULL),
+        reading("house", Soc=61.5),
+    )
+    assert line(*devices) == [
+        "van: no room for the spool",
+        "boat: login 10.0.0.2",
+        "house: Soc 61.5",
+        NOTHING,
+    ]
+
+
+def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
+    """The clock, each device, database and disk; then the devices in their order."""
+    devices = (
+        device("a", State.WAITING, trouble=REFUSED),
+        device("b", State.RESOLVING),
+        device("c", trouble=FULL, latest={"Soc": 50.0}, labels=["Soc"]),
+    )
+    to = delivery(7, 0, [BUSY, FULL])
+    assert line(*devices, to=to, hold=Hold.UNSET) == [
+        "the clock has not been set",
+        "values wait for that",
+        "a: the broker at 10.0.0.2 cannot be reached",
+        "trying again",
+        "c: no room for the spool",
+        "InfluxDB at 10.0.0.3 is away",
+        "values wait",
+        "no room for the spool",
+        "b: resolving 10.0.0.2",
+        "c: Soc 50",
+        "0.0 values/s, 7 waiting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hold", "parts"),
+    [
+        (Hold.NO, []),
+        (Hold.UNSET, ["the clock has not been set", "values wait for that"]),
+        (Hold.UNSYNCHRONISED, ["the clock is not synchronised yet", "values wait for that"]),
+    ],
+)
+def test_a_clock_that_is_awaited_is_told(hold: Hold, parts: list[str]) -> None:
+    """It is why values wait though nothing else is wrong."""
+    assert line(hold=hold) == [*parts, NOTHING]
+
+
+def test_a_device_that_is_not_read_shows_no_values() -> None:
+    """What it has said last is not how it is now."""
+    silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
+    assert line(silent) == ["silent 10.0.0.2", NOTHING]
+    silent.trouble = REFUSED
+    assert line(silent) == ["the broker at 10.0.0.2 cannot be reached", "trying again", NOTHING]
+
+
+def test_values_come_in_the_order_of_the_fields() -> None:
+    """With as many digits as they need; what has no value shows what it has instead."""
+    made = reading("", "Voltage", "Power", "Soc", "Pv", "Absent", Soc=61.5, Voltage=53.0)
+    made.latest |= {"Power": -1234.5678, "Elsewhere": 1.0}
+    made.without_value = {"Pv": "null", "Soc": "text"}
+    assert line(made)[0] == "Voltage 53, Power -1234.57, Soc text, Pv null"
+
+
+@pytest.mark.parametrize(
+    ("count", "end"),
+    [
+        (SHOWN, "F11 11"),
+        (SHOWN + 1, "F11 11, and 1 more"),
+        (SHOWN + 30, "F11 11, and 30 more"),
+    ],
+)
+def test_of_many_values_the_first_few_are_shown(count: int, end: str) -> None:
+    """A line has room for a dozen of a device."""
+    made = reading(**{f"F{number}": float(number) for number in range(count)})
+    assert line(made)[0].startswith("F0 0, F1 1, ")
+    assert line(made)[0].endswith(end)
+
+
+def test_a_fleet_shows_its_census_in_place_of_values() -> None:
+    """Values of a thousand devices are no line."""
+    fleet = reading(Soc=50.0)
+    fleet.census = Census(1000, ("a", "b"))
+    assert line(fleet) == ["1,000 devices, 2 silent (a, b)", NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "refused", "part"),
+    [(0, 0, NOTHING), (9, 0, "0.0 values/s, 9 waiting"), (9, 2, "0.0 values/s, 9 waiting, 2 ref")],
+)
+def test_counts_of_the_delivery_end_the_line(waiting: int, refused: int, part: str) -> None:
+    """Refused rows are named where there are any."""
+    assert line(to=delivery(waiting, refused))[-1].startswith(part)
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds", "rate"),
+    [(9, 1.0, "9.0"), (9, 2.0, "4.5"), (3, 0.5, "6.0"), (3, 0.1, "6.0"), (3, 0.0, "6.0")],
+)
+def test_values_are_counted_since_the_latest_line(values: int, seconds: float, rate: str) -> None:
+    """The first one comes at once, and half a second is the least that a rate is made of."""
+    status = Status(0.0, 120.0)
+    status.count(100)
+    status.tell("", 50.0)
+    status.count(values - 1)
+    status.count(1)
+    text = status.text((), delivery(), Hold.NO, 50.0 + seconds)
+    assert text == f"{rate} values/s, 0 waiting"
+    assert status.text((), delivery(), Hold.NO, 50.0 + seconds) == text
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the service manager is told."""
+    made: list[tuple[str, str]] = []
+    monkeypatch.setattr(notify, "ready", lambda text: made.append(("ready", text)))
+    monkeypatch.setattr(notify, "status", lambda text: made.append(("status", text)))
+    return made
+
+
+def test_it_is_ready_with_the_first_value(told: list[tuple[str, str]]) -> None:
+    """That is told at once, though a line was told just before; and only once."""
+    status = Status(100.0, 120.0)
+    assert status.due(100.0)
+    status.tell("looking", 100.0)
+    assert not status.due(100.5)
+    status.count(1)
+    assert status.due(100.5)
+    status.tell("Soc 61", 100.5)
+    status.count(1)
+    assert not status.due(101.0)
+    assert status.due(101.5)
+    status.tell("Soc 62", 101.5)
+    assert told == [("status", "looking"), ("ready", "Soc 61"), ("status", "Soc 62")]
+
+
+@pytest.mark.parametrize(
+    ("watchdog", "within"), [(120.0, 10.0), (240.0, READY_WITHIN), (60.0, 5.0)]
+)
+def test_without_a_value_it_is_ready_after_a_while(
+    told: list[tuple[str, str]], watchdog: float, within: float
+) -> None:
+    """After 10 s, or W/12 where that is less: a start does not hold up the boot."""
+    status = Status(100.0, watchdog)
+    status.tell("a", 100.0 + within - 0.5)
+    status.tell("b", 100.0 + within)
+    status.tell("c", 100.0 + within + 1)
+    assert told == [("status", "a"), ("ready", "b"), ("status", "c")]
+
+
+def test_a_line_is_told_again_only_when_it_is_another(told: list[tuple[str, str]]) -> None:
+    """The service manager has it already; ready comes with it all the same."""
+    status = Status(0.0, 120.0)
+    for now in (0.0, 1.0, 2.0):
+        status.tell("same", now)
+    status.tell("same", 10.0)
+    status.tell("same", 11.0)
+    status.tell("other", 12.0)
+    status.tell("same", 13.0)
+    assert told == [("status", "same"), ("ready", "same"), ("status", "other"), ("status", "same")]
+
+
+def test_a_line_is_due_a_second_after_the_latest() -> None:
+    """One that was late does not have the next come sooner."""
+    status = Status(100.0, 120.0)
+    assert (status.timeout(99.0), status.timeout(100.0), status.timeout(101.0)) == (1.0, 0.0, 0.0)
+    status.tell("", 107.5)
+    assert (status.timeout(107.5), status.timeout(108.0), status.timeout(110.0)) == (1.0, 0.5, 0.0)
+    assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]

@@ -1,0 +1,189 @@
+"""The keeper without threads: it waits by having time pass, while a database made by hand answers.
+
+What is to happen is noted with its moment (`at`), and the keeper then runs until it is over.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.delivery import delivery
+from bat2influx.delivery.delivery import Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import OVERHEAD, MemoryQueue
+from bat2influx.delivery.spool import FRESH, Spool
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.influx.outcome import Outcome, RejectedLine
+from bat2influx.reading import NS
+
+IDLE = 100.0  # s
+NEVER = 1e6  # s
+Answer = Callable[[Sequence[bytes]], Outcome]
+
+AWAY = Trouble("database", "InfluxDB is away", Backoff.DATABASE)
+CLOSED = Trouble("database login", "InfluxDB lets nobody in", Backoff.DATABASE_LOGIN)
+
+
+def lines(first: int, last: int) -> list[bytes]:
+    """Return lines with the stamps first to last - 1."""
+    return [b"dc V=1 %04d" % number for number in range(first, last)]
+
+
+def stamps(batch: Sequence[bytes]) -> list[int]:
+    """Return the stamps of lines."""
+    return [int(line.split()[-1]) for line in batch]
+
+
+def accepts(batch: Sequence[bytes]) -> Outcome:
+    """Accept all."""
+    return Outcome(accepted=len(batch))
+
+
+def fails(
+    why: Trouble = AWAY, retry_after: float | None = None, *, in_doubt: bool = False
+) -> Answer:
+    """Return an answer that decides on nothing."""
+    return lambda batch: Outcome(
+        undecided=[*batch], trouble=why, retry_after=retry_after, in_doubt=in_doubt
+    )
+
+
+def refuses(reason: str = "bad", *those: int) -> Answer:
+    """Return an answer that refuses the lines with some stamps, or all, and accepts the rest."""
+
+    def answer(batch: Sequence[bytes]) -> Outcome:
+        bad = [line for line in batch if not those or stamps([line])[0] in those]
+        refused = [RejectedLine(line, reason) for line in bad]
+        return Outcome(accepted=len(batch) - len(bad), refused=refused)
+
+    return answer
+
+
+class Writer:
+    """A database: it answers one after the other, and the last for ever; `takes` is in s."""
+
+    def __init__(self, *answers: Answer, name: str = "a", takes: float = 0.0) -> None:
+        self.where, self.peer = f"{name}:8086", f"InfluxDB at {name}:8086"
+        self.takes = takes
+        self.cuts = 0
+        self._answers = deque(answers or (accepts,))
+
+    def write(self, batch: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
+        """Return what becomes of lines."""
+        progress()
+        answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
+        return answer(batch)
+
+    def cut(self) -> None:
+        """Note it."""
+        self.cuts += 1
+
+
+class Keeper:
+    """A delivery with its keeper, and all that it works with; times are in s since the start."""
+
+    def __init__(
+        self,
+        state: Path,
+        patch: pytest.MonkeyPatch,
+        *answers: Answer,
+        room: int = 100_000,
+        fresh: float = FRESH,
+        takes: float = 0.0,
+    ) -> None:
+        """`room` is how many lines there is room for in memory."""
+        self.now = 0.0
+        self.wall = 1_767_225_610 * NS
+        own = SimpleNamespace(monotonic=lambda: self.now, time_ns=lambda: self.wall)
+        patch.setattr(delivery, "time", own)
+        patch.setattr(delivery, "random", SimpleNamespace(random=lambda: 0.0))  # the least delay
+        self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
+        self.store = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        self.spool = Spool(self.memory, self.store, fresh=fresh, clock=lambda: self.now)
+        self.writer: Any = Writer(*answers, takes=takes)
+        self.woken = 0
+        self.made = Delivery(self.spool, self.writer, idle=IDLE, wake=self._wake)
+        self.joins: list[float] = []
+        self.made._keeper = self.made._sender = SimpleNamespace(join=self.joins.append)  # type: ignore[assignment]
+        self.made._changed = self  # type: ignore[assignment]
+        self.requests: list[tuple[float, list[int]]] = []  # each with its moment
+        self.turns: list[float] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = count()
+
+    def at(self, moment: float, call: Callable[..., object], *given: object) -> None:
+        """Have something happen then."""
+        event = moment, next(self._number), lambda: call(*given)
+        heapq.heappush(self._events, event)
+
+    def put(self, moment: float, first: int, last: int) -> None:
+        """Have lines come then."""
+        self.at(moment, self.made.put, lines(first, last))
+
+    def run(self, until: float) -> None:
+        """Have the keeper work until a moment at which it is to end without more ado."""
+        self.at(until, self._end)
+        self.made._keep()
+        self.made._stop_at = None
+
+    def take(self) -> Any:
+        """Begin with a request: what the keeper hands out is under way, and nobody answers it."""
+        self.made._hand_out()
+        assert self.made._in_flight
+        return self.made._in_flight[1]
+
+    def settle(self, answer: Answer) -> Outcome:
+        """Answer what is under way, and have the keeper deal with it."""
+        assert self.made._in_flight
+        outcome = answer(self.made._in_flight[1].lines)
+        self.made._settle(outcome)
+        return outcome
+
+    # What the keeper waits on
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def notify_all(self) -> None:
+        """Wake nobody: there is nobody else."""
+
+    def wait_for(self, has_work: Callable[[], bool], timeout: float) -> None:
+        """Have the sender begin, and let time pass until there is work, or for so long."""
+        assert len(self.turns) < 10_000, "it does not come to rest"
+        self.turns.append(self.now)
+        self._send()
+        until = self.now + timeout
+        while not has_work():
+            if not self._events or self._events[0][0] > until:
+                self.now = until
+                return
+            moment, _, call = heapq.heappop(self._events)
+            self.now = max(self.now, moment)
+            call()
+
+    def _send(self) -> None:
+        try:
+            writer, batch = self.made._batches.get_nowait()
+        except queue.Empty:
+            return
+        self.requests.append((self.now, stamps(batch.lines)))
+        outcome = writer.write(batch.lines, self.made._mark_sender)
+        self.at(self.now + writer.takes, setattr, self.made, "_outcome", outcome)  # type: ignore[attr-defined]
+
+    def _end(self) -> None:
+        self.made._stop_at = self.now
+
+    def _wake(self) -> None:
+        self.woken += 1

@@ -1,0 +1,316 @@
+"""What the keeper decides, and when: without a thread, and with time made by hand."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.clock import Hold
+from bat2influx.delivery import delivery
+from bat2influx.delivery.delivery import DISK_TIMEOUT, MAX_BATCH, RETRY
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.influx.outcome import Outcome
+from tests.unit.delivery.keeper_by_hand import (
+    CLOSED,
+    IDLE,
+    NEVER,
+    Answer,
+    Keeper,
+    Writer,
+    accepts,
+    fails,
+    lines,
+    refuses,
+)
+
+Make = Callable[..., Keeper]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a keeper whose database answers as it is told to."""
+
+    def keeper(*answers: Answer, **parts: Any) -> Keeper:
+        return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
+
+    return keeper
+
+
+def on_disk(keeper: Keeper, first: int, last: int) -> None:
+    """Have lines be on disk."""
+    keeper.spool.append(lines(first, last))
+    keeper.spool.keep(everything=True)
+
+
+# Whether to end
+
+
+def in_flight(keeper: Keeper) -> None:
+    """Have a line be under way."""
+    keeper.spool.append(lines(0, 1))
+    keeper.take()
+
+
+def in_memory(keeper: Keeper, hold: Hold = Hold.NO) -> None:
+    """Have a line wait in memory, perhaps for the clock."""
+    keeper.spool.append(lines(0, 1))
+    keeper.spool.hold = hold
+
+
+def failed(keeper: Keeper) -> None:
+    """Have lines be on disk after a failure; the next attempt may be made."""
+    on_disk(keeper, 0, 1)
+    keeper.take()
+    keeper.settle(fails())
+    keeper.made._not_before = 0.0
+
+
+def put_off(keeper: Keeper, until: float) -> None:
+    """Have lines be on disk that may be sent only then."""
+    on_disk(keeper, 0, 1)
+    keeper.made._not_before = until
+
+
+DONE: list[tuple[str, Callable[[Keeper], object], bool]] = [
+    ("nothing waits", lambda keeper: None, True),
+    ("something has come", lambda keeper: keeper.made.put(lines(0, 1)), False),
+    ("a request is under way", in_flight, False),
+    ("a new beginning", lambda keeper: keeper.made.hold(Hold.NO), False),
+    ("fresh lines", in_memory, False),
+    ("fresh lines for the clock", lambda keeper: in_memory(keeper, Hold.UNSYNCHRONISED), False),
+    ("lines of 1970", lambda keeper: in_memory(keeper, Hold.UNSET), True),
+    ("a few on disk", lambda keeper: on_disk(keeper, 0, 1), False),
+    ("a batch on disk", lambda keeper: on_disk(keeper, 0, MAX_BATCH), False),
+    ("more on disk", lambda keeper: on_disk(keeper, 0, MAX_BATCH + 1), True),
+    ("a database that fails", failed, True),
+    ("an attempt in time", lambda keeper: put_off(keeper, 6.5), False),
+    ("an attempt too late", lambda keeper: put_off(keeper, 7.0), True),
+]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "done"), [row[1:] for row in DONE], ids=[row[0] for row in DONE]
+)
+def test_when_it_may_end(make: Make, prepare: Callable[[Keeper], object], done: bool) -> None:
+    """Never before it is asked to, and in any case when its time is over, but for what has come."""
+    keeper = make()
+    prepare(keeper)
+    assert not keeper.made._done()
+    keeper.made._stop_at = 7.0
+    assert keeper.made._done() is done
+    keeper.now = 7.0
+    assert keeper.made._done() is (not keeper.made._inbox)
+
+
+# When to wake up
+
+
+@pytest.mark.parametrize(
+    ("prepare", "wait"),
+    [
+        (lambda keeper: None, IDLE),
+        (lambda keeper: setattr(keeper.made, "_stop_at", 13.0), 3.0),
+        (lambda keeper: setattr(keeper.made, "_stop_at", 9.0), 0.0),
+        (in_memory, 0.0),  # it can be sent
+        (lambda keeper: (in_memory(keeper), setattr(keeper.made, "_not_before", 60.0)), 1.0),
+        (lambda keeper: in_memory(keeper, Hold.UNSET), IDLE),
+        (in_flight, 1.0),  # after a second it goes to disk
+        (lambda keeper: put_off(keeper, 10.25), 0.25),
+        (lambda keeper: put_off(keeper, 9.0), 0.0),
+        (lambda keeper: (put_off(keeper, 9.0), _fault(keeper)), RETRY),
+        (lambda keeper: (put_off(keeper, 15.0), _fault(keeper)), 5.0),
+    ],
+)
+def test_it_wakes_up_for_what_is_due_first(
+    make: Make, prepare: Callable[[Keeper], object], wait: float
+) -> None:
+    """A sign of life, the end, a line for the disk, or the next attempt."""
+    keeper = make()
+    keeper.now = 10.0
+    prepare(keeper)
+    assert keeper.made._until_next() == wait
+
+
+def _fault(keeper: Keeper) -> None:
+    keeper.spool.fault = DiskError(DiskFault.FULL, "no room")
+
+
+# What becomes of a batch
+
+
+@pytest.mark.parametrize(
+    ("answer", "waiting", "accepted", "refused", "wait", "attempts", "up"),
+    [
+        (accepts, 0, 4, 0, 0.0, 0, True),
+        (refuses(), 0, 0, 4, 0.0, 0, True),
+        (refuses("bad", 2), 0, 3, 1, 0.0, 0, True),
+        (fails(), 4, 0, 0, 0.25, 1, False),
+        (fails(CLOSED), 4, 0, 0, 5.0, 1, False),
+        (fails(retry_after=30.0), 4, 0, 0, 30.0, 1, False),
+        (fails(CLOSED, 0.5), 4, 0, 0, 5.0, 1, False),
+        (
+            lambda batch: Outcome(2, refuses("bad", 3)(batch).refused, [batch[3]], CLOSED),
+            1,
+            2,
+            1,
+            5.0,
+            1,
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("stored", [False, True])
+def test_each_outcome_ends_the_transaction(
+    make: Make,
+    stored: bool,
+    answer: Answer,
+    waiting: int,
+    accepted: int,
+    refused: int,
+    wait: float,
+    attempts: int,
+    up: bool,
+) -> None:
+    """What is undecided waits, in memory or on disk, until the next attempt is due."""
+    keeper = make()
+    (on_disk if stored else _fresh)(keeper, 1, 5)
+    keeper.now = 100.0
+    assert keeper.made.database_up is None
+    keeper.take()
+    keeper.settle(answer)
+    made = keeper.made
+    assert (len(keeper.spool), made.waiting) == (waiting, waiting)
+    assert (made.accepted, made.refused, made.dropped) == (accepted, refused, 0)
+    assert (made._not_before - keeper.now if up is False else 0.0, made._attempts) == (
+        wait,
+        attempts,
+    )
+    assert made.database_up is up
+    assert bool(made.troubles) is not up
+    assert made._in_flight is None
+
+
+def _fresh(keeper: Keeper, first: int, last: int) -> None:
+    keeper.spool.append(lines(first, last))
+
+
+def test_what_may_be_stored_already_keeps_its_stamps(make: Make) -> None:
+    """An answer that was lost is told to the spool, which moves nothing then."""
+    for in_doubt, moved in ((True, 0), (False, 2)):
+        keeper = make(fresh=NEVER)
+        keeper.spool.append(lines(1, 3))
+        keeper.take()
+        keeper.settle(fails(in_doubt=in_doubt))
+        assert keeper.spool.shift(10) == moved
+
+
+# The inbox
+
+
+@pytest.mark.parametrize(
+    ("sizes", "left", "lost"),
+    [
+        ([10], [10], 0),
+        ([4, 4, 2], [4, 4, 2], 0),
+        ([4, 4, 3], [4, 3], 4),
+        ([1, 1, 9], [1, 9], 1),
+        ([1, 1, 10], [10], 2),
+        ([3, 11], [], 14),
+        ([4, 0, 7], [0, 7], 4),
+    ],
+)
+def test_a_keeper_that_is_stuck_has_a_bounded_inbox(
+    make: Make, monkeypatch: pytest.MonkeyPatch, sizes: list[int], left: list[int], lost: int
+) -> None:
+    """What was handed over together goes together, the oldest first, and is counted."""
+    monkeypatch.setattr(delivery, "INBOX_LINES", 10)
+    keeper = make()
+    for size in sizes:
+        keeper.made.put(lines(0, size))
+    assert [len(each) for each in keeper.made._inbox] == left  # type: ignore[arg-type]
+    assert (keeper.made.waiting, keeper.made.dropped) == (sum(left), lost)
+    keeper.run(10.0)
+    assert (keeper.made.accepted, keeper.made.dropped) == (sum(left), lost)
+
+
+# The threads
+
+
+def test_a_thread_that_dies_leaves_its_reason_and_wakes_the_daemon(make: Make) -> None:
+    """Whatever it was; the end does not wait for it."""
+    keeper = make()
+    failure = SystemExit("over")
+
+    def die() -> None:
+        raise failure
+
+    keeper.made._thread("keeper", die).run()
+    assert (keeper.made.failure, keeper.woken) == (failure, 1)
+    keeper.made.stop(7.5)
+    assert keeper.joins == [0.0]
+
+
+def test_the_sender_hands_back_one_outcome_for_each_batch(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It marks each request, and each time in which there was none."""
+    keeper = make(refuses(), accepts)
+    marks: list[float] = []
+    given: list[object] = []
+    batches: list[Any] = [queue.Empty, lines(0, 2), lines(2, 3), queue.Empty, KeyError]
+
+    def get(timeout: float) -> tuple[Writer, object]:
+        assert timeout == IDLE
+        keeper.now += 1.0
+        given.append(keeper.made._outcome)
+        batch = batches.pop(0)
+        if isinstance(batch, type):
+            raise batch
+        return keeper.writer, SimpleNamespace(lines=batch)
+
+    monkeypatch.setattr(keeper.made, "_batches", SimpleNamespace(get=get))
+    monkeypatch.setattr(keeper.made, "_mark_sender", lambda: marks.append(keeper.now))
+    with pytest.raises(KeyError):
+        keeper.made._send()
+    assert marks == [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
+    assert given[:2] == [None, None]
+    assert [outcome.accepted for outcome in given[2:]] == [0, 1, 1]  # type: ignore[attr-defined]
+
+
+# The end
+
+
+@pytest.mark.parametrize(
+    ("answer", "hold", "takes", "requests", "ended", "left"),
+    [
+        (accepts, Hold.NO, 0.5, 1, 1.5, (0, 0)),
+        (fails(), Hold.NO, 0.5, 1, 1.5, (3, 0)),
+        (accepts, Hold.NO, NEVER, 1, 8.5, (3, 0)),
+        (accepts, Hold.UNSYNCHRONISED, 0.5, 1, 1.5, (0, 0)),  # on disk it waits for no clock
+        (accepts, Hold.UNSET, 0.5, 0, 1.0, (0, 3)),
+    ],
+)
+def test_at_the_end_what_waits_is_tried_and_what_is_left_is_on_disk(
+    make: Make,
+    answer: Answer,
+    hold: Hold,
+    takes: float,
+    requests: int,
+    ended: float,
+    left: tuple[int, int],
+) -> None:
+    """It ends as soon as that is settled, and in 7.5 s at the latest; what is of 1970 is lost."""
+    keeper = make(answer, fresh=NEVER, takes=takes)
+    keeper.at(0.0, keeper.made.hold, hold)
+    keeper.put(1.0, 0, 3)
+    keeper.at(1.0, keeper.made.stop, 7.5)
+    keeper.made._keep()
+    assert keeper.joins == [7.5 + DISK_TIMEOUT]
+    assert (len(keeper.requests), keeper.now) == (requests, ended)
+    assert keeper.made.stop(0.0) == left
+    assert keeper.writer.cuts == 2

@@ -1,0 +1,191 @@
+"""When the keeper sends what, moment by moment: retries, pauses, the clock, another database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.clock import Hold
+from bat2influx.delivery.delivery import GENTLY, MAX_BATCH
+from bat2influx.influx.outcome import Outcome
+from bat2influx.reading import NS
+from tests.unit.delivery.keeper_by_hand import (
+    CLOSED,
+    NEVER,
+    Answer,
+    Keeper,
+    Writer,
+    accepts,
+    fails,
+    lines,
+    refuses,
+)
+
+Make = Callable[..., Keeper]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a keeper whose database answers as it is told to."""
+
+    def keeper(*answers: Answer, **parts: Any) -> Keeper:
+        return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
+
+    return keeper
+
+
+def test_attempts_come_further_and_further_apart(make: Make) -> None:
+    """By the kind of failure; a success begins anew, and what comes meanwhile changes nothing."""
+    keeper = make(*[fails()] * 5, fails(CLOSED), accepts, fails(), accepts, fresh=NEVER)
+    keeper.put(0.0, 0, 1)
+    for moment in range(1, 60):
+        keeper.put(moment / 64, moment, moment + 1)
+    keeper.put(200.0, 70, 71)
+    keeper.run(300.0)
+    assert [moment for moment, _ in keeper.requests] == [
+        0.0,
+        0.25,
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+        34.0,  # half of 60 s: it is the sixth attempt, whatever failed before
+        200.0,
+        200.25,
+    ]
+    assert keeper.made.accepted == 61
+
+
+def test_a_pause_that_the_server_asks_for_is_kept(make: Make) -> None:
+    """Where it is longer than the delay."""
+    keeper = make(fails(retry_after=7.0), fails(retry_after=0.1), accepts)
+    keeper.put(0.0, 0, 1)
+    keeper.run(100.0)
+    assert [moment for moment, _ in keeper.requests] == [0.0, 7.0, 7.25]
+
+
+@pytest.mark.parametrize(
+    ("took", "wait"), [(0.0, 0.0), (0.5, 0.5), (GENTLY, GENTLY), (30.0, GENTLY)]
+)
+def test_what_comes_from_disk_takes_the_database_half_of_the_time(
+    make: Make, took: float, wait: float
+) -> None:
+    """As long as it took, 2 s at most; what is fresh goes at once."""
+    keeper = make(takes=took)
+    keeper.spool.append(lines(0, 2 * MAX_BATCH))
+    keeper.spool.keep(everything=True)
+    keeper.run(200.0)
+    first, second = keeper.requests
+    assert (first[0], second[0]) == (0.0, took + wait)
+
+
+def test_what_comes_while_a_request_is_under_way_goes_together(make: Make) -> None:
+    """In the next one, in order; a lone line goes at once."""
+    keeper = make(takes=0.5)
+    for moment, first, last in ((0.0, 0, 1), (0.125, 1, 3), (0.25, 3, 4), (2.0, 4, 5)):
+        keeper.put(moment, first, last)
+    keeper.run(10.0)
+    assert keeper.requests == [(0.0, [0]), (0.5, [1, 2, 3]), (2.0, [4])]
+
+
+def test_a_keeper_without_work_shows_that_it_lives(make: Make) -> None:
+    """It wakes up when it is idle for too long, and marks each turn."""
+    keeper = make()
+    keeper.run(250.0)
+    assert keeper.turns == [0.0, 100.0, 200.0]
+    assert keeper.made.finished == {"keeper": 250.0, "sender": 0.0}
+
+
+def test_a_clock_that_is_set_moves_what_came_before(make: Make) -> None:
+    """On disk and in memory; what was handed over after it has its stamps from the new clock."""
+    keeper = make(fails(retry_after=50.0), accepts)
+    keeper.put(0.0, 10, 11)
+    keeper.put(5.0, 20, 21)
+
+    def together() -> None:
+        keeper.made.put(lines(30, 31))
+        keeper.made.clock_set(1000)
+        keeper.made.put(lines(40, 41))
+
+    keeper.at(5.5, together)
+    keeper.at(5.75, keeper.made.clock_set, -1)
+    keeper.run(100.0)
+    assert [found for _, found in keeper.requests] == [[10], [1009, 1019, 1029, 39]]
+
+
+def test_fresh_lines_wait_for_the_clock_and_then_go_at_once(make: Make) -> None:
+    """What made an earlier attempt fail is no reason to wait then."""
+    keeper = make(fails(retry_after=NEVER), accepts, fresh=NEVER)
+    keeper.put(0.0, 0, 1)
+    keeper.at(1.0, keeper.made.hold, Hold.UNSYNCHRONISED)
+    keeper.put(2.0, 1, 2)
+    keeper.at(30.0, keeper.made.hold, Hold.NO)
+    keeper.run(100.0)
+    assert keeper.requests == [(0.0, [0]), (30.0, [0, 1])]
+
+
+def test_another_database_gets_what_waits_at_once(make: Make) -> None:
+    """By the next batch; what the old one still answers counts, its failures do not."""
+    keeper = make(fails(CLOSED, NEVER), fails(CLOSED, NEVER), takes=2.0)
+    other = Writer(accepts, name="b")
+    keeper.put(0.0, 0, 1)
+    keeper.at(1.0, keeper.made.use, other)
+    keeper.run(100.0)
+    assert keeper.requests == [(0.0, [0]), (2.0, [0])]
+    assert (keeper.made.accepted, keeper.made.troubles) == (1, [])
+
+
+def test_a_database_that_failed_before_is_not_waited_for_in_another(make: Make) -> None:
+    """The attempts begin anew, too."""
+    keeper = make(fails(CLOSED, NEVER), fresh=NEVER)
+    other = Writer(fails(), accepts, name="b")
+    keeper.put(0.0, 0, 1)
+    keeper.at(10.0, keeper.made.use, other)
+    keeper.run(100.0)
+    assert [moment for moment, _ in keeper.requests] == [0.0, 10.0, 10.25]
+
+
+# The delay
+
+
+@pytest.mark.parametrize(
+    ("answer", "ages", "delay"),
+    [
+        (accepts, [3.0, 1.0], 3.0),
+        (accepts, [0.25], 0.25),
+        (accepts, [-5.0], 0.0),  # a stamp of a clock that was ahead
+        (accepts, [None], None),
+        (fails(), [3.0], None),
+        (refuses(), [3.0], None),
+        (lambda batch: Outcome(1, undecided=[batch[0]], trouble=CLOSED), [9.0, 2.0], 2.0),
+        (lambda batch: Outcome(1, refuses()(batch[:1]).refused), [9.0, 2.0], 2.0),
+    ],
+)
+def test_the_delay_is_that_of_the_slowest_line_that_was_stored(
+    make: Make, answer: Answer, ages: list[float | None], delay: float | None
+) -> None:
+    """From its stamp on; asking for it begins anew."""
+    keeper = make()
+    keeper.spool.append(
+        [
+            b"dc V=1" if age is None else b"dc V=1 %d" % (keeper.wall - round(age * NS))
+            for age in ages
+        ]
+    )
+    keeper.take()
+    keeper.settle(answer)
+    assert keeper.made.take_delay() == delay
+    assert keeper.made.take_delay() is None
+
+
+def test_of_several_batches_the_slowest_counts(make: Make) -> None:
+    """Whichever came first."""
+    keeper = make()
+    for age in (2, 7, 1):
+        keeper.spool.append([b"dc V=1 %d" % (keeper.wall - age * NS)])
+        keeper.take()
+        keeper.settle(accepts)
+    assert keeper.made.take_delay() == 7.0

@@ -1,0 +1,208 @@
+"""What an error of SQLite or of the system is called, and what people are told to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import disk_errors
+from bat2influx.delivery.disk_errors import (
+    DamagedError,
+    DiskFailure,
+    DiskFault,
+    explain,
+    kind_of,
+)
+from tests.support import disk
+
+IOERR_WRITE = sqlite3.SQLITE_IOERR_WRITE
+NO_REASON = [sqlite3.SQLITE_IOERR, IOERR_WRITE, sqlite3.SQLITE_CANTOPEN]
+
+
+def coded(code: int, text: str = "words") -> sqlite3.OperationalError:
+    """Return an error as sqlite3 raises it."""
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is."""
+    return tmp_path / "spool.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (sqlite3.SQLITE_FULL, DiskFault.FULL),
+        (sqlite3.SQLITE_READONLY, DiskFault.READ_ONLY),
+        (sqlite3.SQLITE_READONLY_ROLLBACK, DiskFault.READ_ONLY),
+        (sqlite3.SQLITE_PERM, DiskFault.READ_ONLY),
+        (sqlite3.SQLITE_BUSY, DiskFault.BUSY),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, DiskFault.BUSY),
+        (sqlite3.SQLITE_LOCKED, DiskFault.BUSY),
+        (sqlite3.SQLITE_PROTOCOL, DiskFault.BUSY),
+        (sqlite3.SQLITE_CORRUPT, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_CORRUPT_INDEX, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_NOTADB, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_ERROR, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_INTERNAL, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_SCHEMA, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_FORMAT, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_TOOBIG, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_MISMATCH, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_IOERR_READ, DiskFault.DAMAGED),
+        (sqlite3.SQLITE_IOERR_FSYNC, DiskFault.OTHER),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, DiskFault.OTHER),
+        (sqlite3.SQLITE_NOMEM, DiskFault.OTHER),
+        (sqlite3.SQLITE_INTERRUPT, DiskFault.OTHER),
+        (0, DiskFault.DAMAGED),  # sqlite3's own, over text that is none
+    ],
+)
+def test_a_code_of_sqlite_is_a_fault(path: Path, code: int, fault: DiskFault) -> None:
+    """A longer code is its first byte's kind, where it has none of its own."""
+    assert kind_of(coded(code), path) is fault
+    assert explain(coded(code), path).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (errno.ENOSPC, DiskFault.FULL),
+        (errno.EDQUOT, DiskFault.FULL),
+        (errno.EFBIG, DiskFault.FULL),
+        (errno.EROFS, DiskFault.READ_ONLY),
+        (errno.EACCES, DiskFault.READ_ONLY),
+        (errno.EPERM, DiskFault.READ_ONLY),
+        (errno.EIO, DiskFault.OTHER),
+        (errno.ENOTDIR, DiskFault.OTHER),
+        (None, DiskFault.OTHER),
+    ],
+)
+def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: DiskFault) -> None:
+    """By its number."""
+    error = OSError(code, os.strerror(code)) if code else OSError("no number")
+    assert kind_of(error, path) is fault
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DamagedError("a row does not have its checksum: 7"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
+def test_what_is_not_as_it_was_written_is_damage(path: Path, error: DiskFailure) -> None:
+    """Though SQLite is content with it, or names it by a text that cannot be decoded."""
+    assert kind_of(error, path) is DiskFault.DAMAGED
+
+
+def test_an_error_without_a_code_that_is_not_of_the_operation_is_unknown(path: Path) -> None:
+    """Nothing is set aside for what may be a mistake of ours."""
+    assert kind_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER
+
+
+@pytest.mark.parametrize("code", NO_REASON)
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        (errno.ENOSPC, DiskFault.FULL),
+        (errno.EDQUOT, DiskFault.FULL),
+        (errno.EROFS, DiskFault.READ_ONLY),
+        (errno.EIO, DiskFault.OTHER),  # as SQLite has it: no better than its own words
+        (None, DiskFault.OTHER),
+    ],
+)
+def test_where_sqlite_has_no_reason_the_system_is_asked_for_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reason: int | None, fault: DiskFault
+) -> None:
+    """By a write of the same kind; what that meets with is told in the system's words."""
+
+    def grow(where: Path) -> None:
+        assert where == path
+        if reason:
+            raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(disk_errors, "_grow_as_sqlite_would", grow)
+    found = explain(coded(code, "disk I/O error"), path)
+    assert found.fault is fault
+    known = fault is not DiskFault.OTHER
+    assert (os.strerror(reason or 0) if known else "disk I/O error") in str(found)
+
+
+def test_a_code_that_says_enough_has_nobody_asked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that cannot be read is damage, however full the disk is besides."""
+
+    def grow(where: Path) -> None:
+        raise AssertionError(where)
+
+    monkeypatch.setattr(disk_errors, "_grow_as_sqlite_would", grow)
+    for code in (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY):
+        kind_of(coded(code), path)
+
+
+def test_the_write_that_finds_the_reason_leaves_nothing(path: Path) -> None:
+    """It begins where the longest of the files ends, in a file without a name."""
+    path.write_bytes(b"x" * 5000)
+    path.with_name("spool.sqlite-wal").write_bytes(b"y" * 9000)
+    assert kind_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
+    with disk.file_limit(8 * 1024 * 1024):
+        assert kind_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
+    with disk.file_limit(9000):
+        found = explain(coded(IOERR_WRITE), path)
+    assert (found.fault, os.strerror(errno.EFBIG) in str(found)) == (DiskFault.FULL, True)
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}-wal"]
+
+
+@pytest.mark.parametrize(
+    ("read_only", "reason"), [(True, errno.EROFS), (False, errno.EACCES)], ids=["disk", "rights"]
+)
+def test_a_file_that_may_not_be_written_is_told_as_such(
+    path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool, reason: int
+) -> None:
+    """Whether it is the disk or the file's rights makes two messages."""
+    path.touch()
+    flag = os.ST_RDONLY if read_only else 0
+
+    class Found:
+        f_flag = flag
+
+    monkeypatch.setattr(disk_errors.os, "access", lambda *_: False)
+    monkeypatch.setattr(disk_errors.os, "statvfs", lambda _: Found)
+    found = explain(coded(sqlite3.SQLITE_CANTOPEN), path)
+    assert (found.fault, os.strerror(reason) in str(found)) == (DiskFault.READ_ONLY, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (coded(sqlite3.SQLITE_FULL), "no room for {path} (words); make room there, `df {top}`"),
+        (
+            OSError(errno.EROFS, "Read-only file system"),
+            "cannot write {path} (Read-only file system); the file system has to be writable, and"
+            " {top} has to belong to the user that bat2influx runs as",
+        ),
+        (
+            coded(sqlite3.SQLITE_BUSY),
+            "{path} is locked by another program; end it, `fuser {path}` shows it",
+        ),
+        (coded(sqlite3.SQLITE_CORRUPT), "{path} is damaged (words)"),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "cannot use {path} (Input/output error); `dmesg` shows what the disk says",
+        ),
+    ],
+)
+def test_the_text_names_the_file_the_reason_and_the_remedy(
+    path: Path, error: DiskFailure, text: str
+) -> None:
+    """Whoever reads it can act on it."""
+    assert str(explain(error, path)).startswith(text.format(path=path, top=path.parent))

@@ -1,0 +1,321 @@
+"""The file itself: what it is made as, how it is opened, and older and newer formats of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import disk_format, disk_rows
+from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
+from bat2influx.delivery.disk_format import NewerError
+from bat2influx.delivery.disk_reader import DiskReader
+from bat2influx.delivery.disk_rows import WAITING, scalar
+from tests.unit.delivery.test_disk_queue import all_of, lines, store_in
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is, in a place of which the name means something in a URI."""
+    return tmp_path / "it's 100% a?b#c" / "state" / "spool.sqlite"
+
+
+def made(path: Path, *statements: str) -> Path:
+    """Have a database there on which the statements were executed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement).fetchall()
+    return path
+
+
+def columns(db: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
+    """Return the columns of a table, with their types."""
+    return db.execute(f"SELECT name, type FROM pragma_table_info('{table}')").fetchall()
+
+
+# Making it
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
+    """Two empty tables of format 1, for nobody else to read, with nothing beside it."""
+    with closing(disk_format.create(path, wal=wal)) as db:
+        assert columns(db, "waiting") == [
+            ("number", "INTEGER"),
+            ("crc", "INTEGER"),
+            ("lines", "BLOB"),
+        ]
+        assert columns(db, "rejected") == [
+            *columns(db, "waiting"),
+            ("reason", "BLOB"),
+            ("time", "INTEGER"),
+            ("before", "INTEGER"),
+        ]
+        assert disk_format.version_of(db) == disk_format.FORMAT == 1
+        assert disk_format.in_wal_mode(db) is wal
+        assert disk_rows.figures(db) == (1, 1, 0, None)
+    assert [each.name for each in path.parent.iterdir()] == ["spool.sqlite"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    header = path.read_bytes()
+    assert header.startswith(b"SQLite format 3\0")
+    assert header[18:20] == (b"\2\2" if wal else b"\1\1")
+    assert header[60:64] == b"\0\0\0\1"
+
+
+def test_a_folder_that_is_there_keeps_its_rights(path: Path) -> None:
+    """It may be the service manager's."""
+    path.parent.mkdir(mode=0o755, parents=True)
+    disk_format.create(path).close()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+def test_what_cannot_be_made_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an empty file nor what SQLite puts beside it."""
+
+    def fail(_: Path) -> None:
+        assert path.exists()
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(disk_format, "sync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        disk_format.create(path, wal=True)
+    assert list(path.parent.iterdir()) == []
+
+
+# Opening it
+
+
+def test_a_commit_is_synced_and_nothing_is_written_twice(path: Path) -> None:
+    """`synchronous` is FULL and `secure_delete` off, however the file was opened."""
+    with closing(disk_format.create(path)) as first:
+        assert (scalar(first, "PRAGMA synchronous"), scalar(first, "PRAGMA secure_delete")) == (
+            2,
+            0,
+        )
+    with closing(disk_format.connect(path, 0.0)) as again:
+        assert (scalar(again, "PRAGMA synchronous"), scalar(again, "PRAGMA secure_delete")) == (
+            2,
+            0,
+        )
+        assert scalar(again, "PRAGMA auto_vacuum") == 0
+
+
+@pytest.mark.parametrize("patience", [0.0, 1.5])
+def test_another_programs_lock_is_waited_for_with_patience(path: Path, patience: float) -> None:
+    """For as long as was said."""
+    disk_format.create(path).close()
+    with closing(disk_format.connect(path, patience)) as db:
+        assert scalar(db, "PRAGMA busy_timeout") == 1000 * patience
+
+
+def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
+    """Its content is there, and its bytes are as they were."""
+    with closing(disk_format.create(path)) as db:
+        disk_rows.insert(db, 1, lines(0, 300))
+    before = path.read_bytes()
+    with closing(disk_format.connect(path, 0.0)) as db:
+        assert [row.end for row in disk_rows.rows(db, WAITING)] == [201, 301]
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_spool(path: Path) -> None:
+    """As a power cut leaves one that was just being made; for others it is not there."""
+    assert not disk_format.is_there(path)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert not disk_format.is_there(path)
+    disk_format.connect(path, 0.0).close()
+    assert disk_format.is_there(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert disk_format.version_of(db) == 1
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE TABLE photos (a)",),
+        ("CREATE TABLE photos (a)", "PRAGMA user_version = 1"),
+        (disk_format.TABLES[0], "PRAGMA user_version = 1"),
+        ("CREATE VIEW waiting AS SELECT 1", disk_format.TABLES[1], "PRAGMA user_version = 1"),
+        (*disk_format.TABLES, "PRAGMA user_version = -1"),
+        (*disk_format.TABLES,),
+    ],
+)
+def test_another_programs_database_is_no_spool(path: Path, statements: tuple[str, ...]) -> None:
+    """Nothing is put into it, whatever version it says it has."""
+    before = made(path, *statements).read_bytes()
+    with pytest.raises(DamagedError, match="not a spool of bat2influx"):
+        disk_format.connect(path, 0.0)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_database_is_an_error_of_sqlite(path: Path) -> None:
+    """And what is not there, one of the system."""
+    path.parent.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        disk_format.connect(path, 0.0)
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        disk_format.connect(path, 0.0)
+    assert [each.name for each in path.parent.iterdir()] == ["spool.sqlite"]
+
+
+@pytest.mark.parametrize("in_wal", [False, True])
+@pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
+def test_a_newer_format_is_told_by_its_number(
+    path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool
+) -> None:
+    """Though so far only the WAL says so."""
+    made(path, *disk_format.TABLES, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA user_version = 7")
+        if not in_wal:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with pytest.raises(NewerError) as raised:
+            opening(path, 0.0)
+    assert raised.value.version == 7
+
+
+def test_who_only_reads_changes_nothing_of_an_older_format(path: Path) -> None:
+    """It is for the daemon to migrate it."""
+    before = made(path, "CREATE TABLE photos (a)").read_bytes()
+    with closing(disk_format.connect_to_read(path, 0.0)) as db:
+        assert disk_format.version_of(db) == 0
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            db.execute("DELETE FROM photos")
+    assert path.read_bytes() == before
+
+
+# Migrations
+
+
+def test_steps_are_taken_one_after_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the format that the file has to the latest, and each once."""
+    steps: list[int] = []
+    monkeypatch.setattr(disk_format, "FORMAT", 4)
+    for version in range(4):
+        monkeypatch.setitem(
+            disk_format.MIGRATIONS, version, lambda _, version=version: steps.append(version)
+        )
+    made(path, *disk_format.TABLES, "PRAGMA user_version = 2")
+    disk_format.connect(path, 0.0).close()
+    with closing(disk_format.connect(path, 0.0)) as db:
+        assert disk_format.version_of(db) == 4
+    assert steps == [2, 3]
+
+
+def test_a_format_from_which_no_step_leads_is_damage(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it is not guessed at, and what was begun is undone."""
+    monkeypatch.setattr(disk_format, "FORMAT", 3)
+    monkeypatch.setitem(disk_format.MIGRATIONS, 1, lambda db: db.execute("CREATE TABLE more (a)"))
+    before = made(path, *disk_format.TABLES, "PRAGMA user_version = 1").read_bytes()
+    with pytest.raises(DamagedError):
+        disk_format.connect(path, 0.0)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_an_older_format_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines wait in the new format, in order; the steps are taken one after the other."""
+    path = tmp_path / "spool.sqlite"
+    old = sqlite3.connect(path)
+    old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
+    old.executemany("INSERT INTO line (text) VALUES (?)", [(t.decode(),) for t in lines(0, 700)])
+    old.commit()
+    old.close()
+
+    def from_0_to_1(db: sqlite3.Connection) -> None:
+        from bat2influx.delivery.disk_rows import insert
+
+        for table in disk_format.TABLES:
+            db.execute(table)
+        insert(db, 1, [text.encode() for (text,) in db.execute("SELECT text FROM line")])
+        db.execute("DROP TABLE line")
+
+    monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
+    with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
+        reader.summary()
+    store = store_in(tmp_path)
+    store.open()
+    assert (len(store), all_of(store)) == (700, lines(0, 700))
+    store.append(lines(700, 701))
+    store.close()
+    assert store_in(tmp_path).next_batch(1000) is not None
+    assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that cannot be done now is undone, said, and tried again."""
+    path = tmp_path / "spool.sqlite"
+    old = sqlite3.connect(path)
+    old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
+    old.close()
+    before = path.read_bytes()
+
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("DROP TABLE line")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(disk_format.MIGRATIONS, 0, fail)
+    store = store_in(tmp_path)
+    for _ in range(2):
+        with pytest.raises(DiskError, match="No space left") as caught:
+            store.open()
+        assert caught.value.fault is DiskFault.FULL
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None:
+    """What a later version has written is kept byte for byte, told once, and work goes on."""
+    path = tmp_path / "spool.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("CREATE TABLE future (a)")
+    newer.execute("PRAGMA user_version = 7")
+    newer.close()
+    content = path.read_bytes()
+    with pytest.raises(DiskError, match="format 7"):
+        DiskReader(tmp_path)
+    store = store_in(tmp_path)
+    with pytest.raises(DiskError, match="is of format 7, written by a later") as caught:
+        store.append(lines(0, 3))
+    assert caught.value.fault is DiskFault.NEWER
+    (aside,) = tmp_path.iterdir()
+    assert aside.name.startswith("spool.format-7-")
+    assert aside.name in str(caught.value)
+    store.append(lines(0, 3))
+    assert all_of(store) == lines(0, 3)
+    assert aside.read_bytes() == content
+
+
+# Files
+
+
+def test_a_database_has_companions_by_its_name(path: Path) -> None:
+    """Sizes are added up and files removed with them, and others are left alone."""
+    path.parent.mkdir(parents=True)
+    assert disk_format.total_size(path) == 0
+    disk_format.remove(path)
+    names = ("spool.sqlite", "spool.sqlite-wal", "spool.sqlite-journal", "spool.sqlite-shm")
+    for size, name in enumerate((*names, "spool.salvage", "spool.sqlite-x"), 1):
+        (path.parent / name).write_bytes(b"x" * 10**size)
+    assert disk_format.companion(path, "-wal") == path.parent / "spool.sqlite-wal"
+    assert disk_format.total_size(path) == 11_110
+    path.unlink()
+    assert disk_format.total_size(path) == 11_100
+    disk_format.remove(path)
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "spool.salvage",
+        "spool.sqlite-x",
+    ]

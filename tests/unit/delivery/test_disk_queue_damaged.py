@@ -1,0 +1,197 @@
+"""The store with a damaged file: what is told, what goes on waiting, and what is counted."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import DiskQueue
+from tests.support import disk
+from tests.support.spool_rows import rejected_in
+from tests.unit.delivery.test_disk_queue import (
+    all_of,
+    batch_of,
+    fault_of,
+    lines,
+    refuse,
+    store_in,
+)
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(random.Random(1).randbytes(50_000))
+
+
+def _text(path: Path) -> None:
+    path.write_text("this is no database\n" * 100)
+
+
+def _short_header(path: Path) -> None:
+    os.truncate(path, 50)
+
+
+def _magic(path: Path) -> None:
+    disk.change(path, 0, b"SQLite format 9\0")
+
+
+def _half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _not_whole_pages(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1000)
+
+
+def _tables(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE rejected")
+    db.close()
+
+
+def _row_is_missing(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM waiting WHERE number = 1801")
+    db.commit()
+    db.close()
+
+
+def _page(path: Path) -> None:
+    middle = path.stat().st_size // 2 // 4096 * 4096
+    disk.change(path, middle, random.Random(1).randbytes(4096))
+
+
+def _pages(path: Path) -> None:
+    for page in range(8, path.stat().st_size // 4096, 9):
+        disk.change(path, page * 4096, bytes(4096))
+
+
+def _text_of_a_line(path: Path) -> None:
+    disk.change(path, path.read_bytes().index(b" 1900\n"), b" 1800\n")
+
+
+def _root(path: Path) -> None:
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'waiting'").fetchone()
+    db.close()
+    disk.change(path, (root - 1) * 4096, bytes(4096))
+
+
+@pytest.mark.parametrize(
+    ("harm", "saved"),
+    [
+        (_garbage, 0),
+        (_text, 0),
+        (_short_header, 0),
+        (_magic, 0),
+        (_half, 1000),
+        (_not_whole_pages, 2500),
+        (_tables, 4000),
+        (_row_is_missing, 3990),
+        (_page, 3500),
+        (_pages, 2500),
+        (_text_of_a_line, 3990),
+        (_root, 0),
+    ],
+)
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, harm: Callable[[Path], None], saved: int
+) -> None:
+    """It is told once with its new name, what can be read goes on waiting, and work goes on."""
+    path = tmp_path / "spool.sqlite"
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    harm(path)
+    content = path.read_bytes()
+    store = store_in(tmp_path)
+    told, drained = _drain(store)
+    (aside,) = tmp_path.glob("spool.damaged-*")
+    assert (told.fault, aside.name in str(told)) == (DiskFault.DAMAGED, True)
+    assert saved <= len(set(drained))
+    assert set(drained) <= set(lines(0, 4000, 40))
+    if harm in {_garbage, _text, _magic, _short_header}:
+        assert aside.read_bytes() == content
+    store.append(lines(0, 3))
+    assert all_of(store) == lines(0, 3)
+
+
+def _drain(store: DiskQueue) -> tuple[DiskError, list[bytes]]:
+    """Take all out; return the one error that this comes to, and the lines."""
+    errors: list[DiskError] = []
+    drained: list[bytes] = []
+    while not errors or len(store):
+        try:
+            batch = batch_of(store, 700)
+            store.settle(batch, [], [])
+            drained += batch.lines
+        except DiskError as error:
+            errors.append(error)
+    (told,) = errors
+    return told, drained
+
+
+def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
+    """Lines that cannot be read any more are dropped; the rejected are saved with their reasons."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    refuse(store, 10, "a reason")
+    store.close()
+    _pages(tmp_path / "spool.sqlite")
+    store.open()
+    told, drained = _drain(store)
+    found = re.search(r"(\d+) of its values go on waiting, (\d+) are lost", str(told))
+    assert found
+    assert int(found[2]) == store.dropped == 3990 - len(drained) > 0
+    assert {each.reason for each in rejected_in(store, 100)} <= {"a reason"}
+
+
+def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
+    """What a power cut leaves of a file that was just being made is no damage."""
+    (tmp_path / "spool.sqlite").touch()
+    store = store_in(tmp_path)
+    store.open()
+    store.append(lines(0, 3))
+    assert all_of(store) == lines(0, 3)
+    assert not list(tmp_path.glob("spool.damaged-*"))
+
+
+def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> None:
+    """Numbers of the damaged file mean nothing in the new one: its lines are sent again."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    _page(tmp_path / "spool.sqlite")
+    batch = batch_of(store, 10)
+    assert fault_of(lambda: store.next_batch(4000)).fault is DiskFault.DAMAGED
+    waiting = len(store)
+    store.settle(batch, [], [])
+    assert len(store) == waiting
+    assert all_of(store)[:10] == list(batch.lines)
+
+
+@disk.on_a_small_disk
+def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Path) -> None:
+    """On a full disk nothing is moved; with room again what can be read is saved."""
+    store = store_in(tmp_path)
+    for number in range(0, 4000, 10):
+        store.append(lines(number, number + 10, 40))
+    store.close()
+    _half(tmp_path / "spool.sqlite")
+    disk.fill(tmp_path)
+    error = fault_of(store_in(tmp_path).open)
+    assert (error.fault, "cannot be replaced" in str(error)) == (DiskFault.FULL, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ballast", "spool.sqlite"]
+    disk.empty(tmp_path)
+    store = store_in(tmp_path)
+    assert fault_of(store.open).fault is DiskFault.DAMAGED
+    assert 500 < len(store) == len(all_of(store))

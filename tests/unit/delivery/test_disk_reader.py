@@ -1,0 +1,223 @@
+"""What another process reads of the file, beside the daemon and without it, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import disk_format, disk_reader
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_queue import QuarantinedLine
+from bat2influx.delivery.disk_reader import DiskReader, Summary
+from tests.unit.delivery.test_disk_queue import NOW, all_of, batch_of, lines, refuse, store_in
+
+
+def test_where_there_is_no_file_nothing_waits(tmp_path: Path) -> None:
+    """Nor where it was only just being made, or where there is no folder."""
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "spool.sqlite").touch()
+    for directory in (tmp_path, tmp_path / "made", tmp_path / "absent"):
+        with closing(DiskReader(directory)) as reader:
+            assert reader.summary() == Summary(0, 0, 0, None)
+            assert [*reader.lines(), *reader.rejected()] == []
+    assert [each.name for each in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
+    """Figures, lines and the rejected, and no file that was not there before."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 1000))
+    refuse(store, 2)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    with closing(DiskReader(tmp_path)) as reader:
+        assert reader.summary() == Summary(998, 2, store.size, 2)
+        assert list(reader.lines()) == lines(2, 1000)
+        assert list(reader.rejected()) == [
+            QuarantinedLine(line, "bad", NOW) for line in lines(0, 2)
+        ]
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize("left", ["closed", "killed"])
+def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
+    """It reads what a store that is no more has left, and changes and adds nothing."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 1000))
+    if left == "closed":
+        store.close()
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    before.pop("spool.sqlite-shm", None)
+    with closing(DiskReader(tmp_path)) as reader:
+        assert reader.summary().waiting == 1000
+        assert list(reader.lines()) == lines(0, 1000)
+    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    after.pop("spool.sqlite-shm", None)
+    assert after == before
+
+
+def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
+    """Of a file that was left in WAL mode without one, it makes none."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 10))
+    store.close()
+    other = sqlite3.connect(tmp_path / "spool.sqlite")
+    other.execute("PRAGMA journal_mode = WAL")
+    other.close()
+    with closing(DiskReader(tmp_path)) as reader:
+        assert list(reader.lines()) == lines(0, 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
+
+
+def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
+    """While an export stands still the store goes on, and each line that waits all along is in."""
+    store = store_in(tmp_path, 1_000_000)
+    store.append(lines(0, 50_000))
+    kept = lines(50_000 - len(store), 50_000)
+    with closing(DiskReader(tmp_path)) as reader:
+        export = reader.lines()
+        seen = [next(export)]
+        for _ in range(20):
+            batch = batch_of(store, 500)
+            store.settle(batch, batch.lines[::2], [])
+            assert store.size <= 1_000_000
+        store.append(lines(50_000, 50_010))
+        seen += export
+    assert seen[0] == kept[0]
+    assert set(all_of(store)) <= set(seen)
+    assert set(seen) <= {*kept, *lines(50_000, 50_010)}
+
+
+def test_a_store_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path: Path) -> None:
+    """The file is not taken from under a reader, and goes when the reader has gone."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 1000))
+    with closing(DiskReader(tmp_path)) as reader:
+        store.settle(batch_of(store), [], [])
+        assert reader.summary()[:2] == (0, 0)
+        store.append(lines(0, 5))
+        assert list(reader.lines()) == lines(0, 5)
+        store.settle(batch_of(store), [], [])
+        assert store.next_batch(1) is None
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_list_is_read_in_pieces_with_nothing_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any length, and each line once; what is appended meanwhile is at its end."""
+    monkeypatch.setattr(disk_reader, "_PIECE", 3)
+    store = store_in(tmp_path)
+    for number in range(7):
+        store.append(lines(number * 2, number * 2 + 2))
+    refuse(store, 3)
+    with closing(DiskReader(tmp_path)) as reader:
+        listing = reader.lines()
+        seen = [next(listing)]
+        store.append(lines(14, 15))
+        with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall() == [(0, 0, 0)]
+        assert [*seen, *listing] == lines(3, 15)
+        assert [each.line for each in reader.rejected()] == lines(0, 3)
+
+
+@pytest.mark.parametrize(("taken", "left", "expected"), [(5, 4, (4, 8)), (2, 1, (2, 8))])
+def test_a_list_goes_on_behind_what_was_settled_meanwhile(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: int,
+    left: int,
+    expected: tuple[int, int],
+) -> None:
+    """By the number of the line that comes next, though a row was split up."""
+    monkeypatch.setattr(disk_reader, "_PIECE", 1)
+    store = store_in(tmp_path)
+    for number in range(0, 8, 2):
+        store.append(lines(number, number + 2))
+    with closing(DiskReader(tmp_path)) as reader:
+        listing = reader.lines()
+        seen = [next(listing), next(listing)]
+        batch = batch_of(store, taken)
+        store.settle(batch, batch.lines[left:], [])  # its last line waits on, in another row
+        assert [*seen, *listing] == [*lines(0, 2), *lines(*expected)]
+
+
+@pytest.mark.parametrize("where", ["closed", "beside"])
+def test_figures_are_those_of_one_moment(tmp_path: Path, where: str) -> None:
+    """How many wait and are rejected, the bytes with the WAL, and the oldest stamp."""
+    store = store_in(tmp_path)
+    store.append(lines(40, 500))
+    refuse(store, 7)
+    if where == "closed":
+        store.close()
+    with closing(DiskReader(tmp_path)) as reader:
+        size = sum(each.stat().st_size for each in tmp_path.iterdir())
+        assert reader.summary() == Summary(453, 7, size, 47)
+        store.append(lines(500, 501))
+        assert reader.summary()[:2] == (454, 7)
+
+
+@pytest.mark.parametrize("what", ["text", "half"])
+def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: str) -> None:
+    """Who only reads sets nothing aside."""
+    path = tmp_path / "spool.sqlite"
+    store = store_in(tmp_path)
+    store.append(lines(0, 1000))
+    store.close()
+    if what == "text":
+        path.write_text("this is no database\n" * 1000)
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    before = path.read_bytes()
+    with pytest.raises(DiskError, match="bat2influx saves what it can when it") as raised:
+        _read(tmp_path)
+    assert raised.value.fault is DiskFault.DAMAGED
+    assert str(raised.value).startswith(f"{path} is damaged (")
+    assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
+    assert path.read_bytes() == before
+
+
+def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> None:
+    """Of an older format, or one that was begun: it can be read once that was done."""
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
+        other.execute("CREATE TABLE line (a)")
+    with pytest.raises(DiskError, match="can be read once bat2influx has been started") as raised:
+        _read(tmp_path)
+    assert raised.value.fault is DiskFault.OTHER
+
+
+def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
+    """Another version has to read it; nothing is moved."""
+    with closing(disk_format.create(tmp_path / "spool.sqlite")) as other:
+        other.execute("PRAGMA user_version = 9")
+    with pytest.raises(DiskError, match="is of format 9, written by a later bat2") as raised:
+        _read(tmp_path)
+    assert raised.value.fault is DiskFault.NEWER
+    assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
+
+
+def test_a_lock_of_another_program_is_told_when_it_comes_between(tmp_path: Path) -> None:
+    """A piece that cannot be read ends the list with the reason, and never in silence."""
+    store = store_in(tmp_path)
+    store.append(lines(0, 30_000))
+    store.close()
+    with (
+        closing(DiskReader(tmp_path, patience=0.0)) as reader,
+        closing(sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)) as other,
+    ):
+        listing = reader.lines()
+        assert next(listing) == lines(0, 1)[0]
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DiskError, match="locked by another program") as raised:
+            list(listing)
+    assert raised.value.fault is DiskFault.BUSY
+
+
+def _read(directory: Path) -> None:
+    with closing(DiskReader(directory, patience=0.0)) as reader:
+        reader.summary()
+        list(reader.lines())

@@ -1,0 +1,270 @@
+"""Rows of the file: what is in one, what is found in many, and which go at a bound."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from bat2influx.delivery import disk_rows
+from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_format import TABLES
+from bat2influx.delivery.disk_rows import AROUND, REJECTED, ROW_LINES, WAITING, Figures
+
+Record = tuple[int, int, bytes, bytes, int]
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    """An empty file, in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        for table in TABLES:
+            made.execute(table)
+        yield made
+
+
+def lines(first: int, last: int, length: int = 0) -> list[bytes]:
+    """Return lines with the stamps first to last - 1."""
+    return [b"dc V=1.0%s %d" % (b"0" * length, number) for number in range(first, last)]
+
+
+def waiting(db: sqlite3.Connection) -> dict[int, list[bytes]]:
+    """Return the lines of each row, by its number."""
+    return {row.number: row.lines for row in disk_rows.rows(db, WAITING)}
+
+
+def rejected(db: sqlite3.Connection) -> list[bytes]:
+    """Return the rejected lines."""
+    return [line for row in disk_rows.rows(db, REJECTED) for line in row.lines]
+
+
+def record(number: int, content: list[bytes], reason: bytes = b"", time: int = 0) -> Record:
+    """Return what a query for a row answers."""
+    return (*disk_rows.pack(number, content, reason), reason, time)
+
+
+# One row
+
+
+def test_a_row_is_as_it_has_been_since_the_first_format() -> None:
+    """Lines are joined by newlines; the checksum is over them, after reason and number."""
+    assert disk_rows.pack(7, [b"a 1", b"b 2"]) == (7, zlib.crc32(b"a 1\nb 2", 7), b"a 1\nb 2")
+    seed = zlib.crc32(b"why", 5)  # beyond 32 bits the number counts by its lowest
+    assert disk_rows.pack(5 + 2**32, [b"a"], b"why") == (5 + 2**32, zlib.crc32(b"a", seed), b"a")
+
+
+@pytest.mark.parametrize(
+    ("number", "content", "reason", "time"),
+    [
+        (1, [b"a 1"], b"", 0),
+        (2**40, lines(0, ROW_LINES), b"", 0),
+        (3, [b"", b""], b"caf\xc3\xa9", 1_700_000_000_000_000_000),
+    ],
+)
+def test_a_row_comes_back_as_it_was_written(
+    number: int, content: list[bytes], reason: bytes, time: int
+) -> None:
+    """And knows the number of the line that comes after it."""
+    row = disk_rows.unpack(record(number, content, reason, time))
+    assert row == (number, content, reason, time)
+    assert row.end == number + len(content)
+
+
+@pytest.mark.parametrize("content", [[b"a\nb"], [b"a", b"b\n"], [b"a", b"\n", b"c"]])
+def test_a_line_that_is_two_is_no_line(content: list[bytes]) -> None:
+    """It would make all numbers after it wrong."""
+    with pytest.raises(ValueError, match="ends in the middle"):
+        disk_rows.pack(1, content)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {0: 8},
+        {1: 0},
+        {1: None},
+        {2: b"a 1\nb 3"},
+        {2: "a 1\nb 2"},
+        {2: None},
+        {3: b"Why"},
+        {3: "why"},
+        {4: "5"},
+        {4: 5.5},
+        {4: None},
+    ],
+)
+def test_a_row_that_is_not_as_it_was_written_is_damage(changed: dict[int, object]) -> None:
+    """Another number, text, type or checksum: SQLite sees none of that."""
+    good = list(record(7, [b"a 1", b"b 2"], b"why", 5))
+    bad = [changed.get(at, each) for at, each in enumerate(good)]
+    with pytest.raises(DamagedError, match="checksum"):
+        disk_rows.unpack(tuple(bad))  # type: ignore[arg-type]
+
+
+# Many rows
+
+
+@pytest.mark.parametrize(
+    ("count", "numbers"),
+    [
+        (0, []),
+        (1, [10]),
+        (ROW_LINES, [10]),
+        (ROW_LINES + 1, [10, 210]),
+        (3 * ROW_LINES, [10, 210, 410]),
+    ],
+)
+def test_lines_that_come_together_are_rows_of_at_most_200(
+    db: sqlite3.Connection, count: int, numbers: list[int]
+) -> None:
+    """Each row goes on where the one before ends."""
+    assert disk_rows.insert(db, 10, lines(0, count)) == 10 + count
+    found = waiting(db)
+    assert [*found] == numbers
+    assert [line for row in found.values() for line in row] == lines(0, count)
+
+
+def test_figures_are_those_of_the_first_and_the_last_row(db: sqlite3.Connection) -> None:
+    """Of an empty table the number of the next line is what is given; by default it is 1."""
+    assert disk_rows.figures(db) == Figures(1, 1, 0, None)
+    assert disk_rows.figures(db, 77) == Figures(77, 77, 0, None)
+    disk_rows.insert(db, 50, lines(900, 1200))
+    disk_rows.insert_rejected(db, lines(0, 3), b"bad", 0)
+    disk_rows.insert_rejected(db, lines(3, 5), b"bad", 0)
+    assert disk_rows.figures(db, 77) == Figures(50, 350, 5, 900)
+    disk_rows.insert(db, 40, [b"no stamp"])
+    assert disk_rows.figures(db) == Figures(40, 350, 5, None)
+
+
+def test_a_row_that_is_read_locks_nothing_afterwards(db: sqlite3.Connection) -> None:
+    """An iterator that is closed early lets its cursor go: the tables can be changed."""
+    disk_rows.insert(db, 1, lines(0, 600))
+    with closing(disk_rows.rows(db, WAITING)) as rows:
+        assert next(rows).number == 1
+    db.execute("DROP TABLE waiting")
+
+
+def test_one_row_is_the_first_of_what_is_asked_for(db: sqlite3.Connection) -> None:
+    """None where there is none."""
+    assert disk_rows.row(db, WAITING) is None
+    disk_rows.insert(db, 1, lines(0, 600))
+    first, last = disk_rows.row(db, WAITING), disk_rows.row(db, WAITING, "ORDER BY number DESC")
+    before = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (401,))
+    assert [each and each.number for each in (first, last, before)] == [1, 401, 201]
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "numbers"),
+    [
+        (1, 601, [1, 201, 401]),
+        (1, 2, [1]),
+        (200, 201, [1]),
+        (200, 202, [1, 201]),
+        (201, 401, [201]),
+        (202, 402, [201, 401]),
+        (601, 700, []),
+    ],
+)
+def test_the_rows_around_a_range_are_those_that_have_lines_of_it(
+    db: sqlite3.Connection, first: int, end: int, numbers: list[int]
+) -> None:
+    """A row that is shorter than it may be can be there besides, before them."""
+    disk_rows.insert(db, 1, lines(0, 600))
+    assert [row.number for row in disk_rows.rows(db, WAITING, AROUND, (first, end))] == numbers
+
+
+def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
+    """With a checksum of its own; the others stay."""
+    disk_rows.insert(db, 1, lines(0, 450))
+    disk_rows.replace_row(db, 201, lines(1200, 1400))
+    assert [*waiting(db).values()] == [lines(0, 200), lines(1200, 1400), lines(400, 450)]
+
+
+# The rejected
+
+
+def test_rejected_lines_are_numbered_on_and_their_bytes_counted(db: sqlite3.Connection) -> None:
+    """`before` of a row has the bytes of all before it, with the reasons, ever."""
+    disk_rows.insert_rejected(db, lines(0, 250), b"first", 5)
+    disk_rows.insert_rejected(db, lines(250, 252), "\xe9".encode(), 6)
+    db.execute("DELETE FROM rejected WHERE number < 251")
+    disk_rows.insert_rejected(db, lines(252, 253), b"x", 7)
+    found = db.execute("SELECT number, before, reason, time FROM rejected ORDER BY number")
+    one = len(b"\n".join(lines(0, 200))) + 5
+    two = one + len(b"\n".join(lines(200, 250))) + 5
+    three = two + len(b"\n".join(lines(250, 252))) + 2
+    assert found.fetchall() == [(251, two, b"\xc3\xa9", 6), (253, three, b"x", 7)]
+    assert disk_rows.figures(db).rejected == 3
+
+
+@pytest.mark.parametrize(
+    ("most", "left"),
+    [(1000, 30), (300, 30), (299, 20), (200, 20), (199, 10), (100, 10), (99, 0), (0, 0)],
+)
+def test_the_oldest_rejected_go_in_whole_rows(db: sqlite3.Connection, most: int, left: int) -> None:
+    """Until what is left has at most so many bytes, reasons included."""
+    for first in (0, 10, 20):
+        made = [b"%09d" % number for number in range(first, first + 10)]
+        disk_rows.insert_rejected(db, made, b"y", 0)  # 10 lines, 9 newlines and the reason: 100
+    disk_rows.drop_rejected(db, most)
+    assert rejected(db) == [b"%09d" % number for number in range(30 - left, 30)]
+    disk_rows.drop_rejected(db, most)
+    assert len(rejected(db)) == left
+
+
+def test_where_nothing_is_rejected_nothing_goes(db: sqlite3.Connection) -> None:
+    """An empty table has no bytes."""
+    disk_rows.drop_rejected(db, 0)
+    assert rejected(db) == []
+
+
+# Room
+
+
+def test_room_is_made_by_the_oldest_rows_and_hardly_more_than_it_takes(
+    db: sqlite3.Connection,
+) -> None:
+    """All pages in use, and those that the new lines need, have to fit."""
+
+    def used() -> int:
+        pages, free, page = (
+            disk_rows.scalar(db, f"PRAGMA {name}")
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * page
+
+    disk_rows.insert(db, 1, lines(0, 20_000, 80))
+    total = used()
+    disk_rows.make_room(db, total)
+    assert len(waiting(db)) == 100
+    for most in (total * 3 // 4, total // 2):
+        disk_rows.make_room(db, most)
+        left = [*waiting(db)]
+        assert 0.9 * most < used() <= most
+        assert left == [*range(left[0], 20_000, ROW_LINES)]
+    new = lines(0, 800, 80)
+    disk_rows.make_room(db, total // 2, new)
+    disk_rows.insert(db, 20_001, new)
+    assert 0.8 * total // 2 < used() <= total // 2
+
+
+def test_where_there_is_never_room_nothing_is_left(db: sqlite3.Connection) -> None:
+    """It does not go on for ever."""
+    disk_rows.insert(db, 1, lines(0, 1000))
+    disk_rows.make_room(db, 0)
+    assert waiting(db) == {}
+    disk_rows.make_room(db, 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"),
+    [(100, "abc"), (12, "abc"), (11, "bc"), (8, "bc"), (7, "c"), (4, "c"), (3, ""), (0, "")],
+)
+def test_of_too_many_lines_at_once_the_newest_are_kept(most: int, kept: str) -> None:
+    """Each takes its bytes and its newline."""
+    made = [b"aaa", b"bbb", b"ccc"]
+    assert [*disk_rows.newest(made, most)] == [3 * each.encode() for each in kept]
+    assert [*disk_rows.newest([], most)] == []

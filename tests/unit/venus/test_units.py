@@ -1,0 +1,103 @@
+"""The table of known paths: which there are, what each is measured in, and what is offered."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.venus.protocol import parse_field
+from bat2influx.venus.units import DEFAULT_FIELDS, ENUMERATIONS, PATHS, PHASES, WANTED, unit_of
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "unit"),
+    [
+        ("vebus", "Dc/0/Voltage", "V"),
+        ("vebus", "Soc", "%"),
+        ("vebus", "Ac/ActiveIn/L1/F", "Hz"),
+        ("vebus", "Ac/Out/L3/S", "VA"),
+        ("vebus", "Ac/Out/P", "W"),
+        ("vebus", "Dc/0/MaxChargeCurrent", "A"),
+        ("vebus", "State", ""),
+        ("system", "Dc/Battery/TimeToGo", "s"),
+        ("system", "Dc/Battery/ConsumedAmphours", "Ah"),
+        ("battery", "Dc/0/Temperature", "°C"),
+        ("grid", "Ac/L2/Current", "A"),
+        ("pvinverter", "Ac/Energy/Forward", "kWh"),
+        ("solarcharger", "Pv/V", "V"),
+        # by the last part alone, of a path or a service that is not in the table
+        ("vebus", "Dc/1/Voltage", "V"),
+        ("meteo", "CellTemperature", ""),
+        ("meteo", "Cell/Temperature", "°C"),
+        ("genset", "Ac/Frequency", "Hz"),
+        ("genset", "Power", "W"),
+        ("tank", "Level", ""),
+        ("vebus", "Ac/ActiveIn/L4/V", ""),
+    ],
+)
+def test_the_unit_of_a_path(service: str, path: str, unit: str) -> None:
+    """From the table, or by what the last part means in all of Victron's services."""
+    assert unit_of(service, path) == unit
+
+
+def test_the_nine_fields() -> None:
+    """Their names and paths are what is in people's databases."""
+    assert {field.name: f"{field.service}/{field.path}" for field in DEFAULT_FIELDS} == {
+        "Voltage": "vebus/Dc/0/Voltage",
+        "Current": "vebus/Dc/0/Current",
+        "Power": "vebus/Dc/0/Power",
+        "Soc": "vebus/Soc",
+        "I": "vebus/Ac/ActiveIn/L1/I",
+        "V": "vebus/Ac/ActiveIn/L1/V",
+        "P": "vebus/Ac/ActiveIn/L1/P",
+        "S": "vebus/Ac/ActiveIn/L1/S",
+        "F": "vebus/Ac/ActiveIn/L1/F",
+    }
+    assert all(field.instance is None and not field.optional for field in DEFAULT_FIELDS)
+
+
+def test_a_path_of_one_phase_is_there_for_each_with_the_same_unit() -> None:
+    """Nothing is offered of L1 that L2 and L3 do not have."""
+    for service, paths in PATHS.items():
+        of_phases = {path: unit for path, unit in paths.items() if "/L1/" in path}
+        for phase in PHASES:
+            for path, unit in of_phases.items():
+                assert paths[path.replace("/L1/", f"/{phase}/")] == unit, service
+        count = sum(any(f"/{phase}/" in path for phase in PHASES) for path in paths)
+        assert count == 3 * len(of_phases)
+
+
+def test_every_path_can_be_a_field() -> None:
+    """As written in the table it can be written into [Fields]."""
+    for service, paths in PATHS.items():
+        for path in paths:
+            field = parse_field("X", f"{service}/{path}")
+            assert (field.service, field.instance, field.path) == (service, None, path)
+
+
+def test_what_has_no_unit_is_an_enumeration() -> None:
+    """Its number is the name of a state, which no average is made of."""
+    assert {*ENUMERATIONS} == {
+        ("vebus", "State"),
+        ("vebus", "Mode"),
+        ("vebus", "VebusError"),
+        ("solarcharger", "State"),
+    }
+
+
+def test_what_is_offered_is_the_table_without_totals_and_counters() -> None:
+    """`discover` offers phases, not their sums beside them, and keeps the order of the table."""
+    left_out = {
+        (service, path)
+        for service, paths in PATHS.items()
+        for path in paths
+        if path not in WANTED[service]
+    }
+    assert left_out == {
+        *(("vebus", f"Ac/{side}/{what}") for side in ("ActiveIn", "Out") for what in "PS"),
+        ("grid", "Ac/Power"),
+        ("pvinverter", "Ac/Power"),
+        ("pvinverter", "Ac/Energy/Forward"),
+        ("solarcharger", "State"),
+    }
+    for service, paths in WANTED.items():
+        assert [path for path in PATHS[service] if path in paths] == [*paths]
