@@ -83,6 +83,7 @@ class Device(Source):
         self._watchdog = watchdog
         self._hearing = Episode(log, {"PEER": battery.address})
         self._introduced = ""
+        self._choose_again = 0.0  # when to see whether there is still something to choose
 
     # What the main loop asks
 
@@ -192,10 +193,11 @@ class Device(Source):
             while not discovery.done and discovery.step(connection, now.mono):
                 new = True
         except UndecidedError as error:
-            if self.undecided is None:
-                log.error("%s", error, extra=event("undecided"))
-            self.undecided = str(error)
+            self._undecide(connection, str(error), now)
             return
+        if new and self.undecided is not None:
+            self.undecided = None
+            log.info("nothing is left to choose at %s", self.battery.address)
         if portal not in (None, discovery.portal):
             self._go_over_to_another(now)
             return
@@ -208,6 +210,16 @@ class Device(Source):
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
             self._use(connection, self._planned(discovery.portal))
+
+    def _undecide(self, connection: Connection, what: str, now: Now) -> None:
+        """A person has to choose, unless there is less to choose from at another look."""
+        if self.undecided is None:
+            log.error("%s", what, extra=event("undecided"))
+            self._choose_again = now.mono + self._watchdog / 2
+        elif now.mono >= self._choose_again:
+            self._choose_again = now.mono + self._watchdog / 2
+            self._discovery.start(connection)
+        self.undecided = what
 
     def _planned(self, portal: str) -> Plan:
         discovery = self._discovery
@@ -222,6 +234,7 @@ class Device(Source):
         if before is not None and plan.subscriptions == before.subscriptions:
             return
         self._plan = plan
+        self._discovery.settle()
         if before is not None and (gone := {*before.subscriptions} - {*plan.subscriptions}):
             connection.unsubscribe(gone)
         self._subscribe(connection, plan)

@@ -3,7 +3,9 @@
 The portal id is in the topic of the one retained message of a device; the instances are those of
 the ProductIds in a full republish, and what a preset asks for is there if it comes in one. Nothing
 is ever guessed: several candidates are an error that lists them as lines for the configuration,
-unless all of them are wanted, and what is not there is looked for again.
+unless all of them are wanted, and what is not there is looked for again. Only what the
+configuration leaves open can be such a choice, and it is an error only before the device is read
+for the first time: later it is a problem beside the rest.
 """
 
 from __future__ import annotations
@@ -62,6 +64,9 @@ class Discovery:
         self.missing: tuple[str, ...] = ()  # asked for, and not there
         self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
         self.other_portals: tuple[str, ...] = ()
+        self.choices: dict[
+            str, str
+        ] = {}  # by service: what to choose from, though the rest is read
         self._given = dict(self.found)
         self._given_portal = self.portal
         if known and self.portal in (None, known.portal):
@@ -70,6 +75,8 @@ class Discovery:
             if not several:
                 self.found = {s: (n,) for s, n in known.instances.items()} | self.found
         self._fields = tuple(fields)
+        self._left_open = {f.service for f in self._fields if f.instance is None} - {SYSTEM}
+        self._settled = False
         self._choice = Choice(config, name)
         self._wanted = protocol.services_to_find(f for f in self._fields if not f.optional)
         self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
@@ -79,7 +86,6 @@ class Discovery:
         self._surveyed: float | None = None
         self._unheard = False  # the latest question
         self._again_after = again_after
-        self._config = config
         self._portals: set[str] = set()
         self._listed: int | None = None  # subscription to the portals, when in doubt
         self._barrier: int | None = None
@@ -142,6 +148,10 @@ class Discovery:
         for service, instance in places:
             self._doubted.setdefault(service, set()).add(instance)
             self._search = None  # begin anew, with this service among the questions
+
+    def settle(self) -> None:
+        """The device is read: a choice that turns up from now on is in `choices`, no error."""
+        self._settled = True
 
     @property
     def reconsidering(self) -> bool:
@@ -253,16 +263,13 @@ class Discovery:
         for service, instances in discovery.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
-            if service == SYSTEM or service in self._given or not instances:
+            if service not in self._left_open or service in self._given or not instances:
                 continue
             if self._several:
                 kept = self.found.get(service, ()) if service in self._wanted else ()
                 self.found[service] = tuple(sorted({*instances, *kept}))
             elif service not in self.found:
-                if len(instances) > 1:
-                    fields = [f for f in self._fields if f.service == service]
-                    raise self._choice.of_instances(discovery.portal, sorted(instances), fields)
-                self.found[service] = (min(instances),)
+                self._settle_on(service, instances, discovery.portal)
         if self._survey:
             self._survey, self._surveyed = False, now
             self.present = frozenset(discovery.present)
@@ -271,6 +278,17 @@ class Discovery:
         connection.unsubscribe(discovery.subscriptions)
         self._search = None
         return True
+
+    def _settle_on(self, service: str, instances: set[int], portal: str) -> None:
+        if len(instances) == 1:
+            self.found[service] = (min(instances),)
+            self.choices.pop(service, None)
+            return
+        fields = [f for f in self._fields if f.service == service]
+        error = self._choice.of_instances(portal, sorted(instances), fields)
+        if not self._settled:
+            raise error
+        self.choices[service] = str(error)
 
     def _reconsider(self, service: str, there: set[int]) -> None:
         for instance in self._doubted[service]:

@@ -42,8 +42,22 @@ def wrong_instance(
     )
 
 
-def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) -> Trouble:
-    """The device answers, but not for everything: services it has not, paths that stay silent."""
+def choice_left(service: str, lines: str) -> Trouble:
+    """One that the configuration leaves open has turned up several times while all is read."""
+    return Trouble(
+        f"undecided: {service}",
+        " ".join(lines.split("\n")),
+        meanwhile="the other fields are read",
+    )
+
+
+def fields_missing(
+    host: str, services: Sequence[str], silent: Sequence[str], stopped: Sequence[str] = ()
+) -> Trouble:
+    """The device answers, but not for everything.
+
+    `services` it has not got, `silent` paths have never been answered, `stopped` ones have.
+    """
     parts = []
     if services:
         parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
@@ -52,6 +66,8 @@ def fields_missing(host: str, services: Sequence[str], silent: Sequence[str]) ->
         parts.append(
             f"does not answer for {what}, and so has no such path (correct it, or take it out)"
         )
+    if stopped:
+        parts.append(f"no longer answers for {', '.join(stopped)}")
     what = " and ".join(parts)
     return Trouble(
         f"missing: {what}",

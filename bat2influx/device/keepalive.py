@@ -84,7 +84,7 @@ class KeepAlive:
 
     @property
     def knows(self) -> KeepaliveKind | None:
-        """Ask.OLD or Ask.CHANGES where it is clear which of them the device knows, else None."""
+        """OLD or CHANGES where it is clear which of them the device knows, else None."""
         if not self._clear:
             return None
         return KeepaliveKind.OLD if self._old else KeepaliveKind.CHANGES

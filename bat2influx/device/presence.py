@@ -41,6 +41,7 @@ class Presence:
         self._void: dict[str, float] = {}  # topic: since when it has had no value
         self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
         self._filled: set[str] = set()  # topics that have had one
+        self._worked: set[str] = set()  # topics that have been answered, with a value or without
         self._paths = Episode(log, {"PEER": host})
         self._voids = Episode(log, {"PEER": host})
 
@@ -82,6 +83,7 @@ class Presence:
 
     def answered(self, topic: str) -> None:
         """A message has come on `topic`."""
+        self._worked.add(topic)
         self._unanswered.answered(topic)
 
     def awaits(self, since: float) -> bool:
@@ -147,20 +149,29 @@ class Presence:
     def _unanswered_trouble(
         self, discovery: Discovery, silent: list[str], now: float
     ) -> Trouble | None:
+        if discovery.choices:
+            return device_errors.choice_left(*next(iter(discovery.choices.items())))
         places = self._silent_places(now)
         self._doubted = {place: when for place, when in self._doubted.items() if place in places}
         gone = list(discovery.missing)
         for service, instance in places:
             there = discovery.elsewhere.get((service, instance))
-            if there:
+            if there and not self._worked.intersection(self._plan_topics(service, instance)):
                 return device_errors.wrong_instance(
                     self._host, service, instance, there, self._config
                 )
             if there is not None:
                 gone.append(f"{service} {instance}")
                 silent = [each for each in silent if f"/{service}/{instance}/" not in each]
-        names = self._names(silent)
-        return device_errors.fields_missing(self._host, gone, names) if gone or names else None
+        never = self._names(each for each in silent if each not in self._worked)
+        stopped = self._names(each for each in silent if each in self._worked)
+        if not (gone or never or stopped):
+            return None
+        return device_errors.fields_missing(self._host, gone, never, stopped)
+
+    def _plan_topics(self, service: str, instance: int) -> tuple[str, ...]:
+        assert self._plan is not None
+        return self._plan.places[service, instance]
 
     def _never_had(self, topic: str, now: float) -> bool:
         since = self._void.get(topic, math.inf)

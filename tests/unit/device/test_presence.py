@@ -155,3 +155,18 @@ def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> 
     minute.go_on(60, *new, GRID, PV)
     assert not minute.text
     assert not minute.absence.without_value()
+
+
+def test_found_a_path_that_worked_was_called_one_that_does_not_exist(minute: Minute) -> None:
+    """Of what was answered before it is said that it no longer is, and nothing else."""
+    minute.go_on(20, VOLTAGE, CURRENT, PV, GRID)
+    minute.go_on(30, CURRENT, PV, GRID)
+    assert "no longer answers for Voltage (vebus/275/Dc/0/Voltage)" in minute.text
+    assert "correct it" not in minute.text
+
+
+def test_a_choice_that_turns_up_later_is_told_beside_the_rest(minute: Minute) -> None:
+    """With its lines, and that the other fields are read."""
+    minute.finding.choices["grid"] = "several grids:\ninstances = tag"
+    minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
+    assert minute.text == "several grids: instances = tag; the other fields are read"

@@ -1,0 +1,120 @@
+"""What may be a choice for a person, and what never is: only what the configuration leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bat2influx.device.discovery import UndecidedError
+from bat2influx.mqtt.reconnect import State
+from bat2influx.venus.protocol import Field
+from tests.unit.device.test_device import (
+    FOUND,
+    GIVEN,
+    RELAY,
+    RELAY_LEAF,
+    SERIAL,
+    SOC,
+    SOC_LEAF,
+    Make,
+    homes,
+)
+from tests.unit.device.test_discovery import GRID, PV, PV_288, SURVEY, Search
+from tests.unit.device.test_source import P
+
+CHARGERS = tuple(f"solarcharger/{instance}/ProductId" for instance in (288, 289, 290))
+PV_288_LEAF = "solarcharger/288/Yield/Power"
+OTHER = "0a1b2c3d4e5f"
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a device, behind a broker that welcomes everybody."""
+    return homes(monkeypatch, tmp_path, caplog)
+
+
+def test_an_instance_that_is_given_is_decided_whatever_else_is_there() -> None:
+    """`[Fields] Pv = solarcharger/288/…` on a device with 288, 289 and 290."""
+    search = Search(SOC, PV_288, vebus=275)
+    search.discovery.doubt_instances([("solarcharger", 288)])
+    search.step()
+    assert search.complete(*CHARGERS)
+    assert search.discovery.done
+    assert "solarcharger" not in search.discovery.found
+
+
+@pytest.mark.parametrize("there", [(), CHARGERS[1:2], CHARGERS[1:]])
+def test_found_a_given_instance_that_was_away_ended_the_daemon(there: tuple[str, ...]) -> None:
+    """It is away, whether one, two or no other instances are there; none takes its place."""
+    search = Search(SOC, PV_288, vebus=275)
+    search.discovery.doubt_instances([("solarcharger", 288)])
+    search.step()
+    assert search.complete(*there)
+    others = tuple(int(leaf.split("/")[1]) for leaf in there)
+    assert search.discovery.elsewhere == {("solarcharger", 288): others}
+    assert search.discovery.found == {"vebus": (275,)}
+    assert search.discovery.result
+    assert not search.discovery.result.instances
+
+
+@pytest.mark.parametrize("field", [PV, Field("Pv", "solarcharger", None, "P", optional=True)])
+def test_what_turns_up_twice_once_a_device_is_read_is_a_choice_beside_the_rest(
+    field: Field,
+) -> None:
+    """No error is raised; the choice is gone as soon as one of them is."""
+    search = Search(SOC, field, vebus=275)
+    search.step()
+    assert search.complete()
+    search.discovery.settle()
+    search.discovery.look_again(SURVEY)
+    search.step(SURVEY)
+    assert search.complete(*CHARGERS[:2])
+    lines = search.discovery.choices["solarcharger"].split("\n")
+    assert "instances = tag" in lines
+    assert search.discovery.usable == [SOC]
+    search.discovery.look_again(2 * SURVEY)
+    search.step(SURVEY)
+    assert search.complete(CHARGERS[0])
+    assert search.discovery.choices == {}
+    assert search.discovery.found["solarcharger"] == (288,)
+
+
+@pytest.mark.parametrize("field", [PV, GRID, SOC])
+def test_before_a_device_is_read_it_is_an_error(field: Field) -> None:
+    """Nothing is guessed, of a preset neither."""
+    search = Search(field)
+    search.step()
+    with pytest.raises(UndecidedError):
+        search.complete(*(f"{field.service}/{number}/ProductId" for number in (1, 2)))
+
+
+def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The device is read on, nothing is undecided, and the words name what is away."""
+    device = home(replace(GIVEN, fields=(SOC, PV_288, RELAY)))
+    device.go_on(5, SOC_LEAF, PV_288_LEAF, RELAY_LEAF)
+    device.go_on(80, SOC_LEAF, RELAY_LEAF)
+    device.complete("vebus/275/ProductId", *CHARGERS[1:])
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    assert device.device.undecided is None
+    assert device.device.state is State.POLLING
+    assert device.cause == "missing: has no solarcharger 288 (is that connected, and switched on?)"
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+def test_found_undecided_never_ended(home: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Of two devices behind a broker one is taken away: the other is read."""
+    device = home(FOUND)
+    for portal in (P, OTHER):
+        device.say(SERIAL, portal=portal, retain=True)
+    device.go_on(2)
+    assert device.device.undecided
+    device.go_on(62)
+    device.say(SERIAL, retain=True)
+    device.go_on(3)
+    assert device.device.undecided is None
+    assert device.device.portal == P
+    assert "nothing is left to choose at 10.0.0.2" in caplog.messages
