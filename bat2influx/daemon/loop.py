@@ -26,6 +26,7 @@ class Loop:
         self.wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.wakeup, selectors.EVENT_READ)
+        self._owners: dict[int, object] = {}  # by descriptor, whose number the next one may have
         self._stood_still = 0.0  # s, in the latest wait, beyond what it was to take
 
     def wait(
@@ -72,17 +73,24 @@ class Loop:
 
     def _watch(self, devices: Sequence[Source], more: Iterable[int]) -> None:
         wanted = dict.fromkeys((self.wakeup.fileno(), *more), selectors.EVENT_READ)
+        before, self._owners = self._owners, {}
         for device in devices:
             if device.fileno() >= 0:
                 write = selectors.EVENT_WRITE if device.wants_write else 0
                 wanted[device.fileno()] = selectors.EVENT_READ | write
+                self._owners[device.fileno()] = device.connection
         watched = {key.fd: key.events for key in self._selector.get_map().values()}
         for fd in watched.keys() - wanted.keys():
             self._selector.unregister(fd)
         for fd in wanted.keys() - watched.keys():
             self._selector.register(fd, wanted[fd])
         for fd in wanted.keys() & watched.keys():
-            if wanted[fd] != watched[fd]:
+            if self._owners.get(fd) is not before.get(
+                fd
+            ):  # the kernel has forgotten the closed one
+                self._selector.unregister(fd)
+                self._selector.register(fd, wanted[fd])
+            elif wanted[fd] != watched[fd]:
                 self._selector.modify(fd, wanted[fd])
 
 

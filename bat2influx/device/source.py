@@ -74,6 +74,11 @@ class Source(ABC):
         return self._broker.connection.fileno() if self._broker.connection else -1
 
     @property
+    def connection(self) -> object | None:
+        """What the descriptor belongs to: another connection may have one of the same number."""
+        return self._broker.connection
+
+    @property
     def wants_write(self) -> bool:
         """Whether to select for writing too."""
         return self._broker.connection is not None and self._broker.connection.wants_write

@@ -51,6 +51,11 @@ class Device:
         """Return the descriptor of the connection."""
         return self.own.fileno() if self.connected else -1
 
+    @property
+    def connection(self) -> object:
+        """What the descriptor belongs to."""
+        return self.own
+
     def timeout(self, now: Now) -> float:
         """Return the seconds to the next step."""
         self.asked.append(now)
@@ -186,6 +191,25 @@ def test_a_connection_that_was_closed_is_watched_no_more(loop: Loop, make: Make)
     device.connected = False
     assert wait(loop, [device]) == {}
     assert watched(loop) == {}
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_found_a_descriptor_that_was_used_again_made_a_device_deaf(
+    loop: Loop, make: Make, writes: bool
+) -> None:
+    """A connection is closed and another one has its number, within one turn of the loop."""
+    first, second = make(), make()
+    wait(loop, [first])
+    number = first.fileno()
+    first.connected = False
+    os.dup2(second.own.fileno(), number)  # which closes the first one's
+    first.own.detach()
+    second.own.close()
+    second.own = socket.socket(fileno=number)
+    second.wants_write = writes
+    second.peer.send(b"x")
+    ready = wait(loop, [first, second])
+    assert ready == {number: BOTH if writes else READ}
 
 
 def test_other_descriptors_are_read_from_for_as_long_as_they_are_named(loop: Loop) -> None:
