@@ -208,6 +208,7 @@ class Daemon:
             device.close()
         self.deliver()
         on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
+        self._memory.flush(LAST_WORDS)
         self._self_report.close()
         self._health.close()
         if lost:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,16 @@ def key_of(battery: Battery) -> str:
 
 
 class RememberedDevices:
-    """The file; owned by the main thread."""
+    """The file; owned by the main thread, and written by one of its own: an SD card takes its time.
+
+    What is to be written while that is under way is written next, in its latest form.
+    """
 
     def __init__(self, state: Path) -> None:
         self._path = state / "devices.json"
+        self._lock = threading.Lock()
+        self._text: str | None = None  # to be written
+        self._writer: threading.Thread | None = None
         self._devices = self._read()
 
     def recall(self, key: str) -> DeviceRecord | None:
@@ -73,7 +80,27 @@ class RememberedDevices:
             | ({"old": True} if each.old else {})
             for name, each in sorted(self._devices.items())
         }
-        text = json.dumps({"format": FORMAT, "devices": devices}, indent=1)
+        with self._lock:
+            self._text = json.dumps({"format": FORMAT, "devices": devices}, indent=1)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="devices", daemon=True)
+                self._writer.start()
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all is written, for so long at the most."""
+        if writer := self._writer:
+            writer.join(seconds)
+
+    def _write(self) -> None:
+        while True:
+            with self._lock:
+                text, self._text = self._text, None
+                if text is None:
+                    self._writer = None
+                    return
+            self._replace(text)
+
+    def _replace(self, text: str) -> None:
         beside = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -118,7 +118,9 @@ def homes(patch: pytest.MonkeyPatch, state: Path, log: pytest.LogCaptureFixture)
         battery: Battery = GIVEN, known: DeviceRecord | None = None, *, confirms: bool = True
     ) -> Home:
         if known:
-            Home(broker, state, battery).memory.keep(key_of(battery), known)
+            memory = Home(broker, state, battery).memory
+            memory.keep(key_of(battery), known)
+            memory.flush(60.0)
         broker.confirms = confirms
         made = Home(broker, state, battery)
         made.step()

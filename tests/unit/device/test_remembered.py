@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,19 @@ def kept(state: Path) -> Path:
     return state / "devices.json"
 
 
+def keep(memory: RememberedDevices, key: str, found: DeviceRecord) -> None:
+    """Have it known, and wait until it is written."""
+    memory.keep(key, found)
+    memory.flush(60.0)
+
+
 def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
     """A portal id and instances outlive the process, each device's under its own key."""
     state = tmp_path / "bat2influx"
     memory = RememberedDevices(state)
     assert memory.recall(KEY) is None
-    memory.keep(KEY, FOUND)
-    memory.keep("attic@10.0.0.2:8883", DeviceRecord("0a1b2c3d4e5f"))
+    keep(memory, KEY, FOUND)
+    keep(memory, "attic@10.0.0.2:8883", DeviceRecord("0a1b2c3d4e5f"))
     again = RememberedDevices(state)
     assert again.recall(KEY) == FOUND
     assert again.recall("attic@10.0.0.2:8883") == DeviceRecord("0a1b2c3d4e5f", {})
@@ -33,13 +40,13 @@ def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
 def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
     """The SD card is touched when something has changed, and only then."""
     memory = RememberedDevices(tmp_path)
-    memory.keep(KEY, FOUND)
+    keep(memory, KEY, FOUND)
     before = kept(tmp_path).stat()
-    memory.keep(KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 275}))
-    RememberedDevices(tmp_path).keep(KEY, FOUND)
+    keep(memory, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 275}))
+    keep(RememberedDevices(tmp_path), KEY, FOUND)
     after = kept(tmp_path).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    memory.keep(KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 276}))
+    keep(memory, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 276}))
     assert kept(tmp_path).stat().st_ino != before.st_ino
 
 
@@ -76,7 +83,7 @@ def test_a_damaged_file_is_told_and_written_anew(
         memory = RememberedDevices(tmp_path)
     assert f"{kept(tmp_path)} is damaged, or of another version" in caplog.text
     assert memory.recall("a") is None
-    memory.keep(KEY, FOUND)
+    keep(memory, KEY, FOUND)
     assert RememberedDevices(tmp_path).recall(KEY) == FOUND
     assert json.loads(kept(tmp_path).read_text())["devices"].keys() == {KEY}
 
@@ -88,16 +95,37 @@ def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING, "bat2influx"):
         memory = RememberedDevices(tmp_path / "file" / "state")
-        memory.keep(KEY, FOUND)
+        keep(memory, KEY, FOUND)
     assert "cannot be written: Not a directory" in caplog.text
     assert memory.recall(KEY) == FOUND
 
 
 def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path) -> None:
     """What lies beside the file from a start that was cut off is never read, and goes."""
-    RememberedDevices(tmp_path).keep(KEY, FOUND)
+    keep(RememberedDevices(tmp_path), KEY, FOUND)
     (tmp_path / "devices.new").write_text('{"format": 1, "dev')
     memory = RememberedDevices(tmp_path)
     assert memory.recall(KEY) == FOUND
-    memory.keep(KEY, DeviceRecord("0a1b2c3d4e5f"))
+    keep(memory, KEY, DeviceRecord("0a1b2c3d4e5f"))
     assert [path.name for path in tmp_path.iterdir()] == ["devices.json"]
+
+
+def test_found_a_slow_disk_held_up_the_main_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has something kept goes on at once; what comes meanwhile is written in its turn."""
+    goes_on, texts = threading.Event(), []
+
+    def slow(_: RememberedDevices, text: str) -> None:
+        goes_on.wait(60.0)
+        texts.append(json.loads(text)["devices"].keys())
+
+    monkeypatch.setattr(RememberedDevices, "_replace", slow)
+    memory = RememberedDevices(tmp_path)
+    for number in range(5):
+        memory.keep(f"10.0.0.{number}:1883", FOUND)
+    assert texts == []
+    goes_on.set()
+    memory.flush(60.0)
+    assert len(texts) <= 2
+    assert len(texts[-1]) == 5
