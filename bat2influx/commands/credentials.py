@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bat2influx.config.paths import is_of_service, unit_of
-from bat2influx.config.settings import Battery, Settings, credential_of
+from bat2influx.config.rules import credential_of
+from bat2influx.config.settings import Battery, Settings
 
 
 def unseen_secrets(

@@ -71,6 +71,25 @@ def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]
         yield index.sections["Fields"], f"[Fields]: {what}"
 
 
+def same_credential(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield which devices would have one credential: a blank in a name is _ in its own."""
+    first: dict[str, str] = {}
+    for device in devices:
+        name = device.partition(" ")[2]
+        other = first.setdefault(credential_of(name), device)
+        if other != device:
+            what = f"has the credential of [{other}], {credential_of(name)}; rename one of them"
+            yield index.sections[device], f"[{device}]: {what}"
+
+
+def credential_of(name: str) -> str:
+    """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
+
+    A blank in it would keep systemd 257 from starting the service.
+    """
+    return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
+
+
 def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
     """Yield what is wrong with the names of fields and tags, each alone and beside the others."""
     sections = [name for name in index.sections if name.split()[0] == "Fields"] or ["Fields"]

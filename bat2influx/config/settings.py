@@ -26,6 +26,7 @@ from bat2influx.config.rules import (
     ALL,
     TRUST,
     clashing,
+    credential_of,
     device_tags,
     fields_in,
     fields_section,
@@ -34,6 +35,7 @@ from bat2influx.config.rules import (
     is_fleet,
     is_vrm,
     login_problems,
+    same_credential,
     trust_problems,
 )
 from bat2influx.net.tls import Tls
@@ -159,6 +161,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         *refused,
         *login_problems(index, config, devices, secrets=bool(credentials) and not unread),
         *homeless(index, devices),
+        *same_credential(index, devices),
         *groups(index, config, devices),
         *clashing(index, config, devices),
         *trust_problems(index, config),
@@ -220,14 +223,6 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
         fault = faults.get((section, key))
         if fault:
             yield line, f"{shown}: {fault}"
-
-
-def credential_of(name: str) -> str:
-    """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
-
-    A blank in it would keep systemd 257 from starting the service.
-    """
-    return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
 
 
 def _take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:

@@ -28,7 +28,8 @@ MAX_DEVICES = 16
 _NOBODY = """\
 no Venus device has answered the search. It may be
 - off, or in another network or VLAN, into which such a search does not pass;
-- held up by a firewall on this machine: let UDP answers in (from the device, to a high port).
+- held up by a firewall on this machine: let UDP answers in (from the device, to a high port);
+- under the security profile "Paired devices only", in which a device answers no search.
 If you know its name or address, run: bat2influx discover HOST"""
 
 

@@ -128,3 +128,13 @@ def test_a_device_that_is_not_said(tmp_path: Path, text: str, portal: str, said:
     """It is told what to write."""
     with pytest.raises(ValueError, match=re.escape(said)):
         one_of_fleet(read(tmp_path, text), portal)
+
+
+def test_found_two_devices_shared_a_credential(tmp_path: Path) -> None:
+    """A blank in a name is _ in that of its credential; one of the two has to be renamed."""
+    text = "[Battery a b]\naddress = 10.0.0.2\n[Battery a_b]\naddress = 10.0.0.3\n"
+    assert problems(tmp_path, text) == [
+        "line 3: [Battery a_b]: has the credential of [Battery a b], mqtt-password-a_b; rename one"
+        " of them"
+    ]
+    assert len(read(tmp_path, text.replace("a_b", "a_c")).batteries) == 2
