@@ -1,13 +1,209 @@
-"""What a command does when somebody does not listen any more."""
+"""The command line: its commands, what is imported of them, exit codes, and who does not listen."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from bat2influx import __version__, cli
+from bat2influx.cli import COMMANDS, DEFAULT
+from bat2influx.config.paths import DEFAULT_CONFIG
 from tests import TOP
+
+EX_USAGE = 64
+ARGUMENTS = {
+    "run": set(),
+    "check": {"--offline"},
+    "discover": {"HOST[:PORT]", "--all"},
+    "health": set(),
+    "pin": {"HOST[:PORT]"},
+    "setup-db": {"--raw", "--minutes", "--hours", "--fill", "--change", "--dry-run"}
+    | {"--admin", "--admin-password-file"},
+    "spool": {"--export", "--retry-rejected", "--rejected"},
+    "watch": {"PORTAL"},
+}
+
+
+NAME = r"(?<![\w-])(?:--[a-z-]+|HOST\[:PORT\]|PORTAL)"  # of an argument, in a help
+
+
+def module(name: str) -> SimpleNamespace:
+    """Return the module of a command."""
+    return import_module(f"bat2influx.commands.{COMMANDS[name].module}")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_registers_itself(name: str) -> None:
+    """In a module of its name, with a function that takes what was parsed."""
+    assert module(name).__name__.split(".")[2] == name.replace("-", "_")
+    parser = argparse.ArgumentParser()
+    module(name).register(parser)
+    assert callable(parser.get_default("function"))
+    assert COMMANDS[name].summary
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_names_its_arguments(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it takes, and no other; and it does nothing else."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith(f"usage: bat2influx {name} [-h]")
+    assert {*re.findall(NAME, usage)} == {*re.findall(NAME, rest)} - {"--help"} == ARGUMENTS[name]
+
+
+def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """In their order, each with what it is for; and the version is that of the package."""
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    listing = " ".join(capsys.readouterr().out.partition("COMMAND\n")[2].split())
+    assert listing == " ".join(f"{name} {each.summary}" for name, each in COMMANDS.items())
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"bat2influx {__version__}\n")
+
+
+# What is imported
+
+IMPORTED = """
+import json, os, sys
+from bat2influx import cli
+for name in ("", *cli.COMMANDS):
+    sys.stdout.flush()
+    if os.fork() == 0:
+        if name:
+            cli.parser().parse_args([name, *["x"] * (name == "pin")])
+        found = [each for each in sys.modules if each.startswith("bat2influx.commands.")]
+        print(json.dumps([name, found]))
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
+SHARED = {"configuration", "credentials", "steps"}  # by several commands
+
+
+def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
+    """Without one, none is; what several have in common is no command."""
+    command = [sys.executable, "-c", IMPORTED]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
+    found = dict(map(json.loads, done.stdout.splitlines()))
+    assert found.pop("") == []
+    assert found.keys() == COMMANDS.keys()
+    for name, modules in found.items():
+        own = COMMANDS[name].module.partition(".")[0]
+        assert {module.split(".")[2] for module in modules} - SHARED == {own}
+
+
+# What it does
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.Namespace]]]:
+    """Has each command note what it is called with, in place of doing it; each returns 42."""
+    noted: list[tuple[str, argparse.Namespace]] = []
+
+    def standing_in(name: str) -> Callable[[argparse.Namespace], int]:
+        def run(options: argparse.Namespace) -> int:
+            noted.append((name, options))
+            return 42
+
+        return run
+
+    def made(name: str) -> SimpleNamespace:
+        run = standing_in(name)
+        real = module(name)
+
+        def register(parser: argparse.ArgumentParser) -> None:
+            real.register(parser)
+            parser.set_defaults(function=run)
+
+        return SimpleNamespace(register=register, run=run)
+
+    monkeypatch.setattr(cli, "_module", made)
+    before = signal.getsignal(signal.SIGINT)
+    yield noted
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "config"),
+    [
+        ([], DEFAULT, DEFAULT_CONFIG),
+        (["run"], "run", DEFAULT_CONFIG),
+        (["--config", "/x.ini"], DEFAULT, Path("/x.ini")),
+        (["--config", "/x.ini", "check", "--offline"], "check", Path("/x.ini")),
+        (["health"], "health", DEFAULT_CONFIG),
+        (["pin", "venus.local"], "pin", DEFAULT_CONFIG),
+    ],
+)
+def test_a_command_gets_its_options_and_gives_the_exit_code(
+    done: list[tuple[str, argparse.Namespace]], arguments: list[str], name: str, config: Path
+) -> None:
+    """Without one it is the daemon."""
+    assert cli.main(arguments) == 42
+    ((called, options),) = done
+    assert (called, options.config) == (name, config)
+
+
+@pytest.mark.parametrize(("arguments", "ends"), [(["health"], True), (["run"], False), ([], False)])
+def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
+    done: list[tuple[str, argparse.Namespace]], arguments: list[str], ends: bool
+) -> None:
+    """The daemon has a handler of its own for it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main(arguments)
+    assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is ends
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prog", "why"),
+    [
+        (["nonsense"], "", "invalid choice: 'nonsense'"),
+        (["--nonsense"], "", "unrecognized arguments: --nonsense"),
+        (["--config"], "", "--config: expected one argument"),
+        (["run", "x"], "", "unrecognized arguments: x"),
+        (["check", "--online"], "", "unrecognized arguments: --online"),
+        (["pin"], " pin", "required: HOST[:PORT]"),
+        (["spool", "--export", "--retry-rejected"], " spool", "not allowed with argument --export"),
+        (["setup-db", "--raw", "90"], " setup-db", "--raw: '90' must be a number and s, m, h, d"),
+        (["setup-db", "--minutes", "6d"], " setup-db", "--minutes: '6d' must be from 7d to"),
+        (["check", "--config", "x.ini"], "", "unrecognized arguments: --config x.ini"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_does_nothing(
+    done: list[tuple[str, argparse.Namespace]],
+    capsys: pytest.CaptureFixture[str],
+    arguments: Sequence[str],
+    prog: str,
+    why: str,
+) -> None:
+    """It is told with the usage of what was to be run, and the exit code says whose fault it is."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert (ended.value.code, done) == (EX_USAGE, [])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"usage: bat2influx{prog} [-h]")
+    assert err.splitlines()[-1].startswith(f"bat2influx{prog}: ")
+    assert why in err.splitlines()[-1]
+
+
+# Who does not listen
 
 A_PEER_GOES_AWAY = """
 import socket, sys

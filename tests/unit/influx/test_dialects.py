@@ -13,7 +13,6 @@ from bat2influx.influx.dialects import (
     reason_of,
     retry_after,
 )
-from bat2influx.influx.rejects import cause_of
 
 ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
 UNKNOWN = Server()
@@ -113,25 +112,3 @@ def test_how_long_a_server_wants_to_be_left_alone() -> None:
     """Five minutes at the most, and only by a number."""
     given = {"7": 7.0, "86400": 300.0, "Wed, 21 Oct": None, "": None, "-1": None, "²": None}
     assert {each: retry_after({"Retry-After": each}) for each in given} == given
-
-
-@pytest.mark.parametrize(
-    ("reason", "cause"),
-    [
-        (
-            'failure: partial write: dropped 2 points outside retention policy of duration 24h0m0s'
-            " - oldest point dc at 2026-01-01T00:00:00Z dropped because it violates it dropped=2",
-            "failure: partial write: points outside retention policy of duration 24h0m0s",
-        ),
-        ("partial write: points beyond retention policy dropped=3", "partial write: points beyond"
-         " retention policy"),
-        (
-            'remoteAddr: "127.0.0.1:4711"; requestURI: /write?db=x; cannot read data: incorrect'
-            ' influx line "dc Voltage= 1": missing value',
-            "cannot read data: incorrect influx line: missing value",
-        ),
-    ],
-)  # fmt: skip
-def test_one_cause_has_one_name(reason: str, cause: str) -> None:
-    """What differs from row to row is left out, or each would be told as something new."""
-    assert cause_of(reason) == cause

@@ -14,7 +14,6 @@ import pytest
 from systemd.journal import JournalHandler
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import span
 from bat2influx.service import journal
 from bat2influx.service.journal import REMIND, Episode, event, set_up
 
@@ -242,25 +241,6 @@ class TestEpisode:
         assert len(caplog.records) == 2
         episode.failed(SLOW, 2 * REMIND)
         assert len(caplog.records) == 3
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0 s"),
-        (8.4, "8 s"),
-        (119.0, "119 s"),
-        (120.0, "2 min"),
-        (7199.0, "120 min"),
-        (7200.0, "2 h"),
-        (172_799.0, "48 h"),
-        (172_800.0, "2 days"),
-        (864_000.0, "10 days"),
-    ],
-)
-def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    """From two of a unit on, that unit is used."""
-    assert span(seconds) == text
 
 
 def test_an_unknown_event_has_its_fields_alone() -> None:

@@ -11,7 +11,8 @@ from bat2influx.venus.presets import PRESETS, fields_of
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.venus.device import Device
 from tests.standins.venus.large import large
-from tests.unit.commands.discover.test_survey import AT, live, pasted, surveyed, told
+from tests.unit.commands.discover.test_ini_lines import AT, live, pasted
+from tests.unit.commands.discover.test_survey import surveyed, told
 
 
 def offered(lines: list[str]) -> list[str]:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bat2influx.commands.discover import lan_search, ssdp
-from bat2influx.commands.discover.lan_search import NoDescriptionError, fetch
+from bat2influx.commands.discover import ssdp
 from bat2influx.commands.discover.ssdp import (
     Description,
     DescriptionUrl,
@@ -23,7 +16,7 @@ from bat2influx.commands.discover.ssdp import (
     parse_response,
 )
 from bat2influx.printable import plain
-from tests.standins.venus.ssdp_responder import DescriptionServer, description
+from tests.standins.venus.ssdp_responder import description
 
 ADDRESS = "192.0.2.20"
 USN = "uuid:com.victronenergy.ccgx.C0:61:9A:B1:C2:D3::urn:schemas-upnp-org:device:Basic:1"
@@ -199,92 +192,3 @@ def test_a_strangers_text_becomes_one_plain_line(text: str) -> None:
     assert len(line) <= 60
     assert line.isprintable()
     assert line == line.strip()
-
-
-def place(server: DescriptionServer) -> DescriptionUrl:
-    """Return where a server has its description."""
-    found = description_url(SearchResponse("127.0.0.1", server.url))
-    assert found is not None
-    return found
-
-
-@pytest.mark.parametrize("fault", ["", "malformed", "hostile"])
-def test_a_description_is_fetched(fault: str) -> None:
-    """What the server has is what one gets, be it sound or not."""
-    with DescriptionServer("127.0.0.1", description(), fault) as server:
-        got = fetch(place(server))
-        assert got == description()[: None if fault != "malformed" else len(description()) // 2]
-
-
-@pytest.mark.parametrize(
-    ("fault", "why"),
-    [
-        ("hang", "takes more than"),
-        ("drip", "takes more than"),
-        ("huge", "larger than 64 KiB"),
-        ("redirect", "status 302"),
-        ("missing", "status 404"),
-    ],
-)
-def test_a_description_that_does_not_come_is_given_up(fault: str, why: str) -> None:
-    """In time, however it drips; at 64 KiB; and where it is said to be elsewhere."""
-    with DescriptionServer("127.0.0.1", description(), fault) as server:
-        begin = time.monotonic()
-        with pytest.raises(NoDescriptionError, match=why):
-            fetch(place(server), 1.0)
-        assert time.monotonic() - begin < 30.0
-        assert server.requests == ["/device.xml"]
-
-
-@contextmanager
-def dripping(beginning: bytes, drop: bytes) -> Iterator[DescriptionUrl]:
-    """Serve one client the beginning of something, and then drops without end."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                try:
-                    connection.sendall(beginning)
-                    while True:
-                        connection.sendall(drop)
-                        time.sleep(0.05)
-                except OSError:  # the client has gone
-                    pass
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield DescriptionUrl("127.0.0.1", server.getsockname()[1], "/")
-
-
-@pytest.mark.parametrize(
-    ("beginning", "drop"),
-    [
-        (b"HT", b"T"),
-        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-        (b"HTTP/1.0 200 OK\r\n\r\n", b" "),
-    ],
-)
-def test_dripping_in_any_place_is_given_up(beginning: bytes, drop: bytes) -> None:
-    """The limit is one of the whole answer, not of each piece of it."""
-    with dripping(beginning, drop) as where:
-        begin = time.monotonic()
-        with pytest.raises(NoDescriptionError):
-            fetch(where, 0.5)
-        assert time.monotonic() - begin < 30.0
-
-
-def test_a_closed_port_has_no_description() -> None:
-    """A refused connection is one of the reasons, and names the port."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(NoDescriptionError, match=f"ConnectionRefusedError at port {port}"):
-        fetch(DescriptionUrl("127.0.0.1", port, "/"))
-
-
-def test_no_interface_is_the_loopback() -> None:
-    """The search leaves this machine; every interface has an IPv4 address."""
-    found = lan_search.interfaces()
-    assert "lo" not in {interface.name for interface in found}
-    assert all(socket.inet_aton(interface.address) for interface in found)

@@ -6,22 +6,17 @@ import pytest
 
 from bat2influx.commands.setup_db.downsampling import (
     ClashError,
-    Retention,
     as_stored,
     columns,
     last_alone,
     told_apart,
 )
-from bat2influx.commands.setup_db.other_databases import elsewhere
-from bat2influx.commands.setup_db.plan import DatabaseState, plan
 from bat2influx.config.settings import Battery, Settings, load
 from bat2influx.device.plan import Plan
-from bat2influx.influx.dialects import Dialect
 from bat2influx.venus.presets import PRESETS, fields_of
 from bat2influx.venus.protocol import Field, parse_field
 
 NAMED = "instances = name\npresets = solar, system\nState = vebus/State\nOld = grid/30/Ac/Power\n"
-ELSEWHERE = [kind for kind in Dialect if kind is not Dialect.INFLUXDB1]
 
 
 @pytest.mark.parametrize(
@@ -106,50 +101,3 @@ def test_a_name_that_two_devices_give_to_unlike_values_is_an_error() -> None:
         columns(unlike)
     alike = [Field("E", "grid", 30, "Ac/Power"), Field("E", "system", 0, "Ac/Grid/L1/Power")]
     assert [column.name for column in columns(alike)] == ["E", "E_min", "E_max"]
-
-
-def test_each_devices_own_fields_are_downsampled(tmp_path: Path) -> None:
-    """[Fields NAME] counts for its device, and by its own rule for instances."""
-    settings = _settings(
-        tmp_path,
-        "[Battery a]\n[Battery b]\n[Fields a]\ndefaults = no\ninstances = name\nX = vebus/Soc\n"
-        "[Fields b]\ndefaults = no\nX = vebus/Soc\nY = vebus/State\n",
-    )
-    tasks = plan(
-        settings,
-        Retention(),
-        DatabaseState(fields=frozenset({"X_275"})),
-        1_795_000_000,
-        change=False,
-    )
-    texts = [s.text for task in tasks for s in task.statements if "CONTINUOUS" in s.text]
-    assert len(texts) == 4
-    for column in ('mean("X")', 'mean("X_275")', 'last("Y")'):
-        assert all(column in text for text in texts)
-
-
-@pytest.mark.parametrize("kind", ELSEWHERE)
-def test_elsewhere_a_state_is_no_mean(tmp_path: Path, kind: Dialect) -> None:
-    """It is among what has its last value."""
-    both = "\n".join(
-        elsewhere(kind, _settings(tmp_path, "[Fields]\nQ7 = vebus/State\n"), Retention())
-    )
-    no_state = "\n".join(elsewhere(kind, _settings(tmp_path, ""), Retention()))
-    assert both.count("last") > no_state.count("last")
-    assert (
-        both.count("Q7")
-        == {Dialect.INFLUXDB2: 2, Dialect.INFLUXDB3: 2, Dialect.VICTORIAMETRICS: 2}[kind]
-    )
-
-
-@pytest.mark.parametrize("kind", ELSEWHERE)
-def test_elsewhere_one_is_told_of_instances_in_names(tmp_path: Path, kind: Dialect) -> None:
-    """Nobody has looked which there are, so that the names below lack them."""
-    plain, named = (
-        "\n".join(
-            elsewhere(kind, _settings(tmp_path, f"[Fields]\ninstances = {one}\n"), Retention())
-        )
-        for one in ("one", "name")
-    )
-    assert "as in Voltage_275" in named
-    assert "as in Voltage_275" not in plain

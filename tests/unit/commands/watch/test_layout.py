@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bat2influx.commands.watch.layout import lay_out
 from bat2influx.commands.watch.model import Fact, FieldRow, History, Level, Part, View
-from bat2influx.commands.watch.text import ASCII, UTF8, Glyphs, Style, StyledLine, cells, number
+from bat2influx.commands.watch.text import ASCII, UTF8, Glyphs, Style, StyledLine, cells
 
 NOW = 1000.0
 WHEN = datetime(2026, 7, 14, 14, 3, 12, tzinfo=UTC)
@@ -127,29 +126,6 @@ def test_a_trouble_is_told_by_its_style_too() -> None:
     assert [piece.style for piece in line[1:]] == [Style.WRONG, Style.WRONG]
 
 
-def test_what_is_old_is_marked() -> None:
-    """By a mark, by a word, and by a style."""
-    shown = view(row("Voltage", 52.61, 52.5, age=9), row("Current", 12.4))
-    lines = texts(shown)
-    assert of("Voltage", lines).startswith("! Voltage")
-    assert of("Voltage", lines).endswith(" stale")
-    assert " 9 s " in of("Voltage", lines)
-    assert of("Current", lines).startswith("  Current")
-    styles = {
-        text(line).split()[-1]: {piece.style for piece in line[:4]}
-        for line in lay_out(shown, 80, 24).lines
-        if "stale" in text(line)
-    }
-    assert styles == {"stale": {Style.NOTE}}
-
-
-def test_a_field_without_a_number_has_what_it_has_instead() -> None:
-    """What was there before is not shown for it."""
-    lines = texts(view(row("L2", 230.0, instead="null"), row("L3")))
-    assert of("L2", lines).split()[:2] == ["L2", "null"]
-    assert of("L3", lines).split() == ["L3", "V"]
-
-
 def test_several_devices_stand_below_each_other() -> None:
     """Each with its name, above its rows and with how it is."""
     facts = {name: Fact(name, "polling each 1 s") for name in ("home", "boat")}
@@ -197,29 +173,6 @@ def test_names_of_others_move_no_cursor() -> None:
     assert len(values) == 3
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_each_row_is_reached_by_scrolling(several: bool) -> None:
-    """What is not seen is counted, and the end is the end."""
-    rows = tuple(row(f"Field{number_}", float(number_)) for number_ in range(60))
-    parts = Part("", (DEVICE,), rows), *([Part("boat", (), rows[:1])] if several else [])
-    shown = replace(view(), parts=parts)
-    seen, first, end = set[str](), 0, lay_out(shown, 80, 24, first=10**6).first
-    while first <= end:
-        layout = lay_out(shown, 80, 24, first=first)
-        names = [text(line).split()[0] for line in layout.lines if "Field" in text(line)]
-        seen.update(names)
-        (more,) = (text(line) for line in layout.lines if " more " in text(line))
-        assert layout.first == first
-        assert (f"{first} more above" in more) is (first > 0)
-        if several:
-            assert any(text(line) == "[Battery]" for line in layout.lines)
-        else:
-            below = 60 - first - len(names)
-            assert (f"{below} more below" in more) is (below > 0)
-        first += 1
-    assert len(seen) == 60
-
-
 @given(
     width=st.integers(1, 240),
     height=st.integers(1, 80),
@@ -252,19 +205,3 @@ def test_no_line_is_longer_than_the_terminal_is_wide(
         assert cells(line) <= width
         assert line.isprintable()
         assert line.isascii() or glyphs is UTF8
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals", "shown"),
-    [
-        (-0.0, 2, "0.00"),
-        (-0.004, 2, "0.00"),
-        (52.605, 2, "52.60"),
-        (1e9, 0, "1000000000"),
-        (-1.5e12, 1, "-1.5e+12"),
-        (1.7e308, 0, "1.7e+308"),
-    ],
-)
-def test_a_number_is_as_long_as_a_person_reads(value: float, decimals: int, shown: str) -> None:
-    """Without a negative zero, and with an exponent where it is very large."""
-    assert "".join(number(value, decimals)) == shown

@@ -12,23 +12,14 @@ from hypothesis import strategies as st
 
 from bat2influx.commands.watch.model import (
     COLUMNS,
-    Fact,
     History,
-    Level,
     Values,
     column_of,
     field_of,
 )
-from bat2influx.commands.watch.sources import daemon, database, disk
-from bat2influx.commands.watch.text import ASCII, UTF8, bars
 from bat2influx.config.settings import Battery
-from bat2influx.daemon.health import Health
-from bat2influx.delivery.disk_reader import Summary
 from bat2influx.device.plan import Plan
-from bat2influx.influx import errors as influx_errors
-from bat2influx.influx.dialects import Dialect, Server
-from bat2influx.influx.writer import Probe
-from bat2influx.reading import NS, Origin, Reading
+from bat2influx.reading import Origin, Reading
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import DEFAULT_FIELDS
 
@@ -118,16 +109,6 @@ def test_decimals_fit_the_size_and_stay(values: list[float], decimals: int) -> N
     assert history.decimals == decimals
 
 
-@pytest.mark.parametrize("glyphs", [UTF8, ASCII])
-def test_bars_go_from_the_least_to_the_largest(glyphs: object) -> None:
-    """A value that does not change is a low line, and where nothing came is nothing."""
-    used = UTF8 if glyphs is UTF8 else ASCII
-    assert bars([float(n) for n in range(8)], used) == used.bars
-    assert bars([5.0, None, 5.0], used) == f"{used.bars[0]} {used.bars[0]}"
-    assert bars([None, None], used) == "  "
-    assert bars([0.0, 5e-324, 1e-323], used)[0] == used.bars[0]
-
-
 # Values
 
 
@@ -206,44 +187,3 @@ def test_a_column_has_a_value_of_each_device() -> None:
     """However seldom one is read."""
     assert column_of([BATTERY]) == 3.0
     assert column_of([BATTERY, replace(BATTERY, interval=30.0)]) == 30.0
-
-
-# What is asked beside the devices
-
-SERVER = Server(Dialect.INFLUXDB1, "1.6.7")
-DOWN = influx_errors.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
-
-
-def test_the_database_is_told_in_the_daemons_words() -> None:
-    """With what it is, where it answers."""
-    fact = database(Probe(None, False, SERVER), "x:8086", "battery")
-    assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
-    fact = database(Probe(None, True, SERVER), "x:8086", "battery")
-    assert fact.text.endswith("'battery' is not there yet, it is made with the first value")
-    assert not fact.level
-    fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
-    assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
-
-
-def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
-    """What waits for its turn alone is as it should be."""
-    now = 100 * NS
-    assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing waits")
-    assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
-    fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
-    text = "620 values wait for the database, the oldest from 62 s ago; 3 rows refused"
-    assert (fact.text, fact.level) == (text, Level.NOTE)
-    assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values wait for the database"
-
-
-def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
-    """Its values and the troubles that are seen from here are left out of its line."""
-    status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 waiting"
-    health = Health(at=10.0, alive=9.5, within=120.0, status=status)
-    fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
-    assert fact == Fact("daemon", "well: values are kept; 9.0 values/s, 62 waiting")
-    assert DOWN.text in daemon(health, [], 11.0).text
-    assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
-    fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
-    assert fact.text == "the daemon has stood still, or was killed, 490 s ago; [2J0.0 values/s"
-    assert fact.level is Level.WRONG

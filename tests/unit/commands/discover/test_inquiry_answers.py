@@ -1,0 +1,209 @@
+"""What `discover` makes of the devices behind a broker that has let it in."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.commands.discover import inquiry
+from bat2influx.commands.discover.inquiry import MAX_PORTALS, InquiryResult, Target
+from bat2influx.commands.discover.ssdp import Description
+from bat2influx.config.settings import Battery
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.net.tls import fingerprint_of
+from tests.unit.commands.discover.test_inquiry import (
+    HEADING,
+    HOST,
+    LOST,
+    SECRET,
+    TLS_WANTED,
+    Asked,
+)
+from tests.unit.commands.session_by_hand import (
+    CERTIFICATE,
+    CONFIG,
+    OTHER,
+    START,
+    HandDevice,
+    P,
+    battery,
+)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """One device behind a broker."""
+    return Asked(monkeypatch, HandDevice())
+
+
+def test_a_device_becomes_a_block(asked: Asked) -> None:
+    """It is asked for one full republish, and its lines have what it said."""
+    result = asked.make(Target(HOST, 1884))
+    (block,) = result.blocks
+    assert result.reached
+    assert block[:6] == [
+        f"{HEADING}, portal id {P}",
+        *("[Battery]", "address = venus.local", "port = 1884", "", "[Fields]"),
+    ]
+    assert any("= vebus/275/Soc " in line for line in block)
+    assert [topic for topic, _ in asked.broker.published] == [f"R/{P}/keepalive"]
+    assert asked.said == []
+
+
+def test_a_block_over_tls_pins_the_certificate(asked: Asked) -> None:
+    """The usual port of TLS needs no line; another one does."""
+    pin = f"fingerprint = {fingerprint_of(CERTIFICATE)}"
+    asked.meet(TLS_WANTED, None)
+    (block,) = asked.make(Target(HOST)).blocks
+    assert block[1:5] == ["[Battery]", "address = venus.local", "tls = yes", pin]
+    asked.meet(TLS_WANTED, None)
+    (block,) = asked.make(Target(HOST, 1884)).blocks
+    assert block[2:6] == ["address = venus.local", "port = 1884", "tls = yes", pin]
+
+
+def test_names_of_the_description_are_for_what_the_device_does_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it says by MQTT counts before."""
+    described = Description("By SSDP", "Cerbo GX", P)
+    name = {"settings/0/Settings/SystemSetup/SystemName": "By MQTT"}
+    for values, shown in (({}, '"By SSDP"'), (name, '"By MQTT"')):
+        asked = Asked(monkeypatch, HandDevice(values={"vebus/275/Soc": 1, **values}))
+        (block,) = asked.make(Target(HOST, description=described)).blocks
+        assert block[0] == f"# Cerbo GX {shown} at venus.local, portal id {P}"
+
+
+@pytest.mark.parametrize(("password", "noted"), [(SECRET, True), ("", False)])
+def test_a_password_of_the_file_is_to_be_kept(asked: Asked, password: str, noted: bool) -> None:
+    """The lines say so, and do not have it."""
+    (block,) = asked.make(Target(HOST), battery(password=password, topic_prefix="b/")).blocks
+    note = f"# user and password: keep them as they are in {CONFIG}"
+    assert (block[1] == note) is noted
+    assert "topic_prefix = b/" in block
+    assert SECRET not in "\n".join(block)
+
+
+def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with values come first, each with its portal id."""
+    asked = Asked(monkeypatch, HandDevice(OTHER, silent=True), HandDevice(P))
+    blocks = asked.make(Target(HOST)).blocks
+    assert [block[3] for block in blocks] == [f"serial = {P}", f"serial = {OTHER}"]
+    assert asked.said == [
+        f"device {OTHER} at venus.local says nothing; is it on?",
+    ]
+
+
+def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is an end to them, and how many there are is told."""
+    asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 2)))
+    blocks = asked.make(Target(HOST)).blocks
+    assert [block[3] for block in blocks] == [f"serial = p{n:02}" for n in range(MAX_PORTALS)]
+    assert asked.said == [f"18 devices are at venus.local; {MAX_PORTALS} of them are asked"]
+
+
+@pytest.mark.parametrize(
+    ("own", "described", "portal"),
+    [
+        (battery(serial=P), "", P),
+        (None, P, P),
+        (battery(serial=P), OTHER, P),
+        (battery(serial="*"), P, P),
+        (battery(serial="*"), "", None),
+        (None, "", None),
+    ],
+)
+def test_a_portal_id_that_is_not_listed_may_be_known(
+    monkeypatch: pytest.MonkeyPatch, own: Battery | None, described: str, portal: str | None
+) -> None:
+    """By the file, or else by what the device has said of itself."""
+    asked = Asked(monkeypatch, HandDevice(listed=False))
+    result = asked.make(Target(HOST, description=Description(portal=described)), own)
+    assert result.reached is (portal is not None)
+    published = [topic for topic, _ in asked.broker.published]
+    assert published == ([f"R/{portal}/keepalive"] if portal else [])
+    none = ["no device has said its portal id at venus.local; is it a Venus device?"]
+    assert asked.said == ([] if portal else none)
+
+
+def test_a_listed_portal_id_counts_before_a_known_one(asked: Asked) -> None:
+    """What is there is asked, whatever the file has."""
+    asked.make(Target(HOST), battery(serial=OTHER))
+    assert [topic for topic, _ in asked.broker.published] == [f"R/{P}/keepalive"]
+
+
+def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty message is how that is done."""
+    asked = Asked(monkeypatch)
+    asked.broker.at(1.0, f"N/{P}/system/0/Serial", b"")
+    assert asked.make(Target(HOST)) == InquiryResult()
+
+
+def test_a_device_that_says_nothing_has_a_block_without_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is there, by what the broker has of it, and is waited for ten seconds."""
+    asked = Asked(monkeypatch, HandDevice(silent=True))
+    result = asked.make(Target(HOST))
+    assert result.reached
+    assert result.blocks[0][-1] == "[Fields]"
+    assert asked.said == [f"device {P} at venus.local says nothing; is it on?"]
+    waited = asked.broker.now - START - inquiry.OTHERS_WITHIN
+    assert waited == inquiry.FIRST_WITHIN
+
+
+def test_a_device_that_does_not_say_that_this_is_all_is_given_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As long as new paths come, and some seconds more; that the list may lack some is told."""
+    asked = Asked(monkeypatch, HandDevice(ends=False))
+    asked.broker.at(1.0 + 3.0, f"N/{P}/tank/1/Level", b'{"value":50}')
+    asked.broker.at(1.0 + 5.0, f"N/{P}/tank/1/Level", b'{"value":51}')
+    (block,) = asked.make(Target(HOST)).blocks
+    assert any("= tank/1/Level" in line for line in block)
+    assert asked.said == [
+        f"device {P} at venus.local did not say that this is all; the list may lack something"
+    ]
+    assert asked.broker.now == START + inquiry.OTHERS_WITHIN + 2 * inquiry.QUIET
+
+
+def test_a_device_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After half a minute, though new paths still come."""
+    asked = Asked(monkeypatch, HandDevice(ends=False))
+    for second in range(100):
+        asked.broker.at(float(second), f"N/{P}/tank/{second}/Level", b'{"value":50}')
+    (block,) = asked.make(Target(HOST)).blocks
+    assert any("= tank/30/Level" in line for line in block)
+    waited = asked.broker.now - START - inquiry.OTHERS_WITHIN
+    assert inquiry.REPUBLISH_WITHIN <= waited < inquiry.REPUBLISH_WITHIN + inquiry.QUIET
+
+
+@pytest.mark.parametrize("topic", ["N/+/system/0/Serial", f"N/{P}/#"])
+def test_a_right_that_is_missing_is_told(asked: Asked, topic: str) -> None:
+    """Without a block, since nothing was heard."""
+    why = mqtt_errors.subscription_refused(HOST, "bat2influx", topic, "not authorised", CONFIG)
+    asked.broker.refuses[topic] = why
+    assert asked.make(Target(HOST)) == InquiryResult()
+    assert asked.said == [why.text]
+
+
+def test_a_connection_that_is_lost_meanwhile_leaves_what_was_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the reason."""
+    asked = Asked(monkeypatch, HandDevice(ends=False))
+    asked.broker.lose(3.0, LOST)
+    (block,) = asked.make(Target(HOST)).blocks
+    assert any("= vebus/275/Soc " in line for line in block)
+    assert asked.said[-1] == LOST.text
+    assert asked.broker.now == START + 3.0
+
+
+@pytest.mark.parametrize(
+    ("everything", "shown"), [(False, False), (True, True)], ids=["usual", "all"]
+)
+def test_housekeeping_is_for_who_wants_everything(
+    monkeypatch: pytest.MonkeyPatch, everything: bool, shown: bool
+) -> None:
+    """Settings are among the lines then, and only then."""
+    asked = Asked(monkeypatch, HandDevice(values={"settings/0/Limit": 2, "vebus/275/Soc": 9}))
+    (block,) = asked.make(Target(HOST), everything=everything).blocks
+    assert any("settings/0/Limit" in line for line in block) is shown

@@ -1,0 +1,246 @@
+"""`bat2influx setup-db`: its arguments, who logs in, which database it is, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bat2influx.commands.setup_db import command
+from bat2influx.commands.setup_db.command import STATEMENT_DEADLINE, register, set_up
+from bat2influx.commands.setup_db.downsampling import Retention
+from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
+from bat2influx.config.settings import Influx, Settings
+from bat2influx.failure import Trouble
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR
+from tests.unit.commands.setup_db.test_plan import configured
+
+EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
+DOWN = influx_errors.database_unreachable("InfluxDB at localhost:8086", "refused", "x.ini")
+
+
+class Database:
+    """What answers a ping, and what becomes of the set-up; `logins` has who was logged in."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.trouble: Trouble | None = None
+        self.server = Server(Dialect.INFLUXDB1, "1.6.7")
+        self.outcome: int | UnansweredError = EX_OK
+        self.logins: list[tuple[str, str, str]] = []
+        self.set_up: list[tuple[Retention, dict[str, Any]]] = []
+        monkeypatch.setattr(command, "HttpClient", self._client)
+        monkeypatch.setattr(command, "setup_db", self._setup_db)
+
+    def _client(self, influx: Influx, config: str, deadline: float) -> Any:
+        assert deadline == STATEMENT_DEADLINE
+        self.logins.append((influx.user, influx.password, influx.token))
+        return type("Client", (), {"ping": lambda _: self.trouble, "server": self.server})()
+
+    def _setup_db(
+        self, settings: Settings, ask: object, wanted: Retention, _: object, **options: Any
+    ) -> int:
+        assert isinstance(ask, StatementRunner)
+        self.set_up.append((wanted, options))
+        if isinstance(self.outcome, UnansweredError):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    """An InfluxDB 1 that does all that is asked."""
+    return Database(monkeypatch)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A file with a user and a token apart."""
+    return configured(tmp_path, "[Influx]\nuser = writer\npassword = s3cret\n")
+
+
+def run(settings: Settings, *, admin: str = "", file: Path | None = None, **options: Any) -> int:
+    """Run the command."""
+    given = {"dry_run": False, "change": False} | options
+    return set_up(settings, Retention(), {}, admin=admin, password_file=file, **given)
+
+
+def test_influxdb1_is_set_up(database: Database, settings: Settings) -> None:
+    """With the login of the file, as it is asked for; the exit code is that of the set-up."""
+    database.outcome = EX_UNAVAILABLE
+    assert run(settings, dry_run=True, change=True) == EX_UNAVAILABLE
+    assert database.logins == [("writer", "s3cret", "")]
+    options = {"dry_run": True, "change": True, "admin": ""}
+    assert database.set_up == [(Retention(), options)]
+
+
+def test_a_server_that_does_not_say_what_it_is_is_taken_for_influxdb1(
+    database: Database, settings: Settings
+) -> None:
+    """An old one may not."""
+    database.server = Server()
+    assert run(settings) == EX_OK
+    assert len(database.set_up) == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Dialect if kind is not Dialect.INFLUXDB1])
+def test_elsewhere_it_is_said_how_and_nothing_done(
+    database: Database, settings: Settings, capsys: pytest.CaptureFixture[str], kind: Dialect
+) -> None:
+    """On stdout, and that is no failure."""
+    database.server = Server(kind, "x")
+    assert run(settings) == EX_OK
+    lines = elsewhere(kind, settings, Retention())
+    assert capsys.readouterr() == ("\n".join(lines) + "\n", "")
+    assert database.set_up == []
+
+
+def test_a_server_that_does_not_answer_is_unavailable(
+    database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the first question, or at any statement."""
+    database.trouble = DOWN
+    assert run(settings) == EX_UNAVAILABLE
+    assert database.set_up == []
+    database.trouble, database.outcome = None, UnansweredError(DOWN)
+    assert run(settings) == EX_UNAVAILABLE
+    assert capsys.readouterr() == ("", f"bat2influx setup-db: {DOWN.what}\n" * 2)
+
+
+# The administrator
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [("r00t\n", "r00t"), ("r00t\r\n", "r00t"), (" r00t ", " r00t "), ("a\n\n", "a\n"), ("", "")],
+)
+def test_an_administrator_logs_in_by_a_file(
+    database: Database, settings: Settings, tmp_path: Path, text: str, password: str
+) -> None:
+    """In place of the file's user, with what the file has but for the end of its line."""
+    file = tmp_path / "password"
+    file.write_bytes(text.encode())
+    assert run(settings, admin="root", file=file) == EX_OK
+    assert database.logins == [("root", password, "")]
+    assert database.set_up[0][1]["admin"] == "root"
+
+
+def test_an_administrator_takes_the_place_of_a_token(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password is asked for by name, where no file has it."""
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or "r00t")
+    own = configured(tmp_path, "[Influx]\ntoken = t0ken\n")
+    assert run(own, admin="root") == EX_OK
+    assert run(own) == EX_OK
+    assert database.logins == [("root", "r00t", ""), ("", "", "t0ken")]
+    assert asked == ["Password of root: "]
+
+
+def test_a_password_that_nobody_says_is_a_bad_configuration(
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither a file that is not there nor the end of the input; the server is not asked."""
+
+    def ended(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(getpass, "getpass", ended)
+    gone = tmp_path / "gone"
+    assert run(settings, admin="root", file=gone) == EX_CONFIG
+    assert run(settings, admin="root") == EX_CONFIG
+    assert capsys.readouterr().err == (
+        f"bat2influx setup-db: {gone}: there is no such file\n"
+        "bat2influx setup-db: nobody says the password of root; write it to a file, and give that"
+        " by --admin-password-file\n"
+    )
+    assert database.logins == []
+
+
+# The command line
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    """Return what the arguments come to."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    register(parser)
+    return parser.parse_args([*arguments])
+
+
+def test_the_arguments_have_defaults() -> None:
+    """A quarter of a year, five years, and for ever."""
+    options = parsed()
+    assert (options.raw, options.minutes, options.hours) == (90 * DAY, 1825 * DAY, FOREVER)
+    assert (options.fill, options.change, options.dry_run) == (FOREVER, False, False)
+    assert (options.admin, options.admin_password_file) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "less"),
+    [
+        ("--raw", "1h", "59m"),
+        ("--minutes", "7d", "6d"),
+        ("--hours", "7d", "167h"),
+        ("--fill", "1h", "3599s"),
+    ],
+)
+def test_a_duration_has_a_least_value(name: str, least: str, less: str) -> None:
+    """What the server would not take, or would be gone before the next run, is no duration."""
+    assert vars(parsed(name, least))[name[2:]] in (HOUR, 7 * DAY)
+    assert vars(parsed(name, "forever"))[name[2:]] == FOREVER
+    for wrong, text in ((less, f"must be from {least} to"), ("90", "must be a number and")):
+        with pytest.raises(argparse.ArgumentError, match=text):
+            parsed(name, wrong)
+
+
+def test_the_command_line_reaches_the_set_up(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    """All of it."""
+    file = tmp_path / "password"
+    file.write_text("r00t")
+    options = parsed(
+        *("--raw", "30d", "--minutes", "60d", "--hours", "90d", "--fill", "2d"),
+        *("--change", "--dry-run", "--admin", "root", "--admin-password-file", str(file)),
+    )
+    options.config = settings.path
+    assert options.function(options) == EX_OK
+    assert database.set_up == [
+        (
+            Retention(30 * DAY, 60 * DAY, 90 * DAY, 2 * DAY),
+            {"dry_run": True, "change": True, "admin": "root"},
+        )
+    ]
+    assert database.logins == [("root", "r00t", "")]
+
+
+def test_a_password_file_is_of_an_administrator(
+    database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without one it is a mistake in the command."""
+    options = parsed("--admin-password-file", "/x")
+    options.config = settings.path
+    assert options.function(options) == EX_USAGE
+    text = "bat2influx setup-db: --admin-password-file goes with --admin\n"
+    assert capsys.readouterr().err == text
+
+
+def test_a_bad_file_is_told(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nobody is asked."""
+    options = parsed()
+    options.config = tmp_path / "gone.ini"
+    assert options.function(options) == EX_CONFIG
+    assert "there is no such file" in capsys.readouterr().err
+    assert database.logins == []

@@ -1,0 +1,94 @@
+"""Statements to a database over HTTP: what an answer is, as rows or as an error."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply
+from bat2influx.influx.influxql import StatementError
+
+CONFIG = "/etc/bat2influx/bat2influx.ini"
+PEER = "InfluxDB at localhost:8086"
+STATEMENT = "SHOW DATABASES"
+ONE = Server(Dialect.INFLUXDB1, "1.6.7")
+
+
+def run(reply: Reply, server: Server = ONE) -> list[dict[str, object]]:
+    """Run a statement to which this is the reply."""
+    asked: list[str] = []
+
+    def query(statement: str) -> Reply:
+        asked.append(statement)
+        return reply
+
+    http = SimpleNamespace(server=server, peer=PEER, query=query)
+    rows = StatementRunner(http, CONFIG)(STATEMENT)  # type: ignore[arg-type]
+    assert asked == [STATEMENT]
+    return rows
+
+
+def answer(*series: object) -> Reply:
+    """Return a good answer with these series."""
+    body = json.dumps({"results": [{"statement_id": 0, "series": series}]}).encode()
+    return Reply(200, {}, body, "OK", ok=True)
+
+
+def test_rows_have_columns_and_tags_alike() -> None:
+    """Of all series, in their order; a column counts before a tag of its name."""
+    first = {"columns": ["time", "Soc"], "values": [[1, 88.5], [2, None]]}
+    second = {"tags": {"portal": "p", "Soc": "x"}, "columns": ["Soc"], "values": [[3]]}
+    assert run(answer(first, second)) == [
+        {"time": 1, "Soc": 88.5},
+        {"time": 2, "Soc": None},
+        {"portal": "p", "Soc": 3},
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"results":[{"statement_id":0}]}', b'{"results":[{"series":[{"columns":["a"]}]}]}', b"{}"],
+)
+def test_an_answer_without_rows_has_none(body: bytes) -> None:
+    """As that to a statement that makes something."""
+    assert run(Reply(200, {}, body, "OK", ok=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ok"),
+    [
+        (200, b'{"results":[{"statement_id":0,"error":"no such thing"}]}', True),
+        (400, b'{"error":"no such thing"}', False),
+        (401, b'{"error":"no such thing"}', False),
+        (403, b'{"code":"forbidden","message":"no such thing"}', False),
+    ],
+)
+def test_what_the_server_says_against_a_statement_is_a_refusal(
+    status: int, body: bytes, ok: bool
+) -> None:
+    """In its own words, whatever the status."""
+    with pytest.raises(StatementError, match=r"\Ano such thing\Z"):
+        run(Reply(status, {}, body, "words", ok=ok))
+
+
+def test_no_answer_is_a_trouble() -> None:
+    """That of the way, whatever else the reply has."""
+    why = influx_errors.database_slow(PEER, 600.0)
+    with pytest.raises(UnansweredError) as raised:
+        run(Reply(200, {}, b'{"error":"x"}', "OK", ok=True, trouble=why))
+    assert raised.value.trouble == why
+    assert str(raised.value) == why.what
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"message":"no route"}', b"[]", b""])
+def test_an_answer_of_something_else_is_a_trouble(body: bytes) -> None:
+    """Such as that of a proxy; it names the file to look into."""
+    with pytest.raises(UnansweredError) as raised:
+        run(Reply(502, {}, body, "Bad Gateway"))
+    why = influx_errors.database_answer(PEER, 502, "Bad Gateway", CONFIG, own=False)
+    assert raised.value.trouble == why

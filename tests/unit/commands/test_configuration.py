@@ -1,0 +1,70 @@
+"""The configuration as a command reads it, and how what is wrong with it is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands.configuration import complain, read, read_or_complain
+from bat2influx.config.settings import ConfigError
+from bat2influx.service import journal
+
+
+@pytest.fixture
+def ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good file, of a process without credentials."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "bat2influx.ini"
+    path.write_text("[Battery]\naddress = venus.local\npassword = of the file\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("directory", "password"), [("credentials", "of systemd"), ("", "of the file")]
+)
+def test_a_credential_of_the_process_counts_before_the_file(
+    ini: Path, monkeypatch: pytest.MonkeyPatch, directory: str, password: str
+) -> None:
+    """An empty variable names no directory."""
+    folder = ini.parent / "credentials"
+    folder.mkdir()
+    (folder / "mqtt-password").write_text("of systemd\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder) if directory else "")
+    (battery,) = read(ini).batteries
+    assert battery.password == password
+
+
+def test_a_good_file_is_read_without_a_word(ini: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both ways come to the same settings."""
+    assert read_or_complain(ini) == read(ini)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bad_file_is_no_settings_and_all_its_problems(
+    ini: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, on stderr, in the order of the file."""
+    ini.write_text("[Battery]\nport = many\nbogus = 1\n")
+    assert read_or_complain(ini) is None
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"{ini}, line 2", f"{ini}, line 3"]
+    assert out == ""
+    with pytest.raises(ConfigError) as raised:
+        read(ini)
+    assert list(raised.value.problems) == lines
+
+
+@pytest.mark.parametrize(("in_journal", "priority"), [(True, "<3>"), (False, "")])
+def test_each_line_is_an_error_in_the_journal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    in_journal: bool,
+    priority: str,
+) -> None:
+    """By the mark in front of every line, of a problem with several too; people see none."""
+    monkeypatch.setattr(journal, "stderr_is_journal", lambda: in_journal)
+    complain(["one\ntwo", "three"])
+    lines = "".join(f"{priority}{line}\n" for line in ("one", "two", "three"))
+    assert capsys.readouterr() == ("", lines)

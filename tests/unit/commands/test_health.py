@@ -1,0 +1,112 @@
+"""`bat2influx health`: the status line, or what is wrong, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bat2influx.commands import health
+from bat2influx.commands.health import LONGEST, register, tell
+from bat2influx.daemon.health import HealthFile
+
+EX_OK, EX_UNAVAILABLE = 0, 69
+INI = Path("/etc/bat2influx/bat2influx.ini")
+NOW = 1000.0  # s, by the monotonic clock
+SILENT = "nothing has come from a device"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime directory, as a unit has it, at the time NOW."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: NOW))
+    return tmp_path
+
+
+def ask(run: Path) -> int:
+    """Ask for the health of the daemon with the usual ini."""
+    return tell(INI, {"RUNTIME_DIRECTORY": str(run)})
+
+
+def test_what_the_daemon_writes_is_told_as_long_as_it_runs(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status line and 0 where it is well; nobody's word once it has ended."""
+    writer = HealthFile(INI, 120.0)
+    writer.write(NOW, None, "looking for venus.local")
+    assert ask(run) == EX_UNAVAILABLE
+    said = "nothing has come from a device yet; looking for venus.local\n"
+    assert capsys.readouterr() == (said, "")
+    writer.write(NOW, NOW, "Voltage 52.6\x1b[2J; 9.0 values/s")
+    assert ask(run) == EX_OK
+    assert capsys.readouterr() == ("Voltage 52.6 [2J; 9.0 values/s\n", "")
+    (path,) = run.iterdir()
+    writer.close()
+    assert ask(run) == EX_UNAVAILABLE
+    text = f"bat2influx health: no daemon runs with {INI}, or not as this user (no {path})\n"
+    assert capsys.readouterr() == ("", text)
+
+
+def put(run: Path, at: float, alive: float | None, status: str = "fine") -> None:
+    """Have a daemon say this, at these times by the monotonic clock, in s."""
+    content = {"format": 1, "at": at, "alive": alive, "within": 120.0, "status": status}
+    (run / "bat2influx.health").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("at", "alive", "status", "told"),
+    [
+        (0.0, 0.0, "fine", "fine"),
+        (-10.0, -10.0, "fine", "fine"),
+        (0.0, 0.0, "", ""),
+        (0.0, -121.0, "fine", f"{SILENT}, or a part has stopped, for 121 s; fine"),
+        (0.0, None, "fine", f"{SILENT} yet; fine"),
+        (0.0, None, "", f"{SILENT} yet"),
+        (-11.0, 0.0, "fine", "the daemon has stood still, or was killed, 11 s ago; fine"),
+    ],
+)
+def test_what_is_wrong_stands_before_the_status(
+    run: Path,
+    capsys: pytest.CaptureFixture[str],
+    at: float,
+    alive: float | None,
+    status: str,
+    told: str,
+) -> None:
+    """And is what the exit code is of; times are before now, in s."""
+    put(run, NOW + at, None if alive is None else NOW + alive, status)
+    assert ask(run) == (EX_OK if told == status else EX_UNAVAILABLE)
+    assert capsys.readouterr() == (f"{told}\n", "")
+
+
+def test_a_number_that_time_has_not_reached_is_no_health(run: Path) -> None:
+    """What another boot has left does not count for this one."""
+    put(run, NOW + 1e6, NOW + 1e6)
+    assert ask(run) == EX_UNAVAILABLE
+
+
+def test_a_status_has_an_end(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many fields there are."""
+    put(run, NOW, NOW, "x" * 5000)
+    assert ask(run) == EX_OK
+    assert len(capsys.readouterr().out) == LONGEST + len("\n")
+
+
+def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The question is answered by what is missing."""
+    assert health.tell(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
+    assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err
+
+
+def test_there_is_nothing_to_choose(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command is told by the file and by this environment."""
+    parser = argparse.ArgumentParser()
+    register(parser)
+    options = parser.parse_args([])
+    options.config = Path("/home/me/mine.ini")
+    assert options.function(options) == EX_UNAVAILABLE
+    assert f"(no {run}/mine.health)" in capsys.readouterr().err

@@ -1,0 +1,119 @@
+"""`bat2influx run`: what is done before the daemon, and what becomes of its end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands.run import register, run
+from bat2influx.config.settings import ConfigError, Settings
+from bat2influx.daemon import main
+from bat2influx.service import journal
+from tests import TOP
+
+EX_CONFIG, EX_SOFTWARE = 78, 70
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """The command line with a good file; the program's log is left alone."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(journal, "set_up", lambda: None)
+    path = tmp_path / "bat2influx.ini"
+    path.write_text("[Battery]\naddress = venus.local\n")
+    return argparse.Namespace(config=path)
+
+
+def test_the_daemons_exit_code_is_the_commands(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets the settings, and a way to read the file anew."""
+    done: list[str] = []
+
+    def daemon(settings: Settings, reload: Callable[[], Settings]) -> int:
+        done.append(settings.batteries[0].address)
+        options.config.write_text("[Battery]\naddress = 192.0.2.20\n")
+        done.append(reload().batteries[0].address)
+        options.config.write_text("[Battery]\nport = many\n")
+        with pytest.raises(ConfigError):
+            reload()
+        return 42
+
+    monkeypatch.setattr(journal, "set_up", lambda: done.append("log"))
+    monkeypatch.setattr(main, "run", daemon)
+    assert run(options) == 42
+    assert done == ["log", "venus.local", "192.0.2.20"]
+
+
+def test_a_bad_file_starts_nothing(
+    options: argparse.Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its problems are printed, and the exit code keeps systemd from trying again."""
+    monkeypatch.setattr(main, "run", None)
+    options.config.write_text("[Battery]\nport = many\n")
+    assert run(options) == EX_CONFIG
+    assert "line 2: [Battery] port = many: must be" in capsys.readouterr().err
+
+
+AT_ONCE = """
+import argparse, pathlib, sys
+from bat2influx.commands import run
+run.run(argparse.Namespace(config=pathlib.Path("/nowhere/x.ini")))
+print(*(name for name in sys.modules if name.startswith(("bat2influx.daemon", "paho", "requests"))))
+"""
+
+
+def test_a_bad_file_is_told_before_the_daemon_is_imported() -> None:
+    """That takes a quarter of a second, and more on a small machine."""
+    command = [sys.executable, "-c", AT_ONCE]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+    assert done.stderr.endswith("/nowhere/x.ini: there is no such file\n")
+
+
+def test_an_error_of_ours_is_logged_and_ends_the_daemon(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback, as an event of its own."""
+
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(main, "run", broken)
+    monkeypatch.setattr(logging.getLogger("bat2influx"), "propagate", True)
+    assert run(options) == EX_SOFTWARE
+    (record,) = caplog.records
+    assert (record.levelno, record.message) == (
+        logging.CRITICAL,
+        "ending, for an error in bat2influx",
+    )
+    assert "ZeroDivisionError: of ours" in str(record.exc_text)
+    assert vars(record)["MESSAGE_ID"] == journal.event("internal error")["MESSAGE_ID"]
+
+
+def test_what_is_no_error_passes(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(options)
+
+
+def test_there_is_nothing_to_choose() -> None:
+    """The command is its function."""
+    parser = argparse.ArgumentParser()
+    register(parser)
+    assert parser.parse_args([]).function is run

@@ -1,0 +1,245 @@
+"""`bat2influx spool`: what it prints of what is on disk, and what it has the daemon do."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands.spool import LONGEST, register, spool
+from bat2influx.config.settings import Settings
+from bat2influx.delivery import disk_format
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.influx.outcome import RejectedLine
+from tests.support.writing import DEFAULTS
+
+EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
+NOW = 1_795_000_000_000_000_000  # 2026-11-18 11:06:40 UTC, in ns
+
+
+class State:
+    """A state directory, and the clock by which rows are refused."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "state"
+        self.now = NOW
+
+    def store(self, waiting: Sequence[bytes] = (), refused: Sequence[RejectedLine] = ()) -> None:
+        """Have these lines wait, and those refused."""
+        queue = DiskQueue(self.path, 10**7, linger=0.0, clock=lambda: self.now)
+        with closing(queue):
+            queue.open()
+            if refused:
+                batch = queue.append([each.line for each in refused])
+                queue.settle(batch, [], refused)
+            queue.append(waiting)
+
+    def files(self) -> dict[str, bytes]:
+        """Return all files with what is in them."""
+        return {path.name: path.read_bytes() for path in self.path.glob("*")}
+
+    def run(
+        self, *, export: bool = False, rejected: bool = False, retry: bool = False, policy: str = ""
+    ) -> int:
+        """Run the command."""
+        influx = replace(DEFAULTS, retention_policy=policy)
+        settings = Settings(Path("/etc/x.ini"), (), influx, 10**8)
+        options = {"export": export, "rejected": rejected, "retry_rejected": retry}
+        return spool(settings, self.path, **options)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    """Nothing is on disk."""
+    return State(tmp_path)
+
+
+def line(stamp: int, value: float = 1.5) -> bytes:
+    """Return a line with this stamp."""
+    return b"dc V=%r %d" % (value, stamp)
+
+
+# What it shows
+
+
+def test_without_a_file_nothing_waits(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """And none is made."""
+    assert state.run() == EX_OK
+    assert capsys.readouterr() == ("waiting   0 values\nrejected  0 rows\n", "")
+    assert not state.path.exists()
+
+
+def test_what_waits_has_its_age_and_its_size(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The oldest stamp in UTC, and where the file is; the file stays as it is."""
+    state.store([line(NOW), line(NOW + 10**9)])
+    before = state.files()
+    assert state.run() == EX_OK
+    assert capsys.readouterr().out == (
+        f"waiting   2 values, the oldest from 2026-11-18 11:06:40 UTC, 0.0 MB in {state.path}\n"
+        "rejected  0 rows\n"
+    )
+    assert state.files() == before
+
+
+def test_what_was_refused_is_told_by_reason(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The most frequent first, each with when it was the last time; a reason is a plain line."""
+    hostile = "no\nport = 1\x1b[2J " + "x" * 400
+    state.store(refused=[RejectedLine(line(n), "field type conflict") for n in range(2)])
+    state.now = NOW - 10**9
+    state.store(refused=[RejectedLine(line(9), "field type conflict")])
+    state.store(refused=[RejectedLine(line(10), hostile)])
+    assert state.run() == EX_OK
+    waiting, rejected, first, second = capsys.readouterr().out.splitlines()
+    assert waiting.startswith("waiting   0 values, ")
+    assert rejected == "rejected  4 rows"
+    assert first == "          3 since 2026-11-18 11:06:40 UTC: field type conflict"
+    shown = second.partition(" UTC: ")[2]
+    assert shown.startswith("no port = 1 [2J xxx")
+    assert len(shown) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("stamp", "when"),
+    [
+        (0, "1970-01-01 00:00:00 UTC"),
+        (2**63 - 1, "2262-04-11 23:47:16 UTC"),
+        (10**19 - 1, "2286-11-20 17:46:39 UTC"),
+    ],
+)
+def test_a_stamp_far_away_is_told(
+    state: State, capsys: pytest.CaptureFixture[str], stamp: int, when: str
+) -> None:
+    """A clock that was never set makes such ones."""
+    state.store([line(stamp)])
+    assert state.run() == EX_OK
+    assert f"waiting   1 values, the oldest from {when}, " in capsys.readouterr().out
+
+
+# What it exports
+
+
+@pytest.mark.parametrize(
+    ("policy", "context"), [("", b""), ("mine", b"# CONTEXT-RETENTION-POLICY: mine\n")]
+)
+@pytest.mark.parametrize("rejected", [False, True])
+def test_an_export_is_a_file_for_influx_import(
+    state: State,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    policy: str,
+    context: bytes,
+    rejected: bool,
+) -> None:
+    """With database and policy in its head, and either what waits or what was refused."""
+    odd = "dc,site=Größe V=1.5 7".encode()
+    state.store([line(1), odd], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "worse")])
+    before = state.files()
+    assert state.run(export=True, rejected=rejected, policy=policy) == EX_OK
+    body = [line(2), line(3)] if rejected else [line(1), odd]
+    head = b"# DML\n# CONTEXT-DATABASE: battery\n" + context
+    assert capsysbinary.readouterr().out == head + b"".join(b"%b\n" % each for each in body)
+    assert state.files() == before
+
+
+# What it asks for
+
+
+def test_refused_rows_are_tried_again_by_the_daemon(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The request is left for it, and the rows stay where they are."""
+    state.store([line(1)], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "bad")])
+    assert state.run(retry=True) == EX_OK
+    text = "asked for: 2 rows are tried again while bat2influx runs\n"
+    assert capsys.readouterr() == (text, "")
+    assert "retry-rejected" in state.files()
+    with closing(DiskQueue(state.path, 10**7)) as queue:
+        queue.open()
+        assert queue.rejected_count == 2
+
+
+def test_where_nothing_was_refused_nothing_is_asked_for(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a file and without one."""
+    assert state.run(retry=True) == EX_OK
+    state.store([line(1)])
+    assert state.run(retry=True) == EX_OK
+    assert capsys.readouterr().out == "no row has been refused\n" * 2
+    assert "retry-rejected" not in state.files()
+
+
+# What is in the way
+
+
+@pytest.mark.parametrize(
+    "what", [{}, {"export": True}, {"retry": True}], ids=["show", "export", "retry"]
+)
+def test_a_file_of_a_later_version_is_told(
+    state: State, capsys: pytest.CaptureFixture[str], what: dict[str, bool]
+) -> None:
+    """It is unavailable, and nothing is printed as if it were empty."""
+    state.store([line(1)])
+    file = state.path / disk_format.NAME
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(f"PRAGMA user_version = {disk_format.FORMAT + 1}")
+    assert state.run(**what) == EX_UNAVAILABLE
+    text = f"bat2influx spool: {file} is of format 2, written by a later bat2influx\n"
+    assert capsys.readouterr() == ("", text)
+
+
+# The command line
+
+
+def run(*arguments: str, config: Path) -> int:
+    """Run the command with these arguments."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    register(parser)
+    options = parser.parse_args([*arguments])
+    options.config = config
+    return int(options.function(options))
+
+
+def test_the_state_directory_is_that_of_the_file(
+    state: State,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the daemon has it; a credential is not read, for no secret is needed."""
+    state.store([line(1)])
+    ini = tmp_path / "bat2influx.ini"
+    ini.write_text("[Battery]\naddress = venus.local\n")
+    (tmp_path / "mqtt-password").write_text("two\nlines\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("STATE_DIRECTORY", str(state.path))
+    assert run(config=ini) == EX_OK
+    assert capsys.readouterr().out.startswith("waiting   1 values, ")
+    assert run("--retry-rejected", config=ini) == EX_OK
+    assert capsys.readouterr().out == "no row has been refused\n"
+
+
+def test_rejected_goes_with_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone it is a mistake in the command, whatever the file."""
+    gone = tmp_path / "gone.ini"
+    assert run("--rejected", config=gone) == EX_USAGE
+    assert run("--rejected", "--retry-rejected", config=gone) == EX_USAGE
+    text = "bat2influx spool: --rejected goes with --export\n"
+    assert capsys.readouterr() == ("", text * 2)
+    with pytest.raises(argparse.ArgumentError, match="not allowed with"):
+        run("--export", "--retry-rejected", config=gone)
+
+
+def test_a_bad_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it nobody knows which database the export is for."""
+    gone = tmp_path / "gone.ini"
+    assert run(config=gone) == EX_CONFIG
+    assert capsys.readouterr().err == f"{gone}: there is no such file\n"

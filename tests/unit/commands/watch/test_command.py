@@ -1,0 +1,202 @@
+"""`bat2influx watch`: what shows it, where the log goes, what is remembered, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.commands.watch import command
+from bat2influx.commands.watch.command import SAID, _Known, _Said, register, watch
+from bat2influx.commands.watch.model import Level
+from bat2influx.config.settings import Settings
+from bat2influx.device.remembered import DeviceRecord, RememberedDevices
+from tests.support.writing import DEFAULTS
+from tests.unit.commands.session_by_hand import OTHER, P, battery
+
+EX_OK, EX_USAGE, EX_CONFIG = 0, 64, 78
+SETTINGS = Settings(Path("/home/me/x.ini"), (battery(),), DEFAULTS, 10**8)
+
+
+def test_the_latest_of_the_log_is_kept() -> None:
+    """Plain, with its time, and a warning as a note."""
+    said = _Said()
+    for number, level in enumerate((logging.INFO, logging.INFO, logging.WARNING)):
+        record = {"msg": f"event\n{number}", "levelno": level, "created": 0.0}
+        said.emit(logging.makeLogRecord(record))
+    assert len(said.latest) == SAID
+    assert [(fact.text, fact.level) for fact in said.latest] == [
+        ("event 1", Level.WELL),
+        ("event 2", Level.NOTE),
+    ]
+    assert {fact.label[-3:] for fact in said.latest} == {":00"}
+
+
+def test_an_entry_that_is_none_is_passed_over() -> None:
+    """As logging itself does."""
+    said = _Said()
+    said.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": 20}))
+    assert not said.latest
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    """The program's logger, left as it was."""
+    made = logging.getLogger("bat2influx")
+    before = made.handlers[:], made.level, made.propagate
+    yield made
+    made.handlers[:], made.level, made.propagate = before
+
+
+def test_without_a_terminal_the_log_goes_to_stderr(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for what begins and ends, which has lines of its own."""
+    _Said().hand_on()
+    logging.getLogger("bat2influx.device").info("reading %s", "venus.local")
+    log.warning("cannot reach it", extra={"COUNT": "1"})
+    log.debug("nothing for people")
+    assert capsys.readouterr() == ("", "INFO: reading venus.local\n")
+
+
+def test_in_a_terminal_the_log_is_collected(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else writes to it."""
+    said = _Said()
+    said.collect()
+    log.warning("reading")
+    assert [fact.text for fact in said.latest] == ["reading"]
+    assert capsys.readouterr() == ("", "")
+
+
+# What is remembered
+
+
+def test_what_the_daemon_has_found_is_read_and_nothing_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is anything told of a file that cannot be read."""
+    file = tmp_path / "devices.json"
+    memory = RememberedDevices(tmp_path)
+    memory.keep("venus.local:1883", DeviceRecord(P))
+    memory.flush(60.0)
+    before = file.read_bytes()
+    known = _Known(tmp_path)
+    assert known.recall("venus.local:1883") == DeviceRecord(P)
+    known.keep("venus.local:1883", DeviceRecord(OTHER))
+    assert file.read_bytes() == before
+    file.write_text(json.dumps({"format": "?"}))
+    assert _Known(tmp_path).recall("venus.local:1883") is None
+    assert not caplog.records
+
+
+# The command
+
+
+class Shown:
+    """Which face was shown, and what became of the log, of signals and of the parts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fit: bool, fails: bool = False) -> None:
+        self.done: list[str] = []
+        self.fails = fails
+        for name in ("Screen", "Lines"):
+            monkeypatch.setattr(command, name, self._face(name))
+        monkeypatch.setattr(command, "is_fit", lambda _: fit)
+        monkeypatch.setattr(command, "Watch", lambda *_: self._watch())
+        for name in ("collect", "hand_on"):
+            note = self._note(name)
+            monkeypatch.setattr(_Said, name, lambda _, note=note: note())
+
+    def _note(self, what: str) -> Callable[[], None]:
+        return lambda: self.done.append(what)
+
+    def _face(self, name: str) -> Callable[..., Any]:
+        @contextmanager
+        def shown(_: object) -> Iterator[str]:
+            self.done.append(name)
+            try:
+                yield name
+            finally:
+                self.done.append(f"end of {name}")
+
+        return shown
+
+    def _watch(self) -> SimpleNamespace:
+        def run(_: object) -> None:
+            self.done.append("run")
+            if self.fails:
+                raise ZeroDivisionError
+
+        signals, close = self._note("signals"), self._note("close")
+        return SimpleNamespace(catch_signals=signals, run=run, close=close)
+
+
+@pytest.mark.parametrize(
+    ("fit", "name", "log"), [(True, "Screen", "collect"), (False, "Lines", "hand_on")]
+)
+def test_a_terminal_has_a_screen_and_a_pipe_has_lines(
+    monkeypatch: pytest.MonkeyPatch, fit: bool, name: str, log: str
+) -> None:
+    """The log goes to the one and beside the other; signals are caught before curses does it."""
+    shown = Shown(monkeypatch, fit=fit)
+    assert watch(SETTINGS, {}) == EX_OK
+    assert shown.done == [log, "signals", name, "run", f"end of {name}", "close"]
+
+
+def test_an_error_leaves_terminal_and_brokers_in_good_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is the caller's then."""
+    shown = Shown(monkeypatch, fit=True, fails=True)
+    with pytest.raises(ZeroDivisionError):
+        watch(SETTINGS, {})
+    assert shown.done[-2:] == ["end of Screen", "close"]
+
+
+def run(config: Path, *arguments: str) -> int:
+    """Run the command with these arguments."""
+    parser = argparse.ArgumentParser()
+    register(parser)
+    options = parser.parse_args([*arguments])
+    options.config = config
+    return int(options.function(options))
+
+
+@pytest.mark.parametrize(
+    ("serial", "arguments", "code", "said"),
+    [
+        ("", [], 7, ""),
+        ("*", [P], 7, ""),
+        ("", [P], EX_USAGE, "bat2influx watch: a portal id goes with serial = *"),
+        ("*", [], EX_USAGE, "bat2influx watch: serial = * is every device behind venus.local"),
+        ("*", ["a/b"], EX_USAGE, "bat2influx watch: serial = * is every device behind"),
+        ("a/b", [], EX_CONFIG, "line 3: [Battery] serial = a/b: must be a portal id"),
+    ],
+)
+def test_of_a_fleet_one_device_is_watched(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    serial: str,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    """It is named on the command line, and only there; a bad file is told."""
+    seen: list[Settings] = []
+    monkeypatch.setattr(command, "watch", lambda settings, _: seen.append(settings) or 7)
+    ini = tmp_path / "x.ini"
+    ini.write_text(f"[Battery]\naddress = venus.local\nserial = {serial}\nmode = notify\n")
+    assert run(ini, *arguments) == code
+    assert said in capsys.readouterr().err
+    assert [each.batteries[0].serial for each in seen] == (
+        ["".join(arguments)] if code == 7 else []
+    )

@@ -1,0 +1,261 @@
+"""What `bat2influx watch` says of the database, of the disk and of the daemon."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.commands.watch import sources
+from bat2influx.commands.watch.model import Fact, Level
+from bat2influx.commands.watch.sources import (
+    PeriodicCheck,
+    ask_daemon,
+    ask_database,
+    ask_disk,
+    daemon,
+    database,
+    disk,
+)
+from bat2influx.config.settings import Settings
+from bat2influx.daemon.health import Health
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.disk_reader import Summary
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.writer import Probe
+from bat2influx.reading import NS
+from tests.support.writing import DEFAULTS
+
+BOUND = 30.0  # s, for a thread to do what it has to
+SERVER = Server(Dialect.INFLUXDB1, "1.6.7")
+DOWN = influx_errors.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
+
+
+def test_the_database_is_told_in_the_daemons_words() -> None:
+    """With what it is, where it answers."""
+    fact = database(Probe(None, False, SERVER), "x:8086", "battery")
+    assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
+    fact = database(Probe(None, True, SERVER), "x:8086", "battery")
+    assert fact.text.endswith("'battery' is not there yet, it is made with the first value")
+    assert not fact.level
+    fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
+    assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
+
+
+def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
+    """What waits for its turn alone is as it should be."""
+    now = 100 * NS
+    assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing waits")
+    assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
+    fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
+    text = "620 values wait for the database, the oldest from 62 s ago; 3 rows refused"
+    assert (fact.text, fact.level) == (text, Level.NOTE)
+    assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values wait for the database"
+
+
+def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
+    """Its values and the troubles that are seen from here are left out of its line."""
+    status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 waiting"
+    health = Health(at=10.0, alive=9.5, within=120.0, status=status)
+    fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
+    assert fact == Fact("daemon", "well: values are kept; 9.0 values/s, 62 waiting")
+    assert DOWN.text in daemon(health, [], 11.0).text
+    assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
+    fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
+    assert fact.text == "the daemon has stood still, or was killed, 490 s ago; [2J0.0 values/s"
+    assert fact.level is Level.WRONG
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        (SERVER, "InfluxDB 1.6.7 at x:8086, 'battery', answers"),
+        (Server(Dialect.VICTORIAMETRICS), "VictoriaMetrics at x:8086, 'battery', answers"),
+        (Server(), "InfluxDB at x:8086, 'battery', answers"),
+    ],
+)
+def test_a_database_is_called_what_it_is(server: Server, text: str) -> None:
+    """With its version where it says one."""
+    assert database(Probe(None, False, server), "x:8086", "battery") == Fact("database", text)
+
+
+TWO_WAIT = "2 values wait for the database"
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "level"),
+    [
+        (Summary(1, 0, 9, None), "1 value waits for the database", Level.WELL),
+        (
+            *(
+                Summary(2, 0, 9, 100 * NS),
+                "2 values wait for the database, the oldest from 10 s ago",
+            ),
+            Level.WELL,
+        ),
+        (
+            *(
+                Summary(2, 0, 9, 99 * NS),
+                "2 values wait for the database, the oldest from 11 s ago",
+            ),
+            Level.NOTE,
+        ),
+        (Summary(0, 1, 9, None), "nothing waits; 1 row refused", Level.NOTE),
+        (Summary(0, 2, 9, 99 * NS), "nothing waits; 2 rows refused", Level.NOTE),
+    ],
+)
+def test_what_is_on_disk_is_told_in_numbers(found: Summary, text: str, level: Level) -> None:
+    """A refused row is worth a note at any time."""
+    assert disk(found, 110 * NS) == Fact("on disk", text, level, "disk" if level else "")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "left"),
+    [
+        ("a 1, b 2; 3 values/s", ["a "], "3 values/s"),
+        ("x is wrong; kept; 3 values/s", ["x is wrong"], "kept; 3 values/s"),
+        ("3 values/s; x is wrong", ["x is wrong"], "3 values/s"),
+        ("x is wrong", ["x is wrong"], ""),
+        ("kept; x is wrong; home: a 1; 3 values/s", ["x is", "home: a "], "kept; 3 values/s"),
+        ("a 1; 3 values/s", ["b ", "values"], "a 1; 3 values/s"),
+    ],
+)
+def test_of_the_daemons_line_parts_are_left_out_as_a_whole(
+    status: str, shown: list[str], left: str
+) -> None:
+    """From where they begin to the next semicolon, and only where a part begins so."""
+    health = Health(at=10.0, alive=10.0, within=120.0, status=status)
+    assert daemon(health, shown, 11.0) == Fact("daemon", f"well: {left}")
+
+
+def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
+    """Nor is one that has no place for it."""
+    gone = Fact("daemon", "not running here")
+    assert ask_daemon(None, []) == ask_daemon(tmp_path / "x.health", []) == gone
+
+
+# What is asked again and again
+
+
+class Questions:
+    """Answers that a test gives one by one, to a check on a thread of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sources, "EACH", 0.0)
+        self.answers: SimpleQueue[Fact | BaseException] = SimpleQueue()
+        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.cut = threading.Event()
+        self.check = PeriodicCheck(
+            self._ask, Fact("x", "asking"), lambda: self.woken.put(None), cut=self._cut
+        )
+
+    def _ask(self) -> Fact:
+        answer = self.answers.get(timeout=BOUND)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _cut(self) -> None:
+        self.cut.set()
+        self.answers.put(Fact("x", "cut"))
+
+    def answer(self, with_: Fact | BaseException) -> None:
+        """Answer the question under way, and wait until that is known."""
+        self.answers.put(with_)
+        self.woken.get(timeout=BOUND)
+
+
+def test_a_question_is_asked_again_after_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest answer is there at any time, and who waits is woken for each."""
+    asked = Questions(monkeypatch)
+    assert asked.check.answer == Fact("x", "asking")
+    for text in ("one", "two"):
+        asked.answer(Fact("x", text))
+        assert asked.check.answer == Fact("x", text)
+    asked.check.stop()
+    assert asked.cut.is_set()
+    asked.woken.get(timeout=BOUND)
+    assert asked.check.failure is None
+
+
+def test_an_error_of_ours_ends_the_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept for the main thread, which is woken for it."""
+    asked = Questions(monkeypatch)
+    error = ZeroDivisionError()
+    asked.answer(error)
+    assert asked.check.failure is error
+    assert asked.check.answer == Fact("x", "asking")
+
+
+class Once:
+    """Takes the place of a check, and keeps what it would ask."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Fact],
+        first: Fact,
+        wake: Callable[[], None],
+        *,
+        cut: Callable[[], None] | None = None,
+    ) -> None:
+        self.ask, self.first, self.wake, self.cut = ask, first, wake, cut
+
+
+def test_the_database_is_given_as_long_as_the_daemon_gives_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked what would become of a write, and the end cuts the question short."""
+    monkeypatch.setattr(sources, "PeriodicCheck", Once)
+    deadlines: list[float] = []
+    probes = deque([Probe(DOWN, False, Server()), Probe(None, False, SERVER)])
+    writer = SimpleNamespace(where="x:8086", probe=probes.popleft, cut=lambda: None)
+
+    def made(influx: object, config: str, *, deadline: float) -> SimpleNamespace:
+        assert (influx, config) == (DEFAULTS, "/x.ini")
+        deadlines.append(deadline)
+        return writer
+
+    monkeypatch.setattr(sources, "Writer", made)
+    settings = Settings(Path("/x.ini"), (), DEFAULTS, 10**8)
+    check: Any = ask_database(settings, print, 120.0)
+    ask_database(settings, print, 16.0)
+    assert deadlines == [8.0, 4.0]
+    assert (check.first, check.cut, check.wake) == (
+        Fact("database", "asking x:8086"),
+        writer.cut,
+        print,
+    )
+    assert check.ask().text == DOWN.what
+    assert check.ask() == database(Probe(None, False, SERVER), "x:8086", "battery")
+
+
+def test_the_disk_is_looked_at_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read is a note."""
+    monkeypatch.setattr(sources, "PeriodicCheck", Once)
+    monkeypatch.setattr(sources, "time", SimpleNamespace(time_ns=lambda: 110 * NS))
+    state = tmp_path / "state"
+    check: Any = ask_disk(state, print)
+    assert (check.first, check.ask()) == (
+        Fact("on disk", "looking"),
+        Fact("on disk", "nothing waits"),
+    )
+    assert not state.exists()
+    with closing(DiskQueue(state, 10**7)) as queue:
+        queue.append([b"dc V=1.5 %d" % (99 * NS)])
+    text = "1 value waits for the database, the oldest from 11 s ago"
+    assert check.ask() == Fact("on disk", text, Level.NOTE, "disk")
+    (state / "spool.sqlite").write_bytes(b"no database\n" * 1000)
+    fact = check.ask()
+    assert (fact.label, fact.level, fact.cause) == ("on disk", Level.NOTE, "disk")
+    assert f"{state}/spool.sqlite" in fact.text

@@ -1,0 +1,117 @@
+"""A writer whose HTTP client is made by hand: answers from a list, and no socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.influx import writer as influx_writer
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.writer import Writer
+from tests.support.writing import CONFIG, DEFAULTS, lines
+
+ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
+UNKNOWN = Server()
+BATCH = lines(count=2)
+AWAY = Trouble("database", "it is away", Backoff.DATABASE)
+
+
+def reply(status: int, body: str = "", **headers: str) -> Reply:
+    """Return an answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, named, body.encode(), "Words")
+
+
+def error(text: str) -> str:
+    """Return an error as InfluxDB 1 and 3 have it."""
+    return json.dumps({"error": text})
+
+
+def coded(text: str) -> str:
+    """Return an error as InfluxDB 2 has it."""
+    return json.dumps({"code": "any", "message": text})
+
+
+OK, CREATED = reply(204), reply(200, '{"results":[{"statement_id":0}]}')
+GONE = Reply(trouble=AWAY, in_doubt=True)
+MISSING = reply(404, error("database not found"))
+BAD = reply(400, error("unable to parse"))
+
+
+class Answers:
+    """Takes the place of the HTTP client: its answers, and then good ones."""
+
+    def __init__(self) -> None:
+        self.server = UNKNOWN
+        self.where = "db:8086"
+        self.replies: list[Reply] = []
+        self.pings: list[Server | Trouble] = []  # what each finds; the last one for ever
+        self.requests: list[object] = []  # "ping", a statement, or the lines of a write
+        self.params: Mapping[str, str] = {}
+        self.progress: Any = None
+        self.was_cut = False
+
+    @property
+    def peer(self) -> str:
+        """What it is."""
+        return f"{self.server.name} at {self.where}"
+
+    def ping(self) -> Trouble | None:
+        """Find out who it is."""
+        self.requests.append("ping")
+        found = self.pings.pop(0) if len(self.pings) > 1 else self.pings[0]
+        if isinstance(found, Trouble):
+            return found
+        self.server = found
+        return None
+
+    def ask(
+        self, path: str, *, params: Mapping[str, str] | None, data: bytes, expected: int
+    ) -> Reply:
+        """Write."""
+        assert (path, expected) == ("write", 204)
+        assert data == b"" or data.endswith(b"\n")
+        self.params = dict(params or {})
+        return self._answered(data.splitlines(), expected)
+
+    def query(self, statement: str) -> Reply:
+        """Carry out a statement."""
+        return self._answered(statement, 200)
+
+    def cut(self) -> None:
+        """End the request under way."""
+        self.was_cut = True
+
+    def answer(self, request: Any) -> Reply:
+        """Return the next answer; a test may put another function here."""
+        if self.replies:
+            return self.replies.pop(0)
+        return CREATED if isinstance(request, str) else OK
+
+    def _answered(self, request: object, expected: int) -> Reply:
+        self.requests.append(request)
+        answer = self.answer(request)
+        return replace(answer, ok=answer.status == expected)
+
+
+class Bench:
+    """A writer and its answers; `ini` as in [Influx]."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *pings: Server | Trouble, **ini: Any):
+        self.http = Answers()
+        self.http.pings = list(pings)
+        monkeypatch.setattr(influx_writer, "HttpClient", lambda *_: self.http)
+        self.writer = Writer(replace(DEFAULTS, **ini), CONFIG)
+
+    def write(self, *replies: Reply, batch: list[bytes] | None = None) -> Outcome:
+        """Write, with these answers; `http.requests` has what was asked for that."""
+        self.http.requests.clear()
+        self.http.replies = list(replies)
+        return self.writer.write(BATCH if batch is None else batch, lambda: None)

@@ -1,0 +1,101 @@
+"""What can go wrong with the database: the cause, the delay, and the advice that fits the case."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.influx import errors
+
+PEER, INI, PIN = "InfluxDB at db:8086", "/etc/x.ini", "bat2influx pin db:8086"
+SOON, LATER = Backoff.DATABASE, Backoff.DATABASE_LOGIN
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause", "backoff"),
+    [
+        (errors.database_unreachable(PEER, "x", INI), "database", SOON),
+        (errors.database_slow(PEER, 8.0), "database slow", SOON),
+        (errors.no_such_path(PEER, 404, INI), "database answer: path", SOON),
+        (errors.database_answer(PEER, 503, "x", INI, own=True), "database 503", SOON),
+        (errors.database_answer(PEER, 200, "x", INI, own=False), "database 200", SOON),
+        (errors.database_login(PEER, "u", "x", INI), "database login", LATER),
+        (errors.database_right(PEER, "u", "db", "x"), "database right", LATER),
+        (errors.no_retention_policy(PEER, "db", "p", INI), "no retention policy", LATER),
+        (errors.no_bucket(PEER, "db", "x", INI), "no database", LATER),
+        (errors.no_database(PEER, "u", "db", "x"), "no database", LATER),
+        (errors.database_tls(PEER, "x", INI), "database tls", LATER),
+        (errors.database_tls_wanted(PEER, INI), "database tls", LATER),
+        (errors.database_certificate(PEER, "x", PIN, INI), "database certificate", LATER),
+        (
+            errors.database_certificate_changed(PEER, "a", "b", PIN, INI),
+            "database certificate",
+            LATER,
+        ),
+        (errors.client_certificate(PEER, "x", INI), "database certificate", LATER),
+        (errors.trust_unreadable("f", "x", INI), "database certificate", LATER),
+    ],
+    ids=lambda value: value.cause if isinstance(value, Trouble) else "",
+)
+def test_each_failure_has_its_cause_and_its_delay(
+    trouble: Trouble, cause: str, backoff: Backoff
+) -> None:
+    """Where people must act the delay is long; in each case it is told that nothing is lost."""
+    assert (trouble.cause, trouble.backoff) == (cause, backoff)
+    assert trouble.text.endswith("; values are kept")
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "words"),
+    [
+        ("", True, "refuses the token (no); set token under [Influx] in /etc/x.ini"),
+        ("me", True, "refuses the token (no); set token under"),
+        ("me", False, "refuses user 'me' or its password (no); set user and password under"),
+        ("", False, "refuses us, for it wants a login (no); set user and password, or token,"),
+    ],
+)
+def test_a_refused_login_names_what_was_tried(user: str, token: bool, words: str) -> None:
+    """A token counts before a user."""
+    assert words in errors.database_login(PEER, user, "no", INI, token=token).text
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "words"),
+    [
+        ("", True, "let the token write (no); give it the right to write to 'my db', or set"),
+        ("me", False, "let user 'me' write (no); as its administrator, enter GRANT WRITE ON"),
+        ("me", False, 'GRANT WRITE ON "my db" TO "me"'),
+        ("", False, "let us write (no); set user and password under [Influx]"),
+    ],
+)
+def test_a_right_that_is_missing_is_told_with_how_to_give_it(
+    user: str, token: bool, words: str
+) -> None:
+    """To a user by a statement, to a token otherwise."""
+    assert words in errors.database_right(PEER, user, "my db", "no", token=token).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "grants"),
+    [
+        ("error: not authorized to execute", "and user 'me' may not create it; as its", True),
+        ("no space left", "and does not create it (no space left); as its", False),
+    ],
+)
+def test_a_database_that_is_missing_is_told_with_how_to_create_it(
+    answer: str, words: str, grants: bool
+) -> None:
+    """Who may not create it gets the right to write, too."""
+    text = errors.no_database(PEER, "me", "my db", answer).text
+    assert f"has no database 'my db' {words} administrator, enter CREATE DATABASE \"my db\"" in text
+    assert ('GRANT WRITE ON "my db" TO "me"' in text) is grants
+
+
+@pytest.mark.parametrize(("own", "advice"), [(True, False), (False, True)])
+def test_an_answer_of_somebody_else_has_address_and_port_in_question(
+    own: bool, advice: bool
+) -> None:
+    """The database's own answer has not."""
+    text = errors.database_answer(PEER, 503, "busy", INI, own=own).text
+    assert "answers 503 busy" in text
+    assert ("are address and port under [Influx]" in text) is advice

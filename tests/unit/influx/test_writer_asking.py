@@ -1,0 +1,174 @@
+"""The writer's questions: which server it is, and what would become of a write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.influx.dialects import Server
+from bat2influx.influx.http import Reply
+from tests.unit.influx.database_by_hand import (
+    AWAY,
+    BAD,
+    BATCH,
+    GONE,
+    MISSING,
+    OK,
+    ONE,
+    THREE,
+    TWO,
+    UNKNOWN,
+    VICTORIA,
+    Bench,
+    coded,
+    error,
+    reply,
+)
+
+BUSY = reply(503)
+
+
+@pytest.mark.parametrize(
+    ("server", "answer", "again"),
+    [
+        (ONE, OK, False),
+        (ONE, BAD, False),
+        (ONE, BUSY, False),
+        (ONE, GONE, True),
+        (UNKNOWN, OK, False),
+        (UNKNOWN, BAD, False),
+        (UNKNOWN, BUSY, True),
+        (UNKNOWN, GONE, True),
+    ],
+)
+def test_which_server_it_is_is_asked_before_the_first_write(
+    monkeypatch: pytest.MonkeyPatch, server: Server, answer: Reply, again: bool
+) -> None:
+    """And again after a write that nobody answered, or an error of a server not known yet."""
+    bench = Bench(monkeypatch, server)
+    bench.write(answer, batch=BATCH[:1])
+    assert bench.http.requests == ["ping", BATCH[:1]]
+    bench.write()
+    assert bench.http.requests == [*(["ping"] if again else []), BATCH]
+
+
+def test_nothing_is_sent_to_whom_nobody_answers_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lines are undecided, and the next write asks again."""
+    bench = Bench(monkeypatch, AWAY, ONE)
+    outcome = bench.write()
+    assert bench.http.requests == ["ping"]
+    assert (outcome.undecided, outcome.trouble) == (BATCH, AWAY)
+    assert bench.write().accepted == len(BATCH)
+    assert bench.http.requests == ["ping", BATCH]
+
+
+def test_another_server_is_known_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update of the database its answers are judged by its new version."""
+    bench = Bench(monkeypatch, ONE, TWO)
+    bench.write(GONE)
+    no_bucket = reply(404, coded("no bucket"))
+    outcome = bench.write(no_bucket)
+    assert bench.writer.server is TWO
+    assert outcome.trouble
+    assert "has no bucket for the database 'battery'" in outcome.trouble.text
+
+
+def test_a_write_of_nothing_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its outcome is empty."""
+    bench = Bench(monkeypatch, ONE)
+    outcome = bench.write(batch=[])
+    assert bench.http.requests == ["ping"]
+    assert (outcome.accepted, outcome.undecided, outcome.refused) == (0, [], [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "params"),
+    [("", {"db": "my db"}), ("two years", {"db": "my db", "rp": "two years"})],
+)
+def test_a_write_names_database_and_policy(
+    monkeypatch: pytest.MonkeyPatch, policy: str, params: dict[str, str]
+) -> None:
+    """A policy that is not configured is the server's default, and is not named."""
+    bench = Bench(monkeypatch, ONE, db="my db", retention_policy=policy)
+    bench.write()
+    assert bench.http.params == params
+
+
+def test_what_the_writer_has_of_its_client_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sign of life after each request, the cut, and what it is for people."""
+    bench, signs = Bench(monkeypatch, ONE), []
+    bench.writer.write(BATCH, lambda: signs.append(1))
+    bench.http.progress()
+    bench.writer.cut()
+    assert (signs, bench.http.was_cut) == ([1], True)
+    assert (bench.writer.where, bench.writer.peer) == ("db:8086", "InfluxDB at db:8086")
+
+
+ASKED = "SHOW USERS"
+USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
+
+
+@pytest.mark.parametrize(
+    ("server", "replies", "cause", "missing", "asked"),
+    [
+        (ONE, [OK], None, False, []),
+        (TWO, [OK], None, False, []),
+        (VICTORIA, [OK], None, False, []),
+        (THREE, [reply(400, "incoming write was empty")], None, False, []),
+        (THREE, [reply(400, error("bad name"))], "database 400", False, []),
+        (ONE, [BAD], "database 400", False, []),
+        (ONE, [reply(401, error("no"))], "database login", False, []),
+        (ONE, [reply(403, error("no"))], "database right", False, []),
+        (ONE, [reply(500, error("retention policy not found"))], "no retention policy", False, []),
+        (ONE, [GONE], "database", False, []),
+        (ONE, [MISSING, USERS], None, True, [ASKED]),
+        (ONE, [MISSING, reply(403, error("not authorized"))], "no database", True, [ASKED]),
+        (UNKNOWN, [MISSING, USERS], None, True, [ASKED]),
+        (TWO, [reply(404, coded("no bucket"))], "no database", True, []),
+    ],
+)
+def test_a_probe_finds_out_what_would_become_of_a_write(
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,
+    replies: list[Reply],
+    cause: str | None,
+    missing: bool,
+    asked: list[str],
+) -> None:
+    """By a write without a line; a database that is missing is trouble if we may not create it."""
+    bench = Bench(monkeypatch, server)
+    bench.http.replies = list(replies)
+    probe = bench.writer.probe()
+    assert bench.http.requests == ["ping", [], *asked]
+    assert (probe.trouble.cause if probe.trouble else None) == cause
+    assert (probe.missing, probe.server) == (missing, server)
+
+
+def test_a_probe_without_an_answer_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more is asked then."""
+    bench = Bench(monkeypatch, AWAY)
+    probe = bench.writer.probe()
+    assert (probe.trouble, probe.missing) == (AWAY, False)
+    assert bench.http.requests == ["ping"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (reply(403, error("not authorized")), "user 'me' may not create it; as its administrator"),
+        (reply(403, error("full")), "does not create it (full); as its administrator, enter"),
+    ],
+)
+def test_who_may_not_create_the_database_is_told_what_to_enter(
+    monkeypatch: pytest.MonkeyPatch, answer: Reply, words: Any
+) -> None:
+    """The statement stands in the text."""
+    bench = Bench(monkeypatch, ONE, user="me", password="secret")
+    bench.http.replies = [MISSING, answer]
+    why = bench.writer.probe().trouble
+    assert isinstance(why, Trouble)
+    assert words in why.text
+    assert 'CREATE DATABASE "battery"' in why.text
+    assert "secret" not in why.text

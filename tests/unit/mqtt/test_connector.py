@@ -1,0 +1,345 @@
+"""The connector: what each answer of resolver, network and handshake comes to."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.mqtt import connector
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.connector import CONNECT_TIMEOUT, LOOK_TIMEOUT, Connector, Endpoint, Link
+from bat2influx.net.tls import HANDSHAKE_TIMEOUT, Tls
+
+LONG = 60.0  # s
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+NO_ROUTE = OSError(errno.EHOSTUNREACH, "No route to host")
+NO_ANSWER = TimeoutError("timed out")
+TWO = ("10.0.0.2", "10.0.0.3")
+CA = Tls("/etc/ca.pem")
+
+
+class Network:
+    """Takes the place of resolver and sockets: each (address, port) is open, or fails so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: tuple[str, ...] = TWO
+        self.open: set[tuple[str, int]] = set()
+        self.failures: dict[tuple[str, int], list[OSError | None]] = {}  # one after the other
+        self.asked: list[tuple[str, int, float]] = []  # address, port, timeout in s
+        self.sockets: list[socket.socket] = []
+        network = self
+
+        class Socket(socket.socket):
+            def connect(self, address: Any) -> None:
+                network.asked.append((*address[:2], self.gettimeout()))
+                network.sockets.append(self)
+                failures = network.failures.get(address[:2])
+                if failures and (failure := failures.pop(0)):
+                    raise failure
+                if address[:2] not in network.open:
+                    raise REFUSED
+
+        names = ("SOCK_STREAM", "IPPROTO_TCP", "TCP_NODELAY")
+        constants = {name: getattr(socket, name) for name in names}
+        monkeypatch.setattr(connector, "socket", SimpleNamespace(socket=Socket, **constants))
+        monkeypatch.setattr(connector, "resolver", SimpleNamespace(resolve=self._resolve))
+
+    def _resolve(self, _host: str, port: int, _timeout: float) -> list[Any]:
+        kinds = {True: socket.AF_INET6, False: socket.AF_INET}
+        return [
+            (kinds[":" in each], socket.SOCK_STREAM, 6, "", (each, port)) for each in self.addresses
+        ]
+
+
+class Handshakes:
+    """Takes the place of `secure`: has `outcomes`, one after the other."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.outcomes: list[Any] = []
+        self.asked: list[tuple[Tls, float]] = []
+        monkeypatch.setattr(connector, "secure", self)
+
+    def __call__(
+        self,
+        sock: socket.socket,
+        _host: str,
+        _port: int,
+        tls: Tls,
+        _config: str,
+        timeout: float = HANDSHAKE_TIMEOUT,
+    ) -> Any:
+        """Shake hands."""
+        self.asked.append((tls, timeout))
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Trouble):
+            sock.close()
+        return outcome
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    """A host with two addresses at which every port is closed."""
+    made = Network(monkeypatch)
+    yield made
+    for sock in made.sockets:
+        sock.close()
+
+
+@pytest.fixture
+def handshakes(monkeypatch: pytest.MonkeyPatch) -> Handshakes:
+    """Handshakes that come to what the test says."""
+    return Handshakes(monkeypatch)
+
+
+def attempt(
+    port: int = 1883, tls: Tls | None = None, *, vrm: bool = False, suspicious: bool = False
+) -> Connector:
+    """Make one attempt, and return the connector once it has woken us."""
+    endpoint = Endpoint("venus.local", port, "u", "secret", "/etc/x.ini", tls, vrm=vrm)
+    woken = threading.Event()
+    made = Connector(endpoint, woken.set, suspicious=suspicious)
+    assert woken.wait(LONG)
+    return made
+
+
+def cause(made: Connector) -> str:
+    """Return the cause of the trouble, or "link"."""
+    return made.outcome.cause if isinstance(made.outcome, Trouble) else "link"
+
+
+# The name
+
+
+def test_a_resolver_that_does_not_return_is_left_and_its_late_answer_serves_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first attempt ends at its time limit; the second waits for the same answer."""
+    answers, asked = threading.Event(), []
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.9", 1883))]
+
+    def hang(*question: Any, **_: Any) -> list[Any]:
+        asked.append(question)
+        assert answers.wait(LONG)
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(connector, "_connected", lambda *_: socket.socket())
+    monkeypatch.setattr(connector, "RESOLVE_TIMEOUT", 0.01)
+    first = attempt()
+    assert first.outcome == mqtt_errors.name_unknown("venus.local", "/etc/x.ini")
+    assert (first.step, first.addresses) == ("resolving", [])
+    monkeypatch.setattr(connector, "RESOLVE_TIMEOUT", LONG)
+    answers.set()
+    second = attempt()
+    assert cause(second) == "link"
+    assert second.addresses == ["10.0.0.9"]
+    assert len(asked) == 1
+
+
+def test_the_addresses_of_a_name_are_there_once_each(network: Network) -> None:
+    """They are kept in the order of the resolver, and the attempt goes on to connect."""
+    network.addresses = ("10.0.0.3", "fe80::1", "10.0.0.3")
+    made = attempt()
+    assert made.addresses == ["10.0.0.3", "fe80::1"]
+    assert made.step == "connecting"
+
+
+# The port
+
+
+def test_the_first_address_that_takes_the_connection_is_used(network: Network) -> None:
+    """Each has its own time; the socket does not block, and sends small packets at once."""
+    network.open = {(TWO[1], 1883)}
+    network.failures[TWO[0], 1883] = [NO_ANSWER]
+    made = attempt()
+    assert isinstance(made.outcome, Link)
+    assert network.asked == [(each, 1883, CONNECT_TIMEOUT) for each in TWO]
+    failed, used = network.sockets
+    assert failed.fileno() == -1
+    assert made.outcome.fileno() == used.fileno()
+    assert used.gettimeout() == 0.0
+    assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected", "why"),
+    [
+        ([NO_ANSWER, NO_ANSWER], "unreachable", "(no answer)"),
+        ([NO_ANSWER, NO_ROUTE], "unreachable", "(no route to host)"),
+        ([NO_ROUTE, NO_ANSWER], "unreachable", "(no answer)"),
+        ([NO_ANSWER, OSError()], "unreachable", "(oserror)"),
+        ([REFUSED, NO_ANSWER], "refused", "refuses port 1883"),
+        ([NO_ROUTE, REFUSED], "refused", "refuses port 1883"),
+    ],
+)
+def test_one_address_that_refuses_shows_that_the_host_is_there(
+    network: Network, failures: list[OSError], expected: str, why: str
+) -> None:
+    """Without one it is unreachable, for the reason of the last address."""
+    for address, failure in zip(TWO, failures, strict=True):
+        network.failures[address, 1883] = [failure]
+    made = attempt()
+    assert cause(made) == expected
+    assert isinstance(made.outcome, Trouble)
+    assert why in made.outcome.text
+    assert all(sock.fileno() == -1 for sock in network.sockets)
+
+
+def test_a_name_without_an_address_is_unreachable(network: Network) -> None:
+    """A resolver may find a name and no address of it."""
+    network.addresses = ()
+    made = attempt()
+    assert made.outcome == mqtt_errors.unreachable("venus.local", 1883, "no address")
+
+
+@pytest.mark.parametrize(
+    ("port", "other", "expected"),
+    [
+        (1883, {8883}, "only tls"),
+        (8883, {1883}, "no tls port"),
+        (1883, set(), "refused"),
+        (8883, set(), "refused"),
+        (1884, {1883, 8883}, "refused"),
+    ],
+)
+@pytest.mark.parametrize("at", TWO)
+def test_a_refused_port_has_the_other_one_looked_at(
+    network: Network, at: str, port: int, other: set[int], expected: str
+) -> None:
+    """An open one at any address is told; a port of one's own choice has no other one."""
+    network.open = {(at, each) for each in other}
+    assert cause(attempt(port)) == expected
+    looks = [timeout for _, asked, timeout in network.asked if asked != port]
+    assert set(looks) <= {LOOK_TIMEOUT}
+    assert bool(looks) == (port != 1884)
+    assert all(sock.fileno() == -1 for sock in network.sockets)
+
+
+# TLS
+
+
+@pytest.mark.parametrize(
+    ("port", "suspicious", "looks"), [(1883, False, 0), (1883, True, 1), (8883, False, 1)]
+)
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_port_that_may_want_tls_is_looked_at_first(
+    network: Network, handshakes: Handshakes, port: int, suspicious: bool, looks: int, speaks: bool
+) -> None:
+    """With a short handshake, any certificate and no login; in clear by a new connection alone."""
+    network.open = {(TWO[0], port)}
+    secured = socket.socket()
+    handshakes.outcomes = [secured if speaks else mqtt_errors.no_tls("h", port, "")]
+    made = attempt(port, suspicious=suspicious)
+    assert handshakes.asked == [(Tls(trust_any=True), LOOK_TIMEOUT)] * looks
+    if looks and speaks:
+        assert made.outcome == mqtt_errors.tls_wanted("venus.local", port, "/etc/x.ini")
+        assert secured.fileno() == -1
+    else:
+        assert isinstance(made.outcome, Link)
+        assert made.outcome.fileno() == network.sockets[-1].fileno()
+        assert len(network.sockets) == 1 + looks
+    secured.close()
+
+
+def test_a_port_that_closes_after_the_look_is_told_as_refused(
+    network: Network, handshakes: Handshakes
+) -> None:
+    """The second connection may fail where the first did not."""
+    network.open = {(TWO[0], 1884)}
+    network.failures[TWO[0], 1884] = [None, REFUSED]
+    handshakes.outcomes = [mqtt_errors.no_tls("h", 1884, "")]
+    assert cause(attempt(1884, suspicious=True)) == "refused"
+
+
+@pytest.mark.parametrize("suspicious", [False, True])
+def test_tls_that_is_configured_is_spoken_at_once(
+    network: Network, handshakes: Handshakes, suspicious: bool
+) -> None:
+    """By what is configured, with the full time, and in one connection."""
+    network.open = {(TWO[0], 8883)}
+    secured = socket.socket()
+    handshakes.outcomes = [secured]
+    made = attempt(8883, CA, suspicious=suspicious)
+    assert isinstance(made.outcome, Link)
+    assert made.outcome.fileno() == secured.fileno()
+    assert handshakes.asked == [(CA, HANDSHAKE_TIMEOUT)]
+    secured.close()
+
+
+@pytest.mark.parametrize(
+    ("why", "vrm", "expected"),
+    [
+        (mqtt_errors.certificate_untrusted("h", 1, "", "", ""), False, "certificate untrusted"),
+        (mqtt_errors.certificate_untrusted("h", 1, "", "", ""), True, "vrm certificate"),
+        (mqtt_errors.certificate_of_another("h", 1, ""), True, "vrm certificate"),
+        (mqtt_errors.tls_too_old("h", 1), True, "tls version"),
+        (mqtt_errors.ca_unreadable("", "", ""), True, "ca file"),
+    ],
+)
+def test_a_certificate_of_the_vrm_cloud_has_a_text_of_its_own(
+    network: Network, handshakes: Handshakes, why: Trouble, vrm: bool, expected: str
+) -> None:
+    """Every other failure of a handshake is told as it is."""
+    network.open = {(TWO[0], 8883)}
+    handshakes.outcomes = [why]
+    made = attempt(8883, CA, vrm=vrm)
+    assert cause(made) == expected
+    assert made.outcome == why or expected == "vrm certificate"
+
+
+def test_an_attempt_abandoned_after_its_outcome_closes_the_link(network: Network) -> None:
+    """Who does not take the link any more leaves no open socket."""
+    network.open = {(TWO[0], 1883)}
+    made = attempt()
+    made.abandon()
+    assert network.sockets[0].fileno() == -1
+
+
+# The link
+
+
+class Socket(socket.socket):
+    """A socket within TLS that waits for the record to be complete, or for room."""
+
+    def recv(self, *_: Any) -> bytes:
+        """Wait for the rest."""
+        raise ssl.SSLWantReadError
+
+    def send(self, *_: Any) -> int:
+        """Wait for room."""
+        raise ssl.SSLWantWriteError
+
+
+def test_a_link_within_tls_blocks_as_one_without() -> None:
+    """What OpenSSL waits for is BlockingIOError, which paho knows."""
+    with Socket() as sock:
+        with pytest.raises(BlockingIOError):
+            Link(sock).recv(1)
+        with pytest.raises(BlockingIOError):
+            Link(sock).send(b"x")
+
+
+def test_a_link_takes_what_the_socket_has_room_for() -> None:
+    """`send` returns how much that was, and BlockingIOError where there is no room at all."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        taken = Link(ours).send(bytes(10**8))
+        assert 0 < taken < 10**8
+        with pytest.raises(BlockingIOError):
+            Link(ours).send(b"x")
+
+
+def test_a_link_in_clear_has_no_certificate() -> None:
+    """Nor a version of TLS."""
+    with socket.socket() as sock:
+        link = Link(sock)
+        assert (link.certificate, link.says, link.version) == (None, {}, None)

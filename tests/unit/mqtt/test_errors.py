@@ -1,0 +1,179 @@
+"""What can be wrong with a broker: the cause, the delay, and the advice that fits the case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt import errors
+
+HOST, INI = "venus.local", "/etc/x.ini"
+
+
+def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
+    """Return what a certificate is that nobody has signed."""
+    return errors.certificate_untrusted(host, port, "self-signed", ca_file, INI)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause", "backoff"),
+    [
+        (errors.closed(HOST, "x"), "closed", Backoff.BROKER),
+        (errors.name_unknown(HOST, INI), "name", Backoff.BROKER),
+        (errors.refused(HOST, 1), "refused", Backoff.BROKER),
+        (errors.only_tls(HOST, INI), "only tls", Backoff.BROKER),
+        (errors.no_tls_port(HOST, INI), "no tls port", Backoff.BROKER),
+        (errors.unreachable(HOST, 1, "x"), "unreachable", Backoff.BROKER),
+        (errors.not_mqtt(HOST, 1, "x"), "protocol", Backoff.BROKER),
+        (errors.says_nothing(HOST, 1), "protocol", Backoff.BROKER),
+        (errors.tls_wanted(HOST, 1, INI), "tls wanted", Backoff.BROKER),
+        (errors.no_tls(HOST, 1, INI), "no tls", Backoff.BROKER),
+        (errors.login_refused(HOST, "u", True, INI), "login", Backoff.LOGIN),
+        (errors.vrm_login_refused(HOST, "u", INI), "vrm login", Backoff.LOGIN),
+        (errors.connack_refused(HOST, "x"), "connack", Backoff.LOGIN),
+        (errors.subscription_refused(HOST, "u", "t", "x", INI), "subscription", Backoff.LOGIN),
+        (errors.share_refused(HOST, "u", "t", "x", INI), "subscription", Backoff.LOGIN),
+        (errors.publish_refused(HOST, "u", "t", "x", INI), "publish refused", Backoff.LOGIN),
+        (errors.vrm_refused(HOST, "u", "t", "x", INI), "vrm refused", Backoff.LOGIN),
+        (errors.tls_too_old(HOST, 1), "tls version", Backoff.CERTIFICATE),
+        (errors.tls_failed(HOST, 1, "x"), "tls", Backoff.CERTIFICATE),
+        (errors.certificate_changed(HOST, 1, "a", "b", INI), "changed", Backoff.CERTIFICATE),
+        (untrusted(), "certificate untrusted", Backoff.CERTIFICATE),
+        (errors.certificate_of_another(HOST, 1, INI), "certificate name", Backoff.CERTIFICATE),
+        (errors.certificate_out_of_date(HOST, 1, "x", INI), "date", Backoff.CERTIFICATE),
+        (errors.ca_unreadable("f", "x", INI), "ca file", Backoff.CERTIFICATE),
+        (errors.vrm_certificate(HOST, "", "", INI), "vrm certificate", Backoff.CERTIFICATE),
+    ],
+    ids=lambda value: value.cause if isinstance(value, Trouble) else "",
+)
+def test_each_failure_has_its_cause_and_its_delay(
+    trouble: Trouble, cause: str, backoff: Backoff
+) -> None:
+    """Where people must act the delay is long; where the network may heal it is short."""
+    assert cause in trouble.cause
+    assert trouble.backoff is backoff
+    assert trouble.meanwhile == ""
+    assert trouble.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("user", "has_password", "said", "words"),
+    [
+        ("bat2influx", True, "", "'bat2influx': the password is wrong; set password in"),
+        ("bat2influx", False, "", "'bat2influx': it wants a password; set password in"),
+        (
+            "token/x",
+            True,
+            "",
+            "the token or its password is wrong, or is not paired any more; pair",
+        ),
+        ("token/x", False, "", "set user and password in /etc/x.ini"),
+        ("u", True, "not today", "refused the login of 'u' (not today): the password"),
+    ],
+)
+def test_a_refused_login_has_advice_for_what_was_tried(
+    user: str, has_password: bool, said: str, words: str
+) -> None:
+    """A token is paired again, a password is set; the broker's own reason is quoted."""
+    text = errors.login_refused(HOST, user, has_password, INI, said).text
+    assert words in text
+    assert text.endswith("; then restart bat2influx")
+
+
+@pytest.mark.parametrize(("said", "aside"), [("", "'u': that"), ("no", "'u' (no): that")])
+def test_a_refused_login_of_the_vrm_cloud_names_the_portal(said: str, aside: str) -> None:
+    """An access token is made there, and not on the device."""
+    text = errors.vrm_login_refused(HOST, "u", INI, said).text
+    assert aside in text
+    assert "VRM Portal: Preferences, Integrations, Access tokens" in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "ca_file", "words"),
+    [
+        ("certificate changed", "", "is not the one that fingerprint names"),
+        ("certificate name", "/ca.pem", "is for another name"),
+        ("certificate date", "/ca.pem", "is out of date, or the clock of this computer is wrong"),
+        ("certificate untrusted", "", "is signed by nobody whom this computer vouches for"),
+        ("certificate untrusted", "/ca.pem", "is signed by nobody whom /ca.pem vouches for"),
+    ],
+)
+def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is(
+    cause: str, ca_file: str, words: str
+) -> None:
+    """Victron signs it with an authority of its own, whose certificate has to be put there."""
+    text = errors.vrm_certificate(HOST, cause, ca_file, INI).text
+    assert f"the certificate of venus.local {words}; Victron signs it" in text
+    assert "ca_file into /etc/x.ini" in text
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (errors.subscription_refused, "subscribe to N/# (banned); give it the right to read that"),
+        (errors.share_refused, "share the subscription N/# (banned); see that the broker has"),
+        (errors.publish_refused, "publish to N/# (banned); give it the right to write that"),
+        (errors.vrm_refused, "have N/# (banned): has this VRM account the device in its list"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_the_right_that_is_missing(
+    made: Callable[..., Trouble], words: str
+) -> None:
+    """User, topic and the broker's reason stand in the text."""
+    text = made(HOST, "u", "N/#", "banned", INI).text
+    assert text.startswith(f"venus.local does not let 'u' {words}")
+    assert INI in text
+
+
+@pytest.mark.parametrize(
+    ("host", "mdns"), [(HOST, True), ("venus.local.", True), ("venus.example", False)]
+)
+def test_a_name_of_mdns_has_its_own_remedy(host: str, mdns: bool) -> None:
+    """Only names that end with .local need libnss-mdns."""
+    text = errors.name_unknown(host, INI).text
+    assert ("install libnss-mdns, or" in text) is mdns
+    assert "write the device's IP address as address in /etc/x.ini" in text
+
+
+@pytest.mark.parametrize(
+    ("port", "advice"), [(1883, "write port = 8883 in"), (1884, "that does, or tls = no, in")]
+)
+def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) -> None:
+    """A port of one's own choice may be for use without TLS."""
+    assert f"{advice} /etc/x.ini" in errors.no_tls(HOST, port, INI).text
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "command"),
+    [
+        (HOST, 8883, "venus.local"),
+        (HOST, 8884, "venus.local:8884"),
+        ("fe80::1", 8883, "fe80::1"),
+        ("fe80::1", 8884, "[fe80::1]:8884"),
+    ],
+)
+def test_the_command_that_pins_can_be_entered_as_it_stands(
+    host: str, port: int, command: str
+) -> None:
+    """The usual port is left out, and an address of IPv6 is told from the port behind it."""
+    for trouble in (
+        errors.tls_wanted(host, port, INI),
+        errors.certificate_changed(host, port, "a", "b", INI),
+        errors.certificate_of_another(host, port, INI),
+        errors.certificate_out_of_date(host, port, "has expired", INI),
+        untrusted(port=port, host=host),
+        untrusted("/ca.pem", port, host),
+    ):
+        assert f"'bat2influx pin {command}' prints" in trouble.text
+
+
+def test_an_authority_of_ones_own_is_named_where_it_does_not_vouch() -> None:
+    """Without one it is the system's authorities, of which a device's certificate has none."""
+    assert (
+        "no certificate in /ca.pem vouches for that of venus.local (self"
+        in untrusted("/ca.pem").text
+    )
+    assert "nobody whom we trust vouches for" in untrusted().text
+    assert "as is usual for a device; write tls = yes and the line that" in untrusted().text

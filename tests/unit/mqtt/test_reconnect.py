@@ -1,0 +1,305 @@
+"""The reconnector, state by state and event by event; connector and connection are made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt.connection import CONNACK_TIMEOUT
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.reconnect import HOUSEKEEPING, State
+from bat2influx.net.tls import Tls
+from tests.unit.mqtt.broker_by_hand import LINK, Way
+
+NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
+CLOSED = Trouble("closed", "venus.local ended the connection")
+NO_MQTT = Trouble("protocol", "venus.local does not answer in MQTT")
+REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+UNKNOWN = Trouble("name", "cannot resolve venus.local")
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> Way:
+    """A way without TLS."""
+    return Way(monkeypatch)
+
+
+# WAITING, RESOLVING, CONNECTING
+
+
+def test_the_first_step_begins_an_attempt(way: Way) -> None:
+    """The connector gets the endpoint, and wakes whoever steps."""
+    assert way.line.timeout(way.now) == 0.0
+    assert not way.step()
+    (made,) = way.connectors
+    assert (made.endpoint, made.wake, made.suspicious) == (way.endpoint, way.wake, False)
+
+
+@pytest.mark.parametrize("step", [State.RESOLVING, State.CONNECTING])
+def test_the_state_is_what_the_connector_is_at(way: Way, step: State) -> None:
+    """There is one attempt at a time, and its connector wakes the loop by itself."""
+    way.step()
+    way.connectors[0].step = step.value
+    assert not way.step()
+    assert way.line.state is step
+    assert way.line.timeout(way.now) == HOUSEKEEPING
+    assert len(way.connectors) == 1
+    assert not way.connections
+
+
+@pytest.mark.parametrize("kind", Backoff)
+def test_each_kind_of_failure_has_its_own_delays(way: Way, kind: Backoff) -> None:
+    """The delay doubles from the shortest of its kind to the longest."""
+    shortest, longest = kind.value
+    for attempt in range(9):
+        way.connect(Trouble("any", "any", kind))
+        assert way.line.state is State.WAITING
+        assert way.line.timeout(way.now) == min(longest, shortest * 2**attempt)
+
+
+def test_nothing_is_tried_before_the_delay_is_over(way: Way) -> None:
+    """A step too early begins no attempt, and the rest of the delay is told."""
+    way.connect(UNKNOWN)
+    for early in (0.0, 0.25, 0.499):
+        way.line.step(way.now + early, readable=True, writable=True)
+        assert way.line.timeout(way.now + early) == pytest.approx(0.5 - early)
+    assert len(way.connectors) == 1
+    assert way.line.timeout(way.now + 9.0) == 0.0
+    way.line.step(way.now + 0.5, readable=False, writable=False)
+    assert len(way.connectors) == 2
+
+
+def test_the_attempts_of_all_kinds_count_together(way: Way) -> None:
+    """A refused login after two lost connections waits as a third attempt."""
+    delays = []
+    for why in (UNKNOWN, CLOSED, REFUSED):
+        way.connect(why)
+        delays.append(way.line.timeout(way.now))
+    assert delays == [0.5, 1.0, 60.0]
+
+
+def test_a_device_that_works_makes_the_next_failure_a_first_one(way: Way) -> None:
+    """`works` begins the delays anew."""
+    for _ in range(4):
+        way.connect(UNKNOWN)
+    assert way.wait() == 4.0
+    way.line.works()
+    way.connect(UNKNOWN)
+    assert way.wait() == 0.5
+
+
+# LOGIN
+
+
+def test_a_link_becomes_a_connection_at_once(way: Way) -> None:
+    """It is stepped in the same step, and begins with MQTT 5."""
+    way.connect()
+    (made,) = way.connections
+    assert (made.link, made.endpoint, made.protocol) == (LINK, way.endpoint, NEW)
+    assert made.steps == [(False, False)]
+    assert (way.line.state, way.line.connection) == (State.LOGIN, made)
+
+
+def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(way: Way) -> None:
+    """Readable and writable go to the connection as they come."""
+    made = way.open()
+    del made.steps[:]
+    for readable, writable in ((True, False), (False, True), (True, True)):
+        way.line.step(way.now, readable=readable, writable=writable)
+    assert made.steps == [(True, False), (False, True), (True, True)]
+
+
+def test_each_attempt_has_the_same_client_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker ends what is left of a connection that was lost; no other line has that id."""
+    ids = []
+    for _ in range(2):
+        way = Way(monkeypatch)
+        for _ in range(2):
+            ids.append(way.open().client_id)
+            way.end(CLOSED)
+    assert ids[0] == ids[1] != ids[2] == ids[3]
+
+
+@pytest.mark.parametrize(
+    ("after", "pending", "timeout"),
+    [
+        (0.0, False, HOUSEKEEPING),
+        (0.0, True, 0.0),
+        (CONNACK_TIMEOUT - 0.25, False, 0.25),
+        (CONNACK_TIMEOUT + 1, False, 0.0),
+    ],
+)
+def test_a_login_is_looked_at_in_time(
+    way: Way, after: float, pending: bool, timeout: float
+) -> None:
+    """Whoever steps comes back for data read ahead, and for the end of the time for CONNACK."""
+    way.connect()
+    way.connections[0].pending = pending
+    assert way.line.timeout(way.now + after) == timeout
+
+
+def test_an_accepted_login_opens(way: Way) -> None:
+    """It is counted, and from then on there is housekeeping alone."""
+    made = way.open()
+    assert (way.line.state, way.line.connection, way.line.logins) == (State.OPEN, made, 1)
+    assert way.line.timeout(way.now + 1e6) == HOUSEKEEPING
+    assert way.step()
+    assert way.line.logins == 1
+
+
+def test_a_refused_login_waits_long_and_is_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
+    """One that is wrong is not tried in another version, nor for TLS."""
+    way.connect()
+    way.end(REFUSED)
+    assert (way.line.state, way.line.connection, way.line.trouble) == (State.WAITING, None, REFUSED)
+    assert way.wait() == 35.0
+    assert len(caplog.messages) == 1
+    way.connect()
+    assert way.attempts == [(NEW, False)] * 2
+    assert way.line.logins == 0
+
+
+def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: Way) -> None:
+    """Not before; the connection is closed, and the other version is not tried."""
+    way.connect()
+    way.now += CONNACK_TIMEOUT - 0.001
+    assert not way.step()
+    assert way.line.state is State.LOGIN
+    way.now += 0.001
+    assert not way.step()
+    assert way.connections[0].closed
+    assert way.line.state is State.WAITING
+    assert way.line.trouble
+    assert way.line.trouble.cause == "protocol"
+    assert "says nothing" in way.line.trouble.text
+    way.connect()
+    assert way.attempts == [(NEW, False)] * 2
+
+
+def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MQTT 3.1.1 follows without a delay, and every later connection begins with 3.1.1."""
+    way.connect()
+    way.end(NO_MQTT, may_be_older=True)
+    assert way.wait() == 0.0
+    way.open()
+    assert not caplog.messages
+    way.line.drop(way.now)
+    way.connect(UNKNOWN)
+    way.open()
+    assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
+
+
+def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one round without a delay; the next round begins with MQTT 5, TLS still suspected."""
+    way.connect()
+    way.end(NO_MQTT, may_be_older=True)
+    assert way.wait() == 0.0
+    way.connect()
+    way.end(NO_MQTT)
+    assert way.wait() == 0.0
+    assert not caplog.messages
+    way.connect()
+    way.end(NO_MQTT)
+    assert len(caplog.messages) == 1
+    assert way.wait() == 0.5
+    way.connect()
+    assert way.attempts == [(NEW, False), (OLD, False), (OLD, True), (NEW, True)]
+
+
+def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
+    """A broker that was overloaded once is not looked at for TLS ever after."""
+    way.connect()
+    way.end(NO_MQTT)
+    way.open()
+    way.end(CLOSED)
+    way.connect()
+    assert way.attempts == [(NEW, False), (NEW, True), (NEW, False)]
+
+
+def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends without a word there is a failure, with a delay."""
+    way = Way(monkeypatch, Tls())
+    way.connect()
+    way.end(NO_MQTT)
+    assert way.line.trouble is NO_MQTT
+    assert way.wait() == 0.5
+    way.connect()
+    assert way.attempts == [(NEW, False)] * 2
+
+
+def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way) -> None:
+    """It counts as no login, and the next attempt begins with the version that was accepted."""
+    way.connect()
+    way.end(NO_MQTT, may_be_older=True)
+    way.connect()
+    way.connections[-1].accepted = True
+    way.end(CLOSED)
+    assert (way.line.logins, way.line.trouble) == (0, CLOSED)
+    way.connect()
+    assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
+
+
+# OPEN
+
+
+def test_what_is_no_mqtt_after_the_login_is_a_failure(way: Way) -> None:
+    """It cannot have been TLS that was wanted."""
+    way.open()
+    way.end(NO_MQTT)
+    assert (way.line.trouble, way.wait()) == (NO_MQTT, 0.5)
+    way.connect()
+    assert way.attempts == [(NEW, False)] * 2
+
+
+def test_a_drop_begins_the_next_connection_at_once(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The old connection is closed, and nothing is told."""
+    made = way.open()
+    way.line.drop(way.now)
+    assert made.closed
+    assert (way.line.state, way.line.connection) == (State.WAITING, None)
+    assert not way.line.check(way.now)
+    assert way.wait() == 0.0
+    way.open()
+    assert way.line.logins == 2
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("kind", "delays"), [((), [0.5, 1.0, 2.0]), ((Backoff.LOGIN,), [35.0, 60.0, 60.0])]
+)
+def test_to_give_up_closes_and_waits(
+    way: Way, kind: tuple[Backoff, ...], delays: list[float]
+) -> None:
+    """Each time longer, by the kind of the failure."""
+    for delay in delays:
+        made = way.open()
+        way.line.give_up(way.now, *kind)
+        assert made.closed
+        assert way.line.state is State.WAITING
+        assert way.line.timeout(way.now) == delay
+
+
+# The end
+
+
+def test_closing_leaves_the_broker(way: Way) -> None:
+    """The session is ended in good order."""
+    made = way.open()
+    way.line.close()
+    assert (made.closed, way.line.connection) == (True, None)
+
+
+def test_closing_abandons_the_attempt_under_way(way: Way) -> None:
+    """A link that still comes is nobody's, and is closed there."""
+    way.step()
+    way.line.close()
+    assert way.connectors[0].abandoned
+    way.connectors[0].outcome = LINK
+    assert not way.step()
+    assert not way.connections

@@ -1,0 +1,95 @@
+"""The reconnector: what is told of connections that end, and once the broker works again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.mqtt.reconnect import IN_A_ROW, LASTING, State
+from tests.unit.mqtt.broker_by_hand import Way
+
+CLOSED = Trouble("closed", "venus.local ended the connection")
+Told = Callable[[], list[str]]
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> Way:
+    """A way without TLS."""
+    return Way(monkeypatch)
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Told:
+    """Return a function that returns the levels of what was logged."""
+    caplog.set_level(logging.INFO, "bat2influx.mqtt.reconnect")
+    return lambda: [record.levelname for record in caplog.records]
+
+
+def test_a_lost_connection_is_told_and_connected_again(way: Way, told: Told) -> None:
+    """Trouble lasts until the broker has done what it was asked for: a login is not enough."""
+    way.open()
+    way.line.confirmed(way.now)
+    way.now += LASTING
+    way.end(CLOSED)
+    assert (way.line.state, way.line.connection, way.line.trouble) == (State.WAITING, None, CLOSED)
+    assert way.line.timeout(way.now) == 0.5
+    way.open()
+    assert (way.line.logins, way.line.trouble) == (2, CLOSED)
+    assert told() == ["WARNING"]
+    way.line.confirmed(way.now)
+    way.line.confirmed(way.now)
+    assert way.line.trouble is None
+    assert told() == ["WARNING", "INFO"]
+
+
+def test_connections_that_do_not_last_are_told_of_a_few_times_alone(
+    way: Way, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After four in a row nothing more is told until one has lasted ten seconds."""
+    for _ in range(3 * IN_A_ROW):
+        way.open()
+        way.now += LASTING - 0.1
+        way.line.confirmed(way.now)
+        way.end(CLOSED)
+    pairs = ["WARNING", "INFO"] * IN_A_ROW
+    assert told() == pairs[:-1]
+    assert way.line.trouble is CLOSED
+    way.open()
+    way.now += LASTING
+    way.line.confirmed(way.now)
+    assert told() == pairs
+    assert caplog.messages[-1].startswith("connected to venus.local, after ")
+    assert caplog.messages[-1].endswith(f"and {2 * IN_A_ROW + 1} failed attempts")
+
+
+@pytest.mark.parametrize(
+    ("lasts", "confirmed_late"),
+    [((0.0, 0.0, 0.0, LASTING, 0.0, 0.0, 0.0), True), ((LASTING,) * 7, False)],
+)
+def test_a_connection_that_has_lasted_is_in_no_row(
+    way: Way, told: Told, lasts: tuple[float, ...], confirmed_late: bool
+) -> None:
+    """Short ones before and after it do not add up."""
+    for seconds in lasts:
+        way.open()
+        way.line.confirmed(way.now)
+        way.now += seconds
+        if confirmed_late:
+            way.line.confirmed(way.now)
+        way.end(CLOSED)
+    assert told() == ["WARNING", *["INFO", "WARNING"] * 6]
+
+
+def test_attempts_that_fail_are_no_connections_that_did_not_last(way: Way, told: Told) -> None:
+    """A broker that is down for some seconds after one is told of when it is back."""
+    way.open()
+    way.end(CLOSED)
+    for _ in range(2 * IN_A_ROW):
+        way.line.works()
+        way.connect(CLOSED)
+    way.open()
+    way.line.confirmed(way.now)
+    assert told() == ["WARNING", "INFO"]

@@ -1,0 +1,351 @@
+"""The conversation of a command, with a connection, a clock and a poll made by hand."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt import session
+from bat2influx.mqtt.connection import CONNACK_TIMEOUT
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.session import ANSWER_TIMEOUT, Session
+from bat2influx.net.tls import Tls, fingerprint_of
+from tests.unit.mqtt.broker_by_hand import FakeConnection, FakeConnector
+
+NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
+CLOSED = Trouble("closed", "venus.local ended the connection")
+NO_MQTT = Trouble("protocol", "venus.local does not answer in MQTT")
+REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+UNKNOWN = Trouble("name", "cannot resolve venus.local")
+SILENT = mqtt_errors.says_nothing("venus.local", 1883)
+LINK = SimpleNamespace(certificate=None)
+
+Act = Callable[["Connection"], None]  # what the broker does at a step
+
+
+class Connection(FakeConnection):
+    """A connection at whose every step the broker carries out the next of its `acts`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.acts: Iterator[Act] = iter(())
+        self.acknowledged: set[int] = set()
+        self.messages: list[str] = []
+        self.wants_write = False
+        self.published: list[tuple[str, bytes, bool]] = []
+
+    def step(self, *, readable: bool, writable: bool) -> None:
+        """Let the broker act."""
+        super().step(readable=readable, writable=writable)
+        next(self.acts, lambda _: None)(self)
+
+    def fileno(self) -> int:
+        """Return a number."""
+        return 7
+
+    def subscribe(self, topics: list[str]) -> int:
+        """Return the id that is to be acknowledged."""
+        assert topics == ["a", "b"]
+        return 42
+
+    def publish(self, topic: str, payload: bytes, *, checked: bool) -> None:
+        """Note it."""
+        self.published.append((topic, payload, checked))
+
+    def received(self) -> Iterator[str]:
+        """Yield and forget what has come."""
+        while self.messages:
+            yield self.messages.pop(0)
+
+
+def accept(connection: Connection) -> None:
+    """Send the CONNACK."""
+    connection.accepted = True
+
+
+def end(why: Trouble, *, may_be_older: bool = False) -> Act:
+    """Return how to end the connection."""
+
+    def act(connection: Connection) -> None:
+        connection.trouble, connection.may_be_older = why, may_be_older
+
+    return act
+
+
+def send(*messages: str) -> Act:
+    """Return how to send messages."""
+    return lambda connection: connection.messages.extend(messages)
+
+
+class Place:
+    """What a session meets: outcomes of connectors, brokers behind them, time in s, and poll()."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.outcomes: list[object] = []  # of one connector after the other; LINK after the last
+        self.brokers: list[list[Act]] = []  # what each does, step by step
+        self.connectors: list[FakeConnector] = []
+        self.connections: list[Connection] = []
+        self.attempts: list[tuple[Protocol, bool]] = []  # with whether TLS was looked for first
+        self.now = 1000.0
+        self.polls: list[tuple[int, float]] = []  # the mask, and the time given in s
+        self.events = select.POLLIN
+        monkeypatch.setattr(session, "Connector", self._connector)
+        monkeypatch.setattr(session, "Connection", self._connection)
+        monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: self.now))
+        constants = {"POLLIN": select.POLLIN, "POLLOUT": select.POLLOUT}
+        monkeypatch.setattr(session, "select", SimpleNamespace(poll=self._poll, **constants))
+
+    def session(self, tls: Tls | None = None) -> Session:
+        """Return a session yet to be opened."""
+        return Session(Endpoint("venus.local", 1883, "u", "secret", "/etc/x.ini", tls))
+
+    def opened(self, *acts: Act) -> Session:
+        """Return a session that is logged in; the broker goes on with `acts`."""
+        self.brokers.append([accept, *acts])
+        made = self.session()
+        assert made.open() is None
+        del self.polls[:]
+        return made
+
+    def _connector(self, *args: Any, **keywords: bool) -> FakeConnector:
+        made = FakeConnector(*args, **keywords)
+        self.connectors.append(made)
+        made.outcome = self.outcomes.pop(0) if self.outcomes else LINK
+        made.addresses = ["10.0.0.2"]
+        if made.outcome is not None:
+            made.wake()
+        return made
+
+    def _connection(self, *args: Any) -> Connection:
+        made = Connection(*args)
+        self.connections.append(made)
+        self.attempts.append((made.protocol, self.connectors[-1].suspicious))
+        if self.brokers:
+            made.acts = iter(self.brokers.pop(0))
+        return made
+
+    def _poll(self) -> Any:
+        masks: dict[int, int] = {}
+
+        def poll(milliseconds: float) -> list[tuple[int, int]]:
+            self.polls.append((masks[7], milliseconds / 1000))
+            self.now += milliseconds / 1000
+            return [(7, self.events)] if self.events else []
+
+        return SimpleNamespace(register=masks.__setitem__, modify=masks.__setitem__, poll=poll)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A place with a broker that never says a word."""
+    return Place(monkeypatch)
+
+
+# Connecting
+
+
+def test_what_is_in_the_way_ends_the_session(place: Place) -> None:
+    """No connection is begun, and the addresses are known."""
+    place.outcomes = [UNKNOWN]
+    made = place.session()
+    assert made.open() is made.trouble is UNKNOWN
+    assert made.addresses == ["10.0.0.2"]
+    assert not place.connections
+    made.close()
+
+
+def test_a_connector_without_an_outcome_is_abandoned(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command has patience, and not for ever."""
+    monkeypatch.setattr(session, "PATIENCE", 0.0)
+    place.outcomes = [None]
+    why = place.session().open()
+    assert why == mqtt_errors.unreachable("venus.local", 1883, "no answer")
+    assert place.connectors[0].abandoned
+
+
+def test_a_connector_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its outcome comes from another thread, which wakes us."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        place.connectors[0].outcome = UNKNOWN
+
+    event = SimpleNamespace(set=lambda: None, wait=wait)
+    monkeypatch.setattr(session, "threading", SimpleNamespace(Event=lambda: event))
+    place.outcomes = [None]
+    assert place.session().open() is UNKNOWN
+    assert waits == [session.PATIENCE]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "fingerprint"), [(None, None), (b"DER", fingerprint_of(b"DER"))]
+)
+def test_the_fingerprint_is_known_where_tls_was_spoken(
+    place: Place, certificate: bytes | None, fingerprint: str | None
+) -> None:
+    """That of the certificate that was shown."""
+    place.outcomes = [SimpleNamespace(certificate=certificate)]
+    made = place.session()
+    made.connect()
+    assert made.fingerprint == fingerprint
+
+
+# The login: what each attempt comes to, and what is tried
+
+AGAIN = end(NO_MQTT, may_be_older=True)
+FINAL = end(NO_MQTT)
+
+
+@pytest.mark.parametrize(
+    ("tls", "brokers", "trouble", "attempts"),
+    [
+        (None, [[accept]], None, [(NEW, False)]),
+        (None, [[end(REFUSED)]], REFUSED, [(NEW, False)]),
+        (None, [[]], SILENT, [(NEW, False)]),
+        (None, [[AGAIN], [accept]], None, [(NEW, False), (OLD, False)]),
+        (None, [[AGAIN], [end(REFUSED)]], REFUSED, [(NEW, False), (OLD, False)]),
+        (None, [[AGAIN], [FINAL], [accept]], None, [(NEW, False), (OLD, False), (OLD, True)]),
+        (None, [[AGAIN], [FINAL], [FINAL]], NO_MQTT, [(NEW, False), (OLD, False), (OLD, True)]),
+        (None, [[FINAL], [accept]], None, [(NEW, False), (NEW, True)]),
+        (Tls(), [[FINAL]], NO_MQTT, [(NEW, False)]),
+        (Tls(), [[AGAIN], [FINAL]], NO_MQTT, [(NEW, False), (OLD, False)]),
+    ],
+)
+def test_a_login_tries_the_older_version_and_then_for_tls(
+    place: Place,
+    tls: Tls | None,
+    brokers: list[list[Act]],
+    trouble: Trouble | None,
+    attempts: list[tuple[Protocol, bool]],
+) -> None:
+    """A refusal and silence are final; within TLS nothing is suspected."""
+    place.brokers = list(brokers)
+    made = place.session(tls)
+    assert made.open() == made.trouble == trouble
+    assert place.attempts == attempts
+
+
+@pytest.mark.parametrize("first", [AGAIN, FINAL])
+def test_an_attempt_that_cannot_be_repeated_is_trouble(place: Place, first: Act) -> None:
+    """The way to the broker may be closed by then; that is what is told."""
+    place.outcomes = [LINK, UNKNOWN]
+    place.brokers = [[first]]
+    made = place.session()
+    assert made.open() is made.trouble is UNKNOWN
+
+
+def test_a_broker_that_says_nothing_is_left_after_the_time_for_connack(place: Place) -> None:
+    """The connection is closed then."""
+    place.events = 0
+    began = place.now
+    assert place.session().open() == SILENT
+    assert place.now == began + CONNACK_TIMEOUT
+    assert place.connections[0].closed
+
+
+# The conversation
+
+
+def test_a_subscription_is_waited_for(place: Place) -> None:
+    """Another id that is acknowledged is not it."""
+    made = place.opened(
+        lambda connection: connection.acknowledged.add(41),
+        lambda connection: connection.acknowledged.add(42),
+    )
+    assert made.subscribe(["a", "b"]) is None
+    assert len(place.polls) == 2
+
+
+def test_a_subscription_that_is_not_confirmed_is_trouble(place: Place) -> None:
+    """The broker has so many seconds for what it answers by itself."""
+    made, began = place.opened(), place.now
+    assert made.subscribe(["a", "b"]) == made.trouble == SILENT
+    assert place.now == began + ANSWER_TIMEOUT
+
+
+def test_a_connection_that_ends_is_the_trouble_of_what_is_waited_for(place: Place) -> None:
+    """Nothing goes on waiting."""
+    for ask in (
+        lambda made: made.subscribe(["a", "b"]) is None,
+        lambda made: made.until(lambda _: False, 60.0),
+        lambda made: made.wait(lambda: False, 60.0),
+    ):
+        made, began = place.opened(end(CLOSED)), place.now
+        assert not ask(made)
+        assert made.trouble is CLOSED
+        assert place.now <= began + 1.0
+
+
+def test_messages_are_handed_over_until_one_is_enough(place: Place) -> None:
+    """What came behind that one stays for the next time."""
+    made, seen = place.opened(send("1", "2"), send("3", "4", "5")), []
+
+    def see(message: Any) -> bool:
+        seen.append(message)
+        return message == "4"
+
+    assert made.until(see, 60.0)
+    assert seen == ["1", "2", "3", "4"]
+    assert made.until(lambda message: message == "5", 60.0)
+
+
+def test_waiting_ends_with_its_time(place: Place) -> None:
+    """What does not come is no trouble."""
+    made, began = place.opened(), place.now
+    assert not made.until(lambda _: True, 2.5)
+    assert not made.wait(lambda: False, 2.5)
+    assert place.now == began + 5.0
+    assert made.trouble is None
+    assert [seconds for _, seconds in place.polls] == [1.0, 1.0, 0.5] * 2
+
+
+@pytest.mark.parametrize(
+    ("wants_write", "events", "step"),
+    [
+        (False, 0, (False, False)),
+        (False, select.POLLIN, (True, False)),
+        (True, select.POLLOUT, (False, True)),
+        (True, select.POLLIN | select.POLLOUT, (True, True)),
+        (False, select.POLLHUP, (True, False)),
+        (False, select.POLLERR, (True, False)),
+    ],
+)
+def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(
+    place: Place, wants_write: bool, events: int, step: tuple[bool, bool]
+) -> None:
+    """Its end is something to read; room is looked for where something is to be written."""
+    made, connection = place.opened(), place.connections[0]
+    connection.wants_write, place.events = wants_write, events
+    assert not made.wait(lambda: False, 0.5)
+    mask = select.POLLIN | (select.POLLOUT if wants_write else 0)
+    assert place.polls == [(mask, 0.5)]
+    assert connection.steps[-1] == step
+
+
+def test_what_was_read_ahead_is_not_waited_for(place: Place) -> None:
+    """A poll would not see it."""
+    made = place.opened()
+    place.connections[0].pending = True
+    steps = iter(range(3))
+    assert made.wait(lambda: next(steps, None) is None, 60.0)
+    assert [seconds for _, seconds in place.polls] == [0.0] * 3
+
+
+def test_publishing_and_closing_go_to_the_connection(place: Place) -> None:
+    """With what was said of the check."""
+    made = place.opened()
+    made.publish("a", b"1")
+    made.publish("b", checked=True)
+    made.close()
+    assert place.connections[0].published == [("a", b"1", False), ("b", b"", True)]
+    assert place.connections[0].closed

@@ -1,0 +1,72 @@
+"""Text of a stranger on one line, and spans of time for people."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bat2influx.printable import plain, span
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("Akku größer", "Akku größer"),
+        ("two\nlines\r\n", "two lines"),
+        ("  wide \t  blanks ", "wide blanks"),
+        ("a\x1b[2Jb\x00c", "a [2Jb c"),
+        ("right\u202eto left", "right to left"),
+        ("half\ud800", "half"),
+        ("no\u00a0break", "no break"),
+    ],
+)
+def test_what_is_not_printable_becomes_a_blank(text: str, line: str) -> None:
+    """Blanks in a row are one, and none is at an end."""
+    assert plain(text) == line
+
+
+@pytest.mark.parametrize(
+    ("length", "longest", "shown"),
+    [(60, 60, "x" * 60), (61, 60, "x" * 59 + "…"), (5, 5, "xxxxx"), (6, 5, "xxxx…"), (2, 1, "…")],
+)
+def test_a_longer_line_ends_with_an_ellipsis(length: int, longest: int, shown: str) -> None:
+    """With it, it is as long as it may be."""
+    assert plain("x" * length, longest) == shown
+
+
+def test_a_line_has_60_characters_at_the_most_unless_told() -> None:
+    """Of a text without end four times as many characters are looked at."""
+    assert len(plain("x" * 10**6)) == 60
+    assert plain(" " * 239 + "x") == "x"
+    assert plain(" " * 240 + "x") == ""
+
+
+@given(st.text(), st.integers(1, 100))
+def test_whatever_comes_is_one_printable_line(text: str, longest: int) -> None:
+    """Of the length that is allowed; what is such a line already stays as it is."""
+    line = plain(text, longest)
+    assert len(line) <= longest
+    assert line.isprintable()
+    assert "  " not in line
+    assert plain(line, longest) == line.strip()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (8.4, "8 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (7199.0, "120 min"),
+        (7200.0, "2 h"),
+        (172_799.0, "48 h"),
+        (172_800.0, "2 days"),
+        (864_000.0, "10 days"),
+    ],
+)
+def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    """From two of a unit on, that unit is used."""
+    assert span(seconds) == text
