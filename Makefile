@@ -9,20 +9,18 @@ PORT = 1883
 SUITE = bookworm
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
-AT_ONCE = -n 8 --dist loadgroup # most tests wait for something to happen
-ONCE_MORE = $(PYTHON) tests/tools/rerun.py # what falls, by itself
+AT_ONCE = -n 6 --dist loadgroup # most tests wait for something to happen
+RERUN = $(PYTHON) tests/tools/rerun.py # the few that depend on the host's timing
 
 # Where paho takes no part, one generation of it is enough.
-WITH_OTHER_PAHO = tests/integration tests/unit/mqtt/test_connection.py tests/integration/test_session.py tests/integration/test_tls_link.py \
-	tests/integration/test_mqtt5.py tests/integration/test_broker_refusals.py tests/integration/test_prefix.py tests/unit/mqtt/test_connection_fuzz.py \
-	tests/integration/test_fleet_crowd.py tests/unit/fleet/test_fleet_refusals.py \
-	$(foreach test,backlog check delivery_faults discover discover_lan durable fuzzed_device schedule_real\
-	systemd setup_db setup_db_devices wrong_setups another_database large notify grafana watch health \
-	fleet fleet_commands,\
-	--ignore=tests/integration/test_$(test).py)
+WITH_PAHO = bridge broker_faults broker_refusals discovery fleet_crowd fleet_stall leaving main_job \
+	mqtt5 payloads prefix secured session silence tls_link two_devices vrm
+WITH_OTHER_PAHO = tests/unit/mqtt tests/unit/fleet $(WITH_PAHO:%=tests/integration/test_%.py)
 
-# No files of root in a checkout that belongs to somebody else.
-export PYTHONDONTWRITEBYTECODE = 1
+# No files of root in a checkout that belongs to somebody else, and nothing compiled twice.
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+export PYTHONPYCACHEPREFIX = $(CACHE)/bat2influx/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,14 +33,22 @@ device: ## a simulated Venus device on port 1883, or PORT=...; DEVICE=--large; u
 	@tests/tools/install
 	@$(PYTHON) -m tests.standins.venus.mqtt --broker --port $(PORT) $(DEVICE)
 
+unit: ## the quick tests, which need no server: a developer's inner loop
+	@tests/tools/install unit
+	$(PYTHON) -m pytest -n 4 --dist loadgroup tests/unit
+
 test: ## all tests: with both generations of paho-mqtt, and as root on booted Debians
 	tests/tools/install test
 	@$(PYTHON) -c 'import paho.mqtt; print("With paho-mqtt", paho.mqtt.__version__)'
-	$(ONCE_MORE) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
-	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-other-paho test-system
+	@tests/tools/side-by-side test-here test-elsewhere
+
+test-here: # with this system's paho-mqtt, on this system
+	$(RERUN) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
+
+test-elsewhere: test-system test-other-paho
 
 test-other-paho:
-	$(ONCE_MORE) tests/tools/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
+	$(RERUN) tests/tools/other-paho -m pytest $(AT_ONCE) $(WITH_OTHER_PAHO)
 
 test-system:
 	[ "$$(id -u)" != 0 ] || tests/system/run
@@ -101,4 +107,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device test test-other-paho test-system lint deb check-package system bench fleet pictures fuzz soak outage day sizes fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz soak outage day sizes fresh clean
