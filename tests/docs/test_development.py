@@ -10,7 +10,9 @@ from tests import TOP
 
 PAGE = (TOP / "docs/development.md").read_text()
 NAMED = sorted({name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", PAGE) if name[0] != "~"})
-FOLDERS = re.findall(r"(?m)^\| `(bat2influx/\w+)` \|.*\| (?:`(\w+\.py)`|the command's own) \|$", PAGE)
+FOLDERS = re.findall(
+    r"(?m)^\| `(bat2influx/\w+)` \|.*\| (?:`(\w+\.py)`|the command's own) \|$", PAGE
+)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMED if name[0].islower()])
@@ -22,7 +24,9 @@ def test_what_the_page_names_is_there(name: str) -> None:
 
 def test_the_page_has_every_folder_and_where_to_start() -> None:
     """As the listing of the package has them."""
-    there = {f"bat2influx/{path.parent.name}" for path in (TOP / "bat2influx").glob("*/__init__.py")}
+    there = {
+        f"bat2influx/{path.parent.name}" for path in (TOP / "bat2influx").glob("*/__init__.py")
+    }
     assert {folder for folder, _ in FOLDERS} == there
     for folder, first in FOLDERS:
         assert (TOP / folder / first).exists()
