@@ -17,6 +17,7 @@ class Backoff(Enum):
     """A kind of failure, with the shortest and the longest delay in seconds."""
 
     BROKER = (0.5, 15.0)  # unreachable or lost: data is there again within 30 s of its return
+    STARTING = (5.0, 5.0)  # refused, of a login that has worked: the device may be booting
     LOGIN = (35.0, 60.0)  # refused: people must act, and a device locks out who tries often
     CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and nothing is locked out
     DATABASE = (0.25, 15.0)

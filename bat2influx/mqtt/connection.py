@@ -312,5 +312,8 @@ class Connection:
         return "" if password and password in said else plain(said, LONGEST_REASON)
 
     def _await(self, mid: int, topics: list[str]) -> int:
+        # Ids come again after 65,535 packets, which are some hours.
+        self.acknowledged.discard(mid)
+        self.declined.pop(mid, None)
         self._awaited[mid] = topics
         return mid

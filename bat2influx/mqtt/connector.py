@@ -11,6 +11,7 @@ for TLS.
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -35,6 +36,9 @@ from bat2influx.net.tls import (
     openssl_reason,
     shown_by,
 )
+from bat2influx.service.journal import event
+
+log = logging.getLogger(__name__)
 
 RESOLVE_TIMEOUT = 20.0  # s; as long as two name servers take that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
@@ -171,7 +175,12 @@ class Connector:
                 self.outcome.close()
 
     def _run(self) -> None:
-        outcome = self._attempt()
+        try:
+            outcome = self._attempt()
+        except Exception as error:  # no attempt may go on for ever, whatever is wrong with it
+            log.exception("internal error while connecting", extra=event("internal error"))
+            what = f"internal error: {type(error).__name__}"
+            outcome = mqtt_errors.unreachable(self.endpoint.host, self.endpoint.port, what)
         with self._lock:
             self.outcome = outcome
             if self._abandoned and isinstance(outcome, Link):

@@ -44,6 +44,17 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
     )
 
 
+def login_starting(host: str, user: str) -> Trouble:
+    """The same of a login that has worked. VENUS, "Presence": so it is while a device boots."""
+    return Trouble(
+        "login: starting",
+        f"{host} refused the login of {user!r}, which has worked before; the device may be"
+        " starting",
+        Backoff.STARTING,
+        "trying again each 5 s for two minutes",
+    )
+
+
 def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trouble:
     """The same of the VRM cloud. VENUS: e-mail address and access token."""
     return Trouble(

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LASTING = 10.0  # s; a connection that ends sooner has not lasted
 IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
+TRUSTED = 120.0  # s, for which the refusal of a login that has worked is a device that boots
 HOUSEKEEPING = 1.0  # s; how often paho looks after its own keepalive
 
 
@@ -57,6 +58,7 @@ class Reconnector:
         self._retry_at = 0.0
         self._login_until = 0.0
         self._opened = 0.0
+        self._refused_since: float | None = None  # the login, in spite of which it has worked
         self._short = 0  # connections in a row that have not lasted
         self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
@@ -97,6 +99,7 @@ class Reconnector:
                 self._suspicious = False
                 self._spoken = connection.protocol
                 self.state, self._opened = State.OPEN, now
+                self._refused_since = None
                 self.logins += 1
             elif now >= self._login_until:
                 self._failed(mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port), now)
@@ -168,5 +171,16 @@ class Reconnector:
         if self.state is State.OPEN and now < self._opened + LASTING:
             self._short += 1
         self._protocol = self._spoken
+        why = self._trusting(why, now)
         self._reaching.failed(why, now)
         self.give_up(now, why.backoff)
+
+    def _trusting(self, why: Trouble, now: float) -> Trouble:
+        """Return what a refused login means: one that has worked is trusted for a while."""
+        if why.cause != "login" or not self.logins:
+            return why
+        if self._refused_since is None:
+            self._refused_since = now
+        if now >= self._refused_since + TRUSTED:
+            return why
+        return mqtt_errors.login_starting(self.endpoint.host, self.endpoint.user)

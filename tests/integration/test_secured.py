@@ -125,6 +125,25 @@ def test_a_changed_password_is_waited_for(secured: Secured) -> None:
     assert daemon.says(f"connected to {secured.host}, after .* 2 failed attempts")
 
 
+def test_found_a_booting_device_was_left_alone_for_a_minute(secured: Secured) -> None:
+    """A login that has worked is tried again soon: no password counts at the boot of a device."""
+    door = secured.door()
+    notify = secured.setting.notify_socket()
+    secured.write(*secured.by_tls, LOGIN)
+    daemon = secured.setting.daemon(notify=notify)
+    wait("values", secured.setting.stored)
+    door.boot()
+    door.set_profile(Profile.SECURED)  # which ends every connection
+    daemon.wait_for_log("which has worked before; the device may be starting")
+    wait("the same in STATUS", lambda: "the device may be starting" in notify.status)
+    refused = len(door.attempts)
+    wait("two more attempts", lambda: len(door.attempts) >= refused + 2, 60)
+    assert {each.outcome for each in door.attempts[refused:]} == {Outcome.BOOTING}
+    door.booted()
+    more_values(secured.setting)
+    assert len(daemon.says("WARNING.*refused the login")) == 1
+
+
 @pytest.mark.parametrize(
     ("login", "what"), [("password = wrong", "the password is wrong"), ("", "wants a password")]
 )

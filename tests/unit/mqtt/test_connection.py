@@ -153,3 +153,18 @@ def test_paho_has_what_the_client_looks_at(pair: tuple[Link, socket.socket]) -> 
     assert {"command", "packet"} <= client._in_packet.keys()
     assert client._keepalive == 30
     client.disconnect()
+
+
+def test_found_a_packet_id_that_came_again_acknowledged_a_new_subscription(
+    pair: tuple[Link, socket.socket],
+) -> None:
+    """What the broker confirmed hours ago says nothing about what is asked now."""
+    link, _ = pair
+    endpoint = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")
+    connection = Connection(link, endpoint, "bat2influx-1", Protocol.MQTT_3_1_1)
+    connection.acknowledged.add(7)
+    connection.declined[7] = Trouble("subscription refused", "hours ago")
+    assert connection._await(7, ["N/+/system/0/Serial"]) == 7
+    assert 7 not in connection.acknowledged
+    assert 7 not in connection.declined
+    assert connection.awaits

@@ -343,3 +343,21 @@ def test_a_link_in_clear_has_no_certificate() -> None:
     with socket.socket() as sock:
         link = Link(sock)
         assert (link.certificate, link.says, link.version) == (None, {}, None)
+
+
+def test_found_an_unexpected_exception_left_a_device_connecting_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is an outcome like any other, with its stack in the log; the next attempt may work."""
+
+    def broken(self: Connector) -> object:
+        raise KeyError("nobody has thought of this")
+
+    monkeypatch.setattr(Connector, "_attempt", broken)
+    woken = threading.Event()
+    made = Connector(Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini"), woken.set)
+    assert woken.wait(60.0)
+    assert isinstance(made.outcome, Trouble)
+    assert made.outcome.cause == "unreachable"
+    assert "internal error: KeyError" in made.outcome.text
+    assert "nobody has thought of this" in caplog.text

@@ -1,0 +1,76 @@
+"""A login that is refused: one that has worked is trusted longer than one that never has."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt.reconnect import TRUSTED, State
+from tests.unit.mqtt.broker_by_hand import Way
+
+REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+CLOSED = Trouble("closed", "venus.local ended the connection")
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> Way:
+    """A way without TLS."""
+    return Way(monkeypatch)
+
+
+def refuse(way: Way) -> float:
+    """Have the next login refused; return the s until the one after it."""
+    way.connect()
+    way.connections[-1].trouble = REFUSED
+    assert not way.step()
+    assert way.line.state is State.WAITING
+    return way.line.timeout(way.now)
+
+
+def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for_a_minute(
+    way: Way,
+) -> None:
+    """VENUS: 20 s and more. It is tried each 5 s for two minutes, and then as any other."""
+    connection = way.open()
+    connection.trouble = CLOSED
+    way.step()
+    for _ in range(round(TRUSTED / 5.0)):
+        assert refuse(way) == 5.0
+        assert way.line.trouble
+        assert way.line.trouble.cause == "login: starting"
+        assert "the device may be starting" in way.line.trouble.text
+    assert refuse(way) >= 35.0
+    assert way.line.trouble == REFUSED
+
+
+def test_a_login_that_never_worked_keeps_its_slow_pace(way: Way) -> None:
+    """A device locks out who tries often."""
+    assert refuse(way) >= 35.0
+    assert way.line.trouble == REFUSED
+
+
+def test_a_login_ends_the_two_minutes(way: Way) -> None:
+    """The next boot has its own."""
+    way.open().trouble = CLOSED
+    way.step()
+    assert refuse(way) == 5.0
+    way.open().trouble = CLOSED
+    way.step()
+    way.now += 10 * TRUSTED
+    assert refuse(way) == 5.0
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        Trouble("vrm login", "the cloud refused the login", Backoff.LOGIN),
+        Trouble("certificate changed", "another certificate", Backoff.CERTIFICATE),
+        CLOSED,
+    ],
+)
+def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -> None:
+    """Only a refused login is; what else is wrong is told as it is."""
+    way.open().trouble = CLOSED
+    way.step()
+    way.connect(why)
+    assert way.line.trouble == why
