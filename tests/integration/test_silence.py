@@ -121,7 +121,7 @@ def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -
     daemon = setting.daemon(notify=notify, watchdog=32, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.silence("vebus", "/Soc")
-    wait("its name in STATUS", lambda: "does not answer for Soc (vebus/275/Soc)" in notify.status)
+    wait("its name in STATUS", lambda: "no longer answers for Soc (vebus/275/Soc)" in notify.status)
     assert "Voltage" in notify.status
     since = steady_unix_time()
     before, others = len(reads(device, "/Soc")), more(setting, "Voltage", 20)
@@ -134,7 +134,7 @@ def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -
     daemon.wait_for_log("every field is answered, after")
     wait("a good STATUS", lambda: "does not answer" not in notify.status)
     assert logins(setting.mosquitto) == 1
-    assert len(daemon.says("does not answer for")) == 1
+    assert len(daemon.says("no longer answers for")) == 1
 
 
 def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
@@ -166,7 +166,7 @@ def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
     again = more(setting, "Grid", 10)
     device.speak("system", "/Ac/Grid/L1/Power")
     wait("one of them again", again)
-    wait("the other's name", lambda: "does not answer for Soc (" in notify.status)
+    wait("the other's name", lambda: "no longer answers for Soc (" in notify.status)
     assert not daemon.says("every field is answered")
 
 

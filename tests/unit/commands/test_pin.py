@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,6 +112,18 @@ def test_a_comment_has_an_end(broker: Broker, capsys: pytest.CaptureFixture[str]
     broker.says = {"subject": ((("commonName", "x" * 5000),),)}
     assert pin(HOST, CONFIG) == EX_OK
     assert len(capsys.readouterr().out.splitlines()[0]) == len("# ") + LONGEST
+
+
+def test_what_is_printed_is_utf8_as_the_file_is(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the locale."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    broker.says = {"subject": ((("commonName", "Größe"),),)}
+    assert pin(HOST, CONFIG) == EX_OK
+    sys.stdout.flush()
+    assert "CN=Größe, signed by no name" in out.getvalue().decode()
 
 
 def test_a_certificate_that_cannot_be_read_is_pinned_all_the_same(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -34,12 +33,14 @@ class Network:
         self.open: set[tuple[str, int]] = set()
         self.failures: dict[tuple[str, int], list[OSError | None]] = {}  # one after the other
         self.asked: list[tuple[str, int, float]] = []  # address, port, timeout in s
+        self.last: tuple[Any, ...] = ()  # address, in whole
         self.sockets: list[socket.socket] = []
         network = self
 
         class Socket(socket.socket):
             def connect(self, address: Any) -> None:
                 network.asked.append((*address[:2], self.gettimeout()))
+                network.last = address
                 network.sockets.append(self)
                 failures = network.failures.get(address[:2])
                 if failures and (failure := failures.pop(0)):
@@ -53,10 +54,11 @@ class Network:
         monkeypatch.setattr(connector, "resolver", SimpleNamespace(resolve=self._resolve))
 
     def _resolve(self, _host: str, port: int, _timeout: float) -> list[Any]:
-        kinds = {True: socket.AF_INET6, False: socket.AF_INET}
-        return [
-            (kinds[":" in each], socket.SOCK_STREAM, 6, "", (each, port)) for each in self.addresses
-        ]
+        found = []
+        for each in self.addresses:
+            family, rest = (socket.AF_INET6, (0, 2)) if ":" in each else (socket.AF_INET, ())
+            found.append((family, socket.SOCK_STREAM, 6, "", (each, port, *rest)))
+        return found
 
 
 class Handshakes:
@@ -150,6 +152,13 @@ def test_the_addresses_of_a_name_are_there_once_each(network: Network) -> None:
     made = attempt()
     assert made.addresses == ["10.0.0.3", "fe80::1"]
     assert made.step == "connecting"
+
+
+def test_an_address_of_ipv6_is_connected_to_with_its_scope(network: Network) -> None:
+    """It is that of a link, of which a host may have several."""
+    network.addresses, network.open = ("fe80::1",), {("fe80::1", 1883)}
+    assert cause(attempt()) == "link"
+    assert network.last == ("fe80::1", 1883, 0, 2)
 
 
 # The port
@@ -303,46 +312,22 @@ def test_an_attempt_abandoned_after_its_outcome_closes_the_link(network: Network
     assert network.sockets[0].fileno() == -1
 
 
-# The link
+def test_an_abandoned_attempt_that_fails_ends_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is nothing to close then."""
+    goes_on, woken = threading.Event(), threading.Event()
 
+    def resolve(*_: Any) -> list[Any]:
+        assert goes_on.wait(LONG)
+        return []
 
-class Socket(socket.socket):
-    """A socket within TLS that waits for the record to be complete, or for room."""
-
-    def recv(self, *_: Any) -> bytes:
-        """Wait for the rest."""
-        raise ssl.SSLWantReadError
-
-    def send(self, *_: Any) -> int:
-        """Wait for room."""
-        raise ssl.SSLWantWriteError
-
-
-def test_a_link_within_tls_blocks_as_one_without() -> None:
-    """What OpenSSL waits for is BlockingIOError, which paho knows."""
-    with Socket() as sock:
-        with pytest.raises(BlockingIOError):
-            Link(sock).recv(1)
-        with pytest.raises(BlockingIOError):
-            Link(sock).send(b"x")
-
-
-def test_a_link_takes_what_the_socket_has_room_for() -> None:
-    """`send` returns how much that was, and BlockingIOError where there is no room at all."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setblocking(False)
-        taken = Link(ours).send(bytes(10**8))
-        assert 0 < taken < 10**8
-        with pytest.raises(BlockingIOError):
-            Link(ours).send(b"x")
-
-
-def test_a_link_in_clear_has_no_certificate() -> None:
-    """Nor a version of TLS."""
-    with socket.socket() as sock:
-        link = Link(sock)
-        assert (link.certificate, link.says, link.version) == (None, {}, None)
+    monkeypatch.setattr(connector, "resolver", SimpleNamespace(resolve=resolve))
+    made = Connector(Endpoint("venus.local", 1883, "u", "", "/etc/x.ini"), woken.set)
+    made.abandon()
+    goes_on.set()
+    assert woken.wait(LONG)
+    assert cause(made) == "unreachable"
 
 
 def test_found_an_unexpected_exception_left_a_device_connecting_for_ever(

@@ -304,8 +304,7 @@ def test_waiting_ends_with_its_time(place: Place) -> None:
     made, began = place.opened(), place.now
     assert not made.until(lambda _: True, 2.5)
     assert not made.wait(lambda: False, 2.5)
-    assert place.now == began + 5.0
-    assert made.trouble is None
+    assert (place.now, made.trouble) == (began + 5.0, None)
     assert [seconds for _, seconds in place.polls] == [1.0, 1.0, 0.5] * 2
 
 
@@ -334,9 +333,8 @@ def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(
 
 def test_what_was_read_ahead_is_not_waited_for(place: Place) -> None:
     """A poll would not see it."""
-    made = place.opened()
+    made, steps = place.opened(), iter(range(3))
     place.connections[0].pending = True
-    steps = iter(range(3))
     assert made.wait(lambda: next(steps, None) is None, 60.0)
     assert [seconds for _, seconds in place.polls] == [0.0] * 3
 

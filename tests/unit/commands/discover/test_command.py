@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,7 @@ def test_a_search_says_where_and_for_how_long(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And what to do where nobody has answered, which is unavailable."""
+    home.batteries = (battery(),)
     assert home.discover() == EX_UNAVAILABLE
     out, err = capsys.readouterr()
     first, *rest = err.splitlines()
@@ -188,10 +191,15 @@ def test_without_a_network_nobody_is_searched(
 
 def test_of_many_devices_some_are_asked(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     """There is an end to them."""
-    home.find(*(f"192.0.2.{n}" for n in range(20, 20 + MAX_DEVICES + 1)))
-    home.discover()
-    assert len(home.asked) == MAX_DEVICES
-    assert "17 devices have answered; 16 of them are asked" in capsys.readouterr().err
+    told = "17 devices have answered; 16 of them are asked"
+    for count in (MAX_DEVICES, MAX_DEVICES + 1):
+        home.asked.clear()
+        home.find(*(f"192.0.2.{n}" for n in range(20, 20 + count)))
+        home.discover()
+        assert len(home.asked) == MAX_DEVICES
+        first, *rest = capsys.readouterr().err.splitlines()
+        assert first.startswith("searching on ")
+        assert rest[: -len(home.asked)] == ([told] if count > MAX_DEVICES else [])
 
 
 def test_a_device_of_the_file_is_asked_by_its_name(home: Home) -> None:
@@ -257,6 +265,18 @@ def test_a_device_that_was_not_reached_is_unavailable(
 ) -> None:
     """What it has said of itself is printed all the same."""
     assert printed(home, capsys, ABSENT) == ABSENT.blocks[0]
+
+
+def test_what_is_printed_is_utf8_as_the_file_is(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the locale."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    home.results["venus.local"] = InquiryResult((["# Cellar №1"],), reached=True)
+    assert home.discover("venus.local") == EX_OK
+    sys.stdout.flush()
+    assert out.getvalue() == "# Cellar №1\n".encode()
 
 
 def test_the_command_line_chooses_host_and_all(monkeypatch: pytest.MonkeyPatch) -> None:

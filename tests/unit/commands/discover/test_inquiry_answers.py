@@ -47,6 +47,7 @@ def test_a_device_becomes_a_block(asked: Asked) -> None:
     assert any("= vebus/275/Soc " in line for line in block)
     assert [topic for topic, _ in asked.broker.published] == [f"R/{P}/keepalive"]
     assert asked.said == []
+    assert asked.broker.now == START + inquiry.OTHERS_WITHIN
 
 
 def test_a_block_over_tls_pins_the_certificate(asked: Asked) -> None:
@@ -94,10 +95,14 @@ def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is an end to them, and how many there are is told."""
-    asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 2)))
-    blocks = asked.make(Target(HOST)).blocks
-    assert [block[3] for block in blocks] == [f"serial = p{n:02}" for n in range(MAX_PORTALS)]
-    assert asked.said == [f"18 devices are at venus.local; {MAX_PORTALS} of them are asked"]
+    for count, said in (
+        (MAX_PORTALS, []),
+        (MAX_PORTALS + 2, ["18 devices are at venus.local; 16 of them are asked"]),
+    ):
+        asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(count)))
+        blocks = asked.make(Target(HOST)).blocks
+        assert [block[3] for block in blocks] == [f"serial = p{n:02}" for n in range(MAX_PORTALS)]
+        assert asked.said == said
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,7 @@ def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPat
     asked = Asked(monkeypatch)
     asked.broker.at(1.0, f"N/{P}/system/0/Serial", b"")
     assert asked.make(Target(HOST)) == InquiryResult()
+    assert asked.broker.now == START + inquiry.PORTALS_WITHIN
 
 
 def test_a_device_that_says_nothing_has_a_block_without_values(

@@ -112,6 +112,7 @@ def test_where_all_is_there_nothing_is_done(settings: Settings) -> None:
         *("fill minutes", "fill hours", "user", "right"),
     ]
     assert all(task.step.state == OK for task in tasks)
+    assert said(tasks[0]) == (Step(OK, "database", "'battery' is there"), [])
     assert all(each.startswith("SELECT ") for each in statements(tasks))
 
 
