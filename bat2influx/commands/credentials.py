@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bat2influx.config.paths import is_of_service, unit_of
+from bat2influx.config.paths import is_of_service, service_unit
 from bat2influx.config.rules import credential_of
 from bat2influx.config.settings import Battery, Settings
 
@@ -27,7 +27,7 @@ def unseen_secrets(
     path = settings.path
     if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
         return
-    unit = unit_of(path)
+    unit = service_unit(path)
     given = root / f"run/credentials/{unit}.service"  # there while the service runs
     secrets, options = [], []
     for name, what in _secrets(settings.batteries).items():

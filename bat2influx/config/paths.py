@@ -21,7 +21,7 @@ def is_of_service(config: Path) -> bool:
     return config.absolute().parent == HOME
 
 
-def unit_of(config: Path) -> str:
+def service_unit(config: Path) -> str:
     """Return the unit that runs with a file of the service, without its suffix."""
     return "bat2influx" if config.stem == USUAL else f"bat2influx@{config.stem}"
 
@@ -52,5 +52,5 @@ def runtime_file_of_service(
 ) -> Path | None:
     """Return the same as it is seen from outside the daemon's unit."""
     if not environment.get("RUNTIME_DIRECTORY") and is_of_service(config):
-        return Path("/run", unit_of(config).replace("@", "-"), f"{config.stem}{suffix}")
+        return Path("/run", service_unit(config).replace("@", "-"), f"{config.stem}{suffix}")
     return runtime_file(config, environment, suffix)

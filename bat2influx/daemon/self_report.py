@@ -15,6 +15,7 @@ from pathlib import Path
 from bat2influx import __version__
 from bat2influx.clock import Now
 from bat2influx.config import paths
+from bat2influx.config.paths import USUAL
 from bat2influx.config.settings import Settings
 from bat2influx.daemon import metrics
 from bat2influx.daemon.metrics import DeviceReport, Report
@@ -28,7 +29,6 @@ from bat2influx.service.journal import event
 log = logging.getLogger(__name__)
 
 EVERY = 10.0  # s between two reports
-USUAL = "bat2influx"  # the ini file without its suffix; another one is a label of its metrics
 STATM = Path("/proc/self/statm")
 
 

@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = configuration.read_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
-    return set_up(
+    return set_up_database(
         settings,
         Retention(options.raw, options.minutes, options.hours, options.fill),
         os.environ,
@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def set_up(
+def set_up_database(
     settings: Settings,
     wanted: Retention,
     environment: Mapping[str, str],

@@ -10,8 +10,8 @@ from bat2influx.config.paths import (
     is_of_service,
     runtime_file,
     runtime_file_of_service,
+    service_unit,
     state_directory,
-    unit_of,
 )
 
 SUFFIX = ".prom"
@@ -73,7 +73,7 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
 def test_a_file_of_the_service_has_a_unit(config: str, of_service: bool, unit: str) -> None:
     """An instance has the name of its file; only those in one folder are the service's."""
     assert is_of_service(Path(config)) is of_service
-    assert unit_of(Path(config)) == unit
+    assert service_unit(Path(config)) == unit
 
 
 @pytest.mark.parametrize(

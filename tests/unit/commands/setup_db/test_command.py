@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bat2influx.commands.setup_db import command
-from bat2influx.commands.setup_db.command import STATEMENT_DEADLINE, register, set_up
+from bat2influx.commands.setup_db.command import STATEMENT_DEADLINE, register, set_up_database
 from bat2influx.commands.setup_db.downsampling import Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
@@ -67,7 +67,7 @@ def settings(tmp_path: Path) -> Settings:
 def run(settings: Settings, *, admin: str = "", file: Path | None = None, **options: Any) -> int:
     """Run the command."""
     given = {"dry_run": False, "change": False} | options
-    return set_up(settings, Retention(), {}, admin=admin, password_file=file, **given)
+    return set_up_database(settings, Retention(), {}, admin=admin, password_file=file, **given)
 
 
 def test_influxdb1_is_set_up(database: Database, settings: Settings) -> None:
