@@ -38,7 +38,7 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
         )
     return Trouble(
         "login",
-        f"{host} refused the login of {user!r}{_aside(said)}: {what}; {how}; then restart"
+        f"{host} refused the login of {user!r}{_aside(said)}: {what}; {how}; then reload"
         " bat2influx",
         Backoff.LOGIN,
     )
@@ -61,7 +61,7 @@ def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trou
         "vrm login",
         f"{host} refused the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
         f" VRM account, or password is no access token of it; make a token ({_PLACE}) and set user"
-        f" and password in {config}; then restart bat2influx",
+        f" and password in {config}; then reload bat2influx",
         Backoff.LOGIN,
     )
 

@@ -79,7 +79,7 @@ def test_a_refused_login_has_advice_for_what_was_tried(
     """A token is paired again, a password is set; the broker's own reason is quoted."""
     text = errors.login_refused(HOST, user, has_password, INI, said).text
     assert words in text
-    assert text.endswith("; then restart bat2influx")
+    assert text.endswith("; then reload bat2influx")
 
 
 @pytest.mark.parametrize(("said", "aside"), [("", "'u': that"), ("no", "'u' (no): that")])
