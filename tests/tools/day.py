@@ -183,14 +183,19 @@ def assert_stored(made: Setting, device: Device, values: int, within: tuple[int,
     for field, leaf in NINE.items():
         spoken = [value for when, value in said(device, leaf) if when < until]
 
-        def complete(field: str = field, last: float = spoken[-1]) -> list[tuple[int, float]]:
+        def complete(field: str = field, told: int = len(spoken)) -> list[tuple[int, float]]:
             rows = made.influxdb.query(f"SELECT {field} FROM dc", "battery", timeout=60.0)
             found = [(row["time"], row[field]) for row in rows]
-            return found if any(value >= last for _, value in found if value < BASE) else []
+            # What is of the present may overtake the rest of the queue.
+            fed = sum(value >= BASE for _, value in found)
+            whole = fed >= values // len(NINE) and len(found) - fed >= told
+            return found if whole else []
 
         found = wait(field, complete)
         numbers = [value for _, value in found if value >= BASE]
-        assert numbers == list(range(BASE, BASE + values // len(NINE))), field
+        expected = range(BASE, BASE + values // len(NINE))
+        assert not (missing := {*expected} - {*numbers}), f"{field}: without {sorted(missing)}"
+        assert numbers == [*expected], f"{field}: {len(numbers):,} values, or not in order"
         stamps = [stamp for stamp, value in found if value >= BASE]
         assert begun < stamps[0] < stamps[-1] < ended + LATEST * 1e9, f"{field} is stamped wrongly"
         own = [value for _, value in found if value < BASE]
