@@ -8,7 +8,6 @@ the spec, as strings. It returns the value in its type, or raises ValidateError 
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 
 from configobj.validate import ValidateError
@@ -19,6 +18,7 @@ from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.protocol import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
+_DECIMAL = re.compile(r"([0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _PATH_PART = re.compile(r"[\w.~:@!$&'()*+;=-]+", re.ASCII)  # RFC 3986, without escapes
 _WITH_MORE = re.compile(  # scheme://[address]:port/path, of which all but the address is optional
@@ -85,13 +85,11 @@ def whole(value: Value, low: str, high: str) -> int:
 
 
 def seconds(value: Value, low: str, high: str) -> float:
-    """A time; `1,5` is a list, and `nan` a float, and neither is one."""
-    try:
-        number = float(value) if isinstance(value, str) else math.nan
-    except ValueError:
-        number = math.nan
-    if float(low) <= number <= float(high):
-        return number
+    """A time, in digits: `1,5` is a list, and to `float` `nan` and `1_5` are numbers, too."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        number = float(value)
+        if float(low) <= number <= float(high):
+            return number
     raise ValidateError(f"must be a number of seconds from {low} to {high}, such as 0.5")
 
 

@@ -18,7 +18,11 @@ STATE = Path("/var/lib/bat2influx")
 
 def is_of_service(config: Path) -> bool:
     """Tell whether a file is that of the service, or of an instance of it."""
-    return config.absolute().parent == HOME
+    return _absolute(config).parent == HOME
+
+
+def _absolute(config: Path) -> Path:
+    return Path(os.path.abspath(config))  # noqa: PTH100 - a link to the file is another file
 
 
 def service_unit(config: Path) -> str:
@@ -30,9 +34,8 @@ def state_directory(config: Path, environment: Mapping[str, str]) -> Path:
     """Return the state directory of the daemon with the file `config`."""
     if given := environment.get("STATE_DIRECTORY"):
         return Path(given.partition(":")[0])
-    absolute = Path(os.path.abspath(config))  # noqa: PTH100 - a link to the file is another file
-    if absolute.parent == HOME:
-        return STATE if absolute.stem == USUAL else STATE / absolute.stem
+    if is_of_service(config):
+        return STATE if config.stem == USUAL else STATE / config.stem
     home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "bat2influx"
 

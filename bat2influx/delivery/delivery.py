@@ -97,12 +97,23 @@ class Delivery:
         with self._changed:
             self._inbox.append(lines)
             self._inbox_lines += len(lines)
-            while self._inbox_lines > INBOX_LINES:  # only if the keeper is stuck
-                oldest = self._inbox.popleft()
-                lost = 0 if isinstance(oldest, ClockStep) else len(oldest)
-                self._inbox_lines -= lost
-                self._inbox_lost += lost
+            self._bound_inbox()
             self._changed.notify_all()
+
+    def _bound_inbox(self) -> None:
+        """Drop the oldest lines past the bound, which the inbox meets only if the keeper is stuck.
+
+        A step of the clock stays: it is also about what the keeper has already.
+        """
+        steps = []
+        while self._inbox_lines > INBOX_LINES:
+            oldest = self._inbox.popleft()
+            if isinstance(oldest, ClockStep):
+                steps.append(oldest)
+                continue
+            self._inbox_lines -= len(oldest)
+            self._inbox_lost += len(oldest)
+        self._inbox.extendleft(reversed(steps))
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns after all that was handed over so far."""
@@ -120,6 +131,7 @@ class Delivery:
         """Write through another writer from the next batch on."""
         with self._changed:
             self._writer, self._afresh = writer, True
+            self._writing.is_about(PEER=writer.where)
             self._changed.notify_all()
 
     @property

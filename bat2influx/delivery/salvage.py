@@ -92,7 +92,7 @@ def _damaged(path: Path) -> list[Path]:
 
 def _save(path: Path, db: sqlite3.Connection) -> int:
     """Copy all good rows of the damaged file into `db`; return the number of waiting lines."""
-    source = sqlite3.connect(path, isolation_level=None)
+    source = sqlite3.connect(path, isolation_level=None, timeout=0.0)
     try:
         # By this SQLite also opens what ends earlier than its header says.
         source.execute("PRAGMA writable_schema = ON")

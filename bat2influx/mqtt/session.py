@@ -69,7 +69,8 @@ class Session:
             connection = self._converse(again, connection.protocol)
         if connection.accepted and not connection.trouble:
             return None
-        if connection.trouble is None:
+        self.trouble = connection.trouble
+        if self.trouble is None:
             self.trouble = mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port)
             connection.close()
         return self.trouble

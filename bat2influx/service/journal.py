@@ -77,6 +77,10 @@ class Episode:
         """What is wrong now, if anything."""
         return self._trouble
 
+    def is_about(self, **fields: str) -> None:
+        """Have these go with each entry from here on, in place of those of the same names."""
+        self._fields.update(fields)
+
     def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
         """It has failed, at `now` (monotonic, s). Another cause is told anew.
 

@@ -33,7 +33,8 @@ GOOD: list[tuple[str, tuple[str, ...], Value, object]] = [
     ("whole", PORT, "00080", 80),
     ("seconds", INTERVAL, "0.2", 0.2),
     ("seconds", INTERVAL, "30", 30.0),
-    ("seconds", INTERVAL, "1e1", 10.0),
+    *[("seconds", INTERVAL, value, 10.0) for value in ("1e1", "10.", "1.0E+1")],
+    ("seconds", INTERVAL, ".5", 0.5),
     ("size", (), "1MB", 10**6),
     ("size", (), "1000000", 10**6),
     ("size", (), "1000000B", 10**6),
@@ -96,7 +97,21 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
     ],
     *[
         ("seconds", INTERVAL, value, "be a number of seconds from 0.2 to 30, such as 0.5")
-        for value in ("0.19", "30.01", "-1", "nan", "inf", "fast", "", ["1", "5"], ["1"])
+        for value in (
+            "0.19",
+            "30.01",
+            "-1",
+            "nan",
+            "inf",
+            "fast",
+            "",
+            "1_5",
+            "\uff11",
+            ".",
+            "1e",
+            " 1",
+            ["1", "5"],
+        )
     ],
     *[
         ("size", (), value, "be a size from 1MB to 1000GB, such as 256MB or 64MiB")

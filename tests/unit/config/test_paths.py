@@ -67,6 +67,8 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
         ("/etc/bat2influx/bat2influx.ini", True, "bat2influx"),
         ("/etc/bat2influx/boat.ini", True, "bat2influx@boat"),
         ("/etc/bat2influx/more/boat.ini", False, "bat2influx@boat"),
+        ("/etc/bat2influx/more/../boat.ini", True, "bat2influx@boat"),
+        ("/etc/bat2influx/../boat.ini", False, "bat2influx@boat"),
         ("/home/me/bat2influx.ini", False, "bat2influx"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bat2influx.clock import Hold
+from bat2influx.delivery import delivery
 from bat2influx.delivery.delivery import GENTLY, MAX_BATCH
 from bat2influx.influx.outcome import Outcome
 from bat2influx.reading import NS
@@ -114,6 +115,27 @@ def test_a_clock_that_is_set_moves_what_came_before(make: Make) -> None:
     keeper.at(5.75, keeper.made.clock_set, -1)
     keeper.run(100.0)
     assert [found for _, found in keeper.requests] == [[10], [1009, 1019, 1029, 39]]
+
+
+def test_a_clock_that_is_set_moves_what_came_before_even_past_the_bound(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the keeper has from before is not in the inbox, and the step is about it, too."""
+    monkeypatch.setattr(delivery, "INBOX_LINES", 2)
+    keeper = make(fails(retry_after=50.0), accepts, fresh=NEVER)
+    keeper.put(0.0, 10, 11)
+
+    def together() -> None:
+        for number in (20, 30):
+            keeper.made.put(lines(number, number + 1))
+        keeper.made.clock_set(1000)
+        keeper.made.put(lines(40, 41))
+        keeper.made.put(lines(50, 52))
+
+    keeper.at(5.0, together)
+    keeper.run(100.0)
+    assert [found for _, found in keeper.requests] == [[10], [1010, 50, 51]]
+    assert keeper.made.dropped == 3
 
 
 def test_fresh_lines_wait_for_the_clock_and_then_go_at_once(make: Make) -> None:

@@ -90,15 +90,19 @@ def test_what_is_wrong_is_database_first_and_then_disk(
     assert found == [[AWAY.cause], [AWAY.cause, "disk full"], []]
 
 
-def test_another_database_is_told_by_its_own_name(make: Make, told: Told) -> None:
+def test_another_database_is_told_by_its_own_name(
+    make: Make, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
     """What the old one failed with is over with the first values that the new one takes."""
     keeper = make(fails(CLOSED, NEVER), fresh=NEVER)
     keeper.put(0.0, 0, 1)
     keeper.at(10.0, keeper.made.use, Writer(accepts, name="b"))
     keeper.run(100.0)
+    peers = [record.__dict__["PEER"] for record in caplog.records]
     first, last = told()
     assert first == "W InfluxDB lets nobody in"
     assert last.startswith("I InfluxDB at b:8086 takes values again, after 10 s")
+    assert peers == ["a:8086", "b:8086"]
 
 
 # Refused rows

@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,13 +127,19 @@ def test_a_page_that_is_not_where_it_belongs_brings_no_line_back() -> None:
 def test_a_lock_of_another_program_is_no_damage(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is moved, and what was begun beside it goes."""
-    connect = partial(sqlite3.connect, timeout=0.0)
+    """Nothing is moved, what was begun beside it goes, and the keeper does not wait for it."""
+    patience: list[float] = []
+
+    def connect(path: Path, *, timeout: float, isolation_level: None) -> sqlite3.Connection:
+        patience.append(timeout)
+        return sqlite3.connect(path, timeout=timeout, isolation_level=isolation_level)
+
     monkeypatch.setattr(salvage, "sqlite3", SimpleNamespace(connect=connect))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             salvage.replace_damaged(path)
+    assert patience == [0.0]
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert numbers(path) == [101, 111, 121, 131, 141]
 

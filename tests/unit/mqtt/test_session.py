@@ -253,6 +253,18 @@ def test_a_broker_that_says_nothing_is_left_after_the_time_for_connack(place: Pl
     assert place.connections[0].closed
 
 
+def test_a_broker_that_lets_in_and_ends_it_at_once_does_not_let_in(place: Place) -> None:
+    """Both come with one read: the step after which all was well is the one after which it ends."""
+
+    def both(connection: Connection) -> None:
+        accept(connection)
+        end(CLOSED)(connection)
+
+    place.brokers = [[both]]
+    made = place.session()
+    assert made.open() is made.trouble is CLOSED
+
+
 # The conversation
 
 

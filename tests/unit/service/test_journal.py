@@ -258,3 +258,14 @@ def test_fields_of_a_failure_go_with_it_and_with_its_end(caplog: pytest.LogCaptu
         assert record.__dict__["PEER"] == "venus.local"
         assert record.__dict__["TOPIC"] == "N/p/vebus/275/Soc"
     assert len(caplog.records) == 2
+
+
+def test_what_an_episode_is_about_may_change(caplog: pytest.LogCaptureFixture) -> None:
+    """Another database after a reload: the entries from then on are about that one."""
+    episode = Episode(logging.getLogger("fields"), {"PEER": "old", "UNIT": "x"})
+    with caplog.at_level(logging.INFO):
+        episode.failed(Trouble("busy", "no answer"), 0.0)
+        episode.is_about(PEER="new")
+        episode.recovered("answered", 5.0)
+    told = [(record.__dict__["PEER"], record.__dict__["UNIT"]) for record in caplog.records]
+    assert told == [("old", "x"), ("new", "x")]
