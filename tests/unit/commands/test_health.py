@@ -99,7 +99,10 @@ def test_a_status_has_an_end(run: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     """The question is answered by what is missing."""
     assert health.tell(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
-    assert "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "bat2influx health: no daemon runs with /home/me/mine.ini, or not as this user"
+        " (neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set)\n"
+    )
 
 
 def test_there_is_nothing_to_choose(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ def test_an_empty_no_color_is_none() -> None:
 def test_what_went_wrong_is_counted() -> None:
     """Notes and what is in order are not."""
     show = Printer(io.StringIO(), {})
-    for state in (OK, WRONG, NOTE, WRONG):
+    for state in (OK, WRONG, NOTE, WRONG, OK):
         show(Step(state, "port", "x"))
     assert show.wrong == 2
 

@@ -1,24 +1,28 @@
-"""How `setup-db` looks at InfluxDB 1, what it does in which order, and what it prints."""
+"""What `setup-db` does with InfluxDB 1, in which order, and what it prints."""
 
 from __future__ import annotations
 
 import dataclasses
+import io
+import itertools
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bat2influx.commands.setup_db import setup
 from bat2influx.commands.setup_db.downsampling import Retention
-from bat2influx.commands.setup_db.plan import DatabaseState, Policy
-from bat2influx.commands.setup_db.setup import look, setup_db
+from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.config.settings import Settings
-from bat2influx.influx.influxql import DAY, FOREVER, StatementError
+from bat2influx.influx.influxql import DAY, StatementError
 from tests.unit.commands.setup_db.test_plan import configured
 
 SECRET = "hunter2-'Geheimnis"
 EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+NOW = 1_795_000_000  # s
 READS = ("SHOW ", "SELECT *")
 
 
@@ -67,8 +71,6 @@ def run(settings: Settings, server: Server, *, admin: str = "", **options: Any) 
     return setup_db(settings, server, Retention(), {}, admin=admin, **given)
 
 
-# What it looks at
-
 POLICY = {"duration": "2160h0m0s", "shardGroupDuration": "24h0m0s", "default": True}
 
 
@@ -86,100 +88,6 @@ def there(server: Server) -> None:
             {"name": "hours", **POLICY, "duration": "0s", "default": False},
         ],
     }
-
-
-def test_of_a_server_without_the_database_the_user_alone_is_looked_at(
-    settings: Settings, server: Server
-) -> None:
-    """The rest cannot be there."""
-    server.rows["SHOW USERS"] = [{"user": "writer", "admin": True}]
-    assert look(settings, server) == DatabaseState(admin=True)
-    assert server.asked == ["SHOW USERS", 'SHOW GRANTS FOR "writer"', "SHOW DATABASES"]
-
-
-def test_a_user_that_is_not_there_is_asked_nothing_about(
-    settings: Settings, server: Server
-) -> None:
-    """Users are looked at in any case, for an administrator alone may see them."""
-    influx = dataclasses.replace(settings.influx, user="")
-    for own in (settings, dataclasses.replace(settings, influx=influx)):
-        server.asked.clear()
-        assert look(own, server) == DatabaseState()
-        assert server.asked == ["SHOW USERS", "SHOW DATABASES"]
-
-
-def test_a_database_is_looked_at_as_a_whole(settings: Settings, server: Server) -> None:
-    """Policies in s, the right in this very database, and its own continuous queries."""
-    there(server)
-    own = 'CREATE CONTINUOUS QUERY {} ON {} BEGIN SELECT mean("x") INTO y FROM z END'
-    server.rows["SHOW CONTINUOUS QUERIES"] = [
-        {"name": "a", "query": own.format("a", "battery")},
-        {"name": "b", "query": own.format('"b"', '"battery"')},
-        {"name": "c", "query": own.format("c", "battery2")},
-        {"name": "d", "query": "CREATE CONTINUOUS QUERY d"},
-    ]
-    found = look(settings, server)
-    assert found == DatabaseState(
-        database=True,
-        policies={
-            "raw": Policy(90 * DAY, DAY, default=True),
-            "hours": Policy(FOREVER, DAY, default=False),
-        },
-        queries={"a": own.format("a", "battery"), "b": own.format('"b"', '"battery"')},
-        admin=False,
-        right="READ",
-    )
-    assert not any("FIELD KEYS" in each for each in server.asked)
-
-
-def test_the_oldest_value_is_looked_for_shard_by_shard(settings: Settings, server: Server) -> None:
-    """In the policy of raw values, from the first one on, and no further than the first value."""
-    there(server)
-    shard = {"database": "battery", "retention_policy": "raw"}
-    days = [{"start_time": f"2026-07-0{n}T", "end_time": f"2026-07-0{n + 1}T"} for n in range(1, 5)]
-    server.rows["SHOW SHARDS"] = [
-        {**shard, **days[3]},
-        {**shard, **days[2]},
-        {**shard, "retention_policy": "hours", **days[0]},
-        {**shard, "database": "other", **days[0]},
-        {**shard, **days[1]},
-    ]
-    select = 'SELECT * FROM "battery"."raw"."dc" WHERE time >= \'2026-07-0'
-    server.rows[f"{select}3"] = [{"time": 1_795_000_000_999_999_999, "State": 3}]
-    assert look(settings, server).first == 1_795_000_000
-    assert [each for each in server.asked if each.startswith("SELECT")] == [
-        f"{select}{n}T' AND time < '2026-07-0{n + 1}T' ORDER BY time LIMIT 1" for n in (2, 3)
-    ]
-    del server.rows[f"{select}3"]
-    assert look(settings, server).first is None
-
-
-def test_without_a_policy_of_raw_values_there_is_no_oldest_one(
-    settings: Settings, server: Server
-) -> None:
-    """Nothing is asked for it."""
-    there(server)
-    influx = dataclasses.replace(settings.influx, retention_policy="mine")
-    assert look(dataclasses.replace(settings, influx=influx), server).first is None
-    assert "SHOW SHARDS" not in server.asked
-
-
-def test_stored_names_are_looked_at_where_instances_are_in_them(
-    tmp_path: Path, server: Server
-) -> None:
-    """Those of numbers."""
-    there(server)
-    server.rows["SHOW FIELD KEYS"] = [
-        {"fieldKey": "State_275", "fieldType": "float"},
-        {"fieldKey": "Count_275", "fieldType": "integer"},
-        {"fieldKey": "Name_275", "fieldType": "string"},
-    ]
-    own = configured(tmp_path, "[Fields]\ninstances = name\n")
-    assert look(own, server).fields == {"State_275", "Count_275"}
-    assert 'SHOW FIELD KEYS ON "battery" FROM "battery"."raw"."dc"' in server.asked
-
-
-# What it does
 
 
 def test_tasks_are_done_in_order_with_a_line_each(
@@ -202,7 +110,7 @@ def test_tasks_are_done_in_order_with_a_line_each(
         *(["ok", "into", each] for each in ("minutes", "minutes", "hours", "hours")),
         *(["ok", "user"], ["ok", "right"]),
     ]
-    assert (err, SECRET in out) == ("", False)
+    assert (err, SECRET in out, "rows, in" in out) == ("", False, False)
 
 
 def test_a_dry_run_prints_statements_and_does_none(
@@ -239,28 +147,44 @@ def test_what_is_there_and_differs_is_altered_on_request_alone(
     assert 'ALTER RETENTION POLICY "raw" ON "battery" DURATION 90d' in server.done
 
 
-def test_rows_that_were_written_are_counted(
-    settings: Settings,
-    server: Server,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of all statements that fill in together, with the time that they took."""
+@pytest.fixture
+def two_days(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server with raw values of two days, at a time that each look at the clock moves by 2 s."""
     there(server)
-    clock = iter(range(0, 1000, 2))
-    fake = type("Time", (), {"time": lambda: 1_795_000_000.5, "monotonic": lambda: next(clock)})
+    clock = itertools.count(0, 2)
+    fake = SimpleNamespace(time=lambda: NOW + 0.5, monotonic=lambda: next(clock))
     monkeypatch.setattr(setup, "time", fake)
     server.rows["SHOW SHARDS"] = [
         {"database": "battery", "retention_policy": "raw", "start_time": "a", "end_time": "b"}
     ]
-    server.rows["SELECT *"] = [{"time": (1_795_000_000 - 2 * DAY) * 10**9}]
+    server.rows["SELECT *"] = [{"time": (NOW - 2 * DAY) * 10**9}]
     server.rows["SELECT last"] = [{"time": 0, "written": 7}]
-    assert run(settings, server) == EX_OK
+    return server
+
+
+def test_rows_that_were_written_are_counted(
+    settings: Settings, two_days: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of all statements that fill in together, with the time that they took."""
+    assert run(settings, two_days) == EX_OK
     lines = [line for line in capsys.readouterr().out.splitlines() if " fill " in line]
     assert [line[6:] for line in lines] == [
         "fill minutes  computed from 2.0 days of raw values: 21 rows, in 2.0 s",
         "fill hours    computed from 2.0 days of raw values: 21 rows, in 2.0 s",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_how_far_it_is_is_told_on_a_terminal(
+    settings: Settings, two_days: Server, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """What fills in may take minutes; the line is written over by the next one."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert run(settings, two_days) == EX_OK
+    steps = [f"\rfill {policy}: {n} of 3 \r" for policy in ("minutes", "hours") for n in (2, 3)]
+    assert stderr.getvalue() == ("".join(steps) if terminal else "")
 
 
 def test_names_that_clash_are_a_mistake_in_the_file(
@@ -287,10 +211,13 @@ NEEDS = "\nthis needs an administrator of the database server: --admin USER"
         ("disk full", "", "", "disk full"),
         ("disk full", "root", "", "disk full"),
         ("authorization failed", "", "", f"authorization failed{NEEDS}{OTHERWISE}"),
-        ("requires admin privilege", "", "t", f"requires admin privilege{NEEDS}"),
+        ("no Privilege", "", "t", f"no Privilege{NEEDS}"),
+        ("not authenticated", "", "t", f"not authenticated{NEEDS}"),
+        ("admins alone", "", "t", f"admins alone{NEEDS}"),
+        ("bad credentials", "", "t", f"bad credentials{NEEDS}"),
         (
-            *("Unable to parse Authentication credentials", "root", ""),
-            "Unable to parse Authentication credentials"
+            *("authorization failed", "root", ""),
+            "authorization failed"
             "\nis 'root' an administrator of the database server, with that password?",
         ),
     ],

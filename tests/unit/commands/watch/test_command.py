@@ -196,7 +196,8 @@ def test_of_a_fleet_one_device_is_watched(
     ini = tmp_path / "x.ini"
     ini.write_text(f"[Battery]\naddress = venus.local\nserial = {serial}\nmode = notify\n")
     assert run(ini, *arguments) == code
-    assert said in capsys.readouterr().err
+    start = f"{ini}, " if code == EX_CONFIG else ""
+    assert capsys.readouterr().err.startswith(f"{start}{said}")
     assert [each.batteries[0].serial for each in seen] == (
         ["".join(arguments)] if code == 7 else []
     )

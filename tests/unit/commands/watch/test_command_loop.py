@@ -19,7 +19,7 @@ from bat2influx.commands.watch.model import Fact, Level, View
 from bat2influx.config.settings import Battery, Settings
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.reconnect import State
-from bat2influx.reading import NS
+from bat2influx.reading import NS, Reading
 from tests.support.writing import DEFAULTS
 from tests.unit.commands.session_by_hand import P, battery
 from tests.unit.commands.watch.test_sources_device import HandDevice
@@ -123,13 +123,16 @@ class Parts:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings = SETTINGS) -> None:
         self.database, self.disk = Asking(WELL), Asking(EMPTY)
         self.devices: list[Any] = []
-        self.hints: list[str] = []
         self.said = _Said()
         monkeypatch.setattr(command, "Device", self._device)
         monkeypatch.setattr(command, "ask_database", self._asking_database)
         monkeypatch.setattr(command, "ask_disk", self._asking_disk)
-        monkeypatch.setattr(command, "unseen_secrets", lambda *_, **__: self.hints)
+        monkeypatch.setattr(command, "unseen_secrets", self._unseen)
         self.watching = Watch(settings, {"STATE_DIRECTORY": "/state"}, self.said)
+
+    def _unseen(self, settings: Settings, _: object, **options: str) -> list[str]:
+        assert options == {"command": "watch", "by": "--pty"}
+        return ["not seen: a password"]
 
     def _device(self, own: Battery, **options: Any) -> Stepped:
         self.devices.append(Stepped(own, **options))
@@ -258,6 +261,7 @@ def test_at_the_end_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     made.watching.close()
     assert made.devices[0].closed
     assert (made.database.stopped, made.disk.stopped) == (True, True)
+    assert made.watching._loop.wakeup.fileno() == -1
 
 
 # What is shown
@@ -268,27 +272,32 @@ def test_all_parts_are_shown(parts: Parts) -> None:
     view = parts.view()
     assert view.facts == (WELL, EMPTY, Fact("daemon", "not running here"))
     (part,) = view.parts
+    assert part.facts[0].label == "device"
     assert part.facts[0].text.startswith(f"{P} at venus.local:1883: ")
-    assert [row.name for row in part.rows] == ["Voltage", "Soc"]
+    assert [(row.name, row.value) for row in part.rows] == [("Voltage", None), ("Soc", None)]
     assert (view.column, view.said) == (3.0, ())
+
+
+def test_what_a_device_has_said_is_shown(parts: Parts) -> None:
+    """At once."""
+    parts.devices[0].readings = [Reading(0, "", "Soc", 88.5)]
+    assert [row.value for row in parts.view().parts[0].rows] == [None, 88.5]
 
 
 def test_a_column_of_the_graphs_is_as_long_as_the_longest_interval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All devices have the same."""
-    batteries = battery(name="a"), battery(name="b", interval=30.0)
+    batteries = battery(), battery(name="b", interval=30.0)
     made = Parts(monkeypatch, replace(SETTINGS, batteries=batteries))
     assert made.view().column == 30.0
-    assert [part.name for part in made.view().parts] == ["a", "b"]
+    assert [part.facts[0].label for part in made.view().parts] == ["[Battery]", "b"]
     made.watching.close()
 
 
 @pytest.mark.parametrize("wrong", ["database", "device", ""])
 def test_hidden_secrets_are_told_where_something_is_wrong(parts: Parts, wrong: str) -> None:
     """They may be why; otherwise they are nobody's concern."""
-    parts.hints = ["not seen: a password"]
-    parts.watching._secrets = [*parts.hints]
     if wrong == "database":
         parts.database.answer = DOWN
     if wrong == "device":

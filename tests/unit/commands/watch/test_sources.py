@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -45,8 +46,8 @@ def test_the_database_is_told_in_the_daemons_words() -> None:
     fact = database(Probe(None, False, SERVER), "x:8086", "battery")
     assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
     fact = database(Probe(None, True, SERVER), "x:8086", "battery")
-    assert fact.text.endswith("'battery' is not there yet, it is made with the first value")
-    assert not fact.level
+    missing = "'battery' is not there yet, it is made with the first value"
+    assert fact == Fact("database", f"InfluxDB 1.6.7 at x:8086 answers; {missing}", Level.WELL)
     fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
     assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
 
@@ -140,7 +141,13 @@ def test_of_the_daemons_line_parts_are_left_out_as_a_whole(
 def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
     """Nor is one that has no place for it."""
     gone = Fact("daemon", "not running here")
-    assert ask_daemon(None, []) == ask_daemon(tmp_path / "x.health", []) == gone
+    file = tmp_path / "x.health"
+    assert ask_daemon(None, []) == ask_daemon(file, []) == gone
+    content = {"format": 1, "at": 0.0, "alive": None, "within": 1.0, "status": "a 1; b"}
+    file.write_text(json.dumps(content))
+    fact = ask_daemon(file, ["a "])
+    assert (fact.label, fact.level, fact.cause) == ("daemon", Level.WRONG, "daemon")
+    assert fact.text.endswith("; b")
 
 
 # What is asked again and again
@@ -184,6 +191,10 @@ def test_a_question_is_asked_again_after_its_answer(monkeypatch: pytest.MonkeyPa
     asked.check.stop()
     assert asked.cut.is_set()
     asked.woken.get(timeout=BOUND)
+    for thread in threading.enumerate():
+        if thread.name == "x":
+            thread.join(BOUND)
+            assert not thread.is_alive()
     assert asked.check.failure is None
 
 

@@ -109,6 +109,7 @@ def test_the_longest_name_has_a_third_of_the_width() -> None:
     lines = table(60, row("x" * 40, 1.0), row("Temp", 21.5, unit="°C"), glyphs=ASCII)
     assert lines[1].startswith(f"  {'x' * 19}~     1 ")
     assert lines[2].startswith("  Temp                    21.5 degC ")
+    assert " 21.5 °C " in table(60, row("Temp", 21.5, unit="°C"))[1]
 
 
 def test_a_large_number_makes_room_for_itself() -> None:

@@ -56,7 +56,7 @@ class Terminfo:
 
     def tigetstr(self, name: str) -> bytes | None:
         """Return how the cursor is moved."""
-        return self._cup if name == "cup" else None
+        return b"x" if self._cup is None else self._cup if name == "cup" else None
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,7 @@ def test_without_news_ages_go_on(screen: Screen) -> None:
     screen.show(view(*ROWS[:1]))
     assert not screen.due(NOW + 0.4)
     assert screen.timeout(NOW + 0.4) == pytest.approx(0.1)
+    assert screen.timeout(NOW + 0.7) == pytest.approx(0.8)
     assert screen.due(NOW + 0.5)
 
 
@@ -177,7 +178,7 @@ def test_a_window_without_a_cell_is_left_alone(
     at.size = (0, 0)
     monkeypatch.setattr(at.curses, "getmaxyx", lambda: (0, 0))
     screen.show(view(*ROWS))
-    assert not at.curses.drawn
+    assert "noutrefresh" not in at.curses.calls
     assert not screen.due(NOW)
 
 
@@ -244,6 +245,15 @@ def test_a_terminal_that_is_taken_away_ends_it(at: Terminal, screen: Screen) -> 
 
 
 # Beginning and end
+
+
+def test_a_terminal_is_set_up_for_keys_and_colours(at: Terminal) -> None:
+    """Keys come one by one and without an echo, nobody waits for them, and no cursor is seen."""
+    with Screen({}):
+        assert at.curses.calls[:9] == [
+            *("initscr", "noecho", "cbreak", "set_escdelay 25", "keypad True", "nodelay True"),
+            *("curs_set 0", "start_color", "use_default_colors"),
+        ]
 
 
 def test_the_terminal_is_as_before_at_the_end(at: Terminal) -> None:

@@ -88,6 +88,7 @@ def test_a_line_is_fitted_from_its_beginning() -> None:
     line = [Piece("abc", Style.TITLE), Piece("def", Style.NOTE), Piece("ghi")]
     assert fitted(line, 9, UTF8) == (*line,)
     assert fitted(line, 5, UTF8) == (line[0], Piece("d…", Style.NOTE))
+    assert fitted(line, 4, UTF8) == (line[0], Piece("…", Style.NOTE))
     assert fitted(line, 3, UTF8) == (line[0],)
     assert fitted(line, 0, UTF8) == ()
 
