@@ -48,10 +48,11 @@ DEFAULT = "run"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # parsing imports the command, too
     options = parser().parse_args(arguments)
     if options.command in (None, DEFAULT):
+        signal.signal(signal.SIGINT, before)
         return int(_module(DEFAULT).run(options))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     function: Function = options.function
     try:
         code = function(options)

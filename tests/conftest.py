@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ settings.load_profile("unhurried")
 
 MARK = "depends_on_timing"
 NO_SECOND_CHANCE = ("unit", "faults")  # folders
+_not_allowed: dict[str, str] = {}  # tests with a marker that they may not have, and why
 _failed: dict[str, str] = {}  # each test, with the reason for which it may be run again, or ""
 
 
@@ -32,8 +33,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if os.environ.get("BAT2INFLUX_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
     mark = item.get_closest_marker(MARK)
-    if mark and report.failed:
+    if mark and report.failed and item.nodeid not in _not_allowed:
         report.user_properties.append((MARK, mark.args[0]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A marker where none may be is a failure of its test, and has no second chance."""
+    if why := _not_allowed.get(item.nodeid):
+        pytest.fail(why, pytrace=False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -63,22 +70,26 @@ def _name(nodeid: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, and have one worker for tests that share a fixture."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    _not_allowed.update(_look_at_marks(items))
     for item in items:
-        _look_at_mark(item)
         fixtures: Any = getattr(item, "_fixtureinfo", None)
         for name, found in fixtures.name2fixturedefs.items() if fixtures else ():
             if found[-1].scope == "module":
                 item.add_marker(pytest.mark.xdist_group(f"{found[-1].baseid}::{name}"))
 
 
-def _look_at_mark(item: pytest.Item) -> None:
-    mark = item.get_closest_marker(MARK)
-    if mark is None:
-        return
-    if not mark.args or not isinstance(mark.args[0], str):
-        raise pytest.UsageError(f"{item.nodeid}: {MARK} without a reason")
-    if any(item.path.is_relative_to(TOP / "tests" / folder) for folder in NO_SECOND_CHANCE):
-        raise pytest.UsageError(f"{item.nodeid}: no second chance in {item.path.parent.name}")
+def _look_at_marks(items: Iterable[pytest.Item]) -> dict[str, str]:
+    """Return the tests whose marker is one too many, with what is wrong with it."""
+    marked = [(item, mark) for item in items if (mark := item.get_closest_marker(MARK))]
+    found = {}
+    for item, mark in marked:
+        if len(marked) > rerun.MOST:
+            found[item.nodeid] = f"{len(marked)} tests have {MARK}, at most {rerun.MOST} may"
+        elif not mark.args or not isinstance(mark.args[0], str):
+            found[item.nodeid] = f"{MARK} without a reason"
+        elif any(item.path.is_relative_to(TOP / "tests" / folder) for folder in NO_SECOND_CHANCE):
+            found[item.nodeid] = f"{MARK}: no second chance in {item.path.parent.name}"
+    return found
 
 
 @pytest.fixture

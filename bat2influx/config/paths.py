@@ -55,5 +55,5 @@ def runtime_file_of_service(
 ) -> Path | None:
     """Return the same as it is seen from outside the daemon's unit."""
     if not environment.get("RUNTIME_DIRECTORY") and is_of_service(config):
-        return Path("/run", service_unit(config).replace("@", "-"), f"{config.stem}{suffix}")
+        return Path("/run", service_unit(config).replace("@", "-", 1), f"{config.stem}{suffix}")
     return runtime_file(config, environment, suffix)

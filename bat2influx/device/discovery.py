@@ -202,16 +202,16 @@ class Discovery:
                 self._ask(connection, self._search, now)
         return False
 
-    def _ask(self, connection: Connection, discovery: protocol.InstanceSearch, now: float) -> None:
+    def _ask(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
         if self._unheard:
             self.old = not self.old
         self._asked, self._searching, self._unheard = now, True, True
         self._republish.asked(now)
         if self.old:
-            keepalive = protocol.old_keepalive(discovery.portal)
+            keepalive = protocol.old_keepalive(search.portal)
         else:
-            keepalive = protocol.keepalive(discovery.portal, echo=discovery.echo)
+            keepalive = protocol.keepalive(search.portal, echo=search.echo)
         connection.publish(*keepalive, checked=True)
 
     def _reconsider_portal(self, connection: Connection) -> bool:
@@ -231,6 +231,7 @@ class Discovery:
         self.missing, self.other_portals = (), ()
         self._survey, self.present = self._several or bool(self._optional), frozenset()
         self.elsewhere.clear()
+        self.choices.clear()
         self._doubted.clear()
         return True
 
@@ -245,8 +246,8 @@ class Discovery:
             return True
         return False
 
-    def _complete(self, discovery: protocol.InstanceSearch, now: float) -> bool:
-        if discovery.complete:
+    def _complete(self, search: protocol.InstanceSearch, now: float) -> bool:
+        if search.complete:
             self.old = False
             return True
         # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
@@ -254,13 +255,11 @@ class Discovery:
         # Nor does firmware before 3.20, which is what the old question was answered by.
         waited = self._asked is not None and now >= self._asked + self._again_after / 12
         only_doubt = self.reconsidering and not (self.open or self._survey)
-        enough = any(discovery.found.values()) or only_doubt
+        enough = any(search.found.values()) or only_doubt
         return self._searching and waited and enough
 
-    def _decide(
-        self, connection: Connection, discovery: protocol.InstanceSearch, now: float
-    ) -> bool:
-        for service, instances in discovery.found.items():
+    def _decide(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> bool:
+        for service, instances in search.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
             if service not in self._left_open or service in self._given or not instances:
@@ -269,13 +268,13 @@ class Discovery:
                 kept = self.found.get(service, ()) if service in self._wanted else ()
                 self.found[service] = tuple(sorted({*instances, *kept}))
             elif service not in self.found:
-                self._settle_on(service, instances, discovery.portal)
+                self._settle_on(service, instances, search.portal)
         if self._survey:
             self._survey, self._surveyed = False, now
-            self.present = frozenset(discovery.present)
+            self.present = frozenset(search.present)
         self._doubted.clear()
         self.missing = self.open
-        connection.unsubscribe(discovery.subscriptions)
+        connection.unsubscribe(search.subscriptions)
         self._search = None
         return True
 

@@ -20,7 +20,8 @@ from pathlib import Path
 MOST = 10
 FAILED = 1  # pytest's exit code for that, and for nothing else
 REPORT = "BAT2INFLUX_FAILED"  # the variable with the file that tests/conftest.py writes
-KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bat2influx/run-again.log")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bat2influx")
+KEPT = Path(os.environ.get("BAT2INFLUX_RUN_AGAIN") or CACHE / "run-again.log")
 
 
 def main(command: list[str], kept: Path = KEPT) -> int:
@@ -45,7 +46,7 @@ def main(command: list[str], kept: Path = KEPT) -> int:
 
 def to_run_again(code: int, failed: dict[str, str]) -> list[str]:
     """Return the tests to run again: all that failed, if each has a reason, or none."""
-    if code != FAILED or not all(failed.values()):
+    if code != FAILED or not all(failed.values()) or len(failed) > MOST:
         return []
     return list(failed)
 

@@ -170,6 +170,24 @@ def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
     assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is ends
 
 
+def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
+    done: list[tuple[str, argparse.Namespace]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is while the command line is parsed, and takes longer than that."""
+    then: list[object] = []
+    made = cli._module
+
+    def slow(name: str) -> object:
+        then.append(signal.getsignal(signal.SIGINT))
+        return made(name)
+
+    monkeypatch.setattr(cli, "_module", slow)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main(["health"])
+    assert then[0] is signal.SIG_DFL
+    assert done
+
+
 @pytest.mark.parametrize(
     ("arguments", "prog", "why"),
     [

@@ -7,10 +7,10 @@ from bat2influx.failure import Backoff, delay
 
 
 @given(st.sampled_from(Backoff), st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))
-def test_delays_keep_their_bounds(kind: Backoff, attempt: int, random: float) -> None:
-    """From the shortest to the longest of their kind, whatever the attempt."""
-    shortest, longest = kind.value
-    assert shortest <= delay(kind, attempt, random) <= longest
+def test_delays_keep_their_bounds(backoff: Backoff, attempt: int, random: float) -> None:
+    """From the shortest to the longest of their backoff, whatever the attempt."""
+    shortest, longest = backoff.value
+    assert shortest <= delay(backoff, attempt, random) <= longest
 
 
 def test_delays_double_with_jitter() -> None:
@@ -22,6 +22,11 @@ def test_delays_double_with_jitter() -> None:
 def test_a_refused_login_is_tried_less_than_twice_a_minute() -> None:
     """A device locks out who tries too often: over 30 s pass between two attempts."""
     assert delay(Backoff.LOGIN, 1, 0.0) > 30.0
+
+
+def test_a_certificate_is_looked_at_anew_within_half_a_minute() -> None:
+    """Somebody mends it meanwhile; what it costs to look is a handshake."""
+    assert Backoff.CERTIFICATE.value == (5.0, 30.0)
 
 
 def test_the_broker_is_tried_at_least_each_30_seconds() -> None:

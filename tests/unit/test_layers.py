@@ -36,6 +36,7 @@ LATE = {
     ("commands.run", "daemon.main"): "a bad file is answered a quarter of a second sooner",
     ("commands.run", "service.journal"): "the same",
     ("commands.configuration", "service.journal"): "only where the file is bad",
+    ("commands.check.command", "commands.check.every_step"): "not to look at the file alone",
 }
 
 
@@ -84,7 +85,7 @@ def _targets(node: ast.AST) -> Iterator[str]:
         case ast.ImportFrom():
             raise AssertionError("a relative import hides its folder")
         case ast.Call(func=function, args=[first, *_]) if _imports(function):
-            full = [ast.unparse(first).strip("f'\"").split("{")[0]]
+            full = [_named(first)]
         case _:
             return
     for each in full:
@@ -93,6 +94,18 @@ def _targets(node: ast.AST) -> Iterator[str]:
             while rest and rest not in MODULES:  # a name in a module, or `__version__`
                 rest = rest.rpartition(".")[0]
             yield rest
+
+
+def _named(name: ast.expr) -> str:
+    """Return the module in the first argument of a call, or the folder that it is in."""
+    match name:
+        case (
+            ast.Constant(value=str(text))
+            | ast.JoinedStr(values=[ast.Constant(value=str(text)), *_])
+        ):
+            assert not text.startswith("."), "a relative import hides its folder"
+            return text
+    raise AssertionError(f"nobody can see what is imported: {ast.unparse(name)}")
 
 
 def _imports(function: ast.expr) -> bool:
@@ -125,6 +138,15 @@ def folder(module: str) -> str:
 def test_an_import_is_seen_however_it_is_written(source: str, found: list[object]) -> None:
     """The tests below would be blind to what this does not see."""
     assert [(each.target, each.late) for each in imports("x", source)] == found
+
+
+@pytest.mark.parametrize(
+    "call", ["import_module(name)", "import_module('.net', 'bat2influx')", "__import__(a + b)"]
+)
+def test_an_import_that_cannot_be_seen_is_not_allowed(call: str) -> None:
+    """Neither is a relative one."""
+    with pytest.raises(AssertionError, match="import"):
+        [*imports("x", f"def f():\n {call}")]
 
 
 def test_the_listing_can_be_taken_in_at_a_glance() -> None:

@@ -45,11 +45,17 @@ class StatementRunner:
                 self._http.peer, reply.status, reply.words, self._config, own=False
             )
             raise UnansweredError(answer)
-        return list(_rows(reply.body))
+        results = parse_object(reply.body).get("results")
+        if not isinstance(results, list):  # the page of something else that answers anything
+            answer = influx_errors.database_answer(
+                self._http.peer, reply.status, reply.words, self._config, own=False
+            )
+            raise UnansweredError(answer)
+        return list(_rows(results))
 
 
-def _rows(body: bytes) -> Iterator[QueryRow]:
-    for result in parse_object(body).get("results", []):
+def _rows(results: list[Any]) -> Iterator[QueryRow]:
+    for result in results:
         for series in result.get("series", []):
             for values in series.get("values", []):
                 columns: dict[str, Any] = dict(zip(series["columns"], values, strict=True))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from itertools import count
-from pathlib import Path
 
 from tests.standins.venus.device import Device
 from tests.support.daemon import Daemon, Setting
@@ -75,12 +74,3 @@ def imports() -> int:
         taken = memory(child.pid)
         child.stdin.write(b"\n")
     return taken
-
-
-def with_pandas(directory: Path) -> bool:
-    """Return whether the daemon's modules import pandas where it is installed."""
-    (directory / "pandas").mkdir()
-    (directory / "pandas" / "__init__.py").write_text("print('imported')\n")
-    code = f"import sys; sys.path.insert(0, {str(directory)!r}); import bat2influx.daemon"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    return b"imported" in done.stdout

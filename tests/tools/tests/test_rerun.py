@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import TOP, conftest
-from tests.conftest import MARK, NO_SECOND_CHANCE
+from tests.conftest import MARK
 from tests.tools import rerun
 
 BEGINNING = """\
@@ -107,6 +107,7 @@ def test_a_file_that_cannot_be_read_is_not_hidden_by_a_second_chance(tmp_path: P
         (1, {"a": "slow", "b": ""}, []),
         (1, {}, []),
         (2, {"a": "slow"}, []),
+        (1, dict.fromkeys("abcdefghijk", "slow"), []),
     ],
 )
 def test_all_that_failed_has_a_reason_or_nothing_is_run_again(
@@ -114,19 +115,6 @@ def test_all_that_failed_has_a_reason_or_nothing_is_run_again(
 ) -> None:
     """Only pytest's code for failed tests leads to a second run."""
     assert rerun.to_run_again(code, failed) == again
-
-
-def test_the_marker_is_rare_has_a_reason_and_stays_out_of_two_folders() -> None:
-    """At most ten tests have a second chance; those of units and faults have none."""
-    marked = [
-        path
-        for path in (TOP / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr == MARK
-    ]
-    assert len(marked) <= rerun.MOST
-    for path in marked:
-        assert path.relative_to(TOP / "tests").parts[0] not in NO_SECOND_CHANCE
 
 
 class Item:
@@ -152,12 +140,42 @@ class Item:
         (Item("faults", "slow"), "no second chance in faults"),
     ],
 )
-def test_a_marker_that_is_not_allowed_ends_the_run(item: Item, said: str) -> None:
-    """Before any test has run."""
-    with pytest.raises(pytest.UsageError, match=said):
-        conftest._look_at_mark(item)  # type: ignore[arg-type]
+def test_a_marker_that_is_not_allowed_is_told(item: Item, said: str) -> None:
+    """Those of units and faults have none, and elsewhere a reason is needed."""
+    assert said in conftest._look_at_marks([item])["test_it"]  # type: ignore[list-item]
 
 
-def test_a_marker_with_a_reason_is_allowed_elsewhere() -> None:
-    """In integration, system and the others."""
-    conftest._look_at_mark(Item("integration", "slow"))  # type: ignore[arg-type]
+def test_a_marker_with_a_reason_is_allowed_elsewhere_and_rare() -> None:
+    """In integration, system and the others; at most ten tests, whatever marks them."""
+    ten: Any = [Item("integration", "slow")] * rerun.MOST
+    assert conftest._look_at_marks(ten) == {}
+    told = conftest._look_at_marks([*ten, ten[0]])
+    assert told == {"test_it": "11 tests have depends_on_timing, at most 10 may"}
+
+
+MANY = """
+@pytest.mark.depends_on_timing("the host stands still")
+@pytest.mark.parametrize("number", range(11))
+def test_many(number):
+    mark = SEEN / f"seen {number}"
+    if not mark.exists():
+        mark.touch()
+        assert not "the first time"
+"""
+WITHOUT_REASON = """
+@pytest.mark.depends_on_timing()
+def test_without_reason():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "why"),
+    [(MANY, "11 tests have depends_on_timing"), (WITHOUT_REASON, "without a reason")],
+)
+def test_a_marker_that_is_not_allowed_fails_its_test(tmp_path: Path, tests: str, why: str) -> None:
+    """With its reason in the output, and without a second run."""
+    code, said, kept = run(tmp_path, tests)
+    assert (code, kept) == (1, "")
+    assert why in said
+    assert "run again" not in said

@@ -83,6 +83,7 @@ def test_a_file_of_the_service_has_a_unit(config: str, of_service: bool, unit: s
     [
         ("/etc/bat2influx/bat2influx.ini", {}, "/run/bat2influx/bat2influx.prom"),
         ("/etc/bat2influx/boat.ini", SESSION, "/run/bat2influx-boat/boat.prom"),
+        ("/etc/bat2influx/a@b.ini", SESSION, "/run/bat2influx-a@b/a@b.prom"),
         ("/etc/bat2influx/boat.ini", {"RUNTIME_DIRECTORY": "/run/x"}, "/run/x/boat.prom"),
         ("/home/me/boat.ini", SESSION, "/run/user/1000/bat2influx/boat.prom"),
         ("/home/me/boat.ini", {}, None),

@@ -318,7 +318,7 @@ def test_passwords_are_not_in_the_repr(tmp_path: Path) -> None:
 
 def test_loading_needs_neither_broker_nor_database_code() -> None:
     """A bad file is answered before the slow imports."""
-    code = "import sys, bat2influx.config; print(*sys.modules)"
+    code = "import sys, bat2influx.config.settings; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

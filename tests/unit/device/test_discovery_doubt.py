@@ -131,6 +131,14 @@ def test_the_only_other_device_takes_the_place_of_one_that_was_found(
         assert not search.questions
 
 
+def test_a_choice_at_one_device_is_none_at_another() -> None:
+    """What is to be chosen there is seen anew."""
+    search = doubting([B], portal="", vebus=275, known=DeviceRecord(A))
+    search.discovery.choices["solarcharger"] = "instances = tag"
+    assert search.discovery.step(search.line, 0.0)
+    assert search.discovery.choices == {}
+
+
 def test_a_doubt_waits_for_the_subscription_and_the_barrier() -> None:
     """The subscription may be refused; a second doubt meanwhile is the same."""
     search = Search(SOC, portal="", known=DeviceRecord(A), confirms=False)

@@ -19,7 +19,7 @@ def test_the_daemon_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None
     """It is there for who asks for it afterwards, and nothing is said of it."""
     for name in UNUSED:
         (tmp_path / f"{name}.py").write_text(f"print('{name}')\n")
-    code = f"import bat2influx.daemon; print('ready'); import {', '.join(UNUSED)}"
+    code = f"import bat2influx.daemon.main; print('ready'); import {', '.join(UNUSED)}"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{TOP}"},

@@ -52,7 +52,11 @@ def test_rows_have_columns_and_tags_alike() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"results":[{"statement_id":0}]}', b'{"results":[{"series":[{"columns":["a"]}]}]}', b"{}"],
+    [
+        b'{"results":[{"statement_id":0}]}',
+        b'{"results":[{"series":[{"columns":["a"]}]}]}',
+        b'{"results":[]}',
+    ],
 )
 def test_an_answer_without_rows_has_none(body: bytes) -> None:
     """As that to a statement that makes something."""
@@ -91,4 +95,13 @@ def test_an_answer_of_something_else_is_a_trouble(body: bytes) -> None:
     with pytest.raises(UnansweredError) as raised:
         run(Reply(502, {}, body, "Bad Gateway"))
     why = influx_errors.database_answer(PEER, 502, "Bad Gateway", CONFIG, own=False)
+    assert raised.value.trouble == why
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"result":[]}', b'{"results":null}', b"[]", b""])
+def test_what_answers_anything_with_well_is_no_database(body: bytes) -> None:
+    """Such as the page of a router: nothing was made there."""
+    with pytest.raises(UnansweredError) as raised:
+        run(Reply(200, {}, body, "OK", ok=True))
+    why = influx_errors.database_answer(PEER, 200, "OK", CONFIG, own=False)
     assert raised.value.trouble == why

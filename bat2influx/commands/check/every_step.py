@@ -1,0 +1,46 @@
+"""Every step of `bat2influx check`, from the file over each device to the database, as lines.
+
+Where the file has several devices, each has its lines below its section's name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from bat2influx.commands.check.database_steps import database_steps
+from bat2influx.commands.check.device_steps import device_steps
+from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
+from bat2influx.config.settings import Settings
+from bat2influx.device.discovery import UndecidedError
+
+
+def check(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Take every step and print it; return the exit code, 0 or 69, or 78 for an open choice.
+
+    What is wrong with one device keeps nobody from looking at the others.
+    """
+    show = Printer(sys.stdout, environment)
+    show(Step(OK, "file", str(settings.path)))
+    for hint in unseen_secrets(settings, environment):
+        show(Step(NOTE, "secrets", hint))
+    several = len(settings.batteries) > 1
+    undecided = False
+    for battery in settings.batteries:
+        if several:
+            show.heading(battery.section)
+        try:
+            for step in device_steps(battery, str(settings.path)):
+                show(step)
+        except UndecidedError as error:
+            show(Step(WRONG, "choice", str(error)))
+            undecided = True
+    if several:
+        show.heading("[Influx]")
+    for step in database_steps(settings):
+        show(step)
+    if undecided:
+        return os.EX_CONFIG
+    return os.EX_UNAVAILABLE if show.wrong else os.EX_OK

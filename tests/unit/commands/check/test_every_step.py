@@ -1,0 +1,105 @@
+"""Every step of `bat2influx check`: the lines, the headings and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands.check import every_step
+from bat2influx.commands.check.every_step import check
+from bat2influx.commands.steps import NOTE, OK, WRONG, Step
+from bat2influx.config.settings import Battery, Settings
+from bat2influx.device.discovery import UndecidedError
+from tests.support.writing import DEFAULTS
+from tests.unit.commands.session_by_hand import CONFIG, battery
+
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+GOOD = Step(OK, "port", "open")
+NOTED = Step(NOTE, "preset", "not there")
+BAD = Step(WRONG, "port", "closed")
+CHOICE = "several devices:\nserial = a\nserial = b"
+
+
+class Ways:
+    """What becomes of the steps of each device, by its name, and of the database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.devices: dict[str, list[Step | str]] = {}  # a text is a choice, at the end
+        self.database = [GOOD._replace(label="database")]
+        self.hints: list[str] = []
+        monkeypatch.setattr(every_step, "device_steps", self._device)
+        monkeypatch.setattr(every_step, "database_steps", lambda _: self.database)
+        monkeypatch.setattr(every_step, "unseen_secrets", lambda *_: self.hints)
+
+    def _device(self, own: Battery, config: str) -> Iterator[Step]:
+        assert config == CONFIG
+        for each in self.devices[own.name]:
+            if isinstance(each, str):
+                raise UndecidedError(each)
+            yield each
+
+    def check(self) -> int:
+        """Run the command."""
+        batteries = tuple(battery(name=name) for name in self.devices)
+        return check(Settings(Path(CONFIG), batteries, DEFAULTS, 10**8), {})
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
+    """Steps made by hand."""
+    return Ways(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("device", "database", "code"),
+    [
+        ([GOOD], [GOOD], EX_OK),
+        ([GOOD, NOTED], [GOOD], EX_OK),
+        ([GOOD, BAD], [GOOD], EX_UNAVAILABLE),
+        ([GOOD], [BAD], EX_UNAVAILABLE),
+        ([GOOD, CHOICE], [GOOD], EX_CONFIG),
+        ([BAD, CHOICE], [BAD], EX_CONFIG),
+    ],
+)
+def test_the_exit_code_is_of_what_is_wrong(
+    ways: Ways, device: list[Step | str], database: list[Step], code: int
+) -> None:
+    """A choice that a person has to make counts before all else, and a note is nothing wrong."""
+    ways.devices, ways.database = {"": device}, database
+    assert ways.check() == code
+
+
+def test_one_device_has_no_heading(ways: Ways, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file, what is hidden from the command, the device and the database follow each other."""
+    ways.devices, ways.hints = {"": [GOOD]}, ["a password is in a credential"]
+    ways.check()
+    assert capsys.readouterr().out == (
+        f"ok    file          {CONFIG}\n"
+        "note  secrets       a password is in a credential\n"
+        "ok    port          open\n"
+        "ok    database      open\n"
+    )
+
+
+def test_what_is_wrong_with_one_device_keeps_nobody_from_the_others(
+    ways: Ways, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has its lines below its section, with the choice among them."""
+    ways.devices = {"": [BAD], "boat": [GOOD, CHOICE], "hut": [GOOD]}
+    assert ways.check() == EX_CONFIG
+    assert capsys.readouterr().out == (
+        f"ok    file          {CONFIG}\n"
+        "\n[Battery]\n"
+        "wrong port          closed\n"
+        "\n[Battery boat]\n"
+        "ok    port          open\n"
+        "wrong choice        several devices:\n"
+        "                    serial = a\n"
+        "                    serial = b\n"
+        "\n[Battery hut]\n"
+        "ok    port          open\n"
+        "\n[Influx]\n"
+        "ok    database      open\n"
+    )
