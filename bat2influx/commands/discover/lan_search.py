@@ -124,7 +124,7 @@ def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[Sea
             try:
                 sock = stack.enter_context(closing(_socket(interface)))
             except OSError as error:
-                say(f"cannot search on {interface}: {error.strerror}")
+                say(f"cannot search on {interface}: {error.strerror or error}")
             else:
                 selector.register(sock, selectors.EVENT_READ)
                 senders.append(sock)

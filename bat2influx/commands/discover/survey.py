@@ -26,7 +26,7 @@ _SYSTEM_NAME = "settings/0/Settings/SystemSetup/SystemName"
 _MODEL = "platform/0/Device/Model"
 
 # What belongs to the GX device itself, and not to what it measures.
-HOUSEKEEPING = frozenset(
+BACKGROUND_SERVICES = frozenset(
     {"adc", "ble", "fronius", "hub4", "logger", "modbusclient", "modbustcp", "mqtt", "platform"}
     | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
 )
@@ -100,7 +100,10 @@ class Survey:
 
     def _read(self, leaf: str, payload: bytes) -> None:
         text = _text(payload)
-        if text and leaf not in self._texts:
+        if not text:
+            self._texts.pop(leaf, None)
+            return
+        if leaf not in self._texts:
             if len(self._texts) >= MAX_TEXTS:
                 return
             self.known += 1
@@ -111,7 +114,7 @@ class Survey:
 
         What is configuration or housekeeping is among them with `everything` only.
         """
-        shown = (p for p in self.numbers if everything or p.service not in HOUSEKEEPING)
+        shown = (p for p in self.numbers if everything or p.service not in BACKGROUND_SERVICES)
         return tuple(sorted(shown, key=lambda place: (_ORDER.get(place.service, 99), place)))
 
     def names_of(self, place: ServiceInstance) -> tuple[str, ...]:

@@ -307,3 +307,10 @@ def test_of_two_descriptions_the_one_with_a_portal_id_counts(
     answers = [at(ADDRESS, "/a"), at(ADDRESS, "/b")]
     found, _ = devices(monkeypatch, answers, {"/a": first, "/b": second})
     assert found == (FoundDevice(ADDRESS, kept),)
+
+
+def test_an_interface_that_is_gone_by_now_is_told_with_a_reason() -> None:
+    """The error of the kernel's name lookup has no words of its own."""
+    said: list[str] = []
+    assert search([Interface("nosuch0", "127.0.0.1")], said.append) == ()
+    assert said == ["cannot search on nosuch0 (127.0.0.1): no interface with this name"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bat2influx.commands.discover.survey import MAX_NUMBERS, ServiceInstance, Survey
+from bat2influx.commands.discover.survey import MAX_NUMBERS, MAX_TEXTS, ServiceInstance, Survey
 from bat2influx.venus.protocol import keepalive
 from bat2influx.venus.units import unit_of
 from tests.standins.venus.device import Device
@@ -125,6 +125,16 @@ def test_a_name_that_is_too_much_is_none(payload: bytes) -> None:
 def test_a_flood_of_paths_has_an_end() -> None:
     """A device that makes up paths fills no memory."""
     assert sum(map(len, flooded().numbers.values())) == MAX_NUMBERS
+
+
+@pytest.mark.parametrize("value", [b'{"value":"x"}', b'{"value":1}', b'{"value":""}', b""])
+def test_a_flood_of_names_has_an_end_whatever_they_are(value: bytes) -> None:
+    """A name that is no text takes no memory at all."""
+    survey = Survey(PORTAL, "mine")
+    for n in range(2 * MAX_TEXTS):
+        survey.see(f"N/{PORTAL}/s{n}/1/ProductName", value)
+    assert len(survey._texts) <= MAX_TEXTS
+    assert all(survey._texts.values())
 
 
 def test_the_end_is_our_own_echo() -> None:
