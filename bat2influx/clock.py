@@ -21,7 +21,7 @@ from bat2influx.reading import NS
 
 STEP = NS // 2
 EARLIEST = 1_767_225_600 * NS  # 2026-01-01: a clock that shows less has not been set
-PATIENCE = 120.0  # s, that values are held for the first synchronisation
+HOLD_TIMEOUT = 120.0  # s, that values are held for the first synchronisation
 # Made by systemd-timesyncd, in its RuntimeDirectory, when it has set the clock since the boot.
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 _AT_ONCE = NS // 100  # of three looks
@@ -45,7 +45,7 @@ class Clock:
         self._step = 0
         now = _look()
         self._distance = now.distance
-        self._until: float | None = now.mono + PATIENCE
+        self._until: float | None = now.mono + HOLD_TIMEOUT
         self._looked = now.mono - _LOOK_EACH
 
     def look(self) -> Now:

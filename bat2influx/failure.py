@@ -24,12 +24,12 @@ class Backoff(Enum):
     DATABASE_LOGIN = (5.0, 60.0)
 
 
-def delay(kind: Backoff, attempt: int, random: float) -> float:
+def delay(backoff: Backoff, attempt: int, random: float) -> float:
     """Return the seconds to wait after failed attempt number `attempt` (from 1).
 
     `random` is in [0, 1), as from random.random().
     """
-    shortest, longest = kind.value
+    shortest, longest = backoff.value
     full = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
     return max(shortest, full * (0.5 + random / 2))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bat2influx.config import checks
 from bat2influx.failure import Trouble
-from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.connector import MQTT_PORT, MQTT_TLS_PORT, Endpoint
 from bat2influx.mqtt.session import Session
 from bat2influx.net import tls
 from bat2influx.net.tls import Tls
@@ -38,18 +38,18 @@ def pin(host: str, config: str) -> int:
         print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
         return os.EX_USAGE
     anyone = Tls(trust_any=True)
-    endpoint = Endpoint(name, port or tls.MQTT_TLS_PORT, "", "", config, anyone)
+    endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, anyone)
     link = Session(endpoint).connect()
     if isinstance(link, Trouble):
         text = link.text
-        if link.cause == "refused" and endpoint.port not in (tls.MQTT_TLS_PORT, tls.MQTT_PORT):
+        if link.cause == "refused" and endpoint.port not in (MQTT_TLS_PORT, MQTT_PORT):
             text = f"{name} refuses port {port}; does a server listen there?"
         print(text, file=sys.stderr)  # noqa: T201 - people read this
         return os.EX_UNAVAILABLE
     certificate = link.certificate or b""
     link.close()
     lines = [f"# {line}" for line in _described(endpoint, certificate)]
-    if endpoint.port != tls.MQTT_TLS_PORT:
+    if endpoint.port != MQTT_TLS_PORT:
         lines.append(f"port = {endpoint.port}")
     lines += ["tls = yes", f"fingerprint = {tls.fingerprint_of(certificate)}"]
     if isinstance(sys.stdout, io.TextIOWrapper):

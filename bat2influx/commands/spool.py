@@ -1,6 +1,6 @@
-"""`bat2influx spool`: what waits on disk for the database, and what it has refused.
+"""`bat2influx spool`: what waits on disk for the database, and what it has rejected.
 
-It reads beside the running daemon and changes nothing; what is to be done with the refused rows it
+It reads beside the running daemon and changes nothing; what is to be done with the rejected rows it
 leaves as a request, on which the keeper acts.
 """
 

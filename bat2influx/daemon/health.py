@@ -30,7 +30,7 @@ from bat2influx.safe_json import parse
 FORMAT = 1
 SUFFIX = ".health"
 MAX_FILE = 64 * 1024  # bytes
-FRESH = 10.0  # s; a daemon that has written nothing for so long is stuck, or was killed
+STUCK_AFTER = 10.0  # s; a daemon that has written nothing for so long is stuck, or was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Health:
         """Return what is wrong at `now` (monotonic, s); empty when it is well."""
         if self.at > now:
             return "what is known of the daemon is from before this machine has started"
-        if now - self.at > FRESH:
+        if now - self.at > STUCK_AFTER:
             return f"the daemon has stood still, or was killed, {now - self.at:.0f} s ago"
         if self.alive is None:
             return "nothing has come from a device yet"

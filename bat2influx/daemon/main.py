@@ -90,7 +90,7 @@ class Daemon:
         )
         self._self_report = SelfReport(settings, now)
         self._health = health.HealthFile(settings.path, self._w)
-        self._memory = RememberedDevices(state)
+        self._remembered = RememberedDevices(state)
         self.devices = tuple(self._device(battery) for battery in settings.batteries)
 
     # One turn of the loop
@@ -208,7 +208,7 @@ class Daemon:
             device.close()
         self.deliver()
         on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
-        self._memory.flush(LAST_WORDS)
+        self._remembered.flush(LAST_WORDS)
         self._self_report.close()
         self._health.close()
         if lost:
@@ -227,8 +227,14 @@ class Daemon:
         config, wake, w = str(self.settings.path), self._wakeup.wake, self._w
         if battery.fleet:
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
-        memory = self._memory
-        return Device(battery, by_tick=by_tick, watchdog=w, config=config, memory=memory, wake=wake)
+        return Device(
+            battery,
+            by_tick=by_tick,
+            watchdog=w,
+            config=config,
+            remembered=self._remembered,
+            wake=wake,
+        )
 
     def _writer(self, settings: Settings) -> Writer:
         return Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, self._w / 4))

@@ -220,8 +220,7 @@ def prometheus_text(report: Report, version: str, config: str = "") -> str:
     families = [_family("info", "The version of bat2influx.", info)]
     named = [({**labels, **_site(device)}, device) for device in report.devices]
     families += [
-        _family(name, prometheus_text, _samples(of, named))
-        for _, name, prometheus_text, of in OF_DEVICE
+        _family(name, help_text, _samples(of, named)) for _, name, help_text, of in OF_DEVICE
     ]
     reasons = (
         ({**own, "reason": reason.value}, device.no_values.get(reason, 0))
@@ -231,8 +230,8 @@ def prometheus_text(report: Report, version: str, config: str = "") -> str:
     what = "Messages that were no value, by what they were instead."
     families.append(_family("messages_without_value_total", what, reasons))
     families += [
-        _family(name, prometheus_text, _samples(of, [(labels, report)]))
-        for _, name, prometheus_text, of in OF_DAEMON
+        _family(name, help_text, _samples(of, [(labels, report)]))
+        for _, name, help_text, of in OF_DAEMON
     ]
     return "".join(families)
 

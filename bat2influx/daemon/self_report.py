@@ -91,7 +91,7 @@ class SelfReport:
             devices=tuple(self._seen(device) for device in devices),
             stored=delivery.accepted,
             waiting=delivery.waiting,
-            rejected=delivery.refused,
+            rejected=delivery.rejected,
             dropped=delivery.dropped,
             spool_used=delivery.fullness,
             delay=delivery.take_delay(),

@@ -56,8 +56,8 @@ class Status:
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
-        refused = f", {delivery.refused} refused" if delivery.refused else ""
-        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{refused}")
+        rejected = f", {delivery.rejected} refused" if delivery.rejected else ""
+        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{rejected}")
         return "; ".join(parts)
 
     def tell(self, text: str, now: float) -> None:

@@ -81,7 +81,7 @@ class Delivery:
         self._disk = Episode(log)
         self._growing = Episode(log)
         self._overflow = Episode(log)
-        self._told_refused: set[str] = set()
+        self._told_rejected: set[str] = set()
         now = time.monotonic()
         self._finished = {"keeper": now, "sender": now}
         self._keeper = self._thread("keeper", self._keep)
@@ -140,9 +140,9 @@ class Delivery:
         return self._inbox_lines + len(self._spool)
 
     @property
-    def refused(self) -> int:
+    def rejected(self) -> int:
         """Lines that the database will not take, ever."""
-        return self._spool.refused_count
+        return self._spool.rejected_count
 
     @property
     def dropped(self) -> int:
@@ -264,11 +264,11 @@ class Delivery:
         assert self._in_flight is not None
         writer, batch = self._in_flight
         self._in_flight = None
-        self._spool.settle(batch, outcome.undecided, outcome.refused, in_doubt=outcome.in_doubt)
+        self._spool.settle(batch, outcome.undecided, outcome.rejected, in_doubt=outcome.in_doubt)
         self.accepted += outcome.accepted
         self._tried = True
         self._note_delay(batch.lines, outcome)
-        self._tell_refused(outcome)
+        self._tell_rejected(outcome)
         if writer is not self._writer:  # what it met with is settled by a reload
             return
         if outcome.trouble is None:
@@ -285,7 +285,7 @@ class Delivery:
     def _note_delay(self, lines: Sequence[bytes], outcome: Outcome) -> None:
         if not outcome.accepted:
             return
-        others = {*outcome.undecided, *(row.line for row in outcome.refused)}
+        others = {*outcome.undecided, *(row.line for row in outcome.rejected)}
         stamps = (stamp_of(line) for line in lines if line not in others)
         oldest = min((each for each in stamps if each is not None), default=None)
         if oldest is not None:
@@ -299,11 +299,11 @@ class Delivery:
         text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
         log.info(text, way, abs(step.ns) / NS, count, extra=extra)
 
-    def _tell_refused(self, outcome: Outcome) -> None:
-        for row in outcome.refused:
+    def _tell_rejected(self, outcome: Outcome) -> None:
+        for row in outcome.rejected:
             cause = row.reason
-            if cause not in self._told_refused and len(self._told_refused) < 100:
-                self._told_refused.add(cause)
+            if cause not in self._told_rejected and len(self._told_rejected) < 100:
+                self._told_rejected.add(cause)
                 text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
                 line = row.line.decode("utf-8", "replace")
                 typed = "field type conflict" in cause
@@ -315,7 +315,7 @@ class Delivery:
         if again := self._spool.take_request():
             text, extra = "%d refused rows are tried again, as asked for", event("retried")
             log.info(text, again, extra=extra)
-            self._told_refused.clear()
+            self._told_rejected.clear()
 
     def _tell_disk(self) -> None:
         fault = self._spool.fault

@@ -1,4 +1,4 @@
-"""What the disk does to the store, by its name and in words for people.
+"""What the disk does to the queue on it, by its name and in words for people.
 
 SQLite says "disk I/O error" for a quota, a limit and a dying disk alike and does not hand on the
 system's own reason. So where the reason counts it is asked for by a write of the same kind, to a
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class DiskFault(Enum):
-    """What keeps the store from working. Each passes, by itself or by what a person does."""
+    """What keeps the disk queue from working. Each passes, by itself or by what a person does."""
 
     FULL = "full"  # the disk, or a quota or limit on it
     READ_ONLY = "read-only"  # the file system, or no right to write
@@ -73,17 +73,17 @@ _BY_ERRNO = {
 }
 
 
-def kind_of(error: DiskFailure, path: Path) -> DiskFault:
-    """Return the kind of an error that was met with at the file `path`."""
-    return _kind(error, _reason(error, path))
+def fault_of(error: DiskFailure, path: Path) -> DiskFault:
+    """Return the fault behind an error that was met with at the file `path`."""
+    return _fault(error, _reason(error, path))
 
 
 def explain(error: DiskFailure, path: Path) -> DiskError:
     """Return the error to raise for one that was met with at the file `path`."""
     reason = _reason(error, path)
-    kind = _kind(error, reason)
+    fault = _fault(error, reason)
     why = reason.strerror if reason else str(error)
-    match kind:
+    match fault:
         case DiskFault.FULL:
             text = f"no room for {path} ({why}); make room there, `df {path.parent}` shows it"
         case DiskFault.READ_ONLY:
@@ -97,19 +97,18 @@ def explain(error: DiskFailure, path: Path) -> DiskError:
             text = f"{path} is damaged ({why})"
         case _:
             text = f"cannot use {path} ({why}); `dmesg` shows what the disk says"
-    return DiskError(kind, text)
+    return DiskError(fault, text)
 
 
-def _kind(error: DiskFailure, reason: OSError | None) -> DiskFault:
+def _fault(error: DiskFailure, reason: OSError | None) -> DiskFault:
     if isinstance(error, DamagedError | UnicodeDecodeError):
         return DiskFault.DAMAGED
     if reason is not None:
         return _BY_ERRNO.get(reason.errno or 0, DiskFault.OTHER)
     code = _code(error)
     if isinstance(error, sqlite3.OperationalError) and not code:
-        return (
-            DiskFault.DAMAGED
-        )  # sqlite3's own: what should be bytes says that it is text, and is not
+        # sqlite3's own: what should be bytes says that it is text, and is not
+        return DiskFault.DAMAGED
     return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, DiskFault.OTHER)
 
 

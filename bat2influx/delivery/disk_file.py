@@ -1,8 +1,8 @@
 """The open file: when it is opened, made and removed, and what happens to it after a fault.
 
-Owned by the store. There is one connection. It is opened when something is asked for; opened anew
-after what may have to do with it; and left when nothing waits any more, a while later, so that a
-database that stumbles does not have a file made and removed each second.
+Owned by the disk queue. There is one connection. It is opened when something is asked for; opened
+anew after what may have to do with it; and left when nothing waits any more, a while later, so that
+a database that stumbles does not have a file made and removed each second.
 """
 
 from __future__ import annotations

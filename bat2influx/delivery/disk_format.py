@@ -3,13 +3,13 @@
 Format 1, the first: `spool.sqlite`, a database of SQLite with `user_version` 1 and two tables.
 
     waiting   number, crc, lines                        what the database is to get, oldest first
-    rejected  number, crc, lines, reason, time, before  what it has refused, and why
+    rejected  number, crc, lines, reason, time, before  what it has rejected, and why
 
 A row holds up to 200 lines of line protocol, joined by newlines: a second's nine lines are one
 row, which takes a third less room than nine and a ninth of the time. `number` is the running
 number of the row's first line, and the next row goes on where this one ends: so the first and
 the last row tell how many lines there are, and a row that is missing shows. `crc` is the CRC-32 of
-the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the refusal, is in
+the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the rejection, is in
 ns since 1970 (UTC); `before` counts the bytes in all earlier rows of `rejected`, ever.
 
 While it is written it is in WAL mode with `synchronous` FULL. A commit is then one write at the

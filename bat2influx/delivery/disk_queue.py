@@ -1,4 +1,4 @@
-"""What waits for the database on disk, for as long as it is away, and what it has refused.
+"""What waits for the database on disk, for as long as it is away, and what it has rejected.
 
 Delivery is a transaction, as in spool.py: `next_batch` shows, `settle` removes. One owner, the
 keeper; nobody else changes the file, and other processes read it by disk_reader.py.
@@ -56,8 +56,8 @@ class StoredBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedLine:
-    """A line that the database has refused, why, and when (ns since 1970, UTC)."""
+class StoredRejection:
+    """A line that the database has rejected, why, and when (ns since 1970, UTC)."""
 
     line: bytes
     reason: str
@@ -156,15 +156,15 @@ class DiskQueue:
         same = batch.generation == self._file.generation
         return same and batch.number <= self._file.figures.first
 
-    def reject(self, refused: Sequence[RejectedLine]) -> None:
+    def reject(self, rejected: Sequence[RejectedLine]) -> None:
         """Keep lines as rejected that were never appended. Raises DiskError."""
         self.open()
-        rejected = self.rejected_count + len(refused)
+        known = self.rejected_count + len(rejected)
         with self._file.transaction() as db:
             first = self._file.figures.first
-            self._insert_rejected(db, refused)
+            self._insert_rejected(db, rejected)
         self._count_dropped(first)
-        self.rejected_dropped += rejected - self.rejected_count
+        self.rejected_dropped += known - self.rejected_count
 
     def next_batch(self, max_lines: int) -> StoredBatch | None:
         """Return the oldest lines, at most `max_lines`; None without any. Raises DiskError."""
@@ -204,7 +204,7 @@ class DiskQueue:
                 disk_rows.replace_row(db, row.number, lines)
 
     def settle(
-        self, batch: StoredBatch, undecided: Sequence[bytes], refused: Sequence[RejectedLine]
+        self, batch: StoredBatch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
         """End the transaction: of `batch` only the `undecided` go on waiting, in their place.
 
@@ -217,8 +217,8 @@ class DiskQueue:
         end = batch.end
         room = max(0, end - max(batch.number, self._file.figures.first))  # some may have had to go
         kept = undecided[-room:] if room else ()
-        if refused or (*kept,) != batch.lines[len(batch.lines) - room :]:
-            self._take_out(end, kept, refused)
+        if rejected or (*kept,) != batch.lines[len(batch.lines) - room :]:
+            self._take_out(end, kept, rejected)
         self._dropped += len(undecided) - len(kept)
         self._dropped_under_way, self._shown = 0, None
         self._file.give_back()
@@ -261,9 +261,9 @@ class DiskQueue:
         """Leave one file that can be copied, or none; opened again by the next call."""
         self._file.close()
 
-    def _take_out(self, end: int, kept: Sequence[bytes], refused: Sequence[RejectedLine]) -> None:
+    def _take_out(self, end: int, kept: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
         """Put `kept` in the place of all lines before `end`."""
-        rejected = self.rejected_count + len(refused)
+        known = self.rejected_count + len(rejected)
         with self._file.transaction() as db:
             first = max(self._file.figures.first, end - len(kept))
             last = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (end,))
@@ -271,14 +271,14 @@ class DiskQueue:
             if last and last.end > end:
                 disk_rows.insert(db, end, last.lines[end - last.number :])
             disk_rows.insert(db, end - len(kept), kept)
-            if refused:
-                self._insert_rejected(db, refused)
+            if rejected:
+                self._insert_rejected(db, rejected)
         self._dropped += self._file.figures.first - first
-        self.rejected_dropped += rejected - self.rejected_count
+        self.rejected_dropped += known - self.rejected_count
 
-    def _insert_rejected(self, db: sqlite3.Connection, refused: Sequence[RejectedLine]) -> None:
+    def _insert_rejected(self, db: sqlite3.Connection, rejected: Sequence[RejectedLine]) -> None:
         reasons: dict[bytes, list[bytes]] = {}
-        for each in refused:
+        for each in rejected:
             reasons.setdefault(each.reason.encode("utf-8", "replace"), []).append(each.line)
         now = self._clock()
         for reason, lines in reasons.items():
@@ -305,7 +305,7 @@ def request_retry(directory: Path) -> None:
         raise explain(error, path) from error
 
 
-def rejected_of(row: DiskRow) -> list[QuarantinedLine]:
+def rejected_of(row: DiskRow) -> list[StoredRejection]:
     """Return the rejected lines of a row."""
     reason = row.reason.decode("utf-8", "replace")
-    return [QuarantinedLine(line, reason, row.time) for line in row.lines]
+    return [StoredRejection(line, reason, row.time) for line in row.lines]

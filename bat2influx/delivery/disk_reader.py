@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bat2influx.delivery import disk_format
 from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain
-from bat2influx.delivery.disk_queue import PATIENCE, QuarantinedLine, rejected_of
+from bat2influx.delivery.disk_queue import PATIENCE, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, rows
 
 _PIECE = 100  # rows
@@ -66,7 +66,7 @@ class DiskReader:
         for row in self._rows(WAITING):
             yield from row.lines
 
-    def rejected(self) -> Iterator[QuarantinedLine]:
+    def rejected(self) -> Iterator[StoredRejection]:
         """Yield the rejected lines, oldest first. Raises DiskError."""
         for row in self._rows(REJECTED):
             yield from rejected_of(row)

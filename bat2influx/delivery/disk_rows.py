@@ -118,7 +118,7 @@ def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> 
 def insert_rejected(
     db: sqlite3.Connection, lines: Sequence[bytes], reason: bytes, time: int
 ) -> None:
-    """Put refused lines in, as the newest; `time` in ns."""
+    """Put rejected lines in, as the newest; `time` in ns."""
     last = row(db, REJECTED, "ORDER BY number DESC")
     number = last.end if last else 1
     before = _rejected_bytes_ever(db)

@@ -14,7 +14,7 @@ from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
 
 OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
-REFUSED_KEPT = 1000  # rows
+REJECTED_KEPT = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class MemoryQueue:
         self.max_size = max_size
         self.size = 0  # bytes
         self.dropped = 0  # lines that went at a bound, ever
-        self.refused: deque[RejectedLine] = deque(maxlen=REFUSED_KEPT)
+        self.rejected: deque[RejectedLine] = deque(maxlen=REJECTED_KEPT)
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
         self._shown = 0  # lines before this number are in the batch under way
@@ -90,7 +90,7 @@ class MemoryQueue:
         return batch
 
     def settle(
-        self, batch: Batch, undecided: Sequence[bytes], refused: Sequence[RejectedLine]
+        self, batch: Batch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
         """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
         while self._first < self._shown:
@@ -99,13 +99,13 @@ class MemoryQueue:
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)
         self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
-        self.refuse(refused)
+        self.reject(rejected)
         self._keep_within_bound()
 
-    def refuse(self, refused: Sequence[RejectedLine]) -> None:
-        """Keep lines aside; beyond REFUSED_KEPT the oldest go, counted as dropped."""
-        self.dropped += max(0, len(self.refused) + len(refused) - REFUSED_KEPT)
-        self.refused.extend(refused)
+    def reject(self, rejected: Sequence[RejectedLine]) -> None:
+        """Keep lines aside; beyond REJECTED_KEPT the oldest go, counted as dropped."""
+        self.dropped += max(0, len(self.rejected) + len(rejected) - REJECTED_KEPT)
+        self.rejected.extend(rejected)
 
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskFailure, DiskFault, kind_of
+from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskFailure, DiskFault, fault_of
 from bat2influx.delivery.disk_format import COMPANIONS, companion, create, remove, sync
 from bat2influx.delivery.disk_rows import (
     REJECTED,
@@ -155,5 +155,5 @@ def _can_read(db: sqlite3.Connection, what: str, number: int, path: Path) -> boo
 
 def _expect_damage(error: DiskFailure, path: Path) -> None:
     """Raise what has another cause than damage, such as another program's lock."""
-    if kind_of(error, path) is not DiskFault.DAMAGED:
+    if fault_of(error, path) is not DiskFault.DAMAGED:
         raise error

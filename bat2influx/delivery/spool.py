@@ -6,7 +6,7 @@ the database has decided on. One owner, the keeper; nobody else calls anything h
 Rules: a healthy system never touches the disk. Where the disk does not take what has waited, it
 stays in memory, bounded by bytes; at that bound the oldest lines go, counted. Fresh lines and those
 on disk take turns, so that after an outage the present is stored first. A line may be sent twice,
-which makes no second row; it is never forgotten before the database has accepted or refused it.
+which makes no second row; it is never forgotten before the database has accepted or rejected it.
 While the clock is not right, fresh lines stay in memory; when it is set, stamps are moved with it,
 but those of lines that may be stored already (own_lines.py).
 """
@@ -33,12 +33,12 @@ AGAIN = 2.0  # s between two attempts at a disk that does not take it
 
 
 class Spool:
-    """The two halves together: `memory`, and the `store` on disk."""
+    """The two halves together: the queue in `memory`, and the `disk_queue`."""
 
     def __init__(
         self,
         memory: MemoryQueue,
-        store: DiskQueue,
+        disk_queue: DiskQueue,
         *,
         fresh: float = FRESH,
         clock: Callable[[], float] = time.monotonic,
@@ -46,7 +46,7 @@ class Spool:
         """`fresh` is in s, as is `clock`. Nothing on disk is touched before `open`."""
         self.fault: DiskError | None = None  # why the disk does not take what waits
         self._memory = memory
-        self._disk = store
+        self._disk = disk_queue
         self._fresh = fresh
         self._clock = clock
         self._again_at = -math.inf
@@ -102,9 +102,9 @@ class Spool:
         return self._disk.lost
 
     @property
-    def refused_count(self) -> int:
+    def rejected_count(self) -> int:
         """Lines that the database will not take, and that are kept aside."""
-        return self._disk.rejected_count + len(self._memory.refused)
+        return self._disk.rejected_count + len(self._memory.rejected)
 
     def open(self) -> None:
         """See what waits from before."""
@@ -134,7 +134,11 @@ class Spool:
     def keep(self, *, everything: bool = False) -> None:
         """Put on disk what has waited a second, or `everything`."""
         self._settled()
-        if self.fault and self._seen and not (len(self) or self._unsettled or self._memory.refused):
+        if (
+            self.fault
+            and self._seen
+            and not (len(self) or self._unsettled or self._memory.rejected)
+        ):
             self.fault = None  # nothing needs the disk any more
         if everything:
             end = self._memory.end if self.hold is not Hold.UNSET else 0  # never in 1970
@@ -178,7 +182,7 @@ class Spool:
         self,
         batch: Batch | StoredBatch,
         undecided: Sequence[bytes],
-        refused: Sequence[RejectedLine],
+        rejected: Sequence[RejectedLine],
         *,
         in_doubt: bool = False,
     ) -> None:
@@ -192,7 +196,7 @@ class Spool:
         if isinstance(batch, StoredBatch):
             copy = batch
         elif copy is None:
-            self._memory.settle(batch, undecided, refused)
+            self._memory.settle(batch, undecided, rejected)
             if self._ages:  # the rest is as old as it was
                 self._ages.appendleft((batch.end, self._ages[0][1]))
             if in_doubt:
@@ -204,10 +208,10 @@ class Spool:
         left = [line for line in undecided if line not in gone]
         self._memory.dropped += len(undecided) - len(left)
         if live is None or (self._settled() and self._disk.is_oldest(copy)):
-            self._unsettled = copy, left, refused
+            self._unsettled = copy, left, rejected
         else:  # others are before it on disk, and it is sent again when its turn has come
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
-            self._memory.refuse([each for each in refused if each.line in gone])
+            self._memory.reject([each for each in rejected if each.line in gone])
         if in_doubt:
             self._own.remove(copy.generation, copy.number, copy.end)
         elif owed:
@@ -242,14 +246,14 @@ class Spool:
         return again or 0
 
     def _settled(self) -> bool:
-        """Return whether the store knows what became of its latest batch; tell it if not."""
+        """Return whether the disk queue knows what became of its latest batch; tell it if not."""
         if self.fault and self._clock() < self._again_at:
             return self._unsettled is None and not self._to_move
         if not self._seen:
             self.open()
-        refused = list(self._memory.refused)
-        if refused and self._do(lambda: self._disk.reject(refused)):
-            self._memory.refused.clear()
+        rejected = list(self._memory.rejected)
+        if rejected and self._do(lambda: self._disk.reject(rejected)):
+            self._memory.rejected.clear()
         if self._unsettled is not None:
             done = self._unsettled
             if self._do(lambda: self._disk.settle(*done)):
@@ -265,7 +269,7 @@ class Spool:
         return self._unsettled is None and not self._to_move
 
     def _do(self, call: Callable[[], None]) -> bool:
-        """Change the store; return whether that was possible."""
+        """Change the disk queue; return whether that was possible."""
 
         def done() -> bool:
             call()
@@ -274,7 +278,7 @@ class Spool:
         return self._write(done) is not None
 
     def _write(self, call: Callable[[], T]) -> T | None:
-        """Change the store; what it cannot do is noted, and can be done later."""
+        """Change the disk queue; what it cannot do is noted, and can be done later."""
         result = self._read(call)
         if result is not None:
             self.fault, self._disk_used = None, True

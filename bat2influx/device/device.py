@@ -47,18 +47,18 @@ class Device(Source):
         by_tick: bool,
         watchdog: float,
         config: str,
-        memory: RememberedDevices,
+        remembered: RememberedDevices,
         wake: Callable[[], None],
     ) -> None:
         """`watchdog` is the interval W in s; `config` the file to name in messages.
 
-        `memory` has what was found at earlier starts.
+        `remembered` has what was found at earlier starts.
         """
         self._presence = Presence(battery.address, config, watchdog)
         self._intake = Intake(battery, self._presence, by_tick=by_tick)
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._silence = Silence(watchdog)
-        self._memory = memory
+        self._remembered = remembered
         self._notify = battery.mode == "notify"
         republish = Republish(watchdog)
         self._poller = Poller(battery, self._presence, self._intake, republish, watchdog)
@@ -69,7 +69,7 @@ class Device(Source):
             again_after=watchdog / 2,
             config=config,
             republish=republish,
-            known=memory.recall(key_of(battery)),
+            known=remembered.recall(key_of(battery)),
             several=battery.instances != "one",
             listed=not battery.vrm,
             name=battery.name,
@@ -242,7 +242,7 @@ class Device(Source):
             self._poller.begin(plan)
             self._introduce()
         if self._discovery.result:
-            self._memory.keep(key_of(self.battery), self._discovery.result)
+            self._remembered.keep(key_of(self.battery), self._discovery.result)
 
     def _go_over_to_another(self, now: Now) -> None:
         """Another device is there in place of the one that was found once: begin anew with it."""

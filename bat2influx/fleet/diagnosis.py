@@ -45,7 +45,7 @@ class Diagnosis:
         self._late = watchdog / 8  # for an answer
         self._later = watchdog / 2  # for a value
         fields = {"PEER": battery.address}
-        self._finding = Episode(log, fields)
+        self._no_devices = Episode(log, fields)
         self._hearing = Episode(log, fields)
         self._unheard = Episode(log, fields)
         self._refused = Episode(log, fields)
@@ -55,7 +55,7 @@ class Diagnosis:
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the way to the devices."""
-        episodes = (self._finding, self._refused, self._crowded, self._valued)
+        episodes = (self._no_devices, self._refused, self._crowded, self._valued)
         return next((each.trouble for each in episodes if each.trouble), None)
 
     def tell(self, census: Census, look: Look, now: float) -> None:
@@ -75,10 +75,10 @@ class Diagnosis:
         else:
             self._hearing.recovered(f"every device at {host} speaks", now)
         if census.devices:
-            self._finding.recovered(f"there are devices at {host}", now)
+            self._no_devices.recovered(f"there are devices at {host}", now)
         elif now >= look.begun + self._late:
             prefix = self._battery.topic_prefix
-            self._finding.failed(no_devices(host, prefix, config), now)
+            self._no_devices.failed(no_devices(host, prefix, config), now)
         if look.left_out:
             self._crowded.failed(too_many(host, config), now)
         elif census.devices < MOST_DEVICES:

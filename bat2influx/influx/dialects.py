@@ -64,10 +64,10 @@ def identify(headers: Mapping[str, str], body: bytes) -> Server:
         return Server(Dialect.VICTORIAMETRICS)
     said = headers.get("X-Influxdb-Version", "") or _version_in(body)
     if match := _VERSION.fullmatch(said):
-        kind = {"1": Dialect.INFLUXDB1, "2": Dialect.INFLUXDB2, "3": Dialect.INFLUXDB3}.get(
+        dialect = {"1": Dialect.INFLUXDB1, "2": Dialect.INFLUXDB2, "3": Dialect.INFLUXDB3}.get(
             match[1]
         )
-        return Server(kind, plain(said.removeprefix("v"), _LONGEST))
+        return Server(dialect, plain(said.removeprefix("v"), _LONGEST))
     return Server(version=plain(said, _LONGEST))
 
 

@@ -160,9 +160,8 @@ class HttpClient:
 
     def _reply(self, failure: Exception | None) -> Reply:
         response, why = self._response, None
-        if self._dialer.deadline.expired or isinstance(
-            failure, requests.Timeout
-        ):  # perhaps in a head
+        late = self._dialer.deadline.expired  # perhaps while a head was read
+        if late or isinstance(failure, requests.Timeout):
             why = influx_errors.database_slow(self.peer, self._deadline)
         elif failure and response is None:
             why = self._why(failure)

@@ -17,7 +17,7 @@ FOREVER = 0
 HIDDEN = "…"  # what stands for a secret
 
 _UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_LONGEST = 36_500 * DAY  # a century; InfluxDB counts in ns, and ends at 292 years
+_LONGEST_DURATION = 36_500 * DAY  # a century; InfluxDB counts in ns, and ends at 292 years
 _GO_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)(?:\.[0-9]+)?s)?")
 _TOKEN = re.compile(
     r""" "(?P<name>(?:\\.|[^"\\])*)" | (?P<text>'(?:\\.|[^'\\])*') | (?P<word>\w+) | \S """,
@@ -83,9 +83,9 @@ def parse_duration(text: str, least: int = HOUR) -> int:
             f"{text[:40]!r} must be a number and s, m, h, d or w, as in 90d, or forever"
         )
     seconds = int(match[1]) * _UNITS[match[2]]
-    if not least <= seconds <= _LONGEST:
+    if not least <= seconds <= _LONGEST_DURATION:
         raise ValueError(
-            f"{text!r} must be from {duration(least)} to {duration(_LONGEST)}, or forever"
+            f"{text!r} must be from {duration(least)} to {duration(_LONGEST_DURATION)}, or forever"
         )
     return seconds
 

@@ -2,9 +2,9 @@
 
 One field a line, always.
 
-A point with several fields is refused as a whole; alone, a refused field takes no neighbour
+A point with several fields is rejected as a whole; alone, a rejected field takes no neighbour
 along. Fields are always written as floats: an integer written once would fix the field's type,
-and every float after it would be refused.
+and every float after it would be rejected.
 """
 
 from __future__ import annotations

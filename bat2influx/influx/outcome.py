@@ -27,7 +27,7 @@ class Outcome:
     """
 
     accepted: int = 0
-    refused: list[RejectedLine] = field(default_factory=list)
+    rejected: list[RejectedLine] = field(default_factory=list)
     undecided: list[bytes] = field(default_factory=list)
     trouble: Trouble | None = None
     retry_after: float | None = None

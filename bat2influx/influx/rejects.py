@@ -1,4 +1,4 @@
-"""What rows a database refuses, whatever their value, once a row alone has proven it.
+"""What rows a database rejects, whatever their value, once a row alone has proven it.
 
 Pure: lines and reasons in, what to send together out.
 """
@@ -14,7 +14,7 @@ _NEVER = -(2**63)
 
 
 class KnownRejects:
-    """What rows are refused for, whatever their value, once a row alone has proven it.
+    """What rows are rejected for, whatever their value, once a row alone has proven it.
 
     It is their field, whose type is another or whose series is one too many, or their age: what
     is older than a row beyond the retention policy is beyond it, too. Rows of a known kind are
@@ -38,14 +38,14 @@ class KnownRejects:
         return [*kinds.values(), *([sound] if sound else [])]
 
     def explains(self, part: Sequence[bytes], reason: str) -> bool:
-        """Return whether each row of `part` is of a kind known to be refused for `reason`."""
+        """Return whether each row of `part` is of a kind known to be rejected for `reason`."""
         if _is_age(reason):
             return max(map(_stamp, part)) <= self._age
         heads = set(map(_head, part))
         return len(heads) == 1 and self._causes.get(heads.pop()) == cause_of(reason)
 
     def learn(self, part: Sequence[bytes], reason: str) -> bool:
-        """Take in that `part` was refused; return whether that is something new."""
+        """Take in that `part` was rejected; return whether that is something new."""
         before = self._age, len(self._causes)
         if _is_age(reason):
             self._age = max(self._age, *map(_stamp, part))
@@ -84,7 +84,7 @@ def _is_age(reason: str) -> bool:
 
 
 def _is_kind(reason: str) -> bool:
-    """Return whether all rows of a field are refused for this; with InfluxDB 3 its type alone."""
+    """Return whether all rows of a field are rejected for this; with InfluxDB 3 its type alone."""
     if "partial write of line protocol" in reason:
         return "column type" in reason
     return "partial write" in reason and "unable to parse" not in reason

@@ -64,9 +64,8 @@ class Dialer:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure, deadline = OSError("no address"), self.deadline
         self.reached = False
-        most = (
-            0.8 * deadline.left()
-        )  # so that it is not the deadline that ends it, without a reason
+        # Less than all that is left: the deadline would end it without a reason.
+        most = 0.8 * deadline.left()
         for family, kind, protocol, _, address in resolver.resolve(host, port, most):
             sock = socket.socket(family, kind, protocol)
             deadline.watch(sock)

@@ -1,7 +1,7 @@
 """Writing to InfluxDB, and to what takes its line protocol.
 
 One batch in, one outcome out. Lines leave their queue by the outcome alone: each is accepted,
-refused (with a reason, proven by sending it alone), or undecided and to be sent again. Sending a
+rejected (with a reason, proven by sending it alone), or undecided and to be sent again. Sending a
 line again is harmless, because its stamp stays the same.
 
 Kept and tried again: network errors, 401, 403, 404, 408, 429, 5xx and whatever is not an answer
@@ -126,7 +126,7 @@ class Writer:
                 outcome.in_doubt = answer.in_doubt
                 break
             elif len(part) == 1 or self._known.explains(part, answer.reason):
-                outcome.refused += [RejectedLine(line, cause_of(answer.reason)) for line in part]
+                outcome.rejected += [RejectedLine(line, cause_of(answer.reason)) for line in part]
                 if self._known.learn(part, answer.reason):
                     parts = self._known.sort(lines_of(lines, parts))
             else:

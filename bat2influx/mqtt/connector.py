@@ -26,8 +26,6 @@ from bat2influx.net import resolver
 from bat2influx.net.deadline import cut_after
 from bat2influx.net.tls import (
     HANDSHAKE_TIMEOUT,
-    MQTT_PORT,
-    MQTT_TLS_PORT,
     Tls,
     TlsFault,
     context,
@@ -40,6 +38,7 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
+MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # with and without TLS
 RESOLVE_TIMEOUT = 20.0  # s; as long as two name servers take that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected

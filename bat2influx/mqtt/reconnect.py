@@ -1,4 +1,4 @@
-"""The line to a broker: connected anew whenever it has ended, with a wait before each attempt.
+"""Reconnects to a broker whenever the connection has ended, with a wait before each attempt.
 
 It steps with its device, has no thread of its own, and tells of what fails once, until the broker
 has confirmed that it works. A login alone is no such proof: it may not last.
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 LASTING = 10.0  # s; a connection that ends sooner has not lasted
 IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
 TRUSTED = 120.0  # s, for which the refusal of a login that has worked is a device that boots
-HOUSEKEEPING = 1.0  # s; how often paho looks after its own keepalive
+PING_CHECK_INTERVAL = 1.0  # s; how often paho looks whether its own ping is due
 
 
 class State(Enum):
-    """Where the conversation with a device stands: the line's states, and then the device's."""
+    """Where the conversation with a device stands: the broker's part, and then the device's."""
 
     WAITING = "waiting"  # for the next attempt
     RESOLVING = "resolving"
@@ -72,12 +72,12 @@ class Reconnector:
         if self.state is State.WAITING:
             return max(0.0, self._retry_at - now)
         if self.connection is None:
-            return HOUSEKEEPING  # the connector wakes us
+            return PING_CHECK_INTERVAL  # the connector wakes us
         if self.connection.pending:
             return 0.0
         if self.state is State.LOGIN:
-            return max(0.0, min(HOUSEKEEPING, self._login_until - now))
-        return HOUSEKEEPING
+            return max(0.0, min(PING_CHECK_INTERVAL, self._login_until - now))
+        return PING_CHECK_INTERVAL
 
     def step(self, now: float, *, readable: bool, writable: bool) -> None:
         """Connect, or go on with the connection."""
@@ -123,10 +123,10 @@ class Reconnector:
         self.connection = None
         self.state, self._retry_at = State.WAITING, now
 
-    def give_up(self, now: float, kind: Backoff = Backoff.BROKER) -> None:
+    def give_up(self, now: float, backoff: Backoff = Backoff.BROKER) -> None:
         """End the connection, and begin the next after a while."""
         self._attempts += 1
-        self.drop(now + delay(kind, self._attempts, random.random()))
+        self.drop(now + delay(backoff, self._attempts, random.random()))
 
     def close(self) -> None:
         """Leave the broker, or stop trying to reach it."""

@@ -17,7 +17,7 @@ from bat2influx.mqtt.connector import Connector, Endpoint, Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.net import tls
 
-PATIENCE = 60.0  # s, for name, port and TLS; a name may have many addresses
+LINK_TIMEOUT = 60.0  # s, for name, port and TLS; a name may have many addresses
 ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
 
 
@@ -40,7 +40,7 @@ class Session:
         """Return the way to the broker, with TLS where it is configured, or what is in it."""
         arrived = threading.Event()
         connector = Connector(self.endpoint, arrived.set, suspicious=suspicious)
-        arrived.wait(PATIENCE)
+        arrived.wait(LINK_TIMEOUT)
         outcome, self.addresses = connector.outcome, connector.addresses
         if outcome is None:
             connector.abandon()

@@ -16,7 +16,6 @@ import ssl
 from dataclasses import dataclass
 from enum import Enum
 
-MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # of MQTT, with and without TLS
 HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
 
 # X509_verify_cert_error_string(3): the numbers of what certificates are refused for

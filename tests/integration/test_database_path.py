@@ -41,7 +41,7 @@ def test_influxdb_has_nothing_below_a_path(tmp_path: Path) -> None:
         batch = lines(count=3)
         elsewhere = write(writer(database.port, path="/influxdb"), batch)
     assert elsewhere.undecided == batch
-    assert not elsewhere.refused
+    assert not elsewhere.rejected
     assert elsewhere.trouble
     assert "is path under [Influx] in" in elsewhere.trouble.what
 

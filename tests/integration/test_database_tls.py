@@ -65,7 +65,7 @@ def answering(connection: ssl.SSLSocket) -> None:
 
 def assert_kept(outcome: Outcome, cause: str, *found: str) -> None:
     """Assert that the whole batch is to be sent again, and what people are told."""
-    assert (outcome.accepted, outcome.refused) == (0, [])
+    assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
     assert not outcome.in_doubt
     assert outcome.trouble is not None

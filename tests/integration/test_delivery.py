@@ -43,10 +43,10 @@ class Waits:
     wait: float = 0.0
     asked: list[tuple[Backoff, int]] = field(default_factory=list)
 
-    def delay(self, kind: Backoff, attempt: int, random: float) -> float:
+    def delay(self, backoff: Backoff, attempt: int, random: float) -> float:
         """Return the seconds to wait."""
         assert 0.0 <= random < 1.0
-        self.asked.append((kind, attempt))
+        self.asked.append((backoff, attempt))
         return self.wait
 
 
@@ -68,8 +68,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
     ) -> Delivery:
         to = writer(to) if isinstance(to, int) else to
         memory = MemoryQueue(10**8) if memory is ENDLESS else memory
-        store = DiskQueue(parts.pop("state", tmp_path / "state"), 10**8)
-        spool = Spool(memory, store, fresh=fresh)
+        disk_queue = DiskQueue(parts.pop("state", tmp_path / "state"), 10**8)
+        spool = Spool(memory, disk_queue, fresh=fresh)
         options = {"spool": spool, "wake": lambda: None, **parts}
         new = Delivery(writer=to, idle=IDLE, **options)
         new.start()
@@ -202,7 +202,7 @@ def test_one_warning_and_one_line_of_recovery(
     assert "5 failed attempts" in recovery.getMessage()
 
 
-def test_rows_refused_are_told_once_for_each_reason(
+def test_rows_rejected_are_told_once_for_each_reason(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A row is shown with its reason; the same reason is not told again for the next row."""
@@ -212,7 +212,7 @@ def test_rows_refused_are_told_once_for_each_reason(
         for batch in (lines(count=1), lines("Soc", 4)):
             put(made, batch)
             wait("the refusals", nothing_waits(made))
-        wait("the count", lambda: made.refused == 5)
+        wait("the count", lambda: made.rejected == 5)
     assert [record.getMessage() for record in caplog.records] == [
         "InfluxDB refuses a row, which is kept aside: points beyond retention policy: "
         f"{lines()[0].decode()}"

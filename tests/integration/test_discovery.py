@@ -229,24 +229,24 @@ class Questions:
 def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
     """What a device says of itself does not end a search: that takes an answer to a question."""
     fields = [parse_field("Pv", "solarcharger/Yield/Power")]
-    finding = Discovery(fields, portal=A, vebus=None, again_after=60.0, config="c")
+    discovery = Discovery(fields, portal=A, vebus=None, again_after=60.0, config="c")
     connection: Any = Questions()
-    finding.start(connection)
-    assert not finding.step(connection, 0.0)
-    assert not finding.step(connection, 0.0)
+    discovery.start(connection)
+    assert not discovery.step(connection, 0.0)
+    assert not discovery.step(connection, 0.0)
     done = json.dumps({"full-publish-completed-echo": connection.echoes[0], "value": 1}).encode()
-    finding.see(f"N/{A}/full_publish_completed", done)
-    assert finding.step(connection, 0.1)
-    assert finding.missing == ("solarcharger",)
-    assert not finding.step(connection, 0.1)
-    finding.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}')
-    assert not finding.step(connection, 10.0)
-    finding.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}')
-    assert not finding.step(connection, 60.0)
+    discovery.see(f"N/{A}/full_publish_completed", done)
+    assert discovery.step(connection, 0.1)
+    assert discovery.missing == ("solarcharger",)
+    assert not discovery.step(connection, 0.1)
+    discovery.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}')
+    assert not discovery.step(connection, 10.0)
+    discovery.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}')
+    assert not discovery.step(connection, 60.0)
     assert len(connection.echoes) == 2
-    finding.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"))
+    discovery.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"))
     with pytest.raises(UndecidedError, match="Pv = solarcharger/289/Yield/Power"):
-        finding.step(connection, 66.0)
+        discovery.step(connection, 66.0)
 
 
 def test_a_retained_product_id_of_a_multi_that_is_gone_is_no_candidate(setting: Setting) -> None:

@@ -60,7 +60,7 @@ def test_accepted_lines_are_stored(server: InfluxDB, db: str) -> None:
     """All lines of a batch are stored at their time stamps, to the nanosecond."""
     batch = [*lines(count=3), b"dc Soc=7.5 1700000000123456789"]
     outcome = write(writer(server.port, db=db), batch)
-    assert (outcome.accepted, outcome.undecided, outcome.refused) == (4, [], [])
+    assert (outcome.accepted, outcome.undecided, outcome.rejected) == (4, [], [])
     assert outcome.trouble is None
     assert stored(server, db) == values(3)
     rows = server.query("SELECT Soc FROM dc", db)
@@ -143,7 +143,7 @@ def test_a_missing_retention_policy_loses_nothing(server: InfluxDB, missing: str
         server.query(f'CREATE DATABASE "{db}"')
     made = writer(server.port, db=db, retention_policy="years")
     outcome = write(made, lines(count=3))
-    assert (outcome.accepted, outcome.refused) == (0, [])
+    assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == lines(count=3)
     assert outcome.trouble is not None
     assert f"database {db!r} of " in outcome.trouble.text
@@ -153,29 +153,29 @@ def test_a_missing_retention_policy_loses_nothing(server: InfluxDB, missing: str
     assert stored(server, db, rp="years") == values(3)
 
 
-def test_points_beyond_the_retention_policy_are_refused_alone(server: InfluxDB, db: str) -> None:
-    """What is older than the policy keeps is refused with that reason; the rest is stored."""
+def test_points_beyond_the_retention_policy_are_rejected_alone(server: InfluxDB, db: str) -> None:
+    """What is older than the policy keeps is rejected with that reason; the rest is stored."""
     server.query(f'CREATE RETENTION POLICY hour ON "{db}" DURATION 1h REPLICATION 1')
     now = time.time_ns()
     old, new = lines(count=4), lines(count=4, start=now)
     made = writer(server.port, db=db, retention_policy="hour")
     outcome = write(made, [*old[:2], *new[:2], *old[2:], *new[2:]])
     assert outcome.accepted == 4
-    assert sorted(row.line for row in outcome.refused) == old
-    assert all("points beyond retention policy" in row.reason for row in outcome.refused)
+    assert sorted(row.line for row in outcome.rejected) == old
+    assert all("points beyond retention policy" in row.reason for row in outcome.rejected)
     assert outcome.trouble is None
     assert stored(server, db, rp="hour") == values(4)
 
 
-def test_a_malformed_line_is_refused_alone(server: InfluxDB, db: str) -> None:
-    """Of a batch with a line that cannot be parsed, that one is refused and no other."""
+def test_a_malformed_line_is_rejected_alone(server: InfluxDB, db: str) -> None:
+    """Of a batch with a line that cannot be parsed, that one is rejected and no other."""
     good = lines(count=20)
     batch = [*good[:7], b"dc Voltage= 1", *good[7:15], b"nonsense", *good[15:]]
     outcome = write(writer(server.port, db=db), batch)
     assert outcome.accepted == 20
-    assert [row.line for row in outcome.refused] == [b"nonsense", b"dc Voltage= 1"]
-    assert "missing fields" in outcome.refused[0].reason
-    assert "missing field value" in outcome.refused[1].reason
+    assert [row.line for row in outcome.rejected] == [b"nonsense", b"dc Voltage= 1"]
+    assert "missing fields" in outcome.rejected[0].reason
+    assert "missing field value" in outcome.rejected[1].reason
     assert stored(server, db) == values(20)
 
 
@@ -189,14 +189,14 @@ def integers(server: InfluxDB, db: str) -> str:
 def test_a_field_of_another_type_takes_no_other_field_along(
     server: InfluxDB, integers: str
 ) -> None:
-    """An integer written before makes InfluxDB refuse that field; the others are stored."""
+    """An integer written before makes InfluxDB reject that field; the others are stored."""
     batch = mixed("Voltage", "Power", "Current", "Soc", count=50)
     outcome = write(writer(server.port, db=integers), batch)
     assert outcome.accepted == 100
-    assert sorted(row.line for row in outcome.refused) == sorted(
+    assert sorted(row.line for row in outcome.rejected) == sorted(
         [*lines("Power", 50), *lines("Soc", 50)]
     )
-    for row in outcome.refused:
+    for row in outcome.rejected:
         field = row.line.split(b"=")[0].removeprefix(b"dc ").decode()
         assert f'field type conflict: input field "{field}"' in row.reason
     assert outcome.trouble is None
@@ -207,15 +207,15 @@ def test_a_field_of_another_type_takes_no_other_field_along(
 def test_a_conflict_is_found_in_few_requests_and_then_remembered(
     server: InfluxDB, integers: str
 ) -> None:
-    """Not every row of a refused field is tried by itself, and none once the field is known."""
+    """Not every row of a rejected field is tried by itself, and none once the field is known."""
     batch = mixed(*NINE, count=500)
     with Relay(server.port) as relay:
         made = writer(relay.port, db=integers)
-        assert len(write(made, batch).refused) == 1000
+        assert len(write(made, batch).rejected) == 1000
         assert relay.count() <= 60  # by halves: some 13 for each field, not 1000
         before = relay.count()
         outcome = write(made, batch)
-        assert (outcome.accepted, len(outcome.refused)) == (3500, 1000)
+        assert (outcome.accepted, len(outcome.rejected)) == (3500, 1000)
         assert relay.count() - before == 3  # the sound fields together, the two others alone
 
 
@@ -224,7 +224,7 @@ def test_a_conflict_that_has_healed_is_forgotten(server: InfluxDB, integers: str
     with Relay(server.port) as relay:
         made = writer(relay.port, db=integers)
         batch = mixed("Voltage", "Power", count=2)
-        assert len(write(made, batch).refused) == 2
+        assert len(write(made, batch).rejected) == 2
         server.query("DROP MEASUREMENT dc", integers)
         assert write(made, batch).accepted == 4
         assert stored(server, integers, "Power") == values(2)
@@ -237,7 +237,7 @@ def test_a_conflict_ends_with_the_shard(server: InfluxDB, integers: str) -> None
     """A field's type holds for a shard of InfluxDB, so that next week's values are stored."""
     next_week = lines("Power", 3, start=START + 14 * 86_400 * 10**9)
     made = writer(server.port, db=integers)
-    assert len(write(made, lines("Power", 3)).refused) == 3
+    assert len(write(made, lines("Power", 3)).rejected) == 3
     assert write(made, next_week).accepted == 3
     assert stored(server, integers, "Power") == [1, *values(3)]
 
@@ -252,12 +252,12 @@ def test_many_points_beyond_the_retention_policy_are_few_requests(
     with Relay(server.port) as relay:
         made = writer(relay.port, db=db, retention_policy="hour")
         outcome = write(made, [*old, *new])
-        assert (outcome.accepted, len(outcome.refused)) == (1000, 3000)
+        assert (outcome.accepted, len(outcome.rejected)) == (1000, 3000)
         assert relay.count() < 40
         before = relay.count()
         later = lines("Soc", 10, start=now)
         outcome = write(made, [*old, *later])  # there was more of it than goes into one batch
-        assert (outcome.accepted, len(outcome.refused)) == (10, 3000)
+        assert (outcome.accepted, len(outcome.rejected)) == (10, 3000)
         assert relay.count() - before == 2
         server.query(f'ALTER RETENTION POLICY hour ON "{db}" DURATION INF')
         assert write(made, [*old, *later]).accepted == 3010
@@ -266,8 +266,8 @@ def test_many_points_beyond_the_retention_policy_are_few_requests(
         assert relay.count() - before == 1
 
 
-def test_a_series_too_many_is_refused_and_takes_no_other_along(tmp_path: Path) -> None:
-    """At the limit of series of a database what is new is refused, in few requests."""
+def test_a_series_too_many_is_rejected_and_takes_no_other_along(tmp_path: Path) -> None:
+    """At the limit of series of a database what is new is rejected, in few requests."""
     full = InfluxDB(tmp_path)
     full.environment = {
         **(full.environment or {}),
@@ -279,8 +279,8 @@ def test_a_series_too_many_is_refused_and_takes_no_other_along(tmp_path: Path) -
         new = [b"dc,site=home" + line[2:] for line in mixed("Voltage", "Soc", count=400)]
         before = relay.count()
         outcome = write(made, [*lines(count=100), *new])
-        assert (outcome.accepted, len(outcome.refused)) == (100, 800)
-        assert "max-series-per-database limit exceeded" in outcome.refused[0].reason
+        assert (outcome.accepted, len(outcome.rejected)) == (100, 800)
+        assert "max-series-per-database limit exceeded" in outcome.rejected[0].reason
         assert relay.count() - before < 50
 
 
@@ -292,7 +292,7 @@ def test_a_batch_of_nothing_but_bad_lines_costs_two_requests_a_line(
     outcome = writer(server.port, db=db).write(
         [b"bad= %d" % n for n in range(64)], lambda: signs.append(time.monotonic())
     )
-    assert len(outcome.refused) == 64
+    assert len(outcome.rejected) == 64
     assert len(signs) == 128  # and one for the question who it is
 
 
@@ -391,7 +391,7 @@ class TestLogin:
     ) -> None:
         """401 and 403 are told with what to do, tried again seldom, and lose nothing."""
         outcome = write(writer(closed.port, user=user, password=password), lines(count=3))
-        assert (outcome.accepted, outcome.refused) == (0, [])
+        assert (outcome.accepted, outcome.rejected) == (0, [])
         assert outcome.undecided == lines(count=3)
         assert outcome.trouble is not None
         assert outcome.trouble.backoff is Backoff.DATABASE_LOGIN

@@ -194,7 +194,7 @@ def test_whatever_is_no_answer_of_a_healthy_influxdb_keeps_everything(name: str)
 
 def assert_kept(outcome: Outcome, found: str) -> None:
     """Assert that the whole batch is to be sent again, and what is found in the reason."""
-    assert (outcome.accepted, outcome.refused) == (0, [])
+    assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
     assert outcome.trouble is not None
     assert found in outcome.trouble.text
@@ -259,7 +259,7 @@ def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
     with HttpPeer(bad, ACCEPTED, bad, bad, bad, error("busy")) as peer:
         outcome = write(writer(peer.port), batch)
         assert outcome.accepted == 4
-        assert outcome.refused == [RejectedLine(batch[3], "unable to parse")]
+        assert outcome.rejected == [RejectedLine(batch[3], "unable to parse")]
         assert outcome.undecided == batch[:3]
         assert len(peer.requests) == 6
 

@@ -30,7 +30,7 @@ def test_a_database_too_many_is_not_the_fault_of_the_values() -> None:
     """Where version 3 makes no further database, the values are kept and none is rejected."""
     with InfluxDB3(max_databases=0) as peer:
         outcome = write(writer(peer.port, token=peer.token), BATCH)
-    assert (outcome.refused, outcome.undecided) == ([], BATCH)
+    assert (outcome.rejected, outcome.undecided) == ([], BATCH)
     assert outcome.trouble is not None
 
 

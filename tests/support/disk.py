@@ -98,23 +98,23 @@ def change(path: Path, offset: int, content: bytes) -> None:
 
 
 def write_until_killed(state: Path, number: int) -> None:
-    """Write to a store without end, and say what has been done: append N, settle N.
+    """Write to a disk queue without end, and say what has been done: append N, settle N.
 
     The lines have numbers, from `number` on. After each third of up to 40 lines the oldest 50 are
     settled.
     """
     from bat2influx.delivery.disk_queue import DiskQueue
 
-    store = DiskQueue(state, 10**7)
+    queue = DiskQueue(state, 10**7)
     turn = 0
     while True:
         lines = [b"dc V=1.0 %d" % (number + n) for n in range(turn % 40 + 1)]
-        store.append(lines)
+        queue.append(lines)
         number += len(lines)
         print("append", number, flush=True)
         turn += 1
-        if turn % 3 == 0 and (batch := store.next_batch(50)):
-            store.settle(batch, [], [])
+        if turn % 3 == 0 and (batch := queue.next_batch(50)):
+            queue.settle(batch, [], [])
             print("settle", int(batch.lines[-1].split()[-1]) + 1, flush=True)
 
 

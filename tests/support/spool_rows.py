@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import closing
 
 from bat2influx.delivery import disk_rows
-from bat2influx.delivery.disk_queue import DiskQueue, QuarantinedLine, rejected_of
+from bat2influx.delivery.disk_queue import DiskQueue, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED
 
 
-def rejected_in(queue: DiskQueue, limit: int) -> list[QuarantinedLine]:
+def rejected_in(queue: DiskQueue, limit: int) -> list[StoredRejection]:
     """Return the newest rejected lines, at most `limit`, oldest first. Raises DiskError."""
-    found: list[QuarantinedLine] = []
+    found: list[StoredRejection] = []
     file = queue._file
     with file.guarded():
         if (db := file.opened()) is not None:

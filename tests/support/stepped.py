@@ -17,7 +17,7 @@ from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.network.mqtt_peers import PORTAL_ID
 from tests.support.daemon import BOUND
 
-LONGEST = 0.01  # s between two looks at whether it is done
+LONGEST_PAUSE = 0.01  # s between two looks at whether it is done
 
 
 @contextmanager
@@ -38,9 +38,14 @@ def stepped(
         fields=DEFAULT_FIELDS,
         tls=None,
     )
-    memory = RememberedDevices(directory)
+    remembered = RememberedDevices(directory)
     device = Device(
-        battery, by_tick=False, watchdog=watchdog, config="", memory=memory, wake=lambda: None
+        battery,
+        by_tick=False,
+        watchdog=watchdog,
+        config="",
+        remembered=remembered,
+        wake=lambda: None,
     )
     try:
         yield device
@@ -59,7 +64,7 @@ def steps(device: Source, done: Callable[[], object]) -> Iterator[None]:
         assert time.monotonic() < until, device.trouble
         watched = [] if device.fileno() < 0 else [device.fileno()]
         writes = watched if device.wants_write else []
-        pause = min(device.timeout(clock.look()), LONGEST)
+        pause = min(device.timeout(clock.look()), LONGEST_PAUSE)
         readable, writable, _ = select.select(watched, writes, [], pause)
         device.step(clock.look(), readable=bool(readable), writable=bool(writable))
         yield

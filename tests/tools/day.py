@@ -44,8 +44,8 @@ CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03day"  # MQTT 3.1.1, with
 DISCONNECT = b"\xe0\x00"
 
 MOST_MEMORY = 60_000_000  # bytes
-LONGEST = 120.0  # s until all is stored
-LATE = 5.0  # s that a value of the present may take meanwhile
+LONGEST_DRAIN = 120.0  # s until all is stored
+LATEST_PRESENT = 5.0  # s that a value of the present may take meanwhile
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Outcome:
 
     def check(self) -> None:
         """Raise AssertionError for what is not as promised."""
-        assert self.drained < LONGEST, f"drained in {self.drained:.1f} s"
+        assert self.drained < LONGEST_DRAIN, f"drained in {self.drained:.1f} s"
         assert self.live or self.drained < 8.0, "no value of the present was seen meanwhile"
-        assert self.late < LATE, f"a value of the present took {self.late:.1f} s"
+        assert self.late < LATEST_PRESENT, f"a value of the present took {self.late:.1f} s"
         assert self.peak < MOST_MEMORY, f"{self.peak:,} bytes of memory"
 
 
@@ -158,7 +158,7 @@ def drain(database: InfluxDB, device: Device, values: int, until: int) -> tuple[
     seen: dict[float, float] = {}
     past, present = f"WHERE time <= {until}", f"WHERE time > {back_ns}"
     while _count(database, past) < values + live:
-        assert time.monotonic() < back + 2 * LONGEST, f"{_count(database, past):,} are stored"
+        assert time.monotonic() < back + 2 * LONGEST_DRAIN, f"{_count(database, past):,} are stored"
         for row in database.query(f"SELECT Voltage FROM dc {present}", "battery"):
             seen.setdefault(row["Voltage"], steady_unix_time())
         time.sleep(0.05)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx import clock
-from bat2influx.clock import EARLIEST, PATIENCE, Clock, Hold
+from bat2influx.clock import EARLIEST, HOLD_TIMEOUT, Clock, Hold
 from bat2influx.reading import NS
 
 BEGIN = EARLIEST + 200 * 86_400 * NS
@@ -152,7 +152,7 @@ def test_values_wait_two_minutes_at_most(kernel: Kernel, flag: Path) -> None:
     """A boat may be off the network for weeks, and has a good clock of its own."""
     flag.parent.mkdir()
     made = Clock(flag)
-    kernel.run(PATIENCE - 1)
+    kernel.run(HOLD_TIMEOUT - 1)
     made.look()
     assert made.hold is Hold.UNSYNCHRONISED
     kernel.run(2.0)
@@ -165,7 +165,7 @@ def test_a_clock_in_1970_is_never_taken_for_the_time(kernel: Kernel, flag: Path)
     kernel.wall = 25 * NS
     made = Clock(flag)
     for _ in range(100):
-        kernel.run(10 * PATIENCE)
+        kernel.run(10 * HOLD_TIMEOUT)
         made.look()
         assert made.hold is Hold.UNSET
     kernel.wall = BEGIN

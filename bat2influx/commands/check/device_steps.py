@@ -245,7 +245,7 @@ class _Conversation:
         return _wrong(why)
 
     def _find(self, enough: Callable[[], bool], seconds: float = PORTAL_WITHIN) -> bool:
-        """Let the finding go on until it is `enough`."""
+        """Let the discovery go on until it is `enough`."""
         discovery, connection = self._discovery, self._session.connection
 
         def look() -> bool:

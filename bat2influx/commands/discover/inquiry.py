@@ -20,10 +20,9 @@ from bat2influx.commands.discover.survey import Survey
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import endpoint_of
 from bat2influx.mqtt.connection import Message
-from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.connector import MQTT_PORT, MQTT_TLS_PORT, Endpoint
 from bat2influx.mqtt.session import Session
-from bat2influx.net.tls import MQTT_PORT, Tls
-from bat2influx.net.tls import MQTT_TLS_PORT as TLS_PORT
+from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
 from bat2influx.venus import protocol
 
@@ -116,7 +115,7 @@ class Inquiry:
         # Every certificate will do: there is no password that its owner could get.
         unusual = own.port if own and own.port != MQTT_PORT else None
         anybody = Tls(trust_any=True)
-        yield Endpoint(host, port or unusual or TLS_PORT, USER, "", self._config, anybody)
+        yield Endpoint(host, port or unusual or MQTT_TLS_PORT, USER, "", self._config, anybody)
 
     def _look(self, session: Session) -> InquiryResult:
         """See what is behind a broker that has let us in."""
@@ -217,7 +216,7 @@ class Inquiry:
 
     def _reached(self, session: Session) -> Reached:
         endpoint = session.endpoint
-        usual = endpoint.port == (TLS_PORT if endpoint.tls else MQTT_PORT)
+        usual = endpoint.port == (MQTT_TLS_PORT if endpoint.tls else MQTT_PORT)
         port = None if usual else endpoint.port
         fingerprint = session.fingerprint if endpoint.tls else None
         return Reached(endpoint.host, port, fingerprint, endpoint.prefix)

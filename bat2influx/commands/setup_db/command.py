@@ -107,9 +107,9 @@ def set_up_database(
     http = HttpClient(influx, config, STATEMENT_DEADLINE)
     if why := http.ping():
         return _fail(why.what, os.EX_UNAVAILABLE)
-    kind = http.server.dialect
-    if kind not in (None, Dialect.INFLUXDB1):
-        print("\n".join(elsewhere(kind, settings, wanted)))  # noqa: T201 - the command's output
+    dialect = http.server.dialect
+    if dialect not in (None, Dialect.INFLUXDB1):
+        print("\n".join(elsewhere(dialect, settings, wanted)))  # noqa: T201 - the command's output
         return os.EX_OK
     ask = StatementRunner(http, config)
     try:

@@ -73,9 +73,9 @@ class Grain:
     runs: tuple[Run, ...]
 
 
-LATE = Run("_late", DAY, 3 * DAY)
-MINUTES = Grain("minutes", 60, 28 * DAY, (Run("", HOUR // 2, HOUR), LATE))
-HOURS = Grain("hours", HOUR, 364 * DAY, (Run("", HOUR, 2 * HOUR), LATE))
+LATE_RUN = Run("_late", DAY, 3 * DAY)
+MINUTES = Grain("minutes", 60, 28 * DAY, (Run("", HOUR // 2, HOUR), LATE_RUN))
+HOURS = Grain("hours", HOUR, 364 * DAY, (Run("", HOUR, 2 * HOUR), LATE_RUN))
 GRAINS = (MINUTES, HOURS)
 SPAN = DAY  # of one statement that fills in; a multiple of each interval
 

@@ -30,14 +30,14 @@ _BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values t
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"
 
 
-def elsewhere(kind: Dialect, settings: Settings, wanted: Retention) -> list[str]:
-    """Return the lines that tell how to set up a database of `kind`, which is not InfluxDB 1."""
+def elsewhere(dialect: Dialect, settings: Settings, wanted: Retention) -> list[str]:
+    """Return the lines that tell how to set up a database of `dialect`, which is not InfluxDB 1."""
     tell = {
         Dialect.INFLUXDB2: _influxdb2,
         Dialect.INFLUXDB3: _influxdb3,
         Dialect.VICTORIAMETRICS: _victoriametrics,
     }
-    return [*_names(settings), *tell[kind](settings, wanted)]
+    return [*_names(settings), *tell[dialect](settings, wanted)]
 
 
 def _names(settings: Settings) -> Iterator[str]:

@@ -136,8 +136,8 @@ class Watch:
 
     def close(self) -> None:
         """Leave the brokers, and ask no more."""
-        for asking in self._asked:
-            asking.stop()
+        for check in self._asked:
+            check.stop()
         for device in self._devices:
             device.close()
         self._loop.close()
@@ -152,10 +152,10 @@ class Watch:
         new = self._loop.step(self._devices, ready, now)
         for watched in self._watched:
             watched.take(now.mono)
-        answers = [asking.answer for asking in self._asked]
-        for asking in self._asked:
-            if asking.failure:
-                raise asking.failure
+        answers = [check.answer for check in self._asked]
+        for check in self._asked:
+            if check.failure:
+                raise check.failure
         new = new or answers != self._answers or states != [each.state for each in self._devices]
         self._answers = answers
         return new
@@ -190,7 +190,7 @@ class Watch:
             by_tick=False,
             watchdog=self._w,
             config=str(self._settings.path),
-            memory=known,
+            remembered=known,
             wake=self._loop.wakeup.wake,
         )
 

@@ -22,7 +22,7 @@ from bat2influx.venus.units import unit_of
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
 COLUMNS = 300  # kept
-LATE = 5.0  # s; until then no value is stale
+STALE_AFTER = 5.0  # s; until then no value is stale
 DECIMALS = 3
 LONGEST = 2000  # characters of a text that others have a part in
 
@@ -198,7 +198,7 @@ class Values:
         latest = history.latest
         age = now - latest[0] if latest else None
         lasts = self._lasts(field)
-        holds = lasts if answers else LATE
+        holds = lasts if answers else STALE_AFTER
         return FieldRow(
             name=label,
             unit=unit_of(field.service, field.path) if field else "",
@@ -215,7 +215,7 @@ class Values:
             return math.inf
         slow = field is not None and field.slow
         interval = self._battery.soc_interval if slow else self._battery.interval
-        return max(LATE, 3 * interval)
+        return max(STALE_AFTER, 3 * interval)
 
     def _history(self, label: str) -> History:
         return self._histories.setdefault(label, History(self._column))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from bat2influx.commands.watch.model import LATE, LONGEST, Fact, Level, Part, Values
+from bat2influx.commands.watch.model import LONGEST, STALE_AFTER, Fact, Level, Part, Values
 from bat2influx.config.settings import Settings
 from bat2influx.daemon import health
 from bat2influx.delivery.disk_errors import DiskError
@@ -147,8 +147,8 @@ class Watched:
         battery = device.battery
         self._values = Values(battery, column)
         self._label = battery.name or ("device" if alone else "[Battery]")
-        late = HEARTBEAT + LATE if battery.mode == "notify" else 3 * battery.interval
-        self._late = max(LATE, late)
+        late = HEARTBEAT + STALE_AFTER if battery.mode == "notify" else 3 * battery.interval
+        self._late = max(STALE_AFTER, late)
         self._messages = 0
         self._heard: float | None = None  # when it has said something, while it is asked
 

@@ -153,9 +153,9 @@ def beside(kind: Kind, directory: Path, bad: bytes, **how: Any) -> str:
         outcome = attempt(running, [*sound[1:4], bad, *sound[4:]])
         assert outcome.undecided == []
         resolution(running, sound)
-        if not outcome.refused:
+        if not outcome.rejected:
             return UNSAID
-        assert [row.line for row in outcome.refused] == [bad]
+        assert [row.line for row in outcome.rejected] == [bad]
         return ASIDE
 
 
@@ -172,10 +172,10 @@ def other_type(kind: Kind, directory: Path) -> str:
         ours, others = lines(3), lines(5, "Current")
         outcome = attempt(running, [*others[:2], *ours, *others[2:]])
         assert outcome.undecided == []
-        assert sorted(row.line for row in outcome.refused) in ([], ours)
+        assert sorted(row.line for row in outcome.rejected) in ([], ours)
         names = [name for _, name, _ in running.stored()]
         assert names.count("Current") == 5
-        if outcome.refused:
+        if outcome.rejected:
             return ASIDE
         assert names.count("Voltage") == 4
         return "stored: all are numbers"

@@ -23,20 +23,20 @@ NOW = 1_795_000_000_000_000_000  # 2026-11-18 11:06:40 UTC, in ns
 
 
 class State:
-    """A state directory, and the clock by which rows are refused."""
+    """A state directory, and the clock by which rows are rejected."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "state"
         self.now = NOW
 
-    def store(self, waiting: Sequence[bytes] = (), refused: Sequence[RejectedLine] = ()) -> None:
-        """Have these lines wait, and those refused."""
+    def store(self, waiting: Sequence[bytes] = (), rejected: Sequence[RejectedLine] = ()) -> None:
+        """Have these lines wait, and those rejected."""
         queue = DiskQueue(self.path, 10**7, linger=0.0, clock=lambda: self.now)
         with closing(queue):
             queue.open()
-            if refused:
-                batch = queue.append([each.line for each in refused])
-                queue.settle(batch, [], refused)
+            if rejected:
+                batch = queue.append([each.line for each in rejected])
+                queue.settle(batch, [], rejected)
             queue.append(waiting)
 
     def files(self) -> dict[str, bytes]:
@@ -88,15 +88,15 @@ def test_what_waits_has_its_age_and_its_size(
     assert state.files() == before
 
 
-def test_what_was_refused_is_told_by_reason(
+def test_what_was_rejected_is_told_by_reason(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The most frequent first, each with when it was the last time; a reason is a plain line."""
     hostile = "no\nport = 1\x1b[2J " + "x" * 400
-    state.store(refused=[RejectedLine(line(n), "field type conflict") for n in range(2)])
+    state.store(rejected=[RejectedLine(line(n), "field type conflict") for n in range(2)])
     state.now = NOW - 10**9
-    state.store(refused=[RejectedLine(line(9), "field type conflict")])
-    state.store(refused=[RejectedLine(line(10), hostile)])
+    state.store(rejected=[RejectedLine(line(9), "field type conflict")])
+    state.store(rejected=[RejectedLine(line(10), hostile)])
     assert state.run() == EX_OK
     waiting, rejected, first, second = capsys.readouterr().out.splitlines()
     assert waiting.startswith("waiting   0 values, ")
@@ -138,7 +138,7 @@ def test_an_export_is_a_file_for_influx_import(
     context: bytes,
     rejected: bool,
 ) -> None:
-    """With database and policy in its head, and either what waits or what was refused."""
+    """With database and policy in its head, and either what waits or what was rejected."""
     odd = "dc,site=Größe V=1.5 7".encode()
     state.store([line(1), odd], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "worse")])
     before = state.files()
@@ -152,7 +152,7 @@ def test_an_export_is_a_file_for_influx_import(
 # What it asks for
 
 
-def test_refused_rows_are_tried_again_by_the_daemon(
+def test_rejected_rows_are_tried_again_by_the_daemon(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The request is left for it, and the rows stay where they are."""
@@ -166,7 +166,7 @@ def test_refused_rows_are_tried_again_by_the_daemon(
         assert queue.rejected_count == 2
 
 
-def test_where_nothing_was_refused_nothing_is_asked_for(
+def test_where_nothing_was_rejected_nothing_is_asked_for(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a file and without one."""

@@ -75,7 +75,7 @@ def delivery(**changes: Any) -> Any:
         "failure": None,
         "finished": {"keeper": STARTED},
         "troubles": [],
-        "refused": 0,
+        "rejected": 0,
         "waiting": 0,
         "stop": lambda timeout: (0, 0),
     }

@@ -216,7 +216,7 @@ def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
     daemon = harness.daemon("[Influx]\nself_measurement = own\n")
     accepting = daemon._delivery
     daemon._delivery = put = Part()
-    for name in ("accepted", "waiting", "refused", "dropped", "fullness", "database_up"):
+    for name in ("accepted", "waiting", "rejected", "dropped", "fullness", "database_up"):
         setattr(put, name, getattr(accepting, name))
     daemon._self_report._next = STARTED
     for at in (0.0, 5.0, 10.0):

@@ -151,7 +151,7 @@ def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
     delivery: Any = SimpleNamespace(
         accepted=11,
         waiting=12,
-        refused=13,
+        rejected=13,
         dropped=14,
         fullness=0.5,
         take_delay=lambda: 1.25,

@@ -40,9 +40,9 @@ def reading(name: str = "", *labels: str, **latest: float) -> Any:
     return device(name, latest=latest, labels=[*labels] or [*latest])
 
 
-def delivery(waiting: int = 0, refused: int = 0, troubles: Sequence[Trouble] = ()) -> Any:
+def delivery(waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = ()) -> Any:
     """Return what the line asks of the delivery."""
-    return SimpleNamespace(waiting=waiting, refused=refused, troubles=troubles)
+    return SimpleNamespace(waiting=waiting, rejected=rejected, troubles=troubles)
 
 
 def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
@@ -158,12 +158,12 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "refused", "part"),
+    ("waiting", "rejected", "part"),
     [(0, 0, NOTHING), (9, 0, "0.0 values/s, 9 waiting"), (9, 2, "0.0 values/s, 9 waiting, 2 ref")],
 )
-def test_counts_of_the_delivery_end_the_line(waiting: int, refused: int, part: str) -> None:
+def test_counts_of_the_delivery_end_the_line(waiting: int, rejected: int, part: str) -> None:
     """Refused rows are named where there are any."""
-    assert line(to=delivery(waiting, refused))[-1].startswith(part)
+    assert line(to=delivery(waiting, rejected))[-1].startswith(part)
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,13 @@ def fails(
     )
 
 
-def refuses(reason: str = "bad", *those: int) -> Answer:
-    """Return an answer that refuses the lines with some stamps, or all, and accepts the rest."""
+def rejects(reason: str = "bad", *those: int) -> Answer:
+    """Return an answer that rejects the lines with some stamps, or all, and accepts the rest."""
 
     def answer(batch: Sequence[bytes]) -> Outcome:
         bad = [line for line in batch if not those or stamps([line])[0] in those]
-        refused = [RejectedLine(line, reason) for line in bad]
-        return Outcome(accepted=len(batch) - len(bad), refused=refused)
+        rejected = [RejectedLine(line, reason) for line in bad]
+        return Outcome(accepted=len(batch) - len(bad), rejected=rejected)
 
     return answer
 
@@ -107,8 +107,8 @@ class Keeper:
         patch.setattr(delivery, "time", own)
         patch.setattr(delivery, "random", SimpleNamespace(random=lambda: 0.0))  # the least delay
         self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
-        self.store = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
-        self.spool = Spool(self.memory, self.store, fresh=fresh, clock=lambda: self.now)
+        self.disk_queue = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        self.spool = Spool(self.memory, self.disk_queue, fresh=fresh, clock=lambda: self.now)
         self.writer: Any = Writer(*answers, takes=takes)
         self.woken = 0
         self.made = Delivery(self.spool, self.writer, idle=IDLE, wake=self._wake)

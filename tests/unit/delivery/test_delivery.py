@@ -25,7 +25,7 @@ from tests.unit.delivery.keeper_by_hand import (
     accepts,
     fails,
     lines,
-    refuses,
+    rejects,
 )
 
 Make = Callable[..., Keeper]
@@ -144,17 +144,17 @@ def _fault(keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "waiting", "accepted", "refused", "wait", "attempts", "up"),
+    ("answer", "waiting", "accepted", "rejected", "wait", "attempts", "up"),
     [
         (accepts, 0, 4, 0, 0.0, 0, True),
-        (refuses(), 0, 0, 4, 0.0, 0, True),
-        (refuses("bad", 2), 0, 3, 1, 0.0, 0, True),
+        (rejects(), 0, 0, 4, 0.0, 0, True),
+        (rejects("bad", 2), 0, 3, 1, 0.0, 0, True),
         (fails(), 4, 0, 0, 0.25, 1, False),
         (fails(CLOSED), 4, 0, 0, 5.0, 1, False),
         (fails(retry_after=30.0), 4, 0, 0, 30.0, 1, False),
         (fails(CLOSED, 0.5), 4, 0, 0, 5.0, 1, False),
         (
-            lambda batch: Outcome(2, refuses("bad", 3)(batch).refused, [batch[3]], CLOSED),
+            lambda batch: Outcome(2, rejects("bad", 3)(batch).rejected, [batch[3]], CLOSED),
             1,
             2,
             1,
@@ -171,7 +171,7 @@ def test_each_outcome_ends_the_transaction(
     answer: Answer,
     waiting: int,
     accepted: int,
-    refused: int,
+    rejected: int,
     wait: float,
     attempts: int,
     up: bool,
@@ -185,7 +185,7 @@ def test_each_outcome_ends_the_transaction(
     keeper.settle(answer)
     made = keeper.made
     assert (len(keeper.spool), made.waiting) == (waiting, waiting)
-    assert (made.accepted, made.refused, made.dropped) == (accepted, refused, 0)
+    assert (made.accepted, made.rejected, made.dropped) == (accepted, rejected, 0)
     assert (made._not_before - keeper.now if up is False else 0.0, made._attempts) == (
         wait,
         attempts,
@@ -259,7 +259,7 @@ def test_the_sender_hands_back_one_outcome_for_each_batch(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It marks each request, and each time in which there was none."""
-    keeper = make(refuses(), accepts)
+    keeper = make(rejects(), accepts)
     marks: list[float] = []
     given: list[object] = []
     batches: list[Any] = [queue.Empty, lines(0, 2), lines(2, 3), queue.Empty, KeyError]

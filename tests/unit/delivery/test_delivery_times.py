@@ -22,7 +22,7 @@ from tests.unit.delivery.keeper_by_hand import (
     accepts,
     fails,
     lines,
-    refuses,
+    rejects,
 )
 
 Make = Callable[..., Keeper]
@@ -181,9 +181,9 @@ def test_a_database_that_failed_before_is_not_waited_for_in_another(make: Make) 
         (accepts, [-5.0], 0.0),  # a stamp of a clock that was ahead
         (accepts, [None], None),
         (fails(), [3.0], None),
-        (refuses(), [3.0], None),
+        (rejects(), [3.0], None),
         (lambda batch: Outcome(1, undecided=[batch[0]], trouble=CLOSED), [9.0, 2.0], 2.0),
-        (lambda batch: Outcome(1, refuses()(batch[:1]).refused), [9.0, 2.0], 2.0),
+        (lambda batch: Outcome(1, rejects()(batch[:1]).rejected), [9.0, 2.0], 2.0),
     ],
 )
 def test_the_delay_is_that_of_the_slowest_line_that_was_stored(

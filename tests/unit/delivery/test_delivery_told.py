@@ -24,7 +24,7 @@ from tests.unit.delivery.keeper_by_hand import (
     accepts,
     fails,
     lines,
-    refuses,
+    rejects,
 )
 
 Make = Callable[..., Keeper]
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_database_first_and_then_disk(
 ) -> None:
     """For as long as it lasts."""
     keeper = make(fails(retry_after=50.0), accepts)
-    monkeypatch.setattr(keeper.store, "append", full)
+    monkeypatch.setattr(keeper.disk_queue, "append", full)
     found: list[Sequence[str]] = []
     for moment in (0.5, 40.0, 60.0):
         keeper.at(moment, lambda: found.append([each.cause for each in keeper.made.troubles]))
@@ -108,16 +108,16 @@ def test_another_database_is_told_by_its_own_name(
 # Refused rows
 
 
-def test_a_reason_is_told_with_the_first_row_that_it_refuses(make: Make, told: Told) -> None:
+def test_a_reason_is_told_with_the_first_row_that_it_rejects(make: Make, told: Told) -> None:
     """Of a type that does not fit it is said what helps; bytes that are no text are shown."""
     conflict = "field type conflict: input field V"
 
     def answer(batch: Sequence[bytes]) -> Outcome:
         reasons = ["bad", "bad", conflict, conflict, "other"]
         pairs = zip(batch, reasons, strict=True)
-        return Outcome(refused=[RejectedLine(line, reason) for line, reason in pairs])
+        return Outcome(rejected=[RejectedLine(line, reason) for line, reason in pairs])
 
-    keeper = make(answer, refuses("bad"))
+    keeper = make(answer, rejects("bad"))
     keeper.at(0.0, keeper.made.put, [*lines(0, 4), b"dc V=\xff 5"])
     keeper.put(0.5, 6, 8)
     keeper.run(100.0)
@@ -133,20 +133,20 @@ def test_of_endless_reasons_a_hundred_are_told(make: Make, told: Told) -> None:
     """A server that has the time in each of them does not fill the journal."""
 
     def answer(batch: Sequence[bytes]) -> Outcome:
-        return Outcome(refused=[RejectedLine(line, f"at {line!r}") for line in batch])
+        return Outcome(rejected=[RejectedLine(line, f"at {line!r}") for line in batch])
 
     keeper = make(answer)
     keeper.put(0.0, 0, 150)
     keeper.run(100.0)
     assert len(told()) == 100
-    assert keeper.made.refused == 150
+    assert keeper.made.rejected == 150
 
 
 def test_rows_that_are_tried_again_are_told_with_what_they_meet_then(
     make: Make, told: Told, tmp_path: Path
 ) -> None:
     """The same reason counts as new."""
-    keeper = make(refuses("bad"), takes=0.25)
+    keeper = make(rejects("bad"), takes=0.25)
     keeper.put(0.0, 0, 3)
     keeper.put(1.5, 3, 4)
     keeper.at(2.0, request_retry, tmp_path / "state")
@@ -154,7 +154,7 @@ def test_rows_that_are_tried_again_are_told_with_what_they_meet_then(
     keeper.run(100.0)
     row = "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000"
     assert told() == [row, "I 4 refused rows are tried again, as asked for", row]
-    assert keeper.made.refused == 4
+    assert keeper.made.rejected == 4
 
 
 # The disk
@@ -167,7 +167,7 @@ def test_a_disk_that_fails_is_told_with_what_happens_meanwhile(
     keeper = make(fails(retry_after=NEVER))
     keeper.put(0.0, 0, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.store, "append", full)
+        patch.setattr(keeper.disk_queue, "append", full)
         keeper.at(30.5, patch.undo)
         keeper.run(60.0)
     ids = [vars(each).get("MESSAGE_ID") for each in caplog.records]
@@ -269,7 +269,9 @@ def test_what_was_lost_with_a_file_is_no_want_of_room(make: Make, told: Told) ->
     """The fault has told of it, and it counts as dropped all the same."""
     keeper = make(fails(retry_after=20.0), accepts)
     keeper.put(0.0, 0, 3)
-    keeper.at(5.0, lambda: [each.unlink() for each in keeper.store._file.path.parent.iterdir()])
+    keeper.at(
+        5.0, lambda: [each.unlink() for each in keeper.disk_queue._file.path.parent.iterdir()]
+    )
     keeper.put(6.0, 3, 4)
     keeper.run(100.0)
     assert (keeper.made.dropped, keeper.made.accepted) == (3, 1)

@@ -15,7 +15,7 @@ from bat2influx.delivery.disk_errors import (
     DiskFailure,
     DiskFault,
     explain,
-    kind_of,
+    fault_of,
 )
 from tests.support import disk
 
@@ -67,7 +67,7 @@ def path(tmp_path: Path) -> Path:
 )
 def test_a_code_of_sqlite_is_a_fault(path: Path, code: int, fault: DiskFault) -> None:
     """A longer code is its first byte's kind, where it has none of its own."""
-    assert kind_of(coded(code), path) is fault
+    assert fault_of(coded(code), path) is fault
     assert explain(coded(code), path).fault is fault
 
 
@@ -88,7 +88,7 @@ def test_a_code_of_sqlite_is_a_fault(path: Path, code: int, fault: DiskFault) ->
 def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: DiskFault) -> None:
     """By its number."""
     error = OSError(code, os.strerror(code)) if code else OSError("no number")
-    assert kind_of(error, path) is fault
+    assert fault_of(error, path) is fault
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: 
 )
 def test_what_is_not_as_it_was_written_is_damage(path: Path, error: DiskFailure) -> None:
     """Though SQLite is content with it, or names it by a text that cannot be decoded."""
-    assert kind_of(error, path) is DiskFault.DAMAGED
+    assert fault_of(error, path) is DiskFault.DAMAGED
 
 
 def test_an_error_without_a_code_that_is_not_of_the_operation_is_unknown(path: Path) -> None:
     """Nothing is set aside for what may be a mistake of ours."""
-    assert kind_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER
+    assert fault_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER
 
 
 @pytest.mark.parametrize("code", NO_REASON)
@@ -146,16 +146,16 @@ def test_a_code_that_says_enough_has_nobody_asked(
 
     monkeypatch.setattr(disk_errors, "_grow_as_sqlite_would", grow)
     for code in (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY):
-        kind_of(coded(code), path)
+        fault_of(coded(code), path)
 
 
 def test_the_write_that_finds_the_reason_leaves_nothing(path: Path) -> None:
     """It begins where the longest of the files ends, in a file without a name."""
     path.write_bytes(b"x" * 5000)
     path.with_name("spool.sqlite-wal").write_bytes(b"y" * 9000)
-    assert kind_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
+    assert fault_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
     with disk.file_limit(8 * 1024 * 1024):
-        assert kind_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
+        assert fault_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
     with disk.file_limit(9000):
         found = explain(coded(IOERR_WRITE), path)
     assert (found.fault, os.strerror(errno.EFBIG) in str(found)) == (DiskFault.FULL, True)

@@ -61,11 +61,11 @@ def put(file: DiskFile, first: int, last: int, length: int = 0) -> None:
         disk_rows.insert(db, file.figures.end, made)
 
 
-def take(file: DiskFile, end: int, refused: int = 0) -> None:
+def take(file: DiskFile, end: int, rejected: int = 0) -> None:
     """Take out the rows before the number `end`, and have some lines be rejected."""
     with file.transaction() as db:
         db.execute("DELETE FROM waiting WHERE number < ?", (end,))
-        disk_rows.insert_rejected(db, lines(0, refused), b"bad", 0)
+        disk_rows.insert_rejected(db, lines(0, rejected), b"bad", 0)
 
 
 def names(file: DiskFile) -> set[str]:
@@ -125,7 +125,7 @@ def test_numbers_go_on_where_all_was_taken_out(file: DiskFile) -> None:
 def test_the_next_process_finds_what_was_left(file: DiskFile) -> None:
     """With its figures, as soon as the file is opened."""
     put(file, 10, 13)
-    take(file, 1, refused=2)
+    take(file, 1, rejected=2)
     again = make(file.path.parent)
     with again.guarded():
         again.opened()
@@ -278,7 +278,7 @@ def test_an_empty_file_goes_after_a_while(
 def test_what_was_rejected_keeps_the_file_and_not_its_size(file: DiskFile, time: Time) -> None:
     """It is written anew when most of it is free, and stays in WAL mode no longer."""
     put(file, 0, 20_000)
-    take(file, 20_001, refused=3)
+    take(file, 20_001, rejected=3)
     large = file.path.stat().st_size
     file.give_back()
     assert file.path.stat().st_size == large
@@ -314,7 +314,7 @@ def test_a_file_that_is_closed_is_alone(file: DiskFile, rows: str) -> None:
     """One that can be copied; an empty one is gone. The next change opens it again."""
     put(file, 0, 3)
     if rows != "waiting":
-        take(file, 4, refused=rows == "rejected")
+        take(file, 4, rejected=rows == "rejected")
     file.close()
     file.close()
     assert names(file) == (set() if rows == "none" else {file.path.name})

@@ -55,7 +55,7 @@ def test_a_damaged_file_is_replaced_and_has_another_generation(file: DiskFile) -
     """What was saved is in the new one, from number 1 on; what was not is lost, and counted."""
     for number in range(0, 30, 10):
         put(file, number, number + 10)
-    take(file, 11, refused=2)
+    take(file, 11, rejected=2)
     assert file._db
     file._db.execute("UPDATE waiting SET crc = 0 WHERE number = 21")
     text = "10 of its values go on waiting, 10 are lost"
@@ -101,7 +101,7 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
 def test_rejected_rows_alone_are_missed_too(file: DiskFile) -> None:
     """They count as removed, not as values that waited."""
     put(file, 0, 3)
-    take(file, 4, refused=2)
+    take(file, 4, rejected=2)
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
         assert len([*disk_rows.rows(other, REJECTED)]) == 1
     file.path.unlink()

@@ -16,7 +16,7 @@ from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_format import NewerError
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.disk_rows import WAITING, scalar
-from tests.unit.delivery.test_disk_queue import all_of, lines, store_in
+from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
 
 @pytest.fixture
@@ -245,12 +245,12 @@ def test_a_file_of_an_older_format_is_migrated(
     monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
     with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
         reader.summary()
-    store = store_in(tmp_path)
-    store.open()
-    assert (len(store), all_of(store)) == (700, lines(0, 700))
-    store.append(lines(700, 701))
-    store.close()
-    assert store_in(tmp_path).next_batch(1000) is not None
+    queue = queue_in(tmp_path)
+    queue.open()
+    assert (len(queue), all_of(queue)) == (700, lines(0, 700))
+    queue.append(lines(700, 701))
+    queue.close()
+    assert queue_in(tmp_path).next_batch(1000) is not None
     assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
 
 
@@ -269,10 +269,10 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(disk_format.MIGRATIONS, 0, fail)
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for _ in range(2):
         with pytest.raises(DiskError, match="No space left") as caught:
-            store.open()
+            queue.open()
         assert caught.value.fault is DiskFault.FULL
     assert path.read_bytes() == before
 
@@ -287,15 +287,15 @@ def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None
     content = path.read_bytes()
     with pytest.raises(DiskError, match="format 7"):
         DiskReader(tmp_path)
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     with pytest.raises(DiskError, match="is of format 7, written by a later") as caught:
-        store.append(lines(0, 3))
+        queue.append(lines(0, 3))
     assert caught.value.fault is DiskFault.NEWER
     (aside,) = tmp_path.iterdir()
     assert aside.name.startswith("spool.format-7-")
     assert aside.name in str(caught.value)
-    store.append(lines(0, 3))
-    assert all_of(store) == lines(0, 3)
+    queue.append(lines(0, 3))
+    assert all_of(queue) == lines(0, 3)
     assert aside.read_bytes() == content
 
 

@@ -1,4 +1,4 @@
-"""The store: lines on disk in order, settled, bounded and given back."""
+"""The disk queue: lines on disk in order, settled, bounded and given back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from bat2influx.delivery import disk_file
 from bat2influx.delivery.disk_errors import DiskError
-from bat2influx.delivery.disk_queue import DiskQueue, QuarantinedLine, StoredBatch, request_retry
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, StoredRejection, request_retry
 from bat2influx.delivery.disk_reader import DiskReader, Summary
 from bat2influx.delivery.disk_rows import ROW_LINES
 from bat2influx.influx.outcome import RejectedLine
@@ -26,28 +26,28 @@ def lines(first: int, last: int, length: int = 0) -> list[bytes]:
     return [b"dc V=1.0%s %d" % (b"0" * length, number) for number in range(first, last)]
 
 
-def store_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> DiskQueue:
-    """Return a store, whose time stands still."""
+def queue_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> DiskQueue:
+    """Return a disk queue, whose time stands still."""
     return DiskQueue(directory, max_size, patience=0.0, linger=linger, clock=lambda: NOW)
 
 
-def batch_of(store: DiskQueue, max_lines: int = 10**6) -> StoredBatch:
+def batch_of(queue: DiskQueue, max_lines: int = 10**6) -> StoredBatch:
     """Return the next batch."""
-    batch = store.next_batch(max_lines)
+    batch = queue.next_batch(max_lines)
     assert batch is not None
     return batch
 
 
-def all_of(store: DiskQueue) -> list[bytes]:
+def all_of(queue: DiskQueue) -> list[bytes]:
     """Return what waits."""
-    batch = store.next_batch(10**6)
+    batch = queue.next_batch(10**6)
     return list(batch.lines) if batch else []
 
 
-def refuse(store: DiskQueue, number: int, reason: str = "bad") -> None:
-    """Have the database refuse the oldest lines."""
-    batch = batch_of(store, number)
-    store.settle(batch, [], [RejectedLine(line, reason) for line in batch.lines])
+def reject(queue: DiskQueue, number: int, reason: str = "bad") -> None:
+    """Have the database reject the oldest lines."""
+    batch = batch_of(queue, number)
+    queue.settle(batch, [], [RejectedLine(line, reason) for line in batch.lines])
 
 
 def fault_of(call: Callable[[], object]) -> DiskError:
@@ -58,14 +58,14 @@ def fault_of(call: Callable[[], object]) -> DiskError:
 
 
 def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
-    """Whatever is asked of a store without lines, it makes neither a file nor a folder."""
+    """Whatever is asked of a queue without lines, it makes neither a file nor a folder."""
     state = tmp_path / "state"
-    store = store_in(state)
-    store.open()
-    assert (store.next_batch(10), len(store), store.size, oldest_in(store)) == (None, 0, 0, None)
-    assert (rejected_in(store, 10), store.retry_rejected(), store.take_request()) == ([], 0, False)
-    store.append([])
-    store.close()
+    queue = queue_in(state)
+    queue.open()
+    assert (queue.next_batch(10), len(queue), queue.size, oldest_in(queue)) == (None, 0, 0, None)
+    assert (rejected_in(queue, 10), queue.retry_rejected(), queue.take_request()) == ([], 0, False)
+    queue.append([])
+    queue.close()
     with closing(DiskReader(state)) as reader:
         assert reader.summary() == Summary(0, 0, 0, None)
         assert [*reader.lines(), *reader.rejected()] == []
@@ -75,8 +75,8 @@ def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     """The folder has the mode 0700, and each file in it 0600."""
     state = tmp_path / "a" / "state"
-    store = store_in(state)
-    store.append(lines(0, 3))
+    queue = queue_in(state)
+    queue.append(lines(0, 3))
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()}
     assert set(modes.values()) == {0o600}
@@ -86,14 +86,14 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("closed", [True, False])
 def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> None:
     """What was appended, in batches small and large, is there at the next start, oldest first."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
-    store.append(lines(9, 3 * ROW_LINES + 5))
-    store.append(lines(3 * ROW_LINES + 5, 1000))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
+    queue.append(lines(9, 3 * ROW_LINES + 5))
+    queue.append(lines(3 * ROW_LINES + 5, 1000))
     if closed:
-        store.close()
+        queue.close()
         assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
-    again = store_in(tmp_path)
+    again = queue_in(tmp_path)
     again.open()
     assert (len(again), oldest_in(again)) == (1000, 0)
     assert all_of(again) == lines(0, 1000)
@@ -101,79 +101,79 @@ def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> Non
 
 def test_a_batch_is_shown_and_not_taken(tmp_path: Path) -> None:
     """Until it is settled the same batch is shown, of no more lines than were asked for."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 500))
-    assert store.next_batch(3) == store.next_batch(3)
-    assert batch_of(store, 3).lines == tuple(lines(0, 3))
-    assert len(batch_of(store, 333).lines) == 333
-    assert len(store) == 500
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 500))
+    assert queue.next_batch(3) == queue.next_batch(3)
+    assert batch_of(queue, 3).lines == tuple(lines(0, 3))
+    assert len(batch_of(queue, 333).lines) == 333
+    assert len(queue) == 500
 
 
 @pytest.mark.parametrize("size", [1, 7, 9, 10, ROW_LINES, 450])
 def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
     """Batches that end within what came together, or with it, bring each line once, in order."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
-    store.append(lines(9, 470))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
+    queue.append(lines(9, 470))
     brought: list[bytes] = []
-    while batch := store.next_batch(size):
-        store.settle(batch, [], [])
+    while batch := queue.next_batch(size):
+        queue.settle(batch, [], [])
         brought += batch.lines
-        assert len(store) == 470 - len(brought)
-        assert oldest_in(store) == (None if len(brought) == 470 else len(brought))
+        assert len(queue) == 470 - len(brought)
+        assert oldest_in(queue) == (None if len(brought) == 470 else len(brought))
     assert brought == lines(0, 470)
 
 
 def test_what_is_undecided_keeps_its_place(tmp_path: Path) -> None:
     """Lines to be sent again come before those that came later, in their order."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 5))
-    batch = batch_of(store, 4)
-    store.append(lines(5, 7))
-    store.settle(batch, [batch.lines[1], batch.lines[3]], [RejectedLine(batch.lines[2], "bad")])
-    assert all_of(store) == [*lines(1, 2), *lines(3, 7)]
-    assert rejected_in(store, 10) == [QuarantinedLine(*lines(2, 3), "bad", NOW)]
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 5))
+    batch = batch_of(queue, 4)
+    queue.append(lines(5, 7))
+    queue.settle(batch, [batch.lines[1], batch.lines[3]], [RejectedLine(batch.lines[2], "bad")])
+    assert all_of(queue) == [*lines(1, 2), *lines(3, 7)]
+    assert rejected_in(queue, 10) == [StoredRejection(*lines(2, 3), "bad", NOW)]
 
 
 def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> None:
     """While the database stays away, trying it again and again does not touch the disk."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 50))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 50))
     kept = [tmp_path / "spool.sqlite", tmp_path / "spool.sqlite-wal"]
     before = [(path.stat().st_mtime_ns, path.stat().st_size) for path in kept]
     for _ in range(3):
-        batch = batch_of(store, 20)
-        store.settle(batch, list(batch.lines), [])
+        batch = batch_of(queue, 20)
+        queue.settle(batch, list(batch.lines), [])
     assert [(path.stat().st_mtime_ns, path.stat().st_size) for path in kept] == before
 
 
 def test_a_line_with_a_newline_is_refused(tmp_path: Path) -> None:
     """A line that is two would make a row other than it seems: an error, and nothing is kept."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1))
     with pytest.raises(ValueError, match="ends in the middle"):
-        store.append([b"a\nb"])
-    assert all_of(store) == lines(0, 1)
+        queue.append([b"a\nb"])
+    assert all_of(queue) == lines(0, 1)
 
 
 def test_the_file_goes_with_the_last_line(tmp_path: Path) -> None:
     """After the outage nothing is left on disk, and the next one begins anew."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for _ in range(3):
-        store.append(lines(0, 5000))
-        assert store.size > 50_000
-        store.settle(batch_of(store), [], [])
-        assert (len(store), store.size, list(tmp_path.iterdir())) == (0, 0, [])
+        queue.append(lines(0, 5000))
+        assert queue.size > 50_000
+        queue.settle(batch_of(queue), [], [])
+        assert (len(queue), queue.size, list(tmp_path.iterdir())) == (0, 0, [])
 
 
 def test_an_empty_file_stays_for_a_while(tmp_path: Path) -> None:
     """A database that stumbles does not have a file made each second; closing removes it."""
-    store = store_in(tmp_path, linger=10**6)
-    store.append(lines(0, 5))
-    store.settle(batch_of(store), [], [])
-    assert store.next_batch(10) is None
-    assert store.size > 0
-    store.close()
+    queue = queue_in(tmp_path, linger=10**6)
+    queue.append(lines(0, 5))
+    queue.settle(batch_of(queue), [], [])
+    assert queue.next_batch(10) is None
+    assert queue.size > 0
+    queue.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,26 +183,26 @@ def test_an_empty_file_that_lingers_goes_when_asked_for_more(
     """When its time is over, the next question for a batch removes the file."""
     now = [1000.0]
     monkeypatch.setattr(disk_file, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    store = store_in(tmp_path, linger=60.0)
-    store.append(lines(0, 5))
-    store.settle(batch_of(store), [], [])
+    queue = queue_in(tmp_path, linger=60.0)
+    queue.append(lines(0, 5))
+    queue.settle(batch_of(queue), [], [])
     now[0] += 59.0
-    assert store.next_batch(10) is None
-    assert store.size > 0
+    assert queue.next_batch(10) is None
+    assert queue.size > 0
     now[0] += 1.0
-    assert store.next_batch(10) is None
+    assert queue.next_batch(10) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_large_file_shrinks_to_what_was_rejected(tmp_path: Path) -> None:
     """After the outage only the rejected lines take room."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 100_000))
-    refuse(store, 10)
-    assert store.size > 1_500_000
-    store.settle(batch_of(store), [], [])
-    assert store.size < 50_000
-    assert [each.line for each in rejected_in(store, 100)] == lines(0, 10)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 100_000))
+    reject(queue, 10)
+    assert queue.size > 1_500_000
+    queue.settle(batch_of(queue), [], [])
+    assert queue.size < 50_000
+    assert [each.line for each in rejected_in(queue, 100)] == lines(0, 10)
 
 
 # The bound
@@ -214,63 +214,63 @@ def test_a_large_file_shrinks_to_what_was_rejected(tmp_path: Path) -> None:
 )
 def test_the_oldest_go_at_the_bound(tmp_path: Path, size: int, at_once: int) -> None:
     """The files never have more bytes than allowed, use most of them, and what goes is counted."""
-    store = store_in(tmp_path, size)
+    queue = queue_in(tmp_path, size)
     number = largest = 0
     while number < size // 20:  # more than twice what fits
-        store.append(lines(number, number + at_once, 70))
+        queue.append(lines(number, number + at_once, 70))
         number += at_once
-        largest = max(largest, store.size)
-        assert store.size <= size
-    store.close()
-    waiting = all_of(store)
+        largest = max(largest, queue.size)
+        assert queue.size <= size
+    queue.close()
+    waiting = all_of(queue)
     assert waiting == lines(number - len(waiting), number, 70)
-    assert store.dropped == number - len(waiting) > 0
+    assert queue.dropped == number - len(waiting) > 0
     assert len(waiting) * 90 > size * 0.3
     assert largest > size * 0.4
 
 
 def test_lines_that_can_never_fit_are_dropped(tmp_path: Path) -> None:
     """Of more lines at once than there is room for, the newest are kept."""
-    store = store_in(tmp_path, 300_000)
-    store.append(lines(0, 20_000))
-    waiting = all_of(store)
+    queue = queue_in(tmp_path, 300_000)
+    queue.append(lines(0, 20_000))
+    waiting = all_of(queue)
     assert waiting == lines(20_000 - len(waiting), 20_000)
-    assert (store.dropped, store.size <= 300_000) == (20_000 - len(waiting), True)
-    store.append([b"x" * 10**6])
-    store.append([b"y"])
-    assert all_of(store)[-1] == b"y"
-    assert store.size <= 300_000
+    assert (queue.dropped, queue.size <= 300_000) == (20_000 - len(waiting), True)
+    queue.append([b"x" * 10**6])
+    queue.append([b"y"])
+    assert all_of(queue)[-1] == b"y"
+    assert queue.size <= 300_000
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_what_goes_while_it_is_sent_is_lost_only_if_it_fails(tmp_path: Path, stored: bool) -> None:
     """A line that had to go while under way is counted as dropped once, or not if it is stored."""
-    store = store_in(tmp_path, 300_000)
-    store.append(lines(0, 50))
-    batch = batch_of(store)
-    store.append(lines(50, 10_000))
-    gone = 10_000 - len(store)
+    queue = queue_in(tmp_path, 300_000)
+    queue.append(lines(0, 50))
+    batch = batch_of(queue)
+    queue.append(lines(50, 10_000))
+    gone = 10_000 - len(queue)
     assert gone > 50
-    assert store.dropped == gone - 50
-    store.settle(batch, [] if stored else batch.lines, [])
-    assert store.dropped == gone - (50 if stored else 0)
-    assert all_of(store) == lines(gone, 10_000)
+    assert queue.dropped == gone - 50
+    queue.settle(batch, [] if stored else batch.lines, [])
+    assert queue.dropped == gone - (50 if stored else 0)
+    assert all_of(queue) == lines(gone, 10_000)
 
 
 def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:
-    """What is refused takes an eighth at most: the oldest of it go, counted, and no other line."""
-    store = store_in(tmp_path, 800_000)
+    """What is rejected takes an eighth at most: the oldest of it go, counted, and no other line."""
+    queue = queue_in(tmp_path, 800_000)
     for number in range(40):
-        store.append(lines(number * 500, number * 500 + 500))
-        refuse(store, 500, f"reason {number}")
-    kept = rejected_in(store, 10**6)
-    assert store.rejected_count == len(kept) == 20_000 - store.rejected_dropped
+        queue.append(lines(number * 500, number * 500 + 500))
+        reject(queue, 500, f"reason {number}")
+    kept = rejected_in(queue, 10**6)
+    assert queue.rejected_count == len(kept) == 20_000 - queue.rejected_dropped
     assert [each.line for each in kept] == lines(20_000 - len(kept), 20_000)
     assert 2000 < len(kept) < 100_000 // len(lines(0, 1)[0])
     assert kept[-1].reason == "reason 39"
-    store.append(lines(0, 5000))
-    assert (len(store), store.dropped) == (5000, 0)
-    assert store.size <= 800_000
+    queue.append(lines(0, 5000))
+    assert (len(queue), queue.dropped) == (5000, 0)
+    assert queue.size <= 800_000
 
 
 # The rejected
@@ -278,36 +278,36 @@ def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:
 
 def test_the_newest_rejected_are_shown(tmp_path: Path) -> None:
     """A few of many rejected lines are the newest of them, with reason and time."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 500))
-    refuse(store, 300, "first")
-    refuse(store, 2, "caf\xe9 \ud800")
-    assert store.rejected_count == 302
-    shown = rejected_in(store, 3)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 500))
+    reject(queue, 300, "first")
+    reject(queue, 2, "caf\xe9 \ud800")
+    assert queue.rejected_count == 302
+    shown = rejected_in(queue, 3)
     assert [each.line for each in shown] == lines(299, 302)
     assert [each.reason for each in shown] == ["first", "caf\xe9 ?", "caf\xe9 ?"]
-    assert rejected_in(store, 0) == []
+    assert rejected_in(queue, 0) == []
 
 
 def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
     """They come after what waits, oldest first, and are not rejected any more."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 700))
-    refuse(store, 300)
-    refuse(store, 1, "other")
-    under_way = batch_of(store, 9)
-    assert store.retry_rejected() == 301
-    store.settle(under_way, [], [])
-    assert all_of(store) == [*lines(310, 700), *lines(0, 301)]
-    assert (store.rejected_count, rejected_in(store, 10), store.retry_rejected()) == (0, [], 0)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 700))
+    reject(queue, 300)
+    reject(queue, 1, "other")
+    under_way = batch_of(queue, 9)
+    assert queue.retry_rejected() == 301
+    queue.settle(under_way, [], [])
+    assert all_of(queue) == [*lines(310, 700), *lines(0, 301)]
+    assert (queue.rejected_count, rejected_in(queue, 10), queue.retry_rejected()) == (0, [], 0)
 
 
 def test_a_request_is_taken_once(tmp_path: Path) -> None:
     """What another process asks for is seen, and then done with."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     request_retry(tmp_path)
     request_retry(tmp_path)
-    assert [store.take_request(), store.take_request()] == [True, False]
+    assert [queue.take_request(), queue.take_request()] == [True, False]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DiskError, match="absent"):
         request_retry(tmp_path / "absent")

@@ -1,4 +1,4 @@
-"""The store with a damaged file: what is told, what goes on waiting, and what is counted."""
+"""The disk queue with a damaged file: what is told, what goes on waiting, and what is counted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.unit.delivery.test_disk_queue import (
     batch_of,
     fault_of,
     lines,
-    refuse,
-    store_in,
+    queue_in,
+    reject,
 )
 
 
@@ -105,32 +105,32 @@ def test_a_damaged_file_is_set_aside(
 ) -> None:
     """It is told once with its new name, what can be read goes on waiting, and work goes on."""
     path = tmp_path / "spool.sqlite"
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
-        store.append(lines(number, number + 10, 40))
-    store.close()
+        queue.append(lines(number, number + 10, 40))
+    queue.close()
     harm(path)
     content = path.read_bytes()
-    store = store_in(tmp_path)
-    told, drained = _drain(store)
+    queue = queue_in(tmp_path)
+    told, drained = _drain(queue)
     (aside,) = tmp_path.glob("spool.damaged-*")
     assert (told.fault, aside.name in str(told)) == (DiskFault.DAMAGED, True)
     assert saved <= len(set(drained))
     assert set(drained) <= set(lines(0, 4000, 40))
     if harm in {_garbage, _text, _magic, _short_header}:
         assert aside.read_bytes() == content
-    store.append(lines(0, 3))
-    assert all_of(store) == lines(0, 3)
+    queue.append(lines(0, 3))
+    assert all_of(queue) == lines(0, 3)
 
 
-def _drain(store: DiskQueue) -> tuple[DiskError, list[bytes]]:
+def _drain(queue: DiskQueue) -> tuple[DiskError, list[bytes]]:
     """Take all out; return the one error that this comes to, and the lines."""
     errors: list[DiskError] = []
     drained: list[bytes] = []
-    while not errors or len(store):
+    while not errors or len(queue):
         try:
-            batch = batch_of(store, 700)
-            store.settle(batch, [], [])
+            batch = batch_of(queue, 700)
+            queue.settle(batch, [], [])
             drained += batch.lines
         except DiskError as error:
             errors.append(error)
@@ -140,58 +140,58 @@ def _drain(store: DiskQueue) -> tuple[DiskError, list[bytes]]:
 
 def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
     """Lines that cannot be read any more are dropped; the rejected are saved with their reasons."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
-        store.append(lines(number, number + 10, 40))
-    refuse(store, 10, "a reason")
-    store.close()
+        queue.append(lines(number, number + 10, 40))
+    reject(queue, 10, "a reason")
+    queue.close()
     _pages(tmp_path / "spool.sqlite")
-    store.open()
-    told, drained = _drain(store)
+    queue.open()
+    told, drained = _drain(queue)
     found = re.search(r"(\d+) of its values go on waiting, (\d+) are lost", str(told))
     assert found
-    assert int(found[2]) == store.dropped == 3990 - len(drained) > 0
-    assert {each.reason for each in rejected_in(store, 100)} <= {"a reason"}
+    assert int(found[2]) == queue.dropped == 3990 - len(drained) > 0
+    assert {each.reason for each in rejected_in(queue, 100)} <= {"a reason"}
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
     """What a power cut leaves of a file that was just being made is no damage."""
     (tmp_path / "spool.sqlite").touch()
-    store = store_in(tmp_path)
-    store.open()
-    store.append(lines(0, 3))
-    assert all_of(store) == lines(0, 3)
+    queue = queue_in(tmp_path)
+    queue.open()
+    queue.append(lines(0, 3))
+    assert all_of(queue) == lines(0, 3)
     assert not list(tmp_path.glob("spool.damaged-*"))
 
 
 def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> None:
     """Numbers of the damaged file mean nothing in the new one: its lines are sent again."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
-        store.append(lines(number, number + 10, 40))
-    store.close()
+        queue.append(lines(number, number + 10, 40))
+    queue.close()
     _page(tmp_path / "spool.sqlite")
-    batch = batch_of(store, 10)
-    assert fault_of(lambda: store.next_batch(4000)).fault is DiskFault.DAMAGED
-    waiting = len(store)
-    store.settle(batch, [], [])
-    assert len(store) == waiting
-    assert all_of(store)[:10] == list(batch.lines)
+    batch = batch_of(queue, 10)
+    assert fault_of(lambda: queue.next_batch(4000)).fault is DiskFault.DAMAGED
+    waiting = len(queue)
+    queue.settle(batch, [], [])
+    assert len(queue) == waiting
+    assert all_of(queue)[:10] == list(batch.lines)
 
 
 @disk.on_a_small_disk
 def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Path) -> None:
     """On a full disk nothing is moved; with room again what can be read is saved."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
-        store.append(lines(number, number + 10, 40))
-    store.close()
+        queue.append(lines(number, number + 10, 40))
+    queue.close()
     _half(tmp_path / "spool.sqlite")
     disk.fill(tmp_path)
-    error = fault_of(store_in(tmp_path).open)
+    error = fault_of(queue_in(tmp_path).open)
     assert (error.fault, "cannot be replaced" in str(error)) == (DiskFault.FULL, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ballast", "spool.sqlite"]
     disk.empty(tmp_path)
-    store = store_in(tmp_path)
-    assert fault_of(store.open).fault is DiskFault.DAMAGED
-    assert 500 < len(store) == len(all_of(store))
+    queue = queue_in(tmp_path)
+    assert fault_of(queue.open).fault is DiskFault.DAMAGED
+    assert 500 < len(queue) == len(all_of(queue))

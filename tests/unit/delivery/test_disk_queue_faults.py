@@ -1,4 +1,4 @@
-"""The store when the disk is full, read-only or locked, and when it is killed."""
+"""The disk queue when the disk is full, read-only or locked, and when it is killed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.unit.delivery.test_disk_queue import (
     batch_of,
     fault_of,
     lines,
-    refuse,
-    store_in,
+    queue_in,
+    reject,
 )
 
 # Full
@@ -34,68 +34,68 @@ from tests.unit.delivery.test_disk_queue import (
 @disk.on_a_small_disk
 def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool) -> None:
     """What does not fit is refused as a whole, what was there can be had, and it recovers."""
-    store = store_in(tmp_path / "state")
+    queue = queue_in(tmp_path / "state")
     waiting = lines(0, 9) if began else []
-    store.append(waiting)
+    queue.append(waiting)
     disk.fill(tmp_path)
     refused = 0
     for _ in range(300):  # the room that its files have may do for a while
         more = lines(len(waiting), len(waiting) + 9)
         try:
-            store.append(more)
+            queue.append(more)
             waiting += more
         except DiskError as error:
             assert (error.fault, "no room" in str(error)) == (DiskFault.FULL, True)
             refused += 1
-            assert len(store) == len(waiting)
+            assert len(queue) == len(waiting)
     assert refused
-    assert all_of(store) == waiting
+    assert all_of(queue) == waiting
     disk.empty(tmp_path)
-    store.append(lines(len(waiting), len(waiting) + 9))
+    queue.append(lines(len(waiting), len(waiting) + 9))
     waiting = lines(0, len(waiting) + 9)
-    assert all_of(store) == waiting
-    store.close()
-    assert all_of(store_in(tmp_path / "state")) == waiting
+    assert all_of(queue) == waiting
+    queue.close()
+    assert all_of(queue_in(tmp_path / "state")) == waiting
 
 
 @disk.on_a_small_disk
 def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> None:
     """A change of which the first half fitted is not half done, nor does it take room."""
-    store = store_in(tmp_path, 10**8)
-    store.append(lines(0, 20_000))
-    refuse(store, 10_000)
+    queue = queue_in(tmp_path, 10**8)
+    queue.append(lines(0, 20_000))
+    reject(queue, 10_000)
     for _ in range(3):
-        error = fault_of(lambda: store.append(lines(20_000, 120_000)))
+        error = fault_of(lambda: queue.append(lines(20_000, 120_000)))
         assert error.fault is DiskFault.FULL
-        assert (len(store), store.rejected_count) == (10_000, 10_000)
-    batch = batch_of(store, 5000)
-    store.settle(batch, batch.lines[4000:], [])
-    assert store.retry_rejected() == 10_000
-    assert all_of(store) == [*lines(14_000, 20_000), *lines(0, 10_000)]
+        assert (len(queue), queue.rejected_count) == (10_000, 10_000)
+    batch = batch_of(queue, 5000)
+    queue.settle(batch, batch.lines[4000:], [])
+    assert queue.retry_rejected() == 10_000
+    assert all_of(queue) == [*lines(14_000, 20_000), *lines(0, 10_000)]
 
 
 def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     """SQLite says "disk I/O error" for a limit or a quota, and people are told what it is."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
-    with disk.file_limit(store.size // 2):
-        error = fault_of(lambda: store.append(lines(9, 5000)))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
+    with disk.file_limit(queue.size // 2):
+        error = fault_of(lambda: queue.append(lines(9, 5000)))
         assert (error.fault, "File too large" in str(error)) == (DiskFault.FULL, True)
         assert str(tmp_path / "spool.sqlite") in str(error)
-        assert all_of(store) == lines(0, 9)
-    store.append(lines(9, 5000))
-    assert all_of(store) == lines(0, 5000)
+        assert all_of(queue) == lines(0, 9)
+    queue.append(lines(9, 5000))
+    assert all_of(queue) == lines(0, 5000)
 
 
 def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:
     """A file that could not be made is made when there is room."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     with disk.file_limit(100):
         for _ in range(2):
-            assert fault_of(lambda: store.append(lines(0, 9))).fault is DiskFault.FULL
-    assert len(store) == 0
-    store.append(lines(0, 9))
-    assert all_of(store_in(tmp_path)) == lines(0, 9)
+            assert fault_of(lambda: queue.append(lines(0, 9))).fault is DiskFault.FULL
+    assert len(queue) == 0
+    queue.append(lines(0, 9))
+    assert all_of(queue_in(tmp_path)) == lines(0, 9)
 
 
 # Read-only
@@ -107,37 +107,37 @@ def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
     """What cannot be written is refused for that reason, and works once the disk is writable."""
     waiting = lines(0, 50) if left != "nothing" else []
     if waiting:
-        store = store_in(tmp_path / "before")
-        store.append(waiting)
+        queue = queue_in(tmp_path / "before")
+        queue.append(waiting)
         if left == "killed":
             disk.copy_as_after_a_power_cut(tmp_path / "before", tmp_path / "state")
-        store.close()
+        queue.close()
         if left == "closed":
             (tmp_path / "before").rename(tmp_path / "state")
     disk.set_read_only(tmp_path, True)
-    store = store_in(tmp_path / "state")
+    queue = queue_in(tmp_path / "state")
     for _ in range(2):
-        error = fault_of(lambda: store.append(lines(50, 51)))
+        error = fault_of(lambda: queue.append(lines(50, 51)))
         assert (error.fault, "has to be writable" in str(error)) == (DiskFault.READ_ONLY, True)
     if left == "closed":
-        batch = batch_of(store)
+        batch = batch_of(queue)
         assert list(batch.lines) == waiting
-        assert fault_of(lambda: store.settle(batch, [], [])).fault is DiskFault.READ_ONLY
-        assert len(store) == len(waiting)
+        assert fault_of(lambda: queue.settle(batch, [], [])).fault is DiskFault.READ_ONLY
+        assert len(queue) == len(waiting)
     disk.set_read_only(tmp_path, False)
-    store.append(lines(50, 51))
-    assert all_of(store) == [*waiting, *lines(50, 51)]
+    queue.append(lines(50, 51))
+    assert all_of(queue) == [*waiting, *lines(50, 51)]
 
 
 @disk.on_a_small_disk
 def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
     """On a read-only disk a request stays, and is not taken for done."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     (tmp_path / "retry-rejected").touch()
     disk.set_read_only(tmp_path, True)
-    assert fault_of(store.take_request).fault is DiskFault.READ_ONLY
+    assert fault_of(queue.take_request).fault is DiskFault.READ_ONLY
     disk.set_read_only(tmp_path, False)
-    assert store.take_request()
+    assert queue.take_request()
 
 
 # Busy
@@ -145,29 +145,29 @@ def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
 
 def test_a_lock_of_another_program_is_named(tmp_path: Path) -> None:
     """While somebody else writes to the file a call fails, and works afterwards."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
     other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    batch = batch_of(store)
-    for call in (lambda: store.append(lines(9, 10)), lambda: store.settle(batch, [], [])):
+    batch = batch_of(queue)
+    for call in (lambda: queue.append(lines(9, 10)), lambda: queue.settle(batch, [], [])):
         error = fault_of(call)
         assert (error.fault, "another program" in str(error)) == (DiskFault.BUSY, True)
     other.execute("ROLLBACK")
     other.close()
-    store.append(lines(9, 10))
-    store.settle(batch, [], [])
-    assert all_of(store) == lines(9, 10)
+    queue.append(lines(9, 10))
+    queue.settle(batch, [], [])
+    assert all_of(queue) == lines(9, 10)
 
 
 def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -> None:
     """Another program's exclusive lock is no damage."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
-    store.close()
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
+    queue.close()
     other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    again = store_in(tmp_path)
+    again = queue_in(tmp_path)
     assert fault_of(again.open).fault is DiskFault.BUSY
     assert fault_of(lambda: DiskReader(tmp_path, patience=0.0)).fault is DiskFault.BUSY
     other.close()
@@ -180,16 +180,16 @@ def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -
 
 def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
     """It is told with what was in it, that counts as dropped, and a new one is begun."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 9))
-    batch = batch_of(store, 3)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 9))
+    batch = batch_of(queue, 3)
     (tmp_path / "spool.sqlite").unlink()
-    error = fault_of(lambda: store.append(lines(9, 10)))
+    error = fault_of(lambda: queue.append(lines(9, 10)))
     assert (error.fault, "somebody has removed it with 9" in str(error)) == (DiskFault.OTHER, True)
-    assert (len(store), store.dropped) == (0, 9)
-    store.append(lines(9, 10))
-    store.settle(batch, [], [])
-    assert all_of(store) == all_of(store_in(tmp_path)) == lines(9, 10)
+    assert (len(queue), queue.dropped) == (0, 9)
+    queue.append(lines(9, 10))
+    queue.settle(batch, [], [])
+    assert all_of(queue) == all_of(queue_in(tmp_path)) == lines(9, 10)
 
 
 # In the middle
@@ -219,24 +219,24 @@ class _LostAnswer:
 
 def test_lines_of_which_the_disk_lost_the_answer_are_not_there_twice(tmp_path: Path) -> None:
     """What is on disk though the commit failed is its caller's, who appends it again."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 5))
-    store._file._db = _LostAnswer(store._file._db)  # type: ignore[assignment,arg-type]
-    assert fault_of(lambda: store.append(lines(5, 8))).fault is DiskFault.OTHER
-    assert len(store) == 5
-    store.append(lines(5, 9))
-    assert all_of(store) == lines(0, 9)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 5))
+    queue._file._db = _LostAnswer(queue._file._db)  # type: ignore[assignment,arg-type]
+    assert fault_of(lambda: queue.append(lines(5, 8))).fault is DiskFault.OTHER
+    assert len(queue) == 5
+    queue.append(lines(5, 9))
+    assert all_of(queue) == lines(0, 9)
 
 
 def test_an_error_of_the_system_is_told_in_its_words(tmp_path: Path) -> None:
     """A folder where the file should be is no damage, and its name is told."""
     (tmp_path / "spool.sqlite").mkdir()
-    error = fault_of(lambda: store_in(tmp_path).append(lines(0, 1)))
+    error = fault_of(lambda: queue_in(tmp_path).append(lines(0, 1)))
     assert error.fault is DiskFault.OTHER
     assert os.strerror(errno.EISDIR) in str(error)
     (tmp_path / "spool.sqlite").rmdir()
     (tmp_path / "file").touch()
-    error = fault_of(lambda: store_in(tmp_path / "file").append(lines(0, 1)))
+    error = fault_of(lambda: queue_in(tmp_path / "file").append(lines(0, 1)))
     assert os.strerror(errno.ENOTDIR) in str(error) or os.strerror(errno.EEXIST) in str(error)
 
 
@@ -256,10 +256,10 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         settled = max(int(number) for what, number in told if what == "settle")
         with closing(DiskReader(state)) as reader:
             waiting = [int(line.split()[-1]) for line in reader.lines()]
-        store = store_in(state)
-        assert [int(line.split()[-1]) for line in all_of(store)] == waiting
+        queue = queue_in(state)
+        assert [int(line.split()[-1]) for line in all_of(queue)] == waiting
         first, last = waiting[0], waiting[-1] + 1
         assert waiting == list(range(first, last))
         assert appended <= last <= appended + 80
         assert settled <= first <= settled + 100
-        store.close()
+        queue.close()

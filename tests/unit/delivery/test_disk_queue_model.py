@@ -1,4 +1,4 @@
-"""The store against plain lists, whatever the disk does in between."""
+"""The disk queue against plain lists, whatever the disk does in between."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NAME = "spool.sqlite"
 
 
 class StoreAndLists(RuleBasedStateMachine):
-    """Lines numbered as they come, in a store and in lists."""
+    """Lines numbered as they come, in a disk queue and in lists."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.top = Path(tempfile.mkdtemp(prefix="store-model-"))
+        self.top = Path(tempfile.mkdtemp(prefix="disk-queue-model-"))
         self.lives = self.came = 0
         self.queue: list[bytes] = []  # what waits, oldest first
         self.rejected: list[tuple[bytes, str]] = []
@@ -42,14 +42,14 @@ class StoreAndLists(RuleBasedStateMachine):
 
     @initialize(max_size=st.sampled_from([0, 400_000, 10**7]), linger=st.sampled_from([0.0, 1e6]))
     def begin(self, max_size: int, linger: float) -> None:
-        """A store is made, large or small."""
+        """A disk queue is made, large or small."""
         self.max_size, self.linger = max_size, linger
         self.directory = self.top / "0"
         self.open()
 
     def open(self) -> None:
         """Start with what is on disk."""
-        self.store = DiskQueue(self.directory, self.max_size, patience=0.0, linger=self.linger)
+        self.disk_queue = DiskQueue(self.directory, self.max_size, patience=0.0, linger=self.linger)
         self.batch, self.shown = None, 0
         self.dropped = self.rejected_dropped = 0
 
@@ -70,13 +70,13 @@ class StoreAndLists(RuleBasedStateMachine):
     def append(self, count: int, length: int) -> None:
         """Lines come."""
         new = self.new(count, length)
-        self.store.append(new)
+        self.disk_queue.append(new)
         self.queue += new
         self.overflow()
 
     def overflow(self) -> None:
         """The oldest may have gone at the bound, whole rows of them, and what is left is whole."""
-        gone = len(self.queue) - len(self.store)
+        gone = len(self.queue) - len(self.disk_queue)
         assert self.queue[gone:] == self.content(self.directory)[0]
         under_way = min(gone, self.shown)
         self.shown -= under_way
@@ -87,7 +87,7 @@ class StoreAndLists(RuleBasedStateMachine):
     @rule(most=COUNTS)
     def take(self, most: int) -> None:
         """The oldest are sent."""
-        self.batch = self.store.next_batch(most)
+        self.batch = self.disk_queue.next_batch(most)
         shown = self.queue[:most]
         assert (list(self.batch.lines) if self.batch else []) == shown
         self.shown = len(shown)
@@ -95,14 +95,14 @@ class StoreAndLists(RuleBasedStateMachine):
     @precondition(lambda self: self.batch is not None)
     @rule(seed=st.integers(0, 2**32), fates=st.sampled_from(["a", "u", "aaar", "aur", "r", "au"]))
     def settle(self, seed: int, fates: str) -> None:
-        """Each line sent is accepted, undecided or refused."""
-        undecided, refused = self.decide(seed, fates)
+        """Each line sent is accepted, undecided or rejected."""
+        undecided, rejected = self.decide(seed, fates)
         assert self.batch is not None
-        self.store.settle(self.batch, undecided, refused)
-        self.settled(undecided, refused)
+        self.disk_queue.settle(self.batch, undecided, rejected)
+        self.settled(undecided, rejected)
 
     def decide(self, seed: int, fates: str) -> tuple[list[bytes], list[RejectedLine]]:
-        """Return what is undecided and what is refused of the batch."""
+        """Return what is undecided and what is rejected of the batch."""
         assert self.batch is not None
         chance = random.Random(seed)
         fate = {each: chance.choice(fates) for each in self.batch.lines}
@@ -111,15 +111,15 @@ class StoreAndLists(RuleBasedStateMachine):
             RejectedLine(each, f"bad {chance.randrange(2)}") for each in fate if fate[each] == "r"
         ]
 
-    def settled(self, undecided: list[bytes], refused: list[RejectedLine]) -> None:
+    def settled(self, undecided: list[bytes], rejected: list[RejectedLine]) -> None:
         """Have the lists be as after settling."""
         kept = undecided[len(undecided) - min(self.shown, len(undecided)) :]
         self.queue[: self.shown] = kept
         self.dropped += len(undecided) - len(kept)
         self.batch, self.shown = None, 0
-        reasons = list(dict.fromkeys(each.reason for each in refused))
-        self.rejected += [(e.line, e.reason) for r in reasons for e in refused if e.reason == r]
-        gone = len(self.rejected) - self.store.rejected_count
+        reasons = list(dict.fromkeys(each.reason for each in rejected))
+        self.rejected += [(e.line, e.reason) for r in reasons for e in rejected if e.reason == r]
+        gone = len(self.rejected) - self.disk_queue.rejected_count
         self.rejected_dropped += gone
         del self.rejected[:gone]
         self.overflow()
@@ -127,7 +127,7 @@ class StoreAndLists(RuleBasedStateMachine):
     @rule()
     def retry(self) -> None:
         """The rejected are to be sent again."""
-        assert self.store.retry_rejected() == len(self.rejected)
+        assert self.disk_queue.retry_rejected() == len(self.rejected)
         self.queue += [each for each, _ in self.rejected]
         self.rejected = []
         self.overflow()
@@ -135,7 +135,7 @@ class StoreAndLists(RuleBasedStateMachine):
     @rule()
     def close_and_open(self) -> None:
         """The daemon is started again."""
-        self.store.close()
+        self.disk_queue.close()
         files = [path.name for path in self.directory.glob(f"{NAME}*")]
         assert files == ([NAME] if self.queue or self.rejected else [])
         self.open()
@@ -153,9 +153,9 @@ class StoreAndLists(RuleBasedStateMachine):
         else:
             shutil.copytree(self.directory, after)
         self.go_on_in(after)
-        self.store.open()
+        self.disk_queue.open()
 
-    @precondition(lambda self: self.store.size)
+    @precondition(lambda self: self.disk_queue.size)
     @rule(
         count=COUNTS,
         length=LENGTHS,
@@ -172,11 +172,11 @@ class StoreAndLists(RuleBasedStateMachine):
         copy_as_after_a_power_cut(self.directory, before)
         old: Content = list(self.queue), list(self.rejected)
         if self.batch is not None and seed % 2:
-            undecided, refused = self.decide(seed, "aur")
-            self.store.settle(self.batch, undecided, refused)
-            self.settled(undecided, refused)
+            undecided, rejected = self.decide(seed, "aur")
+            self.disk_queue.settle(self.batch, undecided, rejected)
+            self.settled(undecided, rejected)
         else:
-            self.store.append(new)
+            self.disk_queue.append(new)
             self.queue += new
             self.overflow()
         whole, wal = self.directory / NAME, self.directory / f"{NAME}-wal"
@@ -195,10 +195,10 @@ class StoreAndLists(RuleBasedStateMachine):
         }[how]
         kept.write_bytes(log[:torn] + rest)
         shutil.rmtree(self.directory)
-        (self.store._file._db or self.store).close()
+        (self.disk_queue._file._db or self.disk_queue).close()
         self.directory = before
         self.open()
-        self.store.open()
+        self.disk_queue.open()
         found = self.content(self.directory)
         assert found in (old, (self.queue, self.rejected))
         self.queue, self.rejected = found
@@ -207,7 +207,7 @@ class StoreAndLists(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32), pages=st.integers(1, 4))
     def damage(self, seed: int, pages: int) -> None:
         """Pages have other bytes at the next start: what is lost is lost, all else is as it was."""
-        self.store.close()
+        self.disk_queue.close()
         chance = random.Random(seed)
         data = bytearray((self.directory / NAME).read_bytes())
         for _ in range(pages):
@@ -224,15 +224,18 @@ class StoreAndLists(RuleBasedStateMachine):
         rejected = self.content(self.directory)[1]
         assert is_part(rejected, self.rejected)
         self.queue, self.rejected = waiting, rejected
-        self.dropped, self.rejected_dropped = self.store.dropped, self.store.rejected_dropped
+        self.dropped, self.rejected_dropped = (
+            self.disk_queue.dropped,
+            self.disk_queue.rejected_dropped,
+        )
 
     def read_all(self) -> list[bytes]:
         """Return all that can be read; damage is told at most once."""
         for _ in range(2):
             try:
-                rejected_in(self.store, 10**6)
-                if batch := self.store.next_batch(10**6):
-                    self.store.settle(batch, batch.lines, [])
+                rejected_in(self.disk_queue, 10**6)
+                if batch := self.disk_queue.next_batch(10**6):
+                    self.disk_queue.settle(batch, batch.lines, [])
             except DiskError as error:
                 # A byte of the header may be the version, or the way in which it is written.
                 assert error.fault in {DiskFault.DAMAGED, DiskFault.NEWER}
@@ -250,12 +253,12 @@ class StoreAndLists(RuleBasedStateMachine):
         """Files may not grow: a call fails as a whole, or is done."""
         new = self.new(count, length)
         calls: dict[str, tuple[Callable[[], object], list[bytes]]] = {
-            "append": (lambda: self.store.append(new), new),
-            "retry": (self.store.retry_rejected, [each for each, _ in self.rejected]),
+            "append": (lambda: self.disk_queue.append(new), new),
+            "retry": (self.disk_queue.retry_rejected, [each for each, _ in self.rejected]),
         }
         call, more = calls[what]
         try:
-            with file_limit(int(self.store.size * limit)):
+            with file_limit(int(self.disk_queue.size * limit)):
                 call()
         except DiskError as error:
             assert error.fault is DiskFault.FULL
@@ -265,14 +268,14 @@ class StoreAndLists(RuleBasedStateMachine):
             self.overflow()
         self.append(1, 0)  # there is room again, and the WAL takes no more than usual
 
-    @precondition(lambda self: self.store.size)
+    @precondition(lambda self: self.disk_queue.size)
     @rule()
     def locked(self) -> None:
         """Another program writes: no call changes anything."""
         other = sqlite3.connect(self.directory / NAME, isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
-            self.store.append(self.new(3, 0))
+            self.disk_queue.append(self.new(3, 0))
         except DiskError as error:
             assert error.fault is DiskFault.BUSY
         else:
@@ -286,40 +289,43 @@ class StoreAndLists(RuleBasedStateMachine):
         return self.top / str(self.lives)
 
     def go_on_in(self, directory: Path) -> None:
-        """Leave the store as a process does that ends, and start with a copy of its files."""
+        """Leave the disk queue as a process does that ends, and start with a copy of its files."""
         shutil.rmtree(self.directory)
-        self.store.close()
+        self.disk_queue.close()
         self.directory = directory
         self.open()
 
     @invariant()
     def same(self) -> None:
-        """Store, reader and lists agree, and the bound holds."""
-        if not hasattr(self, "store"):
+        """Disk queue, reader and lists agree, and the bound holds."""
+        if not hasattr(self, "disk_queue"):
             return
-        store = self.store
-        store.open()
-        assert len(store) == len(self.queue)
-        assert store.rejected_count == len(self.rejected)
+        disk_queue = self.disk_queue
+        disk_queue.open()
+        assert len(disk_queue) == len(self.queue)
+        assert disk_queue.rejected_count == len(self.rejected)
         assert self.content(self.directory) == (self.queue, self.rejected)
-        shown = rejected_in(store, 10**6)
+        shown = rejected_in(disk_queue, 10**6)
         assert [(each.line, each.reason) for each in shown] == self.rejected
-        assert oldest_in(store) == (int(self.queue[0].split()[-1]) if self.queue else None)
-        assert (store.dropped, store.rejected_dropped) == (self.dropped, self.rejected_dropped)
-        assert store.size <= store.max_size
+        assert oldest_in(disk_queue) == (int(self.queue[0].split()[-1]) if self.queue else None)
+        assert (disk_queue.dropped, disk_queue.rejected_dropped) == (
+            self.dropped,
+            self.rejected_dropped,
+        )
+        assert disk_queue.size <= disk_queue.max_size
 
     def teardown(self) -> None:
         """In the end all is delivered, in order, and the room is given back."""
         try:
-            if hasattr(self, "store"):
-                self.store.retry_rejected()
+            if hasattr(self, "disk_queue"):
+                self.disk_queue.retry_rejected()
                 self.queue += [each for each, _ in self.rejected]
                 rest: list[bytes] = []
-                while batch := self.store.next_batch(333):
+                while batch := self.disk_queue.next_batch(333):
                     rest += batch.lines
-                    self.store.settle(batch, [], [])
+                    self.disk_queue.settle(batch, [], [])
                 assert rest == self.queue[len(self.queue) - len(rest) :]
-                self.store.close()
+                self.disk_queue.close()
                 assert list(self.directory.glob(f"{NAME}*")) == []
         finally:
             shutil.rmtree(self.top)

@@ -11,9 +11,9 @@ import pytest
 
 from bat2influx.delivery import disk_format, disk_reader
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
-from bat2influx.delivery.disk_queue import QuarantinedLine
+from bat2influx.delivery.disk_queue import StoredRejection
 from bat2influx.delivery.disk_reader import DiskReader, Summary
-from tests.unit.delivery.test_disk_queue import NOW, all_of, batch_of, lines, refuse, store_in
+from tests.unit.delivery.test_disk_queue import NOW, all_of, batch_of, lines, queue_in, reject
 
 
 def test_where_there_is_no_file_nothing_waits(tmp_path: Path) -> None:
@@ -29,26 +29,26 @@ def test_where_there_is_no_file_nothing_waits(tmp_path: Path) -> None:
 
 def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
     """Figures, lines and the rejected, and no file that was not there before."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
-    refuse(store, 2)
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1000))
+    reject(queue, 2)
     names = sorted(path.name for path in tmp_path.iterdir())
     with closing(DiskReader(tmp_path)) as reader:
-        assert reader.summary() == Summary(998, 2, store.size, 2)
+        assert reader.summary() == Summary(998, 2, queue.size, 2)
         assert list(reader.lines()) == lines(2, 1000)
         assert list(reader.rejected()) == [
-            QuarantinedLine(line, "bad", NOW) for line in lines(0, 2)
+            StoredRejection(line, "bad", NOW) for line in lines(0, 2)
         ]
         assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 @pytest.mark.parametrize("left", ["closed", "killed"])
 def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
-    """It reads what a store that is no more has left, and changes and adds nothing."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
+    """It reads what a disk queue that is no more has left, and changes and adds nothing."""
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1000))
     if left == "closed":
-        store.close()
+        queue.close()
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     before.pop("spool.sqlite-shm", None)
     with closing(DiskReader(tmp_path)) as reader:
@@ -61,9 +61,9 @@ def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
 
 def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
     """Of a file that was left in WAL mode without one, it makes none."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 10))
-    store.close()
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 10))
+    queue.close()
     other = sqlite3.connect(tmp_path / "spool.sqlite")
     other.execute("PRAGMA journal_mode = WAL")
     other.close()
@@ -73,36 +73,36 @@ def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
-    """While an export stands still the store goes on, and each line that waits all along is in."""
-    store = store_in(tmp_path, 1_000_000)
-    store.append(lines(0, 50_000))
-    kept = lines(50_000 - len(store), 50_000)
+    """The disk queue goes on beside a halted export, which has each line that waits all along."""
+    queue = queue_in(tmp_path, 1_000_000)
+    queue.append(lines(0, 50_000))
+    kept = lines(50_000 - len(queue), 50_000)
     with closing(DiskReader(tmp_path)) as reader:
         export = reader.lines()
         seen = [next(export)]
         for _ in range(20):
-            batch = batch_of(store, 500)
-            store.settle(batch, batch.lines[::2], [])
-            assert store.size <= 1_000_000
-        store.append(lines(50_000, 50_010))
+            batch = batch_of(queue, 500)
+            queue.settle(batch, batch.lines[::2], [])
+            assert queue.size <= 1_000_000
+        queue.append(lines(50_000, 50_010))
         seen += export
     assert seen[0] == kept[0]
-    assert set(all_of(store)) <= set(seen)
+    assert set(all_of(queue)) <= set(seen)
     assert set(seen) <= {*kept, *lines(50_000, 50_010)}
 
 
-def test_a_store_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path: Path) -> None:
+def test_a_queue_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path: Path) -> None:
     """The file is not taken from under a reader, and goes when the reader has gone."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1000))
     with closing(DiskReader(tmp_path)) as reader:
-        store.settle(batch_of(store), [], [])
+        queue.settle(batch_of(queue), [], [])
         assert reader.summary()[:2] == (0, 0)
-        store.append(lines(0, 5))
+        queue.append(lines(0, 5))
         assert list(reader.lines()) == lines(0, 5)
-        store.settle(batch_of(store), [], [])
-        assert store.next_batch(1) is None
-    store.close()
+        queue.settle(batch_of(queue), [], [])
+        assert queue.next_batch(1) is None
+    queue.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -111,14 +111,14 @@ def test_a_long_list_is_read_in_pieces_with_nothing_locked(
 ) -> None:
     """Of any length, and each line once; what is appended meanwhile is at its end."""
     monkeypatch.setattr(disk_reader, "_PIECE", 3)
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(7):
-        store.append(lines(number * 2, number * 2 + 2))
-    refuse(store, 3)
+        queue.append(lines(number * 2, number * 2 + 2))
+    reject(queue, 3)
     with closing(DiskReader(tmp_path)) as reader:
         listing = reader.lines()
         seen = [next(listing)]
-        store.append(lines(14, 15))
+        queue.append(lines(14, 15))
         with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
             assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall() == [(0, 0, 0)]
         assert [*seen, *listing] == lines(3, 15)
@@ -135,29 +135,29 @@ def test_a_list_goes_on_behind_what_was_settled_meanwhile(
 ) -> None:
     """By the number of the line that comes next, though a row was split up."""
     monkeypatch.setattr(disk_reader, "_PIECE", 1)
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for number in range(0, 8, 2):
-        store.append(lines(number, number + 2))
+        queue.append(lines(number, number + 2))
     with closing(DiskReader(tmp_path)) as reader:
         listing = reader.lines()
         seen = [next(listing), next(listing)]
-        batch = batch_of(store, taken)
-        store.settle(batch, batch.lines[left:], [])  # its last line waits on, in another row
+        batch = batch_of(queue, taken)
+        queue.settle(batch, batch.lines[left:], [])  # its last line waits on, in another row
         assert [*seen, *listing] == [*lines(0, 2), *lines(*expected)]
 
 
 @pytest.mark.parametrize("where", ["closed", "beside"])
 def test_figures_are_those_of_one_moment(tmp_path: Path, where: str) -> None:
     """How many wait and are rejected, the bytes with the WAL, and the oldest stamp."""
-    store = store_in(tmp_path)
-    store.append(lines(40, 500))
-    refuse(store, 7)
+    queue = queue_in(tmp_path)
+    queue.append(lines(40, 500))
+    reject(queue, 7)
     if where == "closed":
-        store.close()
+        queue.close()
     with closing(DiskReader(tmp_path)) as reader:
         size = sum(each.stat().st_size for each in tmp_path.iterdir())
         assert reader.summary() == Summary(453, 7, size, 47)
-        store.append(lines(500, 501))
+        queue.append(lines(500, 501))
         assert reader.summary()[:2] == (454, 7)
 
 
@@ -165,9 +165,9 @@ def test_figures_are_those_of_one_moment(tmp_path: Path, where: str) -> None:
 def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: str) -> None:
     """Who only reads sets nothing aside."""
     path = tmp_path / "spool.sqlite"
-    store = store_in(tmp_path)
-    store.append(lines(0, 1000))
-    store.close()
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1000))
+    queue.close()
     if what == "text":
         path.write_text("this is no database\n" * 1000)
     else:
@@ -202,9 +202,9 @@ def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
 
 def test_a_lock_of_another_program_is_told_when_it_comes_between(tmp_path: Path) -> None:
     """A piece that cannot be read ends the list with the reason, and never in silence."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 30_000))
-    store.close()
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 30_000))
+    queue.close()
     with (
         closing(DiskReader(tmp_path, patience=0.0)) as reader,
         closing(sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)) as other,

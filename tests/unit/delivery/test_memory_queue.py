@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bat2influx.delivery.memory_queue import OVERHEAD, REFUSED_KEPT, Batch, MemoryQueue
+from bat2influx.delivery.memory_queue import OVERHEAD, REJECTED_KEPT, Batch, MemoryQueue
 from bat2influx.influx.outcome import RejectedLine
 
 
@@ -79,17 +79,17 @@ def test_a_line_larger_than_the_bound_is_dropped() -> None:
     assert (len(spool), spool.dropped, spool.size) == (1, 1, 1 + OVERHEAD)
 
 
-def test_refused_rows_are_counted_and_the_newest_kept() -> None:
-    """Of the rows refused, memory holds a bounded number."""
+def test_rejected_rows_are_counted_and_the_newest_kept() -> None:
+    """Of the rows rejected, memory holds a bounded number."""
     spool = MemoryQueue(10**9)
     for number in range(3):
-        spool.append([line(n) for n in range(REFUSED_KEPT)])
-        batch = spool.next_batch(REFUSED_KEPT)
+        spool.append([line(n) for n in range(REJECTED_KEPT)])
+        batch = spool.next_batch(REJECTED_KEPT)
         assert batch is not None
         spool.settle(batch, [], [RejectedLine(each, f"reason {number}") for each in batch.lines])
-    assert spool.dropped == 2 * REFUSED_KEPT
-    assert len(spool.refused) == REFUSED_KEPT
-    assert {row.reason for row in spool.refused} == {"reason 2"}
+    assert spool.dropped == 2 * REJECTED_KEPT
+    assert len(spool.rejected) == REJECTED_KEPT
+    assert {row.reason for row in spool.rejected} == {"reason 2"}
 
 
 def test_the_bound_is_on_what_lines_really_take() -> None:
@@ -120,7 +120,7 @@ class SpoolAndList(RuleBasedStateMachine):
         self.batch: Batch | None = None  # under way, and how much of it is still in the queue
         self.shown = 0
         self.accepted: list[bytes] = []
-        self.refused = self.dropped = 0
+        self.rejected = self.dropped = 0
 
     def overflow(self) -> None:
         """Let the oldest go until the rest fits; what is under way is not lost by that."""
@@ -152,14 +152,14 @@ class SpoolAndList(RuleBasedStateMachine):
     @precondition(lambda self: self.batch is not None)
     @rule(fates=st.lists(st.sampled_from("aur"), min_size=8, max_size=8))
     def settle(self, fates: list[str]) -> None:
-        """Each line sent is accepted, undecided or refused."""
+        """Each line sent is accepted, undecided or rejected."""
         assert self.batch is not None
         fate = dict(zip(self.batch.lines, fates, strict=False))
         undecided = [each for each in fate if fate[each] == "u"]
-        refused = [RejectedLine(each, "bad") for each in fate if fate[each] == "r"]
-        self.spool.settle(self.batch, undecided, refused)
+        rejected = [RejectedLine(each, "bad") for each in fate if fate[each] == "r"]
+        self.spool.settle(self.batch, undecided, rejected)
         self.accepted += [each for each in fate if fate[each] == "a"]
-        self.refused += len(refused)
+        self.rejected += len(rejected)
         self.queue[: self.shown] = undecided
         self.batch, self.shown = None, 0
         self.overflow()
@@ -170,13 +170,13 @@ class SpoolAndList(RuleBasedStateMachine):
         assert len(self.spool) == len(self.queue)
         assert self.spool.size == sum(len(each) + OVERHEAD for each in self.queue) <= self.BOUND
         assert self.spool.dropped == self.dropped
-        assert len(self.spool.refused) == min(self.refused, REFUSED_KEPT)
+        assert len(self.spool.rejected) == min(self.rejected, REJECTED_KEPT)
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """Every line that came is waiting, under way, accepted, refused or counted as dropped."""
+        """Every line that came is waiting, under way, accepted, rejected or counted as dropped."""
         under_way = len(self.batch.lines) - self.shown if self.batch else 0
-        known = len(self.queue) + under_way + len(self.accepted) + self.refused + self.dropped
+        known = len(self.queue) + under_way + len(self.accepted) + self.rejected + self.dropped
         assert known == self.came
 
     def teardown(self) -> None:

@@ -156,7 +156,7 @@ def test_what_is_sent_again_though_it_is_stored_keeps_its_stamps(on_disk: Spool)
 
 
 def test_of_a_batch_partly_stored_the_rest_follows(in_memory: Spool) -> None:
-    """The accepted and the refused lines are gone, and the undecided ones move."""
+    """The accepted and the rejected lines are gone, and the undecided ones move."""
     in_memory.append(lines(1, 2, 3, 4))
     batch = in_memory.next_batch(4)
     assert batch

@@ -18,7 +18,7 @@ import pytest
 from bat2influx.delivery import disk_format, disk_rows, salvage
 from bat2influx.delivery.disk_errors import DiskFault
 from bat2influx.delivery.disk_rows import REJECTED, WAITING
-from tests.unit.delivery.test_disk_queue import all_of, batch_of, fault_of, lines, store_in
+from tests.unit.delivery.test_disk_queue import all_of, batch_of, fault_of, lines, queue_in
 
 Record = tuple[int, int, bytes, bytes, int]
 
@@ -202,13 +202,13 @@ def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
 
 def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
     """Of many the latest three stay, with what belongs to them."""
-    store = store_in(tmp_path)
+    queue = queue_in(tmp_path)
     for _ in range(5):
         (tmp_path / "spool.sqlite").write_bytes(b"x" * 5000)
         (tmp_path / "spool.sqlite-wal").write_bytes(b"y" * 5000)
-        assert fault_of(store.open).fault is DiskFault.DAMAGED
-        store.append(lines(0, 1))
-        store.settle(batch_of(store), [], [])
+        assert fault_of(queue.open).fault is DiskFault.DAMAGED
+        queue.append(lines(0, 1))
+        queue.settle(batch_of(queue), [], [])
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len([name for name in names if not name.endswith("-wal")]) == salvage.KEPT
     assert len(names) <= 2 * salvage.KEPT
@@ -217,14 +217,14 @@ def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("aside", [True, False])
 def test_a_salvage_that_was_broken_off_is_finished(tmp_path: Path, aside: bool) -> None:
     """A new file that was all there takes its place; one that may not have been, goes."""
-    store = store_in(tmp_path)
-    store.append(lines(0, 5))
-    store.close()
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 5))
+    queue.close()
     path, fresh = tmp_path / "spool.sqlite", tmp_path / "spool.salvage"
     if aside:
         path.rename(fresh)
     else:
         shutil.copy(path, fresh)
         os.truncate(fresh, 3000)
-    assert all_of(store_in(tmp_path)) == lines(0, 5)
+    assert all_of(queue_in(tmp_path)) == lines(0, 5)
     assert not fresh.exists()

@@ -32,7 +32,7 @@ def stored(keeper: Keeper, first: int, last: int) -> None:
 
 
 def full(calls: list[str]) -> Any:
-    """Return a call of the store that comes to nothing, for want of room; it is noted."""
+    """Return a call of the disk queue that comes to nothing, for want of room; it is noted."""
 
     def call(*_: object) -> None:
         calls.append("tried")
@@ -154,7 +154,7 @@ def test_a_batch_under_way_goes_to_disk_as_a_whole(keeper: Keeper) -> None:
 def test_what_is_decided_of_a_batch_is_decided_wherever_it_is_by_then(
     keeper: Keeper, fates: str, waiting: list[int], rejected: list[int], kept: bool
 ) -> None:
-    """Accepted, undecided and refused lines, in memory or on disk since."""
+    """Accepted, undecided and rejected lines, in memory or on disk since."""
     keeper.spool.append(lines(0, 3))
     batch = keeper.take()
     keeper.spool.append(lines(3, 4))
@@ -165,10 +165,10 @@ def test_what_is_decided_of_a_batch_is_decided_wherever_it_is_by_then(
     left = [line for number in (*waiting, 3) for line in lines(number, number + 1)]
     assert (keeper.on_disk() if kept else keeper.in_memory()) == left
     assert len(keeper.spool) == len(left)
-    assert keeper.spool.refused_count == len(rejected)
+    assert keeper.spool.rejected_count == len(rejected)
     keeper.wait(FRESH)
     assert keeper.rejected() == [line for n in rejected for line in lines(n, n + 1)]
-    assert keeper.spool.refused_count == len(rejected)
+    assert keeper.spool.rejected_count == len(rejected)
 
 
 def test_a_batch_that_others_are_before_on_disk_is_sent_again(keeper: Keeper) -> None:
@@ -332,18 +332,18 @@ def test_an_empty_file_goes_when_there_is_nothing_to_send(keeper: Keeper) -> Non
 
 
 @pytest.mark.parametrize(
-    ("refused", "asked", "again"), [(0, True, 0), (3, False, 0), (3, True, 3), (0, False, 0)]
+    ("rejected", "asked", "again"), [(0, True, 0), (3, False, 0), (3, True, 3), (0, False, 0)]
 )
-def test_refused_rows_wait_again_when_that_was_asked_for(
-    keeper: Keeper, refused: int, asked: bool, again: int
+def test_rejected_rows_wait_again_when_that_was_asked_for(
+    keeper: Keeper, rejected: int, asked: bool, again: int
 ) -> None:
     """Once; what was asked for without a row is left until there is one."""
     stored(keeper, 0, 4)
     batch = keeper.take()
-    keeper.spool.settle(batch, batch.lines[refused:], bad(batch.lines[:refused]))
+    keeper.spool.settle(batch, batch.lines[rejected:], bad(batch.lines[:rejected]))
     if asked:
         request_retry(keeper.state)
     assert keeper.spool.take_request() == again
-    assert keeper.spool.refused_count == refused - again
-    assert keeper.on_disk() == [*lines(refused, 4), *lines(0, again)]
+    assert keeper.spool.rejected_count == rejected - again
+    assert keeper.on_disk() == [*lines(rejected, 4), *lines(0, again)]
     assert keeper.spool.take_request() == 0

@@ -22,8 +22,8 @@ class Keeper:
         self.now = 0.0
         self.state = state
         self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
-        store = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
-        self.spool = Spool(self.memory, store, clock=lambda: self.now)
+        disk_queue = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        self.spool = Spool(self.memory, disk_queue, clock=lambda: self.now)
         self.spool.open()
 
     def take(self) -> Batch | StoredBatch:
@@ -47,7 +47,7 @@ class Keeper:
             return list(reader.lines())
 
     def rejected(self) -> list[bytes]:
-        """Return what is on disk as refused."""
+        """Return what is on disk as rejected."""
         with closing(DiskReader(self.state)) as reader:
             return [each.line for each in reader.rejected()]
 
@@ -57,9 +57,9 @@ def lines(first: int, last: int) -> list[bytes]:
     return [b"dc V=1 %04d" % number for number in range(first, last)]
 
 
-def bad(refused: list[bytes] | tuple[bytes, ...]) -> list[RejectedLine]:
-    """Return lines as refused."""
-    return [RejectedLine(line, "bad") for line in refused]
+def bad(rejected: list[bytes] | tuple[bytes, ...]) -> list[RejectedLine]:
+    """Return lines as rejected."""
+    return [RejectedLine(line, "bad") for line in rejected]
 
 
 @contextmanager
@@ -82,8 +82,8 @@ def test_a_disk_that_does_not_work_at_the_start_is_looked_at_again(tmp_path: Pat
     assert list(keeper.take().lines) == lines(0, 5)
 
 
-def test_rows_refused_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
-    """What was refused when the last batch came back outlives the process."""
+def test_rows_rejected_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
+    """What was rejected when the last batch came back outlives the process."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
@@ -91,8 +91,8 @@ def test_rows_refused_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
     assert keeper.rejected() == lines(0, 5)
 
 
-def test_refused_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
-    """While nothing may be sent for a while, a kill does not lose what was refused before."""
+def test_rejected_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
+    """While nothing may be sent for a while, a kill does not lose what was rejected before."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), lines(3, 5), bad(lines(0, 3)))
@@ -100,7 +100,7 @@ def test_refused_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
     assert (keeper.rejected(), keeper.on_disk()) == (lines(0, 3), lines(3, 5))
 
 
-def test_refused_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
+def test_rejected_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
     tmp_path: Path,
 ) -> None:
     """The last attempt does not wait for the next one to be due."""
@@ -118,7 +118,7 @@ def test_refused_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
 
 
 def test_a_request_is_not_forgotten_when_the_disk_fails(tmp_path: Path) -> None:
-    """The refused rows wait again once the lock is gone, though nobody asks a second time."""
+    """The rejected rows wait again once the lock is gone, though nobody asks a second time."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
@@ -144,7 +144,7 @@ def test_what_had_to_go_while_it_was_sent_is_not_in_two_places(tmp_path: Path) -
 
 
 def test_what_had_to_go_while_others_were_before_it_on_disk_is_counted(tmp_path: Path) -> None:
-    """Dropped is what is undecided then, and refused what is refused, though it is sent again."""
+    """Dropped is what is undecided then, and rejected what is rejected, though it is sent again."""
     keeper = Keeper(tmp_path, room=10)
     keeper.spool.append(lines(0, 5))
     keeper.wait(FRESH)
@@ -196,22 +196,22 @@ def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path
 
 def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(tmp_path: Path) -> None:
     """Undecided lines, of which the place is gone, are not the stored ones that still have one."""
-    store = DiskQueue(tmp_path, 0)
+    disk_queue = DiskQueue(tmp_path, 0)
     long = [b"dc V=1%s %04d" % (b"0" * 300, number) for number in range(2000)]
-    store.append(long[:100])
-    store.append(long[100:200])
-    batch = store.next_batch(200)
+    disk_queue.append(long[:100])
+    disk_queue.append(long[100:200])
+    batch = disk_queue.next_batch(200)
     assert batch is not None
     end = 200
-    while len(store) == end:
-        store.append(long[end : end + 100])
+    while len(disk_queue) == end:
+        disk_queue.append(long[end : end + 100])
         end += 100
-    assert len(store) == end - 100  # and it is the first row that went
-    store.settle(batch, batch.lines[:100], [])
-    left = store.next_batch(1000)
+    assert len(disk_queue) == end - 100  # and it is the first row that went
+    disk_queue.settle(batch, batch.lines[:100], [])
+    left = disk_queue.next_batch(1000)
     assert left is not None
     assert list(left.lines) == long[:100] + long[200:end]
-    assert store.dropped == 0
+    assert disk_queue.dropped == 0
 
 
 @disk.on_a_small_disk

@@ -1,7 +1,7 @@
 """The spool as a whole against what has been decided on each line, whatever the disk does.
 
 What is in memory and on disk is looked at from outside after each step; a line that is in neither
-was accepted, is kept as refused, died with a process before it was a second old, or is counted.
+was accepted, is kept as rejected, died with a process before it was a second old, or is counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EXAMPLES = int(os.environ.get("BAT2INFLUX_EXAMPLES", "60"))
 COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
 LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
 BOUNDS = [(1500, 10**7), (50_000, 10**7), (10**6, 0), (10**6, 10**7)]  # bytes: memory, disk
-FATES = ["a", "u", "au", "aaar", "aur", "r"]  # accepted, undecided, refused
+FATES = ["a", "u", "au", "aaar", "aur", "r"]  # accepted, undecided, rejected
 
 Content = tuple[list[bytes], list[bytes], list[tuple[bytes, str]]]
 
@@ -52,13 +52,13 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.came: dict[bytes, float] = {}
         self.order: dict[bytes, tuple[int, int]] = {}
         self.accepted: set[bytes] = set()
-        self.refused: dict[bytes, str] = {}
+        self.rejected: dict[bytes, str] = {}
         self.again: set[bytes] = set()  # decided on, which the disk does not know: sent again
         self.last: set[bytes] = set()  # what only the latest process may have had
         self.died: set[bytes] = set()  # what was gone with one
         self.batch: Batch | StoredBatch | None = None  # under way
         self.ended: Batch | StoredBatch | None = None  # the one before
-        self.asked = False  # for the refused to be sent again
+        self.asked = False  # for the rejected to be sent again
         self.counted = 0  # lines that processes counted as dropped which are no more
         self.retried = self.overcount = self.dropped_on_disk = 0
         self.mended = 0.0
@@ -72,8 +72,10 @@ class SpoolAndFates(RuleBasedStateMachine):
     def start(self) -> None:
         """A process begins with what is on disk."""
         self.memory = MemoryQueue(self.bounds[0])
-        self.store = DiskQueue(self.disk.state, self.bounds[1], patience=0.0, linger=self.linger)
-        self.spool = Spool(self.memory, self.store, clock=lambda: self.now)
+        self.disk_queue = DiskQueue(
+            self.disk.state, self.bounds[1], patience=0.0, linger=self.linger
+        )
+        self.spool = Spool(self.memory, self.disk_queue, clock=lambda: self.now)
         self.spool.open()
         _, waiting, rejected = self.content(alone=True)
         self.died |= self.last - {*waiting} - {line for line, _ in rejected}
@@ -104,7 +106,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.batch = self.spool.next_batch(most)
         if self.batch is None:
             return
-        self.dropped_on_disk = self.store.dropped
+        self.dropped_on_disk = self.disk_queue.dropped
         lines = list(self.batch.lines)
         in_memory, on_disk, _ = self.content()
         assert lines == (in_memory if isinstance(self.batch, Batch) else on_disk)[:most]
@@ -113,7 +115,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     @precondition(lambda self: self.batch is not None)
     @rule(seed=st.integers(0, 2**32), fates=st.sampled_from(FATES))
     def settle(self, seed: int, fates: str) -> None:
-        """Each line sent is accepted, undecided or refused."""
+        """Each line sent is accepted, undecided or rejected."""
         assert self.batch is not None
         chance = random.Random(seed)
         fate = {line: chance.choice(fates) for line in self.batch.lines}
@@ -122,30 +124,30 @@ class SpoolAndFates(RuleBasedStateMachine):
             [RejectedLine(e, f"bad {chance.randrange(2)}") for e in fate if fate[e] == "r"],
         )
 
-    def end(self, undecided: Sequence[bytes], refused: Sequence[RejectedLine]) -> None:
+    def end(self, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
         """End the transaction; what is decided and still on disk has a reason for that."""
         batch = self.ended = self.batch
         self.batch = None
         assert batch is not None
         in_memory, on_disk, _ = self.content()
         first = on_disk[0] if on_disk else None
-        if isinstance(batch, Batch) and self.store.dropped > self.dropped_on_disk:
+        if isinstance(batch, Batch) and self.disk_queue.dropped > self.dropped_on_disk:
             # It is counted though it may be stored, and again if it is undecided.
             self.overcount += len({*batch.lines} - {*in_memory} - {*on_disk})
-        self.spool.settle(batch, undecided, refused)
+        self.spool.settle(batch, undecided, rejected)
         decided = {*batch.lines} - {*undecided}
         stays = decided & {*self.content()[1]}
         behind = isinstance(batch, Batch) and first not in batch.lines
         assert not stays or behind or self.spool.fault
         self.again |= stays
-        self.refused |= {each.line: each.reason for each in refused}
-        self.accepted |= decided - {each.line for each in refused}
+        self.rejected |= {each.line: each.reason for each in rejected}
+        self.accepted |= decided - {each.line for each in rejected}
         self.goes_on()
 
     def goes_on(self) -> None:
         """The keeper keeps what has waited, and does what it is asked for."""
         self.spool.keep()
-        _, waiting, rejected = self.content() if self.refused else ([], [], [])
+        _, waiting, rejected = self.content() if self.rejected else ([], [], [])
         if self.spool.take_request():
             self.asked = False
             on_disk = {*self.content()[1]}
@@ -153,12 +155,12 @@ class SpoolAndFates(RuleBasedStateMachine):
             for line in [line for line, _ in rejected if line in on_disk]:
                 self.retried += 1
                 self.order[line] = (last, self.retried)
-                del self.refused[line]
+                del self.rejected[line]
 
-    @precondition(lambda self: self.refused)
+    @precondition(lambda self: self.rejected)
     @rule()
     def ask(self) -> None:
-        """A person asks for the refused rows to be sent again."""
+        """A person asks for the rejected rows to be sent again."""
         if self.content(alone=True)[2] and not self.asked:  # and it is not forgotten
             try:
                 request_retry(self.disk.state)
@@ -172,7 +174,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         """The daemon is started again: nothing is in memory alone, if the disk works."""
         self.spool.close()
         if not self.disk.trouble and not (self.small and self.spool.fault):
-            assert not self.memory.refused
+            assert not self.memory.rejected
             assert not len(self.memory)
         self.ends()
         self.start()
@@ -183,7 +185,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process is killed, or the power goes: no more than the last second is lost."""
         self.ends()
-        self.disk.die(self.store.close)
+        self.disk.die(self.disk_queue.close)
         self.start()
 
     @precondition(lambda self: not self.disk.trouble)
@@ -196,14 +198,14 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.spool.keep(everything=True)
         self.disk.tear(before, where)
         after = self.content()[1]
-        self.disk.die(self.store.close, left=before)
+        self.disk.die(self.disk_queue.close, left=before)
         assert self.content(alone=True)[1] in (waited, after)
         self.start()
 
     def ends(self) -> None:
         """What was counted is told by now; what only the process knew is gone with it."""
-        self.counted += self.spool.dropped + self.store.rejected_dropped
-        self.last = {*self.memory.oldest(self.memory.end), *(e.line for e in self.memory.refused)}
+        self.counted += self.spool.dropped + self.disk_queue.rejected_dropped
+        self.last = {*self.memory.oldest(self.memory.end), *(e.line for e in self.memory.rejected)}
         batch = self.batch or (self.ended if self.spool.fault else None)
         self.batch = None
         if batch:  # of which the disk may not know what has become
@@ -234,7 +236,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     def read_only(self) -> None:
         """The process is killed, and the file system is read-only from then on."""
         self.ends()
-        self.disk.die(self.store.close)
+        self.disk.die(self.disk_queue.close)
         del self.spool
         self.disk.set_read_only()
         self.start()
@@ -253,7 +255,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         waiting, rejected = self.disk.content()
         if alone:
             return [], waiting, rejected
-        rejected += [(each.line, each.reason) for each in self.memory.refused]
+        rejected += [(each.line, each.reason) for each in self.memory.rejected]
         return list(self.memory.oldest(self.memory.end)), waiting, rejected
 
     @invariant()
@@ -265,26 +267,26 @@ class SpoolAndFates(RuleBasedStateMachine):
         waiting = [*on_disk, *in_memory]  # what is on disk is older
         keys = [self.order[line] for line in waiting]
         assert keys == sorted(set(keys))
-        assert all(self.refused[line] == reason for line, reason in rejected)
+        assert all(self.rejected[line] == reason for line, reason in rejected)
         kept = {line for line, _ in rejected}
         assert len(kept) == len(rejected)
         assert not kept & {*waiting}
-        assert (self.accepted | {*self.refused}) & {*waiting} <= self.again
+        assert (self.accepted | {*self.rejected}) & {*waiting} <= self.again
         assert self.spool.in_memory == len(in_memory)
         assert self.memory.size == sum(len(e) + OVERHEAD for e in in_memory) <= self.bounds[0]
         if self.spool.fault is None:
             assert self.spool.on_disk == len(on_disk)
             assert len(self.spool) == len(waiting)
-            assert self.spool.refused_count == len(rejected)
+            assert self.spool.rejected_count == len(rejected)
         works = not self.small and not self.disk.trouble and self.now >= self.mended + AGAIN
         if self.spool.fault is None or works:
             late = self.now - FRESH
             assert all(self.came[line] > late for line in in_memory)
-            assert not [e for e in self.memory.refused if self.came[e.line] <= late]
+            assert not [e for e in self.memory.rejected if self.came[e.line] <= late]
         if self.batch is None and self.spool.fault is None:  # all is decided, and known
             known = {*waiting} | kept | self.accepted | self.died
             lost = len(self.came) - len(known)
-            counted = self.counted + self.spool.dropped + self.store.rejected_dropped
+            counted = self.counted + self.spool.dropped + self.disk_queue.rejected_dropped
             double = (self.accepted | self.died) & self.again - {*waiting} - kept
             assert lost <= counted <= lost + len(double) + self.overcount
 
@@ -294,12 +296,12 @@ class SpoolAndFates(RuleBasedStateMachine):
             if hasattr(self, "spool"):
                 self.drain()
         finally:
-            if hasattr(self, "store"):
-                self.store.close()
+            if hasattr(self, "disk_queue"):
+                self.disk_queue.close()
             self.disk.remove()
 
     def drain(self) -> None:
-        """Have the database accept all, and what it has refused as well."""
+        """Have the database accept all, and what it has rejected as well."""
         self.mend()
         if self.batch:
             self.end([], [])
@@ -311,7 +313,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             else:
                 self.now += AGAIN + FRESH
                 self.ask()
-                if not len(self.spool) + self.spool.refused_count:
+                if not len(self.spool) + self.spool.rejected_count:
                     break
         assert self.content() == ([], [], [])
         assert self.spool.fault is None

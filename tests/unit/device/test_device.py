@@ -34,9 +34,14 @@ class Home:
 
     def __init__(self, broker: Broker, state: Path, battery: Battery) -> None:
         self.broker = broker
-        self.memory = RememberedDevices(state)
+        self.remembered = RememberedDevices(state)
         self.device = Device(
-            battery, by_tick=False, watchdog=W, config=FILE, memory=self.memory, wake=lambda: None
+            battery,
+            by_tick=False,
+            watchdog=W,
+            config=FILE,
+            remembered=self.remembered,
+            wake=lambda: None,
         )
         self.seconds = 0.5  # which is the time of a tick
         self.asked: list[tuple[float, str]] = []  # when, and what
@@ -118,9 +123,9 @@ def homes(patch: pytest.MonkeyPatch, state: Path, log: pytest.LogCaptureFixture)
         battery: Battery = GIVEN, known: DeviceRecord | None = None, *, confirms: bool = True
     ) -> Home:
         if known:
-            memory = Home(broker, state, battery).memory
-            memory.keep(key_of(battery), known)
-            memory.flush(60.0)
+            remembered = Home(broker, state, battery).remembered
+            remembered.keep(key_of(battery), known)
+            remembered.flush(60.0)
         broker.confirms = confirms
         made = Home(broker, state, battery)
         made.step()

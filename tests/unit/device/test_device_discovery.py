@@ -51,7 +51,7 @@ def test_a_device_that_is_to_be_found_is_read_and_remembered(
     device.complete("vebus/275/ProductId")
     assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
     assert device.device.state is State.POLLING
-    assert device.memory.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 275})
+    assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 275})
     assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 each 1 s") == 1
     assert not device.cause
 
@@ -296,7 +296,7 @@ def test_an_instance_that_has_moved_is_followed(
     ]
     device.go_on(3, "vebus/276/Soc", RELAY_LEAF)
     assert device.device.latest == {"Soc": 1.0, "Relay": 1.0}
-    assert device.memory.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 276})
+    assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 276})
     assert "vebus 276 each 1 s" in caplog.text
     assert len(device.broker.lines) == 1
     assert not device.cause

@@ -29,7 +29,7 @@ class Minute:
 
     def __init__(self) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
-        self.finding = Discovery(
+        self.discovery = Discovery(
             FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini"
         )
         self.absence = Presence("10.0.0.2", "/etc/x.ini", W)
@@ -49,7 +49,7 @@ class Minute:
                 self.absence.answered(void)
                 self.absence.void(void, NoValue.NULL, self.now)
             self.doubted += [(self.now, place) for place in self.absence.doubtful(self.now)]
-            self.absence.tell(self.finding, self.now)
+            self.absence.tell(self.discovery, self.now)
 
     @property
     def text(self) -> str:
@@ -81,7 +81,7 @@ def test_a_path_beside_others_that_answer_leaves_the_instance_alone(minute: Minu
 def test_an_instance_that_is_elsewhere_is_told_with_what_there_is(minute: Minute) -> None:
     """The doubt has found another one: that is the cause, whatever else is silent."""
     minute.go_on(20, VOLTAGE, CURRENT)
-    minute.finding.elsewhere["solarcharger", 288] = (289, 290)
+    minute.discovery.elsewhere["solarcharger", 288] = (289, 290)
     minute.go_on(1, VOLTAGE, CURRENT)
     assert "has no solarcharger 288, but solarcharger 289 and 290" in minute.text
 
@@ -89,7 +89,7 @@ def test_an_instance_that_is_elsewhere_is_told_with_what_there_is(minute: Minute
 def test_a_service_that_is_gone_is_told_as_a_whole(minute: Minute) -> None:
     """Its paths are not listed one by one, those of others are."""
     minute.go_on(20, VOLTAGE, CURRENT)
-    minute.finding.elsewhere["solarcharger", 288] = ()
+    minute.discovery.elsewhere["solarcharger", 288] = ()
     minute.go_on(1, VOLTAGE, CURRENT)
     assert "has no solarcharger 288" in minute.text
     assert "Pv (" not in minute.text
@@ -109,7 +109,7 @@ def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixtu
 
 def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
     """In a moment it is known which of several causes it is; each would be a warning of its own."""
-    minute.finding.doubt_instances([("solarcharger", 288)])
+    minute.discovery.doubt_instances([("solarcharger", 288)])
     minute.go_on(60, VOLTAGE, CURRENT, GRID)
     assert not minute.text
 
@@ -167,6 +167,6 @@ def test_found_a_path_that_worked_was_called_one_that_does_not_exist(minute: Min
 
 def test_a_choice_that_turns_up_later_is_told_beside_the_rest(minute: Minute) -> None:
     """With its lines, and that the other fields are read."""
-    minute.finding.choices["grid"] = "several grids:\ninstances = tag"
+    minute.discovery.choices["grid"] = "several grids:\ninstances = tag"
     minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
     assert minute.text == "several grids: instances = tag; the other fields are read"

@@ -18,19 +18,19 @@ def kept(state: Path) -> Path:
     return state / "devices.json"
 
 
-def keep(memory: RememberedDevices, key: str, found: DeviceRecord) -> None:
+def keep(remembered: RememberedDevices, key: str, found: DeviceRecord) -> None:
     """Have it known, and wait until it is written."""
-    memory.keep(key, found)
-    memory.flush(60.0)
+    remembered.keep(key, found)
+    remembered.flush(60.0)
 
 
 def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
     """A portal id and instances outlive the process, each device's under its own key."""
     state = tmp_path / "bat2influx"
-    memory = RememberedDevices(state)
-    assert memory.recall(KEY) is None
-    keep(memory, KEY, FOUND)
-    keep(memory, "attic@10.0.0.2:8883", DeviceRecord("0a1b2c3d4e5f"))
+    remembered = RememberedDevices(state)
+    assert remembered.recall(KEY) is None
+    keep(remembered, KEY, FOUND)
+    keep(remembered, "attic@10.0.0.2:8883", DeviceRecord("0a1b2c3d4e5f"))
     again = RememberedDevices(state)
     assert again.recall(KEY) == FOUND
     assert again.recall("attic@10.0.0.2:8883") == DeviceRecord("0a1b2c3d4e5f", {})
@@ -39,14 +39,14 @@ def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
 
 def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
     """The SD card is touched when something has changed, and only then."""
-    memory = RememberedDevices(tmp_path)
-    keep(memory, KEY, FOUND)
+    remembered = RememberedDevices(tmp_path)
+    keep(remembered, KEY, FOUND)
     before = kept(tmp_path).stat()
-    keep(memory, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 275}))
+    keep(remembered, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 275}))
     keep(RememberedDevices(tmp_path), KEY, FOUND)
     after = kept(tmp_path).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    keep(memory, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 276}))
+    keep(remembered, KEY, DeviceRecord("c0619ab1c2d3", {"vebus": 276}))
     assert kept(tmp_path).stat().st_ino != before.st_ino
 
 
@@ -80,10 +80,10 @@ def test_a_damaged_file_is_told_and_written_anew(
     """Nothing is believed of a file that is not wholly as described, and nothing ends for it."""
     kept(tmp_path).write_bytes(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
-        memory = RememberedDevices(tmp_path)
+        remembered = RememberedDevices(tmp_path)
     assert f"{kept(tmp_path)} is damaged, or of another version" in caplog.text
-    assert memory.recall("a") is None
-    keep(memory, KEY, FOUND)
+    assert remembered.recall("a") is None
+    keep(remembered, KEY, FOUND)
     assert RememberedDevices(tmp_path).recall(KEY) == FOUND
     assert json.loads(kept(tmp_path).read_text())["devices"].keys() == {KEY}
 
@@ -94,19 +94,19 @@ def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
     """What was found goes on to be known until the end of the process."""
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING, "bat2influx"):
-        memory = RememberedDevices(tmp_path / "file" / "state")
-        keep(memory, KEY, FOUND)
+        remembered = RememberedDevices(tmp_path / "file" / "state")
+        keep(remembered, KEY, FOUND)
     assert "cannot be written: Not a directory" in caplog.text
-    assert memory.recall(KEY) == FOUND
+    assert remembered.recall(KEY) == FOUND
 
 
 def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path) -> None:
     """What lies beside the file from a start that was cut off is never read, and goes."""
     keep(RememberedDevices(tmp_path), KEY, FOUND)
     (tmp_path / "devices.new").write_text('{"format": 1, "dev')
-    memory = RememberedDevices(tmp_path)
-    assert memory.recall(KEY) == FOUND
-    keep(memory, KEY, DeviceRecord("0a1b2c3d4e5f"))
+    remembered = RememberedDevices(tmp_path)
+    assert remembered.recall(KEY) == FOUND
+    keep(remembered, KEY, DeviceRecord("0a1b2c3d4e5f"))
     assert [path.name for path in tmp_path.iterdir()] == ["devices.json"]
 
 
@@ -121,11 +121,11 @@ def test_found_a_slow_disk_held_up_the_main_thread(
         texts.append(json.loads(text)["devices"].keys())
 
     monkeypatch.setattr(RememberedDevices, "_replace", slow)
-    memory = RememberedDevices(tmp_path)
+    remembered = RememberedDevices(tmp_path)
     for number in range(5):
-        memory.keep(f"10.0.0.{number}:1883", FOUND)
+        remembered.keep(f"10.0.0.{number}:1883", FOUND)
     assert texts == []
     goes_on.set()
-    memory.flush(60.0)
+    remembered.flush(60.0)
     assert len(texts) <= 2
     assert len(texts[-1]) == 5

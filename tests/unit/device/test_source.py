@@ -157,7 +157,7 @@ def test_before_the_first_step_there_is_nothing(broker: Broker) -> None:
 
 
 def test_a_conversation_begins_once_on_each_connection(broker: Broker) -> None:
-    """What has come is taken first; the state is the line's, and then the conversation's."""
+    """What has come is taken first; the state is the broker's part, and then the conversation's."""
     source = Plain()
     broker.welcomes = False
     source.step(at(0))

@@ -45,16 +45,16 @@ def meaning_of(bench: Bench, answer: Reply) -> str:
     writes = [each for each in bench.http.requests if isinstance(each, list)]
     if outcome.trouble:
         assert (writes, outcome.undecided) == ([BATCH], BATCH)
-        assert (outcome.accepted, outcome.refused) == (0, [])
+        assert (outcome.accepted, outcome.rejected) == (0, [])
         assert len(bench.http.requests) == 2, "more was asked than who it is, and the write"
         return outcome.trouble.cause
-    assert (outcome.accepted, outcome.undecided, outcome.refused) == (2, [], [])
+    assert (outcome.accepted, outcome.undecided, outcome.rejected) == (2, [], [])
     if any("CREATE" in each for each in bench.http.requests if isinstance(each, str)):
         return "create"
     if len(writes) == 1:
         return "accepted"
     assert writes == [BATCH, BATCH[1:], BATCH[:1]]
-    reason = bench.write(answer, batch=BATCH[:1]).refused[0].reason
+    reason = bench.write(answer, batch=BATCH[:1]).rejected[0].reason
     return "split" if reason == "larger than the server takes" else "bisect"
 
 
@@ -171,12 +171,12 @@ def test_a_server_says_when_to_try_again(
 
 
 @pytest.mark.parametrize("bad", range(5))
-def test_a_bad_line_is_refused_alone(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+def test_a_bad_line_is_rejected_alone(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
     """Wherever it stands, after as many requests as halving takes."""
     batch, bench = lines(count=5), Bench(monkeypatch, ONE)
     bench.http.answer = lambda request: BAD if batch[bad] in request else OK
     outcome = bench.write(batch=batch)
-    assert outcome.refused == [RejectedLine(batch[bad], "unable to parse")]
+    assert outcome.rejected == [RejectedLine(batch[bad], "unable to parse")]
     assert (outcome.accepted, outcome.undecided, outcome.trouble) == (4, [], None)
     assert len(bench.http.requests) <= 1 + 7
 
@@ -186,14 +186,14 @@ def test_a_failure_in_the_middle_keeps_what_is_decided(monkeypatch: pytest.Monke
     batch, bench = lines(count=8), Bench(monkeypatch, ONE)
     outcome = bench.write(BAD, OK, BAD, BAD, BAD, GONE, batch=batch)
     assert (outcome.accepted, outcome.undecided) == (4, batch[:3])
-    assert outcome.refused == [RejectedLine(batch[3], "unable to parse")]
+    assert outcome.rejected == [RejectedLine(batch[3], "unable to parse")]
     assert (outcome.trouble, outcome.in_doubt) == (AWAY, True)
 
 
 CONFLICT = reply(400, error("partial write: field type conflict dropped=1"))
 
 
-def test_a_field_that_is_refused_takes_no_more_than_some_requests(
+def test_a_field_that_is_rejected_takes_no_more_than_some_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once a row alone has proven it, all others of that field go in one request of their own."""
@@ -203,11 +203,11 @@ def test_a_field_that_is_refused_takes_no_more_than_some_requests(
     writes = bench.http.requests[1:]
     assert [len(write) for write in writes] == [8, 4, 2, 1, 4, 3]
     assert writes[-2:] == [lines("Soc", 4), power[:3]]
-    assert (outcome.accepted, sorted(each.line for each in outcome.refused)) == (4, power)
-    assert {each.reason for each in outcome.refused} == {"partial write: field type conflict"}
+    assert (outcome.accepted, sorted(each.line for each in outcome.rejected)) == (4, power)
+    assert {each.reason for each in outcome.rejected} == {"partial write: field type conflict"}
 
 
-def test_a_field_known_to_be_refused_is_sent_by_itself_until_it_is_accepted(
+def test_a_field_known_to_be_rejected_is_sent_by_itself_until_it_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Then it goes with the others again."""

@@ -80,7 +80,7 @@ def test_a_write_of_nothing_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     bench = Bench(monkeypatch, ONE)
     outcome = bench.write(batch=[])
     assert bench.http.requests == ["ping"]
-    assert (outcome.accepted, outcome.undecided, outcome.refused) == (0, [], [])
+    assert (outcome.accepted, outcome.undecided, outcome.rejected) == (0, [], [])
 
 
 @pytest.mark.parametrize(

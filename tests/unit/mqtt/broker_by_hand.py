@@ -79,20 +79,20 @@ class Way:
         monkeypatch.setattr(reconnect, "Connection", connection)
         monkeypatch.setattr(random, "random", lambda: 1.0)  # no delay is shortened
         self.endpoint = Endpoint("venus.local", 1883, "u", "secret", "/etc/x.ini", tls)
-        self.line = Reconnector(self.endpoint, self.wake)
+        self.reconnector = Reconnector(self.endpoint, self.wake)
 
     def wake(self) -> None:
         """Would wake the main loop."""
 
     def step(self) -> bool:
         """Step, and return whether one is logged in."""
-        self.line.step(self.now, readable=False, writable=False)
-        return self.line.check(self.now)
+        self.reconnector.step(self.now, readable=False, writable=False)
+        return self.reconnector.check(self.now)
 
     def wait(self) -> float:
         """Let the time pass until the next attempt; return the s."""
-        assert self.line.state is State.WAITING
-        seconds = self.line.timeout(self.now)
+        assert self.reconnector.state is State.WAITING
+        seconds = self.reconnector.timeout(self.now)
         self.now += seconds
         return seconds
 

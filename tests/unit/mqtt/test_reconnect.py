@@ -7,7 +7,7 @@ import pytest
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT
 from bat2influx.mqtt.packets import Protocol
-from bat2influx.mqtt.reconnect import HOUSEKEEPING, State
+from bat2influx.mqtt.reconnect import PING_CHECK_INTERVAL, State
 from bat2influx.net.tls import Tls
 from tests.unit.mqtt.broker_by_hand import LINK, Way
 
@@ -29,7 +29,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Way:
 
 def test_the_first_step_begins_an_attempt(way: Way) -> None:
     """The connector gets the endpoint, and wakes whoever steps."""
-    assert way.line.timeout(way.now) == 0.0
+    assert way.reconnector.timeout(way.now) == 0.0
     assert not way.step()
     (made,) = way.connectors
     assert (made.endpoint, made.wake, made.suspicious) == (way.endpoint, way.wake, False)
@@ -41,8 +41,8 @@ def test_the_state_is_what_the_connector_is_at(way: Way, step: State) -> None:
     way.step()
     way.connectors[0].step = step.value
     assert not way.step()
-    assert way.line.state is step
-    assert way.line.timeout(way.now) == HOUSEKEEPING
+    assert way.reconnector.state is step
+    assert way.reconnector.timeout(way.now) == PING_CHECK_INTERVAL
     assert len(way.connectors) == 1
     assert not way.connections
 
@@ -53,19 +53,19 @@ def test_each_kind_of_failure_has_its_own_delays(way: Way, kind: Backoff) -> Non
     shortest, longest = kind.value
     for attempt in range(9):
         way.connect(Trouble("any", "any", kind))
-        assert way.line.state is State.WAITING
-        assert way.line.timeout(way.now) == min(longest, shortest * 2**attempt)
+        assert way.reconnector.state is State.WAITING
+        assert way.reconnector.timeout(way.now) == min(longest, shortest * 2**attempt)
 
 
 def test_nothing_is_tried_before_the_delay_is_over(way: Way) -> None:
     """A step too early begins no attempt, and the rest of the delay is told."""
     way.connect(UNKNOWN)
     for early in (0.0, 0.25, 0.499):
-        way.line.step(way.now + early, readable=True, writable=True)
-        assert way.line.timeout(way.now + early) == pytest.approx(0.5 - early)
+        way.reconnector.step(way.now + early, readable=True, writable=True)
+        assert way.reconnector.timeout(way.now + early) == pytest.approx(0.5 - early)
     assert len(way.connectors) == 1
-    assert way.line.timeout(way.now + 9.0) == 0.0
-    way.line.step(way.now + 0.5, readable=False, writable=False)
+    assert way.reconnector.timeout(way.now + 9.0) == 0.0
+    way.reconnector.step(way.now + 0.5, readable=False, writable=False)
     assert len(way.connectors) == 2
 
 
@@ -74,7 +74,7 @@ def test_the_attempts_of_all_kinds_count_together(way: Way) -> None:
     delays = []
     for why in (UNKNOWN, CLOSED, REFUSED):
         way.connect(why)
-        delays.append(way.line.timeout(way.now))
+        delays.append(way.reconnector.timeout(way.now))
     assert delays == [0.5, 1.0, 60.0]
 
 
@@ -83,7 +83,7 @@ def test_a_device_that_works_makes_the_next_failure_a_first_one(way: Way) -> Non
     for _ in range(4):
         way.connect(UNKNOWN)
     assert way.wait() == 4.0
-    way.line.works()
+    way.reconnector.works()
     way.connect(UNKNOWN)
     assert way.wait() == 0.5
 
@@ -97,7 +97,7 @@ def test_a_link_becomes_a_connection_at_once(way: Way) -> None:
     (made,) = way.connections
     assert (made.link, made.endpoint, made.protocol) == (LINK, way.endpoint, NEW)
     assert made.steps == [(False, False)]
-    assert (way.line.state, way.line.connection) == (State.LOGIN, made)
+    assert (way.reconnector.state, way.reconnector.connection) == (State.LOGIN, made)
 
 
 def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(way: Way) -> None:
@@ -105,12 +105,12 @@ def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(way: Way) -> No
     made = way.open()
     del made.steps[:]
     for readable, writable in ((True, False), (False, True), (True, True)):
-        way.line.step(way.now, readable=readable, writable=writable)
+        way.reconnector.step(way.now, readable=readable, writable=writable)
     assert made.steps == [(True, False), (False, True), (True, True)]
 
 
 def test_each_attempt_has_the_same_client_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker ends what is left of a connection that was lost; no other line has that id."""
+    """The broker ends what is left of a connection that was lost; nobody else has that id."""
     ids = []
     for _ in range(2):
         way = Way(monkeypatch)
@@ -123,7 +123,7 @@ def test_each_attempt_has_the_same_client_id(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("after", "pending", "timeout"),
     [
-        (0.0, False, HOUSEKEEPING),
+        (0.0, False, PING_CHECK_INTERVAL),
         (0.0, True, 0.0),
         (CONNACK_TIMEOUT - 0.25, False, 0.25),
         (CONNACK_TIMEOUT + 1, False, 0.0),
@@ -135,28 +135,36 @@ def test_a_login_is_looked_at_in_time(
     """Whoever steps comes back for data read ahead, and for the end of the time for CONNACK."""
     way.connect()
     way.connections[0].pending = pending
-    assert way.line.timeout(way.now + after) == timeout
+    assert way.reconnector.timeout(way.now + after) == timeout
 
 
 def test_an_accepted_login_opens(way: Way) -> None:
     """It is counted, and from then on there is housekeeping alone."""
     made = way.open()
-    assert (way.line.state, way.line.connection, way.line.logins) == (State.OPEN, made, 1)
-    assert way.line.timeout(way.now + 1e6) == HOUSEKEEPING
+    assert (way.reconnector.state, way.reconnector.connection, way.reconnector.logins) == (
+        State.OPEN,
+        made,
+        1,
+    )
+    assert way.reconnector.timeout(way.now + 1e6) == PING_CHECK_INTERVAL
     assert way.step()
-    assert way.line.logins == 1
+    assert way.reconnector.logins == 1
 
 
 def test_a_refused_login_waits_long_and_is_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
     """One that is wrong is not tried in another version, nor for TLS."""
     way.connect()
     way.end(REFUSED)
-    assert (way.line.state, way.line.connection, way.line.trouble) == (State.WAITING, None, REFUSED)
+    assert (way.reconnector.state, way.reconnector.connection, way.reconnector.trouble) == (
+        State.WAITING,
+        None,
+        REFUSED,
+    )
     assert way.wait() == 35.0
     assert len(caplog.messages) == 1
     way.connect()
     assert way.attempts == [(NEW, False)] * 2
-    assert way.line.logins == 0
+    assert way.reconnector.logins == 0
 
 
 def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: Way) -> None:
@@ -164,14 +172,14 @@ def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: 
     way.connect()
     way.now += CONNACK_TIMEOUT - 0.001
     assert not way.step()
-    assert way.line.state is State.LOGIN
+    assert way.reconnector.state is State.LOGIN
     way.now += 0.001
     assert not way.step()
     assert way.connections[0].closed
-    assert way.line.state is State.WAITING
-    assert way.line.trouble
-    assert way.line.trouble.cause == "protocol"
-    assert "says nothing" in way.line.trouble.text
+    assert way.reconnector.state is State.WAITING
+    assert way.reconnector.trouble
+    assert way.reconnector.trouble.cause == "protocol"
+    assert "says nothing" in way.reconnector.trouble.text
     way.connect()
     assert way.attempts == [(NEW, False)] * 2
 
@@ -185,7 +193,7 @@ def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
     assert way.wait() == 0.0
     way.open()
     assert not caplog.messages
-    way.line.drop(way.now)
+    way.reconnector.drop(way.now)
     way.connect(UNKNOWN)
     way.open()
     assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
@@ -225,7 +233,7 @@ def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> Non
     way = Way(monkeypatch, Tls())
     way.connect()
     way.end(NO_MQTT)
-    assert way.line.trouble is NO_MQTT
+    assert way.reconnector.trouble is NO_MQTT
     assert way.wait() == 0.5
     way.connect()
     assert way.attempts == [(NEW, False)] * 2
@@ -238,7 +246,7 @@ def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way
     way.connect()
     way.connections[-1].accepted = True
     way.end(CLOSED)
-    assert (way.line.logins, way.line.trouble) == (0, CLOSED)
+    assert (way.reconnector.logins, way.reconnector.trouble) == (0, CLOSED)
     way.connect()
     assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
 
@@ -250,7 +258,7 @@ def test_what_is_no_mqtt_after_the_login_is_a_failure(way: Way) -> None:
     """It cannot have been TLS that was wanted."""
     way.open()
     way.end(NO_MQTT)
-    assert (way.line.trouble, way.wait()) == (NO_MQTT, 0.5)
+    assert (way.reconnector.trouble, way.wait()) == (NO_MQTT, 0.5)
     way.connect()
     assert way.attempts == [(NEW, False)] * 2
 
@@ -260,29 +268,29 @@ def test_a_drop_begins_the_next_connection_at_once(
 ) -> None:
     """The old connection is closed, and nothing is told."""
     made = way.open()
-    way.line.drop(way.now)
+    way.reconnector.drop(way.now)
     assert made.closed
-    assert (way.line.state, way.line.connection) == (State.WAITING, None)
-    assert not way.line.check(way.now)
+    assert (way.reconnector.state, way.reconnector.connection) == (State.WAITING, None)
+    assert not way.reconnector.check(way.now)
     assert way.wait() == 0.0
     way.open()
-    assert way.line.logins == 2
+    assert way.reconnector.logins == 2
     assert not caplog.messages
 
 
 @pytest.mark.parametrize(
-    ("kind", "delays"), [((), [0.5, 1.0, 2.0]), ((Backoff.LOGIN,), [35.0, 60.0, 60.0])]
+    ("backoff", "delays"), [((), [0.5, 1.0, 2.0]), ((Backoff.LOGIN,), [35.0, 60.0, 60.0])]
 )
 def test_to_give_up_closes_and_waits(
-    way: Way, kind: tuple[Backoff, ...], delays: list[float]
+    way: Way, backoff: tuple[Backoff, ...], delays: list[float]
 ) -> None:
     """Each time longer, by the kind of the failure."""
     for delay in delays:
         made = way.open()
-        way.line.give_up(way.now, *kind)
+        way.reconnector.give_up(way.now, *backoff)
         assert made.closed
-        assert way.line.state is State.WAITING
-        assert way.line.timeout(way.now) == delay
+        assert way.reconnector.state is State.WAITING
+        assert way.reconnector.timeout(way.now) == delay
 
 
 # The end
@@ -291,14 +299,14 @@ def test_to_give_up_closes_and_waits(
 def test_closing_leaves_the_broker(way: Way) -> None:
     """The session is ended in good order."""
     made = way.open()
-    way.line.close()
-    assert (made.closed, way.line.connection) == (True, None)
+    way.reconnector.close()
+    assert (made.closed, way.reconnector.connection) == (True, None)
 
 
 def test_closing_abandons_the_attempt_under_way(way: Way) -> None:
     """A link that still comes is nobody's, and is closed there."""
     way.step()
-    way.line.close()
+    way.reconnector.close()
     assert way.connectors[0].abandoned
     way.connectors[0].outcome = LINK
     assert not way.step()

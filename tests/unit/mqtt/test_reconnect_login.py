@@ -23,8 +23,8 @@ def refuse(way: Way) -> float:
     way.connect()
     way.connections[-1].trouble = REFUSED
     assert not way.step()
-    assert way.line.state is State.WAITING
-    return way.line.timeout(way.now)
+    assert way.reconnector.state is State.WAITING
+    return way.reconnector.timeout(way.now)
 
 
 def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for_a_minute(
@@ -36,17 +36,17 @@ def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for
     way.step()
     for _ in range(round(TRUSTED / 5.0)):
         assert refuse(way) == 5.0
-        assert way.line.trouble
-        assert way.line.trouble.cause == "login: starting"
-        assert "the device may be starting" in way.line.trouble.text
+        assert way.reconnector.trouble
+        assert way.reconnector.trouble.cause == "login: starting"
+        assert "the device may be starting" in way.reconnector.trouble.text
     assert refuse(way) >= 35.0
-    assert way.line.trouble == REFUSED
+    assert way.reconnector.trouble == REFUSED
 
 
 def test_a_login_that_never_worked_keeps_its_slow_pace(way: Way) -> None:
     """A device locks out who tries often."""
     assert refuse(way) >= 35.0
-    assert way.line.trouble == REFUSED
+    assert way.reconnector.trouble == REFUSED
 
 
 def test_a_login_ends_the_two_minutes(way: Way) -> None:
@@ -73,4 +73,4 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
     way.open().trouble = CLOSED
     way.step()
     way.connect(why)
-    assert way.line.trouble == why
+    assert way.reconnector.trouble == why

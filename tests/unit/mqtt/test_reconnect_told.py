@@ -31,17 +31,21 @@ def told(caplog: pytest.LogCaptureFixture) -> Told:
 def test_a_lost_connection_is_told_and_connected_again(way: Way, told: Told) -> None:
     """Trouble lasts until the broker has done what it was asked for: a login is not enough."""
     way.open()
-    way.line.confirmed(way.now)
+    way.reconnector.confirmed(way.now)
     way.now += LASTING
     way.end(CLOSED)
-    assert (way.line.state, way.line.connection, way.line.trouble) == (State.WAITING, None, CLOSED)
-    assert way.line.timeout(way.now) == 0.5
+    assert (way.reconnector.state, way.reconnector.connection, way.reconnector.trouble) == (
+        State.WAITING,
+        None,
+        CLOSED,
+    )
+    assert way.reconnector.timeout(way.now) == 0.5
     way.open()
-    assert (way.line.logins, way.line.trouble) == (2, CLOSED)
+    assert (way.reconnector.logins, way.reconnector.trouble) == (2, CLOSED)
     assert told() == ["WARNING"]
-    way.line.confirmed(way.now)
-    way.line.confirmed(way.now)
-    assert way.line.trouble is None
+    way.reconnector.confirmed(way.now)
+    way.reconnector.confirmed(way.now)
+    assert way.reconnector.trouble is None
     assert told() == ["WARNING", "INFO"]
 
 
@@ -52,14 +56,14 @@ def test_connections_that_do_not_last_are_told_of_a_few_times_alone(
     for _ in range(3 * IN_A_ROW):
         way.open()
         way.now += LASTING - 0.1
-        way.line.confirmed(way.now)
+        way.reconnector.confirmed(way.now)
         way.end(CLOSED)
     pairs = ["WARNING", "INFO"] * IN_A_ROW
     assert told() == pairs[:-1]
-    assert way.line.trouble is CLOSED
+    assert way.reconnector.trouble is CLOSED
     way.open()
     way.now += LASTING
-    way.line.confirmed(way.now)
+    way.reconnector.confirmed(way.now)
     assert told() == pairs
     assert caplog.messages[-1].startswith("connected to venus.local, after ")
     assert caplog.messages[-1].endswith(f"and {2 * IN_A_ROW + 1} failed attempts")
@@ -75,10 +79,10 @@ def test_a_connection_that_has_lasted_is_in_no_row(
     """Short ones before and after it do not add up."""
     for seconds in lasts:
         way.open()
-        way.line.confirmed(way.now)
+        way.reconnector.confirmed(way.now)
         way.now += seconds
         if confirmed_late:
-            way.line.confirmed(way.now)
+            way.reconnector.confirmed(way.now)
         way.end(CLOSED)
     assert told() == ["WARNING", *["INFO", "WARNING"] * 6]
 
@@ -88,8 +92,8 @@ def test_attempts_that_fail_are_no_connections_that_did_not_last(way: Way, told:
     way.open()
     way.end(CLOSED)
     for _ in range(2 * IN_A_ROW):
-        way.line.works()
+        way.reconnector.works()
         way.connect(CLOSED)
     way.open()
-    way.line.confirmed(way.now)
+    way.reconnector.confirmed(way.now)
     assert told() == ["WARNING", "INFO"]

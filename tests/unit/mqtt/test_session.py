@@ -165,7 +165,7 @@ def test_a_connector_without_an_outcome_is_abandoned(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command has patience, and not for ever."""
-    monkeypatch.setattr(session, "PATIENCE", 0.0)
+    monkeypatch.setattr(session, "LINK_TIMEOUT", 0.0)
     place.outcomes = [None]
     why = place.session().open()
     assert why == mqtt_errors.unreachable("venus.local", 1883, "no answer")
@@ -184,7 +184,7 @@ def test_a_connector_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(session, "threading", SimpleNamespace(Event=lambda: event))
     place.outcomes = [None]
     assert place.session().open() is UNKNOWN
-    assert waits == [session.PATIENCE]
+    assert waits == [session.LINK_TIMEOUT]
 
 
 @pytest.mark.parametrize(

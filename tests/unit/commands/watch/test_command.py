@@ -85,9 +85,9 @@ def test_what_the_daemon_has_found_is_read_and_nothing_kept(
 ) -> None:
     """Nor is anything told of a file that cannot be read."""
     file = tmp_path / "devices.json"
-    memory = RememberedDevices(tmp_path)
-    memory.keep("venus.local:1883", DeviceRecord(P))
-    memory.flush(60.0)
+    remembered = RememberedDevices(tmp_path)
+    remembered.keep("venus.local:1883", DeviceRecord(P))
+    remembered.flush(60.0)
     before = file.read_bytes()
     known = _Known(tmp_path)
     assert known.recall("venus.local:1883") == DeviceRecord(P)
