@@ -76,6 +76,15 @@ def test_elsewhere_one_is_told_what_to_do(
     assert max(len(line) for line in text.splitlines() if " " in line[:40]) < 500
 
 
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_elsewhere_a_name_of_another_language_stays_readable(tmp_path: Path, kind: Dialect) -> None:
+    """No character of it is escaped."""
+    own = configured(tmp_path, "[Influx]\ndb = Größe\n")
+    text = "\n".join(elsewhere(kind, own, Retention()))
+    assert "Größe" in text
+    assert "\\u00" not in text
+
+
 def test_elsewhere_names_are_quoted(settings: Settings) -> None:
     """For the shell, for Flux and for YAML."""
     influx = dataclasses.replace(settings.influx, db="it's ${x}", measurement='d"c')
@@ -189,7 +198,7 @@ def test_influxdb3_has_a_database_for_each_grain(tmp_path: Path) -> None:
 
 def test_influxdb3_has_a_trigger_for_each_function(tmp_path: Path) -> None:
     """On the hour; what is least and largest goes into measurements of its own."""
-    own = configured(tmp_path, ALONE + GAUGE + COUNTER)
+    own = configured(tmp_path, ALONE + GAUGE + COUNTER + "W = vebus/Soc\n")
     triggers = [
         shlex.split(line) for line in lines(Dialect.INFLUXDB3, own, "influxdb3 create trigger ")
     ]
@@ -198,6 +207,7 @@ def test_influxdb3_has_a_trigger_for_each_function(tmp_path: Path) -> None:
         options = dict(zip(trigger[::2], trigger[1::2], strict=False))
         assert options["--database"] == "battery"
         assert options["--trigger-spec"] == "cron:0 0 * * * *"
+        assert options["--path"] == "gh:influxdata/downsampler/downsampler.py"
         given = dict(each.split("=") for each in options["--trigger-arguments"].split(","))
         found[trigger[-1]] = given
     assert [*found] == [
@@ -212,8 +222,9 @@ def test_influxdb3_has_a_trigger_for_each_function(tmp_path: Path) -> None:
         "interval": "1min",
         "window": "2h",
         "calculations": "min",
-        "specific_fields": "V",
+        "specific_fields": "V.W",
     }
+    assert found["bat2influx_dc_minutes_max"]["target_measurement"] == "dc_max"
     assert found["bat2influx_dc_hours_last_value"] == {
         "source_measurement": "dc",
         "target_measurement": "dc",
@@ -261,6 +272,8 @@ def test_victoriametrics_aggregates_what_there_is(
         elsewhere(Dialect.VICTORIAMETRICS, own, Retention())
     )
     assert lines(Dialect.VICTORIAMETRICS, own, "  outputs: ") == outputs * 2
+    ignored = lines(Dialect.VICTORIAMETRICS, own, "  ignore_old_samples: ")
+    assert ignored == ["true"] * 2 * len(outputs)
     grains = lines(Dialect.VICTORIAMETRICS, own, "  interval: ")
     assert grains == ["1m"] * len(outputs) + ["1h"] * len(outputs)
 
