@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests import TOP
 
@@ -12,6 +16,7 @@ ELSEWHERE = {
     "__main__.py": "tests/integration/test_main_job.py",
 }
 ABOUT_ALL = {"test_house.py", "test_layers.py"}
+SLOW = ("tests.integration", "tests.faults", "tests.system")
 
 
 def modules() -> list[Path]:
@@ -20,15 +25,36 @@ def modules() -> list[Path]:
     return sorted(path for path in found if path.name != "__init__.py")
 
 
+def unit_test_of(module: Path) -> Path:
+    """Return where the unit test of a module has to be: test_NAME.py."""
+    return UNIT / module.parent / f"test_{module.stem}.py"
+
+
 def unit_tests_of(module: Path) -> list[Path]:
-    """Return the unit tests of a module: test_NAME.py, and test_NAME_ASPECT.py."""
-    folder = UNIT / module.parent
-    return [*folder.glob(f"test_{module.stem}.py"), *folder.glob(f"test_{module.stem}_*.py")]
+    """Return all unit tests of a module: test_NAME.py, and test_NAME_ASPECT.py beside it."""
+    own = unit_test_of(module)
+    return [own, *own.parent.glob(f"{own.stem}_*.py")]
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield the name of each module that is imported, or from which something is, at any depth."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def slow_imports(source: str) -> list[str]:
+    """Return what is imported from the folders of slow tests."""
+    return [
+        name for name in imported(source) if f"{name}.".startswith(tuple(f"{s}." for s in SLOW))
+    ]
 
 
 def test_every_module_has_a_unit_test() -> None:
-    """Or a place elsewhere, with the test that tries it."""
-    without = {str(module) for module in modules() if not unit_tests_of(module)}
+    """Or a place elsewhere, with the test that tries it; the test of an aspect is not enough."""
+    without = {str(module) for module in modules() if not unit_test_of(module).exists()}
     assert without == ELSEWHERE.keys()
     assert all((TOP / place).exists() for place in ELSEWHERE.values())
 
@@ -38,3 +64,29 @@ def test_every_unit_test_is_about_a_module() -> None:
     about = {path for module in modules() for path in unit_tests_of(module)}
     strays = {path for path in UNIT.rglob("test_*.py") if path not in about}
     assert {str(path.relative_to(UNIT)) for path in strays} == ABOUT_ALL
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import tests.faults.test_a", ["tests.faults.test_a"]),
+        ("import json, tests.system as b", ["tests.system"]),
+        ("from tests import TOP, integration", ["tests.integration"]),
+        ("def f():\n from tests.integration.test_a import b", ["tests.integration.test_a.b"]),
+        ("from tests.support import integration", []),
+        ("from tests.integrations import a", []),
+    ],
+)
+def test_imports_of_slow_tests_are_seen(source: str, found: list[str]) -> None:
+    """In whatever form they are written; the test below would be blind otherwise."""
+    assert slow_imports(source) == found
+
+
+def test_no_unit_test_imports_a_slow_one() -> None:
+    """Else a quick test has need of what servers and sockets have need of."""
+    slow = {
+        str(path.relative_to(UNIT)): names
+        for path in UNIT.rglob("*.py")
+        if (names := slow_imports(path.read_text()))
+    }
+    assert slow == {}

@@ -1,0 +1,168 @@
+"""A fleet on connections made by hand, stepped with clocks made by hand.
+
+A device is asked at once when its turn has come: the part of its wait that is random is nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bat2influx.config.settings import Battery
+from bat2influx.failure import Trouble
+from bat2influx.fleet import fleet as fleet_module
+from bat2influx.fleet.fleet import Fleet
+from bat2influx.reading import NS, Reading
+from bat2influx.venus.protocol import parse_field
+from tests.unit.device.test_source import BATTERY, Broker, LiveLine, at
+
+W, FILE, HOST = 120.0, "/etc/x.ini", "10.0.0.2"
+A, B, C = "c0619ab1c2d3", "c0619ab1c2d4", "c0619ab1c2d5"
+SOC_LEAF, LOAD_LEAF, SERIAL = "vebus/275/Soc", "vebus/275/Ac/Out/L1/S", "system/0/Serial"
+VALUE = b'{"value":1}'
+FIELDS = tuple(
+    parse_field(*each)
+    for each in (
+        ("Soc", "vebus/Soc"),
+        ("Load", "vebus/Ac/Out/L1/S"),  # of whose changes a device does not tell
+        ("Relay", "system/Relay/0/State"),
+    )
+)
+FLEET = replace(BATTERY, serial="*", instance=None, fields=FIELDS, mode="notify", instances="tag")
+
+
+class FleetLine(LiveLine):
+    """A line that knows groups, and what may be refused."""
+
+    def __init__(self, *, accepted: bool, confirms: bool) -> None:
+        super().__init__(accepted=accepted, confirms=confirms)
+        self.declined: dict[int, Trouble] = {}
+
+    def subscribe(
+        self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
+    ) -> int:
+        """Note it."""
+        what = "subscribe, if allowed" if may_be_refused else "subscribe"
+        return self._note(f"{what}, in {share_group}" if share_group else what, topics)
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes = b"",
+        *,
+        checked: bool = False,
+        may_be_refused: bool = False,
+    ) -> None:
+        """Note it, a mark behind the topic if a refusal is noticed and is not the end."""
+        mark = {(True, True): " (if allowed)", (False, False): ""}[checked, may_be_refused]
+        self.published.append((topic + mark, payload))
+
+
+class FleetBroker(Broker):
+    """A broker that takes each connection."""
+
+    @property
+    def line(self) -> FleetLine:
+        """The latest connection."""
+        return cast(FleetLine, self.lines[-1])
+
+    def _take(self, *_: Any) -> LiveLine:
+        self.lines.append(FleetLine(accepted=self.welcomes, confirms=self.confirms))
+        return self.line
+
+
+class SteppedFleet:
+    """A fleet behind such a broker; what it sends is there as words: "full", a portal id."""
+
+    def __init__(self, broker: FleetBroker, battery: Battery, *, by_tick: bool) -> None:
+        self.broker = broker
+        self.fleet = Fleet(battery, by_tick=by_tick, watchdog=W, config=FILE, wake=lambda: None)
+        self.seconds = 0.5  # which is the time of a tick
+        self.asked: list[tuple[float, str]] = []  # when, and what
+        self._taken: list[Reading] = []
+
+    def step(self, seconds: float = 0.0) -> list[str]:
+        """Let time pass, and step as the main loop does; return what was sent then."""
+        self.seconds += seconds
+        self.fleet.step(at(self.seconds), readable=True)
+        self._taken += self.fleet.take_readings()
+        sent = [_in_words(*each) for line in self.broker.lines for each in line.published]
+        for line in self.broker.lines:
+            line.published.clear()
+        self.asked += [(self.seconds, each) for each in sent]
+        return sent
+
+    def go_on(self, seconds: int, *leaves: str, portal: str = A) -> list[tuple[float, str]]:
+        """Step each second, in which a device says these; return what was sent, and when."""
+        before = len(self.asked)
+        for _ in range(seconds):
+            self.say(*leaves, portal=portal)
+            self.step(1.0)
+        return self.asked[before:]
+
+    def say(
+        self, *leaves: str, portal: str = A, payload: bytes = VALUE, retain: bool = False
+    ) -> None:
+        """Have a device say something on the latest connection."""
+        for leaf in leaves:
+            self.hear(f"N/{portal}/{leaf}", payload, retain=retain)
+
+    def hear(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
+        """Have a message of whatever topic come."""
+        arrival = round(self.seconds * NS)
+        self.broker.line.say(topic, payload, retain=retain, arrival=arrival)
+
+    def sign(self, *portals: str, payload: bytes = VALUE) -> None:
+        """Have the broker deliver what these devices have retained; an empty one is a farewell."""
+        for portal in portals:
+            self.say(SERIAL, portal=portal, payload=payload, retain=True)
+
+    def readings(self) -> list[Reading]:
+        """Return the readings since the last call."""
+        taken, self._taken = self._taken, []
+        return taken
+
+    def stored(self) -> list[tuple[str, str, float]]:
+        """Return portal id, field and value of each."""
+        return [(each.origin.portal, each.field, each.value) for each in self.readings()]
+
+    @property
+    def cause(self) -> str:
+        """The cause of what is wrong."""
+        return self.fleet.trouble.cause if self.fleet.trouble else ""
+
+    @property
+    def devices(self) -> tuple[int, list[str]]:
+        """How many there are, and which are silent."""
+        return self.fleet.census.devices, [*self.fleet.census.silent]
+
+
+def _in_words(topic: str, payload: bytes) -> str:
+    for kind, own in (("full", b""), ("changes", b'{"keepalive-options":["suppress-republish"]}')):
+        if topic.endswith("/keepalive (if allowed)") and payload == own:
+            return f"{kind} {topic.split('/')[1]}"
+    assert not payload
+    return topic
+
+
+Make = Callable[..., SteppedFleet]
+
+
+def fleets(patch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture) -> Make:
+    """Return what makes a fleet that was just connected to."""
+    log.set_level(logging.INFO, "bat2influx")
+    patch.setattr(fleet_module, "random", SimpleNamespace(random=lambda: 0.0))
+    broker = FleetBroker(patch)
+
+    def make(*, confirms: bool = True, by_tick: bool = False, **battery: Any) -> SteppedFleet:
+        broker.confirms = confirms
+        made = SteppedFleet(broker, replace(FLEET, **battery), by_tick=by_tick)
+        made.step()
+        return made
+
+    return make

@@ -1,0 +1,313 @@
+"""The devices of a fleet: their keepalives, those that come and leave, silence (W = 120 s)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.fleet import diagnosis
+from bat2influx.fleet import fleet as fleet_module
+from bat2influx.venus.protocol import NoValue
+from tests.unit.device.test_source import LOST
+from tests.unit.fleet.fleet_by_hand import (
+    LOAD_LEAF,
+    SERIAL,
+    SOC_LEAF,
+    VALUE,
+    A,
+    B,
+    C,
+    Make,
+    SteppedFleet,
+    fleets,
+)
+
+CHANGES = b'{"keepalive-options":["suppress-republish"]}'
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a fleet, behind a broker that welcomes everybody."""
+    return fleets(monkeypatch, caplog)
+
+
+def with_devices(fleet: SteppedFleet, *portals: str) -> SteppedFleet:
+    """Have the broker deliver what these devices have retained."""
+    fleet.sign(*portals)
+    fleet.step()
+    return fleet
+
+
+# Keepalives
+
+
+def test_a_device_is_asked_for_all_it_has_and_then_for_changes(make: Make) -> None:
+    """From W/40 after its sign on, each W/4; each device as it has come."""
+    fleet = with_devices(make(), A)
+    fleet.go_on(10, "heartbeat")
+    fleet.sign(B)
+    fleet.say("heartbeat", portal=B)
+    asked = [(3.5, f"full {A}"), (14.5, f"full {B}")]
+    asked += [(33.5, f"changes {A}"), (44.5, f"changes {B}"), (63.5, f"changes {A}")]
+    for _ in range(60):
+        fleet.say("heartbeat", portal=B)
+        fleet.go_on(1, "heartbeat")
+    assert fleet.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("payload", "retain", "asked"),
+    [
+        (b"", False, [(32.5, f"changes {A}")]),
+        (CHANGES, False, [(3.5, f"full {A}"), (33.5, f"changes {A}")]),
+        (b"", True, [(3.5, f"full {A}"), (33.5, f"changes {A}")]),
+    ],
+)
+def test_a_keepalive_of_somebody_else_is_heard(
+    make: Make, payload: bytes, retain: bool, asked: list[tuple[float, str]]
+) -> None:
+    """One that has brought all values need not be sent, but not what the broker has kept."""
+    fleet = with_devices(make(), A)
+    fleet.go_on(1, "heartbeat")
+    fleet.hear(f"R/{A}/keepalive", payload, retain=retain)
+    fleet.hear(f"R/{B}/keepalive")
+    assert fleet.go_on(34, "heartbeat") == asked
+    assert fleet.devices == (1, [])
+
+
+def test_where_the_work_is_shared_a_daemon_that_joins_listens_first(make: Make) -> None:
+    """For W/8, to a device that speaks; a keepalive in that time is one of the group."""
+    fleet = with_devices(make(share_group="store"), A, B)
+    for _ in range(9):
+        fleet.say("heartbeat", portal=B)
+        fleet.go_on(1, "heartbeat")
+    fleet.hear(f"R/{A}/keepalive", CHANGES)
+    for _ in range(20):
+        fleet.say("heartbeat", portal=B)
+        fleet.go_on(1, "heartbeat")
+    assert fleet.asked == [(15.5, f"full {B}")]
+
+
+def test_what_a_device_does_not_tell_of_is_asked_for_with_each_keepalive(make: Make) -> None:
+    """Of each service that has said anything, and of no other device."""
+    fleet = with_devices(make(), A, B)
+    fleet.say(SOC_LEAF, "vebus/276/Soc")
+    fleet.say("system/0/Relay/0/State", portal=B)
+    for _ in range(33):
+        fleet.say("heartbeat", portal=B)
+        fleet.go_on(1, "heartbeat")
+    reads = [f"R/{A}/{LOAD_LEAF}", f"R/{A}/vebus/276/Ac/Out/L1/S"]
+    full, changes = [f"full {A}", *reads, f"full {B}"], [f"changes {A}", *reads, f"changes {B}"]
+    expected = {3.5: full[:3], 4.5: full[3:], 33.5: changes[:3]}
+    for when, asked in expected.items():
+        assert [what for at, what in fleet.asked if at == when] == asked
+    assert {at for at, _ in fleet.asked} == {*expected}
+
+
+@pytest.mark.parametrize("lasts", [10, 70])
+def test_a_new_connection_asks_each_device_anew(make: Make, lasts: int) -> None:
+    """For all it has, but never twice in W/2; what it does not tell of is asked for again."""
+    fleet = with_devices(make(), A)
+    fleet.go_on(lasts, SOC_LEAF)
+    fleet.broker.line.trouble = LOST
+    fleet.step()
+    begun = fleet.seconds
+    fleet.go_on(2)  # and so it is connected
+    asked = fleet.go_on(3, SOC_LEAF)
+    kind = "full" if lasts == 70 else "changes"
+    assert [what for _, what in asked] == [f"{kind} {A}", f"R/{A}/{LOAD_LEAF}"]
+    assert asked[0][0] == begun + 4
+    assert len(fleet.broker.lines) == 2
+
+
+def test_a_fleet_that_is_left_is_asked_no_more_and_still_heard(make: Make) -> None:
+    """Neither the devices that there were nor those that come."""
+    fleet = with_devices(make(), A)
+    fleet.fleet.ask_no_more()
+    fleet.sign(B)
+    assert fleet.go_on(40, SOC_LEAF) == []
+    assert {*fleet.stored()} == {(A, "Soc", 1.0)}
+    assert fleet.fleet.messages == 40
+    assert fleet.devices[0] == 2
+
+
+# Coming and leaving
+
+
+def test_a_device_that_is_taken_away_is_forgotten(make: Make) -> None:
+    """It is asked no more, and its topics take no room; the others stay."""
+    fleet = with_devices(make(), A, B)
+    fleet.say(SOC_LEAF)
+    fleet.say(SOC_LEAF, portal=B)
+    fleet.step()
+    fleet.sign(A, payload=b"")
+    fleet.go_on(70, SOC_LEAF, portal=B)
+    assert fleet.devices == (1, [])
+    assert not [what for _, what in fleet.asked if A in what]
+    assert [*fleet.fleet._intake.known] == [f"N/{B}/{SOC_LEAF}"]
+    assert [*fleet.fleet._untold] == [B]
+
+
+def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:
+    """No device comes of it."""
+    fleet = make()
+    fleet.sign(A, payload=b"")
+    fleet.step()
+    assert fleet.devices == (0, [])
+
+
+def test_a_device_that_speaks_again_is_a_new_one(make: Make) -> None:
+    """It is asked for all it has, and its values are stored."""
+    fleet = with_devices(make(), A)
+    fleet.go_on(10, SOC_LEAF)
+    fleet.sign(A, payload=b"")
+    fleet.go_on(5)
+    fleet.stored()
+    asked = fleet.go_on(4, SOC_LEAF)
+    assert asked == [(19.5, f"full {A}"), (19.5, f"R/{A}/{LOAD_LEAF}")]
+    assert fleet.devices == (1, [])
+    assert fleet.stored() == [(A, "Soc", 1.0)] * 4
+
+
+# The bound
+
+
+def bounded(make: Make, patch: pytest.MonkeyPatch) -> SteppedFleet:
+    """Have two devices, where there is room for no more."""
+    for module in (fleet_module, diagnosis):
+        patch.setattr(module, "MOST_DEVICES", 2)
+    return with_devices(make(), A, B)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "messages", "counted"),
+    [(SERIAL, 1, {}), ("heartbeat", 1, {}), (SOC_LEAF, 1, {NoValue.OTHER_TOPIC: 1})],
+)
+def test_a_device_that_is_one_too_many_is_left_out(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    leaf: str,
+    messages: int,
+    counted: dict[NoValue, int],
+) -> None:
+    """Whatever it says; nothing is stored of it, and it is told at the next look."""
+    fleet = bounded(make, monkeypatch)
+    fleet.say(leaf, portal=C)
+    fleet.step(1.0)
+    assert fleet.devices == (2, [])
+    assert fleet.fleet.messages == messages
+    assert fleet.fleet.no_values == counted
+    assert fleet.stored() == []
+    assert not fleet.cause
+    fleet.go_on(4, "heartbeat")
+    assert fleet.cause == "fleet: too many"
+    assert not [what for _, what in fleet.asked if C in what]
+
+
+@pytest.mark.parametrize("leaf", [SERIAL, "heartbeat", SOC_LEAF])
+def test_the_last_one_that_there_is_room_for_is_not_left_out(
+    make: Make, monkeypatch: pytest.MonkeyPatch, leaf: str
+) -> None:
+    """Nor what a device says that is known already."""
+    fleet = bounded(make, monkeypatch)
+    fleet.go_on(5, leaf)
+    fleet.go_on(1, leaf, portal=B)
+    assert fleet.devices[0] == 2
+    assert fleet.fleet.messages == 6
+    assert not fleet.cause
+
+
+def test_a_device_takes_the_room_of_one_that_was_taken_away(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left out counts for one look; then, with room for all, the trouble is over."""
+    fleet = bounded(make, monkeypatch)
+    fleet.sign(C)
+    fleet.go_on(5, SOC_LEAF)
+    assert fleet.cause == "fleet: too many"
+    fleet.sign(A, payload=b"")
+    fleet.go_on(5, SOC_LEAF, portal=B)
+    assert not fleet.cause
+    fleet.sign(C)
+    fleet.go_on(5, SOC_LEAF, portal=C)
+    assert fleet.devices == (2, [])
+    assert not fleet.cause
+    assert fleet.stored()[-1] == (C, "Soc", 1.0)
+
+
+# Silence
+
+
+def silent(make: Make) -> SteppedFleet:
+    """Have two devices, one of which has said something once and is silent since."""
+    fleet = with_devices(make(), A, B)
+    fleet.say(SOC_LEAF)
+    fleet.step()
+    fleet.go_on(125, "heartbeat", portal=B)
+    assert fleet.devices == (2, [A])
+    return fleet
+
+
+def test_a_device_is_silent_after_w(make: Make) -> None:
+    """It is noticed at a look, each W/24, and the others are not."""
+    fleet = with_devices(make(), A, B)
+    fleet.say(SOC_LEAF)
+    fleet.step()
+    noticed = []
+    for _ in range(130):
+        fleet.go_on(1, "heartbeat", portal=B)
+        noticed += [fleet.seconds] if fleet.devices == (2, [A]) else []
+    assert noticed[0] == 120.5
+    assert len(noticed) == 11
+    assert not fleet.cause
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        (f"N/{A}/{SOC_LEAF}", VALUE),
+        (f"N/{A}/{SOC_LEAF}", b'{"value":null}'),
+        (f"N/{A}/{LOAD_LEAF}", VALUE),
+        (f"N/{A}/heartbeat", VALUE),
+    ],
+)
+def test_whatever_a_device_says_ends_its_silence(make: Make, topic: str, payload: bytes) -> None:
+    """It is asked for all it has, since changes were lost, W/2 after it was the last time."""
+    fleet = silent(make)
+    fleet.hear(topic, payload)
+    fleet.go_on(6, "heartbeat", portal=B)
+    assert fleet.devices == (2, [])
+    asked = fleet.go_on(60, "heartbeat", portal=B)
+    assert [when for when, what in asked if what == f"full {A}"] == [183.5]
+
+
+@pytest.mark.parametrize(
+    ("topic", "retain"),
+    [
+        (f"N/{A}/{SERIAL}", True),
+        (f"N/{A}/{SERIAL}", False),
+        (f"N/{A}/{SOC_LEAF}", True),
+        (f"N/{A}/heartbeat", True),
+        (f"N/{A}/vebus/275/State", False),
+        (f"R/{A}/keepalive", False),
+    ],
+)
+def test_what_is_no_word_of_the_device_ends_no_silence(
+    make: Make, topic: str, retain: bool
+) -> None:
+    """What is retained may come anew at any time, and a keepalive is of a daemon."""
+    fleet = silent(make)
+    fleet.hear(topic, VALUE, retain=retain)
+    fleet.go_on(6, "heartbeat", portal=B)
+    assert fleet.devices == (2, [A])
+
+
+@pytest.mark.parametrize(("stall", "noticed"), [(0.0, [A]), (30.0, [])])
+def test_a_machine_that_stood_still_is_no_silence_of_a_device(
+    make: Make, stall: float, noticed: list[str]
+) -> None:
+    """The time of it does not count."""
+    fleet = with_devices(make(), A, B)
+    fleet.go_on(1, "heartbeat")
+    fleet.fleet.stalled(stall)
+    fleet.go_on(130, "heartbeat", portal=B)
+    assert fleet.devices == (2, noticed)

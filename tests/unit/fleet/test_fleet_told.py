@@ -1,0 +1,280 @@
+"""What a fleet tells of itself, and when it takes its connection for dead (W = 120 s)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.mqtt.reconnect import State
+from tests.unit.device.test_source import LOST
+from tests.unit.fleet.fleet_by_hand import (
+    SERIAL,
+    SOC_LEAF,
+    VALUE,
+    A,
+    B,
+    Make,
+    SteppedFleet,
+    fleets,
+)
+
+REFUSED = Trouble("publish refused", "the broker takes no keepalive")
+UNHEARD = "does not let 'u' hear R/+/keepalive"
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a fleet, behind a broker that welcomes everybody."""
+    return fleets(monkeypatch, caplog)
+
+
+def until(fleet: SteppedFleet, cause: str, *leaves: str, most: int = 200) -> float:
+    """Go on until this is the cause of what is wrong; return when it was."""
+    for _ in range(most):
+        if fleet.cause == cause:
+            return fleet.seconds
+        fleet.go_on(1, *leaves)
+    raise AssertionError(f"{fleet.cause!r}, not {cause!r}")
+
+
+def lose(fleet: SteppedFleet) -> None:
+    """Have the connection end, and another one begin."""
+    lines = len(fleet.broker.lines)
+    fleet.broker.line.trouble = LOST
+    fleet.go_on(2)
+    assert len(fleet.broker.lines) == lines + 1
+    assert fleet.fleet.state is State.POLLING
+
+
+# Troubles
+
+
+def test_of_a_fleet_that_is_fine_nothing_is_wrong(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is anything told but that it is read."""
+    fleet = make()
+    fleet.go_on(3, SOC_LEAF)
+    for _ in range(200):
+        fleet.hear(f"R/{A}/keepalive")
+        fleet.go_on(1, SOC_LEAF)
+        assert fleet.fleet.trouble is None
+    assert len(caplog.records) == 1
+
+
+def test_no_device_is_told_w_8_after_the_subscriptions(make: Make) -> None:
+    """Not after the login, when nobody can be known; a device ends it at the next look."""
+    fleet = make(confirms=False)
+    fleet.go_on(10)
+    fleet.broker.line.confirm()
+    assert until(fleet, "portal") == 26.5
+    fleet.go_on(1, "heartbeat")
+    assert fleet.cause == "portal"
+    assert until(fleet, "", "heartbeat") == 31.5
+
+
+def test_no_value_is_told_after_w_2_of_each_connection(make: Make) -> None:
+    """A value on the one before it is no value on this one."""
+    fleet = make()
+    assert until(fleet, "fleet: no values", "heartbeat") == 60.5
+    fleet.go_on(1, SOC_LEAF)
+    assert until(fleet, "", "heartbeat") == 65.5
+    fleet.go_on(100, "heartbeat")
+    assert not fleet.cause
+    lose(fleet)
+    begun = fleet.seconds
+    assert begun + 60 <= until(fleet, "fleet: no values", "heartbeat") <= begun + 65
+
+
+@pytest.mark.parametrize(("speaks", "cause"), [(8, ""), (9, "fleet: no values")])
+def test_no_value_is_told_only_where_a_device_was_heard_in_the_last_w_8(
+    make: Make, speaks: int, cause: str
+) -> None:
+    """A sign that comes anew is not its word."""
+    fleet = make()
+    fleet.go_on(37)
+    fleet.go_on(speaks, "heartbeat")
+    fleet.go_on(60 - 37 - speaks, SERIAL)
+    assert fleet.seconds == 60.5
+    assert fleet.cause == cause
+
+
+def test_a_refused_keepalive_is_a_trouble_until_the_next_connection_takes_it(make: Make) -> None:
+    """It is told at the next look, in the words of the broker."""
+    fleet = make()
+    fleet.go_on(5, SOC_LEAF)
+    fleet.broker.line.declined[0] = REFUSED
+    assert until(fleet, REFUSED.cause, SOC_LEAF) == 10.5
+    assert fleet.fleet.trouble == REFUSED
+    fleet.go_on(100, SOC_LEAF)
+    assert fleet.cause == REFUSED.cause
+    lose(fleet)
+    begun = fleet.seconds
+    assert begun + 15 <= until(fleet, "", SOC_LEAF) <= begun + 25
+
+
+def test_the_way_to_the_broker_is_the_first_of_several_troubles(make: Make) -> None:
+    """It lasts until the subscriptions are confirmed; then the other is shown again."""
+    fleet = make()
+    until(fleet, "portal")
+    fleet.broker.unreachable = fleet.broker.line.trouble = LOST
+    fleet.go_on(3)
+    assert (fleet.cause, fleet.fleet.state) == (LOST.cause, State.WAITING)
+    fleet.broker.unreachable, fleet.broker.confirms = None, False
+    fleet.go_on(10)
+    assert (fleet.cause, fleet.fleet.state) == (LOST.cause, State.DISCOVERING)
+    fleet.broker.line.confirm()
+    fleet.step(1.0)
+    assert (fleet.cause, fleet.fleet.state) == ("portal", State.POLLING)
+
+
+# Keepalives that are not heard
+
+
+def told_unheard(fleet: SteppedFleet, log: pytest.LogCaptureFixture, *leaves: str) -> float:
+    """Go on until it is told that keepalives are not heard; return when it was."""
+    before = log.text.count(UNHEARD)
+    for _ in range(100):
+        fleet.go_on(1, *leaves)
+        if log.text.count(UNHEARD) > before:
+            return fleet.seconds
+    return 0.0
+
+
+def test_keepalives_that_do_not_come_back_are_told_w_8_after_the_first(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many are sent later; it is no trouble."""
+    fleet = make()
+    fleet.go_on(2)
+    fleet.sign(A)
+    fleet.go_on(10, SOC_LEAF)
+    fleet.sign(B)
+    assert told_unheard(fleet, caplog, SOC_LEAF) == 25.5
+    assert [what for _, what in fleet.asked if what.startswith("full")] == [
+        f"full {A}",
+        f"full {B}",
+    ]
+    assert not fleet.cause
+
+
+def test_where_no_keepalive_was_sent_none_is_missed(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a fleet of nobody."""
+    assert told_unheard(make(), caplog) == 0.0
+
+
+def test_a_refused_subscription_to_keepalives_is_told_at_the_first_look(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The conversation goes on without."""
+    fleet = make(confirms=False)
+    fleet.broker.line.declined[1] = REFUSED
+    fleet.broker.line.confirm()
+    assert told_unheard(fleet, caplog, SOC_LEAF) == 1.5
+    assert fleet.fleet.state is State.POLLING
+    assert not fleet.cause
+
+
+def test_each_connection_has_to_show_that_keepalives_are_heard(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That one has come back on the connection before it, or the broker had kept it, is no sign."""
+    fleet = make()
+    fleet.go_on(4, SOC_LEAF)
+    fleet.hear(f"R/{A}/keepalive")
+    assert told_unheard(fleet, caplog, SOC_LEAF) == 0.0
+    lose(fleet)
+    fleet.hear(f"R/{A}/keepalive", retain=True)
+    begun = fleet.seconds
+    assert begun + 18 <= told_unheard(fleet, caplog, SOC_LEAF) <= begun + 23
+
+
+# A connection that is dead
+
+
+def dropped(fleet: SteppedFleet, *topics: str, most: int = 100) -> float:
+    """Go on, with these messages each second, until it connects anew; return when it did."""
+    lines = len(fleet.broker.lines)
+    for _ in range(most):
+        for topic in topics:
+            fleet.hear(topic, VALUE)
+        fleet.go_on(1)
+        if len(fleet.broker.lines) > lines:
+            return fleet.seconds
+    return 0.0
+
+
+def test_a_fleet_that_says_nothing_is_connected_to_anew_once(make: Make) -> None:
+    """W/8 after the first question; the next connection is kept until a device has spoken."""
+    fleet = make()
+    fleet.go_on(1, "heartbeat")
+    assert dropped(fleet, f"R/{B}/keepalive") == 21.5
+    assert fleet.fleet.state is State.POLLING
+    assert fleet.fleet.reconnects == 1
+    assert dropped(fleet) == 0.0
+    fleet.go_on(1, "heartbeat")
+    assert dropped(fleet) > 0.0
+
+
+@pytest.mark.parametrize("topic", ["heartbeat", SOC_LEAF, SERIAL])
+def test_a_connection_on_which_any_device_speaks_is_kept(make: Make, topic: str) -> None:
+    """Though others are silent."""
+    fleet = make()
+    fleet.sign(B)
+    assert dropped(fleet, f"N/{A}/{topic}") == 0.0
+    assert fleet.fleet.messages == 100
+
+
+def test_a_fleet_that_has_never_said_anything_is_waited_for(make: Make) -> None:
+    """Its devices may be off; what the broker has kept of them is no message."""
+    fleet = make()
+    fleet.sign(A)
+    assert dropped(fleet) == 0.0
+    assert fleet.asked
+
+
+def test_before_a_device_was_asked_no_connection_is_dead(make: Make) -> None:
+    """A fleet that is left does not ask."""
+    fleet = make()
+    fleet.go_on(1, "heartbeat")
+    fleet.fleet.ask_no_more()
+    assert dropped(fleet) == 0.0
+
+
+def test_an_answer_has_w_8_from_the_first_question_of_each_connection(make: Make) -> None:
+    """What was asked on the one before it will not be answered."""
+    fleet = make()
+    fleet.go_on(30, SOC_LEAF)
+    lose(fleet)
+    begun = fleet.seconds
+    fleet.go_on(1, SOC_LEAF)
+    assert dropped(fleet) == begun + 3 + 15 + 2
+
+
+@pytest.mark.parametrize(("stall", "when"), [(0.0, 21.5), (8.0, 25.5)])
+def test_a_machine_that_stood_still_gives_the_devices_as_much_longer(
+    make: Make, stall: float, when: float
+) -> None:
+    """What they have said meanwhile is yet to come."""
+    fleet = make()
+    fleet.go_on(1, "heartbeat")
+    fleet.fleet.stalled(stall)
+    assert dropped(fleet) == when
+
+
+@pytest.mark.parametrize(("leaf", "soon"), [("heartbeat", True), (SERIAL, True), ("x/1/A", False)])
+def test_after_a_message_the_next_failure_is_a_first_one(make: Make, leaf: str, soon: bool) -> None:
+    """The wait for the next connection is the shortest; without a message it grows."""
+    fleet = make()
+    waits = []
+    for _ in range(6):
+        fleet.go_on(1, leaf)
+        fleet.broker.line.trouble = LOST
+        fleet.step()
+        begun = fleet.seconds
+        while fleet.fleet.state is State.WAITING:
+            fleet.step(0.25)
+        waits.append(fleet.seconds - begun)
+    assert (waits[-1] <= 0.5) is soon
