@@ -18,7 +18,7 @@ WITHOUT_PAHO = another_database backlog check database_path database_tls deliver
 	fuzzed_device grafana health large node_exporter notify pin schedule_real setup_db \
 	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
 	wrong_setups
-WITH_OTHER_PAHO = tests/unit/mqtt tests/unit/fleet $(filter-out \
+WITH_OTHER_PAHO = tests/unit/mqtt $(filter-out \
 	$(WITHOUT_PAHO:%=tests/integration/test_%.py),$(wildcard tests/integration/test_*.py))
 
 # No files of root in a checkout that belongs to somebody else. What the tests start hundreds of times

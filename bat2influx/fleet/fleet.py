@@ -134,7 +134,6 @@ class Fleet(Source):
         self._stage, self._ready, self._valued = State.POLLING, now.mono, False
         self._silence.connected(now.mono)
         self._keepalives.begin(now.mono)
-        self._schedule.restart()
         if not self._introduced:
             self._introduced = True
             group = self.battery.share_group
@@ -158,6 +157,7 @@ class Fleet(Source):
         tick = self._schedule.due(now.wall_ns, now.mono)
         if tick is not None:
             self._intake.begin_tick(tick.start_ns)
+            self._note_values()
         if now.mono >= self._look_at:
             self._look_at = now.mono + self._watchdog / 24
             self._look_after(connection, now.mono)
@@ -205,15 +205,17 @@ class Fleet(Source):
             series = known.get(message.topic)
             if series is None or message.retain:
                 self._take_other(message, now)
-                known = self._intake.known
             else:
                 self.messages += 1
                 series.pulse.heard = mono
                 take(series, message.payload, message.arrival + distance)
-        self._valued = self._valued or bool(self._intake.readings)
+        self._note_values()
         if self.messages > before:
             self._broker.works()
             self._silence.message(mono)
+
+    def _note_values(self) -> None:
+        self._valued = self._valued or bool(self._intake.readings)
 
     def _take_other(self, message: Message, now: Now) -> None:
         """Take a message that is not a value of a known topic."""
@@ -256,6 +258,7 @@ class Fleet(Source):
             self._keepalives.remove(portal)
             self._intake.forget(portal)
             self._untold.pop(portal, None)
+            self._silent = [each for each in self._silent if each != portal]
 
     def _spoke(self, portal: str, now: float) -> Pulse | None:
         self.messages += 1

@@ -113,6 +113,7 @@ class Keepalives:
         """This machine has stood still for so long: what was said meanwhile is yet to come."""
         for pulse in self.pulses.values():
             pulse.heard += seconds
+            pulse.since += seconds
 
     def look_after(self, now: float) -> list[str]:
         """Return the devices that have said nothing for W; to be called each few seconds."""

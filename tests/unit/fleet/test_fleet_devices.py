@@ -311,3 +311,24 @@ def test_a_machine_that_stood_still_is_no_silence_of_a_device(
     fleet.fleet.stalled(stall)
     fleet.go_on(130, "heartbeat", portal=B)
     assert fleet.devices == (2, noticed)
+
+
+def test_a_device_that_was_never_asked_is_not_silent_after_a_stall(make: Make) -> None:
+    """It is waited for from then on; what is asked first is asked after the stall."""
+    fleet = make()
+    fleet.sign(A)
+    fleet.step(1.0)
+    fleet.fleet.stalled(125.0)
+    fleet.step(125.0)
+    assert fleet.devices == (1, [])
+
+
+def test_a_device_that_is_taken_away_is_not_silent(make: Make) -> None:
+    """It is in no count from that moment on."""
+    fleet = make()
+    fleet.sign(A)
+    fleet.go_on(130)
+    assert fleet.devices == (1, [A])
+    fleet.sign(A, payload=b"")
+    fleet.step(0.1)
+    assert fleet.devices == (0, [])

@@ -253,7 +253,7 @@ def test_an_answer_has_w_8_from_the_first_question_of_each_connection(make: Make
     assert dropped(fleet) == begun + 3 + 15 + 2
 
 
-@pytest.mark.parametrize(("stall", "when"), [(0.0, 21.5), (8.0, 25.5)])
+@pytest.mark.parametrize(("stall", "when"), [(0.0, 21.5), (8.0, 29.5)])
 def test_a_machine_that_stood_still_gives_the_devices_as_much_longer(
     make: Make, stall: float, when: float
 ) -> None:
@@ -278,3 +278,12 @@ def test_after_a_message_the_next_failure_is_a_first_one(make: Make, leaf: str, 
             fleet.step(0.25)
         waits.append(fleet.seconds - begun)
     assert (waits[-1] <= 0.5) is soon
+
+
+def test_by_tick_a_fleet_that_speaks_has_values(make: Make) -> None:
+    """They become readings at their tick, and are taken away before the next message."""
+    fleet = make(by_tick=True)
+    for _ in range(100):
+        fleet.go_on(1, SOC_LEAF)
+    assert len(fleet.readings()) >= 99
+    assert not fleet.cause
