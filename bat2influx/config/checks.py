@@ -18,7 +18,7 @@ from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.protocol import Field, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
-_DECIMAL = re.compile(r"([0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+_DECIMAL = re.compile(r"([0-9]{1,9}\.?[0-9]{0,20}|\.[0-9]{1,20})(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _PATH_PART = re.compile(r"[\w.~:@!$&'()*+;=-]+", re.ASCII)  # RFC 3986, without escapes
 _WITH_MORE = re.compile(  # scheme://[address]:port/path, of which all but the address is optional

@@ -85,9 +85,7 @@ class Loop:
         for fd in wanted.keys() - watched.keys():
             self._selector.register(fd, wanted[fd])
         for fd in wanted.keys() & watched.keys():
-            if self._owners.get(fd) is not before.get(
-                fd
-            ):  # the kernel has forgotten the closed one
+            if self._owners.get(fd) is not before.get(fd):  # the kernel forgot the closed one
                 self._selector.unregister(fd)
                 self._selector.register(fd, wanted[fd])
             elif wanted[fd] != watched[fd]:

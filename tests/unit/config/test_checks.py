@@ -35,6 +35,7 @@ GOOD: list[tuple[str, tuple[str, ...], Value, object]] = [
     ("seconds", INTERVAL, "30", 30.0),
     *[("seconds", INTERVAL, value, 10.0) for value in ("1e1", "10.", "1.0E+1")],
     ("seconds", INTERVAL, ".5", 0.5),
+    ("seconds", INTERVAL, repr(3 * 0.2), 3 * 0.2),
     ("size", (), "1MB", 10**6),
     ("size", (), "1000000", 10**6),
     ("size", (), "1000000B", 10**6),
