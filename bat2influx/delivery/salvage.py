@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskFailure, DiskFault, fault_of
 from bat2influx.delivery.disk_format import COMPANIONS, companion, create, remove, sync
@@ -111,6 +112,7 @@ def _save(path: Path, db: sqlite3.Connection) -> int:
 def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow]:
     """Yield the good rows, in order, across places that cannot be read."""
     number: int | None = 1
+    skip = 1  # over what brings nothing further: twice as far each time
     while number is not None:
         try:
             for record in db.execute(f"{what} WHERE number >= ? ORDER BY number", (number,)):
@@ -120,11 +122,27 @@ def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow
                     continue
                 if row.number >= number:  # a page that is not where it belongs may go back
                     yield row
-                    number = row.end
+                    number, skip = row.end, 1
             return
         except FAILURES as error:
             _expect_damage(error, path)
-        number = _beyond(db, what, number, path)
+        # Python reads a row ahead: the one before the bad place has not come, and comes by itself.
+        found = _first(db, what, number, path)
+        if found is None:
+            number = _beyond(db, what, number, path)
+            continue
+        if not found or number > _FURTHEST:
+            return
+        try:
+            row = unpack(found[0])
+        except DamagedError:
+            number, skip = number + skip, 2 * skip
+            continue
+        if row.number >= number:
+            yield row
+            number, skip = row.end, 1
+        else:
+            number, skip = number + skip, 2 * skip
 
 
 def _beyond(db: sqlite3.Connection, what: str, bad: int, path: Path) -> int | None:
@@ -145,12 +163,17 @@ def _beyond(db: sqlite3.Connection, what: str, bad: int, path: Path) -> int | No
 
 
 def _can_read(db: sqlite3.Connection, what: str, number: int, path: Path) -> bool:
+    return _first(db, what, number, path) is not None
+
+
+def _first(db: sqlite3.Connection, what: str, number: int, path: Path) -> list[Any] | None:
+    """Return the first record from a number on, if there is one; None where it cannot be read."""
     try:
-        db.execute(f"{what} WHERE number >= ? ORDER BY number LIMIT 1", (number,)).fetchall()
+        found = db.execute(f"{what} WHERE number >= ? ORDER BY number LIMIT 1", (number,))
+        return found.fetchall()
     except FAILURES as error:
         _expect_damage(error, path)
-        return False
-    return True
+        return None
 
 
 def _expect_damage(error: DiskFailure, path: Path) -> None:

@@ -117,6 +117,37 @@ def test_places_that_cannot_be_read_are_passed_over(bad: Container[int], saved: 
     assert [row.number for row in found] == saved
 
 
+class ReadAhead(Broken):
+    """As Python reads: with each row the next one, so that a bad one takes the good one along."""
+
+    asked = 0
+
+    def execute(self, statement: str, given: tuple[int]) -> Found:
+        """Return the rows from a number on, unless only the first is asked for, a row late."""
+        self.asked += 1
+        rows = self._read(given[0])
+        return Found(rows if statement.endswith("LIMIT 1") else self._late(rows))
+
+    @staticmethod
+    def _late(rows: Iterator[Record]) -> Iterator[Record]:
+        before = next(rows, None)
+        for row in rows:
+            assert before
+            yield before
+            before = row
+        if before:
+            yield before
+
+
+def test_found_a_row_before_a_bad_place_was_lost_and_each_number_before_it_tried() -> None:
+    """Numbers only ever rise: after years the first that waits may be a thousand million."""
+    first = 10**9
+    db: Any = ReadAhead([first, first + 1, first + 2, first + 9], {first + 1})
+    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
+    assert [row.number for row in found] == [first, first + 2, first + 9]
+    assert db.asked < 100
+
+
 def test_a_page_that_is_not_where_it_belongs_brings_no_line_back() -> None:
     """Rows come with rising numbers, or not at all: one would be there twice."""
     db: Any = Broken([1, 2, 30, 3, 31, 31, 2, 32], range(0))
