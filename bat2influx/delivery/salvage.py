@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,14 @@ def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow
             continue
         if not found or number > _FURTHEST:
             return
-        try:
+        further = found[0][0] + 1
+        with suppress(DamagedError):
             row = unpack(found[0])
-        except DamagedError:
-            number, skip = number + skip, 2 * skip
-            continue
-        if row.number >= number:
-            yield row
-            number, skip = row.end, 1
+            if row.number >= number:
+                yield row
+                further = row.end
+        if further > number:
+            number, skip = further, 1
         else:
             number, skip = number + skip, 2 * skip
 

@@ -148,6 +148,51 @@ def test_found_a_row_before_a_bad_place_was_lost_and_each_number_before_it_tried
     assert db.asked < 100
 
 
+class Altered(ReadAhead):
+    """A file in which some rows have come to say something else."""
+
+    def __init__(self, rows: Sequence[int], bad: Container[int], altered: Container[int]) -> None:
+        super().__init__(rows, bad)
+        self._altered = altered
+
+    def _read(self, first: int) -> Iterator[Record]:
+        for number, crc, *rest in super()._read(first):
+            yield (number, crc + (number in self._altered), *rest)  # type: ignore[misc]
+
+
+def test_a_row_that_was_altered_before_a_bad_place_takes_no_good_one_along() -> None:
+    """However far from the beginning it is, what is right behind the place is found."""
+    first = 10**9
+    rows = [first, first + 1, first + 2, first + 9]
+    db: Any = Altered(rows, {first + 1}, {first})
+    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
+    assert [row.number for row in found] == [first + 2, first + 9]
+    assert db.asked < 100
+
+
+class Backwards(Broken):
+    """A file whose every search ends at the same early row, before a bad place."""
+
+    asked = 0
+
+    def __init__(self) -> None:
+        super().__init__([0], ())
+
+    def execute(self, statement: str, given: tuple[int]) -> Found:
+        """Return that row alone, if it alone is asked for."""
+        self.asked += 1
+        if statement.endswith("LIMIT 1"):
+            return Found(self._read(0))
+        return Found(Broken([], {given[0]})._read(given[0]))
+
+
+def test_pages_that_lead_back_for_ever_have_an_end() -> None:
+    """Where nothing further comes, ever larger steps are tried, up to the largest number."""
+    db: Any = Backwards()
+    assert [*salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))] == []
+    assert db.asked < 300
+
+
 def test_a_page_that_is_not_where_it_belongs_brings_no_line_back() -> None:
     """Rows come with rising numbers, or not at all: one would be there twice."""
     db: Any = Broken([1, 2, 30, 3, 31, 31, 2, 32], range(0))
