@@ -51,6 +51,11 @@ def in_shell(command: list[str], before: str = "echo before") -> list[str]:
     return ["sh", "-c", f'{before}; "$@"; {after}', "sh", *command]
 
 
+def fields_shown(text: str) -> set[str]:
+    """Return the first word of each line of the table."""
+    return {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()}
+
+
 def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     """Before there is a database, when it goes, when the device goes, and it is left by `q`."""
     device = Device(P)
@@ -59,10 +64,10 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     ini = setting.write_ini(Battery=GIVEN)
     pane = tmux.pane(in_shell(command(setting, ini)), 80, 24)
     text = pane.wait_for("'battery' is not there yet", "Voltage 52.62 V 0 s", "connected, polling")
-    assert {line.split()[0] for line in text.splitlines() if line.startswith("  ")} >= NINE.keys()
     assert "on disk     nothing waits" in text
     assert "daemon      not running here" in text
     assert "before" not in text
+    wait("every field", lambda: fields_shown(pane.text) >= NINE.keys())
     wait("a graph", lambda: BARS.search(pane.text))
     setting.influxdb.stop()
     where = f"127.0.0.1:{setting.influxdb.port}"
