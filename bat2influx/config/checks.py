@@ -15,7 +15,7 @@ from configobj.validate import ValidateError
 from bat2influx.config.inifile import Value, nearest, visible
 from bat2influx.printable import plain
 from bat2influx.venus.presets import PRESETS
-from bat2influx.venus.protocol import Field, parse_field
+from bat2influx.venus.protocol import Field, is_portal_id, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
 _DECIMAL = re.compile(r"([0-9]{1,9}\.?[0-9]{0,20}|\.[0-9]{1,20})(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
@@ -111,9 +111,9 @@ def text(value: Value) -> str:
 
 def serial(value: Value) -> str:
     """A portal id, which becomes a part of topics; `*` stands for every one."""
-    if isinstance(value, str) and re.fullmatch("[A-Za-z0-9]*|[*]", value):
+    if isinstance(value, str) and (value in ("", "*") or is_portal_id(value)):
         return value
-    raise ValidateError("must be a portal id: letters and digits only, as in c0619ab12345")
+    raise ValidateError("must be a portal id: letters, digits, - and _, as in c0619ab12345")
 
 
 def group(value: Value) -> str:

@@ -40,7 +40,7 @@ from bat2influx.config.rules import (
 )
 from bat2influx.net.tls import Tls
 from bat2influx.venus import vrm
-from bat2influx.venus.protocol import Field
+from bat2influx.venus.protocol import Field, is_portal_id
 
 __all__ = ["Battery", "ConfigError", "Influx", "Settings", "load"]
 
@@ -190,7 +190,7 @@ def one_of_fleet(settings: Settings, portal: str) -> Settings:
     Raises ValueError, with a text for people, when it is not said which one, or for no reason.
     """
     fleet = next((battery for battery in settings.batteries if battery.fleet), None)
-    if fleet and not (portal.isascii() and portal.isalnum()):
+    if fleet and not is_portal_id(portal):
         host = fleet.address
         what = f"serial = {ALL} is every device behind {host}; name one by its portal id"
         raise ValueError(f"{what}, as in c0619ab12345 (bat2influx discover {host} lists some)")

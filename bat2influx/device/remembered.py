@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from bat2influx.safe_json import parse
 from bat2influx.service.journal import event
+from bat2influx.venus.protocol import is_portal_id
 
 if TYPE_CHECKING:
     from bat2influx.config.settings import Battery
@@ -137,7 +138,7 @@ def _understood(content: Any) -> dict[str, DeviceRecord]:
 
 def _found(each: Any) -> DeviceRecord:
     portal, instances, old = each["portal"], each["instances"], each.get("old", False)
-    if not (isinstance(portal, str) and portal.isascii() and portal.isalnum()):
+    if not (isinstance(portal, str) and is_portal_id(portal)):
         raise ValueError
     if not all(type(number) is int and number >= 0 for number in instances.values()):
         raise ValueError

@@ -251,10 +251,10 @@ class Fleet(Source):
 
         That it comes anew is no sign that somebody keeps the device awake.
         """
-        if message.payload:
+        if protocol.names_device(message.payload):
             self.messages += not message.retain
             self._pulse(portal, now)
-        else:
+        elif not message.payload:
             self._keepalives.remove(portal)
             self._intake.forget(portal)
             self._untold.pop(portal, None)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from bat2influx.device.plan import SYSTEM, UNTOLD
 from bat2influx.reading import Origin
-from bat2influx.venus.protocol import PORTALS, Field
+from bat2influx.venus.protocol import PORTAL_ID, PORTALS, Field
 
 HEARTBEATS = "N/+/heartbeat"
 KEEPALIVES = "R/+/keepalive"
-_HEARTBEAT = re.compile("N/([A-Za-z0-9_-]+)/heartbeat")
-_KEEPALIVE = re.compile("R/([A-Za-z0-9_-]+)/keepalive")
-_VALUE = re.compile("N/([A-Za-z0-9_-]+)/([a-z0-9_]+)/([0-9]{1,9})/(.+)")
+_HEARTBEAT = re.compile(f"N/({PORTAL_ID})/heartbeat")
+_KEEPALIVE = re.compile(f"R/({PORTAL_ID})/keepalive")
+_VALUE = re.compile(rf"N/({PORTAL_ID})/([a-z0-9_]+)/([0-9]{{1,9}})/(.+)")
 
 
 class WantedTopic(NamedTuple):

@@ -25,7 +25,9 @@ MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
 DECIMALS = 4
 _SERVICE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_PORTAL_TOPIC = re.compile(r"N/([A-Za-z0-9_-]+)/system/0/Serial\Z")
+PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # what may stand in a topic as one; Victron's have 12 characters
+_PORTAL_TOPIC = re.compile(rf"N/({PORTAL_ID})/system/0/Serial")
+MOST_PORTALS = 1_000  # portal ids that are kept of one broker, where one device is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,21 @@ PORTALS = "N/+/system/0/Serial"  # the only retained message of a device
 
 def portal_of(topic: str) -> str | None:
     """Return the portal id of a retained `N/<portal id>/system/0/Serial`."""
-    match = _PORTAL_TOPIC.match(topic)
+    match = _PORTAL_TOPIC.fullmatch(topic)
     return match[1] if match else None
+
+
+def is_portal_id(text: str) -> bool:
+    """Return whether this may be a portal id: 1 to 64 letters, digits, `_` and `-` of ASCII."""
+    return re.fullmatch(PORTAL_ID, text) is not None
+
+
+def names_device(payload: bytes) -> bool:
+    """Return whether a retained Serial says that there is a device.
+
+    A message of zero bytes takes one away; a null was left by something that had no serial number.
+    """
+    return bool(payload) and decode(payload) not in (NoValue.NULL, NoValue.EMPTY_LIST)
 
 
 def keepalive(portal: str, *, echo: str | None = None) -> tuple[str, bytes]:

@@ -20,7 +20,10 @@ def fleet_portals(session: Session) -> list[str]:
     speaking: list[str] = []
 
     def see(message: Message) -> bool:
-        portal = protocol.portal_of(message.topic) or heartbeat_of(message.topic)
+        sign = protocol.portal_of(message.topic)
+        if sign and not protocol.names_device(message.payload):
+            return bool(speaking)
+        portal = sign or heartbeat_of(message.topic)
         if portal and message.payload:
             found[portal] = None
             if not message.retain:

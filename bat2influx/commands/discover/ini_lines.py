@@ -18,6 +18,7 @@ from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import MAX_FILE, could_be_field
 from bat2influx.printable import plain
 from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.protocol import is_portal_id
 from bat2influx.venus.units import DEFAULT_FIELDS, WANTED, unit_of
 
 ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
@@ -81,7 +82,7 @@ def block(
     `everything` nothing is left out, and the lines may be more than a file may hold.
     """
     lines = battery(reached)
-    if not alone and survey.portal.isalnum():
+    if not alone and is_portal_id(survey.portal):
         lines.append(f"serial = {survey.portal}")
     multis = [place for place in survey.places() if place.service == "vebus"]
     if len(multis) > 1:

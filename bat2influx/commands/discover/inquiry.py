@@ -140,7 +140,7 @@ class Inquiry:
 
         def see(message: Message) -> bool:
             portal = protocol.portal_of(message.topic)
-            if portal and message.payload:
+            if portal and protocol.names_device(message.payload):
                 found.add(portal)
             return bool(found)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError, XMLParser
 
 from bat2influx.printable import plain
+from bat2influx.venus.protocol import is_portal_id
 
 GROUP, SSDP_PORT = "239.255.255.250", 1900
 TYPE = "urn:schemas-upnp-org:device:Basic:1"
@@ -24,7 +25,6 @@ MAX_DESCRIPTION = 64 * 1024  # bytes; that of a GX device has 1300
 _GX = "uuid:com.victronenergy.ccgx"
 _STATUS = re.compile(r"HTTP/1\.[01] 200(?: |$)")
 _WANTED = ("friendlyName", "modelName", "X_VrmPortalId", "X_MqttOnLan")
-_PORTAL = re.compile(r"[A-Za-z0-9]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def describe(xml: bytes) -> Description | None:
     return Description(
         name=plain(found.get("friendlyName", "")),
         model=plain(found.get("modelName", "")),
-        portal=portal if _PORTAL.match(portal) else "",
+        portal=portal if is_portal_id(portal) else "",
         mqtt={"1": True, "0": False}.get(found.get("X_MqttOnLan", "")),
     )
 

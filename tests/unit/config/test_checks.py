@@ -50,6 +50,7 @@ GOOD: list[tuple[str, tuple[str, ...], Value, object]] = [
     ("serial", (), "", ""),
     ("serial", (), "c0619ab12345", "c0619ab12345"),
     ("serial", (), "*", "*"),
+    ("serial", (), "site_2-b", "site_2-b"),
     ("group", (), "", ""),
     ("group", (), "store 1", "store 1"),
     ("prefix", (), "", ""),
@@ -123,7 +124,12 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
         for value in ("a\tb", "a\u2028b", ["a", "b"])
     ],
     *[
-        ("serial", (), value, "be a portal id: letters and digits only, as in c0619ab12345")
+        (
+            "serial",
+            (),
+            value,
+            "be a portal id: letters, digits, - and _, as in c0619ab12345",
+        )
         for value in ("c06/+", "c06 ", "**", "c*", "\xe4", ["a", "b"])
     ],
     *[

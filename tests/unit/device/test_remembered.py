@@ -67,6 +67,7 @@ def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
         b'{"format": 1, "devices": {"a": {"portal": "", "instances": {}}}}',
         b'{"format": 1, "devices": {"a": {"portal": "#", "instances": {}}}}',
         b'{"format": 1, "devices": {"a": {"portal": "+/x", "instances": {}}}}',
+        b'{"format": 1, "devices": {"a": {"portal": "%s", "instances": {}}}}' % (65 * b"a"),
         b'{"format": 1, "devices": {"a": {"portal": 7, "instances": {}}}}',
         b'{"format": 1, "devices": {"a": {"portal": "b", "instances": {"vebus": "275"}}}}',
         b'{"format": 1, "devices": {"a": {"portal": "b", "instances": {"vebus": true}}}}',
@@ -129,3 +130,10 @@ def test_found_a_slow_disk_held_up_the_main_thread(
     remembered.flush(60.0)
     assert len(texts) <= 2
     assert len(texts[-1]) == 5
+
+
+def test_whatever_may_be_a_portal_id_is_known_at_the_next_start(tmp_path: Path) -> None:
+    """A broker's devices may be called what its owner likes: the same rule holds everywhere."""
+    found = DeviceRecord("site_2-b", {"vebus": 276})
+    keep(RememberedDevices(tmp_path), KEY, found)
+    assert RememberedDevices(tmp_path).recall(KEY) == found

@@ -155,6 +155,15 @@ def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:
     assert fleet.devices == (0, [])
 
 
+def test_a_serial_without_a_number_is_no_device(make: Make) -> None:
+    """Nor does it take away one that is there."""
+    fleet = with_devices(make(), A)
+    for portal in (A, B):
+        fleet.sign(portal, payload=b'{"value":null}')
+    fleet.step()
+    assert fleet.devices == (1, [])
+
+
 def test_a_device_that_speaks_again_is_a_new_one(make: Make) -> None:
     """It is asked for all it has, and its values are stored."""
     fleet = with_devices(make(), A)

@@ -14,7 +14,9 @@ from bat2influx.venus.protocol import (
     InstanceSearch,
     NoValue,
     decode,
+    is_portal_id,
     keepalive,
+    names_device,
     parse_field,
     portal_of,
     services_to_find,
@@ -217,6 +219,34 @@ def test_the_portal_id_is_in_the_retained_topic() -> None:
     others = ("N/a/b/system/0/Serial", "N//system/0/Serial", "R/a/system/0/Serial", "N/a/system")
     for topic in others:
         assert portal_of(topic) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("c0619ab1c2d3", True),
+        ("site_2-b", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ("a b", False),
+        ("a/b", False),
+        ("+", False),
+        ("a\n", False),
+        ("\u0661", False),
+    ],
+)
+def test_one_rule_says_what_may_be_a_portal_id(text: str, valid: bool) -> None:
+    """Letters, digits, _ and - of ASCII, at most 64; the topic of a Serial follows it."""
+    assert is_portal_id(text) is valid
+    assert portal_of(f"N/{text}/system/0/Serial") == (text if valid else None)
+
+
+def test_a_serial_without_a_number_names_no_device() -> None:
+    """A null is what a system leaves that has none, zero bytes take one away."""
+    assert names_device(b'{"value":"c0619ab1c2d3"}')
+    for payload in (b"", b'{"value":null}', b'{"value": []}'):
+        assert not names_device(payload)
 
 
 def test_keepalives_are_what_the_device_understands() -> None:

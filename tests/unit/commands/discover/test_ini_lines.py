@@ -279,7 +279,7 @@ def test_a_bridges_prefix_is_a_line() -> None:
 
 def test_a_portal_id_that_the_file_does_not_take_is_no_line() -> None:
     """One of a bridge may have other characters; it stands in the comment above."""
-    for portal, line in (("a-b", False), ("ab", True)):
+    for portal, line in (("a b", False), ("a-b", True), ("ab", True)):
         block = ini_lines.block(Survey(portal, "mine"), AT, alone=False)
         assert (f"serial = {portal}" in block) is line
         pasted(block)
