@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 LASTING = 10.0  # s; a connection that ends sooner has not lasted
 IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
-TRUSTED = 120.0  # s, for which the refusal of a login that has worked is a device that boots
+TRUSTED = 120.0  # s, for which what refuses us after a login that has worked is a device that boots
+_BOOTS = ("refused", "only tls", "no tls port", "tls wanted", "no tls", "tls", "protocol")
 PING_CHECK_INTERVAL = 1.0  # s; how often paho looks whether its own ping is due
 
 
@@ -58,7 +59,7 @@ class Reconnector:
         self._retry_at = 0.0
         self._login_until = 0.0
         self._opened = 0.0
-        self._refused_since: float | None = None  # the login, in spite of which it has worked
+        self._refused_since: float | None = None  # in spite of a login that has worked
         self._short = 0  # connections in a row that have not lasted
         self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
@@ -176,11 +177,29 @@ class Reconnector:
         self.give_up(now, why.backoff)
 
     def _trusting(self, why: Trouble, now: float) -> Trouble:
-        """Return what a refused login means: one that has worked is trusted for a while."""
-        if why.cause != "login" or not self.logins:
+        """Return what a refusal means: a login that has worked is trusted for a while."""
+        attempt = self.state is not State.OPEN
+        boots = why.cause == "login" or (attempt and why.cause in _BOOTS)
+        if not (self.logins and boots):
             return why
         if self._refused_since is None:
             self._refused_since = now
         if now >= self._refused_since + TRUSTED:
             return why
+        if why.cause != "login":
+            return _starting(why)
         return mqtt_errors.login_starting(self.endpoint.host, self.endpoint.user)
+
+
+def _starting(why: Trouble) -> Trouble:
+    """Return what a port that is closed, or answers otherwise, means where a login has worked.
+
+    VENUS, "Presence": the broker ends with the D-Bus daemon, and listens again when it has booted.
+    Nothing in the configuration was wrong until then, so that nobody is told to change it.
+    """
+    what = why.what.partition("; ")[0].partition(": ")[0]
+    return why._replace(
+        cause=f"{why.cause}: starting",
+        what=f"{what}, and a login there has worked before; the device may be starting",
+        meanwhile="trying again",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt import errors
 from bat2influx.mqtt.reconnect import TRUSTED, State
 from tests.unit.mqtt.broker_by_hand import Way
 
@@ -73,4 +74,45 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
     way.open().trouble = CLOSED
     way.step()
     way.connect(why)
+    assert way.reconnector.trouble == why
+
+
+@pytest.mark.parametrize(
+    ("why", "what"),
+    [
+        (errors.refused("gx", 1883), "gx refuses port 1883"),
+        (errors.only_tls("gx", "x.ini"), "gx refuses port 1883 and has 8883 open"),
+        (errors.no_tls_port("gx", "x.ini"), "gx refuses port 8883 and has 1883 open"),
+        (errors.no_tls("gx", 8883, "x.ini"), "gx port 8883 does not speak TLS"),
+        (errors.tls_wanted("gx", 1883, "x.ini"), "gx port 1883 speaks TLS"),
+        (errors.not_mqtt("gx", 1883, "speaks HTTP"), "gx port 1883 speaks HTTP"),
+        (errors.tls_failed("gx", 8883, "reset"), "gx port 8883 and we come to no agreement on TLS"),
+    ],
+)
+def test_found_nobody_is_told_to_change_what_has_worked(way: Way, why: Trouble, what: str) -> None:
+    """A device that boots, or its proxy, refuses for a while; after two minutes it is advice."""
+    connection = way.open()
+    connection.trouble = CLOSED
+    way.step()
+    way.connect(why)
+    way.step()
+    told = way.reconnector.trouble
+    assert told is not None
+    assert told.cause == f"{why.cause}: starting"
+    assert told.what.startswith(what)
+    assert "has worked before; the device may be starting" in told.what
+    assert "x.ini" not in told.text
+    assert "switch on" not in told.text
+    assert told.backoff is why.backoff
+    way.now += TRUSTED
+    way.connect(why)
+    way.step()
+    assert way.reconnector.trouble == why
+
+
+def test_a_port_that_never_worked_is_advice_at_once(way: Way) -> None:
+    """There it is the configuration, or the device's settings."""
+    why = errors.refused("gx", 1883)
+    way.connect(why)
+    way.step()
     assert way.reconnector.trouble == why
