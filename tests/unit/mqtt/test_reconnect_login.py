@@ -66,6 +66,7 @@ def test_a_login_ends_the_two_minutes(way: Way) -> None:
     [
         Trouble("vrm login", "the cloud refused the login", Backoff.LOGIN),
         Trouble("certificate changed", "another certificate", Backoff.CERTIFICATE),
+        errors.not_mqtt("gx", 1883, "speaks HTTP"),  # another server is at the address
         CLOSED,
     ],
 )
@@ -85,7 +86,6 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
         (errors.no_tls_port("gx", "x.ini"), "gx refuses port 8883 and has 1883 open"),
         (errors.no_tls("gx", 8883, "x.ini"), "gx port 8883 does not speak TLS"),
         (errors.tls_wanted("gx", 1883, "x.ini"), "gx port 1883 speaks TLS"),
-        (errors.not_mqtt("gx", 1883, "speaks HTTP"), "gx port 1883 speaks HTTP"),
         (errors.tls_failed("gx", 8883, "reset"), "gx port 8883 and we come to no agreement on TLS"),
     ],
 )
