@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 LASTING = 10.0  # s; a connection that ends sooner has not lasted
 IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
 TRUSTED = 120.0  # s, for which what refuses us after a login that has worked is a device that boots
-_BOOTS = ("refused", "only tls", "no tls port", "tls wanted", "no tls", "tls")
+_BOOTS = ("refused", "no tls port", "no tls", "tls")  # and not what shows a better way
 PING_CHECK_INTERVAL = 1.0  # s; how often paho looks whether its own ping is due
 
 

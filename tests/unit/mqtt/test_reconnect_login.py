@@ -66,6 +66,8 @@ def test_a_login_ends_the_two_minutes(way: Way) -> None:
     [
         Trouble("vrm login", "the cloud refused the login", Backoff.LOGIN),
         Trouble("certificate changed", "another certificate", Backoff.CERTIFICATE),
+        errors.only_tls("gx", "x.ini"),  # its security profile was changed
+        errors.tls_wanted("gx", 1883, "x.ini"),
         errors.not_mqtt("gx", 1883, "speaks HTTP"),  # another server is at the address
         CLOSED,
     ],
@@ -82,10 +84,8 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
     ("why", "what"),
     [
         (errors.refused("gx", 1883), "gx refuses port 1883"),
-        (errors.only_tls("gx", "x.ini"), "gx refuses port 1883 and has 8883 open"),
         (errors.no_tls_port("gx", "x.ini"), "gx refuses port 8883 and has 1883 open"),
         (errors.no_tls("gx", 8883, "x.ini"), "gx port 8883 does not speak TLS"),
-        (errors.tls_wanted("gx", 1883, "x.ini"), "gx port 1883 speaks TLS"),
         (errors.tls_failed("gx", 8883, "reset"), "gx port 8883 and we come to no agreement on TLS"),
     ],
 )
