@@ -113,7 +113,8 @@ def serial(value: Value) -> str:
     """A portal id, which becomes a part of topics; `*` stands for every one."""
     if isinstance(value, str) and (value in ("", "*") or is_portal_id(value)):
         return value
-    raise ValidateError("must be a portal id: letters, digits, - and _, as in c0619ab12345")
+    what = "up to 64 letters, digits, - and _, as in c0619ab12345"
+    raise ValidateError(f"must be a portal id: {what}")
 
 
 def group(value: Value) -> str:

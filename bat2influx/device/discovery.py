@@ -167,7 +167,7 @@ class Discovery:
         """Take a message into account; return whether it was asked for here."""
         if self.portal is None or self.doubting:
             portal = protocol.portal_of(topic)
-            room = len(self._portals) < protocol.MOST_PORTALS
+            room = portal == self.portal or len(self._portals) < protocol.MOST_PORTALS
             if portal and room and protocol.names_device(payload):
                 self._portals.add(portal)
             if portal or self.portal is None:

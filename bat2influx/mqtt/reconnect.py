@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 LASTING = 10.0  # s; a connection that ends sooner has not lasted
 IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
 TRUSTED = 120.0  # s, for which what refuses us after a login that has worked is a device that boots
-_BOOTS = ("refused", "no tls port", "no tls", "tls")  # and not what shows a better way
+_BOOTS = ("refused", "no tls port", "no tls", "tls")  # of an attempt: causes of a device that boots
+_AWAY = ("unreachable", "name")  # causes of a device that is off: its boot is still to come
 PING_CHECK_INTERVAL = 1.0  # s; how often paho looks whether its own ping is due
 
 
@@ -59,7 +60,7 @@ class Reconnector:
         self._retry_at = 0.0
         self._login_until = 0.0
         self._opened = 0.0
-        self._refused_since: float | None = None  # in spite of a login that has worked
+        self._refused_since: dict[str, float] = {}  # by cause, in spite of a login that has worked
         self._short = 0  # connections in a row that have not lasted
         self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
@@ -100,7 +101,7 @@ class Reconnector:
                 self._suspicious = False
                 self._spoken = connection.protocol
                 self.state, self._opened = State.OPEN, now
-                self._refused_since = None
+                self._refused_since.clear()
                 self.logins += 1
             elif now >= self._login_until:
                 self._failed(mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port), now)
@@ -177,14 +178,18 @@ class Reconnector:
         self.give_up(now, why.backoff)
 
     def _trusting(self, why: Trouble, now: float) -> Trouble:
-        """Return what a refusal means: a login that has worked is trusted for a while."""
+        """Return what a refusal means: a login that has worked is trusted for a while.
+
+        Each cause has its own while, since a device that boots has its port closed, and then open
+        and refuses a right password.
+        """
         attempt = self.state is not State.OPEN
+        if why.cause in _AWAY:
+            self._refused_since.clear()
         boots = why.cause == "login" or (attempt and why.cause in _BOOTS)
         if not (self.logins and boots):
             return why
-        if self._refused_since is None:
-            self._refused_since = now
-        if now >= self._refused_since + TRUSTED:
+        if now >= self._refused_since.setdefault(why.cause, now) + TRUSTED:
             return why
         if why.cause != "login":
             return _starting(why)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from bat2influx.safe_json import parse
+from bat2influx.safe_json import parse, parse_object
 
 _JSON = json.JSONDecoder()
 _BLANKS = " \t\n\r"  # which may stand around JSON
@@ -157,9 +157,11 @@ def is_portal_id(text: str) -> bool:
 def names_device(payload: bytes) -> bool:
     """Return whether a retained Serial says that there is a device.
 
-    A message of zero bytes takes one away; a null was left by something that had no serial number.
+    It does with a serial number: a text, or a number. A message of zero bytes takes one away, and
+    a null was left by something that had none.
     """
-    return bool(payload) and decode(payload) not in (NoValue.NULL, NoValue.EMPTY_LIST)
+    value = parse_object(payload).get("value") if len(payload) <= MAX_PAYLOAD else None
+    return bool(value) and isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def keepalive(portal: str, *, echo: str | None = None) -> tuple[str, bytes]:

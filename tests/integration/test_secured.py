@@ -355,6 +355,7 @@ def test_a_second_start_asks_for_no_republish(setting: Setting) -> None:
     assert daemon.stop() == 0
     second = device.log.counters
     assert (second.keepalives, second.republishes, second.errors) == (1, 1, 0)
+    assert second.reads > first.reads
 
 
 @pytest.mark.parametrize(

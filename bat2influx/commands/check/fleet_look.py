@@ -5,6 +5,7 @@ Nothing is asked for, and nothing is taken away from daemons that share the work
 
 from __future__ import annotations
 
+from bat2influx.fleet.keepalive import MOST_DEVICES
 from bat2influx.fleet.plan import FleetPlan, heartbeat_of
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
@@ -24,9 +25,9 @@ def fleet_portals(session: Session) -> list[str]:
         if sign and not protocol.names_device(message.payload):
             return bool(speaking)
         portal = sign or heartbeat_of(message.topic)
-        if portal and message.payload:
+        if portal and message.payload and len(found) < MOST_DEVICES:
             found[portal] = None
-            if not message.retain:
+            if not (message.retain or speaking):
                 speaking.append(portal)
         return bool(speaking)
 
@@ -34,4 +35,4 @@ def fleet_portals(session: Session) -> list[str]:
         session.until(see, BEAT_WITHIN)
         session.until(lambda message: see(message) and False, OTHERS_WITHIN)
         session.connection.unsubscribe(FleetPlan.signs)
-    return list(dict.fromkeys((*speaking[:1], *sorted(found))))
+    return list(dict.fromkeys((*speaking, *sorted(found))))

@@ -140,7 +140,8 @@ class Inquiry:
 
         def see(message: Message) -> bool:
             portal = protocol.portal_of(message.topic)
-            if portal and protocol.names_device(message.payload):
+            room = len(found) < protocol.MOST_PORTALS
+            if portal and room and protocol.names_device(message.payload):
                 found.add(portal)
             return bool(found)
 

@@ -128,9 +128,9 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
             "serial",
             (),
             value,
-            "be a portal id: letters, digits, - and _, as in c0619ab12345",
+            "be a portal id: up to 64 letters, digits, - and _, as in c0619ab12345",
         )
-        for value in ("c06/+", "c06 ", "**", "c*", "\xe4", ["a", "b"])
+        for value in ("c06/+", "c06 ", "**", "c*", "\xe4", "c" * 65, ["a", "b"])
     ],
     *[
         ("group", (), value, "be a name without /, + and #, as in store")

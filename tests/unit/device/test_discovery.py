@@ -141,6 +141,16 @@ def test_a_broker_that_makes_up_portal_ids_takes_no_more_memory() -> None:
     assert len(search.discovery._portals) == MOST_PORTALS
 
 
+def test_however_many_there_are_the_own_one_is_seen() -> None:
+    """Else it would be told that others are there in its place."""
+    search = Search(portal=A)
+    assert search.discovery.doubt_portal(search.line)
+    serial(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A, search=search)
+    search.step()
+    assert not search.discovery.doubting
+    assert search.discovery.other_portals == ()
+
+
 def test_the_barrier_is_that_of_this_connection() -> None:
     """A new connection begins with no portal id seen."""
     search = Search(portal="")

@@ -22,16 +22,9 @@ from tests.unit.fleet.fleet_by_hand import (
     A,
     B,
     Make,
-    fleets,
 )
 
 NULL = b'{"value":null}'
-
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a fleet, behind a broker that welcomes everybody."""
-    return fleets(monkeypatch, caplog)
 
 
 # From the connection to values

@@ -18,16 +18,9 @@ from tests.unit.fleet.fleet_by_hand import (
     C,
     Make,
     SteppedFleet,
-    fleets,
 )
 
 CHANGES = b'{"keepalive-options":["suppress-republish"]}'
-
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a fleet, behind a broker that welcomes everybody."""
-    return fleets(monkeypatch, caplog)
 
 
 def with_devices(fleet: SteppedFleet, *portals: str) -> SteppedFleet:

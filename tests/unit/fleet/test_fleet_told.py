@@ -15,17 +15,10 @@ from tests.unit.fleet.fleet_by_hand import (
     B,
     Make,
     SteppedFleet,
-    fleets,
 )
 
 REFUSED = Trouble("publish refused", "the broker takes no keepalive")
 UNHEARD = "does not let 'u' hear R/+/keepalive"
-
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a fleet, behind a broker that welcomes everybody."""
-    return fleets(monkeypatch, caplog)
 
 
 def until(fleet: SteppedFleet, cause: str, *leaves: str, most: int = 200) -> float:

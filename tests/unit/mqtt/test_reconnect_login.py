@@ -61,6 +61,34 @@ def test_a_login_ends_the_two_minutes(way: Way) -> None:
     assert refuse(way) == 5.0
 
 
+def test_each_stage_of_a_boot_has_two_minutes_of_its_own(way: Way) -> None:
+    """A firmware update keeps the port closed for longer; the login is refused after that."""
+    way.open().trouble = CLOSED
+    way.step()
+    for _ in range(2):
+        way.connect(errors.refused("gx", 1883))
+        way.now += TRUSTED
+    assert way.reconnector.trouble == errors.refused("gx", 1883)
+    assert refuse(way) == 5.0
+
+
+@pytest.mark.parametrize(
+    "away", [errors.unreachable("gx", 1883, "no route"), errors.name_unknown("gx", "x.ini")]
+)
+def test_a_device_that_was_off_has_its_boot_still_to_come(way: Way, away: Trouble) -> None:
+    """What it refused while it went off has nothing to do with that."""
+    why = errors.refused("gx", 1883)
+    way.open().trouble = CLOSED
+    way.step()
+    way.connect(why)
+    way.now += 10 * TRUSTED
+    way.connect(away)
+    assert way.reconnector.trouble == away
+    way.connect(why)
+    assert way.reconnector.trouble
+    assert way.reconnector.trouble.cause == "refused: starting"
+
+
 @pytest.mark.parametrize(
     "why",
     [

@@ -243,10 +243,14 @@ def test_one_rule_says_what_may_be_a_portal_id(text: str, valid: bool) -> None:
 
 
 def test_a_serial_without_a_number_names_no_device() -> None:
-    """A null is what a system leaves that has none, zero bytes take one away."""
-    assert names_device(b'{"value":"c0619ab1c2d3"}')
-    for payload in (b"", b'{"value":null}', b'{"value": []}'):
+    """A null is what a system leaves that has none, zero bytes take one away; the rest is none."""
+    for payload in (b'{"value":"c0619ab1c2d3"}', b'{"max":null, "value":"x"}', b'{"value": 12}'):
+        assert names_device(payload)
+    for none in ("null", "[]", "{}", '""', "true", "false", '["c0619ab1c2d3"]'):
+        assert not names_device(b'{"value":%s}' % none.encode())
+    for payload in (b"", b"null", b"{}", b"[1]", b"x", b"\xff", b"[" * 99_999):
         assert not names_device(payload)
+    assert not names_device(b'{"value":"%s"}' % (b"x" * MAX_PAYLOAD))
 
 
 def test_keepalives_are_what_the_device_understands() -> None:

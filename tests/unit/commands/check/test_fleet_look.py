@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bat2influx.commands.check import fleet_look
 from bat2influx.commands.check.fleet_look import BEAT_WITHIN, OTHERS_WITHIN, fleet_portals
 from bat2influx.fleet.plan import FleetPlan
 from bat2influx.mqtt import errors as mqtt_errors
@@ -35,7 +36,7 @@ def test_without_a_sign_of_life_all_that_are_listed_are_found() -> None:
 def test_a_device_that_speaks_is_the_first(topic: str) -> None:
     """By its heartbeat or its Serial, and the look is over a moment later."""
     broker = HandBroker(HandDevice(B), HandDevice(A), HandDevice(C))
-    broker.at(2.0, topic)
+    broker.at(2.0, topic, b'{"value":"c3"}')
     assert look(broker) == [C, A, B]
     assert broker.now == START + 2.0 + OTHERS_WITHIN
 
@@ -48,11 +49,22 @@ def test_of_several_that_speak_the_first_one_counts() -> None:
     assert look(broker) == [C, A, B]
 
 
+def test_a_broker_that_makes_up_devices_takes_no_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many are found as a daemon reads."""
+    monkeypatch.setattr(fleet_look, "MOST_DEVICES", 2)
+    broker = HandBroker(HandDevice(C), HandDevice(B), HandDevice(A))
+    assert len(look(broker)) == 2
+
+
 @pytest.mark.parametrize(
     ("topic", "payload", "retain"),
     [
         (f"N/{C}/heartbeat", b"", False),
         (f"N/{C}/system/0/Serial", b"", True),
+        (f"N/{C}/system/0/Serial", b'{"value":null}', True),
+        (f"N/{C}/system/0/Serial", b'{"value":null}', False),
     ],
 )
 def test_an_empty_message_is_no_device(topic: str, payload: bytes, retain: bool) -> None:

@@ -10,6 +10,7 @@ from bat2influx.commands.discover.ssdp import Description
 from bat2influx.config.settings import Battery
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.net.tls import fingerprint_of
+from bat2influx.venus import protocol
 from tests.unit.commands.discover.test_inquiry import (
     HEADING,
     HOST,
@@ -103,6 +104,16 @@ def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None
         blocks = asked.make(Target(HOST)).blocks
         assert [block[3] for block in blocks] == [f"serial = p{n:02}" for n in range(MAX_PORTALS)]
         assert asked.said == said
+
+
+def test_a_broker_that_makes_up_devices_takes_no_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No more are kept than one could be asked to choose from."""
+    monkeypatch.setattr(protocol, "MOST_PORTALS", MAX_PORTALS + 1)
+    asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 9)))
+    assert len(asked.make(Target(HOST)).blocks) == MAX_PORTALS
+    assert asked.said == ["17 devices are at venus.local; 16 of them are asked"]
 
 
 @pytest.mark.parametrize(
