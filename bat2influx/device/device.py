@@ -18,7 +18,8 @@ from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import KeepaliveKind, Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
-from bat2influx.device.presence import Presence
+from bat2influx.device.presence import Meaning, Presence
+from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
@@ -54,14 +55,16 @@ class Device(Source):
 
         `remembered` has what was found at earlier starts.
         """
-        self._presence = Presence(battery.address, config, watchdog)
-        self._intake = Intake(battery, self._presence, by_tick=by_tick)
+        notified = battery.mode == "notify"
+        self._presence = Presence(watchdog, notified=notified)
+        self._problems = Problems(battery.address, config, watchdog, self._presence)
+        self._intake = Intake(battery, self._problems, by_tick=by_tick)
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._silence = Silence(watchdog)
         self._remembered = remembered
-        self._notify = battery.mode == "notify"
+        self._notify = notified
         republish = Republish(watchdog)
-        self._poller = Poller(battery, self._presence, self._intake, republish, watchdog)
+        self._poller = Poller(battery, self._presence, republish, watchdog)
         self._discovery = Discovery(
             battery.fields,
             portal=battery.serial,
@@ -92,8 +95,10 @@ class Device(Source):
         waits = [self._broker.timeout(now.mono)]
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
-        if self.state is State.POLLING and not self._leaving:
-            waits.append(self._poller.wait(now))
+        if self.state is State.POLLING and self._leaving:
+            waits.append(self._presence.due() - now.mono)
+        elif self.state is State.POLLING:
+            waits.append(self._poller.wait(now, awaiting=self._awaiting))
         return max(0.0, min(waits))
 
     @property
@@ -111,12 +116,12 @@ class Device(Source):
         """What is wrong, if anything: the way to the broker, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
-        return self._broker.trouble or self._hearing.trouble or self._presence.trouble
+        return self._broker.trouble or self._hearing.trouble or self._problems.trouble
 
     @property
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
-        return self._presence.without_value()
+        return self._problems.without_value()
 
     @property
     def portal(self) -> str | None:
@@ -135,6 +140,7 @@ class Device(Source):
         """This machine has stood still for so long, which is no silence of the device."""
         self._silence.stalled(seconds)
         self._presence.stalled(seconds)
+        self._problems.stalled(seconds)
 
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then (monotonic s)."""
@@ -209,7 +215,7 @@ class Device(Source):
             (keepalive.is_old if discovery.old else keepalive.is_new)()
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
-            self._use(connection, self._planned(discovery.portal))
+            self._use(connection, self._planned(discovery.portal), now)
 
     def _undecide(self, connection: Connection, what: str, now: Now) -> None:
         """A person has to choose, unless there is less to choose from at another look."""
@@ -228,7 +234,7 @@ class Device(Source):
             portal, discovery.usable, discovery.found, instances=how, present=discovery.present
         )
 
-    def _use(self, connection: Connection, plan: Plan) -> None:
+    def _use(self, connection: Connection, plan: Plan, now: Now) -> None:
         """Read by this plan from now on, if it is another one."""
         before = self._plan
         if before is not None and plan.subscriptions == before.subscriptions:
@@ -239,7 +245,7 @@ class Device(Source):
             connection.unsubscribe(gone)
         self._subscribe(connection, plan)
         if self.state is State.POLLING:
-            self._poller.begin(plan)
+            self._begin_to_read(plan, now)
             self._introduce()
         if self._discovery.result:
             self._remembered.keep(key_of(self.battery), self._discovery.result)
@@ -261,15 +267,19 @@ class Device(Source):
         return device_errors.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
-        more = (plan.completed,) if self._notify else ()
-        self._subscribed = connection.subscribe((*plan.subscriptions, *more))
+        self._subscribed = connection.subscribe(plan.subscriptions)
+
+    def _begin_to_read(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
+        """The device is there (again), read by `plan`."""
+        self._poller.begin(plan, now, new_connection=new_connection)
+        self._problems.begin(plan)
 
     def _await_subscription(self, connection: Connection, now: Now) -> None:
         if self._plan is None or self._subscribed not in connection.acknowledged:
             return
         if self.state is State.DISCOVERING:
             self._silence.connected(now.mono)
-            self._poller.begin(self._plan, new_connection=True)
+            self._begin_to_read(self._plan, now, new_connection=True)
             self._stage = State.SILENT if self._silence.silent else State.POLLING
             self._introduce()
 
@@ -297,13 +307,35 @@ class Device(Source):
             self._broker.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:
-        if self.state is not State.POLLING or self._plan is None or self._leaving:
+        if self.state is not State.POLLING or self._plan is None:
             return
-        if self._poller.ask(connection, self._plan, now):
+        if self._leaving:
+            self._take_held(self._plan, now, tick=False)
+            return
+        plan, poller, presence = self._plan, self._poller, self._presence
+        poller.keep_alive(connection, plan, now, awaiting=self._awaiting)
+        tick = poller.due(now)
+        self._take_held(plan, now, tick=tick is not None and not self._notify)
+        if tick:
+            poller.ask(connection, plan, tick, now)
+            self._intake.begin_tick(tick.start_ns, plan)
+        if tick or presence.changed or now.mono >= presence.due():
+            presence.look(now)
             self._discovery.look_again(now.mono)
-            if doubtful := self._presence.doubtful(now.mono):
+            if doubtful := self._problems.doubtful(now.mono):
                 self._discovery.doubt_instances(doubtful)
-            self._presence.tell(self._discovery, now.mono)
+            presence.changed = False
+            self._problems.tell(self._discovery, now)
+
+    @property
+    def _awaiting(self) -> bool:
+        """Whether something is missing that the device may tell of by itself when it is there."""
+        return bool(self._presence.absent() or self._discovery.missing)
+
+    def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:
+        """Take what was held, in case it was from the device's cache, and was not."""
+        for message in self._presence.release(now, tick=tick):
+            self._intake.take(plan, message, now)
 
     def _introduce(self) -> None:
         """Say once what is read from where."""
@@ -330,10 +362,20 @@ class Device(Source):
                 self._take_other(message)
             else:
                 self.messages += 1
-                self._presence.answered(message.topic)
-                self._intake.take(plan, message, now)
+                self._take_field(plan, message, now)
         if self.messages > before:
             self._heard(now)
+
+    def _take_field(self, plan: Plan, message: Message, now: Now) -> None:
+        """Take a message on a field's topic."""
+        meaning = self._presence.message(message, now)
+        if meaning is Meaning.VALUE:
+            self._intake.take(plan, message, now)
+        elif meaning is Meaning.BESIDES:
+            self._intake.count(NoValue.NO_TICK)
+        elif meaning is Meaning.FAREWELL:
+            self._intake.count(NoValue.ZERO_BYTES)
+            self._intake.forget(plan.fields[message.topic])
 
     def _take_other(self, message: Message) -> None:
         """Take a message that is no field's: an answer to discovery, a heartbeat, or nothing."""
@@ -344,9 +386,11 @@ class Device(Source):
             if self._plan and topic in (self._plan.completed, self._plan.heartbeat):
                 self._poller.keepalive.is_new()
                 asked_for = True
+            if self._plan and topic == self._plan.completed:
+                self._intake.count(NoValue.REPUBLISHED, self._presence.republished())
         if not asked_for:
             reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
-            self._intake.no_values[reason] += 1
+            self._intake.count(reason)
 
     def _heard(self, now: Now) -> None:
         self._broker.works()
@@ -355,7 +399,7 @@ class Device(Source):
             self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
             if self._plan:
-                self._poller.begin(self._plan)
+                self._begin_to_read(self._plan, now)
             if self.state is State.SILENT:
                 self._stage = State.POLLING
         if self._hearing.trouble:

@@ -5,7 +5,7 @@ Every text says what is wrong, where, and what to do. No text ever holds a secre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bat2influx.failure import Trouble
 
@@ -52,25 +52,43 @@ def choice_left(service: str, lines: str) -> Trouble:
 
 
 def fields_missing(
-    host: str, services: Sequence[str], silent: Sequence[str], stopped: Sequence[str] = ()
+    host: str,
+    services: Sequence[str],
+    silent: Sequence[str],
+    stopped: Sequence[str] = (),
+    *,
+    left: Mapping[str, str] | None = None,
+    hanging: Mapping[str, str] | None = None,
 ) -> Trouble:
     """The device answers, but not for everything.
 
-    `services` it has not got, `silent` paths have never been answered, `stopped` ones have.
+    `services` it has not got, `left` and `hanging` ones were there ("vebus 275") and are gone or do
+    not respond, with since when. `silent` paths have never been answered, `stopped` ones have.
     """
-    parts = []
+    parts, causes = [], []
     if services:
-        parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
+        causes.append(f"has no {', '.join(services)}")
+        parts.append(f"{causes[-1]} (is that connected, and switched on?)")
+    if left:
+        causes.append(f"no longer has {', '.join(left)}")
+        named = ", ".join(f"{name} ({since})" for name, since in left.items())
+        parts.append(f"no longer has {named}: is that switched off, or unplugged?")
+    if hanging:
+        causes.append(f"no answer from {', '.join(hanging)}")
+        named = ", ".join(f"{name} is not responding ({s})" for name, s in hanging.items())
+        parts.append(f"answers, but {named}")
     if silent:
         what = ", ".join(silent)
         parts.append(
             f"does not answer for {what}, and so has no such path (correct it, or take it out)"
         )
+        causes.append(f"does not answer for {what}")
     if stopped:
         parts.append(f"no longer answers for {', '.join(stopped)}")
+        causes.append(parts[-1])
     what = " and ".join(parts)
     return Trouble(
-        f"missing: {what}",
+        f"missing: {' and '.join(causes)}",
         f"the device at {host} {what}",
         meanwhile="asking again now and then",
     )

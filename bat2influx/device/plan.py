@@ -86,7 +86,7 @@ class Plan:
             service, instance, _ = leaf.split("/", 2)
             place = service, int(instance)
             self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
-        self.subscriptions = (*self.fields, self.heartbeat)
+        self.subscriptions = (*self.fields, self.heartbeat, self.completed)
         self.requests = tuple(self._requests(slow))
         self.untold = tuple(
             leaf

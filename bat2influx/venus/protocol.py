@@ -95,6 +95,7 @@ class NoValue(Enum):
     RETAINED = "retained"
     OTHER_TOPIC = "topic not asked for"
     NO_TICK = "not the first value of a tick"
+    REPUBLISHED = "republished from the device's cache"
     SAID_AGAIN = "said again within a tick"
 
 

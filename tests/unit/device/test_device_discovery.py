@@ -12,6 +12,7 @@ from bat2influx.device.remembered import DeviceRecord, key_of
 from bat2influx.mqtt.reconnect import State
 from bat2influx.venus.protocol import PORTALS, Field, parse_field
 from tests.unit.device.test_device import (
+    CHANGES,
     FOUND,
     GIVEN,
     KNOWN,
@@ -23,6 +24,7 @@ from tests.unit.device.test_device import (
     SOC_LEAF,
     Make,
     homes,
+    topics,
 )
 from tests.unit.device.test_source import LOST, P
 
@@ -68,10 +70,11 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
-    assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
+    assert device.step(1.0) == [CHANGES, SOC_LEAF, RELAY_LEAF]
     asked = device.go_on(62, SOC_LEAF, RELAY_LEAF)
-    assert [what for _, what in asked if what not in (SOC_LEAF, RELAY_LEAF)] == [SEARCH]
-    assert device.cause == "missing: has no solarcharger (is that connected, and switched on?)"
+    more = [what for _, what in asked if what not in (SOC_LEAF, RELAY_LEAF)]
+    assert more == [CHANGES, SEARCH, CHANGES]
+    assert device.cause == "missing: has no solarcharger"
     device.complete()
     device.go_on(62, SOC_LEAF, RELAY_LEAF)
     heartbeat = f"N/{P}/heartbeat"
@@ -289,7 +292,7 @@ def test_an_instance_that_has_moved_is_followed(
     assert device.questions[-1][1] == SEARCH
     device.complete("vebus/276/ProductId")
     device.step(1.0)
-    new = (f"N/{P}/vebus/276/Soc", f"N/{P}/{RELAY_LEAF}", f"N/{P}/heartbeat")
+    new = topics("vebus/276/Soc", RELAY_LEAF, "heartbeat", "full_publish_completed")
     assert device.broker.line.asked[-2:] == [
         ("unsubscribe", (f"N/{P}/{SOC_LEAF}",)),
         ("subscribe", new),

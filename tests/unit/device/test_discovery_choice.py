@@ -101,7 +101,7 @@ def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     assert device.device.undecided is None
     assert device.device.state is State.POLLING
-    assert device.cause == "missing: has no solarcharger 288 (is that connected, and switched on?)"
+    assert device.cause == "missing: no longer has solarcharger 288"
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 

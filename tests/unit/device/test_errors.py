@@ -37,20 +37,33 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     ),
     (
         errors.fields_missing(HOST, ["vebus", "tank"], []),
-        "missing: has no vebus, tank (is that connected, and switched on?)",
+        "missing: has no vebus, tank",
         ["has no vebus, tank", "asking again"],
     ),
     (
         errors.fields_missing(HOST, [], [SOC, "V (vebus/275/V)"]),
-        f"missing: does not answer for {SOC}, V (vebus/275/V), and so has no such path"
-        " (correct it, or take it out)",
+        f"missing: does not answer for {SOC}, V (vebus/275/V)",
         [f"does not answer for {SOC}, V (vebus/275/V)", "asking again"],
     ),
     (
         errors.fields_missing(HOST, ["tank"], [SOC]),
-        "missing: has no tank (is that connected, and switched on?) and does not answer for"
-        f" {SOC}, and so has no such path (correct it, or take it out)",
+        f"missing: has no tank and does not answer for {SOC}",
         ["has no tank", f"and does not answer for {SOC}"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], left={"vebus 275": "since 14:03:12"}),
+        "missing: no longer has vebus 275",
+        ["no longer has vebus 275 (since 14:03:12): is that switched off, or unplugged?"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], hanging={"a 1": "since 1", "b 2": "since 2"}),
+        "missing: no answer from a 1, b 2",
+        ["a 1 is not responding (since 1), b 2 is not responding (since 2)"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], [SOC]),
+        f"missing: no longer answers for {SOC}",
+        [f"no longer answers for {SOC}"],
     ),
     (
         errors.fields_void(HOST, [SOC]),

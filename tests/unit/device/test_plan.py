@@ -20,7 +20,7 @@ def test_two_inverters_are_told_apart_by_their_origin() -> None:
     plan = Plan(P, DEFAULT_FIELDS, TWO, instances="tag")
     assert plan.fields[f"N/{P}/vebus/276/Soc"] == ("Soc/276",)
     assert plan.series["Soc/276"] == Series("Soc", Origin(P, "vebus", 276))
-    assert len(plan.subscriptions) == 2 * 9 + 1
+    assert len(plan.subscriptions) == 2 * 9 + 2
 
 
 def test_a_single_inverter_has_no_instance_in_what_is_shown() -> None:

@@ -126,7 +126,7 @@ def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
     asked = {request.topic.removeprefix(f"R/{PORTAL}/"): request.slow for request in plan.requests}
     trees = ("vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1")
     assert asked == {"vebus/275/Soc": True, **dict.fromkeys(trees, False)}
-    assert len(plan.subscriptions) == len(set(plan.subscriptions)) == 10
+    assert len(plan.subscriptions) == len(set(plan.subscriptions)) == 11
     assert plan.heartbeat in plan.subscriptions
     assert not any(mark in topic for topic in plan.subscriptions for mark in "+#")
 

@@ -1,0 +1,260 @@
+"""What is expected on each field's topic, and what a message there is: the table.
+
+VENUS: every subscriber gets every publish, so that a message on a field's topic may be the answer
+to our read request, that to somebody else's, a notification of a change, or a value from the
+device's cache in a full republish. Nothing in it says which. A republish ends with
+`full_publish_completed`, within milliseconds; it shows the values of a service that hangs as if
+they were fresh. A farewell has zero bytes; after it a value means that the service is back.
+
+Polled (one value a tick):
+
+    state    ASK       MESSAGE                        REPUBLISHED  W/8 LATER  FAREWELL  STALL
+    IDLE     ASKED     not the first of a tick        -            -          LEFT      STALLED
+    ASKED    OVERDUE   value, IDLE; after 0.25 s held drops held   SILENT     LEFT      STALLED
+    OVERDUE  OVERDUE   held                           drops held   SILENT     LEFT      STALLED
+    STALLED  STALLED   held; unasked: not the first   drops held   SILENT     LEFT      STALLED
+    SILENT   SILENT    held                           drops held   -          LEFT      SILENT
+    LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
+
+Held is the latest message, for 0.5 s (when the next tick is earlier: until then, but for STALLED
+and SILENT). It is then the value, and the state is IDLE. By notifications a message is a value in
+IDLE, ASKED, OVERDUE and LEFT as well, unless its service is in doubt; what a republish drops is
+read.
+
+Pure: times are monotonic seconds, W is the watchdog interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from bat2influx.device.plan import Request
+from bat2influx.mqtt.connection import Message
+
+ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
+LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
+HOLD = 0.5  # s; a republish of thousands of values ends within it, and a value is late by no more
+
+
+class FieldState(Enum):
+    """What is expected on a topic."""
+
+    IDLE = "nothing is asked"
+    ASKED = "a request is open, and the one before it was answered"
+    OVERDUE = "an earlier request is open, too"
+    STALLED = "this machine or the connection stood still: old messages come first"
+    SILENT = "no answer for W/8"
+    LEFT = "its service has left"
+
+
+class Verdict(Enum):
+    """What a message is."""
+
+    VALUE = "a value"
+    HELD = "a value, unless a republish ends in a moment"
+    BESIDES = "not the first of a tick"
+
+
+_OPEN = (FieldState.ASKED, FieldState.OVERDUE, FieldState.STALLED)
+_AFTER_ASK = {FieldState.IDLE: FieldState.ASKED, FieldState.ASKED: FieldState.OVERDUE}
+_DOUBTFUL = (FieldState.STALLED, FieldState.SILENT)  # held beyond a tick; by notifications, too
+_ABSENT = (FieldState.SILENT, FieldState.LEFT)
+
+
+@dataclass(slots=True)
+class _Topic:
+    state: FieldState = FieldState.IDLE
+    since: float = math.inf  # of the first request without an answer
+    held: Message | None = None
+    until: float = math.inf  # when what is held is a value
+
+
+class FieldStates:
+    """The states of one device's fields, by the topics of their answers.
+
+    A request all of whose paths are SILENT or LEFT is sent each W/2 only. What ends such a state,
+    and a new beginning, have everything asked for at the next tick.
+    """
+
+    def __init__(self, watchdog: float, *, notified: bool) -> None:
+        """`notified`: every change is wanted, not one value a tick."""
+        self._silent_after = watchdog / 8
+        self._again_after = watchdog / 2
+        self._notified = notified
+        self._topics: dict[str, _Topic] = {}
+        self._asked: dict[str, float] = {}  # topic of the request: when it was sent last
+        self._reread: set[str] = set()  # topics whose values a republish has dropped
+        self._returned = False
+
+    # Asking
+
+    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those of `requests` that are to be sent now, and note them as sent."""
+        absent = {*self.silent(now)}
+        due = [
+            request
+            for request in requests
+            if self._rested(request, now) or not absent.issuperset(request.answers)
+        ]
+        self.expect(due, now)
+        return due
+
+    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those for absent or dropped values whose turn it is, and note them as sent."""
+        wanted = {*self.silent(now), *self._reread}
+        due = [
+            request
+            for request in requests
+            if self._rested(request, now) and not wanted.isdisjoint(request.answers)
+        ]
+        self.expect(due, now)
+        return due
+
+    def expect(self, requests: Iterable[Request], now: float) -> None:
+        """These have been sent, or something that brings the same answers."""
+        for request in requests:
+            self._asked[request.topic] = now
+            self._reread.difference_update(request.answers)
+            for name in request.answers:
+                topic = self._of(name)
+                topic.state = _AFTER_ASK.get(topic.state, topic.state)
+                topic.since = min(topic.since, now)
+
+    def take_return(self) -> bool:
+        """Return whether an absent field has come back since the last call."""
+        returned, self._returned = self._returned, False
+        return returned
+
+    # Messages
+
+    def message(self, message: Message, now: float, *, doubt: bool = False) -> Verdict:
+        """Return what a message on a field's topic is; one with zero bytes goes to `left`.
+
+        With `doubt`, its service may be hanging.
+        """
+        topic = self._of(message.topic)
+        state = topic.state
+        if state is FieldState.LEFT:
+            self._answered(topic)
+            return Verdict.VALUE if self._notified else Verdict.BESIDES
+        if self._notified:
+            certain = not (doubt or state in _DOUBTFUL)
+        else:
+            if topic.since == math.inf:  # nothing is asked, or an answer has come
+                return Verdict.BESIDES
+            certain = state is FieldState.ASKED and now <= topic.since + ANSWER_WITHIN
+        if certain:
+            self._answered(topic)
+            return Verdict.VALUE
+        if topic.held is None:
+            topic.until = now + HOLD
+        topic.held = message
+        return Verdict.HELD
+
+    def republished(self) -> int:
+        """A full republish has ended: drop what is held; return how many messages that were."""
+        dropped = [name for name, topic in self._topics.items() if topic.held]
+        for name in dropped:
+            self._topics[name].held, self._topics[name].until = None, math.inf
+        if self._notified:
+            self._reread.update(dropped)
+        return len(dropped)
+
+    def release(self, now: float, *, tick: bool = False) -> list[Message]:
+        """Return what was held and is a value now; with `tick`, the next tick begins."""
+        released = []
+        for topic in self._topics.values():
+            early = tick and topic.state not in _DOUBTFUL
+            if topic.held is not None and (now >= topic.until or early):
+                released.append(topic.held)
+                self._answered(topic)
+        return released
+
+    def due(self) -> float:
+        """Return when `release` has something to return, or another topic is silent."""
+        open_since = [t.since for t in self._topics.values() if t.state in _OPEN]
+        silent = min(open_since, default=math.inf) + self._silent_after
+        return min(silent, min((t.until for t in self._topics.values()), default=math.inf))
+
+    def left(self, names: Iterable[str]) -> None:
+        """The service of these topics has said farewell, which ends all expectations."""
+        for name in names:
+            self._topics[name] = _Topic(FieldState.LEFT)
+
+    def silence(self, names: Iterable[str]) -> None:
+        """The service of these topics does not respond."""
+        for name in names:
+            topic = self._of(name)
+            if topic.state is not FieldState.LEFT:
+                topic.state = FieldState.SILENT
+
+    # Time
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        for topic in self._topics.values():
+            topic.since += seconds
+            topic.until += seconds
+            if topic.state not in _ABSENT:
+                topic.state = FieldState.STALLED
+
+    def begin(self) -> None:
+        """The device is back, or the connection new: what went unanswered before counts no more.
+
+        What was absent is so until it is heard again; it may have come back meanwhile.
+        """
+        for name, topic in self._topics.items():
+            absent = topic.state in _ABSENT
+            self._topics[name] = _Topic(FieldState.SILENT) if absent else _Topic()
+        self._asked.clear()
+
+    def look_anew(self) -> None:
+        """Ask for everything at the next tick, whatever has rested."""
+        self._asked.clear()
+
+    def forget_all_but(self, names: Container[str]) -> None:
+        """What is asked for has changed: answers on other topics are not expected any more."""
+        self._topics = {name: topic for name, topic in self._topics.items() if name in names}
+        self._reread = {name for name in self._reread if name in names}
+
+    # What there is to know
+
+    def state(self, name: str) -> FieldState:
+        """Return the state of a topic."""
+        topic = self._topics.get(name)
+        return topic.state if topic else FieldState.IDLE
+
+    def awaits(self, since: float) -> bool:
+        """Return whether an answer is under way to what was asked since then."""
+        return any(topic.since >= since and topic.state in _OPEN for topic in self._topics.values())
+
+    def silent(self, now: float) -> list[str]:
+        """Return the topics that are SILENT or LEFT at `now`."""
+        for topic in self._topics.values():
+            if topic.state in _OPEN and now >= topic.since + self._silent_after:
+                topic.state = FieldState.SILENT
+        return [name for name, topic in self._topics.items() if topic.state in _ABSENT]
+
+    def late(self, now: float) -> list[str]:
+        """Return the topics whose answer is missed, though it may be on its way."""
+        return [
+            name
+            for name, topic in self._topics.items()
+            if topic.state in _ABSENT or (topic.state in _OPEN and now >= topic.since + LATE_AFTER)
+        ]
+
+    def _answered(self, topic: _Topic) -> None:
+        if topic.state in _ABSENT:
+            self._returned = True
+            self._asked.clear()
+        topic.state, topic.since = FieldState.IDLE, math.inf
+        topic.held, topic.until = None, math.inf
+
+    def _rested(self, request: Request, now: float) -> bool:
+        return now >= self._asked.get(request.topic, -math.inf) + self._again_after
+
+    def _of(self, name: str) -> _Topic:
+        return self._topics.setdefault(name, _Topic())
