@@ -176,11 +176,11 @@ class Device(Source):
             self._doubt_at = now.mono + self._watchdog / 2
             self._deadline = now.mono + self._watchdog / 8
             self._doubted = True
-            self._discovery.doubt_portal(connection)
+            self._discovery.portals.doubt(connection)
 
     def _doubt_portal(self, connection: Connection, now: Now) -> None:
         """See whether another device is there instead; where one cannot, that is all to be said."""
-        if not self._discovery.doubt_portal(connection):
+        if not self._discovery.portals.doubt(connection):
             self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
 
     def _find(self, connection: Connection, now: Now) -> None:
@@ -254,9 +254,9 @@ class Device(Source):
         host, config = self.battery.address, self._config
         if self.portal is None:
             return device_errors.no_portal(host, config)
-        if self._discovery.other_portals:
+        if self._discovery.portals.others:
             return device_errors.wrong_portal(
-                host, self.portal, self._discovery.other_portals, config
+                host, self.portal, self._discovery.portals.others, config
             )
         return device_errors.device_silent(host, self.portal, given=bool(self.battery.serial))
 
