@@ -5,17 +5,24 @@ a list: subscribe to all Serials, then unsubscribe. The broker confirms that onl
 before, so that the UNSUBACK closes the list. No portal id is guessed: of several, a person has to
 choose, and one that is configured is never replaced.
 
-Rules: TABLE alone decides what follows from an event. No thread and no clock: the
-connection on which an action is carried out is handed in.
+Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
+seconds that are handed in, and so is the connection on which an action is carried out.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from enum import Enum
 
+from bat2influx.device import errors as device_errors
 from bat2influx.device.choice import Choice
+from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection
+from bat2influx.service.journal import Episode
 from bat2influx.venus import protocol
+
+log = logging.getLogger(__name__)
 
 
 class State(Enum):
@@ -176,3 +183,105 @@ class PortalSearch:
             case Action.CHOOSE:
                 raise self._choice.of_devices(connection.endpoint.host, sorted(self._listed))
         return action is Action.TAKE
+
+
+class Contact(Enum):
+    """What a device has sent until now. NEW -> QUIET: doubted; HEARD -> QUIET: a new connection."""
+
+    NEW = "new"  # never heard, and not doubted yet: it may be another one
+    QUIET = "quiet"  # not heard on this connection
+    HEARD = "heard"  # on this connection
+
+
+class Pace:
+    """Something that is done once each `span` seconds at the most."""
+
+    def __init__(self, span: float) -> None:
+        self._span = span
+        self._next = -math.inf
+
+    def rest(self, now: float) -> None:
+        """It is not due for one span from now on."""
+        self._next = now + self._span
+
+    def due(self, now: float) -> bool:
+        """Return whether it is to be done now; to be done at once."""
+        if now < self._next:
+            return False
+        self.rest(now)
+        return True
+
+
+class Doubt:
+    """Doubts the portal id of a device that is not responding, and reports that it is not.
+
+    While a device is being discovered, W/8 without a message are one doubt, and then one each W/2.
+    The first doubt about a device that is NEW comes before the report: another device may be there.
+    """
+
+    def __init__(self, portals: PortalSearch, host: str, config: str, watchdog: float) -> None:
+        """`host` and the file `config` are named in messages; `watchdog` is W in s."""
+        self._portals = portals
+        self._host, self._config = host, config
+        self._patience = watchdog / 8
+        self._doubts = Pace(watchdog / 2)
+        self._contact = Contact.NEW
+        self._deadline = 0.0
+        self._responding = Episode(log, {"PEER": host})
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong, if the device is not responding."""
+        return self._responding.trouble
+
+    @property
+    def heard(self) -> bool:
+        """Whether the device has sent something on this connection."""
+        return self._contact is Contact.HEARD
+
+    def begin(self, now: float) -> None:
+        """A new connection begins."""
+        if self.heard:
+            self._contact = Contact.QUIET
+        self._deadline = now + self._patience
+
+    def message(self, now: float) -> None:
+        """The device has sent something."""
+        self._contact = Contact.HEARD
+        self._deadline = now + self._patience
+        if self._responding.trouble:
+            self._responding.recovered(f"device {self._portals.portal} answers", now)
+
+    def overdue(self, connection: Connection, now: float) -> bool:
+        """Report and doubt a device that is not discovered in time, if it is not.
+
+        Return whether a new connection alone helps: the broker has lost a subscription.
+        """
+        if now < self._deadline:
+            return False
+        lost = connection.awaits
+        if lost or self._portals.portal is None or self._contact is not Contact.NEW:
+            self.report(now)
+        if not lost and self._doubts.due(now):
+            self._deadline = now + self._patience
+            if self._contact is Contact.NEW:
+                self._contact = Contact.QUIET
+            self._portals.doubt(connection)
+        return lost
+
+    def look(self, connection: Connection, now: float) -> None:
+        """See whether another device is there; where that is not to be seen, report at once."""
+        if not self._portals.doubt(connection):
+            self.report(now)
+
+    def report(self, now: float) -> None:
+        """The device is not responding: report it, with what is there in its place."""
+        portal = self._portals.portal
+        self._responding.failed(self._why(portal), now, PORTAL_ID=portal or "")
+
+    def _why(self, portal: str | None) -> Trouble:
+        if portal is None:
+            return device_errors.no_portal(self._host, self._config)
+        if others := self._portals.others:
+            return device_errors.wrong_portal(self._host, portal, others, self._config)
+        return device_errors.device_silent(self._host, portal, given=self._portals.given)

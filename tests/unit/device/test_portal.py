@@ -1,4 +1,4 @@
-"""How a portal id is found and doubted: a test for each cell of the table."""
+"""How a portal id is found and doubted: a test for each cell of the table, and what is reported."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from bat2influx.device import portal
 from bat2influx.device.choice import Choice, UndecidedError
-from bat2influx.device.portal import TABLE, Event, PortalSearch, State
+from bat2influx.device.portal import TABLE, Doubt, Event, Pace, PortalSearch, State
 from bat2influx.venus.protocol import MOST_PORTALS, PORTALS
 from tests.unit.device.test_discovery import A, B, Line
 
 C = "d41243aabbcc"
-FILE = "/etc/x.ini"
+W, HOST, FILE = 120.0, "10.0.0.2", "/etc/x.ini"
 LIST = ("subscribe", (PORTALS,))
 TRY = ("subscribe, if allowed", (PORTALS,))
 END = ("unsubscribe", (PORTALS,))
@@ -43,6 +43,11 @@ class Asked:
         """Have the broker confirm all that was asked, and step."""
         self.line.confirm()
         return self.step()
+
+    def end(self) -> None:
+        """Go on until a list that has begun in doubt is closed."""
+        while self.search.doubting:
+            self.confirm()
 
     @property
     def known(self) -> tuple[str | None, tuple[str, ...]]:
@@ -259,3 +264,112 @@ def test_what_is_configured_counts_before_what_is_remembered() -> None:
     asked.search.doubt(asked.line)
     assert asked.search.doubting
     assert asked.known == (A, (B,))
+
+
+# What is done now and then
+
+
+def test_a_pace_is_due_at_once_and_then_each_span() -> None:
+    """A rest begins the span as well as what is done."""
+    pace = Pace(60.0)
+    assert [now for now in (5.0, 5.1, 64.9, 65.0, 66.0) if pace.due(now)] == [5.0, 65.0]
+    pace.rest(100.0)
+    assert [now for now in (159.9, 160.0) if pace.due(now)] == [160.0]
+
+
+# The doubt about a device
+
+
+class Doubted:
+    """A doubt about a device, on a connection whose list has been closed or is empty."""
+
+    def __init__(self, **options: Any) -> None:
+        self.asked = Asked(**options)
+        self.asked.line.awaits = False
+        self.doubt = Doubt(self.asked.search, HOST, FILE, W)
+        self.doubt.begin(0.0)
+
+    def overdue(self, now: float) -> tuple[bool, str, int]:
+        """Return whether to give up, the cause of the report, and how many lists have begun."""
+        lost = self.doubt.overdue(self.asked.line, now)
+        lists = sum(what != "unsubscribe" for what, _ in self.asked.line.asked)
+        return lost, self.cause, lists
+
+    @property
+    def cause(self) -> str:
+        """The cause of what is reported."""
+        return self.doubt.trouble.cause if self.doubt.trouble else ""
+
+
+def test_a_device_that_was_never_heard_is_doubted_before_it_is_reported() -> None:
+    """After W/8; the next doubt is W/2 after the first."""
+    doubted = Doubted(remembered=A)
+    assert doubted.overdue(14.9) == (False, "", 0)
+    assert doubted.overdue(15.0) == (False, "", 1)
+    assert doubted.overdue(29.9) == (False, "", 1)
+    assert doubted.overdue(30.0) == (False, "silent", 1)
+    doubted.asked.end()
+    assert doubted.overdue(74.9) == (False, "silent", 1)
+    assert doubted.overdue(75.0) == (False, "silent", 2)
+
+
+@pytest.mark.parametrize("reconnected", [False, True])
+def test_a_device_that_was_heard_is_reported_with_the_doubt(*, reconnected: bool) -> None:
+    """On this connection or on one before; its time begins with its latest message."""
+    doubted = Doubted(remembered=A)
+    doubted.doubt.message(10.0)
+    assert doubted.doubt.heard
+    if reconnected:
+        doubted.doubt.begin(10.0)
+        assert not doubted.doubt.heard
+    assert doubted.overdue(24.9) == (False, "", 0)
+    assert doubted.overdue(25.0) == (False, "silent", 1)
+    assert doubted.doubt.heard is not reconnected
+
+
+def test_a_portal_id_that_nobody_has_said_is_reported_at_once() -> None:
+    """It is being looked for; what a doubt asks is asked already."""
+    assert Doubted().overdue(15.0) == (False, "portal", 1)
+
+
+def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
+    """That is reported, and no doubt about the device."""
+    doubted = Doubted(given=A)
+    doubted.asked.line.awaits = True
+    assert doubted.overdue(15.0) == (True, "silent", 0)
+    doubted.asked.line.awaits = False
+    assert doubted.overdue(15.0) == (False, "silent", 1)
+
+
+@pytest.mark.parametrize(("listable", "cause"), [(True, ""), (False, "silent")])
+def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) -> None:
+    """Else another device may be there, of which there is more to report."""
+    doubted = Doubted(given=A, listable=listable)
+    doubted.doubt.look(doubted.asked.line, 1.0)
+    assert doubted.cause == cause
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "text"),
+    [
+        ({}, [], "no device has said its portal id at 10.0.0.2"),
+        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: what is there is not among"),
+        ({"given": A}, [], f"device {A} at 10.0.0.2 is silent; is it on, and is serial right?"),
+        ({"remembered": A}, [], f"device {A} at 10.0.0.2 is silent; is it on? Then restart it"),
+    ],
+)
+def test_what_is_reported_names_what_there_is_in_its_place(
+    caplog: pytest.LogCaptureFixture, options: dict[str, str], there: list[str], text: str
+) -> None:
+    """It ends with the next message."""
+    caplog.set_level("INFO", "bat2influx")
+    doubted = Doubted(**options)
+    if options:
+        doubted.doubt.look(doubted.asked.line, 1.0)
+        doubted.asked.come(*there)
+        doubted.asked.end()
+    doubted.doubt.report(2.0)
+    assert text in caplog.text
+    doubted.doubt.message(5.0)
+    assert doubted.doubt.trouble is None
+    assert f"device {doubted.asked.search.portal} answers, after 3 s" in caplog.text
