@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import KeepaliveKind, Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
+from bat2influx.device.portal import Doubt, Pace
 from bat2influx.device.presence import Meaning, Presence
 from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
@@ -26,7 +26,7 @@ from bat2influx.device.source import Source
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
-from bat2influx.service.journal import Episode, event
+from bat2influx.service.journal import event
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 
@@ -79,14 +79,10 @@ class Device(Source):
         )
         self._plan: Plan | None = None
         self._subscribed: int | None = None
-        self._quiet_since = 0  # messages that came before it
-        self._deadline = 0.0
-        self._doubt_at = 0.0
-        self._doubted = False  # whether it is this device that is there
         self._watchdog = watchdog
-        self._hearing = Episode(log, {"PEER": battery.address})
+        self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
         self._introduced = ""
-        self._choose_again = 0.0  # when to see whether there is still something to choose
+        self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
     # What the main loop asks
 
@@ -116,7 +112,7 @@ class Device(Source):
         """What is wrong, if anything: the way to the broker, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
-        return self._broker.trouble or self._hearing.trouble or self._problems.trouble
+        return self._broker.trouble or self._doubt.trouble or self._problems.trouble
 
     @property
     def without_value(self) -> dict[str, str]:
@@ -154,11 +150,10 @@ class Device(Source):
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
         self._subscribed = None
-        self._quiet_since = self.messages
-        self._deadline = now.mono + self._watchdog / 8
+        self._doubt.begin(now.mono)
         self._discovery.start(connection)
         if self._silence.silent:
-            self._doubt_portal(connection, now)
+            self._doubt.look(connection, now.mono)
         if self._plan:
             self._subscribe(connection, self._plan)
 
@@ -172,22 +167,8 @@ class Device(Source):
         """A broker that has confirmed a subscription is reached; a login alone may not last."""
         if connection.acknowledged:
             self._broker.confirmed(now.mono)
-        if self.state is not State.DISCOVERING or now.mono < self._deadline:
-            return
-        if self.portal is None or self.messages or self._doubted or connection.awaits:
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
-        if connection.awaits:  # a subscription has been lost: only a new connection helps
+        if self.state is State.DISCOVERING and self._doubt.overdue(connection, now.mono):
             self._broker.give_up(now.mono)
-        elif now.mono >= self._doubt_at:
-            self._doubt_at = now.mono + self._watchdog / 2
-            self._deadline = now.mono + self._watchdog / 8
-            self._doubted = True
-            self._discovery.doubt_portal(connection)
-
-    def _doubt_portal(self, connection: Connection, now: Now) -> None:
-        """See whether another device is there instead; where one cannot, that is all to be said."""
-        if not self._discovery.doubt_portal(connection):
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
 
     def _find(self, connection: Connection, now: Now) -> None:
         discovery = self._discovery
@@ -207,9 +188,9 @@ class Device(Source):
         if portal not in (None, discovery.portal):
             self._go_over_to_another(now)
             return
-        heard = self.state is State.DISCOVERING and self.messages > self._quiet_since
+        heard = self.state is State.DISCOVERING and self._doubt.heard
         if doubting and not discovery.doubting and self.state is not State.POLLING and not heard:
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
+            self._doubt.report(now.mono)
         if discovery.old is not None:
             keepalive = self._poller.keepalive
             (keepalive.is_old if discovery.old else keepalive.is_new)()
@@ -221,9 +202,8 @@ class Device(Source):
         """A person has to choose, unless there is less to choose from at another look."""
         if self.undecided is None:
             log.error("%s", what, extra=event("undecided"))
-            self._choose_again = now.mono + self._watchdog / 2
-        elif now.mono >= self._choose_again:
-            self._choose_again = now.mono + self._watchdog / 2
+            self._choose_again.rest(now.mono)
+        elif self._choose_again.due(now.mono):
             self._discovery.start(connection)
         self.undecided = what
 
@@ -255,16 +235,6 @@ class Device(Source):
         self._broker.drop(now.mono)
         self._plan = None
         self._silence = Silence(self._watchdog)
-
-    def _why_silent(self) -> Trouble:
-        host, config = self.battery.address, self._config
-        if self.portal is None:
-            return device_errors.no_portal(host, config)
-        if self._discovery.other_portals:
-            return device_errors.wrong_portal(
-                host, self.portal, self._discovery.other_portals, config
-            )
-        return device_errors.device_silent(host, self.portal, given=bool(self.battery.serial))
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
         self._subscribed = connection.subscribe(plan.subscriptions)
@@ -299,11 +269,11 @@ class Device(Source):
             connection.publish(*keepalive(self.portal), checked=True)
             if self.state is State.SILENT:
                 if self._discovery.doubting:  # still, a minute later: so it will not be settled
-                    self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
-                self._doubt_portal(connection, now)
+                    self._doubt.report(now.mono)
+                self._doubt.look(connection, now.mono)
         elif remedy is Remedy.RECONNECT:
             if self.messages:  # else it turns out on the new connection whether it is there at all
-                self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
+                self._doubt.report(now.mono)
             self._broker.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:
@@ -395,12 +365,9 @@ class Device(Source):
     def _heard(self, now: Now) -> None:
         self._broker.works()
         self._poller.keepalive.message(now.mono)
-        if self.state is State.DISCOVERING:
-            self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
             if self._plan:
                 self._begin_to_read(self._plan, now)
             if self.state is State.SILENT:
                 self._stage = State.POLLING
-        if self._hearing.trouble:
-            self._hearing.recovered(f"device {self.portal} answers", now.mono)
+        self._doubt.message(now.mono)

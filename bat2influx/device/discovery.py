@@ -1,11 +1,10 @@
-"""Finds the portal id and the device instances that the configuration leaves open.
+"""Finds the device instances that the configuration leaves open; portal.py has the portal id.
 
-The portal id is in the topic of the one retained message of a device; the instances are those of
-the ProductIds in a full republish, and what a preset asks for is there if it comes in one. Nothing
-is ever guessed: several candidates are an error that lists them as lines for the configuration,
-unless all of them are wanted, and what is not there is looked for again. Only what the
-configuration leaves open can be such a choice, and it is an error only before the device is read
-for the first time: later it is a problem beside the rest.
+The instances are those of the ProductIds in a full republish, and what a preset asks for is there
+if it comes in one. Nothing is ever guessed: several candidates are an error that lists them as
+lines for the configuration, unless all of them are wanted, and what is not there is looked for
+again. Only what the configuration leaves open can be such a choice, and it is an error only before
+the device is read for the first time: later it is a problem beside the rest.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Iterable
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import SYSTEM
+from bat2influx.device.portal import PortalSearch
 from bat2influx.device.remembered import DeviceRecord
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
@@ -29,13 +29,12 @@ SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged 
 class Discovery:
     """What is known of one device, and the questions that make it more.
 
-    `portal`, `found` (instances by service) and `present` (service/instance/path of optional
-    fields) are kept over connections; `start` begins anew on each. A full republish is asked for
-    as soon as `republish` allows one, and then each `again_after` seconds.
+    `portals` has the portal id. `found` (instances by service) and `present` (service/instance/path
+    of optional fields) are kept over connections; `start` begins anew on each. A full republish is
+    asked for as soon as `republish` allows one, and then each `again_after` seconds.
 
-    What is known may stop being so: `doubt_portal` and `doubt_instances` ask again. What was found
-    here gives way to what is found then; what is configured stays, and `elsewhere` and
-    `other_portals` say what there is instead.
+    What is known may stop being so: `doubt_instances` asks again. What was found here gives way to
+    what is found then; what is configured stays, and `elsewhere` says what there is instead.
     """
 
     def __init__(
@@ -57,43 +56,50 @@ class Discovery:
         With `several`, all instances of a service are wanted. `listed` is whether the broker lets
         one see which portal ids there are. `name` is that of the section, `[Battery NAME]`.
         """
-        self.portal: str | None = portal or None
+        self._choice = Choice(config, name)
+        remembered = known.portal if known else ""
+        self.portals = PortalSearch(
+            given=portal, remembered=remembered, listable=listed, choice=self._choice
+        )
         self.found: dict[str, tuple[int, ...]] = {} if vebus is None else {"vebus": (vebus,)}
         self.present: frozenset[str] = frozenset()
         self.old: bool | None = None  # whether the firmware knows the old keepalive only
         self.missing: tuple[str, ...] = ()  # asked for, and not there
         self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
-        self.other_portals: tuple[str, ...] = ()
         self.choices: dict[
             str, str
         ] = {}  # by service: what to choose from, though the rest is read
         self._given = dict(self.found)
-        self._given_portal = self.portal
-        if known and self.portal in (None, known.portal):
-            self.portal = known.portal
+        if known and self.portal == known.portal:
             self.old = known.old or None
             if not several:
                 self.found = {s: (n,) for s, n in known.instances.items()} | self.found
         self._fields = tuple(fields)
         self._left_open = {f.service for f in self._fields if f.instance is None} - {SYSTEM}
         self._settled = False
-        self._choice = Choice(config, name)
         self._wanted = protocol.services_to_find(f for f in self._fields if not f.optional)
         self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
-        self._several, self._listable = several, listed
+        self._several = several
         self._republish = republish or Republish(2 * again_after)
         self._survey = several or bool(self._optional)  # whether one is due
         self._surveyed: float | None = None
         self._unheard = False  # the latest question
         self._again_after = again_after
-        self._portals: set[str] = set()
-        self._listed: int | None = None  # subscription to the portals, when in doubt
-        self._barrier: int | None = None
         self._subscribed: int | None = None
         self._search: protocol.InstanceSearch | None = None
         self._asked: float | None = None
         self._searching = False  # the latest question was this discovery's
         self._doubted: dict[str, set[int]] = {}  # instances by service
+
+    @property
+    def portal(self) -> str | None:
+        """The portal id, once it is known."""
+        return self.portals.portal
+
+    @property
+    def doubting(self) -> bool:
+        """Whether it is just being seen which devices there are."""
+        return self.portals.doubting
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -103,8 +109,7 @@ class Discovery:
     @property
     def done(self) -> bool:
         """Whether all is known, and nothing in doubt."""
-        in_doubt = self._doubted or self.doubting
-        return self.portal is not None and not (self.open or in_doubt or self._survey)
+        return not (self.portals.looking or self.open or self._doubted or self._survey)
 
     @property
     def usable(self) -> list[Field]:
@@ -122,21 +127,8 @@ class Discovery:
 
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
-        self._portals.clear()
-        self._listed = self._barrier = self._subscribed = self._search = self._asked = None
-        if self.portal is None:
-            connection.subscribe([protocol.PORTALS])
-
-    def doubt_portal(self, connection: Connection) -> bool:
-        """The device is silent: see whether another is there instead. It is asked nothing.
-
-        Return whether that will be seen.
-        """
-        if self._listable and self.portal is not None and self._listed is None:
-            self._portals.clear()
-            self._barrier = None
-            self._listed = connection.subscribe([protocol.PORTALS], may_be_refused=True)
-        return self._listable
+        self._subscribed = self._search = self._asked = None
+        self.portals.begin(connection)
 
     def look_again(self, now: float) -> None:
         """See now and then what is there of all that may be."""
@@ -158,20 +150,10 @@ class Discovery:
         """Whether it is just being seen which instances there are."""
         return bool(self._doubted)
 
-    @property
-    def doubting(self) -> bool:
-        """Whether it is just being seen which devices there are."""
-        return self._listed is not None
-
     def see(self, topic: str, payload: bytes) -> bool:
         """Take a message into account; return whether it was asked for here."""
-        if self.portal is None or self.doubting:
-            portal = protocol.portal_of(topic)
-            room = portal == self.portal or len(self._portals) < protocol.MOST_PORTALS
-            if portal and room and protocol.names_device(payload):
-                self._portals.add(portal)
-            if portal or self.portal is None:
-                return portal is not None
+        if self.portals.see(topic, payload):
+            return True
         if self._search is None or not self._search.see(topic, payload):
             return False
         self._unheard = False
@@ -182,11 +164,12 @@ class Discovery:
 
         Raises UndecidedError.
         """
-        if self.portal is None:
-            return self._find_portal(connection)
-        if self.doubting:
-            return self._reconsider_portal(connection)
+        if self.portals.looking:
+            if new := self.portals.step(connection):
+                self._forget()
+            return new
         if self._search is None:
+            assert self.portal is not None
             echo = secrets.token_hex(4)
             services = dict.fromkeys((*self.open, *self._doubted))
             if self._several:
@@ -215,37 +198,13 @@ class Discovery:
             keepalive = protocol.keepalive(search.portal, echo=search.echo)
         connection.publish(*keepalive, checked=True)
 
-    def _reconsider_portal(self, connection: Connection) -> bool:
-        """Take the only other device there is, if the own one is gone and was not configured."""
-        if self._barrier is None:
-            if self._listed in connection.acknowledged:
-                self._barrier = connection.unsubscribe([protocol.PORTALS])
-            return False
-        if self._barrier not in connection.acknowledged:
-            return False
-        self._listed = None
-        there = sorted(self._portals) if self.portal not in self._portals else []
-        self.other_portals = tuple(there)
-        if len(there) != 1 or self._given_portal:
-            return False
-        self.portal, self.found = there[0], dict(self._given)
-        self.missing, self.other_portals = (), ()
+    def _forget(self) -> None:
+        """Of the device that has just been found nothing is known but what is configured."""
+        self.found, self.missing = dict(self._given), ()
         self._survey, self.present = self._several or bool(self._optional), frozenset()
         self.elsewhere.clear()
         self.choices.clear()
         self._doubted.clear()
-        return True
-
-    def _find_portal(self, connection: Connection) -> bool:
-        if self._barrier is None:
-            if self._portals:  # the others, if any, are under way: wait until all have come
-                self._barrier = connection.unsubscribe([protocol.PORTALS])
-        elif self._barrier in connection.acknowledged:
-            if len(self._portals) > 1:
-                raise self._choice.of_devices(connection.endpoint.host, sorted(self._portals))
-            self.portal = next(iter(self._portals))
-            return True
-        return False
 
     def _complete(self, search: protocol.InstanceSearch, now: float) -> bool:
         if search.complete:

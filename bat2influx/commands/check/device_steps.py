@@ -132,16 +132,16 @@ class _Conversation:
         """Find the portal id, or see whether the one that is given is there."""
         discovery, connection = self._discovery, self._session.connection
         discovery.start(connection)
-        discovery.doubt_portal(connection)
+        discovery.portals.doubt(connection)
         known = self._find(lambda: discovery.portal is not None and not discovery.doubting)
         if lost := self._session.trouble:
             yield self._end(lost)
         elif discovery.portal is None:
             yield self._end(device_errors.no_portal(self._battery.address, self._config))
-        elif discovery.other_portals:
+        elif others := discovery.portals.others:
             yield self._end(
                 device_errors.wrong_portal(
-                    self._battery.address, discovery.portal, discovery.other_portals, self._config
+                    self._battery.address, discovery.portal, others, self._config
                 )
             )
         elif known:

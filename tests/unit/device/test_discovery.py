@@ -12,7 +12,7 @@ from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.remembered import DeviceRecord
 from bat2influx.mqtt.connector import Endpoint
-from bat2influx.venus.protocol import MOST_PORTALS, PORTALS, Field, parse_field
+from bat2influx.venus.protocol import PORTALS, Field, parse_field
 
 A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
 AGAIN = 60.0  # W/2
@@ -123,47 +123,6 @@ def test_the_first_portal_id_counts_only_behind_a_barrier() -> None:
     assert search.discovery.done
 
 
-@pytest.mark.parametrize("payload", [b"", b'{"value":null}', b'{"value": []}'])
-def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
-    """The one that has a number is found beside it, and there is nothing to choose."""
-    search = Search(portal="")
-    serial(B, search=search, payload=payload)
-    assert not search.step()
-    serial(A, search=search)
-    assert search.step()
-    assert search.discovery.portal == A
-
-
-def test_a_broker_that_makes_up_portal_ids_takes_no_more_memory() -> None:
-    """So many are kept as a person can be asked about, and more."""
-    search = Search(portal="", confirms=False)
-    serial(*(f"made-up-{number}" for number in range(MOST_PORTALS + 5)), search=search)
-    assert len(search.discovery._portals) == MOST_PORTALS
-
-
-def test_however_many_there_are_the_own_one_is_seen() -> None:
-    """Else it would be told that others are there in its place."""
-    search = Search(portal=A)
-    assert search.discovery.doubt_portal(search.line)
-    serial(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A, search=search)
-    search.step()
-    assert not search.discovery.doubting
-    assert search.discovery.other_portals == ()
-
-
-def test_the_barrier_is_that_of_this_connection() -> None:
-    """A new connection begins with no portal id seen."""
-    search = Search(portal="")
-    serial(B, search=search)
-    assert not search.discovery.step(search.line, 0.0)
-    search.line = Line()
-    search.discovery.start(search.line)
-    assert not search.step()
-    serial(A, search=search)
-    assert search.step()
-    assert search.discovery.portal == A
-
-
 def test_several_portal_ids_are_undecided() -> None:
     """None is guessed; the error lists each as a line, in order, and the same again later."""
     search = Search(portal="", name="attic")
@@ -176,15 +135,6 @@ def test_several_portal_ids_are_undecided() -> None:
         assert str(error.value).split("\n")[1:] == [f"serial = {B}", f"serial = {A}"]
         assert "several devices at 10.0.0.2" in str(error.value)
         assert "[Battery attic]" in str(error.value)
-
-
-def test_a_withdrawn_serial_and_other_topics_name_no_device() -> None:
-    """An empty retained message takes a device away; other topics are not asked for yet."""
-    search = Search(portal="")
-    serial(B, search=search, payload=b"")
-    assert search.say("vebus/275/ProductId", "heartbeat") == [False, False]
-    assert not search.step()
-    assert len(search.line.asked) == 1
 
 
 # The instances
