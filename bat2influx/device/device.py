@@ -73,7 +73,7 @@ class Device(Source):
             config=config,
             republish=republish,
             known=remembered.recall(key_of(battery)),
-            several=battery.instances != "one",
+            several=battery.several,
             listed=not battery.vrm,
             name=battery.name,
         )
@@ -209,10 +209,8 @@ class Device(Source):
 
     def _planned(self, portal: str) -> Plan:
         discovery = self._discovery
-        how = self.battery.instances
-        return Plan(
-            portal, discovery.usable, discovery.found, instances=how, present=discovery.present
-        )
+        how, there = self.battery.instances_of, discovery.present
+        return Plan(portal, discovery.usable, discovery.found, instances_of=how, present=there)
 
     def _use(self, connection: Connection, plan: Plan, now: Now) -> None:
         """Read by this plan from now on, if it is another one."""

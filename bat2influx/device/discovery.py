@@ -10,7 +10,7 @@ the device is read for the first time: later it is a problem beside the rest.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
@@ -47,13 +47,13 @@ class Discovery:
         config: str,
         republish: Republish | None = None,
         known: DeviceRecord | None = None,
-        several: bool = False,
+        several: Collection[str] = (),
         listed: bool = True,
         name: str = "",
     ) -> None:
         """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start.
 
-        With `several`, all instances of a service are wanted. `listed` is whether the broker lets
+        Of the services in `several` all instances are wanted. `listed` is whether the broker lets
         one see which portal ids there are. `name` is that of the section, `[Battery NAME]`.
         """
         self._choice = Choice(config, name)
@@ -72,8 +72,8 @@ class Discovery:
         self._given = dict(self.found)
         if known and self.portal == known.portal:
             self.old = known.old or None
-            if not several:
-                self.found = {s: (n,) for s, n in known.instances.items()} | self.found
+            one = {s: (n,) for s, n in known.instances.items() if s not in several}
+            self.found = one | self.found
         self._fields = tuple(fields)
         self._left_open = {f.service for f in self._fields if f.instance is None} - {SYSTEM}
         self._settled = False
@@ -81,7 +81,7 @@ class Discovery:
         self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
         self._several = several
         self._republish = republish or Republish(2 * again_after)
-        self._survey = several or bool(self._optional)  # whether one is due
+        self._survey = bool(several or self._optional)  # whether one is due
         self._surveyed: float | None = None
         self._unheard = False  # the latest question
         self._again_after = again_after
@@ -122,8 +122,9 @@ class Discovery:
         """What is worth remembering: what was found, and not what is configured."""
         if self.portal is None:
             return None
-        own = {s: numbers[0] for s, numbers in self.found.items() if s not in self._given}
-        return DeviceRecord(self.portal, {} if self._several else own, self.old is True)
+        given = {*self._given, *self._several}
+        own = {s: numbers[0] for s, numbers in self.found.items() if s not in given}
+        return DeviceRecord(self.portal, own, self.old is True)
 
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
@@ -172,8 +173,7 @@ class Discovery:
             assert self.portal is not None
             echo = secrets.token_hex(4)
             services = dict.fromkeys((*self.open, *self._doubted))
-            if self._several:
-                services |= dict.fromkeys(self._wanted)
+            services |= dict.fromkeys(each for each in self._wanted if each in self._several)
             paths = self._optional if self._survey else ()
             self._search = protocol.InstanceSearch(self.portal, services, echo, paths)
             self._subscribed = connection.subscribe(self._search.subscriptions)
@@ -201,7 +201,7 @@ class Discovery:
     def _forget(self) -> None:
         """Of the device that has just been found nothing is known but what is configured."""
         self.found, self.missing = dict(self._given), ()
-        self._survey, self.present = self._several or bool(self._optional), frozenset()
+        self._survey, self.present = bool(self._several or self._optional), frozenset()
         self.elsewhere.clear()
         self.choices.clear()
         self._doubted.clear()
@@ -224,7 +224,7 @@ class Discovery:
                 self._reconsider(service, instances)
             if service not in self._left_open or service in self._given or not instances:
                 continue
-            if self._several:
+            if service in self._several:
                 kept = self.found.get(service, ()) if service in self._wanted else ()
                 self.found[service] = tuple(sorted({*instances, *kept}))
             elif service not in self.found:

@@ -123,7 +123,7 @@ class _Conversation:
             vebus=battery.instance,
             again_after=OLD_FIRMWARE,
             config=config,
-            several=battery.instances != "one",
+            several=battery.several,
             listed=not battery.vrm,
             name=battery.name,
         )
@@ -186,10 +186,13 @@ class _Conversation:
         there |= {series.field.rpartition("_")[0] for series in plan.series.values()}
         absent: dict[str, list[str]] = {}
         for field in self._battery.fields:
-            if field.optional and field.name not in there:
-                absent.setdefault(field.service, []).append(field.name)
-        for service, names in absent.items():
-            yield Step(NOTE, "preset", f"not on this device: {', '.join(names)} ({service})")
+            given = field.instance is not None
+            known = f"N/{plan.portal}/{field}" in plan.fields if given else field.name in there
+            if field.optional and not known:
+                where = f"{field.service} {field.instance}" if given else field.service
+                absent.setdefault(where, []).append(field.name)
+        for where, names in absent.items():
+            yield Step(NOTE, "preset", f"not on this device: {', '.join(names)} ({where})")
 
     def fields(self) -> Iterator[Step]:
         """Ask for every field once, and show what has come."""
@@ -236,7 +239,7 @@ class _Conversation:
             self._discovery.portal,
             self._discovery.usable,
             self._discovery.found,
-            instances=self._battery.instances,
+            instances_of=self._battery.instances_of,
             present=self._discovery.present,
         )
 

@@ -63,6 +63,8 @@ class Search:
     def __init__(self, *fields: Field, confirms: bool = True, **options: Any) -> None:
         self.line: Any = Line(confirms=confirms)
         own = {"portal": A, "vebus": None, "again_after": AGAIN, "config": "/etc/x.ini", **options}
+        if isinstance(several := own.get("several"), bool):
+            own["several"] = {field.service for field in fields} if several else ()
         self.discovery = Discovery(fields, **own)
         self.discovery.start(self.line)
         self.now = 0.0

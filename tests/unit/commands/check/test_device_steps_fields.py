@@ -154,6 +154,26 @@ def test_what_a_preset_has_and_the_device_has_not_is_a_note(
     assert not any(step.state == WRONG for step in found)
 
 
+def test_of_a_preset_that_names_its_instance_that_one_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others of its kind are no choice; what it lacks is told with its instance."""
+    there = {
+        f"battery/{number}/{path}": 1 for number in (512, 513) for path in ("ProductId", "Soc")
+    }
+    values = {**MULTI, **there, "battery/513/Soh": 98}
+    presets = fields_of(["battery/512", "battery/513"])
+    own = battery(fields=(*battery().fields, *presets), kinds=(("battery", "tag"),))
+    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
+    of_512, of_513 = (step.text for step in found if step.state == NOTE)
+    assert of_512.endswith(" (battery 512)")
+    assert "BatterySoh" in of_512
+    assert of_513.endswith(" (battery 513)")
+    assert "BatterySoh" not in of_513
+    assert Step(OK, "BatterySoc/512", "1 % (battery/512/Soc)") in found
+    assert Step(OK, "BatterySoh/513", "98 % (battery/513/Soh)") in found
+
+
 # The fields
 
 
