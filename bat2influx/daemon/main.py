@@ -250,12 +250,14 @@ class Daemon:
         devices = []
         for battery in settings.batteries:
             device = old.pop(battery.name, None)
-            if device is None or not same_stamps or not device.takes(battery):
+            if device is not None and same_stamps and device.takes(battery):
+                device.reschedule(battery)
+                device.look_anew()
+            else:
                 if device is not None:
                     self._self_report.left(device)
                     device.close()
                 device = self._device(battery)
-            device.reschedule(battery)
             devices.append(device)
         for device in old.values():
             self._self_report.left(device)

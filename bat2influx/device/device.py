@@ -94,8 +94,21 @@ class Device(Source):
         if self.state is State.POLLING and self._leaving:
             waits.append(self._presence.due() - now.mono)
         elif self.state is State.POLLING:
-            waits.append(self._poller.wait(now, awaiting=self._awaiting))
+            waits.append(self._poller.wait(now, awaiting=self._awaiting(now)))
+        if self._plan:
+            waits.append(self._discovery.arrivals.due() - now.mono)
+
         return max(0.0, min(waits))
+
+    def look_anew(self) -> None:
+        """See what is there now, and ask for all that rests: a person has reloaded the daemon."""
+        self._discovery.look_anew()
+        self._presence.look_anew()
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns since the last step."""
+        super().clock_set(step_ns)
+        self._presence.services.clock_set(step_ns)
 
     @property
     def census(self) -> None:
@@ -159,7 +172,8 @@ class Device(Source):
 
     def _converse(self, connection: Connection, now: Now) -> None:
         self._note_progress(connection, now)
-        for part in (self._find, self._await_subscription, self._remedy, self._ask):
+        parts = (self._find, self._meet_arrivals, self._await_subscription, self._remedy, self._ask)
+        for part in parts:
             if self._broker.connection is connection:  # none of them has dropped it
                 part(connection, now)
 
@@ -197,6 +211,20 @@ class Device(Source):
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
             self._use(connection, self._planned(discovery.portal), now)
+
+    def _meet_arrivals(self, connection: Connection, now: Now) -> None:
+        """Read what has appeared, where it is wanted."""
+        arrivals = self._discovery.arrivals
+        due = self._presence.changed or now.mono >= arrivals.due() or not arrivals.begun
+        if self._plan is None or not due or self._discovery.portals.looking:
+            return
+        try:
+            new = self._discovery.arrive(connection, self._presence.absent(), now.mono)
+        except UndecidedError as error:
+            self._undecide(connection, str(error), now)
+            return
+        if new:
+            self._use(connection, self._planned(self._plan.portal), now)
 
     def _undecide(self, connection: Connection, what: str, now: Now) -> None:
         """A person has to choose, unless there is less to choose from at another look."""
@@ -281,7 +309,7 @@ class Device(Source):
             self._take_held(self._plan, now, tick=False)
             return
         plan, poller, presence = self._plan, self._poller, self._presence
-        poller.keep_alive(connection, plan, now, awaiting=self._awaiting)
+        poller.keep_alive(connection, plan, now, awaiting=self._awaiting(now))
         tick = poller.due(now)
         self._take_held(plan, now, tick=tick is not None and not self._notify)
         if tick:
@@ -295,10 +323,9 @@ class Device(Source):
             presence.changed = False
             self._problems.tell(self._discovery, now)
 
-    @property
-    def _awaiting(self) -> bool:
+    def _awaiting(self, now: Now) -> bool:
         """Whether something is missing that the device may tell of by itself when it is there."""
-        return bool(self._presence.absent() or self._discovery.missing)
+        return bool(self._presence.absent()) or self._discovery.awaits(now.mono)
 
     def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:
         """Take what was held, in case it was from the device's cache, and was not."""
@@ -327,7 +354,7 @@ class Device(Source):
         for message in connection.received():
             plan = self._plan
             if plan is None or message.retain or message.topic not in plan.fields:
-                self._take_other(message)
+                self._take_other(message, now)
             else:
                 self.messages += 1
                 self._take_field(plan, message, now)
@@ -345,10 +372,10 @@ class Device(Source):
             self._intake.count(NoValue.ZERO_BYTES)
             self._intake.forget(plan.fields[message.topic])
 
-    def _take_other(self, message: Message) -> None:
+    def _take_other(self, message: Message, now: Now) -> None:
         """Take a message that is no field's: an answer to discovery, a heartbeat, or nothing."""
         topic = message.topic
-        asked_for = self._discovery.see(topic, message.payload)
+        asked_for = self._discovery.see(topic, message.payload, now.mono)
         if topic.startswith(f"N/{self.portal}/") and not message.retain:
             self.messages += 1
             if self._plan and topic in (self._plan.completed, self._plan.heartbeat):

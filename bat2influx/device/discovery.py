@@ -9,9 +9,11 @@ the device is read for the first time: later it is a problem beside the rest.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Collection, Iterable
 
+from bat2influx.device.arrivals import Arrival, Arrivals, Place
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import SYSTEM
@@ -24,6 +26,7 @@ from bat2influx.venus.protocol import Field
 __all__ = ["Discovery", "UndecidedError"]
 
 SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
+WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: a device that boots has all of it by then
 
 
 class Discovery:
@@ -79,6 +82,11 @@ class Discovery:
         self._settled = False
         self._wanted = protocol.services_to_find(f for f in self._fields if not f.optional)
         self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
+        self._kinds = {service for service, _ in self._optional} - {SYSTEM}
+        self.arrivals = Arrivals(sorted(self._left_open | self._kinds), self._optional)
+        self._passed: set[Place] = set()  # that have arrived, and are no news any more
+        self._keep = True  # whether what a survey does not find stays known
+        self._wait_until = math.inf  # for kinds of a preset that have never been there
         self._several = several
         self._republish = republish or Republish(2 * again_after)
         self._survey = bool(several or self._optional)  # whether one is due
@@ -129,12 +137,20 @@ class Discovery:
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
         self._subscribed = self._search = self._asked = None
+        self._wait_until = math.inf
+        self._passed.clear()
         self.portals.begin(connection)
+        self.arrivals.stop()
 
     def look_again(self, now: float) -> None:
         """See now and then what is there of all that may be."""
         if self._surveyed is not None and now >= self._surveyed + SURVEY_AGAIN * self._again_after:
             self._surveyed, self._survey, self._search = None, True, None
+
+    def look_anew(self) -> None:
+        """See what is there now, as soon as one may; what is not is no longer wanted."""
+        self._survey, self._surveyed, self._search = bool(self._several or self._kinds), None, None
+        self._keep = False
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
         """These instances of services are silent: see which there are."""
@@ -151,14 +167,69 @@ class Discovery:
         """Whether it is just being seen which instances there are."""
         return bool(self._doubted)
 
-    def see(self, topic: str, payload: bytes) -> bool:
+    def see(self, topic: str, payload: bytes, now: float) -> bool:
         """Take a message into account; return whether it was asked for here."""
         if self.portals.see(topic, payload):
             return True
+        watched = self.arrivals.see(topic, payload, now)
         if self._search is None or not self._search.see(topic, payload):
-            return False
+            return watched
         self._unheard = False
         return True
+
+    def awaits(self, now: float) -> bool:
+        """Return whether something that is wanted may be about to appear.
+
+        For a kind of a preset that was never there one waits after a connection only: most devices
+        have not got it.
+        """
+        self._wait_until = min(self._wait_until, now + WAIT_FOR_KINDS * self._again_after)
+        present = {leaf.partition("/")[0] for leaf in self.present}
+        return bool(self.missing or (now < self._wait_until and self._kinds - present))
+
+    def arrive(self, connection: Connection, absent: Collection[Place], now: float) -> bool:
+        """Take in the services that have appeared; return whether that changes what is read.
+
+        `absent` are those that are read and do not respond, or have left. Raises UndecidedError.
+        """
+        if not self.arrivals.begun:
+            assert self.portal is not None
+            self.arrivals.begin(connection, self.portal)
+        known = {(service, number) for service, own in self.found.items() for number in own}
+        arrival = self.arrivals.step(connection, known | self._passed, now)
+        new = arrival is not None and self._take(arrival)
+        return self._follow(absent) or new
+
+    def _take(self, arrival: Arrival) -> bool:
+        self._passed |= arrival.places
+        self.present |= arrival.leaves
+        for service in {service for service, _ in arrival.places}:
+            instances = {number for each, number in self.arrivals.there if each == service}
+            if service in self._given or service not in self._left_open or not instances:
+                continue
+            if service in self._several:
+                self.found[service] = tuple(sorted({*self.found.get(service, ()), *instances}))
+            elif service not in self.found:
+                assert self.portal is not None
+                self._settle_on(service, instances, self.portal)
+        self.missing = self.open
+        read = {leaf.partition("/")[0] for leaf in arrival.leaves}
+        if self.old is not False and not read.issuperset(
+            self._kinds & {s for s, _ in arrival.places}
+        ):
+            self._survey, self._search = True, None  # old firmware is not read by a root
+        return True
+
+    def _follow(self, absent: Collection[Place]) -> bool:
+        """Go over to another instance of a service, where the own one is there no more."""
+        followed = False
+        for service, instance in absent:
+            there = {number for each, number in self.arrivals.there if each == service}
+            own = self.found.get(service) == (instance,) and service not in self._given
+            if own and service not in self._several and len(there) == 1 and instance not in there:
+                self.found[service] = tuple(there)
+                followed = True
+        return followed
 
     def step(self, connection: Connection, now: float) -> bool:
         """Ask what is to be asked; return whether something new is known.
@@ -225,16 +296,18 @@ class Discovery:
             if service not in self._left_open or service in self._given or not instances:
                 continue
             if service in self._several:
-                kept = self.found.get(service, ()) if service in self._wanted else ()
+                kept = self.found.get(service, ()) if self._keep or service in self._wanted else ()
                 self.found[service] = tuple(sorted({*instances, *kept}))
             elif service not in self.found:
                 self._settle_on(service, instances, search.portal)
         if self._survey:
-            self._survey, self._surveyed = False, now
-            self.present = frozenset(search.present)
+            still = self.present if self._keep else frozenset()
+            self.present = still | search.present
+            self._survey, self._surveyed, self._keep = False, now, True
         self._doubted.clear()
         self.missing = self.open
-        connection.unsubscribe(search.subscriptions)
+        watched = {*self.arrivals.subscriptions, protocol.completed(search.portal)}
+        connection.unsubscribe([each for each in search.subscriptions if each not in watched])
         self._search = None
         return True
 

@@ -167,6 +167,9 @@ class Source(ABC):
             self.battery = battery
             self._go_on_with(battery)
 
+    def look_anew(self) -> None:
+        """A person has reloaded the daemon: see what is there now. A fleet hears of all anyway."""
+
     @abstractmethod
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of a device."""

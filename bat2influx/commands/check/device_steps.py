@@ -255,7 +255,7 @@ class _Conversation:
             for message in connection.received():
                 own = discovery.portal and message.topic.startswith(f"N/{discovery.portal}/")
                 self._heard = self._heard or bool(own and not message.retain)
-                discovery.see(message.topic, message.payload)
+                discovery.see(message.topic, message.payload, time.monotonic())
             while not enough() and discovery.step(connection, time.monotonic()):
                 pass
             return enough()

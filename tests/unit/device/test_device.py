@@ -154,7 +154,8 @@ def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> Non
     assert device.asked == []
     assert device.device.state is State.DISCOVERING
     assert device.broker.line.asked == [
-        ("subscribe", topics(SOC_LEAF, RELAY_LEAF, "heartbeat", "full_publish_completed"))
+        ("subscribe", topics(SOC_LEAF, RELAY_LEAF, "heartbeat", "full_publish_completed")),
+        ("subscribe, if allowed", topics("vebus/+/ProductId")),
     ]
     device.broker.line.confirm()
     assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]

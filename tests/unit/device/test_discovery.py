@@ -76,7 +76,7 @@ class Search:
 
     def say(self, *leaves: str, portal: str = A, payload: bytes = b'{"value":1}') -> list[bool]:
         """Hand messages to the discovery; return whether they were asked for."""
-        return [self.discovery.see(f"N/{portal}/{leaf}", payload) for leaf in leaves]
+        return [self.discovery.see(f"N/{portal}/{leaf}", payload, self.now) for leaf in leaves]
 
     def complete(self, *leaves: str, echo: str | None = "ours") -> bool:
         """Answer the latest question: these leaves, then the end of the republish."""
@@ -167,7 +167,10 @@ def test_the_question_follows_the_confirmed_subscription() -> None:
 
 
 def test_one_instance_of_each_service_is_found() -> None:
-    """The search then ends: what it subscribed to is dropped, and all is known."""
+    """The search then ends: what it subscribed to is dropped, and all is known.
+
+    Not the end of a republish, which tells cached values from others.
+    """
     search = Search(SOC, PV, RELAY)
     search.step()
     assert search.say("vebus/275/ProductId", "vebus/275/Soc") == [True, False]
@@ -175,7 +178,8 @@ def test_one_instance_of_each_service_is_found() -> None:
     assert search.complete("solarcharger/288/ProductId")
     assert search.discovery.found == {"vebus": (275,), "solarcharger": (288,)}
     assert search.discovery.done
-    assert search.line.asked[1] == ("unsubscribe", search.line.asked[0][1])
+    assert search.line.asked[1] == ("unsubscribe", search.line.asked[0][1][:-1])
+    assert search.line.asked[0][1][-1] == f"N/{A}/full_publish_completed"
     assert search.discovery.old is False
 
 

@@ -60,7 +60,10 @@ def test_what_is_worth_remembering() -> None:
 
 
 def test_optional_fields_are_present_or_not_and_never_missing() -> None:
-    """They cost one survey, and another one each quarter of an hour."""
+    """They cost one survey, and another one each quarter of an hour.
+
+    What was there is read on while it is away, until a person has the daemon look anew.
+    """
     search = Search(SOC, GRID, vebus=275)
     assert not search.discovery.done
     search.step()
@@ -71,6 +74,12 @@ def test_optional_fields_are_present_or_not_and_never_missing() -> None:
     search.discovery.look_again(SURVEY - 1)
     assert search.discovery.done
     search.discovery.look_again(SURVEY)
+    assert not search.discovery.done
+    search.step(SURVEY)
+    assert search.complete()
+    assert search.discovery.present >= {"grid/30/Ac/Power"}
+    assert search.discovery.done
+    search.discovery.look_anew()
     assert not search.discovery.done
     search.step(SURVEY)
     assert search.complete()
