@@ -219,6 +219,18 @@ def test_values_change_so_many_times_a_second(rate: int, counted: bool) -> None:
     assert 0.9 * 10 * rate <= len(out) <= 10 * rate
 
 
+def test_numbers_can_count_the_reads() -> None:
+    """Then each answer is one more than the last, and nothing that is measured changes unasked."""
+    device = Device(P, counted="reads")
+    keep_alive(device)
+    powers = []
+    for second in range(1, 6):
+        assert not of(device.advance(NOW + second), "vebus/275/Dc/0")
+        (answer,) = read(device, "vebus/275/Dc/0/Power", NOW + second)
+        powers.append(json.loads(answer.payload)["value"])
+    assert powers == [1, 2, 3, 4, 5]
+
+
 def test_after_a_stall_all_comes_in_one_burst() -> None:
     """Nothing is heard or said meanwhile; then come the notifications, and the answers after."""
     device = Device(P, counted=True)

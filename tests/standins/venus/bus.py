@@ -7,6 +7,7 @@ stand still between two changes, which the owner makes by `enter`. No time and n
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tests.standins.venus.faults import covers
 from tests.standins.venus.values import INSTANCES, Paths, Snapshot, Source, World, encode, paths_of
@@ -42,14 +43,15 @@ class Bus:
         *,
         seed: int,
         day: float,
-        counted: bool,
+        counted: bool | Literal["reads"],
     ) -> None:
+        self.changes = counted != "reads"  # whether what is measured changes by itself
         self._services: dict[str, Service] = {}
         self._items: dict[str, Source] = {}
         self._sub_trees: dict[str, list[str]] = {}  # what was read once, to find it faster
         self._held: dict[str, bytes] = {}
         self._momentary: dict[str, bytes] = {}
-        self._counted = counted
+        self._counted = bool(counted)
         self._counts: dict[str, int] = {}
         self._hundredths: dict[str, float] = {}
         self._random = random.Random(seed)

@@ -11,6 +11,7 @@ In an event a service is named "vebus" (the first one) or "vebus/275", a path "/
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
+from typing import Literal
 
 from tests.standins.venus.bus import Bus, Service
 from tests.standins.venus.faults import OtherClient, covers
@@ -27,7 +28,8 @@ class Device(Plugin):
     the usual one; or a mapping of such names to the D-Bus paths of each. `day` is the length in
     seconds of a day of the simulated battery. `counted` replaces each measured number by one that
     its path has never shown before: whole numbers count up, others too, with hundredths that are
-    the path's own. `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
+    the path's own; "reads" counts them up by each read alone, so that they never change unasked.
+    `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Device(Plugin):
         *,
         seed: int = 0,
         day: float = 86400.0,
-        counted: bool = False,
+        counted: bool | Literal["reads"] = False,
         log_limit: int | None = None,
         firmware: Firmware = Firmware.CURRENT,
     ) -> None:

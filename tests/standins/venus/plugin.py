@@ -265,7 +265,7 @@ class Plugin:
         for item in self._bus.items():
             if self._faults.frozen(item):
                 continue
-            payload = self._bus.payload(item, fresh=True)
+            payload = self._bus.payload(item, fresh=self._bus.changes)
             if payload != self._cache.get(item):
                 self._cache[item] = payload
                 out.append(self._publish(item, payload, Why.NOTIFICATION))
