@@ -16,7 +16,7 @@ from tests.faults.account import Window, all_stamped
 from tests.faults.house import House, now
 from tests.faults.house_daemon import calm, restart, start
 from tests.faults.scenario import Scenario
-from tests.support.compare import NINE, said
+from tests.support.compare import NINE, answered
 from tests.support.daemon import wait
 
 FREEZE = 4.0  # s; what was under way comes so much later, and is stamped when it comes
@@ -54,7 +54,7 @@ def killed(house: House) -> Sequence[Window]:
 
 
 def _is_steady(house: House) -> bool:
-    times = [when for when, _ in said(house.device, NINE["Voltage"])[-6:]]
+    times = [when for when, _ in answered(house.device, NINE["Voltage"])[-6:]]
     return all(after - before < 2 * house.interval for before, after in pairwise(times))
 
 
@@ -94,7 +94,7 @@ def _reload(house: House, interval: object) -> None:
 
 
 def _pace(house: House) -> float:
-    before, last = said(house.device, NINE["Voltage"])[-2:]
+    before, last = answered(house.device, NINE["Voltage"])[-2:]
     return last[0] - before[0]
 
 
