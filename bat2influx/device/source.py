@@ -167,8 +167,9 @@ class Source(ABC):
             self.battery = battery
             self._go_on_with(battery)
 
+    @abstractmethod
     def look_anew(self) -> None:
-        """A person has reloaded the daemon: see what is there now. A fleet hears of all anyway."""
+        """A person has reloaded the daemon: see what is there now."""
 
     @abstractmethod
     def stalled(self, seconds: float) -> None:

@@ -104,6 +104,9 @@ class Fleet(Source):
         """What is wrong with the way to the devices; those that are silent are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
 
+    def look_anew(self) -> None:
+        """Nothing is to be done: a fleet hears of whatever appears."""
+
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of a device."""
         self._silence.stalled(seconds)

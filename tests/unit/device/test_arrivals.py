@@ -20,9 +20,8 @@ class Connection:
 
     def subscribe(self, topics: Any, *, may_be_refused: bool = False) -> int:
         """Note it."""
-        self.asked += [
-            ("may subscribe" if may_be_refused else "subscribe", each) for each in topics
-        ]
+        how = "may subscribe" if may_be_refused else "subscribe"
+        self.asked += [(how, each) for each in topics]
         return 1
 
     def unsubscribe(self, topics: Any) -> int:
@@ -36,7 +35,7 @@ class Connection:
 
 
 class Watch:
-    """Arrivals of a device of which `vebus` and `grid` may be wanted, the paths of grid optional."""
+    """Arrivals where `vebus` and `grid` may be wanted, and the paths of grid are optional."""
 
     def __init__(self) -> None:
         self.line: Any = Connection()

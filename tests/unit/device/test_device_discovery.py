@@ -382,13 +382,15 @@ def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: 
 
 
 def test_a_reload_looks_anew(home: Make) -> None:
-    """What rests is asked for at the next tick, and what there is to find is looked for."""
+    """What rests is asked for at the next tick; a republish is still one a minute at most."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
     device.step(1.0)
     device.complete()
-    device.go_on(100, RELAY_LEAF)
+    device.go_on(64, RELAY_LEAF)
+    device.complete("vebus/275/ProductId")
+    device.go_on(20, RELAY_LEAF)
     assert SOC_LEAF not in [what for _, what in device.go_on(10, RELAY_LEAF)]
     device.device.look_anew()
-    asked = [what for _, what in device.go_on(4, RELAY_LEAF)]
-    assert SOC_LEAF in asked
-    assert SEARCH in asked
+    assert SOC_LEAF in [what for _, what in device.go_on(1, RELAY_LEAF)]
+    device.go_on(40, RELAY_LEAF)
+    assert [when for when, what in device.questions if what == SEARCH] == [1.5, 61.5, 121.5]
