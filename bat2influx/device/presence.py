@@ -154,12 +154,15 @@ class Presence:
     def absent(self) -> list[Place]:
         """Return the services that have left or do not respond.
 
-        `system` does not leave; where nothing of it was ever answered, its paths are wrong.
+        `system` does not leave: where nothing of it was ever answered, its paths are wrong, and a
+        single one that is not answered any more is told as that.
         """
+        plan = self._plan
         return [
             place
             for place in self.services.absent()
-            if place[0] != SYSTEM or self.services[place].worked
+            if place[0] != SYSTEM
+            or (plan and self.services[place].worked and len(plan.places[place]) > 1)
         ]
 
     def silent(self, now: float) -> list[str]:

@@ -179,7 +179,7 @@ def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: 
     daemon = setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.vanish("vebus")
-    wait("its name in STATUS", lambda: "has no vebus 275" in notify.status)
+    wait("its name in STATUS", lambda: "no longer has vebus 275" in notify.status)
     asked, stored = len(reads(device)), len(setting.stored())
     wait("heartbeats", more_heartbeats(device, 2))
     assert len(reads(device)) <= asked + 3

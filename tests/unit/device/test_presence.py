@@ -201,6 +201,17 @@ def test_the_paths_of_system_are_wrong_and_it_is_not_absent() -> None:
     assert side.presence.never_answered(side.seconds) == {f"N/{P}/{GRID}"}
     side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
     side.go_on(20, *LEAVES, *PV_LEAVES)
+    assert side.presence.absent() == []
+    assert [*side.presence.silent(side.seconds)] == [f"N/{P}/{GRID}"]
+
+
+def test_a_system_that_hangs_is_absent() -> None:
+    """As a whole, where several of its paths are read."""
+    side = Side()
+    side.plan = Plan(P, [*FIELDS, parse_field("Pv2", "system/Dc/Pv/Power")], {"vebus": (275,)})
+    side.presence.begin(side.plan, side.now)
+    side.go_on(3, *LEAVES, GRID, "system/0/Dc/Pv/Power")
+    side.go_on(20, *LEAVES)
     assert side.presence.absent() == [SYSTEM]
 
 
