@@ -199,9 +199,14 @@ class Discovery:
             if self._complete(self._search, now):
                 return self._decide(connection, self._search, now)
             due = self._asked is None or now >= self._asked + self._again_after
-            if due and self._republish.may(now):
+            if (due and self._republish.may(now)) or self._try_other_way(now):
                 self._ask(connection, self._search, now)
         return False
+
+    def _try_other_way(self, now: float) -> bool:
+        """Return whether firmware before 3.20 may be why nothing comes: once, after a twelfth."""
+        waited = self._asked is not None and now >= self._asked + self._again_after / 12
+        return waited and self._searching and self._unheard and self.old is None
 
     def _ask(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
@@ -229,6 +234,7 @@ class Discovery:
         if len(there) != 1 or self._given_portal:
             return False
         self.portal, self.found = there[0], dict(self._given)
+        self.old, self._unheard = None, False
         self.missing, self.other_portals = (), ()
         self._survey, self.present = self._several or bool(self._optional), frozenset()
         self.elsewhere.clear()
