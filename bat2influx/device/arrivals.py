@@ -24,10 +24,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from bat2influx.mqtt.connection import Connection
+from bat2influx.venus.protocol import MOST_PLACES
 
 COLLECT = 1.0  # s; services that start together appear within it, or are the next arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
-MOST_PLACES = 1_000  # of one device that are kept; a large one has a hundred services
 Place = tuple[str, int]
 
 

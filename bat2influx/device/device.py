@@ -57,7 +57,9 @@ class Device(Source):
         """
         notified = battery.mode == "notify"
         self._presence = Presence(watchdog, notified=notified)
-        self._problems = Problems(battery.address, config, watchdog, self._presence)
+        self._problems = Problems(
+            battery.address, config, watchdog, self._presence, battery.topic_prefix
+        )
         self._intake = Intake(battery, self._problems, by_tick=by_tick)
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._silence = Silence(watchdog)

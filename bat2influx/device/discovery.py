@@ -68,6 +68,8 @@ class Discovery:
         self.present: frozenset[str] = frozenset()
         self.old: bool | None = None  # whether the firmware knows the old keepalive only
         self.missing: tuple[str, ...] = ()  # asked for, and not there
+        self.places: frozenset[Place] = frozenset()  # what is there, where there is no vebus
+        self.echoed = False  # whether a question has been answered
         self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
         self.choices: dict[
             str, str
@@ -253,9 +255,14 @@ class Discovery:
             if self._complete(self._search, now):
                 return self._decide(connection, self._search, now)
             due = self._asked is None or now >= self._asked + self._again_after
-            if due and self._republish.may(now):
+            if (due and self._republish.may(now)) or self._try_other_way(now):
                 self._ask(connection, self._search, now)
         return False
+
+    def _try_other_way(self, now: float) -> bool:
+        """Return whether firmware before 3.20 may be why nothing comes: once, after a twelfth."""
+        waited = self._asked is not None and now >= self._asked + self._again_after / 12
+        return waited and self._searching and self._unheard and self.old is None
 
     def _ask(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
@@ -272,6 +279,7 @@ class Discovery:
     def _forget(self) -> None:
         """Of the device that has just been found nothing is known but what is configured."""
         self.found, self.missing = dict(self._given), ()
+        self.old, self._unheard = None, False
         self._survey, self.present = bool(self._several or self._optional), frozenset()
         self.elsewhere.clear()
         self.choices.clear()
@@ -279,7 +287,7 @@ class Discovery:
 
     def _complete(self, search: protocol.InstanceSearch, now: float) -> bool:
         if search.complete:
-            self.old = False
+            self.old, self.echoed = False, True
             return True
         # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
         # What appears by itself, while nothing was asked, may be the first of several.
@@ -305,7 +313,7 @@ class Discovery:
             self.present = still | search.present
             self._survey, self._surveyed, self._keep = False, now, True
         self._doubted.clear()
-        self.missing = self.open
+        self.missing, self.places = self.open, frozenset(search.places)
         watched = {*self.arrivals.subscriptions, protocol.completed(search.portal)}
         connection.unsubscribe([each for each in search.subscriptions if each not in watched])
         self._search = None

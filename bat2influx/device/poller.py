@@ -103,7 +103,9 @@ class Poller:
         if ask is None:
             return
         connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
-        bare = first and ask is KeepaliveKind.CHANGES  # which does not bring what has not changed
+        # What has not changed is brought by a full republish, and by old firmware that was asleep:
+        # one that was woken by a search has nothing to say anew.
+        bare = first and ask is not KeepaliveKind.FULL
         for request in self._requests(plan, now) if bare else plan.untold:
             connection.publish(request.topic)
         if first:

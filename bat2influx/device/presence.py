@@ -178,6 +178,11 @@ class Presence:
         """Return the topics on which an answer is late by some seconds, or absent."""
         return self._fields.late(now)
 
+    @property
+    def any_worked(self) -> bool:
+        """Whether anything has ever been answered."""
+        return bool(self._worked)
+
     def worked(self, topic: str) -> bool:
         """Return whether it has ever been answered."""
         return topic in self._worked

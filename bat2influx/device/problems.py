@@ -23,6 +23,7 @@ from bat2influx.device.services import Place, ServiceState
 from bat2influx.failure import Trouble
 from bat2influx.reading import NS
 from bat2influx.service.journal import Episode
+from bat2influx.venus import examples
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,11 @@ _DAY = 86_400  # s
 class Problems:
     """What is wrong with one device's fields."""
 
-    def __init__(self, host: str, config: str, watchdog: float, presence: Presence) -> None:
-        self._host = host
+    def __init__(
+        self, host: str, config: str, watchdog: float, presence: Presence, prefix: str = ""
+    ) -> None:
+        """`prefix` stands before all topics, where a bridge has put it there."""
+        self._host, self._prefix = host, prefix
         self._config = config
         self._void_after = watchdog / 8
         self._doubt_again = 5 * watchdog
@@ -137,6 +141,12 @@ class Problems:
         assert self._plan is not None
         if discovery.choices:
             return device_errors.choice_left(*next(iter(discovery.choices.items())))
+        needed = {*self._plan.fields} - self._plan.optional
+        if needed and needed <= {*silent} and not (discovery.echoed or self._presence.any_worked):
+            own = self._plan.portal, self._prefix
+            return device_errors.questions_unanswered(self._host, *own, values=True)
+        if "vebus" in discovery.missing and examples.named(discovery.places):
+            return device_errors.no_vebus(self._host, discovery.places)
         absent = self._presence.absent()
         self._doubted = {place: when for place, when in self._doubted.items() if place in absent}
         never, gone = list(discovery.missing), dict[str, str]()

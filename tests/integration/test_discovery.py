@@ -10,6 +10,7 @@ from paho.mqtt import publish
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.venus.protocol import parse_field
 from tests.standins.venus.device import Device
+from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.values import vebus
 from tests.support.compare import NINE, kept
 from tests.support.daemon import Daemon, Setting, wait
@@ -94,6 +95,22 @@ def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
     wait("values", lambda: len(kept(setting, "Soc")) >= 10)
     counters = device.log.counters
     assert (counters.keepalives, counters.republishes, counters.errors) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+@pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
+def test_found_firmware_before_3_20_was_called_silent_for_45_s(
+    setting: Setting, firmware: Firmware, mode: str
+) -> None:
+    """What does not understand the first question is asked in the other way before W/8."""
+    device = Device(A, firmware=firmware)
+    setting.venus(device)
+    daemon = setting.daemon(watchdog=40, Battery={**QUICK, "mode": mode})
+    wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
+    first = device.log.requests[0].time
+    reads = (r.time for r in device.log.requests if "/vebus/" in r.topic)
+    assert next(reads, first) - first < 40 / 8
+    assert not daemon.says("WARNING|ERROR")
 
 
 def test_a_missing_service_is_named_and_the_others_go_on(setting: Setting) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bat2influx.device.arrivals import COLLECT, EXAMINE, MOST_PLACES, Arrival, Arrivals, State
+from bat2influx.device.arrivals import COLLECT, EXAMINE, Arrival, Arrivals, State
+from bat2influx.venus.protocol import MOST_PLACES
 
 P = "c0619ab1c2d3"
 ONE = b'{"value":1}'

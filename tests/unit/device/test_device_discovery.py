@@ -16,6 +16,7 @@ from tests.unit.device.test_device import (
     FOUND,
     GIVEN,
     KNOWN,
+    OLD,
     RELAY,
     RELAY_LEAF,
     SEARCH,
@@ -228,7 +229,7 @@ def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
     """After W/8; the only other one takes its place, on a connection of its own."""
     device = home(FOUND, known=DeviceRecord(P))
     device.go_on(15)
-    assert device.questions == [(1.5, SEARCH)]
+    assert device.questions == [(1.5, SEARCH), (6.5, OLD)]
     assert not device.cause
     for each in there:
         device.say(SERIAL, portal=each, retain=True)

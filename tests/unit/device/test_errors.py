@@ -75,6 +75,56 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         f"no number: {SOC}",
         [f"has text for {SOC}, and no number", "take it out of [Fields]"],
     ),
+    (
+        errors.other_prefix(HOST, "", ["home/cellar/"], FILE),
+        "portal: prefix",
+        [
+            f"at {HOST} without a prefix;",
+            "the prefix home/cellar: set topic_prefix = home/cellar in",
+        ],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", ["a/", "b/"], FILE),
+        "portal: prefix",
+        [
+            "under the prefix boat;",
+            "under the prefixes a, b: set topic_prefix in",
+            "to one of them",
+        ],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", [""], FILE),
+        "portal: prefix",
+        ["under the prefix boat;", "are there without one: take topic_prefix out of"],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", ["", "a/"], FILE),
+        "portal: prefix",
+        ["are there without a prefix, and under a: leave topic_prefix in", "empty, or set it to"],
+    ),
+    (
+        errors.no_vebus(HOST, [("solarcharger", 288), ("battery", 512), ("system", 0)]),
+        "missing: has no vebus",
+        [
+            "has no vebus",
+            "it has battery 512, solarcharger 288. To read",
+            "defaults = no, Soc = battery/512/Soc, Pv = solarcharger/288/Yield/Power;",
+            f"'bat2influx discover {HOST}' prints all; asking again",
+        ],
+    ),
+    (
+        errors.questions_unanswered(HOST, P, values=True),
+        "unanswered",
+        [
+            f"values of device {P} arrive",
+            "questions are not answered: does the bridge forward R/#?",
+        ],
+    ),
+    (
+        errors.questions_unanswered(HOST, P, "boat/", values=False),
+        "unanswered",
+        ["keeps the serial number", "is the device on", "forward R/#? Here that is boat/R/#"],
+    ),
     (errors.device_silent(HOST, P, given=True), "silent", [P, "is serial right?"]),
     (errors.device_silent(HOST, P, given=False), "silent", [P, "restart it"]),
 ]

@@ -11,7 +11,7 @@ from bat2influx.device.presence import Meaning, Presence
 from bat2influx.device.problems import Problems
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
-from bat2influx.venus.protocol import NoValue, parse_field
+from bat2influx.venus.protocol import Field, NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"
@@ -198,3 +198,62 @@ def test_a_choice_that_turns_up_later_is_told_beside_the_rest(minute: Minute) ->
     minute.discovery.choices["grid"] = "several grids:\ninstances = tag"
     minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
     assert minute.text == "several grids: instances = tag; the other fields are read"
+
+
+def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> None:
+    """With lines that would do, in place of a question whether the inverter is switched on."""
+    minute.discovery.missing = ("vebus",)
+    minute.discovery.places = frozenset({("battery", 512), ("solarcharger", 288)})
+    minute.go_on(3, VOLTAGE, CURRENT, GRID, PV)
+    assert "has no vebus" in minute.text
+    assert "it has battery 512, solarcharger 288" in minute.text
+    assert "Soc = battery/512/Soc" in minute.text
+
+
+@pytest.mark.parametrize(
+    ("echoed", "cause"), [(False, "unanswered"), (True, "missing: does not answer for ")]
+)
+def test_a_bridge_in_one_direction_is_named(minute: Minute, echoed: bool, cause: str) -> None:
+    """Nothing was ever answered, while the device says something: no path is called wrong."""
+    minute.discovery.echoed = echoed
+    minute.go_on(20)
+    assert minute.absence.trouble
+    assert minute.absence.trouble.cause.startswith(cause)
+
+
+def test_what_is_missing_is_shown_before_it_is_told(minute: Minute) -> None:
+    """In the first seconds of an absence nothing is wrong yet, and the value is not shown."""
+    minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
+    minute.go_on(5, CURRENT, PV, GRID)
+    assert minute.absence.without_value() == {"Voltage": "no answer"}
+    assert not minute.text
+    minute.go_on(2, VOLTAGE, CURRENT, PV, GRID)
+    assert minute.absence.without_value() == {}
+
+
+def test_a_service_that_hangs_or_left_is_told_with_the_time(minute: Minute) -> None:
+    """Since when, and whether it said farewell; another that leaves is another line."""
+    minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
+    minute.say(PV, b"")
+    minute.look()
+    assert "no longer has solarcharger 288 (since " in minute.text
+    minute.go_on(40, GRID)
+    assert "vebus 275 is not responding (since " in minute.text
+    assert "no longer has solarcharger 288 (since " in minute.text
+    assert "correct it" not in minute.text
+
+
+def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
+    """That it need not be there is no reason to be silent when it was."""
+    minute = Minute()
+    minute.plan = Plan(
+        P,
+        [*FIELDS[:2], Field("Sun", "solarcharger", 288, "Yield/Power", optional=True)],
+        {"vebus": (275,)},
+        present={"solarcharger/288/Yield/Power"},
+    )
+    minute.begin()
+    minute.go_on(5, VOLTAGE, CURRENT, PV)
+    minute.say(PV, b"")
+    minute.look()
+    assert "no longer has solarcharger 288" in minute.text

@@ -119,6 +119,9 @@ class Plain(Source):
         """Return nothing of interest."""
         return False
 
+    def look_anew(self) -> None:
+        """Do nothing."""
+
     def stalled(self, seconds: float) -> None:
         """Do nothing."""
 

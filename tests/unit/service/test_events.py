@@ -41,6 +41,7 @@ ANY = {
     "bool": True,
     "Sequence[str]": ["x"],
     "Sequence[int]": [276],
+    "Collection[tuple[str, int]]": [("battery", 512)],
     "Census": Census(2, ("x",)),
 }
 
