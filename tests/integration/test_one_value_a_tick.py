@@ -30,10 +30,10 @@ NS = 10**9
 pytestmark = pytest.mark.long
 
 
-def every(interval: float) -> dict[str, object]:
+def every(interval: float, soc_interval: float | None = None) -> dict[str, object]:
     """Return what the ini says of a device that is known, and polled so often."""
     known = {"serial": P, "instance": 275}
-    return {**known, "interval": interval, "soc_interval": interval}
+    return {**known, "interval": interval, "soc_interval": soc_interval or interval}
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ def more_asked(device: Device, count: int) -> Callable[[], bool]:
     return lambda: len(asked(device, leaf)) >= before + count
 
 
-def start(setting: Setting, interval: float) -> Daemon:
+def start(setting: Setting, interval: float, soc_interval: float | None = None) -> Daemon:
     """Start a daemon that writes its metrics often, and wait until all is stored."""
     daemon = setting.daemon(
         module=HASTY,
         environment={"RUNTIME_DIRECTORY": str(setting.directory)},
-        Battery=every(interval),
+        Battery=every(interval, soc_interval),
         Metrics={"textfile": "yes"},
     )
     wait("nine fields", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
@@ -78,9 +78,12 @@ def let_go(setting: Setting, reason: NoValue) -> float:
 def test_what_others_have_the_device_say_is_counted_and_not_stored(
     setting: Setting, device: Device, interval: float, ticks: int
 ) -> None:
-    """Each field has one value from read to read, whatever is notified, read or republished."""
+    """Each field has one value from read to read, whatever is notified, read or republished.
+
+    The state of charge is read at each other tick, and has no value at those between.
+    """
     device.foreign(2, ["vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1"], full_interval=7.0)
-    daemon = start(setting, interval)
+    daemon = start(setting, interval, 2 * interval)
     since, before = steady_unix_time(), let_go(setting, NoValue.NO_TICK)
     wait("the ticks", more_asked(device, ticks + 2))
     until = steady_unix_time() - 0.5  # so that the answers to the reads before it are stored
@@ -89,7 +92,7 @@ def test_what_others_have_the_device_say_is_counted_and_not_stored(
     for field, leaf in NINE.items():
         stored = kept(setting, field)
         counted = assert_one_a_tick(device, leaf, stored, field, since=since, until=until)
-        assert counted >= ticks, field
+        assert counted >= (ticks // 2 - 1 if field == "Soc" else ticks), field
     unasked = ticks * interval * CHANGES * len(FAST)
     wait("the count", lambda: let_go(setting, NoValue.NO_TICK) - before > 0.8 * unasked)
     assert daemon.stop() == 0
@@ -215,4 +218,4 @@ def test_a_charger_is_switched_off_and_on_in_a_system_without_vebus(setting: Set
     assert daemon.stop() == 0
     assert not daemon.says("ERROR|several instances|no such path")
     for leaf in others:
-        assert assert_one_a_tick(device, leaf, of(setting, leaf), leaf, since=since) >= 7
+        assert assert_one_a_tick(device, leaf, of(setting, leaf), leaf, since=since) >= 5
