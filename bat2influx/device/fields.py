@@ -16,10 +16,10 @@ Polled (one value a tick):
     SILENT   SILENT    held                           drops held   -          LEFT      SILENT
     LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
 
-Held is the latest message, for 0.5 s (when the next tick is earlier: until then, but for STALLED
-and SILENT). It is then the value, and the state is IDLE. By notifications a message is a value in
-IDLE, ASKED, OVERDUE and LEFT as well, unless its service is in doubt; what a republish drops is
-read.
+Held is the latest message of the first 0.25 s, for 0.5 s. It is then the value, and the state is
+IDLE. When the next tick is earlier it is so at that, unless it may be an old one: in STALLED and
+SILENT, and where the request is 2 s old. By notifications a message is a value in IDLE, ASKED,
+OVERDUE and LEFT as well, unless its service is in doubt; what a republish drops is read.
 
 Pure: times are monotonic seconds, W is the watchdog interval.
 """
@@ -35,7 +35,9 @@ from bat2influx.device.plan import Request
 from bat2influx.mqtt.connection import Message
 
 ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
+OLD_AFTER = 2.0  # s; what comes so long after its request may have been queued in a freeze
 LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
+BURST = 0.25  # s; what was queued comes within milliseconds, and the latest of it counts
 HOLD = 0.5  # s; a republish of thousands of values ends within it, and a value is late by no more
 
 
@@ -151,6 +153,8 @@ class FieldStates:
             return Verdict.VALUE
         if topic.held is None:
             topic.until = now + HOLD
+        elif not self._notified and now > topic.until - HOLD + BURST:
+            return Verdict.BESIDES
         topic.held = message
         return Verdict.HELD
 
@@ -167,7 +171,8 @@ class FieldStates:
         """Return what was held and is a value now; with `tick`, the next tick begins."""
         released = []
         for topic in self._topics.values():
-            early = tick and topic.state not in _DOUBTFUL
+            late = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+            early = tick and not late
             if topic.held is not None and (now >= topic.until or early):
                 released.append(topic.held)
                 self._answered(topic)

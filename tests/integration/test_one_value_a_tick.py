@@ -117,7 +117,7 @@ def test_a_service_that_hangs_has_no_value_whatever_is_republished(
         assert len(late) <= 1, f"{field} has {late} while its service hangs"
     load = "system/0/Ac/Consumption/L1/Power"
     stored = kept(setting, "Load")
-    assert assert_one_a_tick(device, load, stored, "Load", since=since, until=until - 2.0) >= 12
+    assert assert_one_a_tick(device, load, stored, "Load", since=since, until=until - 2.0) >= 9
     device.resume("vebus")
     wait("values again", lambda: kept(setting, "Voltage")[-1][0] / NS > until)
     daemon.wait_for_log("every field is answered")
@@ -147,7 +147,8 @@ def test_a_burst_after_a_freeze_is_one_value(setting: Setting, device: Device, w
     for field in NINE:
         seconds = Counter(at // NS for at, _ in kept(setting, field))
         often = {second: count for second, count in seconds.items() if count > 1}
-        assert not often, f"{field} has more than one value in a second: {often}"
+        near = [at for at, _ in kept(setting, field) if at // NS in often]
+        assert not often, f"{field} has more than one value in a second: {near}"
 
 
 def notifications(device: Device) -> int:

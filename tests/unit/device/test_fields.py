@@ -8,6 +8,7 @@ import pytest
 
 from bat2influx.device.fields import (
     ANSWER_WITHIN,
+    BURST,
     HOLD,
     LATE_AFTER,
     FieldState,
@@ -123,11 +124,12 @@ def test_after_a_stall_what_was_not_asked_is_no_value() -> None:
 
 @pytest.mark.parametrize("state", [OVERDUE, STALLED, SILENT])
 def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
-    """The latest of what has come meanwhile, once."""
+    """The latest of a burst, once; by notifications it is the latest of all."""
     states = brought_to(state)
     states.message(said(), 100.1)
     latest = said(b'{"value":2}')
     states.message(latest, 100.3)
+    assert states.message(said(b'{"value":3}'), 100.1 + BURST + 0.01) is BESIDES
     assert states.release(100.1 + HOLD - 0.01) == []
     assert states.release(100.1 + HOLD) == [latest]
     assert states.state(SOC) is IDLE
@@ -141,6 +143,18 @@ def test_a_late_answer_is_a_value_of_its_own_tick(state: FieldState, early: bool
     states = brought_to(state)
     states.message(said(), 100.4)
     assert bool(states.release(100.5, tick=True)) is early
+
+
+def test_what_may_have_been_queued_in_a_freeze_is_no_value_before_the_next_answer() -> None:
+    """Its request is old: that of the next tick brings a newer one, which takes its place."""
+    states = FieldStates(W, notified=False)
+    states.expect([SOC_READ], 100.0)
+    states.message(said(), 105.0)
+    assert states.release(105.1, tick=True) == []
+    states.expect([SOC_READ], 105.1)
+    answer = said(b'{"value":2}')
+    assert states.message(answer, 105.102) is HELD
+    assert states.release(105.0 + HOLD) == [answer]
 
 
 @pytest.mark.parametrize("state", [OVERDUE, STALLED, SILENT])
