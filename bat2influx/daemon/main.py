@@ -34,6 +34,10 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
+# s; of a device's spans W/24 is the shortest, in which a heartbeat (each 3 s) has to come: with a
+# smaller WatchdogSec a device that is well would be called silent, and connected to for ever.
+SHORTEST_W = 96.0
+
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
@@ -224,7 +228,8 @@ class Daemon:
 
     def _device(self, battery: Battery) -> Source:
         by_tick = self.settings.influx.timestamps == "tick"
-        config, wake, w = str(self.settings.path), self._wakeup.wake, self._w
+        config, wake = str(self.settings.path), self._wakeup.wake
+        w = max(self._w, SHORTEST_W)
         if battery.fleet:
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
         return Device(

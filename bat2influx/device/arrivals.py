@@ -23,12 +23,12 @@ from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus.protocol import MOST_PLACES
 
 COLLECT = 1.0  # s; services that start together appear within it, or are the next arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
-Place = tuple[str, int]
 
 
 class State(Enum):

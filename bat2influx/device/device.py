@@ -21,6 +21,7 @@ from bat2influx.device.portal import Doubt, Pace
 from bat2influx.device.presence import Meaning, Presence
 from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
+from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
 from bat2influx.failure import Trouble
@@ -133,6 +134,12 @@ class Device(Source):
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
         return self._problems.without_value()
+
+    @property
+    def missing_services(self) -> dict[Place, int]:
+        """The services that have left or do not respond, with since when (ns since 1970)."""
+        services = self._presence.services
+        return {place: services[place].since_ns for place in self._presence.absent()}
 
     @property
     def portal(self) -> str | None:

@@ -13,12 +13,13 @@ import math
 import secrets
 from collections.abc import Collection, Iterable
 
-from bat2influx.device.arrivals import Arrival, Arrivals, Place
+from bat2influx.device.arrivals import Arrival, Arrivals
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import SYSTEM
 from bat2influx.device.portal import PortalSearch
 from bat2influx.device.remembered import DeviceRecord
+from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field

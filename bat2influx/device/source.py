@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.intake import BaseIntake
+from bat2influx.device.services import Place
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Endpoint
@@ -111,6 +112,11 @@ class Source(ABC):
     @abstractmethod
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
+
+    @property
+    @abstractmethod
+    def missing_services(self) -> Mapping[Place, int]:
+        """The services that have left or do not respond, with since when (ns since 1970)."""
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.keepalive import KeepaliveKind
 from bat2influx.device.schedule import Schedule
+from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
@@ -97,6 +98,11 @@ class Fleet(Source):
     @property
     def without_value(self) -> dict[str, str]:
         """Nothing: of a fleet it is not known which fields a device should have."""
+        return {}
+
+    @property
+    def missing_services(self) -> dict[Place, int]:
+        """Nothing, for the same reason."""
         return {}
 
     @property

@@ -173,6 +173,7 @@ def test_another_device_takes_the_place_of_one_that_was_found(
     device.say("vebus/276/Soc", portal=B)
     device.say(SOC_LEAF, portal=P)
     device.step(1.0)
+    device.step(0.5)
     assert [each.origin.portal for each in device.device.take_readings()] == [B]
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(B, {"vebus": 276})
     assert f"reading 10.0.0.2, portal id {B}, vebus 276 each 1 s" in caplog.text

@@ -105,6 +105,7 @@ class Plain(Source):
     latest: ClassVar[dict[str, float]] = {}
     labels: ClassVar[list[str]] = []
     without_value: ClassVar[dict[str, str]] = {}
+    missing_services: ClassVar[dict[tuple[str, int], int]] = {}
 
     def __init__(self) -> None:
         self.intake = BaseIntake("", by_tick=False)
