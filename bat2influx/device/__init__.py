@@ -5,7 +5,8 @@ A value's way here: connection -> device.py -> intake.py (decoded and stamped) -
 Rules: no thread and no clock; times are handed in. Nothing is raised for what a peer does.
 
 Start with device.py, which puts the parts together: portal (which device), discovery (its
-instances), plan (what to ask), schedule and poller (when), keepalive, presence and silence (what
-does not come), remembered (what the next start knows). source.py is what a device and a fleet have
-in common.
+instances), arrivals (what appears later), plan (what to ask), schedule and poller (when), keepalive
+and silence (of the device as a whole), remembered (what the next start knows). What is there is in
+presence.py, with the tables of states in fields.py and services.py; problems.py words it for people.
+source.py is what a device and a fleet have in common.
 """
