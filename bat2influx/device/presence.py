@@ -97,8 +97,9 @@ class Presence:
 
     def message(self, message: Message, now: Now) -> Meaning:
         """Return what a message on a topic of the plan means; it is taken into account."""
-        assert self._plan is not None
-        place = self._places[message.topic]
+        place = self._places.get(message.topic)
+        if self._plan is None or place is None:  # it came before the reading has begun
+            return Meaning.BESIDES
         if not message.payload:
             self._fields.left(self._plan.places[place])
             self._meet(place, Event.FAREWELL, now)

@@ -164,6 +164,17 @@ def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> Non
     assert device.device.labels == ["Soc", "Relay"]
 
 
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+def test_values_that_come_with_the_confirmation_are_survived(home: Make, mode: str) -> None:
+    """A device that somebody else keeps awake tells of changes at once."""
+    device = home(replace(GIVEN, mode=mode), confirms=False)
+    device.broker.line.confirm()
+    device.say(SOC_LEAF)
+    device.say(RELAY_LEAF, payload=b"")
+    device.step(0.1)
+    assert device.device.state is State.POLLING
+
+
 @pytest.mark.parametrize(
     ("sign", "kinds"),
     [

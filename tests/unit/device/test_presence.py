@@ -185,6 +185,14 @@ def test_notified_a_change_beside_no_doubt_is_a_value_at_once() -> None:
     assert {*side.say(*LEAVES, *LEAVES)} == {Meaning.VALUE}
 
 
+def test_what_comes_before_the_reading_begins_is_no_value() -> None:
+    """The broker's confirmation and the first notifications come in one piece."""
+    early = Presence(W, notified=True)
+    message = Message(f"N/{P}/{GRID}", b"{}", False, 0)
+    assert early.message(message, Side().now) is Meaning.BESIDES
+    assert early.message(message._replace(payload=b""), Side().now) is Meaning.BESIDES
+
+
 def test_of_a_service_that_need_not_be_there_its_absence_is_known() -> None:
     """All of its paths count, where none has to be there."""
     side = Side()
