@@ -116,11 +116,9 @@ class Problems:
         self._late = self._presence.late(now.mono)
         fields = {"PORTAL_ID": self._plan.portal}
         silent = self._silent(now.mono)
-        if discovery.reconsidering and not self._has_left():
-            pass  # in a moment there is more to tell
-        elif why := self._unanswered_trouble(discovery, silent, now):
+        if why := self._unanswered_trouble(discovery, silent, now):
             self._paths.failed(why, now.mono, TOPIC=" ".join(silent), **fields)
-        else:
+        elif not discovery.reconsidering:  # else there is more to tell in a moment
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
         void = [topic for topic in needed if self._never_had(topic, now.mono)]
@@ -142,7 +140,8 @@ class Problems:
         if discovery.choices:
             return device_errors.choice_left(*next(iter(discovery.choices.items())))
         needed = {*self._plan.fields} - self._plan.optional
-        if needed and needed <= {*silent} and not (discovery.echoed or self._presence.any_worked):
+        heard = discovery.echoed or discovery.reconsidering or self._presence.any_worked
+        if needed and needed <= {*silent} and not heard:
             own = self._plan.portal, self._prefix
             return device_errors.questions_unanswered(self._host, *own, values=True)
         if "vebus" in discovery.missing and examples.named(discovery.places):
@@ -165,7 +164,7 @@ class Problems:
                 gone[name] = _since(service.since_ns, now.wall_ns)
             elif there is not None:
                 never.append(name)
-            else:
+            elif not discovery.reconsidering:
                 continue
             silent = [each for each in silent if each not in topics]
         paths = self._names(each for each in silent if not self._presence.worked(each))
@@ -175,10 +174,6 @@ class Problems:
         return device_errors.fields_missing(
             self._host, never, paths, stopped, left=gone, hanging=hangs
         )
-
-    def _has_left(self) -> bool:
-        states = [self._presence.services[place].state for place in self._presence.absent()]
-        return ServiceState.LEFT in states
 
     def _instead(self, topic: str) -> str:
         return "null" if self._kind[topic] in _NULL else self._kind[topic].value

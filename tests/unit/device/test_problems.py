@@ -145,6 +145,16 @@ def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
     assert not minute.text
 
 
+def test_found_a_service_that_had_worked_was_not_named_before_the_doubt_had_ended(
+    minute: Minute,
+) -> None:
+    """A republish, which settles it, may be a minute away."""
+    minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
+    minute.discovery.doubt_instances([("solarcharger", 288)])
+    minute.go_on(16, VOLTAGE, CURRENT, GRID)
+    assert "solarcharger 288 is not responding (since " in minute.text
+
+
 def test_null_from_the_beginning_is_told_after_a_while(minute: Minute) -> None:
     """Not at once: a sensor may take its time; and no longer when it has a value."""
     minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
