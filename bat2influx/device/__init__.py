@@ -6,7 +6,7 @@ Rules: no thread and no clock; times are handed in. Nothing is raised for what a
 
 Start with device.py, which puts the parts together: portal (which device), discovery (its
 instances), arrivals (what appears later), plan (what to ask), schedule and poller (when), keepalive
-and silence (of the device as a whole), remembered (what the next start knows). What is there is in
-presence.py, with the tables of states in fields.py and services.py; problems.py words it for people.
+and silence (of the device as a whole), remembered (what the next start knows). presence.py has what
+is there, with the tables of states in fields.py and services.py; problems.py words it for people.
 source.py is what a device and a fleet have in common.
 """
