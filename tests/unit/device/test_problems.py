@@ -225,7 +225,7 @@ def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> Non
 )
 def test_a_bridge_in_one_direction_is_named(minute: Minute, echoed: bool, cause: str) -> None:
     """Nothing was ever answered, while the device says something: no path is called wrong."""
-    minute.discovery.echoed = echoed
+    minute.discovery.question.echoed = echoed
     minute.go_on(20)
     assert minute.absence.trouble
     assert minute.absence.trouble.cause.startswith(cause)
