@@ -66,7 +66,7 @@ class Wanted:
     @property
     def more(self) -> bool:
         """Whether more may be there than has to be."""
-        return bool(self.several or self.optional)
+        return bool(self.left_open.intersection(self.several) or self.optional)
 
 
 class Discovery:
@@ -193,8 +193,7 @@ class Discovery:
 
     def look_anew(self) -> None:
         """See what is there now, as soon as one may; what is not is no longer wanted."""
-        some = self._wanted.several or self._wanted.kinds
-        self._survey.replan(Look.ANEW if some else Look.NONE)
+        self._survey.replan(Look.ANEW if self._wanted.more else Look.NONE)
         self.question.drop()
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
@@ -312,6 +311,7 @@ class Discovery:
 
     def _forget(self) -> None:
         """Of the device that has just been found nothing is known but what is configured."""
+        self.question.drop()
         self.question.forget()
         self.found, self.missing = dict(self._wanted.given), ()
         self.present = frozenset()

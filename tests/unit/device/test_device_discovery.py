@@ -310,21 +310,20 @@ def test_an_instance_that_has_moved_is_followed(
 # What appears
 
 
-def test_a_renumbered_inverter_is_read_within_seconds(home: Make) -> None:
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+def test_a_renumbered_inverter_is_read_within_seconds(home: Make, mode: str) -> None:
     """It leaves as 275 and is back as 276, by notifications as well; nothing is searched for."""
-    for mode in ("poll", "notify"):
-        device = home(replace(FOUND, mode=mode), known=KNOWN)
-        device.go_on(5, SOC_LEAF, RELAY_LEAF)
-        device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
-        device.step(1.0)
-        assert device.cause == "missing: no longer has vebus 275"
-        device.say("vebus/276/ProductId", "vebus/276/Soc")
-        device.step(1.0)
-        device.go_on(2, RELAY_LEAF)
-        assert not device.cause
-        assert "vebus/276/Soc" in [what for _, what in device.asked[-8:]]
-        assert SEARCH not in [what for _, what in device.questions]
-        device.device.close()
+    device = home(replace(FOUND, mode=mode), known=KNOWN)
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
+    device.step(1.0)
+    assert device.cause == "missing: no longer has vebus 275"
+    device.say("vebus/276/ProductId", "vebus/276/Soc")
+    device.step(1.0)
+    device.go_on(2, RELAY_LEAF)
+    assert not device.cause
+    assert "vebus/276/Soc" in [what for _, what in device.asked[-8:]]
+    assert SEARCH not in [what for _, what in device.questions]
 
 
 def test_an_inverter_that_is_configured_is_not_followed(home: Make) -> None:

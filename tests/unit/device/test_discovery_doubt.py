@@ -13,6 +13,7 @@ from tests.unit.device.test_discovery import (
     GRID,
     KEEPALIVE,
     PV,
+    PV_288,
     SOC,
     SURVEY,
     A,
@@ -251,3 +252,34 @@ def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
     search.step(AGAIN)
     assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId")
     assert search.discovery.done
+
+
+def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> None:
+    """A question that was under way is asked anew, of the other one."""
+    search = Search(SOC, portal="", known=DeviceRecord(A, {}))
+    search.step()
+    search.say("vebus/275/ProductId")
+    search.discovery.portals.doubt(search.line)
+    assert not search.discovery.step(search.line, search.now)
+    serial(B, search=search)
+    assert search.discovery.step(search.line, search.now)
+    assert search.discovery.portal == B
+    search.step(AGAIN)
+    assert search.discovery.found == {}
+
+
+def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
+    """Optional fields of the one service that has no instance are looked for as well."""
+    search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
+    search.discovery.look_anew()
+    assert not search.discovery.done
+    search.step()
+    assert search.complete("system/0/Dc/Battery/Power")
+    assert search.discovery.present == {"system/0/Dc/Battery/Power"}
+
+
+def test_found_a_question_about_nothing_counted_as_an_answer() -> None:
+    """Where all instances are wanted of a service whose fields give one."""
+    search = Search(PV_288, several={"solarcharger"})
+    assert search.discovery.done
+    assert not search.discovery.echoed
