@@ -19,7 +19,7 @@ Pure but for the subscriptions and reads on the connection handed in; times are 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -37,6 +37,9 @@ class State(Enum):
     WATCHING = "watching"
     COLLECTING = "collecting"
     EXAMINING = "examining"
+
+
+WATCHING = State.WATCHING
 
 
 class Arrival(NamedTuple):
@@ -114,10 +117,12 @@ class Arrivals:
                 self._enter(State.COLLECTING, now + COLLECT)
         return True
 
-    def step(self, connection: Connection, known: Collection[Place], now: float) -> Arrival | None:
+    def step(
+        self, connection: Connection, known: Collection[Place], read: Container[str], now: float
+    ) -> Arrival | None:
         """Go on as far as the time has come; return what has arrived.
 
-        `known` are read already, and are no news.
+        `known` are read already, and are no news; the topics in `read` stay subscribed to.
         """
         if now < self._until:
             return None
@@ -128,7 +133,8 @@ class Arrivals:
                 self._enter(State.EXAMINING, now + EXAMINE)
                 return None
         found = {leaf for leaf, come in self._examined.items() if come}
-        if vain := [self._topic(leaf) for leaf in self._examined if leaf not in found]:
+        vain = [self._topic(leaf) for leaf in self._examined if leaf not in found]
+        if vain := [topic for topic in vain if topic not in read]:
             connection.unsubscribe(vain)
         arrived = Arrival(frozenset(self._batch), frozenset(found)) if self._batch else None
         self._batch.clear()

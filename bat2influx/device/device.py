@@ -34,6 +34,7 @@ from bat2influx.venus.protocol import NoValue
 log = logging.getLogger(__name__)
 
 
+GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
 OLD_AFTER = (
     15  # keepalives without an answer, where it is polled; then each other one is an old one
 )
@@ -95,10 +96,10 @@ class Device(Source):
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
         if self.state is State.POLLING and self._leaving:
-            waits.append(self._presence.due() - now.mono)
+            waits.append(self._presence.due(leaving=True) - now.mono)
         elif self.state is State.POLLING:
             waits.append(self._poller.wait(now, awaiting=self._awaiting(now)))
-        if self._plan:
+        if self._plan and self.connected and not self._discovery.portals.looking:
             waits.append(self._discovery.arrivals.due() - now.mono)
 
         return max(0.0, min(waits))
@@ -217,6 +218,7 @@ class Device(Source):
         if discovery.old is not None:
             keepalive = self._poller.keepalive
             (keepalive.is_old if discovery.old else keepalive.is_new)()
+        self._presence.changed = self._presence.changed or new  # which may be told now
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
             self._use(connection, self._planned(discovery.portal), now)
@@ -228,7 +230,8 @@ class Device(Source):
         if self._plan is None or not due or self._discovery.portals.looking:
             return
         try:
-            new = self._discovery.arrive(connection, self._presence.absent(), now.mono)
+            absent = self._presence.absent()
+            new = self._discovery.arrive(connection, self._plan, absent, now.mono)
         except UndecidedError as error:
             self._undecide(connection, str(error), now)
             return
@@ -260,7 +263,8 @@ class Device(Source):
             connection.unsubscribe(gone)
         self._subscribe(connection, plan)
         if self.state is State.POLLING:
-            self._begin_to_read(plan, now)
+            self._poller.change(plan, now)
+            self._problems.begin(plan)
             self._introduce()
         if self._discovery.result:
             self._remembered.keep(key_of(self.battery), self._discovery.result)
@@ -359,13 +363,16 @@ class Device(Source):
     # Taking
 
     def _take(self, connection: Connection, now: Now) -> None:
-        before = self.messages
+        before, since = self.messages, self._silence.since
+        if self._notify and since is not None and now.mono > since + GAP:
+            self._presence.gap()
         for message in connection.received():
             plan = self._plan
             if plan is None or message.retain or message.topic not in plan.fields:
                 self._take_other(message, now)
             else:
                 self.messages += 1
+                self._discovery.see_value(message.topic, message.payload, now.mono)
                 self._take_field(plan, message, now)
         if self.messages > before:
             self._heard(now)

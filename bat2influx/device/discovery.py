@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from bat2influx.device.arrivals import Arrival, Arrivals
+from bat2influx.device.arrivals import WATCHING, Arrival, Arrivals
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
-from bat2influx.device.plan import SYSTEM
+from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.portal import PortalSearch
 from bat2influx.device.question import Look, Question, Survey
 from bat2influx.device.remembered import DeviceRecord
@@ -218,6 +218,13 @@ class Discovery:
         watched = self.arrivals.see(topic, payload, now)
         return self.question.see(topic, payload) or watched
 
+    def see_value(self, topic: str, payload: bytes, now: float) -> None:
+        """Take a message on the topic of a field into account."""
+        if not self.question.idle:
+            self.question.see(topic, payload)
+        if self.arrivals.state is not WATCHING:
+            self.arrivals.see(topic, payload, now)
+
     def awaits(self, now: float) -> bool:
         """Return whether something that is wanted may be about to appear.
 
@@ -228,18 +235,37 @@ class Discovery:
         present = {leaf.partition("/")[0] for leaf in self.present}
         return bool(self.missing or (now < self._wait_until and self._wanted.kinds - present))
 
-    def arrive(self, connection: Connection, absent: Collection[Place], now: float) -> bool:
+    def arrive(
+        self, connection: Connection, plan: Plan, absent: Collection[Place], now: float
+    ) -> bool:
         """Take in the services that have appeared; return whether that changes what is read.
 
-        `absent` are those that are read and do not respond, or have left. Raises UndecidedError.
+        `plan` is what is read, `absent` what of it does not respond, or has left. Raises
+        UndecidedError.
         """
         if not self.arrivals.begun:
             assert self.portal is not None
             self.arrivals.begin(connection, self.portal)
-        known = {(service, number) for service, own in self.found.items() for number in own}
-        arrival = self.arrivals.step(connection, known | self._arrived, now)
+        surveyed = {leaf.rsplit("/", leaf.count("/") - 1)[0] for leaf in self.present}
+        known = {
+            (service, number)
+            for service, number in plan.places
+            if service not in self._wanted.kinds or f"{service}/{number}" in surveyed
+        }
+        arrival = self.arrivals.step(connection, known | self._arrived, plan.fields, now)
         new = arrival is not None and self._take(arrival)
         return self._follow(absent) or new
+
+    def moved(self, place: Place) -> tuple[int, ...]:
+        """Return where an inverter is that has left, and is configured under this instance.
+
+        Of other services a system may have several, so that another one says nothing.
+        """
+        service, instance = place
+        if service != "vebus" or self._was_found(service, instance):
+            return ()
+        there = (number for each, number in self.arrivals.there if each == service)
+        return tuple(sorted(number for number in there if number != instance))
 
     def _take(self, arrival: Arrival) -> bool:
         self._arrived |= arrival.places

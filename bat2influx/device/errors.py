@@ -81,11 +81,13 @@ def fields_missing(
     *,
     left: Mapping[str, str] | None = None,
     hanging: Mapping[str, str] | None = None,
+    mute: Mapping[str, str] | None = None,
 ) -> Trouble:
     """The device answers, but not for everything.
 
     `services` it has not got, `left` and `hanging` ones were there ("vebus 275") and are gone or do
-    not respond, with since when. `silent` paths have never been answered, `stopped` ones have.
+    not respond, with since when; `mute` ones have never answered, with the fields that they were
+    asked for. `silent` paths have never been answered, `stopped` ones have.
     """
     parts, causes = [], []
     if services:
@@ -94,11 +96,17 @@ def fields_missing(
     if left:
         causes.append(f"no longer has {', '.join(left)}")
         named = ", ".join(f"{name} ({since})" for name, since in left.items())
-        parts.append(f"no longer has {named}: is that switched off, or unplugged?")
+        parts.append(f"no longer has {named} (is that switched off, or unplugged?)")
     if hanging:
         causes.append(f"no answer from {', '.join(hanging)}")
         named = ", ".join(f"{name} is not responding ({s})" for name, s in hanging.items())
-        parts.append(f"answers, but {named}")
+        parts.append(f"answers, but {named} (restart the device if that lasts)")
+    if mute:
+        causes.append(f"never an answer from {', '.join(mute)}")
+        named = ", ".join(f"{name} for {fields}" for name, fields in mute.items())
+        parts.append(
+            f"has no answer from {named} (does that hang, or is it asked for wrong paths?)"
+        )
     if silent:
         what = ", ".join(silent)
         parts.append(
@@ -142,7 +150,7 @@ def no_vebus(host: str, places: Collection[tuple[str, int]]) -> Trouble:
     """
     lines = ["defaults = no", *examples.example_lines(places)]
     return Trouble(
-        "missing: has no vebus",
+        "missing: has no vebus, but others",
         f"the device at {host} has no vebus (is that connected, and switched on?); it has"
         f" {examples.named(places)}. To read what it has, write under [Fields] such lines as"
         f" {', '.join(lines)}; 'bat2influx discover {host}' prints all",

@@ -35,6 +35,7 @@ from bat2influx.device.plan import Request
 from bat2influx.mqtt.connection import Message
 
 ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
+ASKS = 2  # requests without an answer, before the next one rests: one alone may have been lost
 OLD_AFTER = 2.0  # s; what comes so long after its request may have been queued in a freeze
 LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
 BURST = 0.25  # s; what was queued comes within milliseconds, and the latest of it counts
@@ -70,6 +71,7 @@ _ABSENT = (FieldState.SILENT, FieldState.LEFT)
 class _Topic:
     state: FieldState = FieldState.IDLE
     since: float = math.inf  # of the first request without an answer
+    asks: int = 0  # requests without an answer
     held: Message | None = None
     until: float = math.inf  # when what is held is a value
 
@@ -77,8 +79,8 @@ class _Topic:
 class FieldStates:
     """The states of one device's fields, by the topics of their answers.
 
-    A request all of whose paths are SILENT or LEFT is sent each W/2 only. What ends such a state,
-    and a new beginning, have everything asked for at the next tick.
+    A request all of whose paths are LEFT, or SILENT after ASKS of it, is sent each W/2 only. What
+    ends such a state, and a new beginning, have everything asked for at the next tick.
     """
 
     def __init__(self, watchdog: float, *, notified: bool) -> None:
@@ -99,7 +101,7 @@ class FieldStates:
         due = [
             request
             for request in requests
-            if self._rested(request, now) or not absent.issuperset(request.answers)
+            if self._rested(request, now) or not self._rests(request, absent)
         ]
         self.expect(due, now)
         return due
@@ -124,6 +126,7 @@ class FieldStates:
                 topic = self._of(name)
                 topic.state = _AFTER_ASK.get(topic.state, topic.state)
                 topic.since = min(topic.since, now)
+                topic.asks += 1
 
     def take_return(self) -> bool:
         """Return whether an absent field has come back since the last call."""
@@ -187,7 +190,7 @@ class FieldStates:
     def left(self, names: Iterable[str]) -> None:
         """The service of these topics has said farewell, which ends all expectations."""
         for name in names:
-            self._topics[name] = _Topic(FieldState.LEFT)
+            self._topics[name] = _Topic(FieldState.LEFT, asks=ASKS)
 
     def silence(self, names: Iterable[str]) -> None:
         """The service of these topics does not respond."""
@@ -196,6 +199,12 @@ class FieldStates:
             if topic.state is not FieldState.LEFT:
                 topic.state = FieldState.SILENT
 
+    def gap(self) -> None:
+        """The connection stood still, or the device: what was queued meanwhile comes first."""
+        for topic in self._topics.values():
+            if topic.state not in _ABSENT:
+                topic.state = FieldState.STALLED
+
     # Time
 
     def stalled(self, seconds: float) -> None:
@@ -203,8 +212,7 @@ class FieldStates:
         for topic in self._topics.values():
             topic.since += seconds
             topic.until += seconds
-            if topic.state not in _ABSENT:
-                topic.state = FieldState.STALLED
+        self.gap()
 
     def begin(self) -> None:
         """The device is back, or the connection new: what went unanswered before counts no more.
@@ -213,7 +221,8 @@ class FieldStates:
         """
         for name, topic in self._topics.items():
             absent = topic.state in _ABSENT
-            self._topics[name] = _Topic(FieldState.SILENT) if absent else _Topic()
+            silent = _Topic(FieldState.SILENT, asks=ASKS)
+            self._topics[name] = silent if absent else _Topic()
         self._asked.clear()
 
     def look_anew(self) -> None:
@@ -255,8 +264,12 @@ class FieldStates:
         if topic.state in _ABSENT:
             self._returned = True
             self._asked.clear()
-        topic.state, topic.since = FieldState.IDLE, math.inf
+        topic.state, topic.since, topic.asks = FieldState.IDLE, math.inf, 0
         topic.held, topic.until = None, math.inf
+
+    def _rests(self, request: Request, absent: Container[str]) -> bool:
+        """Return whether it is not sent at each tick: all of it is absent, and was asked twice."""
+        return all(name in absent and self._topics[name].asks >= ASKS for name in request.answers)
 
     def _rested(self, request: Request, now: float) -> bool:
         return now >= self._asked.get(request.topic, -math.inf) + self._again_after

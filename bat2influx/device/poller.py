@@ -49,6 +49,12 @@ class Poller:
             self._schedule.restart()
             self._woken = -math.inf
 
+    def change(self, plan: Plan, now: Now) -> None:
+        """The device is read by `plan` from now on."""
+        self._presence.change(plan, now)
+        self.keepalive.begin()
+        self._schedule.restart()
+
     def reschedule(self, battery: Battery) -> None:
         """Go on with the intervals of `battery`."""
         self._schedule = Schedule(battery.interval, battery.soc_interval)

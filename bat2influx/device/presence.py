@@ -9,7 +9,7 @@ Rules: no thread, no socket, nothing is told (problems.py does that); times are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from bat2influx.clock import Now
@@ -17,6 +17,7 @@ from bat2influx.device.fields import FieldState, FieldStates, Verdict
 from bat2influx.device.plan import SYSTEM, Plan, Request
 from bat2influx.device.services import Event, Place, Probes, Services, ServiceState
 from bat2influx.mqtt.connection import Message
+from bat2influx.reading import NS
 
 
 class Meaning(Enum):
@@ -44,20 +45,28 @@ class Presence:
         self._plan: Plan | None = None
         self._places: dict[str, Place] = {}  # by topic
         self._worked: set[str] = set()  # topics that have been answered, with a value or without
+        self._silent_after = watchdog / 8
+        self._heard_at: dict[Place, float] = {}  # when a service was heard last (monotonic s)
+        self._tries = 0  # probes so far, so that each is for another path
 
     def begin(self, plan: Plan, now: Now) -> None:
         """The device is there (again), read by `plan`."""
         self._fields.begin()
-        if self._plan is not plan:
-            self._plan = plan
-            self._fields.forget_all_but(plan.fields)
-            self._places = {
-                topic: place for place, topics in plan.places.items() for topic in topics
-            }
-            self.services.read([*plan.places], now.wall_ns)
+        self.change(plan, now)
         if self._probes:
             self._probes.begin([*plan.places], now.mono)
+
+    def change(self, plan: Plan, now: Now) -> None:
+        """It is read by `plan` from now on; what is under way of what stays is not forgotten."""
         self.changed = True
+        if self._plan is plan:
+            return
+        self._plan = plan
+        self._fields.forget_all_but(plan.fields)
+        self._places = {topic: place for place, topics in plan.places.items() for topic in topics}
+        self.services.read([*plan.places], now.wall_ns)
+        if self._probes:
+            self._probes.change([*plan.places])
 
     # Asking
 
@@ -79,7 +88,9 @@ class Presence:
             return []
         places = [p for p in self._plan.places if self.services[p].state in _PROBED]
         due = self._probes.to_send(places, now)
-        return [self._a_topic_of(self._plan.places[place]) for place in due]
+        topics = [self._a_topic_of(self._plan.places[place]) for place in due]
+        self._fields.expect([Request(f"R{topic[1:]}", (topic,), False) for topic in topics], now)
+        return topics
 
     def look_anew(self) -> None:
         """Ask for everything soon, whatever has rested."""
@@ -136,17 +147,47 @@ class Presence:
         silent = {*self._fields.silent(now.mono)}
         for place, topics in self._plan.places.items():
             needed = {*topics} - self._plan.optional or {*topics}
-            if silent.issuperset(needed):
-                self._meet(place, Event.NO_ANSWER, now)
+            if not silent.isdisjoint(needed) and self._is_quiet(place, needed - silent, now.mono):
+                self._fields.silence(topics)
+                heard = self._heard_at.get(place, now.mono)
+                since_ns = now.wall_ns - round((now.mono - heard) * NS)
+                self._meet(place, Event.NO_ANSWER, now._replace(wall_ns=since_ns))
 
-    def due(self) -> float:
-        """Return when `release`, `look` or `to_probe` has something to do (monotonic s)."""
-        probes = [self._probes.due()] if self._probes else []
+    def _is_quiet(self, place: Place, others: Iterable[str], now: float) -> bool:
+        """Return whether nothing of a service has come for W/8; `others` are not silent (yet).
+
+        A path that was not asked for in that time, or just now, is no evidence of an answer.
+        """
+        heard = self._heard_at.get(place)
+        if heard is None:  # never: then what was asked last may still be answered
+            return all(self._fields.state(topic) is FieldState.IDLE for topic in others)
+        return now >= heard + self._silent_after
+
+    def due(self, *, leaving: bool = False) -> float:
+        """Return when `release`, `look` or `to_probe` has something to do (monotonic s).
+
+        Who is `leaving` has nothing to probe.
+        """
+        probes = [self._probes.due()] if self._probes and not leaving else []
         return min([self._fields.due(), *probes])
+
+    def gap(self) -> None:
+        """Nothing has come for longer than a heartbeat: the next messages may be old ones."""
+        self._fields.gap()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a service is yet to give its first answer, or its first one since a farewell."""
+        plan = self._plan
+        return plan is not None and any(
+            self.services[place].state in (ServiceState.EXPECTED, ServiceState.RETURNING)
+            for place in plan.places
+        )
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long."""
         self._fields.stalled(seconds)
+        self._heard_at = {place: at + seconds for place, at in self._heard_at.items()}
         if self._probes:
             self._probes.stalled(seconds)
 
@@ -191,6 +232,7 @@ class Presence:
     def _heard(self, topic: str, now: Now) -> None:
         place = self._places[topic]
         self._worked.add(topic)
+        self._heard_at[place] = now.mono
         self._meet(place, Event.HEARD, now)
         if self._probes:
             self._probes.heard(place, now.mono)
@@ -199,5 +241,9 @@ class Presence:
         if self.services.meet(place, event, now.wall_ns):
             self.changed = True
 
-    def _a_topic_of(self, topics: Iterable[str]) -> str:
-        return max(topics, key=self._worked.__contains__)
+    def _a_topic_of(self, topics: Sequence[str]) -> str:
+        """Return a topic to probe: one that has worked and is not silent, another one each time."""
+        absent = (FieldState.SILENT, FieldState.LEFT)
+        good = [t for t in topics if t in self._worked and self._fields.state(t) not in absent]
+        self._tries += 1
+        return (good or topics)[self._tries % len(good or topics)]

@@ -42,7 +42,7 @@ class Problems:
         """`prefix` stands before all topics, where a bridge has put it there."""
         self._host, self._prefix = host, prefix
         self._config = config
-        self._void_after = watchdog / 8
+        self._patience = watchdog / 8
         self._doubt_again = 5 * watchdog
         self._presence = presence
         self._plan: Plan | None = None
@@ -51,6 +51,7 @@ class Problems:
         self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
         self._filled: set[str] = set()  # topics that have had one
         self._late: list[str] = []  # topics without an answer, if only of late
+        self._no_vebus_since = math.inf
         self._paths = Episode(log, {"PEER": host})
         self._voids = Episode(log, {"PEER": host})
 
@@ -118,7 +119,7 @@ class Problems:
         silent = self._silent(now.mono)
         if why := self._unanswered_trouble(discovery, silent, now):
             self._paths.failed(why, now.mono, TOPIC=" ".join(silent), **fields)
-        elif not discovery.reconsidering:  # else there is more to tell in a moment
+        elif not (discovery.reconsidering or self._presence.unsettled):  # then more is to be told
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
         void = [topic for topic in needed if self._never_had(topic, now.mono)]
@@ -137,50 +138,62 @@ class Problems:
         self, discovery: Discovery, silent: list[str], now: Now
     ) -> Trouble | None:
         assert self._plan is not None
+        if why := self._one_cause(discovery, silent, now):
+            return why
+        absent = self._presence.absent()
+        self._doubted = {place: when for place, when in self._doubted.items() if place in absent}
+        never, gone = list(discovery.missing), dict[str, str]()
+        hangs, mute = dict[str, str](), dict[str, str]()
+        for place in absent:
+            name, topics = f"{place[0]} {place[1]}", self._plan.places[place]
+            service, there = self._presence.services[place], discovery.elsewhere.get(place)
+            if service.worked:
+                left = service.state is ServiceState.LEFT or there is not None
+                (gone if left else hangs)[name] = _since(service.since_ns, now.wall_ns)
+            elif there is not None:
+                never.append(name)
+            elif not discovery.reconsidering:
+                mute[name] = ", ".join(self._names(each for each in topics if each in silent))
+            silent = [each for each in silent if each not in topics]
+        paths = self._names(each for each in silent if not self._presence.worked(each))
+        stopped = self._names(each for each in silent if self._presence.worked(each))
+        if not (never or gone or hangs or mute or paths or stopped):
+            return None
+        return device_errors.fields_missing(
+            self._host, never, paths, stopped, left=gone, hanging=hangs, mute=mute
+        )
+
+    def _one_cause(self, discovery: Discovery, silent: list[str], now: Now) -> Trouble | None:
+        """Return what is the cause of all that is not answered, or to be settled before it."""
+        assert self._plan is not None
         if discovery.choices:
             return device_errors.choice_left(*next(iter(discovery.choices.items())))
         needed = {*self._plan.fields} - self._plan.optional
         heard = discovery.echoed or discovery.reconsidering or self._presence.any_worked
         if needed and needed <= {*silent} and not heard:
-            own = self._plan.portal, self._prefix
-            return device_errors.questions_unanswered(self._host, *own, values=True)
-        if "vebus" in discovery.missing and examples.named(discovery.places):
+            portal = self._plan.portal
+            return device_errors.questions_unanswered(self._host, portal, self._prefix, values=True)
+        if self._has_no_vebus(discovery, now.mono) and examples.named(discovery.places):
             return device_errors.no_vebus(self._host, discovery.places)
-        absent = self._presence.absent()
-        self._doubted = {place: when for place, when in self._doubted.items() if place in absent}
-        never, gone = list(discovery.missing), dict[str, str]()
-        hangs = dict[str, str]()
-        for place in absent:
-            name, topics = f"{place[0]} {place[1]}", self._plan.places[place]
-            service = self._presence.services[place]
-            there = discovery.elsewhere.get(place)
-            if there and not service.worked:
-                return device_errors.wrong_instance(self._host, *place, there, self._config)
-            if service.state is ServiceState.LEFT:
-                gone[name] = _since(service.since_ns, now.wall_ns)
-            elif service.worked and there is None:
-                hangs[name] = _since(service.since_ns, now.wall_ns)
-            elif service.worked:
-                gone[name] = _since(service.since_ns, now.wall_ns)
-            elif there is not None:
-                never.append(name)
-            elif not discovery.reconsidering:
-                continue
-            silent = [each for each in silent if each not in topics]
-        paths = self._names(each for each in silent if not self._presence.worked(each))
-        stopped = self._names(each for each in silent if self._presence.worked(each))
-        if not (never or gone or hangs or paths or stopped):
-            return None
-        return device_errors.fields_missing(
-            self._host, never, paths, stopped, left=gone, hanging=hangs
-        )
+        for place in self._presence.absent():
+            service, there = self._presence.services[place], discovery.elsewhere.get(place)
+            moved = discovery.moved(place) if service.state is ServiceState.LEFT else ()
+            if others := moved or (there if not service.worked else ()):
+                return device_errors.wrong_instance(self._host, *place, others, self._config)
+        return None
+
+    def _has_no_vebus(self, discovery: Discovery, now: float) -> bool:
+        """Return whether the inverter has been missing for a while: it may boot more slowly."""
+        missing = "vebus" in discovery.missing
+        self._no_vebus_since = min(self._no_vebus_since, now) if missing else math.inf
+        return now >= self._no_vebus_since + self._patience
 
     def _instead(self, topic: str) -> str:
         return "null" if self._kind[topic] in _NULL else self._kind[topic].value
 
     def _never_had(self, topic: str, now: float) -> bool:
         since = self._void.get(topic, math.inf)
-        return topic not in self._filled and now >= since + self._void_after
+        return topic not in self._filled and now >= since + self._patience
 
     def _silent(self, now: float) -> list[str]:
         """Return the topics without an answer that are not optional, or of what was there."""

@@ -101,6 +101,7 @@ class Question:
         self._subscribed = 0  # the id of its subscription
         self._late = math.inf  # when the seconds of the latest question are over
         self._unanswered = False  # the latest question, if it was for something else or lost
+        self._surely_old = False  # an awake device of that firmware answers nothing
 
     @property
     def idle(self) -> bool:
@@ -113,7 +114,7 @@ class Question:
 
     def forget(self) -> None:
         """Another device is asked from now on, of which nothing is known."""
-        self.old, self._unanswered = None, False
+        self.old, self._unanswered, self._surely_old = None, False, False
 
     def ask(
         self,
@@ -132,6 +133,7 @@ class Question:
         if self.idle or not self._search.see(topic, payload):
             return False
         self._unanswered = False
+        self._surely_old = self._surely_old or self.old is True
         return True
 
     def step(
@@ -181,14 +183,14 @@ class Question:
             case Action.ASK:
                 self._publish(connection, now)
             case Action.NOTE:
-                self.old, self.echoed = False, True
+                self.old, self.echoed, self._surely_old = False, True, False
             case Action.UNSUBSCRIBE:
                 stay = {*kept, protocol.completed(search.portal)}
                 connection.unsubscribe([each for each in search.subscriptions if each not in stay])
 
     def _publish(self, connection: Connection, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
-        if self._unanswered:
+        if self._unanswered and not self._surely_old:
             self.old = not self.old
         self._late, self._unanswered = now + self._patience, True
         self._republish.asked(now)

@@ -111,33 +111,35 @@ class Services:
 
 
 class Probes:
-    """When to read a service that may hang, where nothing else is asked."""
+    """When to read a service that may hang, where nothing else is asked.
+
+    One is sent after W/24 without a word of the service, and then each W/24, until the service is
+    heard or W/8 are over: an answer may be lost in a republish, and a path may be gone.
+    """
 
     def __init__(self, watchdog: float) -> None:
         self._quiet = watchdog / 24
         self._silent_after = watchdog / 8
         self._watched: list[Place] = []
-        self._heard: dict[Place, float] = {}
+        self._next: dict[Place, float] = {}  # when to send one
         self._sent: dict[Place, float] = {}  # open probes: the first since it was heard
 
     def heard(self, place: Place, now: float) -> None:
         """It has said something that is no republish."""
-        self._heard[place] = now
+        self._next[place] = now + self._quiet
         self._sent.pop(place, None)
 
     def republished(self) -> None:
-        """What has just come proves nothing: have all be read."""
-        self._heard = dict.fromkeys(self._heard, -math.inf)
+        """What has just come proves nothing, and an answer may be lost in it: have all be read."""
+        self._next = dict.fromkeys(self._next, -math.inf)
 
     def to_send(self, places: list[Place], now: float) -> list[Place]:
         """Return those of `places` that are to be read now, and note them as sent."""
         self._watched = places
-        due = [
-            place
-            for place in places
-            if place not in self._sent and now >= self._heard.setdefault(place, now) + self._quiet
-        ]
-        self._sent.update(dict.fromkeys(due, now))
+        due = [place for place in places if now >= self._next.setdefault(place, now + self._quiet)]
+        for place in due:
+            self._next[place] = now + self._quiet
+            self._sent.setdefault(place, now)
         return due
 
     def doubts(self, place: Place) -> bool:
@@ -145,7 +147,7 @@ class Probes:
         return place in self._sent
 
     def unanswered(self, now: float) -> list[Place]:
-        """Return those whose probe has had no answer for W/8."""
+        """Return those that have not answered for W/8."""
         return [
             place
             for place in self._watched
@@ -154,20 +156,22 @@ class Probes:
 
     def due(self) -> float:
         """Return when one is to be sent, or to be given up, of those that are watched."""
-        waits = [
-            self._sent[place] + self._silent_after
-            if place in self._sent
-            else self._heard.get(place, -math.inf) + self._quiet
-            for place in self._watched
+        waits = [self._next.get(place, -math.inf) for place in self._watched]
+        waits += [
+            self._sent[place] + self._silent_after for place in self._watched if place in self._sent
         ]
         return min(waits, default=math.inf)
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long: what was said meanwhile is yet to come."""
-        for times in (self._heard, self._sent):
+        for times in (self._next, self._sent):
             times.update({place: time + seconds for place, time in times.items()})
 
     def begin(self, places: list[Place], now: float) -> None:
-        """The connection is new, or what is read: these are heard of from now on."""
-        self._watched, self._heard = places, dict.fromkeys(places, now)
+        """The connection is new, or the device is back: these are heard of from now on."""
+        self._watched, self._next = places, dict.fromkeys(places, now + self._quiet)
         self._sent.clear()
+
+    def change(self, places: list[Place]) -> None:
+        """These are read from now on; what is known of others that are read stays."""
+        self._watched = places

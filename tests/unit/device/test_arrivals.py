@@ -45,6 +45,7 @@ class Watch:
         self.arrivals.begin(self.line, P)
         self.line.asked.clear()
         self.now = 100.0
+        self.read: list[str] = []  # topics
 
     def say(self, *leaves: str, payload: bytes = ONE) -> list[bool]:
         """Have messages come; return whether they were asked for."""
@@ -53,7 +54,7 @@ class Watch:
     def step(self, seconds: float, *known: tuple[str, int]) -> Arrival | None:
         """Let time pass."""
         self.now += seconds
-        return self.arrivals.step(self.line, known, self.now)
+        return self.arrivals.step(self.line, known, self.read, self.now)
 
 
 def test_the_product_ids_of_what_may_be_wanted_are_watched() -> None:
@@ -103,6 +104,17 @@ def test_which_optional_paths_one_has_a_read_of_its_root_brings_out() -> None:
     assert watch.step(EXAMINE) == Arrival(frozenset({GRID}), frozenset({"grid/30/Ac/Power"}))
     assert watch.line.asked[-1] == ("unsubscribe", f"N/{P}/grid/30/Ac/L2/Power")
     assert watch.say("grid/30/Ac/Power") == [False]
+
+
+def test_what_is_read_stays_subscribed_to() -> None:
+    """Under another name, or of an earlier look."""
+    watch = Watch()
+    watch.read = [f"N/{P}/grid/30/Ac/Power"]
+    watch.say("grid/30/ProductId")
+    watch.step(COLLECT)
+    watch.step(EXAMINE)
+    assert watch.line.asked[-1] == ("unsubscribe", f"N/{P}/grid/30/Ac/L2/Power")
+    assert ("unsubscribe", f"N/{P}/grid/30/Ac/Power") not in watch.line.asked
 
 
 def test_what_appears_while_another_is_examined_is_the_next_arrival() -> None:

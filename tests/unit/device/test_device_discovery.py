@@ -83,6 +83,7 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     device.complete("solarcharger/288/ProductId")
     device.step(1.0)
     assert "solarcharger/288/Yield/Power" in device.step(1.0)
+    device.go_on(2, SOC_LEAF, RELAY_LEAF, "solarcharger/288/Yield/Power")
     assert not device.cause
     assert len(device.broker.lines) == 1
 
@@ -321,6 +322,7 @@ def test_a_renumbered_inverter_is_read_within_seconds(home: Make, mode: str) -> 
     device.say("vebus/276/ProductId", "vebus/276/Soc")
     device.step(1.0)
     device.go_on(2, RELAY_LEAF)
+    device.go_on(2, "vebus/276/Soc", RELAY_LEAF)
     assert not device.cause
     assert "vebus/276/Soc" in [what for _, what in device.asked[-8:]]
     assert SEARCH not in [what for _, what in device.questions]
@@ -333,7 +335,8 @@ def test_an_inverter_that_is_configured_is_not_followed(home: Make) -> None:
     device.say(SOC_LEAF, payload=b"")
     device.say("vebus/276/ProductId")
     device.go_on(10, RELAY_LEAF)
-    assert device.cause == "missing: no longer has vebus 275"
+    assert device.cause == "wrong instance: vebus 275"
+    assert "vebus 276; correct instance" in (device.device.trouble or ("", ""))[1]
     assert device.device.labels == ["Soc", "Relay"]
 
 
@@ -377,6 +380,7 @@ def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: 
     device.say("solarcharger/288/ProductId")
     device.go_on(3, SOC_LEAF, RELAY_LEAF)
     assert "solarcharger/288/Yield/Power" in [what for _, what in device.asked]
+    device.go_on(2, SOC_LEAF, RELAY_LEAF, "solarcharger/288/Yield/Power")
     assert not device.cause
     assert [what for _, what in device.questions].count(SEARCH) == 1
 

@@ -53,12 +53,17 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     (
         errors.fields_missing(HOST, [], [], left={"vebus 275": "since 14:03:12"}),
         "missing: no longer has vebus 275",
-        ["no longer has vebus 275 (since 14:03:12): is that switched off, or unplugged?"],
+        ["no longer has vebus 275 (since 14:03:12) (is that switched off, or unplugged?)"],
     ),
     (
         errors.fields_missing(HOST, [], [], hanging={"a 1": "since 1", "b 2": "since 2"}),
         "missing: no answer from a 1, b 2",
-        ["a 1 is not responding (since 1), b 2 is not responding (since 2)"],
+        ["a 1 is not responding (since 1), b 2 is not responding (since 2)", "restart the device"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], mute={"a 1": "X (a/1/Y)"}),
+        "missing: never an answer from a 1",
+        ["has no answer from a 1 for X (a/1/Y) (does that hang, or is it asked for wrong paths?)"],
     ),
     (
         errors.fields_missing(HOST, [], [], [SOC]),
@@ -104,7 +109,7 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     ),
     (
         errors.no_vebus(HOST, [("solarcharger", 288), ("battery", 512), ("system", 0)]),
-        "missing: has no vebus",
+        "missing: has no vebus, but others",
         [
             "has no vebus",
             "it has battery 512, solarcharger 288. To read",

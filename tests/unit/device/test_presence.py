@@ -119,16 +119,16 @@ def test_a_value_after_a_farewell_is_a_return(
 
 
 def test_polled_a_service_that_hangs_does_not_respond_after_w_8() -> None:
-    """Since then; its first answer ends that, and a value from the cache does not."""
+    """Its first answer ends that, and a value from the cache does not."""
     side = Side()
     side.go_on(5, *LEAVES, GRID)
     side.go_on(15, GRID)
     assert VEBUS not in side.presence.absent()
     side.go_on(1, GRID)
-    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 21.0)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 5.0)  # the time of its latest answer
     assert side.republish(*LEAVES, GRID) == 2
     side.go_on(30, GRID)
-    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 21.0)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 5.0)
     side.go_on(2, *LEAVES, GRID)
     assert side.state(VEBUS) == (ServiceState.ANSWERING, 53.0)
 
@@ -148,18 +148,19 @@ def test_polled_no_republish_hides_that_a_service_hangs() -> None:
     assert side.presence.absent() == [VEBUS]
 
 
-def test_notified_a_service_that_hangs_does_not_respond_after_a_probe() -> None:
+def test_notified_a_service_that_hangs_does_not_respond_after_probes() -> None:
     """W/24 after its last change it is read, W/8 later it is known; a republish shows nothing."""
     side = Side(notified=True)
     side.say(*LEAVES, *PV_LEAVES, GRID)
     side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
-    assert side.go_on(5, *PV_LEAVES, GRID) == [LEAVES[0]]
+    (first,) = side.go_on(5, *PV_LEAVES, GRID)
     assert side.say(LEAVES[1]) == [Meaning.HELD]
     side.presence.republished()
-    side.go_on(14, *PV_LEAVES, GRID)
+    again = side.go_on(14, *PV_LEAVES, GRID)
+    assert next(each for each in again if each in LEAVES) in {*LEAVES} - {first}
     assert side.presence.absent() == []
     side.go_on(1, *PV_LEAVES, GRID)
-    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 23.0)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 3.0)
     side.say(LEAVES[1])
     side.seconds += HOLD
     assert len(side.presence.release(side.now)) == 1
@@ -171,8 +172,9 @@ def test_notified_a_service_whose_values_rest_answers_its_probe() -> None:
     side = Side(notified=True)
     side.say(*LEAVES, *PV_LEAVES, GRID)
     for _ in range(5):
-        assert side.go_on(6, *PV_LEAVES, GRID) == [LEAVES[0]]
-        assert side.say(LEAVES[0]) == [Meaning.HELD]
+        (probed,) = side.go_on(6, *PV_LEAVES, GRID)
+        assert probed in LEAVES
+        assert side.say(probed) == [Meaning.HELD]
         side.seconds += HOLD
         assert len(side.presence.release(side.now)) == 1
         side.seconds -= HOLD

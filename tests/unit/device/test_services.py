@@ -82,28 +82,49 @@ def test_a_clock_that_is_set_takes_the_times_with_it() -> None:
 
 
 def test_a_service_that_says_nothing_is_read_after_a_while() -> None:
-    """W/24 after what it said last, once until it is heard."""
+    """W/24 after what it said last, and then each W/24 until it is heard."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.heard(VEBUS, 3.0)
-    sent = [now for now in range(140) if probes.to_send([VEBUS], float(now))]
-    assert sent == [8]
+    sent = [now for now in range(20) if probes.to_send([VEBUS], float(now))]
+    assert sent == [8, 13, 18]
     assert probes.doubts(VEBUS)
-    probes.heard(VEBUS, 140.0)
+    probes.heard(VEBUS, 20.0)
     assert not probes.doubts(VEBUS)
-    assert probes.to_send([VEBUS], 144.0) == []
-    assert probes.to_send([VEBUS], 145.0) == [VEBUS]
+    assert probes.to_send([VEBUS], 24.0) == []
+    assert probes.to_send([VEBUS], 25.0) == [VEBUS]
 
 
-def test_a_probe_without_an_answer_is_given_up_after_w_8() -> None:
+def test_probes_without_an_answer_are_given_up_after_w_8() -> None:
     """The service is then known to be absent, and read as others that are."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     assert probes.due() == 5.0
     probes.to_send([VEBUS], 5.0)
+    probes.to_send([VEBUS], 10.0)
+    probes.to_send([VEBUS], 19.0)
     assert probes.due() == 5.0 + W / 8
     assert probes.unanswered(5.0 + W / 8 - 0.1) == []
     assert probes.unanswered(5.0 + W / 8) == [VEBUS]
+
+
+def test_an_answer_that_a_republish_may_have_hidden_is_asked_for_again() -> None:
+    """At once, and the service is given up no later for it."""
+    probes = Probes(W)
+    probes.begin([VEBUS], 0.0)
+    probes.to_send([VEBUS], 5.0)
+    probes.republished()
+    assert probes.to_send([VEBUS], 5.1) == [VEBUS]
+    assert probes.unanswered(5.0 + W / 8) == [VEBUS]
+
+
+def test_another_plan_keeps_the_times_of_what_stays() -> None:
+    """What is new has a while to say something."""
+    probes = Probes(W)
+    probes.begin([VEBUS], 0.0)
+    probes.change([VEBUS, PV])
+    assert probes.to_send([VEBUS, PV], 5.0) == [VEBUS]
+    assert probes.to_send([VEBUS, PV], 10.0) == [VEBUS, PV]
 
 
 def test_a_service_that_is_known_to_be_absent_is_not_waited_for() -> None:
