@@ -71,9 +71,11 @@ _ABSENT = (FieldState.SILENT, FieldState.LEFT)
 class _Topic:
     state: FieldState = FieldState.IDLE
     since: float = math.inf  # of the first request without an answer
+    latest: float = -math.inf  # when the latest request was sent
     asks: int = 0  # requests without an answer
     held: Message | None = None
-    until: float = math.inf  # when what is held is a value
+    held_at: float = -math.inf  # when that came
+    until: float = math.inf  # when it is a value
 
 
 class FieldStates:
@@ -126,6 +128,7 @@ class FieldStates:
                 topic = self._of(name)
                 topic.state = _AFTER_ASK.get(topic.state, topic.state)
                 topic.since = min(topic.since, now)
+                topic.latest = now
                 topic.asks += 1
 
     def take_return(self) -> bool:
@@ -158,7 +161,7 @@ class FieldStates:
             topic.until = now + HOLD
         elif not self._notified and now > topic.until - HOLD + BURST:
             return Verdict.BESIDES
-        topic.held = message
+        topic.held, topic.held_at = message, now
         return Verdict.HELD
 
     def republished(self) -> int:
@@ -178,7 +181,10 @@ class FieldStates:
             early = tick and not late
             if topic.held is not None and (now >= topic.until or early):
                 released.append(topic.held)
+                open_still = topic.latest > topic.held_at  # what came before is no answer to it
                 self._answered(topic)
+                if open_still:
+                    topic.state, topic.since, topic.asks = FieldState.ASKED, topic.latest, 1
         return released
 
     def due(self) -> float:
@@ -211,6 +217,8 @@ class FieldStates:
         """This machine has stood still for so long: what was said meanwhile is yet to come."""
         for topic in self._topics.values():
             topic.since += seconds
+            topic.latest += seconds
+            topic.held_at += seconds
             topic.until += seconds
         self.gap()
 

@@ -108,7 +108,8 @@ def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(settin
     setting.daemon(notify=notify, watchdog=8, Battery=QUICK)
     wait("five searches", lambda: len(device.log.requests) >= 5)
     wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
-    assert at_most_each(4.0, [request.time for request in device.log.requests], since)
+    times = [request.time for request in device.log.requests]
+    assert at_most_each(4.0, [times[0], *times[2:]], since)  # and once in the other way, after W/24
     device.speak()
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
 
@@ -280,7 +281,7 @@ def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
     device = Device(P, counted=True)
     device.late(2.9)  # so that each comes between two ticks
     setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN)
+    daemon = setting.daemon(Battery={**GIVEN, "interval": 1, "soc_interval": 1})
     wait("values", lambda: len(kept(setting, "Soc")) >= 12)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():

@@ -137,6 +137,18 @@ def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
     assert states.due() == math.inf
 
 
+def test_a_request_that_was_sent_after_a_late_answer_is_still_open() -> None:
+    """Its own answer is a value, too."""
+    states = brought_to(OVERDUE)
+    states.message(said(), 100.9)
+    states.expect([SOC_READ], 101.0)
+    assert len(states.release(100.9 + HOLD)) == 1
+    assert states.state(SOC) is ASKED
+    assert states.message(said(), 101.9) is HELD
+    assert len(states.release(102.0, tick=True)) == 1
+    assert states.state(SOC) is IDLE
+
+
 @pytest.mark.parametrize(("state", "early"), [(OVERDUE, True), (STALLED, False), (SILENT, False)])
 def test_a_late_answer_is_a_value_of_its_own_tick(state: FieldState, early: bool) -> None:
     """Not where old values may come first, or a cached one is all there is."""
