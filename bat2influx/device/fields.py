@@ -90,10 +90,15 @@ class FieldStates:
         self._silent_after = watchdog / 8
         self._again_after = watchdog / 2
         self._notified = notified
+        self._hold, self._burst = HOLD, BURST
         self._topics: dict[str, _Topic] = {}
         self._asked: dict[str, float] = {}  # topic of the request: when it was sent last
         self._reread: set[str] = set()  # topics whose values a republish has dropped
         self._returned = False
+
+    def pace(self, interval: float) -> None:
+        """It is asked each so many s: what is held makes room for the next answer by then."""
+        self._hold, self._burst = min(HOLD, interval), min(BURST, interval / 2)
 
     # Asking
 
@@ -158,8 +163,8 @@ class FieldStates:
             self._answered(topic)
             return Verdict.VALUE
         if topic.held is None:
-            topic.until = now + HOLD
-        elif not self._notified and now > topic.until - HOLD + BURST:
+            topic.until = now + self._hold
+        elif not self._notified and now > topic.until - self._hold + self._burst:
             return Verdict.BESIDES
         topic.held, topic.held_at = message, now
         return Verdict.HELD

@@ -37,6 +37,8 @@ class Poller:
         self._notify = battery.mode == "notify"
         self._presence = presence
         self._schedule = Schedule(battery.interval, battery.soc_interval)
+        if not self._notify:
+            presence.pace(battery.interval)
         self._wake_each = w / 4
         self._woken = -math.inf  # when it was last asked to tell of what returns
         self._by_leaf: set[str] = set()  # topics of requests for sub-trees
@@ -58,6 +60,8 @@ class Poller:
     def reschedule(self, battery: Battery) -> None:
         """Go on with the intervals of `battery`."""
         self._schedule = Schedule(battery.interval, battery.soc_interval)
+        if not self._notify:
+            self._presence.pace(battery.interval)
 
     def wait(self, now: Now, *, awaiting: bool = False) -> float:
         """Return the seconds to the next question; `awaiting` as in `ask`."""

@@ -68,6 +68,10 @@ class Presence:
         if self._probes:
             self._probes.change([*plan.places])
 
+    def pace(self, interval: float) -> None:
+        """It is asked each so many s."""
+        self._fields.pace(interval)
+
     # Asking
 
     def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:

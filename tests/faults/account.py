@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults.house import House, now
-from tests.support.compare import LATEST, NINE, answered, lacking
+from tests.support.compare import LATEST, NINE, answered, lacking, said
 from tests.support.daemon import wait
 
 KEPT = 60.0  # s; who looks at the latest values finds some
@@ -64,9 +64,9 @@ class Account:
             values = [value for _, value in stored if value in spoken]
             assert len(values) == len(set(values)), f"{field} holds a value twice"
             if not self._forgotten:
-                owed_ever = {value for _, value in answered(self._house.device, leaf)}
-                strange = {value for _, value in stored} - owed_ever
-                assert not strange, f"{field} holds what was never answered: {strange}"
+                ever = {value for _, value in said(self._house.device, leaf)}
+                strange = {value for _, value in stored} - ever
+                assert not strange, f"{field} holds what was never said: {strange}"
             for stamp, value in stored:
                 if value in spoken:
                     off = stamp / 1e9 - spoken[value]

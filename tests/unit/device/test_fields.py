@@ -149,6 +149,15 @@ def test_a_request_that_was_sent_after_a_late_answer_is_still_open() -> None:
     assert states.state(SOC) is IDLE
 
 
+@pytest.mark.parametrize(("interval", "hold"), [(0.2, 0.2), (0.5, HOLD), (30.0, HOLD)])
+def test_what_is_held_makes_room_for_the_next_answer(interval: float, hold: float) -> None:
+    """Where it is asked more often than a republish may take."""
+    states = brought_to(STALLED)
+    states.pace(interval)
+    states.message(said(), 100.1)
+    assert states.due() == pytest.approx(100.1 + hold)
+
+
 @pytest.mark.parametrize(("state", "early"), [(OVERDUE, True), (STALLED, False), (SILENT, False)])
 def test_a_late_answer_is_a_value_of_its_own_tick(state: FieldState, early: bool) -> None:
     """Not where old values may come first, or a cached one is all there is."""
