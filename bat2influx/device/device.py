@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.discovery import Discovery, UndecidedError
+from bat2influx.device.fields import Meaning
 from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import KeepaliveKind, Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
 from bat2influx.device.portal import Doubt, Pace
-from bat2influx.device.presence import Meaning, Presence
+from bat2influx.device.presence import Presence
 from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
 from bat2influx.device.services import Place
@@ -382,7 +383,7 @@ class Device(Source):
         meaning = self._presence.message(message, now)
         if meaning is Meaning.VALUE:
             self._intake.take(plan, message, now)
-        elif meaning is Meaning.BESIDES:
+        elif meaning in (Meaning.BESIDES, Meaning.HELD_INSTEAD):  # one of them is no value
             self._intake.count(NoValue.NO_TICK)
         elif meaning is Meaning.FAREWELL:
             self._intake.count(NoValue.ZERO_BYTES)

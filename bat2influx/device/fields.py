@@ -53,12 +53,14 @@ class FieldState(Enum):
     LEFT = "its service has left"
 
 
-class Verdict(Enum):
-    """What a message is."""
+class Meaning(Enum):
+    """What a message on a field's topic means."""
 
     VALUE = "a value"
     HELD = "a value, unless a republish ends in a moment"
+    HELD_INSTEAD = "a value in place of one that was held, unless a republish ends in a moment"
     BESIDES = "not the first of a tick"
+    FAREWELL = "its service has left"
 
 
 _OPEN = (FieldState.ASKED, FieldState.OVERDUE, FieldState.STALLED)
@@ -73,6 +75,7 @@ class _Topic:
     since: float = math.inf  # of the first request without an answer
     latest: float = -math.inf  # when the latest request was sent
     asks: int = 0  # requests without an answer
+    answered_at: float = -math.inf  # when the latest value came
     held: Message | None = None
     held_at: float = -math.inf  # when that came
     until: float = math.inf  # when it is a value
@@ -143,7 +146,7 @@ class FieldStates:
 
     # Messages
 
-    def message(self, message: Message, now: float, *, doubt: bool = False) -> Verdict:
+    def message(self, message: Message, now: float, *, doubt: bool = False) -> Meaning:
         """Return what a message on a field's topic is; one with zero bytes goes to `left`.
 
         With `doubt`, its service may be hanging.
@@ -151,23 +154,24 @@ class FieldStates:
         topic = self._of(message.topic)
         state = topic.state
         if state is FieldState.LEFT:
-            self._answered(topic)
-            return Verdict.VALUE if self._notified else Verdict.BESIDES
+            self._answered(topic, now)
+            return Meaning.VALUE if self._notified else Meaning.BESIDES
         if self._notified:
             certain = not (doubt or state in _DOUBTFUL)
         else:
             if topic.since == math.inf:  # nothing is asked, or an answer has come
-                return Verdict.BESIDES
+                return Meaning.BESIDES
             certain = state is FieldState.ASKED and now <= topic.since + ANSWER_WITHIN
         if certain:
-            self._answered(topic)
-            return Verdict.VALUE
+            self._answered(topic, now)
+            return Meaning.VALUE
         if topic.held is None:
             topic.until = now + self._hold
         elif not self._notified and now > topic.until - self._hold + self._burst:
-            return Verdict.BESIDES
+            return Meaning.BESIDES
+        meaning = Meaning.HELD if topic.held is None else Meaning.HELD_INSTEAD
         topic.held, topic.held_at = message, now
-        return Verdict.HELD
+        return meaning
 
     def republished(self) -> int:
         """A full republish has ended: drop what is held; return how many messages that were."""
@@ -187,7 +191,7 @@ class FieldStates:
             if topic.held is not None and (now >= topic.until or early):
                 released.append(topic.held)
                 open_still = topic.latest > topic.held_at  # what came before is no answer to it
-                self._answered(topic)
+                self._answered(topic, topic.held_at)
                 if open_still:
                     topic.state, topic.since, topic.asks = FieldState.ASKED, topic.latest, 1
         return released
@@ -254,6 +258,15 @@ class FieldStates:
         topic = self._topics.get(name)
         return topic.state if topic else FieldState.IDLE
 
+    def open_since(self, name: str) -> float:
+        """Return when the first request without an answer was sent; inf if there is none."""
+        topic = self._topics.get(name)
+        return topic.since if topic else math.inf
+
+    def answered_at(self, name: str) -> float:
+        """Return when the latest value of a topic came."""
+        return self._of(name).answered_at
+
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then."""
         return any(topic.since >= since and topic.state in _OPEN for topic in self._topics.values())
@@ -273,7 +286,8 @@ class FieldStates:
             if topic.state in _ABSENT or (topic.state in _OPEN and now >= topic.since + LATE_AFTER)
         ]
 
-    def _answered(self, topic: _Topic) -> None:
+    def _answered(self, topic: _Topic, at: float) -> None:
+        topic.answered_at = at
         if topic.state in _ABSENT:
             self._returned = True
             self._asked.clear()

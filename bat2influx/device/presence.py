@@ -10,26 +10,14 @@ Rules: no thread, no socket, nothing is told (problems.py does that); times are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 from bat2influx.clock import Now
-from bat2influx.device.fields import FieldState, FieldStates, Verdict
+from bat2influx.device.fields import FieldState, FieldStates, Meaning
 from bat2influx.device.plan import SYSTEM, Plan, Request
 from bat2influx.device.services import Event, Place, Probes, Services, ServiceState
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
 
-
-class Meaning(Enum):
-    """What a message on a field's topic means."""
-
-    VALUE = "a value"
-    HELD = "a value, unless a republish ends in a moment"
-    BESIDES = "not the first of a tick"
-    FAREWELL = "its service has left"
-
-
-_MEANINGS = {verdict: Meaning[verdict.name] for verdict in Verdict}
 _PROBED = (ServiceState.EXPECTED, ServiceState.ANSWERING, ServiceState.RETURNING)
 
 
@@ -122,10 +110,10 @@ class Presence:
         doubt = self._probes is not None and self._probes.doubts(place)
         if self._fields.state(message.topic) is FieldState.LEFT:
             self._meet(place, Event.BACK, now)
-        verdict = self._fields.message(message, now.mono, doubt=doubt)
-        if verdict is Verdict.VALUE:
+        meaning = self._fields.message(message, now.mono, doubt=doubt)
+        if meaning is Meaning.VALUE:
             self._heard(message.topic, now)
-        return _MEANINGS[verdict]
+        return meaning
 
     def republished(self) -> int:
         """A full republish has ended; return how many messages it was in place of values."""
@@ -151,21 +139,25 @@ class Presence:
         silent = {*self._fields.silent(now.mono)}
         for place, topics in self._plan.places.items():
             needed = {*topics} - self._plan.optional or {*topics}
-            if not silent.isdisjoint(needed) and self._is_quiet(place, needed - silent, now.mono):
+            if self._is_quiet(place, needed & silent, needed - silent, now.mono):
                 self._fields.silence(topics)
                 heard = self._heard_at.get(place, now.mono)
                 since_ns = now.wall_ns - round((now.mono - heard) * NS)
                 self._meet(place, Event.NO_ANSWER, now._replace(wall_ns=since_ns))
 
-    def _is_quiet(self, place: Place, others: Iterable[str], now: float) -> bool:
-        """Return whether nothing of a service has come for W/8; `others` are not silent (yet).
+    def _is_quiet(
+        self, place: Place, silent: Iterable[str], others: Iterable[str], now: float
+    ) -> bool:
+        """Return whether nothing of a service has come since a request of W/8 ago.
 
-        A path that was not asked for in that time, or just now, is no evidence of an answer.
+        `silent` are those of its topics that are not answered. A path that was not asked for in
+        that time is no evidence of an answer, nor is one that was asked for just now.
         """
         heard = self._heard_at.get(place)
         if heard is None:  # never: then what was asked last may still be answered
-            return all(self._fields.state(topic) is FieldState.IDLE for topic in others)
-        return now >= heard + self._silent_after
+            return bool(silent) and all(self._fields.state(t) is FieldState.IDLE for t in others)
+        latest = now - self._silent_after
+        return any(heard <= self._fields.open_since(topic) <= latest for topic in silent)
 
     def due(self, *, leaving: bool = False) -> float:
         """Return when `release`, `look` or `to_probe` has something to do (monotonic s).
@@ -236,7 +228,7 @@ class Presence:
     def _heard(self, topic: str, now: Now) -> None:
         place = self._places[topic]
         self._worked.add(topic)
-        self._heard_at[place] = now.mono
+        self._heard_at[place] = self._fields.answered_at(topic)
         self._meet(place, Event.HEARD, now)
         if self._probes:
             self._probes.heard(place, now.mono)

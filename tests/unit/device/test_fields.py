@@ -13,7 +13,7 @@ from bat2influx.device.fields import (
     LATE_AFTER,
     FieldState,
     FieldStates,
-    Verdict,
+    Meaning,
 )
 from bat2influx.device.plan import Request
 from bat2influx.mqtt.connection import Message
@@ -24,7 +24,7 @@ DC_READ = Request("R/p/vebus/275/Dc/0", (VOLTAGE, POWER), False)
 SOC_READ = Request("R/p/vebus/275/Soc", (SOC,), True)
 IDLE, ASKED, OVERDUE = FieldState.IDLE, FieldState.ASKED, FieldState.OVERDUE
 STALLED, SILENT, LEFT = FieldState.STALLED, FieldState.SILENT, FieldState.LEFT
-VALUE, HELD, BESIDES = Verdict.VALUE, Verdict.HELD, Verdict.BESIDES
+VALUE, HELD, BESIDES = Meaning.VALUE, Meaning.HELD, Meaning.BESIDES
 
 
 def said(payload: bytes = b'{"value":1}', topic: str = SOC) -> Message:
@@ -88,14 +88,14 @@ def test_asking(before: FieldState, after: FieldState) -> None:
         (LEFT, 0.002, BESIDES, VALUE),
     ],
 )
-def test_a_message(state: FieldState, later: float, polled: Verdict, notified: Verdict) -> None:
+def test_a_message(state: FieldState, later: float, polled: Meaning, notified: Meaning) -> None:
     """Polled the first after a request may be a value; by notifications each, if not in doubt."""
-    for states, verdict in (
+    for states, meaning in (
         (brought_to(state), polled),
         (brought_to(state, notified=True), notified),
     ):
-        assert states.message(said(), 100.0 + later) is verdict
-        held = verdict is HELD
+        assert states.message(said(), 100.0 + later) is meaning
+        held = meaning is HELD
         assert states.state(SOC) is (state if held else IDLE)
         assert states.due() <= 100.0 + later + HOLD if held else states.due() == math.inf
     assert brought_to(state, notified=True).message(said(), 100.0, doubt=True) is (
@@ -128,7 +128,7 @@ def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
     states = brought_to(state)
     states.message(said(), 100.1)
     latest = said(b'{"value":2}')
-    states.message(latest, 100.3)
+    assert states.message(latest, 100.3) is Meaning.HELD_INSTEAD
     assert states.message(said(b'{"value":3}'), 100.1 + BURST + 0.01) is BESIDES
     assert states.release(100.1 + HOLD - 0.01) == []
     assert states.release(100.1 + HOLD) == [latest]
@@ -174,7 +174,7 @@ def test_what_may_have_been_queued_in_a_freeze_is_no_value_before_the_next_answe
     assert states.release(105.1, tick=True) == []
     states.expect([SOC_READ], 105.1)
     answer = said(b'{"value":2}')
-    assert states.message(answer, 105.102) is HELD
+    assert states.message(answer, 105.102) is Meaning.HELD_INSTEAD
     assert states.release(105.0 + HOLD) == [answer]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.clock import Now
-from bat2influx.device.fields import HOLD
+from bat2influx.device.fields import HOLD, Meaning
 from bat2influx.device.plan import Plan
-from bat2influx.device.presence import Meaning, Presence
+from bat2influx.device.presence import Presence
 from bat2influx.device.services import ServiceState
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
@@ -201,6 +201,37 @@ def test_of_a_service_that_need_not_be_there_its_absence_is_known() -> None:
     side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
     side.go_on(16, *LEAVES, GRID)
     assert side.presence.absent() == [PV]
+
+
+def test_found_a_path_that_is_gone_made_its_service_hang_where_it_is_asked_seldom() -> None:
+    """At 30 s, all the others were heard last when they were asked last, with that one."""
+    side = Side()
+    side.go_on(1, *LEAVES, *PV_LEAVES, GRID)
+    for _ in range(4):
+        side.presence.release(side.now, tick=True)
+        side.presence.to_ask(side.plan.requests, side.seconds)
+        side.seconds += 0.002
+        side.say(LEAVES[0], *PV_LEAVES, GRID)
+        for _ in range(30):
+            side.seconds += 1.0
+            side.presence.look(side.now)
+            assert side.presence.absent() == []
+    assert side.presence.silent(side.seconds) == [f"N/{P}/{LEAVES[1]}"]
+
+
+def test_found_a_path_that_is_gone_made_its_service_hang_at_a_new_connection() -> None:
+    """It is silent from before, and the first answers are under way."""
+    side = Side()
+    side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
+    side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
+    side.seconds += 60.0
+    side.presence.begin(side.plan, side.now)
+    side.presence.look(side.now)
+    side.presence.to_ask(side.plan.requests, side.seconds)
+    side.presence.look(side.now)
+    assert side.presence.absent() == []
+    side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
+    assert side.presence.absent() == []
 
 
 def test_the_paths_of_system_are_wrong_and_it_is_not_absent() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from bat2influx.clock import Now
 from bat2influx.device.discovery import Discovery
+from bat2influx.device.fields import Meaning
 from bat2influx.device.plan import Plan
-from bat2influx.device.presence import Meaning, Presence
+from bat2influx.device.presence import Presence
 from bat2influx.device.problems import Problems
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
