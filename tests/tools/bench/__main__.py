@@ -47,6 +47,9 @@ def main() -> int:
         database.query("CREATE DATABASE battery")
         # Where it is polled, what nobody asked for is not stored.
         known = {"serial": burst.OURS, "instance": burst.INSTANCE, "mode": "notify"}
+        device = burst.reference("device", setting.mosquitto.port, burst.OURS, str(burst.INSTANCE))
+        stack.callback(device.wait)
+        stack.callback(device.kill)
         daemon = setting.daemon(Battery=known)
         daemon.wait_for_log("hearing of changes from ")
         floods = burst.Floods(setting, daemon, options.values)
