@@ -18,6 +18,7 @@ from bat2influx.device.services import Event, Place, Probes, Services, ServiceSt
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
 
+_UNSETTLED = (ServiceState.EXPECTED, ServiceState.RETURNING)
 _PROBED = (ServiceState.EXPECTED, ServiceState.ANSWERING, ServiceState.RETURNING)
 
 
@@ -174,11 +175,15 @@ class Presence:
     @property
     def unsettled(self) -> bool:
         """Whether a service is yet to give its first answer, or its first one since a farewell."""
-        plan = self._plan
-        return plan is not None and any(
-            self.services[place].state in (ServiceState.EXPECTED, ServiceState.RETURNING)
-            for place in plan.places
-        )
+        places = self._plan.places if self._plan else ()
+        return any(self.services[place].state in _UNSETTLED for place in places)
+
+    def is_unsettled(self, topic: str) -> bool:
+        """Return whether that is so of the service of a topic, which has left a moment ago.
+
+        Until it has answered, its other topics are no news.
+        """
+        return self.services[self._places[topic]].state is ServiceState.RETURNING
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long."""

@@ -155,8 +155,9 @@ class Problems:
             elif not discovery.reconsidering:
                 mute[name] = ", ".join(self._names(each for each in topics if each in silent))
             silent = [each for each in silent if each not in topics]
-        paths = self._names(each for each in silent if not self._presence.worked(each))
-        stopped = self._names(each for each in silent if self._presence.worked(each))
+        settled = [each for each in silent if not self._presence.is_unsettled(each)]
+        paths = self._names(each for each in settled if not self._presence.worked(each))
+        stopped = self._names(each for each in settled if self._presence.worked(each))
         if not (never or gone or hangs or mute or paths or stopped):
             return None
         return device_errors.fields_missing(

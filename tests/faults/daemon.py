@@ -27,13 +27,14 @@ FROM_BEFORE = "values wait on disk, from before"
 
 def frozen(house: House) -> Sequence[Window]:
     """Freeze the daemon, as a debugger, a snapshot or a machine out of memory does."""
+    begin = now()
     house.daemon.freeze()
     end = now() + FREEZE
     wait("a while", lambda: now() > end)
     house.daemon.thaw()
     house.more_reads(3)
     calm(house)
-    return ()
+    return (Window(begin - LAST, begin + LAST),)
 
 
 def killed(house: House) -> Sequence[Window]:
@@ -119,8 +120,8 @@ def machine_asleep(house: House) -> Sequence[Window]:
 SCENARIOS = {
     "daemon_frozen": Scenario(
         "bat2influx gets no processor time for a while",
-        "it goes on afterwards; what had been said just before is stamped then",
-        "nothing that was said: the device is not asked meanwhile",
+        "it goes on afterwards; an answer from before is old then, and is not stored as new",
+        "the answers that were under way; the device is not asked meanwhile",
         frozen,
     ),
     "daemon_killed": Scenario(

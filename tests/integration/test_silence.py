@@ -288,7 +288,7 @@ def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
     wait("values", lambda: len(kept(setting, "Soc")) >= 12)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        assert_all(device, leaf, kept(setting, field)[2:], field)
+        assert_all(device, leaf, kept(setting, field)[3:], field)
     assert logins(setting.mosquitto) == 1
     assert not daemon.says("WARNING|ERROR")
 

@@ -25,6 +25,7 @@ OF_DECODE = {*NoValue} - {
     NoValue.RETAINED,
     NoValue.OTHER_TOPIC,
     NoValue.NO_TICK,
+    NoValue.REPUBLISHED,
     NoValue.SAID_AGAIN,
 }
 TOPIC = f"N/{mqtt_peers.PORTAL_ID}/vebus/275/Dc/0/Voltage"

@@ -256,6 +256,19 @@ def test_a_service_that_hangs_or_left_is_told_with_the_time(minute: Minute) -> N
     assert "correct it" not in minute.text
 
 
+def test_found_a_service_that_restarts_was_said_not_to_answer_for_its_paths(
+    minute: Minute,
+) -> None:
+    """Between its first value and the next tick they are absent still, and that is no news."""
+    minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
+    minute.say(VOLTAGE, b"")
+    minute.say(VOLTAGE)
+    minute.look()
+    assert not minute.text
+    minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
+    assert not minute.text
+
+
 def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
     """That it need not be there is no reason to be silent when it was."""
     minute = Minute()
