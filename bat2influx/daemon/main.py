@@ -34,9 +34,10 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
-# s; of a device's spans W/24 is the shortest, in which a heartbeat (each 3 s) has to come: with a
-# smaller WatchdogSec a device that is well would be called silent, and connected to for ever.
-SHORTEST_W = 96.0
+# Of a device's spans W/24 is the shortest, in which a message has to come: with a WatchdogSec of
+# less than so many times the time between two, one that is well would be called silent for ever.
+PACES = 32
+HEARTBEAT = 3.0  # s
 
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
@@ -229,7 +230,8 @@ class Daemon:
     def _device(self, battery: Battery) -> Source:
         by_tick = self.settings.influx.timestamps == "tick"
         config, wake = str(self.settings.path), self._wakeup.wake
-        w = max(self._w, SHORTEST_W)
+        pace = HEARTBEAT if battery.mode == "notify" else min(battery.interval, HEARTBEAT)
+        w = max(self._w, PACES * pace)
         if battery.fleet:
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
         return Device(

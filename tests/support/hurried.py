@@ -13,7 +13,7 @@ from bat2influx.daemon import main
 
 def allow_short_spans() -> None:
     """Have a device's spans be fractions of any interval."""
-    main.SHORTEST_W = 0.0
+    main.PACES = 0
 
 
 if __name__ == "__main__":
