@@ -135,12 +135,12 @@ class Presence:
         """See who has not answered for too long."""
         if self._plan is None:
             return
-        for place in self._probes.unanswered(now.mono) if self._probes else ():
-            self._fields.silence(self._plan.places[place])
+        hanging = self._probes.unanswered(now.mono) if self._probes else []
         silent = {*self._fields.silent(now.mono)}
         for place, topics in self._plan.places.items():
             needed = {*topics} - self._plan.optional or {*topics}
-            if self._is_quiet(place, needed & silent, needed - silent, now.mono):
+            quiet = self._is_quiet(place, needed & silent, needed - silent, now.mono)
+            if place in hanging or quiet:
                 self._fields.silence(topics)
                 heard = self._heard_at.get(place, now.mono)
                 since_ns = now.wall_ns - round((now.mono - heard) * NS)

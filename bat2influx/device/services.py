@@ -10,8 +10,8 @@ all of its topics, one that appears is published whole, one that hangs or crashe
     LEFT            ANSWERING  -               -         RETURNING
     RETURNING       ANSWERING  NOT_RESPONDING  LEFT      -
 
-HEARD is an answer, or a notification, and never a value of a republish; NO_ANSWER is none for W/8
-on any of its topics; BACK is a value after a farewell, before an answer.
+HEARD is an answer, or a notification, and never a value of a republish; NO_ANSWER is that nothing
+was heard since a request of W/8 ago; BACK is a value after a farewell, before an answer.
 
 By notifications nothing is asked, so that a service that hangs looks like one whose values stay as
 they are. One that says nothing for W/24 is therefore read on one path: `Probes`.
