@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from tests.unit.device.test_device import (
     RELAY,
     RELAY_LEAF,
     SEARCH,
+    SERIAL,
     SOC,
     SOC_LEAF,
     Home,
@@ -289,3 +291,48 @@ def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) 
     device.step(0.01)
     device.step(0.6)
     assert stored(device)["Soc"] <= 2
+
+
+# Whatever comes
+
+ANY = [
+    *(SOC_LEAF, RELAY_LEAF, VOLTAGE_LEAF, BATTERY_LEAF, "vebus/276/Soc", "vebus/275/ProductId"),
+    *("vebus/276/ProductId", "battery/512/ProductId", "battery/513/ProductId"),
+    *("battery/513/Dc/0/Voltage", "heartbeat", "full_publish_completed"),
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_comes_nothing_raises_and_the_loop_has_its_pauses(home: Make, seed: int) -> None:
+    """Values, farewells, arrivals, republishes, lost connections, stalls and reloads at random."""
+    chance = random.Random(seed)
+    fields = (SOC, RELAY, VOLTAGE, BATTERY, replace(BATTERY_512, name="Other"))
+    battery = replace(
+        chance.choice([GIVEN, FOUND]),
+        fields=tuple(chance.sample(fields, chance.randint(1, 5))),
+        mode=chance.choice(["poll", "notify"]),
+        interval=chance.choice([0.2, 1.0, 30.0]),
+        soc_interval=chance.choice([1.0, 10.0]),
+    )
+    device = home(battery, KNOWN if battery.serial == "" and seed % 2 else None)
+    without_pause = 0
+    for _ in range(300):
+        what, before = chance.random(), device.device.timeout(at(device.seconds))
+        if what < 0.35:
+            device.say(*chance.sample(ANY, chance.randint(1, 4)))
+        elif what < 0.40:
+            device.say(chance.choice(ANY[:-2]), payload=b"")
+        elif what < 0.44:
+            device.say(SERIAL, retain=True)
+        elif what < 0.45:
+            device.broker.line.trouble = LOST
+        elif what < 0.46:
+            device.device.stalled(chance.choice([0.6, 5.0, 60.0]))
+        elif what < 0.47:
+            device.device.look_anew()
+        elif what < 0.48 and device.echo:
+            device.complete("vebus/275/ProductId")
+        without_pause = without_pause + 1 if what >= 0.48 and before <= 0 else 0
+        assert without_pause < 20
+        device.step(min(before, chance.choice([0.001, 0.1, 1.0])) if what >= 0.48 else 0.0)
+        device.seconds += chance.choice([3.0, 20.0, 100.0]) if chance.random() < 0.02 else 0.0
