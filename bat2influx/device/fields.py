@@ -16,10 +16,11 @@ Polled (one value a tick):
     SILENT   SILENT    held                           drops held   -          LEFT      SILENT
     LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
 
-Held is the latest message of the first 0.25 s, for 0.5 s. It is then the value, and the state is
-IDLE. When the next tick is earlier it is so at that, unless it may be an old one: in STALLED and
-SILENT, and where the request is 2 s old. By notifications a message is a value in IDLE, ASKED,
-OVERDUE and LEFT as well, unless its service is in doubt; what a republish drops is read.
+Held is a message for each open request, for 0.5 s; where old ones may come first, it is the latest
+one of the first 0.25 s. It is then a value, and the state is IDLE. When the next tick is earlier it
+is so at that, unless it may be an old one: in STALLED and SILENT, and where the request is 2 s old.
+By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service is
+in doubt; what a republish drops is read.
 
 Pure: times are monotonic seconds, W is the watchdog interval.
 """
@@ -76,8 +77,8 @@ class _Topic:
     latest: float = -math.inf  # when the latest request was sent
     asks: int = 0  # requests without an answer
     answered_at: float = -math.inf  # when the latest value came
-    held: Message | None = None
-    held_at: float = -math.inf  # when that came
+    held: tuple[Message, ...] = ()
+    held_at: float = -math.inf  # when the latest of them came
     until: float = math.inf  # when it is a value
 
 
@@ -165,31 +166,42 @@ class FieldStates:
         if certain:
             self._answered(topic, now)
             return Meaning.VALUE
-        if topic.held is None:
-            topic.until = now + self._hold
-        elif not self._notified and now > topic.until - self._hold + self._burst:
+        meaning = Meaning.HELD
+        if not topic.held:
+            topic.until, topic.held = now + self._hold, (message,)
+        elif len(topic.held) < self._room(topic, now):
+            topic.held = (*topic.held, message)
+        elif self._notified or now <= topic.until - self._hold + self._burst:
+            topic.held, meaning = (*topic.held[:-1], message), Meaning.HELD_INSTEAD
+        else:
             return Meaning.BESIDES
-        meaning = Meaning.HELD if topic.held is None else Meaning.HELD_INSTEAD
-        topic.held, topic.held_at = message, now
+        topic.held_at = now
         return meaning
+
+    def _room(self, topic: _Topic, now: float) -> int:
+        """Return how many are held: an answer for each request, unless old messages may come."""
+        old = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+        return 1 if old or self._notified else topic.asks
 
     def republished(self) -> int:
         """A full republish has ended: drop what is held; return how many messages that were."""
-        dropped = [name for name, topic in self._topics.items() if topic.held]
-        for name in dropped:
-            self._topics[name].held, self._topics[name].until = None, math.inf
-        if self._notified:
-            self._reread.update(dropped)
-        return len(dropped)
+        dropped = 0
+        for name, topic in self._topics.items():
+            if topic.held:
+                dropped += len(topic.held)
+                topic.held, topic.until = (), math.inf
+                if self._notified:
+                    self._reread.add(name)
+        return dropped
 
     def release(self, now: float, *, tick: bool = False) -> list[Message]:
         """Return what was held and is a value now; with `tick`, the next tick begins."""
-        released = []
+        released: list[Message] = []
         for topic in self._topics.values():
             late = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
             early = tick and not late
-            if topic.held is not None and (now >= topic.until or early):
-                released.append(topic.held)
+            if topic.held and (now >= topic.until or early):
+                released += topic.held
                 open_still = topic.latest > topic.held_at  # what came before is no answer to it
                 self._answered(topic, topic.held_at)
                 if open_still:
@@ -292,7 +304,7 @@ class FieldStates:
             self._returned = True
             self._asked.clear()
         topic.state, topic.since, topic.asks = FieldState.IDLE, math.inf, 0
-        topic.held, topic.until = None, math.inf
+        topic.held, topic.until = (), math.inf
 
     def _rests(self, request: Request, absent: Container[str]) -> bool:
         """Return whether it is not sent at each tick: all of it is absent, and was asked twice."""

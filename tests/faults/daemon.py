@@ -34,7 +34,7 @@ def frozen(house: House) -> Sequence[Window]:
     house.daemon.thaw()
     house.more_reads(3)
     calm(house)
-    return (Window(begin - LAST, begin + LAST),)
+    return (Window(begin - LAST, begin + LAST), Window(end - LAST, end + LAST))
 
 
 def killed(house: House) -> Sequence[Window]:

@@ -122,7 +122,7 @@ def test_after_a_stall_what_was_not_asked_is_no_value() -> None:
 # Held
 
 
-@pytest.mark.parametrize("state", [OVERDUE, STALLED, SILENT])
+@pytest.mark.parametrize("state", [STALLED, SILENT])
 def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
     """The latest of a burst, once; by notifications it is the latest of all."""
     states = brought_to(state)
@@ -135,6 +135,17 @@ def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
     assert states.state(SOC) is IDLE
     assert states.release(200.0) == []
     assert states.due() == math.inf
+
+
+def test_two_late_answers_to_two_requests_are_two_values() -> None:
+    """They may come together, where the machine has much to do; a third message is none."""
+    states = brought_to(OVERDUE)  # which was asked at 99 and at 100 s
+    first, second = said(), said(b'{"value":2}')
+    assert states.message(first, 100.1) is HELD
+    assert states.message(second, 100.11) is HELD
+    assert states.message(said(b'{"value":3}'), 100.1 + BURST + 0.01) is BESIDES
+    assert states.release(100.1 + HOLD) == [first, second]
+    assert states.republished() == 0
 
 
 def test_a_request_that_was_sent_after_a_late_answer_is_still_open() -> None:
