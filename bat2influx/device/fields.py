@@ -19,8 +19,8 @@ Polled (one value a tick):
 Held is a message for each open request, for 0.5 s; where old ones may come first, it is the latest
 one of the first 0.25 s. It is then a value, and the state is IDLE. When the next tick is earlier it
 is so at that, unless it may be an old one: in STALLED and SILENT, and where the request is 2 s old.
-By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service is
-in doubt; what a republish drops is read.
+By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service
+is in doubt; what a republish drops is read.
 
 Pure: times are monotonic seconds, W is the watchdog interval.
 """
