@@ -15,7 +15,8 @@ RERUN = $(PYTHON) tests/tools/rerun.py # again: the few that depend on the host'
 # Where paho takes no part, or no other than elsewhere, one generation of it is enough.
 WITHOUT_PAHO = another_database backlog check database_path database_tls delivery delivery_faults \
 	discover discover_lan durable environment fleet fleet_commands found_by_readme \
-	fuzzed_device grafana health large node_exporter notify pin schedule_real setup_db \
+	fuzzed_device grafana health large node_exporter notify one_value_a_tick pin \
+	schedule_real setup_db \
 	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
 	wrong_setups
 WITH_OTHER_PAHO = tests/unit/mqtt $(filter-out \

@@ -14,10 +14,11 @@ from configobj.validate import ValidateError
 
 from bat2influx.config.inifile import Value, nearest, visible
 from bat2influx.printable import plain
-from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.presets import PRESETS, Chosen, services_of
 from bat2influx.venus.protocol import Field, is_portal_id, parse_field
 
 _UNITS = {"": 1, "K": 10**3, "KI": 2**10, "M": 10**6, "MI": 2**20, "G": 10**9, "GI": 2**30}
+_KIND = re.compile("[a-z][a-z0-9_]*")  # a service
 _DECIMAL = re.compile(r"([0-9]{1,9}\.?[0-9]{0,20}|\.[0-9]{1,20})(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _PATH_PART = re.compile(r"[\w.~:@!$&'()*+;=-]+", re.ASCII)  # RFC 3986, without escapes
@@ -71,8 +72,48 @@ def some(value: Value, *options: str) -> tuple[str, ...]:
 
 
 def presets(value: Value) -> tuple[str, ...]:
-    """Names of presets."""
-    return some(value, *PRESETS)
+    """Names of presets, each with an instance behind a slash or without one, in their order."""
+    items = [value] if isinstance(value, str) else value
+    some([item.partition("/")[0] for item in items], *PRESETS)
+    taken: dict[Chosen, None] = {}
+    for item in items:
+        preset, slash, given = item.partition("/")
+        instance = _instance(given) if slash else None
+        if slash and instance is None:
+            what = f"must be {preset}/ and an instance from 0 to 65535, as in {preset}/512"
+            raise ValidateError(what)
+        if slash and services_of(preset) == ("system",):
+            raise ValidateError(f"must be {preset} without an instance, because there is only one")
+        taken[Chosen(preset, instance)] = None
+    for preset in dict.fromkeys(each.preset for each in taken):
+        if Chosen(preset, None) in taken and sum(each.preset == preset for each in taken) > 1:
+            raise ValidateError(f"must be {preset} with instances or without one, not both")
+    order = [*PRESETS]
+    return tuple(map(str, sorted(taken, key=lambda each: (order.index(each[0]), each[1] or 0))))
+
+
+def _instance(text: str) -> int | None:
+    number = int(text) if re.fullmatch("[0-9]{1,5}", text) else -1
+    return number if 0 <= number <= 65_535 else None
+
+
+HOW = ("one", "tag", "name")  # several instances of a service are told apart
+
+
+def instances(value: Value) -> tuple[tuple[str, str], ...]:
+    """How several instances are told apart, as (kind, how); '' is every kind not named itself."""
+    made: dict[str, str] = {}
+    for item in [value] if isinstance(value, str) else value:
+        kind, slash, given = item.rpartition("/")
+        how = given.strip()
+        known = how in HOW and (not slash or _KIND.fullmatch(kind))
+        if not known or kind in made:
+            near = nearest(how, HOW) if how not in HOW else None
+            hint = f"; did you mean {near}?" if near else ""
+            what = f"must be {' or '.join(HOW)}, or for a kind alone as in battery/tag"
+            raise ValidateError(f"{what}, each once{hint}")
+        made[kind] = how
+    return (("", made.pop("", "one")), *made.items())
 
 
 def whole(value: Value, low: str, high: str) -> int:
@@ -249,6 +290,7 @@ CHECKS = {
     "choice": choice,
     "some": some,
     "presets": presets,
+    "instances": instances,
     "whole": whole,
     "seconds": seconds,
     "size": size,

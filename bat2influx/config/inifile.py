@@ -34,6 +34,7 @@ _SECRETIVE = re.compile("passw|token|secret", re.IGNORECASE)
 _COULD_BE_KEY = re.compile(r"[A-Za-z_]{1,24}")
 _COULD_BE_FIELD = re.compile(r"[^\W\d_]\w{0,31}")
 _COULD_BE_SECTION = re.compile(r"[^\W\d_][\w .-]{0,31}")
+_CHOSEN = re.compile(r"[a-z0-9_]+(?:/(?:[0-9]+|one|tag|name))?")  # battery/512, battery/tag
 _DEVICE = re.compile(r"[^\W_][\w .-]{0,31}")
 
 PER_DEVICE = ("Battery", "Fields")  # sections that can be a device's own, by its name
@@ -231,7 +232,8 @@ class Index:
         return None
 
     def _could_be_field(self, key: str, keys: Collection[str], raw: str) -> bool:
-        misspelt = raw and "/" not in raw and nearest(key, keys)  # preset = battery
+        chosen = all(_CHOSEN.fullmatch(item.strip()) for item in raw.split(","))
+        misspelt = raw and ("/" not in raw or chosen) and nearest(key, keys)  # preset = battery
         return self._is_free(self._section or "") and not misspelt and could_be_field(key, raw)
 
     def _skip_lines_of(self, number: int, raw: str) -> None:

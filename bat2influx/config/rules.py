@@ -15,9 +15,9 @@ from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import Entry, Index, Value, nearest, visible
 from bat2influx.net.tls import Tls, context
 from bat2influx.venus import vrm
-from bat2influx.venus.presets import fields_of, preset_of
+from bat2influx.venus.presets import chosen, fields_of, preset_of, services_of
 from bat2influx.venus.protocol import Field
-from bat2influx.venus.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS, PATHS
 
 SITE = "site"  # the tag that tells named devices apart
 
@@ -29,13 +29,35 @@ def fields_section(index: Index, device: str) -> str:
 
 
 def fields_in(section: Any) -> tuple[Field, ...]:
-    """Return the fields of a section: the nine, those of presets, and its own."""
+    """Return the fields of a section: the nine, those of presets, and its own.
+
+    A field of a preset that names its instance has it behind its name where `instances` says so,
+    as the same field has where the device tells the instance.
+    """
     own = ((key, section[key]) for key in section if isinstance(section[key], Field))
     return (
         *(DEFAULT_FIELDS if section["defaults"] else ()),
-        *fields_of(_presets(section)),
+        *(_as_told_apart(field, section) for field in fields_of(_presets(section))),
         *(replace(field, name=key) for key, field in own),
     )
+
+
+def _as_told_apart(field: Field, section: Any) -> Field:
+    if field.instance is None or how_of(section, field.service) != "name":
+        return field
+    return replace(field, name=f"{field.name}_{field.instance}")
+
+
+def instances_in(section: Any) -> dict[str, str]:
+    """Return how several instances are told apart, by service; '' is every other one."""
+    given = section["instances"]
+    return dict(given) if isinstance(given, tuple) else {"": "one"}
+
+
+def how_of(section: Any, service: str) -> str:
+    """Return how several instances of a service are told apart: one, tag or name."""
+    given = instances_in(section)
+    return given.get(service, given[""])
 
 
 def _presets(section: Any) -> tuple[str, ...]:
@@ -50,7 +72,7 @@ def device_tags(
     given = config["Influx"]["device_tags"]
     tags = given if isinstance(given, tuple) else ()
     fleet = any(is_fleet(config[device]) for device in devices)
-    several = fleet or any(config[section]["instances"] == "tag" for section in sections)
+    several = fleet or any("tag" in instances_in(config[section]).values() for section in sections)
     if fleet and "portal" not in tags:
         tags = ("portal", *tags)
     return (*tags, "instance") if several and "instance" not in tags else tags
@@ -98,6 +120,9 @@ def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tu
     names = set()
     for section in sections:
         yield from _fields_problems(index, section, config[section], tags)
+        single = [each for each in devices if fields_section(index, each) == section]
+        if not single or not all(is_fleet(config[device]) for device in single):
+            yield from _presets_problems(index, section, config[section])
         names |= _own(index, section).keys() | {each.name for each in fields_in(config[section])}
     pairs = config["Influx"]["tags"]
     given = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
@@ -137,31 +162,57 @@ def _fields_problems(
         yield index.entries[section, "defaults"].line, f"[{section}] defaults = no: {what}"
 
 
+def _presets_problems(index: Index, section: str, values: Any) -> Iterator[tuple[int, str]]:
+    """Yield where two instances of a preset would have the same names, and unknown kinds."""
+    by_preset: dict[str, list[str]] = {}
+    for text in _presets(values):
+        by_preset.setdefault(chosen(text).preset, []).append(text)
+    for preset, texts in by_preset.items():
+        alike = [each for each in services_of(preset) if how_of(values, each) == "one"]
+        if len(texts) > 1 and alike:
+            how = ", ".join(f"{service}/tag" for service in alike)
+            what = f"would have the same names; write instances = {how}, too, or name for tag"
+            line = index.entries[section, "presets"].line
+            yield line, f"[{section}] presets: {' and '.join(texts)} {what}"
+    given = {str(each.value).partition("/")[0] for each in _own(index, section).values()}
+    for kind in instances_in(values):
+        if kind and kind not in PATHS and kind not in given:
+            near = nearest(kind, (*PATHS, *given))
+            hint = f"; did you mean {near}?" if near else ""
+            line = index.entries[section, "instances"].line
+            yield line, f"[{section}] instances: no field is of the service {kind}{hint}"
+
+
 def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str | None:
     """Return what is wrong with a field's name, or with its lack of a value."""
     preset = preset_of(name)
+    presets = {chosen(text).preset for text in _presets(values)}
     if not value:
         return "is empty; write service[/instance]/path, or remove the line"
     if values["defaults"] and name in {field.name for field in DEFAULT_FIELDS}:
         return "is one of the nine; rename it, or write defaults = no"
-    if preset in _presets(values):
+    if preset in presets:
         return f"is a field of the preset {preset}; rename it, or leave the preset out"
     if name in tags:
         return "is a tag of each value; rename it"
     if not is_key(name):
         return "must be printable, without \\ or _ in front, and not time"
     stem, _, number = name.rpartition("_")
-    if values["instances"] == "name" and stem in _told_apart(values) and number.isdecimal():
+    if stem in _told_apart(values) and number.isdecimal():
         return f"is what {stem} of instance {number} is called; rename it"
     return None
 
 
 def _told_apart(values: Any) -> set[str]:
     """Return the names that an instance is put behind, with `instances = name`."""
+    of_presets = {chosen(text).preset for text in _presets(values)}
+    own = (field for field in fields_in(values) if not field.optional)
     return {
         field.name
-        for field in fields_in(values)
-        if field.instance is None and field.service != "system"
+        for field in (*own, *fields_of(of_presets))
+        if field.instance is None
+        and field.service != "system"
+        and how_of(values, field.service) == "name"
     }
 
 
@@ -201,9 +252,9 @@ def _fleet(index: Index, section: str, config: Any) -> Iterator[tuple[int, str]]
     own = f"Fields {section.partition(' ')[2]}"
     fields = own if own in index.sections else "Fields"
     how = index.entries.get((fields, "instances"))
-    if how and how.value in ("one", "name"):
+    if how and how.value and {*instances_in(config[fields]).values()} != {"tag"}:
         what = f"with serial = {ALL} each value has its instance as a tag; leave it empty"
-        yield how.line, f"[{fields}] instances = {how.value}: {what}"
+        yield how.line, f"[{fields}] instances = {visible(how.value)}: {what}"
     if values["share_group"] and config["Influx"]["timestamps"] == "tick":
         where = index.entries["Influx", "timestamps"].line
         what = "a row would hold what one daemon of several has heard last; with share_group"

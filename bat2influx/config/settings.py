@@ -32,6 +32,7 @@ from bat2influx.config.rules import (
     fields_section,
     groups,
     homeless,
+    instances_in,
     is_fleet,
     is_vrm,
     login_problems,
@@ -51,6 +52,9 @@ CREDENTIALS = {
 }
 
 
+How = Literal["one", "tag", "name"]  # "one": a person is asked to choose
+
+
 @dataclass(frozen=True, slots=True)
 class Battery:
     """A Venus device and how it is read; `name` is NAME of `[Battery NAME]`, '' for `[Battery]`.
@@ -58,8 +62,9 @@ class Battery:
     `serial` is the portal id ('': found through the broker), `instance` that of vebus (None:
     found). `interval` (0.2 to 30) and `soc_interval` (0.2 to 3600, of paths ending in `/Soc`)
     are in seconds. `tls` is None where TLS is not spoken. `topic_prefix` has a slash at its end, or
-    is ''. `instances` is how several of a service are told apart, of fields that name none. With
-    `vrm` the device is reached by the VRM cloud, and `address` is the host that was worked out.
+    is ''. `instances` is how several of a service are told apart, of fields that name none, and
+    `kinds` says so for single services: ask `instances_of`. With `vrm` the device is reached by
+    the VRM cloud, and `address` is the host that was worked out.
 
     A `fleet` is all devices behind a broker. With a `share_group`, '' for none, each of its
     messages goes to one of the daemons with that group.
@@ -78,7 +83,8 @@ class Battery:
     tls: Tls | None
     mode: Literal["poll", "notify"] = "poll"
     topic_prefix: str = ""
-    instances: Literal["one", "tag", "name"] = "one"
+    instances: How = "one"
+    kinds: tuple[tuple[str, How], ...] = ()
     vrm: bool = False
     share_group: str = ""
 
@@ -91,6 +97,16 @@ class Battery:
     def fleet(self) -> bool:
         """Whether it stands for all devices behind the broker."""
         return self.serial == ALL
+
+    def instances_of(self, service: str) -> How:
+        """Return how several instances of a service are told apart."""
+        return dict(self.kinds).get(service, self.instances)
+
+    @property
+    def several(self) -> frozenset[str]:
+        """The services of which all instances are read, as far as fields name none."""
+        fields = (f for f in self.fields if f.instance is None and f.service != "system")
+        return frozenset(f.service for f in fields if self.instances_of(f.service) != "one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +264,7 @@ def _take_credentials(config: Any, devices: Collection[str], directory: Path) ->
 
 def _battery(section: str, values: Any, fields: Any) -> Battery:
     cloud = is_vrm(values)
+    told_apart: Any = {"": "tag"} if is_fleet(values) else instances_in(fields)
     return Battery(
         name=section.partition(" ")[2],
         address=vrm.host_of(values["serial"]) if cloud else values["address"],
@@ -262,7 +279,8 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
         tls=_tls(values) if values["tls"] else None,
         mode=values["mode"],
         topic_prefix=values["topic_prefix"],
-        instances="tag" if is_fleet(values) else fields["instances"],
+        instances=told_apart.pop(""),
+        kinds=tuple(told_apart.items()),
         vrm=cloud,
         share_group=values["share_group"],
     )

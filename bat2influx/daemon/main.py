@@ -34,6 +34,11 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
+# Of a device's spans W/24 is the shortest, in which a message has to come: with a WatchdogSec of
+# less than so many times the time between two, one that is well would be called silent for ever.
+PACES = 32
+HEARTBEAT = 3.0  # s
+
 LAST_WORDS = 0.5  # s, for the answers under way at the end
 STOP_TIMEOUT = 7.5  # s, for what still waits then
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
@@ -224,7 +229,9 @@ class Daemon:
 
     def _device(self, battery: Battery) -> Source:
         by_tick = self.settings.influx.timestamps == "tick"
-        config, wake, w = str(self.settings.path), self._wakeup.wake, self._w
+        config, wake = str(self.settings.path), self._wakeup.wake
+        pace = HEARTBEAT if battery.mode == "notify" else min(battery.interval, HEARTBEAT)
+        w = max(self._w, PACES * pace)
         if battery.fleet:
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
         return Device(
@@ -250,12 +257,14 @@ class Daemon:
         devices = []
         for battery in settings.batteries:
             device = old.pop(battery.name, None)
-            if device is None or not same_stamps or not device.takes(battery):
+            if device is not None and same_stamps and device.takes(battery):
+                device.reschedule(battery)
+                device.look_anew()
+            else:
                 if device is not None:
                     self._self_report.left(device)
                     device.close()
                 device = self._device(battery)
-            device.reschedule(battery)
             devices.append(device)
         for device in old.values():
             self._self_report.left(device)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
+from bat2influx.device.services import Place
 from bat2influx.reading import NS, Reading
 from bat2influx.venus.protocol import NoValue
 
@@ -30,7 +31,8 @@ class DeviceReport:
 
     `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
     the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
-    say nothing.
+    say nothing. Of one device, `missing` has the services that have left or do not respond, with
+    since when (ns since 1970).
     """
 
     site: str
@@ -42,6 +44,7 @@ class DeviceReport:
     last_value_ns: int | None = None
     devices: int | None = None
     silent: int | None = None
+    missing: Mapping[Place, int] | None = None
 
     def after(self, earlier: DeviceReport) -> DeviceReport:
         """Return this with what was counted before a reload began to count anew."""
@@ -104,6 +107,12 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
         "fields_without_value",
         "Fields for which the device has no number at present.",
         lambda device: device.without_value,
+    ),
+    Quantity(
+        "services_missing",
+        "services_missing",
+        "Services of the device that have left or do not respond.",
+        lambda device: None if device.missing is None else len(device.missing),
     ),
     Quantity(
         "devices",
@@ -229,6 +238,13 @@ def prometheus_text(report: Report, version: str, config: str = "") -> str:
     )
     what = "Messages that were no value, by what they were instead."
     families.append(_family("messages_without_value_total", what, reasons))
+    since = (
+        ({**own, "service": service, "instance": str(instance)}, since_ns / NS)
+        for own, device in named
+        for (service, instance), since_ns in (device.missing or {}).items()
+    )
+    what = "Since when a service of the device has left or does not respond."
+    families.append(_family("service_missing_since_timestamp_seconds", what, since))
     families += [
         _family(name, help_text, _samples(of, [(labels, report)]))
         for _, name, help_text, of in OF_DAEMON

@@ -111,6 +111,7 @@ class SelfReport:
             last_value_ns=device.last_value_ns,
             devices=census.devices if census else None,
             silent=len(census.silent) if census else None,
+            missing=None if census else device.missing_services,
         )
         return seen.after(self._before[site]) if site in self._before else seen
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bat2influx.venus.presets import preset_of
 from bat2influx.venus.protocol import Field
 
 
@@ -50,6 +51,9 @@ class Choice:
         else:
             where = f"put one of these lines under {self._fields}"
             lines, all_of_them = ["instances = tag", "instances = name"], []
+            if preset := preset_of(fields[0].name):
+                one = f"presets = {preset}/{instances[0]}"
+                all_of_them = ["or, to have one of them, name it behind its preset, as in", one]
         return UndecidedError(
             "\n".join([f"{first} {where} in {self._config}", *lines, *all_of_them])
         )

@@ -12,26 +12,30 @@ from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery, UndecidedError
+from bat2influx.device.fields import Meaning
 from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import KeepaliveKind, Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
+from bat2influx.device.portal import Doubt, Pace
 from bat2influx.device.presence import Presence
+from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
+from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
-from bat2influx.service.journal import Episode, event
+from bat2influx.service.journal import event
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 
 
+GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
 OLD_AFTER = (
     15  # keepalives without an answer, where it is polled; then each other one is an old one
 )
@@ -54,14 +58,18 @@ class Device(Source):
 
         `remembered` has what was found at earlier starts.
         """
-        self._presence = Presence(battery.address, config, watchdog)
-        self._intake = Intake(battery, self._presence, by_tick=by_tick)
+        notified = battery.mode == "notify"
+        self._presence = Presence(watchdog, notified=notified)
+        self._problems = Problems(
+            battery.address, config, watchdog, self._presence, battery.topic_prefix
+        )
+        self._intake = Intake(battery, self._problems, by_tick=by_tick)
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._silence = Silence(watchdog)
         self._remembered = remembered
-        self._notify = battery.mode == "notify"
+        self._notify = notified
         republish = Republish(watchdog)
-        self._poller = Poller(battery, self._presence, self._intake, republish, watchdog)
+        self._poller = Poller(battery, self._presence, republish, watchdog)
         self._discovery = Discovery(
             battery.fields,
             portal=battery.serial,
@@ -70,20 +78,16 @@ class Device(Source):
             config=config,
             republish=republish,
             known=remembered.recall(key_of(battery)),
-            several=battery.instances != "one",
+            several=battery.several,
             listed=not battery.vrm,
             name=battery.name,
         )
         self._plan: Plan | None = None
         self._subscribed: int | None = None
-        self._quiet_since = 0  # messages that came before it
-        self._deadline = 0.0
-        self._doubt_at = 0.0
-        self._doubted = False  # whether it is this device that is there
         self._watchdog = watchdog
-        self._hearing = Episode(log, {"PEER": battery.address})
+        self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
         self._introduced = ""
-        self._choose_again = 0.0  # when to see whether there is still something to choose
+        self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
     # What the main loop asks
 
@@ -92,9 +96,24 @@ class Device(Source):
         waits = [self._broker.timeout(now.mono)]
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
-        if self.state is State.POLLING and not self._leaving:
-            waits.append(self._poller.wait(now))
+        if self.state is State.POLLING and self._leaving:
+            waits.append(self._presence.due(leaving=True) - now.mono)
+        elif self.state is State.POLLING:
+            waits.append(self._poller.wait(now, awaiting=self._awaiting(now)))
+        if self._plan and self.connected and not self._discovery.portals.looking:
+            waits.append(self._discovery.arrivals.due() - now.mono)
+
         return max(0.0, min(waits))
+
+    def look_anew(self) -> None:
+        """See what is there now, and ask for all that rests: a person has reloaded the daemon."""
+        self._discovery.look_anew()
+        self._presence.look_anew()
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns since the last step."""
+        super().clock_set(step_ns)
+        self._presence.services.clock_set(step_ns)
 
     @property
     def census(self) -> None:
@@ -111,12 +130,18 @@ class Device(Source):
         """What is wrong, if anything: the way to the broker, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
-        return self._broker.trouble or self._hearing.trouble or self._presence.trouble
+        return self._broker.trouble or self._doubt.trouble or self._problems.trouble
 
     @property
     def without_value(self) -> dict[str, str]:
         """The names of the fields without a value at present, with what they have instead."""
-        return self._presence.without_value()
+        return self._problems.without_value()
+
+    @property
+    def missing_services(self) -> dict[Place, int]:
+        """The services that have left or do not respond, with since when (ns since 1970)."""
+        services = self._presence.services
+        return {place: services[place].since_ns for place in self._presence.absent()}
 
     @property
     def portal(self) -> str | None:
@@ -135,6 +160,7 @@ class Device(Source):
         """This machine has stood still for so long, which is no silence of the device."""
         self._silence.stalled(seconds)
         self._presence.stalled(seconds)
+        self._problems.stalled(seconds)
 
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then (monotonic s)."""
@@ -148,17 +174,17 @@ class Device(Source):
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
         self._subscribed = None
-        self._quiet_since = self.messages
-        self._deadline = now.mono + self._watchdog / 8
+        self._doubt.begin(now.mono)
         self._discovery.start(connection)
         if self._silence.silent:
-            self._doubt_portal(connection, now)
+            self._doubt.look(connection, now.mono)
         if self._plan:
             self._subscribe(connection, self._plan)
 
     def _converse(self, connection: Connection, now: Now) -> None:
         self._note_progress(connection, now)
-        for part in (self._find, self._await_subscription, self._remedy, self._ask):
+        parts = (self._find, self._meet_arrivals, self._await_subscription, self._remedy, self._ask)
+        for part in parts:
             if self._broker.connection is connection:  # none of them has dropped it
                 part(connection, now)
 
@@ -166,22 +192,8 @@ class Device(Source):
         """A broker that has confirmed a subscription is reached; a login alone may not last."""
         if connection.acknowledged:
             self._broker.confirmed(now.mono)
-        if self.state is not State.DISCOVERING or now.mono < self._deadline:
-            return
-        if self.portal is None or self.messages or self._doubted or connection.awaits:
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
-        if connection.awaits:  # a subscription has been lost: only a new connection helps
+        if self.state is State.DISCOVERING and self._doubt.overdue(connection, now.mono):
             self._broker.give_up(now.mono)
-        elif now.mono >= self._doubt_at:
-            self._doubt_at = now.mono + self._watchdog / 2
-            self._deadline = now.mono + self._watchdog / 8
-            self._doubted = True
-            self._discovery.doubt_portal(connection)
-
-    def _doubt_portal(self, connection: Connection, now: Now) -> None:
-        """See whether another device is there instead; where one cannot, that is all to be said."""
-        if not self._discovery.doubt_portal(connection):
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
 
     def _find(self, connection: Connection, now: Now) -> None:
         discovery = self._discovery
@@ -201,34 +213,47 @@ class Device(Source):
         if portal not in (None, discovery.portal):
             self._go_over_to_another(now)
             return
-        heard = self.state is State.DISCOVERING and self.messages > self._quiet_since
+        heard = self.state is State.DISCOVERING and self._doubt.heard
         if doubting and not discovery.doubting and self.state is not State.POLLING and not heard:
-            self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal or "")
+            self._doubt.report(now.mono)
         if discovery.old is not None:
             keepalive = self._poller.keepalive
             (keepalive.is_old if discovery.old else keepalive.is_new)()
+        self._presence.changed = self._presence.changed or new  # which may be told now
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
-            self._use(connection, self._planned(discovery.portal))
+            self._use(connection, self._planned(discovery.portal), now)
+
+    def _meet_arrivals(self, connection: Connection, now: Now) -> None:
+        """Read what has appeared, where it is wanted."""
+        arrivals = self._discovery.arrivals
+        due = self._presence.changed or now.mono >= arrivals.due() or not arrivals.begun
+        if self._plan is None or not due or self._discovery.portals.looking:
+            return
+        try:
+            absent = self._presence.absent()
+            new = self._discovery.arrive(connection, self._plan, absent, now.mono)
+        except UndecidedError as error:
+            self._undecide(connection, str(error), now)
+            return
+        if new:
+            self._use(connection, self._planned(self._plan.portal), now)
 
     def _undecide(self, connection: Connection, what: str, now: Now) -> None:
         """A person has to choose, unless there is less to choose from at another look."""
         if self.undecided is None:
             log.error("%s", what, extra=event("undecided"))
-            self._choose_again = now.mono + self._watchdog / 2
-        elif now.mono >= self._choose_again:
-            self._choose_again = now.mono + self._watchdog / 2
+            self._choose_again.rest(now.mono)
+        elif self._choose_again.due(now.mono):
             self._discovery.start(connection)
         self.undecided = what
 
     def _planned(self, portal: str) -> Plan:
         discovery = self._discovery
-        how = self.battery.instances
-        return Plan(
-            portal, discovery.usable, discovery.found, instances=how, present=discovery.present
-        )
+        how, there = self.battery.instances_of, discovery.present
+        return Plan(portal, discovery.usable, discovery.found, instances_of=how, present=there)
 
-    def _use(self, connection: Connection, plan: Plan) -> None:
+    def _use(self, connection: Connection, plan: Plan, now: Now) -> None:
         """Read by this plan from now on, if it is another one."""
         before = self._plan
         if before is not None and plan.subscriptions == before.subscriptions:
@@ -239,7 +264,8 @@ class Device(Source):
             connection.unsubscribe(gone)
         self._subscribe(connection, plan)
         if self.state is State.POLLING:
-            self._poller.begin(plan)
+            self._poller.change(plan, now)
+            self._problems.begin(plan)
             self._introduce()
         if self._discovery.result:
             self._remembered.keep(key_of(self.battery), self._discovery.result)
@@ -250,26 +276,20 @@ class Device(Source):
         self._plan = None
         self._silence = Silence(self._watchdog)
 
-    def _why_silent(self) -> Trouble:
-        host, config = self.battery.address, self._config
-        if self.portal is None:
-            return device_errors.no_portal(host, config)
-        if self._discovery.other_portals:
-            return device_errors.wrong_portal(
-                host, self.portal, self._discovery.other_portals, config
-            )
-        return device_errors.device_silent(host, self.portal, given=bool(self.battery.serial))
-
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
-        more = (plan.completed,) if self._notify else ()
-        self._subscribed = connection.subscribe((*plan.subscriptions, *more))
+        self._subscribed = connection.subscribe(plan.subscriptions)
+
+    def _begin_to_read(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
+        """The device is there (again), read by `plan`."""
+        self._poller.begin(plan, now, new_connection=new_connection)
+        self._problems.begin(plan)
 
     def _await_subscription(self, connection: Connection, now: Now) -> None:
         if self._plan is None or self._subscribed not in connection.acknowledged:
             return
         if self.state is State.DISCOVERING:
             self._silence.connected(now.mono)
-            self._poller.begin(self._plan, new_connection=True)
+            self._begin_to_read(self._plan, now, new_connection=True)
             self._stage = State.SILENT if self._silence.silent else State.POLLING
             self._introduce()
 
@@ -289,21 +309,42 @@ class Device(Source):
             connection.publish(*keepalive(self.portal), checked=True)
             if self.state is State.SILENT:
                 if self._discovery.doubting:  # still, a minute later: so it will not be settled
-                    self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
-                self._doubt_portal(connection, now)
+                    self._doubt.report(now.mono)
+                self._doubt.look(connection, now.mono)
         elif remedy is Remedy.RECONNECT:
             if self.messages:  # else it turns out on the new connection whether it is there at all
-                self._hearing.failed(self._why_silent(), now.mono, PORTAL_ID=self.portal)
+                self._doubt.report(now.mono)
             self._broker.drop(now.mono)
 
     def _ask(self, connection: Connection, now: Now) -> None:
-        if self.state is not State.POLLING or self._plan is None or self._leaving:
+        if self.state is not State.POLLING or self._plan is None:
             return
-        if self._poller.ask(connection, self._plan, now):
+        if self._leaving:
+            self._take_held(self._plan, now, tick=False)
+            return
+        plan, poller, presence = self._plan, self._poller, self._presence
+        poller.keep_alive(connection, plan, now, awaiting=self._awaiting(now))
+        tick = poller.due(now)
+        self._take_held(plan, now, tick=tick is not None and not self._notify)
+        if tick:
+            poller.ask(connection, plan, tick, now)
+            self._intake.begin_tick(tick.start_ns, plan)
+        if tick or presence.changed or now.mono >= presence.due():
+            presence.look(now)
             self._discovery.look_again(now.mono)
-            if doubtful := self._presence.doubtful(now.mono):
+            if doubtful := self._problems.doubtful(now.mono):
                 self._discovery.doubt_instances(doubtful)
-            self._presence.tell(self._discovery, now.mono)
+            presence.changed = False
+            self._problems.tell(self._discovery, now)
+
+    def _awaiting(self, now: Now) -> bool:
+        """Whether something is missing that the device may tell of by itself when it is there."""
+        return bool(self._presence.absent()) or self._discovery.awaits(now.mono)
+
+    def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:
+        """Take what was held, in case it was from the device's cache, and was not."""
+        for message in self._presence.release(now, tick=tick):
+            self._intake.take(plan, message, now)
 
     def _introduce(self) -> None:
         """Say once what is read from where."""
@@ -323,40 +364,52 @@ class Device(Source):
     # Taking
 
     def _take(self, connection: Connection, now: Now) -> None:
-        before = self.messages
+        before, since = self.messages, self._silence.since
+        if self._notify and since is not None and now.mono > since + GAP:
+            self._presence.gap()
         for message in connection.received():
             plan = self._plan
             if plan is None or message.retain or message.topic not in plan.fields:
-                self._take_other(message)
+                self._take_other(message, now)
             else:
                 self.messages += 1
-                self._presence.answered(message.topic)
-                self._intake.take(plan, message, now)
+                self._discovery.see_value(message.topic, message.payload, now.mono)
+                self._take_field(plan, message, now)
         if self.messages > before:
             self._heard(now)
 
-    def _take_other(self, message: Message) -> None:
+    def _take_field(self, plan: Plan, message: Message, now: Now) -> None:
+        """Take a message on a field's topic."""
+        meaning = self._presence.message(message, now)
+        if meaning is Meaning.VALUE:
+            self._intake.take(plan, message, now)
+        elif meaning in (Meaning.BESIDES, Meaning.HELD_INSTEAD):  # one of them is no value
+            self._intake.count(NoValue.NO_TICK)
+        elif meaning is Meaning.FAREWELL:
+            self._intake.count(NoValue.ZERO_BYTES)
+            self._intake.forget(plan.fields[message.topic])
+
+    def _take_other(self, message: Message, now: Now) -> None:
         """Take a message that is no field's: an answer to discovery, a heartbeat, or nothing."""
         topic = message.topic
-        asked_for = self._discovery.see(topic, message.payload)
+        asked_for = self._discovery.see(topic, message.payload, now.mono)
         if topic.startswith(f"N/{self.portal}/") and not message.retain:
             self.messages += 1
             if self._plan and topic in (self._plan.completed, self._plan.heartbeat):
                 self._poller.keepalive.is_new()
                 asked_for = True
+            if self._plan and topic == self._plan.completed:
+                self._intake.count(NoValue.REPUBLISHED, self._presence.republished())
         if not asked_for:
             reason = NoValue.RETAINED if message.retain else NoValue.OTHER_TOPIC
-            self._intake.no_values[reason] += 1
+            self._intake.count(reason)
 
     def _heard(self, now: Now) -> None:
         self._broker.works()
         self._poller.keepalive.message(now.mono)
-        if self.state is State.DISCOVERING:
-            self._deadline = now.mono + self._watchdog / 8
         if self._silence.message(now.mono):
             if self._plan:
-                self._poller.begin(self._plan)
+                self._begin_to_read(self._plan, now)
             if self.state is State.SILENT:
                 self._stage = State.POLLING
-        if self._hearing.trouble:
-            self._hearing.recovered(f"device {self.portal} answers", now.mono)
+        self._doubt.message(now.mono)

@@ -1,22 +1,27 @@
-"""Finds the portal id and the device instances that the configuration leaves open.
+"""Finds the device instances that the configuration leaves open; portal.py has the portal id.
 
-The portal id is in the topic of the one retained message of a device; the instances are those of
-the ProductIds in a full republish, and what a preset asks for is there if it comes in one. Nothing
-is ever guessed: several candidates are an error that lists them as lines for the configuration,
-unless all of them are wanted, and what is not there is looked for again. Only what the
-configuration leaves open can be such a choice, and it is an error only before the device is read
-for the first time: later it is a problem beside the rest.
+The instances are those of the ProductIds in a full republish, for which question.py asks, and what
+a preset asks for is there if it comes in one. Nothing is ever guessed: several candidates are an
+error that lists them as lines for the configuration, unless all of them are wanted, and what is not
+there is looked for again. Only what the configuration leaves open can be such a choice, and it is
+an error only before the device is read for the first time: later it is a problem beside the rest.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
+from bat2influx.device.arrivals import WATCHING, Arrival, Arrivals
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.keepalive import Republish
-from bat2influx.device.plan import SYSTEM
+from bat2influx.device.plan import SYSTEM, Plan
+from bat2influx.device.portal import PortalSearch
+from bat2influx.device.question import Look, Question, Survey
 from bat2influx.device.remembered import DeviceRecord
+from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
@@ -24,18 +29,55 @@ from bat2influx.venus.protocol import Field
 __all__ = ["Discovery", "UndecidedError"]
 
 SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
+WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: a device that boots has all of it by then
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the configuration wants of one device: `given` instances, and of `several` services all.
+
+    The instance of `system` is always 0: there is nothing to find.
+    """
+
+    fields: tuple[Field, ...]
+    given: Mapping[str, tuple[int, ...]]
+    several: Collection[str]
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """Those that have to be there, and whose instance is to be found."""
+        return protocol.services_to_find(f for f in self.fields if not f.optional)
+
+    @cached_property
+    def left_open(self) -> frozenset[str]:
+        """The services whose instance is to be found, if they are there."""
+        return frozenset(protocol.services_to_find(self.fields))
+
+    @cached_property
+    def optional(self) -> tuple[tuple[str, str], ...]:
+        """The optional fields, as (service, path)."""
+        return tuple((f.service, f.path) for f in self.fields if f.optional)
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The services of the optional fields."""
+        return frozenset(service for service, _ in self.optional) - {SYSTEM}
+
+    @property
+    def more(self) -> bool:
+        """Whether more may be there than has to be."""
+        return bool(self.left_open.intersection(self.several) or self.optional)
 
 
 class Discovery:
     """What is known of one device, and the questions that make it more.
 
-    `portal`, `found` (instances by service) and `present` (service/instance/path of optional
-    fields) are kept over connections; `start` begins anew on each. A full republish is asked for
-    as soon as `republish` allows one, and then each `again_after` seconds.
+    `portals` has the portal id, and `question` asks the device as often as `republish` allows.
+    `found` (instances by service) and `present` (service/instance/path of optional fields) are kept
+    over connections; `start` begins anew on each.
 
-    What is known may stop being so: `doubt_portal` and `doubt_instances` ask again. What was found
-    here gives way to what is found then; what is configured stays, and `elsewhere` and
-    `other_portals` say what there is instead.
+    What is known may stop being so: `doubt_instances` asks again. What was found here gives way to
+    what is found then; what is configured stays, and `elsewhere` says what there is instead.
     """
 
     def __init__(
@@ -48,245 +90,292 @@ class Discovery:
         config: str,
         republish: Republish | None = None,
         known: DeviceRecord | None = None,
-        several: bool = False,
+        several: Collection[str] = (),
         listed: bool = True,
         name: str = "",
     ) -> None:
         """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start.
 
-        With `several`, all instances of a service are wanted. `listed` is whether the broker lets
+        Of the services in `several` all instances are wanted. `listed` is whether the broker lets
         one see which portal ids there are. `name` is that of the section, `[Battery NAME]`.
         """
-        self.portal: str | None = portal or None
-        self.found: dict[str, tuple[int, ...]] = {} if vebus is None else {"vebus": (vebus,)}
+        given = {} if vebus is None else {"vebus": (vebus,)}
+        self._wanted = Wanted(tuple(fields), given, several)
+        self._choice = Choice(config, name)
+        remembered = known.portal if known else ""
+        self.portals = PortalSearch(
+            given=portal, remembered=remembered, listable=listed, choice=self._choice
+        )
+        self.found: dict[str, tuple[int, ...]] = dict(given)
         self.present: frozenset[str] = frozenset()
-        self.old: bool | None = None  # whether the firmware knows the old keepalive only
         self.missing: tuple[str, ...] = ()  # asked for, and not there
-        self.elsewhere: dict[tuple[str, int], tuple[int, ...]] = {}
-        self.other_portals: tuple[str, ...] = ()
+        self.places: frozenset[Place] = frozenset()  # what is there, where there is no vebus
+        self.elsewhere: dict[Place, tuple[int, ...]] = {}
         self.choices: dict[
             str, str
         ] = {}  # by service: what to choose from, though the rest is read
-        self._given = dict(self.found)
-        self._given_portal = self.portal
-        if known and self.portal in (None, known.portal):
-            self.portal = known.portal
-            self.old = known.old or None
-            if not several:
-                self.found = {s: (n,) for s, n in known.instances.items()} | self.found
-        self._fields = tuple(fields)
-        self._left_open = {f.service for f in self._fields if f.instance is None} - {SYSTEM}
-        self._settled = False
-        self._choice = Choice(config, name)
-        self._wanted = protocol.services_to_find(f for f in self._fields if not f.optional)
-        self._optional = tuple((f.service, f.path) for f in self._fields if f.optional)
-        self._several, self._listable = several, listed
-        self._republish = republish or Republish(2 * again_after)
-        self._survey = several or bool(self._optional)  # whether one is due
-        self._surveyed: float | None = None
-        self._unheard = False  # the latest question
-        self._again_after = again_after
-        self._portals: set[str] = set()
-        self._listed: int | None = None  # subscription to the portals, when in doubt
-        self._barrier: int | None = None
-        self._subscribed: int | None = None
-        self._search: protocol.InstanceSearch | None = None
-        self._asked: float | None = None
-        self._searching = False  # the latest question was this discovery's
+        old = None
+        if known and self.portal == known.portal:
+            old = known.old or None
+            one = {s: (n,) for s, n in known.instances.items() if s not in several}
+            self.found = one | self.found
+        republish = republish or Republish(2 * again_after)
+        self.question = Question(republish, again_after / 12, old=old)  # 5 s of a minute
+        self._survey = Survey(SURVEY_AGAIN * again_after)
+        if self._wanted.more:
+            self._survey.want()
         self._doubted: dict[str, set[int]] = {}  # instances by service
+        self.arrivals = Arrivals(
+            sorted(self._wanted.left_open | self._wanted.kinds), self._wanted.optional
+        )
+        self._arrived: set[Place] = set()  # on this connection, which are no news any more
+        self._wait_for_kinds = WAIT_FOR_KINDS * again_after
+        self._wait_until = math.inf  # for kinds of a preset that have never been there
+        self._is_read = False  # the device, so that no choice is an error any more
+
+    @property
+    def portal(self) -> str | None:
+        """The portal id, once it is known."""
+        return self.portals.portal
+
+    @property
+    def old(self) -> bool | None:
+        """Whether the firmware knows the old keepalive only, as far as is known."""
+        return self.question.old
+
+    @property
+    def echoed(self) -> bool:
+        """Whether a question has been answered to its end."""
+        return self.question.echoed
+
+    @property
+    def doubting(self) -> bool:
+        """Whether it is just being seen which devices there are."""
+        return self.portals.doubting
 
     @property
     def open(self) -> tuple[str, ...]:
         """The services whose instance is still to be found."""
-        return tuple(service for service in self._wanted if service not in self.found)
+        return tuple(service for service in self._wanted.services if service not in self.found)
 
     @property
     def done(self) -> bool:
         """Whether all is known, and nothing in doubt."""
-        in_doubt = self._doubted or self.doubting
-        return self.portal is not None and not (self.open or in_doubt or self._survey)
+        return not (self.portals.looking or self.open or self._doubted or self._survey.due)
 
     @property
     def usable(self) -> list[Field]:
         """The fields that can be asked for with what is known."""
         known = self.found.keys() | {SYSTEM}
-        return [f for f in self._fields if f.instance is not None or f.service in known]
+        return [f for f in self._wanted.fields if f.instance is not None or f.service in known]
 
     @property
     def result(self) -> DeviceRecord | None:
         """What is worth remembering: what was found, and not what is configured."""
         if self.portal is None:
             return None
-        own = {s: numbers[0] for s, numbers in self.found.items() if s not in self._given}
-        return DeviceRecord(self.portal, {} if self._several else own, self.old is True)
+        given = {*self._wanted.given, *self._wanted.several}
+        own = {s: numbers[0] for s, numbers in self.found.items() if s not in given}
+        return DeviceRecord(self.portal, own, self.old is True)
 
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
-        self._portals.clear()
-        self._listed = self._barrier = self._subscribed = self._search = self._asked = None
-        if self.portal is None:
-            connection.subscribe([protocol.PORTALS])
-
-    def doubt_portal(self, connection: Connection) -> bool:
-        """The device is silent: see whether another is there instead. It is asked nothing.
-
-        Return whether that will be seen.
-        """
-        if self._listable and self.portal is not None and self._listed is None:
-            self._portals.clear()
-            self._barrier = None
-            self._listed = connection.subscribe([protocol.PORTALS], may_be_refused=True)
-        return self._listable
+        self.question.drop()
+        self._arrived.clear()
+        self._wait_until = math.inf
+        self.portals.begin(connection)
+        self.arrivals.stop()
 
     def look_again(self, now: float) -> None:
         """See now and then what is there of all that may be."""
-        if self._surveyed is not None and now >= self._surveyed + SURVEY_AGAIN * self._again_after:
-            self._surveyed, self._survey, self._search = None, True, None
+        if self._survey.come(now):
+            self.question.drop()
+
+    def look_anew(self) -> None:
+        """See what is there now, as soon as one may; what is not is no longer wanted."""
+        self._survey.replan(Look.ANEW if self._wanted.more else Look.NONE)
+        self.question.drop()
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
         """These instances of services are silent: see which there are."""
         for service, instance in places:
             self._doubted.setdefault(service, set()).add(instance)
-            self._search = None  # begin anew, with this service among the questions
+            self.question.drop()  # and ask anew, for this service too
 
     def settle(self) -> None:
         """The device is read: a choice that turns up from now on is in `choices`, no error."""
-        self._settled = True
+        self._is_read = True
 
     @property
     def reconsidering(self) -> bool:
         """Whether it is just being seen which instances there are."""
         return bool(self._doubted)
 
-    @property
-    def doubting(self) -> bool:
-        """Whether it is just being seen which devices there are."""
-        return self._listed is not None
-
-    def see(self, topic: str, payload: bytes) -> bool:
+    def see(self, topic: str, payload: bytes, now: float) -> bool:
         """Take a message into account; return whether it was asked for here."""
-        if self.portal is None or self.doubting:
-            portal = protocol.portal_of(topic)
-            room = portal == self.portal or len(self._portals) < protocol.MOST_PORTALS
-            if portal and room and protocol.names_device(payload):
-                self._portals.add(portal)
-            if portal or self.portal is None:
-                return portal is not None
-        if self._search is None or not self._search.see(topic, payload):
-            return False
-        self._unheard = False
+        if self.portals.see(topic, payload):
+            return True
+        watched = self.arrivals.see(topic, payload, now)
+        return self.question.see(topic, payload) or watched
+
+    def see_value(self, topic: str, payload: bytes, now: float) -> None:
+        """Take a message on the topic of a field into account."""
+        if not self.question.idle:
+            self.question.see(topic, payload)
+        if self.arrivals.state is not WATCHING:
+            self.arrivals.see(topic, payload, now)
+
+    def awaits(self, now: float) -> bool:
+        """Return whether something that is wanted may be about to appear.
+
+        For a kind of a preset that was never there one waits after a connection only: most devices
+        have not got it.
+        """
+        self._wait_until = min(self._wait_until, now + self._wait_for_kinds)
+        present = {leaf.partition("/")[0] for leaf in self.present}
+        return bool(self.missing or (now < self._wait_until and self._wanted.kinds - present))
+
+    def arrive(
+        self, connection: Connection, plan: Plan, absent: Collection[Place], now: float
+    ) -> bool:
+        """Take in the services that have appeared; return whether that changes what is read.
+
+        `plan` is what is read, `absent` what of it does not respond, or has left. Raises
+        UndecidedError.
+        """
+        if not self.arrivals.begun:
+            assert self.portal is not None
+            self.arrivals.begin(connection, self.portal)
+        surveyed = {leaf.rsplit("/", leaf.count("/") - 1)[0] for leaf in self.present}
+        known = {
+            (service, number)
+            for service, number in plan.places
+            if service not in self._wanted.kinds or f"{service}/{number}" in surveyed
+        }
+        arrival = self.arrivals.step(connection, known | self._arrived, plan.fields, now)
+        new = arrival is not None and self._take(arrival)
+        return self._follow(absent) or new
+
+    def moved(self, place: Place) -> tuple[int, ...]:
+        """Return where an inverter is that has left, and is configured under this instance.
+
+        Of other services a system may have several, so that another one says nothing.
+        """
+        service, instance = place
+        if service != "vebus" or self._was_found(service, instance):
+            return ()
+        there = (number for each, number in self.arrivals.there if each == service)
+        return tuple(sorted(number for number in there if number != instance))
+
+    def _take(self, arrival: Arrival) -> bool:
+        self._arrived |= arrival.places
+        self.present |= arrival.leaves
+        for service in {service for service, _ in arrival.places}:
+            instances = {number for each, number in self.arrivals.there if each == service}
+            if not (self._is_left_open(service) and instances):
+                continue
+            if service in self._wanted.several:
+                self.found[service] = tuple(sorted({*self.found.get(service, ()), *instances}))
+            elif service not in self.found:
+                assert self.portal is not None
+                self._settle_on(service, instances, self.portal)
+        self.missing = self.open
+        read = {leaf.partition("/")[0] for leaf in arrival.leaves}
+        unread = {service for service, _ in arrival.places} & self._wanted.kinds - read
+        if unread and self.old is not False:  # old firmware is not read by a root
+            self._survey.want()
+            self.question.drop()
         return True
+
+    def _is_left_open(self, service: str) -> bool:
+        """Return whether the configuration leaves open which instance it is."""
+        return service in self._wanted.left_open and service not in self._wanted.given
+
+    def _follow(self, absent: Collection[Place]) -> bool:
+        """Go over to another instance of a service, where the own one is there no more."""
+        followed = False
+        for service, instance in absent:
+            there = {number for each, number in self.arrivals.there if each == service}
+            one = service not in self._wanted.several and len(there) == 1
+            if one and instance not in there and self._was_found(service, instance):
+                self.found[service] = tuple(there)
+                followed = True
+        return followed
+
+    def _was_found(self, service: str, instance: int) -> bool:
+        """Return whether this is the one that was found, and that may give way to another."""
+        return self.found.get(service) == (instance,) and service not in self._wanted.given
 
     def step(self, connection: Connection, now: float) -> bool:
         """Ask what is to be asked; return whether something new is known.
 
         Raises UndecidedError.
         """
-        if self.portal is None:
-            return self._find_portal(connection)
-        if self.doubting:
-            return self._reconsider_portal(connection)
-        if self._search is None:
-            echo = secrets.token_hex(4)
-            services = dict.fromkeys((*self.open, *self._doubted))
-            if self._several:
-                services |= dict.fromkeys(self._wanted)
-            paths = self._optional if self._survey else ()
-            self._search = protocol.InstanceSearch(self.portal, services, echo, paths)
-            self._subscribed = connection.subscribe(self._search.subscriptions)
-            self._searching = False
-        elif self._subscribed in connection.acknowledged:
-            if self._complete(self._search, now):
-                return self._decide(connection, self._search, now)
-            due = self._asked is None or now >= self._asked + self._again_after
-            if due and self._republish.may(now):
-                self._ask(connection, self._search, now)
-        return False
+        if self.portals.looking:
+            if new := self.portals.step(connection):
+                self._forget()
+            return new
+        if self.question.idle:
+            self._ask(connection, now)
+            return False
+        only_doubt = self.reconsidering and not (self.open or self._survey.due)
+        answers = self.question.step(connection, now, none_will_do=only_doubt)
+        if answers is None:
+            return False
+        self._decide(answers, now)
+        self.question.end(connection, self.arrivals.subscriptions, now)
+        return True
 
-    def _ask(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> None:
-        """Ask for a full republish, in the way that was answered, or not tried, the last time."""
-        if self._unheard:
-            self.old = not self.old
-        self._asked, self._searching, self._unheard = now, True, True
-        self._republish.asked(now)
-        if self.old:
-            keepalive = protocol.old_keepalive(search.portal)
-        else:
-            keepalive = protocol.keepalive(search.portal, echo=search.echo)
-        connection.publish(*keepalive, checked=True)
+    def _ask(self, connection: Connection, now: float) -> None:
+        """Ask for all that is not known, or in doubt."""
+        assert self.portal is not None
+        wanted = self._wanted
+        several = (service for service in wanted.services if service in wanted.several)
+        services = dict.fromkeys((*self.open, *self._doubted, *several))
+        paths = wanted.optional if self._survey.due else ()
+        self.question.ask(connection, self.portal, services, paths, now)
 
-    def _reconsider_portal(self, connection: Connection) -> bool:
-        """Take the only other device there is, if the own one is gone and was not configured."""
-        if self._barrier is None:
-            if self._listed in connection.acknowledged:
-                self._barrier = connection.unsubscribe([protocol.PORTALS])
-            return False
-        if self._barrier not in connection.acknowledged:
-            return False
-        self._listed = None
-        there = sorted(self._portals) if self.portal not in self._portals else []
-        self.other_portals = tuple(there)
-        if len(there) != 1 or self._given_portal:
-            return False
-        self.portal, self.found = there[0], dict(self._given)
-        self.missing, self.other_portals = (), ()
-        self._survey, self.present = self._several or bool(self._optional), frozenset()
+    def _forget(self) -> None:
+        """Of the device that has just been found nothing is known but what is configured."""
+        self.question.drop()
+        self.question.forget()
+        self.found, self.missing = dict(self._wanted.given), ()
+        self.present = frozenset()
+        if self._wanted.more:
+            self._survey.want()
         self.elsewhere.clear()
         self.choices.clear()
         self._doubted.clear()
-        return True
 
-    def _find_portal(self, connection: Connection) -> bool:
-        if self._barrier is None:
-            if self._portals:  # the others, if any, are under way: wait until all have come
-                self._barrier = connection.unsubscribe([protocol.PORTALS])
-        elif self._barrier in connection.acknowledged:
-            if len(self._portals) > 1:
-                raise self._choice.of_devices(connection.endpoint.host, sorted(self._portals))
-            self.portal = next(iter(self._portals))
-            return True
-        return False
-
-    def _complete(self, search: protocol.InstanceSearch, now: float) -> bool:
-        if search.complete:
-            self.old = False
-            return True
-        # Before Venus OS 3.50 nothing may say so: then after a twelfth, 5 s of a minute.
-        # What appears by itself, while nothing was asked, may be the first of several.
-        # Nor does firmware before 3.20, which is what the old question was answered by.
-        waited = self._asked is not None and now >= self._asked + self._again_after / 12
-        only_doubt = self.reconsidering and not (self.open or self._survey)
-        enough = any(search.found.values()) or only_doubt
-        return self._searching and waited and enough
-
-    def _decide(self, connection: Connection, search: protocol.InstanceSearch, now: float) -> bool:
-        for service, instances in search.found.items():
+    def _decide(self, answers: protocol.InstanceSearch, now: float) -> None:
+        """Take in what is there. Raises UndecidedError."""
+        wanted = self._wanted
+        anew = self._survey.look is Look.ANEW
+        for service, instances in answers.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
-            if service not in self._left_open or service in self._given or not instances:
+            if not (self._is_left_open(service) and instances):
                 continue
-            if self._several:
-                kept = self.found.get(service, ()) if service in self._wanted else ()
+            if service in wanted.several:
+                gone = anew and service not in wanted.services
+                kept = () if gone else self.found.get(service, ())
                 self.found[service] = tuple(sorted({*instances, *kept}))
             elif service not in self.found:
-                self._settle_on(service, instances, search.portal)
-        if self._survey:
-            self._survey, self._surveyed = False, now
-            self.present = frozenset(search.present)
+                self._settle_on(service, instances, answers.portal)
+        if self._survey.due:
+            self.present = frozenset(answers.present) | (frozenset() if anew else self.present)
+            self._survey.done(now)
         self._doubted.clear()
-        self.missing = self.open
-        connection.unsubscribe(search.subscriptions)
-        self._search = None
-        return True
+        self.missing, self.places = self.open, frozenset(answers.places)
 
     def _settle_on(self, service: str, instances: set[int], portal: str) -> None:
         if len(instances) == 1:
             self.found[service] = (min(instances),)
             self.choices.pop(service, None)
             return
-        fields = [f for f in self._fields if f.service == service]
+        fields = [f for f in self._wanted.fields if f.service == service]
         error = self._choice.of_instances(portal, sorted(instances), fields)
-        if not self._settled:
+        if not self._is_read:
             raise error
         self.choices[service] = str(error)
 
@@ -295,8 +384,7 @@ class Discovery:
             self.elsewhere.pop((service, instance), None)
             if instance in there:
                 continue
-            own = self.found.get(service) == (instance,) and service not in self._given
-            if own and len(there) == 1:
+            if len(there) == 1 and self._was_found(service, instance):
                 self.found[service] = (min(there),)
             else:
                 self.elsewhere[service, instance] = tuple(sorted(there))

@@ -5,9 +5,10 @@ Every text says what is wrong, where, and what to do. No text ever holds a secre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bat2influx.failure import Trouble
+from bat2influx.venus import examples
 
 
 def no_portal(host: str, config: str) -> Trouble:
@@ -16,6 +17,27 @@ def no_portal(host: str, config: str) -> Trouble:
         "portal",
         f"no device has said its portal id at {host}; is that the device? Where it is a broker that"
         f" a device is bridged to, set serial in {config}",
+    )
+
+
+def other_prefix(host: str, prefix: str, there: Sequence[str], config: str) -> Trouble:
+    """No device below the configured `prefix`, '' for none, and some below others."""
+    where = f"under the prefix {prefix.removesuffix('/')}" if prefix else "without a prefix"
+    shown = [each.removesuffix("/") for each in there if each]
+    some = "" in there
+    if shown and some:
+        what = f"a device's topics are there without a prefix, and under {', '.join(shown)}"
+        how = f"leave topic_prefix in {config} empty, or set it to one of them"
+    elif len(shown) > 1:
+        what = f"devices' topics are under the prefixes {', '.join(shown)}"
+        how = f"set topic_prefix in {config} to one of them"
+    elif shown:
+        what = f"a device's topics are under the prefix {shown[0]}"
+        how = f"set topic_prefix = {shown[0]} in {config}"
+    else:
+        what, how = "a device's topics are there without one", f"take topic_prefix out of {config}"
+    return Trouble(
+        "portal: prefix", f"no device has said its portal id at {host} {where}; {what}: {how}"
     )
 
 
@@ -52,25 +74,51 @@ def choice_left(service: str, lines: str) -> Trouble:
 
 
 def fields_missing(
-    host: str, services: Sequence[str], silent: Sequence[str], stopped: Sequence[str] = ()
+    host: str,
+    services: Sequence[str],
+    silent: Sequence[str],
+    stopped: Sequence[str] = (),
+    *,
+    left: Mapping[str, str] | None = None,
+    hanging: Mapping[str, str] | None = None,
+    mute: Mapping[str, str] | None = None,
 ) -> Trouble:
     """The device answers, but not for everything.
 
-    `services` it has not got, `silent` paths have never been answered, `stopped` ones have.
+    `services` it has not got, `left` and `hanging` ones were there ("vebus 275") and are gone or do
+    not respond, with since when; `mute` ones have never answered, with the fields that they were
+    asked for. `silent` paths have never been answered, `stopped` ones have.
     """
-    parts = []
+    parts, causes = [], []
     if services:
-        parts.append(f"has no {', '.join(services)} (is that connected, and switched on?)")
+        causes.append(f"has no {', '.join(services)}")
+        parts.append(f"{causes[-1]} (is that connected, and switched on?)")
+    if left:
+        causes.append(f"no longer has {', '.join(left)}")
+        named = ", ".join(f"{name} ({since})" for name, since in left.items())
+        parts.append(f"no longer has {named} (is that switched off, or unplugged?)")
+    if hanging:
+        causes.append(f"no answer from {', '.join(hanging)}")
+        named = ", ".join(f"{name} is not responding ({s})" for name, s in hanging.items())
+        parts.append(f"answers, but {named} (restart the device if that lasts)")
+    if mute:
+        causes.append(f"never an answer from {', '.join(mute)}")
+        named = ", ".join(f"{name} for {fields}" for name, fields in mute.items())
+        parts.append(
+            f"has no answer from {named} (does that hang, or is it asked for wrong paths?)"
+        )
     if silent:
         what = ", ".join(silent)
         parts.append(
             f"does not answer for {what}, and so has no such path (correct it, or take it out)"
         )
+        causes.append(f"does not answer for {what}")
     if stopped:
         parts.append(f"no longer answers for {', '.join(stopped)}")
+        causes.append(parts[-1])
     what = " and ".join(parts)
     return Trouble(
-        f"missing: {what}",
+        f"missing: {' and '.join(causes)}",
         f"the device at {host} {what}",
         meanwhile="asking again now and then",
     )
@@ -95,7 +143,37 @@ def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
     )
 
 
+def no_vebus(host: str, places: Collection[tuple[str, int]]) -> Trouble:
+    """The device has no inverter, which the nine fields are of; `places` are its services.
+
+    They are (service, instance), and at least one of them measures something.
+    """
+    lines = ["defaults = no", *examples.example_lines(places)]
+    return Trouble(
+        "missing: has no vebus, but others",
+        f"the device at {host} has no vebus (is that connected, and switched on?); it has"
+        f" {examples.named(places)}. To read what it has, write under [Fields] such lines as"
+        f" {', '.join(lines)}; 'bat2influx discover {host}' prints all",
+        meanwhile="asking again now and then",
+    )
+
+
 def device_silent(host: str, portal: str, *, given: bool) -> Trouble:
     """The broker is there and the device behind it says nothing; `given`: by its configured id."""
-    how = "is it on, and is serial right?" if given else "is it on? Then restart it"
+    restart = "is it on? Then restart it; where a bridge brings its topics, does that forward R/#?"
+    how = "is it on, and is serial right?" if given else restart
     return Trouble("silent", f"device {portal} at {host} is silent; {how}")
+
+
+def questions_unanswered(host: str, portal: str, prefix: str = "", *, values: bool) -> Trouble:
+    """What a device says comes over a bridge, and what it is asked does not get there.
+
+    With `values` notifications arrive, else the broker keeps the serial number of the device.
+    """
+    if values:
+        what, how = f"values of device {portal} arrive at {host}", "does the bridge forward R/#?"
+    else:
+        what = f"the broker at {host} keeps the serial number of device {portal}"
+        how = "is the device on, and does the bridge forward R/#?"
+    below = f" Here that is {prefix}R/#" if prefix else ""
+    return Trouble("unanswered", f"{what}, questions are not answered: {how}{below}")

@@ -1,8 +1,8 @@
 """What a device says about its fields, as readings: decoded and stamped.
 
-VENUS: every subscriber gets every answer, so that those for other clients come as well. Whatever
-says something new counts; what says the same of a field again within a tick does not. With a row
-for each tick, a notification counts at the next one, so that the rows are those of a poll.
+Polled, a field has one value a tick; which message that is, presence.py decides. By notifications
+whatever says something new counts; what says the same of a field again within a tick does not. With
+a row for each tick, a notification counts at the next one, so that the rows are those of a poll.
 
 No socket, no clock: times are handed in.
 """
@@ -10,11 +10,12 @@ No socket, no clock: times are handed in.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.plan import Plan
-from bat2influx.device.presence import Presence
+from bat2influx.device.problems import Problems
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import Origin, Reading, Stamper
 from bat2influx.venus import protocol
@@ -41,6 +42,11 @@ class BaseIntake:
         """The wall clock was set by so many ns."""
         self._stamper.clock_set(step_ns)
 
+    def count(self, reason: NoValue, messages: int = 1) -> None:
+        """So many messages were no values, for this reason."""
+        if messages:
+            self.no_values[reason] += messages
+
     def _add(self, field: str, origin: Origin, value: float, time_ns: int) -> None:
         self.last_value_ns = time_ns
         self.readings.append(Reading(time_ns, self._site, field, value, origin))
@@ -49,12 +55,13 @@ class BaseIntake:
 class Intake(BaseIntake):
     """The readings of one device, and what its messages were that are none."""
 
-    def __init__(self, battery: Battery, presence: Presence, *, by_tick: bool) -> None:
+    def __init__(self, battery: Battery, problems: Problems, *, by_tick: bool) -> None:
         super().__init__(battery.name, by_tick=by_tick)
         self.latest: dict[str, float] = {}  # by label, as in the plan
         self._notified = battery.mode == "notify"
-        self._presence = presence
-        self._said: dict[str, float] = {}  # by label: what was stored in this tick, or waits for it
+        self._problems = problems
+        self._said: dict[str, float] = {}  # notified, by label: what was stored in this tick,
+        # or waits for the next one
 
     def begin_tick(self, start_ns: int, plan: Plan) -> None:
         """The tick that stands for `start_ns` (wall clock) has come, and its requests are sent."""
@@ -65,20 +72,18 @@ class Intake(BaseIntake):
                 self._store(plan, label, value, start_ns)
 
     def take(self, plan: Plan, message: Message, now: Now) -> None:
-        """Take a message on one of the plan's topics."""
+        """Take a message on one of the plan's topics that means a value, or that there is none."""
         topic = message.topic
         value = protocol.decode(message.payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1
-            self._presence.void(topic, value, now.mono)
-            for label in plan.fields[topic]:
-                self.latest.pop(label, None)
-                self._said.pop(label, None)
+            self._problems.void(topic, value, now.mono)
+            self.forget(plan.fields[topic])
             return
-        self._presence.filled(topic)
+        self._problems.filled(topic)
         for label in plan.fields[topic]:
             waits = self._notified and self._stamper.by_tick
-            if self._said.get(label) == value and not waits:
+            if self._notified and self._said.get(label) == value and not waits:
                 self.no_values[NoValue.SAID_AGAIN] += 1
                 continue
             self._said[label] = value
@@ -86,6 +91,12 @@ class Intake(BaseIntake):
                 self.latest[label] = value
             else:
                 self._store(plan, label, value, message.arrival + now.distance)
+
+    def forget(self, labels: Iterable[str]) -> None:
+        """There is no value of these any more."""
+        for label in labels:
+            self.latest.pop(label, None)
+            self._said.pop(label, None)
 
     def _store(self, plan: Plan, label: str, value: float, arrival_ns: int) -> None:
         series = plan.series.get(label)  # None: of an earlier plan, and waiting for its tick

@@ -17,7 +17,7 @@ from enum import Enum
 class KeepaliveKind(Enum):
     """What to send."""
 
-    FULL = "full"
+    FULL = "full"  # of a fleet's devices, which one cannot read with a wildcard
     CHANGES = "changes"
     OLD = "old"  # the keepalive of old firmware
 
@@ -41,9 +41,10 @@ class Republish:
 class KeepAlive:
     """The keepalives of a device that is not polled.
 
-    On each connection a full one, where that is allowed, then one for the changes each W/4 (30 s).
-    A device that goes quiet for W/24 (5 s; a heartbeat comes each 3 s) may not know the way in
-    which it was asked: it is then asked the other way, until it is clear which one it knows.
+    One for the changes each W/4 (30 s): a full one would bring values from the device's cache, so
+    that what has not changed is read. A device that goes quiet for W/24 (5 s; a heartbeat comes
+    each 3 s) may not know the way in which it was asked: it is then asked the other way, until it
+    is clear which one it knows.
     """
 
     def __init__(self, watchdog: float, republish: Republish) -> None:
@@ -55,7 +56,6 @@ class KeepAlive:
         self._old = False
         self._clear = False  # that it knows this way
         self._tried = False  # the other way, in this quiet
-        self._ends = True  # that a full republish has ended is no longer awaited
 
     @property
     def first(self) -> bool:
@@ -69,14 +69,13 @@ class KeepAlive:
 
     def message(self, now: float) -> None:
         """The device has said something."""
-        if self._ends:
-            self._look = now + self._quiet
+        self._look = now + self._quiet
         if self._tried:
             self._clear, self._tried = self._old, False
 
     def is_new(self) -> None:
         """A full republish has ended, or the heart has beaten, as old firmware never says."""
-        self._clear, self._old, self._ends = True, False, True
+        self._clear, self._old = True, False
 
     def is_old(self) -> None:
         """It has turned out that the device knows the old way only."""
@@ -100,20 +99,15 @@ class KeepAlive:
         """Return what is to be sent now; to be sent at once."""
         if now < self.due():
             return None
-        may = self._republish.may(now)
         first, regular = self._sent is None, self._sent is None or now >= self._sent + self._every
-        if not first and not self._clear and not (regular and (self._ends or not may)):
-            if not (self._old or may):
+        if not regular and not self._clear:
+            if not (self._old or self._republish.may(now)):
                 self._look = now + self._quiet  # it is too early to try
                 return None
-            self._old, self._tried, self._ends = not self._old, True, True
+            self._old, self._tried = not self._old, True
         self._sent, self._look = now, now + self._quiet
-        if self._old:
-            if first or self._tried:  # which is a full republish where the other way is known
-                self._republish.asked(now)
-            return KeepaliveKind.OLD
-        if not (first and may):
+        if not self._old:
             return KeepaliveKind.CHANGES
-        self._republish.asked(now)
-        self._ends = False
-        return KeepaliveKind.FULL
+        if first or self._tried:  # which is a full republish where the other way is known
+            self._republish.asked(now)
+        return KeepaliveKind.OLD

@@ -7,7 +7,8 @@ answer comes, is not known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,25 +56,27 @@ class Plan:
         fields: Iterable[Field],
         found: Mapping[str, Collection[int]],
         *,
-        instances: str = "one",
+        instances_of: Callable[[str], str] = lambda _: "one",
         present: Collection[str] = (),
     ) -> None:
         """`found` has the instances of each service whose fields do not name one.
 
-        `instances` says how several are told apart: "tag" or "name". Of the optional fields those
-        in `present` (service/instance/path) are read.
+        `instances_of` says of a service how several are told apart: "tag" or "name". Of the
+        optional fields those in `present` (service/instance/path) are read.
         """
         self.portal = portal
         self.heartbeat = f"N/{portal}/heartbeat"
         self.completed = protocol.completed(portal)
         self.series: dict[str, Series] = {}
         self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
-        self._named, self._present = instances == "name", present
+        self._instances_of, self._present = instances_of, present
         self._found = {SYSTEM: (0,), **found}
         # Two fields may want the same path: it is asked for once and stored under both names.
         labels: dict[str, list[str]] = {}
         slow: dict[str, bool] = {}
         needed: set[str] = set()
+        fields = tuple(fields)
+        self._alike = Counter(field.name for field in fields)  # a preset of several instances
         for field in fields:
             for leaf, label in self._leaves(field):
                 labels.setdefault(leaf, []).append(label)
@@ -86,7 +89,7 @@ class Plan:
             service, instance, _ = leaf.split("/", 2)
             place = service, int(instance)
             self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
-        self.subscriptions = (*self.fields, self.heartbeat)
+        self.subscriptions = (*self.fields, self.heartbeat, self.completed)
         self.requests = tuple(self._requests(slow))
         self.untold = tuple(
             leaf
@@ -103,9 +106,11 @@ class Plan:
             leaf = f"{field.service}/{instance}/{field.path}"
             if field.optional and leaf not in self._present:
                 continue
-            named = self._named and not given and field.service != SYSTEM
+            apart = not given and field.service != SYSTEM
+            named = apart and self._instances_of(field.service) == "name"
             name = f"{field.name}_{instance}" if named else field.name
-            label = f"{name}/{instance}" if len(instances) > 1 and not named else name
+            several = len(instances) > 1 or self._alike[field.name] > 1
+            label = f"{name}/{instance}" if several and not named else name
             if label in self.series:
                 label = f"{label} ({leaf})"
             origin = Origin(self.portal, field.service, instance)

@@ -9,18 +9,18 @@ sub-tree's own topic: where nothing below one has ever come, its leaves are aske
 
 from __future__ import annotations
 
+import math
+
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import KeepAlive, KeepaliveKind, Republish
 from bat2influx.device.plan import Plan, Request
 from bat2influx.device.presence import Presence
-from bat2influx.device.schedule import Schedule
+from bat2influx.device.schedule import Schedule, Tick
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 
 _KEEPALIVES = {
-    KeepaliveKind.FULL: protocol.full_keepalive,
     KeepaliveKind.CHANGES: protocol.keepalive,
     KeepaliveKind.OLD: protocol.old_keepalive,
 }
@@ -30,39 +30,74 @@ class Poller:
     """The questions to one device, by its schedule. What comes of them is taken elsewhere."""
 
     def __init__(
-        self, battery: Battery, presence: Presence, intake: Intake, republish: Republish, w: float
+        self, battery: Battery, presence: Presence, republish: Republish, w: float
     ) -> None:
         """`w` is the watchdog interval in s."""
         self.keepalive = KeepAlive(w, republish)
         self._notify = battery.mode == "notify"
         self._presence = presence
-        self._intake = intake
         self._schedule = Schedule(battery.interval, battery.soc_interval)
+        if not self._notify:
+            presence.pace(battery.interval)
+        self._wake_each = w / 4
+        self._woken = -math.inf  # when it was last asked to tell of what returns
         self._by_leaf: set[str] = set()  # topics of requests for sub-trees
 
-    def begin(self, plan: Plan, *, new_connection: bool = False) -> None:
+    def begin(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
         """The device is there (again), read by `plan`."""
-        self._presence.begin(plan)
+        self._presence.begin(plan, now)
         self.keepalive.begin()
         if new_connection:
             self._schedule.restart()
+            self._woken = -math.inf
+
+    def change(self, plan: Plan, now: Now) -> None:
+        """The device is read by `plan` from now on."""
+        self._presence.change(plan, now)
+        self.keepalive.begin()
+        self._schedule.restart()
 
     def reschedule(self, battery: Battery) -> None:
         """Go on with the intervals of `battery`."""
         self._schedule = Schedule(battery.interval, battery.soc_interval)
+        if not self._notify:
+            self._presence.pace(battery.interval)
 
-    def wait(self, now: Now) -> float:
-        """Return the seconds to the next question."""
-        wait = self._schedule.wait(now.wall_ns, now.mono)
-        return min(wait, self.keepalive.due() - now.mono) if self._notify else wait
-
-    def ask(self, connection: Connection, plan: Plan, now: Now) -> bool:
-        """Ask what is due; return whether a tick has come."""
+    def wait(self, now: Now, *, awaiting: bool = False) -> float:
+        """Return the seconds to the next question; `awaiting` as in `ask`."""
+        waits = [self._schedule.wait(now.wall_ns, now.mono), self._presence.due() - now.mono]
         if self._notify:
-            self._keep_alive(connection, plan, now)
+            waits.append(self.keepalive.due() - now.mono)
+        elif awaiting:
+            waits.append(self._woken + self._wake_each - now.mono)
+        return min(waits)
+
+    def due(self, now: Now) -> Tick | None:
+        """Return the tick that has come, if one has; for `ask`, at once."""
         tick = self._schedule.due(now.wall_ns, now.mono)
-        if tick is None:
-            return False
+        if tick is not None and self._presence.take_return():
+            return tick._replace(slow=True)
+        return tick
+
+    def keep_alive(
+        self, connection: Connection, plan: Plan, now: Now, *, awaiting: bool = False
+    ) -> None:
+        """Have the device tell of its changes, where they are wanted.
+
+        Polled, that is while something is missing (`awaiting`): what appears while a keepalive is
+        in force is published at once, unasked (VENUS, "Presence").
+        """
+        if self._notify:
+            self._ask_for_changes(connection, plan, now)
+            for topic in self._presence.to_probe(now.mono):
+                connection.publish(f"R{topic[1:]}")
+        elif awaiting and now.mono >= self._woken + self._wake_each:
+            self._woken = now.mono
+            ask = self.keepalive.knows or KeepaliveKind.CHANGES
+            connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
+
+    def ask(self, connection: Connection, plan: Plan, tick: Tick, now: Now) -> None:
+        """Send the read requests of a tick."""
         requests = self._requests(plan, now)
         if self._notify:
             due = self._presence.to_ask_again(requests, now.mono)
@@ -71,16 +106,16 @@ class Poller:
             due = self._presence.to_ask(wanted, now.mono)
         for request in due:
             connection.publish(request.topic)
-        self._intake.begin_tick(tick.start_ns, plan)
-        return True
 
-    def _keep_alive(self, connection: Connection, plan: Plan, now: Now) -> None:
+    def _ask_for_changes(self, connection: Connection, plan: Plan, now: Now) -> None:
         first = self.keepalive.first
         ask = self.keepalive.next(now.mono)
         if ask is None:
             return
         connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
-        bare = first and ask is KeepaliveKind.CHANGES  # which does not bring what has not changed
+        # What has not changed is brought by a full republish, and by old firmware that was asleep:
+        # one that was woken by a search has nothing to say anew.
+        bare = first and ask is not KeepaliveKind.FULL
         for request in self._requests(plan, now) if bare else plan.untold:
             connection.publish(request.topic)
         if first:
@@ -92,7 +127,7 @@ class Poller:
         if knows is KeepaliveKind.CHANGES:
             return [*plan.requests]
         if knows is None:
-            silent = {*self._presence.silent(now.mono)}
+            silent = self._presence.never_answered(now.mono)
             self._by_leaf.update(
                 request.topic for request in plan.requests if silent.issuperset(request.answers)
             )

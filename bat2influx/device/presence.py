@@ -1,200 +1,250 @@
-"""The fields that do not come: which, and why, as far as the device lets one know.
+"""Who is there: the one owner of the states of a device's fields and services.
 
-A path that is not answered is a path that the device does not have, or one of a service that is not
-there, or that has another instance: the last two are what the doubt about an instance brings out.
-A path that is answered without a number has no value now. Of an optional field nothing is told.
+fields.py has the table of a field, services.py that of a service. Here the two meet: what is a
+value counts as heard of its service, a farewell on one topic is one of the whole service, and a
+service none of whose fields is answered does not respond.
 
-Rules: no thread, no socket; times are monotonic seconds. What is told is told once, and at its end.
+Rules: no thread, no socket, nothing is told (problems.py does that); times are handed in.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from bat2influx.device import errors as device_errors
-from bat2influx.device.discovery import Discovery
+from bat2influx.clock import Now
+from bat2influx.device.fields import FieldState, FieldStates, Meaning
 from bat2influx.device.plan import SYSTEM, Plan, Request
-from bat2influx.device.silence import Unanswered
-from bat2influx.failure import Trouble
-from bat2influx.service.journal import Episode
-from bat2influx.venus.protocol import NoValue
+from bat2influx.device.services import Event, Place, Probes, Services, ServiceState
+from bat2influx.mqtt.connection import Message
+from bat2influx.reading import NS
 
-log = logging.getLogger(__name__)
-
-_NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # the device's words for having no value
-_ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
+_UNSETTLED = (ServiceState.EXPECTED, ServiceState.RETURNING)
+_PROBED = (ServiceState.EXPECTED, ServiceState.ANSWERING, ServiceState.RETURNING)
 
 
 class Presence:
-    """What is missing of one device's fields."""
+    """What is known of one device's services and fields."""
 
-    def __init__(self, host: str, config: str, watchdog: float) -> None:
-        self._host = host
-        self._config = config
-        self._void_after = watchdog / 8
-        self._doubt_again = 5 * watchdog
-        self._unanswered = Unanswered(watchdog)
+    def __init__(self, watchdog: float, *, notified: bool) -> None:
+        """`notified`: every change is wanted, not one value a tick."""
+        self.services = Services()
+        self.changed = True  # whether there is something to tell; for who tells it to reset
+        self._fields = FieldStates(watchdog, notified=notified)
+        self._probes = Probes(watchdog) if notified else None
         self._plan: Plan | None = None
-        self._doubted: dict[tuple[str, int], float] = {}  # when each was last
-        self._void: dict[str, float] = {}  # topic: since when it has had no value
-        self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
-        self._filled: set[str] = set()  # topics that have had one
+        self._places: dict[str, Place] = {}  # by topic
         self._worked: set[str] = set()  # topics that have been answered, with a value or without
-        self._paths = Episode(log, {"PEER": host})
-        self._voids = Episode(log, {"PEER": host})
+        self._silent_after = watchdog / 8
+        self._heard_at: dict[Place, float] = {}  # when a service was heard last (monotonic s)
+        self._tries = 0  # probes so far, so that each is for another path
 
-    @property
-    def trouble(self) -> Trouble | None:
-        """What is wrong, if anything."""
-        return self._paths.trouble or self._voids.trouble
-
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, now: Now) -> None:
         """The device is there (again), read by `plan`."""
-        self._unanswered.begin()
-        if self._plan is not plan:
-            self._plan = plan
-            self._unanswered.forget_all_but(plan.fields)
-            self._void = {
-                topic: since for topic, since in self._void.items() if topic in plan.fields
-            }
+        self._fields.begin()
+        self.change(plan, now)
+        if self._probes:
+            self._probes.begin([*plan.places], now.mono)
+
+    def change(self, plan: Plan, now: Now) -> None:
+        """It is read by `plan` from now on; what is under way of what stays is not forgotten."""
+        self.changed = True
+        if self._plan is plan:
+            return
+        self._plan = plan
+        self._fields.forget_all_but(plan.fields)
+        self._places = {topic: place for place, topics in plan.places.items() for topic in topics}
+        self.services.read([*plan.places], now.wall_ns)
+        if self._probes:
+            self._probes.change([*plan.places])
+
+    def pace(self, interval: float) -> None:
+        """It is asked each so many s."""
+        self._fields.pace(interval)
+
+    # Asking
 
     def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
-        """Return those of `requests` that are to be sent now."""
-        return self._unanswered.to_ask(requests, now)
+        """Return those of `requests` that are to be sent now, and note them as sent."""
+        return self._fields.to_ask(requests, now)
 
     def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
-        """Return those for silent paths whose turn it is, where the others come by themselves."""
-        return self._unanswered.to_ask_again(requests, now)
+        """Return those for absent values whose turn it is, where the others come by themselves."""
+        return self._fields.to_ask_again(requests, now)
 
     def expect(self, requests: Iterable[Request], now: float) -> None:
         """What brings the answers to `requests` has been sent."""
-        self._unanswered.expect(requests, now)
+        self._fields.expect(requests, now)
 
-    def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long."""
-        self._unanswered.stalled(seconds)
-        self._void = {topic: since + seconds for topic, since in self._void.items()}
+    def to_probe(self, now: float) -> list[str]:
+        """Return a topic of each service that is to be read now, to see whether it is there."""
+        if self._probes is None or self._plan is None:
+            return []
+        places = [p for p in self._plan.places if self.services[p].state in _PROBED]
+        due = self._probes.to_send(places, now)
+        topics = [self._a_topic_of(self._plan.places[place]) for place in due]
+        self._fields.expect([Request(f"R{topic[1:]}", (topic,), False) for topic in topics], now)
+        return topics
 
-    def silent(self, now: float) -> list[str]:
-        """Return the topics on which no answer has come for long, the optional ones among them."""
-        return self._unanswered.silent(now)
+    def look_anew(self) -> None:
+        """Ask for everything soon, whatever has rested."""
+        self._fields.look_anew()
 
-    def answered(self, topic: str) -> None:
-        """A message has come on `topic`."""
-        self._worked.add(topic)
-        self._unanswered.answered(topic)
+    def take_return(self) -> bool:
+        """Return whether something absent has come back since the last call."""
+        return self._fields.take_return()
 
     def awaits(self, since: float) -> bool:
         """Return whether an answer is under way to what was asked since then."""
-        return self._unanswered.awaits(since)
+        return self._fields.awaits(since)
 
-    def filled(self, topic: str) -> None:
-        """It had a value."""
-        self._filled.add(topic)
-        self._void.pop(topic, None)
+    # What comes
 
-    def void(self, topic: str, reason: NoValue, now: float) -> None:
-        """It had none."""
-        if reason in _NULL or reason in _ODD:
-            self._void.setdefault(topic, now)
-            self._kind[topic] = reason
+    def message(self, message: Message, now: Now) -> Meaning:
+        """Return what a message on a topic of the plan means; it is taken into account."""
+        place = self._places.get(message.topic)
+        if self._plan is None or place is None:  # it came before the reading has begun
+            return Meaning.BESIDES
+        if not message.payload:
+            self._fields.left(self._plan.places[place])
+            self._meet(place, Event.FAREWELL, now)
+            return Meaning.FAREWELL
+        doubt = self._probes is not None and self._probes.doubts(place)
+        if self._fields.state(message.topic) is FieldState.LEFT:
+            self._meet(place, Event.BACK, now)
+        meaning = self._fields.message(message, now.mono, doubt=doubt)
+        if meaning is Meaning.VALUE:
+            self._heard(message.topic, now)
+        return meaning
 
-    def without_value(self) -> dict[str, str]:
-        """Return the names of the fields without a value now, with what they have instead."""
+    def republished(self) -> int:
+        """A full republish has ended; return how many messages it was in place of values."""
+        if self._probes:
+            self._probes.republished()
+        return self._fields.republished()
+
+    def release(self, now: Now, *, tick: bool = False) -> list[Message]:
+        """Return what was held and is a value now; with `tick`, the next tick begins."""
+        released = self._fields.release(now.mono, tick=tick)
+        for message in released:
+            self._heard(message.topic, now)
+        return released
+
+    # Time
+
+    def look(self, now: Now) -> None:
+        """See who has not answered for too long."""
         if self._plan is None:
-            return {}
-        return {
-            name: "null" if self._kind[topic] in _NULL else self._kind[topic].value
-            for topic, names in self._plan.fields.items()
-            if topic in self._void and topic not in self._plan.optional
-            for name in names
-        }
+            return
+        hanging = self._probes.unanswered(now.mono) if self._probes else []
+        silent = {*self._fields.silent(now.mono)}
+        for place, topics in self._plan.places.items():
+            needed = {*topics} - self._plan.optional or {*topics}
+            quiet = self._is_quiet(place, needed & silent, needed - silent, now.mono)
+            if place in hanging or quiet:
+                self._fields.silence(topics)
+                heard = self._heard_at.get(place, now.mono)
+                since_ns = now.wall_ns - round((now.mono - heard) * NS)
+                self._meet(place, Event.NO_ANSWER, now._replace(wall_ns=since_ns))
 
-    def doubtful(self, now: float) -> list[tuple[str, int]]:
-        """Return the instances of services to ask about now: those that say nothing at all."""
-        due = []
-        for place in self._silent_places(now):
-            last = self._doubted.get(place)
-            if last is None or now >= last + self._doubt_again:
-                self._doubted[place] = now
-                due.append(place)
-        return due
+    def _is_quiet(
+        self, place: Place, silent: Iterable[str], others: Iterable[str], now: float
+    ) -> bool:
+        """Return whether nothing of a service has come since a request of W/8 ago.
 
-    def tell(self, discovery: Discovery, now: float) -> None:
-        """Tell of what is missing while the rest comes, and of its end."""
-        assert self._plan is not None
-        fields = {"PORTAL_ID": self._plan.portal}
-        silent = self._silent(now)
-        if discovery.reconsidering:
-            pass  # in a moment there is more to tell
-        elif why := self._unanswered_trouble(discovery, silent, now):
-            self._paths.failed(why, now, TOPIC=" ".join(silent), **fields)
-        else:
-            self._paths.recovered("every field is answered", now)
-        needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
-        void = [topic for topic in needed if self._never_had(topic, now)]
-        odd = [topic for topic in void if self._kind[topic] in _ODD]
-        if odd:
-            kind = self._kind[odd[0]].value
-            why = device_errors.fields_odd(self._host, self._names(odd), kind)
-            self._voids.failed(why, now, TOPIC=" ".join(odd), **fields)
-        elif void:
-            why = device_errors.fields_void(self._host, self._names(void))
-            self._voids.failed(why, now, TOPIC=" ".join(void), **fields)
-        elif self._voids.trouble:
-            self._voids.recovered("every field has a value", now)
+        `silent` are those of its topics that are not answered. A path that was not asked for in
+        that time is no evidence of an answer, nor is one that was asked for just now.
+        """
+        heard = self._heard_at.get(place)
+        if heard is None:  # never: then what was asked last may still be answered
+            return bool(silent) and all(self._fields.state(t) is FieldState.IDLE for t in others)
+        latest = now - self._silent_after
+        return any(heard <= self._fields.open_since(topic) <= latest for topic in silent)
 
-    def _unanswered_trouble(
-        self, discovery: Discovery, silent: list[str], now: float
-    ) -> Trouble | None:
-        if discovery.choices:
-            return device_errors.choice_left(*next(iter(discovery.choices.items())))
-        places = self._silent_places(now)
-        self._doubted = {place: when for place, when in self._doubted.items() if place in places}
-        gone = list(discovery.missing)
-        for service, instance in places:
-            there = discovery.elsewhere.get((service, instance))
-            if there and not self._worked.intersection(self._plan_topics(service, instance)):
-                return device_errors.wrong_instance(
-                    self._host, service, instance, there, self._config
-                )
-            if there is not None:
-                gone.append(f"{service} {instance}")
-                silent = [each for each in silent if f"/{service}/{instance}/" not in each]
-        never = self._names(each for each in silent if each not in self._worked)
-        stopped = self._names(each for each in silent if each in self._worked)
-        if not (gone or never or stopped):
-            return None
-        return device_errors.fields_missing(self._host, gone, never, stopped)
+    def due(self, *, leaving: bool = False) -> float:
+        """Return when `release`, `look` or `to_probe` has something to do (monotonic s).
 
-    def _plan_topics(self, service: str, instance: int) -> tuple[str, ...]:
-        assert self._plan is not None
-        return self._plan.places[service, instance]
+        Who is `leaving` has nothing to probe.
+        """
+        probes = [self._probes.due()] if self._probes and not leaving else []
+        return min([self._fields.due(), *probes])
 
-    def _never_had(self, topic: str, now: float) -> bool:
-        since = self._void.get(topic, math.inf)
-        return topic not in self._filled and now >= since + self._void_after
+    def gap(self) -> None:
+        """Nothing has come for longer than a heartbeat: the next messages may be old ones."""
+        self._fields.gap()
 
-    def _silent_places(self, now: float) -> list[tuple[str, int]]:
-        assert self._plan is not None
-        silent = set(self._silent(now))
-        if not silent:
-            return []
-        optional = self._plan.optional
+    @property
+    def unsettled(self) -> bool:
+        """Whether a service is yet to give its first answer, or its first one since a farewell."""
+        places = self._plan.places if self._plan else ()
+        return any(self.services[place].state in _UNSETTLED for place in places)
+
+    def is_unsettled(self, topic: str) -> bool:
+        """Return whether that is so of the service of a topic, which has left a moment ago.
+
+        Until it has answered, its other topics are no news.
+        """
+        return self.services[self._places[topic]].state is ServiceState.RETURNING
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long."""
+        self._fields.stalled(seconds)
+        self._heard_at = {place: at + seconds for place, at in self._heard_at.items()}
+        if self._probes:
+            self._probes.stalled(seconds)
+
+    # What there is to know
+
+    def absent(self) -> list[Place]:
+        """Return the services that have left or do not respond.
+
+        `system` does not leave: where nothing of it was ever answered, its paths are wrong, and a
+        single one that is not answered any more is told as that.
+        """
+        plan = self._plan
         return [
             place
-            for place, topics in self._plan.places.items()
-            if place[0] != SYSTEM and silent.issuperset(needed := {*topics} - optional) and needed
+            for place in self.services.absent()
+            if place[0] != SYSTEM
+            or (plan and self.services[place].worked and len(plan.places[place]) > 1)
         ]
 
-    def _silent(self, now: float) -> list[str]:
-        assert self._plan is not None
-        return [each for each in self._unanswered.silent(now) if each not in self._plan.optional]
+    def silent(self, now: float) -> list[str]:
+        """Return the topics on which no answer has come for long, the optional ones among them."""
+        return self._fields.silent(now)
 
-    def _names(self, topics: Iterable[str]) -> list[str]:
-        """Return the fields of `topics` with their paths, for people."""
-        assert self._plan is not None
-        prefix = len(f"N/{self._plan.portal}/")
-        return [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]
+    def never_answered(self, now: float) -> set[str]:
+        """Return the topics on which no answer has come for long, and none ever."""
+        absent = {*self._fields.silent(now)} - self._worked
+        return {topic for topic in absent if self._fields.state(topic) is FieldState.SILENT}
+
+    def late(self, now: float) -> list[str]:
+        """Return the topics on which an answer is late by some seconds, or absent."""
+        return self._fields.late(now)
+
+    @property
+    def any_worked(self) -> bool:
+        """Whether anything has ever been answered."""
+        return bool(self._worked)
+
+    def worked(self, topic: str) -> bool:
+        """Return whether it has ever been answered."""
+        return topic in self._worked
+
+    def _heard(self, topic: str, now: Now) -> None:
+        place = self._places[topic]
+        self._worked.add(topic)
+        self._heard_at[place] = self._fields.answered_at(topic)
+        self._meet(place, Event.HEARD, now)
+        if self._probes:
+            self._probes.heard(place, now.mono)
+
+    def _meet(self, place: Place, event: Event, now: Now) -> None:
+        if self.services.meet(place, event, now.wall_ns):
+            self.changed = True
+
+    def _a_topic_of(self, topics: Sequence[str]) -> str:
+        """Return a topic to probe: one that has worked and is not silent, another one each time."""
+        absent = (FieldState.SILENT, FieldState.LEFT)
+        good = [t for t in topics if t in self._worked and self._fields.state(t) not in absent]
+        self._tries += 1
+        return (good or topics)[self._tries % len(good or topics)]

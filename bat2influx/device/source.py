@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.intake import BaseIntake
+from bat2influx.device.services import Place
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Endpoint
@@ -114,6 +115,11 @@ class Source(ABC):
 
     @property
     @abstractmethod
+    def missing_services(self) -> Mapping[Place, int]:
+        """The services that have left or do not respond, with since when (ns since 1970)."""
+
+    @property
+    @abstractmethod
     def trouble(self) -> Trouble | None:
         """What is wrong, if anything."""
 
@@ -166,6 +172,10 @@ class Source(ABC):
         if battery != self.battery:
             self.battery = battery
             self._go_on_with(battery)
+
+    @abstractmethod
+    def look_anew(self) -> None:
+        """A person has reloaded the daemon: see what is there now."""
 
     @abstractmethod
     def stalled(self, seconds: float) -> None:

@@ -17,6 +17,7 @@ from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.keepalive import KeepaliveKind
 from bat2influx.device.schedule import Schedule
+from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
@@ -100,9 +101,17 @@ class Fleet(Source):
         return {}
 
     @property
+    def missing_services(self) -> dict[Place, int]:
+        """Nothing, for the same reason."""
+        return {}
+
+    @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the way to the devices; those that are silent are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
+
+    def look_anew(self) -> None:
+        """Nothing is to be done: a fleet hears of whatever appears."""
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long, which is no silence of a device."""

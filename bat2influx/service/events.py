@@ -45,6 +45,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "portal": "d8d43aa3a3b447e1b7c2eff940139f54",
         "undecided": "d465190e4e7f4c6fb6f1e5f0a822d600",
         "silent": "ba12684814b84471a872b7cf4c991f58",
+        "unanswered": "ab69c84412034066ac057e2dcb10716d",
         "wrong portal": "dbf69626a019433fbbf99861ec1448ec",
         "wrong instance": "bda55926d9fb46a3853a6d11770091aa",
         "no value": "d2639c74a6584a31884f4b53457ad259",

@@ -1,8 +1,9 @@
-"""The presets of [Fields]: what people mean by battery, grid, solar, system and phases.
+"""The presets of [Fields]: what people mean by battery, grid, solar, system, phases and so on.
 
 Rules: a name begins with what is measured and ends with the quantity in full, and is there once,
 whichever presets are taken together and with the nine. A device seldom has all of a preset: what it
-has not got is left out (Field.optional). Where it has several of a service, `instances` decides.
+has not got is left out (Field.optional). Where it has several of a service, `instances` decides, or
+the instance that is written behind the preset: `battery/512`.
 
 Paths and units are those of units.py. All of these values are numbers; an enumeration is stored as
 its number, whose meanings stand in Victron's register list.
@@ -33,6 +34,19 @@ _VEBUS = {  # VE.Bus abbreviates what the other services write in full
     "S": "ApparentPower",
     "F": "Frequency",
 }
+
+
+_RS = {key: quantity for key, quantity in _VEBUS.items() if key != "S"}
+
+
+class Chosen(NamedTuple):
+    """A preset as the file names it: `instance` is None where it names none."""
+
+    preset: str
+    instance: int | None
+
+    def __str__(self) -> str:
+        return self.preset if self.instance is None else f"{self.preset}/{self.instance}"
 
 
 def _preset(name: str, service: str, path: str) -> Preset:
@@ -95,19 +109,123 @@ def _phases() -> Iterator[Preset]:
     yield _preset("InverterError", "vebus", "VebusError")
 
 
+def _rs(name: str, service: str) -> Iterator[Preset]:
+    """The AC side of RS inverters: at the inputs + from the mains, at the output + to the loads."""
+    for phase in PHASES:
+        for key, quantity in _RS.items():
+            yield _preset(f"{name}Input1{phase}{quantity}", service, f"Ac/In/1/{phase}/{key}")
+    for phase in PHASES:
+        yield _preset(f"{name}Input2{phase}Power", service, f"Ac/In/2/{phase}/P")
+    for phase in PHASES:
+        for key, quantity in _VEBUS.items():
+            if (path := f"Ac/Out/{phase}/{key}") in PATHS[service]:
+                yield _preset(f"{name}Output{phase}{quantity}", service, path)
+    for side, path in (("Input1", "Ac/In/1"), ("Input2", "Ac/In/2"), ("Output", "Ac/Out")):
+        if f"{path}/P" in PATHS[service]:
+            yield _preset(f"{name}{side}Power", service, f"{path}/P")
+    yield _preset(f"{name}ActiveInput", service, "Ac/ActiveIn/ActiveInput")
+    yield _preset(f"{name}State", service, "State")
+    yield _preset(f"{name}Mode", service, "Mode")
+
+
+def _inverter() -> Iterator[Preset]:
+    """RS inverter/chargers, the system they make together, and inverters alone, as a Phoenix is."""
+    for quantity in (*DC, "Temperature"):
+        yield _preset(f"MultiBattery{quantity}", "multi", f"Dc/0/{quantity}")
+    yield _preset("MultiSoc", "multi", "Soc")
+    yield _preset("MultiSolarPower", "multi", "Yield/Power")
+    yield _preset("MultiSolarYield", "multi", "Yield/User")
+    yield from _rs("Multi", "multi")
+    yield _preset("MultiError", "multi", "ErrorCode")
+    yield from _rs("AcSystem", "acsystem")
+    for quantity in DC:
+        yield _preset(f"PhoenixBattery{quantity}", "inverter", f"Dc/0/{quantity}")
+    yield _preset("PhoenixSoc", "inverter", "Soc")
+    yield _preset("PhoenixSolarPower", "inverter", "Yield/Power")
+    yield _preset("PhoenixSolarYield", "inverter", "Yield/User")
+    for key, quantity in _VEBUS.items():
+        yield _preset(f"PhoenixOutput{quantity}", "inverter", f"Ac/Out/L1/{key}")
+    yield _preset("PhoenixState", "inverter", "State")
+    yield _preset("PhoenixMode", "inverter", "Mode")
+
+
+def _metered(name: str, service: str) -> Iterator[Preset]:
+    """What an AC meter has, in all and by phases; energies count up."""
+    yield _preset(f"{name}Power", service, "Ac/Power")
+    for phase in PHASES:
+        for quantity in DC:
+            if (path := f"Ac/{phase}/{quantity}") in PATHS[service]:
+                yield _preset(f"{name}{phase}{quantity}", service, path)
+    yield _preset(f"{name}Energy", service, "Ac/Energy/Forward")
+
+
+def _loads() -> Iterator[Preset]:
+    """What takes power besides, and the engines that give it: + to a load, + from an engine."""
+    yield from _metered("AcLoad", "acload")
+    for quantity in DC:
+        yield _preset(f"DcLoad{quantity}", "dcload", f"Dc/0/{quantity}")
+    yield _preset("DcLoadEnergy", "dcload", "History/EnergyIn")
+    yield from _metered("Genset", "genset")
+    yield _preset("GensetFrequency", "genset", "Ac/Frequency")
+    for quantity in DC:
+        yield _preset(f"GensetDc{quantity}", "genset", f"Dc/0/{quantity}")
+    yield _preset("GensetEngineLoad", "genset", "Engine/Load")
+    yield _preset("GensetCoolantTemperature", "genset", "Engine/CoolantTemperature")
+    yield _preset("GensetStarterVoltage", "genset", "StarterVoltage")
+    yield _preset("GensetStatus", "genset", "StatusCode")
+    yield _preset("GensetError", "genset", "ErrorCode")
+    for quantity in (*DC, "Temperature"):
+        yield _preset(f"Alternator{quantity}", "alternator", f"Dc/0/{quantity}")
+    yield _preset("AlternatorEnergy", "alternator", "History/EnergyOut")
+    yield _preset("AlternatorState", "alternator", "State")
+    yield _preset("AlternatorError", "alternator", "ErrorCode")
+    yield from _metered("EvCharger", "evcharger")
+    yield _preset("EvChargerCurrent", "evcharger", "Current")
+    yield _preset("EvChargerStatus", "evcharger", "Status")
+    yield _preset("EvChargerMode", "evcharger", "Mode")
+
+
+def _tanks() -> Iterator[Preset]:
+    """Tanks, and sensors of temperature."""
+    for quantity in ("Level", "Remaining", "Capacity", "Status"):
+        yield _preset(f"Tank{quantity}", "tank", quantity)
+    for quantity in ("Temperature", "Humidity", "Status"):
+        yield _preset(f"Sensor{quantity}", "temperature", quantity)
+
+
 PRESETS: Mapping[str, tuple[Preset, ...]] = {
     "battery": tuple(_battery()),
     "grid": tuple(_grid()),
     "solar": tuple(_solar()),
     "system": tuple(_system()),
     "phases": tuple(_phases()),
+    "inverter": tuple(_inverter()),
+    "loads": tuple(_loads()),
+    "tanks": tuple(_tanks()),
 }
 
 
+def chosen(text: str) -> Chosen:
+    """Read `preset` or `preset/instance`, which settings.load has checked."""
+    preset, _, instance = text.partition("/")
+    return Chosen(preset, int(instance) if instance else None)
+
+
+def services_of(preset: str) -> tuple[str, ...]:
+    """Return the services that a preset is of. Raises KeyError where it is none."""
+    return tuple(dict.fromkeys(each.service for each in PRESETS[preset]))
+
+
 def fields_of(names: Iterable[str]) -> tuple[Field, ...]:
-    """Return the fields of the presets in `names`, each once. Raises KeyError for another name."""
-    presets = (each for name in dict.fromkeys(names) for each in PRESETS[name])
-    return tuple(Field(p.name, p.service, None, p.path, optional=True) for p in presets)
+    """Return the fields of the presets in `names`, each once; `battery/512` is of that instance.
+
+    Two instances of one preset have the same names. Raises KeyError for another name.
+    """
+    return tuple(
+        Field(each.name, each.service, instance, each.path, optional=True)
+        for preset, instance in dict.fromkeys(map(chosen, names))
+        for each in PRESETS[preset]
+    )
 
 
 def preset_of(name: str) -> str | None:

@@ -27,6 +27,8 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
 PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # what may stand in a topic as one; Victron's have 12 characters
 _PORTAL_TOPIC = re.compile(rf"N/({PORTAL_ID})/system/0/Serial")
+MOST_PLACES = 1_000  # services of one device that are kept; a large one has a hundred
+MOST_LEAVES = 10_000  # paths of one device that are kept; all presets have under 200 of a service
 MOST_PORTALS = 1_000  # portal ids that are kept of one broker, where one device is looked for
 
 
@@ -95,6 +97,7 @@ class NoValue(Enum):
     RETAINED = "retained"
     OTHER_TOPIC = "topic not asked for"
     NO_TICK = "not the first value of a tick"
+    REPUBLISHED = "republished from the device's cache"
     SAID_AGAIN = "said again within a tick"
 
 
@@ -215,12 +218,15 @@ class InstanceSearch:
         self.found: dict[str, set[int]] = {service: set() for service in services}
         self.found |= {service: set() for service, _ in wanted}
         self.present: set[str] = set()  # service/instance/path
+        self.places: set[tuple[str, int]] = set()  # of all services, where vebus is looked for
         self.complete = not self.found
         self._prefix = f"N/{portal}/"
         self._paths = wanted
         self._completed = completed(portal)
+        self._all = "vebus" in self.found  # where there is none, what there is instead is told
+        services = ("+",) if self._all else self.found
         self.subscriptions = (
-            *(f"N/{portal}/{service}/+/ProductId" for service in self.found),
+            *(f"N/{portal}/{service}/+/ProductId" for service in services),
             *(f"N/{portal}/{service}/+/{path}" for service, path in wanted),
             self._completed,
         )
@@ -235,14 +241,21 @@ class InstanceSearch:
         leaf = topic[len(self._prefix) :]
         service, _, rest = leaf.partition("/")
         instance, _, path = rest.partition("/")
-        named = path == "ProductId" and service in self.found
+        named = path == "ProductId" and (self._all or service in self.found)
         if not (named or (service, path) in self._paths):
             return False
         if payload and _is_instance(instance):
-            if named or service == "system":
+            if named and self._all:
+                self._note(service, int(instance))
+            if service in self.found and (named or service == "system"):
                 self.found[service].add(int(instance))
-            self.present.add(leaf)
+            if len(self.present) < MOST_LEAVES:
+                self.present.add(leaf)
         return True
+
+    def _note(self, service: str, instance: int) -> None:
+        if _SERVICE.match(service) and len(self.places) < MOST_PLACES:
+            self.places.add((service, instance))
 
     def _is_ours(self, payload: bytes) -> bool:
         message = parse(payload)

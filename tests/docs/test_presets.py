@@ -20,7 +20,8 @@ from tests.support.process import free_port
 README = (TOP / "README.md").read_text()
 PAGE = (TOP / "debian" / "man" / "bat2influx.ini.5").read_text()
 _ROW = re.compile(r"^\.It (\w+) Ta (\S+) Ta (\w+)/(\S+)$", re.MULTILINE)
-_UNITS = {r"\(deC": "°C", "code": ""}
+ENDS = "State|Status|Mode|Error|ActiveInput"
+_UNITS = {r"\(deC": "°C", r"m\(S3": "m³", "code": ""}
 
 
 def page_section(name: str) -> str:
@@ -68,9 +69,7 @@ def test_the_page_has_the_presets_that_there_are() -> None:
 def test_every_code_has_its_meanings_in_the_page() -> None:
     """A number that stands for a state is of no use without what it means."""
     codes = {each.name for preset in PRESETS.values() for each in preset if not each.unit}
-    assert (
-        set(re.findall(r"^\.Ql (\w+?(?:State|Mode|Error))\b", page_section("CODES"), re.M)) == codes
-    )
+    assert set(re.findall(rf"^\.Ql (\w+?(?:{ENDS}))\b", page_section("CODES"), re.M)) == codes
 
 
 def test_the_readme_says_what_each_preset_is_of() -> None:

@@ -1,8 +1,9 @@
-"""What the device has said against what is stored, since the last time that was compared.
+"""What the device has answered against what is stored, since the last time that was compared.
 
-Rules: the device goes on meanwhile; what it has said until now is waited for. Each number is there
-once, at the time at which it was said, and nothing else is. What may be missing is what was said
-within one of the windows that a scenario names; whatever is missing outside of them is an error.
+Rules: the device goes on meanwhile; what it has answered until now is waited for. Each number is
+there once, at the time at which it was said. What it says unasked, while it is kept alive, is in no
+row. What may be missing is what was said within one of the windows that a scenario names, and where
+another value is in the same tick; whatever else is missing is an error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults.house import House, now
-from tests.support.compare import LATEST, NINE, said
+from tests.support.compare import LATEST, NINE, answered, lacking, said
 from tests.support.daemon import wait
 
 KEPT = 60.0  # s; who looks at the latest values finds some
@@ -28,7 +29,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """How many values were said, and how many of them, in the windows, are not stored."""
+    """How many values were owed, and how many of them, in the windows, are not stored."""
 
     said: int
     missing: int
@@ -55,11 +56,11 @@ class Account:
         for field, leaf in NINE.items():
             spoken = {
                 value: when
-                for when, value in said(self._house.device, leaf)
+                for when, value in answered(self._house.device, leaf)
                 if since <= when < until
             }
-            owed = {value for value, when in spoken.items() if not _within(when, lost)}
-            stored = self._stored(field, owed, since + min(offsets))
+            owed = [(when, value) for value, when in spoken.items() if not _within(when, lost)]
+            stored = self._stored(field, owed, since, offsets)
             values = [value for _, value in stored if value in spoken]
             assert len(values) == len(set(values)), f"{field} holds a value twice"
             if not self._forgotten:
@@ -75,7 +76,7 @@ class Account:
                 order = [spoken[value] for value in values]
                 assert order == sorted(order), f"{field} is out of order"
             total += len(spoken)
-            missing += len(spoken.keys() - set(values))
+            missing += sum(_within(when, lost) for v, when in spoken.items() if v not in values)
         self._since = until
         return Tally(total, missing)
 
@@ -87,26 +88,31 @@ class Account:
     def _first(self, field: str) -> float | None:
         """Return when the first value that is stored of a field was said."""
         stored = {value for _, name, value in self._house.setting.stored() if name == field}
-        spoken = said(self._house.device, NINE[field])
+        spoken = answered(self._house.device, NINE[field])
         return next((when for when, value in spoken if value in stored), None)
 
-    def _stored(self, field: str, owed: set[float], since: float) -> list[tuple[int, float]]:
+    def _stored(
+        self,
+        field: str,
+        owed: Sequence[tuple[float, float]],
+        since: float,
+        offsets: Sequence[float],
+    ) -> list[tuple[int, float]]:
         """Wait until all that is `owed` is there; return (time in ns, number) since then."""
-        condition = f"WHERE time >= {int((since - LATEST) * 1e9)}"
+        condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
         found: list[tuple[int, float]] = []
 
-        def complete() -> bool:
+        def gone() -> list[tuple[float, float]]:
             rows = self._house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
             found[:] = [(row["time"], row[field]) for row in rows]
-            return owed <= {value for _, value in found}
+            return lacking(owed, found, interval=self._house.interval, offsets=offsets)
 
         try:
-            wait(field, complete)
+            wait(field, lambda: not gone())
         except AssertionError:
-            gone = owed - {value for _, value in found}
-            spoken = said(self._house.device, NINE[field])
-            when = [f"{value} at {at:.1f}" for at, value in spoken if value in gone]
-            text = f"of {len(owed)} values of {field}, {len(gone)} are missing: {when[:5]}"
+            missing = gone()
+            when = [f"{value} at {at:.1f}" for at, value in missing]
+            text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
             raise AssertionError(text) from None
         return found
 
@@ -116,19 +122,21 @@ def _within(when: float, windows: Sequence[Window]) -> bool:
 
 
 def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
-    """Wait until all that the device said in a time is stored, with stamps that are so far off."""
+    """Wait until all that was answered in a time is stored, with stamps that are so far off."""
     for field, leaf in NINE.items():
-        spoken = {
-            value: when for when, value in said(house.device, leaf) if begin + 1.0 <= when < end
-        }
+        spoken = [each for each in answered(house.device, leaf) if begin + 1.0 <= each[0] < end]
 
-        def stored(field: str = field, spoken: dict[float, float] = spoken) -> dict[float, float]:
+        def stored(
+            field: str = field, spoken: list[tuple[float, float]] = spoken
+        ) -> dict[float, float]:
             rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
-            found = {row[field]: row["time"] / 1e9 for row in rows}
-            return found if spoken.keys() <= found.keys() else {}
+            found = [(row["time"], row[field]) for row in rows]
+            gone = lacking(spoken, found, interval=house.interval, offsets=[offset])
+            return {} if gone else {value: at / 1e9 for at, value in found}
 
         assert spoken, "nothing was said"
         times = wait(field, stored)
-        for value, when in spoken.items():
-            off = times[value] - when
-            assert -EARLIEST < off - offset < LATEST, f"{field} is stamped {off:.3f} s off"
+        for when, value in spoken:
+            if value in times:
+                off = times[value] - when
+                assert -EARLIEST < off - offset < LATEST, f"{field} is stamped {off:.3f} s off"

@@ -16,7 +16,7 @@ from tests.faults.account import Window, all_stamped
 from tests.faults.house import House, now
 from tests.faults.house_daemon import calm, restart, start
 from tests.faults.scenario import Scenario
-from tests.support.compare import NINE, said
+from tests.support.compare import NINE, answered
 from tests.support.daemon import wait
 
 FREEZE = 4.0  # s; what was under way comes so much later, and is stamped when it comes
@@ -27,13 +27,14 @@ FROM_BEFORE = "values wait on disk, from before"
 
 def frozen(house: House) -> Sequence[Window]:
     """Freeze the daemon, as a debugger, a snapshot or a machine out of memory does."""
+    begin = now()
     house.daemon.freeze()
     end = now() + FREEZE
     wait("a while", lambda: now() > end)
     house.daemon.thaw()
     house.more_reads(3)
     calm(house)
-    return ()
+    return (Window(begin - LAST, begin + LAST), Window(end - LAST, end + LAST))
 
 
 def killed(house: House) -> Sequence[Window]:
@@ -54,7 +55,7 @@ def killed(house: House) -> Sequence[Window]:
 
 
 def _is_steady(house: House) -> bool:
-    times = [when for when, _ in said(house.device, NINE["Voltage"])[-6:]]
+    times = [when for when, _ in answered(house.device, NINE["Voltage"])[-6:]]
     return all(after - before < 2 * house.interval for before, after in pairwise(times))
 
 
@@ -94,7 +95,7 @@ def _reload(house: House, interval: object) -> None:
 
 
 def _pace(house: House) -> float:
-    before, last = said(house.device, NINE["Voltage"])[-2:]
+    before, last = answered(house.device, NINE["Voltage"])[-2:]
     return last[0] - before[0]
 
 
@@ -119,8 +120,8 @@ def machine_asleep(house: House) -> Sequence[Window]:
 SCENARIOS = {
     "daemon_frozen": Scenario(
         "bat2influx gets no processor time for a while",
-        "it goes on afterwards; what had been said just before is stamped then",
-        "nothing that was said: the device is not asked meanwhile",
+        "it goes on afterwards; an answer from before is old then, and is not stored as new",
+        "the answers that were under way; the device is not asked meanwhile",
         frozen,
     ),
     "daemon_killed": Scenario(

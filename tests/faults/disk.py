@@ -19,7 +19,7 @@ from tests.faults.house_database import AWAY
 from tests.faults.scenario import Scenario
 from tests.standins.network import apart
 from tests.support import disk
-from tests.support.compare import LATEST, NINE, said
+from tests.support.compare import LATEST, NINE, answered
 from tests.support.daemon import wait
 from tests.support.process import Process
 
@@ -188,7 +188,7 @@ def spool_full(house: House) -> Sequence[Window]:
     gone = []
     for field, leaf in FIELDS.items():
         stored = _stored(house, field, begin)
-        spoken = [each for each in said(house.device, leaf) if begin < each[0] < last.begin]
+        spoken = [each for each in answered(house.device, leaf) if begin < each[0] < last.begin]
         signs = "".join("+" if value in stored else "-" for _, value in spoken)
         assert re.fullmatch(r"[+-]*-\+{5,}", signs), f"of the newest some are gone: {signs}"
         gone += [when for when, value in spoken if value not in stored]

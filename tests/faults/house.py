@@ -29,6 +29,7 @@ from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import VenusRunner, steady_unix_time
 from tests.support.clocks import Clocks
+from tests.support.compare import NINE, answered
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 from tests.support.part import Part
 from tests.support.process import Process
@@ -124,8 +125,8 @@ class House(Part):
             )
 
     def reads(self) -> int:
-        """Return how many numbers the stand-in has said for the battery's voltage."""
-        return sum(sent.topic.endswith("Dc/0/Voltage") for sent in self.device.log.sent)
+        """Return how often the stand-in has answered for the battery's voltage."""
+        return len(answered(self.device, NINE["Voltage"]))
 
     def more_reads(self, count: int) -> None:
         """Wait until the device has been read so many times more."""

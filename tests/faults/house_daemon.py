@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.faults.account import Window
 from tests.faults.house import House, now
-from tests.support.compare import NINE, said
+from tests.support.compare import NINE, answered
 from tests.support.daemon import wait
 
 _A_FEW = 2 * len(NINE)  # values that may be under way to the database at any time
@@ -64,7 +64,7 @@ def restart(house: House, **sections: Mapping[str, object]) -> Window:
 
 
 def all_stored(house: House) -> bool:
-    """Return whether of each field the latest that the device has said is stored."""
+    """Return whether of each field the latest that the device has answered is stored."""
     for field, number in _latest(house).items():
         rows = house.database.query(f'SELECT last("{field}") FROM "dc"', "battery")
         if [row["last"] for row in rows] != [number]:
@@ -79,4 +79,4 @@ def _all_read(house: House) -> bool:
 
 
 def _latest(house: House) -> dict[str, float]:
-    return {field: said(house.device, leaf)[-1][1] for field, leaf in NINE.items()}
+    return {field: answered(house.device, leaf)[-1][1] for field, leaf in NINE.items()}

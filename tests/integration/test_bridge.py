@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_check import EX_OK, EX_UNAVAILABLE, Check
+from tests.integration.test_discover import Result, discover
 from tests.standins.venus.bridge import Bridged
 from tests.standins.venus.device import Device
 from tests.support.compare import NINE, assert_complete
@@ -100,3 +102,85 @@ def test_a_device_that_is_cut_off_behind_the_bridge(setting: Setting, tmp_path: 
         before = len(setting.stored())
         wait("values again", lambda: len(setting.stored()) > before + 20)
         wait("a good STATUS", lambda: "silent" not in notify.status)
+
+
+# A bridge in one direction
+
+
+@pytest.fixture(params=["", "boat/"], ids=["no prefix", "prefix"])
+def one_way(
+    request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
+) -> Iterator[tuple[Bridged, Device, str]]:
+    """A broker that gets what the device says and passes nothing that it is asked."""
+    device, prefix = Device(P), request.param
+    setting.venus(device)
+    with Bridged(tmp_path / "one way", setting.mosquitto, prefix=prefix, questions=False) as made:
+        setting.ini["Battery"] |= {"port": made.port}
+        if prefix:
+            setting.ini["Battery"]["topic_prefix"] = prefix
+        yield made, device, prefix
+
+
+def asked_at(setting: Setting, port: int) -> Result:
+    """Return what `discover` makes of a broker."""
+    return discover(setting.write_ini(), f"127.0.0.1:{port}")
+
+
+def test_values_without_answers_name_the_bridge(
+    setting: Setting, one_way: tuple[Bridged, Device, str]
+) -> None:
+    """Somebody else keeps the device awake: check says what is wrong, discover lists what comes."""
+    house, device, _ = one_way
+    device.foreign(1.0, ["system/0/Dc/Battery/Soc"], keepalive=True)
+    said = f"values of device {P} arrive at 127.0.0.1"
+    asks = "questions are not answered: does the bridge forward R/#?"
+    check = Check(setting.write_ini())
+    assert check.code == EX_UNAVAILABLE
+    assert check.of("wrong") == ["device"], check.output
+    assert said in check.text("device")
+    assert asks in check.text("device")
+    assert "restart" not in check.output
+    result = asked_at(setting, house.port)
+    assert f"{said}:{house.port}, {asks}" in result.err
+    assert "= vebus/275/" in result.out
+    assert not [request for request in device.log.requests if "system/0/Dc" not in request.topic]
+
+
+def test_a_kept_serial_without_answers_names_the_bridge(
+    setting: Setting, one_way: tuple[Bridged, Device, str]
+) -> None:
+    """Where nobody keeps it awake its serial number is all that there is."""
+    house, _, prefix = one_way
+    check = Check(setting.write_ini())
+    assert check.of("wrong") == ["device"], check.output
+    assert "forward R/#?" in check.text("device")
+    assert ("restart" in check.text("device")) is (prefix == "")
+    assert "forward R/#?" in asked_at(setting, house.port).err
+
+
+# A prefix that is forgotten, or wrong
+
+
+@pytest.mark.parametrize(
+    ("there", "own"), [("boat/", ""), ("home/cellar/", ""), ("home/cellar/", "boat"), ("", "boat")]
+)
+def test_the_prefix_is_guessed_from_what_is_kept(
+    setting: Setting, tmp_path: Path, there: str, own: str
+) -> None:
+    """With the guess in the file all is well; discover lists the device below it at once."""
+    setting.venus(Device(P))
+    with Bridged(tmp_path / "house", setting.mosquitto, prefix=there) as house:
+        battery = {"port": house.port} | ({"topic_prefix": own} if own else {})
+        check = Check(setting.write_ini(Battery=battery))
+        assert check.of("wrong") == ["portal id"], check.output
+        shown = there.removesuffix("/")
+        how = f"set topic_prefix = {shown} in" if there else "take topic_prefix out of"
+        assert how in check.text("portal id")
+        result = discover(setting.directory / "bat2influx.ini", f"127.0.0.1:{house.port}")
+        assert "= vebus/275/" in result.out, result.err
+        assert (f"topic_prefix = {there}" in result.lines) is bool(there)
+        setting.ini["Battery"].pop("topic_prefix", None)
+        right = Check(
+            setting.write_ini(Battery={"port": house.port, "topic_prefix": shown or '""'})
+        )
+        assert right.code == EX_OK, right.output

@@ -15,6 +15,7 @@ from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.certificates import device_certificate
 from tests.standins.venus.device import Device
 from tests.standins.venus.door import Door
+from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.login import Profile
 from tests.support.compare import NINE
 from tests.support.daemon import Setting, wait
@@ -119,7 +120,7 @@ def test_a_running_daemon_is_not_disturbed(setting: Setting) -> None:
 
 
 def test_a_silent_device_is_asked_once(setting: Setting) -> None:
-    """One keepalive, and no read for what would not be answered."""
+    """One keepalive in each of the two ways, and no read for what would not be answered."""
     device = Device(A)
     device.silence()
     setting.venus(device)
@@ -127,7 +128,10 @@ def test_a_silent_device_is_asked_once(setting: Setting) -> None:
     assert check.of("wrong") == ["device"]
     assert f"device {A} at 127.0.0.1 is silent" in check.text("device")
     assert check.code == EX_UNAVAILABLE
-    assert [request.topic for request in device.log.requests] == [f"R/{A}/keepalive"]
+    assert [request.topic for request in device.log.requests] == [
+        f"R/{A}/keepalive",
+        f"R/{A}/system/0/Serial",
+    ]
 
 
 def test_several_devices_are_a_choice_with_lines_for_the_file(setting: Setting) -> None:
@@ -189,6 +193,46 @@ def test_an_older_firmware_without_an_echo_is_understood(setting: Setting) -> No
     check = Check(setting.write_ini())
     assert check.code == EX_OK, check.output
     assert check.text("instance") == "vebus 275"
+
+
+OLD = [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE]
+
+
+@pytest.mark.parametrize("instance", ["", 275])
+@pytest.mark.parametrize("firmware", OLD, ids=lambda firmware: firmware.value)
+def test_found_firmware_before_3_20_was_called_silent(
+    setting: Setting, firmware: Firmware, instance: object
+) -> None:
+    """Asleep, it is asked in its own way; awake, it says nothing anew, and is known by a read."""
+    device = Device(A, firmware=firmware)
+    setting.venus(device)
+    fields = {"Grid": "system/Ac/Grid/L1/Power", "Load": "system/Ac/Consumption/L1/Power"}
+    ini = setting.write_ini(Battery={"instance": instance} if instance else {}, Fields=fields)
+    for _ in range(2):
+        check = Check(ini)
+        assert (check.code, check.of("wrong")) == (EX_OK, []), check.output
+        assert check.of("ok")[4:-2] == ["instance", "instance", *NINE, *fields]
+
+
+@pytest.mark.parametrize("firmware", [Firmware.CURRENT, Firmware.NO_ECHO, Firmware.SELECTIVE])
+def test_a_system_without_an_inverter_gets_the_lines_that_it_needs(
+    setting: Setting, firmware: Firmware
+) -> None:
+    """What is there is named, and the lines that are printed are a file that checks well."""
+    services = ("battery/512", "solarcharger/288", "solarcharger/289", "system")
+    setting.venus(Device(A, services, firmware=firmware))
+    check = Check(setting.write_ini())
+    assert check.code == EX_UNAVAILABLE
+    assert check.of("wrong") == ["instance"], check.output
+    assert "has no vebus" in check.text("instance")
+    assert "it has battery 512, solarcharger 288 and 289." in check.text("instance")
+    lines = check.output.partition("[Fields]\n")[2].partition("\nok ")[0].splitlines()
+    own = dict(line.strip().split(" = ", 1) for line in lines)
+    own = {name.strip(): path.partition("#")[0].strip() for name, path in own.items()}
+    assert own["defaults"] == "no"
+    assert {"battery/512/Soc", "solarcharger/289/Yield/Power"} < {*own.values()}
+    followed = Check(setting.write_ini(Fields=own))
+    assert (followed.code, followed.of("wrong")) == (EX_OK, []), followed.output
 
 
 def test_more_fields_are_looked_at_each(setting: Setting) -> None:

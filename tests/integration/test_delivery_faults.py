@@ -8,7 +8,7 @@ import pytest
 
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.compare import NINE, answered, assert_complete, kept, lacking
 from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -41,22 +41,19 @@ def nine(setting: Setting) -> Callable[[], bool]:
     return lambda: {field for _, field, _ in setting.stored()} == NINE.keys()
 
 
-def values(setting: Setting, device: Device, field: str) -> tuple[list[float], list[float]]:
-    """Return what is stored of a field, and what the device has said since the first of it."""
-    stored = [value for _, value in kept(setting, field)]
-    spoken = [value for _, value in said(device, NINE[field])]
-    return stored, spoken[spoken.index(stored[0]) :] if stored else []
+def is_complete(setting: Setting, device: Device, field: str) -> bool:
+    """Tell whether nothing is missing of a field since the first that is stored of it."""
+    stored, spoken = kept(setting, field), answered(device, NINE[field])
+    numbers = [value for _, value in spoken]
+    return bool(stored) and not lacking(spoken[numbers.index(stored[0][1]) :], stored)
 
 
 def wait_for_all(setting: Setting, device: Device, *but: str) -> None:
     """Let the device say no more, and wait until all that it has said is stored."""
     device.silence()
 
-    def complete() -> bool:
-        pairs = [values(setting, device, field) for field in NINE.keys() - {*but}]
-        return all(stored and stored == spoken for stored, spoken in pairs)
-
-    wait("all values", complete)
+    fields = NINE.keys() - {*but}
+    wait("all values", lambda: all(is_complete(setting, device, field) for field in fields))
 
 
 def assert_all_arrives(setting: Setting, device: Device, *but: str) -> None:

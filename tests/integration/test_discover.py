@@ -16,6 +16,7 @@ from tests import TOP
 from tests.standins.network import mqtt_peers
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
+from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.login import Profile
 from tests.standins.venus.mqtt import VenusRunner
 from tests.standins.venus.plugin import Publish
@@ -154,6 +155,27 @@ def test_a_device_that_does_not_say_when_it_is_through_is_listed(
     assert result.code == EX_OK
     assert "did not say that this is all" in result.err
     assert "vebus/275/Dc/0/Voltage" in result.out
+
+
+@pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
+def test_found_firmware_before_3_20_was_listed_empty(
+    mosquitto: Mosquitto, ini: Path, firmware: Firmware
+) -> None:
+    """Asleep or awake, it is listed whole, and asked at most once in each way."""
+    device = Device(B, ("vebus", "system", "solarcharger"), firmware=firmware)
+    with VenusRunner("127.0.0.1", mosquitto.port, device):
+        for _ in range(2):
+            result = discover(ini, f"127.0.0.1:{mosquitto.port}")
+            assert result.code == EX_OK
+            assert "says nothing" not in result.err
+            assert "questions are not answered" not in result.err
+            (battery,) = loaded(ini, result).batteries
+            paths = {str(field) for field in battery.fields}
+            assert {"vebus/Soc", "vebus/275/Ac/Out/L1/V", "solarcharger/288/Yield/Power"} < paths
+            ini.unlink()
+    asked = [topic.rpartition("/")[2] for topic, _ in requests(device)]
+    assert asked.count("keepalive") == 2
+    assert asked.count("Serial") <= 1
 
 
 def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini: Path) -> None:

@@ -10,6 +10,7 @@ from paho.mqtt import publish
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.venus.protocol import parse_field
 from tests.standins.venus.device import Device
+from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.values import vebus
 from tests.support.compare import NINE, kept
 from tests.support.daemon import Daemon, Setting, wait
@@ -94,6 +95,22 @@ def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
     wait("values", lambda: len(kept(setting, "Soc")) >= 10)
     counters = device.log.counters
     assert (counters.keepalives, counters.republishes, counters.errors) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+@pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
+def test_found_firmware_before_3_20_was_called_silent_for_45_s(
+    setting: Setting, firmware: Firmware, mode: str
+) -> None:
+    """What does not understand the first question is asked in the other way before W/8."""
+    device = Device(A, firmware=firmware)
+    setting.venus(device)
+    daemon = setting.daemon(watchdog=40, Battery={**QUICK, "mode": mode})
+    wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
+    first = device.log.requests[0].time
+    reads = (r.time for r in device.log.requests if "/vebus/" in r.topic)
+    assert next(reads, first) - first < 40 / 8
+    assert not daemon.says("WARNING|ERROR")
 
 
 def test_a_missing_service_is_named_and_the_others_go_on(setting: Setting) -> None:
@@ -235,16 +252,16 @@ def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None
     assert not discovery.step(connection, 0.0)
     assert not discovery.step(connection, 0.0)
     done = json.dumps({"full-publish-completed-echo": connection.echoes[0], "value": 1}).encode()
-    discovery.see(f"N/{A}/full_publish_completed", done)
+    discovery.see(f"N/{A}/full_publish_completed", done, 0.1)
     assert discovery.step(connection, 0.1)
     assert discovery.missing == ("solarcharger",)
     assert not discovery.step(connection, 0.1)
-    discovery.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}')
+    discovery.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}', 10.0)
     assert not discovery.step(connection, 10.0)
-    discovery.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}')
+    discovery.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}', 60.0)
     assert not discovery.step(connection, 60.0)
     assert len(connection.echoes) == 2
-    discovery.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"))
+    discovery.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"), 66.0)
     with pytest.raises(UndecidedError, match="Pv = solarcharger/289/Yield/Power"):
         discovery.step(connection, 66.0)
 

@@ -12,7 +12,7 @@ from bat2influx.daemon import metrics
 from bat2influx.daemon.textfile import TextFile
 from bat2influx.venus.protocol import NoValue
 from tests.support.node_exporter import NodeExporter, samples
-from tests.unit.daemon.test_metrics import CELLAR, FLEET, NUMBERS, REPORT
+from tests.unit.daemon.test_metrics import CELLAR, FLEET, LOST, NUMBERS, REPORT
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     """Its own parser finds all that was put in, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
-    file.write(metrics.prometheus_text(replace(REPORT, devices=(FLEET,)), "1.2.3"), 0.0)
+    devices = (replace(FLEET, missing=LOST),)
+    file.write(metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3"), 0.0)
     text = exporter.scrape()
     found = samples(text)
     assert found["node_textfile_scrape_error"] == 0
@@ -41,7 +42,7 @@ def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
         name = f'bat2influx_messages_without_value_total{{reason="{reason.value}"}}'
         assert found[name] == CELLAR.no_values.get(reason, 0)
     ours = [name for name in found if name.startswith("bat2influx_")]
-    assert len(ours) == len(NUMBERS) + 1 + len(NoValue)
+    assert len(ours) == len(NUMBERS) + 1 + len(NoValue) + len(LOST)
     file.remove()
     assert not [name for name in exporter.samples() if name.startswith("bat2influx_")]
 

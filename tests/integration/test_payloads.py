@@ -17,14 +17,13 @@ from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 P = "c0619ab1c2d3"
 GIVEN = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 
-NO_VALUES: dict[str, bytes] = {
+NO_VALUES: dict[str, bytes] = {  # zero bytes are a farewell, which tests/unit/device has
     "null": b'{"value":null}',
     "empty list": b'{"value":[]}',
     "list": b'{"value":[52.1]}',
     "object": b'{"value":{"value":52.1}}',
     "empty object": b"{}",
     "other key": b'{"max":50.0,"min":0.0}',
-    "zero bytes": b"",
     "text": b'{"value":"52.1"}',
     "empty text": b'{"value":""}',
     "true": b'{"value":true}',

@@ -25,7 +25,7 @@ HASTY = "tests.support.hasty"
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 TOPICS = {f"N/{P}/heartbeat", *(f"N/{P}/{leaf}" for leaf in NINE.values())}
 ALWAYS = {"received", "reconnects", "without_value", "stored", "waiting", "rejected", "dropped"}
-FIELDS = ALWAYS | {"spool_used", "delay", "memory", "uptime"}
+FIELDS = ALWAYS | {"services_missing", "spool_used", "delay", "memory", "uptime"}
 
 
 @pytest.fixture

@@ -12,7 +12,14 @@ from statistics import median
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
-from tests.support.compare import NINE, assert_complete, kept
+from tests.support.compare import (
+    NINE,
+    answered,
+    assert_in_order,
+    assert_one_a_tick,
+    kept,
+    said,
+)
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -108,7 +115,8 @@ def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(settin
     setting.daemon(notify=notify, watchdog=8, Battery=QUICK)
     wait("five searches", lambda: len(device.log.requests) >= 5)
     wait("the cause in STATUS", lambda: f"device {P} at 127.0.0.1 is silent" in notify.status)
-    assert at_most_each(4.0, [request.time for request in device.log.requests], since)
+    times = [request.time for request in device.log.requests]
+    assert at_most_each(4.0, [times[0], *times[2:]], since)  # and once in the other way, after W/24
     device.speak()
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
 
@@ -179,7 +187,7 @@ def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: 
     daemon = setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     device.vanish("vebus")
-    wait("its name in STATUS", lambda: "has no vebus 275" in notify.status)
+    wait("its name in STATUS", lambda: "no longer has vebus 275" in notify.status)
     asked, stored = len(reads(device)), len(setting.stored())
     wait("heartbeats", more_heartbeats(device, 2))
     assert len(reads(device)) <= asked + 3
@@ -244,19 +252,20 @@ def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(settin
 
 
 def test_another_client_does_no_harm(setting: Setting) -> None:
-    """Its answers and its notifications are stored once each, and our own reads go on."""
+    """Our own reads go on at their pace, and each has one value, whatever else is said."""
     device = Device(P, counted=True)
     setting.venus(device)
     device.foreign(40, ["vebus/275/Dc/0", "vebus/275/Soc", "system/0/Dc"], keepalive=True)
-    daemon = setting.daemon(watchdog=60, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 60)
+    daemon = setting.daemon(watchdog=60, Battery={**GIVEN, "interval": 1.0, "soc_interval": 1.0})
+    wait("reads", lambda: len(reads(device, "/Dc/0")) >= 12)
     assert device.log.counters.foreign >= 60
     asked = reads(device, "/Soc")
-    assert median(later - sooner for sooner, later in pairwise(asked)) < 0.4
+    assert median(later - sooner for sooner, later in pairwise(asked)) < 1.5
     device.foreign(0)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        assert_complete(setting, device, field, leaf)
+        ticks = assert_one_a_tick(device, leaf, kept(setting, field), field)
+        assert ticks >= 10, field
     assert not daemon.says("WARNING|ERROR")
 
 
@@ -275,15 +284,22 @@ def test_what_others_ask_for_is_not_stored_twice_within_a_tick(setting: Setting)
 
 
 def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
-    """A device that takes 3 s for each answer is neither silent nor unanswered."""
+    """A device that takes 3 s for each answer is neither silent nor unanswered.
+
+    Some may count as one: which request an answer is to is not known.
+    """
     device = Device(P, counted=True)
-    device.late(3.0)
+    device.late(2.9)  # so that each comes between two ticks
     setting.venus(device)
-    daemon = setting.daemon(Battery=GIVEN)
+    daemon = setting.daemon(Battery={**GIVEN, "interval": 1, "soc_interval": 1})
     wait("values", lambda: len(kept(setting, "Soc")) >= 12)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        assert_complete(setting, device, field, leaf)
+        stored = kept(setting, field)
+        assert_in_order(said(device, leaf), stored, field)
+        answers = [value for _, value in answered(device, leaf)]
+        owed = answers.index(stored[-1][1]) + 1
+        assert len(stored) >= 0.8 * owed, f"of {field} {owed - len(stored)} of {owed} are missing"
     assert logins(setting.mosquitto) == 1
     assert not daemon.says("WARNING|ERROR")
 

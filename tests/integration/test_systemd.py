@@ -13,7 +13,7 @@ import pytest
 from tests.standins.databases.http_peers import HttpPeer, Silent, answer
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.compare import NINE, answered, assert_complete, kept, lacking
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -44,12 +44,15 @@ def hup(daemon: Daemon) -> None:
 
 
 def all_of_soc(setting: Setting, device: Device, *measurements: str) -> Callable[[], bool]:
-    """Return the condition that every Soc said is stored, once, in one measurement or another."""
+    """Return the condition that every Soc answered is stored once, in whatever measurement."""
 
     def complete() -> bool:
         stored = [kept(setting, "Soc", measurement=name) for name in measurements or ("dc",)]
-        numbers = [number for one in stored for _, number in one]
-        return numbers == [number for _, number in said(device, NINE["Soc"])]
+        together = [each for one in stored for each in one]
+        numbers = [number for _, number in together]
+        spoken = answered(device, NINE["Soc"])
+        known = [number for _, number in spoken if number in numbers]
+        return numbers == known and not lacking(spoken, together)
 
     return complete
 

@@ -1,14 +1,22 @@
 """What a device said against what is stored: every value, once, in order, with its right time.
 
+A daemon in `mode = poll` is owed the answers to its reads (`answered`), one in `mode = notify` all
+that the device says (`said`). Polled, a field has one value a tick: where the machine has stood
+still, so that the answers to two reads have come together, one of them is let go (`lacking`).
+
 Rules: the device is one with `counted=True`, so that a number tells which message it came in.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 
 from tests.standins.venus.device import Device
+from tests.standins.venus.log import Sent, Why
 from tests.support.daemon import Setting
 
 NINE = {
@@ -26,6 +34,7 @@ FAST = {field: leaf for field, leaf in NINE.items() if field != "Soc"}
 NUMBER = re.compile(rb'\{"value":(-?\d{1,12}(?:\.\d{1,20})?)\}')
 LATEST = 10.0  # s from a device's sending to the stamp, on a loaded machine
 UNDER_WAY = 5  # messages that may be sent when the daemon has just left the broker
+BEFORE = 0.3  # of an interval, by which a stamp may be before the device has the request
 
 
 def said(device: Device, leaf: str) -> list[tuple[float, float]]:
@@ -33,12 +42,27 @@ def said(device: Device, leaf: str) -> list[tuple[float, float]]:
 
     That is what it published of itself, and not what a test had it say in place of a number.
     """
+    return _numbers(device, leaf, device.log.sent)
+
+
+def answered(device: Device, leaf: str) -> list[tuple[float, float]]:
+    """Return the same of what the device answered to reads that came over the broker."""
+    return _numbers(device, leaf, [each for each in device.log.sent if each.why is Why.ANSWER])
+
+
+def _numbers(device: Device, leaf: str, sent: Sequence[Sent]) -> list[tuple[float, float]]:
     topic = f"N/{device.portal_id}/{leaf}"
     return [
         (message.time, round(float(number[1]), 4))
-        for message in device.log.sent
+        for message in sent
         if message.topic == topic and (number := NUMBER.fullmatch(message.payload))
     ]
+
+
+def asked(device: Device, leaf: str) -> list[float]:
+    """Return when (Unix time) the device was asked for a leaf, by itself or with what is beside."""
+    topic = f"R/{device.portal_id}/{leaf}"
+    return [r.time for r in device.log.requests if f"{topic}/".startswith(f"{r.topic}/")]
 
 
 def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
@@ -46,21 +70,119 @@ def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
     return [(when, value) for when, name, value in setting.stored(**place) if name == field]
 
 
+def lacking(
+    spoken: Sequence[tuple[float, float]],
+    stored: Sequence[tuple[int, float]],
+    *,
+    interval: float | None = None,
+    offsets: Sequence[float] = (0.0,),
+) -> list[tuple[float, float]]:
+    """Return the answers in whose ticks nothing is stored.
+
+    In a tick is what is within half an `interval`, in s, of the answer, by default the usual time
+    from one answer to the next. Stamps may be `offsets` s off. Where a machine lags, an answer
+    comes after the next request, and of two in one tick one counts: beside what is stamped late,
+    one may be lacking, and no two in a row.
+    """
+    values = {value for _, value in stored}
+    stamps = sorted(at / 1e9 - offset for at, _ in stored for offset in offsets)
+    when_said = {value: when for when, value in spoken}
+    if interval is None:
+        times = [when for when, _ in spoken]
+        interval = median([after - before for before, after in pairwise(times)] or [0.0])
+
+    def in_its_tick(when: float) -> bool:
+        first = bisect_left(stamps, when - interval / 2)
+        return first < len(stamps) and stamps[first] < when + interval / 2
+
+    late = sorted(
+        stamp
+        for at, value in stored
+        for stamp in (at / 1e9 - offset for offset in offsets)
+        if value in when_said and interval / 4 < stamp - when_said[value] < LATEST
+    )
+
+    def beside_late(place: int) -> bool:
+        when = spoken[place][0]
+        around = bisect_left(late, when - 2 * interval) < bisect_left(late, when + 2 * interval)
+        neighbours = [spoken[each][1] for each in (place - 1, place + 1) if 0 <= each < len(spoken)]
+        return around and all(value in values for value in neighbours)
+
+    return [
+        (at, value)
+        for place, (at, value) in enumerate(spoken)
+        if value not in values and not in_its_tick(at) and not beside_late(place)
+    ]
+
+
 def assert_complete(setting: Setting, device: Device, field: str, leaf: str) -> None:
-    """Assert that from the first stored value on all that the device said is there, once."""
+    """Assert that each answer of the device is stored, once, and nothing else."""
     assert_all(device, leaf, kept(setting, field), field)
 
 
 def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str) -> None:
-    """Assert that from the first of `stored` on all that the device said for a leaf is there."""
+    """Assert that the device's answers for a leaf are stored, from the first of `stored` on.
+
+    What it notifies of between a request and a late answer may take the answer's place: which
+    message is which is not known.
+    """
+    everything = said(device, leaf)
+    places = assert_in_order(everything, stored, field)
+    first, last = everything[places[0]][0], everything[places[-1]][0]
+    answers = [each for each in answered(device, leaf) if each[0] >= first]
+    assert sum(when > last for when, _ in answers) <= UNDER_WAY, field
+    missing = lacking([each for each in answers if each[0] <= last], stored)
+    assert not missing, f"of {field} {len(missing)} are missing: {missing[:5]}"
+
+
+def assert_all_said(
+    device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str
+) -> None:
+    """Assert that `stored` is all that the device said for a leaf, from the first of it on."""
     spoken = said(device, leaf)
+    places = assert_in_order(spoken, stored, field)
+    assert len(spoken) - 1 - places[-1] <= UNDER_WAY, field
+    assert places == list(range(places[0], places[0] + len(places))), f"{field} lacks something"
+
+
+def assert_in_order(
+    spoken: Sequence[tuple[float, float]], stored: Sequence[tuple[int, float]], field: str
+) -> list[int]:
+    """Assert that each that is stored was said, once, at its time.
+
+    Return the place of each among what was said, the first where it was said again.
+    """
     assert stored, f"nothing is stored of {field}"
-    values = [value for _, value in spoken]
-    first = values.index(stored[0][1])
-    last = first + len(stored)
-    assert [value for _, value in stored] == values[first:last], field
-    assert len(values) - last <= UNDER_WAY, field
-    asked = next((r.time for r in device.log.requests if not r.topic.endswith("/keepalive")), 0.0)
-    assert sum(when > asked for when, _ in spoken[:first]) == 0, f"the first of {field} are missing"
-    for (stamp, _), (when, _) in zip(stored, spoken[first:last], strict=True):
-        assert -0.1 < stamp / 1e9 - when < LATEST, f"{field} is stamped wrongly"
+    places: dict[float, int] = {}
+    for number, (_, value) in enumerate(spoken):
+        places.setdefault(value, number)
+    strange = [each for each in stored if each[1] not in places]
+    assert not strange, f"{field} has what was never said: {strange[:5]}"
+    found = [places[value] for _, value in stored]
+    assert found == sorted({*found}), f"{field} is out of order, or has a value twice"
+    for (stamp, _), place in zip(stored, found, strict=True):
+        assert -0.1 < stamp / 1e9 - spoken[place][0] < LATEST, f"{field} is stamped wrongly"
+    return found
+
+
+def assert_one_a_tick(
+    device: Device,
+    leaf: str,
+    stored: Sequence[tuple[int, float]],
+    field: str,
+    *,
+    since: float = 0.0,
+    until: float = float("inf"),
+) -> int:
+    """Assert that from one read of a leaf to the next one value is stored, whoever it was said to.
+
+    That is of the reads between two Unix times. Return of how many.
+    """
+    times = [when for when in asked(device, leaf) if since <= when <= until]
+    assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field
+    shortest = min((after - before for before, after in pairwise(times)), default=0.0)
+    early = BEFORE * shortest
+    for before, after in pairwise(times):
+        found = [value for at, value in stored if before - early <= at / 1e9 < after - early]
+        assert len(found) == 1, f"{field} has {found} from {before:.2f} to {after:.2f}"
+    return max(0, len(times) - 1)

@@ -22,7 +22,12 @@ LONGEST_PAUSE = 0.01  # s between two looks at whether it is done
 
 @contextmanager
 def stepped(
-    port: int, directory: Path, *, watchdog: float = 120.0, soc_interval: float = 0.2
+    port: int,
+    directory: Path,
+    *,
+    watchdog: float = 120.0,
+    soc_interval: float = 0.2,
+    mode: str = "poll",
 ) -> Iterator[Device]:
     """Have a device behind a port for a block, of which nothing has to be found out; times in s."""
     battery = Battery(
@@ -36,6 +41,7 @@ def stepped(
         interval=0.2,
         soc_interval=soc_interval,
         fields=DEFAULT_FIELDS,
+        mode=mode,
         tls=None,
     )
     remembered = RememberedDevices(directory)

@@ -16,6 +16,7 @@ from typing import Any
 from bat2influx import cli
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.influx.writer import Writer
+from tests.support.hurried import allow_short_spans
 
 PLACES: dict[str, tuple[type, str]] = {
     "sender": (Writer, "write"),
@@ -47,6 +48,7 @@ def _wedge(place: type, name: str, act: Callable[[], None]) -> None:
 
 def main() -> int:
     """Run the command line, wedged."""
+    allow_short_spans()
     part, dies = os.environ["WEDGE"].removesuffix(" dies"), os.environ["WEDGE"].endswith(" dies")
     if part in PLACES:
         _wedge(*PLACES[part], die_here if dies else hang_here_for_ever)

@@ -1,8 +1,8 @@
 """A machine with all that the daemon lives between: broker, database and the Venus stand-in.
 
 Rules: Mosquitto and InfluxDB are Debian's own, started by their units. The stand-in is a unit of
-the tests, `venus`; its numbers never repeat, so that a value that is missing shows. The daemon is
-the installed package and nothing else, and is told things as an admin tells them: by its files,
+the tests, `venus`; its numbers count the reads, so that a value that is missing shows. The daemon
+is the installed package and nothing else, and is told things as an admin tells them: by its files,
 apt and systemctl.
 """
 
@@ -81,7 +81,7 @@ class Plant(Machine):
             folder=STAND_IN,
             operations=OPERATIONS,
             said=SAID,
-            counted="--counted" if counted else "",
+            counted="--counted-by-reads" if counted else "",
             devices=devices,
             user=USER,
             password=PASSWORD,
@@ -200,7 +200,7 @@ class Plant(Machine):
 
 
 def assert_contiguous(values: Iterable[tuple[int, float]]) -> None:
-    """Assert that values of a counted device are all there: each is one more than the last."""
+    """Assert that the answers of a counted device are all there: each is one more than the last."""
     numbers = [int(value) for _, value in values]
     assert numbers, "nothing is stored"
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a reading was lost"

@@ -41,7 +41,7 @@ def test_a_good_file_is_in_force_when_the_reload_has_ended(running: Plant) -> No
     assert running.show(UNIT, "SubState") == "running"
     assert running.says("configuration reloaded", since=since)
     values = running.wait_for_values(since=running.now(), count=26)
-    # 5 s as it is now; it would be 21 s as before, for what changes is said each second anyway.
+    # 5 s as it is now; it would be 125 s as before.
     assert (values[25][0] - values[0][0]) / 1e9 < 15
     assert running.main_pid(UNIT) == process
     assert_contiguous(running.values(since=since))

@@ -3,10 +3,10 @@
     /usr/bin/python3 -m tests.tools.day [--values 777600]
 
 While the database is away a publisher says numbers on the nine topics as fast as the daemon takes
-them, beside a device that is read once a second. Then the database is started. Prints one line,
-and exits 1 if a value is missing, wrong, twice or out of order, if the database has not got all
-within two minutes, if a value of the present waited for those of the past, or if the daemon took
-more than 60 MB of memory at any time.
+them, beside a device that tells of its changes each second (`mode = notify`). Then the database is
+started. Prints one line, and exits 1 if a value is missing, wrong, twice or out of order, if the
+database has not got all within two minutes, if a value of the present waited for those of the past,
+or if the daemon took more than 60 MB of memory at any time.
 
 Rules: the device's own numbers are small, the publisher's large. A broker drops messages of QoS 0
 for a client that is slower than the publisher; this one does not, and the publisher waits.
@@ -108,7 +108,7 @@ def setting(directory: Path) -> Iterator[Setting]:
         InfluxDB(directory / "influxdb") as database,
         Setting(directory, broker, database) as made,
     ):
-        made.ini["Battery"] |= {"serial": PORTAL, "instance": 275, "soc_interval": 1.0}
+        made.ini["Battery"] |= {"serial": PORTAL, "instance": 275, "mode": "notify"}
         yield made
 
 

@@ -29,6 +29,8 @@ PYTHON_MODULE = ("/usr/bin/python3", "-m")
 DB = "battery"
 MEASUREMENT = "dc"
 FIELDS = ("Current", "Voltage", "Power", "Soc", "I", "V", "P", "S", "F")
+NO_CLOSER = 0.5  # s between two values of a field; a second is their distance
+MOST_OF = 0.9  # of the seconds have one, on a machine that may stand still
 WINDOW = f"FROM {MEASUREMENT} WHERE time > now()-5s"
 MEANS = ", ".join(f'mean("{field}") AS {field}' for field in FIELDS)
 RAW_QUERY = f"SELECT * {WINDOW}"
@@ -102,6 +104,7 @@ def _run(folder: Path, seconds: float) -> None:
         _show(parts.database, RAW_QUERY)
         _show(parts.database, MEANS_QUERY)
         _check_fields(parts)
+        _check_one_a_second(parts)
         _stop_daemon(parts.daemon)
 
 
@@ -188,6 +191,24 @@ def _check_fields(parts: Parts) -> None:
         missing = [name for name in FIELDS if all(row.get(name) is None for row in rows)]
         if missing:
             raise DemoError(f"no value of {', '.join(missing)} in 5 s\n{parts.daemon.tail()}")
+
+
+def _check_one_a_second(parts: Parts) -> None:
+    """Each field that is read each second has one value a second, from the first one on."""
+    for name in FIELDS:
+        if name == "Soc":  # which is read each 10 s
+            continue
+        rows = parts.database.query(f'SELECT "{name}" FROM {MEASUREMENT}', DB)
+        times = [row["time"] / 1e9 for row in rows]
+        apart = [later - sooner for sooner, later in itertools.pairwise(times)]
+        if min(apart, default=1.0) < NO_CLOSER:
+            raise DemoError(
+                f"{name} has two values {min(apart):.3f} s apart\n{parts.daemon.tail()}"
+            )
+        seconds = round(times[-1] - times[0]) + 1
+        if len(times) < MOST_OF * seconds:
+            raise DemoError(f"{name} has {len(times)} values of {seconds} s\n{parts.daemon.tail()}")
+    print(f"\nEach of {len(FIELDS) - 1} fields has one value a second, from the first second on.")
 
 
 def _stop_daemon(daemon: Process) -> None:

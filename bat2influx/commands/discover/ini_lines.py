@@ -100,6 +100,17 @@ def block(
     return lines + _in_few_lines(survey, multis) + fields
 
 
+def live_fields(survey: Survey) -> list[str]:
+    """Return the lines of [Fields] that a device without vebus needs, without the comments.
+
+    None where it has nothing that a battery owner wants.
+    """
+    lines = block(survey, Reached(""))
+    below = lines[lines.index("[Fields]") :]
+    live = [line for line in below if line and line[0] != "#"]
+    return live if len(live) > 2 else []
+
+
 def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str]:
     """Return, commented out, the presets of which the device has something, and all instances."""
     numbers, lines = survey.numbers, []

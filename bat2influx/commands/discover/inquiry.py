@@ -2,22 +2,25 @@
 
 Rules: a secret is sent in one case only: the ini file has it for this very host, and then in the
 way that the file says. Everybody is asked without one else, in clear first, and by TLS where that
-port is closed. Each device is asked for one full republish; nothing is written to it.
+port is closed. Each device is asked for one full republish, and who says nothing once more in the
+way of firmware before Venus OS 3.20; nothing is written to it.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bat2influx.commands import bridge_look
 from bat2influx.commands.discover import ini_lines
 from bat2influx.commands.discover.ini_lines import Reached
 from bat2influx.commands.discover.ssdp import Description
 from bat2influx.commands.discover.survey import Survey
 from bat2influx.config.settings import Battery
+from bat2influx.device import errors as device_errors
 from bat2influx.device.source import endpoint_of
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import MQTT_PORT, MQTT_TLS_PORT, Endpoint
@@ -29,7 +32,7 @@ from bat2influx.venus import protocol
 USER = "bat2influx"  # of whom has no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial
 OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends what is retained in one go
-FIRST_WITHIN = 10.0  # s, for the first value of a republish
+FIRST_WITHIN = 5.0  # s, for the first value of a republish, in each of the two ways to ask for it
 QUIET = 4.0  # s without a new path end it: firmware before 3.50 need not say when it is through
 REPUBLISH_WITHIN = 30.0  # s in all
 MAX_PORTALS = 16  # behind one broker
@@ -86,6 +89,8 @@ class Inquiry:
         self._config = config
         self._everything = everything
         self._say = say
+        self._listed = False  # whether the broker keeps the serial number of a device
+        self._moved = False  # to another prefix than the one given
 
     def make(self) -> InquiryResult:
         """Ask, and return what there is."""
@@ -123,8 +128,12 @@ class Inquiry:
         surveys = self._surveys(session, portals)
         if session.trouble:
             self._say(plain(session.trouble.text, 400))
-        elif not portals:
-            self._say(f"no device has said its portal id at {self._target}; is it a Venus device?")
+        elif not self._listed and not any(survey.numbers for survey in surveys):
+            if (elsewhere := self._elsewhere(session)) is not None:
+                return elsewhere
+            if not portals:
+                what = f"no device has said its portal id at {self._target}"
+                self._say(f"{what}; is it a Venus device?")
         reached = self._reached(session)
         blocks = []
         for survey in sorted(surveys, key=lambda survey: not survey.numbers):
@@ -133,6 +142,21 @@ class Inquiry:
             )
             blocks.append([self._heading(survey), *self._note(), *block])
         return InquiryResult(tuple(blocks), reached=bool(blocks))
+
+    def _elsewhere(self, session: Session) -> InquiryResult | None:
+        """Return what is below another prefix than the one asked, if devices are there."""
+        own, prefix = self._own, session.endpoint.prefix
+        if own and own.vrm:
+            return None
+        serial = own.serial if own and not own.fleet else ""
+        prefixes = bridge_look.prefixes_of(session, serial) if not self._moved else ()
+        if not prefixes:
+            return None
+        host = str(self._target)
+        self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
+        self._moved = True  # there is no third place to look at
+        with closing(Session(replace(session.endpoint, prefix=prefixes[0]))) as other:
+            return None if other.open() else self._look(other)
 
     def _portals(self, session: Session) -> Sequence[str]:
         """Return the portal ids behind a broker: those it has, else those known otherwise."""
@@ -151,6 +175,7 @@ class Inquiry:
             self._say(
                 f"{len(found)} devices are at {self._target}; {MAX_PORTALS} of them are asked"
             )
+        self._listed = bool(found)
         given = self._own.serial if self._own and not self._own.fleet else ""
         known = given or self._target.description.portal
         return sorted(found)[:MAX_PORTALS] or [portal for portal in (known,) if portal]
@@ -160,33 +185,62 @@ class Inquiry:
         surveys = {portal: Survey(portal, secrets.token_hex(4)) for portal in portals}
         if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
             return ()
+        speaking: set[str] = set()  # portal ids
         for portal, survey in surveys.items():
             session.publish(*protocol.keepalive(portal, echo=survey.echo))
+        self._collect(session, surveys, speaking)
+        unheard = [
+            portal for portal, survey in surveys.items() if not survey.known and not survey.complete
+        ]
+        for portal in unheard:  # firmware before 3.20 does not understand the other keepalive
+            session.publish(*protocol.old_keepalive(portal))
+        if unheard:
+            self._collect(session, surveys, speaking)
+        self._judge(session, surveys, speaking)
+        return tuple(surveys.values())
+
+    def _collect(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
+        """Take what comes until all have ended, or nothing new comes any more."""
 
         def known() -> int:
             return sum(survey.known for survey in surveys.values())
 
         def see(message: Message) -> bool:
-            if survey := surveys.get(message.topic.removeprefix("N/").partition("/")[0]):
+            portal = message.topic.removeprefix("N/").partition("/")[0]
+            if survey := surveys.get(portal):
                 survey.see(message.topic, message.payload)
+                if not message.retain:
+                    speaking.add(portal)
             return all(survey.complete for survey in surveys.values())
 
+        before = known()
         deadline = time.monotonic() + REPUBLISH_WITHIN
-        session.until(lambda message: see(message) or known() > 0, FIRST_WITHIN)
-        before = 0
+        session.until(lambda message: see(message) or known() > before, FIRST_WITHIN)
         while known() > before and time.monotonic() < deadline and not session.trouble:
             before = known()
             if all(survey.complete for survey in surveys.values()) or session.until(see, QUIET):
                 break
-        for survey in surveys.values():
-            if not survey.numbers:
-                self._say(f"device {survey.portal} at {self._target} says nothing; is it on?")
-            elif not survey.complete:
-                self._say(
-                    f"device {survey.portal} at {self._target} did not say that this is all;"
-                    " the list may lack something"
-                )
-        return tuple(surveys.values())
+
+    def _judge(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
+        """Say which devices have not said all, and why."""
+        leaves = {
+            portal: [f"{place}/ProductId" for place in survey.places()]
+            for portal, survey in surveys.items()
+            if not survey.complete
+        }
+        answering = set() if session.trouble else bridge_look.answering(session, leaves)
+        host, prefix = str(self._target), session.endpoint.prefix
+        for portal, survey in surveys.items():
+            device = f"device {portal} at {host}"
+            one_way = portal in speaking - answering and not (survey.complete or session.trouble)
+            if one_way or (prefix and self._listed and not survey.numbers):
+                why = device_errors.questions_unanswered(host, portal, prefix, values=one_way)
+                self._say(why.text)
+            elif not survey.numbers:
+                bridge = " Where a bridge brings its topics, does that forward R/#?"
+                self._say(f"{device} says nothing; is it on?{bridge if self._listed else ''}")
+            if survey.numbers and not survey.complete:
+                self._say(f"{device} did not say that this is all; the list may lack something")
 
     def _locked(self, session: Session) -> InquiryResult:
         """Return the lines by which one gets in, where a login is wanted."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from bat2influx.printable import plain
 from bat2influx.safe_json import parse_object
 from bat2influx.venus import protocol
+from bat2influx.venus.examples import BACKGROUND_SERVICES
 from bat2influx.venus.protocol import MAX_PAYLOAD
 from bat2influx.venus.units import WANTED
 
@@ -24,13 +25,6 @@ _LEAF = re.compile(r"([a-z][a-z0-9_]{0,39})/(0|[1-9][0-9]{0,4})/([\w.-]+(?:/[\w.
 _NAMES = ("CustomName", "ProductName")
 _SYSTEM_NAME = "settings/0/Settings/SystemSetup/SystemName"
 _MODEL = "platform/0/Device/Model"
-
-# What belongs to the GX device itself, and not to what it measures.
-BACKGROUND_SERVICES = frozenset(
-    {"adc", "ble", "fronius", "hub4", "logger", "modbusclient", "modbustcp", "mqtt", "platform"}
-    | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
-)
-
 
 _ORDER = {service: number for number, service in enumerate(WANTED)}
 

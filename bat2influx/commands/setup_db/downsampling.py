@@ -3,7 +3,7 @@
 Pure. What is made of a span comes from raw values alone, never from another mean, which is wrong
 where there are gaps. A field keeps its name for its mean, so that a query reads raw values, minutes
 and hours alike, by the policy that it names; NAME_min and NAME_max stand beside it. What counts up
-and what is an enumeration's number have their last value under their own name and nothing else.
+and what is a code have their last value under their own name and nothing else.
 
 A run of a continuous query costs the server work before it reads the first value: for each column
 it copies what it holds in memory of the shard, up to a day. Hence few runs that look back a little,
@@ -32,7 +32,7 @@ from bat2influx.influx.influxql import (
 )
 from bat2influx.influx.influxql import tokens as tokens_of
 from bat2influx.venus.protocol import Field
-from bat2influx.venus.units import ENUMERATIONS
+from bat2influx.venus.units import is_code
 
 LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
 LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values
@@ -123,16 +123,15 @@ def counts_up(field: Field) -> bool:
 def last_alone(field: Field) -> bool:
     """Tell whether of a span the last value alone means something.
 
-    So it is with what counts up, and with enumerations: between Bulk and Float there is no mean.
+    So it is with what counts up, and with codes: between Bulk and Float there is no mean.
     """
-    return counts_up(field) or (field.service, field.path) in ENUMERATIONS
+    return counts_up(field) or is_code(field.service, field.path)
 
 
 def told_apart(battery: Battery) -> tuple[Field, ...]:
     """Return the fields that are stored with an instance behind their names (device/plan.py)."""
-    if battery.instances != "name":
-        return ()
-    return tuple(f for f in battery.fields if f.instance is None and f.service != SYSTEM)
+    own = (f for f in battery.fields if f.instance is None and f.service != SYSTEM)
+    return tuple(field for field in own if battery.instances_of(field.service) == "name")
 
 
 def as_stored(battery: Battery, stored: Iterable[str]) -> tuple[Field, ...]:

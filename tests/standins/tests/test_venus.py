@@ -22,6 +22,7 @@ from tests import TOP
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.faults import apply
+from tests.standins.venus.log import Why
 from tests.standins.venus.mqtt import VenusRunner, new_client
 from tests.standins.venus.values import encode, float32
 from tests.support.process import free_port
@@ -354,6 +355,7 @@ def test_the_log_holds_what_was_delivered(stage: Stage) -> None:
     assert request.topic == f"R/{PORTAL_ID}/vebus/275/Dc/0"
     sent = [(s.topic, s.payload) for s in stage.device.log.sent]
     assert sent == [(m.topic, m.payload) for m in received]
+    assert {s.why for s in stage.device.log.sent} == {Why.ANSWER}
 
 
 def test_a_late_answer_comes_when_its_time_has_come(stage: Stage) -> None:
@@ -371,6 +373,27 @@ def test_a_late_answer_comes_when_its_time_has_come(stage: Stage) -> None:
     stage.device.restart()
     stage.move(4.0)
     assert listener.settle() == []
+
+
+def test_a_broker_that_was_frozen_delivers_in_one_burst(stage: Stage) -> None:
+    """What was asked meanwhile is answered after the notifications that have queued up."""
+    listener = stage.listen("vebus/275/Dc/0/Current")
+    listener.ask("keepalive", SUPPRESSED)
+    listener.settle()
+    stage.device.stall()
+    listener.ask("vebus/275/Dc/0/Current")
+    for _ in range(4):
+        stage.move(1.0)
+        assert listener.settle() == []
+    stage.device.log.clear()
+    stage.device.go_on()
+    assert stage.device.log.wait_until(lambda log: Why.ANSWER in [s.why for s in log.sent], WAIT)
+    burst = listener.settle()
+    assert len(burst) == 5
+    here = [s for s in stage.device.log.sent if s.topic.endswith("Dc/0/Current")]
+    assert [m.payload for m in burst] == [s.payload for s in here]
+    assert [s.why for s in here] == [Why.NOTIFICATION] * 4 + [Why.ANSWER]
+    assert {s.time for s in here} == {stage.clock.now}
 
 
 def test_a_silent_device_loses_what_it_is_asked(stage: Stage) -> None:

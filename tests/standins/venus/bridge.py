@@ -24,8 +24,9 @@ class Bridged(Mosquitto):
 
     `prefix` is what the device's topics have in front here, `remote` what they have there, both
     with a slash at the end unless they are empty. Without `retained` no message comes over as
-    retained, so who subscribes here is not told the portal id. `name` is the bridge's client id:
-    two bridges to one broker need two names. `options` are those of Mosquitto.
+    retained, so who subscribes here is not told the portal id. Without `questions` what is asked
+    here does not get there. `name` is the bridge's client id: two bridges to one broker need two
+    names. `options` are those of Mosquitto.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Bridged(Mosquitto):
         prefix: str = "boat/",
         remote: str = "",
         retained: bool = True,
+        questions: bool = True,
         name: str = "boat",
         **options: Any,
     ) -> None:
@@ -43,6 +45,7 @@ class Bridged(Mosquitto):
         self._device = device
         self._prefixes = prefix, remote
         self._retained = retained
+        self._questions = questions
         self._name = name
         self._own = self.config
 
@@ -77,8 +80,9 @@ class Bridged(Mosquitto):
             "cleansession true",
             "restart_timeout 1",  # s
             f"topic N/# {values} 0 {prefixes}",
-            f"topic R/# {asks} 0 {prefixes}",
         ]
+        if self._questions:
+            lines.append(f"topic R/# {asks} 0 {prefixes}")
         if other.users:
             user, password = next(iter(other.users.items()))
             lines += [f"remote_username {user}", f"remote_password {password}"]

@@ -6,7 +6,8 @@ stand still between two changes, which the owner makes by `enter`. No time and n
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from tests.standins.venus.faults import covers
 from tests.standins.venus.values import INSTANCES, Paths, Snapshot, Source, World, encode, paths_of
@@ -20,11 +21,16 @@ class Service:
     instance: int
     paths: dict[str, Source]
     present: bool = True
+    hidden: set[str] = field(default_factory=set)  # items that were removed before it left
 
     @property
     def key(self) -> str:
         """Name and device instance as they stand in a topic."""
         return f"{self.name}/{self.instance}"
+
+    def shown(self) -> dict[str, Source]:
+        """Return the paths that are there."""
+        return {path: s for path, s in self.paths.items() if self.key + path not in self.hidden}
 
 
 class Bus:
@@ -37,18 +43,19 @@ class Bus:
         *,
         seed: int,
         day: float,
-        counted: bool,
+        counted: bool | Literal["reads"],
     ) -> None:
+        self.changes = counted != "reads"  # whether what is measured changes by itself
         self._services: dict[str, Service] = {}
         self._items: dict[str, Source] = {}
         self._sub_trees: dict[str, list[str]] = {}  # what was read once, to find it faster
         self._held: dict[str, bytes] = {}
         self._momentary: dict[str, bytes] = {}
-        self._counted = counted
+        self._counted = bool(counted)
         self._counts: dict[str, int] = {}
         self._hundredths: dict[str, float] = {}
         self._random = random.Random(seed)
-        self._second = 0
+        self._second: float = 0
         self._snapshot: Snapshot | None = None
         for each in services:
             name, _, instance = each.partition("/")
@@ -68,6 +75,16 @@ class Bus:
             self._hundredths[service.key + path] = number % 100 / 100
         return service
 
+    def remove(self, service: Service) -> None:
+        """Have a service be none of this device's any more."""
+        del self._services[service.key]
+        self._sub_trees.clear()
+
+    def hide(self, service: Service, item: str) -> None:
+        """Let an item of a service be no more, until `reset`."""
+        service.hidden.add(item)
+        self._sub_trees.clear()
+
     def service(self, name: str) -> Service:
         """Find a service by `vebus/275`, or by `vebus` the first such. Raises KeyError."""
         for service in self._services.values():
@@ -78,6 +95,11 @@ class Bus:
     def services(self) -> Iterable[Service]:
         """Return the services that are on the bus."""
         return [service for service in self._services.values() if service.present]
+
+    def some_item(self) -> str:
+        """Return the first state of charge, or else the first item. Raises IndexError."""
+        items = [each.key + path for each in self.services() for path in each.shown()]
+        return next((item for item in items if item.endswith("/Soc")), items[0])
 
     def read(self, service_key: str, dbus_path: str) -> list[str]:
         """Return the item of this path or all those below it, none when there is no such path.
@@ -117,8 +139,8 @@ class Bus:
             value = count if isinstance(value, int) else count + self._hundredths[item]
         return encode(value)
 
-    def enter(self, second: int) -> None:
-        """Let the values be those of this Unix second."""
+    def enter(self, second: float) -> None:
+        """Let the values be those of this Unix time, whole where they change once a second."""
         if second != self._second:
             self._second = second
             self._snapshot = None
@@ -154,10 +176,13 @@ class Bus:
         self._momentary.clear()
         for service in self._services.values():
             service.present = True
+            service.hidden.clear()
+        self._sub_trees.clear()
 
 
 def _find(service: Service, dbus_path: str) -> list[str]:
-    if dbus_path in service.paths:
+    paths = service.shown()
+    if dbus_path in paths:
         return [service.key + dbus_path]
     above = dbus_path if dbus_path == "/" else dbus_path + "/"
-    return [service.key + path for path in service.paths if path.startswith(above)]
+    return [service.key + path for path in paths if path.startswith(above)]

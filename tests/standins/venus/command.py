@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="another seed gives other noise on the values")
     add("--day", type=float, default=86400.0, help="seconds that a day of the battery takes")
     add("--counted", action="store_true", help="numbers that never repeat instead of likely ones")
+    by_reads = "numbers that count how often each was read"
+    add("--counted-by-reads", dest="counted", action="store_const", const="reads", help=by_reads)
     add("--log", action="store_true", help="print each request as a line of JSON")
     add("--end-at-eof", action="store_true", help="end when the input does")
     return parser

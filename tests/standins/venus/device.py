@@ -11,11 +11,12 @@ In an event a service is named "vebus" (the first one) or "vebus/275", a path "/
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
+from typing import Literal
 
 from tests.standins.venus.bus import Bus, Service
 from tests.standins.venus.faults import OtherClient, covers
 from tests.standins.venus.firmware import Firmware
-from tests.standins.venus.log import Log
+from tests.standins.venus.log import Log, Why
 from tests.standins.venus.plugin import Plugin, Publish, is_serial
 from tests.standins.venus.values import Paths, Ranged, Value, encode
 
@@ -27,7 +28,8 @@ class Device(Plugin):
     the usual one; or a mapping of such names to the D-Bus paths of each. `day` is the length in
     seconds of a day of the simulated battery. `counted` replaces each measured number by one that
     its path has never shown before: whole numbers count up, others too, with hundredths that are
-    the path's own. `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
+    the path's own; "reads" counts them up by each read alone, so that they never change unasked.
+    `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Device(Plugin):
         *,
         seed: int = 0,
         day: float = 86400.0,
-        counted: bool = False,
+        counted: bool | Literal["reads"] = False,
         log_limit: int | None = None,
         firmware: Firmware = Firmware.CURRENT,
     ) -> None:
@@ -66,7 +68,10 @@ class Device(Plugin):
             leaving = self._bus.service(service)
             items = self._bus.read(leaving.key, "/")
             leaving.present = False
-            self._outbox += [self._publish(item, b"") for item in items if not is_serial(item)]
+            self._outbox += [self._farewell(item) for item in items if not is_serial(item)]
+            for item in [item for item in items if item in self._faults.removed]:
+                self._bus.hide(leaving, item)
+                self._faults.removed.discard(item)
 
     def come_back(self, service: str) -> None:
         """Let it return; while a keepalive lasts, all its values are published."""
@@ -98,7 +103,8 @@ class Device(Plugin):
         self.vanish(service)
         with self._event():
             old = self._bus.service(service)
-            self._appear(self._bus.add(old.name, instance, old.paths))
+            self._bus.remove(old)
+            self._appear(self._bus.add(old.name, instance, old.shown()))
 
     def remove_path(self, service: str, path: str) -> None:
         """Let a path be there no more: not to be read, and in the plugin's cache all the same."""
@@ -111,7 +117,7 @@ class Device(Plugin):
         for item in self._bus.read(service.key, "/"):
             self._cache[item] = self._bus.payload(item)
             if self._alive or is_serial(item):
-                self._outbox.append(self._publish(item, self._cache[item]))
+                self._outbox.append(self._publish(item, self._cache[item], Why.NOTIFICATION))
 
     def set_value(
         self, service: str, path: str, value: Value | Ranged, *, hold: bool = True
@@ -126,7 +132,7 @@ class Device(Plugin):
             item = self._bus.hold(holder, path, payload, momentary=not hold)
             if self._alive and holder.present and not self._faults.unreadable(item):
                 self._cache[item] = payload
-                self._outbox.append(self._publish(item, payload))
+                self._outbox.append(self._publish(item, payload, Why.NOTIFICATION))
 
     def release(self, service: str | None = None, path: str | None = None) -> None:
         """Undo `set_value`, `set_raw` and `stale` for a path, a service or all."""
@@ -164,33 +170,66 @@ class Device(Plugin):
             self._cache[item] = self._bus.payload(item)
             self._faults.stale.add(item)
 
-    def foreign(self, rate: float, paths: Sequence[str] = (), *, keepalive: bool = False) -> None:
+    def foreign(
+        self,
+        rate: float,
+        paths: Sequence[str] = (),
+        *,
+        keepalive: bool = False,
+        full_interval: float = 0.0,
+    ) -> None:
         """Let another client read `rate` times a second; 0 ends it.
 
-        `paths` (such as "vebus/275/Dc/0") are read in turn, by default Soc alone. With
-        `keepalive` that client also keeps the device alive, as Victron's own do.
+        `paths` (such as "vebus/275/Dc/0") are read in turn, by default the Soc alone. With
+        `keepalive` that client also keeps the device alive, as Victron's own do; with
+        `full_interval` by a full keepalive each so many seconds, as others do.
         """
         with self._event():
             self._timers.pop("foreign read", None)
             self._timers.pop("foreign keepalive", None)
             self._faults.other = None
             if rate:
-                paths = paths or [f"{self._bus.service('vebus').key}/Soc"]
-                self._faults.other = OtherClient(1.0 / rate, cycle(paths), keepalive)
+                paths = paths or [self._bus.some_item()]
+                alive = keepalive or bool(full_interval)
+                self._faults.other = OtherClient(1.0 / rate, cycle(paths), alive, full_interval)
 
-    def restart(self) -> None:
-        """Boot again: no keepalive, no fault, every service there, Serial retained anew."""
+    def quicken(self, rate: int) -> None:
+        """Let values change so many times a second, 1 by default; a restart does not end it."""
+        with self._event():
+            self._moment, self._rate = self._moment * rate // self._rate, rate
+            if "change" in self._timers:
+                self._timers["change"] = self._next_change()
+
+    def stall(self) -> None:
+        """Let the broker freeze: nothing is read, and what there is to be said waits."""
+        with self._event():
+            self._stalled = True
+
+    def go_on(self) -> None:
+        """End `stall`: all that waits is said at once, in order, and then requests are answered."""
+        with self._event():
+            self._stalled = False
+
+    def restart(self, late: Sequence[str] = ()) -> None:
+        """Boot again: no keepalive, no fault, every service there, Serial retained anew.
+
+        But for the services of `late`, which are not there until they `come_back`.
+        """
         with self._event():
             self.generation += 1
             withdrawn = self._withdrawn()
             self._bus.reset()
+            for service in late:
+                self._bus.service(service).present = False
             self._begin()
             self._outbox = withdrawn + self._serial()
 
     def change_portal_id(self, portal_id: str) -> None:
         """Become another GX device, to whose broker the old retained Serial is unknown."""
         with self._event():
-            farewell = [Publish(old.topic, b"", retain=True) for old in self._serial()]
+            farewell = [
+                Publish(old.topic, b"", retain=True, why=Why.FAREWELL) for old in self._serial()
+            ]
             farewell += self._withdrawn()
             self._forget_keepalive()
             self._portal_id = portal_id

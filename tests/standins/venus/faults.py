@@ -28,6 +28,7 @@ class OtherClient:
     interval: float
     paths: Iterator[str]
     keepalive: bool
+    full_interval: float  # s between two full keepalives; 0: Victron's, suppressed ones
 
 
 @dataclass(slots=True)
@@ -81,8 +82,11 @@ def apply(device: "Device", operation: Mapping[str, Any]) -> None:
     {"op": "crash", "svc": "vebus"}, which "up" ends
     {"op": "renumber", "svc": "vebus", "instance": 276}
     {"op": "remove", "svc": "vebus", "path": "/Soc"}
-    {"op": "foreign", "rate": 5, "paths": ["vebus/275/Soc"], "keepalive": true}
-    {"op": "restart"}
+    {"op": "foreign", "rate": 5, "paths": ["vebus/275/Soc"], "keepalive": true}; with
+        "full_interval": 30 by a full keepalive each so many seconds
+    {"op": "quicken", "rate": 4}
+    {"op": "stall"} and {"op": "go_on"}
+    {"op": "restart"}; with "late": ["vebus"] without these, until "up"
     {"op": "portal-id", "value": "c0619ab1c2d4"}
     """
     match operation:
@@ -102,10 +106,8 @@ def apply(device: "Device", operation: Mapping[str, Any]) -> None:
             device.renumber(service, instance)
         case {"op": "remove", "svc": str(service), "path": str(path)}:
             device.remove_path(service, path)
-        case {"op": "foreign", "rate": float() | int() as rate, **more}:
-            device.foreign(rate, more.get("paths", ()), keepalive=more.get("keepalive", False))
-        case {"op": "restart"}:
-            device.restart()
+        case {"op": "foreign" | "quicken" | "stall" | "go_on" | "restart" as name, **given}:
+            getattr(device, name)(**given)
         case {"op": "portal-id", "value": str(portal_id)}:
             device.change_portal_id(portal_id)
         case _:

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,17 @@ class Request:
     qos: int
 
 
+class Why(Enum):
+    """Why the device published something."""
+
+    ANSWER = "answer to a read request that came over the broker"
+    FOREIGN = "answer to a read of the pretended other client"
+    NOTIFICATION = "change, or appearance, told unasked while a keepalive lasts"
+    REPUBLISH = "part of a full republish, from the plugin's cache"
+    FAREWELL = "empty message: the item is there no more"
+    OTHER = "heartbeat, end of a republish, start of the plugin, retained Serial"
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A publish that the device handed to the broker."""
@@ -27,6 +39,7 @@ class Sent:
     time: float
     topic: str
     payload: bytes
+    why: Why
 
 
 @dataclass(slots=True)

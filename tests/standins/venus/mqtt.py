@@ -299,7 +299,7 @@ class VenusRunner:
                 return
         sent = self._client.publish(publish.topic, publish.payload, 0, retain)
         if sent.rc == mqtt.MQTT_ERR_SUCCESS:
-            device.log.add_sent(Sent(now, publish.topic, publish.payload))
+            device.log.add_sent(Sent(now, publish.topic, publish.payload, publish.why))
 
 
 if __name__ == "__main__":

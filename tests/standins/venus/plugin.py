@@ -10,13 +10,13 @@ Left out of the real thing: logins, TLS, and what comes of a publish below W/.
 import json
 import threading
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import floor
 
 from tests.standins.venus.bus import Bus
 from tests.standins.venus.faults import Faults
 from tests.standins.venus.firmware import Firmware, echo_of, in_old_form, meaning, tree_in_old_form
-from tests.standins.venus.log import Log, Request
+from tests.standins.venus.log import Log, Request, Why
 from tests.standins.venus.values import encode
 
 KEEPALIVE_SECONDS = 60.0
@@ -32,12 +32,16 @@ _SUPPRESS = b"suppress-republish"
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A message for the broker, QoS 0, to be sent `delay` seconds from now."""
+    """A message for the broker, QoS 0, to be sent `delay` seconds from now.
+
+    Whoever gets it does not see `why`, so that two are equal whatever it is.
+    """
 
     topic: str
     payload: bytes
     retain: bool = False
     delay: float = 0.0
+    why: Why = field(default=Why.OTHER, compare=False)
 
 
 class Plugin:
@@ -50,12 +54,15 @@ class Plugin:
         self._bus = bus
         self._lock = threading.RLock()
         self._phase = zlib.crc32(portal_id.encode()) % 1000 / 1000  # of the second, at changes
-        self._second = 0
+        self._rate = 1  # changes a second
+        self._moment = 0  # in 1/rate s
         self._outbox: list[Publish] = []
         self._begin()
 
     def _begin(self) -> None:
         self._faults = Faults()
+        self._stalled = False
+        self._unread: list[tuple[str, bytes, int]] = []  # requests that came during a stall
         self._cache: dict[str, bytes] = {}  # what the plugin last saw of an item; kept while alive
         self._tokens = REPUBLISHES_A_SECOND
         self._token_second = 0
@@ -81,6 +88,9 @@ class Plugin:
         """Take a publish below R/ or W/; return what was due before it, then the answer."""
         with self._lock:
             out = self.advance(now)
+            if self._stalled:
+                self._unread.append((topic, payload, qos))
+                return out
             self.log.add_request(Request(now, topic, payload, qos))
             if topic.startswith("W/"):
                 self.log.count("writes")
@@ -98,6 +108,12 @@ class Plugin:
                 self._timers.setdefault("foreign read", now)
                 if self._faults.other.keepalive:
                     self._timers.setdefault("foreign keepalive", now)
+            if not self._stalled and self._unread:
+                unread, self._unread = self._unread, []
+                out = self._heard(out)
+                for topic, payload, qos in unread:
+                    out += self.handle(topic, payload, now, qos)
+                return out
             while self._timers:
                 at, _, name = min((at, _TIMERS.index(n), n) for n, at in self._timers.items())
                 if at > now:
@@ -105,13 +121,17 @@ class Plugin:
                 del self._timers[name]
                 out += self._ring(name, at)
             self._enter(now)
+            if self._stalled:
+                self._outbox = self._heard(out)
+                return []
             return self._heard(out)
 
     def next_due(self) -> float | None:
         """Return when `advance` is to be called next; 0.0 is at once, None is never."""
         with self._lock:
             starts = self._faults.other is not None and "foreign read" not in self._timers
-            return 0.0 if self._outbox or starts else min(self._timers.values(), default=None)
+            says = (self._outbox or self._unread) and not self._stalled
+            return 0.0 if says or starts else min(self._timers.values(), default=None)
 
     def announce(self) -> list[Publish]:
         """Start along with the broker, part of which the plugin is: no keepalive, Serial retained.
@@ -139,10 +159,10 @@ class Plugin:
             out += self._keepalive(payload, now)
         if asked.read:
             self.log.count("reads")
-            out += self._read(path)
+            out += self._read(path, Why.ANSWER)
         return out
 
-    def _read(self, path: str) -> list[Publish]:
+    def _read(self, path: str, why: Why) -> list[Publish]:
         """Ask D-Bus, which a hung service makes slow and an unknown name answers by an error."""
         name, _, rest = path.partition("/")
         instance, slash, rest = rest.partition("/")
@@ -162,7 +182,7 @@ class Plugin:
             if delays[place] > LOST_SECONDS:
                 self.log.count("errors")
             else:
-                out.append(self._publish(place, payload, delays[place], read=True))
+                out.append(self._publish(place, payload, why, delays[place]))
         return out
 
     def _keepalive(self, payload: bytes, now: float) -> list[Publish]:
@@ -171,7 +191,7 @@ class Plugin:
             if not self._alive:
                 self.log.count("republishes")
                 everything = sorted(self._bus.items())
-                out += [self._publish(item, self._cached(item)) for item in everything]
+                out += [self._shown(item) for item in everything]
         elif _SUPPRESS not in payload:
             if self._take_token(now):
                 out += self._republish(echo_of(payload), now)
@@ -200,8 +220,11 @@ class Plugin:
         if echo is not None and self._firmware is not Firmware.NO_ECHO:
             completed["full-publish-completed-echo"] = echo
         text = json.dumps(completed, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-        out = [self._publish(item, self._cached(item)) for item in self._bus.items()]
+        out = [self._shown(item) for item in self._bus.items()]
         return [*out, self._publish("full_publish_completed", text.encode())]
+
+    def _shown(self, item: str) -> Publish:
+        return self._publish(item, self._cached(item), Why.REPUBLISH)
 
     def _cached(self, item: str) -> bytes:
         if item in self._cache and self._faults.frozen(item):
@@ -228,11 +251,13 @@ class Plugin:
             case "foreign read" if other:
                 self._timers[name] = at + other.interval
                 self.log.count("foreign")
-                return self._read(next(other.paths))
+                return self._read(next(other.paths), Why.FOREIGN)
             case "foreign keepalive" if other and other.keepalive:
-                self._timers[name] = at + VICTRON_KEEPALIVE_SECONDS
+                self._enter(at)
+                full = other.full_interval or not self._alive
+                self._timers[name] = at + (other.full_interval or VICTRON_KEEPALIVE_SECONDS)
                 self.log.count("foreign")
-                return self._keepalive(_SUPPRESS if self._alive else b"", at)
+                return self._keepalive(b"" if full else _SUPPRESS, at)
         return []
 
     def _changes(self) -> list[Publish]:
@@ -240,30 +265,31 @@ class Plugin:
         for item in self._bus.items():
             if self._faults.frozen(item):
                 continue
-            payload = self._bus.payload(item, fresh=True)
+            payload = self._bus.payload(item, fresh=self._bus.changes)
             if payload != self._cache.get(item):
                 self._cache[item] = payload
-                out.append(self._publish(item, payload))
+                out.append(self._publish(item, payload, Why.NOTIFICATION))
         return out
 
     def _enter(self, now: float) -> None:
         # A Unix time in a float is exact to less than the microsecond added here.
-        self._second = floor(now - self._phase + 1e-6)
-        self._bus.enter(self._second)
+        self._moment = floor((now - self._phase + 1e-6) * self._rate)
+        self._bus.enter(self._moment if self._rate == 1 else self._moment / self._rate)
 
     def _next_change(self) -> float:
-        return self._second + 1 + self._phase
+        return (self._moment + 1) / self._rate + self._phase
 
     # Messages.
 
     def _publish(
-        self, place: str, payload: bytes, delay: float = 0.0, *, read: bool = False
+        self, place: str, payload: bytes, why: Why = Why.OTHER, delay: float = 0.0
     ) -> Publish:
         retain = is_serial(place)
         if self._firmware.is_dbus_mqtt:
+            read = why in {Why.ANSWER, Why.FOREIGN}
             retain = retain or not read
             payload = in_old_form(payload, read=read)
-        return Publish(f"N/{self._portal_id}/{place}", payload, retain, delay)
+        return Publish(f"N/{self._portal_id}/{place}", payload, retain, delay, why)
 
     def _serial(self) -> list[Publish]:
         """Return what is there for whoever comes, whether or not a keepalive lasts."""
@@ -277,7 +303,10 @@ class Plugin:
         """Return what takes the retained values back, but for the Serial, where there are any."""
         if not (self._alive and self._firmware.is_dbus_mqtt):
             return []
-        return [self._publish(item, b"") for item in self._bus.items() if not is_serial(item)]
+        return [self._farewell(item) for item in self._bus.items() if not is_serial(item)]
+
+    def _farewell(self, item: str) -> Publish:
+        return self._publish(item, b"", Why.FAREWELL)
 
     def _heard(self, out: list[Publish]) -> list[Publish]:
         if self._faults.deaf:

@@ -259,6 +259,15 @@ def solarcharger() -> dict[str, Source]:
     }
 
 
+# A system without vebus, as on many boats: a service for each, with its device instance.
+OFF_GRID = (
+    "solarcharger/288",
+    "solarcharger/289",
+    "solarcharger/290",
+    "battery/512",
+    "battery/513",
+    "system/0",
+)
 INSTANCES = {"vebus": 275, "system": 0, "battery": 512, "grid": 30, "solarcharger": 288}
 
 

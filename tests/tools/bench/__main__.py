@@ -45,8 +45,13 @@ def main() -> int:
         long_run.tell(f"{options.seconds:g} ordinary seconds")
         figures += ordinary.measure(setting, options.seconds)
         database.query("CREATE DATABASE battery")
-        daemon = setting.daemon(Battery={"serial": burst.OURS, "instance": burst.INSTANCE})
-        daemon.wait_for_log("reading ")
+        # Where it is polled, what nobody asked for is not stored.
+        known = {"serial": burst.OURS, "instance": burst.INSTANCE, "mode": "notify"}
+        device = burst.reference("device", setting.mosquitto.port, burst.OURS, str(burst.INSTANCE))
+        stack.callback(device.wait)
+        stack.callback(device.kill)
+        daemon = setting.daemon(Battery=known)
+        daemon.wait_for_log("hearing of changes from ")
         floods = burst.Floods(setting, daemon, options.values)
         stack.callback(floods.close)
         long_run.tell(f"{options.singles} values one by one")

@@ -70,6 +70,14 @@ def blast(port: int, data: bytes) -> None:
             pass
 
 
+def reference(which: str, port: int, portal: str, *more: str) -> subprocess.Popen[str]:
+    """Start one of references.py, and wait until it is ready."""
+    command = (*PYTHON, which, str(port), portal, *more)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert _line(child.stdout) == "ready"
+    return child
+
+
 def stored(database: InfluxDB, db: str, since_ns: int) -> int:
     """Return how many values are stored that arrived at `since_ns` or later."""
     rows = database.query(f"SELECT count(*) FROM dc WHERE time >= {since_ns}", db)
@@ -120,11 +128,9 @@ class Floods:
         ]
 
     def _reference(self, which: str, portal: str, *more: str) -> subprocess.Popen[str]:
-        command = (*PYTHON, which, str(self._port), portal, *more)
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        child = reference(which, self._port, portal, *more)
         self._stack.callback(child.wait)
         self._stack.callback(child.kill)
-        assert _line(child.stdout) == "ready"
         return child
 
     def _measure(self, name: str, pid: int, values: int, burst: Callable[[], float]) -> None:

@@ -2,11 +2,13 @@
 
     /usr/bin/python3 -m tests.tools.bench.references alone PORT PORTAL VALUES
     /usr/bin/python3 -m tests.tools.bench.references each PORT PORTAL DATABASE-PORT DB
+    /usr/bin/python3 -m tests.tools.bench.references device PORT PORTAL INSTANCE
 
 `alone` is paho that receives and does nothing but count: the limit of the client that Debian has.
 `each` posts every value by itself in the callback, by the `influxdb` package: the way of the
-original script. Both say `ready` once they are subscribed, and `alone` says `received` after each
-VALUES messages.
+original script. `device` is no reference: it answers every read with null, and a keepalive with a
+heartbeat, so that the daemon takes what is published in its place for a device's. All say `ready`
+once they are subscribed, and `alone` says `received` after each VALUES messages.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.venus.mqtt import new_client
 
 
@@ -47,11 +50,26 @@ def each(database_port: int, db: str) -> Callable[[Any, Any, Any], None]:
     return on_message
 
 
-def listen(port: int, portal: str, on_message: Callable[[Any, Any, Any], None]) -> None:
-    """Hear an inverter until the end."""
+def device(portal: str, instance: str) -> Callable[[Any, Any, Any], None]:
+    """Answer what the nine fields are read by."""
+    leaves = [f"{field.service}/{instance}/{field.path}" for field in DEFAULT_FIELDS]
+
+    def on_message(client: Any, _data: Any, message: Any) -> None:
+        asked = message.topic.removeprefix(f"R/{portal}/")
+        if asked == "keepalive":
+            client.publish(f"N/{portal}/heartbeat", b'{"value":1}')
+        for leaf in leaves:
+            if f"{leaf}/".startswith(f"{asked}/"):
+                client.publish(f"N/{portal}/{leaf}", b'{"value":null}')
+
+    return on_message
+
+
+def listen(port: int, topics: str, on_message: Callable[[Any, Any, Any], None]) -> None:
+    """Hear these topics until the end."""
     client = new_client()
     client.on_message = on_message
-    client.on_connect = lambda *_: client.subscribe(f"N/{portal}/vebus/#")
+    client.on_connect = lambda *_: client.subscribe(topics)
     client.on_subscribe = lambda *_: print("ready", flush=True)
     client.connect("127.0.0.1", port)
     client.loop_forever()
@@ -59,5 +77,7 @@ def listen(port: int, portal: str, on_message: Callable[[Any, Any, Any], None]) 
 
 if __name__ == "__main__":
     which, port, portal, *more = sys.argv[1:]
+    if which == "device":
+        listen(int(port), f"R/{portal}/#", device(portal, more[0]))
     callback = alone(int(more[0])) if which == "alone" else each(int(more[0]), more[1])
-    listen(int(port), portal, callback)
+    listen(int(port), f"N/{portal}/vebus/#", callback)

@@ -25,6 +25,7 @@ OF_DECODE = {*NoValue} - {
     NoValue.RETAINED,
     NoValue.OTHER_TOPIC,
     NoValue.NO_TICK,
+    NoValue.REPUBLISHED,
     NoValue.SAID_AGAIN,
 }
 TOPIC = f"N/{mqtt_peers.PORTAL_ID}/vebus/275/Dc/0/Voltage"
@@ -163,12 +164,12 @@ def without_repetition(values: list[float]) -> list[float]:
 
 
 def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[bytes]]:
-    """Have a device say all that on the topic of the voltage; return the lines made of it."""
+    """Have a device tell all that on the topic of the voltage; return the lines made of it."""
     end = b'{"value":%r}' % LAST
     encoder, lines = Encoder("dc"), []
     with (
         mqtt_peers.Device() as peer,
-        stepped(peer.port, directory, soc_interval=3600.0) as device,
+        stepped(peer.port, directory, soc_interval=3600.0, mode="notify") as device,
     ):
         peer.send(b"".join(mqtt_peers.publish(TOPIC, payload) for payload in [*said, end]))
         for _ in steps(device, lambda: device.latest.get("Voltage") == LAST):

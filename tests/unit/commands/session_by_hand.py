@@ -59,7 +59,9 @@ class HandDevice:
     """A device with these values, by service/instance/path; bytes are a payload as they are.
 
     A `silent` one answers nothing; one that does not `end` a republish has old firmware; one that
-    is not `listed` has no retained Serial.
+    is not `listed` has no retained Serial. An `old` one has firmware before 3.20: the read of its
+    Serial alone has it say all, and of a sub-tree it answers the leaves alone. A bridge puts the
+    `prefix` in front of its topics.
     """
 
     def __init__(
@@ -70,30 +72,33 @@ class HandDevice:
         silent: bool = False,
         ends: bool = True,
         listed: bool = True,
+        old: bool = False,
+        prefix: str = "",
     ) -> None:
         self.portal, self.values = portal, values
-        self.silent, self.ends, self.listed = silent, ends, listed
+        self.silent, self.ends, self.listed = silent, ends and not old, listed
+        self.old, self.prefix = old, prefix
 
     def retained(self) -> Iterator[Message]:
         """Yield what the broker has of it at any time."""
         if self.listed:
-            topic = f"N/{self.portal}/system/0/Serial"
+            topic = f"{self.prefix}N/{self.portal}/system/0/Serial"
             yield Message(topic, _payload(self.portal), True, 0)
 
     def answers(self, topic: str, payload: bytes) -> Iterator[Message]:
         """Yield what it publishes when this is published."""
-        start, _, asked = topic.partition(f"R/{self.portal}/")
+        start, _, asked = topic.partition(f"{self.prefix}R/{self.portal}/")
         if self.silent or start or not asked:
             return
-        everything = asked == "keepalive"
+        own = f"{self.prefix}N/{self.portal}"
+        everything = asked == "system/0/Serial" or (asked == "keepalive" and not self.old)
         for leaf, value in self.values.items():
-            if everything or leaf == asked or leaf.startswith(f"{asked}/"):
-                yield Message(f"N/{self.portal}/{leaf}", _payload(value), False, 0)
+            below = leaf.startswith(f"{asked}/") and not self.old
+            if everything or leaf == asked or below:
+                yield Message(f"{own}/{leaf}", _payload(value), False, 0)
         if everything and self.ends:
-            (option,) = json.loads(payload)["keepalive-options"]
-            yield Message(
-                f"N/{self.portal}/full_publish_completed", json.dumps(option).encode(), False, 0
-            )
+            (option,) = json.loads(payload)["keepalive-options"] if payload else ({},)
+            yield Message(f"{own}/full_publish_completed", json.dumps(option).encode(), False, 0)
 
 
 def _payload(value: object) -> bytes:
@@ -126,7 +131,7 @@ class HandConnection:
 
     def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
         """Subscribe; what is retained comes at once."""
-        new = [*topics]
+        new = [self.endpoint.prefix + topic for topic in topics]
         self.filters += new
         self._broker.subscribed += new
         for message in (each for one in self._broker.devices for each in one.retained()):
@@ -136,15 +141,16 @@ class HandConnection:
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Drop topics."""
-        gone = {*topics}
+        gone = {self.endpoint.prefix + topic for topic in topics}
         self.filters = [each for each in self.filters if each not in gone]
         return self._acknowledge()
 
     def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
         """Publish; devices that are asked answer at once."""
-        self._broker.published.append((topic, payload))
+        full = self.endpoint.prefix + topic
+        self._broker.published.append((full, payload))
         for device in self._broker.devices:
-            for message in device.answers(topic, payload):
+            for message in device.answers(full, payload):
                 self.hear(message)
 
     def hear(self, message: Message) -> None:
@@ -154,8 +160,10 @@ class HandConnection:
 
     def received(self) -> Iterator[Message]:
         """Yield and forget what has come."""
+        prefix = self.endpoint.prefix
         while self._queue:
-            yield self._queue.popleft()
+            message = self._queue.popleft()
+            yield message._replace(topic=message.topic.removeprefix(prefix))
 
     def _acknowledge(self) -> int:
         mid = len(self.acknowledged) + 1

@@ -15,6 +15,7 @@ from bat2influx.venus.protocol import Field
 Value = str | list[str]
 DIGITS = "ab" * 32
 COLONS = ":".join(["AB"] * 32)
+WHICH = "one or tag or name, or for a kind alone as in battery/tag, each once"
 MODES, ORIGIN = ("poll", "notify"), ("portal", "service", "instance")
 PORT, INTERVAL = ("1", "65535"), ("0.2", "30")
 
@@ -28,6 +29,23 @@ GOOD: list[tuple[str, tuple[str, ...], Value, object]] = [
     ("some", ORIGIN, ["instance", "portal", "instance"], ("portal", "instance")),
     ("presets", (), "grid", ("grid",)),
     ("presets", (), [*PRESETS][::-1], tuple(PRESETS)),
+    ("presets", (), "battery/512", ("battery/512",)),
+    ("presets", (), "battery/0065", ("battery/65",)),
+    (
+        "presets",
+        (),
+        ["grid", "battery/513", "battery/0", "battery/513"],
+        ("battery/0", "battery/513", "grid"),
+    ),
+    ("instances", (), "one", (("", "one"),)),
+    ("instances", (), "name", (("", "name"),)),
+    ("instances", (), "battery/tag", (("", "one"), ("battery", "tag"))),
+    (
+        "instances",
+        (),
+        ["battery/name", "tag", "vebus/one"],
+        (("", "tag"), ("battery", "name"), ("vebus", "one")),
+    ),
     ("whole", PORT, "1", 1),
     ("whole", PORT, "65535", 65535),
     ("whole", PORT, "00080", 80),
@@ -93,6 +111,24 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
     ("some", ORIGIN, ["x", "servise"], "be a list of portal, service, instance"),
     ("some", ORIGIN, "servise", "be a list of portal, service, instance; did you mean service?"),
     ("presets", (), "gird", f"be a list of {', '.join(PRESETS)}; did you mean grid?"),
+    ("presets", (), "gird/30", f"be a list of {', '.join(PRESETS)}; did you mean grid?"),
+    *[
+        (
+            "presets",
+            (),
+            f"battery/{what}",
+            "be battery/ and an instance from 0 to 65535, as in battery/512",
+        )
+        for what in ("", "x", "65536", "-1", "512/513", "\uff11", "000512", " 512")
+    ],
+    ("presets", (), "system/0", "be system without an instance, because there is only one"),
+    ("presets", (), ["grid", "grid/30"], "be grid with instances or without one, not both"),
+    *[
+        ("instances", (), value, f"be {WHICH}")
+        for value in ("all", ["one", "tag"], ["battery/tag", "battery/name"], "/tag", "Battery/tag")
+    ],
+    ("instances", (), "battery/tags", f"be {WHICH}; did you mean tag?"),
+    ("instances", (), "a/b/tag", f"be {WHICH}"),
     *[
         ("whole", PORT, value, "be a whole number from 1 to 65535")
         for value in ("0", "65536", "-1", "+1", "1.0", "1e3", " 1", "\uff11", "0000000001", "")

@@ -53,6 +53,11 @@ def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
             "line 4: [Battery] instance = 275: is one device's; with serial = * leave it empty",
         ),
         (
+            FLEET + "[Fields]\ninstances = battery/tag",
+            "line 5: [Fields] instances = battery/tag: with serial = * each value has its instance"
+            " as a tag; leave it empty",
+        ),
+        (
             FLEET + "[Fields]\ninstances = one",
             "line 5: [Fields] instances = one: with serial = * each value has its instance as a"
             " tag; leave it empty",
@@ -138,3 +143,12 @@ def test_found_two_devices_shared_a_credential(tmp_path: Path) -> None:
         " of them"
     ]
     assert len(read(tmp_path, text.replace("a_b", "a_c")).batteries) == 2
+
+
+def test_a_fleet_takes_two_instances_of_a_preset(tmp_path: Path) -> None:
+    """Its tag tells them apart anyway; a device with the same fields needs the line."""
+    presets = "[Fields]\npresets = battery/512, battery/513"
+    (battery,) = read(tmp_path, FLEET + presets).batteries
+    assert {field.instance for field in battery.fields} == {None, 512, 513}
+    (problem,) = problems(tmp_path, FLEET + "[Battery home]\n" + presets)
+    assert "battery/512 and battery/513 would have the same names" in problem

@@ -48,6 +48,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "mode": "poll",
         "topic_prefix": "",
         "instances": "one",
+        "kinds": (),
         "vrm": False,
         "share_group": "",
     }

@@ -10,8 +10,8 @@ from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.unit.config.test_inifile import problems
 from tests.unit.config.test_settings import read
 
-LIST = "must be a list of battery, grid, solar, system, phases"
-WHICH = "must be one or tag or name"
+LIST = f"must be a list of {', '.join(PRESETS)}"
+WHICH = "must be one or tag or name, or for a kind alone as in battery/tag, each once"
 ORIGIN = "must be a list of portal, service, instance"
 
 
@@ -194,3 +194,91 @@ def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
     """Files with one device and a tag `site` stay as they are."""
     text = "[Influx]\ntags = site:home, instance:x\n[Fields]\nportal = vebus/State"
     assert read(tmp_path, text).influx.tags == (("site", "home"), ("instance", "x"))
+
+
+def test_a_preset_reads_the_instance_that_is_behind_it(tmp_path: Path) -> None:
+    """Beside presets that name none; its names are those of the preset."""
+    text = "[Fields]\ndefaults = no\npresets = grid, battery/512"
+    fields = read(tmp_path, text).batteries[0].fields
+    assert fields == (*fields_of(["battery/512"]), *fields_of(["grid"]))
+    assert {field.instance for field in fields} == {512, None}
+
+
+def test_two_instances_of_a_preset_are_told_apart_as_instances_says(tmp_path: Path) -> None:
+    """By a tag under one name, or by the name, which then is that of each alone, too."""
+    text = "[Fields]\ndefaults = no\npresets = {}\ninstances = {}"
+    tag = read(tmp_path, text.format("battery/512, battery/513", "battery/tag"))
+    assert tag.batteries[0].fields == fields_of(["battery/512", "battery/513"])
+    assert tag.influx.device_tags == ("instance",)
+    for presets in ("battery/512, battery/513", "battery/512"):
+        (battery,) = read(tmp_path, text.format(presets, "name")).batteries
+        names = [field.name for field in battery.fields]
+        assert len(names) == len(set(names))
+        assert "BatterySoc_512" in names
+        assert ("BatterySoc_513" in names) == ("513" in presets)
+
+
+@pytest.mark.parametrize(
+    ("instances", "told_apart", "several"),
+    [
+        ("", ("one", "one", "one"), set()),
+        ("tag", ("tag", "tag", "tag"), {"vebus", "battery", "solarcharger"}),
+        ("battery/tag", ("one", "tag", "one"), {"battery"}),
+        ("battery/name, solarcharger/tag", ("one", "name", "tag"), {"battery", "solarcharger"}),
+        ("name, vebus/one", ("one", "name", "name"), {"battery", "solarcharger"}),
+    ],
+)
+def test_instances_of_a_kind_alone(
+    tmp_path: Path, instances: str, told_apart: tuple[str, ...], several: set[str]
+) -> None:
+    """The others are as without it: the nine keep their names where only a battery is named."""
+    own = "Soc2 = battery/Soc\nSun = solarcharger/Yield/Power\nL1 = system/Ac/Grid/L1/Power"
+    text = f"[Fields]\ninstances = {instances}\n{own}\nGrid = grid/30/Ac/Power"
+    (battery,) = read(tmp_path, text).batteries
+    services = ("vebus", "battery", "solarcharger")
+    assert tuple(map(battery.instances_of, services)) == told_apart
+    assert battery.several == several
+    assert battery.fields[:9] == DEFAULT_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            "presets = battery/512, battery/513",
+            "presets: battery/512 and battery/513 would have the same names; write"
+            " instances = battery/tag, too, or name for tag",
+        ),
+        (
+            "presets = solar/1, solar/2\ninstances = solarcharger/tag",
+            "presets: solar/1 and solar/2 would have the same names; write"
+            " instances = pvinverter/tag, too, or name for tag",
+        ),
+        (
+            "instances = batery/tag\npresets = battery",
+            "instances: no field is of the service batery; did you mean battery?",
+        ),
+        (
+            "BatterySoc_7 = battery/7/Soh\npresets = battery/512\ninstances = battery/name",
+            "BatterySoc_7: is what BatterySoc of instance 7 is called; rename it",
+        ),
+        (
+            "BatterySoc = battery/7/Soc\npresets = battery/512",
+            "BatterySoc: is a field of the preset battery; rename it, or leave the preset out",
+        ),
+        ("preset = battery/512, grid", "preset: unknown key; did you mean presets?"),
+        ("preset = battery/512", "preset: unknown key; did you mean presets?"),
+        ("instance = battery/tag", "instance: unknown key; it belongs to [Battery]"),
+    ],
+)
+def test_instances_that_cannot_be_told_apart_or_are_misspelt(
+    tmp_path: Path, lines: str, problem: str
+) -> None:
+    """One message says where it is, and what would do."""
+    assert problems(tmp_path, f"[Fields]\n{lines}") == [f"line 2: [Fields] {problem}"]
+
+
+def test_kinds_without_a_field_are_taken_where_the_service_is_known(tmp_path: Path) -> None:
+    """One file may be for several devices; any service that a field names is known."""
+    assert read(tmp_path, "[Fields]\ninstances = tank/name")
+    assert read(tmp_path, "[Fields]\ninstances = odd/name\nOdd = odd/Value")

@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.daemon import main
-from bat2influx.daemon.main import LAST_WORDS, STOP_TIMEOUT
+from bat2influx.daemon.main import LAST_WORDS, PACES, STOP_TIMEOUT
 from bat2influx.reading import NS, Reading
 from tests.unit.daemon.daemon_by_hand import (
     STARTED,
@@ -209,6 +209,27 @@ def test_pings_and_intervals_are_for_a_service_manager_that_watches(
     assert (health["at"], health["alive"]) == (STARTED + 16, STARTED + 15)
     assert health["within"] == 120.0
     assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 waiting"
+
+
+@pytest.mark.parametrize(
+    ("given", "battery", "spans"),
+    [
+        (8, "interval = 30", 96.0),
+        (8, "interval = 1", 32.0),
+        (8, "interval = 0.2", 8.0),
+        (24, "mode = notify", 96.0),
+        (200, "interval = 30", 200.0),
+    ],
+)
+def test_found_a_short_watchdog_called_a_device_silent_between_two_messages(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, given: int, battery: str, spans: float
+) -> None:
+    """Of a device's spans the shortest, W/24, holds a message: a heartbeat comes each 3 s."""
+    monkeypatch.setenv("WATCHDOG_USEC", str(given * 1_000_000))
+    daemon = harness.daemon(f"[Battery]\naddress = 10.0.0.2\n{battery}\n")
+    (device,) = daemon.devices
+    assert device._silence._silent_after == spans / 8
+    assert PACES / 24 > 1
 
 
 def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:

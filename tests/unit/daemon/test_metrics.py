@@ -17,6 +17,7 @@ from tests.support.node_exporter import samples
 TIME = 1_767_225_610 * NS
 CELLAR = DeviceReport("", 4711, {NoValue.NULL: 3}, 2, True, 1, TIME - NS // 2)
 FLEET = replace(CELLAR, devices=1000, silent=3)
+LOST = {("vebus", 275): TIME, ("battery", 512): TIME + NS}
 REPORT = Report(
     time_ns=TIME,
     uptime=86_400.25,
@@ -34,6 +35,7 @@ NUMBERS = {
     "messages_received_total": 4711,
     "broker_reconnects_total": 2,
     "fields_without_value": 1,
+    "services_missing": 2,
     "devices": 1000,
     "devices_silent": 3,
     "broker_up": 1,
@@ -97,6 +99,19 @@ def test_a_fleet_tells_how_many_devices_it_has() -> None:
     assert "devices" not in metrics.prometheus_text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
 
 
+def test_which_service_is_missing_since_when_is_told() -> None:
+    """By its name and instance for Prometheus; how many, for both."""
+    report = replace(REPORT, devices=(replace(CELLAR, missing={("vebus", 275): TIME}),))
+    assert stored(report)["", "services_missing"] == 1
+    found = samples(metrics.prometheus_text(report, "1.0.0"))
+    since = 'bat2influx_service_missing_since_timestamp_seconds{service="vebus",instance="275"}'
+    assert found[since] == TIME / NS
+    assert found["bat2influx_services_missing"] == 1
+    none = metrics.prometheus_text(replace(REPORT, devices=(replace(CELLAR, missing={}),)), "1")
+    assert samples(none)["bat2influx_services_missing"] == 0
+    assert "missing_since" not in none
+
+
 def test_each_device_has_its_own_numbers() -> None:
     """Under the name of its section: the tag `site` there, the label `site` here."""
     house, boat = (replace(CELLAR, site=site, received=n) for n, site in enumerate(("house", "b")))
@@ -136,7 +151,8 @@ def test_every_field_of_a_report_is_told() -> None:
 
 def test_every_number_has_help_type_and_one_sample() -> None:
     """A name that ends in _total is a counter, and any other one a gauge."""
-    text = metrics.prometheus_text(replace(REPORT, devices=(FLEET,)), "1.2.3")
+    devices = (replace(FLEET, missing=LOST),)  # which no device is, but each number is there
+    text = metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3")
     found = samples(text)
     for name, number in NUMBERS.items():
         assert found[f"bat2influx_{name}"] == number
@@ -148,7 +164,7 @@ def test_every_number_has_help_type_and_one_sample() -> None:
             re.MULTILINE,
         )
     assert found['bat2influx_info{version="1.2.3"}'] == 1
-    assert len(found) == len(NUMBERS) + 1 + len(NoValue)
+    assert len(found) == len(NUMBERS) + 1 + len(NoValue) + len(LOST)
     assert text.endswith("\n")
 
 

@@ -60,6 +60,7 @@ def device(name: str = "", **changes: Any) -> Any:
         "reconnects": 1,
         "connected": True,
         "without_value": {"Soc": "null"},
+        "missing_services": {},
         "last_value_ns": TIME - NS,
     }
     return SimpleNamespace(**known | changes)

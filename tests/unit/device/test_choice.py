@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.device.choice import Choice, UndecidedError
+from bat2influx.venus.presets import fields_of
 from bat2influx.venus.protocol import Field, parse_field
 
 P, FILE = "c0619ab1c2d3", "/etc/bat2influx/bat2influx.ini"
@@ -72,6 +73,17 @@ def test_of_a_preset_all_instances_are_taken() -> None:
     first, others = lines_of(Choice(FILE, "").of_instances(P, [288, 289], [optional]))
     assert first.endswith(f"put one of these lines under [Fields] in {FILE}")
     assert others == ["instances = tag", "instances = name"]
+
+
+def test_of_a_preset_one_instance_can_be_named_behind_it() -> None:
+    """Where the field is one of a preset, which is named with one of those that are there."""
+    _, others = lines_of(Choice(FILE, "").of_instances(P, [288, 289], fields_of(["solar"])[:2]))
+    assert others == [
+        "instances = tag",
+        "instances = name",
+        "or, to have one of them, name it behind its preset, as in",
+        "presets = solar/288",
+    ]
 
 
 def test_three_are_listed_as_three() -> None:

@@ -12,9 +12,11 @@ from bat2influx.device.remembered import DeviceRecord, key_of
 from bat2influx.mqtt.reconnect import State
 from bat2influx.venus.protocol import PORTALS, Field, parse_field
 from tests.unit.device.test_device import (
+    CHANGES,
     FOUND,
     GIVEN,
     KNOWN,
+    OLD,
     RELAY,
     RELAY_LEAF,
     SEARCH,
@@ -23,6 +25,7 @@ from tests.unit.device.test_device import (
     SOC_LEAF,
     Make,
     homes,
+    topics,
 )
 from tests.unit.device.test_source import LOST, P
 
@@ -68,10 +71,11 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
-    assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
+    assert device.step(1.0) == [CHANGES, SOC_LEAF, RELAY_LEAF]
     asked = device.go_on(62, SOC_LEAF, RELAY_LEAF)
-    assert [what for _, what in asked if what not in (SOC_LEAF, RELAY_LEAF)] == [SEARCH]
-    assert device.cause == "missing: has no solarcharger (is that connected, and switched on?)"
+    more = [what for _, what in asked if what not in (SOC_LEAF, RELAY_LEAF)]
+    assert more == [CHANGES, SEARCH, CHANGES]
+    assert device.cause == "missing: has no solarcharger"
     device.complete()
     device.go_on(62, SOC_LEAF, RELAY_LEAF)
     heartbeat = f"N/{P}/heartbeat"
@@ -79,6 +83,7 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     device.complete("solarcharger/288/ProductId")
     device.step(1.0)
     assert "solarcharger/288/Yield/Power" in device.step(1.0)
+    device.go_on(2, SOC_LEAF, RELAY_LEAF, "solarcharger/288/Yield/Power")
     assert not device.cause
     assert len(device.broker.lines) == 1
 
@@ -130,14 +135,15 @@ def test_what_need_not_be_there_is_looked_for_while_the_rest_is_read(
 ) -> None:
     """At the start and each quarter of an hour; what is there is then read, and told once."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
-    assert [what for _, what in device.asked] == [SOC_LEAF, RELAY_LEAF]
+    assert [what for _, what in device.asked] == [CHANGES, SOC_LEAF, RELAY_LEAF]
     device.step(1.0)
     device.complete()
     device.go_on(890, SOC_LEAF, RELAY_LEAF)
     device.go_on(20, SOC_LEAF, RELAY_LEAF)
-    first, second = device.questions
-    assert (first[1], second[1]) == (SEARCH, SEARCH)
-    assert second[0] - first[0] == pytest.approx(900.0, abs=5.0)
+    first, second = [when for when, what in device.questions if what == SEARCH]
+    assert second - first == pytest.approx(900.0, abs=5.0)
+    awake = [when for when, what in device.questions if what == CHANGES]
+    assert awake == [0.5 + 30 * n for n in range(20)]  # ten minutes, in case that it boots
     assert device.broker.line.asked[-1][0] == "subscribe"
     device.complete("grid/30/ProductId", "grid/30/Ac/Power")
     device.go_on(2)
@@ -224,7 +230,7 @@ def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
     """After W/8; the only other one takes its place, on a connection of its own."""
     device = home(FOUND, known=DeviceRecord(P))
     device.go_on(15)
-    assert device.questions == [(1.5, SEARCH)]
+    assert device.questions == [(1.5, SEARCH), (6.5, OLD)]
     assert not device.cause
     for each in there:
         device.say(SERIAL, portal=each, retain=True)
@@ -289,7 +295,7 @@ def test_an_instance_that_has_moved_is_followed(
     assert device.questions[-1][1] == SEARCH
     device.complete("vebus/276/ProductId")
     device.step(1.0)
-    new = (f"N/{P}/vebus/276/Soc", f"N/{P}/{RELAY_LEAF}", f"N/{P}/heartbeat")
+    new = topics("vebus/276/Soc", RELAY_LEAF, "heartbeat", "full_publish_completed")
     assert device.broker.line.asked[-2:] == [
         ("unsubscribe", (f"N/{P}/{SOC_LEAF}",)),
         ("subscribe", new),
@@ -300,3 +306,95 @@ def test_an_instance_that_has_moved_is_followed(
     assert "vebus 276 each 1 s" in caplog.text
     assert len(device.broker.lines) == 1
     assert not device.cause
+
+
+# What appears
+
+
+@pytest.mark.parametrize("mode", ["poll", "notify"])
+def test_a_renumbered_inverter_is_read_within_seconds(home: Make, mode: str) -> None:
+    """It leaves as 275 and is back as 276, by notifications as well; nothing is searched for."""
+    device = home(replace(FOUND, mode=mode), known=KNOWN)
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
+    device.step(1.0)
+    assert device.cause == "missing: no longer has vebus 275"
+    device.say("vebus/276/ProductId", "vebus/276/Soc")
+    device.step(1.0)
+    device.go_on(2, RELAY_LEAF)
+    device.go_on(2, "vebus/276/Soc", RELAY_LEAF)
+    assert not device.cause
+    assert "vebus/276/Soc" in [what for _, what in device.asked[-8:]]
+    assert SEARCH not in [what for _, what in device.questions]
+
+
+def test_an_inverter_that_is_configured_is_not_followed(home: Make) -> None:
+    """`instance` says which one is meant."""
+    device = home(GIVEN)
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    device.say(SOC_LEAF, payload=b"")
+    device.say("vebus/276/ProductId")
+    device.go_on(10, RELAY_LEAF)
+    assert device.cause == "wrong instance: vebus 275"
+    assert "vebus 276; correct instance" in (device.device.trouble or ("", ""))[1]
+    assert device.device.labels == ["Soc", "Relay"]
+
+
+def test_another_inverter_beside_one_that_answers_is_left_alone(home: Make) -> None:
+    """Until that one leaves."""
+    device = home(FOUND, known=KNOWN)
+    device.go_on(2, SOC_LEAF, RELAY_LEAF)
+    device.say("vebus/276/ProductId", "vebus/275/ProductId")
+    device.go_on(20, SOC_LEAF, RELAY_LEAF)
+    assert "vebus/276/Soc" not in [what for _, what in device.asked]
+    device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
+    device.go_on(3, RELAY_LEAF)
+    assert "vebus/276/Soc" in [what for _, what in device.asked]
+
+
+def test_services_that_come_up_after_the_daemon_are_read_within_seconds(
+    home: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A device and the daemon boot together: what a preset wants appears when it appears."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    device.step(1.0)
+    device.complete()
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    assert not device.cause
+    device.say("grid/30/ProductId", "grid/30/Ac/Power")
+    device.step(1.0)
+    assert "grid/30/" in device.step(1.0)
+    device.say("grid/30/Ac/Power")
+    device.step(1.0)
+    assert "grid/30/Ac/Power" in device.step(1.0)
+    assert device.device.labels == ["Soc", "Relay", "Grid"]
+
+
+def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: Make) -> None:
+    """The one that was missing is no more."""
+    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device.step(1.0)
+    device.complete("vebus/275/ProductId")
+    device.go_on(5, SOC_LEAF, RELAY_LEAF)
+    assert device.cause == "missing: has no solarcharger"
+    device.say("solarcharger/288/ProductId")
+    device.go_on(3, SOC_LEAF, RELAY_LEAF)
+    assert "solarcharger/288/Yield/Power" in [what for _, what in device.asked]
+    device.go_on(2, SOC_LEAF, RELAY_LEAF, "solarcharger/288/Yield/Power")
+    assert not device.cause
+    assert [what for _, what in device.questions].count(SEARCH) == 1
+
+
+def test_a_reload_looks_anew(home: Make) -> None:
+    """What rests is asked for at the next tick; a republish is still one a minute at most."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    device.step(1.0)
+    device.complete()
+    device.go_on(64, RELAY_LEAF)
+    device.complete("vebus/275/ProductId")
+    device.go_on(20, RELAY_LEAF)
+    assert SOC_LEAF not in [what for _, what in device.go_on(10, RELAY_LEAF)]
+    device.device.look_anew()
+    assert SOC_LEAF in [what for _, what in device.go_on(1, RELAY_LEAF)]
+    device.go_on(40, RELAY_LEAF)
+    assert [when for when, what in device.questions if what == SEARCH] == [1.5, 61.5, 121.5]

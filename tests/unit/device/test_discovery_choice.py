@@ -101,7 +101,7 @@ def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     assert device.device.undecided is None
     assert device.device.state is State.POLLING
-    assert device.cause == "missing: has no solarcharger 288 (is that connected, and switched on?)"
+    assert device.cause == "missing: no longer has solarcharger 288"
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 
@@ -118,3 +118,30 @@ def test_found_undecided_never_ended(home: Make, caplog: pytest.LogCaptureFixtur
     assert device.device.undecided is None
     assert device.device.portal == P
     assert "nothing is left to choose at 10.0.0.2" in caplog.messages
+
+
+def test_a_preset_that_names_its_instance_leaves_nothing_to_choose() -> None:
+    """The survey finds what there is of it, whatever else is there of its kind."""
+    search = Search(SOC, Field("Grid", "grid", 31, "Ac/Power", optional=True), vebus=275)
+    search.step()
+    leaves = [f"grid/{number}/{path}" for number in (30, 31) for path in ("ProductId", "Ac/Power")]
+    assert search.complete(*leaves)
+    assert search.discovery.done
+    assert not search.discovery.choices
+    assert "grid/31/Ac/Power" in search.discovery.present
+    assert [field.name for field in search.discovery.usable] == ["Soc", "Grid"]
+
+
+def test_of_one_kind_all_are_taken_while_another_one_is_a_choice() -> None:
+    """As the configuration says kind by kind; of the one it is remembered which was found."""
+    search = Search(SOC, PV, several={"solarcharger"})
+    search.step()
+    pv = ["solarcharger/288/ProductId", "solarcharger/289/ProductId"]
+    assert search.complete("vebus/275/ProductId", *pv)
+    assert search.discovery.found == {"vebus": (275,), "solarcharger": (288, 289)}
+    assert search.discovery.result is not None
+    assert search.discovery.result.instances == {"vebus": 275}
+    other = Search(SOC, PV, several={"solarcharger"})
+    other.step()
+    with pytest.raises(UndecidedError, match="instance = 276"):
+        other.complete("vebus/275/ProductId", "vebus/276/ProductId", *pv)

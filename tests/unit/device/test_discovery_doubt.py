@@ -7,22 +7,21 @@ from typing import Any
 import pytest
 
 from bat2influx.device.remembered import DeviceRecord
-from bat2influx.venus.protocol import PORTALS, Field
+from bat2influx.venus.protocol import Field
 from tests.unit.device.test_discovery import (
     AGAIN,
     GRID,
     KEEPALIVE,
     PV,
+    PV_288,
     SOC,
     SURVEY,
     A,
     B,
-    Line,
     Search,
     serial,
 )
 
-C = "d41243aabbcc"
 VEBUS = ("vebus", 275)
 
 # What is remembered
@@ -62,7 +61,10 @@ def test_what_is_worth_remembering() -> None:
 
 
 def test_optional_fields_are_present_or_not_and_never_missing() -> None:
-    """They cost one survey, and another one each quarter of an hour."""
+    """They cost one survey, and another one each quarter of an hour.
+
+    What was there is read on while it is away, until a person has the daemon look anew.
+    """
     search = Search(SOC, GRID, vebus=275)
     assert not search.discovery.done
     search.step()
@@ -73,6 +75,12 @@ def test_optional_fields_are_present_or_not_and_never_missing() -> None:
     search.discovery.look_again(SURVEY - 1)
     assert search.discovery.done
     search.discovery.look_again(SURVEY)
+    assert not search.discovery.done
+    search.step(SURVEY)
+    assert search.complete()
+    assert search.discovery.present >= {"grid/30/Ac/Power"}
+    assert search.discovery.done
+    search.discovery.look_anew()
     assert not search.discovery.done
     search.step(SURVEY)
     assert search.complete()
@@ -95,7 +103,7 @@ def test_an_optional_path_of_system_needs_no_instance() -> None:
 def doubting(there: list[str], **options: Any) -> Search:
     """Return a search that has doubted its portal id, with the devices that were there then."""
     search = Search(SOC, **options)
-    assert search.discovery.doubt_portal(search.line)
+    assert search.discovery.portals.doubt(search.line)
     assert search.discovery.doubting
     assert not search.discovery.done
     assert not search.discovery.step(search.line, 0.0)  # which sends the barrier
@@ -104,94 +112,12 @@ def doubting(there: list[str], **options: Any) -> Search:
     return search
 
 
-@pytest.mark.parametrize(
-    ("there", "found", "given"),
-    [
-        ([A], (A, ()), (A, ())),
-        ([A, B], (A, ()), (A, ())),
-        ([B], (B, ()), (A, (B,))),
-        ([C, B], (A, (B, C)), (A, (B, C))),
-        ([], (A, ()), (A, ())),
-    ],
-    ids=["itself", "itself and another", "another", "two others", "none"],
-)
-def test_the_only_other_device_takes_the_place_of_one_that_was_found(
-    there: list[str], found: tuple[str, tuple[str, ...]], given: tuple[str, tuple[str, ...]]
-) -> None:
-    """A configured portal id stays, as does one beside which there are several candidates."""
-    for options, (portal, others) in (
-        ({"portal": "", "known": DeviceRecord(A)}, found),
-        ({"portal": A}, given),
-    ):
-        search = doubting(there, vebus=275, **options)
-        assert search.discovery.step(search.line, 0.0) is (portal != A)
-        assert search.discovery.portal == portal
-        assert search.discovery.other_portals == others
-        assert search.discovery.done
-        assert not search.questions
-
-
 def test_a_choice_at_one_device_is_none_at_another() -> None:
     """What is to be chosen there is seen anew."""
     search = doubting([B], portal="", vebus=275, known=DeviceRecord(A))
     search.discovery.choices["solarcharger"] = "instances = tag"
     assert search.discovery.step(search.line, 0.0)
     assert search.discovery.choices == {}
-
-
-def test_a_doubt_waits_for_the_subscription_and_the_barrier() -> None:
-    """The subscription may be refused; a second doubt meanwhile is the same."""
-    search = Search(SOC, portal="", known=DeviceRecord(A), confirms=False)
-    search.discovery.doubt_portal(search.line)
-    search.discovery.doubt_portal(search.line)
-    assert not search.step()
-    assert search.line.asked == [("subscribe, if allowed", (PORTALS,))]
-    search.line.confirm()
-    assert not search.step()
-    assert search.line.asked[1:] == [("unsubscribe", (PORTALS,))]
-    serial(B, search=search)
-    assert search.discovery.portal == A
-    search.line.confirm()
-    assert search.step()
-    assert search.discovery.portal == B
-
-
-def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them() -> None:
-    """As the VRM cloud; the caller learns that nothing will be seen."""
-    search = Search(SOC, portal=A, listed=False)
-    assert not search.discovery.doubt_portal(search.line)
-    assert not search.discovery.doubting
-    assert not search.line.asked
-
-
-def test_a_portal_id_that_is_not_known_is_in_no_doubt() -> None:
-    """It is being looked for already."""
-    search = Search(portal="")
-    assert search.discovery.doubt_portal(search.line)
-    assert not search.discovery.doubting
-    assert len(search.line.asked) == 1
-
-
-def test_a_portal_id_that_was_found_on_this_connection_may_be_doubted_on_it() -> None:
-    """What was seen then does not count any more, and neither does its barrier."""
-    search = Search(portal="")
-    serial(A, search=search)
-    search.step()
-    search.discovery.doubt_portal(search.line)
-    assert not search.discovery.step(search.line, 0.0)
-    serial(B, search=search)
-    assert search.discovery.step(search.line, 0.0)
-    assert search.discovery.portal == B
-
-
-def test_a_new_connection_ends_the_doubt() -> None:
-    """Its subscription has ended with the old one."""
-    search = doubting([B], portal="", known=DeviceRecord(A))
-    search.line = Line()
-    search.discovery.start(search.line)
-    assert not search.discovery.doubting
-    search.step()
-    assert search.discovery.portal == A
 
 
 def test_of_the_device_that_is_gone_nothing_is_kept() -> None:
@@ -206,7 +132,7 @@ def test_of_the_device_that_is_gone_nothing_is_kept() -> None:
     assert search.discovery.elsewhere == {VEBUS: (276, 277)}
     assert search.discovery.missing == ("solarcharger",)
     search.discovery.doubt_instances([VEBUS])
-    search.discovery.doubt_portal(search.line)
+    search.discovery.portals.doubt(search.line)
     assert not search.discovery.step(search.line, search.now)
     serial(B, search=search)
     assert search.discovery.step(search.line, search.now)
@@ -228,7 +154,7 @@ def test_of_the_other_device_all_that_may_be_is_looked_for(
     search.step()
     assert search.complete("vebus/275/ProductId")
     assert search.discovery.done
-    search.discovery.doubt_portal(search.line)
+    search.discovery.portals.doubt(search.line)
     assert not search.discovery.step(search.line, 0.0)
     serial(B, search=search)
     assert search.discovery.step(search.line, 0.0)
@@ -240,7 +166,7 @@ def test_answers_of_the_device_are_heard_while_its_portal_id_is_in_doubt() -> No
     """A search that is under way loses nothing, and goes on afterwards."""
     search = Search(SOC)
     search.step()
-    search.discovery.doubt_portal(search.line)
+    search.discovery.portals.doubt(search.line)
     assert search.say("vebus/275/ProductId", "system/0/Serial") == [True, True]
     assert not search.discovery.step(search.line, 0.0)
     assert not search.discovery.step(search.line, 0.0)
@@ -321,9 +247,39 @@ def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
     search.step()
     search.discovery.doubt_instances([VEBUS])
     search.step()
-    topics = [f"N/{A}/{service}/+/ProductId" for service in ("solarcharger", "vebus")]
-    assert list(search.line.asked[-1][1][:2]) == topics
+    assert search.line.asked[-1][1][0] == f"N/{A}/+/+/ProductId"
     assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId") is False
     search.step(AGAIN)
     assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId")
     assert search.discovery.done
+
+
+def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> None:
+    """A question that was under way is asked anew, of the other one."""
+    search = Search(SOC, portal="", known=DeviceRecord(A, {}))
+    search.step()
+    search.say("vebus/275/ProductId")
+    search.discovery.portals.doubt(search.line)
+    assert not search.discovery.step(search.line, search.now)
+    serial(B, search=search)
+    assert search.discovery.step(search.line, search.now)
+    assert search.discovery.portal == B
+    search.step(AGAIN)
+    assert search.discovery.found == {}
+
+
+def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
+    """Optional fields of the one service that has no instance are looked for as well."""
+    search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
+    search.discovery.look_anew()
+    assert not search.discovery.done
+    search.step()
+    assert search.complete("system/0/Dc/Battery/Power")
+    assert search.discovery.present == {"system/0/Dc/Battery/Power"}
+
+
+def test_found_a_question_about_nothing_counted_as_an_answer() -> None:
+    """Where all instances are wanted of a service whose fields give one."""
+    search = Search(PV_288, several={"solarcharger"})
+    assert search.discovery.done
+    assert not search.discovery.echoed

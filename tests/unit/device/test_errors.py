@@ -37,20 +37,38 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     ),
     (
         errors.fields_missing(HOST, ["vebus", "tank"], []),
-        "missing: has no vebus, tank (is that connected, and switched on?)",
+        "missing: has no vebus, tank",
         ["has no vebus, tank", "asking again"],
     ),
     (
         errors.fields_missing(HOST, [], [SOC, "V (vebus/275/V)"]),
-        f"missing: does not answer for {SOC}, V (vebus/275/V), and so has no such path"
-        " (correct it, or take it out)",
+        f"missing: does not answer for {SOC}, V (vebus/275/V)",
         [f"does not answer for {SOC}, V (vebus/275/V)", "asking again"],
     ),
     (
         errors.fields_missing(HOST, ["tank"], [SOC]),
-        "missing: has no tank (is that connected, and switched on?) and does not answer for"
-        f" {SOC}, and so has no such path (correct it, or take it out)",
+        f"missing: has no tank and does not answer for {SOC}",
         ["has no tank", f"and does not answer for {SOC}"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], left={"vebus 275": "since 14:03:12"}),
+        "missing: no longer has vebus 275",
+        ["no longer has vebus 275 (since 14:03:12) (is that switched off, or unplugged?)"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], hanging={"a 1": "since 1", "b 2": "since 2"}),
+        "missing: no answer from a 1, b 2",
+        ["a 1 is not responding (since 1), b 2 is not responding (since 2)", "restart the device"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], mute={"a 1": "X (a/1/Y)"}),
+        "missing: never an answer from a 1",
+        ["has no answer from a 1 for X (a/1/Y) (does that hang, or is it asked for wrong paths?)"],
+    ),
+    (
+        errors.fields_missing(HOST, [], [], [SOC]),
+        f"missing: no longer answers for {SOC}",
+        [f"no longer answers for {SOC}"],
     ),
     (
         errors.fields_void(HOST, [SOC]),
@@ -61,6 +79,56 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         errors.fields_odd(HOST, [SOC], "text"),
         f"no number: {SOC}",
         [f"has text for {SOC}, and no number", "take it out of [Fields]"],
+    ),
+    (
+        errors.other_prefix(HOST, "", ["home/cellar/"], FILE),
+        "portal: prefix",
+        [
+            f"at {HOST} without a prefix;",
+            "the prefix home/cellar: set topic_prefix = home/cellar in",
+        ],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", ["a/", "b/"], FILE),
+        "portal: prefix",
+        [
+            "under the prefix boat;",
+            "under the prefixes a, b: set topic_prefix in",
+            "to one of them",
+        ],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", [""], FILE),
+        "portal: prefix",
+        ["under the prefix boat;", "are there without one: take topic_prefix out of"],
+    ),
+    (
+        errors.other_prefix(HOST, "boat/", ["", "a/"], FILE),
+        "portal: prefix",
+        ["are there without a prefix, and under a: leave topic_prefix in", "empty, or set it to"],
+    ),
+    (
+        errors.no_vebus(HOST, [("solarcharger", 288), ("battery", 512), ("system", 0)]),
+        "missing: has no vebus, but others",
+        [
+            "has no vebus",
+            "it has battery 512, solarcharger 288. To read",
+            "defaults = no, Soc = battery/512/Soc, Pv = solarcharger/288/Yield/Power;",
+            f"'bat2influx discover {HOST}' prints all; asking again",
+        ],
+    ),
+    (
+        errors.questions_unanswered(HOST, P, values=True),
+        "unanswered",
+        [
+            f"values of device {P} arrive",
+            "questions are not answered: does the bridge forward R/#?",
+        ],
+    ),
+    (
+        errors.questions_unanswered(HOST, P, "boat/", values=False),
+        "unanswered",
+        ["keeps the serial number", "is the device on", "forward R/#? Here that is boat/R/#"],
     ),
     (errors.device_silent(HOST, P, given=True), "silent", [P, "is serial right?"]),
     (errors.device_silent(HOST, P, given=False), "silent", [P, "restart it"]),

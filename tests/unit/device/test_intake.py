@@ -11,6 +11,7 @@ from bat2influx.config.settings import Battery
 from bat2influx.device.intake import Intake
 from bat2influx.device.plan import Plan
 from bat2influx.device.presence import Presence
+from bat2influx.device.problems import Problems
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS, Origin, Reading
 from bat2influx.venus.protocol import NoValue, parse_field
@@ -33,10 +34,11 @@ class Desk:
         battery = Battery(
             "attic", "10.0.0.2", 1883, "u", "", P, 275, 1.0, 10.0, FIELDS, None, mode=mode
         )
-        self.presence = Presence("10.0.0.2", "/etc/x.ini", 120.0)
-        self.intake = Intake(battery, self.presence, by_tick=by_tick)
+        presence = Presence(120.0, notified=mode == "notify")
+        self.problems = Problems("10.0.0.2", "/etc/x.ini", 120.0, presence)
+        self.intake = Intake(battery, self.problems, by_tick=by_tick)
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
-        self.presence.begin(self.plan)
+        self.problems.begin(self.plan)
         self.now = 0  # ns since START
         if tick:
             self.tick()
@@ -114,21 +116,20 @@ def test_what_is_no_number_is_counted_by_its_kind(
     assert desk.stored() == [(1, 1.0)]
     assert desk.intake.no_values == {kind: 1}
     assert desk.intake.latest == {}
-    assert desk.presence.without_value() == ({"Power": shown} if shown else {})
+    assert desk.problems.without_value() == ({"Power": shown} if shown else {})
 
 
 def test_a_number_ends_what_had_no_value() -> None:
     """The field is not without a value any more."""
     desk = Desk()
     desk.say(NULL, ONE)
-    assert desk.presence.without_value() == {}
+    assert desk.problems.without_value() == {}
     assert desk.intake.latest == {"Power": 1.0}
 
 
 # By arrival
 
 
-@pytest.mark.parametrize("mode", ["poll", "notify"])
 @pytest.mark.parametrize(
     ("payloads", "stored", "again"),
     [
@@ -139,11 +140,11 @@ def test_a_number_ends_what_had_no_value() -> None:
         ([b'{"value":1.00001}', ONE], [1], 1),
     ],
 )
-def test_the_same_value_again_within_a_tick_is_not_stored(
-    mode: Literal["poll", "notify"], payloads: list[bytes], stored: list[float], again: int
+def test_notified_the_same_value_again_within_a_tick_is_not_stored(
+    payloads: list[bytes], stored: list[float], again: int
 ) -> None:
     """It is counted; anything else in between makes it new."""
-    desk = Desk(mode=mode)
+    desk = Desk(mode="notify")
     desk.say(*payloads)
     assert [value for _, value in desk.stored()] == stored
     assert desk.intake.no_values[NoValue.SAID_AGAIN] == again
@@ -162,6 +163,23 @@ def test_the_same_value_counts_in_the_next_tick_and_of_another_field(
     assert desk.stored() == [(1, 1.0), (1001, 1.0)]
     assert desk.stored("Soc") == [(2, 1.0)]
     assert not desk.intake.no_values
+
+
+def test_polled_each_value_that_is_handed_in_is_stored() -> None:
+    """Which message of a tick that is, is decided before."""
+    desk = Desk()
+    desk.say(ONE, ONE)
+    assert desk.stored() == [(1, 1.0), (2, 1.0)]
+
+
+def test_what_is_forgotten_is_shown_no_more() -> None:
+    """Of a field whose service has left; and it is in no row of a later tick."""
+    desk = Desk(by_tick=True, mode="notify")
+    desk.say(ONE)
+    desk.intake.forget(["Power"])
+    desk.tick()
+    assert desk.intake.latest == {}
+    assert desk.stored() == []
 
 
 def test_by_arrival_a_value_needs_no_tick() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
 from bat2influx.device.keepalive import KeepAlive, KeepaliveKind, Republish
@@ -41,46 +39,40 @@ class Device:
         return [(when - begin, ask) for when, ask in self.asked[before:]]
 
 
-NEW = {KeepaliveKind.FULL, KeepaliveKind.CHANGES}
+NEW = {KeepaliveKind.CHANGES}
 
 
-def test_once_in_full_and_then_for_the_changes() -> None:
-    """A keepalive each 30 s keeps it talking."""
+def test_a_keepalive_for_the_changes_each_30_s() -> None:
+    """Never a full one: its values are from the device's cache."""
     asked = Device(NEW).go_on(100)
-    assert asked == [
-        (0, KeepaliveKind.FULL),
-        *((when, KeepaliveKind.CHANGES) for when in (30, 60, 90)),
-    ]
+    assert asked == [(when, KeepaliveKind.CHANGES) for when in (0, 30, 60, 90)]
 
 
-def test_no_second_full_one_within_a_minute() -> None:
-    """However often the connection begins anew, and whoever else has asked for one."""
+def test_each_beginning_has_a_keepalive() -> None:
+    """And the next one is 30 s from it."""
     device = Device(NEW)
-    for _ in range(20):
-        device.keepalive.begin()
-        device.go_on(10)
-    full = [when for when, ask in device.asked if ask is KeepaliveKind.FULL]
-    assert full == [1000.0, 1060.0, 1120.0, 1180.0]
-    other = Device(NEW)
-    other.republish.asked(other.now)
-    assert other.go_on(1) == [(0, KeepaliveKind.CHANGES)]
+    device.go_on(20)
+    device.keepalive.begin()
+    assert [when for when, _ in device.go_on(31)] == [0, 30]
 
 
-@pytest.mark.parametrize("knows", [{KeepaliveKind.OLD}, {KeepaliveKind.OLD, KeepaliveKind.FULL}])
-def test_firmware_that_knows_the_old_way_only(knows: set[KeepaliveKind]) -> None:
-    """After a minute it is asked that way, and then always; each connection begins so.
-
-    Some takes an empty keepalive, and then no other.
-    """
-    device = Device(knows, speaks_each=20.0)
+def test_firmware_that_knows_the_old_way_only() -> None:
+    """After 5 s of silence it is asked that way, and then always; each connection begins so."""
+    device = Device({KeepaliveKind.OLD}, speaks_each=20.0)
     asked = device.go_on(200)
-    assert asked[0] == (0, KeepaliveKind.FULL)
-    settled = [when for when, ask in asked if ask is KeepaliveKind.OLD]
-    assert settled[0] == 60
-    assert {when for when, _ in asked if when >= 60} == {*settled}
-    assert all(later - sooner == 30 for sooner, later in pairwise(settled))
+    assert asked[0] == (0, KeepaliveKind.CHANGES)
+    assert {kind for _, kind in asked[1:]} == {KeepaliveKind.OLD}
+    assert [when for when, _ in asked[1:]] == [5, 35, 65, 95, 125, 155, 185]
     device.keepalive.begin()
     assert device.go_on(100)[0] == (0, KeepaliveKind.OLD)
+
+
+def test_the_old_way_is_not_tried_before_a_republish_is_allowed() -> None:
+    """As it is one where the other way is known."""
+    device = Device(set())
+    device.republish.asked(device.now)
+    old = [when for when, kind in device.go_on(100) if kind is KeepaliveKind.OLD]
+    assert old[0] == 65  # a quiet moment after the minute
 
 
 def test_new_firmware_in_place_of_the_old_is_noticed() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
-from bat2influx.device.intake import Intake
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
@@ -49,17 +48,17 @@ class Questions:
 class Talk:
     """A poller, asked once in the middle of each second."""
 
-    def __init__(self, mode: Literal["poll", "notify"] = "poll", *, by_tick: bool = False) -> None:
+    def __init__(self, mode: Literal["poll", "notify"] = "poll") -> None:
         self.battery = Battery(
             "", "10.0.0.2", 1883, "u", "", P, 275, 1.0, 10.0, DEFAULT_FIELDS, None, mode=mode
         )
-        self.presence = Presence("10.0.0.2", "/etc/x.ini", W)
-        self.intake = Intake(self.battery, self.presence, by_tick=by_tick)
+        self.presence = Presence(W, notified=mode == "notify")
         self.republish = Republish(W)
-        self.poller = Poller(self.battery, self.presence, self.intake, self.republish, W)
+        self.poller = Poller(self.battery, self.presence, self.republish, W)
         self.plan = Plan(P, DEFAULT_FIELDS, {"vebus": (275,)})
-        self.poller.begin(self.plan, new_connection=True)
         self.seconds = 0.5  # since START
+        self.poller.begin(self.plan, self.now, new_connection=True)
+        self.awaiting = False
 
     @property
     def now(self) -> Now:
@@ -70,11 +69,15 @@ class Talk:
     def ask(self, *answers: str) -> list[str]:
         """Ask what is due; have these leaves answered, and a second pass. Return the questions."""
         connection: Any = Questions()
-        self.poller.ask(connection, self.plan, self.now)
+        self.poller.keep_alive(connection, self.plan, self.now, awaiting=self.awaiting)
+        if tick := self.poller.due(self.now):
+            self.poller.ask(connection, self.plan, tick, self.now)
         for leaf in answers:
-            self.presence.answered(f"N/{P}/{leaf}")
+            self.presence.message(Message(f"N/{P}/{leaf}", b"{}", False, 0), self.now)
             self.poller.keepalive.message(self.now.mono)
         self.seconds += 1.0
+        self.presence.release(self.now)
+        self.presence.look(self.now)
         return connection.asked  # type: ignore[no-any-return]
 
     def go_on(self, seconds: int, *answers: str) -> list[list[str]]:
@@ -99,14 +102,13 @@ def test_polled_all_is_asked_at_a_tick_and_what_is_slow_now_and_then() -> None:
 
 
 def test_polled_nothing_is_asked_between_two_ticks() -> None:
-    """Whether a tick has come is returned."""
-    talk, connection = Talk(), Questions()
-    line: Any = connection
-    assert talk.poller.ask(line, talk.plan, talk.now)
-    asked = len(connection.asked)
+    """A tick comes once."""
+    talk = Talk()
+    assert talk.poller.due(talk.now)
     talk.seconds += 0.9
-    assert not talk.poller.ask(line, talk.plan, talk.now)
-    assert len(connection.asked) == asked
+    assert not talk.poller.due(talk.now)
+    talk.seconds += 0.1
+    assert talk.poller.due(talk.now)
 
 
 @pytest.mark.parametrize("new_connection", [True, False])
@@ -115,7 +117,7 @@ def test_a_new_connection_has_what_is_slow_asked_at_once(new_connection: bool) -
     talk = Talk()
     talk.go_on(12, *EVERYTHING)
     assert talk.ask(*EVERYTHING) == [DC, AC]
-    talk.poller.begin(talk.plan, new_connection=new_connection)
+    talk.poller.begin(talk.plan, talk.now, new_connection=new_connection)
     assert (SOC in talk.ask(*EVERYTHING)) is new_connection
 
 
@@ -133,18 +135,45 @@ def test_a_new_beginning_has_all_asked_at_once() -> None:
     talk = Talk()
     talk.go_on(26)
     assert talk.ask() == []
-    talk.poller.begin(talk.plan)
+    talk.poller.begin(talk.plan, talk.now)
     assert talk.ask() == [*DC_LEAVES, *AC_LEAVES]
 
 
-def test_a_tick_is_a_row() -> None:
-    """What is answered after its requests is stamped with the start of its second."""
-    talk = Talk(by_tick=True)
-    for _ in range(2):
-        talk.ask()
-        answer = Message(f"N/{P}/{SOC}", b'{"value":1}', False, talk.now.boot_ns)
-        talk.intake.take(talk.plan, answer, talk.now)
-    assert [each.time_ns for each in talk.intake.readings] == [START, START + NS]
+def test_what_has_come_back_is_asked_for_at_the_next_tick_slow_or_not() -> None:
+    """And not when its turn comes."""
+    talk = Talk()
+    talk.go_on(2, *EVERYTHING)
+    farewell = Message(f"N/{P}/{SOC}", b"", False, 0)
+    talk.presence.message(farewell, talk.now)
+    assert talk.ask() == []
+    talk.presence.message(farewell._replace(payload=b"{}"), talk.now)
+    assert talk.ask() == [DC, SOC, AC]
+
+
+def test_polled_the_device_is_kept_awake_while_something_is_missing() -> None:
+    """At once and each W/4, in the way that it knows; and at once on a new connection."""
+    talk = Talk()
+    talk.awaiting = True
+    asked = talk.go_on(65, *EVERYTHING)
+    assert [second for second, each in enumerate(asked) if CHANGES in each] == [0, 30, 60]
+    talk.poller.begin(talk.plan, talk.now, new_connection=True)
+    assert CHANGES in talk.ask(*EVERYTHING)
+    talk.poller.keepalive.is_old()
+    assert OLD in [what for each in talk.go_on(31, *EVERYTHING) for what in each]
+    talk.awaiting = False
+    assert not any(CHANGES in each or OLD in each for each in talk.go_on(65, *EVERYTHING))
+
+
+def test_the_wait_is_no_longer_than_to_the_next_keepalive() -> None:
+    """While something is missing."""
+    talk = Talk()
+    talk.awaiting = True
+    talk.poller.reschedule(replace(talk.battery, interval=60.0))
+    talk.seconds = 20.0  # when a tick of that interval falls
+    talk.ask(*EVERYTHING)
+    talk.seconds = 49.5
+    assert talk.poller.wait(talk.now, awaiting=True) == pytest.approx(0.5)
+    assert talk.poller.wait(talk.now) > 0.5
 
 
 def test_the_wait_is_that_to_the_next_tick() -> None:
@@ -209,44 +238,48 @@ def test_new_firmware_in_place_of_the_old_is_asked_for_sub_trees_again() -> None
 # By notifications
 
 
-def test_notified_one_full_keepalive_and_then_the_changes() -> None:
-    """Each W/4, with a read of what no device tells of its changes; nothing else is asked."""
+def test_notified_all_is_read_once_and_then_changes_are_told() -> None:
+    """A keepalive each W/4, with a read of what no device tells of its changes."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     asked = talk.go_on(62, *EVERYTHING)
     assert {second: each for second, each in enumerate(asked) if each} == {
-        0: [FULL, UNTOLD],
+        0: [CHANGES, DC, SOC, AC],
         30: [CHANGES, UNTOLD],
         60: [CHANGES, UNTOLD],
     }
 
 
-def test_notified_where_no_republish_is_allowed_all_is_read_once() -> None:
-    """The keepalive then brings changes only, and what does not change would never come."""
+def test_notified_a_service_that_says_nothing_is_read_on_one_path() -> None:
+    """After W/24, on one that has worked; no more where nothing has answered for W/8."""
     talk = Talk("notify")
-    talk.republish.asked(talk.now.mono)
-    assert talk.ask(*EVERYTHING) == [CHANGES, DC, SOC, AC]
     talk.poller.keepalive.is_new()
-    assert talk.go_on(30, *EVERYTHING)[-1] == [CHANGES, UNTOLD]
+    talk.ask(DC_LEAVES[1])
+    asked = talk.go_on(29)
+    probes = [(second, each) for second, each in enumerate(asked, 1) if DC_LEAVES[1] in each]
+    assert probes == [(second, [DC_LEAVES[1]]) for second in (5, 10)]
+    assert talk.presence.absent() == [("vebus", 275)]
+    later = talk.go_on(60)
+    assert DC in [what for each in later for what in each]
 
 
 def test_notified_old_firmware_is_kept_awake_in_its_own_way() -> None:
-    """That is a full republish at first; it is then read as it knows to be."""
+    """Which may have been awake, with nothing to say anew: all is read once, leaf by leaf."""
     talk = Talk("notify")
     talk.poller.keepalive.is_old()
-    assert talk.ask(*EVERYTHING) == [OLD, UNTOLD]
+    assert talk.ask(*EVERYTHING) == [OLD, *DC_LEAVES, SOC, *AC_LEAVES]
     assert not talk.republish.may(talk.now.mono)
     assert talk.go_on(30, *EVERYTHING)[-1] == [OLD, UNTOLD]
 
 
 def test_notified_a_new_beginning_has_a_first_keepalive() -> None:
-    """It comes at once, and in full where W/2 has passed since the one before."""
+    """It comes at once, with reads of everything."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
-    for pause, asked in ((0, [FULL, UNTOLD]), (58, [CHANGES, DC, SOC, AC]), (0, [FULL, UNTOLD])):
+    for pause in (0, 58, 0):
         talk.go_on(pause, *EVERYTHING)
-        talk.poller.begin(talk.plan)
-        assert talk.ask(*EVERYTHING) == asked
+        talk.poller.begin(talk.plan, talk.now)
+        assert talk.ask(*EVERYTHING) == [CHANGES, DC, SOC, AC]
 
 
 def test_notified_what_the_first_keepalive_did_not_bring_is_read_now_and_then() -> None:
@@ -281,5 +314,7 @@ def test_notified_the_wait_is_that_to_the_keepalive_or_the_tick() -> None:
     talk.poller.keepalive.is_new()
     talk.ask(*EVERYTHING)
     talk.poller.reschedule(replace(talk.battery, interval=30.0))
+    talk.seconds = 28.4
+    talk.ask(*EVERYTHING)
     talk.seconds = 30.4
     assert talk.poller.wait(talk.now) == pytest.approx(0.1)

@@ -1,172 +1,279 @@
-"""The fields that do not come, with a clock made by hand (W = 120 s)."""
+"""Fields and services together: what a message means, who is absent, since when (W = 120 s)."""
 
-import logging
+from __future__ import annotations
 
 import pytest
 
-from bat2influx.device.discovery import Discovery
+from bat2influx.clock import Now
+from bat2influx.device.fields import HOLD, Meaning
 from bat2influx.device.plan import Plan
 from bat2influx.device.presence import Presence
-from bat2influx.venus.protocol import NoValue, parse_field
+from bat2influx.device.services import ServiceState
+from bat2influx.mqtt.connection import Message
+from bat2influx.reading import NS
+from bat2influx.venus.protocol import Field, parse_field
 
-W = 120.0
+W, START = 120.0, 1_767_225_610 * NS
 P = "c0619ab1c2d3"
+VEBUS, PV, SYSTEM = ("vebus", 275), ("solarcharger", 288), ("system", 0)
 FIELDS = [
-    parse_field(name, path)
-    for name, path in (
-        ("Voltage", "vebus/Dc/0/Voltage"),
-        ("Current", "vebus/Dc/0/Current"),
-        ("Pv", "solarcharger/288/Yield/Power"),
-        ("Grid", "system/Ac/Grid/L1/Power"),
-    )
+    parse_field("Voltage", "vebus/Dc/0/Voltage"),
+    parse_field("Soc", "vebus/Soc"),
+    Field("Pv", "solarcharger", 288, "Yield/Power", optional=True),
+    Field("State", "solarcharger", 288, "State", optional=True),
+    parse_field("Grid", "system/Ac/Grid/L1/Power"),
 ]
-VOLTAGE, CURRENT = f"N/{P}/vebus/275/Dc/0/Voltage", f"N/{P}/vebus/275/Dc/0/Current"
-PV, GRID = f"N/{P}/solarcharger/288/Yield/Power", f"N/{P}/system/0/Ac/Grid/L1/Power"
+LEAVES = ["vebus/275/Dc/0/Voltage", "vebus/275/Soc"]
+PV_LEAVES = ["solarcharger/288/Yield/Power", "solarcharger/288/State"]
+GRID = "system/0/Ac/Grid/L1/Power"
 
 
-class Minute:
-    """A device's absence, asked each second; `answers` come at once, with a number."""
+class Side:
+    """What is known of a device's services, in a time that passes by the second."""
 
-    def __init__(self) -> None:
-        self.plan = Plan(P, FIELDS, {"vebus": (275,)})
-        self.discovery = Discovery(
-            FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini"
-        )
-        self.absence = Presence("10.0.0.2", "/etc/x.ini", W)
-        self.absence.begin(self.plan)
-        self.now = 0.0
-        self.doubted: list[tuple[float, tuple[str, int]]] = []
-
-    def go_on(self, seconds: int, *answers: str, void: str = "") -> None:
-        """Let time pass."""
-        for _ in range(seconds):
-            self.now += 1.0
-            self.absence.to_ask(self.plan.requests, self.now)
-            for topic in answers:
-                self.absence.answered(topic)
-                self.absence.filled(topic)
-            if void:
-                self.absence.answered(void)
-                self.absence.void(void, NoValue.NULL, self.now)
-            self.doubted += [(self.now, place) for place in self.absence.doubtful(self.now)]
-            self.absence.tell(self.discovery, self.now)
+    def __init__(self, *, notified: bool = False) -> None:
+        self.plan = Plan(P, FIELDS, {"vebus": (275,)}, present={*PV_LEAVES})
+        self.presence = Presence(W, notified=notified)
+        self.seconds = 0.0
+        self.presence.begin(self.plan, self.now)
+        self.notified = notified
+        if notified:
+            self.presence.expect(self.plan.requests, 0.0)
 
     @property
-    def text(self) -> str:
-        """What is wrong."""
-        return self.absence.trouble.text if self.absence.trouble else ""
+    def now(self) -> Now:
+        """The clocks."""
+        ns = round(self.seconds * NS)
+        return Now(START + ns, self.seconds, ns)
+
+    def say(self, *leaves: str, payload: bytes = b"{}") -> list[Meaning]:
+        """Have these come; return what they mean."""
+        return [
+            self.presence.message(Message(f"N/{P}/{leaf}", payload, False, 0), self.now)
+            for leaf in leaves
+        ]
+
+    def republish(self, *leaves: str) -> int:
+        """Have these come in a full republish; return how many were in place of values."""
+        self.say(*leaves)
+        return self.presence.republished()
+
+    def go_on(self, seconds: int, *leaves: str) -> list[str]:
+        """Ask at each second, and have these answered; return what was probed."""
+        probed = []
+        for _ in range(seconds):
+            self.seconds += 1.0
+            self.presence.release(self.now, tick=not self.notified)
+            if not self.notified:
+                self.presence.to_ask(self.plan.requests, self.seconds)
+            probed += [
+                each.removeprefix(f"N/{P}/") for each in self.presence.to_probe(self.seconds)
+            ]
+            self.say(*leaves)
+            self.presence.look(self.now)
+        return probed
+
+    def state(self, place: tuple[str, int]) -> tuple[ServiceState, float]:
+        """Return the state of a service, and since when it is so (s)."""
+        service = self.presence.services[place]
+        return service.state, (service.since_ns - START) / NS
 
 
-@pytest.fixture
-def minute() -> Minute:
-    """A device just connected to."""
-    return Minute()
+@pytest.mark.parametrize("notified", [False, True])
+def test_a_farewell_on_one_topic_is_one_of_the_whole_service(notified: bool) -> None:
+    """It is no answer, and is acted on when it comes; the others are not concerned."""
+    side = Side(notified=notified)
+    side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
+    side.presence.changed = False
+    side.seconds += 0.3
+    assert side.say(LEAVES[0], payload=b"") == [Meaning.FAREWELL]
+    assert side.presence.changed
+    assert side.presence.absent() == [VEBUS]
+    assert side.state(VEBUS) == (ServiceState.LEFT, 5.3)
+    assert {*side.presence.silent(side.seconds)} == {f"N/{P}/{leaf}" for leaf in LEAVES}
+    side.go_on(40, *PV_LEAVES, GRID)
+    assert side.state(VEBUS) == (ServiceState.LEFT, 5.3)
 
 
-def test_an_instance_is_doubted_when_all_of_it_is_silent(minute: Minute) -> None:
-    """After W/8, and then each 5 W; the one instance of system is not in doubt."""
-    minute.go_on(20, VOLTAGE, CURRENT)
-    assert minute.doubted == [(16.0, ("solarcharger", 288))]
-    minute.go_on(700, VOLTAGE, CURRENT)
-    assert [when for when, _ in minute.doubted] == [16.0, 616.0]
+@pytest.mark.parametrize(
+    ("notified", "meaning", "state"),
+    [
+        (False, Meaning.BESIDES, ServiceState.RETURNING),
+        (True, Meaning.VALUE, ServiceState.ANSWERING),
+    ],
+)
+def test_a_value_after_a_farewell_is_a_return(
+    notified: bool, meaning: Meaning, state: ServiceState
+) -> None:
+    """Polled, it is asked for everything at the next tick; by notifications it is a value."""
+    side = Side(notified=notified)
+    side.go_on(5, *LEAVES)
+    side.say(*LEAVES, payload=b"")
+    side.seconds += 40.0
+    assert side.say(LEAVES[0]) == [meaning]
+    assert side.state(VEBUS) == (state, 45.0)
+    assert side.presence.absent() == []
+    assert side.presence.take_return()
+    side.go_on(1, *LEAVES)
+    assert side.state(VEBUS)[0] is ServiceState.ANSWERING
 
 
-def test_a_path_beside_others_that_answer_leaves_the_instance_alone(minute: Minute) -> None:
-    """It is named, as a path that is not there."""
-    minute.go_on(30, VOLTAGE, PV, GRID)
-    assert not minute.doubted
-    assert "does not answer for Current (vebus/275/Dc/0/Current)" in minute.text
+def test_polled_a_service_that_hangs_does_not_respond_after_w_8() -> None:
+    """Its first answer ends that, and a value from the cache does not."""
+    side = Side()
+    side.go_on(5, *LEAVES, GRID)
+    side.go_on(15, GRID)
+    assert VEBUS not in side.presence.absent()
+    side.go_on(1, GRID)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 5.0)  # the time of its latest answer
+    assert side.republish(*LEAVES, GRID) == 2
+    side.go_on(30, GRID)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 5.0)
+    side.go_on(2, *LEAVES, GRID)
+    assert side.state(VEBUS) == (ServiceState.ANSWERING, 53.0)
 
 
-def test_an_instance_that_is_elsewhere_is_told_with_what_there_is(minute: Minute) -> None:
-    """The doubt has found another one: that is the cause, whatever else is silent."""
-    minute.go_on(20, VOLTAGE, CURRENT)
-    minute.discovery.elsewhere["solarcharger", 288] = (289, 290)
-    minute.go_on(1, VOLTAGE, CURRENT)
-    assert "has no solarcharger 288, but solarcharger 289 and 290" in minute.text
+def test_polled_no_republish_hides_that_a_service_hangs() -> None:
+    """Though one comes each few seconds, and none of its values is one."""
+    side = Side()
+    side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
+    meanings = []
+    for _ in range(20):
+        side.go_on(1, *PV_LEAVES, GRID)
+        side.seconds += 0.4
+        meanings += side.say(*LEAVES)
+        side.presence.republished()
+        side.seconds -= 0.4
+    assert {*meanings} == {Meaning.HELD}
+    assert side.presence.absent() == [VEBUS]
 
 
-def test_a_service_that_is_gone_is_told_as_a_whole(minute: Minute) -> None:
-    """Its paths are not listed one by one, those of others are."""
-    minute.go_on(20, VOLTAGE, CURRENT)
-    minute.discovery.elsewhere["solarcharger", 288] = ()
-    minute.go_on(1, VOLTAGE, CURRENT)
-    assert "has no solarcharger 288" in minute.text
-    assert "Pv (" not in minute.text
-    assert "does not answer for Grid" in minute.text
+def test_notified_a_service_that_hangs_does_not_respond_after_probes() -> None:
+    """W/24 after its last change it is read, W/8 later it is known; a republish shows nothing."""
+    side = Side(notified=True)
+    side.say(*LEAVES, *PV_LEAVES, GRID)
+    side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
+    (first,) = side.go_on(5, *PV_LEAVES, GRID)
+    assert side.say(LEAVES[1]) == [Meaning.HELD]
+    side.presence.republished()
+    again = side.go_on(14, *PV_LEAVES, GRID)
+    assert next(each for each in again if each in LEAVES) in {*LEAVES} - {first}
+    assert side.presence.absent() == []
+    side.go_on(1, *PV_LEAVES, GRID)
+    assert side.state(VEBUS) == (ServiceState.NOT_RESPONDING, 3.0)
+    side.say(LEAVES[1])
+    side.seconds += HOLD
+    assert len(side.presence.release(side.now)) == 1
+    assert side.presence.absent() == []
 
 
-def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixture) -> None:
-    """What was in doubt is doubted anew at its next silence."""
-    minute.go_on(20, VOLTAGE, CURRENT)
-    with caplog.at_level(logging.INFO, "bat2influx"):
-        minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
-    assert not minute.text
-    assert "every field is answered, after" in caplog.text
-    minute.go_on(60, VOLTAGE, CURRENT, GRID)
-    assert [place for _, place in minute.doubted] == [("solarcharger", 288)] * 2
+def test_notified_a_service_whose_values_rest_answers_its_probe() -> None:
+    """It is read each W/24, and nothing is wrong."""
+    side = Side(notified=True)
+    side.say(*LEAVES, *PV_LEAVES, GRID)
+    for _ in range(5):
+        (probed,) = side.go_on(6, *PV_LEAVES, GRID)
+        assert probed in LEAVES
+        assert side.say(probed) == [Meaning.HELD]
+        side.seconds += HOLD
+        assert len(side.presence.release(side.now)) == 1
+        side.seconds -= HOLD
+    assert side.presence.absent() == []
 
 
-def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
-    """In a moment it is known which of several causes it is; each would be a warning of its own."""
-    minute.discovery.doubt_instances([("solarcharger", 288)])
-    minute.go_on(60, VOLTAGE, CURRENT, GRID)
-    assert not minute.text
+def test_notified_a_change_beside_no_doubt_is_a_value_at_once() -> None:
+    """Several in a second, too."""
+    side = Side(notified=True)
+    assert {*side.say(*LEAVES, *LEAVES)} == {Meaning.VALUE}
 
 
-def test_null_from_the_beginning_is_told_after_a_while(minute: Minute) -> None:
-    """Not at once: a sensor may take its time; and no longer when it has a value."""
-    minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
-    assert minute.absence.without_value() == {"Pv": "null"}
-    assert not minute.text
-    minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
-    assert "has no value (null) for Pv (solarcharger/288/Yield/Power)" in minute.text
-    minute.go_on(1, VOLTAGE, CURRENT, GRID, PV)
-    assert not minute.text
-    assert not minute.absence.without_value()
+def test_what_comes_before_the_reading_begins_is_no_value() -> None:
+    """The broker's confirmation and the first notifications come in one piece."""
+    early = Presence(W, notified=True)
+    message = Message(f"N/{P}/{GRID}", b"{}", False, 0)
+    assert early.message(message, Side().now) is Meaning.BESIDES
+    assert early.message(message._replace(payload=b""), Side().now) is Meaning.BESIDES
 
 
-def test_null_after_a_value_is_no_trouble(minute: Minute) -> None:
-    """The sun sets, the mains are cut: that is what null is for."""
-    minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
-    minute.go_on(300, VOLTAGE, CURRENT, GRID, void=PV)
-    assert minute.absence.without_value() == {"Pv": "null"}
-    assert not minute.text
+def test_of_a_service_that_need_not_be_there_its_absence_is_known() -> None:
+    """All of its paths count, where none has to be there."""
+    side = Side()
+    side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
+    side.go_on(16, *LEAVES, GRID)
+    assert side.presence.absent() == [PV]
 
 
-def test_text_is_told_as_what_will_never_be_a_number(minute: Minute) -> None:
-    """A path that has something else than a number was a mistake, whatever else is null."""
-    minute.go_on(10, VOLTAGE, CURRENT, GRID)
-    for _ in range(30):
-        minute.absence.answered(PV)
-        minute.absence.void(PV, NoValue.TEXT, minute.now)
-        minute.go_on(1, VOLTAGE, CURRENT, GRID)
-    assert "has text for Pv (solarcharger/288/Yield/Power), and no number" in minute.text
-    assert minute.absence.without_value() == {"Pv": "text"}
+def test_found_a_path_that_is_gone_made_its_service_hang_where_it_is_asked_seldom() -> None:
+    """At 30 s, all the others were heard last when they were asked last, with that one."""
+    side = Side()
+    side.go_on(1, *LEAVES, *PV_LEAVES, GRID)
+    for _ in range(4):
+        side.presence.release(side.now, tick=True)
+        side.presence.to_ask(side.plan.requests, side.seconds)
+        side.seconds += 0.002
+        side.say(LEAVES[0], *PV_LEAVES, GRID)
+        for _ in range(30):
+            side.seconds += 1.0
+            side.presence.look(side.now)
+            assert side.presence.absent() == []
+    assert side.presence.silent(side.seconds) == [f"N/{P}/{LEAVES[1]}"]
 
 
-def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> None:
-    """When an instance has moved, its old paths are neither silent nor without a value."""
-    minute.go_on(60, CURRENT, GRID, PV, void=VOLTAGE)
-    assert minute.text
-    minute.plan = Plan(P, FIELDS, {"vebus": (276,)})
-    minute.absence.begin(minute.plan)
-    new = [topic for topic in minute.plan.fields if "/vebus/276/" in topic]
-    minute.go_on(60, *new, GRID, PV)
-    assert not minute.text
-    assert not minute.absence.without_value()
+def test_found_a_path_that_is_gone_made_its_service_hang_at_a_new_connection() -> None:
+    """It is silent from before, and the first answers are under way."""
+    side = Side()
+    side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
+    side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
+    side.seconds += 60.0
+    side.presence.begin(side.plan, side.now)
+    side.presence.look(side.now)
+    side.presence.to_ask(side.plan.requests, side.seconds)
+    side.presence.look(side.now)
+    assert side.presence.absent() == []
+    side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
+    assert side.presence.absent() == []
 
 
-def test_found_a_path_that_worked_was_called_one_that_does_not_exist(minute: Minute) -> None:
-    """Of what was answered before it is said that it no longer is, and nothing else."""
-    minute.go_on(20, VOLTAGE, CURRENT, PV, GRID)
-    minute.go_on(30, CURRENT, PV, GRID)
-    assert "no longer answers for Voltage (vebus/275/Dc/0/Voltage)" in minute.text
-    assert "correct it" not in minute.text
+def test_the_paths_of_system_are_wrong_and_it_is_not_absent() -> None:
+    """Unless it has answered before."""
+    side = Side()
+    side.go_on(20, *LEAVES, *PV_LEAVES)
+    assert side.presence.absent() == []
+    assert side.presence.never_answered(side.seconds) == {f"N/{P}/{GRID}"}
+    side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
+    side.go_on(20, *LEAVES, *PV_LEAVES)
+    assert side.presence.absent() == []
+    assert [*side.presence.silent(side.seconds)] == [f"N/{P}/{GRID}"]
 
 
-def test_a_choice_that_turns_up_later_is_told_beside_the_rest(minute: Minute) -> None:
-    """With its lines, and that the other fields are read."""
-    minute.discovery.choices["grid"] = "several grids:\ninstances = tag"
-    minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
-    assert minute.text == "several grids: instances = tag; the other fields are read"
+def test_a_system_that_hangs_is_absent() -> None:
+    """As a whole, where several of its paths are read."""
+    side = Side()
+    side.plan = Plan(P, [*FIELDS, parse_field("Pv2", "system/Dc/Pv/Power")], {"vebus": (275,)})
+    side.presence.begin(side.plan, side.now)
+    side.go_on(3, *LEAVES, GRID, "system/0/Dc/Pv/Power")
+    side.go_on(20, *LEAVES)
+    assert side.presence.absent() == [SYSTEM]
+
+
+def test_a_new_connection_keeps_who_was_absent_and_since_when() -> None:
+    """It is asked at once, and its answer ends that."""
+    side = Side()
+    side.go_on(5, *LEAVES, GRID)
+    side.say(LEAVES[0], payload=b"")
+    side.go_on(10, GRID)
+    side.presence.begin(side.plan, side.now)
+    assert side.state(VEBUS) == (ServiceState.LEFT, 5.0)
+    side.go_on(2, *LEAVES, GRID)
+    assert side.state(VEBUS)[0] is ServiceState.ANSWERING
+
+
+def test_a_machine_that_stood_still_misses_nobody() -> None:
+    """Polled or not: what was said meanwhile is yet to come."""
+    for side in (Side(), Side(notified=True)):
+        side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
+        side.presence.stalled(100.0)
+        side.seconds += 100.0
+        side.presence.look(side.now)
+        assert side.presence.absent() == []
+        assert {*side.say(LEAVES[0])} <= {Meaning.HELD, Meaning.BESIDES}

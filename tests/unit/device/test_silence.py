@@ -1,7 +1,6 @@
-"""Silence and unanswered requests, with a clock made by hand (W = 120 s)."""
+"""Silence, with a clock made by hand (W = 120 s)."""
 
-from bat2influx.device.plan import Request
-from bat2influx.device.silence import Remedy, Silence, Unanswered
+from bat2influx.device.silence import Remedy, Silence
 
 W = 120.0
 
@@ -75,53 +74,6 @@ def test_an_outage_of_the_broker_is_no_silence_of_the_device() -> None:
     assert silence.due() == 510.0
 
 
-VOLTAGE, POWER = "N/p/vebus/275/Dc/0/Voltage", "N/p/vebus/275/Dc/0/Power"
-DC = Request("R/p/vebus/275/Dc/0", (VOLTAGE, POWER), False)
-SOC = Request("R/p/vebus/275/Soc", ("N/p/vebus/275/Soc",), True)
-
-
-def test_a_request_without_an_answer_is_sent_each_half_w() -> None:
-    """Every tick for W/8, then each W/2; its path is named."""
-    unanswered = Unanswered(W)
-    asked = [now for now in range(200) if unanswered.to_ask([SOC], float(now))]
-    assert asked == [*range(15), 74, 134, 194]
-    assert unanswered.silent(200.0) == ["N/p/vebus/275/Soc"]
-
-
-def test_a_sub_tree_is_asked_for_while_one_of_its_paths_answers() -> None:
-    """A path that is silent among others that answer is only named."""
-    unanswered = Unanswered(W)
-    for now in range(100):
-        assert unanswered.to_ask([DC], float(now)) == [DC]
-        unanswered.answered(VOLTAGE)
-    assert unanswered.silent(100.0) == [POWER]
-
-
-def test_an_answer_after_silence_has_everything_asked_for_again() -> None:
-    """A device that comes back is asked for all its fields at the next tick, once."""
-    unanswered = Unanswered(W)
-    for now in range(30):
-        unanswered.to_ask([DC, SOC], float(now))
-    assert unanswered.to_ask([DC, SOC], 30.0) == []
-    unanswered.answered("N/p/vebus/275/Soc")
-    assert unanswered.to_ask([DC, SOC], 31.0) == [DC, SOC]
-    assert unanswered.silent(31.0) == [VOLTAGE, POWER]
-    assert unanswered.to_ask([DC, SOC], 32.0) == [SOC]
-
-
-def test_a_new_beginning_forgets_what_went_unanswered_but_not_who_was_silent() -> None:
-    """An outage is no silence; a path that was silent before it is asked for, and still named."""
-    unanswered = Unanswered(W)
-    for now in range(20):
-        unanswered.to_ask([SOC], float(now))
-    unanswered.to_ask([DC], 19.0)
-    unanswered.begin()
-    assert unanswered.to_ask([DC, SOC], 600.0) == [DC, SOC]
-    assert unanswered.silent(601.0) == ["N/p/vebus/275/Soc"]
-    unanswered.answered("N/p/vebus/275/Soc")
-    assert unanswered.silent(602.0) == []
-
-
 def test_a_machine_that_stood_still_has_heard_no_silence() -> None:
     """What the device said meanwhile is yet to be read: the spans begin later by the stall."""
     silence = Silence(W)
@@ -132,13 +84,3 @@ def test_a_machine_that_stood_still_has_heard_no_silence() -> None:
     silence.stalled(50.0)
     assert silence.remedy(150.0 + W / 12) is None
     assert silence.remedy(150.0 + W / 8) is Remedy.RECONNECT
-
-
-def test_a_machine_that_stood_still_takes_no_path_for_silent() -> None:
-    """An answer that is late by as much as the machine was away is not late."""
-    request = Request("R/x/vebus/275/Soc", ("N/x/vebus/275/Soc",), False)
-    unanswered = Unanswered(W)
-    unanswered.to_ask([request], 0.0)
-    unanswered.stalled(100.0)
-    assert not unanswered.silent(100.0 + W / 8 - 1)
-    assert unanswered.silent(100.0 + W / 8)

@@ -105,6 +105,7 @@ class Plain(Source):
     latest: ClassVar[dict[str, float]] = {}
     labels: ClassVar[list[str]] = []
     without_value: ClassVar[dict[str, str]] = {}
+    missing_services: ClassVar[dict[tuple[str, int], int]] = {}
 
     def __init__(self) -> None:
         self.intake = BaseIntake("", by_tick=False)
@@ -118,6 +119,9 @@ class Plain(Source):
     def awaits(self, since: float) -> bool:
         """Return nothing of interest."""
         return False
+
+    def look_anew(self) -> None:
+        """Do nothing."""
 
     def stalled(self, seconds: float) -> None:
         """Do nothing."""

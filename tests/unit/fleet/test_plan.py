@@ -6,6 +6,7 @@ import pytest
 
 from bat2influx.fleet.plan import FleetPlan, WantedTopic, heartbeat_of, keepalive_of
 from bat2influx.reading import Origin
+from bat2influx.venus.presets import fields_of
 from bat2influx.venus.protocol import parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS
 
@@ -84,3 +85,13 @@ def test_apparent_power_of_given_instances_is_asked_of_these_alone() -> None:
     made = plan(S="vebus/275/Ac/Out/L1/S", P="vebus/275/Ac/Out/L1/P", T="grid/275/Ac/In/L1/S")
     assert made.untold(Origin(P, "vebus", 275)) == [f"R/{P}/vebus/275/Ac/Out/L1/S"]
     assert made.untold(Origin(P, "vebus", 276)) == []
+
+
+def test_two_instances_of_a_preset_are_two_filters() -> None:
+    """Of one name, told apart by where each value is from."""
+    made = FleetPlan(fields_of(["battery/512", "battery/513"]))
+    assert {"N/+/battery/512/Soc", "N/+/battery/513/Soc"} < {*made.filters}
+    for instance in (512, 513):
+        topic = f"N/{P}/battery/{instance}/Soc"
+        assert made.find(topic) == WantedTopic(("BatterySoc",), Origin(P, "battery", instance))
+    assert made.find(f"N/{P}/battery/514/Soc") is None

@@ -40,7 +40,9 @@ ANY = {
     "float": 1.5,
     "bool": True,
     "Sequence[str]": ["x"],
+    "Mapping[str, str] | None": {"x": "y"},
     "Sequence[int]": [276],
+    "Collection[tuple[str, int]]": [("battery", 512)],
     "Census": Census(2, ("x",)),
 }
 
@@ -72,7 +74,11 @@ def test_every_trouble_is_an_event(make: Callable[..., Trouble]) -> None:
     parameters = inspect.signature(make).parameters.values()
     made = make(
         *(ANY[str(each.annotation)] for each in parameters if each.kind is not each.KEYWORD_ONLY),
-        **{each.name: True for each in parameters if each.kind is each.KEYWORD_ONLY},
+        **{
+            each.name: ANY.get(str(each.annotation), True)
+            for each in parameters
+            if each.kind is each.KEYWORD_ONLY
+        },
     )
     assert message_id(made.cause), made
 

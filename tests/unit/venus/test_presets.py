@@ -7,7 +7,7 @@ import pytest
 from bat2influx.commands.setup_db.downsampling import columns, counts_up
 from bat2influx.config.checks import is_key
 from bat2influx.config.inifile import could_be_field
-from bat2influx.venus.presets import PRESETS, fields_of, preset_of
+from bat2influx.venus.presets import PRESETS, chosen, fields_of, preset_of, services_of
 from bat2influx.venus.protocol import Field, parse_field
 from bat2influx.venus.units import DEFAULT_FIELDS, PATHS, WANTED, unit_of
 
@@ -54,6 +54,24 @@ def test_presets_are_put_together_in_the_order_given_and_each_once() -> None:
         fields_of(["gird"])
 
 
+def test_an_instance_behind_a_preset_is_that_of_all_its_fields() -> None:
+    """Of each of its services, and by the same names; what is not there is no fault."""
+    of_288 = fields_of(["solar/288"])
+    assert {field.service for field in of_288} == {"solarcharger", "pvinverter"}
+    assert {field.instance for field in of_288} == {288}
+    assert all(field.optional for field in of_288)
+    assert [field.name for field in of_288] == [field.name for field in fields_of(["solar"])]
+    both = fields_of(["battery/512", "battery/513", "battery/512"])
+    assert len(both) == 2 * len(fields_of(["battery"]))
+
+
+def test_a_preset_is_read_as_it_is_written() -> None:
+    """With an instance or without one."""
+    for text in ("battery/512", "battery/0", "battery"):
+        assert str(chosen(text)) == text
+    assert services_of("tanks") == ("tank", "temperature")
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [
@@ -84,6 +102,35 @@ def test_presets_are_put_together_in_the_order_given_and_each_once() -> None:
         ("InverterState", "vebus/State"),
         ("InverterMode", "vebus/Mode"),
         ("InverterError", "vebus/VebusError"),
+        ("MultiBatteryCurrent", "multi/Dc/0/Current"),
+        ("MultiSoc", "multi/Soc"),
+        ("MultiSolarPower", "multi/Yield/Power"),
+        ("MultiInput1L1Power", "multi/Ac/In/1/L1/P"),
+        ("MultiInput2L3Power", "multi/Ac/In/2/L3/P"),
+        ("MultiOutputL2ApparentPower", "multi/Ac/Out/L2/S"),
+        ("MultiActiveInput", "multi/Ac/ActiveIn/ActiveInput"),
+        ("MultiError", "multi/ErrorCode"),
+        ("AcSystemInput1Power", "acsystem/Ac/In/1/P"),
+        ("AcSystemOutputL3Current", "acsystem/Ac/Out/L3/I"),
+        ("AcSystemState", "acsystem/State"),
+        ("PhoenixBatteryVoltage", "inverter/Dc/0/Voltage"),
+        ("PhoenixOutputVoltage", "inverter/Ac/Out/L1/V"),
+        ("PhoenixMode", "inverter/Mode"),
+        ("AcLoadL2Power", "acload/Ac/L2/Power"),
+        ("AcLoadEnergy", "acload/Ac/Energy/Forward"),
+        ("DcLoadCurrent", "dcload/Dc/0/Current"),
+        ("DcLoadEnergy", "dcload/History/EnergyIn"),
+        ("GensetPower", "genset/Ac/Power"),
+        ("GensetDcVoltage", "genset/Dc/0/Voltage"),
+        ("GensetStatus", "genset/StatusCode"),
+        ("AlternatorTemperature", "alternator/Dc/0/Temperature"),
+        ("AlternatorEnergy", "alternator/History/EnergyOut"),
+        ("EvChargerPower", "evcharger/Ac/Power"),
+        ("EvChargerCurrent", "evcharger/Current"),
+        ("EvChargerStatus", "evcharger/Status"),
+        ("TankLevel", "tank/Level"),
+        ("TankRemaining", "tank/Remaining"),
+        ("SensorTemperature", "temperature/Temperature"),
     ],
 )
 def test_names_stand_for_the_paths_that_are_documented(name: str, path: str) -> None:
@@ -110,14 +157,12 @@ def test_presets_have_all_that_a_battery_owner_wants() -> None:
 
 
 def test_units_are_known_and_agree_with_what_is_shown_elsewhere() -> None:
-    """Only an enumeration has none."""
+    """Only a code has none, and its name says what it is one of."""
     assert all(field.path in PATHS[field.service] for field in (*ALL, *DEFAULT_FIELDS))
-    assert {field.name for field in ALL if not unit_of(field.service, field.path)} == {
-        "SolarState",
-        "InverterState",
-        "InverterMode",
-        "InverterError",
-    }
+    codes = {field.name for field in ALL if not unit_of(field.service, field.path)}
+    ends = ("State", "Mode", "Error", "Status", "ActiveInput")
+    assert codes == {field.name for field in ALL if field.name.endswith(ends)}
+    assert codes > {"SolarState", "InverterState", "InverterMode", "InverterError"}
     assert unit_of("vebus", "Ac/Out/S") == "VA"
     assert unit_of("pvinverter", "Ac/Energy/Forward") == "kWh"
 

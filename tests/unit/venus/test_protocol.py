@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from bat2influx.device.plan import Plan
 from bat2influx.venus.protocol import (
     MAX_PAYLOAD,
+    MOST_LEAVES,
+    MOST_PLACES,
     Field,
     InstanceSearch,
     NoValue,
@@ -126,7 +128,7 @@ def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
     asked = {request.topic.removeprefix(f"R/{PORTAL}/"): request.slow for request in plan.requests}
     trees = ("vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1")
     assert asked == {"vebus/275/Soc": True, **dict.fromkeys(trees, False)}
-    assert len(plan.subscriptions) == len(set(plan.subscriptions)) == 10
+    assert len(plan.subscriptions) == len(set(plan.subscriptions)) == 11
     assert plan.heartbeat in plan.subscriptions
     assert not any(mark in topic for topic in plan.subscriptions for mark in "+#")
 
@@ -296,3 +298,19 @@ def test_a_payload_of_the_largest_size_is_read() -> None:
     start = b'{"value":1,"x":"'
     payload = start + b"a" * (MAX_PAYLOAD - len(start) - 2) + b'"}'
     assert decode(payload) == 1.0
+
+
+def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
+    """Bounded, and no made-up name among them; elsewhere only those that are wanted."""
+    search = InstanceSearch(PORTAL, ["vebus"], "mine")
+    for leaf in ("battery/512", "solarcharger/288", "B+d/1", "gps/x"):
+        assert search.see(f"N/{PORTAL}/{leaf}/ProductId", b'{"value":1}')
+    assert not search.see(f"N/{PORTAL}/battery/512/Soc", b'{"value":1}')
+    assert search.places == {("battery", 512), ("solarcharger", 288)}
+    assert search.found == {"vebus": set()}
+    for number in range(MOST_LEAVES + 10):
+        search.see(f"N/{PORTAL}/tank/{number}/ProductId", b'{"value":1}')
+    assert len(search.places) == MOST_PLACES
+    assert len(search.present) == MOST_LEAVES
+    other = InstanceSearch(PORTAL, ["grid"], "mine")
+    assert not other.see(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.venus.protocol import parse_field
-from bat2influx.venus.units import DEFAULT_FIELDS, ENUMERATIONS, PATHS, PHASES, WANTED, unit_of
+from bat2influx.venus.units import DEFAULT_FIELDS, PATHS, PHASES, WANTED, is_code, unit_of
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,29 @@ from bat2influx.venus.units import DEFAULT_FIELDS, ENUMERATIONS, PATHS, PHASES, 
         ("grid", "Ac/L2/Current", "A"),
         ("pvinverter", "Ac/Energy/Forward", "kWh"),
         ("solarcharger", "Pv/V", "V"),
+        ("multi", "Ac/In/1/L1/P", "W"),
+        ("multi", "Yield/User", "kWh"),
+        ("multi", "Ac/ActiveIn/ActiveInput", ""),
+        ("acsystem", "Ac/Out/L3/F", "Hz"),
+        ("inverter", "Ac/Out/L1/S", "VA"),
+        ("dcload", "History/EnergyIn", "kWh"),
+        ("genset", "Engine/Load", "%"),
+        ("evcharger", "Current", "A"),
+        ("tank", "Level", "%"),
+        ("tank", "Remaining", "m³"),
+        ("tank", "Capacity", "m³"),
+        ("temperature", "Humidity", "%"),
         # by the last part alone, of a path or a service that is not in the table
         ("vebus", "Dc/1/Voltage", "V"),
         ("meteo", "CellTemperature", ""),
         ("meteo", "Cell/Temperature", "°C"),
         ("genset", "Ac/Frequency", "Hz"),
         ("genset", "Power", "W"),
-        ("tank", "Level", ""),
+        ("multi", "Ac/In/2/L1/V", "V"),
+        ("multi", "Pv/1/P", "W"),
+        ("multi", "Energy/SolarToBattery", "kWh"),
+        ("acload", "Ac/L1/Energy/Forward", "kWh"),
+        ("battery", "Level", ""),
         ("vebus", "Ac/ActiveIn/L4/V", ""),
     ],
 )
@@ -56,8 +72,10 @@ def test_the_nine_fields() -> None:
 
 
 def test_a_path_of_one_phase_is_there_for_each_with_the_same_unit() -> None:
-    """Nothing is offered of L1 that L2 and L3 do not have."""
+    """Nothing is offered of L1 that L2 and L3 do not have, but for inverters of one phase."""
     for service, paths in PATHS.items():
+        if service == "inverter":
+            continue
         of_phases = {path: unit for path, unit in paths.items() if "/L1/" in path}
         for phase in PHASES:
             for path, unit in of_phases.items():
@@ -74,14 +92,43 @@ def test_every_path_can_be_a_field() -> None:
             assert (field.service, field.instance, field.path) == (service, None, path)
 
 
-def test_what_has_no_unit_is_an_enumeration() -> None:
-    """Its number is the name of a state, which no average is made of."""
-    assert {*ENUMERATIONS} == {
-        ("vebus", "State"),
-        ("vebus", "Mode"),
-        ("vebus", "VebusError"),
-        ("solarcharger", "State"),
-    }
+def test_what_has_no_unit_is_a_code() -> None:
+    """Its number is the name of a state, which no average is made of; nothing else is one."""
+    for service, paths in PATHS.items():
+        for path, unit in paths.items():
+            assert is_code(service, path) is (not unit), (service, path)
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ("vebus", "Ac/ActiveIn/ActiveInput"),  # 240 where no input is active
+        ("system", "Ac/ActiveIn/Source"),
+        ("system", "SystemState/State"),
+        ("system", "Relay/0/State"),
+        ("battery", "ErrorCode"),
+        ("battery", "Diagnostics/LastErrors/1/Error"),
+        ("charger", "Mode"),
+        ("solarcharger", "MppOperationMode"),
+        ("genset", "StatusCode"),
+        ("meteo", "Status"),
+        ("tank", "FluidType"),
+        ("unheardof", "State"),
+    ],
+)
+def test_a_code_of_any_service_is_known_by_the_last_part_of_its_path(
+    service: str, path: str
+) -> None:
+    """As Victron calls states, errors and modes everywhere, in the table or not."""
+    assert is_code(service, path)
+
+
+@pytest.mark.parametrize(
+    "path", ["Soc", "Ac/ActiveIn/CurrentLimit", "State/Voltage", "Errors", "Alarms/LowVoltage"]
+)
+def test_what_is_called_otherwise_is_no_code(path: str) -> None:
+    """Nor is an alarm: of a minute it is the maximum that says whether there was one."""
+    assert not is_code("vebus", path)
 
 
 def test_what_is_offered_is_the_table_without_totals_and_counters() -> None:
@@ -90,7 +137,7 @@ def test_what_is_offered_is_the_table_without_totals_and_counters() -> None:
         (service, path)
         for service, paths in PATHS.items()
         for path in paths
-        if path not in WANTED[service]
+        if service in WANTED and path not in WANTED[service]
     }
     assert left_out == {
         *(("vebus", f"Ac/{side}/{what}") for side in ("ActiveIn", "Out") for what in "PS"),
@@ -98,6 +145,14 @@ def test_what_is_offered_is_the_table_without_totals_and_counters() -> None:
         ("pvinverter", "Ac/Power"),
         ("pvinverter", "Ac/Energy/Forward"),
         ("solarcharger", "State"),
+        *(("acsystem", f"Ac/{side}/P") for side in ("In/1", "In/2", "Out")),
     }
     for service, paths in WANTED.items():
         assert [path for path in PATHS[service] if path in paths] == [*paths]
+
+
+def test_rs_inverters_are_offered_and_loads_and_tanks_are_not() -> None:
+    """Each value that is offered is read once a second: those of battery, sun and mains."""
+    assert {"multi", "acsystem", "inverter"} <= WANTED.keys()
+    beside = {"acload", "dcload", "genset", "alternator", "evcharger", "tank", "temperature"}
+    assert PATHS.keys() - WANTED.keys() == beside

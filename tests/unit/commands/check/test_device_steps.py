@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bat2influx.commands import bridge_look
+from bat2influx.commands.bridge_look import PREFIXES_WITHIN
 from bat2influx.commands.check import device_steps as steps_of
 from bat2influx.commands.check.device_steps import (
     PORTAL_WITHIN,
@@ -43,6 +45,7 @@ LOST = mqtt_errors.closed(HOST, "reset by peer")
 def taken(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery) -> list[Step]:
     """Return the steps that are taken with this section of the file."""
     monkeypatch.setattr(steps_of, "Session", broker.session)
+    monkeypatch.setattr(bridge_look, "Session", broker.session)
     monkeypatch.setattr(steps_of, "time", broker.time)
     return [*device_steps(own, CONFIG)]
 
@@ -210,7 +213,7 @@ def test_a_broker_without_a_device_has_no_portal_id(monkeypatch: pytest.MonkeyPa
     broker = HandBroker()
     found = taken(monkeypatch, broker, battery())
     assert found == [PORT_OPEN, LOGGED_IN, wrong("portal id", NO_PORTAL)]
-    assert waited(broker, PORTAL_WITHIN)
+    assert waited(broker, PORTAL_WITHIN + PREFIXES_WITHIN)
     assert not broker.published
 
 
@@ -250,5 +253,56 @@ def test_a_broker_that_confirms_nothing_leaves_the_portal_id_open(
     broker = HandBroker(HandDevice())
     broker.acknowledges = False
     found = taken(monkeypatch, broker, battery(serial=P))
-    why = device_errors.device_silent(HOST, P, given=True)
+    why = device_errors.device_silent(HOST, P, given=False)
     assert found == [PORT_OPEN, LOGGED_IN, wrong("device", why)]
+    assert not broker.published
+
+
+# What a bridge has in front of the topics
+
+
+def portal_trouble(
+    monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery
+) -> tuple[str, str]:
+    """Return label and text of the one step behind the login."""
+    (step,) = (each for each in taken(monkeypatch, broker, own)[2:] if each.state == WRONG)
+    assert all(session.closed for session in broker.sessions)
+    return step.label, step.text
+
+
+@pytest.mark.parametrize(
+    ("there", "own", "text"),
+    [
+        ("boat/", "", "set topic_prefix = boat in"),
+        ("home/cellar/", "", "set topic_prefix = home/cellar in"),
+        ("home/cellar/", "home/", "set topic_prefix = home/cellar in"),
+        ("", "boat/", "take topic_prefix out of"),
+    ],
+)
+@pytest.mark.parametrize("serial", ["", P, "*"])
+def test_a_prefix_that_is_forgotten_or_wrong_is_guessed(
+    monkeypatch: pytest.MonkeyPatch, there: str, own: str, text: str, serial: str
+) -> None:
+    """Whether the portal id is given or not, and of a fleet too; the guess is not asked."""
+    broker = HandBroker(HandDevice(prefix=there))
+    found = portal_trouble(monkeypatch, broker, battery(topic_prefix=own, serial=serial))
+    assert found[0] == "portal id"
+    assert text in found[1]
+    assert not any(topic.startswith(f"{there}R/") for topic, _ in broker.published) or not there
+
+
+def test_a_device_that_is_where_it_should_be_is_looked_for_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However silent it is, its serial number says that the prefix is right."""
+    broker = HandBroker(HandDevice(silent=True), HandDevice(OTHER, prefix="boat/"))
+    taken(monkeypatch, broker, battery())
+    assert len(broker.sessions) == 1
+    assert not any(topic.startswith("+/") for topic in broker.subscribed)
+
+
+def test_over_vrm_no_prefix_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That cloud refuses to list devices."""
+    broker = HandBroker(HandDevice(silent=True, listed=False))
+    taken(monkeypatch, broker, battery(serial=P, vrm=True))
+    assert len(broker.sessions) == 1

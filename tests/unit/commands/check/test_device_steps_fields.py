@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pytest
 
 from bat2influx.commands.check import fleet_look
-from bat2influx.commands.check.device_steps import ANSWERS_WITHIN, OLD_FIRMWARE
+from bat2influx.commands.check.device_steps import ANSWERS_WITHIN, LEAVES_AFTER, OLD_FIRMWARE
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import UndecidedError
 from bat2influx.fleet import diagnosis
 from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.connection import Message
 from bat2influx.venus.presets import fields_of
 from tests.unit.commands.check.test_device_steps import (
     HOST,
@@ -37,15 +40,25 @@ from tests.unit.commands.session_by_hand import (
 # The instances
 
 
-@pytest.mark.parametrize(("serial", "given"), [("", False), (P, True)])
+KEEPALIVES = [f"R/{P}/keepalive", f"R/{P}/system/0/Serial"]  # in the two ways
+
+
+def asked(broker: HandBroker) -> list[str]:
+    """Return what was published, in order."""
+    return [topic for topic, _ in broker.published]
+
+
+@pytest.mark.parametrize(
+    ("listed", "serial", "given"), [(True, "", False), (True, P, False), (False, P, True)]
+)
 def test_a_device_that_answers_nothing_is_silent(
-    monkeypatch: pytest.MonkeyPatch, serial: str, given: bool
+    monkeypatch: pytest.MonkeyPatch, listed: bool, serial: str, given: bool
 ) -> None:
-    """It is asked once, and what to do depends on whether its portal id was given."""
-    broker = HandBroker(HandDevice(silent=True))
+    """It is asked once in each way; a portal id may be wrong that the broker does not know."""
+    broker = HandBroker(HandDevice(silent=True, listed=listed))
     found = after_portal(monkeypatch, broker, battery(serial=serial))
     assert found == [wrong("device", device_errors.device_silent(HOST, P, given=given))]
-    assert [topic for topic, _ in broker.published] == [f"R/{P}/keepalive"]
+    assert asked(broker) == KEEPALIVES
 
 
 def test_what_is_retained_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +74,166 @@ def test_old_firmware_has_time_to_list_its_services(monkeypatch: pytest.MonkeyPa
     broker = HandBroker(HandDevice(ends=False))
     assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, *VALUES]
     assert waited(broker, OLD_FIRMWARE / 12)
+
+
+OLD_TIMES = OLD_FIRMWARE / 12  # s; so long each question has
+
+
+@pytest.mark.parametrize("instance", [None, 275])
+def test_firmware_before_3_20_is_asked_in_its_own_way(
+    monkeypatch: pytest.MonkeyPatch, instance: int | None
+) -> None:
+    """Where nothing comes of the first question; reads are of leaves then."""
+    own = battery(
+        instance=instance,
+        fields=fields(Voltage="vebus/Dc/0/Voltage", Current="vebus/Dc/0/Current"),
+    )
+    values = {**MULTI, "vebus/275/Dc/0/Current": -7}
+    broker = HandBroker(HandDevice(values=values, old=True))
+    assert after_portal(monkeypatch, broker, own) == [
+        INSTANCE,
+        VALUES[0],
+        Step(OK, "Current", "-7 A (vebus/275/Dc/0/Current)"),
+    ]
+    leaves = [f"R/{P}/vebus/275/{path}" for path in ("ProductId", "Dc/0/Voltage", "Dc/0/Current")]
+    assert asked(broker) == [*KEEPALIVES, *leaves]
+    assert waited(broker, 2 * OLD_TIMES)
+
+
+def test_old_firmware_that_is_awake_says_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the broker keeps of it then is no sign of life, but its answer to a read is."""
+    device = HandDevice(old=True)
+    broker = HandBroker(device)
+    monkeypatch.setattr(device, "answers", awake(device))
+    broker.at(1.0, f"N/{P}/vebus/275/ProductId", b'{"value":2623}', retain=True)
+    assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, *VALUES]
+
+
+def awake(device: HandDevice) -> Callable[[str, bytes], Iterable[Message]]:
+    """Return the answers of a device that has said all before."""
+    answers = device.answers
+
+    def answer(topic: str, payload: bytes) -> Iterable[Message]:
+        return () if topic.endswith("/Serial") else answers(topic, payload)
+
+    return answer
+
+
+def test_the_sub_tree_of_a_system_that_is_old_is_read_leaf_by_leaf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing has to be found there, so that it turns out at the reads."""
+    values = {"system/0/Dc/Battery/Soc": 88.5, "system/0/Dc/Battery/Power": 120}
+    own = battery(
+        fields=fields(A="system/Dc/Battery/Soc", B="system/Dc/Battery/Power"),
+    )
+    broker = HandBroker(HandDevice(values=values, old=True))
+    assert after_portal(monkeypatch, broker, own) == [
+        Step(OK, "instance", "system 0"),
+        Step(OK, "A", "88.5 % (system/0/Dc/Battery/Soc)"),
+        Step(OK, "B", "120 W (system/0/Dc/Battery/Power)"),
+    ]
+    assert waited(broker, LEAVES_AFTER)
+
+
+def test_found_a_healthy_system_called_silent_where_nothing_had_to_be_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fields of system alone need no search, and nothing but the Serial had come before a read."""
+    own = battery(fields=fields(Soc="system/Dc/Battery/Soc"))
+    for silent, label in ((False, "Soc"), (True, "device")):
+        device = HandDevice(values={"system/0/Dc/Battery/Soc": 88.5}, silent=silent)
+        *_, last = after_portal(monkeypatch, HandBroker(device), own)
+        assert (last.label, last.state) == (label, WRONG if silent else OK)
+
+
+# A bridge that passes values and no questions
+
+
+@pytest.mark.parametrize("leaf", ["heartbeat", "vebus/275/Soc"])
+@pytest.mark.parametrize("prefix", ["", "boat/"])
+def test_values_that_arrive_without_answers_name_the_bridge(
+    monkeypatch: pytest.MonkeyPatch, leaf: str, prefix: str
+) -> None:
+    """Somebody else keeps the device awake; neither a keepalive nor a read brings anything."""
+    broker = HandBroker(HandDevice(silent=True, prefix=prefix))
+    for second in range(1, 12):
+        broker.at(float(second), f"{prefix}N/{P}/{leaf}", b'{"value":1}')
+    found = after_portal(monkeypatch, broker, battery(topic_prefix=prefix))
+    why = device_errors.questions_unanswered(HOST, P, prefix, values=True)
+    assert found == [wrong("device", why)]
+    assert "restart" not in why.text
+
+
+def test_notifications_of_what_is_wanted_are_not_taken_for_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a preset a search hears values change, which proves nothing."""
+    broker = HandBroker(HandDevice(silent=True))
+    for second in range(1, 20):
+        broker.at(float(second), f"N/{P}/grid/30/Ac/Power", b'{"value":1}')
+        broker.at(float(second), f"N/{P}/vebus/275/Soc", b'{"value":1}')
+    own = battery(instance=275, fields=(*battery().fields, *fields_of(["grid"])), instances="name")
+    (step,) = after_portal(monkeypatch, broker, own)
+    assert "values of device" in step.text
+
+
+def test_a_prefix_says_that_there_is_a_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nothing but the kept serial number is there, it is named."""
+    broker = HandBroker(HandDevice(silent=True, prefix="boat/"))
+    why = device_errors.questions_unanswered(HOST, P, "boat/", values=False)
+    found = after_portal(monkeypatch, broker, battery(topic_prefix="boat/"))
+    assert found == [wrong("device", why)]
+
+
+# A system without vebus
+
+
+SHUNT = {
+    "system/0/Dc/Battery/Soc": 66,
+    "battery/512/ProductId": 1,
+    "battery/512/Soc": 66,
+    "solarcharger/288/ProductId": 2,
+    "solarcharger/288/Yield/Power": 120,
+    "solarcharger/289/ProductId": 2,
+    "solarcharger/289/Yield/Power": 80,
+    "settings/0/ProductId": 3,
+}
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("instance", [None, 275])
+def test_what_there_is_in_place_of_an_inverter_is_told(
+    monkeypatch: pytest.MonkeyPatch, instance: int | None, old: bool
+) -> None:
+    """With the lines that read it, as `discover` prints them."""
+    broker = HandBroker(HandDevice(values=SHUNT, old=old))
+    first, second = after_portal(monkeypatch, broker, battery(instance=instance))
+    places = [(service, int(n)) for service, n, *_ in (leaf.split("/") for leaf in SHUNT)]
+    assert first == wrong("instance", device_errors.no_vebus(HOST, places))
+    assert "it has battery 512, solarcharger 288 and 289. To read" in first.text
+    assert second[:2] == (NOTE, "[Fields]")
+    head, *lines = second.text.split("\n")
+    assert head == "these lines would do:"
+    assert lines[:2] == ["[Fields]", "defaults = no"]
+    assert "BatterySoc = battery/512/Soc # 66 %" in {" ".join(line.split()) for line in lines}
+    assert "#" not in {line[0] for line in lines}
+
+
+def test_where_nothing_else_is_there_the_inverter_is_to_be_switched_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The GX device by itself measures nothing that would take its place."""
+    values = {"system/0/Dc/Battery/Soc": 66, "settings/0/ProductId": 3}
+    (step,) = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
+    assert step == wrong("instance", device_errors.fields_missing(HOST, ["vebus"], []))
+
+
+def test_who_wants_nothing_of_vebus_is_not_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of such a system is in order."""
+    own = battery(fields=fields(Soc="battery/Soc"))
+    found = after_portal(monkeypatch, HandBroker(HandDevice(values=SHUNT)), own)
+    assert [step.state for step in found] == [OK, OK]
 
 
 def test_a_connection_that_is_lost_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +289,7 @@ def test_a_service_that_is_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         wrong("instance", device_errors.fields_missing(HOST, ["grid"], [])),
         VALUES[1],
     ]
-    assert waited(broker, ANSWERS_WITHIN)
+    assert waited(broker, 0.0)
 
 
 def test_several_instances_are_for_a_person_to_choose_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +325,26 @@ def test_what_a_preset_has_and_the_device_has_not_is_a_note(
     assert {step.label for step in found if step.state == NOTE} == {"preset"}
     assert found[-1] == Step(OK, "GridPower_30", "-210.5 W (grid/30/Ac/Power)")
     assert not any(step.state == WRONG for step in found)
+
+
+def test_of_a_preset_that_names_its_instance_that_one_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others of its kind are no choice; what it lacks is told with its instance."""
+    there = {
+        f"battery/{number}/{path}": 1 for number in (512, 513) for path in ("ProductId", "Soc")
+    }
+    values = {**MULTI, **there, "battery/513/Soh": 98}
+    presets = fields_of(["battery/512", "battery/513"])
+    own = battery(fields=(*battery().fields, *presets), kinds=(("battery", "tag"),))
+    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
+    of_512, of_513 = (step.text for step in found if step.state == NOTE)
+    assert of_512.endswith(" (battery 512)")
+    assert "BatterySoh" in of_512
+    assert of_513.endswith(" (battery 513)")
+    assert "BatterySoh" not in of_513
+    assert Step(OK, "BatterySoc/512", "1 % (battery/512/Soc)") in found
+    assert Step(OK, "BatterySoh/513", "98 % (battery/513/Soh)") in found
 
 
 # The fields

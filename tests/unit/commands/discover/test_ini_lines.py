@@ -325,6 +325,6 @@ def test_what_is_very_long_is_not_aligned() -> None:
     long = "x" * 60
     block = ini_lines.block(told((f"tank/1/{long}", 1), ("tank/1/Level", 2)), AT)
     assert block[-2:] == [
-        "# TankLevel = tank/1/Level  # 2",
+        "# TankLevel = tank/1/Level  # 2 %",
         f"# TankX{long[1:]} = tank/1/{long}  # 1",
     ]

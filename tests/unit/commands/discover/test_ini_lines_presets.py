@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bat2influx.commands.discover import ini_lines
-from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.presets import fields_of
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.venus.device import Device
 from tests.standins.venus.large import large
@@ -30,10 +30,8 @@ def in_few_lines(lines: list[str]) -> list[str]:
 def test_a_large_system_in_two_lines() -> None:
     """With them in the place of the others, all of its presets are stored, of both inverters."""
     lines = ini_lines.block(surveyed(large()), AT)
-    assert offered(lines) == [
-        "presets = battery, grid, solar, system, phases",
-        "instances = tag",
-    ]
+    presets = ("battery", "grid", "solar", "system", "phases")
+    assert offered(lines) == [f"presets = {', '.join(presets)}", "instances = tag"]
     assert (
         "# of vebus there are several: all of them, by a tag instance; take instance = 275 above"
         " away" in lines
@@ -42,7 +40,7 @@ def test_a_large_system_in_two_lines() -> None:
     assert len(live(few)) < 10
     made = pasted(few)
     (battery,) = made.batteries
-    assert battery.fields == (*DEFAULT_FIELDS, *fields_of(PRESETS))
+    assert battery.fields == (*DEFAULT_FIELDS, *fields_of(presets))
     assert (battery.instance, battery.instances) == (None, "tag")
     assert made.influx.device_tags == ("instance",)
 
@@ -65,7 +63,10 @@ def test_pasted_as_it_is_nothing_of_it_counts() -> None:
         ),
         (["vebus/275/Soc", "vebus/276/Soc"], ["instances = tag"]),
         (["vebus/275/Soc"], []),
-        (["tank/1/Level", "tank/2/Level", "grid/30/Odd"], []),
+        (["multi/0/Soc", "acsystem/1/Mode"], ["presets = inverter"]),
+        (["evcharger/40/Status", "tank/1/Level"], ["presets = loads, tanks"]),
+        (["tank/1/Level", "tank/2/Level"], ["presets = tanks", "instances = tag"]),
+        (["tank/1/RawValue", "tank/2/RawValue", "grid/30/Odd"], []),
         (["settings/0/State", "settings/1/State"], []),
     ],
 )
@@ -83,3 +84,26 @@ def test_a_device_of_one_inverter_is_offered_no_instances() -> None:
     lines = ini_lines.block(surveyed(Device()), AT)
     assert offered(lines) == ["presets = system, phases"]
     assert "there are several" not in "\n".join(lines)
+
+
+def test_rs_inverters_are_live_lines_with_their_units() -> None:
+    """A device without vebus is stored as it is pasted: the nine are not, its inverters are."""
+    leaves = {
+        "multi/0/Dc/0/Voltage": 52.8,
+        "multi/0/Ac/In/1/L1/P": 310,
+        "multi/0/Yield/Power": 1200,
+        "multi/0/State": 3,
+        "multi/0/Energy/SolarToBattery": 512.5,
+        "acsystem/1/Ac/Out/L1/P": 280,
+        "inverter/289/Ac/Out/L1/V": 230.1,
+        "tank/20/Level": 55,
+    }
+    block = ini_lines.block(told(*leaves.items()), AT)
+    assert "defaults = no" in live(block)
+    (battery,) = pasted(block).batteries
+    stored = {str(field) for field in battery.fields}
+    assert stored == {*leaves} - {"multi/0/Energy/SolarToBattery", "tank/20/Level"}
+    text = "\n".join(block)
+    for shown in ("# 52.8 V\n", "# 310 W\n", "# 3\n", "# 512.5 kWh\n", "# 230.1 V\n"):
+        assert shown in text
+    assert "# TankLevel = tank/20/Level  # 55 %" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bat2influx.commands.bridge_look import PREFIXES_WITHIN
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import MAX_PORTALS, InquiryResult, Target
 from bat2influx.commands.discover.ssdp import Description
@@ -28,6 +29,8 @@ from tests.unit.commands.session_by_hand import (
     P,
     battery,
 )
+
+BRIDGE = " Where a bridge brings its topics, does that forward R/#?"
 
 
 @pytest.fixture
@@ -75,8 +78,11 @@ def test_names_of_the_description_are_for_what_the_device_does_not_say(
 
 
 @pytest.mark.parametrize(("password", "noted"), [(SECRET, True), ("", False)])
-def test_a_password_of_the_file_is_to_be_kept(asked: Asked, password: str, noted: bool) -> None:
+def test_a_password_of_the_file_is_to_be_kept(
+    monkeypatch: pytest.MonkeyPatch, password: str, noted: bool
+) -> None:
     """The lines say so, and do not have it."""
+    asked = Asked(monkeypatch, HandDevice(prefix="b/"))
     (block,) = asked.make(Target(HOST), battery(password=password, topic_prefix="b/")).blocks
     note = f"# user and password: keep them as they are in {CONFIG}"
     assert (block[1] == note) is noted
@@ -90,7 +96,7 @@ def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
     blocks = asked.make(Target(HOST)).blocks
     assert [block[3] for block in blocks] == [f"serial = {P}", f"serial = {OTHER}"]
     assert asked.said == [
-        f"device {OTHER} at venus.local says nothing; is it on?",
+        f"device {OTHER} at venus.local says nothing; is it on?{BRIDGE}",
     ]
 
 
@@ -151,7 +157,7 @@ def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPat
     asked = Asked(monkeypatch)
     asked.broker.at(1.0, f"N/{P}/system/0/Serial", b"")
     assert asked.make(Target(HOST)) == InquiryResult()
-    assert asked.broker.now == START + inquiry.PORTALS_WITHIN
+    assert asked.broker.now == START + inquiry.PORTALS_WITHIN + PREFIXES_WITHIN
 
 
 def test_a_device_that_says_nothing_has_a_block_without_values(
@@ -162,9 +168,9 @@ def test_a_device_that_says_nothing_has_a_block_without_values(
     result = asked.make(Target(HOST))
     assert result.reached
     assert result.blocks[0][-1] == "[Fields]"
-    assert asked.said == [f"device {P} at venus.local says nothing; is it on?"]
+    assert asked.said == [f"device {P} at venus.local says nothing; is it on?{BRIDGE}"]
     waited = asked.broker.now - START - inquiry.OTHERS_WITHIN
-    assert waited == inquiry.FIRST_WITHIN
+    assert waited == 2 * inquiry.FIRST_WITHIN
 
 
 def test_a_device_that_does_not_say_that_this_is_all_is_given_time(

@@ -101,7 +101,8 @@ def test_units_are_those_of_victrons_list() -> None:
     assert unit_of("solarcharger", "Yield/User") == "kWh"
     assert unit_of("vebus", "State") == ""
     assert unit_of("dcsystem", "Dc/0/Power") == "W"
-    assert unit_of("tank", "Level") == ""
+    assert unit_of("tank", "Level") == "%"
+    assert unit_of("tank", "RawValue") == ""
 
 
 @settings(deadline=None)

@@ -28,13 +28,17 @@ NAMED = "instances = name\npresets = solar, system\nState = vebus/State\nOld = g
         ("vebus/VebusError", True),
         ("solarcharger/288/State", True),
         ("grid/Ac/Energy/Forward", True),
-        ("tank/1/State", False),
+        ("tank/1/State", True),
+        ("vebus/Ac/ActiveIn/ActiveInput", True),
+        ("evcharger/Status", True),
+        ("genset/ErrorCode", True),
+        ("tank/1/Level", False),
         ("vebus/Soc", False),
         ("solarcharger/Pv/V", False),
         ("system/Dc/Battery/TimeToGo", False),
     ],
 )
-def test_an_enumeration_is_its_last_value(path: str, last: bool) -> None:
+def test_a_code_is_its_last_value(path: str, last: bool) -> None:
     """Whatever its name is; so is what counts up, and nothing else."""
     field = parse_field("Whatever", path)
     assert last_alone(field) is last
@@ -60,19 +64,20 @@ def _battery(directory: Path, fields: str, battery: str = "") -> Battery:
     return _settings(directory, text).batteries[0]
 
 
-def _labels(battery: Battery, **found: tuple[int, ...]) -> set[str]:
+def _labels(battery: Battery, found: dict[str, tuple[int, ...]]) -> set[str]:
     """Return the names under which the daemon stores values of what a device has."""
     present = [
         f"{f.service}/{n}/{f.path}" for f in battery.fields for n in found.get(f.service, (0,))
     ]
-    made = Plan("c0619ab1c2d3", battery.fields, found, instances=battery.instances, present=present)
+    how = battery.instances_of
+    made = Plan("c0619ab1c2d3", battery.fields, found, instances_of=how, present=present)
     return {series.field for series in made.series.values()}
 
 
 def test_names_are_those_that_the_daemon_stores(tmp_path: Path) -> None:
     """With the instance behind them, but for the system and for what the file names."""
     battery = _battery(tmp_path, NAMED)
-    stored = _labels(battery, vebus=(275, 289), solarcharger=(288,), pvinverter=(20,))
+    stored = _labels(battery, {"vebus": (275, 289), "solarcharger": (288,), "pvinverter": (20,)})
     assert {"State_275", "State_289", "SolarPower_288", "SystemSolarPower", "Old"} < stored
     made = as_stored(battery, {*stored, "Voltage_1", "State", "_7", "SolarPower_x", "Old_3"})
     assert {field.name for field in made} == stored
@@ -84,6 +89,19 @@ def test_an_instance_in_the_file_is_the_only_one(tmp_path: Path) -> None:
     battery = _battery(tmp_path, "instances = name\nState = vebus/State\n", "instance = 275")
     for stored in ((), ("State_275", "State_289")):
         assert [str(field) for field in as_stored(battery, stored)] == ["vebus/275/State"]
+
+
+def test_where_one_kind_alone_is_told_apart_by_name_the_others_keep_theirs(tmp_path: Path) -> None:
+    """The nine among them; a preset that names its instance is known before it is stored."""
+    text = "instances = tag, battery/name\npresets = solar, battery/512\nState = vebus/State\n"
+    battery = _battery(tmp_path, text)
+    assert told_apart(battery) == ()
+    names = {field.name for field in as_stored(battery, ["State_275", "BatterySoc_513"])}
+    assert {"State", "SolarPower", "BatterySoc_512"} < names
+    assert not {"State_275", "BatterySoc", "BatterySoc_513"} & names
+    places = {"vebus": (275,), "solarcharger": (288,), "pvinverter": (20,)}
+    places["battery"] = (512, 513)
+    assert names >= _labels(battery, places)
 
 
 @pytest.mark.parametrize("instances", ["one", "tag"])

@@ -157,7 +157,7 @@ def test_of_a_device_that_is_gone_nothing_is_fresh() -> None:
 def test_each_of_several_instances_has_its_row(instances: str) -> None:
     """With its unit, under the name that the daemon shows it by."""
     battery = replace(BATTERY, instance=None, instances=instances)
-    plan = Plan(P, battery.fields, {"vebus": (275, 276)}, instances=instances)
+    plan = Plan(P, battery.fields, {"vebus": (275, 276)}, instances_of=battery.instances_of)
     values, labels = Values(battery), list(plan.series)
     values.take(
         [

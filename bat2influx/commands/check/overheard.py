@@ -1,0 +1,33 @@
+"""What comes from one device while `check` looks for its instances, whether it was asked or not.
+
+Rules: no socket. A message that a broker has kept is no sign of life, and yet says what there is:
+firmware before Venus OS 3.20 has all its values kept.
+"""
+
+from __future__ import annotations
+
+from bat2influx.commands.discover.survey import ServiceInstance, Survey
+from bat2influx.mqtt.connection import Message
+
+PRODUCT = "ProductId"  # which every service has, and which never changes
+
+
+class Overheard:
+    """The values of the device `portal` so far, as a survey, and whether it `speaks`."""
+
+    def __init__(self, portal: str) -> None:
+        self.speaks = False
+        self.survey = Survey(portal, "")
+        self._below = f"N/{portal}/"
+
+    def see(self, message: Message) -> None:
+        """Take a message into account, whatever its topic."""
+        if message.topic.startswith(self._below):
+            self.speaks = self.speaks or not message.retain
+            self.survey.see(message.topic, message.payload)
+
+    @property
+    def places(self) -> tuple[ServiceInstance, ...]:
+        """The services that are there, those first that a battery owner wants."""
+        numbers = self.survey.numbers
+        return tuple(place for place in self.survey.places() if PRODUCT in numbers[place])

@@ -1,0 +1,172 @@
+"""Notices the services that appear while a device is read.
+
+VENUS: a service that appears while a keepalive is in force is published whole, its ProductId among
+the rest; one that leaves says so with zero bytes on each of its topics. So the ProductIds of all
+services that may be wanted stay subscribed to. Which of some optional paths a new one has, a read
+of its root brings out: a few seconds later it is read.
+
+    state       PRODUCT ID         TIME                                FAREWELL
+    WATCHING    COLLECTING, 1 s    -                                   no longer there
+    COLLECTING  one more           EXAMINING, 1 s (read its root);     no longer there
+                                   WATCHING where no path is optional
+    EXAMINING   for the next time  WATCHING, or COLLECTING the next    no longer there
+
+A republish has the ProductIds of what is known as well, which is no news.
+
+Pure but for the subscriptions and reads on the connection handed in; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Container, Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from bat2influx.device.services import Place
+from bat2influx.mqtt.connection import Connection
+from bat2influx.venus.protocol import MOST_PLACES
+
+COLLECT = 1.0  # s; services that start together appear within it, or are the next arrival
+EXAMINE = 1.0  # s; a device answers within milliseconds
+
+
+class State(Enum):
+    """What is done about new services."""
+
+    WATCHING = "watching"
+    COLLECTING = "collecting"
+    EXAMINING = "examining"
+
+
+WATCHING = State.WATCHING
+
+
+class Arrival(NamedTuple):
+    """Services that have appeared, and which optional paths they have (service/instance/path)."""
+
+    places: frozenset[Place]
+    leaves: frozenset[str]
+
+
+class Arrivals:
+    """The services of one device that are there, of those that may be wanted.
+
+    `there` are their places, as far as the device has told.
+    """
+
+    def __init__(self, services: Iterable[str], paths: Iterable[tuple[str, str]]) -> None:
+        """`services` may be wanted; `paths` are the optional ones, as (service, path)."""
+        self.there: set[Place] = set()
+        self.state = State.WATCHING
+        self._services = tuple(dict.fromkeys(services))
+        self._paths: dict[str, list[str]] = {}
+        for service, path in paths:
+            self._paths.setdefault(service, []).append(path)
+        self._portal = ""
+        self._new: set[Place] = set()
+        self._batch: set[Place] = set()  # those that are examined
+        self._examined: dict[str, bool] = {}  # whether each leaf has come
+        self._until = math.inf
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is watched on this connection."""
+        return bool(self._portal)
+
+    def stop(self) -> None:
+        """The connection is lost: what is there is not known any more."""
+        for each in (self.there, self._new, self._batch):
+            each.clear()
+        self._examined.clear()
+        self._portal = ""
+        self._enter(State.WATCHING, math.inf)
+
+    def begin(self, connection: Connection, portal: str) -> None:
+        """Watch on a new connection."""
+        self.stop()
+        self._portal = portal
+        if self._services:
+            connection.subscribe(self.subscriptions, may_be_refused=True)
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The topics that stay subscribed to."""
+        return tuple(f"N/{self._portal}/{each}/+/ProductId" for each in self._services)
+
+    def see(self, topic: str, payload: bytes, now: float) -> bool:
+        """Take a message into account; return whether it is one that was asked for here."""
+        head, _, leaf = topic.partition(f"/{self._portal}/")
+        if head != "N" or not self.begun:
+            return False
+        if leaf in self._examined:
+            self._examined[leaf] = self._examined[leaf] or bool(payload)
+            return True
+        service, _, rest = leaf.partition("/")
+        instance, _, path = rest.partition("/")
+        if path != "ProductId" or service not in self._services or not _is_number(instance):
+            return False
+        place = service, int(instance)
+        if not payload:
+            for places in (self.there, self._new, self._batch):
+                places.discard(place)
+        elif place not in self.there and len(self.there) < MOST_PLACES:
+            self.there.add(place)
+            self._new.add(place)
+            if self.state is State.WATCHING:
+                self._enter(State.COLLECTING, now + COLLECT)
+        return True
+
+    def step(
+        self, connection: Connection, known: Collection[Place], read: Container[str], now: float
+    ) -> Arrival | None:
+        """Go on as far as the time has come; return what has arrived.
+
+        `known` are read already, and are no news; the topics in `read` stay subscribed to.
+        """
+        if now < self._until:
+            return None
+        if self.state is State.COLLECTING:
+            self._batch = self._new.difference(known)
+            self._new.clear()
+            if self._examine(connection):
+                self._enter(State.EXAMINING, now + EXAMINE)
+                return None
+        found = {leaf for leaf, come in self._examined.items() if come}
+        vain = [self._topic(leaf) for leaf in self._examined if leaf not in found]
+        if vain := [topic for topic in vain if topic not in read]:
+            connection.unsubscribe(vain)
+        arrived = Arrival(frozenset(self._batch), frozenset(found)) if self._batch else None
+        self._batch.clear()
+        self._examined.clear()
+        if self._new:
+            self._enter(State.COLLECTING, now + COLLECT)
+        else:
+            self._enter(State.WATCHING, math.inf)
+        return arrived
+
+    def due(self) -> float:
+        """Return when `step` has something to do (monotonic s)."""
+        return self._until
+
+    def _examine(self, connection: Connection) -> bool:
+        """Read what has arrived, where some paths are optional; return whether there are such."""
+        leaves = [f"{s}/{i}/{path}" for s, i in self._batch for path in self._paths.get(s, ())]
+        if not leaves:
+            return False
+        self._examined = dict.fromkeys(leaves, False)
+        connection.subscribe([self._topic(leaf) for leaf in leaves])
+        for service, instance in sorted(self._batch):
+            if service in self._paths:
+                connection.publish(f"R/{self._portal}/{service}/{instance}/")
+        return True
+
+    def _topic(self, leaf: str) -> str:
+        return f"N/{self._portal}/{leaf}"
+
+    def _enter(self, state: State, until: float) -> None:
+        self.state, self._until = state, until
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9

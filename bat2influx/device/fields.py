@@ -1,0 +1,317 @@
+"""What is expected on each field's topic, and what a message there is: the table.
+
+VENUS: every subscriber gets every publish, so that a message on a field's topic may be the answer
+to our read request, that to somebody else's, a notification of a change, or a value from the
+device's cache in a full republish. Nothing in it says which. A republish ends with
+`full_publish_completed`, within milliseconds; it shows the values of a service that hangs as if
+they were fresh. A farewell has zero bytes; after it a value means that the service is back.
+
+Polled (one value a tick):
+
+    state    ASK       MESSAGE                        REPUBLISHED  W/8 LATER  FAREWELL  STALL
+    IDLE     ASKED     not the first of a tick        -            -          LEFT      STALLED
+    ASKED    OVERDUE   value, IDLE; after 0.25 s held drops held   SILENT     LEFT      STALLED
+    OVERDUE  OVERDUE   held                           drops held   SILENT     LEFT      STALLED
+    STALLED  STALLED   held; unasked: not the first   drops held   SILENT     LEFT      STALLED
+    SILENT   SILENT    held                           drops held   -          LEFT      SILENT
+    LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
+
+Held is a message for each open request, for 0.5 s; where old ones may come first, it is the latest
+one of the first 0.25 s. It is then a value, and the state is IDLE. When the next tick is earlier it
+is so at that, unless it may be an old one: in STALLED and SILENT, and where the request is 2 s old.
+By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service
+is in doubt; what a republish drops is read.
+
+Pure: times are monotonic seconds, W is the watchdog interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from bat2influx.device.plan import Request
+from bat2influx.mqtt.connection import Message
+
+ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
+ASKS = 2  # requests without an answer, before the next one rests: one alone may have been lost
+OLD_AFTER = 2.0  # s; what comes so long after its request may have been queued in a freeze
+LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
+BURST = 0.25  # s; what was queued comes within milliseconds, and the latest of it counts
+HOLD = 0.5  # s; a republish of thousands of values ends within it, and a value is late by no more
+
+
+class FieldState(Enum):
+    """What is expected on a topic."""
+
+    IDLE = "nothing is asked"
+    ASKED = "a request is open, and the one before it was answered"
+    OVERDUE = "an earlier request is open, too"
+    STALLED = "this machine or the connection stood still: old messages come first"
+    SILENT = "no answer for W/8"
+    LEFT = "its service has left"
+
+
+class Meaning(Enum):
+    """What a message on a field's topic means."""
+
+    VALUE = "a value"
+    HELD = "a value, unless a republish ends in a moment"
+    HELD_INSTEAD = "a value in place of one that was held, unless a republish ends in a moment"
+    BESIDES = "not the first of a tick"
+    FAREWELL = "its service has left"
+
+
+_OPEN = (FieldState.ASKED, FieldState.OVERDUE, FieldState.STALLED)
+_AFTER_ASK = {FieldState.IDLE: FieldState.ASKED, FieldState.ASKED: FieldState.OVERDUE}
+_DOUBTFUL = (FieldState.STALLED, FieldState.SILENT)  # held beyond a tick; by notifications, too
+_ABSENT = (FieldState.SILENT, FieldState.LEFT)
+
+
+@dataclass(slots=True)
+class _Topic:
+    state: FieldState = FieldState.IDLE
+    since: float = math.inf  # of the first request without an answer
+    latest: float = -math.inf  # when the latest request was sent
+    asks: int = 0  # requests without an answer
+    answered_at: float = -math.inf  # when the latest value came
+    held: tuple[Message, ...] = ()
+    held_at: float = -math.inf  # when the latest of them came
+    until: float = math.inf  # when it is a value
+
+
+class FieldStates:
+    """The states of one device's fields, by the topics of their answers.
+
+    A request all of whose paths are LEFT, or SILENT after ASKS of it, is sent each W/2 only. What
+    ends such a state, and a new beginning, have everything asked for at the next tick.
+    """
+
+    def __init__(self, watchdog: float, *, notified: bool) -> None:
+        """`notified`: every change is wanted, not one value a tick."""
+        self._silent_after = watchdog / 8
+        self._again_after = watchdog / 2
+        self._notified = notified
+        self._hold, self._burst = HOLD, BURST
+        self._topics: dict[str, _Topic] = {}
+        self._asked: dict[str, float] = {}  # topic of the request: when it was sent last
+        self._reread: set[str] = set()  # topics whose values a republish has dropped
+        self._returned = False
+
+    def pace(self, interval: float) -> None:
+        """It is asked each so many s: what is held makes room for the next answer by then."""
+        self._hold, self._burst = min(HOLD, interval), min(BURST, interval / 2)
+
+    # Asking
+
+    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those of `requests` that are to be sent now, and note them as sent."""
+        absent = {*self.silent(now)}
+        due = [
+            request
+            for request in requests
+            if self._rested(request, now) or not self._rests(request, absent)
+        ]
+        self.expect(due, now)
+        return due
+
+    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+        """Return those for absent or dropped values whose turn it is, and note them as sent."""
+        wanted = {*self.silent(now), *self._reread}
+        due = [
+            request
+            for request in requests
+            if self._rested(request, now) and not wanted.isdisjoint(request.answers)
+        ]
+        self.expect(due, now)
+        return due
+
+    def expect(self, requests: Iterable[Request], now: float) -> None:
+        """These have been sent, or something that brings the same answers."""
+        for request in requests:
+            self._asked[request.topic] = now
+            self._reread.difference_update(request.answers)
+            for name in request.answers:
+                topic = self._of(name)
+                topic.state = _AFTER_ASK.get(topic.state, topic.state)
+                topic.since = min(topic.since, now)
+                topic.latest = now
+                topic.asks += 1
+
+    def take_return(self) -> bool:
+        """Return whether an absent field has come back since the last call."""
+        returned, self._returned = self._returned, False
+        return returned
+
+    # Messages
+
+    def message(self, message: Message, now: float, *, doubt: bool = False) -> Meaning:
+        """Return what a message on a field's topic is; one with zero bytes goes to `left`.
+
+        With `doubt`, its service may be hanging.
+        """
+        topic = self._of(message.topic)
+        state = topic.state
+        if state is FieldState.LEFT:
+            self._answered(topic, now)
+            return Meaning.VALUE if self._notified else Meaning.BESIDES
+        if self._notified:
+            certain = not (doubt or state in _DOUBTFUL)
+        else:
+            if topic.since == math.inf:  # nothing is asked, or an answer has come
+                return Meaning.BESIDES
+            certain = state is FieldState.ASKED and now <= topic.since + ANSWER_WITHIN
+        if certain:
+            self._answered(topic, now)
+            return Meaning.VALUE
+        meaning = Meaning.HELD
+        if not topic.held:
+            topic.until, topic.held = now + self._hold, (message,)
+        elif len(topic.held) < self._room(topic, now):
+            topic.held = (*topic.held, message)
+        elif self._notified or now <= topic.until - self._hold + self._burst:
+            topic.held, meaning = (*topic.held[:-1], message), Meaning.HELD_INSTEAD
+        else:
+            return Meaning.BESIDES
+        topic.held_at = now
+        return meaning
+
+    def _room(self, topic: _Topic, now: float) -> int:
+        """Return how many are held: an answer for each request, unless old messages may come."""
+        old = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+        return 1 if old or self._notified else topic.asks
+
+    def republished(self) -> int:
+        """A full republish has ended: drop what is held; return how many messages that were."""
+        dropped = 0
+        for name, topic in self._topics.items():
+            if topic.held:
+                dropped += len(topic.held)
+                topic.held, topic.until = (), math.inf
+                if self._notified:
+                    self._reread.add(name)
+        return dropped
+
+    def release(self, now: float, *, tick: bool = False) -> list[Message]:
+        """Return what was held and is a value now; with `tick`, the next tick begins."""
+        released: list[Message] = []
+        for topic in self._topics.values():
+            late = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+            early = tick and not late
+            if topic.held and (now >= topic.until or early):
+                released += topic.held
+                open_still = topic.latest > topic.held_at  # what came before is no answer to it
+                self._answered(topic, topic.held_at)
+                if open_still:
+                    topic.state, topic.since, topic.asks = FieldState.ASKED, topic.latest, 1
+        return released
+
+    def due(self) -> float:
+        """Return when `release` has something to return, or another topic is silent."""
+        open_since = [t.since for t in self._topics.values() if t.state in _OPEN]
+        silent = min(open_since, default=math.inf) + self._silent_after
+        return min(silent, min((t.until for t in self._topics.values()), default=math.inf))
+
+    def left(self, names: Iterable[str]) -> None:
+        """The service of these topics has said farewell, which ends all expectations."""
+        for name in names:
+            self._topics[name] = _Topic(FieldState.LEFT, asks=ASKS)
+
+    def silence(self, names: Iterable[str]) -> None:
+        """The service of these topics does not respond."""
+        for name in names:
+            topic = self._of(name)
+            if topic.state is not FieldState.LEFT:
+                topic.state = FieldState.SILENT
+
+    def gap(self) -> None:
+        """The connection stood still, or the device: what was queued meanwhile comes first."""
+        for topic in self._topics.values():
+            if topic.state not in _ABSENT:
+                topic.state = FieldState.STALLED
+
+    # Time
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        for topic in self._topics.values():
+            topic.since += seconds
+            topic.latest += seconds
+            topic.held_at += seconds
+            topic.until += seconds
+        self.gap()
+
+    def begin(self) -> None:
+        """The device is back, or the connection new: what went unanswered before counts no more.
+
+        What was absent is so until it is heard again; it may have come back meanwhile.
+        """
+        for name, topic in self._topics.items():
+            absent = topic.state in _ABSENT
+            silent = _Topic(FieldState.SILENT, asks=ASKS)
+            self._topics[name] = silent if absent else _Topic()
+        self._asked.clear()
+
+    def look_anew(self) -> None:
+        """Ask for everything at the next tick, whatever has rested."""
+        self._asked.clear()
+
+    def forget_all_but(self, names: Container[str]) -> None:
+        """What is asked for has changed: answers on other topics are not expected any more."""
+        self._topics = {name: topic for name, topic in self._topics.items() if name in names}
+        self._reread = {name for name in self._reread if name in names}
+
+    # What there is to know
+
+    def state(self, name: str) -> FieldState:
+        """Return the state of a topic."""
+        topic = self._topics.get(name)
+        return topic.state if topic else FieldState.IDLE
+
+    def open_since(self, name: str) -> float:
+        """Return when the first request without an answer was sent; inf if there is none."""
+        topic = self._topics.get(name)
+        return topic.since if topic else math.inf
+
+    def answered_at(self, name: str) -> float:
+        """Return when the latest value of a topic came."""
+        return self._of(name).answered_at
+
+    def awaits(self, since: float) -> bool:
+        """Return whether an answer is under way to what was asked since then."""
+        return any(topic.since >= since and topic.state in _OPEN for topic in self._topics.values())
+
+    def silent(self, now: float) -> list[str]:
+        """Return the topics that are SILENT or LEFT at `now`."""
+        for topic in self._topics.values():
+            if topic.state in _OPEN and now >= topic.since + self._silent_after:
+                topic.state = FieldState.SILENT
+        return [name for name, topic in self._topics.items() if topic.state in _ABSENT]
+
+    def late(self, now: float) -> list[str]:
+        """Return the topics whose answer is missed, though it may be on its way."""
+        return [
+            name
+            for name, topic in self._topics.items()
+            if topic.state in _ABSENT or (topic.state in _OPEN and now >= topic.since + LATE_AFTER)
+        ]
+
+    def _answered(self, topic: _Topic, at: float) -> None:
+        topic.answered_at = at
+        if topic.state in _ABSENT:
+            self._returned = True
+            self._asked.clear()
+        topic.state, topic.since, topic.asks = FieldState.IDLE, math.inf, 0
+        topic.held, topic.until = (), math.inf
+
+    def _rests(self, request: Request, absent: Container[str]) -> bool:
+        """Return whether it is not sent at each tick: all of it is absent, and was asked twice."""
+        return all(name in absent and self._topics[name].asks >= ASKS for name in request.answers)
+
+    def _rested(self, request: Request, now: float) -> bool:
+        return now >= self._asked.get(request.topic, -math.inf) + self._again_after
+
+    def _of(self, name: str) -> _Topic:
+        return self._topics.setdefault(name, _Topic())

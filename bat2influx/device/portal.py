@@ -1,0 +1,287 @@
+"""Finds the portal id of one device, and doubts it while the device is not responding.
+
+The portal id is in the topic of the one retained message of a device, its Serial. Who is there is
+a list: subscribe to all Serials, then unsubscribe. The broker confirms that only after what it sent
+before, so that the UNSUBACK closes the list. No portal id is guessed: of several, a person has to
+choose, and one that is configured is never replaced.
+
+Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
+seconds that are handed in, and so is the connection on which an action is carried out.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from enum import Enum
+
+from bat2influx.device import errors as device_errors
+from bat2influx.device.choice import Choice
+from bat2influx.failure import Trouble
+from bat2influx.mqtt.connection import Connection
+from bat2influx.service.journal import Episode
+from bat2influx.venus import protocol
+
+log = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """What is known of the portal id. Serials are listed in every state but KNOWN."""
+
+    UNKNOWN = "unknown"  # subscribed to the Serials, none has come
+    COLLECTING = "collecting"  # one has come, others may be under way
+    SEVERAL = "several"  # a person has to choose
+    KNOWN = "known"  # configured, remembered or found
+    LISTING = "listing"  # in doubt: subscribed to the Serials, not confirmed yet
+    CLOSING = "closing"  # in doubt: the list is being closed
+
+
+class Event(Enum):
+    """What happens to it. The last three are what a closed list shows."""
+
+    BEGUN = "a new connection, or another look on the same one"
+    SERIAL = "the first Serial"
+    DOUBTED = "the device is not responding"
+    SUBACK = "the subscription is confirmed, or refused"
+    OWN = "the list has the own device, or none"
+    ONE = "the list has another one alone, and none is configured"
+    OTHERS = "the list has others, none of which may be taken unasked"
+
+
+class Action(Enum):
+    """What follows from it."""
+
+    NOTHING = "nothing"
+    SUBSCRIBE = "subscribe to the Serials"
+    TRY_TO_SUBSCRIBE = "subscribe to the Serials, which may be refused"
+    UNSUBSCRIBE = "unsubscribe from the Serials"
+    TAKE = "take the listed portal id"
+    NOTE = "note which others are there in place of the own one"
+    CHOOSE = "raise UndecidedError"
+
+
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
+    (State.UNKNOWN, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
+    (State.UNKNOWN, Event.SERIAL): (State.COLLECTING, Action.UNSUBSCRIBE),
+    (State.UNKNOWN, Event.DOUBTED): (State.UNKNOWN, Action.NOTHING),
+    (State.COLLECTING, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
+    (State.COLLECTING, Event.DOUBTED): (State.COLLECTING, Action.NOTHING),
+    (State.COLLECTING, Event.ONE): (State.KNOWN, Action.TAKE),
+    (State.COLLECTING, Event.OTHERS): (State.SEVERAL, Action.CHOOSE),
+    (State.SEVERAL, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
+    (State.SEVERAL, Event.DOUBTED): (State.SEVERAL, Action.NOTHING),
+    (State.SEVERAL, Event.OTHERS): (State.SEVERAL, Action.CHOOSE),
+    (State.KNOWN, Event.BEGUN): (State.KNOWN, Action.NOTHING),
+    (State.KNOWN, Event.DOUBTED): (State.LISTING, Action.TRY_TO_SUBSCRIBE),
+    (State.LISTING, Event.BEGUN): (State.KNOWN, Action.NOTHING),
+    (State.LISTING, Event.DOUBTED): (State.LISTING, Action.NOTHING),
+    (State.LISTING, Event.SUBACK): (State.CLOSING, Action.UNSUBSCRIBE),
+    (State.CLOSING, Event.BEGUN): (State.KNOWN, Action.NOTHING),
+    (State.CLOSING, Event.DOUBTED): (State.CLOSING, Action.NOTHING),
+    (State.CLOSING, Event.OWN): (State.KNOWN, Action.NOTE),
+    (State.CLOSING, Event.ONE): (State.KNOWN, Action.TAKE),
+    (State.CLOSING, Event.OTHERS): (State.KNOWN, Action.NOTE),
+}
+
+
+def follows(state: State, event: Event) -> tuple[State, Action]:
+    """Return the next state and what is to be done; what TABLE does not have cannot happen."""
+    cell = TABLE.get((state, event))
+    assert cell is not None, f"a portal id that is {state.value} cannot meet with: {event.value}"
+    return cell
+
+
+class PortalSearch:
+    """The portal id of one device, and the questions to the broker about it.
+
+    `portal` is None until one is known; `others` has what the latest list had in its place. Both
+    are kept over connections. `given` is whether the portal id is configured.
+    """
+
+    def __init__(self, *, given: str, remembered: str, listable: bool, choice: Choice) -> None:
+        """`given` is configured, `remembered` is from an earlier start ('' each: none).
+
+        `listable` is whether the broker lets one see which portal ids there are.
+        """
+        self.portal: str | None = given or remembered or None
+        self.others: tuple[str, ...] = ()
+        self.state = State.KNOWN if self.portal else State.UNKNOWN
+        self.given = bool(given)
+        self._listable = listable
+        self._choice = choice
+        self._listed: set[str] = set()
+        self._asked = 0  # the id of the latest subscription, or of its end
+
+    @property
+    def looking(self) -> bool:
+        """Whether the devices are being listed."""
+        return self.state is not State.KNOWN
+
+    @property
+    def doubting(self) -> bool:
+        """Whether the devices are being listed though a portal id is known."""
+        return self.looking and self.portal is not None
+
+    def begin(self, connection: Connection) -> None:
+        """Begin on a new connection, or begin again on the same one."""
+        self._meet(Event.BEGUN, connection)
+
+    def doubt(self, connection: Connection) -> bool:
+        """The device is not responding: see whether another is there. The device is asked nothing.
+
+        Return whether that will be seen.
+        """
+        if self._listable:
+            self._meet(Event.DOUBTED, connection)
+        return self._listable
+
+    def see(self, topic: str, payload: bytes) -> bool:
+        """Take a message into account; return whether it is a Serial that was asked for."""
+        portal = protocol.portal_of(topic) if self.looking else None
+        if portal is None:
+            return False
+        room = portal == self.portal or len(self._listed) < protocol.MOST_PORTALS
+        if room and protocol.names_device(payload):
+            self._listed.add(portal)
+        return True
+
+    def step(self, connection: Connection) -> bool:
+        """Go on as far as the broker has answered; return whether another portal id is known.
+
+        Raises UndecidedError, at each step until the next beginning.
+        """
+        event = self._event(connection)
+        return event is not None and self._meet(event, connection)
+
+    def _event(self, connection: Connection) -> Event | None:
+        """Return what has come meanwhile."""
+        if self.state is State.UNKNOWN:
+            return Event.SERIAL if self._listed else None
+        if self.state is State.KNOWN or self._asked not in connection.acknowledged:
+            return None
+        if self.state is State.LISTING:
+            return Event.SUBACK
+        if not self._listed or self.portal in self._listed:
+            return Event.OWN
+        return Event.ONE if len(self._listed) == 1 and not self.given else Event.OTHERS
+
+    def _meet(self, event: Event, connection: Connection) -> bool:
+        """Do what follows from an event; return whether another portal id is known."""
+        self.state, action = follows(self.state, event)
+        match action:
+            case Action.SUBSCRIBE | Action.TRY_TO_SUBSCRIBE:
+                mild = action is Action.TRY_TO_SUBSCRIBE
+                self._listed.clear()
+                self._asked = connection.subscribe([protocol.PORTALS], may_be_refused=mild)
+            case Action.UNSUBSCRIBE:
+                self._asked = connection.unsubscribe([protocol.PORTALS])
+            case Action.TAKE:
+                self.portal, self.others = next(iter(self._listed)), ()
+            case Action.NOTE:
+                own = self.portal in self._listed
+                self.others = () if own else tuple(sorted(self._listed))
+            case Action.CHOOSE:
+                raise self._choice.of_devices(connection.endpoint.host, sorted(self._listed))
+        return action is Action.TAKE
+
+
+class Contact(Enum):
+    """What a device has sent until now. NEW -> QUIET: doubted; HEARD -> QUIET: a new connection."""
+
+    NEW = "new"  # never heard, and not doubted yet: it may be another one
+    QUIET = "quiet"  # not heard on this connection
+    HEARD = "heard"  # on this connection
+
+
+class Pace:
+    """Something that is done once each `span` seconds at the most."""
+
+    def __init__(self, span: float) -> None:
+        self._span = span
+        self._next = -math.inf
+
+    def rest(self, now: float) -> None:
+        """It is not due for one span from now on."""
+        self._next = now + self._span
+
+    def due(self, now: float) -> bool:
+        """Return whether it is to be done now; to be done at once."""
+        if now < self._next:
+            return False
+        self.rest(now)
+        return True
+
+
+class Doubt:
+    """Doubts the portal id of a device that is not responding, and reports that it is not.
+
+    While a device is being discovered, W/8 without a message are one doubt, and then one each W/2.
+    The first doubt about a device that is NEW comes before the report: another device may be there.
+    """
+
+    def __init__(self, portals: PortalSearch, host: str, config: str, watchdog: float) -> None:
+        """`host` and the file `config` are named in messages; `watchdog` is W in s."""
+        self._portals = portals
+        self._host, self._config = host, config
+        self._patience = watchdog / 8
+        self._doubts = Pace(watchdog / 2)
+        self._contact = Contact.NEW
+        self._deadline = 0.0
+        self._responding = Episode(log, {"PEER": host})
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong, if the device is not responding."""
+        return self._responding.trouble
+
+    @property
+    def heard(self) -> bool:
+        """Whether the device has sent something on this connection."""
+        return self._contact is Contact.HEARD
+
+    def begin(self, now: float) -> None:
+        """A new connection begins."""
+        if self.heard:
+            self._contact = Contact.QUIET
+        self._deadline = now + self._patience
+
+    def message(self, now: float) -> None:
+        """The device has sent something."""
+        self._contact = Contact.HEARD
+        self._deadline = now + self._patience
+        if self._responding.trouble:
+            self._responding.recovered(f"device {self._portals.portal} answers", now)
+
+    def overdue(self, connection: Connection, now: float) -> bool:
+        """Report and doubt a device that is not discovered in time, if it is not.
+
+        Return whether a new connection alone helps: the broker has lost a subscription.
+        """
+        if now < self._deadline:
+            return False
+        lost = connection.awaits
+        if lost or self._portals.portal is None or self._contact is not Contact.NEW:
+            self.report(now)
+        if not lost and self._doubts.due(now):
+            self._deadline = now + self._patience
+            if self._contact is Contact.NEW:
+                self._contact = Contact.QUIET
+            self._portals.doubt(connection)
+        return lost
+
+    def look(self, connection: Connection, now: float) -> None:
+        """See whether another device is there; where that is not to be seen, report at once."""
+        if not self._portals.doubt(connection):
+            self.report(now)
+
+    def report(self, now: float) -> None:
+        """The device is not responding: report it, with what is there in its place."""
+        portal = self._portals.portal
+        self._responding.failed(self._why(portal), now, PORTAL_ID=portal or "")
+
+    def _why(self, portal: str | None) -> Trouble:
+        if portal is None:
+            return device_errors.no_portal(self._host, self._config)
+        if others := self._portals.others:
+            return device_errors.wrong_portal(self._host, portal, others, self._config)
+        return device_errors.device_silent(self._host, portal, given=self._portals.given)

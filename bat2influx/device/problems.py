@@ -1,0 +1,214 @@
+"""What is told of a device's fields: which do not come, since when, and why as far as is known.
+
+A path that is not answered is a path that the device does not have, or one of a service that is not
+there, has left, or hangs, or that has another instance. A path that is answered without a number
+has no value now. Of an optional field nothing is told, unless its service was there and is gone.
+
+Rules: no thread, no socket; times are handed in. What is told is told once, and at its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+
+from bat2influx.clock import Now
+from bat2influx.device import errors as device_errors
+from bat2influx.device.discovery import Discovery
+from bat2influx.device.plan import SYSTEM, Plan
+from bat2influx.device.presence import Presence
+from bat2influx.device.services import Place, ServiceState
+from bat2influx.failure import Trouble
+from bat2influx.reading import NS
+from bat2influx.service.journal import Episode
+from bat2influx.venus import examples
+from bat2influx.venus.protocol import NoValue
+
+log = logging.getLogger(__name__)
+
+_NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # the device's words for having no value
+_ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
+_DAY = 86_400  # s
+
+
+class Problems:
+    """What is wrong with one device's fields."""
+
+    def __init__(
+        self, host: str, config: str, watchdog: float, presence: Presence, prefix: str = ""
+    ) -> None:
+        """`prefix` stands before all topics, where a bridge has put it there."""
+        self._host, self._prefix = host, prefix
+        self._config = config
+        self._patience = watchdog / 8
+        self._doubt_again = 5 * watchdog
+        self._presence = presence
+        self._plan: Plan | None = None
+        self._doubted: dict[Place, float] = {}  # when each was last
+        self._void: dict[str, float] = {}  # topic: since when it has had no value
+        self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
+        self._filled: set[str] = set()  # topics that have had one
+        self._late: list[str] = []  # topics without an answer, if only of late
+        self._no_vebus_since = math.inf
+        self._paths = Episode(log, {"PEER": host})
+        self._voids = Episode(log, {"PEER": host})
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong, if anything."""
+        return self._paths.trouble or self._voids.trouble
+
+    def begin(self, plan: Plan) -> None:
+        """The device is read by `plan`."""
+        if self._plan is not plan:
+            self._plan = plan
+            self._void = {
+                topic: since for topic, since in self._void.items() if topic in plan.fields
+            }
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long."""
+        self._void = {topic: since + seconds for topic, since in self._void.items()}
+
+    def filled(self, topic: str) -> None:
+        """It had a value."""
+        self._filled.add(topic)
+        self._void.pop(topic, None)
+
+    def void(self, topic: str, reason: NoValue, now: float) -> None:
+        """It had none."""
+        if reason in _NULL or reason in _ODD:
+            self._void.setdefault(topic, now)
+            self._kind[topic] = reason
+
+    def without_value(self) -> dict[str, str]:
+        """Return the names of the fields without a value now, with what they have instead."""
+        if self._plan is None:
+            return {}
+        absent = {*self._late}
+        return {
+            name: "no answer" if topic in absent else self._instead(topic)
+            for topic, names in self._plan.fields.items()
+            if topic in absent or (topic in self._void and topic not in self._plan.optional)
+            for name in names
+            if topic not in self._plan.optional or self._presence.worked(topic)
+        }
+
+    def doubtful(self, now: float) -> list[Place]:
+        """Return the instances of services to ask about now: those that do not respond.
+
+        Not one that has left, as that is known.
+        """
+        due = []
+        for place in self._presence.absent():
+            last = self._doubted.get(place)
+            hangs = self._presence.services[place].state is ServiceState.NOT_RESPONDING
+            again = last is None or now >= last + self._doubt_again
+            if hangs and again and place[0] != SYSTEM:
+                self._doubted[place] = now
+                due.append(place)
+        return due
+
+    def tell(self, discovery: Discovery, now: Now) -> None:
+        """Tell of what is missing while the rest comes, and of its end."""
+        assert self._plan is not None
+        self._late = self._presence.late(now.mono)
+        fields = {"PORTAL_ID": self._plan.portal}
+        silent = self._silent(now.mono)
+        if why := self._unanswered_trouble(discovery, silent, now):
+            self._paths.failed(why, now.mono, TOPIC=" ".join(silent), **fields)
+        elif not (discovery.reconsidering or self._presence.unsettled):  # then more is to be told
+            self._paths.recovered("every field is answered", now.mono)
+        needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
+        void = [topic for topic in needed if self._never_had(topic, now.mono)]
+        odd = [topic for topic in void if self._kind[topic] in _ODD]
+        if odd:
+            kind = self._kind[odd[0]].value
+            why = device_errors.fields_odd(self._host, self._names(odd), kind)
+            self._voids.failed(why, now.mono, TOPIC=" ".join(odd), **fields)
+        elif void:
+            why = device_errors.fields_void(self._host, self._names(void))
+            self._voids.failed(why, now.mono, TOPIC=" ".join(void), **fields)
+        elif self._voids.trouble:
+            self._voids.recovered("every field has a value", now.mono)
+
+    def _unanswered_trouble(
+        self, discovery: Discovery, silent: list[str], now: Now
+    ) -> Trouble | None:
+        assert self._plan is not None
+        if why := self._one_cause(discovery, silent, now):
+            return why
+        absent = self._presence.absent()
+        self._doubted = {place: when for place, when in self._doubted.items() if place in absent}
+        never, gone = list(discovery.missing), dict[str, str]()
+        hangs, mute = dict[str, str](), dict[str, str]()
+        for place in absent:
+            name, topics = f"{place[0]} {place[1]}", self._plan.places[place]
+            service, there = self._presence.services[place], discovery.elsewhere.get(place)
+            if service.worked:
+                left = service.state is ServiceState.LEFT or there is not None
+                (gone if left else hangs)[name] = _since(service.since_ns, now.wall_ns)
+            elif there is not None:
+                never.append(name)
+            elif not discovery.reconsidering:
+                mute[name] = ", ".join(self._names(each for each in topics if each in silent))
+            silent = [each for each in silent if each not in topics]
+        settled = [each for each in silent if not self._presence.is_unsettled(each)]
+        paths = self._names(each for each in settled if not self._presence.worked(each))
+        stopped = self._names(each for each in settled if self._presence.worked(each))
+        if not (never or gone or hangs or mute or paths or stopped):
+            return None
+        return device_errors.fields_missing(
+            self._host, never, paths, stopped, left=gone, hanging=hangs, mute=mute
+        )
+
+    def _one_cause(self, discovery: Discovery, silent: list[str], now: Now) -> Trouble | None:
+        """Return what is the cause of all that is not answered, or to be settled before it."""
+        assert self._plan is not None
+        if discovery.choices:
+            return device_errors.choice_left(*next(iter(discovery.choices.items())))
+        needed = {*self._plan.fields} - self._plan.optional
+        heard = discovery.echoed or discovery.reconsidering or self._presence.any_worked
+        if needed and needed <= {*silent} and not heard:
+            portal = self._plan.portal
+            return device_errors.questions_unanswered(self._host, portal, self._prefix, values=True)
+        if self._has_no_vebus(discovery, now.mono) and examples.named(discovery.places):
+            return device_errors.no_vebus(self._host, discovery.places)
+        for place in self._presence.absent():
+            service, there = self._presence.services[place], discovery.elsewhere.get(place)
+            moved = discovery.moved(place) if service.state is ServiceState.LEFT else ()
+            if others := moved or (there if not service.worked else ()):
+                return device_errors.wrong_instance(self._host, *place, others, self._config)
+        return None
+
+    def _has_no_vebus(self, discovery: Discovery, now: float) -> bool:
+        """Return whether the inverter has been missing for a while: it may boot more slowly."""
+        missing = "vebus" in discovery.missing
+        self._no_vebus_since = min(self._no_vebus_since, now) if missing else math.inf
+        return now >= self._no_vebus_since + self._patience
+
+    def _instead(self, topic: str) -> str:
+        return "null" if self._kind[topic] in _NULL else self._kind[topic].value
+
+    def _never_had(self, topic: str, now: float) -> bool:
+        since = self._void.get(topic, math.inf)
+        return topic not in self._filled and now >= since + self._patience
+
+    def _silent(self, now: float) -> list[str]:
+        """Return the topics without an answer that are not optional, or of what was there."""
+        assert self._plan is not None
+        return [each for each in self._presence.silent(now) if each not in self._plan.optional]
+
+    def _names(self, topics: Iterable[str]) -> list[str]:
+        """Return the fields of `topics` with their paths, for people."""
+        assert self._plan is not None
+        prefix = len(f"N/{self._plan.portal}/")
+        return [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]
+
+
+def _since(then_ns: int, now_ns: int) -> str:
+    """Return a moment as people write it, in local time; with the date if it is not of late."""
+    shape = "%H:%M:%S" if now_ns - then_ns < _DAY * NS else "%Y-%m-%d %H:%M"
+    return time.strftime(f"since {shape}", time.localtime(then_ns / NS))

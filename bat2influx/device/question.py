@@ -1,0 +1,245 @@
+"""Asks one device what it has: a full republish, and how far the answers to it have come.
+
+VENUS: a keepalive with an echo has the device publish all its values, and then the echo. Firmware
+before Venus OS 3.50 ends without the echo. Firmware before 3.20 knows another keepalive, and never
+says that it has ended. So an end is the best answer, and else what has come after some seconds is
+enough. Who does not answer is asked in the other way the next time.
+
+Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
+seconds that are handed in, and so is the connection on which an action is carried out. How often
+may be asked is for `Republish`, which is shared with whoever else asks for one. What an answer
+means is for discovery.py.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Collection, Iterable
+from enum import Enum
+
+from bat2influx.device.keepalive import Republish
+from bat2influx.mqtt.connection import Connection
+from bat2influx.venus import protocol
+
+
+class State(Enum):
+    """How far a question has come. Answers are heard in every state but IDLE."""
+
+    IDLE = "idle"  # nothing is asked
+    SUBSCRIBING = "subscribing"  # to the answers, not confirmed yet
+    WAITING = "waiting"  # until the device may be asked
+    ASKED = "asked"  # the device has some seconds to answer
+    LATE = "late"  # they are over, and the answers have not ended
+    ANSWERED = "answered"  # that is all, as far as can be seen; nothing follows from it yet
+
+
+class Event(Enum):
+    """What happens to it."""
+
+    DROPPED = "a new connection, or something else is to be asked"
+    WANTED = "there is something to ask"
+    SUBACK = "the subscription is confirmed, or refused"
+    ALLOWED = "the device may be asked for a full republish"
+    OVERDUE = "the seconds are over"
+    UNANSWERED = "nothing has come, and the other way was never tried"
+    ENOUGH = "what has come will do without an end"
+    ENDED = "the republish has ended"
+    DECIDED = "what follows from the answers is done"
+
+
+class Action(Enum):
+    """What follows from it."""
+
+    NOTHING = "nothing"
+    SUBSCRIBE = "subscribe to the answers"
+    ASK = "ask for a full republish, in the other way if the latest question is unanswered"
+    NOTE = "note that the device answers, and is not of the old firmware"
+    UNSUBSCRIBE = "unsubscribe from the answers"
+
+
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
+    **{(each, Event.DROPPED): (State.IDLE, Action.NOTHING) for each in State},
+    (State.IDLE, Event.WANTED): (State.SUBSCRIBING, Action.SUBSCRIBE),
+    (State.SUBSCRIBING, Event.SUBACK): (State.WAITING, Action.NOTHING),
+    (State.WAITING, Event.ALLOWED): (State.ASKED, Action.ASK),
+    (State.WAITING, Event.ENDED): (State.ANSWERED, Action.NOTE),
+    (State.ASKED, Event.OVERDUE): (State.LATE, Action.NOTHING),
+    (State.ASKED, Event.ENDED): (State.ANSWERED, Action.NOTE),
+    (State.LATE, Event.ALLOWED): (State.ASKED, Action.ASK),
+    (State.LATE, Event.UNANSWERED): (State.ASKED, Action.ASK),
+    (State.LATE, Event.ENOUGH): (State.ANSWERED, Action.NOTHING),
+    (State.LATE, Event.ENDED): (State.ANSWERED, Action.NOTE),
+    (State.ANSWERED, Event.ENDED): (State.ANSWERED, Action.NOTE),
+    (State.ANSWERED, Event.DECIDED): (State.IDLE, Action.UNSUBSCRIBE),
+}
+
+
+def follows(state: State, event: Event) -> tuple[State, Action]:
+    """Return the next state and what is to be done; what TABLE does not have cannot happen."""
+    cell = TABLE.get((state, event))
+    assert cell is not None, f"a question that is {state.value} cannot meet with: {event.value}"
+    return cell
+
+
+class Question:
+    """What one device is asked, one question after the other.
+
+    `old` is whether the device is asked in the way of firmware before Venus OS 3.20: None until
+    that way was tried, or an answer has ended. `echoed` is whether an answer ever has. Both are
+    kept over connections.
+    """
+
+    def __init__(self, republish: Republish, patience: float, *, old: bool | None = None) -> None:
+        """`patience` is what the device has to answer, in s, where nothing says that it has."""
+        self.state = State.IDLE
+        self.old = old
+        self.echoed = False
+        self._republish = republish
+        self._patience = patience
+        self._search = protocol.InstanceSearch("", ())  # what is asked, and its answers
+        self._subscribed = 0  # the id of its subscription
+        self._late = math.inf  # when the seconds of the latest question are over
+        self._unanswered = False  # the latest question, if it was for something else or lost
+        self._surely_old = False  # an awake device of that firmware answers nothing
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked."""
+        return self.state is State.IDLE
+
+    def drop(self) -> None:
+        """Ask it no more: the connection is a new one, or something else is to be asked."""
+        self.state, _ = follows(self.state, Event.DROPPED)
+
+    def forget(self) -> None:
+        """Another device is asked from now on, of which nothing is known."""
+        self.old, self._unanswered, self._surely_old = None, False, False
+
+    def ask(
+        self,
+        connection: Connection,
+        portal: str,
+        services: Iterable[str],
+        paths: Iterable[tuple[str, str]],
+        now: float,
+    ) -> None:
+        """Ask which instances of `services` are there, and which have `paths` (service, path)."""
+        self._search = protocol.InstanceSearch(portal, services, secrets.token_hex(4), paths)
+        self._meet(Event.WANTED, connection, now)
+
+    def see(self, topic: str, payload: bytes) -> bool:
+        """Take a message into account; return whether it is an answer."""
+        if self.idle or not self._search.see(topic, payload):
+            return False
+        self._unanswered = False
+        self._surely_old = self._surely_old or self.old is True
+        return True
+
+    def step(
+        self, connection: Connection, now: float, *, none_will_do: bool
+    ) -> protocol.InstanceSearch | None:
+        """Go on as far as the time and the answers have come; return them if that is all.
+
+        `none_will_do` is whether it is an answer, too, that nothing comes in time. They are
+        returned at each step until `end` or `drop`.
+        """
+        if self.state is State.SUBSCRIBING and self._subscribed in connection.acknowledged:
+            self._meet(Event.SUBACK, connection, now)
+        if self.state is State.ASKED and now >= self._late:
+            self._meet(Event.OVERDUE, connection, now)
+        if event := self._event(now, none_will_do=none_will_do):
+            self._meet(event, connection, now)
+        return self._search if self.state is State.ANSWERED else None
+
+    def end(self, connection: Connection, kept: Collection[str], now: float) -> None:
+        """What follows from the answers is done. The topics in `kept` stay subscribed to."""
+        self._meet(Event.DECIDED, connection, now, kept)
+
+    def _event(self, now: float, *, none_will_do: bool) -> Event | None:
+        """Return what has come meanwhile."""
+        if self.state in (State.IDLE, State.SUBSCRIBING):
+            return None
+        if self._search.complete:
+            return Event.ENDED
+        # What appears by itself, while nothing was asked, may be the first of several.
+        if self.state is State.LATE and (none_will_do or any(self._search.found.values())):
+            return Event.ENOUGH
+        if self.state in (State.WAITING, State.LATE) and self._republish.may(now):
+            return Event.ALLOWED
+        if self.state is State.LATE and self._unanswered and self.old is None:
+            return Event.UNANSWERED
+        return None
+
+    def _meet(
+        self, event: Event, connection: Connection, now: float, kept: Collection[str] = ()
+    ) -> None:
+        """Do what follows from an event."""
+        self.state, action = follows(self.state, event)
+        search = self._search
+        match action:
+            case Action.SUBSCRIBE:
+                self._subscribed = connection.subscribe(search.subscriptions)
+            case Action.ASK:
+                self._publish(connection, now)
+            case Action.NOTE:
+                self.old, self.echoed, self._surely_old = False, True, False
+            case Action.UNSUBSCRIBE:
+                stay = {*kept, protocol.completed(search.portal)}
+                connection.unsubscribe([each for each in search.subscriptions if each not in stay])
+
+    def _publish(self, connection: Connection, now: float) -> None:
+        """Ask for a full republish, in the way that was answered, or not tried, the last time."""
+        if self._unanswered and not self._surely_old:
+            self.old = not self.old
+        self._late, self._unanswered = now + self._patience, True
+        self._republish.asked(now)
+        portal, echo = self._search.portal, self._search.echo
+        keepalive = protocol.old_keepalive(portal)
+        if not self.old:
+            keepalive = protocol.keepalive(portal, echo=echo)
+        connection.publish(*keepalive, checked=True)
+
+
+class Look(Enum):
+    """Whether it is to be seen what is there of all that may be."""
+
+    NONE = "not now"
+    DUE = "it is"
+    ANEW = "it is, and what was there before is forgotten"
+
+
+class Survey:
+    """When to see what is there of all that may be: what a preset asks for may come later."""
+
+    def __init__(self, every: float) -> None:
+        """`every` are the seconds from one that is done to the next."""
+        self.look = Look.NONE
+        self._every = every
+        self._next = math.inf
+
+    @property
+    def due(self) -> bool:
+        """Whether one is due."""
+        return self.look is not Look.NONE
+
+    def want(self) -> None:
+        """One is due, whatever the time."""
+        if self.look is Look.NONE:
+            self.look = Look.DUE
+
+    def replan(self, look: Look) -> None:
+        """What was planned counts no more: this does, and the next one follows when it is done."""
+        self.look, self._next = look, math.inf
+
+    def come(self, now: float) -> bool:
+        """Return whether the time for the next one has come, which is due then."""
+        if now < self._next:
+            return False
+        self._next = math.inf
+        self.want()
+        return True
+
+    def done(self, now: float) -> None:
+        """It is known what is there."""
+        self.look, self._next = Look.NONE, now + self._every

@@ -1,0 +1,177 @@
+"""The states of a device's services, by their instances: the table.
+
+A place is a service with its instance, as ("vebus", 275). VENUS: one that leaves says farewell on
+all of its topics, one that appears is published whole, one that hangs or crashes says nothing.
+
+    state           HEARD      NO_ANSWER       FAREWELL  BACK
+    EXPECTED        ANSWERING  NOT_RESPONDING  LEFT      -
+    ANSWERING       -          NOT_RESPONDING  LEFT      -
+    NOT_RESPONDING  ANSWERING  -               LEFT      -
+    LEFT            ANSWERING  -               -         RETURNING
+    RETURNING       ANSWERING  NOT_RESPONDING  LEFT      -
+
+HEARD is an answer, or a notification, and never a value of a republish; NO_ANSWER is that nothing
+was heard since a request of W/8 ago; BACK is a value after a farewell, before an answer.
+
+By notifications nothing is asked, so that a service that hangs looks like one whose values stay as
+they are. One that says nothing for W/24 is therefore read on one path: `Probes`.
+
+Pure: `now` is monotonic seconds, `since_ns` wall clock.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ServiceState(Enum):
+    """Where a service is."""
+
+    EXPECTED = "expected"
+    ANSWERING = "answering"
+    NOT_RESPONDING = "not responding"
+    LEFT = "left"
+    RETURNING = "returning"
+
+
+class Event(Enum):
+    """What is met of a service."""
+
+    HEARD = "heard"
+    NO_ANSWER = "no answer for W/8"
+    FAREWELL = "farewell"
+    BACK = "a value after the farewell"
+
+
+_S, _E = ServiceState, Event
+TRANSITIONS = {
+    (_S.EXPECTED, _E.HEARD): _S.ANSWERING,
+    (_S.EXPECTED, _E.NO_ANSWER): _S.NOT_RESPONDING,
+    (_S.EXPECTED, _E.FAREWELL): _S.LEFT,
+    (_S.ANSWERING, _E.NO_ANSWER): _S.NOT_RESPONDING,
+    (_S.ANSWERING, _E.FAREWELL): _S.LEFT,
+    (_S.NOT_RESPONDING, _E.HEARD): _S.ANSWERING,
+    (_S.NOT_RESPONDING, _E.FAREWELL): _S.LEFT,
+    (_S.LEFT, _E.HEARD): _S.ANSWERING,
+    (_S.LEFT, _E.BACK): _S.RETURNING,
+    (_S.RETURNING, _E.HEARD): _S.ANSWERING,
+    (_S.RETURNING, _E.NO_ANSWER): _S.NOT_RESPONDING,
+    (_S.RETURNING, _E.FAREWELL): _S.LEFT,
+}
+ABSENT = (ServiceState.NOT_RESPONDING, ServiceState.LEFT)
+Place = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Service:
+    """A service: its state since when, and whether it has ever been heard."""
+
+    state: ServiceState
+    since_ns: int
+    worked: bool = False
+
+
+class Services:
+    """All that are read of one device."""
+
+    def __init__(self) -> None:
+        self._services: dict[Place, Service] = {}
+
+    def __getitem__(self, place: Place) -> Service:
+        """Return the service of a place that is read."""
+        return self._services[place]
+
+    def read(self, places: list[Place], now_ns: int) -> None:
+        """Have these be read, and no others; those that were read stay as they are."""
+        known = self._services
+        self._services = {
+            place: known.get(place, Service(ServiceState.EXPECTED, now_ns)) for place in places
+        }
+
+    def meet(self, place: Place, event: Event, now_ns: int) -> bool:
+        """Return whether this has changed the state. In any other cell nothing changes."""
+        service = self._services[place]
+        after = TRANSITIONS.get((service.state, event), service.state)
+        if after is service.state:
+            return False
+        service.state, service.since_ns = after, now_ns
+        service.worked = service.worked or after is ServiceState.ANSWERING
+        return True
+
+    def clock_set(self, step_ns: int) -> None:
+        """The wall clock was set by so many ns."""
+        for service in self._services.values():
+            service.since_ns += step_ns
+
+    def absent(self) -> list[Place]:
+        """Return those that are not responding, or have left."""
+        return [place for place, own in self._services.items() if own.state in ABSENT]
+
+
+class Probes:
+    """When to read a service that may hang, where nothing else is asked.
+
+    One is sent after W/24 without a word of the service, and then each W/24, until the service is
+    heard or W/8 are over: an answer may be lost in a republish, and a path may be gone.
+    """
+
+    def __init__(self, watchdog: float) -> None:
+        self._quiet = watchdog / 24
+        self._silent_after = watchdog / 8
+        self._watched: list[Place] = []
+        self._next: dict[Place, float] = {}  # when to send one
+        self._sent: dict[Place, float] = {}  # open probes: the first since it was heard
+
+    def heard(self, place: Place, now: float) -> None:
+        """It has said something that is no republish."""
+        self._next[place] = now + self._quiet
+        self._sent.pop(place, None)
+
+    def republished(self) -> None:
+        """What has just come proves nothing, and an answer may be lost in it: have all be read."""
+        self._next = dict.fromkeys(self._next, -math.inf)
+
+    def to_send(self, places: list[Place], now: float) -> list[Place]:
+        """Return those of `places` that are to be read now, and note them as sent."""
+        self._watched = places
+        due = [place for place in places if now >= self._next.setdefault(place, now + self._quiet)]
+        for place in due:
+            self._next[place] = now + self._quiet
+            self._sent.setdefault(place, now)
+        return due
+
+    def doubts(self, place: Place) -> bool:
+        """Return whether a probe is open."""
+        return place in self._sent
+
+    def unanswered(self, now: float) -> list[Place]:
+        """Return those that have not answered for W/8."""
+        return [
+            place
+            for place in self._watched
+            if now >= self._sent.get(place, math.inf) + self._silent_after
+        ]
+
+    def due(self) -> float:
+        """Return when one is to be sent, or to be given up, of those that are watched."""
+        waits = [self._next.get(place, -math.inf) for place in self._watched]
+        waits += [
+            self._sent[place] + self._silent_after for place in self._watched if place in self._sent
+        ]
+        return min(waits, default=math.inf)
+
+    def stalled(self, seconds: float) -> None:
+        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        for times in (self._next, self._sent):
+            times.update({place: time + seconds for place, time in times.items()})
+
+    def begin(self, places: list[Place], now: float) -> None:
+        """The connection is new, or the device is back: these are heard of from now on."""
+        self._watched, self._next = places, dict.fromkeys(places, now + self._quiet)
+        self._sent.clear()
+
+    def change(self, places: list[Place]) -> None:
+        """These are read from now on; what is known of others that are read stays."""
+        self._watched = places

@@ -1,0 +1,37 @@
+"""What is known of a device by what has come, asked for or not."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.commands.check.overheard import Overheard
+from bat2influx.mqtt.connection import Message
+
+P = "c0619ab1c2d3"
+
+
+def overheard(*leaves: str, retain: bool = False, portal: str = P) -> Overheard:
+    """Return what is known once these have come."""
+    made = Overheard(P)
+    for leaf in leaves:
+        made.see(Message(f"N/{portal}/{leaf}", b'{"value":1}', retain, 0))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("retain", "portal", "speaks"), [(False, P, True), (True, P, False), (False, "another", False)]
+)
+def test_what_a_broker_keeps_is_no_sign_of_life(retain: bool, portal: str, speaks: bool) -> None:
+    """Nor is what another device says."""
+    assert overheard("heartbeat", retain=retain, portal=portal).speaks is speaks
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_services_are_there_by_their_product(retain: bool) -> None:
+    """Kept values count; housekeeping does not, nor does what is only a value."""
+    made = overheard(
+        "solarcharger/288/ProductId", "battery/512/Soc", "settings/0/ProductId", retain=retain
+    )
+    assert made.places == (("solarcharger", 288),)
+    made.see(Message(f"N/{P}/solarcharger/288/ProductId", b"", False, 0))
+    assert made.places == ()

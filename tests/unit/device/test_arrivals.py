@@ -1,0 +1,182 @@
+"""Services that appear, with a clock and a connection made by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bat2influx.device.arrivals import COLLECT, EXAMINE, Arrival, Arrivals, State
+from bat2influx.venus.protocol import MOST_PLACES
+
+P = "c0619ab1c2d3"
+ONE = b'{"value":1}'
+VEBUS, GRID = ("vebus", 275), ("grid", 30)
+
+
+class Connection:
+    """In place of one: what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def subscribe(self, topics: Any, *, may_be_refused: bool = False) -> int:
+        """Note it."""
+        how = "may subscribe" if may_be_refused else "subscribe"
+        self.asked += [(how, each) for each in topics]
+        return 1
+
+    def unsubscribe(self, topics: Any) -> int:
+        """Note it."""
+        self.asked += [("unsubscribe", each) for each in topics]
+        return 2
+
+    def publish(self, topic: str) -> None:
+        """Note it."""
+        self.asked.append(("publish", topic))
+
+
+class Watch:
+    """Arrivals where `vebus` and `grid` may be wanted, and the paths of grid are optional."""
+
+    def __init__(self) -> None:
+        self.line: Any = Connection()
+        paths = [("grid", "Ac/Power"), ("grid", "Ac/L2/Power")]
+        self.arrivals = Arrivals(["vebus", "grid"], paths)
+        self.arrivals.begin(self.line, P)
+        self.line.asked.clear()
+        self.now = 100.0
+        self.read: list[str] = []  # topics
+
+    def say(self, *leaves: str, payload: bytes = ONE) -> list[bool]:
+        """Have messages come; return whether they were asked for."""
+        return [self.arrivals.see(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
+
+    def step(self, seconds: float, *known: tuple[str, int]) -> Arrival | None:
+        """Let time pass."""
+        self.now += seconds
+        return self.arrivals.step(self.line, known, self.read, self.now)
+
+
+def test_the_product_ids_of_what_may_be_wanted_are_watched() -> None:
+    """A broker that does not let one see them is used all the same."""
+    line: Any = Connection()
+    arrivals = Arrivals(["vebus", "grid"], [])
+    assert not arrivals.begun
+    arrivals.begin(line, P)
+    assert arrivals.begun
+    own = [("may subscribe", f"N/{P}/{each}/+/ProductId") for each in ("vebus", "grid")]
+    assert line.asked == own
+
+
+def test_what_appears_together_has_arrived_a_moment_later() -> None:
+    """Once; a second republish is no news."""
+    watch = Watch()
+    assert watch.say("vebus/275/ProductId", "vebus/276/ProductId") == [True, True]
+    assert watch.arrivals.state is State.COLLECTING
+    assert watch.step(COLLECT - 0.1) is None
+    assert watch.step(0.1) == Arrival(frozenset({VEBUS, ("vebus", 276)}), frozenset())
+    assert watch.arrivals.due() == math.inf
+    watch.say("vebus/275/ProductId")
+    assert watch.arrivals.state is State.WATCHING
+    assert watch.line.asked == []
+
+
+def test_what_is_read_already_is_no_news() -> None:
+    """It is there."""
+    watch = Watch()
+    watch.say("vebus/275/ProductId")
+    assert watch.step(COLLECT, VEBUS) is None
+    assert watch.arrivals.there == {VEBUS}
+
+
+def test_which_optional_paths_one_has_a_read_of_its_root_brings_out() -> None:
+    """What does not come is dropped again."""
+    watch = Watch()
+    watch.say("grid/30/ProductId")
+    assert watch.step(COLLECT) is None
+    assert watch.arrivals.state is State.EXAMINING
+    assert watch.line.asked == [
+        ("subscribe", f"N/{P}/grid/30/Ac/Power"),
+        ("subscribe", f"N/{P}/grid/30/Ac/L2/Power"),
+        ("publish", f"R/{P}/grid/30/"),
+    ]
+    assert watch.say("grid/30/Ac/Power", "grid/30/Ac/Other") == [True, False]
+    assert watch.step(EXAMINE) == Arrival(frozenset({GRID}), frozenset({"grid/30/Ac/Power"}))
+    assert watch.line.asked[-1] == ("unsubscribe", f"N/{P}/grid/30/Ac/L2/Power")
+    assert watch.say("grid/30/Ac/Power") == [False]
+
+
+def test_what_is_read_stays_subscribed_to() -> None:
+    """Under another name, or of an earlier look."""
+    watch = Watch()
+    watch.read = [f"N/{P}/grid/30/Ac/Power"]
+    watch.say("grid/30/ProductId")
+    watch.step(COLLECT)
+    watch.step(EXAMINE)
+    assert watch.line.asked[-1] == ("unsubscribe", f"N/{P}/grid/30/Ac/L2/Power")
+    assert ("unsubscribe", f"N/{P}/grid/30/Ac/Power") not in watch.line.asked
+
+
+def test_what_appears_while_another_is_examined_is_the_next_arrival() -> None:
+    """Nothing is lost between two."""
+    watch = Watch()
+    watch.say("grid/30/ProductId")
+    watch.step(COLLECT)
+    watch.say("vebus/275/ProductId")
+    arrived = watch.step(EXAMINE)
+    assert arrived
+    assert arrived.places == {GRID}
+    assert watch.arrivals.state is State.COLLECTING
+    arrived = watch.step(COLLECT)
+    assert arrived
+    assert arrived.places == {VEBUS}
+
+
+def test_one_that_leaves_at_once_has_not_arrived() -> None:
+    """In each state."""
+    for steps in (0, 1):
+        watch = Watch()
+        watch.say("grid/30/ProductId")
+        for _ in range(steps):
+            watch.step(COLLECT)
+        watch.say("grid/30/ProductId", payload=b"")
+        assert watch.arrivals.there == set()
+        assert watch.step(COLLECT + EXAMINE) is None
+        assert watch.arrivals.state is State.WATCHING
+
+
+def test_one_that_has_left_arrives_anew() -> None:
+    """It is news again."""
+    watch = Watch()
+    watch.say("vebus/275/ProductId")
+    watch.step(COLLECT)
+    watch.say("vebus/275/ProductId", payload=b"")
+    watch.say("vebus/275/ProductId")
+    assert watch.step(COLLECT)
+
+
+def test_what_is_not_wanted_is_not_asked_for() -> None:
+    """Another service, another device, a text as instance, another path."""
+    watch = Watch()
+    others = ["tank/20/ProductId", "vebus/a/ProductId", "vebus/1/Soc", "vebus/1/x/ProductId"]
+    assert watch.say(*others) == [False] * 4
+    assert not watch.arrivals.see("N/0a1b2c3d4e5f/vebus/275/ProductId", ONE, 1.0)
+    assert not watch.arrivals.see(f"R/{P}/vebus/275/ProductId", ONE, 1.0)
+    assert watch.arrivals.there == set()
+
+
+def test_a_device_that_makes_up_services_fills_no_memory() -> None:
+    """Of so many nobody wants one more."""
+    watch = Watch()
+    watch.say(*(f"vebus/{number}/ProductId" for number in range(MOST_PLACES + 50)))
+    assert len(watch.arrivals.there) == MOST_PLACES
+
+
+def test_on_a_lost_connection_nothing_is_known_any_more() -> None:
+    """Nor is anything due."""
+    watch = Watch()
+    watch.say("vebus/275/ProductId")
+    watch.arrivals.stop()
+    assert watch.say("vebus/275/ProductId") == [False]
+    assert watch.arrivals.there == set()
+    assert watch.arrivals.due() == math.inf

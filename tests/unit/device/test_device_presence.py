@@ -1,0 +1,338 @@
+"""Services that hang, leave and come, thought through second by second (W = 120 s)."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bat2influx.mqtt.reconnect import State
+from bat2influx.venus.protocol import Field, parse_field
+from tests.unit.device.test_device import (
+    FOUND,
+    GIVEN,
+    KNOWN,
+    OLD,
+    RELAY,
+    RELAY_LEAF,
+    SEARCH,
+    SERIAL,
+    SOC,
+    SOC_LEAF,
+    Home,
+    Make,
+    homes,
+    topics,
+)
+from tests.unit.device.test_source import LOST, at
+
+VOLTAGE, LEVEL, RAW = (
+    parse_field("Voltage", "vebus/Dc/0/Voltage"),
+    parse_field("Level", "tank/3/Level"),
+    parse_field("Raw", "tank/3/RawValue"),
+)
+VOLTAGE_LEAF, LEVEL_LEAF, RAW_LEAF = "vebus/275/Dc/0/Voltage", "tank/3/Level", "tank/3/RawValue"
+CURRENT, CURRENT_LEAF = parse_field("Current", "vebus/Dc/0/Current"), "vebus/275/Dc/0/Current"
+BATTERY = Field("BatteryVoltage", "battery", None, "Dc/0/Voltage", optional=True)
+BATTERY_512 = replace(BATTERY, instance=512)
+BATTERY_LEAF = "battery/512/Dc/0/Voltage"
+NOTIFY = replace(GIVEN, mode="notify")
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
+    """What makes a device, behind a broker that welcomes everybody."""
+    return homes(monkeypatch, tmp_path, caplog)
+
+
+def stored(device: Home) -> Counter[str]:
+    """Return how many values of each field have come since the last time."""
+    return Counter(each.field for each in device.device.take_readings())
+
+
+def subscribed(device: Home) -> set[str]:
+    """Return the topics that are subscribed to on the latest connection."""
+    own: set[str] = set()
+    for what, names in device.broker.line.asked:
+        own = own - {*names} if what == "unsubscribe" else own | {*names}
+    return own
+
+
+def test_a_notification_together_with_the_confirmation_ends_nothing(home: Make) -> None:
+    """A device that others keep awake speaks as soon as it is subscribed to."""
+    device = home(confirms=False)
+    device.broker.line.confirm()
+    device.say(SOC_LEAF)
+    device.step(0.01)
+    assert device.device.state is State.POLLING
+
+
+def test_nothing_is_due_of_an_arrival_on_a_connection_that_is_lost(home: Make) -> None:
+    """Else the main loop turns without a pause for as long as the device is away."""
+    device = home(FOUND, KNOWN)
+    device.go_on(2, RELAY_LEAF, SOC_LEAF)
+    device.say("vebus/276/ProductId")
+    device.step(0.1)
+    device.broker.unreachable = device.broker.line.trouble = LOST
+    device.go_on(30)
+    assert device.device.state is State.WAITING
+    waits = [device.device.timeout(at(device.seconds + each / 100)) for each in range(3)]
+    assert max(waits) > 0.0
+
+
+def test_a_preset_of_one_instance_stays_subscribed_to(home: Make) -> None:
+    """That its ProductId comes in the first republish is no arrival."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
+    device.step(1.0)
+    device.complete("battery/512/ProductId", BATTERY_LEAF)
+    device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    assert {*topics(BATTERY_LEAF)} <= subscribed(device)
+
+
+def test_a_preset_of_one_instance_stays_subscribed_to_when_it_comes_back(home: Make) -> None:
+    """What is read already is examined without an end to its subscription."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
+    device.step(1.0)
+    device.complete(BATTERY_LEAF)  # its ProductId is not seen before
+    device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    device.say("battery/512/ProductId", BATTERY_LEAF, payload=b"")
+    device.go_on(5, RELAY_LEAF, SOC_LEAF)
+    device.say("battery/512/ProductId", BATTERY_LEAF)
+    device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    assert {*topics(BATTERY_LEAF)} <= subscribed(device)
+
+
+def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
+    """The values in the republish that it asks for are on topics that are read."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
+    device.step(1.0)
+    device.complete("battery/512/ProductId", BATTERY_LEAF)
+    device.go_on(70, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    assert "BatteryVoltage" in device.device.labels
+    device.device.look_anew()
+    device.go_on(2, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    assert [what for _, what in device.questions].count(SEARCH) == 2
+    device.complete("battery/512/ProductId", BATTERY_LEAF)
+    device.go_on(2, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
+    assert "BatteryVoltage" in device.device.labels
+
+
+def test_the_answer_to_a_probe_in_a_republish_is_asked_for_again(home: Make) -> None:
+    """It is dropped with the rest, and the service is no less there for it."""
+    device = home(replace(NOTIFY, fields=(SOC, LEVEL)))
+    republished = False
+    for second in range(120):
+        device.say(SOC_LEAF, "heartbeat")
+        asked = device.step(1.0)
+        if SEARCH in asked:
+            device.complete("tank/3/ProductId")
+        if LEVEL_LEAF in asked:
+            device.say(LEVEL_LEAF)
+            device.step(0.001)
+            if second > 10 and not republished:  # somebody else's full keepalive, just then
+                device.say(LEVEL_LEAF, SOC_LEAF, "full_publish_completed")
+                republished = True
+            device.step(0.01)
+        assert not device.cause, f"after {second} s"
+
+
+def test_a_removed_path_says_nothing_of_its_service(home: Make) -> None:
+    """By notifications, too: the service is probed by what it answers."""
+    device = home(replace(NOTIFY, fields=(SOC, RAW, LEVEL)))
+    device.say(SOC_LEAF, RAW_LEAF, LEVEL_LEAF)
+    causes = set()
+    for _ in range(300):
+        device.say(SOC_LEAF, "heartbeat")
+        asked = device.step(1.0)
+        if SEARCH in asked:
+            device.complete("tank/3/ProductId")
+        if LEVEL_LEAF in asked:
+            device.say(LEVEL_LEAF)
+            device.step(0.001)
+        causes.add(device.cause)
+    assert not [each for each in causes if "tank 3" in each]
+
+
+@pytest.mark.parametrize("soc_interval", [10.0, 600.0])
+def test_a_service_hangs_though_its_state_of_charge_is_not_asked_for_yet(
+    home: Make, caplog: pytest.LogCaptureFixture, soc_interval: float
+) -> None:
+    """After W/8 without an answer, and it is told as that alone."""
+    device = home(replace(GIVEN, soc_interval=soc_interval, fields=(SOC, VOLTAGE, RELAY)))
+    device.say(SOC_LEAF, VOLTAGE_LEAF, RELAY_LEAF)
+    for _ in range(62):
+        device.say(*device.step(1.0))
+        device.step(0.001)
+    caplog.clear()
+    for _ in range(20):
+        asked = device.step(1.0)
+        device.say(*(each for each in asked if each == RELAY_LEAF))
+        device.step(0.001)
+        if SEARCH in asked:
+            device.complete("vebus/275/ProductId")
+    assert device.cause == "missing: no answer from vebus 275"
+    assert "no longer answers for" not in caplog.text
+
+
+def test_a_service_that_hangs_from_the_start_is_no_wrong_path(home: Make) -> None:
+    """A wrong path is told of a service that answers."""
+    device = home()
+    for _ in range(30):
+        device.say(RELAY_LEAF)
+        if SEARCH in device.step(1.0):
+            device.complete("vebus/275/ProductId")  # from the cache: it is there, and hangs
+    assert device.device.trouble
+    assert "no such path" not in device.device.trouble.what
+
+
+def test_what_a_search_has_shown_is_told_before_the_next_tick(home: Make) -> None:
+    """Which may be half a minute later."""
+    device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
+    for _ in range(200):
+        asked = device.step(0.5)
+        hangs = device.seconds > 60.0
+        device.say("heartbeat", *(each for each in asked if each == RELAY_LEAF or not hangs))
+        device.step(0.001)
+        if hangs and SEARCH in asked:
+            device.complete("vebus/275/ProductId")
+            device.step(0.001)
+            device.step(1.0)
+            break
+    assert device.cause == "missing: no answer from vebus 275"
+
+
+def test_one_answer_that_is_lost_costs_one_tick(home: Make) -> None:
+    """At 30 s, too: what is silent after W/8 is asked for at the next tick all the same."""
+    device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
+    lost = False
+    ticks = []
+    for _ in range(400):
+        asked = device.step(0.5)
+        if SOC_LEAF in asked:
+            ticks.append(device.seconds)
+        skip = SOC_LEAF in asked and device.seconds > 40 and not lost
+        lost = lost or skip
+        device.say("heartbeat", *(each for each in asked if each != SOC_LEAF or not skip))
+        device.step(0.001)
+        if SEARCH in asked:
+            device.complete("vebus/275/ProductId")
+    apart = [round(after - before) for before, after in pairwise(ticks)]
+    assert max(apart[1:]) == 30
+
+
+def test_old_firmware_that_is_awake_stays_known_as_old(home: Make) -> None:
+    """Nothing is republished while it is awake, so that a search in the old way has no answer."""
+    device = home(replace(GIVEN, fields=(VOLTAGE, CURRENT, RELAY, LEVEL, BATTERY)))
+    woken = -math.inf
+    late: list[str] = []
+    for _ in range(400):
+        asked = device.step(1.0)
+        hangs = device.seconds > 100.0
+        if {OLD} & {*asked} and device.seconds > woken + 60.0:
+            device.say("tank/3/ProductId", "battery/512/ProductId", BATTERY_LEAF, LEVEL_LEAF)
+        if OLD in asked:
+            woken = device.seconds
+        answers = {VOLTAGE_LEAF, CURRENT_LEAF, RELAY_LEAF, BATTERY_LEAF} | (
+            set() if hangs else {LEVEL_LEAF}
+        )
+        device.say(*(each for each in asked if each in answers))
+        device.step(0.001)
+        values = stored(device)
+        if 130.0 < device.seconds < 180.0:  # the tank hangs, and the inverter does not
+            late += values
+    assert "Voltage" in late
+
+
+def test_what_arrives_costs_the_others_no_tick(home: Make) -> None:
+    """On a slow link an answer is under way while what is read becomes more."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
+    device.step(1.0)
+    device.complete()
+    for second in range(30):
+        if second == 15:
+            device.say("battery/512/ProductId", BATTERY_LEAF)
+        device.step(0.4)
+        device.say(RELAY_LEAF, SOC_LEAF, *((BATTERY_LEAF,) if second > 15 else ()))
+        for _ in range(4):  # an answer takes 0.4 s, and is held for 0.5 s
+            device.step(0.15)
+        values = stored(device)
+        if second > 5:
+            assert values["Soc"] == 1, f"second {second}: {values}"
+
+
+def test_a_renumbered_inverter_is_named_where_the_instance_is_configured(home: Make) -> None:
+    """That it is there under another instance is known, and is what a person has to know."""
+    device = home()
+    device.go_on(5, RELAY_LEAF, SOC_LEAF, "vebus/275/ProductId")
+    device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
+    device.go_on(5, RELAY_LEAF)
+    device.say("vebus/276/ProductId", "vebus/276/Soc")
+    device.go_on(60, RELAY_LEAF)
+    assert device.device.trouble
+    assert "276" in device.device.trouble.what
+
+
+def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) -> None:
+    """By notifications: what was queued for four seconds is of the past."""
+    device = home(replace(NOTIFY, fields=(SOC, RELAY)))
+    for number in range(50):
+        device.say(SOC_LEAF, "heartbeat", payload=b'{"value":%d}' % number)
+        device.step(0.2)
+    stored(device)
+    for _ in range(20):  # the broker stands still
+        device.step(0.2)
+    for number in range(20):
+        device.say(SOC_LEAF, payload=b'{"value":%d}' % (100 + number))
+    device.step(0.01)
+    device.step(0.6)
+    assert stored(device)["Soc"] <= 2
+
+
+# Whatever comes
+
+ANY = [
+    *(SOC_LEAF, RELAY_LEAF, VOLTAGE_LEAF, BATTERY_LEAF, "vebus/276/Soc", "vebus/275/ProductId"),
+    *("vebus/276/ProductId", "battery/512/ProductId", "battery/513/ProductId"),
+    *("battery/513/Dc/0/Voltage", "heartbeat", "full_publish_completed"),
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_comes_nothing_raises_and_the_loop_has_its_pauses(home: Make, seed: int) -> None:
+    """Values, farewells, arrivals, republishes, lost connections, stalls and reloads at random."""
+    chance = random.Random(seed)
+    fields = (SOC, RELAY, VOLTAGE, BATTERY, replace(BATTERY_512, name="Other"))
+    battery = replace(
+        chance.choice([GIVEN, FOUND]),
+        fields=tuple(chance.sample(fields, chance.randint(1, 5))),
+        mode=chance.choice(["poll", "notify"]),
+        interval=chance.choice([0.2, 1.0, 30.0]),
+        soc_interval=chance.choice([1.0, 10.0]),
+    )
+    device = home(battery, KNOWN if battery.serial == "" and seed % 2 else None)
+    without_pause = 0
+    for _ in range(300):
+        what, before = chance.random(), device.device.timeout(at(device.seconds))
+        if what < 0.35:
+            device.say(*chance.sample(ANY, chance.randint(1, 4)))
+        elif what < 0.40:
+            device.say(chance.choice(ANY[:-2]), payload=b"")
+        elif what < 0.44:
+            device.say(SERIAL, retain=True)
+        elif what < 0.45:
+            device.broker.line.trouble = LOST
+        elif what < 0.46:
+            device.device.stalled(chance.choice([0.6, 5.0, 60.0]))
+        elif what < 0.47:
+            device.device.look_anew()
+        elif what < 0.48 and device.echo:
+            device.complete("vebus/275/ProductId")
+        without_pause = without_pause + 1 if what >= 0.48 and before <= 0 else 0
+        assert without_pause < 20
+        device.step(min(before, chance.choice([0.001, 0.1, 1.0])) if what >= 0.48 else 0.0)
+        device.seconds += chance.choice([3.0, 20.0, 100.0]) if chance.random() < 0.02 else 0.0

@@ -1,0 +1,375 @@
+"""How a portal id is found and doubted: a test for each cell of the table, and what is reported."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bat2influx.device import portal
+from bat2influx.device.choice import Choice, UndecidedError
+from bat2influx.device.portal import TABLE, Doubt, Event, Pace, PortalSearch, State
+from bat2influx.venus.protocol import MOST_PORTALS, PORTALS
+from tests.unit.device.test_discovery import A, B, Line
+
+C = "d41243aabbcc"
+W, HOST, FILE = 120.0, "10.0.0.2", "/etc/x.ini"
+LIST = ("subscribe", (PORTALS,))
+TRY = ("subscribe, if allowed", (PORTALS,))
+END = ("unsubscribe", (PORTALS,))
+
+
+class Asked:
+    """A portal id that is looked for, on a connection that confirms when it is told to."""
+
+    def __init__(self, *, given: str = "", remembered: str = "", listable: bool = True) -> None:
+        self.line: Any = Line(confirms=False)
+        self.search = PortalSearch(
+            given=given, remembered=remembered, listable=listable, choice=Choice(FILE, "attic")
+        )
+        self.search.begin(self.line)
+
+    def come(self, *portals: str, payload: bytes = b'{"value":1}') -> None:
+        """Have the Serials of devices come."""
+        for each in portals:
+            assert self.search.see(f"N/{each}/system/0/Serial", payload)
+
+    def step(self) -> bool:
+        """Step once; return whether another portal id is known."""
+        return self.search.step(self.line)
+
+    def confirm(self) -> bool:
+        """Have the broker confirm all that was asked, and step."""
+        self.line.confirm()
+        return self.step()
+
+    def end(self) -> None:
+        """Go on until a list that has begun in doubt is closed."""
+        while self.search.doubting:
+            self.confirm()
+
+    @property
+    def known(self) -> tuple[str | None, tuple[str, ...]]:
+        """The portal id, and what the latest list had in its place."""
+        return self.search.portal, self.search.others
+
+
+def reached(state: State, *there: str, given: bool = False) -> Asked:
+    """Return a search in `state`, for which these devices were there, A being known or the first.
+
+    On the connection there are then one subscription or none, and its end where that was asked for.
+    """
+    if state in (State.UNKNOWN, State.COLLECTING, State.SEVERAL):
+        asked = Asked()
+        if state is not State.UNKNOWN:
+            asked.come(*there or (A,))
+            assert not asked.step()
+        if state is State.SEVERAL:
+            asked.come(B, A)
+            with pytest.raises(UndecidedError):
+                asked.confirm()
+    else:
+        asked = Asked(given=A) if given else Asked(remembered=A)
+        if state is not State.KNOWN:
+            assert asked.search.doubt(asked.line)
+        if state is State.CLOSING:
+            assert not asked.confirm()
+            asked.come(*there)
+    assert asked.search.state is state
+    return asked
+
+
+# One test for each cell
+
+
+def test_what_the_table_does_not_have_cannot_happen() -> None:
+    """It says so; each state takes a beginning and a doubt, whatever else it meets with."""
+    missing = [each for each in product(State, Event) if each not in TABLE]
+    assert not [event for _, event in missing if event in (Event.BEGUN, Event.DOUBTED)]
+    for state, event in missing:
+        with pytest.raises(AssertionError, match="cannot meet with"):
+            portal.follows(state, event)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_new_connection_begins_the_list_again_or_ends_the_doubt(state: State) -> None:
+    """What was subscribed to has ended with the old one, and what was listed does not count."""
+    asked = reached(state, *((B,) if state is State.CLOSING else ()))
+    known = asked.search.portal
+    asked.line = Line(confirms=False)
+    asked.search.begin(asked.line)
+    assert asked.search.state is (State.KNOWN if known else State.UNKNOWN)
+    assert asked.line.asked == ([] if known else [LIST])
+    assert not asked.confirm()
+    assert asked.known == (known, ())
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_doubt_begins_a_list_where_there_is_none_yet(state: State) -> None:
+    """A portal id that is not known is being looked for; a second doubt is the same as one."""
+    asked = reached(state)
+    before = list(asked.line.asked)
+    assert asked.search.doubt(asked.line)
+    assert asked.search.state is (State.LISTING if state is State.KNOWN else state)
+    assert asked.line.asked == before + ([TRY] if state is State.KNOWN else [])
+
+
+@pytest.mark.parametrize("state", [each for each in State if each is not State.SEVERAL])
+def test_nothing_follows_from_no_event(state: State) -> None:
+    """As long as the broker has neither sent nor confirmed anything more."""
+    asked = reached(state)
+    before = list(asked.line.asked)
+    for _ in range(3):
+        assert not asked.step()
+    assert asked.search.state is state
+    assert asked.line.asked == before
+
+
+def test_the_first_serial_closes_the_list() -> None:
+    """The others, if any, are under way: all have come when the broker confirms."""
+    asked = reached(State.UNKNOWN)
+    asked.come(A)
+    assert not asked.step()
+    assert asked.search.state is State.COLLECTING
+    assert asked.line.asked == [LIST, END]
+    assert asked.search.portal is None
+
+
+def test_the_only_one_is_taken() -> None:
+    """It is in no doubt then."""
+    asked = reached(State.COLLECTING, B)
+    assert asked.confirm()
+    assert asked.search.state is State.KNOWN
+    assert asked.known == (B, ())
+    assert not asked.search.looking
+
+
+def test_of_several_a_person_has_to_choose() -> None:
+    """None is guessed; the error lists each as a line, in order, and the same again later."""
+    asked = reached(State.COLLECTING, A, B)
+    for _ in range(2):
+        with pytest.raises(UndecidedError) as error:
+            asked.confirm()
+        assert str(error.value).split("\n")[1:] == [f"serial = {B}", f"serial = {A}"]
+        assert "several devices at 10.0.0.2" in str(error.value)
+        assert "[Battery attic]" in str(error.value)
+        assert asked.search.state is State.SEVERAL
+
+
+def test_a_doubt_waits_until_the_subscription_is_confirmed_or_refused() -> None:
+    """A refusal is no end of the connection, and leaves the list empty."""
+    asked = reached(State.LISTING)
+    asked.come(B)
+    assert not asked.confirm()
+    assert asked.search.state is State.CLOSING
+    assert asked.line.asked == [TRY, END]
+    assert asked.known == (A, ())
+
+
+@pytest.mark.parametrize(
+    ("there", "found", "given"),
+    [
+        ([A], (A, ()), (A, ())),
+        ([A, B], (A, ()), (A, ())),
+        ([B], (B, ()), (A, (B,))),
+        ([C, B], (A, (B, C)), (A, (B, C))),
+        ([], (A, ()), (A, ())),
+    ],
+    ids=["itself", "itself and another", "another", "two others", "none"],
+)
+def test_the_only_other_device_takes_the_place_of_one_that_was_found(
+    there: list[str], found: tuple[str, tuple[str, ...]], given: tuple[str, tuple[str, ...]]
+) -> None:
+    """A configured portal id stays, as does one beside which there are several candidates."""
+    for configured, known in ((False, found), (True, given)):
+        asked = reached(State.CLOSING, *there, given=configured)
+        assert asked.confirm() is (known[0] != A)
+        assert asked.search.state is State.KNOWN
+        assert asked.known == known
+
+
+# What is listed
+
+
+@pytest.mark.parametrize("payload", [b"", b'{"value":null}', b'{"value": []}'])
+def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
+    """The one that has a number is found beside it, and there is nothing to choose."""
+    asked = Asked()
+    asked.come(B, payload=payload)
+    assert not asked.step()
+    assert asked.line.asked == [LIST]
+    asked.come(A)
+    assert not asked.step()
+    assert asked.confirm()
+    assert asked.search.portal == A
+
+
+@pytest.mark.parametrize("state", State)
+def test_serials_alone_are_asked_for_and_only_while_devices_are_listed(state: State) -> None:
+    """Whatever else comes is for somebody else."""
+    asked = reached(state)
+    assert not asked.search.see(f"N/{A}/vebus/275/ProductId", b'{"value":1}')
+    assert asked.search.see(f"N/{A}/system/0/Serial", b"") is (state is not State.KNOWN)
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.LISTING])
+def test_a_broker_that_makes_up_portal_ids_takes_no_more_memory(state: State) -> None:
+    """So many are kept as a person can be asked about, and more."""
+    asked = reached(state)
+    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS + 5)))
+    assert len(asked.search._listed) == MOST_PORTALS
+
+
+def test_however_many_there_are_the_own_one_is_seen() -> None:
+    """Else it would be told that others are there in its place."""
+    asked = reached(State.LISTING)
+    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A)
+    assert not asked.confirm()
+    assert not asked.confirm()
+    assert asked.search.state is State.KNOWN
+    assert asked.known == (A, ())
+
+
+def test_what_was_listed_before_a_doubt_does_not_count() -> None:
+    """A portal id that was found on this connection may be doubted on it."""
+    asked = reached(State.COLLECTING, A)
+    assert asked.confirm()
+    asked.search.doubt(asked.line)
+    assert not asked.step()
+    assert not asked.confirm()
+    asked.come(B)
+    assert asked.confirm()
+    assert asked.search.portal == B
+
+
+@pytest.mark.parametrize("options", [{"given": A}, {"remembered": A}, {}])
+def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them_in_doubt(
+    options: dict[str, str],
+) -> None:
+    """As the VRM cloud; the caller learns that nothing will be seen."""
+    asked = Asked(**options, listable=False)
+    before = list(asked.line.asked)
+    assert not asked.search.doubt(asked.line)
+    assert not asked.search.doubting
+    assert asked.line.asked == before
+
+
+def test_what_is_configured_counts_before_what_is_remembered() -> None:
+    """And what others there were is known until the next list, over connections."""
+    assert Asked(given=A, remembered=B).search.portal == A
+    asked = reached(State.CLOSING, B, given=True)
+    asked.confirm()
+    asked.search.begin(asked.line)
+    asked.search.doubt(asked.line)
+    assert asked.search.doubting
+    assert asked.known == (A, (B,))
+
+
+# What is done now and then
+
+
+def test_a_pace_is_due_at_once_and_then_each_span() -> None:
+    """A rest begins the span as well as what is done."""
+    pace = Pace(60.0)
+    assert [now for now in (5.0, 5.1, 64.9, 65.0, 66.0) if pace.due(now)] == [5.0, 65.0]
+    pace.rest(100.0)
+    assert [now for now in (159.9, 160.0) if pace.due(now)] == [160.0]
+
+
+# The doubt about a device
+
+
+class Doubted:
+    """A doubt about a device, on a connection whose list has been closed or is empty."""
+
+    def __init__(self, **options: Any) -> None:
+        self.asked = Asked(**options)
+        self.asked.line.awaits = False
+        self.doubt = Doubt(self.asked.search, HOST, FILE, W)
+        self.doubt.begin(0.0)
+
+    def overdue(self, now: float) -> tuple[bool, str, int]:
+        """Return whether to give up, the cause of the report, and how many lists have begun."""
+        lost = self.doubt.overdue(self.asked.line, now)
+        lists = sum(what != "unsubscribe" for what, _ in self.asked.line.asked)
+        return lost, self.cause, lists
+
+    @property
+    def cause(self) -> str:
+        """The cause of what is reported."""
+        return self.doubt.trouble.cause if self.doubt.trouble else ""
+
+
+def test_a_device_that_was_never_heard_is_doubted_before_it_is_reported() -> None:
+    """After W/8; the next doubt is W/2 after the first."""
+    doubted = Doubted(remembered=A)
+    assert doubted.overdue(14.9) == (False, "", 0)
+    assert doubted.overdue(15.0) == (False, "", 1)
+    assert doubted.overdue(29.9) == (False, "", 1)
+    assert doubted.overdue(30.0) == (False, "silent", 1)
+    doubted.asked.end()
+    assert doubted.overdue(74.9) == (False, "silent", 1)
+    assert doubted.overdue(75.0) == (False, "silent", 2)
+
+
+@pytest.mark.parametrize("reconnected", [False, True])
+def test_a_device_that_was_heard_is_reported_with_the_doubt(*, reconnected: bool) -> None:
+    """On this connection or on one before; its time begins with its latest message."""
+    doubted = Doubted(remembered=A)
+    doubted.doubt.message(10.0)
+    assert doubted.doubt.heard
+    if reconnected:
+        doubted.doubt.begin(10.0)
+        assert not doubted.doubt.heard
+    assert doubted.overdue(24.9) == (False, "", 0)
+    assert doubted.overdue(25.0) == (False, "silent", 1)
+    assert doubted.doubt.heard is not reconnected
+
+
+def test_a_portal_id_that_nobody_has_said_is_reported_at_once() -> None:
+    """It is being looked for; what a doubt asks is asked already."""
+    assert Doubted().overdue(15.0) == (False, "portal", 1)
+
+
+def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
+    """That is reported, and no doubt about the device."""
+    doubted = Doubted(given=A)
+    doubted.asked.line.awaits = True
+    assert doubted.overdue(15.0) == (True, "silent", 0)
+    doubted.asked.line.awaits = False
+    assert doubted.overdue(15.0) == (False, "silent", 1)
+
+
+@pytest.mark.parametrize(("listable", "cause"), [(True, ""), (False, "silent")])
+def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) -> None:
+    """Else another device may be there, of which there is more to report."""
+    doubted = Doubted(given=A, listable=listable)
+    doubted.doubt.look(doubted.asked.line, 1.0)
+    assert doubted.cause == cause
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "text"),
+    [
+        ({}, [], "no device has said its portal id at 10.0.0.2"),
+        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: what is there is not among"),
+        ({"given": A}, [], f"device {A} at 10.0.0.2 is silent; is it on, and is serial right?"),
+        ({"remembered": A}, [], f"device {A} at 10.0.0.2 is silent; is it on? Then restart it"),
+    ],
+)
+def test_what_is_reported_names_what_there_is_in_its_place(
+    caplog: pytest.LogCaptureFixture, options: dict[str, str], there: list[str], text: str
+) -> None:
+    """It ends with the next message."""
+    caplog.set_level("INFO", "bat2influx")
+    doubted = Doubted(**options)
+    if options:
+        doubted.doubt.look(doubted.asked.line, 1.0)
+        doubted.asked.come(*there)
+        doubted.asked.end()
+    doubted.doubt.report(2.0)
+    assert text in caplog.text
+    doubted.doubt.message(5.0)
+    assert doubted.doubt.trouble is None
+    assert f"device {doubted.asked.search.portal} answers, after 3 s" in caplog.text
