@@ -82,7 +82,8 @@ def lacking(
     In a tick is what is within half an `interval`, in s, of the answer, by default the usual time
     from one answer to the next. Stamps may be `offsets` s off. Where a machine lags, an answer
     comes after the next request, and of two in one tick one counts: beside what is stamped late,
-    one may be lacking, and no two in a row.
+    or said sooner after another than it was asked for, one may be lacking, and no two in a row. So
+    may the one before a stall, in which nothing is asked: it is old when it is read.
     """
     values = {value for _, value in stored}
     stamps = sorted(at / 1e9 - offset for at, _ in stored for offset in offsets)
@@ -102,16 +103,19 @@ def lacking(
         if value in when_said and interval / 4 < stamp - when_said[value] < LATEST
     )
 
-    def beside_late(place: int) -> bool:
+    def may_lack(place: int) -> bool:
         when = spoken[place][0]
         around = bisect_left(late, when - 2 * interval) < bisect_left(late, when + 2 * interval)
-        neighbours = [spoken[each][1] for each in (place - 1, place + 1) if 0 <= each < len(spoken)]
-        return around and all(value in values for value in neighbours)
+        stalls = place + 1 < len(spoken) and spoken[place + 1][0] - when > 1.5 * interval
+        neighbours = [spoken[each] for each in (place - 1, place + 1) if 0 <= each < len(spoken)]
+        bunched = any(abs(at - when) < 0.8 * interval for at, _ in neighbours)
+        stored_all = all(value in values for _, value in neighbours)
+        return (around or stalls or bunched) and stored_all
 
     return [
         (at, value)
         for place, (at, value) in enumerate(spoken)
-        if value not in values and not in_its_tick(at) and not beside_late(place)
+        if value not in values and not in_its_tick(at) and not may_lack(place)
     ]
 
 
