@@ -8,6 +8,7 @@ ready or `timeout` has run out, and takes its readings away. It never raises for
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
@@ -28,6 +29,7 @@ from bat2influx.device.source import Source
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
+from bat2influx.reading import NS
 from bat2influx.service.journal import event
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
@@ -35,6 +37,7 @@ from bat2influx.venus.protocol import NoValue
 log = logging.getLogger(__name__)
 
 
+PAUSE = 2.0  # s, from one step to the next: the main loop waits for 1 s at the most
 GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
 OLD_AFTER = (
     15  # keepalives without an answer, where it is polled; then each other one is an old one
@@ -87,6 +90,7 @@ class Device(Source):
         self._watchdog = watchdog
         self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
         self._introduced = ""
+        self._stepped = math.inf  # when it was stepped last (monotonic s)
         self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
     # What the main loop asks
@@ -364,8 +368,8 @@ class Device(Source):
     # Taking
 
     def _take(self, connection: Connection, now: Now) -> None:
-        before, since = self.messages, self._silence.since
-        if self._notify and since is not None and now.mono > since + GAP:
+        before = self.messages
+        if self._stood_still(now):
             self._presence.gap()
         for message in connection.received():
             plan = self._plan
@@ -375,12 +379,25 @@ class Device(Source):
                 self.messages += 1
                 self._discovery.see_value(message.topic, message.payload, now.mono)
                 self._take_field(plan, message, now)
+        self._stepped = now.mono
         if self.messages > before:
             self._heard(now)
 
+    def _stood_still(self, now: Now) -> bool:
+        """Return whether this machine has, or the connection: old messages come first then."""
+        since = self._silence.since
+        quiet = self._notify and since is not None and now.mono > since + GAP
+        return quiet or now.mono > self._stepped + PAUSE
+
     def _take_field(self, plan: Plan, message: Message, now: Now) -> None:
-        """Take a message on a field's topic."""
-        meaning = self._presence.message(message, now)
+        """Take a message on a field's topic, at the time of its arrival.
+
+        That is later than `now` where this machine has stood still since it looked at the clock.
+        """
+        mono = now.mono + (message.arrival - now.boot_ns) / NS
+        if mono > now.mono + PAUSE:
+            self._presence.gap()
+        meaning = self._presence.message(message, now._replace(mono=mono))
         if meaning is Meaning.VALUE:
             self._intake.take(plan, message, now)
         elif meaning in (Meaning.BESIDES, Meaning.HELD_INSTEAD):  # one of them is no value

@@ -274,7 +274,8 @@ def test_a_device_that_is_left_is_asked_no_more_and_still_heard(home: Make) -> N
     device.device.ask_no_more()
     assert device.step(1.0) == []
     assert device.device.awaits(since)
-    device.go_on(1, SOC_LEAF, RELAY_LEAF)  # late, so that a republish may end in a moment
+    device.say(SOC_LEAF, RELAY_LEAF)  # late, so that a republish may end in a moment
+    device.step(0.1)
     assert device.device.awaits(since)
     assert device.step(0.5) == []
     assert not device.device.awaits(since)

@@ -293,6 +293,38 @@ def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) 
     assert stored(device)["Soc"] <= 2
 
 
+@pytest.mark.parametrize("where", ["before the answer is read", "after it", "in the step"])
+def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> None:
+    """The process may be stopped anywhere: what was queued then is not of now, and counts once."""
+    device = home(replace(GIVEN, fields=(SOC, RELAY)))
+    for _ in range(3):  # a tick, and its answers
+        device.step(1.0)
+        device.say(SOC_LEAF, RELAY_LEAF)
+        device.step(0.001)
+        device.seconds -= 0.001
+    device.step(1.0)
+    if where == "after it":
+        device.say(SOC_LEAF, RELAY_LEAF)
+        device.step(0.001)
+    stored(device)
+    woken = device.seconds + 5.1
+    if where == "in the step":  # which has looked at the clock before it was stopped
+        before, device.seconds = device.seconds, woken
+        device.say(*[SOC_LEAF] * 10, payload=b'{"value":7}')
+        device.seconds = before + 0.002
+        device.step()
+    device.seconds = woken
+    device.say(*[SOC_LEAF] * 10, payload=b'{"value":8}')
+    device.step(0.001)
+    device.say(*[SOC_LEAF] * 10, payload=b'{"value":9}')  # the rest of the queue
+    device.step(0.02)
+    device.say(SOC_LEAF, RELAY_LEAF, payload=b'{"value":10}')
+    device.step(0.001)
+    device.step(0.5)
+    values = [each.value for each in device.device.take_readings() if each.field == "Soc"]
+    assert values == [10]
+
+
 # Whatever comes
 
 ANY = [
