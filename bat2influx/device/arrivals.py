@@ -25,10 +25,11 @@ from typing import NamedTuple
 
 from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
-from bat2influx.venus.protocol import MOST_PLACES
+from bat2influx.venus.protocol import MOST_PLACES, is_instance
 
 COLLECT = 1.0  # s; services that start together appear within it, or are the next arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
+MOST_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
 
 
 class State(Enum):
@@ -104,7 +105,7 @@ class Arrivals:
             return True
         service, _, rest = leaf.partition("/")
         instance, _, path = rest.partition("/")
-        if path != "ProductId" or service not in self._services or not _is_number(instance):
+        if path != "ProductId" or service not in self._services or not is_instance(instance):
             return False
         place = service, int(instance)
         if not payload:
@@ -127,8 +128,9 @@ class Arrivals:
         if now < self._until:
             return None
         if self.state is State.COLLECTING:
-            self._batch = self._new.difference(known)
-            self._new.clear()
+            self._new.difference_update(known)
+            self._batch = {*sorted(self._new)[:MOST_AT_ONCE]}
+            self._new -= self._batch
             if self._examine(connection):
                 self._enter(State.EXAMINING, now + EXAMINE)
                 return None
@@ -166,7 +168,3 @@ class Arrivals:
 
     def _enter(self, state: State, until: float) -> None:
         self.state, self._until = state, until
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 9

@@ -128,7 +128,6 @@ class Discovery:
         self.arrivals = Arrivals(
             sorted(self._wanted.left_open | self._wanted.kinds), self._wanted.optional
         )
-        self._arrived: set[Place] = set()  # on this connection, which are no news any more
         self._wait_for_kinds = WAIT_FOR_KINDS * again_after
         self._wait_until = math.inf  # for kinds of a preset that have never been there
         self._is_read = False  # the device, so that no choice is an error any more
@@ -181,7 +180,6 @@ class Discovery:
     def start(self, connection: Connection) -> None:
         """Begin on a new connection."""
         self.question.drop()
-        self._arrived.clear()
         self._wait_until = math.inf
         self.portals.begin(connection)
         self.arrivals.stop()
@@ -252,7 +250,7 @@ class Discovery:
             for service, number in plan.places
             if service not in self._wanted.kinds or f"{service}/{number}" in surveyed
         }
-        arrival = self.arrivals.step(connection, known | self._arrived, plan.fields, now)
+        arrival = self.arrivals.step(connection, known, plan.fields, now)
         new = arrival is not None and self._take(arrival)
         return self._follow(absent) or new
 
@@ -268,14 +266,13 @@ class Discovery:
         return tuple(sorted(number for number in there if number != instance))
 
     def _take(self, arrival: Arrival) -> bool:
-        self._arrived |= arrival.places
-        self.present |= arrival.leaves
+        self._note_present(arrival.leaves, self.present)
         for service in {service for service, _ in arrival.places}:
             instances = {number for each, number in self.arrivals.there if each == service}
             if not (self._is_left_open(service) and instances):
                 continue
             if service in self._wanted.several:
-                self.found[service] = tuple(sorted({*self.found.get(service, ()), *instances}))
+                self._add(service, instances, self.found.get(service, ()))
             elif service not in self.found:
                 assert self.portal is not None
                 self._settle_on(service, instances, self.portal)
@@ -359,14 +356,24 @@ class Discovery:
             if service in wanted.several:
                 gone = anew and service not in wanted.services
                 kept = () if gone else self.found.get(service, ())
-                self.found[service] = tuple(sorted({*instances, *kept}))
+                self._add(service, instances, kept)
             elif service not in self.found:
                 self._settle_on(service, instances, answers.portal)
         if self._survey.due:
-            self.present = frozenset(answers.present) | (frozenset() if anew else self.present)
+            self._note_present(answers.present, frozenset() if anew else self.present)
             self._survey.done(now)
         self._doubted.clear()
         self.missing, self.places = self.open, frozenset(answers.places)
+
+    def _add(self, service: str, instances: Collection[int], kept: tuple[int, ...]) -> None:
+        """Have these instances of a service beside those that are kept, as many as there may be."""
+        new = sorted({*instances} - {*kept})[: protocol.MOST_PLACES - len(kept)]
+        self.found[service] = tuple(sorted((*kept, *new)))
+
+    def _note_present(self, leaves: Collection[str], kept: frozenset[str]) -> None:
+        """Have these optional paths beside those that are kept, as many as there may be."""
+        new = sorted({*leaves} - kept)[: protocol.MOST_LEAVES - len(kept)]
+        self.present = kept.union(new)
 
     def _settle_on(self, service: str, instances: set[int], portal: str) -> None:
         if len(instances) == 1:

@@ -244,10 +244,11 @@ class InstanceSearch:
         named = path == "ProductId" and (self._all or service in self.found)
         if not (named or (service, path) in self._paths):
             return False
-        if payload and _is_instance(instance):
+        if payload and is_instance(instance):
             if named and self._all:
                 self._note(service, int(instance))
-            if service in self.found and (named or service == "system"):
+            room = len(self.found.get(service, ())) < MOST_PLACES
+            if service in self.found and room and (named or service == "system"):
                 self.found[service].add(int(instance))
             if len(self.present) < MOST_LEAVES:
                 self.present.add(leaf)
@@ -263,7 +264,8 @@ class InstanceSearch:
         return echo in (self.echo, None)  # None: firmware before 3.50
 
 
-def _is_instance(text: str) -> bool:
+def is_instance(text: str) -> bool:
+    """Return whether a part of a topic is a device instance: it may be text, too (VENUS)."""
     return text.isascii() and text.isdigit() and len(text) <= 9
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bat2influx.device.arrivals import COLLECT, EXAMINE, Arrival, Arrivals, State
+from bat2influx.device.arrivals import COLLECT, EXAMINE, MOST_AT_ONCE, Arrival, Arrivals, State
 from bat2influx.venus.protocol import MOST_PLACES
 
 P = "c0619ab1c2d3"
@@ -170,6 +170,22 @@ def test_a_device_that_makes_up_services_fills_no_memory() -> None:
     watch = Watch()
     watch.say(*(f"vebus/{number}/ProductId" for number in range(MOST_PLACES + 50)))
     assert len(watch.arrivals.there) == MOST_PLACES
+
+
+def test_of_very_many_some_are_examined_at_a_time() -> None:
+    """A device that makes them up has us subscribe to little at once; none of them is left out."""
+    watch = Watch()
+    watch.say(*(f"grid/{number}/ProductId" for number in range(2 * MOST_AT_ONCE + 1)))
+    arrived = []
+    for _ in range(3):
+        watch.line.asked.clear()
+        assert watch.step(COLLECT) is None
+        assert sum(what == "publish" for what, _ in watch.line.asked) <= MOST_AT_ONCE
+        arrival = watch.step(EXAMINE)
+        assert arrival
+        arrived += [number for _, number in sorted(arrival.places)]
+    assert arrived == [*range(2 * MOST_AT_ONCE + 1)]
+    assert watch.arrivals.state is State.WATCHING
 
 
 def test_on_a_lost_connection_nothing_is_known_any_more() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bat2influx.device.remembered import DeviceRecord
+from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
 from tests.unit.device.test_discovery import (
     AGAIN,
@@ -266,6 +267,20 @@ def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> N
     assert search.discovery.portal == B
     search.step(AGAIN)
     assert search.discovery.found == {}
+
+
+def test_what_a_device_makes_up_is_bounded_over_all_its_surveys() -> None:
+    """Each time others: the instances and the paths that are read do not grow for ever."""
+    search = Search(GRID, several=True)
+    for begin in range(0, 3 * protocol.MOST_PLACES, protocol.MOST_PLACES - 1):
+        search.step(SURVEY)
+        numbers = range(begin, begin + protocol.MOST_PLACES - 1)
+        leaves = [f"grid/{n}/{leaf}" for n in numbers for leaf in ("ProductId", "Ac/Power")]
+        search.complete(*leaves)
+        search.discovery.look_again(1e9)
+    assert len(search.discovery.found["grid"]) == protocol.MOST_PLACES
+    search.discovery._note_present({f"grid/{n}/x" for n in range(20_000)}, frozenset("a"))
+    assert len(search.discovery.present) == protocol.MOST_LEAVES
 
 
 def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
