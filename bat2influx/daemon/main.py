@@ -259,7 +259,7 @@ class Daemon:
             device = old.pop(battery.name, None)
             if device is not None and same_stamps and device.takes(battery):
                 device.reschedule(battery)
-                device.look_anew()
+                device.rescan()
             else:
                 if device is not None:
                     self._self_report.left(device)

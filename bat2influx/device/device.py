@@ -16,7 +16,8 @@ from bat2influx.config.settings import Battery
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.device.fields import Meaning
 from bat2influx.device.intake import Intake
-from bat2influx.device.keepalive import KeepaliveKind, Republish
+from bat2influx.device.introduction import Introduction
+from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
 from bat2influx.device.portal import Doubt, Pace
@@ -31,7 +32,6 @@ from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import NS
 from bat2influx.service.journal import event
-from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 PAUSE = 2.0  # s, from one step to the next: the main loop waits for 1 s at the most
 GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
-OLD_AFTER = (
-    15  # keepalives without an answer, where it is polled; then each other one is an old one
-)
 
 
 class Device(Source):
@@ -89,7 +86,7 @@ class Device(Source):
         self._subscribed: int | None = None
         self._watchdog = watchdog
         self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
-        self._introduced = ""
+        self._introduction = Introduction()
         self._stepped = math.inf  # when it was stepped last (monotonic s)
         self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
@@ -106,13 +103,12 @@ class Device(Source):
             waits.append(self._poller.wait(now, awaiting=self._awaiting(now)))
         if self._plan and self.connected and not self._discovery.portals.looking:
             waits.append(self._discovery.arrivals.due() - now.mono)
-
         return max(0.0, min(waits))
 
-    def look_anew(self) -> None:
+    def rescan(self) -> None:
         """See what is there now, and ask for all that rests: a person has reloaded the daemon."""
-        self._discovery.look_anew()
-        self._presence.look_anew()
+        self._discovery.rescan()
+        self._presence.ask_for_all()
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns since the last step."""
@@ -303,14 +299,7 @@ class Device(Source):
             return
         remedy = self._silence.remedy(now.mono)
         if remedy is Remedy.KEEPALIVE:
-            # Who does not answer may not know the question.
-            knows = self._poller.keepalive.knows
-            patience = 1 if self._notify else OLD_AFTER
-            turn = knows is None and self._silence.times > patience and self._silence.times % 2
-            keepalive = (
-                protocol.old_keepalive if knows is KeepaliveKind.OLD or turn else protocol.keepalive
-            )
-            connection.publish(*keepalive(self.portal), checked=True)
+            self._poller.rouse(connection, self.portal, self._silence.times)
             if self.state is State.SILENT:
                 if self._discovery.doubting:  # still, a minute later: so it will not be settled
                     self._doubt.report(now.mono)
@@ -351,19 +340,8 @@ class Device(Source):
             self._intake.take(plan, message, now)
 
     def _introduce(self) -> None:
-        """Say once what is read from where."""
-        found = ", ".join(
-            f"{service} {' and '.join(map(str, numbers))}"
-            for service, numbers in sorted(self._discovery.found.items())
-        )
-        what = f"{self.battery.address}, portal id {self.portal}" + (f", {found}" if found else "")
-        if what != self._introduced and self._plan and self._plan.fields:
-            self._introduced = what
-            extra = event("reading", PORTAL_ID=self.portal or "", PEER=self.battery.address)
-            if self._notify:
-                log.info("hearing of changes from %s", what, extra=extra)
-            else:
-                log.info("reading %s each %g s", what, self.battery.interval, extra=extra)
+        found = self._discovery.found
+        self._introduction.give(self.battery, self.portal, found, self._plan)
 
     # Taking
 

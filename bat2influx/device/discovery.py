@@ -16,6 +16,7 @@ from functools import cached_property
 
 from bat2influx.device.arrivals import WATCHING, Arrival, Arrivals
 from bat2influx.device.choice import Choice, UndecidedError
+from bat2influx.device.firmware import Firmware
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.portal import PortalSearch
@@ -114,13 +115,13 @@ class Discovery:
         self.choices: dict[
             str, str
         ] = {}  # by service: what to choose from, though the rest is read
-        old = None
+        firmware = Firmware.UNKNOWN
         if known and self.portal == known.portal:
-            old = known.old or None
+            firmware = Firmware.OLD_TRIED if known.old else Firmware.UNKNOWN
             one = {s: (n,) for s, n in known.instances.items() if s not in several}
             self.found = one | self.found
         republish = republish or Republish(2 * again_after)
-        self.question = Question(republish, again_after / 12, old=old)  # 5 s of a minute
+        self.question = Question(republish, again_after / 12, firmware)  # 5 s of a minute
         self._survey = Survey(SURVEY_AGAIN * again_after)
         if self._wanted.more:
             self._survey.want()
@@ -189,9 +190,9 @@ class Discovery:
         if self._survey.come(now):
             self.question.drop()
 
-    def look_anew(self) -> None:
+    def rescan(self) -> None:
         """See what is there now, as soon as one may; what is not is no longer wanted."""
-        self._survey.replan(Look.ANEW if self._wanted.more else Look.NONE)
+        self._survey.replan(Look.REPLACE if self._wanted.more else Look.NONE)
         self.question.drop()
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
@@ -347,20 +348,20 @@ class Discovery:
     def _decide(self, answers: protocol.InstanceSearch, now: float) -> None:
         """Take in what is there. Raises UndecidedError."""
         wanted = self._wanted
-        anew = self._survey.look is Look.ANEW
+        replace = self._survey.look is Look.REPLACE
         for service, instances in answers.found.items():
             if service in self._doubted:
                 self._reconsider(service, instances)
             if not (self._is_left_open(service) and instances):
                 continue
             if service in wanted.several:
-                gone = anew and service not in wanted.services
+                gone = replace and service not in wanted.services
                 kept = () if gone else self.found.get(service, ())
                 self._add(service, instances, kept)
             elif service not in self.found:
                 self._settle_on(service, instances, answers.portal)
         if self._survey.due:
-            self._note_present(answers.present, frozenset() if anew else self.present)
+            self._note_present(answers.present, frozenset() if replace else self.present)
             self._survey.done(now)
         self._doubted.clear()
         self.missing, self.places = self.open, frozenset(answers.places)

@@ -254,7 +254,7 @@ class FieldStates:
             self._topics[name] = silent if absent else _Topic()
         self._asked.clear()
 
-    def look_anew(self) -> None:
+    def ask_for_all(self) -> None:
         """Ask for everything at the next tick, whatever has rested."""
         self._asked.clear()
 

@@ -20,6 +20,9 @@ from bat2influx.device.schedule import Schedule, Tick
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 
+OLD_AFTER = (
+    15  # keepalives without an answer, where it is polled; then each other one is an old one
+)
 _KEEPALIVES = {
     KeepaliveKind.CHANGES: protocol.keepalive,
     KeepaliveKind.OLD: protocol.old_keepalive,
@@ -95,6 +98,19 @@ class Poller:
             self._woken = now.mono
             ask = self.keepalive.knows or KeepaliveKind.CHANGES
             connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
+
+    def rouse(self, connection: Connection, portal: str, times: int) -> None:
+        """Send a device that is not responding a keepalive, the `times`-th in this silence.
+
+        It may not understand the one that was sent before: then each other one is of the other
+        kind, after a while where it is polled.
+        """
+        ask = self.keepalive.knows
+        patience = 1 if self._notify else OLD_AFTER
+        if ask is None:
+            other = times > patience and times % 2
+            ask = KeepaliveKind.OLD if other else KeepaliveKind.CHANGES
+        connection.publish(*_KEEPALIVES[ask](portal), checked=True)
 
     def ask(self, connection: Connection, plan: Plan, tick: Tick, now: Now) -> None:
         """Send the read requests of a tick."""

@@ -17,6 +17,7 @@ from enum import Enum
 
 from bat2influx.device import errors as device_errors
 from bat2influx.device.choice import Choice
+from bat2influx.device.transitions import follows
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection
 from bat2influx.service.journal import Episode
@@ -82,13 +83,6 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (State.CLOSING, Event.ONE): (State.KNOWN, Action.TAKE),
     (State.CLOSING, Event.OTHERS): (State.KNOWN, Action.NOTE),
 }
-
-
-def follows(state: State, event: Event) -> tuple[State, Action]:
-    """Return the next state and what is to be done; what TABLE does not have cannot happen."""
-    cell = TABLE.get((state, event))
-    assert cell is not None, f"a portal id that is {state.value} cannot meet with: {event.value}"
-    return cell
 
 
 class PortalSearch:
@@ -167,7 +161,7 @@ class PortalSearch:
 
     def _meet(self, event: Event, connection: Connection) -> bool:
         """Do what follows from an event; return whether another portal id is known."""
-        self.state, action = follows(self.state, event)
+        self.state, action = follows(TABLE, self.state, event, "a portal id")
         match action:
             case Action.SUBSCRIBE | Action.TRY_TO_SUBSCRIBE:
                 mild = action is Action.TRY_TO_SUBSCRIBE

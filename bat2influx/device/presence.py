@@ -85,9 +85,9 @@ class Presence:
         self._fields.expect([Request(f"R{topic[1:]}", (topic,), False) for topic in topics], now)
         return topics
 
-    def look_anew(self) -> None:
+    def ask_for_all(self) -> None:
         """Ask for everything soon, whatever has rested."""
-        self._fields.look_anew()
+        self._fields.ask_for_all()
 
     def take_return(self) -> bool:
         """Return whether something absent has come back since the last call."""

@@ -18,7 +18,9 @@ import secrets
 from collections.abc import Collection, Iterable
 from enum import Enum
 
+from bat2influx.device.firmware import OLD, TRANSITIONS, Firmware, Sign
 from bat2influx.device.keepalive import Republish
+from bat2influx.device.transitions import follows
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 
@@ -75,25 +77,19 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
 }
 
 
-def follows(state: State, event: Event) -> tuple[State, Action]:
-    """Return the next state and what is to be done; what TABLE does not have cannot happen."""
-    cell = TABLE.get((state, event))
-    assert cell is not None, f"a question that is {state.value} cannot meet with: {event.value}"
-    return cell
-
-
 class Question:
     """What one device is asked, one question after the other.
 
-    `old` is whether the device is asked in the way of firmware before Venus OS 3.20: None until
-    that way was tried, or an answer has ended. `echoed` is whether an answer ever has. Both are
-    kept over connections.
+    `firmware` is what is known of it, `echoed` whether an answer ever has ended. Both are kept over
+    connections.
     """
 
-    def __init__(self, republish: Republish, patience: float, *, old: bool | None = None) -> None:
+    def __init__(
+        self, republish: Republish, patience: float, firmware: Firmware = Firmware.UNKNOWN
+    ) -> None:
         """`patience` is what the device has to answer, in s, where nothing says that it has."""
         self.state = State.IDLE
-        self.old = old
+        self.firmware = firmware
         self.echoed = False
         self._republish = republish
         self._patience = patience
@@ -101,7 +97,11 @@ class Question:
         self._subscribed = 0  # the id of its subscription
         self._late = math.inf  # when the seconds of the latest question are over
         self._unanswered = False  # the latest question, if it was for something else or lost
-        self._surely_old = False  # an awake device of that firmware answers nothing
+
+    @property
+    def old(self) -> bool | None:
+        """Whether the device is asked in the way of old firmware; None where no answer shows it."""
+        return None if self.firmware is Firmware.UNKNOWN else self.firmware in OLD
 
     @property
     def idle(self) -> bool:
@@ -110,11 +110,11 @@ class Question:
 
     def drop(self) -> None:
         """Ask it no more: the connection is a new one, or something else is to be asked."""
-        self.state, _ = follows(self.state, Event.DROPPED)
+        self.state, _ = follows(TABLE, self.state, Event.DROPPED, "a question")
 
     def forget(self) -> None:
         """Another device is asked from now on, of which nothing is known."""
-        self.old, self._unanswered, self._surely_old = None, False, False
+        self.firmware, self._unanswered = Firmware.UNKNOWN, False
 
     def ask(
         self,
@@ -133,7 +133,7 @@ class Question:
         if self.idle or not self._search.see(topic, payload):
             return False
         self._unanswered = False
-        self._surely_old = self._surely_old or self.old is True
+        self._note(Sign.ANSWERED)
         return True
 
     def step(
@@ -175,7 +175,7 @@ class Question:
         self, event: Event, connection: Connection, now: float, kept: Collection[str] = ()
     ) -> None:
         """Do what follows from an event."""
-        self.state, action = follows(self.state, event)
+        self.state, action = follows(TABLE, self.state, event, "a question")
         search = self._search
         match action:
             case Action.SUBSCRIBE:
@@ -183,15 +183,19 @@ class Question:
             case Action.ASK:
                 self._publish(connection, now)
             case Action.NOTE:
-                self.old, self.echoed, self._surely_old = False, True, False
+                self._note(Sign.ENDED)
+                self.echoed = True
             case Action.UNSUBSCRIBE:
                 stay = {*kept, protocol.completed(search.portal)}
                 connection.unsubscribe([each for each in search.subscriptions if each not in stay])
 
+    def _note(self, sign: Sign) -> None:
+        self.firmware = TRANSITIONS.get((self.firmware, sign), self.firmware)
+
     def _publish(self, connection: Connection, now: float) -> None:
         """Ask for a full republish, in the way that was answered, or not tried, the last time."""
-        if self._unanswered and not self._surely_old:
-            self.old = not self.old
+        if self._unanswered:
+            self._note(Sign.UNANSWERED)
         self._late, self._unanswered = now + self._patience, True
         self._republish.asked(now)
         portal, echo = self._search.portal, self._search.echo
@@ -206,7 +210,7 @@ class Look(Enum):
 
     NONE = "not now"
     DUE = "it is"
-    ANEW = "it is, and what was there before is forgotten"
+    REPLACE = "it is, and what was there before is forgotten"
 
 
 class Survey:

@@ -174,7 +174,7 @@ class Source(ABC):
             self._go_on_with(battery)
 
     @abstractmethod
-    def look_anew(self) -> None:
+    def rescan(self) -> None:
         """A person has reloaded the daemon: see what is there now."""
 
     @abstractmethod

@@ -110,7 +110,7 @@ class Fleet(Source):
         """What is wrong with the way to the devices; those that are silent are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
 
-    def look_anew(self) -> None:
+    def rescan(self) -> None:
         """Nothing is to be done: a fleet hears of whatever appears."""
 
     def stalled(self, seconds: float) -> None:

@@ -394,7 +394,7 @@ def test_a_reload_looks_anew(home: Make) -> None:
     device.complete("vebus/275/ProductId")
     device.go_on(20, RELAY_LEAF)
     assert SOC_LEAF not in [what for _, what in device.go_on(10, RELAY_LEAF)]
-    device.device.look_anew()
+    device.device.rescan()
     assert SOC_LEAF in [what for _, what in device.go_on(1, RELAY_LEAF)]
     device.go_on(40, RELAY_LEAF)
     assert [when for when, what in device.questions if what == SEARCH] == [1.5, 61.5, 121.5]

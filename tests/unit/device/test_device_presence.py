@@ -114,7 +114,7 @@ def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
     device.complete("battery/512/ProductId", BATTERY_LEAF)
     device.go_on(70, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
     assert "BatteryVoltage" in device.device.labels
-    device.device.look_anew()
+    device.device.rescan()
     device.go_on(2, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
     assert [what for _, what in device.questions].count(SEARCH) == 2
     device.complete("battery/512/ProductId", BATTERY_LEAF)
@@ -361,7 +361,7 @@ def test_whatever_comes_nothing_raises_and_the_loop_has_its_pauses(home: Make, s
         elif what < 0.46:
             device.device.stalled(chance.choice([0.6, 5.0, 60.0]))
         elif what < 0.47:
-            device.device.look_anew()
+            device.device.rescan()
         elif what < 0.48 and device.echo:
             device.complete("vebus/275/ProductId")
         without_pause = without_pause + 1 if what >= 0.48 and before <= 0 else 0

@@ -81,7 +81,7 @@ def test_optional_fields_are_present_or_not_and_never_missing() -> None:
     assert search.complete()
     assert search.discovery.present >= {"grid/30/Ac/Power"}
     assert search.discovery.done
-    search.discovery.look_anew()
+    search.discovery.rescan()
     assert not search.discovery.done
     search.step(SURVEY)
     assert search.complete()
@@ -286,7 +286,7 @@ def test_what_a_device_makes_up_is_bounded_over_all_its_surveys() -> None:
 def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
     """Optional fields of the one service that has no instance are looked for as well."""
     search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
-    search.discovery.look_anew()
+    search.discovery.rescan()
     assert not search.discovery.done
     search.step()
     assert search.complete("system/0/Dc/Battery/Power")

@@ -328,11 +328,11 @@ def test_what_is_absent_stays_so_in_a_stall() -> None:
         assert states.state(SOC) is state
 
 
-def test_a_look_anew_asks_for_all_that_rests() -> None:
+def test_all_that_rests_is_asked_for_when_a_person_wants_it() -> None:
     """At the next tick."""
     states = brought_to(SILENT)
     assert states.to_ask([SOC_READ], 101.0) == []
-    states.look_anew()
+    states.ask_for_all()
     assert states.to_ask([SOC_READ], 102.0) == [SOC_READ]
 
 

@@ -235,6 +235,28 @@ def test_new_firmware_in_place_of_the_old_is_asked_for_sub_trees_again() -> None
     assert DC in talk.ask(*EVERYTHING)
 
 
+@pytest.mark.parametrize(
+    ("mode", "knows", "kinds"),
+    [
+        ("poll", None, [CHANGES] * 17 + [OLD, CHANGES, OLD]),
+        ("notify", None, [CHANGES] * 3 + [OLD] + [CHANGES, OLD] * 8),
+        ("poll", "old", [OLD] * 20),
+        ("notify", "new", [CHANGES] * 20),
+    ],
+)
+def test_a_device_that_is_not_responding_is_asked_in_the_way_that_it_knows(
+    mode: Literal["poll", "notify"], knows: str | None, kinds: list[str]
+) -> None:
+    """Where that is not known, in both by turns: polled, after a while."""
+    talk = Talk(mode)
+    if knows:
+        (talk.poller.keepalive.is_old if knows == "old" else talk.poller.keepalive.is_new)()
+    connection: Any = Questions()
+    for times in range(20):
+        talk.poller.rouse(connection, P, times)
+    assert connection.asked == kinds
+
+
 # By notifications
 
 

@@ -10,6 +10,7 @@ import pytest
 from bat2influx.device import portal
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.portal import TABLE, Doubt, Event, Pace, PortalSearch, State
+from bat2influx.device.transitions import follows
 from bat2influx.venus.protocol import MOST_PORTALS, PORTALS
 from tests.unit.device.test_discovery import A, B, Line
 
@@ -89,7 +90,7 @@ def test_what_the_table_does_not_have_cannot_happen() -> None:
     assert not [event for _, event in missing if event in (Event.BEGUN, Event.DOUBTED)]
     for state, event in missing:
         with pytest.raises(AssertionError, match="cannot meet with"):
-            portal.follows(state, event)
+            follows(portal.TABLE, state, event, "a portal id")
 
 
 @pytest.mark.parametrize("state", State)

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from bat2influx.device import question
+from bat2influx.device.firmware import Firmware
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.question import TABLE, Event, Look, Question, State, Survey
+from bat2influx.device.transitions import follows
 from tests.unit.device.test_discovery import KEEPALIVE, OLD, A, Line
 
 APART = 60.0  # s from one full republish to the next, W/2
 PATIENCE = 5.0  # s
 PRODUCTS, GRID, END = f"N/{A}/pv/+/ProductId", f"N/{A}/grid/+/P", f"N/{A}/full_publish_completed"
 LIST = ("subscribe", (PRODUCTS, f"N/{A}/grid/+/ProductId", GRID, END))
+
+KNOWN = {None: Firmware.UNKNOWN, True: Firmware.OLD_TRIED, False: Firmware.NEW}
 
 
 class Asked:
@@ -25,7 +29,7 @@ class Asked:
     def __init__(self, *, old: bool | None = None) -> None:
         self.line: Any = Line(confirms=False)
         self.republish = Republish(2 * APART)
-        self.question = Question(self.republish, PATIENCE, old=old)
+        self.question = Question(self.republish, PATIENCE, KNOWN[old])
         self.now = 1000.0
 
     def ask(self) -> None:
@@ -101,7 +105,7 @@ def test_what_the_table_does_not_have_cannot_happen() -> None:
     assert not [event for _, event in missing if event is Event.DROPPED]
     for state, event in missing:
         with pytest.raises(AssertionError, match="cannot meet with"):
-            question.follows(state, event)
+            follows(question.TABLE, state, event, "a question")
 
 
 @pytest.mark.parametrize("state", State)
@@ -350,9 +354,9 @@ def test_one_that_forgets_is_still_to_forget_when_another_reason_comes() -> None
     """The next one does not; what the time had planned counts no more."""
     survey = Survey(900.0)
     survey.done(0.0)
-    survey.replan(Look.ANEW)
+    survey.replan(Look.REPLACE)
     survey.want()
-    assert survey.look is Look.ANEW
+    assert survey.look is Look.REPLACE
     assert not survey.come(900.0)
     survey.done(1000.0)
     assert survey.come(1900.0)

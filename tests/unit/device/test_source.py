@@ -120,7 +120,7 @@ class Plain(Source):
         """Return nothing of interest."""
         return False
 
-    def look_anew(self) -> None:
+    def rescan(self) -> None:
         """Do nothing."""
 
     def stalled(self, seconds: float) -> None:
