@@ -8,7 +8,6 @@ ready or `timeout` has run out, and takes its readings away. It never raises for
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
@@ -27,6 +26,7 @@ from bat2influx.device.remembered import RememberedDevices, key_of
 from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
+from bat2influx.device.standstill import Standstill
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
@@ -35,10 +35,6 @@ from bat2influx.service.journal import event
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
-
-
-PAUSE = 2.0  # s, from one step to the next: the main loop waits for 1 s at the most
-GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
 
 
 class Device(Source):
@@ -87,7 +83,7 @@ class Device(Source):
         self._watchdog = watchdog
         self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
         self._introduction = Introduction()
-        self._stepped = math.inf  # when it was stepped last (monotonic s)
+        self._standstill = Standstill(heartbeat=notified)
         self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
     # What the main loop asks
@@ -347,7 +343,7 @@ class Device(Source):
 
     def _take(self, connection: Connection, now: Now) -> None:
         before = self.messages
-        if self._stood_still(now):
+        if self._standstill.before(now.mono, self._silence.since):
             self._presence.gap()
         for message in connection.received():
             plan = self._plan
@@ -357,23 +353,13 @@ class Device(Source):
                 self.messages += 1
                 self._discovery.see_value(message.topic, message.payload, now.mono)
                 self._take_field(plan, message, now)
-        self._stepped = now.mono
         if self.messages > before:
             self._heard(now)
 
-    def _stood_still(self, now: Now) -> bool:
-        """Return whether this machine has, or the connection: old messages come first then."""
-        since = self._silence.since
-        quiet = self._notify and since is not None and now.mono > since + GAP
-        return quiet or now.mono > self._stepped + PAUSE
-
     def _take_field(self, plan: Plan, message: Message, now: Now) -> None:
-        """Take a message on a field's topic, at the time of its arrival.
-
-        That is later than `now` where this machine has stood still since it looked at the clock.
-        """
+        """Take a message on a field's topic, at the time of its arrival."""
         mono = now.mono + (message.arrival - now.boot_ns) / NS
-        if mono > now.mono + PAUSE:
+        if self._standstill.within(now.mono, mono):
             self._presence.gap()
         meaning = self._presence.message(message, now._replace(mono=mono))
         if meaning is Meaning.VALUE:
