@@ -1,4 +1,4 @@
-"""What `check` says of a device's instances and of what its fields have; and of a fleet."""
+"""What `check` reports of a device's instances, and how it reads their fields."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from bat2influx.commands.check import fleet_look
-from bat2influx.commands.check.device_steps import ANSWERS_WITHIN, LEAVES_AFTER, OLD_FIRMWARE
+from bat2influx.commands.check.conversation import (
+    LEAVES_AFTER,
+    OLD_FIRMWARE,
+)
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import UndecidedError
-from bat2influx.fleet import diagnosis
-from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.connection import Message
 from bat2influx.venus.presets import fields_of
-from tests.unit.commands.check.test_device_steps import (
+from tests.unit.commands.check.steps_by_hand import (
     HOST,
     INSTANCE,
     LOST,
-    PORTAL,
     VALUES,
     after_portal,
     taken,
@@ -29,7 +28,6 @@ from tests.unit.commands.check.test_device_steps import (
 from tests.unit.commands.session_by_hand import (
     CONFIG,
     MULTI,
-    OTHER,
     HandBroker,
     HandDevice,
     P,
@@ -51,7 +49,7 @@ def asked(broker: HandBroker) -> list[str]:
 @pytest.mark.parametrize(
     ("listed", "serial", "given"), [(True, "", False), (True, P, False), (False, P, True)]
 )
-def test_a_device_that_answers_nothing_is_silent(
+def test_a_device_that_answers_nothing_is_not_responding(
     monkeypatch: pytest.MonkeyPatch, listed: bool, serial: str, given: bool
 ) -> None:
     """It is asked once in each way; a portal id may be wrong that the broker does not know."""
@@ -62,7 +60,7 @@ def test_a_device_that_answers_nothing_is_silent(
 
 
 def test_what_is_retained_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker says it for a device that is off, too."""
+    """A broker sends it for a device that is off, too."""
     broker = HandBroker(HandDevice(silent=True))
     broker.at(1.0, f"N/{P}/vebus/275/ProductId", b'{"value":1}', retain=True)
     (step,) = after_portal(monkeypatch, broker, battery())
@@ -70,7 +68,7 @@ def test_what_is_retained_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_old_firmware_has_time_to_list_its_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not say that this is all: after a twelfth of a minute it is taken for all."""
+    """It does not mark the end: after a twelfth of a minute the list counts as complete."""
     broker = HandBroker(HandDevice(ends=False))
     assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, *VALUES]
     assert waited(broker, OLD_FIRMWARE / 12)
@@ -100,7 +98,9 @@ def test_firmware_before_3_20_is_asked_in_its_own_way(
     assert waited(broker, 2 * OLD_TIMES)
 
 
-def test_old_firmware_that_is_awake_says_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_firmware_that_is_awake_publishes_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What the broker keeps of it then is no sign of life, but its answer to a read is."""
     device = HandDevice(old=True)
     broker = HandBroker(device)
@@ -110,7 +110,7 @@ def test_old_firmware_that_is_awake_says_nothing_anew(monkeypatch: pytest.Monkey
 
 
 def awake(device: HandDevice) -> Callable[[str, bytes], Iterable[Message]]:
-    """Return the answers of a device that has said all before."""
+    """Return the answers of a device that has published everything before."""
     answers = device.answers
 
     def answer(topic: str, payload: bytes) -> Iterable[Message]:
@@ -136,7 +136,7 @@ def test_the_sub_tree_of_a_system_that_is_old_is_read_leaf_by_leaf(
     assert waited(broker, LEAVES_AFTER)
 
 
-def test_found_a_healthy_system_called_silent_where_nothing_had_to_be_found(
+def test_found_a_healthy_system_reported_as_not_responding_where_nothing_had_to_be_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Fields of system alone need no search, and nothing but the Serial had come before a read."""
@@ -178,7 +178,7 @@ def test_notifications_of_what_is_wanted_are_not_taken_for_answers(
     assert "values of device" in step.text
 
 
-def test_a_prefix_says_that_there_is_a_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prefix_shows_that_there_is_a_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though nothing but the kept serial number is there, it is named."""
     broker = HandBroker(HandDevice(silent=True, prefix="boat/"))
     why = device_errors.questions_unanswered(HOST, P, "boat/", values=False)
@@ -203,7 +203,7 @@ SHUNT = {
 
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("instance", [None, 275])
-def test_what_there_is_in_place_of_an_inverter_is_told(
+def test_what_there_is_in_place_of_an_inverter_is_reported(
     monkeypatch: pytest.MonkeyPatch, instance: int | None, old: bool
 ) -> None:
     """With the lines that read it, as `discover` prints them."""
@@ -229,22 +229,24 @@ def test_where_nothing_else_is_there_the_inverter_is_to_be_switched_on(
     assert step == wrong("instance", device_errors.fields_missing(HOST, ["vebus"], []))
 
 
-def test_who_wants_nothing_of_vebus_is_not_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_fields_of_vebus_gets_no_report_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The file of such a system is in order."""
     own = battery(fields=fields(Soc="battery/Soc"))
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=SHUNT)), own)
     assert [step.state for step in found] == [OK, OK]
 
 
-def test_a_connection_that_is_lost_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the device that is silent."""
+def test_a_connection_that_is_lost_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the device that does not respond."""
     broker = HandBroker(HandDevice(silent=True))
     broker.lose(3.0, LOST)
     assert after_portal(monkeypatch, broker, battery()) == [wrong("MQTT", LOST)]
 
 
 def test_the_instance_of_system_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is one, and it need not say its product."""
+    """There is one, and it may have no ProductId."""
     values = {**MULTI, "system/0/Dc/Pv/Power": 120}
     own = battery(fields=fields(Soc="vebus/Soc", Pv="system/Dc/Pv/Power"))
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
@@ -256,7 +258,7 @@ def test_the_instance_of_system_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-def test_a_given_instance_that_is_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_instance_that_is_elsewhere_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With those that are there; its fields are not asked for, the others are."""
     values = {**MULTI, "solarcharger/288/ProductId": 1, "solarcharger/288/Yield/Power": 9}
     broker = HandBroker(HandDevice(values=values))
@@ -266,7 +268,7 @@ def test_a_given_instance_that_is_elsewhere_is_told(monkeypatch: pytest.MonkeyPa
     assert [topic for topic, _ in broker.published][1:] == [f"R/{P}/vebus/275/Soc"]
 
 
-def test_a_given_instance_of_vebus_that_is_elsewhere_is_told(
+def test_a_given_instance_of_vebus_that_is_elsewhere_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The key to correct is named; where no field is left, none is asked for."""
@@ -278,7 +280,7 @@ def test_a_given_instance_of_vebus_that_is_elsewhere_is_told(
     assert f"N/{P}/vebus/276/Soc" not in broker.subscribed
 
 
-def test_a_service_that_is_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_is_nowhere_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name where the instance was left open, and with the instance where it was given."""
     broker = HandBroker(HandDevice())
     paths = {"Soc": "vebus/Soc", "Grid": "grid/Ac/Power", "Tank": "tank/3/Level"}
@@ -304,157 +306,3 @@ def test_several_instances_are_for_a_person_to_choose_from(monkeypatch: pytest.M
         Step(OK, "Soc/275", "88.5 % (vebus/275/Soc)"),
         Step(OK, "Soc/276", "70 % (vebus/276/Soc)"),
     ]
-
-
-def test_what_a_preset_has_and_the_device_has_not_is_a_note(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """By service; and no step goes wrong for it."""
-    values = {**MULTI, "grid/30/ProductId": 1, "grid/30/Ac/Power": -210.5}
-    own = battery(fields=(*battery().fields, *fields_of(["grid", "solar"])), instances="name")
-    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
-    notes = [step.text for step in found if step.state == NOTE]
-    grid, solar, inverter = notes
-    assert grid.startswith("not on this device: GridL1Voltage, GridL1Current, ")
-    assert grid.endswith(" (grid)")
-    assert "GridPower" not in grid
-    assert solar == (
-        "not on this device: SolarPower, SolarYield, SolarVoltage, SolarState (solarcharger)"
-    )
-    assert inverter.endswith(" (pvinverter)")
-    assert {step.label for step in found if step.state == NOTE} == {"preset"}
-    assert found[-1] == Step(OK, "GridPower_30", "-210.5 W (grid/30/Ac/Power)")
-    assert not any(step.state == WRONG for step in found)
-
-
-def test_of_a_preset_that_names_its_instance_that_one_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Others of its kind are no choice; what it lacks is told with its instance."""
-    there = {
-        f"battery/{number}/{path}": 1 for number in (512, 513) for path in ("ProductId", "Soc")
-    }
-    values = {**MULTI, **there, "battery/513/Soh": 98}
-    presets = fields_of(["battery/512", "battery/513"])
-    own = battery(fields=(*battery().fields, *presets), kinds=(("battery", "tag"),))
-    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
-    of_512, of_513 = (step.text for step in found if step.state == NOTE)
-    assert of_512.endswith(" (battery 512)")
-    assert "BatterySoh" in of_512
-    assert of_513.endswith(" (battery 513)")
-    assert "BatterySoh" not in of_513
-    assert Step(OK, "BatterySoc/512", "1 % (battery/512/Soc)") in found
-    assert Step(OK, "BatterySoh/513", "98 % (battery/513/Soh)") in found
-
-
-# The fields
-
-
-VOLTAGE = "Voltage (vebus/275/Dc/0/Voltage)"
-VOID = Step(NOTE, "Voltage", device_errors.fields_void(HOST, [VOLTAGE]).what)
-
-
-def odd(kind: str) -> Step:
-    """Return what is told of a voltage that is no number."""
-    return wrong("Voltage", device_errors.fields_odd(HOST, [VOLTAGE], kind))
-
-
-@pytest.mark.parametrize(
-    ("value", "step"),
-    [
-        (12, Step(OK, "Voltage", "12 V (vebus/275/Dc/0/Voltage)")),
-        (-0.00001, Step(OK, "Voltage", "0 V (vebus/275/Dc/0/Voltage)")),
-        (None, VOID),
-        ([], VOID),
-        ("low", odd("text")),
-        (True, odd("boolean")),
-        ([1], odd("list or object")),
-        (b"", odd("zero bytes")),
-        (b"{", odd("not JSON")),
-        (b'{"max":3}', odd("no value in it")),
-    ],
-)
-def test_what_a_field_has_is_told(
-    monkeypatch: pytest.MonkeyPatch, value: object, step: Step
-) -> None:
-    """A number with its unit, null as a note, anything else as what is no number."""
-    values = {**MULTI, "vebus/275/Dc/0/Voltage": value}
-    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
-    assert found == [INSTANCE, step, VALUES[1]]
-
-
-def test_a_field_without_a_unit_is_a_bare_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An enumeration has none."""
-    values = {**MULTI, "vebus/275/State": 3}
-    own = battery(fields=fields(State="vebus/State"))
-    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
-    assert found[-1] == Step(OK, "State", "3 (vebus/275/State)")
-
-
-def test_a_preset_without_a_value_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is what null is for; nobody has asked for that very path."""
-    values = {**MULTI, "grid/30/ProductId": 1, "grid/30/Ac/Power": None}
-    own = battery(fields=(*battery().fields, *fields_of(["grid"])), instances="name")
-    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
-    text = "has no value (null) at present (grid/30/Ac/Power)"
-    assert found[-1] == Step(NOTE, "GridPower_30", text)
-
-
-def test_a_path_that_is_not_answered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a while, under its own name; the others have their values."""
-    broker = HandBroker(HandDevice())
-    own = battery(fields=fields(Odd="vebus/Ac/Odd", Soc="vebus/Soc"))
-    why = device_errors.fields_missing(HOST, [], ["Odd (vebus/275/Ac/Odd)"])
-    assert after_portal(monkeypatch, broker, own) == [INSTANCE, wrong("Odd", why), VALUES[1]]
-    assert waited(broker, ANSWERS_WITHIN)
-
-
-def test_the_first_answer_is_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes later is another moment's, as of a field of two names of one path."""
-    broker = HandBroker(HandDevice())
-    own = battery(fields=fields(Soc="vebus/Soc", Charge="vebus/Soc", Odd="vebus/Ac/Odd"))
-    broker.at(3.0, f"N/{P}/vebus/275/Soc", b'{"value":1}')
-    found = after_portal(monkeypatch, broker, own)
-    assert found[1:3] == [VALUES[1], Step(OK, "Charge", "88.5 % (vebus/275/Soc)")]
-
-
-def test_a_refusal_at_the_fields_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the right to read ends, the steps do."""
-    broker = HandBroker(HandDevice())
-    why = mqtt_errors.subscription_refused(HOST, "u", f"N/{P}/vebus/275/Soc", "no", CONFIG)
-    broker.refuses[f"N/{P}/vebus/275/Soc"] = why
-    assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, wrong("right", why)]
-
-
-# Fleets
-
-
-def a_look(monkeypatch: pytest.MonkeyPatch, *portals: str) -> None:
-    """Have these devices found behind the broker."""
-    monkeypatch.setattr(fleet_look, "fleet_portals", lambda _: [*portals])
-
-
-def test_of_a_fleet_one_device_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of those that are found, and how many there are."""
-    a_look(monkeypatch, P, OTHER)
-    broker = HandBroker(HandDevice(), HandDevice(OTHER))
-    found = taken(monkeypatch, broker, battery(serial="*"))
-    assert found[2:] == [
-        Step(OK, "devices", f"2 devices; this is {P}"),
-        *(PORTAL, INSTANCE, *VALUES),
-    ]
-
-
-def test_a_fleet_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the topic that a bridge has to carry over; or with what has ended the look."""
-    a_look(monkeypatch)
-    own = battery(serial="*", topic_prefix="boat/")
-    why = diagnosis.no_devices(HOST, "boat/", CONFIG)
-    assert taken(monkeypatch, HandBroker(), own)[2:] == [wrong("portal id", why)]
-
-    def lost(session: object) -> list[str]:
-        session.trouble = LOST  # type: ignore[attr-defined]
-        return []
-
-    monkeypatch.setattr(fleet_look, "fleet_portals", lost)
-    assert taken(monkeypatch, HandBroker(), own)[2:] == [wrong("MQTT", LOST)]

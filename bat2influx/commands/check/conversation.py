@@ -1,0 +1,267 @@
+"""The conversation of `check` with one device: portal id, instances and fields, step by step.
+
+A device that does not answer is asked once in each of the two ways that firmware knows. Nothing is
+ever stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from bat2influx.commands import bridge_look
+from bat2influx.commands.check.field_steps import field_step, left_out
+from bat2influx.commands.check.labels import wrong
+from bat2influx.commands.check.overheard import PRODUCT, Overheard
+from bat2influx.commands.discover import ini_lines
+from bat2influx.commands.steps import NOTE, OK, Step
+from bat2influx.config.settings import Battery
+from bat2influx.device import errors as device_errors
+from bat2influx.device.discovery import Discovery
+from bat2influx.device.plan import SYSTEM, Plan, Request
+from bat2influx.failure import Trouble
+from bat2influx.fleet import diagnosis
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.session import Session
+from bat2influx.venus import examples, protocol
+
+PORTAL_WITHIN = 5.0  # s; retained messages come at once
+ANSWERS_WITHIN = 10.0  # s; a hung device answers late
+OLD_FIRMWARE = 60.0  # s; a twelfth of it is how long nothing is taken for all, without an echo
+SEARCH_WITHIN = 12.0  # s; of two questions each has such a twelfth
+LEAVES_AFTER = 3.0  # s, for a sub-tree; firmware before 3.20 answers its leaves alone
+
+
+def no_device(session: Session, battery: Battery, config: str) -> Trouble:
+    """Return the trouble of a broker that does not have the device where it is expected."""
+    prefix, address = battery.topic_prefix, battery.address
+    if elsewhere := bridge_look.prefixes_of(session, "" if battery.fleet else battery.serial):
+        return device_errors.other_prefix(address, prefix, elsewhere, config)
+    if battery.fleet:
+        return diagnosis.no_devices(address, prefix, config)
+    return device_errors.no_portal(address, config)
+
+
+class Conversation:
+    """Asks a device step by step after the login; `over` once a step failed that the rest need."""
+
+    def __init__(self, session: Session, battery: Battery, config: str) -> None:
+        self.over = False
+        self._session = session
+        self._battery = battery
+        self._config = config
+        self._listed: set[str] = set()  # portal ids that the broker keeps
+        self._overheard = Overheard(battery.serial)
+        self._answers = False  # whether the device is known to answer
+        self._by_leaf = False  # whether the device answers reads of leaves alone
+        self._absent: set[str] = set()  # topics of instances that are not there
+        self._discovery = Discovery(
+            battery.fields,
+            portal=battery.serial,
+            vebus=battery.instance,
+            again_after=OLD_FIRMWARE,
+            config=config,
+            several=battery.several,
+            listed=not battery.vrm,
+            name=battery.name,
+        )
+
+    def portal(self) -> Iterator[Step]:
+        """Find the portal id, or check the configured one."""
+        discovery, connection = self._discovery, self._session.connection
+        discovery.start(connection)
+        discovery.portals.doubt(connection)
+        known = self._find(lambda: discovery.portal is not None and not discovery.doubting)
+        if lost := self._session.trouble:
+            yield self._end(lost)
+        elif discovery.portal is None:
+            yield self._end(no_device(self._session, self._battery, self._config))
+        elif others := discovery.portals.others:
+            yield self._end(
+                device_errors.wrong_portal(
+                    self._battery.address, discovery.portal, others, self._config
+                )
+            )
+        elif known:
+            yield Step(OK, "portal id", discovery.portal)
+
+    def instances(self) -> Iterator[Step]:
+        """Find the instances, or check the configured ones."""
+        discovery = self._discovery
+        given = self._plan().places
+        discovery.doubt_instances(place for place in given if place[0] != SYSTEM)
+        to_find = not discovery.done
+        self._subscribe()
+        self._find(self._all_found, SEARCH_WITHIN)
+        self._ask_again()
+        self._answers = to_find and self._answered()
+        if lost := self._session.trouble:
+            yield self._end(lost)
+        elif to_find and not self._answers:
+            yield self._end(self._why_unanswered())
+        else:
+            yield from self._places(self._plan())
+
+    def _subscribe(self) -> None:
+        """Subscribe to all values of the device, where the broker allows it."""
+        portal = self._discovery.portal
+        assert portal is not None
+        self._overheard = Overheard(portal)
+        self._session.connection.subscribe([f"N/{portal}/#"], may_be_refused=True)
+
+    def _all_found(self) -> bool:
+        """Whether nothing more can arrive: a finished republish is complete."""
+        discovery = self._discovery
+        return discovery.done or (discovery.old is False and bool(discovery.missing))
+
+    def _ask_again(self) -> None:
+        """Send the old keepalive if old firmware may be why a configured instance is missing."""
+        discovery = self._discovery
+        unseen = any(not there for there in discovery.elsewhere.values())
+        if unseen and discovery.old is None and not self._session.trouble:
+            assert discovery.portal is not None
+            self._session.publish(*protocol.old_keepalive(discovery.portal), checked=True)
+            self._session.wait(self._receive, OLD_FIRMWARE / 12)
+
+    def _answered(self) -> bool:
+        """Return whether the device answers."""
+        discovery = self._discovery
+        if discovery.old is False:  # the requested republish has ended
+            return True
+        if discovery.doubting or discovery.portal is None or self._session.trouble:
+            return False
+        found = [(service, n) for service, own in discovery.found.items() for n in own]
+        leaves = [f"{service}/{n}/{PRODUCT}" for service, n in (*found, *self._overheard.places)]
+        there = bridge_look.answering(self._session, {discovery.portal: leaves})
+        self._by_leaf = bool(there)
+        return self._by_leaf
+
+    def _why_unanswered(self) -> Trouble:
+        address, portal = self._battery.address, self._discovery.portal
+        prefix, listed = self._battery.topic_prefix, portal in self._listed
+        assert portal is not None
+        if self._overheard.speaks:
+            return device_errors.questions_unanswered(address, portal, prefix, values=True)
+        if not (listed or self._battery.vrm):
+            elsewhere = bridge_look.prefixes_of(self._session, portal)
+            if elsewhere:
+                return device_errors.other_prefix(address, prefix, elsewhere, self._config)
+        if listed and prefix:
+            return device_errors.questions_unanswered(address, portal, prefix, values=False)
+        given = bool(self._battery.serial) and not listed
+        return device_errors.device_silent(address, portal, given=given)
+
+    def _places(self, plan: Plan) -> Iterator[Step]:
+        """Yield which of the wanted services are there."""
+        discovery, address, there = self._discovery, self._battery.address, self._overheard.places
+        gone, missing = [], [*discovery.open]
+        for place, topics in plan.places.items():
+            service, instance = place
+            others = discovery.elsewhere.get(place)
+            if others is None or place in there:
+                yield Step(OK, "instance", f"{service} {instance}")
+                continue
+            self._absent.update(topics)
+            if others:
+                yield wrong(
+                    device_errors.wrong_instance(address, service, instance, others, self._config)
+                )
+            else:
+                gone.append(place)
+        if "vebus" in (*missing, *(service for service, _ in gone)) and examples.named(there):
+            yield from self._without_vebus()
+            missing = [service for service in missing if service != "vebus"]
+            gone = [place for place in gone if place[0] != "vebus"]
+        for service, instance in gone:
+            yield wrong(device_errors.fields_missing(address, [f"{service} {instance}"], []))
+        if missing:
+            yield wrong(device_errors.fields_missing(address, missing, []))
+        yield from left_out(plan, self._battery.fields)
+
+    def _without_vebus(self) -> Iterator[Step]:
+        """Yield what there is in place of an inverter, with the lines that read it."""
+        yield wrong(device_errors.no_vebus(self._battery.address, self._overheard.places))
+        if lines := ini_lines.live_fields(self._overheard.survey):
+            yield Step(NOTE, "[Fields]", "\n".join(("these lines would do:", *lines)))
+
+    def fields(self) -> Iterator[Step]:
+        """Read every field once, and yield its value."""
+        plan, address = self._plan(), self._battery.address
+        wanted = plan.fields.keys() - self._absent
+        if not wanted:
+            return
+        if lost := self._session.subscribe(plan.subscriptions):
+            yield self._end(lost)
+            return
+        requests = [leaf for request in plan.requests for leaf in request.leaves()]
+        if not self._by_leaf:
+            requests = [*plan.requests]
+        answers = self._read(requests, wanted)
+        if not (self._answers or wanted.intersection(answers)):
+            yield self._end(self._session.trouble or self._why_unanswered())
+            return
+        prefix = len(f"N/{plan.portal}/")
+        for topic, names in plan.fields.items():
+            for name in names if topic in wanted else ():
+                optional = topic in plan.optional
+                yield field_step(
+                    address, name, topic[prefix:], answers.get(topic), optional=optional
+                )
+
+    def _read(self, requests: Sequence[Request], wanted: set[str]) -> dict[str, bytes]:
+        """Return the first payload on each `wanted` topic; unanswered requests are sent by leaf."""
+        answers = dict[str, bytes]()
+        for request in requests:
+            if wanted.intersection(request.answers):
+                self._session.publish(request.topic)
+
+        def see(message: Message) -> bool:
+            self._overheard.see(message)
+            if not message.retain:
+                answers.setdefault(message.topic, message.payload)
+            return wanted <= answers.keys()
+
+        if not self._session.until(see, LEAVES_AFTER):
+            unanswered = [each for each in requests if answers.keys().isdisjoint(each.answers)]
+            for request in (leaf for each in unanswered for leaf in each.leaves()):
+                if request not in requests and wanted.intersection(request.answers):
+                    self._session.publish(request.topic)
+            self._session.until(see, ANSWERS_WITHIN - LEAVES_AFTER)
+        return answers
+
+    def _plan(self) -> Plan:
+        assert self._discovery.portal is not None
+        return Plan(
+            self._discovery.portal,
+            self._discovery.usable,
+            self._discovery.found,
+            instances_of=self._battery.instances_of,
+            present=self._discovery.present,
+        )
+
+    def _end(self, why: Trouble) -> Step:
+        self.over = True
+        return wrong(why)
+
+    def _find(self, enough: Callable[[], bool], seconds: float = PORTAL_WITHIN) -> bool:
+        """Step the discovery until it is `enough`, or for so many seconds."""
+        discovery, connection = self._discovery, self._session.connection
+
+        def look() -> bool:
+            self._receive()
+            while not enough() and discovery.step(connection, time.monotonic()):
+                pass
+            return enough()
+
+        return self._session.wait(look, seconds)
+
+    def _receive(self) -> bool:
+        """Hand received messages to the discovery; return False, because they are never enough."""
+        for message in self._session.connection.received():
+            portal = protocol.portal_of(message.topic)
+            room = len(self._listed) < protocol.MOST_PORTALS or portal == self._discovery.portal
+            if portal and room and protocol.names_device(message.payload):
+                self._listed.add(portal)
+            self._overheard.see(message)
+            self._discovery.see(message.topic, message.payload, time.monotonic())
+        return False

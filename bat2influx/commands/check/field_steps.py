@@ -1,0 +1,54 @@
+"""What `check` prints of fields: the value of each, and those that the device does not have.
+
+Rules: no socket; answers are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bat2influx.commands.check.labels import wrong
+from bat2influx.commands.steps import NOTE, OK, Step
+from bat2influx.device import errors as device_errors
+from bat2influx.device.plan import Plan
+from bat2influx.venus import protocol
+from bat2influx.venus.protocol import Field, NoValue
+from bat2influx.venus.units import unit_of
+
+
+def field_step(
+    address: str, name: str, path: str, payload: bytes | None, *, optional: bool
+) -> Step:
+    """Return the step of one field: its value with the unit, or why there is none.
+
+    `path` is service/instance/path, `payload` the first answer, None without one. A field that is
+    `optional` may have no value.
+    """
+    field = f"{name} ({path})"
+    if payload is None:
+        return wrong(device_errors.fields_missing(address, [], [field]), name)
+    value = protocol.decode(payload)
+    if not isinstance(value, NoValue):
+        service, _, leaf = path.partition("/")
+        shown = f"{value:g} {unit_of(service, leaf.partition('/')[2])}".rstrip()
+        return Step(OK, name, f"{shown} ({path})")
+    if value in (NoValue.NULL, NoValue.EMPTY_LIST):
+        if optional:
+            return Step(NOTE, name, f"has no value (null) at present ({path})")
+        return Step(NOTE, name, device_errors.fields_void(address, [field]).what)
+    return wrong(device_errors.fields_odd(address, [field], value.value), name)
+
+
+def left_out(plan: Plan, fields: Iterable[Field]) -> Iterator[Step]:
+    """Yield a note for each service whose fields of presets this device does not have."""
+    there = {series.field for series in plan.series.values()}
+    there |= {series.field.rpartition("_")[0] for series in plan.series.values()}
+    absent: dict[str, list[str]] = {}
+    for field in fields:
+        given = field.instance is not None
+        known = f"N/{plan.portal}/{field}" in plan.fields if given else field.name in there
+        if field.optional and not known:
+            where = f"{field.service} {field.instance}" if given else field.service
+            absent.setdefault(where, []).append(field.name)
+    for where, names in absent.items():
+        yield Step(NOTE, "preset", f"not on this device: {', '.join(names)} ({where})")
