@@ -8,61 +8,21 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Any
 
-from bat2influx.config.checks import is_key
-from bat2influx.config.inifile import Entry, Index, Value, nearest, visible
+from bat2influx.config.fields import (
+    fields_in,
+    fields_section,
+    instances_in,
+    names_problems,
+    own_fields,
+    presets_problems,
+)
+from bat2influx.config.inifile import Index, nearest, visible
 from bat2influx.net.tls import Tls, context
 from bat2influx.venus import vrm
-from bat2influx.venus.presets import chosen, fields_of, preset_of, services_of
-from bat2influx.venus.protocol import Field
-from bat2influx.venus.units import DEFAULT_FIELDS, PATHS
 
-SITE = "site"  # the tag that tells named devices apart
-
-
-def fields_section(index: Index, device: str) -> str:
-    """Return the section with the fields of a device, which is one of its own or [Fields]."""
-    own = f"Fields {device.partition(' ')[2]}"
-    return own if own in index.sections else "Fields"
-
-
-def fields_in(section: Any) -> tuple[Field, ...]:
-    """Return the fields of a section: the nine, those of presets, and its own.
-
-    A field of a preset that names its instance has it behind its name where `instances` says so,
-    as the same field has where the device tells the instance.
-    """
-    own = ((key, section[key]) for key in section if isinstance(section[key], Field))
-    return (
-        *(DEFAULT_FIELDS if section["defaults"] else ()),
-        *(_as_told_apart(field, section) for field in fields_of(_presets(section))),
-        *(replace(field, name=key) for key, field in own),
-    )
-
-
-def _as_told_apart(field: Field, section: Any) -> Field:
-    if field.instance is None or how_of(section, field.service) != "name":
-        return field
-    return replace(field, name=f"{field.name}_{field.instance}")
-
-
-def instances_in(section: Any) -> dict[str, str]:
-    """Return how several instances are told apart, by service; '' is every other one."""
-    given = section["instances"]
-    return dict(given) if isinstance(given, tuple) else {"": "one"}
-
-
-def how_of(section: Any, service: str) -> str:
-    """Return how several instances of a service are told apart: one, tag or name."""
-    given = instances_in(section)
-    return given.get(service, given[""])
-
-
-def _presets(section: Any) -> tuple[str, ...]:
-    presets = section["presets"]
-    return presets if isinstance(presets, tuple) else ()
+SITE = "site"  # the tag that distinguishes named devices
 
 
 def device_tags(
@@ -119,11 +79,13 @@ def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tu
     tags |= {SITE} if any(" " in device for device in devices) else set()
     names = set()
     for section in sections:
-        yield from _fields_problems(index, section, config[section], tags)
+        yield from names_problems(index, section, config[section], tags)
         single = [each for each in devices if fields_section(index, each) == section]
         if not single or not all(is_fleet(config[device]) for device in single):
-            yield from _presets_problems(index, section, config[section])
-        names |= _own(index, section).keys() | {each.name for each in fields_in(config[section])}
+            yield from presets_problems(index, section, config[section])
+        names |= own_fields(index, section).keys() | {
+            each.name for each in fields_in(config[section])
+        }
     pairs = config["Influx"]["tags"]
     given = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
     if both := given & names:
@@ -138,82 +100,6 @@ def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tu
         line = index.entries["Influx", "self_measurement"].line
         what = "is the measurement of the values, too; name another one"
         yield line, f"[Influx] self_measurement = {visible(own_name)}: {what}"
-
-
-def _own(index: Index, section: str) -> dict[str, Entry]:
-    """Return the fields that are written out in a section, even if they are none."""
-    keys = index.keys(section) or ()
-    return {
-        key: entry
-        for (place, key), entry in index.entries.items()
-        if place == section and key not in keys
-    }
-
-
-def _fields_problems(
-    index: Index, section: str, values: Any, tags: Collection[str]
-) -> Iterator[tuple[int, str]]:
-    own = _own(index, section)
-    for name, (line, value) in own.items():
-        if fault := _fault(name, value, values, tags):
-            yield line, f"{index.label(section, name)}: {fault}"
-    if values["defaults"] is False and not own and not values["presets"]:
-        what = "leaves no field; write NAME = vebus/Soc or so, or presets"
-        yield index.entries[section, "defaults"].line, f"[{section}] defaults = no: {what}"
-
-
-def _presets_problems(index: Index, section: str, values: Any) -> Iterator[tuple[int, str]]:
-    """Yield where two instances of a preset would have the same names, and unknown kinds."""
-    by_preset: dict[str, list[str]] = {}
-    for text in _presets(values):
-        by_preset.setdefault(chosen(text).preset, []).append(text)
-    for preset, texts in by_preset.items():
-        alike = [each for each in services_of(preset) if how_of(values, each) == "one"]
-        if len(texts) > 1 and alike:
-            how = ", ".join(f"{service}/tag" for service in alike)
-            what = f"would have the same names; write instances = {how}, too, or name for tag"
-            line = index.entries[section, "presets"].line
-            yield line, f"[{section}] presets: {' and '.join(texts)} {what}"
-    given = {str(each.value).partition("/")[0] for each in _own(index, section).values()}
-    for kind in instances_in(values):
-        if kind and kind not in PATHS and kind not in given:
-            near = nearest(kind, (*PATHS, *given))
-            hint = f"; did you mean {near}?" if near else ""
-            line = index.entries[section, "instances"].line
-            yield line, f"[{section}] instances: no field is of the service {kind}{hint}"
-
-
-def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str | None:
-    """Return what is wrong with a field's name, or with its lack of a value."""
-    preset = preset_of(name)
-    presets = {chosen(text).preset for text in _presets(values)}
-    if not value:
-        return "is empty; write service[/instance]/path, or remove the line"
-    if values["defaults"] and name in {field.name for field in DEFAULT_FIELDS}:
-        return "is one of the nine; rename it, or write defaults = no"
-    if preset in presets:
-        return f"is a field of the preset {preset}; rename it, or leave the preset out"
-    if name in tags:
-        return "is a tag of each value; rename it"
-    if not is_key(name):
-        return "must be printable, without \\ or _ in front, and not time"
-    stem, _, number = name.rpartition("_")
-    if stem in _told_apart(values) and number.isdecimal():
-        return f"is what {stem} of instance {number} is called; rename it"
-    return None
-
-
-def _told_apart(values: Any) -> set[str]:
-    """Return the names that an instance is put behind, with `instances = name`."""
-    of_presets = {chosen(text).preset for text in _presets(values)}
-    own = (field for field in fields_in(values) if not field.optional)
-    return {
-        field.name
-        for field in (*own, *fields_of(of_presets))
-        if field.instance is None
-        and field.service != "system"
-        and how_of(values, field.service) == "name"
-    }
 
 
 ALL = "*"

@@ -21,6 +21,7 @@ from configobj.validate import Validator
 
 from bat2influx.config import inifile, legacy
 from bat2influx.config.checks import CHECKS
+from bat2influx.config.fields import fields_in, fields_section, instances_in
 from bat2influx.config.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.config.rules import (
     ALL,
@@ -28,11 +29,8 @@ from bat2influx.config.rules import (
     clashing,
     credential_of,
     device_tags,
-    fields_in,
-    fields_section,
     groups,
     homeless,
-    instances_in,
     is_fleet,
     is_vrm,
     login_problems,

@@ -1,4 +1,4 @@
-"""All devices behind a broker, in the ini file: what it implies, and what it does not go with."""
+"""What settings must be to each other: all devices behind a broker, credentials, tags."""
 
 from __future__ import annotations
 
@@ -152,3 +152,69 @@ def test_a_fleet_takes_two_instances_of_a_preset(tmp_path: Path) -> None:
     assert {field.instance for field in battery.fields} == {None, 512, 513}
     (problem,) = problems(tmp_path, FLEET + "[Battery home]\n" + presets)
     assert "battery/512 and battery/513 would have the same names" in problem
+
+
+# Tags
+
+
+@pytest.mark.parametrize(
+    ("written", "instances", "tags"),
+    [
+        ("", "one", ()),
+        ("portal", "one", ("portal",)),
+        ("instance, service, portal", "one", ("portal", "service", "instance")),
+        ("service", "tag", ("service", "instance")),
+        ("instance", "tag", ("instance",)),
+        ("portal, instance", "name", ("portal", "instance")),
+    ],
+)
+def test_parts_of_the_origin_as_tags(
+    tmp_path: Path, written: str, instances: str, tags: tuple[str, ...]
+) -> None:
+    """They have one order, and each is there once, whatever asks for it."""
+    text = f"[Influx]\ndevice_tags = {written}\n[Fields]\ninstances = {instances}"
+    assert read(tmp_path, text).influx.device_tags == tags
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[Influx]\ntags = portal:x\ndevice_tags = portal",
+            "line 2: [Influx] tags: portal is one of the device's tags; rename yours",
+        ),
+        (
+            "[Influx]\ntags = instance:x\n[Fields]\ninstances = tag",
+            "line 2: [Influx] tags: instance is one of the device's tags; rename yours",
+        ),
+        (
+            "[Influx]\ntags = GridPower:x\n[Fields]\npresets = grid",
+            "line 2: [Influx] tags: GridPower is a field too; rename one of them",
+        ),
+        (
+            "[Influx]\ndevice_tags = service\n[Fields]\nservice = vebus/State",
+            "line 4: [Fields] service: is a tag of each value; rename it",
+        ),
+        (
+            "[Fields]\ninstance = vebus/State\ninstances = tag",
+            "line 2: [Fields] instance: is a tag of each value; rename it",
+        ),
+        (
+            "[Battery boat]\n[Fields]\nsite = vebus/State",
+            "line 3: [Fields] site: is a tag of each value; rename it",
+        ),
+        (
+            "[Influx]\ntags = site:x\n[Battery boat]",
+            "line 2: [Influx] tags: site is the tag of [Battery NAME]; rename yours",
+        ),
+    ],
+)
+def test_a_tag_is_no_field_and_no_other_tag(tmp_path: Path, text: str, problem: str) -> None:
+    """A query could not distinguish them."""
+    assert problems(tmp_path, text) == [problem]
+
+
+def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
+    """Files with one device and a tag `site` stay as they are."""
+    text = "[Influx]\ntags = site:home, instance:x\n[Fields]\nportal = vebus/State"
+    assert read(tmp_path, text).influx.tags == (("site", "home"), ("instance", "x"))

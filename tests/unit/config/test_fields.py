@@ -1,4 +1,4 @@
-"""[Fields] with presets, several instances, and the tags that tell values apart."""
+"""[Fields] with presets, several instances, and the names that both give."""
 
 from pathlib import Path
 
@@ -48,29 +48,10 @@ def test_all_presets_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("instances", ["one", "tag", "name"])
 def test_instances(tmp_path: Path, instances: str) -> None:
-    """How several of a service are told apart goes with the fields; `tag` is a tag of the point."""
+    """How several of a service are distinguished is set with the fields; `tag` is a point's tag."""
     settings = read(tmp_path, f"[Fields]\ninstances = {instances}")
     assert settings.batteries[0].instances == instances
     assert settings.influx.device_tags == (("instance",) if instances == "tag" else ())
-
-
-@pytest.mark.parametrize(
-    ("written", "instances", "tags"),
-    [
-        ("", "one", ()),
-        ("portal", "one", ("portal",)),
-        ("instance, service, portal", "one", ("portal", "service", "instance")),
-        ("service", "tag", ("service", "instance")),
-        ("instance", "tag", ("instance",)),
-        ("portal, instance", "name", ("portal", "instance")),
-    ],
-)
-def test_parts_of_the_origin_as_tags(
-    tmp_path: Path, written: str, instances: str, tags: tuple[str, ...]
-) -> None:
-    """They have one order, and each is there once, whatever asks for it."""
-    text = f"[Influx]\ndevice_tags = {written}\n[Fields]\ninstances = {instances}"
-    assert read(tmp_path, text).influx.device_tags == tags
 
 
 @pytest.mark.parametrize(
@@ -99,9 +80,9 @@ def test_parts_of_the_origin_as_tags(
     ],
 )
 def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: str) -> None:
-    """A value that cannot be used is told with what is allowed, and with the nearest."""
-    (told,) = problems(tmp_path, f"[{section}]\n{line}")
-    assert told == f"line 2: [{section}] {problem}"
+    """A problem names the value, what is allowed, and the nearest allowed value."""
+    (found,) = problems(tmp_path, f"[{section}]\n{line}")
+    assert found == f"line 2: [{section}] {problem}"
 
 
 def test_a_name_of_a_preset_is_taken(tmp_path: Path) -> None:
@@ -152,50 +133,6 @@ def test_a_name_that_an_instance_would_make_is_taken(
         ]
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (
-            "[Influx]\ntags = portal:x\ndevice_tags = portal",
-            "line 2: [Influx] tags: portal is one of the device's tags; rename yours",
-        ),
-        (
-            "[Influx]\ntags = instance:x\n[Fields]\ninstances = tag",
-            "line 2: [Influx] tags: instance is one of the device's tags; rename yours",
-        ),
-        (
-            "[Influx]\ntags = GridPower:x\n[Fields]\npresets = grid",
-            "line 2: [Influx] tags: GridPower is a field too; rename one of them",
-        ),
-        (
-            "[Influx]\ndevice_tags = service\n[Fields]\nservice = vebus/State",
-            "line 4: [Fields] service: is a tag of each value; rename it",
-        ),
-        (
-            "[Fields]\ninstance = vebus/State\ninstances = tag",
-            "line 2: [Fields] instance: is a tag of each value; rename it",
-        ),
-        (
-            "[Battery boat]\n[Fields]\nsite = vebus/State",
-            "line 3: [Fields] site: is a tag of each value; rename it",
-        ),
-        (
-            "[Influx]\ntags = site:x\n[Battery boat]",
-            "line 2: [Influx] tags: site is the tag of [Battery NAME]; rename yours",
-        ),
-    ],
-)
-def test_a_tag_is_no_field_and_no_other_tag(tmp_path: Path, text: str, problem: str) -> None:
-    """A query could not tell them apart."""
-    assert problems(tmp_path, text) == [problem]
-
-
-def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
-    """Files with one device and a tag `site` stay as they are."""
-    text = "[Influx]\ntags = site:home, instance:x\n[Fields]\nportal = vebus/State"
-    assert read(tmp_path, text).influx.tags == (("site", "home"), ("instance", "x"))
-
-
 def test_a_preset_reads_the_instance_that_is_behind_it(tmp_path: Path) -> None:
     """Beside presets that name none; its names are those of the preset."""
     text = "[Fields]\ndefaults = no\npresets = grid, battery/512"
@@ -204,7 +141,7 @@ def test_a_preset_reads_the_instance_that_is_behind_it(tmp_path: Path) -> None:
     assert {field.instance for field in fields} == {512, None}
 
 
-def test_two_instances_of_a_preset_are_told_apart_as_instances_says(tmp_path: Path) -> None:
+def test_two_instances_of_a_preset_differ_as_instances_has_it(tmp_path: Path) -> None:
     """By a tag under one name, or by the name, which then is that of each alone, too."""
     text = "[Fields]\ndefaults = no\npresets = {}\ninstances = {}"
     tag = read(tmp_path, text.format("battery/512, battery/513", "battery/tag"))
@@ -219,7 +156,7 @@ def test_two_instances_of_a_preset_are_told_apart_as_instances_says(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("instances", "told_apart", "several"),
+    ("instances", "distinguished", "several"),
     [
         ("", ("one", "one", "one"), set()),
         ("tag", ("tag", "tag", "tag"), {"vebus", "battery", "solarcharger"}),
@@ -229,14 +166,14 @@ def test_two_instances_of_a_preset_are_told_apart_as_instances_says(tmp_path: Pa
     ],
 )
 def test_instances_of_a_kind_alone(
-    tmp_path: Path, instances: str, told_apart: tuple[str, ...], several: set[str]
+    tmp_path: Path, instances: str, distinguished: tuple[str, ...], several: set[str]
 ) -> None:
     """The others are as without it: the nine keep their names where only a battery is named."""
     own = "Soc2 = battery/Soc\nSun = solarcharger/Yield/Power\nL1 = system/Ac/Grid/L1/Power"
     text = f"[Fields]\ninstances = {instances}\n{own}\nGrid = grid/30/Ac/Power"
     (battery,) = read(tmp_path, text).batteries
     services = ("vebus", "battery", "solarcharger")
-    assert tuple(map(battery.instances_of, services)) == told_apart
+    assert tuple(map(battery.instances_of, services)) == distinguished
     assert battery.several == several
     assert battery.fields[:9] == DEFAULT_FIELDS
 
@@ -271,10 +208,10 @@ def test_instances_of_a_kind_alone(
         ("instance = battery/tag", "instance: unknown key; it belongs to [Battery]"),
     ],
 )
-def test_instances_that_cannot_be_told_apart_or_are_misspelt(
+def test_instances_that_cannot_be_distinguished_or_are_misspelt(
     tmp_path: Path, lines: str, problem: str
 ) -> None:
-    """One message says where it is, and what would do."""
+    """One message has the place of the problem, and a solution."""
     assert problems(tmp_path, f"[Fields]\n{lines}") == [f"line 2: [Fields] {problem}"]
 
 
