@@ -4,9 +4,10 @@ A value's way here: connection -> device.py -> intake.py (decoded and stamped) -
 
 Rules: no thread and no clock; times are handed in. Nothing is raised for what a peer does.
 
-Start with device.py, which puts the parts together: portal (which device), discovery with question
-(its instances) and arrivals (what appears later), plan (what to ask), schedule and poller (when),
-keepalive and silence (of the device as a whole), remembered (what the next start knows).
+Start with device.py, which puts the parts together: wanted (what the configuration leaves open),
+portal (which device), discovery with question (its instances) and arrivals (what appears later),
+plan (what to ask), schedule and poller (when), keepalive and silence (of the device as a whole),
+remembered (what the next start knows).
 presence.py has what is there, with the tables of states in fields.py and services.py; problems.py
 words it for people. source.py is what a device and a fleet have in common.
 """

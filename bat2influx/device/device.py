@@ -27,6 +27,7 @@ from bat2influx.device.services import Place
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
 from bat2influx.device.standstill import Standstill
+from bat2influx.device.wanted import Wanted
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
@@ -67,16 +68,11 @@ class Device(Source):
         republish = Republish(watchdog)
         self._poller = Poller(battery, self._presence, republish, watchdog)
         self._discovery = Discovery(
-            battery.fields,
-            portal=battery.serial,
-            vebus=battery.instance,
+            Wanted.of(battery),
             again_after=watchdog / 2,
             config=config,
             republish=republish,
             known=remembered.recall(key_of(battery)),
-            several=battery.several,
-            listed=not battery.vrm,
-            name=battery.name,
         )
         self._plan: Plan | None = None
         self._subscribed: int | None = None

@@ -10,9 +10,7 @@ an error only before the device is read for the first time: later it is a proble
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterable
 
 from bat2influx.device.arrivals import WATCHING, Arrival, Arrivals
 from bat2influx.device.choice import Choice, UndecidedError
@@ -23,6 +21,7 @@ from bat2influx.device.portal import PortalSearch
 from bat2influx.device.question import Look, Question, Survey
 from bat2influx.device.remembered import DeviceRecord
 from bat2influx.device.services import Place
+from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
@@ -31,43 +30,6 @@ __all__ = ["Discovery", "UndecidedError"]
 
 SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
 WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: a device that boots has all of it by then
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the configuration wants of one device: `given` instances, and of `several` services all.
-
-    The instance of `system` is always 0: there is nothing to find.
-    """
-
-    fields: tuple[Field, ...]
-    given: Mapping[str, tuple[int, ...]]
-    several: Collection[str]
-
-    @cached_property
-    def services(self) -> tuple[str, ...]:
-        """Those that have to be there, and whose instance is to be found."""
-        return protocol.services_to_find(f for f in self.fields if not f.optional)
-
-    @cached_property
-    def left_open(self) -> frozenset[str]:
-        """The services whose instance is to be found, if they are there."""
-        return frozenset(protocol.services_to_find(self.fields))
-
-    @cached_property
-    def optional(self) -> tuple[tuple[str, str], ...]:
-        """The optional fields, as (service, path)."""
-        return tuple((f.service, f.path) for f in self.fields if f.optional)
-
-    @cached_property
-    def kinds(self) -> frozenset[str]:
-        """The services of the optional fields."""
-        return frozenset(service for service, _ in self.optional) - {SYSTEM}
-
-    @property
-    def more(self) -> bool:
-        """Whether more may be there than has to be."""
-        return bool(self.left_open.intersection(self.several) or self.optional)
 
 
 class Discovery:
@@ -83,52 +45,43 @@ class Discovery:
 
     def __init__(
         self,
-        fields: Iterable[Field],
+        wanted: Wanted,
         *,
-        portal: str,
-        vebus: int | None,
         again_after: float,
         config: str,
         republish: Republish | None = None,
         known: DeviceRecord | None = None,
-        several: Collection[str] = (),
-        listed: bool = True,
-        name: str = "",
     ) -> None:
-        """`portal` ('': none) and `vebus` are configured, `known` is from an earlier start.
+        """All delays derive from `again_after`, in s; `known` is from an earlier start.
 
-        Of the services in `several` all instances are wanted. `listed` is whether the broker lets
-        one see which portal ids there are. `name` is that of the section, `[Battery NAME]`.
+        `config` is the path of the ini file, for messages.
         """
-        given = {} if vebus is None else {"vebus": (vebus,)}
-        self._wanted = Wanted(tuple(fields), given, several)
-        self._choice = Choice(config, name)
-        remembered = known.portal if known else ""
+        self._wanted = wanted
+        self._choice = Choice(config, wanted.name)
         self.portals = PortalSearch(
-            given=portal, remembered=remembered, listable=listed, choice=self._choice
+            given=wanted.portal,
+            remembered=known.portal if known else "",
+            listable=wanted.listed,
+            choice=self._choice,
         )
-        self.found: dict[str, tuple[int, ...]] = dict(given)
+        if known is None or known.portal != self.portal:
+            known = DeviceRecord("")
+        self.found = wanted.first_instances(known.instances)
         self.present: frozenset[str] = frozenset()
         self.missing: tuple[str, ...] = ()  # asked for, and not there
         self.places: frozenset[Place] = frozenset()  # what is there, where there is no vebus
         self.elsewhere: dict[Place, tuple[int, ...]] = {}
-        self.choices: dict[
-            str, str
-        ] = {}  # by service: what to choose from, though the rest is read
-        firmware = Firmware.UNKNOWN
-        if known and self.portal == known.portal:
-            firmware = Firmware.OLD_TRIED if known.old else Firmware.UNKNOWN
-            one = {s: (n,) for s, n in known.instances.items() if s not in several}
-            self.found = one | self.found
-        republish = republish or Republish(2 * again_after)
-        self.question = Question(republish, again_after / 12, firmware)  # 5 s of a minute
+        self.choices: dict[str, str] = {}  # candidates by service, while the rest is read
+        self.question = Question(
+            republish or Republish(2 * again_after),
+            again_after / 12,  # 5 s of a minute
+            Firmware.OLD_TRIED if known.old else Firmware.UNKNOWN,
+        )
         self._survey = Survey(SURVEY_AGAIN * again_after)
-        if self._wanted.more:
+        if wanted.more:
             self._survey.want()
         self._doubted: dict[str, set[int]] = {}  # instances by service
-        self.arrivals = Arrivals(
-            sorted(self._wanted.left_open | self._wanted.kinds), self._wanted.optional
-        )
+        self.arrivals = Arrivals(sorted(wanted.left_open | wanted.kinds), wanted.optional)
         self._wait_for_kinds = WAIT_FOR_KINDS * again_after
         self._wait_until = math.inf  # for kinds of a preset that have never been there
         self._is_read = False  # the device, so that no choice is an error any more

@@ -8,6 +8,7 @@ import pytest
 from paho.mqtt import publish
 
 from bat2influx.device.discovery import Discovery, UndecidedError
+from bat2influx.device.wanted import Wanted
 from bat2influx.venus.protocol import parse_field
 from tests.standins.venus.device import Device
 from tests.standins.venus.firmware import Firmware
@@ -245,8 +246,8 @@ class Questions:
 
 def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
     """What a device says of itself does not end a search: that takes an answer to a question."""
-    fields = [parse_field("Pv", "solarcharger/Yield/Power")]
-    discovery = Discovery(fields, portal=A, vebus=None, again_after=60.0, config="c")
+    wanted = Wanted((parse_field("Pv", "solarcharger/Yield/Power"),), portal=A)
+    discovery = Discovery(wanted, again_after=60.0, config="c")
     connection: Any = Questions()
     discovery.start(connection)
     assert not discovery.step(connection, 0.0)

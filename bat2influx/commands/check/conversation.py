@@ -19,6 +19,7 @@ from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery
 from bat2influx.device.plan import SYSTEM, Plan, Request
+from bat2influx.device.wanted import Wanted
 from bat2influx.failure import Trouble
 from bat2influx.fleet import diagnosis
 from bat2influx.mqtt.connection import Message
@@ -55,16 +56,7 @@ class Conversation:
         self._answers = False  # whether the device is known to answer
         self._by_leaf = False  # whether the device answers reads of leaves alone
         self._absent: set[str] = set()  # topics of instances that are not there
-        self._discovery = Discovery(
-            battery.fields,
-            portal=battery.serial,
-            vebus=battery.instance,
-            again_after=OLD_FIRMWARE,
-            config=config,
-            several=battery.several,
-            listed=not battery.vrm,
-            name=battery.name,
-        )
+        self._discovery = Discovery(Wanted.of(battery), again_after=OLD_FIRMWARE, config=config)
 
     def portal(self) -> Iterator[Step]:
         """Find the portal id, or check the configured one."""

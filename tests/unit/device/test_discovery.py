@@ -11,6 +11,7 @@ import pytest
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.remembered import DeviceRecord
+from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.venus.protocol import PORTALS, Field, parse_field
 
@@ -62,10 +63,11 @@ class Search:
 
     def __init__(self, *fields: Field, confirms: bool = True, **options: Any) -> None:
         self.line: Any = Line(confirms=confirms)
-        own = {"portal": A, "vebus": None, "again_after": AGAIN, "config": "/etc/x.ini", **options}
-        if isinstance(several := own.get("several"), bool):
-            own["several"] = {field.service for field in fields} if several else ()
-        self.discovery = Discovery(fields, **own)
+        own = {"again_after": AGAIN, "config": "/etc/x.ini"}
+        own |= {key: options.pop(key) for key in ("republish", "known") if key in options}
+        if isinstance(several := options.get("several"), bool):
+            options["several"] = {field.service for field in fields} if several else ()
+        self.discovery = Discovery(Wanted(fields, **{"portal": A, **options}), **own)
         self.discovery.start(self.line)
         self.now = 0.0
 

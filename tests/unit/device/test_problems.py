@@ -10,6 +10,7 @@ from bat2influx.device.fields import Meaning
 from bat2influx.device.plan import Plan
 from bat2influx.device.presence import Presence
 from bat2influx.device.problems import Problems
+from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
 from bat2influx.venus.protocol import Field, NoValue, parse_field
@@ -35,7 +36,7 @@ class Minute:
     def __init__(self) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
         self.discovery = Discovery(
-            FIELDS, portal=P, vebus=275, again_after=W / 2, config="/etc/x.ini"
+            Wanted((*FIELDS,), portal=P, vebus=275), again_after=W / 2, config="/etc/x.ini"
         )
         self.presence = Presence(W, notified=False)
         self.absence = Problems("10.0.0.2", "/etc/x.ini", W, self.presence)
