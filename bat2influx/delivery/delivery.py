@@ -12,7 +12,6 @@ thread that dies leaves its exception in `failure` and wakes the main loop.
 
 from __future__ import annotations
 
-import logging
 import queue
 import random
 import threading
@@ -24,15 +23,13 @@ from dataclasses import dataclass
 from bat2influx.clock import Hold
 from bat2influx.delivery.disk_queue import StoredBatch
 from bat2influx.delivery.memory_queue import Batch
+from bat2influx.delivery.reports import Reports
 from bat2influx.delivery.spool import Spool
 from bat2influx.failure import Trouble, delay
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import Writer
 from bat2influx.reading import NS
-from bat2influx.service.journal import Episode, event
-
-log = logging.getLogger(__name__)
 
 MAX_BATCH = 5000  # lines in a request
 RETRY = 1.0  # s between two looks at a disk that does not work
@@ -75,13 +72,8 @@ class Delivery:
         self._batches: queue.SimpleQueue[tuple[Writer, Batch | StoredBatch]] = queue.SimpleQueue()
         self._not_before = 0.0
         self._attempts = 0
-        self._dropped_told = 0
-        self._writing = Episode(log, {"PEER": writer.where}, counted="failed attempt")
+        self._reports = Reports(writer.where)
         self._handed_out = 0.0
-        self._disk = Episode(log)
-        self._growing = Episode(log)
-        self._overflow = Episode(log)
-        self._told_rejected: set[str] = set()
         now = time.monotonic()
         self._finished = {"keeper": now, "sender": now}
         self._keeper = self._thread("keeper", self._keep)
@@ -131,7 +123,7 @@ class Delivery:
         """Write through another writer from the next batch on."""
         with self._changed:
             self._writer, self._afresh = writer, True
-            self._writing.is_about(PEER=writer.where)
+            self._reports.use_database(writer.where)
             self._changed.notify_all()
 
     @property
@@ -152,7 +144,7 @@ class Delivery:
     @property
     def database_up(self) -> bool | None:
         """Whether the database took the latest batch; None before the first was tried."""
-        return self._writing.trouble is None if self._tried else None
+        return self._reports.database_trouble is None if self._tried else None
 
     def take_delay(self) -> float | None:
         """Return the longest time in s from a stamp to its being stored, since this was asked.
@@ -166,7 +158,7 @@ class Delivery:
     @property
     def troubles(self) -> list[Trouble]:
         """What is wrong with the database, and with the disk."""
-        return [each.trouble for each in (self._writing, self._disk) if each.trouble]
+        return self._reports.troubles
 
     @property
     def finished(self) -> dict[str, float]:
@@ -189,10 +181,9 @@ class Delivery:
 
     def _keep(self) -> None:
         self._spool.open()
-        self._tell_disk()
+        self._reports.disk(self._spool.fault, time.monotonic())
         if self._spool.on_disk:
-            text, extra = "%d values wait on disk, from before", event("waiting on disk")
-            log.info(text, self._spool.on_disk, extra=extra)
+            self._reports.found_on_disk(self._spool.on_disk)
         while not self._done():
             with self._changed:
                 self._changed.wait_for(self._has_work, self._until_next())
@@ -203,19 +194,18 @@ class Delivery:
                 self._spool.hold = self._hold
             for each in inbox:
                 if isinstance(each, ClockStep):
-                    self._follow_clock(each)
+                    self._reports.clock_set(each.ns, self._spool.shift(each.ns))
                 else:
                     self._spool.append(each)
             if outcome is not None:
                 self._settle(outcome)
             self._spool.keep(everything=self._stop_at is not None and not self._may_be_sent())
-            self._take_request()
+            if again := self._spool.take_request():
+                self._reports.retried(again)
             if afresh:
                 self._not_before, self._attempts = 0.0, 0
             self._hand_out()
-            self._tell_disk()
-            self._tell_growing()
-            self._tell_overflow()
+            self._report_spool()
             self._finished["keeper"] = time.monotonic()
         self._spool.close()
 
@@ -232,7 +222,7 @@ class Delivery:
         if self._spool.in_memory:
             return self._spool.hold is Hold.UNSET  # which not even the disk gets
         # All is on disk: a long queue, and a database that fails, are for the next start.
-        return self._spool.on_disk > MAX_BATCH or self._writing.trouble is not None
+        return self._spool.on_disk > MAX_BATCH or self._reports.database_trouble is not None
 
     def _may_be_sent(self) -> bool:
         """Whether what is fresh has yet to be tried, and is to be."""
@@ -268,17 +258,17 @@ class Delivery:
         self.accepted += outcome.accepted
         self._tried = True
         self._note_delay(batch.lines, outcome)
-        self._tell_rejected(outcome)
+        self._reports.rejected(outcome.rejected)
         if writer is not self._writer:  # what it met with is settled by a reload
             return
         if outcome.trouble is None:
             self._attempts = 0
             if isinstance(batch, StoredBatch):  # gently: others may want the database, too
                 self._not_before = now + min(now - self._handed_out, GENTLY)
-            self._writing.recovered(f"{self._writer.peer} takes values again", now)
+            self._reports.delivered(self._writer.peer, now)
             return
         self._attempts += 1
-        self._writing.failed(outcome.trouble, now)
+        self._reports.failed(outcome.trouble, now)
         wait = delay(outcome.trouble.backoff, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
 
@@ -293,57 +283,13 @@ class Delivery:
             with self._changed:
                 self._slowest = max(took, self._slowest or 0.0)
 
-    def _follow_clock(self, step: ClockStep) -> None:
-        count = self._spool.shift(step.ns)
-        way, extra = "forward" if step.ns > 0 else "back", event("clock set")
-        text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
-        log.info(text, way, abs(step.ns) / NS, count, extra=extra)
-
-    def _tell_rejected(self, outcome: Outcome) -> None:
-        for row in outcome.rejected:
-            cause = row.reason
-            if cause not in self._told_rejected and len(self._told_rejected) < 100:
-                self._told_rejected.add(cause)
-                text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
-                line = row.line.decode("utf-8", "replace")
-                typed = "field type conflict" in cause
-                how = "; store to another measurement, or delete the field's old data"
-                extra = event("row refused")
-                log.error(text, cause, line, how if typed else "", extra=extra)
-
-    def _take_request(self) -> None:
-        if again := self._spool.take_request():
-            text, extra = "%d refused rows are tried again, as asked for", event("retried")
-            log.info(text, again, extra=extra)
-            self._told_rejected.clear()
-
-    def _tell_disk(self) -> None:
-        fault = self._spool.fault
-        if fault:
-            why = Trouble(
-                f"disk {fault.fault.value}", str(fault), meanwhile="values wait in memory"
-            )
-            self._disk.failed(why, time.monotonic())
-        else:
-            self._disk.recovered("what waits is safe again", time.monotonic())
-
-    def _tell_growing(self) -> None:
-        """Warn while there is still time to act: half of what may wait is waiting."""
+    def _report_spool(self) -> None:
+        self._reports.disk(self._spool.fault, time.monotonic())
         self.fullness = self._spool.fullness
-        if self.fullness > 0.5:
-            text = f"{len(self._spool)} values wait, and half the room for them is used"
-            self._growing.failed(Trouble("growing", text), time.monotonic())
-        elif not len(self._spool):
-            self._growing.recovered("no value waits any more", time.monotonic())
-
-    def _tell_overflow(self) -> None:
-        dropped = self._spool.dropped - self._spool.lost + self._inbox_lost
-        if dropped > self._dropped_told:
-            self._dropped_told = dropped
-            text = f"too many values wait: the oldest are dropped, {dropped} so far"
-            self._overflow.failed(Trouble("overflow", text), time.monotonic())
-        elif self._overflow.trouble and not len(self._spool):
-            self._overflow.recovered(f"{dropped} values were dropped in all", time.monotonic())
+        queued, now = len(self._spool), time.monotonic()
+        self._reports.growing(self.fullness, queued, now)
+        at_bound = self._spool.dropped - self._spool.lost + self._inbox_lost
+        self._reports.dropped(at_bound, queued, now)
 
     # The sender
 

@@ -1,4 +1,4 @@
-"""What people are told of the delivery, how often, and when that is over."""
+"""What is logged of the delivery, how often, and when that is over."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Make = Callable[..., Keeper]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a keeper whose database answers as it is told to."""
+    """Makes a keeper whose database answers as it is set to."""
 
     def keeper(*answers: Answer, **parts: Any) -> Keeper:
         return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
@@ -41,8 +41,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was told since the last time, each with the first letter of its level."""
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged since the last time, each with the first letter of its level."""
     caplog.set_level(logging.INFO, "bat2influx")
 
     def new() -> list[str]:
@@ -53,23 +53,23 @@ def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return new
 
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 def full(*_: object) -> None:
-    """Fail for want of room."""
+    """Fail because the disk is full."""
     raise DiskError(DiskFault.FULL, "no room for spool.sqlite; make room")
 
 
 # The database
 
 
-def test_a_database_that_fails_is_told_once_and_so_is_its_end(make: Make, told: Told) -> None:
-    """With how often it was tried; another cause is told, too."""
+def test_a_database_that_fails_is_logged_once_and_so_is_its_end(make: Make, logged: Logged) -> None:
+    """With how often it was tried; another cause is logged, too."""
     keeper = make(fails(), fails(), fails(CLOSED), accepts, fresh=NEVER)
     keeper.put(0.0, 0, 1)
     keeper.run(100.0)
-    assert told() == [
+    assert logged() == [
         "W InfluxDB is away",
         "W InfluxDB lets nobody in",
         "I InfluxDB at a:8086 takes values again, after 10 s and 3 failed attempts",
@@ -90,8 +90,8 @@ def test_what_is_wrong_is_database_first_and_then_disk(
     assert found == [[AWAY.cause], [AWAY.cause, "disk full"], []]
 
 
-def test_another_database_is_told_by_its_own_name(
-    make: Make, told: Told, caplog: pytest.LogCaptureFixture
+def test_another_database_is_logged_by_its_own_name(
+    make: Make, logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the old one failed with is over with the first values that the new one takes."""
     keeper = make(fails(CLOSED, NEVER), fresh=NEVER)
@@ -99,7 +99,7 @@ def test_another_database_is_told_by_its_own_name(
     keeper.at(10.0, keeper.made.use, Writer(accepts, name="b"))
     keeper.run(100.0)
     peers = [record.__dict__["PEER"] for record in caplog.records]
-    first, last = told()
+    first, last = logged()
     assert first == "W InfluxDB lets nobody in"
     assert last.startswith("I InfluxDB at b:8086 takes values again, after 10 s")
     assert peers == ["a:8086", "b:8086"]
@@ -108,8 +108,8 @@ def test_another_database_is_told_by_its_own_name(
 # Refused rows
 
 
-def test_a_reason_is_told_with_the_first_row_that_it_rejects(make: Make, told: Told) -> None:
-    """Of a type that does not fit it is said what helps; bytes that are no text are shown."""
+def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logged: Logged) -> None:
+    """A field type conflict has its remedy behind it; bytes that are no text are shown."""
     conflict = "field type conflict: input field V"
 
     def answer(batch: Sequence[bytes]) -> Outcome:
@@ -121,7 +121,7 @@ def test_a_reason_is_told_with_the_first_row_that_it_rejects(make: Make, told: T
     keeper.at(0.0, keeper.made.put, [*lines(0, 4), b"dc V=\xff 5"])
     keeper.put(0.5, 6, 8)
     keeper.run(100.0)
-    assert told() == [
+    assert logged() == [
         "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000",
         f"E InfluxDB refuses a row, which is kept aside: {conflict}: dc V=1 0002; store to another"
         " measurement, or delete the field's old data",
@@ -129,7 +129,7 @@ def test_a_reason_is_told_with_the_first_row_that_it_rejects(make: Make, told: T
     ]
 
 
-def test_of_endless_reasons_a_hundred_are_told(make: Make, told: Told) -> None:
+def test_of_endless_reasons_a_hundred_are_logged(make: Make, logged: Logged) -> None:
     """A server that has the time in each of them does not fill the journal."""
 
     def answer(batch: Sequence[bytes]) -> Outcome:
@@ -138,12 +138,12 @@ def test_of_endless_reasons_a_hundred_are_told(make: Make, told: Told) -> None:
     keeper = make(answer)
     keeper.put(0.0, 0, 150)
     keeper.run(100.0)
-    assert len(told()) == 100
+    assert len(logged()) == 100
     assert keeper.made.rejected == 150
 
 
-def test_rows_that_are_tried_again_are_told_with_what_they_meet_then(
-    make: Make, told: Told, tmp_path: Path
+def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
+    make: Make, logged: Logged, tmp_path: Path
 ) -> None:
     """The same reason counts as new."""
     keeper = make(rejects("bad"), takes=0.25)
@@ -153,15 +153,15 @@ def test_rows_that_are_tried_again_are_told_with_what_they_meet_then(
     keeper.at(2.0, keeper.made.put, [])
     keeper.run(100.0)
     row = "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000"
-    assert told() == [row, "I 4 refused rows are tried again, as asked for", row]
+    assert logged() == [row, "I 4 refused rows are tried again, as asked for", row]
     assert keeper.made.rejected == 4
 
 
 # The disk
 
 
-def test_a_disk_that_fails_is_told_with_what_happens_meanwhile(
-    make: Make, told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_disk_that_fails_is_logged_with_what_happens_meanwhile(
+    make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once, though it is tried every two seconds; so is its end."""
     keeper = make(fails(retry_after=NEVER))
@@ -172,7 +172,7 @@ def test_a_disk_that_fails_is_told_with_what_happens_meanwhile(
         keeper.run(60.0)
     ids = [vars(each).get("MESSAGE_ID") for each in caplog.records]
     assert ids[1] == MESSAGE_IDS["disk fault"]
-    assert told() == [
+    assert logged() == [
         "W InfluxDB is away",
         "W no room for spool.sqlite; make room; values wait in memory",
         "I what waits is safe again, after 30 s",
@@ -180,20 +180,20 @@ def test_a_disk_that_fails_is_told_with_what_happens_meanwhile(
     assert keeper.spool.on_disk == 1
 
 
-def test_what_waits_from_before_is_told_at_the_start(
-    make: Make, told: Told, monkeypatch: pytest.MonkeyPatch
+def test_what_waits_from_before_is_logged_at_the_start(
+    make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is nothing, nothing is said."""
+    """An empty disk is not logged."""
     keeper = make(fails(retry_after=NEVER))
     keeper.put(0.0, 0, 3)
     keeper.run(10.0)
-    assert told() == ["W InfluxDB is away"]
+    assert logged() == ["W InfluxDB is away"]
     make(fails()).run(0.0)
-    assert told() == ["I 3 values wait on disk, from before"]
+    assert logged() == ["I 3 values wait on disk, from before"]
     make(accepts).run(10.0)
-    assert told() == ["I 3 values wait on disk, from before"]
+    assert logged() == ["I 3 values wait on disk, from before"]
     make(accepts).run(10.0)
-    assert told() == []
+    assert logged() == []
 
 
 # The clock
@@ -206,22 +206,22 @@ def test_what_waits_from_before_is_told_at_the_start(
         (-1_250_000_000, "set back by 1.2 s; so are the stamps of 2 values that wait"),
     ],
 )
-def test_a_clock_that_was_set_is_told_with_how_many_stamps_went_with_it(
-    make: Make, told: Told, step: int, text: str
+def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
+    make: Make, logged: Logged, step: int, text: str
 ) -> None:
     """Each step is an entry of its own."""
     keeper = make(fails(retry_after=NEVER), fresh=NEVER)
     keeper.put(0.0, 0, 2)
     keeper.at(1.0, keeper.made.clock_set, step)
     keeper.run(10.0)
-    assert told() == ["W InfluxDB is away", f"I the clock was {text}"]
+    assert logged() == ["W InfluxDB is away", f"I the clock was {text}"]
 
 
 # Room
 
 
-def test_half_of_the_room_is_told_while_there_is_time_to_act(make: Make, told: Told) -> None:
-    """Once, until nothing waits any more; half of it exactly is not yet told."""
+def test_half_of_the_room_is_logged_while_there_is_time_to_act(make: Make, logged: Logged) -> None:
+    """Once, until nothing waits any more; half of it exactly is not yet logged."""
     keeper = make(fails(retry_after=20.0), accepts, room=10, fresh=NEVER)
     fullness: list[float] = []
     for moment, first, last in ((0.0, 0, 5), (1.0, 5, 6), (2.0, 6, 9)):
@@ -229,7 +229,7 @@ def test_half_of_the_room_is_told_while_there_is_time_to_act(make: Make, told: T
         keeper.at(moment + 0.5, lambda: fullness.append(keeper.made.fullness))
     keeper.run(100.0)
     assert fullness == [0.5, 0.6, 0.9]
-    assert told() == [
+    assert logged() == [
         "W InfluxDB is away",
         "W 6 values wait, and half the room for them is used",
         "I InfluxDB at a:8086 takes values again, after 20 s and 1 failed attempt",
@@ -237,36 +237,36 @@ def test_half_of_the_room_is_told_while_there_is_time_to_act(make: Make, told: T
     ]
 
 
-def test_what_is_dropped_is_told_once_and_counted_at_its_end(make: Make, told: Told) -> None:
+def test_what_is_dropped_is_logged_once_and_counted_at_its_end(make: Make, logged: Logged) -> None:
     """The first time that there is no room, and when all that was left is stored."""
     keeper = make(fails(retry_after=20.0), accepts, room=10, fresh=NEVER)
     for moment in range(4):
         keeper.put(float(moment), 4 * moment, 4 * moment + 4)
     keeper.run(100.0)
     assert keeper.made.dropped == 6
-    assert [text for text in told() if "dropped" in text] == [
+    assert [text for text in logged() if "dropped" in text] == [
         "W too many values wait: the oldest are dropped, 2 so far",
         "I 6 values were dropped in all, after 18 s",
     ]
 
 
 def test_what_the_inbox_has_lost_is_dropped_as_well(
-    make: Make, told: Told, monkeypatch: pytest.MonkeyPatch
+    make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told as soon as the keeper goes on."""
+    """It is logged as soon as the keeper goes on."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 3)
     keeper = make(accepts)
     for number in range(5):
         keeper.made.put(lines(number, number + 1))
     keeper.run(10.0)
-    assert told() == [
+    assert logged() == [
         "W too many values wait: the oldest are dropped, 2 so far",
         "I 2 values were dropped in all, after 0 s",
     ]
 
 
-def test_what_was_lost_with_a_file_is_no_want_of_room(make: Make, told: Told) -> None:
-    """The fault has told of it, and it counts as dropped all the same."""
+def test_what_was_lost_with_a_file_is_no_lack_of_room(make: Make, logged: Logged) -> None:
+    """The fault has reported it, and it counts as dropped all the same."""
     keeper = make(fails(retry_after=20.0), accepts)
     keeper.put(0.0, 0, 3)
     keeper.at(
@@ -275,6 +275,6 @@ def test_what_was_lost_with_a_file_is_no_want_of_room(make: Make, told: Told) ->
     keeper.put(6.0, 3, 4)
     keeper.run(100.0)
     assert (keeper.made.dropped, keeper.made.accepted) == (3, 1)
-    texts = told()
+    texts = logged()
     assert sum("removed it with 3 values" in text for text in texts) == 1
     assert not [text for text in texts if "are dropped" in text]
