@@ -1,7 +1,7 @@
-"""A look at what may be between a broker and a device that does not answer, for a command.
+"""Detects why a device behind a broker does not respond: another prefix, or a one-way bridge.
 
-A bridge may have the device's topics below another prefix, or pass what the device says and not
-what it is asked. Nothing is written to a device, and of each only a few leaves are read.
+A bridge may put the device's topics below another prefix, or forward N/# and not R/#. Nothing is
+written to a device, and only a few leaves of each are read.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
 from bat2influx.venus.prefixes import ELSEWHERE, PrefixSearch
 
-PREFIXES_WITHIN = 2.0  # s; what a broker keeps comes at once
-READ_WITHIN = 5.0  # s, for the answer to a read; a busy device is late
-MOST_READS = 3  # leaves of one device: one may be of a service that hangs
+PREFIXES_WITHIN = 2.0  # s; retained messages arrive at once
+READ_WITHIN = 5.0  # s to wait for the answer to a read; a busy device answers late
+MOST_READS = 3  # leaves of one device: one may belong to a service that hangs
 
 
 def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
-    """Return the prefixes under which the session's broker has devices, but for its own one.
+    """Return the prefixes under which the session's broker has devices, except the session's own.
 
-    Those of the device `portal` come alone where it is among them. The look has a connection of its
-    own, which sees all topics and may be ended for what is subscribed to.
+    Where the device `portal` is among them, only its prefixes are returned. The search has a
+    connection of its own, because a broker may disconnect a client that subscribes to all devices.
     """
     endpoint = session.endpoint
     search = PrefixSearch(endpoint.prefix)
@@ -44,8 +44,8 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
 def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[str]:
     """Return the portal ids of those devices that answer the read of one of their `leaves`.
 
-    `leaves` are service/instance/path by portal id, and had better be of values that never change:
-    a notification is not told from an answer.
+    `leaves` are service/instance/path by portal id, of values that never change: a notification
+    cannot be distinguished from an answer.
     """
     answers = {
         f"N/{portal}/{leaf}": portal

@@ -34,8 +34,8 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
-# Of a device's spans W/24 is the shortest, in which a message has to come: with a WatchdogSec of
-# less than so many times the time between two, one that is well would be called silent for ever.
+# Of a device's spans W/24 is the shortest, in which a message has to arrive: with a WatchdogSec of
+# less than so many times the time between two, a healthy one would always be "not responding".
 PACES = 32
 HEARTBEAT = 3.0  # s
 

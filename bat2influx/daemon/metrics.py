@@ -31,7 +31,7 @@ class DeviceReport:
 
     `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
     the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
-    say nothing. Of one device, `missing` has the services that have left or do not respond, with
+    do not respond. Of one device, `missing` has the services that have left or do not respond, with
     since when (ns since 1970).
     """
 

@@ -1,7 +1,7 @@
-"""Notices the services that appear while a device is read.
+"""Detects the services that appear while a device is read.
 
 VENUS: a service that appears while a keepalive is in force is published whole, its ProductId among
-the rest; one that leaves says so with zero bytes on each of its topics. So the ProductIds of all
+the rest; one that leaves sends zero bytes on each of its topics. So the ProductIds of all
 services that may be wanted stay subscribed to. Which of some optional paths a new one has, a read
 of its root brings out: a few seconds later it is read.
 
@@ -53,7 +53,7 @@ class Arrival(NamedTuple):
 class Arrivals:
     """The services of one device that are there, of those that may be wanted.
 
-    `there` are their places, as far as the device has told.
+    `there` are their places, as far as the device has published them.
     """
 
     def __init__(self, services: Iterable[str], paths: Iterable[tuple[str, str]]) -> None:

@@ -211,7 +211,7 @@ class Device(Source):
         if discovery.old is not None:
             keepalive = self._poller.keepalive
             (keepalive.is_old if discovery.old else keepalive.is_new)()
-        self._presence.changed = self._presence.changed or new  # which may be told now
+        self._presence.changed = self._presence.changed or new  # which may be reported now
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
             self._use(connection, self._planned(discovery.portal), now)
@@ -323,7 +323,7 @@ class Device(Source):
             self._problems.tell(self._discovery, now)
 
     def _awaiting(self, now: Now) -> bool:
-        """Whether something is missing that the device may tell of by itself when it is there."""
+        """Whether something is missing that the device may publish by itself when it is there."""
         return bool(self._presence.absent()) or self._discovery.awaits(now.mono)
 
     def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:

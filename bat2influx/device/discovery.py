@@ -37,10 +37,10 @@ class Discovery:
 
     `portals` has the portal id, and `question` asks the device as often as `republish` allows.
     `found` (instances by service) and `present` (service/instance/path of optional fields) are kept
-    over connections; `start` begins anew on each.
+    over connections; `start` begins again on each.
 
-    What is known may stop being so: `doubt_instances` asks again. What was found here gives way to
-    what is found then; what is configured stays, and `elsewhere` says what there is instead.
+    What is known may become wrong: `doubt_instances` asks again. An instance that was found is then
+    replaced; a configured one stays, and `elsewhere` has those that are there instead.
     """
 
     def __init__(
@@ -149,10 +149,10 @@ class Discovery:
         self.question.drop()
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
-        """These instances of services are silent: see which there are."""
+        """These instances of services do not respond: ask which ones are there."""
         for service, instance in places:
             self._doubted.setdefault(service, set()).add(instance)
-            self.question.drop()  # and ask anew, for this service too
+            self.question.drop()  # and ask again, for this service too
 
     def settle(self) -> None:
         """The device is read: a choice that turns up from now on is in `choices`, no error."""
@@ -180,8 +180,8 @@ class Discovery:
     def awaits(self, now: float) -> bool:
         """Return whether something that is wanted may be about to appear.
 
-        For a kind of a preset that was never there one waits after a connection only: most devices
-        have not got it.
+        A kind of a preset that was never there is awaited for some minutes after a connection only:
+        most devices have none.
         """
         self._wait_until = min(self._wait_until, now + self._wait_for_kinds)
         present = {leaf.partition("/")[0] for leaf in self.present}
@@ -211,7 +211,7 @@ class Discovery:
     def moved(self, place: Place) -> tuple[int, ...]:
         """Return where an inverter is that has left, and is configured under this instance.
 
-        Of other services a system may have several, so that another one says nothing.
+        Of other services a system may have several, so that another one proves nothing.
         """
         service, instance = place
         if service != "vebus" or self._was_found(service, instance):

@@ -85,7 +85,7 @@ def fields_missing(
 ) -> Trouble:
     """The device answers, but not for everything.
 
-    `services` it has not got, `left` and `hanging` ones were there ("vebus 275") and are gone or do
+    `services` are not on it; `left` and `hanging` ones were there ("vebus 275") and have left or do
     not respond, with since when; `mute` ones have never answered, with the fields that they were
     asked for. `silent` paths have never been answered, `stopped` ones have.
     """
@@ -166,9 +166,9 @@ def device_silent(host: str, portal: str, *, given: bool) -> Trouble:
 
 
 def questions_unanswered(host: str, portal: str, prefix: str = "", *, values: bool) -> Trouble:
-    """What a device says comes over a bridge, and what it is asked does not get there.
+    """A bridge forwards what a device publishes, and not the requests to it.
 
-    With `values` notifications arrive, else the broker keeps the serial number of the device.
+    With `values`, notifications arrive; else the broker only retains the device's serial number.
     """
     if values:
         what, how = f"values of device {portal} arrive at {host}", "does the bridge forward R/#?"

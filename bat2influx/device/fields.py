@@ -2,7 +2,7 @@
 
 VENUS: every subscriber gets every publish, so that a message on a field's topic may be the answer
 to our read request, that to somebody else's, a notification of a change, or a value from the
-device's cache in a full republish. Nothing in it says which. A republish ends with
+device's cache in a full republish. Nothing in it shows which. A republish ends with
 `full_publish_completed`, within milliseconds; it shows the values of a service that hangs as if
 they were fresh. A farewell has zero bytes; after it a value means that the service is back.
 
@@ -37,7 +37,7 @@ from bat2influx.mqtt.connection import Message
 
 ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
 ASKS = 2  # requests without an answer, before the next one rests: one alone may have been lost
-OLD_AFTER = 2.0  # s; what comes so long after its request may have been queued in a freeze
+OLD_AFTER = 2.0  # s; an answer so long after its request may have been queued in a freeze
 LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
 BURST = 0.25  # s; what was queued comes within milliseconds, and the latest of it counts
 HOLD = 0.5  # s; a republish of thousands of values ends within it, and a value is late by no more
@@ -209,13 +209,13 @@ class FieldStates:
         return released
 
     def due(self) -> float:
-        """Return when `release` has something to return, or another topic is silent."""
+        """Return when `release` has something to return, or another topic becomes SILENT."""
         open_since = [t.since for t in self._topics.values() if t.state in _OPEN]
         silent = min(open_since, default=math.inf) + self._silent_after
         return min(silent, min((t.until for t in self._topics.values()), default=math.inf))
 
     def left(self, names: Iterable[str]) -> None:
-        """The service of these topics has said farewell, which ends all expectations."""
+        """The service of these topics has sent its farewell, which ends all expectations."""
         for name in names:
             self._topics[name] = _Topic(FieldState.LEFT, asks=ASKS)
 
@@ -235,7 +235,7 @@ class FieldStates:
     # Time
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        """This machine has stood still for so long: messages sent meanwhile are yet to come."""
         for topic in self._topics.values():
             topic.since += seconds
             topic.latest += seconds

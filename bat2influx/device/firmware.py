@@ -1,8 +1,8 @@
 """Which keepalive a device's firmware understands, as far as its answers show: the table.
 
-VENUS: firmware before Venus OS 3.20 (dbus-mqtt) understands the old keepalive alone, and never says
-that a republish has ended. While it is awake that brings no answer, so that silence proves nothing
-about a device that has answered the old one before.
+VENUS: firmware before Venus OS 3.20 (dbus-mqtt) understands the old keepalive alone, and never
+reports the end of a republish. While it is awake that brings no answer, so that no answer proves
+nothing about a device that has answered the old one before.
 
     state      UNANSWERED  ANSWERED  ENDED
     UNKNOWN    OLD_TRIED   -         NEW

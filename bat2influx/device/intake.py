@@ -1,8 +1,8 @@
 """What a device says about its fields, as readings: decoded and stamped.
 
 Polled, a field has one value a tick; which message that is, presence.py decides. By notifications
-whatever says something new counts; what says the same of a field again within a tick does not. With
-a row for each tick, a notification counts at the next one, so that the rows are those of a poll.
+each new value counts; the same value of a field again within a tick does not. With a row for each
+tick, a notification counts at the next one, so that the rows are those of a poll.
 
 No socket, no clock: times are handed in.
 """

@@ -1,4 +1,4 @@
-"""The log entry that says which device is read, and what of it."""
+"""The log entry that reports which device is read, and what of it."""
 
 from __future__ import annotations
 

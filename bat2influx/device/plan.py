@@ -61,7 +61,7 @@ class Plan:
     ) -> None:
         """`found` has the instances of each service whose fields do not name one.
 
-        `instances_of` says of a service how several are told apart: "tag" or "name". Of the
+        `instances_of` returns how several of a service are told apart: "tag" or "name". Of the
         optional fields those in `present` (service/instance/path) are read.
         """
         self.portal = portal

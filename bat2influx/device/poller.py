@@ -43,7 +43,7 @@ class Poller:
         if not self._notify:
             presence.pace(battery.interval)
         self._wake_each = w / 4
-        self._woken = -math.inf  # when it was last asked to tell of what returns
+        self._woken = -math.inf  # when the latest keepalive for what is missing was sent
         self._by_leaf: set[str] = set()  # topics of requests for sub-trees
 
     def begin(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
@@ -85,7 +85,7 @@ class Poller:
     def keep_alive(
         self, connection: Connection, plan: Plan, now: Now, *, awaiting: bool = False
     ) -> None:
-        """Have the device tell of its changes, where they are wanted.
+        """Have the device publish its changes, where they are wanted.
 
         Polled, that is while something is missing (`awaiting`): what appears while a keepalive is
         in force is published at once, unasked (VENUS, "Presence").
@@ -130,7 +130,7 @@ class Poller:
             return
         connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
         # What has not changed is brought by a full republish, and by old firmware that was asleep:
-        # one that was woken by a search has nothing to say anew.
+        # one that a search has woken publishes nothing again.
         bare = first and ask is not KeepaliveKind.FULL
         for request in self._requests(plan, now) if bare else plan.untold:
             connection.publish(request.topic)

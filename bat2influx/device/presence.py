@@ -4,7 +4,7 @@ fields.py has the table of a field, services.py that of a service. Here the two 
 value counts as heard of its service, a farewell on one topic is one of the whole service, and a
 service none of whose fields is answered does not respond.
 
-Rules: no thread, no socket, nothing is told (problems.py does that); times are handed in.
+Rules: no thread, no socket, nothing is logged (problems.py does that); times are handed in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Presence:
     def __init__(self, watchdog: float, *, notified: bool) -> None:
         """`notified`: every change is wanted, not one value a tick."""
         self.services = Services()
-        self.changed = True  # whether there is something to tell; for who tells it to reset
+        self.changed = True  # whether there is something to report; reset by whoever reports it
         self._fields = FieldStates(watchdog, notified=notified)
         self._probes = Probes(watchdog) if notified else None
         self._plan: Plan | None = None
@@ -97,7 +97,7 @@ class Presence:
         """Return whether an answer is under way to what was asked since then."""
         return self._fields.awaits(since)
 
-    # What comes
+    # Messages
 
     def message(self, message: Message, now: Now) -> Meaning:
         """Return what a message on a topic of the plan means; it is taken into account."""
@@ -198,7 +198,7 @@ class Presence:
         """Return the services that have left or do not respond.
 
         `system` does not leave: where nothing of it was ever answered, its paths are wrong, and a
-        single one that is not answered any more is told as that.
+        single one that is not answered any more is reported as that.
         """
         plan = self._plan
         return [

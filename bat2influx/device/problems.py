@@ -1,10 +1,10 @@
-"""What is told of a device's fields: which do not come, since when, and why as far as is known.
+"""What is reported of a device's fields: which are missing, since when, and why if that is known.
 
 A path that is not answered is a path that the device does not have, or one of a service that is not
 there, has left, or hangs, or that has another instance. A path that is answered without a number
-has no value now. Of an optional field nothing is told, unless its service was there and is gone.
+has no value now. An optional field is reported only if its service was there and is gone.
 
-Rules: no thread, no socket; times are handed in. What is told is told once, and at its end.
+Rules: no thread, no socket; times are handed in. Each problem is logged once, and so is its end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 
-_NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # the device's words for having no value
+_NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # what a device publishes when it has no value
 _ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
 _DAY = 86_400  # s
 
@@ -112,14 +112,14 @@ class Problems:
         return due
 
     def tell(self, discovery: Discovery, now: Now) -> None:
-        """Tell of what is missing while the rest comes, and of its end."""
+        """Log what is missing while the rest is read, and that it is no longer."""
         assert self._plan is not None
         self._late = self._presence.late(now.mono)
         fields = {"PORTAL_ID": self._plan.portal}
         silent = self._silent(now.mono)
         if why := self._unanswered_trouble(discovery, silent, now):
             self._paths.failed(why, now.mono, TOPIC=" ".join(silent), **fields)
-        elif not (discovery.reconsidering or self._presence.unsettled):  # then more is to be told
+        elif not (discovery.reconsidering or self._presence.unsettled):  # else it is not complete
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
         void = [topic for topic in needed if self._never_had(topic, now.mono)]

@@ -2,8 +2,8 @@
 
 VENUS: a keepalive with an echo has the device publish all its values, and then the echo. Firmware
 before Venus OS 3.50 ends without the echo. Firmware before 3.20 knows another keepalive, and never
-says that it has ended. So an end is the best answer, and else what has come after some seconds is
-enough. Who does not answer is asked in the other way the next time.
+reports the end. So an end is the best answer, and else what has arrived after some seconds is
+enough. A device that does not answer is asked in the other way the next time.
 
 Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
 seconds that are handed in, and so is the connection on which an action is carried out. How often
@@ -87,7 +87,7 @@ class Question:
     def __init__(
         self, republish: Republish, patience: float, firmware: Firmware = Firmware.UNKNOWN
     ) -> None:
-        """`patience` is what the device has to answer, in s, where nothing says that it has."""
+        """`patience` is how long the device has to answer, in s, where its answer has no end."""
         self.state = State.IDLE
         self.firmware = firmware
         self.echoed = False

@@ -1,7 +1,8 @@
 """The states of a device's services, by their instances: the table.
 
-A place is a service with its instance, as ("vebus", 275). VENUS: one that leaves says farewell on
-all of its topics, one that appears is published whole, one that hangs or crashes says nothing.
+A place is a service with its instance, as ("vebus", 275). VENUS: one that leaves sends a farewell
+on all of its topics, one that appears is published whole, one that hangs or crashes does not
+respond, without a farewell.
 
     state           HEARD      NO_ANSWER       FAREWELL  BACK
     EXPECTED        ANSWERING  NOT_RESPONDING  LEFT      -
@@ -14,7 +15,7 @@ HEARD is an answer, or a notification, and never a value of a republish; NO_ANSW
 was heard since a request of W/8 ago; BACK is a value after a farewell, before an answer.
 
 By notifications nothing is asked, so that a service that hangs looks like one whose values stay as
-they are. One that says nothing for W/24 is therefore read on one path: `Probes`.
+they are. One that publishes nothing for W/24 is therefore read on one path: `Probes`.
 
 Pure: `now` is monotonic seconds, `since_ns` wall clock.
 """
@@ -113,8 +114,8 @@ class Services:
 class Probes:
     """When to read a service that may hang, where nothing else is asked.
 
-    One is sent after W/24 without a word of the service, and then each W/24, until the service is
-    heard or W/8 are over: an answer may be lost in a republish, and a path may be gone.
+    One is sent after W/24 without a message of the service, and then each W/24, until the service
+    is heard or W/8 are over: an answer may be lost in a republish, and a path may be gone.
     """
 
     def __init__(self, watchdog: float) -> None:
@@ -125,7 +126,7 @@ class Probes:
         self._sent: dict[Place, float] = {}  # open probes: the first since it was heard
 
     def heard(self, place: Place, now: float) -> None:
-        """It has said something that is no republish."""
+        """It has sent something that is no republish."""
         self._next[place] = now + self._quiet
         self._sent.pop(place, None)
 
@@ -163,7 +164,7 @@ class Probes:
         return min(waits, default=math.inf)
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        """This machine has stood still for so long: messages sent meanwhile are yet to come."""
         for times in (self._next, self._sent):
             times.update({place: time + seconds for place, time in times.items()})
 

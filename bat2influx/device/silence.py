@@ -1,7 +1,7 @@
 """The silence of a device: marks and a clock in, remedies out.
 
 A message is any non-retained PUBLISH below `N/<portal id>/`, heartbeats and nulls included, because
-a device that says anything is there; fields.py has its single paths.
+a device that sends anything is there; fields.py has its single paths.
 
 Pure: all spans are fractions of the watchdog interval W, all times are monotonic seconds.
 """

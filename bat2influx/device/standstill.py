@@ -18,7 +18,7 @@ class Standstill:
     """What a device sees of it, from step to step."""
 
     def __init__(self, *, heartbeat: bool) -> None:
-        """`heartbeat` is whether the device is kept telling, so that a silence is a gap."""
+        """`heartbeat` is whether the device is kept publishing, so that a silence is a gap."""
         self._heartbeat = heartbeat
         self._stepped = math.inf  # when it was stepped last
 

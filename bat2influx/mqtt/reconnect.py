@@ -200,7 +200,7 @@ def _starting(why: Trouble) -> Trouble:
     """Return what a port that is closed, or answers otherwise, means where a login has worked.
 
     VENUS, "Presence": the broker ends with the D-Bus daemon, and listens again when it has booted.
-    Nothing in the configuration was wrong until then, so that nobody is told to change it.
+    Nothing in the configuration was wrong until then, so that no message asks to change it.
     """
     what = why.what.partition("; ")[0].partition(": ")[0]
     return why._replace(

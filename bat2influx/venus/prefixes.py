@@ -1,4 +1,4 @@
-"""Guesses what stands in front of a device's topics, from the serial numbers that a broker keeps.
+"""Guesses what stands in front of a device's topics, from the serial numbers that a broker retains.
 
 A bridge may put a prefix in front of N/ and R/. The one retained message of a device is then below
 that prefix, and shows it to whoever subscribes one or two levels deeper than the device itself

@@ -158,7 +158,7 @@ def is_portal_id(text: str) -> bool:
 
 
 def names_device(payload: bytes) -> bool:
-    """Return whether a retained Serial says that there is a device.
+    """Return whether a retained Serial shows that there is a device.
 
     It does with a serial number: a text, or a number. A message of zero bytes takes one away, and
     a null was left by something that had none.
@@ -223,7 +223,7 @@ class InstanceSearch:
         self._prefix = f"N/{portal}/"
         self._paths = wanted
         self._completed = completed(portal)
-        self._all = "vebus" in self.found  # where there is none, what there is instead is told
+        self._all = "vebus" in self.found  # without one, the other services are reported
         services = ("+",) if self._all else self.found
         self.subscriptions = (
             *(f"N/{portal}/{service}/+/ProductId" for service in services),

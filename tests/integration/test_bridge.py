@@ -111,7 +111,7 @@ def test_a_device_that_is_cut_off_behind_the_bridge(setting: Setting, tmp_path: 
 def one_way(
     request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
 ) -> Iterator[tuple[Bridged, Device, str]]:
-    """A broker that gets what the device says and passes nothing that it is asked."""
+    """A broker that gets what the device publishes and passes no request to it."""
     device, prefix = Device(P), request.param
     setting.venus(device)
     with Bridged(tmp_path / "one way", setting.mosquitto, prefix=prefix, questions=False) as made:
@@ -129,7 +129,7 @@ def asked_at(setting: Setting, port: int) -> Result:
 def test_values_without_answers_name_the_bridge(
     setting: Setting, one_way: tuple[Bridged, Device, str]
 ) -> None:
-    """Somebody else keeps the device awake: check says what is wrong, discover lists what comes."""
+    """Others keep the device awake: check reports what is wrong, discover lists the values."""
     house, device, _ = one_way
     device.foreign(1.0, ["system/0/Dc/Battery/Soc"], keepalive=True)
     said = f"values of device {P} arrive at 127.0.0.1"

@@ -203,7 +203,7 @@ OLD = [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE]
 def test_found_firmware_before_3_20_was_called_silent(
     setting: Setting, firmware: Firmware, instance: object
 ) -> None:
-    """Asleep, it is asked in its own way; awake, it says nothing anew, and is known by a read."""
+    """Asleep, it is asked in its own way; awake, it does not publish again: a read shows it."""
     device = Device(A, firmware=firmware)
     setting.venus(device)
     fields = {"Grid": "system/Ac/Grid/L1/Power", "Load": "system/Ac/Consumption/L1/Power"}

@@ -153,7 +153,7 @@ def test_a_device_that_does_not_say_when_it_is_through_is_listed(
     with VenusRunner("127.0.0.1", mosquitto.port, Old(B)):
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
-    assert "did not say that this is all" in result.err
+    assert "did not confirm that this is all" in result.err
     assert "vebus/275/Dc/0/Voltage" in result.out
 
 
@@ -167,7 +167,7 @@ def test_found_firmware_before_3_20_was_listed_empty(
         for _ in range(2):
             result = discover(ini, f"127.0.0.1:{mosquitto.port}")
             assert result.code == EX_OK
-            assert "says nothing" not in result.err
+            assert "not responding" not in result.err
             assert "questions are not answered" not in result.err
             (battery,) = loaded(ini, result).batteries
             paths = {str(field) for field in battery.fields}
@@ -185,7 +185,7 @@ def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini:
         device.silence()
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
-    assert f"device {B} at 127.0.0.1:{mosquitto.port} says nothing; is it on?" in result.err
+    assert f"device {B} at 127.0.0.1:{mosquitto.port} is not responding; is it on?" in result.err
     assert loaded(ini, result).batteries[0].port == mosquitto.port
 
 

@@ -58,7 +58,7 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
         wait("values", lambda: {field for _, field, _ in setting.stored()} == others)
         for turn in range(TIMES):
             end = 424242.25 + turn
-            # Zero bytes are a farewell, which is told.
+            # Zero bytes are a farewell, which is logged.
             said = [*filter(None, islice(fuzzed, EACH)), b'{"value":%r}' % end]
             wanted += [value for each in said if not isinstance(value := decode(each), NoValue)]
             publish.multiple(
@@ -71,7 +71,7 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
         assert daemon.running
         assert len(daemon.says("")) <= MOST_LINES
         assert not daemon.says("WARNING|ERROR|CRITICAL|Traceback")
-        device.silence()  # what it says after the end is owed by nobody
+        device.silence()  # what it publishes after the end is owed by nobody
         assert daemon.stop() == 0
         # InfluxDB writes a large float without its point, which json then takes for an int.
         stored = [float(value) for _, value in kept(setting, "Voltage")]

@@ -31,14 +31,14 @@ pytestmark = pytest.mark.long
 
 
 def every(interval: float, soc_interval: float | None = None) -> dict[str, object]:
-    """Return what the ini says of a device that is known, and polled so often."""
+    """Return the ini of a device that is known, and polled so often."""
     known = {"serial": P, "instance": 275}
     return {**known, "interval": interval, "soc_interval": soc_interval or interval}
 
 
 @pytest.fixture
 def device(setting: Setting) -> Device:
-    """A device that never says a number twice, and a new one of each path five times a second."""
+    """A device that publishes a new number of each path five times a second, and none twice."""
     made = Device(P, counted=True)
     setting.venus(made)
     made.quicken(CHANGES)
@@ -157,7 +157,7 @@ def _tick(stamp_ns: int) -> int:
 
 
 def notifications(device: Device) -> int:
-    """Return how often the device has told of a change of the voltage."""
+    """Return how often the device has published a change of the voltage."""
     topic = f"N/{P}/{NINE['Voltage']}"
     return sum(m.why is Why.NOTIFICATION and m.topic == topic for m in device.log.sent)
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 
 
 class Scene:
-    """A device, the daemon that reads it, and what systemd is told."""
+    """A device, the daemon that reads it, and what it notifies systemd of."""
 
     def __init__(self, setting: Setting, mode: str, device: Device, **battery: object) -> None:
         self.setting, self.device = setting, device

@@ -252,7 +252,7 @@ def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(settin
 
 
 def test_another_client_does_no_harm(setting: Setting) -> None:
-    """Our own reads go on at their pace, and each has one value, whatever else is said."""
+    """Our own reads go on at their pace, and each has one value, whatever else is published."""
     device = Device(P, counted=True)
     setting.venus(device)
     device.foreign(40, ["vebus/275/Dc/0", "vebus/275/Soc", "system/0/Dc"], keepalive=True)
@@ -284,7 +284,7 @@ def test_what_others_ask_for_is_not_stored_twice_within_a_tick(setting: Setting)
 
 
 def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
-    """A device that takes 3 s for each answer is neither silent nor unanswered.
+    """A device that takes 3 s for each answer is neither not responding nor unanswered.
 
     Some may count as one: which request an answer is to is not known.
     """

@@ -142,7 +142,7 @@ def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], f
 def assert_all_said(
     device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str
 ) -> None:
-    """Assert that `stored` is all that the device said for a leaf, from the first of it on."""
+    """Assert that `stored` is all that the device published for a leaf, from the first of it on."""
     spoken = said(device, leaf)
     places = assert_in_order(spoken, stored, field)
     assert len(spoken) - 1 - places[-1] <= UNDER_WAY, field
@@ -152,7 +152,7 @@ def assert_all_said(
 def assert_in_order(
     spoken: Sequence[tuple[float, float]], stored: Sequence[tuple[int, float]], field: str
 ) -> list[int]:
-    """Assert that each that is stored was said, once, at its time.
+    """Assert that each that is stored was published, once, at its time.
 
     Return the place of each among what was said, the first where it was said again.
     """
@@ -178,7 +178,7 @@ def assert_one_a_tick(
     since: float = 0.0,
     until: float = float("inf"),
 ) -> int:
-    """Assert that from one read of a leaf to the next one value is stored, whoever it was said to.
+    """Assert that from one read of a leaf to the next one value is stored, whoever had asked.
 
     That is of the reads between two Unix times. Return of how many.
     """

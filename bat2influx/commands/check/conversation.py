@@ -1,7 +1,7 @@
 """The conversation of `check` with one device: portal id, instances and fields, step by step.
 
-A device that does not answer is asked once in each of the two ways that firmware knows. Nothing is
-ever stored.
+A device that does not respond is asked once in each of the two ways that firmware knows. Nothing
+is ever stored.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from bat2influx.venus import examples, protocol
 PORTAL_WITHIN = 5.0  # s; retained messages come at once
 ANSWERS_WITHIN = 10.0  # s; a hung device answers late
 OLD_FIRMWARE = 60.0  # s; a twelfth of it is how long nothing is taken for all, without an echo
-SEARCH_WITHIN = 12.0  # s; of two questions each has such a twelfth
-LEAVES_AFTER = 3.0  # s, for a sub-tree; firmware before 3.20 answers its leaves alone
+SEARCH_WITHIN = 12.0  # s, for two questions with a twelfth of OLD_FIRMWARE each
+LEAVES_AFTER = 3.0  # s to wait for a sub-tree; firmware before 3.20 answers only leaves
 
 
 def no_device(session: Session, battery: Battery, config: str) -> Trouble:
-    """Return the trouble of a broker that does not have the device where it is expected."""
+    """Return why no device was found behind the broker."""
     prefix, address = battery.topic_prefix, battery.address
     if elsewhere := bridge_look.prefixes_of(session, "" if battery.fleet else battery.serial):
         return device_errors.other_prefix(address, prefix, elsewhere, config)
@@ -51,10 +51,10 @@ class Conversation:
         self._session = session
         self._battery = battery
         self._config = config
-        self._listed: set[str] = set()  # portal ids that the broker keeps
+        self._listed: set[str] = set()  # portal ids of retained messages
         self._overheard = Overheard(battery.serial)
-        self._answers = False  # whether the device is known to answer
-        self._by_leaf = False  # whether the device answers reads of leaves alone
+        self._answers = False  # whether the device is known to answer requests
+        self._by_leaf = False  # whether only leaves are read, as sub-trees are not answered
         self._absent: set[str] = set()  # topics of instances that are not there
         self._discovery = Discovery(Wanted.of(battery), again_after=OLD_FIRMWARE, config=config)
 
@@ -95,7 +95,7 @@ class Conversation:
             yield from self._places(self._plan())
 
     def _subscribe(self) -> None:
-        """Subscribe to all values of the device, where the broker allows it."""
+        """Subscribe to all topics of the device, if the broker permits that."""
         portal = self._discovery.portal
         assert portal is not None
         self._overheard = Overheard(portal)
@@ -116,7 +116,7 @@ class Conversation:
             self._session.wait(self._receive, OLD_FIRMWARE / 12)
 
     def _answered(self) -> bool:
-        """Return whether the device answers."""
+        """Return whether the device answers requests."""
         discovery = self._discovery
         if discovery.old is False:  # the requested republish has ended
             return True
@@ -171,7 +171,7 @@ class Conversation:
         yield from left_out(plan, self._battery.fields)
 
     def _without_vebus(self) -> Iterator[Step]:
-        """Yield what there is in place of an inverter, with the lines that read it."""
+        """Yield the services of a system without an inverter, with the lines that read them."""
         yield wrong(device_errors.no_vebus(self._battery.address, self._overheard.places))
         if lines := ini_lines.live_fields(self._overheard.survey):
             yield Step(NOTE, "[Fields]", "\n".join(("these lines would do:", *lines)))

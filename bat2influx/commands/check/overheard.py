@@ -1,7 +1,7 @@
-"""What comes from one device while `check` looks for its instances, whether it was asked or not.
+"""The messages of one device while `check` looks for its instances, requested or not.
 
-Rules: no socket. A message that a broker has kept is no sign of life, and yet says what there is:
-firmware before Venus OS 3.20 has all its values kept.
+Rules: no socket. A retained message does not prove that the device responds, but shows which
+services there are: firmware before Venus OS 3.20 publishes all its values retained.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ PRODUCT = "ProductId"  # which every service has, and which never changes
 
 
 class Overheard:
-    """The values of the device `portal` so far, as a survey, and whether it `speaks`."""
+    """The values of the device `portal` so far, as a survey.
+
+    `speaks` is whether one of its messages was not retained.
+    """
 
     def __init__(self, portal: str) -> None:
         self.speaks = False

@@ -2,8 +2,8 @@
 
 Rules: a secret is sent in one case only: the ini file has it for this very host, and then in the
 way that the file says. Everybody is asked without one else, in clear first, and by TLS where that
-port is closed. Each device is asked for one full republish, and who says nothing once more in the
-way of firmware before Venus OS 3.20; nothing is written to it.
+port is closed. Each device is asked for one full republish, and one that does not respond is asked
+again in the way of firmware before Venus OS 3.20; nothing is written to it.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Inquiry:
         self._config = config
         self._everything = everything
         self._say = say
-        self._listed = False  # whether the broker keeps the serial number of a device
-        self._moved = False  # to another prefix than the one given
+        self._listed = False  # whether the broker retains the serial number of a device
+        self._moved = False  # whether another prefix than the given one is asked
 
     def make(self) -> InquiryResult:
         """Ask, and return what there is."""
@@ -144,7 +144,7 @@ class Inquiry:
         return InquiryResult(tuple(blocks), reached=bool(blocks))
 
     def _elsewhere(self, session: Session) -> InquiryResult | None:
-        """Return what is below another prefix than the one asked, if devices are there."""
+        """Ask below another prefix, if devices are there; else return None."""
         own, prefix = self._own, session.endpoint.prefix
         if own and own.vrm:
             return None
@@ -154,7 +154,7 @@ class Inquiry:
             return None
         host = str(self._target)
         self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
-        self._moved = True  # there is no third place to look at
+        self._moved = True  # one other prefix is asked, and no third
         with closing(Session(replace(session.endpoint, prefix=prefixes[0]))) as other:
             return None if other.open() else self._look(other)
 
@@ -200,7 +200,7 @@ class Inquiry:
         return tuple(surveys.values())
 
     def _collect(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
-        """Take what comes until all have ended, or nothing new comes any more."""
+        """Take messages until every republish has ended, or nothing new arrives."""
 
         def known() -> int:
             return sum(survey.known for survey in surveys.values())
@@ -222,7 +222,7 @@ class Inquiry:
                 break
 
     def _judge(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
-        """Say which devices have not said all, and why."""
+        """Report which devices have not published everything, and why."""
         leaves = {
             portal: [f"{place}/ProductId" for place in survey.places()]
             for portal, survey in surveys.items()
@@ -238,9 +238,9 @@ class Inquiry:
                 self._say(why.text)
             elif not survey.numbers:
                 bridge = " Where a bridge brings its topics, does that forward R/#?"
-                self._say(f"{device} says nothing; is it on?{bridge if self._listed else ''}")
+                self._say(f"{device} is not responding; is it on?{bridge if self._listed else ''}")
             if survey.numbers and not survey.complete:
-                self._say(f"{device} did not say that this is all; the list may lack something")
+                self._say(f"{device} did not confirm that this is all; the list may lack something")
 
     def _locked(self, session: Session) -> InquiryResult:
         """Return the lines by which one gets in, where a login is wanted."""

@@ -1,4 +1,4 @@
-"""The Venus stand-in without a broker: services that come and go one by one, and what is said why.
+"""The Venus stand-in without a broker: services that come and go, and what is published why.
 
 The facts are those of VENUS, "Presence".
 """
@@ -33,13 +33,13 @@ def keep_alive(device: Device, payload: bytes = SUPPRESSED, now: float = NOW) ->
 
 
 def places(out: list[Publish]) -> Counter[str]:
-    """Return how often each service was told of, as solarcharger/288."""
+    """Return how often each service was published, as solarcharger/288."""
     parts = [publish.topic.split("/") for publish in out]
     return Counter("/".join(each[2:4]) for each in parts if len(each) > 4)
 
 
 def of(out: list[Publish], place: str) -> list[Publish]:
-    """Return what was said of a service or of what is below a path."""
+    """Return what was published of a service or below a path."""
     return [each for each in out if f"{each.topic}/".startswith(f"N/{P}/{place}/")]
 
 
@@ -47,7 +47,7 @@ def reasons(out: list[Publish]) -> dict[Why, int]:
     return dict(Counter(publish.why for publish in out))
 
 
-# Why something is said.
+# Why something is published.
 
 
 def test_each_publish_has_its_reason() -> None:
@@ -131,7 +131,7 @@ def test_another_client_needs_no_vebus(off_grid: Device) -> None:
 
 
 def test_services_come_late_at_a_boot(off_grid: Device) -> None:
-    """Those that start later are not there until they come; each is then told whole."""
+    """Those that start later are not there until they come; each is then published whole."""
     late = [each for each in OFF_GRID if each != "system/0"]
     off_grid.restart(late)
     assert [each.topic for each in off_grid.advance(NOW)] == [f"N/{P}/system/0/Serial"]
@@ -232,7 +232,7 @@ def test_numbers_can_count_the_reads() -> None:
 
 
 def test_after_a_stall_all_comes_in_one_burst() -> None:
-    """Nothing is heard or said meanwhile; then come the notifications, and the answers after."""
+    """Nothing is heard or published meanwhile; then notifications come, and the answers after."""
     device = Device(P, counted=True)
     device.quicken(4)
     keep_alive(device)

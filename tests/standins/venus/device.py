@@ -201,17 +201,17 @@ class Device(Plugin):
                 self._timers["change"] = self._next_change()
 
     def stall(self) -> None:
-        """Let the broker freeze: nothing is read, and what there is to be said waits."""
+        """Let the broker freeze: nothing is read, and what is to be published is queued."""
         with self._event():
             self._stalled = True
 
     def go_on(self) -> None:
-        """End `stall`: all that waits is said at once, in order, and then requests are answered."""
+        """End `stall`: publish at once all that is queued, in order; then answer the requests."""
         with self._event():
             self._stalled = False
 
     def restart(self, late: Sequence[str] = ()) -> None:
-        """Boot again: no keepalive, no fault, every service there, Serial retained anew.
+        """Boot again: no keepalive, no fault, every service there, Serial retained again.
 
         But for the services of `late`, which are not there until they `come_back`.
         """

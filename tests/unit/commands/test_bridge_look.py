@@ -51,7 +51,7 @@ def test_devices_below_other_prefixes_are_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_look_that_comes_to_nothing_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was wrong before is what is told."""
+    """What was wrong before is what is reported."""
     broker = HandBroker(HandDevice(prefix="boat/"))
     broker.log_in = lambda _: mqtt_errors.connack_refused("broker", "busy")
     assert looked(monkeypatch, broker) == []

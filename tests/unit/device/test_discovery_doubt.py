@@ -256,7 +256,7 @@ def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
 
 
 def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> None:
-    """A question that was under way is asked anew, of the other one."""
+    """A question that was under way is asked again, of the other one."""
     search = Search(SOC, portal="", known=DeviceRecord(A, {}))
     search.step()
     search.say("vebus/275/ProductId")

@@ -1,4 +1,4 @@
-"""The log entry that says which device is read."""
+"""The log entry that reports which device is read."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_it_is_given_again_where_something_else_is_read(caplog: pytest.LogCaptur
 def test_a_device_of_which_nothing_is_read_is_not_introduced(
     caplog: pytest.LogCaptureFixture, plan: Plan | None
 ) -> None:
-    """It would say that it is read."""
+    """It would be reported as read."""
     Introduction().give(BATTERY, P, FOUND, plan)
     assert caplog.messages == []

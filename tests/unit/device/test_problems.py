@@ -1,4 +1,4 @@
-"""What is told of fields that do not come, with a clock made by hand (W = 120 s)."""
+"""What is reported of fields that are missing, with a clock made by hand (W = 120 s)."""
 
 import logging
 
@@ -79,7 +79,7 @@ class Minute:
         return meaning
 
     def look(self) -> None:
-        """See who is missing, and tell it."""
+        """See who is missing, and report it."""
         self.presence.look(self.clocks)
         self.doubted += [(self.now, place) for place in self.absence.doubtful(self.now)]
         self.absence.tell(self.discovery, self.clocks)
@@ -112,7 +112,7 @@ def test_a_path_beside_others_that_answer_leaves_the_instance_alone(minute: Minu
 
 
 def test_an_instance_that_is_elsewhere_is_told_with_what_there_is(minute: Minute) -> None:
-    """The doubt has found another one: that is the cause, whatever else is silent."""
+    """The doubt has found another one: that is the cause, whatever else is not answered."""
     minute.go_on(20, VOLTAGE, CURRENT)
     minute.discovery.elsewhere["solarcharger", 288] = (289, 290)
     minute.go_on(1, VOLTAGE, CURRENT)
@@ -130,7 +130,7 @@ def test_a_service_that_is_gone_is_told_as_a_whole(minute: Minute) -> None:
 
 
 def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixture) -> None:
-    """What was in doubt is doubted anew at its next silence."""
+    """What was in doubt is doubted again when it stops responding again."""
     minute.go_on(20, VOLTAGE, CURRENT)
     with caplog.at_level(logging.INFO, "bat2influx"):
         minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
@@ -198,7 +198,7 @@ def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> 
 
 
 def test_found_a_path_that_worked_was_called_one_that_does_not_exist(minute: Minute) -> None:
-    """Of what was answered before it is said that it no longer is, and nothing else."""
+    """Of what was answered before it is reported that it no longer is, and nothing else."""
     minute.go_on(20, VOLTAGE, CURRENT, PV, GRID)
     minute.go_on(30, CURRENT, PV, GRID)
     assert "no longer answers for Voltage (vebus/275/Dc/0/Voltage)" in minute.text
@@ -228,7 +228,7 @@ def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> Non
     ("echoed", "cause"), [(False, "unanswered"), (True, "missing: never an answer from ")]
 )
 def test_a_bridge_in_one_direction_is_named(minute: Minute, echoed: bool, cause: str) -> None:
-    """Nothing was ever answered, while the device says something: no path is called wrong."""
+    """Nothing was ever answered, while the device publishes something: no path is called wrong."""
     minute.discovery.question.echoed = echoed
     minute.go_on(20)
     assert minute.absence.trouble
@@ -246,7 +246,7 @@ def test_what_is_missing_is_shown_before_it_is_told(minute: Minute) -> None:
 
 
 def test_a_service_that_hangs_or_left_is_told_with_the_time(minute: Minute) -> None:
-    """Since when, and whether it said farewell; another that leaves is another line."""
+    """Since when, and whether it sent a farewell; another that leaves is another line."""
     minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
     minute.say(PV, b"")
     minute.look()
@@ -271,7 +271,7 @@ def test_found_a_service_that_restarts_was_said_not_to_answer_for_its_paths(
 
 
 def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
-    """That it need not be there is no reason to be silent when it was."""
+    """That it need not be there is no reason not to report it when it was."""
     minute = Minute()
     minute.plan = Plan(
         P,

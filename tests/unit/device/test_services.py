@@ -71,7 +71,7 @@ def test_another_plan_keeps_what_is_known() -> None:
 
 
 def test_a_clock_that_is_set_takes_the_times_with_it() -> None:
-    """Since when something is missing is then told by the new clock."""
+    """Since when something is missing is then reported by the new clock."""
     services = Services()
     services.read([VEBUS], 1_000)
     services.clock_set(500)
@@ -82,7 +82,7 @@ def test_a_clock_that_is_set_takes_the_times_with_it() -> None:
 
 
 def test_a_service_that_says_nothing_is_read_after_a_while() -> None:
-    """W/24 after what it said last, and then each W/24 until it is heard."""
+    """W/24 after its last message, and then each W/24 until it is heard."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.heard(VEBUS, 3.0)
@@ -119,7 +119,7 @@ def test_an_answer_that_a_republish_may_have_hidden_is_asked_for_again() -> None
 
 
 def test_another_plan_keeps_the_times_of_what_stays() -> None:
-    """What is new has a while to say something."""
+    """What is new has a while to publish something."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.change([VEBUS, PV])

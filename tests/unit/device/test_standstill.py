@@ -23,7 +23,7 @@ def test_a_pause_between_two_steps_is_seen(later: float, paused: bool) -> None:
 
 @pytest.mark.parametrize(("heartbeat", "gap"), [(True, True), (False, False)])
 def test_a_gap_counts_where_a_heartbeat_is_awaited(heartbeat: bool, gap: bool) -> None:
-    """Polled, a device says nothing until it is asked."""
+    """Polled, a device publishes nothing until it is asked."""
     standstill = Standstill(heartbeat=heartbeat)
     assert not standstill.before(1000.0, 1000.0 - GAP)
     assert standstill.before(1000.5, 1000.0 - GAP) is gap

@@ -22,7 +22,7 @@ def overheard(*leaves: str, retain: bool = False, portal: str = P) -> Overheard:
     ("retain", "portal", "speaks"), [(False, P, True), (True, P, False), (False, "another", False)]
 )
 def test_what_a_broker_keeps_is_no_sign_of_life(retain: bool, portal: str, speaks: bool) -> None:
-    """Nor is what another device says."""
+    """Nor is what another device publishes."""
     assert overheard("heartbeat", retain=retain, portal=portal).speaks is speaks
 
 

@@ -96,7 +96,7 @@ def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
     blocks = asked.make(Target(HOST)).blocks
     assert [block[3] for block in blocks] == [f"serial = {P}", f"serial = {OTHER}"]
     assert asked.said == [
-        f"device {OTHER} at venus.local says nothing; is it on?{BRIDGE}",
+        f"device {OTHER} at venus.local is not responding; is it on?{BRIDGE}",
     ]
 
 
@@ -168,7 +168,7 @@ def test_a_device_that_says_nothing_has_a_block_without_values(
     result = asked.make(Target(HOST))
     assert result.reached
     assert result.blocks[0][-1] == "[Fields]"
-    assert asked.said == [f"device {P} at venus.local says nothing; is it on?{BRIDGE}"]
+    assert asked.said == [f"device {P} at venus.local is not responding; is it on?{BRIDGE}"]
     waited = asked.broker.now - START - inquiry.OTHERS_WITHIN
     assert waited == 2 * inquiry.FIRST_WITHIN
 
@@ -183,7 +183,7 @@ def test_a_device_that_does_not_say_that_this_is_all_is_given_time(
     (block,) = asked.make(Target(HOST)).blocks
     assert any("= tank/1/Level" in line for line in block)
     assert asked.said == [
-        f"device {P} at venus.local did not say that this is all; the list may lack something"
+        f"device {P} at venus.local did not confirm that this is all; the list may lack something"
     ]
     assert asked.broker.now == START + inquiry.OTHERS_WITHIN + 2 * inquiry.QUIET
 

@@ -29,7 +29,7 @@ def lists(result: InquiryResult, leaf: str = "vebus/275/Soc") -> bool:
 
 
 def test_firmware_before_3_20_is_asked_in_its_own_way(asked: Asks) -> None:
-    """After some seconds without a word; another device is not asked a second time."""
+    """After some seconds without a message; another device is not asked a second time."""
     look = asked(HandDevice(old=True))
     assert lists(look.make(Target(HOST)))
     assert [topic for topic, _ in look.broker.published] == [
@@ -38,7 +38,7 @@ def test_firmware_before_3_20_is_asked_in_its_own_way(asked: Asks) -> None:
         f"R/{P}/vebus/275/ProductId",
     ]
     assert look.said == [
-        f"device {P} at venus.local did not say that this is all; the list may lack something"
+        f"device {P} at venus.local did not confirm that this is all; the list may lack something"
     ]
     took = inquiry.OTHERS_WITHIN + inquiry.FIRST_WITHIN + 2 * inquiry.QUIET
     assert look.broker.now == START + took
@@ -81,7 +81,7 @@ def test_a_prefix_says_that_there_is_a_bridge(asked: Asks) -> None:
 def test_a_device_below_another_prefix_is_listed_with_it(
     asked: Asks, there: str, own: object, line: str | None
 ) -> None:
-    """And what has to be set is said."""
+    """And the setting to correct is reported."""
     look = asked(HandDevice(prefix=there))
     result = look.make(Target(HOST), own)  # type: ignore[arg-type]
     assert lists(result)
