@@ -114,8 +114,8 @@ def fields_missing(
         )
         causes.append(f"does not answer for {what}")
     if stopped:
-        parts.append(f"no longer answers for {', '.join(stopped)}")
-        causes.append(parts[-1])
+        causes.append(f"no longer answers for {', '.join(stopped)}")
+        parts.append(f"{causes[-1]} (is that phase or sensor still there? Else take it out)")
     what = " and ".join(parts)
     return Trouble(
         f"missing: {' and '.join(causes)}",

@@ -68,7 +68,7 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     (
         errors.fields_missing(HOST, [], [], [SOC]),
         f"missing: no longer answers for {SOC}",
-        [f"no longer answers for {SOC}"],
+        [f"no longer answers for {SOC} (is that phase or sensor still there? Else take it out)"],
     ),
     (
         errors.fields_void(HOST, [SOC]),
