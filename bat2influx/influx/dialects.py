@@ -17,9 +17,6 @@ from bat2influx.safe_json import parse, parse_object
 _VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
 _LONGEST = 60  # characters of a version
 _LONGEST_ERROR = 500
-EMPTY = "write was empty"  # what InfluxDB 3 has against a write without a line
-NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its cluster too
-WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's servers answer, InfluxDB 1.6.7 among them
 
 
 class Dialect(Enum):
@@ -39,14 +36,19 @@ class Server:
     version: str = ""
 
     @property
+    def known(self) -> bool:
+        """Whether it has said that it is a database, be it of a version that nobody knows."""
+        return self.dialect is not None or self.version != ""
+
+    @property
     def name(self) -> str:
         """What to call it in a sentence."""
         return "VictoriaMetrics" if self.dialect is Dialect.VICTORIAMETRICS else "InfluxDB"
 
     @property
     def may_create(self) -> bool:
-        """Whether a database that is not there can be made by a statement, or may be."""
-        return self.dialect in (None, Dialect.INFLUXDB1)
+        """Whether a database that is not there can be made by a statement."""
+        return self.dialect is Dialect.INFLUXDB1
 
     @property
     def speaks_plainly(self) -> bool:
@@ -57,8 +59,10 @@ class Server:
 def identify(headers: Mapping[str, str], body: bytes) -> Server:
     """Return what an answer to `GET /ping` tells.
 
-    InfluxDB 1 and 2 have their version in a header, 3 in the body too, where it may want a token
-    for it (401). VictoriaMetrics has none, and names its host on every answer (INFLUXDB, table).
+    InfluxDB 1 and 2 have their version in a header of every answer, 3 of this one, and in its
+    body, where it may want a token for it (401). VictoriaMetrics has none, and names its host on
+    every answer (INFLUXDB, table). A build of one's own of InfluxDB 2 says "dev" for its version,
+    one of 1 "unknown"; 1 alone has an id for each request beside that.
     """
     if "X-Server-Hostname" in headers:
         return Server(Dialect.VICTORIAMETRICS)
@@ -68,6 +72,9 @@ def identify(headers: Mapping[str, str], body: bytes) -> Server:
             match[1]
         )
         return Server(dialect, plain(said.removeprefix("v"), _LONGEST))
+    if said and "X-Influxdb-Build" in headers:
+        dialect = Dialect.INFLUXDB1 if "Request-Id" in headers else Dialect.INFLUXDB2
+        return Server(dialect, plain(said, _LONGEST))
     return Server(version=plain(said, _LONGEST))
 
 
@@ -75,8 +82,8 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
     """Return the error that an answer tells, if it is one that the database gives.
 
     InfluxDB 1 says "error", 2 "code" and "message", 3 "error" and, of a write, "data" with what is
-    wrong with each line; a message alone is somebody else's. 3 and VictoriaMetrics may say it in
-    plain text.
+    wrong with a row, or a list of that; a message alone is somebody else's. 3 and VictoriaMetrics
+    may say it in plain text, which a page of somebody else is not.
     """
     message = parse(body)
     if status == 200:  # the error is that of a statement
@@ -84,34 +91,15 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
         message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
         said = plain(body.decode("utf-8", "replace"), _LONGEST_ERROR)
-        return said if said and server.speaks_plainly and status != 200 else None
+        own = server.speaks_plainly and status != 200 and not said.lstrip().startswith("<")
+        return said if said and own else None
     text = message.get("error") or ("code" in message and message.get("message"))
     if not isinstance(text, str):
         return None
-    lines = message.get("data")
-    first = lines[0] if isinstance(lines, list) and lines else None
+    rows = message.get("data")
+    first = rows[0] if isinstance(rows, list) and rows else rows
     detail = first.get("error_message") if isinstance(first, dict) else None
     return plain(f"{text}: {detail}" if isinstance(detail, str) else text, _LONGEST_ERROR)
-
-
-def is_about_lines(server: Server, status: int, body: bytes) -> bool:
-    """Return whether an error of the database's own means that some lines of a write are bad.
-
-    With InfluxDB 3 it does if it says which ones: 400 is also a name that it does not like, and 422
-    that there are too many databases or columns. VictoriaMetrics has 400 for a wrong address, too.
-    """
-    if server.dialect is Dialect.INFLUXDB3:
-        return status == 400 and bool(parse_object(body).get("data"))
-    if server.dialect is Dialect.VICTORIAMETRICS and NO_SUCH_PATH.encode() in body:
-        return False
-    return status in (400, 422)
-
-
-def is_too_large(server: Server, status: int, body: bytes) -> bool:
-    """Return whether a body was too large; InfluxDB 3 says so with 500 (its http.rs)."""
-    return status == 413 or (
-        server.dialect is Dialect.INFLUXDB3 and status == 500 and b"max request size" in body
-    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bat2influx.failure import Backoff, Trouble
 
 _KEPT = "values are kept"
@@ -49,17 +51,27 @@ def database_login(
     )
 
 
-def database_right(peer: str, user: str, db: str, answer: str, *, token: bool = False) -> Trouble:
-    """403."""
-    if token:
-        who, how = "the token", f"give it the right to write to {db!r}, or set another"
-    elif user:
-        who, how = (
-            f"user {user!r}",
-            f'as its administrator, enter GRANT WRITE ON "{db}" TO "{user}"',
+def database_right(
+    peer: str, user: str, db: str, answer: str, *, token: bool = False, buckets: bool = False
+) -> Trouble:
+    """403; with `buckets` it is InfluxDB 2, which gives rights to write to one of those."""
+    who = "the token" if token else f"user {user!r}" if user else "us"
+    if buckets and token:
+        how = (
+            f"make one that may write to the bucket of {db!r}, as by influx auth create"
+            " --write-bucket ID, and set it under [Influx]"
         )
+    elif buckets and user:
+        how = (
+            f"make one that may write to the bucket of {db!r}, as by influx v1 auth create"
+            " --write-bucket ID --username NAME, and set it under [Influx]"
+        )
+    elif token:
+        how = f"give it the right to write to {db!r}, or set another"
+    elif user:
+        how = f'as its administrator, enter GRANT WRITE ON "{db}" TO "{user}"'
     else:
-        who, how = "us", "set user and password under [Influx]"
+        how = "set user and password under [Influx]"
     return Trouble(
         "database right",
         f"{peer} does not let {who} write ({answer}); {how}",
@@ -79,12 +91,14 @@ def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble
     )
 
 
-def no_bucket(peer: str, db: str, answer: str, config: str) -> Trouble:
-    """404 with InfluxDB 2, where no bucket stands for the database."""
+def no_bucket(peer: str, db: str, answer: str, config: str, *, login: str = "token") -> Trouble:
+    """404 with InfluxDB 2, which says so of a bucket that the login is not for, too (INFLUXDB)."""
     return Trouble(
         "no database",
-        f"{peer} has no bucket for the database {db!r} ({answer}); make it as 'bat2influx setup-db'"
-        f" says, or correct db and retention_policy in {config}",
+        f"{peer} has no bucket for the database {db!r} that this {login} is for ({answer}). If"
+        f" there is none, make it as 'bat2influx setup-db' says, or correct db and retention_policy"
+        f" in {config}; if there is, the {login} is for another one, or from before it was made"
+        f" anew: make another {login} that may write to it",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
@@ -192,3 +206,65 @@ def database_answer(peer: str, status: int, answer: str, config: str, *, own: bo
             f" and port under [Influx] in {config} right?"
         )
     return Trouble(f"database {status}", what, Backoff.DATABASE, _KEPT)
+
+
+def not_a_database(where: str, status: int, config: str) -> Trouble:
+    """Something answers, be it yes, and does not say that it is a database."""
+    return Trouble(
+        "database answer: not a database",
+        f"what answers at {where} does not say that it is a database (status {status} to GET"
+        " /ping), as the login page of a network, or a proxy that keeps /ping to itself; nothing"
+        f" counts as stored before it does. Are address and port under [Influx] in {config} right?",
+        Backoff.DATABASE,
+        _KEPT,
+    )
+
+
+def moved(peer: str, status: str, target: str, lines: Sequence[str], config: str) -> Trouble:
+    """301, 302, 303, 307 or 308; `lines` of the ini lead to where it points, if they do."""
+    if lines:
+        what = f"write {', '.join(lines)} under [Influx] in {config}"
+    else:
+        what = (
+            "where no database can be meant, as with the login page of a network; are address and"
+            f" port under [Influx] in {config} right?"
+        )
+    return Trouble(
+        "database answer: moved",
+        f"{peer} answers {status} and points to {target}{';' if lines else ','} {what}",
+        Backoff.DATABASE,
+        _KEPT,
+    )
+
+
+def refuses_all(peer: str, reason: str) -> Trouble:
+    """Rows were refused as bad rows are, and none was taken that would prove that it takes any."""
+    return Trouble(
+        "database answer: refuses all",
+        f"{peer} refuses every value ({reason}), and as it has taken none since we are connected,"
+        " none is given up",
+        Backoff.DATABASE,
+        _KEPT,
+    )
+
+
+def rows_refused(peer: str, count: int, reason: str) -> Trouble:
+    """Rows were refused for what nobody knows as a fault of a row."""
+    return Trouble(
+        "database answer: refused",
+        f"{peer} refuses {count} {'value' if count == 1 else 'values'} ({reason}), and it is not"
+        " clear that these are what is wrong; they are tried again",
+        Backoff.DATABASE,
+        _KEPT,
+    )
+
+
+def too_large_alone(peer: str, size: int) -> Trouble:
+    """413, or its like, to a body with one row."""
+    return Trouble(
+        "database answer: too large",
+        f"{peer}, or a proxy before it, finds even one value of {size} bytes too large (status"
+        " 413); allow it larger requests, as by client_max_body_size of nginx",
+        Backoff.DATABASE,
+        _KEPT,
+    )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import RemoteDisconnected
 from typing import Any
 from urllib.parse import urlencode
@@ -39,6 +39,7 @@ with lean_imports.imports():
 
 DEADLINE = 8.0  # s, for one request in all
 _LONGEST = 500  # characters of what an error says
+_ENDED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
@@ -78,7 +79,7 @@ class HttpClient:
         if influx.token:
             session.auth = _Token(influx.token)  # which ~/.netrc does not replace
         self._client = InfluxDBClient(
-            host=_bracketed(influx.address),
+            host=bracketed(influx.address),
             port=influx.port,
             path=influx.path,
             ssl=influx.tls is not None,
@@ -100,7 +101,7 @@ class HttpClient:
 
     @property
     def _host(self) -> str:
-        return f"{_bracketed(self._influx.address)}:{self._influx.port}"
+        return f"{bracketed(self._influx.address)}:{self._influx.port}"
 
     @property
     def _pin(self) -> str:
@@ -111,12 +112,17 @@ class HttpClient:
         """What it is, and where, for people."""
         return f"{self.server.name} at {self.where}"
 
-    def ping(self) -> Trouble | None:
-        """Find out what it is that answers there; return why nothing does."""
+    @property
+    def connection(self) -> int:
+        """The number of the latest connection; another one may lead to another server."""
+        return self._dialer.connections
+
+    def ping(self) -> Reply:
+        """Find out what it is that answers there, in `server`."""
         reply = self.ask("ping", "GET", expected=204)
         if reply.status:
             self.server = identify(reply.headers, reply.body)
-        return reply.trouble
+        return reply
 
     def ask(
         self,
@@ -128,12 +134,19 @@ class HttpClient:
         content: str = "text/plain; charset=utf-8",
         expected: int = 200,
     ) -> Reply:
-        """Carry out one request; the answer is as it should be with the status `expected`."""
+        """Carry out one request; the answer is as it should be with the status `expected`.
+
+        A connection that was kept from an earlier request may end just as this one leaves, for
+        the server has had it open for long enough. That is no failure of the server, and it is
+        asked once more at once, by a new connection and within the same deadline.
+        """
         self._response, self._dialer.reached = None, True
         failure: Exception | None = None
-        try:
-            with self._dialer.deadline.within(self._deadline):
-                self._client.request(
+        in_doubt = False
+        with self._dialer.deadline.within(self._deadline):
+            for _ in range(2):
+                before = self._dialer.connections
+                failure = self._carry_out(
                     path,
                     method,
                     params=dict(params or {}),
@@ -141,10 +154,25 @@ class HttpClient:
                     expected_response_code=expected,
                     headers={"Accept": "application/json", "Content-Type": content},
                 )
-        except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
-            failure = error
+                if before != self._dialer.connections or not self._has_ended(failure):
+                    break
+                in_doubt = True
         self.progress()
-        return self._reply(failure)
+        reply = self._reply(failure)
+        return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
+
+    def _carry_out(self, path: str, method: str, **request: Any) -> Exception | None:
+        try:
+            self._client.request(path, method, **request)
+        except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
+            return error
+        return None
+
+    def _has_ended(self, failure: Exception | None) -> bool:
+        """Return whether a connection has ended without an answer, before its time was up."""
+        if failure is None or self._response is not None or self._dialer.deadline.expired:
+            return False
+        return any(isinstance(inner, _ENDED) for inner in _chain(failure))
 
     def query(self, statement: str, db: str = "") -> Reply:
         """Carry out one statement of InfluxQL, times in ns.
@@ -229,7 +257,8 @@ class _Token(requests.auth.AuthBase):  # type: ignore[misc]
         return request
 
 
-def _bracketed(address: str) -> str:
+def bracketed(address: str) -> str:
+    """Return an address as it stands in front of a port."""
     return f"[{address}]" if ":" in address else address
 
 

@@ -62,12 +62,6 @@ class KnownRejects:
             self._age = _NEVER
 
 
-def lines_of(lines: Sequence[bytes], parts: Sequence[Sequence[bytes]]) -> list[bytes]:
-    """Return those of `lines` that are in `parts`, in their order."""
-    chosen = set[bytes]().union(*parts)
-    return [line for line in lines if line in chosen]
-
-
 def _head(line: bytes) -> bytes:
     """Return measurement, tags and field of a line, which have one type together."""
     return line.rpartition(b"=")[0]
@@ -85,8 +79,10 @@ def _is_age(reason: str) -> bool:
 
 def _is_kind(reason: str) -> bool:
     """Return whether all rows of a field are rejected for this; with InfluxDB 3 its type alone."""
-    if "partial write of line protocol" in reason:
-        return "column type" in reason
+    if "column type" in reason:
+        return True
+    if "of line protocol" in reason:
+        return False
     return "partial write" in reason and "unable to parse" not in reason
 
 

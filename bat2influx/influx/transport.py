@@ -52,10 +52,12 @@ class OtherCertificateError(Exception):
 class Dialer:
     """Makes the sockets of requests to one server, all of which have one `deadline`.
 
-    `reached` is whether the server may have seen something of the latest request.
+    `reached` is whether the server may have seen something of the latest request; `connections`
+    is how many were begun, ever.
     """
 
     def __init__(self) -> None:
+        self.connections = 0
         self.deadline = Deadline()
         self.reached = True
         self._double: socket.socket | None = None
@@ -64,6 +66,7 @@ class Dialer:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure, deadline = OSError("no address"), self.deadline
         self.reached = False
+        self.connections += 1
         # Less than all that is left: the deadline would end it without a reason.
         most = 0.8 * deadline.left()
         for family, kind, protocol, _, address in resolver.resolve(host, port, most):

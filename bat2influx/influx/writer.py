@@ -1,12 +1,13 @@
 """Writing to InfluxDB, and to what takes its line protocol.
 
 One batch in, one outcome out. Lines leave their queue by the outcome alone: each is accepted,
-rejected (with a reason, proven by sending it alone), or undecided and to be sent again. Sending a
-line again is harmless, because its stamp stays the same.
+rejected (with a reason), or undecided and to be sent again. Sending a line again is harmless,
+because its stamp stays the same.
 
-Kept and tried again: network errors, 401, 403, 404, 408, 429, 5xx and whatever is not an answer
-of the database. Split: 413. Bisected: 400 and 422, since not all servers say which lines are bad.
-Which server it is is asked before the first write, and again after one that nobody answered.
+What an answer means for rows stands in answers.py, what becomes of each row of a batch in
+sifting.py. A database has to be proven, too: before a write it is asked what it is, and again on
+each new connection whose answers do not say so themselves. What has not said that it is one is sent
+nothing, and has stored nothing.
 """
 
 from __future__ import annotations
@@ -14,63 +15,56 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import NamedTuple
 
 from bat2influx.config.settings import Influx
-from bat2influx.failure import Backoff, Trouble
-from bat2influx.influx import errors as influx_errors
-from bat2influx.influx.dialects import (
-    EMPTY,
-    NO_SUCH_PATH,
-    WANTS_TLS,
-    Server,
-    is_about_lines,
-    is_too_large,
-    reason_of,
-    retry_after,
-)
+from bat2influx.failure import Trouble
+from bat2influx.influx.answers import Answer, Meaning, meaning_of
+from bat2influx.influx.diagnosis import Diagnosis
+from bat2influx.influx.dialects import Dialect, Server, identify, reason_of, retry_after
 from bat2influx.influx.http import DEADLINE, HttpClient, Reply
 from bat2influx.influx.influxql import quote_name
-from bat2influx.influx.outcome import Outcome, RejectedLine
-from bat2influx.influx.rejects import KnownRejects, cause_of, lines_of
+from bat2influx.influx.outcome import Outcome
+from bat2influx.influx.sifting import Sieve
+from bat2influx.safe_json import parse
 from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
 
 log = logging.getLogger(__name__)
 
-
-class Verdict(Enum):
-    """What one request has come to."""
-
-    ACCEPTED = "accepted"
-    BAD_LINES = "bad lines"
-    TOO_LARGE = "too large"
-    NO_DATABASE = "no database"
-    RETRY = "retry"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The answer to one request; `reason` in the server's words."""
-
-    verdict: Verdict
-    reason: str = ""
-    trouble: Trouble | None = None
-    retry_after: float | None = None
-    in_doubt: bool = False
+LINES_AT_ONCE = 5000  # in a request
+LINES_AT_ONCE_3 = 20_000  # to InfluxDB 3, which takes up to a second for each, whatever its size
+# What an answer to a ping that does not come from a database leaves open: a proxy may keep pings
+# to itself. Any other says by itself what is wrong.
+_PERHAPS_BEHIND = frozenset({200, 204, 400, 404, 405})
 
 
 class Probe(NamedTuple):
-    """What a database says to a write without a line.
+    """What would become of a write.
 
-    `missing` is whether the database is not there; without a `trouble` it will be created.
+    `missing` is whether the database is not there; without a `trouble` it will be created. `open`
+    is what could not be seen without writing.
     """
 
     trouble: Trouble | None
     missing: bool
     server: Server
+    open: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one request has come to; `trouble` says why, where the rows are kept.
+
+    `status` is 0 where nothing was answered.
+    """
+
+    status: int
+    answer: Answer
+    trouble: Trouble | None = None
+    retry_after: float | None = None
+    in_doubt: bool = False
 
 
 class Writer:
@@ -79,13 +73,13 @@ class Writer:
     def __init__(self, influx: Influx, config: str, deadline: float = DEADLINE) -> None:
         """`config` is the file to name in messages; `deadline` is in s."""
         self._influx = influx
-        self._config = config
         self._http = HttpClient(influx, config, deadline)
-        self._asked = False  # which server it is
+        self._diagnosis = Diagnosis(influx, config)
+        self._asked_on: int | None = None  # the connection on which it said that it is a database
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
-        self._known = KnownRejects()
+        self._sieve = Sieve()
 
     @property
     def where(self) -> str:
@@ -102,6 +96,12 @@ class Writer:
         """What it is, as far as it is known by now."""
         return self._http.server
 
+    @property
+    def lines_at_once(self) -> int:
+        """How many lines make a good batch."""
+        three = self.server.dialect is Dialect.INFLUXDB3
+        return LINES_AT_ONCE_3 if three else LINES_AT_ONCE
+
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
         """Write `lines` and return what became of each. Raises nothing for a peer's failure.
 
@@ -110,53 +110,37 @@ class Writer:
         self._http.progress = progress
         if why := self._find_out():
             return Outcome(undecided=list(lines), trouble=why)
-        outcome = Outcome()
-        parts = self._known.sort(lines)
-        while parts:
-            part = parts.pop()
-            answer = self._post(part)
-            if answer.verdict is Verdict.NO_DATABASE:
-                answer = self._without_database(part, answer)
-            if answer.verdict is Verdict.ACCEPTED:
-                outcome.accepted += len(part)
-                self._known.accepted(part)
-            elif answer.verdict is Verdict.RETRY:
-                outcome.undecided = lines_of(lines, [part, *parts])
-                outcome.trouble, outcome.retry_after = answer.trouble, answer.retry_after
-                outcome.in_doubt = answer.in_doubt
-                break
-            elif len(part) == 1 or self._known.explains(part, answer.reason):
-                outcome.rejected += [RejectedLine(line, cause_of(answer.reason)) for line in part]
-                if self._known.learn(part, answer.reason):
-                    parts = self._known.sort(lines_of(lines, parts))
-            else:
-                middle = len(part) // 2
-                parts += [part[:middle], part[middle:]]
-        return outcome
+        sifted = self._sieve.begin(lines)
+        while (part := sifted.next_part()) is not None:
+            verdict = self._post(part)
+            if verdict.answer.meaning is Meaning.NO_DATABASE:
+                verdict = self._without_database(part, verdict)
+            sifted.decide(part, verdict.answer, self._http.connection)
+            if verdict.trouble:
+                return sifted.ended(
+                    self.peer, verdict.trouble, verdict.retry_after, in_doubt=verdict.in_doubt
+                )
+        return sifted.ended(self.peer)
 
     def probe(self) -> Probe:
         """Find out what would become of a write, without writing: by one that has no line.
 
         InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
+        InfluxDB 3 makes the database for it, for good: it is asked first which there are.
         """
-        why = self._find_out()
-        answer = Judgement(Verdict.RETRY, "", why) if why else self._post([])
-        missing = answer.verdict is Verdict.NO_DATABASE
+        if why := self._find_out():
+            return Probe(why, missing=False, server=self.server)
+        if self.server.dialect is Dialect.INFLUXDB3:
+            return self._probe_by_list()
+        verdict = self._post([])
+        missing = verdict.answer.meaning is Meaning.NO_DATABASE
+        why = verdict.trouble
         if missing and self.server.may_create:
             # Only an administrator may see the users, and create a database.
             asked = self._query("SHOW USERS")
-            answer = Judgement(Verdict.ACCEPTED)
-            if asked.verdict is not Verdict.ACCEPTED:
-                answer = Judgement(Verdict.RETRY, asked.reason, self._no_database(asked.reason))
+            why = None if asked.trouble is None else self._no_database(_words(asked))
         elif missing:
-            answer = Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
-        elif EMPTY in answer.reason:
-            answer = Judgement(Verdict.ACCEPTED)  # it has got as far as looking for lines
-        why = answer.trouble
-        if why is None and answer.verdict is not Verdict.ACCEPTED:
-            why = influx_errors.database_answer(
-                self.peer, 400, answer.reason, self._config, own=True
-            )
+            why = self._no_database(_words(verdict))
         return Probe(why, missing, self.server)
 
     def cut(self) -> None:
@@ -164,77 +148,126 @@ class Writer:
         self._http.cut()
 
     def _find_out(self) -> Trouble | None:
-        """Ask which server it is, unless it is known; return why nobody answers."""
-        if self._asked:
+        """Ask which server it is, unless it is known; return why that does not come out."""
+        if self._asked_on is not None:
             return None
-        why = self._http.ping()
-        self._asked = why is None
-        return why
+        reply, asked = self._http.ping(), "ping"
+        if reply.trouble:
+            return reply.trouble
+        if not self.server.known and reply.status in _PERHAPS_BEHIND:
+            second = self._http.query("SHOW DATABASES")
+            if second.status:
+                self._http.server = identify(second.headers, b"")
+            if second.status and second.status not in (200, 204, 404, 405):
+                reply, asked = second, "query"
+        if not self.server.known:
+            return self._diagnosis.of_nobody(reply, self.where, asked)
+        self._asked_on = self._http.connection
+        return None
 
-    def _post(self, lines: Sequence[bytes]) -> Judgement:
+    def _is_a_database(self) -> bool:
+        """Return whether what has answered is one: it said so on this connection, or does now."""
+        if self._asked_on != self._http.connection:
+            self._asked_on = None
+        return self._find_out() is None
+
+    def _post(self, lines: Sequence[bytes]) -> Verdict:
         data = b"".join(b"%b\n" % line for line in lines)
-        return self._judge(self._http.ask("write", params=self._params, data=data, expected=204))
+        reply = self._http.ask("write", params=self._params, data=data, expected=204)
+        answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
+        if said.known:
+            self._http.server = said
+        if reply.trouble is None:
+            answer = meaning_of(self.server, reply.status, reply.body)
+        if answer.meaning is Meaning.STORED and not (said.known or self._is_a_database()):
+            why = self._diagnosis.of_nobody(reply, self.where, "ping")
+            return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
+        if not lines and answer.reason and "write was empty" in answer.reason:
+            answer = Answer(Meaning.STORED)  # InfluxDB 3 has got as far as looking for lines
+        return self._told(reply, answer, "write", keeping=not lines)
 
-    def _query(self, statement: str) -> Judgement:
+    def _query(self, statement: str) -> Verdict:
+        """Carry out a statement; without a trouble it was."""
         reply = self._http.query(statement)
-        failed = reply.ok and reason_of(self.server, reply.status, reply.body) is not None
-        return self._judge(replace(reply, ok=False) if failed else reply)
+        reason = reason_of(self.server, reply.status, reply.body)
+        if reply.ok and reason is None:
+            return Verdict(reply.status, Answer(Meaning.STORED))
+        return self._told(reply, Answer(Meaning.KEPT, reason), "query")
 
-    def _without_database(self, lines: Sequence[bytes], answer: Judgement) -> Judgement:
+    def _told(self, reply: Reply, answer: Answer, asked: str, *, keeping: bool = False) -> Verdict:
+        """Add what is to be told where nothing is decided, or with `keeping` nothing stored."""
+        if reply.trouble:
+            self._asked_on = None  # perhaps it is another one when it is back
+            return Verdict(0, answer, reply.trouble, in_doubt=reply.in_doubt)
+        decides = answer.meaning in (Meaning.STORED, Meaning.NO_DATABASE)
+        if decides or (answer.meaning is not Meaning.KEPT and not keeping):
+            return Verdict(reply.status, answer)
+        why = self._diagnosis.of_answer(reply, answer.reason, self.server, self.where, asked)
+        return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.in_doubt)
+
+    def _without_database(self, lines: Sequence[bytes], verdict: Verdict) -> Verdict:
         """Create the database and write to it, where that can be done."""
         if not self.server.may_create:
-            return Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
-        answer = self._query(f"CREATE DATABASE {quote_name(self._influx.db)}")
-        if answer.verdict is Verdict.ACCEPTED:
-            answer = self._post(lines)
-            if answer.verdict is not Verdict.NO_DATABASE:
+            return _kept(verdict, self._no_database(_words(verdict)))
+        made = self._query(f"CREATE DATABASE {quote_name(self._influx.db)}")
+        if made.trouble is None:
+            verdict = self._post(lines)
+            if verdict.answer.meaning is not Meaning.NO_DATABASE:
                 text = "created the database %r at %s"
                 log.info(text, self._influx.db, self.where, extra=event("database created"))
-                return answer
-        if answer.trouble and answer.trouble.backoff is not Backoff.DATABASE_LOGIN:
-            return answer
-        return Judgement(Verdict.RETRY, answer.reason, self._no_database(answer.reason))
+                return verdict
+        elif made.status == 0 or made.status >= 500:
+            return made
+        else:
+            verdict = made
+        return _kept(verdict, self._no_database(_words(verdict)))
 
     def _no_database(self, answer: str) -> Trouble:
-        if not self.server.may_create:
-            return influx_errors.no_bucket(self.peer, self._influx.db, answer, self._config)
-        return influx_errors.no_database(self.peer, self._influx.user, self._influx.db, answer)
+        return self._diagnosis.no_database(self.server, self.where, answer)
 
-    def _judge(self, reply: Reply) -> Judgement:
-        """Return what a reply means for what was asked."""
-        if reply.trouble:
-            self._asked = False  # perhaps it is another one when it is back
-            return Judgement(Verdict.RETRY, "", reply.trouble, None, reply.in_doubt)
-        if reply.ok:
-            return Judgement(Verdict.ACCEPTED)
-        status, reason = reply.status, reason_of(self.server, reply.status, reply.body)
-        if reason is not None:
-            if is_about_lines(self.server, status, reply.body):
-                return Judgement(Verdict.BAD_LINES, reason)
-            if status in (200, 404):  # 200: the statement that creates it
-                return Judgement(Verdict.NO_DATABASE, reason)
-        if is_too_large(self.server, status, reply.body):
-            return Judgement(Verdict.TOO_LARGE, "larger than the server takes")
-        self._asked = self.server.dialect is not None  # perhaps it wanted a login for that, too
-        text = reason or reply.words
-        if status == 400 and self._influx.tls is None and WANTS_TLS in reply.body:
-            why = influx_errors.database_tls_wanted(self.peer, self._config)
-        else:
-            why = self._why(status, text, own=reason is not None)
-        return Judgement(Verdict.RETRY, text, why, retry_after(reply.headers), reply.in_doubt)
+    def _probe_by_list(self) -> Probe:
+        """Find the database among those that are there, and only then write nothing to it."""
+        params = {"format": "json"}
+        reply = self._http.ask("api/v3/configure/database", "GET", params=params)
+        if reply.trouble or reply.status == 401:
+            why = reply.trouble or self._diagnosis.of_answer(
+                reply, reason_of(self.server, reply.status, reply.body), self.server, self.where, ""
+            )
+            return Probe(why, missing=False, server=self.server)
+        there = _names_in(reply.body) if reply.ok else None
+        name = "/".join(filter(None, (self._influx.db, self._policy_of_3)))
+        if there is None:
+            text = "whether it is there, and may be written to, is not seen without writing"
+            return Probe(None, missing=False, server=self.server, open=text)
+        if name not in there:
+            return Probe(None, missing=True, server=self.server)
+        return Probe(self._post([]).trouble, missing=False, server=self.server)
 
-    def _why(self, status: int, text: str, *, own: bool) -> Trouble:
-        """Return what is wrong, by the status and what it says."""
-        influx, peer, config = self._influx, self.peer, self._config
-        token = bool(influx.token)
-        if status == 401:
-            return influx_errors.database_login(peer, influx.user, text, config, token=token)
-        if status == 403:
-            return influx_errors.database_right(peer, influx.user, influx.db, text, token=token)
-        if "retention policy not found" in text:
-            policy = influx.retention_policy
-            return influx_errors.no_retention_policy(peer, influx.db, policy, config)
-        who = peer if own else f"the database at {self.where}"
-        if NO_SUCH_PATH in text or (self._influx.path and status == 404 and not own):
-            return influx_errors.no_such_path(who, status, config)
-        return influx_errors.database_answer(who, status, text, config, own=own)
+    @property
+    def _policy_of_3(self) -> str:
+        """The policy as a part of the database's name; the default one is none."""
+        policy = self._influx.retention_policy
+        return "" if policy.lower() in ("", "autogen", "default") else policy
+
+
+def _kept(verdict: Verdict, why: Trouble) -> Verdict:
+    return replace(verdict, answer=Answer(Meaning.KEPT, verdict.answer.reason), trouble=why)
+
+
+def _words(verdict: Verdict) -> str:
+    """Return what a server has said, or what is wrong with it."""
+    if verdict.answer.reason is not None:
+        return verdict.answer.reason
+    return verdict.trouble.what if verdict.trouble else ""
+
+
+def _names_in(body: bytes) -> set[str] | None:
+    """Return the databases in an answer of InfluxDB 3; None where it is none."""
+    rows = parse(body)
+    if not isinstance(rows, list):
+        return None
+    return {
+        str(row["iox::database"])
+        for row in rows
+        if isinstance(row, dict) and "iox::database" in row
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.config.settings import ConfigError, load
-from tests.standins.databases.http_peers import ACCEPTED, HttpPeer
+from tests.standins.databases.http_peers import ACCEPTED, PONG, HttpPeer
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.databases.victoria import VictoriaMetrics
 from tests.support.writing import lines, write, writer
@@ -49,7 +49,7 @@ def test_influxdb_has_nothing_below_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["insert/0/influx", "/insert/0/influx/", "insert//0/influx"])
 def test_slashes_at_its_ends_are_as_one_likes(tmp_path: Path, path: str) -> None:
     """Every request has it once, with one slash each."""
-    with HttpPeer(ACCEPTED, ping=None) as peer:
+    with HttpPeer(PONG, ACCEPTED, ping=None) as peer:
         assert write(writer(peer.port, path=read(tmp_path, path)), lines()).accepted == 1
         heads = [request.split(b" ")[1] for request in peer.requests]
     assert [head.partition(b"?")[0] for head in heads] == [

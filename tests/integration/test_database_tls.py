@@ -14,7 +14,7 @@ import pytest
 from urllib3.exceptions import HTTPWarning
 
 from bat2influx.failure import Backoff
-from bat2influx.influx.dialects import WANTS_TLS
+from bat2influx.influx.diagnosis import WANTS_TLS
 from bat2influx.influx.outcome import Outcome
 from bat2influx.net.tls import Tls, fingerprint_of
 from tests.standins.databases.http_peers import ACCEPTED, PONG, HttpPeer, answer
@@ -154,7 +154,7 @@ def test_trust_is_read_anew_for_each_connection(
 def test_a_server_that_wants_tls_is_told_as_that(server: VictoriaMetrics) -> None:
     """InfluxDB says so itself; VictoriaMetrics says nothing at all."""
     says_so = answer(
-        "400 Bad Request", f"Client sent an {WANTS_TLS.decode()}.\n", "Connection: close"
+        "400 Bad Request", f"Client sent an {WANTS_TLS[0].decode()}.\n", "Connection: close"
     )
     with HttpPeer(says_so, ping=None) as peer:
         outcome = write(writer(peer.port), BATCH)

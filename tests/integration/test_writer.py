@@ -173,9 +173,9 @@ def test_a_malformed_line_is_rejected_alone(server: InfluxDB, db: str) -> None:
     batch = [*good[:7], b"dc Voltage= 1", *good[7:15], b"nonsense", *good[15:]]
     outcome = write(writer(server.port, db=db), batch)
     assert outcome.accepted == 20
-    assert [row.line for row in outcome.rejected] == [b"nonsense", b"dc Voltage= 1"]
-    assert "missing fields" in outcome.rejected[0].reason
-    assert "missing field value" in outcome.rejected[1].reason
+    assert [row.line for row in outcome.rejected] == [b"dc Voltage= 1", b"nonsense"]
+    assert "missing field value" in outcome.rejected[0].reason
+    assert "missing fields" in outcome.rejected[1].reason
     assert stored(server, db) == values(20)
 
 
@@ -237,6 +237,7 @@ def test_a_conflict_ends_with_the_shard(server: InfluxDB, integers: str) -> None
     """A field's type holds for a shard of InfluxDB, so that next week's values are stored."""
     next_week = lines("Power", 3, start=START + 14 * 86_400 * 10**9)
     made = writer(server.port, db=integers)
+    assert write(made, lines(count=1)).accepted == 1
     assert len(write(made, lines("Power", 3)).rejected) == 3
     assert write(made, next_week).accepted == 3
     assert stored(server, integers, "Power") == [1, *values(3)]
@@ -289,11 +290,25 @@ def test_a_batch_of_nothing_but_bad_lines_costs_two_requests_a_line(
 ) -> None:
     """At worst each line is tried alone, with a sign of life after each request."""
     signs: list[float] = []
-    outcome = writer(server.port, db=db).write(
+    made = writer(server.port, db=db)
+    write(made, lines(count=1))
+    outcome = made.write(
         [b"bad= %d" % n for n in range(64)], lambda: signs.append(time.monotonic())
     )
     assert len(outcome.rejected) == 64
-    assert len(signs) == 128  # and one for the question who it is
+    assert len(signs) == 127
+
+
+def test_nothing_but_bad_lines_is_kept_until_a_good_one_is_taken(server: InfluxDB, db: str) -> None:
+    """Nothing proves before that it is the lines; told, and settled with the next good line."""
+    made, bad = writer(server.port, db=db), [b"bad= %d" % n for n in range(20)]
+    outcome = write(made, bad)
+    assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], bad)
+    assert outcome.trouble
+    assert "refuses every value (unable to parse" in outcome.trouble.text
+    outcome = write(made, [*outcome.undecided, *lines(count=1)])
+    assert (outcome.accepted, outcome.undecided, outcome.trouble) == (1, [], None)
+    assert [row.line for row in outcome.rejected] == bad
 
 
 def test_a_body_that_is_too_large_is_split(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bat2influx.commands.steps import OK, WRONG, Step
+from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.config.settings import Settings
 from bat2influx.influx.writer import Writer
 
@@ -21,12 +21,16 @@ def database_steps(settings: Settings) -> Iterator[Step]:
     db = settings.influx.db
     writer = Writer(settings.influx, str(settings.path))
     probe = writer.probe()
-    if probe.trouble is None or probe.server.dialect:
+    if probe.trouble is None or probe.server.known:
         version = f", version {probe.server.version}" if probe.server.version else ""
         tls = ", with TLS" if settings.influx.tls else ""
         yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")
-    if probe.trouble:
+    if probe.trouble and probe.trouble.cause == "database answer: not a database":
+        yield Step(NOTE, "InfluxDB", probe.trouble.what)
+    elif probe.trouble:
         yield Step(WRONG, _LABELS.get(probe.trouble.cause, "InfluxDB"), probe.trouble.what)
+    elif probe.open:
+        yield Step(NOTE, "database", f"{db!r}: {probe.open}")
     elif probe.missing:
         yield Step(OK, "database", f"{db!r} is not there yet; it is made with the first value")
     else:

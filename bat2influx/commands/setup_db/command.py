@@ -105,7 +105,7 @@ def set_up_database(
             return _fail(str(error), os.EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
     http = HttpClient(influx, config, STATEMENT_DEADLINE)
-    if why := http.ping():
+    if why := http.ping().trouble:
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):

@@ -11,7 +11,7 @@ import pytest
 
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.influx import writer as influx_writer
-from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.dialects import Dialect, Server, identify
 from bat2influx.influx.http import Reply
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import Writer
@@ -52,30 +52,43 @@ class Answers:
         self.server = UNKNOWN
         self.where = "db:8086"
         self.replies: list[Reply] = []
-        self.pings: list[Server | Trouble] = []  # what each finds; the last one for ever
+        self.pings: list[Server | Reply | Trouble] = []  # what each finds; the last one for ever
         self.requests: list[object] = []  # "ping", a statement, or the lines of a write
         self.params: Mapping[str, str] = {}
         self.progress: Any = None
         self.was_cut = False
+        self.connection = 1  # a test may count it up
 
     @property
     def peer(self) -> str:
         """What it is."""
         return f"{self.server.name} at {self.where}"
 
-    def ping(self) -> Trouble | None:
+    def ping(self) -> Reply:
         """Find out who it is."""
         self.requests.append("ping")
         found = self.pings.pop(0) if len(self.pings) > 1 else self.pings[0]
         if isinstance(found, Trouble):
+            return Reply(trouble=found)
+        if isinstance(found, Reply):
+            self.server = identify(found.headers, found.body)
             return found
         self.server = found
-        return None
+        return OK
 
     def ask(
-        self, path: str, *, params: Mapping[str, str] | None, data: bytes, expected: int
+        self,
+        path: str,
+        method: str = "POST",
+        *,
+        params: Mapping[str, str] | None,
+        data: bytes = b"",
+        expected: int = 200,
     ) -> Reply:
-        """Write."""
+        """Write, or list the databases of InfluxDB 3."""
+        if method == "GET":
+            assert dict(params or {}) == {"format": "json"}
+            return self._answered(path, expected)
         assert (path, expected) == ("write", 204)
         assert data == b"" or data.endswith(b"\n")
         self.params = dict(params or {})
@@ -104,7 +117,9 @@ class Answers:
 class Bench:
     """A writer and its answers; `ini` as in [Influx]."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *pings: Server | Trouble, **ini: Any):
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *pings: Server | Reply | Trouble, **ini: Any
+    ):
         self.http = Answers()
         self.http.pings = list(pings)
         monkeypatch.setattr(influx_writer, "HttpClient", lambda *_: self.http)

@@ -1,18 +1,8 @@
 """Which database it is, and what its answers mean: pure, answer by answer."""
 
-import json
-
 import pytest
 
-from bat2influx.influx.dialects import (
-    Dialect,
-    Server,
-    identify,
-    is_about_lines,
-    is_too_large,
-    reason_of,
-    retry_after,
-)
+from bat2influx.influx.dialects import Dialect, Server, identify, reason_of, retry_after
 
 ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
 UNKNOWN = Server()
@@ -39,6 +29,18 @@ UNKNOWN = Server()
         ({}, b"[" * 100_000, None, ""),
         ({"X-Influxdb-Version": "10.0"}, b"", None, "10.0"),
         ({"X-Influxdb-Version": "unknown\x1b[2J"}, b"", None, "unknown [2J"),
+        (
+            {"X-Influxdb-Version": "dev", "X-Influxdb-Build": "OSS"},
+            b"",
+            Dialect.INFLUXDB2,
+            "dev",
+        ),
+        (
+            {"X-Influxdb-Version": "unknown", "X-Influxdb-Build": "OSS", "Request-Id": "1"},
+            b"",
+            Dialect.INFLUXDB1,
+            "unknown",
+        ),
     ],
 )
 def test_a_ping_tells_what_it_is(
@@ -66,6 +68,14 @@ def test_a_ping_tells_what_it_is(
         ),
         (THREE, 400, b'{"error":"partial write","data":["x"]}', "partial write"),
         (THREE, 400, b'{"error":"partial write","data":{"a":1}}', "partial write"),
+        (
+            THREE,
+            400,
+            b'{"error":"parsing failed","data":{"error_message":"no fields","line_number":1}}',
+            "parsing failed: no fields",
+        ),
+        (THREE, 502, b"<html>Bad Gateway</html>", None),
+        (VICTORIA, 404, b"\n <!doctype html>", None),
         (ONE, 200, b'{"results":[{"statement_id":0,"error":"no"}]}', "no"),
         (ONE, 200, b'{"results":[{"statement_id":0}]}', None),
         (ONE, 200, b'{"results":"x"}', None),
@@ -79,36 +89,16 @@ def test_the_reason_is_in_the_servers_own_words(
     assert reason_of(server, status, body) == reason
 
 
-LINES = json.dumps({"error": "partial write", "data": [{"line_number": 1}]}).encode()
-
-
-@pytest.mark.parametrize(
-    ("server", "status", "body", "lines"),
-    [
-        (ONE, 400, b"{}", True),
-        (TWO, 422, b"{}", True),
-        (VICTORIA, 400, b"", True),
-        (THREE, 400, LINES, True),
-        (THREE, 400, b'{"error":"invalid character in database name"}', False),
-        (THREE, 422, b'{"error":"would exceed limit of 5 databases"}', False),
-        (ONE, 404, b"", False),
-    ],
-)
-def test_whose_fault_an_error_is(server: Server, status: int, body: bytes, lines: bool) -> None:
-    """Of rows that are refused for the name of a database none is bad."""
-    assert is_about_lines(server, status, body) is lines
-
-
-def test_what_is_too_large() -> None:
-    """InfluxDB 3 has 500 for that, which of others is trouble of theirs."""
-    told = b"max request size (10485760 bytes) exceeded"
-    assert is_too_large(ONE, 413, b"")
-    assert is_too_large(THREE, 500, told)
-    assert not is_too_large(ONE, 500, told)
-    assert not is_too_large(THREE, 500, b"this service is overloaded")
-
-
 def test_how_long_a_server_wants_to_be_left_alone() -> None:
     """Five minutes at the most, and only by a number."""
     given = {"7": 7.0, "86400": 300.0, "Wed, 21 Oct": None, "": None, "-1": None, "²": None}
     assert {each: retry_after({"Retry-After": each}) for each in given} == given
+
+
+@pytest.mark.parametrize(
+    ("server", "known"),
+    [(UNKNOWN, False), (ONE, True), (VICTORIA, True), (Server(version="10.0"), True)],
+)
+def test_what_says_that_it_is_a_database_is_known(server: Server, known: bool) -> None:
+    """Be it of a version that is not."""
+    assert server.known is known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from http.client import RemoteDisconnected
 from urllib.parse import parse_qs
 
 import pytest
@@ -9,6 +11,7 @@ import requests
 
 from bat2influx.failure import Trouble
 from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply
 from bat2influx.influx.transport import Adapter
 from bat2influx.net.tls import Tls
 from tests.unit.influx.http_by_hand import client, failing, response
@@ -46,15 +49,90 @@ def test_a_ping_finds_out_which_server_it_is(monkeypatch: pytest.MonkeyPatch) ->
     """By an answer of whatever status; without one it stays what it was."""
     made, package = client(monkeypatch)
     package.act = lambda: package.answer(response(204, X_Influxdb_Version="v2.7.1"))
-    assert made.ping() is None
+    assert made.ping().status == 204
     assert made.server == Server(Dialect.INFLUXDB2, "2.7.1")
     assert package.asked["path"] == "ping"
     assert (package.asked["method"], package.asked["expected_response_code"]) == ("GET", 204)
     package.act = failing(requests.ConnectionError())
-    why = made.ping()
+    why = made.ping().trouble
     assert isinstance(why, Trouble)
     assert why.cause == "database"
     assert made.server == Server(Dialect.INFLUXDB2, "2.7.1")
+
+
+ENDED = (
+    RemoteDisconnected("no answer"),
+    ConnectionResetError(104, "reset"),
+    BrokenPipeError(32, "broken"),
+    ssl.SSLEOFError(),
+)
+
+
+@pytest.mark.parametrize("failure", ENDED)
+def test_a_kept_connection_that_has_ended_is_replaced_at_once(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """The server has had it open for long enough, which is no failure; the request goes again."""
+    made, package = client(monkeypatch)
+    tries: list[int] = []
+
+    def act() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise requests.ConnectionError(failure)
+        package.answer(response(204))
+
+    package.act = act
+    assert made.ask("write", expected=204) == Reply(204, {}, b"", "Words", ok=True)
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize("failure", ENDED)
+def test_a_request_is_sent_again_only_once(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """And whatever becomes of it then, the first may have been carried out."""
+    made, package = client(monkeypatch)
+    tries: list[int] = []
+
+    def act() -> None:
+        tries.append(1)
+        made._dialer.reached = len(tries) == 1  # the second is not even connected
+        raise requests.ConnectionError(failure)
+
+    package.act = act
+    reply = made.ask("write")
+    assert len(tries) == 2
+    assert reply.trouble
+    assert reply.in_doubt
+
+
+@pytest.mark.parametrize(
+    ("failure", "fresh", "late"),
+    [
+        (RemoteDisconnected("no answer"), True, False),
+        (RemoteDisconnected("no answer"), False, True),
+        (ConnectionRefusedError(111, "refused"), False, False),
+        (requests.ReadTimeout(), False, False),
+    ],
+)
+def test_any_other_failure_is_one(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, fresh: bool, late: bool
+) -> None:
+    """On a new connection, after the deadline, or for another reason nothing is sent again."""
+    made, package = client(monkeypatch)
+    tries: list[int] = []
+
+    def act() -> None:
+        tries.append(1)
+        made._dialer.connections += fresh
+        if late:
+            made.cut()
+        raise requests.ConnectionError(failure)
+
+    package.act = act
+    assert made.ask("write").trouble
+    assert len(tries) == 1
 
 
 def test_a_statement_goes_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.influx.rejects import KnownRejects, cause_of, lines_of
+from bat2influx.influx.rejects import KnownRejects, cause_of
 from tests.support.writing import START, lines
 
 TYPE = "partial write: field type conflict: Power is an integer dropped=1"
@@ -13,6 +13,7 @@ AGE = "partial write: points beyond retention policy dropped=1"
 PARSE = "partial write: unable to parse 'x': missing field value dropped=0"
 THREE = "partial write of line protocol occurred: "
 COLUMN = THREE + "invalid column type for column 'Power'"
+COLUMN_OF_3_6 = "parsing failed for write_lp endpoint: invalid column type for column 'Power'"
 SOC, POWER = lines("Soc", 3), lines("Power", 3)
 ALL = [*SOC, *POWER]
 NO_STAMP = b"dc Soc=1.5"
@@ -35,7 +36,7 @@ def test_as_long_as_nothing_is_known_all_is_sent_together() -> None:
 # What is learned
 
 
-@pytest.mark.parametrize("reason", [TYPE, SERIES, COLUMN])
+@pytest.mark.parametrize("reason", [TYPE, SERIES, COLUMN, COLUMN_OF_3_6])
 def test_a_field_is_learned_from_one_row(reason: str) -> None:
     """It is sent by itself, after what is sound; the last of the parts is sent first."""
     known = KnownRejects()
@@ -170,12 +171,6 @@ def test_acceptance_of_what_is_not_known_changes_nothing() -> None:
     fresh = KnownRejects()
     fresh.accepted(SOC)
     assert fresh.sort(ALL) == [ALL]
-
-
-def test_the_lines_of_parts_are_in_the_order_of_the_batch() -> None:
-    """A line that is in no part is left out."""
-    assert lines_of(ALL, [POWER[1:], SOC[:1]]) == [SOC[0], *POWER[1:]]
-    assert lines_of(ALL, []) == []
 
 
 # What a reason is called

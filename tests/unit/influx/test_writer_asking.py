@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ from tests.unit.influx.database_by_hand import (
     ONE,
     THREE,
     TWO,
-    UNKNOWN,
     VICTORIA,
     Bench,
     coded,
@@ -28,6 +28,7 @@ from tests.unit.influx.database_by_hand import (
 )
 
 BUSY = reply(503)
+OTHER = Server(version="10.0")
 
 
 @pytest.mark.parametrize(
@@ -37,16 +38,15 @@ BUSY = reply(503)
         (ONE, BAD, False),
         (ONE, BUSY, False),
         (ONE, GONE, True),
-        (UNKNOWN, OK, False),
-        (UNKNOWN, BAD, False),
-        (UNKNOWN, BUSY, True),
-        (UNKNOWN, GONE, True),
+        (VICTORIA, BUSY, False),
+        (OTHER, BAD, False),
+        (OTHER, GONE, True),
     ],
 )
 def test_which_server_it_is_is_asked_before_the_first_write(
     monkeypatch: pytest.MonkeyPatch, server: Server, answer: Reply, again: bool
 ) -> None:
-    """And again after a write that nobody answered, or an error of a server not known yet."""
+    """And again after a write that nobody answered."""
     bench = Bench(monkeypatch, server)
     bench.write(answer, batch=BATCH[:1])
     assert bench.http.requests == ["ping", BATCH[:1]]
@@ -106,6 +106,11 @@ def test_what_the_writer_has_of_its_client_is_handed_on(monkeypatch: pytest.Monk
     assert (bench.writer.where, bench.writer.peer) == ("db:8086", "InfluxDB at db:8086")
 
 
+def there(*names: str) -> Reply:
+    """Return the list of databases as InfluxDB 3 has it."""
+    return reply(200, json.dumps([{"iox::database": name} for name in names]))
+
+
 ASKED = "SHOW USERS"
 USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
 
@@ -116,8 +121,6 @@ USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
         (ONE, [OK], None, False, []),
         (TWO, [OK], None, False, []),
         (VICTORIA, [OK], None, False, []),
-        (THREE, [reply(400, "incoming write was empty")], None, False, []),
-        (THREE, [reply(400, error("bad name"))], "database 400", False, []),
         (ONE, [BAD], "database 400", False, []),
         (ONE, [reply(401, error("no"))], "database login", False, []),
         (ONE, [reply(403, error("no"))], "database right", False, []),
@@ -125,7 +128,9 @@ USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
         (ONE, [GONE], "database", False, []),
         (ONE, [MISSING, USERS], None, True, [ASKED]),
         (ONE, [MISSING, reply(403, error("not authorized"))], "no database", True, [ASKED]),
-        (UNKNOWN, [MISSING, USERS], None, True, [ASKED]),
+        (OTHER, [OK], None, False, []),
+        (OTHER, [MISSING], "database 404", False, []),
+        (ONE, [reply(413)], "database 413", False, []),
         (TWO, [reply(404, coded("no bucket"))], "no database", True, []),
     ],
 )
@@ -144,6 +149,53 @@ def test_a_probe_finds_out_what_would_become_of_a_write(
     assert bench.http.requests == ["ping", [], *asked]
     assert (probe.trouble.cause if probe.trouble else None) == cause
     assert (probe.missing, probe.server) == (missing, server)
+
+
+LIST = "api/v3/configure/database"
+EMPTY, ODD = reply(400, "incoming write was empty"), reply(400, error("bad name"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "replies", "cause", "missing", "opened", "asked"),
+    [
+        ("", [there("battery"), EMPTY], None, False, False, [LIST, []]),
+        ("", [there("other")], None, True, False, [LIST]),
+        ("", [there()], None, True, False, [LIST]),
+        ("autogen", [there("battery"), EMPTY], None, False, False, [LIST, []]),
+        ("raw", [there("battery")], None, True, False, [LIST]),
+        ("raw", [there("battery/raw"), EMPTY], None, False, False, [LIST, []]),
+        (
+            "",
+            [there("battery"), reply(400, error("bad name"))],
+            "database 400",
+            False,
+            False,
+            [LIST, []],
+        ),
+        ("", [there("battery"), reply(403)], "database right", False, False, [LIST, []]),
+        ("", [reply(401)], "database login", False, False, [LIST]),
+        ("", [reply(403)], None, False, True, [LIST]),
+        ("", [reply(404, "not found")], None, False, True, [LIST]),
+        ("", [reply(200, "OK")], None, False, True, [LIST]),
+        ("", [GONE], "database", False, False, [LIST]),
+    ],
+)
+def test_influxdb_3_is_not_made_to_make_a_database(
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    replies: list[Reply],
+    cause: str | None,
+    missing: bool,
+    opened: bool,
+    asked: list[object],
+) -> None:
+    """It makes one for a write without a line, too: it is asked which there are before."""
+    bench = Bench(monkeypatch, THREE, retention_policy=policy)
+    bench.http.replies = list(replies)
+    probe = bench.writer.probe()
+    assert bench.http.requests == ["ping", *asked]
+    assert (probe.trouble.cause if probe.trouble else None) == cause
+    assert (probe.missing, bool(probe.open)) == (missing, opened)
 
 
 def test_a_probe_without_an_answer_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

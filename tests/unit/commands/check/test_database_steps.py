@@ -11,7 +11,7 @@ import pytest
 
 from bat2influx.commands.check import database_steps as steps_of
 from bat2influx.commands.check.database_steps import database_steps
-from bat2influx.commands.steps import OK, WRONG, Step
+from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.config.settings import Settings
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
@@ -61,6 +61,21 @@ def test_a_database_that_is_not_there_yet_is_no_fault(monkeypatch: pytest.Monkey
     """The daemon makes it."""
     text = "'battery' is not there yet; it is made with the first value"
     assert steps(monkeypatch, Probe(None, True, SERVER)) == [KNOWN, Step(OK, "database", text)]
+
+
+def test_what_is_not_seen_without_writing_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """InfluxDB 3 makes a database for a write without a line, and may not say which there are."""
+    three = Server(Dialect.INFLUXDB3, "3.6.0")
+    known, note = steps(monkeypatch, Probe(None, False, three, "not seen without writing"))
+    assert known == Step(OK, "InfluxDB", f"{WHERE}, version 3.6.0")
+    assert note == Step(NOTE, "database", "'battery': not seen without writing")
+
+
+def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the login page of a network, behind which the database is later."""
+    why = influx_errors.not_a_database(WHERE, 204, CONFIG)
+    found = steps(monkeypatch, Probe(why, missing=False, server=UNKNOWN))
+    assert found == [Step(NOTE, "InfluxDB", why.what)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from bat2influx.config.settings import Influx, Settings
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 from tests.unit.commands.setup_db.test_plan import configured
 
@@ -40,7 +41,9 @@ class Database:
     def _client(self, influx: Influx, config: str, deadline: float) -> Any:
         assert deadline == STATEMENT_DEADLINE
         self.logins.append((influx.user, influx.password, influx.token))
-        return type("Client", (), {"ping": lambda _: self.trouble, "server": self.server})()
+        return type(
+            "Client", (), {"ping": lambda _: Reply(trouble=self.trouble), "server": self.server}
+        )()
 
     def _setup_db(
         self, settings: Settings, ask: object, wanted: Retention, _: object, **options: Any

@@ -1,0 +1,109 @@
+"""What is wrong with a database, by an answer that decides nothing about rows. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit
+
+from bat2influx.config.settings import Influx
+from bat2influx.failure import Trouble
+from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply, bracketed
+from bat2influx.printable import plain
+
+WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)
+    b"HTTP request to an HTTPS server",
+    b"plain HTTP request was sent to HTTPS port",
+)
+_NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its cluster too
+_MALFORMED = "Authorization header was malformed"  # with 400, as InfluxDB 3 answers to a token
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_LONGEST = 200  # characters of an address that is shown
+_PORTS = {"http": 80, "https": 443}
+
+
+class Diagnosis:
+    """Tells what is wrong with one database, as it is configured in `influx`."""
+
+    def __init__(self, influx: Influx, config: str) -> None:
+        """`config` is the file to name in messages."""
+        self._influx = influx
+        self._config = config
+
+    def of_answer(
+        self, reply: Reply, reason: str | None, server: Server, where: str, asked: str
+    ) -> Trouble:
+        """Return what a reply means whose `reason` is the server's own, or None.
+
+        `asked` is the path that was asked for: ping, write or query.
+        """
+        influx, config, status = self._influx, self._config, reply.status
+        peer = f"{server.name} at {where}"
+        text = reason or reply.words
+        if status == 400 and influx.tls is None and any(map(reply.body.__contains__, WANTS_TLS)):
+            return influx_errors.database_tls_wanted(peer, config)
+        token = bool(influx.token)
+        if status == 401 or (status == 400 and _MALFORMED.encode() in reply.body):
+            return influx_errors.database_login(peer, influx.user, text, config, token=token)
+        if status == 403:
+            buckets = server.dialect is Dialect.INFLUXDB2
+            return influx_errors.database_right(
+                peer, influx.user, influx.db, text, token=token, buckets=buckets
+            )
+        if status in _MOVED and (location := reply.headers.get("Location")):
+            target, lines = moved_to(influx, location, asked)
+            who = peer if server.known else f"the database at {where}"
+            return influx_errors.moved(who, f"{status} {reply.words}", target, lines, config)
+        if "retention policy not found" in text:
+            policy = influx.retention_policy
+            return influx_errors.no_retention_policy(peer, influx.db, policy, config)
+        own = reason is not None
+        who = peer if own else f"the database at {where}"
+        if _NO_SUCH_PATH in text or (influx.path and status == 404 and not own):
+            return influx_errors.no_such_path(who, status, config)
+        return influx_errors.database_answer(who, status, text, config, own=own)
+
+    def of_nobody(self, reply: Reply, where: str, asked: str) -> Trouble:
+        """Return what is wrong where an answer does not say that a database has given it."""
+        if reply.status // 100 == 2:
+            return influx_errors.not_a_database(where, reply.status, self._config)
+        return self.of_answer(reply, None, Server(), where, asked)
+
+    def no_database(self, server: Server, where: str, answer: str) -> Trouble:
+        """Return that there is none of the configured name, and that it is not to be made."""
+        influx, peer = self._influx, f"{server.name} at {where}"
+        if server.may_create:
+            return influx_errors.no_database(peer, influx.user, influx.db, answer)
+        login = "token" if influx.token else "user"
+        return influx_errors.no_bucket(peer, influx.db, answer, self._config, login=login)
+
+
+def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]:
+    """Return where a redirect of a request to `asked` points to, and the lines that lead there.
+
+    There are none where it points to anything but what was asked for. The query is left out, as
+    it may hold a secret.
+    """
+    scheme = "http" if influx.tls is None else "https"
+    host = bracketed(influx.address)
+    base = f"{scheme}://{host}:{influx.port}{influx.path}/{asked}"
+    try:
+        there = urlsplit(urljoin(base, location))
+        port = there.port or _PORTS.get(there.scheme, 0)
+        address = there.hostname or ""
+    except ValueError:  # a port that is none, or half an address of IPv6
+        return plain(location, _LONGEST), []
+    shown = plain(f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}", _LONGEST)
+    path, slash, last = there.path.rpartition("/")
+    if not (port and address and slash and last == asked) or shown != shown.strip():
+        return shown, []
+    lines = []
+    if address != influx.address.lower():
+        lines.append(f"address = {plain(address, _LONGEST)}")
+    if port != influx.port:
+        lines.append(f"port = {port}")
+    if path.rstrip("/") != influx.path:
+        lines.append(f"path = {plain(path, _LONGEST) or '/'}")
+    if there.scheme != scheme:
+        lines.append(f"tls = {'yes' if there.scheme == 'https' else 'no'}")
+    return shown, lines

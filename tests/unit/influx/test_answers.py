@@ -1,0 +1,154 @@
+"""What an answer to a write means for its rows, cell by cell, for each kind of database."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bat2influx.influx.answers import Answer, Meaning, meaning_of
+from bat2influx.influx.dialects import Dialect, Server
+
+ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
+NOBODY, OTHER = Server(), Server(version="10.0")
+PAGE = "<html>It works!</html>"
+STORED, BAD, REFUSED, LARGE, MISSING, KEPT = Meaning
+
+
+def error(text: str) -> str:
+    """Return an error as InfluxDB 1 and 3 have it."""
+    return json.dumps({"error": text})
+
+
+def coded(text: str) -> str:
+    """Return an error as InfluxDB 2 has it."""
+    return json.dumps({"code": "any", "message": text})
+
+
+def row(number: object = 2, begins: object = "dc Power=1.5 1700000") -> str:
+    """Return how InfluxDB 3.6.0 refuses a batch with a bad row (INFLUXDB, last section)."""
+    data = {"error_message": "bad", "line_number": number, "original_line": begins}
+    return json.dumps({"error": "parsing failed for write_lp endpoint", "data": data})
+
+
+CONFLICT = (
+    'partial write: field type conflict: input field "Power" on measurement "dc" is type float,'
+    " already exists as type integer dropped=1"
+)
+WRITING = "failure writing points to database: "
+FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on device dropped=1"
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "body", "meaning"),
+    [
+        (ONE, 204, "", STORED),
+        (ONE, 200, PAGE, KEPT),
+        (ONE, 400, error("unable to parse 'x': missing fields"), BAD),
+        (ONE, 400, error("partial write: unable to parse 'x': missing fields dropped=0"), BAD),
+        (ONE, 400, error(CONFLICT), BAD),
+        (ONE, 400, error(CONFLICT.removeprefix("partial write: ")), BAD),
+        (ONE, 400, error("partial write: points beyond retention policy dropped=3"), BAD),
+        (ONE, 400, error("partial write: dropped 2 points outside retention policy of"), BAD),
+        (ONE, 400, error("partial write: max-series-per-database limit exceeded: (1)"), BAD),
+        (ONE, 400, error("partial write: max-values-per-tag limit exceeded (9/9)"), BAD),
+        (ONE, 400, error("partial write: max key length exceeded: 70000 > 65535"), BAD),
+        (ONE, 400, error(FULL), REFUSED),
+        (ONE, 400, error("partial write: engine is closed dropped=1"), REFUSED),
+        (ONE, 400, error("bad request"), REFUSED),
+        (ONE, 400, error("unable to read body: 'unable to parse'"), REFUSED),
+        (ONE, 422, error("no"), REFUSED),
+        (ONE, 400, PAGE, KEPT),
+        (ONE, 400, json.dumps({"message": "blocked by policy"}), KEPT),
+        (ONE, 401, error("authorization failed"), KEPT),
+        (ONE, 403, error("not authorized"), KEPT),
+        (ONE, 404, error('database not found: "battery"'), MISSING),
+        (ONE, 404, error("no route"), MISSING),
+        (ONE, 404, PAGE, KEPT),
+        (ONE, 408, "", KEPT),
+        (ONE, 413, error("Request Entity Too Large"), LARGE),
+        (ONE, 413, PAGE, LARGE),
+        (ONE, 429, "", KEPT),
+        (ONE, 500, error("timeout"), KEPT),
+        (ONE, 500, error("max request size (10485760 bytes) exceeded"), KEPT),
+        (ONE, 503, error(CONFLICT), KEPT),
+        (TWO, 204, "", STORED),
+        (TWO, 400, coded("unable to parse 'x': missing fields"), BAD),
+        (TWO, 400, coded("partial write: unable to parse 'x'"), BAD),
+        (TWO, 422, coded(WRITING + CONFLICT), BAD),
+        (TWO, 422, coded(WRITING + "partial write: dropped 5 points outside retention"), BAD),
+        (TWO, 422, coded(WRITING + FULL), REFUSED),
+        (TWO, 422, coded("no"), REFUSED),
+        (TWO, 400, coded("bad request"), REFUSED),
+        (TWO, 400, error("missing db"), REFUSED),
+        (TWO, 404, coded("no dbrp mapping found"), MISSING),
+        (TWO, 404, PAGE, KEPT),
+        (TWO, 413, coded("too large"), LARGE),
+        (TWO, 429, coded("slow down"), KEPT),
+        (THREE, 204, "", STORED),
+        (THREE, 400, row(), BAD),
+        (THREE, 400, row().replace("parsing failed for write_lp endpoint",
+                                   "line protocol parsing error"), BAD),
+        (THREE, 400, error("partial write of line protocol occurred"), BAD),
+        (THREE, 400, error("invalid character in database name"), KEPT),
+        (THREE, 400, error("Authorization header was malformed"), KEPT),
+        (THREE, 400, "incoming write was empty", KEPT),
+        (THREE, 422, error("Adding a new database would exceed limit of 5 databases"), KEPT),
+        (THREE, 401, "", KEPT),
+        (THREE, 404, "", KEPT),
+        (THREE, 413, "", LARGE),
+        (THREE, 500, "max request size (10485760 bytes) exceeded", LARGE),
+        (THREE, 500, "overloaded", KEPT),
+        (VICTORIA, 204, "", STORED),
+        (VICTORIA, 400, 'cannot read data: incorrect influx line "dc": missing value', BAD),
+        (VICTORIA, 400, "unsupported path requested: /write", KEPT),
+        (VICTORIA, 400, PAGE, KEPT),
+        (VICTORIA, 400, error("bad request"), KEPT),
+        (VICTORIA, 413, "", LARGE),
+        (NOBODY, 204, "", KEPT),
+        (NOBODY, 400, error("unable to parse 'x': missing fields"), KEPT),
+        (NOBODY, 404, error("database not found"), KEPT),
+        (NOBODY, 413, "", KEPT),
+        (OTHER, 204, "", STORED),
+        (OTHER, 400, error("unable to parse 'x': missing fields"), KEPT),
+        (OTHER, 413, "", KEPT),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means(server: Server, status: int, body: str, meaning: Meaning) -> None:
+    """Rows are bad by that database's own words for it; by anything else they are kept."""
+    assert meaning_of(server, status, body.encode()).meaning is meaning
+
+
+def test_the_reason_goes_with_it() -> None:
+    """In the server's words; what is somebody else's has none."""
+    assert meaning_of(ONE, 503, error("busy").encode()) == Answer(KEPT, "busy")
+    assert meaning_of(ONE, 503, PAGE.encode()) == Answer(KEPT, None)
+
+
+@pytest.mark.parametrize(
+    ("server", "body", "named"),
+    [
+        (THREE, row(), ((1, "dc Power=1.5 1700000"),)),
+        (THREE, row(number=0), ()),
+        (THREE, row(number="2"), ()),
+        (THREE, row(number=True), ()),
+        (THREE, row(begins=5), ()),
+        (
+            THREE,
+            json.dumps(
+                {
+                    "error": "partial write of line protocol occurred",
+                    "data": [{"line_number": n, "original_line": "x"} for n in (1, 4)] + [None],
+                }
+            ),
+            ((0, "x"), (3, "x")),
+        ),
+        (THREE, error("parsing failed for write_lp endpoint"), ()),
+        (ONE, json.dumps({"error": "unable to parse", "data": {"line_number": 1}}), ()),
+    ],
+)
+def test_influxdb_3_names_the_row(
+    server: Server, body: str, named: tuple[tuple[int, str], ...]
+) -> None:
+    """By its number, from 1, and how it begins; by half of that none is named."""
+    assert meaning_of(server, 400, body.encode()).named == named

@@ -1,0 +1,174 @@
+"""What is wrong with a database, by its answer: the cause, and the advice that fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bat2influx.failure import Trouble
+from bat2influx.influx.diagnosis import Diagnosis, moved_to
+from bat2influx.influx.dialects import Dialect, Server
+from bat2influx.influx.http import Reply
+from bat2influx.net.tls import Tls
+from tests.support.writing import CONFIG, DEFAULTS
+
+ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
+NOBODY = Server()
+GO = b"Client sent an HTTP request to an HTTPS server.\n"
+NGINX = (
+    b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
+)
+MALFORMED = b'{"error":"Authorization header was malformed, the request was not in the form"}'
+
+
+def told(status: int, reason: str | None, server: Server, body: bytes = b"", **ini: Any) -> Trouble:
+    """Return what is told of an answer to a write; `ini` as in [Influx], headers as `location`."""
+    headers = {"Location": ini.pop("location")} if "location" in ini else {}
+    reply = Reply(status, headers, body, "Words")
+    made = Diagnosis(replace(DEFAULTS, **ini), CONFIG)
+    return made.of_answer(reply, reason, server, "db:8086", "write")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "server", "cause", "words"),
+    [
+        (401, "authorization failed", ONE, "database login", "refuses us"),
+        (403, "not authorized", ONE, "database right", "does not let us write"),
+        (408, None, ONE, "database 408", "not as InfluxDB does"),
+        (429, "slow down", TWO, "database 429", "answers 429 slow down"),
+        (500, "timeout", ONE, "database 500", "InfluxDB at db:8086 answers 500 timeout"),
+        (500, "retention policy not found: y", ONE, "no retention policy", "has no retention"),
+        (400, "no space left", ONE, "database 400", "answers 400 no space left"),
+        (400, "unsupported path requested: /write", VICTORIA, "database answer: path", "path"),
+        (503, None, NOBODY, "database 503", "the database at db:8086 answers 503 Words"),
+        (302, None, ONE, "database 302", "answers 302 Words"),
+    ],
+)
+def test_each_answer_has_its_cause(
+    status: int, reason: str | None, server: Server, cause: str, words: str
+) -> None:
+    """By its status, and what it says; what is not in the server's way is somebody else's."""
+    why = told(status, reason, server)
+    assert why.cause == cause
+    assert words in why.text
+
+
+@pytest.mark.parametrize("body", [GO, NGINX])
+def test_a_port_that_wants_tls_is_told(body: bytes) -> None:
+    """In the words of Go and of nginx, unless TLS is spoken already."""
+    assert "write tls = yes" in told(400, None, NOBODY, body).text
+    assert told(400, None, NOBODY, body, tls=Tls()).cause == "database 400"
+    assert told(502, None, NOBODY, body).cause == "database 502"
+
+
+def test_a_path_that_is_configured_may_be_wrong() -> None:
+    """Where the database itself has not answered."""
+    assert told(404, None, ONE, path="/x").cause == "database answer: path"
+    assert told(404, "no", ONE, path="/x").cause == "database 404"
+
+
+def test_a_token_that_is_no_token_is_a_login() -> None:
+    """InfluxDB 3 answers 400 to it, which says nothing about rows."""
+    why = told(400, None, NOBODY, MALFORMED, token="a b")
+    assert why.cause == "database login"
+    assert "refuses the token" in why.text
+
+
+@pytest.mark.parametrize(
+    ("server", "ini", "words", "not_there"),
+    [
+        (ONE, {"user": "me"}, 'enter GRANT WRITE ON "battery" TO "me"', "influx "),
+        (TWO, {"user": "me"}, "influx v1 auth create --write-bucket", "GRANT"),
+        (TWO, {"token": "t"}, "influx auth create --write-bucket", "GRANT"),
+        (THREE, {"token": "t"}, "give it the right to write to 'battery'", "GRANT"),
+    ],
+)
+def test_a_right_is_given_in_the_servers_way(
+    server: Server, ini: dict[str, str], words: str, not_there: str
+) -> None:
+    """InfluxQL's GRANT is of version 1 alone."""
+    text = told(403, "no", server, **ini).text
+    assert words in text
+    assert not_there not in text
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (ONE, 'CREATE DATABASE "battery"'),
+        (TWO, "if there is, the token is for another one, or from before it was made anew"),
+    ],
+)
+def test_a_database_that_is_missing_is_told_in_the_servers_way(server: Server, words: str) -> None:
+    """InfluxDB 2 says the same of a bucket that is there, and that the token is not for."""
+    made = Diagnosis(replace(DEFAULTS, token="t"), CONFIG)
+    assert words in made.no_database(server, "db:8086", "no dbrp mapping found").text
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_what_says_yes_and_not_who_it_is_is_told(status: int) -> None:
+    """Nothing counts as stored by that; any other answer tells by itself what is wrong."""
+    made = Diagnosis(DEFAULTS, CONFIG)
+    why = made.of_nobody(Reply(status), "db:8086", "ping")
+    assert why.cause == "database answer: not a database"
+    assert "nothing counts as stored" in why.text
+    assert made.of_nobody(Reply(401, words="No"), "db:8086", "ping").cause == "database login"
+
+
+# Redirects
+
+HTTPS = "https://db.example/write?db=battery&u=me&p=gehe1m"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
+    """And without what stands in its query."""
+    text = told(status, None, ONE, location=HTTPS).text
+    assert f"answers {status} Words and points to https://db.example/write; write " in text
+    assert "write address = db.example, port = 443, tls = yes under [Influx]" in text
+    assert "gehe1m" not in text
+
+
+@pytest.mark.parametrize(
+    ("location", "ini", "lines"),
+    [
+        (HTTPS, {}, ["address = db.example", "port = 443", "tls = yes"]),
+        ("https://127.0.0.1:8086/write", {}, ["tls = yes"]),
+        ("http://127.0.0.1:8087/write", {}, ["port = 8087"]),
+        ("http://127.0.0.1:8086/write", {"tls": Tls()}, ["tls = no"]),
+        ("/influx/write?db=x", {}, ["path = /influx"]),
+        ("/write", {"path": "/influx"}, ["path = /"]),
+        ("//[fd00::1]:8086/write", {}, ["address = fd00::1"]),
+        ("HTTPS://DB.Example/write", {"address": "db.example"}, ["port = 443", "tls = yes"]),
+        ("/write", {}, []),
+        ("http://portal.lan/login?from=write", {}, []),
+        ("https://db.example/write/", {}, []),
+        ("https://db.example:x/write", {}, []),
+        ("http://[::1/write", {}, []),
+        ("ftp://db.example/write", {}, []),
+        ("", {}, []),
+    ],
+)
+def test_where_a_redirect_leads(location: str, ini: dict[str, Any], lines: list[str]) -> None:
+    """Lines are given for what is the same request at another place, and for nothing else."""
+    assert moved_to(replace(DEFAULTS, **ini), location, "write")[1] == lines
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("http://me:gehe1m@portal.lan/login?next=x", "http://portal.lan/login"),
+        ("http://a\x1b[2J.lan/" + "x" * 500, "http://a [2J.lan/" + "x" * 182 + "…"),
+    ],
+)
+def test_where_it_leads_is_shown_without_secrets(location: str, shown: str) -> None:
+    """Nor with anything that a terminal would act on, nor at any length."""
+    assert moved_to(DEFAULTS, location, "write")[0] == shown
+
+
+def test_a_redirect_to_a_login_page_is_told_as_one() -> None:
+    """With address and port in question."""
+    text = told(302, None, NOBODY, location="http://portal.lan/login").text
+    assert "points to http://portal.lan/login, where no database can be meant" in text

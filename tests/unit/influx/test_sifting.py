@@ -1,0 +1,240 @@
+"""What becomes of each row of a batch, request by request, and against servers of each kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from bat2influx.failure import Backoff, Trouble
+from bat2influx.influx.answers import Answer, Meaning
+from bat2influx.influx.outcome import Outcome, RejectedLine
+from bat2influx.influx.sifting import MOST_REQUESTS, Sieve
+from tests.support.writing import lines, mixed
+
+PEER = "InfluxDB at db:8086"
+AWAY = Trouble("database", "it is away", Backoff.DATABASE)
+STORED, KEPT = Answer(Meaning.STORED), Answer(Meaning.KEPT)
+TOO_LARGE = Answer(Meaning.TOO_LARGE)
+PARSE = "unable to parse 'x': missing fields"
+TYPE = "partial write: field type conflict: Power dropped=1"
+BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.REFUSED, "odd")
+Server = Callable[[Sequence[bytes]], Answer]
+
+
+def sift(
+    server: Server, batch: Sequence[bytes], sieve: Sieve | None = None, connection: int = 1
+) -> tuple[Outcome, list[list[bytes]]]:
+    """Return what becomes of a batch, and the requests."""
+    sifted = (sieve or Sieve()).begin(batch)
+    requests = []
+    while (part := sifted.next_part()) is not None:
+        requests.append([*part])
+        answer = server(part)
+        sifted.decide(part, answer, connection)
+        if answer is KEPT:
+            return sifted.ended(PEER, AWAY, 7.0, in_doubt=True), requests
+    return sifted.ended(PEER), requests
+
+
+def refusing(*bad: bytes, answer: Answer = BAD) -> Server:
+    """Return a server that refuses all of a batch with one of these rows, and takes any other."""
+    return lambda part: answer if {*bad} & {*part} else STORED
+
+
+def naming(*bad: bytes, reason: str = PARSE) -> Server:
+    """Return one that names the first of them, as InfluxDB 3 does."""
+
+    def answer(part: Sequence[bytes]) -> Answer:
+        for number, line in enumerate(part):
+            if line in bad:
+                return Answer(Meaning.BAD_ROW, reason, ((number, line.decode()[:20]),))
+        return STORED
+
+    return answer
+
+
+def always(answer: Answer) -> Server:
+    """Return one that answers the same to all."""
+    return lambda _: answer
+
+
+def test_what_is_stored_is_accepted() -> None:
+    """In one request; an empty batch takes none."""
+    assert sift(always(STORED), lines(count=5))[0] == Outcome(accepted=5)
+    assert sift(always(STORED), []) == (Outcome(), [])
+
+
+@pytest.mark.parametrize("bad", range(5))
+@pytest.mark.parametrize("kind", [refusing, naming])
+def test_a_bad_row_is_rejected_alone(kind: Callable[..., Server], bad: int) -> None:
+    """Wherever it stands, for the server has taken the others."""
+    batch = lines(count=5)
+    outcome, requests = sift(kind(batch[bad]), batch)
+    assert outcome == Outcome(accepted=4, rejected=[RejectedLine(batch[bad], PARSE)])
+    assert len(requests) <= 7
+
+
+def test_a_row_that_the_server_names_takes_one_request_more() -> None:
+    """The rest goes in one request."""
+    batch = lines(count=100)
+    assert [len(part) for part in sift(naming(batch[7]), batch)[1]] == [100, 99]
+
+
+def test_a_name_that_does_not_fit_the_row_is_no_proof() -> None:
+    """Then the row is found by halves."""
+    batch = lines(count=8)
+    odd = Answer(Meaning.BAD_ROW, PARSE, ((0, "dc Voltage=7.5"), (99, "dc")))
+    outcome, _ = sift(refusing(batch[5], answer=odd), batch)
+    assert outcome == Outcome(accepted=7, rejected=[RejectedLine(batch[5], PARSE)])
+
+
+# What is no proof
+
+
+@pytest.mark.parametrize("count", [1, 200])
+@pytest.mark.parametrize("answer", [BAD, REFUSED, TOO_LARGE, KEPT])
+def test_what_refuses_all_rejects_nothing(answer: Answer, count: int) -> None:
+    """All rows are kept, after few requests, and that is told."""
+    outcome, requests = sift(always(answer), batch := lines(count=count))
+    assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], batch)
+    assert outcome.trouble
+    assert len(requests) <= (2 * count if answer is BAD else 30)
+
+
+def test_a_type_refused_of_all_rows_is_kept_without_trying_each() -> None:
+    """Its field is known by then, and nothing proves that others would be taken."""
+    batch = lines("Power", 500)
+    answer = Answer(Meaning.BAD_ROW, TYPE)
+    outcome, requests = sift(always(answer), batch)
+    assert (outcome.undecided, outcome.rejected) == (batch, [])
+    assert outcome.trouble
+    assert "refuses every value (partial write: field type conflict: Power)" in outcome.trouble.text
+    assert len(requests) <= 12
+
+
+def test_a_row_taken_before_on_the_same_connection_is_proof() -> None:
+    """On another one, which may lead to another server, it is not."""
+    sieve, bad = Sieve(), lines(count=1)
+    sift(always(STORED), lines("Soc"), sieve, connection=3)
+    assert sift(always(BAD), bad, sieve, connection=3)[0].rejected == [RejectedLine(bad[0], PARSE)]
+    assert sift(always(BAD), bad, sieve, connection=4)[0].undecided == bad
+
+
+@pytest.mark.parametrize("odd", [0, 3, 7, 31])
+def test_a_row_refused_for_an_unknown_reason_is_kept_and_holds_up_no_other(odd: int) -> None:
+    """Nobody knows that it is the row; the others are stored, and it is told."""
+    batch = lines(count=32)
+    outcome, _ = sift(refusing(batch[odd], answer=REFUSED), batch)
+    assert (outcome.accepted, outcome.rejected, outcome.undecided) == (31, [], [batch[odd]])
+    assert outcome.trouble
+    assert "refuses 1 value (odd)" in outcome.trouble.text
+
+
+def test_a_trouble_in_the_middle_keeps_what_is_decided() -> None:
+    """The rest is undecided, in its order; what goes with the trouble goes with the outcome."""
+    batch = lines(count=8)
+    answers = iter([BAD, STORED, BAD, BAD, BAD, KEPT])
+    outcome, _ = sift(lambda _: next(answers), batch)
+    assert outcome == Outcome(4, [RejectedLine(batch[3], PARSE)], batch[:3], AWAY, 7.0, True)
+
+
+def test_a_line_that_stands_there_twice_is_counted_twice() -> None:
+    """It is one row to the server, and two values that were handed over."""
+    one, two, bad = lines(count=3)
+    outcome, requests = sift(refusing(bad), [one, bad, one, two, bad])
+    assert (outcome.accepted, outcome.undecided) == (3, [])
+    assert [row.line for row in outcome.rejected] == [bad, bad]
+    assert len(requests[0]) == 3
+
+
+def test_one_batch_takes_a_bounded_number_of_requests() -> None:
+    """What is left is sent with the next one, and nothing is wrong with that."""
+    batch = lines(count=2000)
+    bad = {*batch[::2]}
+    outcome, requests = sift(lambda part: BAD if bad & {*part} else STORED, batch)
+    assert len(requests) == MOST_REQUESTS
+    assert outcome.trouble is None
+    assert outcome.accepted > 50
+    assert len(outcome.rejected) > 50
+    assert outcome.accepted + len(outcome.rejected) + len(outcome.undecided) == 2000
+
+
+# What is remembered
+
+
+def test_a_field_of_another_type_takes_few_requests_and_then_one() -> None:
+    """Its rows are known by their field once one is refused alone, by name or by halves."""
+    for kind in (
+        naming,
+        lambda *bad, reason: refusing(*bad, answer=Answer(Meaning.BAD_ROW, reason)),
+    ):
+        sieve, power = Sieve(), lines("Power", 50)
+        batch = mixed("Soc", "Power", count=50)
+        for most in (10, 2):
+            outcome, requests = sift(kind(*power, reason=TYPE), batch, sieve)
+            assert (outcome.accepted, outcome.undecided) == (50, [])
+            assert {row.line for row in outcome.rejected} == {*power}
+            assert len(requests) <= most
+
+
+def test_a_size_is_remembered() -> None:
+    """A limit in bytes is found once."""
+    sieve, batch = Sieve(), lines(count=100)
+    small = sum(map(len, batch)) // 3
+
+    def server(part: Sequence[bytes]) -> Answer:
+        return TOO_LARGE if sum(map(len, part)) > small else STORED
+
+    assert sift(server, batch, sieve)[0] == Outcome(accepted=100)
+    _, requests = sift(server, batch, sieve)
+    assert all(sum(map(len, part)) <= small for part in requests)
+
+
+# All of it, by chance
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_good_row_is_ever_rejected_and_each_row_is_somewhere(seed: int) -> None:
+    """Whatever the server takes, names, finds too large or does not take, over several batches."""
+    chance = random.Random(seed)
+    every = mixed("Soc", "Power", "Voltage", count=chance.randrange(1, 60))
+    others = [line for line in every if b"Power" not in line]
+    bad = {*chance.sample(others, chance.randrange(min(5, len(others))))}
+    odd = {*chance.sample(every, chance.randrange(2))} - bad
+    if chance.random() < 0.5:
+        bad |= {line for line in every if b"Power" in line}
+        odd -= bad
+    names, limit = chance.random() < 0.5, chance.choice([10**9, 300, 90])
+    sieve, stored = Sieve(), set[bytes]()
+    rejected: list[bytes] = []
+    left = [*every]
+
+    def server(part: Sequence[bytes]) -> Answer:
+        if chance.random() < 0.05:
+            return KEPT
+        if sum(map(len, part)) + len(part) > limit:
+            return TOO_LARGE
+        for number, line in enumerate(part):
+            if line in bad:
+                why = TYPE if b"Power" in line else PARSE
+                named = ((number, line.decode()[:20]),) if names else ()
+                return Answer(Meaning.BAD_ROW, why, named)
+        if odd & {*part}:
+            return REFUSED
+        stored.update(part)
+        return STORED
+
+    for connection in range(200):
+        outcome, _ = sift(server, left, sieve, connection // 3)
+        rows = [row.line for row in outcome.rejected]
+        assert outcome.accepted + len(rows) + len(outcome.undecided) == len(left)
+        assert [line for line in left if line in {*outcome.undecided}] == outcome.undecided
+        rejected += rows
+        left = outcome.undecided
+    assert {*rejected} <= bad
+    assert stored | {*rejected} | {*left} == {*every}
+    assert not (stored - {*every}) and not ({*left} & stored)
+    if stored:  # it is a server that takes something
+        assert {*left} - odd <= bad
