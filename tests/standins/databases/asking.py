@@ -55,7 +55,7 @@ def ask(
 def write(peer: InfluxPeer, lines: str, more: str = "", **login: str) -> Answer:
     """Write lines into the database battery, by the token of the peer unless told otherwise."""
     login = login or {"Authorization": f"Token {getattr(peer, 'token', '')}"}
-    return ask(peer.port, f"/write?db=battery{more}", lines, **login)
+    return ask(peer.port, f"/write?db=battery{more}", lines.encode(), **login)
 
 
 def basic(user: str, password: str) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import BinaryIO
 
 from tests.standins.network.mqtt_peers import Peer
 
@@ -27,6 +28,7 @@ def answer(status: str, body: bytes | str = b"", *headers: str) -> bytes:
 
 ACCEPTED = answer("204 No Content")
 CREATED = answer("200 OK", '{"results":[{"statement_id":0}]}', "Content-Type: application/json")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PONG = answer("204 No Content", "", "X-Influxdb-Version: 1.6.7~rc0", "X-Influxdb-Build: OSS")
 NO_DATABASE = answer("404 Not Found", '{"error":"database not found: \\"battery\\""}')
 
@@ -65,9 +67,8 @@ class HttpPeer(Peer):
     def serve(self, connection: socket.socket) -> None:
         """Read one request after the other and answer it."""
         with connection.makefile("rb") as stream:
-            while head := _head(stream.readline):
-                lengths = [line[15:] for line in head if line.startswith(b"Content-Length:")]
-                body = stream.read(int(lengths[0])) if lengths else b""
+            while request := read_request(stream, connection):
+                head, body = request
                 if self._ping is not None and head[0].startswith(b"GET /ping "):
                     connection.sendall(self._ping)
                     continue
@@ -81,13 +82,23 @@ class HttpPeer(Peer):
                     return
 
 
-def _head(readline: Callable[[], bytes]) -> Sequence[bytes]:
-    lines = []
-    while line := readline():
-        lines.append(line)
-        if line == b"\r\n":
-            return lines
-    return []
+def read_request(
+    stream: BinaryIO, connection: socket.socket
+) -> tuple[Sequence[bytes], bytes] | None:
+    """Return the lines of the head and the body of the next request, or None when there is none.
+
+    Who asks whether to go on with the body (Expect: 100-continue) is told to.
+    """
+    head: list[bytes] = []
+    while not head or head[-1] != b"\r\n":
+        line = stream.readline()
+        if not line:
+            return None
+        head.append(line)
+    if any(line.lower() == b"expect: 100-continue\r\n" for line in head):
+        connection.sendall(CONTINUE)
+    lengths = [line[15:] for line in head if line.lower().startswith(b"content-length:")]
+    return head, stream.read(int(lengths[0])) if lengths else b""
 
 
 class Dripping(HttpPeer):

@@ -1,8 +1,9 @@
 """A peer that answers as InfluxDB OSS 2.7 does to what the daemon may ask.
 
 Sources: "docs" is the documentation of InfluxDB OSS v2, docs.influxdata.com/influxdb/v2; files are
-those of the source, influxdata/influxdb, branch main-2.x. What is left out: a field may have
-another type in another week of the real one, whose types are those of a shard.
+those of the source, influxdata/influxdb, branch main-2.x; "measured" is explained in
+`influx_peer`. What is left out: a field may have another type in another week of the real one,
+whose types are those of a shard.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ from tests.standins.databases.influx_peer import (
     results,
 )
 
-# http/handler.go: on every answer. The version has a "v", as in the docs of /ping.
-ALWAYS = ("X-Influxdb-Build: OSS", "X-Influxdb-Version: v2.7.12")
+VERSION = "v2.7.12"  # with a "v", as in the docs of /ping
 JSON = "Content-Type: application/json; charset=utf-8"
 # kit/platform/errors/errors.go and kit/transport/http/error_handler.go: names and their statuses.
 STATUSES = {
@@ -45,10 +45,12 @@ POLICY_COLUMNS = ["name", "duration", "shardGroupDuration", "replicaN", "default
 class InfluxDB2(InfluxPeer):
     """An InfluxDB 2 with a bucket `db` (and `more` of them), a token, and users of its 1.x API.
 
-    A bucket called db/rp is the retention policy rp of the database db. `rights` has for a token
-    or user what it may: "r", "w" or "rw", which is the default. `retention` is in s, of every
-    bucket; 0 is for ever. No body is larger than the `limit` by default (docs, "Troubleshoot
-    issues writing data").
+    A bucket called db/rp is the retention policy rp of the database db, as long as no mapping of
+    `map` says something else. `rights` has for a token or user what it may: "r", "w" or "rw",
+    which is the default. `token` reaches every bucket; `narrow` has further tokens, and users, that
+    reach the named buckets alone. `retention` is in s, of every bucket; 0 is for ever. Measured:
+    there is no limit for a body by default (86 MB were taken), and a self-built server calls its
+    `version` "dev".
     """
 
     def __init__(
@@ -59,26 +61,49 @@ class InfluxDB2(InfluxPeer):
         token: str = "token-of-2",
         users: Mapping[str, str] | None = None,
         rights: Mapping[str, str] | None = None,
+        narrow: Mapping[str, Sequence[str]] | None = None,
         retention: int = 0,
         limit: int | None = None,
+        version: str = VERSION,
     ) -> None:
         self.token = token
         self.retention = retention
+        # http/handler.go: on every answer
+        self._always = ("X-Influxdb-Build: OSS", f"X-Influxdb-Version: {version}")
         self._users = users or {}
+        self._mappings: dict[tuple[str, str], str] = {}
+        self._default: dict[str, str] = {}  # of a database the policy
         super().__init__(db, limit=limit, rights=rights or {})
         for name in (db, *more):
             self.buckets[name] = Bucket()
+        # A right is for a bucket's number, not for its name.
+        self._reach = {
+            who: [self.buckets[name] for name in names] for who, names in (narrow or {}).items()
+        }
+
+    def map(self, db: str, policy: str, bucket: str, *, default: bool = False) -> None:
+        """Map database and policy to a bucket, which is made if need be (influx v1 dbrp create)."""
+        with self._lock:
+            self.buckets.setdefault(bucket, Bucket())
+            self._mappings[db, policy] = bucket
+            if default:
+                self._default[db] = policy
+
+    def recreate(self, bucket: str) -> None:
+        """Delete a bucket and make it once more: the rights of narrow tokens were for the old."""
+        with self._lock:
+            self.buckets[bucket] = Bucket()
 
     def excuse(self, status: int) -> tuple[str, tuple[str, ...]]:
         """Return the body and the headers with which it is busy."""
         code = next((code for code, each in STATUSES.items() if each == status), "internal error")
-        return _body(code, "try again later"), _headers(code)
+        return _body(code, "try again later"), (*self._always, *_headers(code))
 
     def reply(self, request: Request) -> bytes:
         """Return the answer to a request, or raise Refusal."""
         match request.method, request.path:
             case "GET" | "HEAD", "/ping":  # http/legacy/ping_handler.go: without a login
-                return framed(204, "", *ALWAYS)
+                return framed(204, "", *self._always)
             case "POST", "/write":
                 self._write_v1(request)
             case "POST", "/api/v2/write":
@@ -86,8 +111,8 @@ class InfluxDB2(InfluxPeer):
             case "GET" | "POST", "/query":
                 return self._query(request)
             case _:
-                raise _error("not found", "path not found")  # http/router.go
-        return framed(204, "", *ALWAYS)
+                raise self._error("not found", "path not found")  # http/router.go
+        return framed(204, "", *self._always)
 
     def _write_v1(self, request: Request) -> None:
         # http/legacy/write_handler.go, in its order.
@@ -95,36 +120,46 @@ class InfluxDB2(InfluxPeer):
         self.refuse_if_busy()
         db, policy = request.parameters.get("db", ""), request.parameters.get("rp", "")
         if not db:
-            raise _error("invalid", "missing db")
-        # docs, "Database and retention policy mapping": a bucket has a virtual one by its name.
-        # Only its name tells the default policy here, which the real one can be told.
-        name = db if policy in ("", "autogen") else f"{db}/{policy}"
-        if name not in self.buckets:
-            raise _error("not found", "no dbrp mapping found")
+            raise self._error("invalid", "missing db")
+        # Measured: a mapping to a bucket that the token does not reach is as none.
+        name = self._mapped(db, policy)
+        if name not in self.buckets or not self._reaches(who, name):
+            raise self._error("not found", "no dbrp mapping found")
         self._write(request, who, self.buckets[name])
+
+    def _mapped(self, db: str, policy: str) -> str:
+        # docs, "Database and retention policy mapping", and dbrp/service.go: a bucket has a virtual
+        # mapping by its name, which is not the default one where a mapping that was made is that.
+        # Measured: so a default mapping "raw" hides what was written before, under "autogen".
+        policy = policy or self._default.get(db, "autogen")
+        virtual = db if policy == "autogen" else f"{db}/{policy}"
+        return self._mappings.get((db, policy), virtual)
+
+    def _reaches(self, who: str, name: str) -> bool:
+        return who not in self._reach or self.buckets[name] in self._reach[who]
 
     def _write_v2(self, request: Request) -> None:
         # http/write_handler.go and http/authentication_middleware.go
         scheme, token = request.authorization
-        if scheme not in ("Token", "Bearer") or token != self.token:
-            raise _error("unauthorized", "unauthorized access")
+        if scheme not in ("Token", "Bearer") or not self._is_token(token):
+            raise self._error("unauthorized", "unauthorized access")
         self.refuse_if_busy()
         if request.parameters.get("precision", "ns") not in ("ns", *UNITS):
             text = "invalid precision; valid precision units are ns, us, ms, and s"
-            raise _error("invalid", text)
+            raise self._error("invalid", text)
         name = request.parameters.get("bucket", "")
-        if name not in self.buckets:
+        if name not in self.buckets or not self._reaches(token, name):
             text = f'bucket "{name}" not found' if name else "bucket not found"
-            raise _error("not found", text)
+            raise self._error("not found", text)
         self._write(request, token, self.buckets[name])
 
     def _write(self, request: Request, who: str, bucket: Bucket) -> None:
         if not self.may(who, "w"):
-            raise _error("forbidden", "insufficient permissions for write")
+            raise self._error("forbidden", "insufficient permissions for write")
         # http/points/points_parser.go: the size counts after unpacking; an empty body is no error.
         if self.limit is not None and len(request.body) > self.limit:
             text = "unable to read data: points batch is too large"
-            raise _error("request too large", text)
+            raise self._error("request too large", text)
         points, wrong = [], []
         for line in lines_of(request.body):
             try:
@@ -132,7 +167,7 @@ class InfluxDB2(InfluxPeer):
             except LineError as error:
                 wrong.append(f"unable to parse '{line}': {error}")
         if wrong:  # docs, "Troubleshoot issues writing data": all of it is rejected
-            raise _error("invalid", "\n".join(wrong))
+            raise self._error("invalid", "\n".join(wrong))
         unit = UNITS.get(request.parameters.get("precision", ""), 1)
         self._store(bucket, points, unit)
 
@@ -151,7 +186,7 @@ class InfluxDB2(InfluxPeer):
                 bucket.add(point, at)
         if conflicts:  # tsdb/shard.go: the first is named, and points of both kinds are counted
             measurement, field, new, old = conflicts[0]
-            raise _partial(
+            raise self._partial(
                 f'field type conflict: input field "{field}" on measurement "{measurement}" is '
                 f"type {new}, already exists as type {old} dropped={len(conflicts)}"
             )
@@ -162,7 +197,7 @@ class InfluxDB2(InfluxPeer):
                 f"{which} point {point.key} at {_moment(at)} dropped {why}"
                 for which, (at, point) in ends
             )
-            raise _partial(
+            raise self._partial(
                 f"dropped {len(late)} points outside retention policy of duration "
                 f"{_go_duration(self.retention)} - {points_dropped} dropped={len(late)} "
                 "for database: 9f282d63c7d3a5c0 for retention policy: autogen"
@@ -174,23 +209,40 @@ class InfluxDB2(InfluxPeer):
         words = request.parameters.get("q", "").strip(" ;").split()
         statement = " ".join(words).upper()
         if statement == "SHOW DATABASES":  # those that one may read
-            readable = sorted({name.partition("/")[0] for name in self.buckets})
+            readable = sorted({db for db, _ in self._all_mappings(who)})
             series: dict[str, object] = {"name": "databases", "columns": ["name"]}
             if self.may(who, "r"):
                 series["values"] = [[name] for name in readable]
             text = results(series=series)
         elif statement.startswith("SHOW RETENTION POLICIES"):
             db = words[4].strip('"') if len(words) > 4 else request.parameters.get("db", "")
-            text = self._policies(db) if self.may(who, "r") else results(series={})
+            text = self._policies(db, who) if self.may(who, "r") else results(series={})
         else:  # "CREATE DATABASE", "SHOW USERS": the operation's first words
             several = 3 if "RETENTION" in statement or "CONTINUOUS" in statement else 2
             text = results(error=f"not implemented: {' '.join(statement.split()[:several])}")
-        return framed(200, text, *ALWAYS, "Content-Type: application/json")
+        return framed(200, text, *self._always, "Content-Type: application/json")
 
-    def _policies(self, db: str) -> str:
-        names = [name.partition("/")[2] for name in self.buckets if name.partition("/")[0] == db]
-        rows = [[name or "autogen", "0s", "168h0m0s", 1, not name] for name in names]
+    def _policies(self, db: str, who: str) -> str:
+        # Measured: each duration is 0s here, whatever the bucket's.
+        default = self._default.get(db, "autogen")
+        found = [policy for name, policy in self._all_mappings(who) if name == db]
+        rows = [[policy, "0s", "168h0m0s", 1, policy == default] for policy in found]
         return results(series={"columns": POLICY_COLUMNS, **({"values": rows} if rows else {})})
+
+    def _all_mappings(self, who: str) -> list[tuple[str, str]]:
+        # http/legacy, authorizer/dbrp.go: those whose bucket one may read.
+        virtual = [(db, policy or "autogen") for db, _, policy in map(_split, self.buckets)]
+        found = dict.fromkeys([*virtual, *self._mappings])
+        return [each for each in found if self._reaches(who, self._mapped(*each))]
+
+    def _error(self, code: str, text: str) -> Refusal:
+        headers = (*self._always, *_headers(code))
+        return Refusal(framed(STATUSES[code], _body(code, text), *headers))
+
+    def _partial(self, text: str) -> Refusal:
+        # http/legacy/write_handler.go, for a tsdb.PartialWriteError
+        text = f"failure writing points to database: partial write: {text}"
+        return self._error("unprocessable entity", text)
 
     def _login_v1(self, request: Request) -> str:
         # http/legacy/influx1x_authentication_handler.go, then v1/authorization/auth.go: a user of
@@ -203,12 +255,15 @@ class InfluxDB2(InfluxPeer):
             elif basic := request.basic:
                 user, password = basic
             else:  # nothing, or a scheme like Bearer, which this API does not know
-                raise _error("unauthorized", "unauthorized access")
+                raise self._error("unauthorized", "unauthorized access")
         if user in self._users and self._users[user] == password:
             return user
-        if user not in self._users and password == self.token:
+        if user not in self._users and self._is_token(password):
             return password
-        raise _error("unauthorized", "Unauthorized")
+        raise self._error("unauthorized", "Unauthorized")
+
+    def _is_token(self, text: str) -> bool:
+        return text == self.token or (text in self._reach and text not in self._users)
 
 
 def _body(code: str, text: str) -> str:
@@ -216,17 +271,11 @@ def _body(code: str, text: str) -> str:
 
 
 def _headers(code: str) -> tuple[str, ...]:
-    return (*ALWAYS, JSON, f"X-Platform-Error-Code: {code}")
+    return (JSON, f"X-Platform-Error-Code: {code}")
 
 
-def _error(code: str, text: str) -> Refusal:
-    return Refusal(framed(STATUSES[code], _body(code, text), *_headers(code)))
-
-
-def _partial(text: str) -> Refusal:
-    # http/legacy/write_handler.go, for a tsdb.PartialWriteError
-    text = f"failure writing points to database: partial write: {text}"
-    return _error("unprocessable entity", text)
+def _split(bucket: str) -> tuple[str, str, str]:
+    return bucket.partition("/")
 
 
 def _at(late: tuple[int, Point]) -> int:

@@ -2,21 +2,23 @@
 
 Sources: "docs" is the documentation of InfluxDB 3 Core, docs.influxdata.com/influxdb3/core; http.rs
 is influxdb3_server/src/http.rs of the source, influxdata/influxdb; the other files named are of
-influxdata/influxdb3_core. Errors come without a Content-Type, and writes without a version.
-What is left out: values that are older than a database's retention period are taken, as there.
+influxdata/influxdb3_core; "measured" is explained in `influx_peer`. Errors come without a
+Content-Type, and writes without a version.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import uuid
 from collections.abc import Mapping
 
-from tests.standins.databases.influx_lines import TYPES, LineError, Point, Value, lines_of, parse
+from tests.standins.databases.influx_lines import LineError, lines_of, parse
 from tests.standins.databases.influx_peer import (
     Bucket,
+    HangUp,
     InfluxPeer,
     Refusal,
     Request,
@@ -24,20 +26,30 @@ from tests.standins.databases.influx_peer import (
     results,
 )
 
-VERSION, REVISION = "3.4.1", "bc0eba0c8b"
+VERSION, REVISION = "3.6.0", "bc0eba0c8b"
 ANY_ORIGIN = "Access-Control-Allow-Origin: *"  # http.rs, route_request
 # iox_http/src/write/params.rs; nanoseconds when there is none (iox_http/src/write/v1.rs).
 UNITS = {"": 1, "ns": 1, "n": 1, "us": 10**3, "u": 10**3, "ms": 10**6, "s": 10**9}
-NAMED = 100  # rejected lines at the most: docs, "Troubleshoot issues writing data"
 DATABASES = 5  # at the most: docs, "Manage databases"
+INTERNAL = "_internal"  # a database of its own
+SHOWN = 20  # bytes of a bad row
+JSON = "Content-Type: application/json"
+NO_DATABASE = "must specify a 'db' parameter, or provide the database in the InfluxQL query"
+MALFORMED = (
+    "Authorization header was malformed, the request was not in the form of "
+    "'Authorization: <auth-scheme> <token>', supported auth-schemes are Bearer, Token and Basic"
+)
 
 
 class InfluxDB3(InfluxPeer):
     """An InfluxDB 3 Core; without a `token` it was started so that it asks for none.
 
-    `rights` has for a token what it may: "r", "w" or "rw", which is the default. `open_ping` is the
-    server's --disable-authz ping. A body of more than `limit` bytes, 10 MB unless told otherwise,
-    is refused with `too_large`: 500 as the source has it for this API, 413 as the documents do.
+    `rights` has for a token what it may: "r", "w" or "rw", which is the default; to list databases
+    takes both. `open_ping` is the server's --disable-authz ping. A body of more than `limit` bytes,
+    10 MB unless told otherwise, is refused with `too_large` (measured: 500; its API for version 2
+    answers 413). A write is acknowledged at the next tick of a clock whose period is `flush` (s);
+    the real server's is 1.0, and 0 is at once. Values older than `retention` (s) are lost without a
+    word; 0 is for ever. `version` has the answers change as they did in 3.8 and 3.10.
     """
 
     def __init__(
@@ -51,6 +63,9 @@ class InfluxDB3(InfluxPeer):
         limit: int | None = 10 * 2**20,
         too_large: int = 500,
         max_databases: int = DATABASES,
+        flush: float = 0.0,
+        retention: float = 0.0,
+        version: str = VERSION,
     ) -> None:
         self.token = token
         self.too_large = too_large
@@ -58,6 +73,10 @@ class InfluxDB3(InfluxPeer):
         self._tokens: tuple[str | None, ...] = (token, *more_tokens)
         self._open_ping = open_ping
         self._process = str(uuid.uuid4())
+        self._flush, self._began = flush, time.monotonic()
+        self._retention = retention
+        self.version = version
+        self._release = tuple(map(int, version.split(".")[:2]))
         super().__init__(db, limit=limit, rights=rights or {})
 
     def allow(self, token: str) -> None:
@@ -68,27 +87,42 @@ class InfluxDB3(InfluxPeer):
         """Return the body and the headers with which it is busy."""
         return "this service is overloaded, please try again later", ()  # http.rs, RequestLimit
 
+    def delay(self, request: Request, reply: bytes) -> float:
+        """Return how long it is until the log is flushed, for a write that is stored (s)."""
+        stored = request.path.endswith("/write") and reply.startswith(b"HTTP/1.1 204")
+        if not (self._flush and stored):
+            return 0.0
+        return self._flush - (time.monotonic() - self._began) % self._flush
+
     def reply(self, request: Request) -> bytes:
-        """Return the answer to a request, or raise Refusal."""
+        """Return the answer to a request, or raise Refusal or HangUp."""
         # http.rs, route_request: the login comes first, even for what is not there.
         ping = request.path == "/ping"
-        who = "" if self.token is None or (ping and self._open_ping) else _login(request)
+        who = "" if self.token is None or (ping and self._open_ping) else self._login(request)
         if who != "" and who not in self._tokens:
-            raise _unauthenticated()
+            raise self._unauthenticated()
         match request.method, request.path:
             case "GET" | "POST", "/ping":
                 return self._ping()
             case "POST", "/write":
                 self.refuse_if_busy()
-                self._write(request, who)
+                self._write(request, who, self._database(request))
+                return framed(204, "", ANY_ORIGIN)
+            case "POST", "/api/v2/write":
+                self.refuse_if_busy()
+                self._write(request, who, request.parameters.get("bucket", ""), too_large=413)
                 return framed(204, "", ANY_ORIGIN)
             case "GET" | "POST", "/query":
                 return self._query(request)
+            case "GET", "/api/v3/query_influxql":
+                return self._query_v3(request)
+            case "GET", "/api/v3/configure/database":
+                return self._list(request, who)
         raise Refusal(framed(404, "not found"))
 
     def _ping(self) -> bytes:
         # http.rs, HttpApi::ping; docs, "Server information", have the same fields.
-        told = {"version": VERSION, "revision": REVISION, "process_id": self._process}
+        told = {"version": self.version, "revision": REVISION, "process_id": self._process}
         number = uuid.uuid4()
         return framed(
             200,
@@ -96,122 +130,180 @@ class InfluxDB3(InfluxPeer):
             "Content-Type: application/json",
             f"Request-Id: {number}",
             "X-Influxdb-Build: Core",
-            f"X-Influxdb-Version: {VERSION}",
+            f"X-Influxdb-Version: {self.version}",
             f"X-Request-Id: {number}",
             ANY_ORIGIN,
         )
 
-    def _write(self, request: Request, who: str) -> None:
-        name = _database(request)
+    def _write(self, request: Request, who: str, name: str, *, too_large: int = 0) -> None:
         if not self.may(who, "w"):  # http.rs, Error::ResourceAuthorization
             raise Refusal(framed(403))
         if self.limit is not None and len(request.body) > self.limit:
-            # http.rs: RequestSizeExceeded is 413 for /api/v2/write, and here none of those named.
-            raise Refusal(framed(self.too_large, f"max request size ({self.limit} bytes) exceeded"))
+            text = f"max request size ({self.limit} bytes) exceeded"
+            raise Refusal(framed(too_large or self.too_large, text))
+        # influxdb3_write/src/write_buffer/validator.rs: first the database, within bounds, then the
+        # lines. Measured: so an empty write makes it too, for ever.
+        if name not in self.buckets:
+            if len(self.buckets) >= self.max_databases:
+                text = f"Adding a new database would exceed limit of {self.max_databases} databases"
+                raise Refusal(framed(422, self._message(text)))
+            self.buckets[name] = Bucket()
         lines = lines_of(request.body)
         if not lines:  # influxdb3_write/src/write_buffer/mod.rs, EmptyWrite
             raise Refusal(framed(400, "incoming write was empty"))
-        if name not in self.buckets:  # influxdb3_catalog: the write creates it, within bounds
-            if len(self.buckets) >= self.max_databases:
-                text = f"Adding a new database would exceed limit of {self.max_databases} databases"
-                raise Refusal(framed(422, _error(text)))
-            self.buckets[name] = Bucket()
         unit = UNITS[request.parameters.get("precision", "")]
-        rejected = self._store(self.buckets[name], lines, unit)
-        if rejected:
-            body = {"error": "partial write of line protocol occurred", "data": rejected[:NAMED]}
-            raise Refusal(framed(400, json.dumps(body, separators=(",", ":"))))
+        self._store(self.buckets[name], lines, unit)
 
-    def _store(self, bucket: Bucket, lines: list[str], unit: int) -> list[dict[str, object]]:
-        # influxdb3_write/src/write_buffer/validator.rs: line by line, the good ones are kept.
+    def _store(self, bucket: Bucket, lines: list[str], unit: int) -> None:
+        # Measured: all or nothing, and the first bad line alone is named.
         now = time.time_ns()
-        rejected: list[dict[str, object]] = []
+        oldest = now - self._retention * 1e9 if self._retention else -math.inf
+        trial, points = bucket.trial(), []
         for number, line in enumerate(lines, 1):
-            original, why = line, ""
             try:
                 point = parse(line)
             except LineError as error:
-                why = _in_its_words(str(error))
+                raise self._bad_line(number, line, _in_its_words(str(error))) from None
+            if conflict := trial.conflict(point):
+                field, new, old = conflict
+                kind = "iox::column_type::field::"
+                why = f"invalid column type for column '{field}', expected {kind}{old}, got "
+                raise self._bad_line(number, line, f"{why}{kind}{new}")
+            trial.declare(point)
+            points.append(point)
+        for point in points:
+            at = now if point.time is None else point.time * unit
+            if at < oldest:  # measured: it is accepted, and no query finds it
+                bucket.declare(point)
             else:
-                if conflict := bucket.conflict(point):
-                    field, new, old = conflict
-                    original, kind = _rendered(point), "iox::column_type::field::"
-                    why = f"invalid column type for column '{field}', expected {kind}{old}, got "
-                    why += f"{kind}{new}"
-                else:
-                    bucket.add(point, now if point.time is None else point.time * unit)
-            if why:
-                told = {"original_line": original, "line_number": number, "error_message": why}
-                rejected.append(told)
-        return rejected
+                bucket.add(point, at)
+
+    def _bad_line(self, number: int, line: str, why: str) -> Refusal:
+        what = "parsing failed for write_lp endpoint"
+        if self._release >= (3, 10):
+            what = "line protocol parsing error"
+        # influxdb3_write/src/lib.rs: cut to so many bytes, and no character in two
+        original = line.encode()[:SHOWN].decode(errors="ignore")
+        data = {"error_message": why, "line_number": number, "original_line": original}
+        return Refusal(framed(400, _compact({"error": what, "data": data})))
 
     def _query(self, request: Request) -> bytes:
-        # iox_v1_query_api/src/handler.rs: an error of a statement comes with status 200.
-        statement = " ".join(request.parameters.get("q", "").strip(" ;").split())
-        db = request.parameters.get("db", "")
+        statement = _statement(request)
         if not statement:
             text = "expected a query to be provided in the query string or body"
             raise Refusal(framed(400, _error(text)))
+        if self._release >= (3, 8):
+            text = self._answered_since_3_8(statement, request.parameters.get("db", ""))
+            return framed(200, text, JSON, ANY_ORIGIN)
+        if statement.upper().startswith(("SHOW DATABASES", "SHOW RETENTION POLICIES")):
+            raise HangUp  # measured
+        self._check_database(statement, request.parameters.get("db", ""))
+        text = _compact({"results": [{"statement_id": 0, "series": []}]})  # http/v1.rs
+        return framed(200, f"{text}\r\n", JSON, ANY_ORIGIN)
+
+    def _answered_since_3_8(self, statement: str, db: str) -> str:
+        # iox_v1_query_api/src/handler.rs: an error of a statement comes with status 200.
         if statement.upper() == "SHOW DATABASES":
             rows = [[name] for name in sorted(self.buckets)]
-            text = results(series={"name": "databases", "columns": ["name"], "values": rows})
-        elif not db:
-            text = "must specify a 'db' parameter, or provide the database in the InfluxQL query"
-            text = results(error=text)
-        elif db not in self.buckets:
-            text = results(error=f"database not found: {db}")
-        else:  # iox_query_influxql/src/plan/planner.rs
+            return results(series={"name": "databases", "columns": ["name"], "values": rows})
+        if not db:
+            return results(error=NO_DATABASE)
+        if db not in self.buckets:
+            return results(error=f"database not found: {db}")
+        # iox_query_influxql/src/plan/planner.rs
+        operation = " ".join(statement.upper().split()[:2])
+        return results(error=f"This feature is not implemented: {operation}")
+
+    def _query_v3(self, request: Request) -> bytes:
+        # http.rs, query_influxql; the form of the list: influxdb3/tests/server/query.rs
+        statement = _statement(request)
+        if not statement:
+            raise Refusal(framed(400, "serde error: missing field `q`"))
+        if statement.upper() == "SHOW DATABASES":
+            return self._databases(deleted=True)
+        self._check_database(statement, request.parameters.get("db", ""))
+        return framed(200, "[]", JSON, ANY_ORIGIN)
+
+    def _check_database(self, statement: str, db: str) -> None:
+        # http.rs, by reading it: query_influxql_inner and IntoResponse. Whether there is a database
+        # comes before what is asked of it; all that has no status of its own is a 500.
+        if not db:
+            raise Refusal(framed(500, NO_DATABASE))
+        if db not in (*self.buckets, INTERNAL):
+            raise Refusal(framed(404, self._message(f"query error: database not found: {db}")))
+        if not statement.upper().startswith("SELECT "):
             operation = " ".join(statement.upper().split()[:2])
-            text = results(error=f"This feature is not implemented: {operation}")
-        return framed(200, text, "Content-Type: application/json", ANY_ORIGIN)
+            text = f"This feature is not implemented: {operation}"
+            raise Refusal(framed(500, f"query error: error while planning query: {text}"))
+
+    def _list(self, request: Request, who: str) -> bytes:
+        # http.rs, show_databases, by reading it. A token that is no administrator's gets a 403.
+        if not (self.may(who, "r") and self.may(who, "w")):
+            raise Refusal(framed(403))
+        if "format" not in request.parameters:
+            raise Refusal(framed(400, "serde error: missing field `format`"))
+        return self._databases(deleted=request.parameters.get("show_deleted") == "true")
+
+    def _databases(self, *, deleted: bool) -> bytes:
+        rows: list[dict[str, object]] = [
+            {"iox::database": name, **({"deleted": False} if deleted else {})}
+            for name in sorted([*self.buckets, INTERNAL])
+        ]
+        return framed(200, _compact(rows), JSON, ANY_ORIGIN)
+
+    def _login(self, request: Request) -> str:
+        # http.rs, extract_v1_auth_token and validate_auth_header: p= comes first, u= means nothing,
+        # and with Basic the token is the password.
+        if request.path in ("/write", "/query") and "p" in request.parameters:
+            return request.parameters["p"]
+        scheme, credentials = request.authorization
+        if not scheme:
+            raise self._unauthenticated()
+        if scheme in ("Bearer", "Token") and credentials and " " not in credentials:
+            return credentials
+        if request.basic is None or ":" in request.basic[1]:  # measured: at /ping too
+            raise Refusal(framed(400, _error(MALFORMED)))
+        return request.basic[1]
+
+    def _unauthenticated(self) -> Refusal:
+        # Measured: an empty body; http.rs: a text from 3.8 on.
+        text = _error("the request was not authenticated") if self._release >= (3, 8) else ""
+        return Refusal(framed(401, text))
+
+    def _database(self, request: Request) -> str:
+        # iox_http/src/write/v1.rs and single_tenant/mod.rs: another policy than the default one
+        # makes another database, "battery/raw"; http.rs, validate_db_name.
+        if "db" not in request.parameters:
+            why = "missing field `db`"
+        elif request.parameters.get("precision", "") not in UNITS:
+            why = f"unknown variant `{request.parameters['precision']}`"
+        else:
+            policy = request.parameters.get("rp", "").lower()
+            name = request.parameters["db"]
+            if policy not in ("", "''", "autogen", "default"):
+                name += f"/{policy}"
+            if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9_-]+)?", name):
+                return name
+            text = "invalid character in database name: must be ASCII, containing only letters, "
+            raise Refusal(framed(400, self._message(f"{text}numbers, underscores, or hyphens")))
+        text = f"failed to deserialize db/rp/precision in request: {why}"
+        raise Refusal(framed(400, self._message(text)))
+
+    def _message(self, text: str) -> str:
+        # http.rs, ErrorMessage
+        return _compact({"error": text, **({} if self._release >= (3, 8) else {"data": None})})
 
 
-def _login(request: Request) -> str:
-    # http.rs, extract_v1_auth_token and validate_auth_header: p= comes first, u= means nothing, and
-    # with Basic the token is the password.
-    if request.path in ("/write", "/query") and "p" in request.parameters:
-        return request.parameters["p"]
-    scheme, credentials = request.authorization
-    if not scheme:
-        raise _unauthenticated()
-    if scheme in ("Bearer", "Token") and credentials and " " not in credentials:
-        return credentials
-    if request.basic is None or ":" in request.basic[1]:
-        text = (
-            "Authorization header was malformed, the request was not in the form of "
-            "'Authorization: <auth-scheme> <token>', supported auth-schemes are Bearer, Token and "
-            "Basic"
-        )
-        raise Refusal(framed(400, _error(text)))
-    return request.basic[1]
-
-
-def _unauthenticated() -> Refusal:
-    return Refusal(framed(401, _error("the request was not authenticated")))
-
-
-def _database(request: Request) -> str:
-    # iox_http/src/write/v1.rs and single_tenant/mod.rs: another policy than the default one makes
-    # another database, "battery/raw"; http.rs, validate_db_name.
-    if "db" not in request.parameters:
-        why = "missing field `db`"
-    elif request.parameters.get("precision", "") not in UNITS:
-        why = f"unknown variant `{request.parameters['precision']}`"
-    else:
-        policy = request.parameters.get("rp", "").lower()
-        name = request.parameters["db"]
-        if policy not in ("", "''", "autogen", "default"):
-            name += f"/{policy}"
-        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9_-]+)?", name):
-            return name
-        text = "invalid character in database name: must be ASCII, containing only letters, numbers"
-        raise Refusal(framed(400, _error(f"{text}, underscores, or hyphens")))
-    text = f"failed to deserialize db/rp/precision in request: {why}"
-    raise Refusal(framed(400, _error(text)))
+def _statement(request: Request) -> str:
+    return " ".join(request.parameters.get("q", "").strip(" ;").split())
 
 
 def _error(text: str) -> str:
     return json.dumps({"error": text})
+
+
+def _compact(told: object) -> str:
+    return json.dumps(told, separators=(",", ":"))
 
 
 def _in_its_words(reason: str) -> str:
@@ -223,21 +315,3 @@ def _in_its_words(reason: str) -> str:
     if "timestamp" in reason or reason in ("point is invalid", "invalid number"):
         return "Could not parse entire line. Found trailing content"
     return "No fields were provided"
-
-
-def _rendered(point: Point) -> str:
-    # As docs, "Use the v3 write_lp API", show it: a text has lost its quotes.
-    fields = ",".join(f"{name}={_shown(value)}" for name, value in point.fields.items())
-    stamp = "" if point.time is None else f" {point.time}"
-    return f"{point.key} {fields}{stamp}"
-
-
-def _shown(value: Value) -> str:
-    match TYPES[type(value)]:
-        case "float":
-            return f"{value:.15g}"
-        case "integer":
-            return f"{value}i"
-        case "boolean":
-            return str(value).lower()
-    return str(value)

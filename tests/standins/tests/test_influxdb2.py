@@ -1,8 +1,12 @@
-"""The peer of InfluxDB 2 answers by its rules, each of which is told where it is followed."""
+"""The peer of InfluxDB 2 answers by its rules, each of which is told where it is followed.
+
+A test that ends with "measured" holds what was seen on 2.7.12 and 2.9.1.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -16,6 +20,7 @@ AT = 1_700_000_000_123_456_789  # ns
 LINE = f"dc,site=x Voltage=52.1 {AT}"
 STORED = Stored(AT, "dc", {"site": "x"}, "Voltage", 52.1)
 MALFORMED = f"dc Voltage= {AT}"
+NO_MAPPING = '{"code":"not found","message":"no dbrp mapping found"}'
 
 
 @pytest.fixture
@@ -50,13 +55,31 @@ def test_2_asks_who_it_is(two: InfluxDB2) -> None:
     for login in ("", f"Bearer {token}", "Basic !"):
         answer = write(two, LINE, Authorization=login)
         assert answer.told == {"code": "unauthorized", "message": "unauthorized access"}
-    for login in ("Token x", basic("me", token), basic("nobody", "x")):
-        answer = write(two, LINE, Authorization=login)
-        assert (answer.status, answer.told["message"]) == (401, "Unauthorized")
-        assert answer.headers["X-Platform-Error-Code"] == "unauthorized"
     answer = write(two, LINE, Authorization=basic("reader", "secret"))
     text = "insufficient permissions for write"
     assert (answer.status, answer.told) == (403, {"code": "forbidden", "message": text})
+
+
+def test_2_refuses_a_wrong_login_measured(two: InfluxDB2) -> None:
+    """A wrong token or password has one text, whatever the scheme; so has a token with a prefix."""
+    token = two.token
+    wrong = ["Token x", basic("me", token), basic("nobody", "x"), basic("me", "x")]
+    for login in (*wrong, f"Token Bearer {token}", f"Token Token {token}", f"Token  {token}"):
+        answer = write(two, LINE, Authorization=login)
+        assert (answer.status, answer.body) == (
+            401,
+            '{"code":"unauthorized","message":"Unauthorized"}',
+        )
+        assert answer.headers["X-Platform-Error-Code"] == "unauthorized"
+    assert two.stored == []
+
+
+def test_2_may_be_a_build_of_ones_own_measured() -> None:
+    """A self-built server calls its version dev, and is known by its other header."""
+    with InfluxDB2(version="dev") as peer:
+        for answer in (ask(peer.port, "/ping"), write(peer, LINE)):
+            assert answer.headers["X-Influxdb-Version"] == "dev"
+            assert answer.headers["X-Influxdb-Build"] == "OSS"
 
 
 def test_2_rejects_all_for_one_malformed_line(two: InfluxDB2) -> None:
@@ -84,14 +107,21 @@ def test_2_keeps_the_rest_at_a_conflict(two: InfluxDB2) -> None:
     assert [each.field for each in two.stored] == ["Voltage", "Current"]
 
 
-def test_2_refuses_what_is_older_than_its_retention() -> None:
-    """Version 2 names the oldest and the newest of what its retention leaves out."""
+def test_2_refuses_what_is_older_than_its_retention_measured() -> None:
+    """Version 2 counts what its retention leaves out, and names the oldest and the newest."""
     with InfluxDB2(retention=3600) as peer:
-        answer = write(peer, f"dc Old=1 {AT}\ndc New=1 {time.time_ns()}")
-        assert answer.status == 422
+        old = "\n".join(f"dc Old=1 {AT + number}" for number in range(5))
+        answer = write(peer, f"{old}\ndc New=1 {time.time_ns()}")
+        assert (answer.status, answer.told["code"]) == (422, "unprocessable entity")
         text = answer.told["message"]
-        assert "dropped 1 points outside retention policy of duration 1h0m0s - oldest" in text
-        assert "newest point dc at 2023-11-14T22:13:20.123456789Z dropped because" in text
+        assert text.startswith(
+            "failure writing points to database: partial write: dropped 5 points outside "
+            "retention policy of duration 1h0m0s - oldest"
+        )
+        assert "newest point dc at 2023-11-14T22:13:20.123456793Z dropped because" in text
+        assert re.search(
+            "dropped=5 for database: [0-9a-f]{16} for retention policy: autogen$", text
+        )
         assert [each.field for each in peer.stored] == ["New"]
 
 
@@ -108,6 +138,52 @@ def test_2_finds_a_bucket_by_its_name() -> None:
         assert ask(peer.port, f"{path}battery", LINE, **login).status == 204
         assert peer.stored == [STORED]
         assert ask(peer.port, f"{path}x", LINE, **login).told["message"] == 'bucket "x" not found'
+
+
+def test_2_hides_a_bucket_from_a_token_for_another_measured() -> None:
+    """To a token for another bucket, or for one that was made anew, the bucket is not mapped."""
+    with InfluxDB2(more=["house"], narrow={"ours": ["battery"], "other": ["house"]}) as peer:
+        ours, other = ({"Authorization": f"Token {token}"} for token in ("ours", "other"))
+        assert write(peer, LINE, **ours).status == 204
+        answer = write(peer, LINE, **other)
+        assert (answer.status, answer.body) == (404, NO_MAPPING)
+        peer.recreate("battery")
+        answer = write(peer, LINE, **ours)
+        assert (answer.status, answer.body, peer.stored) == (404, NO_MAPPING, [])
+        assert write(peer, LINE).status == 204
+        assert _databases(peer, "other") == ["house"]
+        assert _databases(peer, "ours") == []
+
+
+def test_2_has_a_default_mapping_hide_what_was_there_measured() -> None:
+    """A default mapping to a new bucket takes the writes, and the old token does not reach it."""
+    with InfluxDB2(narrow={"ours": ["battery"]}) as peer:
+        assert write(peer, LINE, Authorization="Token ours").status == 204
+        peer.map("battery", "raw", "battery/raw", default=True)
+        answer = write(peer, f"dc Soc=80 {AT}", Authorization="Token ours")
+        assert (answer.status, answer.body) == (404, NO_MAPPING)
+        assert write(peer, f"dc Soc=80 {AT}").status == 204
+        assert [each.field for each in peer.buckets["battery/raw"].stored] == ["Soc"]
+        assert peer.stored == [STORED]
+        login = {"Authorization": f"Token {peer.token}"}
+        told = ask(peer.port, "/query?q=SHOW+RETENTION+POLICIES+ON+battery", "", **login).body
+        assert json.loads(told)["results"][0]["series"][0]["values"] == [
+            ["autogen", "0s", "168h0m0s", 1, False],
+            ["raw", "0s", "168h0m0s", 1, True],
+        ]
+
+
+def _databases(peer: InfluxDB2, token: str) -> list[str]:
+    told = ask(peer.port, "/query?q=SHOW+DATABASES", "", Authorization=f"Token {token}").body
+    return [name for (name,) in json.loads(told)["results"][0]["series"][0]["values"]]
+
+
+def test_2_takes_any_size_measured() -> None:
+    """A body of 30 MB is taken, where version 1 and 3 have a limit."""
+    with InfluxDB2() as peer:
+        comment = "#" + "x" * 1_000_000 + "\n"
+        assert write(peer, comment * 30 + LINE).status == 204
+        assert peer.stored == [STORED]
 
 
 def test_2_has_a_limit_if_told() -> None:

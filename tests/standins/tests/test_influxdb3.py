@@ -1,9 +1,15 @@
-"""The peer of InfluxDB 3 answers by its rules, and what both peers have in common."""
+"""The peer of InfluxDB 3 answers by its rules, and what both peers have in common.
+
+A test that ends with "measured" holds what was seen on 3.6.0 Core; "by its source" is what was
+read in influxdb3_server/src/http.rs.
+"""
 
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -73,11 +79,9 @@ def test_a_peer_is_busy_as_often_as_told(both: InfluxPeer) -> None:
 
 def test_3_says_its_version_to_whom_it_knows(three: InfluxDB3) -> None:
     """A ping takes a token, unless the server was told otherwise."""
-    answer = ask(three.port, "/ping")
-    assert (answer.status, answer.told) == (401, {"error": "the request was not authenticated"})
     answer = ask(three.port, "/ping", Authorization=f"Bearer {three.token}")
     assert answer.status == 200
-    assert answer.headers["X-Influxdb-Version"] == answer.told["version"]
+    assert answer.headers["X-Influxdb-Version"] == answer.told["version"] == "3.6.0"
     assert set(answer.told) == {"version", "revision", "process_id"}
     with InfluxDB3(open_ping=True) as peer:
         assert ask(peer.port, "/ping").headers["X-Influxdb-Build"] == "Core"
@@ -89,72 +93,196 @@ def test_3_asks_for_a_token(three: InfluxDB3) -> None:
     for login in (f"Bearer {token}", f"Token {token}", basic("anybody", token)):
         assert write(three, LINE, Authorization=login).status == 204
     assert write(three, LINE, f"&u=anybody&p={token}", Authorization="").status == 204
-    for login in ("", "Bearer x", basic("anybody", "x")):
-        assert write(three, LINE, Authorization=login).status == 401
-    for login in ("Digest x", f"Bearer {token} x", "Basic !"):
-        answer = write(three, LINE, Authorization=login)
-        assert (answer.status, "malformed" in answer.told["error"]) == (400, True)
     answer = write(three, LINE, Authorization="Bearer read-only")
     assert (answer.status, answer.body) == (403, "")
     with InfluxDB3(token=None) as peer:
         assert write(peer, LINE, Authorization="").status == 204
 
 
-def test_3_names_each_line_that_it_rejects(three: InfluxDB3) -> None:
-    """Version 3 keeps the good lines and names up to a hundred others; none at all is an error."""
-    answer = write(three, f'{LINE}\n{MALFORMED}\ndc,site=x Voltage="52" {AT + 1}\n')
-    assert answer.status == 400
-    what, kind = "invalid column type for column 'Voltage', expected", "iox::column_type::field::"
-    assert json.loads(answer.body) == {
-        "error": "partial write of line protocol occurred",
-        "data": [
-            {
-                "original_line": MALFORMED,
-                "line_number": 2,
-                "error_message": "No fields were provided",
-            },
-            {
-                "original_line": f"dc,site=x Voltage=52 {AT + 1}",
-                "line_number": 3,
-                "error_message": f"{what} {kind}float, got {kind}string",
-            },
-        ],
+@pytest.mark.parametrize(
+    ("version", "text"),
+    [("3.6.0", ""), ("3.8.0", '{"error": "the request was not authenticated"}')],
+)
+def test_3_has_no_word_for_who_is_unknown_measured(version: str, text: str) -> None:
+    """A wrong login or none gets an empty 401, /ping included; from 3.8 on it has a text."""
+    with InfluxDB3(version=version) as peer:
+        for login in ({}, {"Authorization": "Bearer x"}, {"Authorization": basic("any", "x")}):
+            for answer in (
+                ask(peer.port, "/ping", **login),
+                ask(peer.port, "/write?db=battery", LINE, **login),
+            ):
+                assert (answer.status, answer.body) == (401, text)
+        assert peer.buckets == {}
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["Bearer Bearer TOKEN", "Token Bearer TOKEN", "Bearer  TOKEN", "Digest x", "Basic !"],
+)
+def test_3_refuses_a_malformed_login_measured(three: InfluxDB3, login: str) -> None:
+    """A token with a scheme or a blank in front is no wrong one but malformed, /ping included."""
+    header = {"Authorization": login.replace("TOKEN", three.token or "")}
+    for answer in (ask(three.port, "/ping", **header), write(three, LINE, **header)):
+        assert answer.status == 400
+        assert answer.body == (
+            '{"error": "Authorization header was malformed, the request was not in the form of '
+            "'Authorization: <auth-scheme> <token>', supported auth-schemes are Bearer, Token "
+            'and Basic"}'
+        )
+
+
+@pytest.mark.parametrize(
+    ("version", "what"),
+    [("3.6.0", "parsing failed for write_lp endpoint"), ("3.10.0", "line protocol parsing error")],
+)
+def test_3_takes_all_or_nothing_measured(version: str, what: str) -> None:
+    """A bad row has all rejected; the first one is named, in an object, with its beginning."""
+    with InfluxDB3(version=version) as peer:
+        answer = write(peer, f"{LINE}\n{MALFORMED}\nnonsense\n")
+        assert (answer.status, answer.body) == (
+            400,
+            f'{{"error":"{what}","data":{{"error_message":"No fields were provided",'
+            f'"line_number":2,"original_line":"{MALFORMED[:20]}"}}}}',
+        )
+        assert peer.stored == []
+        assert write(peer, f'dc,site=x Voltage="52" {AT}').status == 204  # nor is its type kept
+
+
+def test_3_takes_no_field_of_another_type_measured(three: InfluxDB3) -> None:
+    """A field of another type has all rejected, also where the type is of the same write."""
+    kind = "iox::column_type::field::"
+    data = {
+        "error_message": f"invalid column type for column 'Voltage', expected {kind}float, "
+        f"got {kind}string",
+        "line_number": 2,
+        "original_line": 'dc,site=x Voltage="5',
     }
+    other = f'{LINE}\ndc,site=x Voltage="52" {AT + 1}'
+    for _ in range(2):
+        answer = write(three, other)
+        told = {"error": "parsing failed for write_lp endpoint", "data": data}
+        assert (answer.status, json.loads(answer.body), three.stored) == (400, told, [])
+    assert write(three, LINE).status == 204
+    answer = write(three, f'dc Soc=80 {AT}\ndc,site=x Voltage="52" {AT + 1}')
+    assert json.loads(answer.body)["data"] == data
     assert three.stored == [STORED]
-    assert len(json.loads(write(three, "x\n" * 101).body)["data"]) == 100
+
+
+def test_3_cuts_a_bad_row_between_characters(three: InfluxDB3) -> None:
+    """Of a bad row 20 bytes are shown, and no part of a character."""
+    original = json.loads(write(three, f"{'x' * 19}° V=").body)["data"]["original_line"]
+    assert original == "x" * 19
+
+
+def test_3_makes_the_database_of_an_empty_write_measured(three: InfluxDB3) -> None:
+    """An empty write is refused, and its database is there from then on."""
     answer = write(three, "")
     assert (answer.status, answer.body) == (400, "incoming write was empty")
+    assert list(three.buckets) == ["battery"]
 
 
-def test_3_makes_a_database_of_each_policy(three: InfluxDB3) -> None:
+def test_3_acknowledges_at_the_tick_of_its_clock_measured() -> None:
+    """Writes that follow one another take a period each; what is refused is so at once."""
+    with InfluxDB3(flush=0.3) as peer:
+        write(peer, LINE)
+        began = time.monotonic()
+        for number in range(3):
+            assert write(peer, f"dc V=1 {AT + number}").status == 204
+        assert time.monotonic() - began > 0.75
+        assert write(peer, MALFORMED).status == 400
+        assert peer.delay(peer.requests[-1], b"HTTP/1.1 400 Bad Request") == 0
+        assert 0 < peer.delay(peer.requests[-1], b"HTTP/1.1 204 No Content") <= 0.3
+
+
+def test_3_loses_what_is_too_old_without_a_word_measured() -> None:
+    """What is older than the retention is accepted, and is not there."""
+    with InfluxDB3(retention=3600) as peer:
+        assert write(peer, f"dc Old=1 {AT}\ndc New=1 {time.time_ns()}").status == 204
+        assert [each.field for each in peer.stored] == ["New"]
+
+
+def test_3_makes_a_database_of_each_policy_measured(three: InfluxDB3) -> None:
     """A write makes its database, up to a bound; policies are databases of their own."""
     for policy in ("a", "b", "c", "autogen", "default", "d"):
         assert write(three, LINE, f"&rp={policy}").status == 204
     assert sorted(three.buckets) == ["battery", *(f"battery/{each}" for each in "abcd")]
     answer = write(three, LINE, "&rp=e")
     text = "Adding a new database would exceed limit of 5 databases"
-    assert (answer.status, answer.told) == (422, {"error": text})
+    assert (answer.status, answer.told) == (422, {"error": text, "data": None})
     assert write(three, LINE, "&rp=not+so").status == 400
 
 
-@pytest.mark.parametrize("status", [500, 413])
-def test_3_has_a_limit(status: int) -> None:
-    """A body above the limit gets what the source says, or what the documents say."""
-    with InfluxDB3(limit=len(LINE) - 1, too_large=status) as peer:
+def test_3_has_a_limit_measured(three: InfluxDB3) -> None:
+    """A body above 10 MB is a failure of the server; for the API of version 2 it is a 413."""
+    body = "#" * 10 * 2**20 + f"\n{LINE}"
+    answer = write(three, body)
+    text = "max request size (10485760 bytes) exceeded"
+    assert (answer.status, answer.body) == (500, text)
+    login = {"Authorization": f"Token {three.token}"}
+    answer = ask(three.port, "/api/v2/write?bucket=battery", body, **login)
+    assert (answer.status, answer.body) == (413, text)
+    assert ask(three.port, "/api/v2/write?bucket=battery", LINE, **login).status == 204
+    assert three.stored == [STORED]
+
+
+def test_3_may_have_another_limit() -> None:
+    """The limit can be set, and so can the status that the documents give."""
+    with InfluxDB3(limit=len(LINE) - 1, too_large=413) as peer:
         answer = write(peer, LINE)
         text = f"max request size ({len(LINE) - 1} bytes) exceeded"
-        assert (answer.status, answer.body) == (status, text)
+        assert (answer.status, answer.body) == (413, text)
 
 
-def test_3_answers_influxql(three: InfluxDB3) -> None:
-    """Version 3 shows its databases, and cannot be told to make any."""
+@pytest.mark.parametrize("statement", ["SHOW+DATABASES", "show+retention+policies+on+battery"])
+def test_3_breaks_the_connection_measured(three: InfluxDB3, statement: str) -> None:
+    """Two statements of InfluxQL end the connection without an answer."""
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(three.port, f"/query?q={statement}", Authorization=f"Bearer {three.token}")
+
+
+def test_3_lists_its_databases_by_its_source(three: InfluxDB3) -> None:
+    """The list is rows of one name each, to a token that may do all."""
     write(three, LINE)
     login = {"Authorization": f"Bearer {three.token}"}
+    path = "/api/v3/configure/database"
+    answer = ask(three.port, f"{path}?format=json", **login)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.body == '[{"iox::database":"_internal"},{"iox::database":"battery"}]'
+    answer = ask(three.port, f"{path}?format=json&show_deleted=true", **login)
+    assert json.loads(answer.body)[1] == {"iox::database": "battery", "deleted": False}
+    assert ask(three.port, path, **login).status == 400
+    assert ask(three.port, f"{path}?format=json").status == 401
+    answer = ask(three.port, f"{path}?format=json", Authorization="Bearer read-only")
+    assert (answer.status, answer.body) == (403, "")
 
-    def run(question: str) -> str:
-        return ask(three.port, f"/query?q={question}", **login).body
 
-    assert '"values":[["battery"]]' in run("SHOW+DATABASES")
-    assert "must specify a 'db' parameter" in run("CREATE+DATABASE+x")
-    assert "not implemented: CREATE DATABASE" in run("CREATE+DATABASE+x&db=battery")
-    assert "database not found: x" in run("SHOW+USERS&db=x")
+@pytest.mark.parametrize("path", ["/query?", "/api/v3/query_influxql?format=json&"])
+def test_3_knows_no_such_database_by_its_source(three: InfluxDB3, path: str) -> None:
+    """A query for a database that is not there is a 404, and does not make it."""
+    login = {"Authorization": f"Bearer {three.token}"}
+    answer = ask(three.port, f"{path}db=x&q=SELECT+*+FROM+dc", **login)
+    text = '{"error":"query error: database not found: x","data":null}'
+    assert (answer.status, answer.body, three.buckets) == (404, text, {})
+    answer = ask(three.port, f"{path}q=SELECT+*+FROM+dc", **login)
+    assert (answer.status, "must specify a 'db' parameter" in answer.body) == (500, True)
+    write(three, LINE)
+    answer = ask(three.port, f"{path}db=battery&q=CREATE+DATABASE+x", **login)
+    assert (answer.status, "not implemented: CREATE DATABASE" in answer.body) == (500, True)
+    assert ask(three.port, f"{path}db=battery&q=SELECT+*+FROM+other", **login).status == 200
+
+
+def test_3_answers_influxql_since_3_8_by_its_source() -> None:
+    """From 3.8 on it shows its databases, and errors come with status 200."""
+    with InfluxDB3(version="3.8.0") as peer:
+        write(peer, LINE)
+        login = {"Authorization": f"Bearer {peer.token}"}
+
+        def run(question: str) -> str:
+            return ask(peer.port, f"/query?q={question}", **login).body
+
+        assert '"values":[["battery"]]' in run("SHOW+DATABASES")
+        assert "must specify a 'db' parameter" in run("CREATE+DATABASE+x")
+        assert "not implemented: CREATE DATABASE" in run("CREATE+DATABASE+x&db=battery")
+        assert "database not found: x" in run("SHOW+USERS&db=x")
+        path = "/api/v3/query_influxql?format=json&q=SHOW+DATABASES"
+        assert '{"iox::database":"battery","deleted":false}' in ask(peer.port, path, **login).body
