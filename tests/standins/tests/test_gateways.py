@@ -139,6 +139,7 @@ def test_a_gateway_refuses_writes(
 
 def test_the_disk_of_1_is_full_measured(influxdb: InfluxDB) -> None:
     """InfluxDB 1 tells of a full disk as of a partial write, in the form of its other errors."""
+    # measured: a full disk of the database
     with Gateway(influxdb.port) as gateway:
         real = ask(gateway.port, "/write?db=other", LINE)
         gateway.judge = gateways.refuses(gateways.DISK_FULL)
@@ -185,6 +186,7 @@ def test_a_portal_has_a_login() -> None:
 )
 def test_a_redirect_names_its_target_measured(status: str, place: str) -> None:
     """A redirect comes with a Location, which may be another scheme, port or path, or relative."""
+    # measured: 301, 302, 307, 308 come with a Location
     with HttpPeer(gateways.redirect(status, place), ping=None) as peer:
         for answer in (write(peer), ask(peer.port, "/ping")):
             assert (answer.status, answer.headers["Location"]) == (int(status[:3]), place)
@@ -198,6 +200,7 @@ LONG = b"POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % SIZE
 
 def test_go_answers_on_a_tls_port_measured(tmp_path: Path) -> None:
     """Plain HTTP to a TLS port gets the bytes of the real InfluxDB, and of a long body a reset."""
+    # measured: plain HTTP to a TLS port: Go
     certificate = signed_certificate(tmp_path, authority(tmp_path))
     with InfluxDB(tmp_path / "influxdb", certificate=certificate) as real, TlsPort() as port:
         for each in (real, port):
@@ -207,6 +210,7 @@ def test_go_answers_on_a_tls_port_measured(tmp_path: Path) -> None:
 
 def test_nginx_answers_on_a_tls_port_measured() -> None:
     """Plain HTTP to a TLS port gets a page of nginx, and of a long body a reset."""
+    # measured: plain HTTP to a TLS port: nginx
     with TlsPort("nginx") as port:
         came, was_reset = exchange(port.port, SHORT)
         head, _, body = came.partition(b"\r\n\r\n")
@@ -231,6 +235,7 @@ def test_a_tls_port_ends_with_a_reset(of: str) -> None:
 
 def test_a_kept_connection_is_closed_just_then(two: InfluxDB2) -> None:
     """Each connection ends, without an answer, when its third request has come; the next is new."""
+    # measured: an idle connection closed as a request leaves
     with Gateway(two.port, gateways.closes_kept(3)) as gateway:
         connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=WAIT)
         for number in range(9):

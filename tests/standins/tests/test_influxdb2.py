@@ -42,6 +42,7 @@ def test_2_says_its_version_to_everybody(two: InfluxDB2) -> None:
 
 def test_2_asks_who_it_is(two: InfluxDB2) -> None:
     """Version 2 takes a token or the login of a user, in each of the ways, and no Bearer."""
+    # measured: no login
     token = two.token
     for more, login in [
         ("", f"Token {token}"),
@@ -62,6 +63,7 @@ def test_2_asks_who_it_is(two: InfluxDB2) -> None:
 
 def test_2_refuses_a_wrong_login_measured(two: InfluxDB2) -> None:
     """A wrong token or password has one text, whatever the scheme; so has a token with a prefix."""
+    # measured: wrong token or password; token written as Bearer, Token or with a blank
     token = two.token
     wrong = ["Token x", basic("me", token), basic("nobody", "x"), basic("me", "x")]
     for login in (*wrong, f"Token Bearer {token}", f"Token Token {token}", f"Token  {token}"):
@@ -76,6 +78,7 @@ def test_2_refuses_a_wrong_login_measured(two: InfluxDB2) -> None:
 
 def test_2_may_be_a_build_of_ones_own_measured() -> None:
     """A self-built server calls its version dev, and is known by its other header."""
+    # measured: a self-built server calls its version dev
     with InfluxDB2(version="dev") as peer:
         for answer in (ask(peer.port, "/ping"), write(peer, LINE)):
             assert answer.headers["X-Influxdb-Version"] == "dev"
@@ -84,6 +87,7 @@ def test_2_may_be_a_build_of_ones_own_measured() -> None:
 
 def test_2_rejects_all_for_one_malformed_line(two: InfluxDB2) -> None:
     """One malformed line keeps the others out of version 2; none at all is no error."""
+    # measured: a bad row among good ones
     answer = write(two, f"{LINE}\n{MALFORMED}\n")
     text = f"unable to parse '{MALFORMED}': missing field value"
     assert (answer.status, answer.told) == (400, {"code": "invalid", "message": text})
@@ -93,6 +97,7 @@ def test_2_rejects_all_for_one_malformed_line(two: InfluxDB2) -> None:
 
 def test_2_keeps_the_rest_at_a_conflict(two: InfluxDB2) -> None:
     """Version 2 leaves out the points whose field has another type, as a whole."""
+    # measured: field of another type
     write(two, f"dc Voltage=1i {AT}")
     answer = write(two, f"dc Voltage=1.5,Soc=80 {AT + 1}\ndc Current=2 {AT}")
     assert (answer.status, answer.told) == (
@@ -109,6 +114,7 @@ def test_2_keeps_the_rest_at_a_conflict(two: InfluxDB2) -> None:
 
 def test_2_refuses_what_is_older_than_its_retention_measured() -> None:
     """Version 2 counts what its retention leaves out, and names the oldest and the newest."""
+    # measured: older than the retention
     with InfluxDB2(retention=3600) as peer:
         old = "\n".join(f"dc Old=1 {AT + number}" for number in range(5))
         answer = write(peer, f"{old}\ndc New=1 {time.time_ns()}")
@@ -142,6 +148,7 @@ def test_2_finds_a_bucket_by_its_name() -> None:
 
 def test_2_hides_a_bucket_from_a_token_for_another_measured() -> None:
     """To a token for another bucket, or for one that was made anew, the bucket is not mapped."""
+    # measured: token for another bucket, or from before it was made anew
     with InfluxDB2(more=["house"], narrow={"ours": ["battery"], "other": ["house"]}) as peer:
         ours, other = ({"Authorization": f"Token {token}"} for token in ("ours", "other"))
         assert write(peer, LINE, **ours).status == 204
@@ -157,6 +164,7 @@ def test_2_hides_a_bucket_from_a_token_for_another_measured() -> None:
 
 def test_2_has_a_default_mapping_hide_what_was_there_measured() -> None:
     """A default mapping to a new bucket takes the writes, and the old token does not reach it."""
+    # measured: a default DBRP mapping raw hides autogen; all durations as 0s
     with InfluxDB2(narrow={"ours": ["battery"]}) as peer:
         assert write(peer, LINE, Authorization="Token ours").status == 204
         peer.map("battery", "raw", "battery/raw", default=True)
@@ -180,6 +188,7 @@ def _databases(peer: InfluxDB2, token: str) -> list[str]:
 
 def test_2_takes_any_size_measured() -> None:
     """A body of 30 MB is taken, where version 1 and 3 have a limit."""
+    # measured: too large: no limit found
     with InfluxDB2() as peer:
         comment = "#" + "x" * 1_000_000 + "\n"
         assert write(peer, comment * 30 + LINE).status == 204

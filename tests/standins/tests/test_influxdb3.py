@@ -105,6 +105,7 @@ def test_3_asks_for_a_token(three: InfluxDB3) -> None:
 )
 def test_3_has_no_word_for_who_is_unknown_measured(version: str, text: str) -> None:
     """A wrong login or none gets an empty 401, /ping included; from 3.8 on it has a text."""
+    # measured: wrong token or password; no login
     with InfluxDB3(version=version) as peer:
         for login in ({}, {"Authorization": "Bearer x"}, {"Authorization": basic("any", "x")}):
             for answer in (
@@ -121,6 +122,7 @@ def test_3_has_no_word_for_who_is_unknown_measured(version: str, text: str) -> N
 )
 def test_3_refuses_a_malformed_login_measured(three: InfluxDB3, login: str) -> None:
     """A token with a scheme or a blank in front is no wrong one but malformed, /ping included."""
+    # measured: token written as Bearer, Token or with a blank
     header = {"Authorization": login.replace("TOKEN", three.token or "")}
     for answer in (ask(three.port, "/ping", **header), write(three, LINE, **header)):
         assert answer.status == 400
@@ -137,6 +139,7 @@ def test_3_refuses_a_malformed_login_measured(three: InfluxDB3, login: str) -> N
 )
 def test_3_takes_all_or_nothing_measured(version: str, what: str) -> None:
     """A bad row has all rejected; the first one is named, in an object, with its beginning."""
+    # measured: a bad row among good ones; data is an object
     with InfluxDB3(version=version) as peer:
         answer = write(peer, f"{LINE}\n{MALFORMED}\nnonsense\n")
         assert (answer.status, answer.body) == (
@@ -150,6 +153,7 @@ def test_3_takes_all_or_nothing_measured(version: str, what: str) -> None:
 
 def test_3_takes_no_field_of_another_type_measured(three: InfluxDB3) -> None:
     """A field of another type has all rejected, also where the type is of the same write."""
+    # measured: field of another type
     kind = "iox::column_type::field::"
     data = {
         "error_message": f"invalid column type for column 'Voltage', expected {kind}float, "
@@ -176,6 +180,7 @@ def test_3_cuts_a_bad_row_between_characters(three: InfluxDB3) -> None:
 
 def test_3_makes_the_database_of_an_empty_write_measured(three: InfluxDB3) -> None:
     """An empty write is refused, and its database is there from then on."""
+    # measured: it makes the database even for an empty write
     answer = write(three, "")
     assert (answer.status, answer.body) == (400, "incoming write was empty")
     assert list(three.buckets) == ["battery"]
@@ -183,6 +188,7 @@ def test_3_makes_the_database_of_an_empty_write_measured(three: InfluxDB3) -> No
 
 def test_3_acknowledges_at_the_tick_of_its_clock_measured() -> None:
     """Writes that follow one another take a period each; what is refused is so at once."""
+    # measured: it acknowledges a write after up to 1 s
     with InfluxDB3(flush=0.3) as peer:
         write(peer, LINE)
         began = time.monotonic()
@@ -196,6 +202,7 @@ def test_3_acknowledges_at_the_tick_of_its_clock_measured() -> None:
 
 def test_3_loses_what_is_too_old_without_a_word_measured() -> None:
     """What is older than the retention is accepted, and is not there."""
+    # measured: older than the retention
     with InfluxDB3(retention=3600) as peer:
         assert write(peer, f"dc Old=1 {AT}\ndc New=1 {time.time_ns()}").status == 204
         assert [each.field for each in peer.stored] == ["New"]
@@ -203,6 +210,7 @@ def test_3_loses_what_is_too_old_without_a_word_measured() -> None:
 
 def test_3_makes_a_database_of_each_policy_measured(three: InfluxDB3) -> None:
     """A write makes its database, up to a bound; policies are databases of their own."""
+    # measured: one database too many
     for policy in ("a", "b", "c", "autogen", "default", "d"):
         assert write(three, LINE, f"&rp={policy}").status == 204
     assert sorted(three.buckets) == ["battery", *(f"battery/{each}" for each in "abcd")]
@@ -214,6 +222,7 @@ def test_3_makes_a_database_of_each_policy_measured(three: InfluxDB3) -> None:
 
 def test_3_has_a_limit_measured(three: InfluxDB3) -> None:
     """A body above 10 MB is a failure of the server; for the API of version 2 it is a 413."""
+    # measured: too large
     body = "#" * 10 * 2**20 + f"\n{LINE}"
     answer = write(three, body)
     text = "max request size (10485760 bytes) exceeded"
@@ -236,6 +245,7 @@ def test_3_may_have_another_limit() -> None:
 @pytest.mark.parametrize("statement", ["SHOW+DATABASES", "show+retention+policies+on+battery"])
 def test_3_breaks_the_connection_measured(three: InfluxDB3, statement: str) -> None:
     """Two statements of InfluxQL end the connection without an answer."""
+    # measured: SHOW RETENTION POLICIES and SHOW DATABASES break the connection
     with pytest.raises(http.client.RemoteDisconnected):
         ask(three.port, f"/query?q={statement}", Authorization=f"Bearer {three.token}")
 
