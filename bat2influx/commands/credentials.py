@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bat2influx.config.credentials import credential_of
 from bat2influx.config.paths import is_of_service, service_unit
-from bat2influx.config.rules import credential_of
 from bat2influx.config.settings import Battery, Settings
 
 

@@ -13,6 +13,7 @@ import re
 from configobj.validate import ValidateError
 
 from bat2influx.config.inifile import Value, nearest, visible
+from bat2influx.config.tokens import token
 from bat2influx.printable import plain
 from bat2influx.venus.presets import PRESETS, Chosen, services_of
 from bat2influx.venus.protocol import Field, is_portal_id, parse_field
@@ -213,11 +214,25 @@ def name(value: Value, barred: str) -> str:
     """A name in InfluxDB, without the characters in `barred`."""
     if isinstance(value, str) and (not value or (is_name(value) and not {*value} & {*barred})):
         return value
+    if "/" in barred and (two := _database_and_policy(value, barred)):
+        raise ValidateError(
+            f"must be one name; write db = {two[0]} and retention_policy = {two[1]}"
+        )
     characters = " and ".join(("\\", *barred))
     raise ValidateError(
         f"must be a printable name without {characters}, without blanks around or # in front,"
         " and in quotes if it holds a comma"
     )
+
+
+def _database_and_policy(value: Value, barred: str) -> list[str] | None:
+    """Return the two names in database/policy, as they are to be written, or None."""
+    if not isinstance(value, str) or visible(value) != value:
+        return None
+    names = [part.strip() for part in value.split("/")]  # of InfluxDB 2 a bucket, too
+    usable = all(part and is_name(part) and not {*part} & {*barred, '"'} for part in names)
+    quoted = [f'"{part}"' if re.search("[#,;']", part) else part for part in names]
+    return quoted if usable and len(names) == 2 else None
 
 
 def tags(value: Value) -> tuple[tuple[str, str], ...]:
@@ -296,6 +311,7 @@ CHECKS = {
     "size": size,
     "text": text,
     "secret": str,
+    "token": token,
     "serial": serial,
     "group": group,
     "prefix": prefix,

@@ -27,9 +27,14 @@ _HEADER = re.compile(r"\[\s*([^\[\]]*[^\[\]\s])\s*\]\s*(?:#.*)?")
 _SETTING = re.compile(r"""("[^"]+"|'[^']+'|[^'"=:\s][^=:]*?)\s*([=:])\s*(.*)""")
 # Each character has one way to match, so that a broken value takes no longer than a sound one.
 _ITEM = r"""(?:(?:"[^"]*"|'[^']*')\s*|[^'"#,\s][^#,]*)"""
-_VALUE = re.compile(rf"(?:{_ITEM}(?:,\s*{_ITEM})*(?:,\s*)?)?(?:(?<!\S)#.*)?")
+_VALUE = re.compile(rf"((?:{_ITEM}(?:,\s*{_ITEM})*(?:,\s*)?)?)(?:(?<!\S)#.*)?")
 # Of `ab#cd` ConfigObj keeps `ab`, and `a,b` is a list to it: neither is what a secret means.
-_SECRET = re.compile(r"""(?:"[^"]*"|'[^']*')(?:\s+#.*)?|[^'"#,][^#,]*|(?:#\s.*)?""")
+_SECRET = re.compile(r"""("[^"]*"|'[^']*')(?:\s+#(.*))?|[^'"#,][^#,]*|(?:#\s.*)?""")
+# Not ConfigObj's, but that of ConfigParser and many others: a ; or // beside a blank.
+_OTHER_COMMENT = re.compile(r"(?:^|(?<=\s))(;)|(;)\s|(?<=\s)(//)|^(//)(?:\s|$)")
+_MARKED_HEADER = re.compile(r"(\[[^\[\]]*\])\s*(;|//).*")
+_QUOTED_ITEM = re.compile(r"""(^|,)\s*(?:"[^"]*"|'[^']*')""")
+_OPENING_QUOTE = re.compile(r"""(?:^|,)\s*["']""")
 _SECRETIVE = re.compile("passw|token|secret", re.IGNORECASE)
 _COULD_BE_KEY = re.compile(r"[A-Za-z_]{1,24}")
 _COULD_BE_FIELD = re.compile(r"[^\W\d_]\w{0,31}")
@@ -114,6 +119,44 @@ def could_be_field(key: str, raw: str) -> bool:
     return not secret and raw not in ("yes", "no")
 
 
+def _no_comment(mark: str) -> str:
+    return f"a comment begins with #, not with {mark}"
+
+
+def _misspelt(raw: str, *, secret: bool) -> str | None:
+    """Return why ConfigObj would not take a value as it is meant, None where it does."""
+    if raw.startswith(("'''", '"""')):
+        return "a value has one line, and one quote at each end"
+    unquoted = re.split(r"(?<!\S)#", _QUOTED_ITEM.sub(r"\1_", raw))[0]
+    other = None if _OPENING_QUOTE.search(unquoted) else _OTHER_COMMENT.search(unquoted)
+    if other:
+        mark = other[other.lastindex or 0]
+        return (
+            f"has a {mark} outside of quotes; begin a comment with #, and put a value that holds"
+            f' {mark} in quotes: "…"'
+        )
+    match = (_SECRET if secret else _VALUE).fullmatch(raw)
+    if not match:
+        return 'has a stray quote, comma or #; put it in quotes: "…"'
+    if secret and match[2] and _ends_in_comment(raw[0], match[2]):
+        return (
+            f"could end at either {raw[0]}; put a comment on a line of its own, or a secret that"
+            f" holds {raw[0]} in the other kind of quotes"
+        )
+    return None
+
+
+def _ends_in_comment(quote: str, comment: str) -> bool:
+    """Tell whether a secret in these quotes could go on in what looks like a comment."""
+    return bool(re.search(rf"{quote}\s*(?:#|$)", comment))
+
+
+def _without_comment(raw: str, *, secret: bool) -> str:
+    """Return a sound value without its comment, in which ConfigObj sees quotes and commas."""
+    match = (_SECRET if secret else _VALUE).fullmatch(raw)
+    return (match and match[1]) or ("" if raw[:1] == "#" else raw)
+
+
 class Index:
     """Where everything in the file stands, and what is wrong with its lines.
 
@@ -126,6 +169,7 @@ class Index:
         self.sections: dict[str, int] = {}
         self.entries: dict[tuple[str, str], Entry] = {}
         self.problems: list[tuple[int, str]] = []
+        self.both_quotes: dict[int, tuple[str, str]] = {}  # faults of secrets, by line
         self.colons: list[Colon] = []
         self.equals = 0  # settings with a =
         self._names = names
@@ -156,6 +200,8 @@ class Index:
             self._problem(number, f"holds a control character (0x{ord(control[0]):02x})")
         elif len(line) > MAX_LINE:
             self._problem(number, f"is longer than {MAX_LINE} characters")
+        elif line.startswith((";", "//")):
+            self._problem(number, _no_comment(";" if line[0] == ";" else "//"))
         elif line[0] == "[":
             self._header(number, line)
         elif setting := _SETTING.fullmatch(line):
@@ -167,7 +213,8 @@ class Index:
         self.problems.append((number, text))
 
     def _header(self, number: int, line: str) -> None:
-        header = _HEADER.fullmatch(line)
+        marked = _MARKED_HEADER.fullmatch(line)
+        header = _HEADER.fullmatch(marked[1] if marked else line)
         name = " ".join(header[1].split()) if header else ""
         self._section = name
         if not header:
@@ -187,10 +234,10 @@ class Index:
             self._problem(number, f"[{name}]: begins again, first in line {first}; join the two")
         else:
             self.sections[name] = number
+            if marked:
+                self._problem(number, f"[{name}]: {_no_comment(marked[2])}")
 
     def _neither(self, line: str) -> str:
-        if line[0] == ";":
-            return "a comment begins with #, not with ;"
         word = line.split(maxsplit=1)[0]
         if self._section and word in (self.keys(self._section) or ()):
             return f"[{self._section}] {word}: has no '='; write {word} = …"
@@ -212,11 +259,14 @@ class Index:
             pass  # the section's header was the problem
         elif fault := self._fault(key, keys, sign, raw):
             self._problem(number, f"{label}: {fault}")
+            if sign == "=" and key in SECRETS and key in keys and {*"\"'"} <= {*raw}:
+                self.both_quotes[number] = section, key
         elif first := self.entries.get((section, key)):
             again = f"is set again, first in line {first.line}; keep one of the two"
             self._problem(number, f"{label}: {again}")
         else:
-            value = ConfigObj([f"value = {raw}"], interpolation=False, list_values=True)["value"]
+            bare = _without_comment(raw, secret=key in SECRETS)
+            value = ConfigObj([f"value = {bare}"], interpolation=False, list_values=True)["value"]
             self.entries[section, key] = Entry(number, value)
 
     def _fault(self, key: str, keys: Collection[str], sign: str, raw: str) -> str | None:
@@ -225,11 +275,7 @@ class Index:
             return f"written with ':'; write {meant or 'key'} = …"
         if key not in keys and not self._could_be_field(key, keys, raw):
             return f"unknown key; {self._hint(key, keys)}"
-        if raw.startswith(("'''", '"""')):
-            return "a value has one line, and one quote at each end"
-        if not (_SECRET if key in SECRETS else _VALUE).fullmatch(raw):
-            return 'has a stray quote, comma or #; put it in quotes: "…"'
-        return None
+        return _misspelt(raw, secret=key in SECRETS)
 
     def _could_be_field(self, key: str, keys: Collection[str], raw: str) -> bool:
         chosen = all(_CHOSEN.fullmatch(item.strip()) for item in raw.split(","))

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from bat2influx.config.credentials import credential_of
 from bat2influx.config.fields import (
     fields_in,
     fields_section,
@@ -62,14 +63,6 @@ def same_credential(index: Index, devices: Collection[str]) -> Iterator[tuple[in
         if other != device:
             what = f"has the credential of [{other}], {credential_of(name)}; rename one of them"
             yield index.sections[device], f"[{device}]: {what}"
-
-
-def credential_of(name: str) -> str:
-    """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
-
-    A blank in it would keep systemd 257 from starting the service.
-    """
-    return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
 
 
 def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:

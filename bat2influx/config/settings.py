@@ -11,7 +11,7 @@ rules.py.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +21,13 @@ from configobj.validate import Validator
 
 from bat2influx.config import inifile, legacy
 from bat2influx.config.checks import CHECKS
+from bat2influx.config.credentials import CREDENTIALS, TOKEN, take_credentials, way_round
 from bat2influx.config.fields import fields_in, fields_section, instances_in
 from bat2influx.config.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.config.rules import (
     ALL,
     TRUST,
     clashing,
-    credential_of,
     device_tags,
     groups,
     homeless,
@@ -37,17 +37,14 @@ from bat2influx.config.rules import (
     same_credential,
     trust_problems,
 )
+from bat2influx.config.tokens import bare, remark
 from bat2influx.net.tls import Tls
 from bat2influx.venus import vrm
 from bat2influx.venus.protocol import Field, is_portal_id
 
-__all__ = ["Battery", "ConfigError", "Influx", "Settings", "load"]
+__all__ = ["CREDENTIALS", "Battery", "ConfigError", "Influx", "Settings", "load"]
 
 SPEC = Path(__file__).with_name("config.spec")
-CREDENTIALS = {
-    "influx-password": ("Influx", "password"),
-    "influx-token": ("Influx", "token"),
-}
 
 
 How = Literal["one", "tag", "name"]  # "one": a person is asked to choose
@@ -137,7 +134,8 @@ class Influx:
 class Settings:
     """All that can be configured; `path` is the file, `max_size` bounds the spool, in bytes.
 
-    `textfile` is whether the node exporter gets a file.
+    `textfile` is whether the node exporter gets a file. `notes` say what was left out of a token,
+    and where.
     """
 
     path: Path
@@ -145,6 +143,7 @@ class Settings:
     influx: Influx
     max_size: int
     textfile: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def load(path: Path, *, credentials: Path | None = None) -> Settings:
@@ -169,7 +168,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
             spec[name] = spec[name.split()[0]]
     config = ConfigObj(_without_empty(index), configspec=spec, interpolation=False)
     refused = [*_refused(index, config)]
-    unread = [*_take_credentials(config, devices, credentials)] if credentials else []
+    unread = [*take_credentials(config, devices, credentials)] if credentials else []
     problems = dict(index.problems)
     for line, problem in (
         *refused,
@@ -181,6 +180,8 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         *trust_problems(index, config),
     ):
         problems.setdefault(line, problem)
+    for line, way in _both_quotes(index, path):
+        problems[line] += way
     messages = [f"{path}, line {line}: {problem}" for line, problem in sorted(problems.items())]
     messages += unread
     if config["Influx"]["token"] and config["Influx"]["user"]:
@@ -195,6 +196,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         influx=_influx(config["Influx"], device_tags(config, devices, fields.values())),
         max_size=config["Spool"]["max_size"],
         textfile=config["Metrics"]["textfile"],
+        notes=(*_notes(index, path, config["Influx"]["token"], credentials),),
     )
 
 
@@ -239,25 +241,22 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
             yield line, f"{shown}: {fault}"
 
 
-def _take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:
-    """Let the files in systemd's credentials directory replace secrets; yield their problems."""
-    own = {credential_of(name.partition(" ")[2]): name for name in devices}
-    places = {name: (section, "password") for name, section in own.items()} | CREDENTIALS
-    for name, (section, key) in places.items():
-        path = directory / name
-        try:
-            secret = inifile.read_text(path).removesuffix("\n").removesuffix("\r")
-        except FileNotFoundError:
-            continue
-        except ConfigError as error:
-            yield from error.problems
-            continue
-        if not secret:
-            continue  # as systemd sets it where there is no file
-        if "\n" in secret:
-            yield f"{path}: holds more than one line; a credential is one line"
+def _both_quotes(index: Index, path: Path) -> Iterator[tuple[int, str]]:
+    """Yield where a secret of the file at `path` can be written that its syntax has no way for."""
+    for line, (section, key) in index.both_quotes.items():
+        where = way_round(path, section, key)
+        what = "leave it empty here, and write it as the only line of"
+        yield line, f"""; if it holds both " and ', {what} {where}"""
+
+
+def _notes(index: Index, path: Path, token: str, credentials: Path | None) -> Iterator[str]:
+    """Yield what was left out of a token, with its place."""
+    if said := remark(token):
+        entry = index.entries.get(("Influx", "token"))
+        if entry and entry.value == token:
+            yield f"{path}, line {entry.line}: [Influx] token: {said}"
         else:
-            config[section][key] = secret
+            yield f"{(credentials or Path()) / TOKEN}: {said}"
 
 
 def _battery(section: str, values: Any, fields: Any) -> Battery:
@@ -287,7 +286,8 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
 def _influx(values: Any, tags: tuple[str, ...]) -> Influx:
     own = {part.name: values[part.name] for part in dataclasses.fields(Influx)}
     tls = _tls(values) if values["tls"] else None
-    return Influx(**{**own, "tls": tls, "device_tags": tags})
+    token = bare(values["token"]).token
+    return Influx(**{**own, "tls": tls, "token": token, "device_tags": tags})
 
 
 def _tls(values: Any) -> Tls:

@@ -27,6 +27,8 @@ def _run(options: argparse.Namespace) -> int:
         configuration.complain(error.problems)
         return os.EX_CONFIG
     if options.offline:
+        for note in settings.notes:
+            print(f"note: {note}")  # noqa: T201 - this is the command's output
         print(f"{path}: ok")  # noqa: T201 - this is the command's output
         return os.EX_OK
     from bat2influx.commands.check import every_step  # noqa: PLC0415

@@ -26,6 +26,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> int:
     show(Step(OK, "file", str(settings.path)))
     for hint in unseen_secrets(settings, environment):
         show(Step(NOTE, "secrets", hint))
+    for note in settings.notes:
+        show(Step(NOTE, "token", note))
     several = len(settings.batteries) > 1
     undecided = False
     for battery in settings.batteries:

@@ -35,6 +35,21 @@ def test_a_credential_of_the_process_counts_before_the_file(
     assert battery.password == password
 
 
+def test_a_password_that_the_file_cannot_hold_is_read_from_a_credential(
+    ini: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last blank, as an editor leaves it in the file that the problem has named."""
+    secret = " a\"b'c#d, e ; f "
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ini.parent))
+    ini.write_text(f"[Battery]\npassword = {secret}\n")
+    with pytest.raises(ConfigError, match="only line of the file mqtt-password in the directory"):
+        read(ini)
+    ini.write_text("[Battery]\npassword =\n")
+    (ini.parent / "mqtt-password").write_text(f"{secret}\n")
+    (battery,) = read(ini).batteries
+    assert battery.password == secret
+
+
 def test_a_good_file_is_read_without_a_word(ini: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both ways come to the same settings."""
     assert read_or_complain(ini) == read(ini)

@@ -65,6 +65,8 @@ GOOD: list[tuple[str, tuple[str, ...], Value, object]] = [
     ("text", (), "", ""),
     ("text", (), "caf\xe9 & co", "caf\xe9 & co"),
     ("secret", (), "a, b # c", "a, b # c"),
+    ("token", (), "a#b", "a#b"),
+    ("token", (), "Bearer a", "Bearer a"),  # of which `tokens.bare` makes a
     ("serial", (), "", ""),
     ("serial", (), "c0619ab12345", "c0619ab12345"),
     ("serial", (), "*", "*"),
@@ -194,9 +196,24 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
         for value in ("ca.pem", "./ca.pem", "~/ca.pem")
     ],
     ("path", (), ["/a", "/b"], "be printable"),
+    ("token", (), "a b", "be one word of printable ASCII characters, and holds a blank"),
     *[
         ("name", ("/[",), value, "be a printable name without \\ and / and [, without blanks")
-        for value in ("a/b", "a[b", "a\\b", " a", "a ", "#a", ".", "..", "a\nb", ["a", "b"])
+        for value in ("a[b", "a\\b", " a", "a ", "#a", ".", "..", "a\nb", ["a", "b"])
+    ],
+    *[
+        ("name", ("/[",), value, "be a printable name without \\ and / and [, without blanks")
+        for value in ("a/b/c", "a/", "/b", "/", "a/..", "a[/b", "a@b/c", 'a"/b', ["a/b", "c"])
+    ],
+    *[
+        ("name", ("/[",), value, f"be one name; write db = {db} and retention_policy = {policy}")
+        for value, db, policy in (
+            ("home/autogen", "home", "autogen"),
+            (" my home / raw", "my home", "raw"),
+            ("a.b/c:d", "a.b", "c:d"),
+            ("a,b/c#d", '"a,b"', '"c#d"'),
+            ("a ;b/it's", '"a ;b"', '"it\'s"'),
+        )
     ],
     ("name", ("=",), "a=b", "be a printable name without \\ and =, without blanks"),
     *[

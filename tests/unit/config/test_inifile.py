@@ -89,7 +89,19 @@ TAGS = "must be name:value, …, as in site:home, room:cellar"
         ("Influx", f"address = http://me:{SECRET}@x", f"address = …: {HOST}"),
         ("Influx", f"address = http://x/?p={SECRET}", f"address = …: {HOST}"),
         ("Influx", "timestamps = tik", "timestamps = tik: must be arrival or tick; did you mean"),
-        ("Influx", "db = a/b", f"db = a/b: {NAME} and /"),
+        ("Influx", "db = a/b/c", f"db = a/b/c: {NAME} and /"),
+        (
+            "Influx",
+            "db = home/autogen",
+            "db = home/autogen: must be one name; write db = home and retention_policy = autogen",
+        ),
+        (
+            "Influx",
+            "retention_policy = home/raw",
+            "retention_policy = home/raw: must be one name; write db = home and retention_policy =",
+        ),
+        ("Influx", f"token = my {SECRET}", "token: must be one word of printable ASCII"),
+        ("Influx", "token = Bearer", "token: must be one word of printable ASCII"),
         ("Influx", "db = a[b", f"db = a[b: {NAME} and / and ["),
         ("Influx", "db = ..", f"db = ..: {NAME}"),
         ("Influx", "db = a, b", f"db = a, b: {NAME}"),
@@ -159,6 +171,138 @@ def test_a_value_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> None
     assert told.endswith('has a stray quote, comma or #; put it in quotes: "…"')
 
 
+def outside(mark: str) -> str:
+    """Return what is said of a comment that is none here."""
+    return (
+        f"has a {mark} outside of quotes; begin a comment with #, and put a value that holds"
+        f' {mark} in quotes: "…"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "mark"),
+    [
+        ("interval = 1 ; seconds", ";"),
+        ("interval = 1 ;seconds", ";"),
+        ("interval = 1; seconds", ";"),
+        ("interval = 1\t; seconds", ";"),
+        ("interval = 1 ; a # b", ";"),
+        ("interval = 1 // seconds", "//"),
+        ("interval = 1 //seconds", "//"),
+        ("address = 10.0.0.1 ; my gx", ";"),
+        ("address = 10.0.0.1 ; http://gx", ";"),
+        ("address = http://gx // mine", "//"),
+        ("port = ; default", ";"),
+        ("port = ;default", ";"),
+        ("port = // default", "//"),
+        ('user = "me" ; mine', ";"),
+        ('user = "me" ; "mine"', ";"),
+        ("user = it's ; mine", ";"),
+        ("user = me ; it's", ";"),
+        ('user = "a", b ; c', ";"),
+        ("user = me; mine", ";"),
+        (f"password = {SECRET} ; {SECRET}", ";"),
+        (f"password = {SECRET} ;{SECRET}", ";"),
+        (f"password = {SECRET}; {SECRET}", ";"),
+        (f"password = ;{SECRET}", ";"),
+        (f"password = {SECRET} // {SECRET}", "//"),
+        (f"password = {SECRET} //{SECRET}", "//"),
+        (f"password = // {SECRET}", "//"),
+        (f'password = "{SECRET}" ; {SECRET}', ";"),
+        (f"password = '{SECRET}' // {SECRET}", "//"),
+    ],
+)
+def test_found_a_comment_of_other_files_taken_for_a_part_of_the_value(
+    tmp_path: Path, line: str, mark: str
+) -> None:
+    """A ; or // beside a blank is a comment elsewhere, and what it is here has to be written."""
+    key = line.split(maxsplit=1)[0]
+    assert problems(tmp_path, f"[Battery]\n{line}\n[Spool]\nmax_size = 1") == [
+        f"line 2: [Battery] {key}: {outside(mark)}",
+        f"line 4: [Spool] max_size = 1: {SIZE}",
+    ]
+
+
+@pytest.mark.parametrize("mark", [";", "//"])
+@pytest.mark.parametrize("blank", [" ", "", "\t"])
+def test_a_comment_of_other_files_behind_a_section(tmp_path: Path, mark: str, blank: str) -> None:
+    """It is told, and what stands in the section is looked at for itself."""
+    text = f"[Influx]{blank}{mark} {SECRET} [x]\nport = 0\n[Infux] {mark} x"
+    assert problems(tmp_path, text) == [
+        f"line 1: [Influx]: a comment begins with #, not with {mark}",
+        "line 2: [Influx] port = 0: must be a whole number from 1 to 65535",
+        "line 3: [Infux]: unknown section; did you mean [Influx]?",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"password = '{SECRET}' # it's '{SECRET}'",
+        f'password = "{SECRET}" # {SECRET}"',
+        f'password = "{SECRET}" #{SECRET}"',
+        f'password = "{SECRET}" # "',
+        f'password = "{SECRET}" # {SECRET}" # mine',
+        f"password = '' #, {SECRET}'",
+    ],
+)
+def test_found_a_secret_cut_at_a_quote_and_a_hash_within_it(tmp_path: Path, line: str) -> None:
+    """ConfigObj ends it at the first quote, where the last one may be meant."""
+    quote = line.split()[2][0]
+    (told,) = problems(tmp_path, f"[Influx]\n{line}")
+    assert told == (
+        f"line 2: [Influx] password: could end at either {quote}; put a comment on a line of its"
+        f" own, or a secret that holds {quote} in the other kind of quotes"
+    )
+
+
+STRAY = 'has a stray quote, comma or #; put it in quotes: "…"'
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (f"{SECRET}\"'#1", STRAY),
+        (f"{SECRET}\"',1", STRAY),
+        (f'"{SECRET}"\'#1"', STRAY),
+        (f"'{SECRET}\"'#1'", STRAY),
+        (f'"it\'s" {SECRET}', STRAY),
+        (f"{SECRET} ; \"'", outside(";")),
+        (f'"\'" # {SECRET}"', 'could end at either "'),
+        (f"'''{SECRET}\"'#1'''", "a value has one line, and one quote at each end"),
+        (f'"""{SECRET}\'#1"""', "a value has one line, and one quote at each end"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("section", "key", "credential"),
+    [
+        ("Battery", "password", "mqtt-password"),
+        ("Battery the boat", "password", "mqtt-password-the_boat"),
+        ("Influx", "password", "influx-password"),
+        ("Influx", "token", "influx-token"),
+    ],
+)
+def test_a_secret_with_both_quotes_has_a_file_of_its_own(
+    tmp_path: Path, raw: str, problem: str, section: str, key: str, credential: str
+) -> None:
+    """No quotes here can hold it, beside a # or a comma; the message names what can."""
+    (told,) = problems(tmp_path, f"[{section}]\n{key} = {raw}")
+    assert told.startswith(f"line 2: [{section}] {key}: {problem}")
+    assert told.endswith(
+        "; if it holds both \" and ', leave it empty here, and write it as the only line of the"
+        f" file {credential} in the directory that CREDENTIALS_DIRECTORY names"
+    )
+
+
+@pytest.mark.parametrize(
+    "line", [f"password: \"'{SECRET}", f"pasword = \"'{SECRET}", f"token = \"'{SECRET}"]
+)
+def test_what_is_no_fault_of_the_quotes_names_no_other_file(tmp_path: Path, line: str) -> None:
+    """Another sign or key is all that has to be corrected first."""
+    (told,) = problems(tmp_path, f"[Battery]\n{line}")
+    assert "CREDENTIALS" not in told
+
+
 def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
     """ConfigObj alone would try every split of this list, which is more than 2**300."""
     (told,) = problems(tmp_path, "[Influx]\ntags = " + "a ," * 300 + '"')
@@ -178,6 +322,13 @@ def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
         (f"{SECRET}: x", "[Battery]: written with ':'; write key = …"),
         (f"= {SECRET}", "is neither a [Section] nor key = value"),
         (f"; {SECRET}", "a comment begins with #, not with ;"),
+        (f";password = {SECRET}", "a comment begins with #, not with ;"),
+        (f"; a: {SECRET}", "a comment begins with #, not with ;"),
+        (f"// {SECRET}", "a comment begins with #, not with //"),
+        (f"//password = {SECRET}", "a comment begins with #, not with //"),
+        (f"/ {SECRET}", "is neither a [Section] nor key = value"),
+        (f"[Influx] x ; {SECRET}", "a section is one name in brackets"),
+        (f"[Influx] / {SECRET}", "a section is one name in brackets"),
         (f"[[{SECRET}]]", "a section is one name in brackets, such as [Battery]"),
         (f"[Battery] {SECRET}", "a section is one name in brackets"),
         ("password = '''x'''", "[Battery] password: a value has one line"),
@@ -353,7 +504,9 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("mqtt-password", SECRET.encode() + b"\xff", ", line 1: holds a byte that is not UTF-8"),
         ("influx-password", f"me\n{SECRET}\n".encode(), ": holds more than one line"),
-        ("influx-token", f"{SECRET}\n\n".encode(), ": holds more than one line"),
+        ("influx-password", f"{SECRET}\n\n".encode(), ": holds more than one line"),
+        ("influx-token", f"{SECRET}\n{SECRET}\n".encode(), ": holds more than one line"),
+        ("influx-token", f"my {SECRET}\n".encode(), ": must be one word of printable ASCII"),
     ],
 )
 def test_credentials_that_cannot_be_used(

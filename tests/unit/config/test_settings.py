@@ -268,6 +268,17 @@ def test_addresses(tmp_path: Path, written: str, address: str) -> None:
         ('"a" # of the device', "a"),
         ("100%(x)s", "100%(x)s"),
         ("a=b:c", "a=b:c"),
+        ("a\"b'c", "a\"b'c"),
+        ('"a" # it\'s, mine', "a"),
+        ("'a' # say \"it\"", "a"),
+        ("'a' # it's of 'x', too", "a"),
+        ("a;b", "a;b"),
+        ("a;", "a;"),
+        ('"a ; b // c"', "a ; b // c"),
+        ('"a"   # b ; c // d', "a"),
+        ("a//b", "a//b"),
+        ("//a", "//a"),
+        ("http://a", "http://a"),
         ("grün", "grün"),
         ("# a comment", ""),
         ('""', ""),
@@ -309,6 +320,45 @@ def test_without_credential_files_the_ini_counts(tmp_path: Path) -> None:
     for directory in (tmp_path, tmp_path / "absent"):
         settings = read(tmp_path, "[Battery]\npassword = x", credentials=directory)
         assert settings.batteries[0].password == "x"
+
+
+def test_a_mark_of_other_comments_within_a_value_is_a_part_of_it(tmp_path: Path) -> None:
+    """Without a blank beside it, in quotes, or in a comment a ; and a // say nothing."""
+    settings = read(
+        tmp_path,
+        """
+        [Battery] # ; of mine // too
+        user = me;you # a ; b // c
+        [Influx]
+        user = "a ; b"
+        measurement = 'a // b'    # c, "d"
+        tags = "x:1 ;", y:a;b, "z:// 2", w:c//d
+        [Fields]
+        Pv = solarcharger/Yield/Power # W; of the sun
+        """,
+    )
+    assert settings.batteries[0].user == "me;you"
+    assert (settings.influx.user, settings.influx.measurement) == ("a ; b", "a // b")
+    assert dict(settings.influx.tags) == {"x": "1 ;", "y": "a;b", "z": "// 2", "w": "c//d"}
+    assert settings.batteries[0].fields[-1].path == "Yield/Power"
+
+
+def test_a_token_is_used_without_what_was_pasted_with_it(tmp_path: Path) -> None:
+    """What was left out is noted with its place, in the file that the token is from."""
+    said = "left out, as no part of it: 'Bearer'; write the token alone"
+    ini = "[Influx]\ntoken = Bearer geheim"
+    settings = read(tmp_path, ini)
+    assert settings.influx.token == "geheim"
+    assert settings.notes == (f"{settings.path}, line 2: [Influx] token: {said}",)
+    credential = tmp_path / "influx-token"
+    credential.write_text(" 'other'\n")
+    settings = read(tmp_path, ini, credentials=tmp_path)
+    assert settings.influx.token == "other"
+    said = said.replace("'Bearer'", "blanks, quotes")
+    assert settings.notes == (f"{credential}: {said}",)
+    credential.write_text("other\n")
+    settings = read(tmp_path, ini, credentials=tmp_path)
+    assert (settings.influx.token, settings.notes) == ("other", ())
 
 
 def test_passwords_are_not_in_the_repr(tmp_path: Path) -> None:

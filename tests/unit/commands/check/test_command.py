@@ -45,6 +45,18 @@ def test_offline_the_file_alone_is_looked_at(
     assert capsys.readouterr().out == f"{ini}: ok\n"
 
 
+def test_offline_says_what_was_left_out_of_the_token(
+    ini: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is good all the same."""
+    ini.write_text("[Influx]\ntoken = Bearer s3cret\n")
+    assert run("--offline", config=ini) == EX_OK
+    note, end = capsys.readouterr().out.splitlines()
+    assert note.startswith(f"note: {ini}, line 2: [Influx] token: left out, as no part of it")
+    assert "s3cret" not in note
+    assert end == f"{ini}: ok"
+
+
 def test_online_the_credentials_count(
     ini: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ class Ways:
         self.devices: dict[str, list[Step | str]] = {}  # a text is a choice, at the end
         self.database = [GOOD._replace(label="database")]
         self.hints: list[str] = []
+        self.notes: tuple[str, ...] = ()
         monkeypatch.setattr(every_step, "device_steps", self._device)
         monkeypatch.setattr(every_step, "database_steps", lambda _: self.database)
         monkeypatch.setattr(every_step, "unseen_secrets", lambda *_: self.hints)
@@ -43,7 +44,8 @@ class Ways:
     def check(self) -> int:
         """Run the command."""
         batteries = tuple(battery(name=name) for name in self.devices)
-        return check(Settings(Path(CONFIG), batteries, DEFAULTS, 10**8), {})
+        settings = Settings(Path(CONFIG), batteries, DEFAULTS, 10**8, notes=self.notes)
+        return check(settings, {})
 
 
 @pytest.fixture
@@ -72,12 +74,14 @@ def test_the_exit_code_is_of_what_is_wrong(
 
 
 def test_one_device_has_no_heading(ways: Ways, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file, what is hidden from the command, the device and the database follow each other."""
+    """The file, what there is to say of it, the device and the database follow each other."""
     ways.devices, ways.hints = {"": [GOOD]}, ["a password is in a credential"]
-    ways.check()
+    ways.notes = ("line 2: [Influx] token: left out",)
+    assert ways.check() == EX_OK
     assert capsys.readouterr().out == (
         f"ok    file          {CONFIG}\n"
         "note  secrets       a password is in a credential\n"
+        "note  token         line 2: [Influx] token: left out\n"
         "ok    port          open\n"
         "ok    database      open\n"
     )

@@ -1,0 +1,78 @@
+"""Secrets in files of their own, which systemd hands to the service.
+
+See systemd.exec(5), "Credentials". A password is all of the one line in its file, with blanks and
+quotes, so that there is none that cannot be written. The directory is systemd's, and only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from bat2influx.config.inifile import ConfigError, read_text
+from bat2influx.config.paths import is_of_service, service_unit
+from bat2influx.config.tokens import bare
+
+TOKEN = "influx-token"
+CREDENTIALS = {
+    "influx-password": ("Influx", "password"),
+    TOKEN: ("Influx", "token"),
+}
+
+
+def credential_of(name: str) -> str:
+    """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
+
+    A blank in it would keep systemd 257 from starting the service.
+    """
+    return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
+
+
+def take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:
+    """Let the files in systemd's credentials directory replace secrets; yield their problems."""
+    own = {credential_of(name.partition(" ")[2]): name for name in devices}
+    places = {name: (section, "password") for name, section in own.items()} | CREDENTIALS
+    for name, (section, key) in places.items():
+        path = directory / name
+        try:
+            secret = read_text(path).removesuffix("\n").removesuffix("\r")
+        except FileNotFoundError:
+            continue
+        except ConfigError as error:
+            yield from error.problems
+            continue
+        if name == TOKEN:
+            secret = secret.strip() if "\n" in secret or not secret.strip() else secret
+        if not secret:
+            continue  # as systemd sets it where there is no file
+        if fault := _fault(name, secret):
+            yield f"{path}: {fault}"
+        else:
+            config[section][key] = secret
+
+
+def _fault(name: str, secret: str) -> str | None:
+    if "\n" in secret:
+        return "holds more than one line; a credential is one line"
+    if name == TOKEN:
+        try:
+            bare(secret)
+        except ValueError as error:
+            return str(error)
+    return None
+
+
+def way_round(config: Path, section: str, key: str) -> str:
+    """Return how a secret that the ini file cannot hold gets to the service with that file."""
+    device = section.partition(" ")[2]
+    name = next((n for n, place in CREDENTIALS.items() if place == (section, key)), "")
+    name = name or credential_of(device)
+    if not is_of_service(config):
+        return f"the file {name} in the directory that CREDENTIALS_DIRECTORY names"
+    unit = service_unit(config)
+    way = f"the file /etc/credstore/{unit}.{name} (mode 600)"
+    if device:
+        loaded = f"LoadCredential={name}:{unit}.{name}"
+        way += f", with {loaded} below [Service] by systemctl edit {unit}"
+    return f"{way}; then restart {unit}"
