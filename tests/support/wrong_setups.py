@@ -220,6 +220,10 @@ THE_FILE = (
     bad("a value that is not allowed", battery("interval = often")),
     bad("a port in `address`", battery("address = venus.local:1883")),
     bad("a secret with # or a comma, without quotes", battery("password = open#sesame")),
+    bad("a secret with `\"`, `'` and #", battery("password = open\"'#sesame")),
+    bad("a comment that begins with ;", battery("address = venus.home ; mine")),
+    bad("a retention policy behind the database", influx("db = home/autogen")),
+    bad("a token that is none", influx("token = Bearer")),
     bad("`ca_file` is not there", battery("tls = yes", f"ca_file = {CONFIG.parent}/venus.pem")),
     bad("it is that of the original script", "[Battery]\naddress: venus.home\n[Influx]\ndb: bat\n"),
 )
