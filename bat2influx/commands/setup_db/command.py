@@ -109,7 +109,8 @@ def set_up_database(
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):
-        print("\n".join(elsewhere(dialect, settings, wanted)))  # noqa: T201 - the command's output
+        lines = elsewhere(dialect, settings, wanted, change=change)
+        print("\n".join(lines))  # noqa: T201 - the command's output
         return os.EX_OK
     ask = StatementRunner(http, config)
     try:

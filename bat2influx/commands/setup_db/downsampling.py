@@ -128,6 +128,13 @@ def last_alone(field: Field) -> bool:
     return counts_up(field) or is_code(field.service, field.path)
 
 
+def means_and_lasts(batteries: Iterable[Battery]) -> tuple[list[str], list[str]]:
+    """Return the names of the fields that have a mean, and of those that have their last value."""
+    fields = {field.name: field for battery in batteries for field in battery.fields}
+    last = [name for name, field in fields.items() if last_alone(field)]
+    return [name for name in fields if name not in last], last
+
+
 def told_apart(battery: Battery) -> tuple[Field, ...]:
     """Return the fields that are stored with an instance behind their names (device/plan.py)."""
     own = (f for f in battery.fields if f.instance is None and f.service != SYSTEM)

@@ -1,10 +1,11 @@
 """What `setup-db` says where there are no continuous queries: what to do there, with commands.
 
-Pure. Nothing is asked of those servers and nothing changed. The commands are for a POSIX shell.
+Pure. Nothing is asked of those servers and nothing changed. For InfluxDB 2 and 3 the lines are a
+script for a POSIX shell, in which what is for people is a comment.
 
-Sources: InfluxData, "influx bucket create", "influx v1 dbrp create", "influx auth create" and
-"aggregateWindow()" of InfluxDB 2; "influxdb3 create database", "influxdb3 create trigger" and the
-downsampler plugin of InfluxDB 3; VictoriaMetrics, "Stream aggregation" and "Retention".
+Sources: "influxdb3 create database", "influxdb3 update database", "influxdb3 create trigger" and
+the downsampler plugin's source (influxdata/influxdb3_plugins) of InfluxDB 3; VictoriaMetrics,
+"Stream aggregation" and "Retention". InfluxDB 2 has its own module.
 """
 
 from __future__ import annotations
@@ -13,31 +14,36 @@ import json
 import re
 from collections.abc import Iterator
 from shlex import quote
+from textwrap import wrap
 
+from bat2influx.commands.setup_db import influxdb2
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
-    Grain,
     Retention,
-    last_alone,
+    means_and_lasts,
     told_apart,
 )
-from bat2influx.commands.setup_db.plan import RAW
 from bat2influx.config.settings import Settings
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.influxql import DAY, FOREVER, duration
 
-_BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values that come late
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"
+_PLUGIN_BACK = {"minutes": "2h", "hours": "1d"}  # how far a run looks, for values that come late
+_PLUGIN_TAKES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # its pattern for a field's name
 
 
-def elsewhere(dialect: Dialect, settings: Settings, wanted: Retention) -> list[str]:
-    """Return the lines that tell how to set up a database of `dialect`, which is not InfluxDB 1."""
-    tell = {
-        Dialect.INFLUXDB2: _influxdb2,
-        Dialect.INFLUXDB3: _influxdb3,
-        Dialect.VICTORIAMETRICS: _victoriametrics,
-    }
-    return [*_names(settings), *tell[dialect](settings, wanted)]
+def elsewhere(
+    dialect: Dialect, settings: Settings, wanted: Retention, *, change: bool = False
+) -> list[str]:
+    """Return the lines that tell how to set up a database of `dialect`, which is not InfluxDB 1.
+
+    With `change` the commands alter what is there and differs; without, they keep it.
+    """
+    if dialect is Dialect.VICTORIAMETRICS:
+        return [*_names(settings), *_victoriametrics(settings, wanted)]
+    script = influxdb2.script if dialect is Dialect.INFLUXDB2 else _influxdb3
+    about = [f"# {line}" if line else "" for line in _names(settings)]
+    return [*about, *script(settings, wanted, change=change)]
 
 
 def _names(settings: Settings) -> Iterator[str]:
@@ -49,114 +55,122 @@ def _names(settings: Settings) -> Iterator[str]:
         yield ""
 
 
-def _influxdb2(settings: Settings, wanted: Retention) -> Iterator[str]:
-    db, raw = settings.influx.db, settings.influx.retention_policy or RAW
-    yield "InfluxDB 2 has buckets and tasks for this. Make a bucket for each, and map it:"
-    kept = {raw: wanted.raw, "minutes": wanted.minutes, "hours": wanted.hours}
-    for policy, seconds in kept.items():
-        long = "0" if seconds == FOREVER else duration(seconds)
-        yield ""
-        yield f"influx bucket create --name {quote(f'{db}/{policy}')} --retention {long}"
-        default = " --default" if policy == raw else ""
-        yield (
-            f"influx v1 dbrp create --db {quote(db)} --rp {quote(policy)}{default}"
-            f" --bucket-id {_bucket(db, policy)}"
-        )
-    yield ""
-    yield "A token that may write raw values and nothing else, for [Influx] token:"
-    yield ""
-    yield f"influx auth create --write-bucket {_bucket(db, raw)}"
-    for grain in GRAINS:
-        yield ""
-        file = f"{grain.policy}.flux"
-        yield f"Save this as {file}, then run: influx task create --file {file}"
-        yield ""
-        yield from _flux(grain, settings, raw)
-
-
-def _bucket(db: str, policy: str) -> str:
-    return f'"$(influx bucket list --name {quote(f"{db}/{policy}")} --hide-headers | cut -f1)"'
-
-
-def _flux(grain: Grain, settings: Settings, raw: str) -> Iterator[str]:
-    influx, gauges, counters = settings.influx, *_fields(settings)
-    every = duration(grain.seconds)
-    task = f"bat2influx_{influx.measurement}_{grain.policy}"
-    yield 'import "date"'
-    yield ""
-    yield f"option task = {{name: {_flux_string(task)}, every: 1h}}"
-    yield ""
-    # A range that begins within an interval would write it anew from a part of its values.
-    yield f"values = (set) => from(bucket: {_flux_string(f'{influx.db}/{raw}')})"
-    yield (
-        f"    |> range(start: date.truncate(t: -{_BACK[grain.policy]}, unit: {every}),"
-        f" stop: date.truncate(t: now(), unit: {every}))"
-    )
-    yield f"    |> filter(fn: (r) => r._measurement == {_flux_string(influx.measurement)})"
-    yield "    |> filter(fn: (r) => contains(value: r._field, set: set))"
-    wanted = [(gauges, "mean", ""), (gauges, "min", "_min"), (gauges, "max", "_max")]
-    for fields, function, suffix in [*wanted, (counters, "last", "")]:
-        if not fields:
-            continue
-        yield ""
-        yield f"values(set: [{', '.join(map(_flux_string, fields))}])"
-        yield (
-            f"    |> aggregateWindow(every: {every}, fn: {function}, createEmpty: false,"
-            ' timeSrc: "_start")'
-        )
-        if suffix:
-            yield f'    |> map(fn: (r) => ({{r with _field: r._field + "{suffix}"}}))'
-        yield f"    |> to(bucket: {_flux_string(f'{influx.db}/{grain.policy}')})"
-
-
-def _flux_string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("${", "\\${")
-
-
-def _influxdb3(settings: Settings, wanted: Retention) -> Iterator[str]:
-    influx, gauges, counters = settings.influx, *_fields(settings)
+def _influxdb3(settings: Settings, wanted: Retention, *, change: bool) -> Iterator[str]:
+    influx = settings.influx
     raw = "/".join(filter(None, (influx.db, influx.retention_policy)))
-    yield "InfluxDB 3 keeps a database as long as it is told when the database is made; Core cannot"
-    yield "change that later. Make it before the first value is written, and one for each grain:"
-    yield ""
     databases = {
         raw: wanted.raw,
         f"{influx.db}_minutes": wanted.minutes,
         f"{influx.db}_hours": wanted.hours,
     }
+    yield from _comment(
+        "InfluxDB 3 has a database for each: raw values, minutes and hours. Core has room for five"
+        " databases in all; minutes and hours take two of them. These lines are for a POSIX shell;"
+        " influxdb3 reads its login from INFLUXDB3_AUTH_TOKEN and INFLUXDB3_HOST_URL. Nothing has"
+        " been changed yet."
+    )
+    yield ""
+    yield from _comment(
+        "A database that does not exist yet. For one that exists the command fails (409), and the"
+        " database stays as it is:"
+    )
     for database, seconds in databases.items():
         period = "" if seconds == FOREVER else f" --retention-period {duration(seconds)}"
         yield f"influxdb3 create database{period} {quote(database)}"
     yield ""
-    yield "Downsampling is done by InfluxData's downsampler plugin. The server fetches and runs it,"
-    yield "if it was started with --plugin-dir. Minima and maxima are in measurements of their own:"
-    wanted_of = [(gauges, "avg", ""), (gauges, "min", "_min"), (gauges, "max", "_max")]
+    asked = "" if change else " Remove the # where that is meant, or use setup-db --change."
+    yield from _comment(
+        "A database that exists: the first write creates one, too, which keeps values forever. This"
+        " sets how long, on Core as well (tried with 3.6.0), and values that are older are removed."
+        f"{asked}"
+    )
+    for database, seconds in databases.items():
+        period = "none" if seconds == FOREVER else duration(seconds)
+        told = f"update database --database {quote(database)} --retention-period {period}"
+        yield f"{'' if change else '# '}influxdb3 {told}"
+    yield ""
+    yield from _downsampling(settings, raw)
+
+
+def _comment(text: str) -> Iterator[str]:
+    for line in wrap(text, 95, break_long_words=False, break_on_hyphens=False):
+        yield f"# {line}"
+
+
+def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
+    """Tell how InfluxData's plugin downsamples, and what it calls the fields."""
+    influx = settings.influx
+    if "," in influx.measurement + influx.db:
+        yield from _comment(
+            "Downsampling: commas separate the arguments of a trigger, so that measurement and db"
+            " must have none in their names. Choose others under [Influx]."
+        )
+        return
+    gauges, counters = means_and_lasts(settings.batteries)
+    left_out = [name for name in (*gauges, *counters) if not _PLUGIN_TAKES.fullmatch(name)]
+    gauges, counters = ([f for f in each if f not in left_out] for each in (gauges, counters))
+    if left_out:
+        yield from _comment(
+            "Left out of minutes and hours, because the plugin separates names by dots, and takes"
+            f" ASCII letters, digits, _ and - in them: {', '.join(left_out)}. Under [Fields] they"
+            " may have other names."
+        )
+        yield ""
+    if not (gauges or counters):
+        yield "# There is no field to downsample."
+        return
+    yield from _comment(
+        "Downsampling is done by InfluxData's downsampler plugin. The server fetches and runs it,"
+        " if it was started with --plugin-dir. Each hour it computes the intervals that have ended."
+        " For a trigger that exists the command fails; for other fields, first delete it (influxdb3"
+        " delete trigger --database DB NAME)."
+    )
+    functions = [f"{name}:{function}" for name in gauges for function in ("avg", "min", "max")]
+    functions += [f"{name}:last_value" for name in counters]
     for grain in GRAINS:
-        for fields, function, suffix in [*wanted_of, (counters, "last_value", "")]:
-            if not fields:
-                continue
-            arguments = {
-                "source_measurement": influx.measurement,
-                "target_measurement": influx.measurement + suffix,
-                "target_database": f"{influx.db}_{grain.policy}",
-                "interval": {"minutes": "1min", "hours": "1h"}[grain.policy],
-                "window": _BACK[grain.policy],
-                "calculations": function,
-                "specific_fields": ".".join(fields),
-            }
-            given = ",".join(f"{key}={value}" for key, value in arguments.items())
-            # On the hour, or the first and the last interval of the window would be parts.
-            trigger = f"bat2influx_{influx.measurement}_{grain.policy}_{function}"
-            yield ""
-            yield (
-                f"influxdb3 create trigger --database {quote(raw)} --path {_PLUGIN}"
-                f" --trigger-spec {quote('cron:0 0 * * * *')} --trigger-arguments {quote(given)}"
-                f" {quote(trigger)}"
-            )
+        arguments = {
+            "source_measurement": influx.measurement,
+            "target_measurement": influx.measurement,
+            "target_database": f"{influx.db}_{grain.policy}",
+            "interval": {"minutes": "1min", "hours": "1h"}[grain.policy],
+            "window": _PLUGIN_BACK[grain.policy],
+            "calculations": ".".join(functions),
+            "specific_fields": ".".join((*gauges, *counters)),
+        }
+        given = ",".join(f"{key}={value}" for key, value in arguments.items())
+        # On the hour, or the first and the last interval of the window would be parts.
+        yield f"influxdb3 create trigger --database {quote(raw)} --path {_PLUGIN} \\"
+        yield f"    --trigger-spec {quote('cron:0 0 * * * *')} \\"
+        yield f"    --trigger-arguments {quote(given)} \\"
+        yield f"    {quote(f'bat2influx_{influx.measurement}_{grain.policy}')}"
+    yield ""
+    yield from _plugin_names(influx.db, influx.measurement, gauges, counters)
+
+
+def _plugin_names(
+    db: str, measurement: str, gauges: list[str], counters: list[str]
+) -> Iterator[str]:
+    called = [f"{gauges[0]}_avg, {gauges[0]}_min and {gauges[0]}_max"] if gauges else []
+    called += [f"{counters[0]}_last_value"] if counters else []
+    name = (gauges or counters)[0]
+    yield from _comment(
+        f"The plugin names fields by what it computes: {', '.join(called)}. Minutes and hours have"
+        f" no {name}, unlike those of InfluxDB 1 and 2, and each row has record_count, time_from"
+        " and time_to as well. The dashboards that come with bat2influx do not work with InfluxDB"
+        " 3: they choose by retention policy, which it does not have. A query names the database,"
+        " in Grafana by a data source of its own:"
+    )
+    stored = f"{name}_avg" if gauges else f"{name}_last_value"
+    table = '"' + measurement.replace('"', '""') + '"'
+    sql = (
+        f'SELECT time, "{stored}" AS "{name}" FROM {table} WHERE time > now() - INTERVAL \'1 day\''
+    )
+    yield f"# influxdb3 query --database {quote(f'{db}_minutes')} {quote(f'{sql} ORDER BY time')}"
 
 
 def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
-    influx, gauges, counters = settings.influx, *_fields(settings)
+    influx = settings.influx
+    gauges, counters = means_and_lasts(settings.batteries)
     kept = (wanted.raw, wanted.minutes, wanted.hours)
     longest = "100y" if FOREVER in kept else f"{-(-max(kept) // DAY)}d"
     example = f"avg_over_time({influx.measurement}_{(gauges or counters)[0]}[1m])"
@@ -183,10 +197,3 @@ def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
             yield f"  interval: {duration(grain.seconds)}"
             yield "  ignore_old_samples: true"
             yield f"  outputs: [{outputs}]"
-
-
-def _fields(settings: Settings) -> tuple[list[str], list[str]]:
-    """Return the names of the fields that have a mean, and of those that have their last value."""
-    fields = {field.name: field for battery in settings.batteries for field in battery.fields}
-    last = [name for name, field in fields.items() if last_alone(field)]
-    return [name for name in fields if name not in last], last

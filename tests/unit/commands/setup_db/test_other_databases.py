@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,8 @@ def lines(kind: Dialect, settings: Settings, beginning: str, **wanted: int) -> l
         (
             Dialect.INFLUXDB2,
             [
-                "influx bucket create --name battery/raw --retention 90d",
-                "influx bucket create --name battery/hours --retention 0",
-                "influx v1 dbrp create --db battery --rp raw --default --bucket-id",
+                'place autogen "$db" 90d',
+                'place hours "$db/hours" 0',
                 'option task = {name: "bat2influx_dc_minutes", every: 1h}',
                 'values(set: ["Pv"])',
             ],
@@ -52,7 +52,9 @@ def lines(kind: Dialect, settings: Settings, beginning: str, **wanted: int) -> l
             [
                 "influxdb3 create database --retention-period 90d battery",
                 "influxdb3 create database battery_hours",
-                "calculations=last_value,specific_fields=Pv",
+                "# influxdb3 update database --database battery --retention-period 90d",
+                ".F:max.Pv:last_value,specific_fields=Voltage.",
+                'SELECT time, "Voltage_avg" AS "Voltage" FROM "dc"',
             ],
         ),
         (
@@ -73,7 +75,7 @@ def test_elsewhere_one_is_told_what_to_do(
     text = "\n".join(elsewhere(kind, settings, Retention()))
     assert [each for each in said if each not in text] == []
     assert "s3cret" not in text
-    assert max(len(line) for line in text.splitlines() if " " in line[:40]) < 500
+    assert max(len(line) for line in text.splitlines() if " " in line[:40]) < 600
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
@@ -92,8 +94,7 @@ def test_elsewhere_names_are_quoted(settings: Settings) -> None:
     flux = "\n".join(
         elsewhere(Dialect.INFLUXDB2, odd, Retention(minutes=30 * DAY, hours=30 * HOUR * 24))
     )
-    assert "--db 'it'\"'\"'s ${x}' " in flux
-    assert 'from(bucket: "it\'s \\${x}/raw")' in flux
+    assert "db='it'\"'\"'s ${x}'" in flux
     assert 'r._measurement == "d\\"c"' in flux
     yaml = "\n".join(elsewhere(Dialect.VICTORIAMETRICS, odd, Retention(hours=400 * DAY)))
     assert '- match: \'{db="it\'\'s ${x}", __name__=~"d\\"c_Voltage|' in yaml
@@ -110,7 +111,7 @@ def test_elsewhere_a_state_is_no_mean(tmp_path: Path, kind: Dialect) -> None:
     assert both.count("last") > no_state.count("last")
     assert (
         both.count("Q7")
-        == {Dialect.INFLUXDB2: 2, Dialect.INFLUXDB3: 2, Dialect.VICTORIAMETRICS: 2}[kind]
+        == {Dialect.INFLUXDB2: 2, Dialect.INFLUXDB3: 5, Dialect.VICTORIAMETRICS: 2}[kind]
     )
 
 
@@ -127,62 +128,23 @@ def test_elsewhere_one_is_told_of_instances_in_names(tmp_path: Path, kind: Diale
     assert "as in Voltage_275" not in plain
 
 
-# InfluxDB 2
-
-
-@pytest.mark.parametrize(("policy", "raw"), [("", "raw"), ("mine", "mine")])
-def test_influxdb2_has_a_bucket_for_each_policy(tmp_path: Path, policy: str, raw: str) -> None:
-    """Mapped, that of raw values as the default; the token may write to that one alone."""
-    own = configured(tmp_path, f"[Influx]\nretention_policy = {policy}\n")
-    wanted = Retention(raw=36 * HOUR, minutes=FOREVER, hours=30 * DAY)
-    found = elsewhere(Dialect.INFLUXDB2, own, wanted)
-    assert [line for line in found if line.startswith("influx bucket create")] == [
-        f"influx bucket create --name battery/{raw} --retention 36h",
-        "influx bucket create --name battery/minutes --retention 0",
-        "influx bucket create --name battery/hours --retention 30d",
-    ]
-    buckets = [
-        f'"$(influx bucket list --name battery/{name} --hide-headers | cut -f1)"'
-        for name in (raw, "minutes", "hours")
-    ]
-    assert lines(Dialect.INFLUXDB2, own, "influx v1 dbrp create --db battery --rp ") == [
-        f"{raw} --default --bucket-id {buckets[0]}",
-        f"minutes --bucket-id {buckets[1]}",
-        f"hours --bucket-id {buckets[2]}",
-    ]
-    assert lines(Dialect.INFLUXDB2, own, "influx auth create ") == [f"--write-bucket {buckets[0]}"]
-
-
-def test_influxdb2_has_a_task_for_each_grain(tmp_path: Path) -> None:
-    """Each looks back over whole intervals, and writes mean, least and largest of what is there."""
-    found = elsewhere(Dialect.INFLUXDB2, configured(tmp_path, ALONE + GAUGE + COUNTER), Retention())
-    start = found.index("Save this as hours.flux, then run: influx task create --file hours.flux")
-    mean, least, largest, last = (
-        f'    |> aggregateWindow(every: 1h, fn: {function}, createEmpty: false, timeSrc: "_start")'
-        for function in ("mean", "min", "max", "last")
-    )
-    to = '    |> to(bucket: "battery/hours")'
-    assert found[start + 2 :] == [
-        'import "date"',
-        "",
-        'option task = {name: "bat2influx_dc_hours", every: 1h}',
-        "",
-        'values = (set) => from(bucket: "battery/raw")',
-        "    |> range(start: date.truncate(t: -1d, unit: 1h),"
-        " stop: date.truncate(t: now(), unit: 1h))",
-        '    |> filter(fn: (r) => r._measurement == "dc")',
-        "    |> filter(fn: (r) => contains(value: r._field, set: set))",
-        *("", 'values(set: ["V"])', mean, to),
-        *("", 'values(set: ["V"])', least),
-        *('    |> map(fn: (r) => ({r with _field: r._field + "_min"}))', to),
-        *("", 'values(set: ["V"])', largest),
-        *('    |> map(fn: (r) => ({r with _field: r._field + "_max"}))', to),
-        *("", 'values(set: ["E"])', last, to),
-    ]
-    assert "    |> range(start: date.truncate(t: -2h, unit: 1m)," in "\n".join(found[:start])
-
-
 # InfluxDB 3
+
+
+@pytest.mark.parametrize("kind", [Dialect.INFLUXDB2, Dialect.INFLUXDB3])
+@pytest.mark.parametrize("instances", ["one", "name"])
+@pytest.mark.parametrize("change", [False, True])
+def test_elsewhere_a_script_is_a_script(
+    tmp_path: Path, kind: Dialect, instances: str, change: bool
+) -> None:
+    """What is for people is a comment, and `sh -n` has nothing to say."""
+    own = configured(tmp_path, f"[Fields]\ninstances = {instances}\n")
+    text = "\n".join(elsewhere(kind, own, Retention(), change=change))
+    done = subprocess.run(
+        ["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert text.startswith("# ")
 
 
 def test_influxdb3_has_a_database_for_each_grain(tmp_path: Path) -> None:
@@ -196,11 +158,31 @@ def test_influxdb3_has_a_database_for_each_grain(tmp_path: Path) -> None:
     ]
 
 
-def test_influxdb3_has_a_trigger_for_each_function(tmp_path: Path) -> None:
-    """On the hour; what is least and largest goes into measurements of its own."""
+@pytest.mark.parametrize(("change", "begin"), [(False, "# "), (True, "")])
+def test_influxdb3_limits_a_database_that_exists(
+    settings: Settings, change: bool, begin: str
+) -> None:
+    """As a comment, unless what differs is to be altered; forever is none."""
+    found = elsewhere(Dialect.INFLUXDB3, settings, Retention(), change=change)
+    assert [line for line in found if "influxdb3 update" in line] == [
+        f"{begin}influxdb3 update database --database {db} --retention-period {kept}"
+        for db, kept in (
+            ("battery", "90d"),
+            ("battery_minutes", "1825d"),
+            ("battery_hours", "none"),
+        )
+    ]
+
+
+def test_influxdb3_has_a_trigger_for_each_grain(tmp_path: Path) -> None:
+    """On the hour; mean, least and largest of a gauge, and the last value of a counter."""
     own = configured(tmp_path, ALONE + GAUGE + COUNTER + "W = vebus/Soc\n")
+    text = "\n".join(elsewhere(Dialect.INFLUXDB3, own, Retention())).replace("\\\n", "")
+    begin = "influxdb3 create trigger "
     triggers = [
-        shlex.split(line) for line in lines(Dialect.INFLUXDB3, own, "influxdb3 create trigger ")
+        shlex.split(line.removeprefix(begin))
+        for line in text.splitlines()
+        if line.startswith(begin)
     ]
     found = {}
     for trigger in triggers:
@@ -210,30 +192,56 @@ def test_influxdb3_has_a_trigger_for_each_function(tmp_path: Path) -> None:
         assert options["--path"] == "gh:influxdata/downsampler/downsampler.py"
         given = dict(each.split("=") for each in options["--trigger-arguments"].split(","))
         found[trigger[-1]] = given
-    assert [*found] == [
-        f"bat2influx_dc_{grain}_{function}"
-        for grain in ("minutes", "hours")
-        for function in ("avg", "min", "max", "last_value")
-    ]
-    assert found["bat2influx_dc_minutes_min"] == {
-        "source_measurement": "dc",
-        "target_measurement": "dc_min",
-        "target_database": "battery_minutes",
-        "interval": "1min",
-        "window": "2h",
-        "calculations": "min",
-        "specific_fields": "V.W",
-    }
-    assert found["bat2influx_dc_minutes_max"]["target_measurement"] == "dc_max"
-    assert found["bat2influx_dc_hours_last_value"] == {
+    everything = {
         "source_measurement": "dc",
         "target_measurement": "dc",
-        "target_database": "battery_hours",
-        "interval": "1h",
-        "window": "1d",
-        "calculations": "last_value",
-        "specific_fields": "E",
+        "calculations": "V:avg.V:min.V:max.W:avg.W:min.W:max.E:last_value",
+        "specific_fields": "V.W.E",
     }
+    assert found == {
+        "bat2influx_dc_minutes": {
+            **everything,
+            "target_database": "battery_minutes",
+            "interval": "1min",
+            "window": "2h",
+        },
+        "bat2influx_dc_hours": {
+            **everything,
+            "target_database": "battery_hours",
+            "interval": "1h",
+            "window": "1d",
+        },
+    }
+
+
+def test_influxdb3_says_what_the_fields_are_called(settings: Settings) -> None:
+    """There is none of the name of the raw value, and the dashboards read none of them."""
+    text = " ".join(elsewhere(Dialect.INFLUXDB3, settings, Retention())).replace(" # ", " ")
+    assert "Voltage_avg, Voltage_min and Voltage_max, Pv_last_value" in text
+    assert "Minutes and hours have no Voltage" in text
+    assert "record_count, time_from and time_to" in text
+    assert "The dashboards that come with bat2influx do not work with InfluxDB 3" in text
+    assert "Core has room for five databases" in text
+
+
+def test_influxdb3_leaves_out_names_that_the_plugin_cannot_take(tmp_path: Path) -> None:
+    """A dot would make two names of one; what is left out is named."""
+    own = configured(tmp_path, f'{ALONE}{GAUGE}"a.b" = vebus/Soc\nGröße = vebus/State\n')
+    text = "\n".join(elsewhere(Dialect.INFLUXDB3, own, Retention()))
+    assert "specific_fields=V \\" in text
+    assert " in them: a.b, Größe." in text.replace("\n# ", " ")
+    alone = configured(tmp_path, f'{ALONE}"a.b" = vebus/Soc\n')
+    text = "\n".join(elsewhere(Dialect.INFLUXDB3, alone, Retention()))
+    assert "There is no field to downsample" in text
+    assert "create trigger" not in text
+
+
+def test_influxdb3_cannot_downsample_a_measurement_with_a_comma(tmp_path: Path) -> None:
+    """It would end the argument; so there is no trigger, and a reason."""
+    own = configured(tmp_path, '[Influx]\nmeasurement = "a,b"\n')
+    text = "\n".join(elsewhere(Dialect.INFLUXDB3, own, Retention()))
+    assert "create trigger" not in text
+    assert "commas separate the arguments of a trigger" in text
 
 
 # VictoriaMetrics
