@@ -98,7 +98,11 @@ def test_elsewhere_it_is_said_how_and_nothing_done(
     """On stdout, and that is no failure."""
     database.server = Server(kind, "x")
     assert run(settings) == EX_OK
-    lines = elsewhere(kind, settings, Retention())
+    assert run(settings, change=True) == EX_OK
+    lines = [
+        *elsewhere(kind, settings, Retention()),
+        *elsewhere(kind, settings, Retention(), change=True),
+    ]
     assert capsys.readouterr() == ("\n".join(lines) + "\n", "")
     assert database.set_up == []
 
