@@ -38,6 +38,8 @@ with lean_imports.imports():
     )
 
 DEADLINE = 8.0  # s, for one request in all
+MOST_BODY = 1024 * 1024  # bytes of an answer that are read; a list of databases is far shorter
+_CHUNK = 8192  # bytes
 _LONGEST = 500  # characters of what an error says
 _ENDED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
@@ -48,7 +50,7 @@ class Reply:
     """What one request has come to; `status` is 0 where nothing was answered.
 
     `trouble` says why there is no answer; `in_doubt`, whether it may have been carried out though
-    it failed.
+    it failed. `whole` is whether all of the body came, and could be read.
     """
 
     status: int = 0
@@ -58,6 +60,7 @@ class Reply:
     ok: bool = False  # answered as it should be
     trouble: Trouble | None = None
     in_doubt: bool = False
+    whole: bool = True
 
 
 class HttpClient:
@@ -72,7 +75,9 @@ class HttpClient:
         self._deadline = deadline
         self._dialer = Dialer()
         self._response: requests.Response | None = None
+        self._body, self._whole = b"", True
         session = requests.Session()
+        session.headers["Accept-Encoding"] = "identity"  # an answer is short, and read as it comes
         session.trust_env = influx.use_environment
         session.max_redirects = 0
         session.hooks["response"].append(self._remember_response)
@@ -199,11 +204,12 @@ class HttpClient:
         return Reply(
             status,
             response.headers,
-            _content(response),
+            self._body,
             plain(response.reason or "", _LONGEST),
             ok=failure is None and why is None,
             trouble=why,
             in_doubt=status >= 500 or self._dialer.deadline.expired,
+            whole=self._whole,
         )
 
     def _why(self, failure: Exception) -> Trouble:
@@ -243,7 +249,11 @@ class HttpClient:
         return influx_errors.trust_unreadable(what, why, self._config)
 
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        """Read the body before `requests` does, which bounds nothing and keeps no part of one."""
         self._response = response
+        self._body, self._whole = read_bounded(response)
+        response._content = self._body
+        response._content_consumed = True
 
 
 class _Token(requests.auth.AuthBase):  # type: ignore[misc]
@@ -262,12 +272,28 @@ def bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _content(response: requests.Response) -> bytes:
-    """Return the body of an answer, as far as there is one that can be read."""
+def read_bounded(response: requests.Response) -> tuple[bytes, bool]:
+    """Return the body of an answer as far as it came, and whether that is all of it.
+
+    A reset behind an answer takes nothing of it away. What is not read to its end costs the
+    connection, as does a body that is packed though nobody has asked for that.
+    """
+    body, source = b"", response.raw
+    if source is None:  # there already
+        return bytes(response._content or b""), True
     try:
-        return bytes(response.content or b"")
-    except (RuntimeError, requests.RequestException):  # not all there
-        return b""
+        if source.headers.get("Content-Encoding", "identity") != "identity":
+            raise ValueError("packed")
+        while len(body) <= MOST_BODY and (more := source._fp.read1(_CHUNK)):
+            body += more
+        if len(body) > MOST_BODY or source._fp.length:
+            raise ValueError("not all")
+    except Exception:  # noqa: BLE001 - what a body makes the libraries raise is the peer's
+        source.close()
+        return body[:MOST_BODY], False
+    source._fp.close()  # which leaves the connection for the next request
+    source.release_conn()
+    return body, True
 
 
 def _chain(error: BaseException) -> Iterator[Exception]:

@@ -177,7 +177,7 @@ class Writer:
         answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
         if said.known:
             self._http.server = said
-        if reply.trouble is None:
+        if reply.trouble is None and reply.whole:
             answer = meaning_of(self.server, reply.status, reply.body)
         if answer.meaning is Meaning.STORED and not (said.known or self._is_a_database()):
             why = self._diagnosis.of_nobody(reply, self.where, "ping")

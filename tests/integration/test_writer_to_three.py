@@ -11,11 +11,22 @@ from tests.support.writing import lines, write, writer
 BATCH = lines(count=6)
 
 
-def test_a_write_without_a_line_is_no_trouble() -> None:
-    """Version 3 refuses an empty write in plain text, by which a check sees that all is well."""
+def test_a_look_at_the_right_to_write_makes_no_database() -> None:
+    """Version 3 makes one for a write without a line, and keeps it for ever."""
     with InfluxDB3() as peer:
         probe = writer(peer.port, token=peer.token).probe()
-    assert (probe.trouble, probe.missing) == (None, False)
+        assert (probe.trouble, probe.missing, probe.open) == (None, True, "")
+        assert "battery" not in peer.buckets
+
+
+def test_where_the_database_is_there_the_right_to_write_is_seen() -> None:
+    """By a write without a line, which is refused in plain text when all is well."""
+    with InfluxDB3() as peer:
+        made = writer(peer.port, token=peer.token)
+        assert write(made, BATCH).accepted == len(BATCH)
+        probe = made.probe()
+        assert (probe.trouble, probe.missing, probe.open) == (None, False, "")
+        assert len(peer.stored) == len(BATCH)
 
 
 @pytest.mark.parametrize("status", [500, 413])

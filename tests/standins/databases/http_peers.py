@@ -6,6 +6,7 @@ and body, as it came. `Relay` is the exception: it stands before a real server a
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -69,7 +70,7 @@ class HttpPeer(Peer):
         with connection.makefile("rb") as stream:
             while request := read_request(stream, connection):
                 head, body = request
-                if self._ping is not None and head[0].startswith(b"GET /ping "):
+                if self._ping is not None and re.match(rb"GET \S*/ping ", head[0]):
                     connection.sendall(self._ping)
                     continue
                 with self._lock:

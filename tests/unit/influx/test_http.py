@@ -12,7 +12,7 @@ import requests
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from bat2influx.failure import Backoff
-from bat2influx.influx.http import Reply
+from bat2influx.influx.http import MOST_BODY, Reply
 from bat2influx.influx.transport import HandshakeError, OtherCertificateError, TrustError
 from bat2influx.net.tls import Tls
 from tests.support.tls_by_hand import openssl, verification
@@ -170,28 +170,81 @@ def test_the_answer_to_one_request_is_not_that_to_the_next(monkeypatch: pytest.M
     assert reply.trouble.cause == "database"
 
 
+class Raw:
+    """The body of an answer as it comes: its parts, and then what is raised, if anything."""
+
+    def __init__(self, *parts: bytes, left: int | None = 0, packed: str = "") -> None:
+        self.headers = {"Content-Encoding": packed} if packed else {}
+        self.length, self.failure = left, None
+        self.done = ""
+        self._parts = list(parts)
+        self._fp = self
+
+    def read1(self, most: int) -> bytes:
+        """Read what is there."""
+        if self._parts:
+            assert len(self._parts[0]) <= most
+            return self._parts.pop(0)
+        if self.failure:
+            raise self.failure
+        return b""
+
+    def close(self) -> None:
+        """End."""
+        self.done += "closed "
+
+    def release_conn(self) -> None:
+        """Leave the connection to the next request."""
+        self.done += "kept"
+
+
 @pytest.mark.parametrize(
     "failure",
     [
         RuntimeError("consumed"),
-        requests.ConnectionError(),
-        requests.exceptions.ContentDecodingError(),
+        ConnectionResetError(104, "reset"),
+        requests.exceptions.ChunkedEncodingError(),
+        ValueError("a chunk of no length"),
     ],
 )
-def test_a_body_that_is_not_all_there_is_none(
+def test_what_came_of_a_body_before_a_failure_is_kept(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    """The status counts by itself."""
+    """The status counts by itself, and it is known that more was to come."""
     made, package = client(monkeypatch)
-
-    class Broken(requests.Response):
-        content = property(lambda _: failing(failure)())
-
-    answer = Broken()
-    answer.status_code, answer.reason = 400, "Bad\x1b[2J\nRequest"
+    answer = response(400, reason="Bad\x1b[2J\nRequest")
+    answer.raw = Raw(b"some", b"thing")
+    answer.raw.failure = failure
     package.act = lambda: package.answer(answer)
     reply = made.ask("write")
-    assert (reply.status, reply.body, reply.words) == (400, b"", "Bad [2J Request")
+    assert (reply.status, reply.body, reply.words) == (400, b"something", "Bad [2J Request")
+    assert not reply.whole
+    assert answer.raw.done == "closed "
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole", "length"),
+    [
+        (Raw(), True, 0),
+        (Raw(b"a", b"b"), True, 2),
+        (Raw(b"a", left=None), True, 1),
+        (Raw(b"a", left=7), False, 1),
+        (Raw(b"a", packed="gzip"), False, 0),
+        (Raw(*[b"x" * 8192] * 128), True, MOST_BODY),
+        (Raw(*[b"x" * 8192] * 10_000), False, MOST_BODY),
+    ],
+)
+def test_a_body_is_read_as_far_as_it_may_be(
+    monkeypatch: pytest.MonkeyPatch, raw: Raw, whole: bool, length: int
+) -> None:
+    """A megabyte at the most; what is not read to its end costs the connection."""
+    made, package = client(monkeypatch)
+    answer = response(400)
+    answer.raw = raw
+    package.act = lambda: package.answer(answer)
+    reply = made.ask("write")
+    assert (reply.whole, len(reply.body)) == (whole, length)
+    assert raw.done == ("closed kept" if whole else "closed ")
 
 
 def test_an_answer_may_have_neither_body_nor_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,215 @@
+"""Answers about something else than the rows: none is given up for them, and all are stored after.
+
+Each fault stands before a real InfluxDB 1.6.7, or in its place, and 200 rows wait. While it lasts
+all are kept; when it ends what is stored equals what was sent, to the last row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.standins.databases.gateways import (
+    DISK_FULL,
+    FAILS,
+    Asked,
+    Gateway,
+    Judge,
+    TlsPort,
+    Verdict,
+    closes_kept,
+    every,
+    page,
+    redirect,
+    refuses,
+    through,
+    told,
+    too_large,
+)
+from tests.standins.databases.http_peers import ACCEPTED
+from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.databases.influxdb3 import InfluxDB3
+from tests.support.writing import lines, write, writer
+
+ROWS = lines(count=200)
+NO = "InfluxDB at 127.0.0.1:{port} "
+NOBODY = "what answers at 127.0.0.1:{port} does not say that it is a database (status 204"
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """One server for all tests here; each has a database of its own."""
+    with InfluxDB(tmp_path_factory.mktemp("influxdb")) as made:
+        yield made
+
+
+def always(answer: bytes) -> Judge:
+    """Answer this to everything, also to the question who it is."""
+
+    def judge(asked: Asked) -> Verdict:
+        del asked
+        return answer
+
+    return judge
+
+
+def one_row_at_most() -> Judge:
+    """Answer 413 to what has more than one row, as a limit in the wrong unit would."""
+    return too_large(len(ROWS[-1]) + 1)
+
+
+# Name: what stands before the database, what is told, and the most requests of three attempts.
+FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
+    "a proxy with 413 to everything": (too_large, "answers 413 Request Entity Too Large", 6),
+    "a proxy with 413 to every write": (
+        lambda: refuses(page("413 Request Entity Too Large")),
+        "finds even one value of 35 bytes too large (status 413)",
+        14,
+    ),
+    "a gateway's 400 with JSON": (
+        lambda: refuses(told("400 Bad Request", error="bad request")),
+        NO + "refuses 4 values (bad request)",
+        60,
+    ),
+    "a gateway's 422 with JSON": (
+        lambda: refuses(told("422 Unprocessable Entity", error="blocked by policy")),
+        NO + "refuses 4 values (blocked by policy)",
+        60,
+    ),
+    "a gateway's 400 with a message": (
+        lambda: refuses(told("400 Bad Request", message="bad request")),
+        "answers 400 Bad Request, not as InfluxDB does",
+        4,
+    ),
+    "a gateway's 400 with a page": (
+        lambda: refuses(page("400 Bad Request")),
+        "answers 400 Bad Request, not as InfluxDB does",
+        4,
+    ),
+    "a full disk of the database": (
+        lambda: refuses(DISK_FULL),
+        NO + "refuses 4 values (partial write: write /var/lib/influxdb/data: no space left",
+        60,
+    ),
+    "a captive portal with 204": (lambda: always(ACCEPTED), NOBODY, 6),
+    "a captive portal with its page": (
+        lambda: always(redirect("302 Found", "http://portal.lan/login")),
+        "answers 302 Found and points to http://portal.lan/login, where no database can be meant",
+        3,
+    ),
+    "a place that has moved": (
+        lambda: always(redirect("301 Moved Permanently", "https://db.example/influx/ping")),
+        "write address = db.example, port = 443, path = /influx, tls = yes under [Influx]",
+        3,
+    ),
+    "a database that fails": (lambda: refuses(FAILS), NO + "answers 500 timeout", 4),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_no_row_is_given_up_for_an_answer_about_something_else(server: InfluxDB, name: str) -> None:
+    """Nothing is stored or rejected meanwhile, few requests are made, and it is told."""
+    fault, words, most = FAULTS[name]
+    db = f"battery {next(_numbers)}"
+    server.query(f'CREATE DATABASE "{db}"')
+    with Gateway(server.port, fault()) as gateway:
+        made = writer(gateway.port, db=db)
+        left = ROWS
+        for _ in range(3):
+            outcome = write(made, left)
+            assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], ROWS)
+            assert outcome.trouble
+            assert words.format(port=gateway.port) in outcome.trouble.text
+            left = outcome.undecided
+        assert len(gateway.refused) <= most
+        gateway.judge = through
+        outcome = write(made, left)
+        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (200, [], [])
+    assert server.query("SELECT Voltage FROM dc", db) == [
+        {"time": 1_700_000_000_000_000_000 + n * 10**9, "Voltage": n + 0.5} for n in range(200)
+    ]
+
+
+def test_a_limit_of_a_single_row_has_each_sent_alone_and_is_remembered(server: InfluxDB) -> None:
+    """Slow, but nothing is lost; once it is gone, more and more go together."""
+    db = f"battery {next(_numbers)}"
+    server.query(f'CREATE DATABASE "{db}"')
+    with Gateway(server.port, one_row_at_most()) as gateway:
+        made = writer(gateway.port, db=db)
+        assert write(made, ROWS[:20]).accepted == 20
+        refused = len(gateway.refused)
+        assert write(made, ROWS[:20]).accepted == 20
+        assert len(gateway.refused) == refused
+
+
+def test_a_limit_of_bytes_is_found_once(server: InfluxDB) -> None:
+    """Of each 5,000 rows some 127 requests were refused, and each time anew."""
+    batch = lines(count=5000)
+    with Gateway(server.port, too_large(4096)) as gateway:
+        made = writer(gateway.port, db=f"battery {next(_numbers)}")
+        assert write(made, batch).accepted == 5000
+        assert len(gateway.refused) <= 8
+        for _ in range(2):
+            assert write(made, batch).accepted == 5000
+        assert len(gateway.refused) <= 8
+
+
+def test_a_bad_row_behind_a_working_gateway_is_still_rejected(server: InfluxDB) -> None:
+    """It is the database that answers."""
+    with Gateway(server.port) as gateway:
+        made = writer(gateway.port, db=f"battery {next(_numbers)}")
+        outcome = write(made, [*ROWS[:100], b"nonsense", *ROWS[100:]])
+    assert (outcome.accepted, outcome.undecided) == (200, [])
+    assert [row.line for row in outcome.rejected] == [b"nonsense"]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_kept_connection_that_the_server_closes_is_no_failure(
+    server: InfluxDB, times: int
+) -> None:
+    """Its time was over just as the request came: the request goes again, and all is well."""
+    with Gateway(server.port, closes_kept(times)) as gateway:
+        made = writer(gateway.port, db=f"battery {next(_numbers)}")
+        for start in range(0, 200, 10):
+            outcome = write(made, ROWS[start : start + 10])
+            assert (outcome.accepted, outcome.trouble) == (10, None)
+        assert len(gateway.refused) >= 10
+
+
+def test_a_database_that_fails_every_second_time_stores_all(server: InfluxDB) -> None:
+    """Each failure is one, and what failed is sent again."""
+    db = f"battery {next(_numbers)}"
+    server.query(f'CREATE DATABASE "{db}"')
+    with Gateway(server.port, every(2, FAILS)) as gateway:
+        made = writer(gateway.port, db=db)
+        assert write(made, ROWS).accepted == 200
+        failed = write(made, ROWS)
+        assert failed.undecided == ROWS
+        assert write(made, failed.undecided).accepted == 200
+
+
+@pytest.mark.parametrize("abrupt", [False, True])
+@pytest.mark.parametrize("of", ["go", "nginx"])
+def test_a_tls_port_is_told_as_one_each_time(of: str, abrupt: bool) -> None:
+    """Its answer races with a reset, for it reads no body: 50 of 50 times it is read."""
+    with TlsPort(of, abrupt=abrupt) as peer:
+        for _ in range(50):
+            outcome = write(writer(peer.port), ROWS)
+            assert outcome.undecided == ROWS
+            assert outcome.trouble
+            assert "wants TLS; write tls = yes under [Influx]" in outcome.trouble.text
+
+
+@pytest.mark.parametrize("pasted", ["Bearer {}", "Token {}", " {}"])
+def test_a_token_that_influxdb_3_finds_malformed_is_a_login(pasted: str) -> None:
+    """It answers 400 to it, also to the question who it is; no row is judged by that."""
+    with InfluxDB3() as peer:
+        outcome = write(writer(peer.port, token=pasted.format(peer.token)), ROWS)
+        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], ROWS)
+        assert outcome.trouble
+        assert outcome.trouble.cause == "database login"
+        assert "refuses the token" in outcome.trouble.text
+        assert write(writer(peer.port, token=peer.token), ROWS).accepted == 200
