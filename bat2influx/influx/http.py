@@ -38,7 +38,7 @@ with lean_imports.imports():
     )
 
 DEADLINE = 8.0  # s, for one request in all
-MOST_BODY = 1024 * 1024  # bytes of an answer that are read; a list of databases is far shorter
+MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
 _CHUNK = 8192  # bytes
 _LONGEST = 500  # characters of what an error says
 _ENDED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
