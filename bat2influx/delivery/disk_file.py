@@ -34,6 +34,7 @@ class DiskFile:
         self.figures = Figures(1, 1, 0, None)
         self.generation = 0  # numbers of lines mean something within one
         self.lost = 0  # waiting lines that were in files which are no more
+        self.rejected_lost = 0  # rejected lines that were
         self._wal = wal
         self._patience = patience
         self._linger = linger
@@ -182,20 +183,24 @@ class DiskFile:
         return True
 
     def _replace(self, what: str) -> NoReturn:
-        waited = self.figures.end - self.figures.first
+        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         self._disconnect()
         try:
-            aside, saved = salvage.replace_damaged(self.path)
+            aside, saved, saved_rejected = salvage.replace_damaged(self.path)
         except FAILURES as error:
             found = explain(error, self.path)
             raise DiskError(found.fault, f"{what} and cannot be replaced: {found}") from error
         self._forget()
         lost = max(0, waited - saved)
+        gone = max(0, rejected - saved_rejected)
         self.lost += lost
+        self.rejected_lost += gone
         with suppress(*FAILURES):
             self.opened()  # for the figures
         text = f"{what}; it is kept as {aside.name}, and {saved} of its values go on waiting"
-        raise DiskError(DiskFault.DAMAGED, f"{text}, {lost} are lost" if lost else text)
+        text += f", {lost} are lost" if lost else ""
+        text += f"; of the refused rows {gone} are lost" if gone else ""
+        raise DiskError(DiskFault.DAMAGED, text)
 
     def _step_aside(self, version: int) -> NoReturn:
         self._disconnect()
@@ -216,6 +221,7 @@ class DiskFile:
         self._disconnect()
         self._forget()
         self.lost += waited
+        self.rejected_lost += rejected
         if waited or rejected:
             text = f"{self.path} is gone; somebody has removed it with {waited + rejected} values"
             raise DiskError(DiskFault.OTHER, text)

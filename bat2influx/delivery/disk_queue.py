@@ -1,7 +1,7 @@
 """What waits for the database on disk, for as long as it is away, and what it has rejected.
 
-Delivery is a transaction, as in spool.py: `next_batch` shows, `settle` removes. One owner, the
-keeper; nobody else changes the file, and other processes read it by disk_reader.py.
+A line_queue.LineQueue: `next_batch` shows, `settle` removes. One owner, the keeper; nobody else
+changes the file, and other processes read it by disk_reader.py.
 
 Rules. There is no file before the first `append`, and none when the last line has been settled and
 none is rejected. A call changes the file in one transaction, which is on disk when it returns. One
@@ -39,20 +39,20 @@ _REQUEST = "retry-rejected"
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """Lines to be sent together; `number` is that of the oldest, in the file's `generation`."""
+    """Lines to be sent together; `first` is the oldest's number, in the file's `generation`."""
 
     generation: int
-    number: int
+    first: int
     lines: tuple[bytes, ...]
 
     @property
     def end(self) -> int:
         """The number of the line that comes after."""
-        return self.number + len(self.lines)
+        return self.first + len(self.lines)
 
     def part(self, start: int, lines: tuple[bytes, ...]) -> StoredBatch:
         """Return the part that begins `start` lines in, and has `lines`."""
-        return StoredBatch(self.generation, self.number + start, lines)
+        return StoredBatch(self.generation, self.first + start, lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,6 @@ class DiskQueue:
     ) -> None:
         """Touch nothing; `patience` and `linger` are in s. The figures are right after `open`."""
         self.max_size = max(max_size, SMALLEST)
-        self.rejected_dropped = 0  # rejected lines that went at their bound
         self._clock = clock
         wal = min(_LARGEST_WAL, self.max_size // 8)
         self._room = self.max_size - 2 * wal - _SHM  # bytes for pages
@@ -93,7 +92,7 @@ class DiskQueue:
         self._file = DiskFile(
             directory / disk_format.NAME, wal=wal, patience=patience, linger=linger
         )
-        self._dropped = 0
+        self._dropped = self._rejected_dropped = 0
         self._shown: StoredBatch | None = None  # the batch under way
         self._dropped_under_way = 0  # of its lines, of which it is not known if they are lost
 
@@ -115,6 +114,16 @@ class DiskQueue:
     def lost(self) -> int:
         """Those of them that went with a file; DiskError has said so."""
         return self._file.lost
+
+    @property
+    def rejected_dropped(self) -> int:
+        """Rejected lines that went, since the start: at their bound, or with a file."""
+        return self._rejected_dropped + self.rejected_lost
+
+    @property
+    def rejected_lost(self) -> int:
+        """Those of them that went with a file; DiskError has said so."""
+        return self._file.rejected_lost
 
     @property
     def size(self) -> int:
@@ -154,7 +163,7 @@ class DiskQueue:
     def is_oldest(self, batch: StoredBatch) -> bool:
         """Return whether nothing waits on disk before `batch`, so that it can be settled."""
         same = batch.generation == self._file.generation
-        return same and batch.number <= self._file.figures.first
+        return same and batch.first <= self._file.figures.first
 
     def reject(self, rejected: Sequence[RejectedLine]) -> None:
         """Keep lines as rejected that were never appended. Raises DiskError."""
@@ -164,7 +173,7 @@ class DiskQueue:
             first = self._file.figures.first
             self._insert_rejected(db, rejected)
         self._count_dropped(first)
-        self.rejected_dropped += known - self.rejected_count
+        self._rejected_dropped += known - self.rejected_count
 
     def next_batch(self, max_lines: int) -> StoredBatch | None:
         """Return the oldest lines, at most `max_lines`; None without any. Raises DiskError."""
@@ -187,14 +196,17 @@ class DiskQueue:
         self._shown = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
         return self._shown
 
-    def shift(self, generation: int, first: int, end: int, step_ns: int) -> None:
+    def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
         """Move the stamps of waiting lines, from number `first` to the one before `end`.
 
-        All their rows are in memory meanwhile. Raises DiskError.
+        Return how many those are. All their rows are in memory meanwhile. Raises DiskError.
         """
         self.open()
         if generation != self._file.generation:
-            return
+            return 0
+        oldest, newest_end = self._file.figures[:2]
+        if (count := min(end, newest_end) - max(first, oldest)) <= 0:
+            return 0
         with self._file.transaction() as db:
             for row in list(disk_rows.rows(db, WAITING, AROUND, (first, end))):
                 lines = [
@@ -202,6 +214,7 @@ class DiskQueue:
                     for number, line in enumerate(row.lines, row.number)
                 ]
                 disk_rows.replace_row(db, row.number, lines)
+        return count
 
     def settle(
         self, batch: StoredBatch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
@@ -215,7 +228,7 @@ class DiskQueue:
         if batch.generation != self._file.generation:
             return
         end = batch.end
-        room = max(0, end - max(batch.number, self._file.figures.first))  # some may have had to go
+        room = max(0, end - max(batch.first, self._file.figures.first))  # some may have had to go
         kept = undecided[-room:] if room else ()
         if rejected or (*kept,) != batch.lines[len(batch.lines) - room :]:
             self._take_out(end, kept, rejected)
@@ -274,7 +287,7 @@ class DiskQueue:
             if rejected:
                 self._insert_rejected(db, rejected)
         self._dropped += self._file.figures.first - first
-        self.rejected_dropped += known - self.rejected_count
+        self._rejected_dropped += known - self.rejected_count
 
     def _insert_rejected(self, db: sqlite3.Connection, rejected: Sequence[RejectedLine]) -> None:
         reasons: dict[bytes, list[bytes]] = {}

@@ -1,6 +1,7 @@
 """What waits for the database in memory: a queue of lines, bounded by bytes.
 
-At that bound the oldest lines go, counted; spool.py puts it together with what waits on disk.
+At that bound the oldest lines go, counted. A line_queue.LineQueue; spool.py puts it together with
+what waits on disk.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ class Batch:
     lines: tuple[bytes, ...]
 
     @property
+    def generation(self) -> int:
+        """The numbers of lines in memory are of one kind as long as the process lives."""
+        return 0
+
+    @property
     def end(self) -> int:
         """The running number of the line that comes after."""
         return self.first + len(self.lines)
@@ -36,7 +42,8 @@ class MemoryQueue:
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.size = 0  # bytes
-        self.dropped = 0  # lines that went at a bound, ever
+        self.dropped = 0  # waiting lines that went at the bound, ever
+        self.rejected_dropped = 0  # rejected lines that went at theirs, ever
         self.rejected: deque[RejectedLine] = deque(maxlen=REJECTED_KEPT)
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
@@ -46,13 +53,18 @@ class MemoryQueue:
         return len(self._lines)
 
     @property
+    def rejected_count(self) -> int:
+        """Lines that are kept as rejected."""
+        return len(self.rejected)
+
+    @property
     def first(self) -> int:
         """The running number of the oldest line."""
         return self._first
 
     @property
     def end(self) -> int:
-        """The running number that the next line will have."""
+        """The running number that the next line will have: how many were ever taken in."""
         return self._first + len(self._lines)
 
     def oldest(self, end: int) -> tuple[bytes, ...]:
@@ -70,8 +82,13 @@ class MemoryQueue:
         self.size += sum(map(len, lines)) + OVERHEAD * len(lines)
         self._keep_within_bound()
 
-    def shift(self, first: int, end: int, step_ns: int) -> int:
-        """Move the stamps of the lines from number `first` on, before `end`; return how many."""
+    def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
+        """Move the stamps of the lines from number `first` on, before `end`; return how many.
+
+        The `generation` is that of a Batch.
+        """
+        if generation != 0:
+            return 0
         lines = list(self._lines)
         chosen = range(max(0, first - self._first), min(len(lines), end - self._first))
         for at in chosen:
@@ -103,8 +120,8 @@ class MemoryQueue:
         self._keep_within_bound()
 
     def reject(self, rejected: Sequence[RejectedLine]) -> None:
-        """Keep lines aside; beyond REJECTED_KEPT the oldest go, counted as dropped."""
-        self.dropped += max(0, len(self.rejected) + len(rejected) - REJECTED_KEPT)
+        """Keep lines as rejected; beyond REJECTED_KEPT the oldest go, counted."""
+        self.rejected_dropped += max(0, len(self.rejected) + len(rejected) - REJECTED_KEPT)
         self.rejected.extend(rejected)
 
     def _keep_within_bound(self) -> None:

@@ -45,7 +45,7 @@ class OwnLines:
         chosen = OwnLines()
         chosen.generation, chosen.ranges = self.generation, self.ranges
         if batch and batch.generation == self.generation:
-            chosen.remove(batch.generation, batch.number, batch.end)
+            chosen.remove(batch.generation, batch.first, batch.end)
         return chosen.ranges
 
     def _be_of(self, generation: int) -> None:

@@ -45,10 +45,10 @@ def finish(path: Path) -> None:
         sync(path.parent)
 
 
-def replace_damaged(path: Path) -> tuple[Path, int]:
+def replace_damaged(path: Path) -> tuple[Path, int, int]:
     """Put a good file in the place of a damaged one.
 
-    Returns where the damaged one is, and how many waiting lines could be saved. Raises
+    Returns where the damaged one is, and how many waiting and rejected lines could be saved. Raises
     sqlite3.Error and OSError when the disk does not take the new file; then nothing has changed.
     """
     fresh = _fresh(path)
@@ -56,7 +56,7 @@ def replace_damaged(path: Path) -> tuple[Path, int]:
     try:
         db = create(fresh)
         try:
-            saved = _save(path, db)
+            saved, rejected = _save(path, db)
         finally:
             db.close()
     except BaseException:
@@ -66,7 +66,7 @@ def replace_damaged(path: Path) -> tuple[Path, int]:
     finish(path)
     for old in sorted(each for each in _damaged(path) if each != aside)[: -(KEPT - 1)]:
         remove(old)
-    return aside, saved
+    return aside, saved, rejected
 
 
 def set_aside(path: Path, why: str) -> Path:
@@ -92,22 +92,26 @@ def _damaged(path: Path) -> list[Path]:
     return [each for each in found if not each.name.endswith(COMPANIONS)]
 
 
-def _save(path: Path, db: sqlite3.Connection) -> int:
-    """Copy all good rows of the damaged file into `db`; return the number of waiting lines."""
+def _save(path: Path, db: sqlite3.Connection) -> tuple[int, int]:
+    """Copy all good rows of the damaged file into `db`.
+
+    Returns the number of waiting lines, and of rejected ones.
+    """
     source = sqlite3.connect(path, isolation_level=None, timeout=0.0)
     try:
         # By this SQLite also opens what ends earlier than its header says.
         source.execute("PRAGMA writable_schema = ON")
         db.execute("BEGIN IMMEDIATE")
-        number = 1
+        number, rejected = 1, 0
         for row in _readable(source, WAITING, path):
             number = insert(db, number, row.lines)
         for row in _readable(source, REJECTED, path):
             insert_rejected(db, row.lines, row.reason, row.time)
+            rejected += len(row.lines)
         db.execute("COMMIT")
     finally:
         source.close()
-    return number - 1
+    return number - 1, rejected
 
 
 def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow]:

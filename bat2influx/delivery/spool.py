@@ -102,9 +102,35 @@ class Spool:
         return self._disk.lost
 
     @property
+    def taken_in(self) -> int:
+        """Lines that were ever appended."""
+        return self._memory.end
+
+    @property
     def rejected_count(self) -> int:
         """Lines that the database will not take, and that are kept aside."""
-        return self._disk.rejected_count + len(self._memory.rejected)
+        return self._disk.rejected_count + self._memory.rejected_count
+
+    @property
+    def rejected_on_disk(self) -> int:
+        """Those of them that outlive the process."""
+        return self._disk.rejected_count
+
+    @property
+    def rejected_dropped(self) -> int:
+        """Lines that were kept aside and went, since the start: at a bound, or with a file."""
+        return self._memory.rejected_dropped + self._disk.rejected_dropped
+
+    @property
+    def rejected_lost(self) -> int:
+        """Those of them that went with a damaged file, of which `fault` has told."""
+        return self._disk.rejected_lost
+
+    def in_memory_of(self, batch: Batch | StoredBatch) -> int:
+        """Return how many lines of `batch` are in memory, and not on disk."""
+        if isinstance(batch, StoredBatch):
+            return 0
+        return max(0, min(batch.end, self._memory.end) - max(batch.first, self._memory.first))
 
     def open(self) -> None:
         """See what waits from before."""
@@ -153,16 +179,16 @@ class Spool:
         lines = self._memory.oldest(end)
         if not lines:
             return
+        before = self._memory.first
         kept = self._write(lambda: self._disk.append(lines))
         if kept is not None:
-            before = self._memory.first
+            self._memory.forget(end)
             if live and live.first < end and self._copy is None:
                 gone = max(0, before - live.first)  # had to go at the bound
                 self._copy = kept.part(max(0, live.first - before), live.lines[gone:])
-            certain = kept.number + max(0, self._in_doubt - before)
+            certain = kept.first + max(0, self._in_doubt - before)
             self._own.add(kept.generation, certain, kept.end)
             self._own.remove(*self._disk.gone)
-            self._memory.forget(end)
 
     def next_batch(self, max_lines: int) -> Batch | StoredBatch | None:
         """Return lines to send, at most `max_lines`; None when there are none to be had."""
@@ -202,7 +228,7 @@ class Spool:
             if in_doubt:
                 self._in_doubt = batch.end
             elif owed:
-                self._memory.shift(batch.end - len(undecided), batch.end, owed)
+                self._memory.shift(batch.generation, batch.end - len(undecided), batch.end, owed)
             return
         gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to, at the bound
         left = [line for line in undecided if line not in gone]
@@ -213,9 +239,9 @@ class Spool:
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
             self._memory.reject([each for each in rejected if each.line in gone])
         if in_doubt:
-            self._own.remove(copy.generation, copy.number, copy.end)
+            self._own.remove(copy.generation, copy.first, copy.end)
         elif owed:
-            self._to_move.append((copy.generation, copy.number, copy.end, owed))
+            self._to_move.append((copy.generation, copy.first, copy.end, owed))
         self._settled()
 
     def shift(self, step_ns: int) -> int:
@@ -227,7 +253,7 @@ class Spool:
         if live or on_disk:
             self._owed += step_ns
         start = max(self._in_doubt, live.end if live and not on_disk else 0)
-        count = self._memory.shift(start, self._memory.end, step_ns)
+        count = self._memory.shift(0, start, self._memory.end, step_ns)
         for first, end in self._own.but(on_disk):
             self._to_move.append((self._own.generation, first, end, step_ns))
             count += end - first
@@ -268,7 +294,7 @@ class Spool:
                 self._to_move.appendleft((generation, part[2], end, step_ns))
         return self._unsettled is None and not self._to_move
 
-    def _do(self, call: Callable[[], None]) -> bool:
+    def _do(self, call: Callable[[], object]) -> bool:
         """Change the disk queue; return whether that was possible."""
 
         def done() -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from bat2influx.delivery import disk_file
 from bat2influx.delivery.disk_errors import DiskError
-from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, StoredRejection, request_retry
+from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
 from bat2influx.delivery.disk_reader import DiskReader, Summary
 from bat2influx.delivery.disk_rows import ROW_LINES
 from bat2influx.influx.outcome import RejectedLine
@@ -99,16 +99,6 @@ def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> Non
     assert all_of(again) == lines(0, 1000)
 
 
-def test_a_batch_is_shown_and_not_taken(tmp_path: Path) -> None:
-    """Until it is settled the same batch is shown, of no more lines than were asked for."""
-    queue = queue_in(tmp_path)
-    queue.append(lines(0, 500))
-    assert queue.next_batch(3) == queue.next_batch(3)
-    assert batch_of(queue, 3).lines == tuple(lines(0, 3))
-    assert len(batch_of(queue, 333).lines) == 333
-    assert len(queue) == 500
-
-
 @pytest.mark.parametrize("size", [1, 7, 9, 10, ROW_LINES, 450])
 def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
     """Batches that end within what came together, or with it, bring each line once, in order."""
@@ -122,17 +112,6 @@ def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
         assert len(queue) == 470 - len(brought)
         assert oldest_in(queue) == (None if len(brought) == 470 else len(brought))
     assert brought == lines(0, 470)
-
-
-def test_what_is_undecided_keeps_its_place(tmp_path: Path) -> None:
-    """Lines to be sent again come before those that came later, in their order."""
-    queue = queue_in(tmp_path)
-    queue.append(lines(0, 5))
-    batch = batch_of(queue, 4)
-    queue.append(lines(5, 7))
-    queue.settle(batch, [batch.lines[1], batch.lines[3]], [RejectedLine(batch.lines[2], "bad")])
-    assert all_of(queue) == [*lines(1, 2), *lines(3, 7)]
-    assert rejected_in(queue, 10) == [StoredRejection(*lines(2, 3), "bad", NOW)]
 
 
 def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> None:
@@ -240,21 +219,6 @@ def test_lines_that_can_never_fit_are_dropped(tmp_path: Path) -> None:
     queue.append([b"y"])
     assert all_of(queue)[-1] == b"y"
     assert queue.size <= 300_000
-
-
-@pytest.mark.parametrize("stored", [True, False])
-def test_what_goes_while_it_is_sent_is_lost_only_if_it_fails(tmp_path: Path, stored: bool) -> None:
-    """A line that had to go while under way is counted as dropped once, or not if it is stored."""
-    queue = queue_in(tmp_path, 300_000)
-    queue.append(lines(0, 50))
-    batch = batch_of(queue)
-    queue.append(lines(50, 10_000))
-    gone = 10_000 - len(queue)
-    assert gone > 50
-    assert queue.dropped == gone - 50
-    queue.settle(batch, [] if stored else batch.lines, [])
-    assert queue.dropped == gone - (50 if stored else 0)
-    assert all_of(queue) == lines(gone, 10_000)
 
 
 def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:

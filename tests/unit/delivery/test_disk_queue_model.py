@@ -1,4 +1,7 @@
-"""The disk queue against plain lists, whatever the disk does in between."""
+"""The disk queue against plain lists, whatever the disk does in between.
+
+What it does like any queue is in queue_model.py.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,33 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
-from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch
+from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.influx.outcome import RejectedLine
 from tests.support.disk import copy_as_after_a_power_cut, file_limit
 from tests.support.spool_rows import oldest_in, rejected_in
+from tests.unit.delivery.queue_model import COUNTS, LENGTHS, QueueAndLists
 
 Content = tuple[list[bytes], list[tuple[bytes, str]]]  # what waits, what is rejected
-COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
-LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
 NAME = "spool.sqlite"
 
 
-class StoreAndLists(RuleBasedStateMachine):
+class StoreAndLists(QueueAndLists):
     """Lines numbered as they come, in a disk queue and in lists."""
 
     def __init__(self) -> None:
         super().__init__()
         self.top = Path(tempfile.mkdtemp(prefix="disk-queue-model-"))
-        self.lives = self.came = 0
-        self.queue: list[bytes] = []  # what waits, oldest first
-        self.rejected: list[tuple[bytes, str]] = []
-        self.batch: StoredBatch | None = None
-        self.shown = 0  # how many of the batch are in the queue
-        self.dropped = self.rejected_dropped = 0
+        self.lives = 0
 
     @initialize(max_size=st.sampled_from([0, 400_000, 10**7]), linger=st.sampled_from([0.0, 1e6]))
     def begin(self, max_size: int, linger: float) -> None:
@@ -49,14 +46,11 @@ class StoreAndLists(RuleBasedStateMachine):
 
     def open(self) -> None:
         """Start with what is on disk."""
-        self.disk_queue = DiskQueue(self.directory, self.max_size, patience=0.0, linger=self.linger)
+        self.real = self.disk_queue = DiskQueue(
+            self.directory, self.max_size, patience=0.0, linger=self.linger
+        )
         self.batch, self.shown = None, 0
         self.dropped = self.rejected_dropped = 0
-
-    def new(self, count: int, length: int) -> list[bytes]:
-        """Return lines that were not there before."""
-        first, self.came = self.came, self.came + count
-        return [b"dc V=1%s %d" % (b"0" * length, number) for number in range(first, self.came)]
 
     def content(self, directory: Path) -> Content:
         """Return what a reader finds."""
@@ -64,65 +58,20 @@ class StoreAndLists(RuleBasedStateMachine):
             rejected = [(each.line, each.reason) for each in reader.rejected()]
             return list(reader.lines()), rejected
 
-    # What the keeper does, and what the lists then have
+    def waiting_now(self) -> list[bytes]:
+        """Return the lines that wait."""
+        return self.content(self.directory)[0]
 
-    @rule(count=COUNTS, length=LENGTHS)
-    def append(self, count: int, length: int) -> None:
-        """Lines come."""
-        new = self.new(count, length)
-        self.disk_queue.append(new)
-        self.queue += new
-        self.overflow()
+    def rejected_now(self) -> list[tuple[bytes, str]]:
+        """Return what is kept as rejected."""
+        return self.content(self.directory)[1]
 
-    def overflow(self) -> None:
-        """The oldest may have gone at the bound, whole rows of them, and what is left is whole."""
-        gone = len(self.queue) - len(self.disk_queue)
-        assert self.queue[gone:] == self.content(self.directory)[0]
-        under_way = min(gone, self.shown)
-        self.shown -= under_way
-        self.dropped += gone - under_way
-        del self.queue[:gone]
+    def kept_order(self, rejected: Sequence[RejectedLine]) -> list[RejectedLine]:
+        """Return lines in the order in which they are kept: by their reasons."""
+        reasons = dict.fromkeys(each.reason for each in rejected)
+        return [each for reason in reasons for each in rejected if each.reason == reason]
 
-    @precondition(lambda self: self.batch is None)
-    @rule(most=COUNTS)
-    def take(self, most: int) -> None:
-        """The oldest are sent."""
-        self.batch = self.disk_queue.next_batch(most)
-        shown = self.queue[:most]
-        assert (list(self.batch.lines) if self.batch else []) == shown
-        self.shown = len(shown)
-
-    @precondition(lambda self: self.batch is not None)
-    @rule(seed=st.integers(0, 2**32), fates=st.sampled_from(["a", "u", "aaar", "aur", "r", "au"]))
-    def settle(self, seed: int, fates: str) -> None:
-        """Each line sent is accepted, undecided or rejected."""
-        undecided, rejected = self.decide(seed, fates)
-        assert self.batch is not None
-        self.disk_queue.settle(self.batch, undecided, rejected)
-        self.settled(undecided, rejected)
-
-    def decide(self, seed: int, fates: str) -> tuple[list[bytes], list[RejectedLine]]:
-        """Return what is undecided and what is rejected of the batch."""
-        assert self.batch is not None
-        chance = random.Random(seed)
-        fate = {each: chance.choice(fates) for each in self.batch.lines}
-        undecided = [each for each in fate if fate[each] == "u"]
-        return undecided, [
-            RejectedLine(each, f"bad {chance.randrange(2)}") for each in fate if fate[each] == "r"
-        ]
-
-    def settled(self, undecided: list[bytes], rejected: list[RejectedLine]) -> None:
-        """Have the lists be as after settling."""
-        kept = undecided[len(undecided) - min(self.shown, len(undecided)) :]
-        self.queue[: self.shown] = kept
-        self.dropped += len(undecided) - len(kept)
-        self.batch, self.shown = None, 0
-        reasons = list(dict.fromkeys(each.reason for each in rejected))
-        self.rejected += [(e.line, e.reason) for r in reasons for e in rejected if e.reason == r]
-        gone = len(self.rejected) - self.disk_queue.rejected_count
-        self.rejected_dropped += gone
-        del self.rejected[:gone]
-        self.overflow()
+    # What the keeper does with this one alone
 
     @rule()
     def retry(self) -> None:
@@ -208,6 +157,8 @@ class StoreAndLists(RuleBasedStateMachine):
     def damage(self, seed: int, pages: int) -> None:
         """Pages have other bytes at the next start: what is lost is lost, all else is as it was."""
         self.disk_queue.close()
+        with closing(sqlite3.connect(self.directory / NAME)) as db:
+            db.execute("VACUUM")  # damage to a free page would be met with much later
         chance = random.Random(seed)
         data = bytearray((self.directory / NAME).read_bytes())
         for _ in range(pages):
@@ -296,23 +247,14 @@ class StoreAndLists(RuleBasedStateMachine):
         self.open()
 
     @invariant()
-    def same(self) -> None:
-        """Disk queue, reader and lists agree, and the bound holds."""
+    def read(self) -> None:
+        """What is kept as rejected, and the oldest stamp, are as a reader shows them."""
         if not hasattr(self, "disk_queue"):
             return
-        disk_queue = self.disk_queue
-        disk_queue.open()
-        assert len(disk_queue) == len(self.queue)
-        assert disk_queue.rejected_count == len(self.rejected)
-        assert self.content(self.directory) == (self.queue, self.rejected)
-        shown = rejected_in(disk_queue, 10**6)
+        shown = rejected_in(self.disk_queue, 10**6)
         assert [(each.line, each.reason) for each in shown] == self.rejected
-        assert oldest_in(disk_queue) == (int(self.queue[0].split()[-1]) if self.queue else None)
-        assert (disk_queue.dropped, disk_queue.rejected_dropped) == (
-            self.dropped,
-            self.rejected_dropped,
-        )
-        assert disk_queue.size <= disk_queue.max_size
+        oldest = int(self.queue[0].split()[-1]) if self.queue else None
+        assert oldest_in(self.disk_queue) == oldest
 
     def teardown(self) -> None:
         """In the end all is delivered, in order, and the room is given back."""

@@ -87,8 +87,8 @@ def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
     spoil(path, "waiting", 121)
     spoil(path, "rejected", 1)
     before = path.read_bytes()
-    aside, saved = salvage.replace_damaged(path)
-    assert (saved, aside.read_bytes()) == (40, before)
+    aside, saved, rejected = salvage.replace_damaged(path)
+    assert (saved, rejected, aside.read_bytes()) == (40, 1, before)
     assert numbers(path) == [1, 11, 21, 31]
     with closing(sqlite3.connect(path)) as db:
         waiting = [line for row in disk_rows.rows(db, WAITING) for line in row.lines]
@@ -265,7 +265,7 @@ def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
     old = [f"spool.damaged-2020010{day}T000000.000000Z" for day in range(1, 5)]
     for name in (*old, f"{old[0]}-wal", f"{old[3]}-wal", "spool.format-7-20200101T000000.000000Z"):
         (path.parent / name).touch()
-    aside, _ = salvage.replace_damaged(path)
+    aside, *_ = salvage.replace_damaged(path)
     assert {each.name for each in path.parent.iterdir()} == {
         path.name,
         aside.name,

@@ -204,7 +204,7 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     def ends(self) -> None:
         """What was counted is told by now; what only the process knew is gone with it."""
-        self.counted += self.spool.dropped + self.disk_queue.rejected_dropped
+        self.counted += self.spool.dropped + self.spool.rejected_dropped
         self.last = {*self.memory.oldest(self.memory.end), *(e.line for e in self.memory.rejected)}
         batch = self.batch or (self.ended if self.spool.fault else None)
         self.batch = None
@@ -286,7 +286,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         if self.batch is None and self.spool.fault is None:  # all is decided, and known
             known = {*waiting} | kept | self.accepted | self.died
             lost = len(self.came) - len(known)
-            counted = self.counted + self.spool.dropped + self.disk_queue.rejected_dropped
+            counted = self.counted + self.spool.dropped + self.spool.rejected_dropped
             double = (self.accepted | self.died) & self.again - {*waiting} - kept
             assert lost <= counted <= lost + len(double) + self.overcount
 
