@@ -19,6 +19,9 @@ from bat2influx.service.events import message_id
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
+RETURNS = 4  # how often causes that were told before are told again in an episode, beside reminders
+LASTING = 10.0  # s; what works for less time has not lasted
+IN_A_ROW = 4  # ends that have not lasted, from which on an end is told only when it has
 
 
 def event(name: str, **fields: str) -> dict[str, str]:
@@ -54,7 +57,11 @@ def stderr_is_journal() -> bool:
 
 
 class Episode:
-    """One thing that can fail for long: told at its first failure, each hour, and at its end."""
+    """One thing that can fail for long: told at its first failure, each hour, and at its end.
+
+    Another cause is told at once. Causes that take turns are not told each time: one that was told
+    before in the episode is told a few times more, and then by the reminders alone.
+    """
 
     def __init__(
         self, log: logging.Logger, fields: Mapping[str, str] | None = None, *, counted: str = ""
@@ -70,6 +77,8 @@ class Episode:
         self._trouble: Trouble | None = None
         self._own: dict[str, str] = {}
         self._began = self._told = 0.0
+        self._causes: set[str] = set()  # that were told in this episode
+        self._returns = 0
         self.count = 0
 
     @property
@@ -82,16 +91,17 @@ class Episode:
         self._fields.update(fields)
 
     def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
-        """It has failed, at `now` (monotonic, s). Another cause is told anew.
+        """It has failed, at `now` (monotonic, s).
 
         `fields` go with the entries of this episode into the journal, beside those of all.
         """
         self._own = fields
         before, self._trouble = self._trouble, trouble
         if before is None:
-            self._began, self.count = now, 0
+            self._began, self.count, self._returns = now, 0, 0
+            self._causes.clear()
         self.count += 1
-        if before is None or before.cause != trouble.cause:
+        if before is None or (before.cause != trouble.cause and self._is_news(trouble.cause)):
             self._tell(trouble.text, now)
         elif now >= self._told + REMIND:
             self._tell(f"{trouble.text} (still, {self._extent(now)})", now)
@@ -104,6 +114,11 @@ class Episode:
         extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
+    def _is_news(self, cause: str) -> bool:
+        if cause in self._causes:
+            self._returns += 1
+        return cause not in self._causes or self._returns <= RETURNS
+
     def _extent(self, now: float) -> str:
         extent = f"after {span(now - self._began)}"
         if self._counted:
@@ -113,5 +128,37 @@ class Episode:
     def _tell(self, text: str, now: float) -> None:
         self._told = now
         cause = self._trouble.cause if self._trouble else ""
+        self._causes.add(cause)
         extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields, **self._own)
         self._log.warning("%s", text, extra=extra)
+
+
+class DampedEpisode(Episode):
+    """An episode of something that may work and fail by turns, for hours.
+
+    Its end is told at once. But once it has failed again within LASTING of working, IN_A_ROW times,
+    the episode goes on until it has worked for LASTING without a failure.
+    """
+
+    def __init__(
+        self, log: logging.Logger, fields: Mapping[str, str] | None = None, *, counted: str = ""
+    ) -> None:
+        super().__init__(log, fields, counted=counted)
+        self._works_since: float | None = None  # s; None while it fails
+        self._short = 0  # times in a row that it has worked and not lasted
+
+    def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
+        """It has failed, at `now` (monotonic, s)."""
+        if self._works_since is not None:
+            self._short = self._short + 1 if now < self._works_since + LASTING else 0
+        self._works_since = None
+        super().failed(trouble, now, **fields)
+
+    def recovered(self, text: str, now: float) -> None:
+        """It works, or goes on working: one line when that counts as the end of a failure."""
+        if self._works_since is None:
+            self._works_since = now
+        if now >= self._works_since + LASTING:
+            self._short = 0
+        if self._short < IN_A_ROW:
+            super().recovered(text, now)

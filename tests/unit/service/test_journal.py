@@ -15,7 +15,16 @@ from systemd.journal import JournalHandler
 
 from bat2influx.failure import Trouble
 from bat2influx.service import journal
-from bat2influx.service.journal import REMIND, Episode, event, set_up
+from bat2influx.service.journal import (
+    IN_A_ROW,
+    LASTING,
+    REMIND,
+    RETURNS,
+    DampedEpisode,
+    Episode,
+    event,
+    set_up,
+)
 
 ABSENT = Trouble("database", "the database is away")
 SLOW = Trouble("database slow", "the database is slow")
@@ -241,6 +250,110 @@ class TestEpisode:
         assert len(caplog.records) == 2
         episode.failed(SLOW, 2 * REMIND)
         assert len(caplog.records) == 3
+
+
+class TestCausesThatTakeTurns:
+    """An episode in which one cause follows another, again and again."""
+
+    @pytest.mark.parametrize(
+        ("causes", "told"),
+        [
+            ("a", "a"),
+            ("aaaa", "a"),
+            ("ab", "ab"),
+            ("aabbb", "ab"),
+            ("aba", "aba"),
+            ("ababab", "ababab"),
+            ("abababababab", "ababab"),
+            ("ababababababc", "abababc"),
+            ("abababababcbc", "abababc"),
+        ],
+    )
+    def test_a_cause_that_returns_is_told_a_few_times(
+        self, caplog: pytest.LogCaptureFixture, causes: str, told: str
+    ) -> None:
+        """A new one is told at once, whatever was before."""
+        episode = Episode(logging.getLogger("test"))
+        for now, cause in enumerate(causes):
+            episode.failed(Trouble(cause, cause), float(now))
+        assert "".join(each.getMessage() for each in caplog.records) == told
+        assert len([*told]) <= 3 + RETURNS
+
+    def test_reminders_come_each_hour_whatever_the_cause(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One line an hour, with the cause of that moment."""
+        episode = Episode(logging.getLogger("test"), counted="failed attempt")
+        for second in range(0, 86_400, 10):
+            cause = "ab"[second // 10 % 2]
+            episode.failed(Trouble(cause, cause), float(second))
+        assert len(caplog.records) == 2 + RETURNS + 23
+        assert "still" in caplog.records[-1].getMessage()
+
+    def test_the_next_episode_begins_anew(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What was told before its begin is told again."""
+        episode = Episode(logging.getLogger("test"))
+        for second in range(20):
+            episode.failed(Trouble("ab"[second % 2], "x"), float(second))
+        episode.recovered("it is back", 20.0)
+        caplog.clear()
+        for second in range(21, 24):
+            episode.failed(Trouble("ab"[second % 2], "x"), float(second))
+        assert len(caplog.records) == 3
+
+
+class TestDampedEpisode:
+    """Failures and successes by turns; `f` and `w` are a second each, `-` is a second without."""
+
+    @pytest.mark.parametrize(
+        ("happens", "told"),
+        [
+            ("w", ""),
+            ("www", ""),
+            ("f", "F"),
+            ("ff", "F"),
+            ("fw", "FW"),
+            ("fww", "FW"),
+            ("fwfw", "FWFW"),
+            ("fw" * IN_A_ROW, "FW" * IN_A_ROW),
+            ("fw" * (IN_A_ROW + 1), "FW" * IN_A_ROW + "F"),
+            ("fw" * 100, "FW" * IN_A_ROW + "F"),
+            ("fw" * 100 + "w" * 9, "FW" * IN_A_ROW + "F"),
+            ("fw" * 100 + "w" * 10, "FW" * IN_A_ROW + "FW"),
+            ("fw" * 100 + "-" * 9 + "w", "FW" * IN_A_ROW + "FW"),
+            ("fw" * 100 + "w" * 10 + "fw", "FW" * IN_A_ROW + "FW" + "FW"),
+            ("fw" * 100 + "w" * 8 + "fw", "FW" * IN_A_ROW + "F"),
+            (("fw" + "-" * 9) * 20, "FW" * 20),  # it has lasted each time
+            (("fw" + "-" * 8) * 20, "FW" * IN_A_ROW + "F"),
+            ("f" * 50 + "w", "FW"),
+        ],
+    )
+    def test_an_end_is_told_at_once_until_it_has_not_lasted_some_times(
+        self, caplog: pytest.LogCaptureFixture, happens: str, told: str
+    ) -> None:
+        """Then only when it has worked for 10 s."""
+        caplog.set_level(logging.INFO)
+        episode = DampedEpisode(logging.getLogger("test"))
+        for now, each in enumerate(happens):
+            if each == "f":
+                episode.failed(ABSENT, float(now))
+            elif each == "w":
+                episode.recovered("it is back", float(now))
+        found = "".join("F" if e.levelname == "WARNING" else "W" for e in caplog.records)
+        assert (found, LASTING) == (told, 10.0)
+        assert (episode.trouble is not None) is told.endswith("F")
+
+    def test_while_it_is_damped_it_is_told_each_hour(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """With the number of failures, of which every other attempt was one."""
+        caplog.set_level(logging.INFO)
+        episode = DampedEpisode(logging.getLogger("test"), FIELDS, counted="failed attempt")
+        for now in range(0, 7210, 2):
+            episode.failed(ABSENT, float(now))
+            episode.recovered("it is back", now + 1.0)
+        assert len(caplog.records) == 2 * IN_A_ROW + 1 + 2
+        assert "1801 failed attempts" in caplog.records[-2].getMessage()
 
 
 def test_an_unknown_event_has_its_fields_alone() -> None:
