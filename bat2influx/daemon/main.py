@@ -14,7 +14,7 @@ from collections.abc import Callable
 from bat2influx.clock import Clock, Hold
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, Settings
-from bat2influx.daemon import health
+from bat2influx.daemon import ending, health
 from bat2influx.daemon.loop import Loop
 from bat2influx.daemon.self_report import SelfReport
 from bat2influx.daemon.status import Status
@@ -109,8 +109,7 @@ class Daemon:
     @property
     def ended(self) -> bool:
         """Whether to leave the loop; says why where a failure is the reason."""
-        if self._delivery.failure is not None:
-            failure = self._delivery.failure
+        if (failure := self._delivery.failure) is not None:
             text, extra = "ending, for a thread has died", event("internal error")
             log.critical(text, exc_info=failure, extra=extra)
             self.exit_code = os.EX_SOFTWARE
@@ -212,17 +211,15 @@ class Daemon:
         for device in self.devices:
             device.close()
         self.deliver()
-        on_disk, lost = self._delivery.stop(STOP_TIMEOUT)
+        self._delivery.stop(STOP_TIMEOUT)
+        last = ending.last_line(self._delivery.figures)
         self._remembered.flush(LAST_WORDS)
         self._self_report.close()
         self._health.close()
-        if lost:
-            text = "%d values could be neither stored nor put on disk and are lost"
-            log.error(text, lost, extra=event("values lost", COUNT=str(lost)))
-        elif on_disk:
-            log.info("stopped; %d values wait on disk", on_disk, extra=event("stopped"))
+        if last.lost:
+            log.error("%s", last.text, extra=event("values lost", COUNT=str(last.lost)))
         else:
-            log.info("stopped; every value is stored", extra=event("stopped"))
+            log.log(last.level, "%s", last.text, extra=event("stopped"))
         self._loop.close()
 
     # Parts

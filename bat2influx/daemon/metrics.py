@@ -74,6 +74,7 @@ class Report:
     waiting: int
     rejected: int
     dropped: int
+    rejected_dropped: int
     spool_used: float
     delay: float | None = None
     memory: int | None = None
@@ -161,8 +162,16 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
     Quantity(
         "dropped",
         "values_dropped_total",
-        "Values that were lost since the start, for want of room or with a damaged file.",
+        "Values that were lost since the start while they waited, for want of room or with a"
+        " damaged file.",
         lambda report: report.dropped,
+    ),
+    Quantity(
+        "rejected_dropped",
+        "values_rejected_dropped_total",
+        "Values that were refused and kept aside, and lost since the start, for want of room or"
+        " with a damaged file.",
+        lambda report: report.rejected_dropped,
     ),
     Quantity(
         "spool_used",

@@ -85,18 +85,20 @@ class SelfReport:
         self._file = None
 
     def _made(self, now: Now, devices: Sequence[Source], delivery: Delivery) -> Report:
+        figures = delivery.figures
         return Report(
             time_ns=now.wall_ns,
             uptime=(now.boot_ns - self._began_ns) / NS,
             devices=tuple(self._seen(device) for device in devices),
-            stored=delivery.accepted,
-            waiting=delivery.waiting,
-            rejected=delivery.rejected,
-            dropped=delivery.dropped,
-            spool_used=delivery.fullness,
+            stored=figures.accepted,
+            waiting=figures.waiting,
+            rejected=figures.rejected,
+            dropped=figures.dropped,
+            rejected_dropped=figures.rejected_dropped,
+            spool_used=figures.fullness,
             delay=delivery.take_delay(),
             memory=resident(STATM),
-            database_up=delivery.database_up,
+            database_up=figures.database_up,
         )
 
     def _seen(self, device: Source) -> DeviceReport:

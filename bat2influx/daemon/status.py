@@ -1,7 +1,8 @@
 """The line that says how things are, for `systemctl status` and for the end of the start-up.
 
 What is wrong comes first, then what a person wants to know: values per second, the latest ones,
-how many wait. Ready is when the first value has come, or when it is clear what is waited for.
+how many wait, are refused and were dropped. Ready is when the first value has come, or when it is
+clear what is waited for.
 """
 
 from __future__ import annotations
@@ -49,15 +50,20 @@ class Status:
         """Return the line."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
-        parts += [trouble.text for trouble in delivery.troubles]
+        figures = delivery.figures
+        parts += [trouble.text for trouble in figures.troubles]
         for device in devices:
             if device.state is not State.POLLING and not device.trouble:
                 parts.append(f"{_site(device)}{device.state.value} {device.battery.address}")
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
-        rejected = f", {delivery.rejected} refused" if delivery.rejected else ""
-        parts.append(f"{self._counted / span:.1f} values/s, {delivery.waiting} waiting{rejected}")
+        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} waiting"
+        if figures.rejected:
+            counts += f", {figures.rejected} refused"
+        if dropped := figures.dropped + figures.rejected_dropped:
+            counts += f", {dropped} dropped"
+        parts.append(counts)
         return "; ".join(parts)
 
     def tell(self, text: str, now: float) -> None:

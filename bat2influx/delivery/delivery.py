@@ -8,6 +8,10 @@ batches by itself; what comes from disk goes as fast as the database takes it ha
 
 Both note when they last finished something; a failed request that has been classified counts. A
 thread that dies leaves its exception in `failure` and wakes the main loop.
+
+What the main thread sees of the queues is in `figures`: the keeper publishes it at the end of each
+turn, as a whole, and nobody else reads the spool while the keeper lives. What is in the inbox or in
+the keeper's hands is what came less what the queues were given.
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from dataclasses import dataclass
 
 from bat2influx.clock import Hold
 from bat2influx.delivery.disk_queue import StoredBatch
+from bat2influx.delivery.figures import Figures
 from bat2influx.delivery.memory_queue import Batch
-from bat2influx.delivery.reports import Reports
+from bat2influx.delivery.reports import InboxReport, Reports
 from bat2influx.delivery.spool import Spool
-from bat2influx.failure import Trouble, delay
+from bat2influx.failure import delay
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import Writer
@@ -52,27 +57,32 @@ class Delivery:
         self, spool: Spool, writer: Writer, *, idle: float, wake: Callable[[], None]
     ) -> None:
         """`idle` is the longest time in s that a thread is without a sign of life."""
-        self.failure: BaseException | None = None
-        self.accepted = 0  # lines stored, ever
-        self.fullness = 0.0  # of the room for what waits, 0 to 1
+        self.failure: BaseException | None = None  # of the thread that failed first
+        self._failed_thread = ""
+        self._published = Figures()  # the keeper's, at the end of its latest turn
+        self._accepted = 0  # lines stored, ever
+        self._database_up: bool | None = None
+        self._fullness = 0.0  # of the room for what waits, 0 to 1
         self._slowest: float | None = None  # s, from stamp to stored, since this was last asked
-        self._tried = False  # whether there was an answer, or none, at all
         self._spool = spool
         self._writer = writer
         self._idle = idle
         self._wake = wake
         self._changed = threading.Condition()
         self._inbox: deque[Sequence[bytes] | ClockStep] = deque()
-        self._inbox_lines = self._inbox_lost = 0
+        self._inbox_lines = 0
+        self._came = self._inbox_lost = 0  # lines, ever
+        self._inbox_report = InboxReport()  # the main thread's
         self._outcome: Outcome | None = None
         self._stop_at: float | None = None  # s, monotonic: stop() has been called
         self._afresh = False  # what failed before is no reason to wait
         self._hold = Hold.NO
         self._in_flight: tuple[Writer, Batch | StoredBatch] | None = None
+        self._settling: tuple[Batch | StoredBatch, Outcome] | None = None
         self._batches: queue.SimpleQueue[tuple[Writer, Batch | StoredBatch]] = queue.SimpleQueue()
         self._not_before = 0.0
         self._attempts = 0
-        self._reports = Reports(writer.where)
+        self._reports, self._reported = Reports(writer.where), writer
         self._handed_out = 0.0
         now = time.monotonic()
         self._finished = {"keeper": now, "sender": now}
@@ -85,12 +95,16 @@ class Delivery:
         self._sender.start()
 
     def put(self, lines: Sequence[bytes]) -> None:
-        """Hand over lines, in order; never waits for the database."""
+        """Hand over lines, in order; never waits for the database, nor for the disk."""
         with self._changed:
+            taken = not self._inbox
+            self._came += len(lines)
             self._inbox.append(lines)
             self._inbox_lines += len(lines)
             self._bound_inbox()
+            lost = self._inbox_lost
             self._changed.notify_all()
+        self._inbox_report.lines(lost, taken=taken, now=time.monotonic())
 
     def _bound_inbox(self) -> None:
         """Drop the oldest lines past the bound, which the inbox meets only if the keeper is stuck.
@@ -123,28 +137,14 @@ class Delivery:
         """Write through another writer from the next batch on."""
         with self._changed:
             self._writer, self._afresh = writer, True
-            self._reports.use_database(writer.where)
             self._changed.notify_all()
 
     @property
-    def waiting(self) -> int:
-        """Lines that the database does not have yet."""
-        return self._inbox_lines + len(self._spool)
-
-    @property
-    def rejected(self) -> int:
-        """Lines that the database will not take, ever."""
-        return self._spool.rejected_count
-
-    @property
-    def dropped(self) -> int:
-        """Lines that went at a bound, or with a damaged file, since the start."""
-        return self._spool.dropped + self._inbox_lost
-
-    @property
-    def database_up(self) -> bool | None:
-        """Whether the database took the latest batch; None before the first was tried."""
-        return self._reports.database_trouble is None if self._tried else None
+    def figures(self) -> Figures:
+        """How it is at this moment; for the main thread."""
+        trouble = self._inbox_report.trouble
+        with self._changed:
+            return self._published.with_inbox(self._came, self._inbox_lost, trouble)
 
     def take_delay(self) -> float | None:
         """Return the longest time in s from a stamp to its being stored, since this was asked.
@@ -156,11 +156,6 @@ class Delivery:
         return slowest
 
     @property
-    def troubles(self) -> list[Trouble]:
-        """What is wrong with the database, and with the disk."""
-        return self._reports.troubles
-
-    @property
     def finished(self) -> dict[str, float]:
         """When keeper and sender last finished something (monotonic, s)."""
         return dict(self._finished)
@@ -168,14 +163,22 @@ class Delivery:
     def stop(self, timeout: float) -> tuple[int, int]:
         """Deliver what waits, within `timeout` s, or put it on disk.
 
-        Return how many lines are there, and how many are nowhere.
+        Return how many lines are there, and how many are nowhere. After a failure of a thread
+        nothing is delivered any more.
         """
+        if self.failure:
+            timeout = 0.0
         with self._changed:
             self._stop_at, self._afresh = time.monotonic() + timeout, True
             self._changed.notify_all()
-        self._keeper.join(0.0 if self.failure else timeout + DISK_TIMEOUT)
+        self._keeper.join(timeout + DISK_TIMEOUT)
         self._writer.cut()
-        return self._spool.on_disk, self._inbox_lines + self._spool.in_memory
+        if not self._keeper.is_alive():  # and it may have failed in the middle of a turn
+            if self._in_flight and self._outcome:
+                self._begin_to_settle(self._in_flight[1], self._outcome)
+            self._publish()
+        figures = self.figures
+        return figures.on_disk, figures.waiting - figures.on_disk
 
     # The keeper
 
@@ -190,8 +193,11 @@ class Delivery:
                 inbox, outcome, afresh = list(self._inbox), self._outcome, self._afresh
                 self._inbox.clear()
                 self._inbox_lines = 0
-                self._outcome, self._afresh = None, False
-                self._spool.hold = self._hold
+                self._afresh = False
+                self._spool.hold, writer = self._hold, self._writer
+            if writer is not self._reported:
+                self._reported = writer
+                self._reports.use_database(writer.where)
             for each in inbox:
                 if isinstance(each, ClockStep):
                     self._reports.clock_set(each.ns, self._spool.shift(each.ns))
@@ -206,8 +212,10 @@ class Delivery:
                 self._not_before, self._attempts = 0.0, 0
             self._hand_out()
             self._report_spool()
+            self._publish()
             self._finished["keeper"] = time.monotonic()
         self._spool.close()
+        self._publish()
 
     def _done(self) -> bool:
         """Whether to end: nothing is to be sent any more, or the time for that is over."""
@@ -222,7 +230,7 @@ class Delivery:
         if self._spool.in_memory:
             return self._spool.hold is Hold.UNSET  # which not even the disk gets
         # All is on disk: a long queue, and a database that fails, are for the next start.
-        return self._spool.on_disk > MAX_BATCH or self._reports.database_trouble is not None
+        return self._spool.on_disk > MAX_BATCH or self._database_up is False
 
     def _may_be_sent(self) -> bool:
         """Whether what is fresh has yet to be tried, and is to be."""
@@ -253,14 +261,14 @@ class Delivery:
         now = time.monotonic()
         assert self._in_flight is not None
         writer, batch = self._in_flight
-        self._in_flight = None
+        self._begin_to_settle(batch, outcome)
         self._spool.settle(batch, outcome.undecided, outcome.rejected, in_doubt=outcome.in_doubt)
-        self.accepted += outcome.accepted
-        self._tried = True
+        self._settling = None
         self._note_delay(batch.lines, outcome)
         self._reports.rejected(outcome.rejected)
         if writer is not self._writer:  # what it met with is settled by a reload
             return
+        self._database_up = outcome.trouble is None
         if outcome.trouble is None:
             self._attempts = 0
             if isinstance(batch, StoredBatch):  # gently: others may want the database, too
@@ -271,6 +279,12 @@ class Delivery:
         self._reports.failed(outcome.trouble, now)
         wait = delay(outcome.trouble.backoff, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
+
+    def _begin_to_settle(self, batch: Batch | StoredBatch, outcome: Outcome) -> None:
+        """Count what the database has stored, whatever the queue does then."""
+        self._in_flight = self._outcome = None
+        self._settling = batch, outcome
+        self._accepted += outcome.accepted
 
     def _note_delay(self, lines: Sequence[bytes], outcome: Outcome) -> None:
         if not outcome.accepted:
@@ -284,12 +298,39 @@ class Delivery:
                 self._slowest = max(took, self._slowest or 0.0)
 
     def _report_spool(self) -> None:
-        self._reports.disk(self._spool.fault, time.monotonic())
-        self.fullness = self._spool.fullness
         queued, now = len(self._spool), time.monotonic()
-        self._reports.growing(self.fullness, queued, now)
-        at_bound = self._spool.dropped - self._spool.lost + self._inbox_lost
-        self._reports.dropped(at_bound, queued, now)
+        self._reports.disk(self._spool.fault, now)
+        self._reports.goes_on(now)
+        self._fullness = self._spool.fullness
+        self._reports.growing(self._fullness, queued, now)
+        self._reports.dropped(self._spool.dropped - self._spool.lost, queued, now)
+        rejected = self._spool.rejected_dropped - self._spool.rejected_lost
+        self._reports.rejected_dropped(rejected, self._spool.rejected_count, now)
+
+    def _publish(self) -> None:
+        """Replace what the main thread sees of the queues."""
+        spool = self._spool
+        stored = 0  # and still in memory, where the keeper failed before it could take them out
+        if self._settling:
+            batch, outcome = self._settling
+            undone = len(outcome.undecided) + len(outcome.rejected)
+            stored = max(0, spool.in_memory_of(batch) - undone)
+        figures = Figures(
+            accepted=self._accepted,
+            waiting=len(spool) - stored,
+            on_disk=spool.on_disk,
+            rejected=spool.rejected_count,
+            rejected_on_disk=spool.rejected_on_disk,
+            dropped=spool.dropped,
+            rejected_dropped=spool.rejected_dropped,
+            fullness=self._fullness,
+            database_up=self._database_up,
+            troubles=self._reports.troubles,
+            failed_thread=self._failed_thread,
+            taken_in=spool.taken_in,
+        )
+        with self._changed:
+            self._published = figures
 
     # The sender
 
@@ -316,7 +357,9 @@ class Delivery:
             try:
                 work()
             except BaseException as error:  # noqa: BLE001 - the main loop ends the daemon with it
-                self.failure = error
+                with self._changed:
+                    if self.failure is None:
+                        self.failure, self._failed_thread = error, name
                 self._wake()
 
         return threading.Thread(target=run, name=name, daemon=True)

@@ -1,8 +1,9 @@
 """What is logged of the delivery: database and disk, rejected lines, and the bound of the queue.
 
 Rules: no clock and no queue; times (monotonic, s) and numbers are handed in. What lasts is an
-Episode: one line at its start, one each hour, one at its end. The keeper owns the reports; the main
-thread reads their troubles, and names another database.
+Episode: one line at its start, one each hour, one at its end. Database and disk may work and fail
+by turns: their episodes are damped. The keeper owns the Reports, and nobody else reads them. What
+the inbox loses while the keeper hangs is logged by the main thread, which owns the InboxReport.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.failure import Trouble
 from bat2influx.influx.outcome import RejectedLine
 from bat2influx.reading import NS
-from bat2influx.service.journal import Episode, event
+from bat2influx.service.journal import DampedEpisode, Episode, event
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +27,20 @@ class Reports:
 
     def __init__(self, where: str) -> None:
         """`where` is the address of the database."""
-        self._database = Episode(log, {"PEER": where}, counted="failed attempt")
-        self._disk = Episode(log)
+        self._database = DampedEpisode(log, {"PEER": where}, counted="failed attempt")
+        self._takes_values = ""  # what is said of a database that does
+        self._disk = DampedEpisode(log)
         self._growing = Episode(log)
         self._overflow = Episode(log)
+        self._aside = Episode(log)
         self._reasons: set[str] = set()  # of rejected lines
-        self._dropped = 0  # lines, at the latest warning
+        self._dropped = self._rejected_dropped = 0  # lines, at the latest warning
 
     @property
-    def database_trouble(self) -> Trouble | None:
-        """What is wrong with the database."""
-        return self._database.trouble
-
-    @property
-    def troubles(self) -> list[Trouble]:
-        """What is wrong with the database, and with the disk."""
-        return [each.trouble for each in (self._database, self._disk) if each.trouble]
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is wrong with the database, with the disk, and with the room for refused rows."""
+        found = [each.trouble for each in (self._database, self._disk, self._aside)]
+        return tuple(trouble for trouble in found if trouble)
 
     def use_database(self, where: str) -> None:
         """Name another database in the entries from here on."""
@@ -49,11 +48,18 @@ class Reports:
 
     def failed(self, trouble: Trouble, now: float) -> None:
         """The database did not take a batch."""
+        self._takes_values = ""
         self._database.failed(trouble, now)
 
     def delivered(self, peer: str, now: float) -> None:
         """The database took a batch."""
-        self._database.recovered(f"{peer} takes values again", now)
+        self._takes_values = f"{peer} takes values again"
+        self.goes_on(now)
+
+    def goes_on(self, now: float) -> None:
+        """Nothing new has come of the database; what it does may have lasted by now."""
+        if self._takes_values:
+            self._database.recovered(self._takes_values, now)
 
     def rejected(self, lines: Iterable[RejectedLine]) -> None:
         """Log the first line of each reason."""
@@ -111,3 +117,45 @@ class Reports:
             self._overflow.failed(Trouble("overflow", text), now)
         elif self._overflow.trouble and not queued:
             self._overflow.recovered(f"{count} values were dropped in all", now)
+
+    def rejected_dropped(self, count: int, kept: int, now: float) -> None:
+        """Warn when `count`, of the refused rows dropped at their bound so far, has grown.
+
+        `kept` is how many are still kept aside.
+        """
+        if count > self._rejected_dropped:
+            self._rejected_dropped = count
+            text = (
+                f"too many rows are refused: the oldest of those kept aside are dropped, {count} so"
+                f" far, {kept} are kept; `bat2influx spool` lists them with the reasons: put these"
+                " right, and have the rows sent again with --retry-rejected"
+            )
+            self._aside.failed(Trouble("refused dropped", text), now)
+        elif self._aside.trouble and not kept:
+            text = f"no refused row is kept aside any more, {count} were dropped in all"
+            self._aside.recovered(text, now)
+
+
+class InboxReport:
+    """What is logged of the lines that wait for a keeper which does not take them."""
+
+    def __init__(self) -> None:
+        self._overflow = Episode(log)
+        self._lost = 0  # lines, at the latest warning
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong at present."""
+        return self._overflow.trouble
+
+    def lines(self, lost: int, *, taken: bool, now: float) -> None:
+        """So many lines were lost so far; `taken` says whether the keeper has taken all before."""
+        if lost > self._lost:
+            self._lost = lost
+            text = (
+                "values are not taken into the queue: the oldest are dropped,"
+                f" {lost} so far; does the disk hang? `dmesg` shows it"
+            )
+            self._overflow.failed(Trouble("inbox overflow", text), now)
+        elif taken:
+            self._overflow.recovered(f"values are queued again, {lost} were dropped in all", now)

@@ -67,6 +67,8 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "row refused": "f56dbd4359074283b57b82892a8b91aa",
         "growing": "1be851a6f71a405ea068ad9574592ace",
         "overflow": "8559fea9b2e2419e9059490a23e97a81",
+        "refused dropped": "001033e25f3147fe913071912b6d9cae",
+        "inbox overflow": "fdca288df32846f4b22086582b487263",
         # what waits on disk
         "waiting on disk": "aa64b7ba3c564d47a05226bcf2847b59",
         "disk fault": "808797e7a99c40449dacc83e98a32bfc",

@@ -89,7 +89,7 @@ def put(to: Delivery, batch: Sequence[bytes]) -> None:
 
 def nothing_waits(made: Delivery) -> Callable[[], bool]:
     """Return the condition that all has been stored."""
-    return lambda: made.waiting == 0
+    return lambda: made.figures.waiting == 0
 
 
 def test_a_lone_value_goes_at_once_and_what_comes_meanwhile_goes_together(make: Make) -> None:
@@ -100,11 +100,11 @@ def test_a_lone_value_goes_at_once_and_what_comes_meanwhile_goes_together(make: 
         put(made, batch[:1])
         wait("the first request", lambda: peer.requests)
         put(made, batch[1:])
-        assert made.waiting == 700
+        assert made.figures.waiting == 700
         peer.open()
         wait("everything", nothing_waits(made))
         assert peer.batches == [batch[:1], batch[1:]]
-        assert made.accepted == 700
+        assert made.figures.accepted == 700
 
 
 def test_a_flood_goes_in_batches_of_bounded_size(make: Make) -> None:
@@ -131,7 +131,7 @@ def test_a_sender_that_hangs_holds_nobody_up(make: Make) -> None:
             began = made.finished["keeper"]
             put(made, lines(count=20))
             wait("the keeper", lambda began=began: made.finished["keeper"] > began)
-            assert made.waiting == 1 + 20 * (number + 1)
+            assert made.figures.waiting == 1 + 20 * (number + 1)
         assert len(peer.requests) == 1
 
 
@@ -193,7 +193,7 @@ def test_one_warning_and_one_line_of_recovery(
         wait("everything", nothing_waits(made))
         where = f"127.0.0.1:{peer.port}"
         wait("the line", lambda: len(caplog.records) >= 2)
-        assert not made.troubles
+        assert not made.figures.troubles
     warning, recovery = caplog.records
     assert warning.levelname == "WARNING"
     assert warning.getMessage().startswith(f"InfluxDB at {where} answers 503 busy")
@@ -213,11 +213,11 @@ def test_rows_rejected_are_told_once_for_each_reason(
         for batch in (lines("Power", 1), lines(count=1), lines("Soc", 4)):
             put(made, batch)
             wait("the refusals", nothing_waits(made))
-        wait("the count", lambda: made.rejected == 5)
+        wait("the count", lambda: made.figures.rejected == 5)
     assert [record.getMessage() for record in caplog.records] == [
         f"InfluxDB refuses a row, which is kept aside: {why}: {lines()[0].decode()}"
     ]
-    assert made.accepted == 1
+    assert made.figures.accepted == 1
 
 
 def test_the_oldest_go_at_the_bound_and_that_is_told(
@@ -231,7 +231,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
         put(made, batch[:1])
         wait("the request", lambda: peer.requests)
         put(made, batch[1:])
-        wait("the overflow", lambda: made.waiting == 10)
+        wait("the overflow", lambda: made.figures.waiting == 10)
         peer.open()
         wait("the rest", nothing_waits(made))
         wait("the line", lambda: "dropped in all" in caplog.text)
@@ -242,7 +242,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
     texts = [text for text in texts if "dropped" in text]
     assert texts[0].startswith("too many values wait: the oldest are dropped, ")
     assert texts[-1].startswith("19 values were dropped in all")
-    assert made.accepted == 11
+    assert made.figures.accepted == 11
 
 
 class StuckSpool(MemoryQueue):
@@ -250,10 +250,11 @@ class StuckSpool(MemoryQueue):
 
     def __init__(self) -> None:
         super().__init__(10**8)
-        self.goes_on = threading.Event()
+        self.hangs, self.goes_on = threading.Event(), threading.Event()
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Hang."""
+        self.hangs.set()
         self.goes_on.wait()
         super().append(lines)
 
@@ -267,13 +268,15 @@ def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
     with HttpPeer(ACCEPTED) as peer:
         made = make(peer.port, spool)
         put(made, lines(count=1))
-        wait("the keeper to hang", nothing_waits(made))  # it has them, and the spool not yet
+        assert spool.hangs.wait(60.0)
         before = made.finished["keeper"]
         put(made, lines("Soc", 150))
-        assert made.waiting == 100
+        figures = made.figures
+        assert (figures.waiting, figures.dropped) == (1 + 100, 50)  # one is in the keeper's hands
+        assert [trouble.cause for trouble in figures.troubles] == ["inbox overflow"]
         assert made.finished["keeper"] == before
         spool.goes_on.set()
-        wait("the rest", lambda: made.accepted == 101)
+        wait("the rest", lambda: made.figures.accepted == 101)
         assert peer.lines == [*lines(), *lines("Soc", 150)[50:]]
 
 
@@ -344,7 +347,7 @@ class TestStopping:
                 assert waiting.result(60.0) == (3, 0)
         with HttpPeer(ACCEPTED) as peer:
             made = make(peer.port)
-            wait("them", lambda: made.accepted == 3)
+            wait("them", lambda: made.figures.accepted == 3)
             assert peer.lines == lines(count=3)
             wait("the end of it", nothing_waits(made))
 
@@ -438,5 +441,5 @@ class TestAnotherWriter:
             old.open()
             wait("everything", nothing_waits(made))
             assert sorted(new.lines) == sorted(lines(count=3))
-            assert not made.troubles
+            assert not made.figures.troubles
             assert not waits.asked

@@ -24,7 +24,8 @@ OWN = "itself"
 HASTY = "tests.support.hasty"
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 TOPICS = {f"N/{P}/heartbeat", *(f"N/{P}/{leaf}" for leaf in NINE.values())}
-ALWAYS = {"received", "reconnects", "without_value", "stored", "waiting", "rejected", "dropped"}
+ALWAYS = {"received", "reconnects", "without_value", "stored", "waiting", "rejected"}
+ALWAYS |= {"dropped", "rejected_dropped"}
 FIELDS = ALWAYS | {"services_missing", "spool_used", "delay", "memory", "uptime"}
 
 
@@ -113,7 +114,7 @@ def test_what_it_counts_is_what_was_said_and_what_is_stored(
     assert {field for _, field, _ in setting.stored(measurement=OWN)} == FIELDS
     types = setting.influxdb.query(f"SHOW FIELD KEYS FROM {OWN}", "battery")
     assert {row["fieldType"] for row in types} == {"float"}
-    for field in ("rejected", "dropped", "reconnects", "without_value"):
+    for field in ("rejected", "dropped", "rejected_dropped", "reconnects", "without_value"):
         assert {number for _, number in told(setting, field)} == {0}, field
     for field in ("received", "stored", "uptime"):
         numbers = [number for _, number in told(setting, field)]

@@ -14,6 +14,7 @@ from bat2influx.clock import Hold, Now
 from bat2influx.config.settings import Settings
 from bat2influx.daemon import main
 from bat2influx.daemon.main import Daemon
+from bat2influx.delivery.figures import Figures
 from bat2influx.reading import NS
 from bat2influx.service import notify
 from tests.unit.config.test_settings import read
@@ -74,10 +75,7 @@ def delivery(**changes: Any) -> Any:
     known: dict[str, Any] = {
         "failure": None,
         "finished": {"keeper": STARTED},
-        "troubles": [],
-        "rejected": 0,
-        "waiting": 0,
-        "stop": lambda timeout: (0, 0),
+        "figures": Figures(),
     }
     return Part(**known | changes)
 

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from bat2influx.clock import Hold
-from bat2influx.daemon import main
+from bat2influx.daemon import ending, main
 from bat2influx.daemon.main import LAST_WORDS, PACES, STOP_TIMEOUT
+from bat2influx.delivery.figures import Figures
 from bat2influx.reading import NS, Reading
+from bat2influx.service.events import message_id
 from tests.unit.daemon.daemon_by_hand import (
     STARTED,
     TIME,
@@ -237,8 +239,7 @@ def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
     daemon = harness.daemon("[Influx]\nself_measurement = own\n")
     accepting = daemon._delivery
     daemon._delivery = put = Part()
-    for name in ("accepted", "waiting", "rejected", "dropped", "fullness", "database_up"):
-        setattr(put, name, getattr(accepting, name))
+    put.figures = accepting.figures
     daemon._self_report._next = STARTED
     for at in (0.0, 5.0, 10.0):
         daemon._clock.now = at
@@ -312,40 +313,35 @@ def test_after_a_failure_nothing_is_waited_for(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_disk", "lost", "text", "level"),
+    ("figures", "event", "level"),
     [
-        (0, 0, "stopped; every value is stored", "INFO"),
-        (7, 0, "stopped; 7 values wait on disk", "INFO"),
-        (7, 3, "3 values could be neither stored nor put on disk and are lost", "ERROR"),
+        (Figures(accepted=5), "stopped", "INFO"),
+        (Figures(waiting=7, on_disk=7), "stopped", "INFO"),
+        (Figures(waiting=9, on_disk=7), "values lost", "ERROR"),
+        (Figures(failed_thread="sender"), "stopped", "ERROR"),
     ],
 )
 def test_the_end_tells_where_the_values_are(
     harness: Harness,
     caplog: pytest.LogCaptureFixture,
-    on_disk: int,
-    lost: int,
-    text: str,
+    figures: Figures,
+    event: str,
     level: str,
 ) -> None:
     """What the devices have said until they were left is delivered, and no file stays."""
     daemon = harness.daemon("[Metrics]\ntextfile = yes\n")
     device = quiet(take_readings=lambda: [Reading(1, "", "Soc", 1.0)])
     daemon.devices = (device,)
-    timeouts: list[float] = []
-
-    def stop(timeout: float) -> tuple[int, int]:
-        timeouts.append(timeout)
-        return on_disk, lost
-
-    to = daemon._delivery = delivery(stop=stop)
+    to = daemon._delivery = delivery(figures=figures)
     daemon.report()
     with caplog.at_level(logging.INFO, "bat2influx"):
         daemon.stop()
     assert device.calls == [("close",)]
-    assert to.calls == [("put", [b"dc Soc=1.0 1"])]
-    assert timeouts == [STOP_TIMEOUT]
+    assert to.calls == [("put", [b"dc Soc=1.0 1"]), ("stop", STOP_TIMEOUT)]
     (record,) = caplog.records
-    assert (record.getMessage(), record.levelname) == (text, level)
+    assert (record.getMessage(), record.levelname) == (ending.last_line(figures).text, level)
+    assert vars(record)["MESSAGE_ID"] == message_id(event)
+    assert vars(record).get("COUNT") == ("2" if event == "values lost" else None)
     assert list(harness.run.iterdir()) == []
     assert harness.sent[-1] == "STOPPING=1"
     assert daemon._wakeup.fileno() == -1

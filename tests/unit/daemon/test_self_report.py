@@ -17,6 +17,7 @@ from bat2influx.daemon import self_report
 from bat2influx.daemon.self_report import EVERY, SelfReport
 from bat2influx.delivery.delivery import Delivery
 from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.figures import Figures
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.delivery.spool import Spool
 from bat2influx.device.source import Census
@@ -149,15 +150,16 @@ def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
     asked = settings(tmp_path, own="self", textfile="yes", name="boat", tags="where:home")
     made = SelfReport(asked, look(0))
     fleet = device("fleet", census=Census(1000, ("a", "b", "c")), connected=False)
-    delivery: Any = SimpleNamespace(
+    figures = Figures(
         accepted=11,
         waiting=12,
         rejected=13,
         dropped=14,
+        rejected_dropped=15,
         fullness=0.5,
-        take_delay=lambda: 1.25,
         database_up=False,
     )
+    delivery: Any = SimpleNamespace(figures=figures, take_delay=lambda: 1.25)
     lines = made.report(look(20), [device(messages=7), fleet], delivery)
     stamp = TIME + 20 * NS
     for text in (
@@ -171,6 +173,7 @@ def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
         "self,where=home waiting=12.0",
         "self,where=home rejected=13.0",
         "self,where=home dropped=14.0",
+        "self,where=home rejected_dropped=15.0",
         "self,where=home spool_used=0.5",
         "self,where=home delay=1.25",
         "self,where=home uptime=20.0",

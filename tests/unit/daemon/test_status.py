@@ -10,6 +10,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.daemon.status import READY_WITHIN, SHOWN, Status
+from bat2influx.delivery.figures import Figures
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.reconnect import State
@@ -40,9 +41,12 @@ def reading(name: str = "", *labels: str, **latest: float) -> Any:
     return device(name, latest=latest, labels=[*labels] or [*latest])
 
 
-def delivery(waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = ()) -> Any:
+def delivery(
+    waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
+) -> Any:
     """Return what the line asks of the delivery."""
-    return SimpleNamespace(waiting=waiting, rejected=rejected, troubles=troubles)
+    figures = Figures(waiting=waiting, rejected=rejected, troubles=(*troubles,), **more)
+    return SimpleNamespace(figures=figures)
 
 
 def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
@@ -158,12 +162,19 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "rejected", "part"),
-    [(0, 0, NOTHING), (9, 0, "0.0 values/s, 9 waiting"), (9, 2, "0.0 values/s, 9 waiting, 2 ref")],
+    ("figures", "counts"),
+    [
+        ({}, "0 waiting"),
+        ({"waiting": 9}, "9 waiting"),
+        ({"waiting": 9, "rejected": 2}, "9 waiting, 2 refused"),
+        ({"dropped": 3}, "0 waiting, 3 dropped"),
+        ({"rejected": 2, "rejected_dropped": 4}, "0 waiting, 2 refused, 4 dropped"),
+        ({"dropped": 3, "rejected_dropped": 4}, "0 waiting, 7 dropped"),
+    ],
 )
-def test_counts_of_the_delivery_end_the_line(waiting: int, rejected: int, part: str) -> None:
-    """Refused rows are named where there are any."""
-    assert line(to=delivery(waiting, rejected))[-1].startswith(part)
+def test_counts_of_the_delivery_end_the_line(figures: dict[str, int], counts: str) -> None:
+    """What is refused and what was dropped is named where there is any."""
+    assert line(to=delivery(**figures))[-1] == f"0.0 values/s, {counts}"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,9 @@ class Keeper:
         self.woken = 0
         self.made = Delivery(self.spool, self.writer, idle=IDLE, wake=self._wake)
         self.joins: list[float] = []
-        self.made._keeper = self.made._sender = SimpleNamespace(join=self.joins.append)  # type: ignore[assignment]
+        self.made._keeper = self.made._sender = SimpleNamespace(  # type: ignore[assignment]
+            join=self.joins.append, is_alive=lambda: False
+        )
         self.made._changed = self  # type: ignore[assignment]
         self.requests: list[tuple[float, list[int]]] = []  # each with its moment
         self.turns: list[float] = []
@@ -146,6 +148,7 @@ class Keeper:
         assert self.made._in_flight
         outcome = answer(self.made._in_flight[1].lines)
         self.made._settle(outcome)
+        self.made._publish()
         return outcome
 
     # What the keeper waits on

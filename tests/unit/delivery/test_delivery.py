@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bat2influx.clock import Hold
 from bat2influx.delivery import delivery
-from bat2influx.delivery.delivery import DISK_TIMEOUT, MAX_BATCH, RETRY
+from bat2influx.delivery.delivery import DISK_TIMEOUT, MAX_BATCH, RETRY, ClockStep
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.influx.outcome import Outcome
 from tests.unit.delivery.keeper_by_hand import (
@@ -180,18 +183,18 @@ def test_each_outcome_ends_the_transaction(
     keeper = make()
     (on_disk if stored else _fresh)(keeper, 1, 5)
     keeper.now = 100.0
-    assert keeper.made.database_up is None
+    assert keeper.made.figures.database_up is None
     keeper.take()
     keeper.settle(answer)
-    made = keeper.made
-    assert (len(keeper.spool), made.waiting) == (waiting, waiting)
-    assert (made.accepted, made.rejected, made.dropped) == (accepted, rejected, 0)
+    made, seen = keeper.made, keeper.made._published
+    assert (len(keeper.spool), seen.waiting) == (waiting, waiting)
+    assert (seen.accepted, seen.rejected, seen.dropped) == (accepted, rejected, 0)
     assert (made._not_before - keeper.now if up is False else 0.0, made._attempts) == (
         wait,
         attempts,
     )
-    assert made.database_up is up
-    assert bool(made.troubles) is not up
+    assert seen.database_up is up
+    assert bool(seen.troubles) is not up
     assert made._in_flight is None
 
 
@@ -233,26 +236,96 @@ def test_a_keeper_that_is_stuck_has_a_bounded_inbox(
     for size in sizes:
         keeper.made.put(lines(0, size))
     assert [len(each) for each in keeper.made._inbox] == left  # type: ignore[arg-type]
-    assert (keeper.made.waiting, keeper.made.dropped) == (sum(left), lost)
+    assert (keeper.made.figures.waiting, keeper.made.figures.dropped) == (sum(left), lost)
     keeper.run(10.0)
-    assert (keeper.made.accepted, keeper.made.dropped) == (sum(left), lost)
+    assert (keeper.made.figures.accepted, keeper.made.figures.dropped) == (sum(left), lost)
+
+
+@given(st.lists(st.one_of(st.integers(0, 12), st.just(-1)), max_size=20), st.integers(1, 20))
+def test_an_overflow_keeps_all_steps_of_the_clock_and_the_order(
+    groups: list[int], room: int
+) -> None:
+    """What is left is each step, and the newest lines, all in the order in which they came."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as state:
+        patch.setattr(delivery, "INBOX_LINES", room)
+        made = Keeper(Path(state), patch).made
+        given: list[object] = []
+        for number, count in enumerate(groups):
+            if count < 0:
+                given.append(ClockStep(number))
+                made.clock_set(number)
+            else:
+                given.append(lines(number, number + count))
+                made.put(lines(number, number + count))
+        inbox = [*made._inbox]
+        rest = iter(given)
+        assert all(each in rest for each in inbox)
+        assert [each for each in given if isinstance(each, ClockStep)] == [
+            each for each in inbox if isinstance(each, ClockStep)
+        ]
+        came = sum(count for count in groups if count > 0)
+        figures = made.figures
+        assert figures.waiting == sum(len(e) for e in inbox if isinstance(e, list)) <= room
+        assert figures.waiting + figures.dropped == came
+
+
+def test_a_keeper_that_hangs_is_seen_with_what_is_lost_by_it(make: Make, monkeypatch: Any) -> None:
+    """Lines in its hands wait, too; what the inbox has lost counts at once, and is a trouble."""
+    monkeypatch.setattr(delivery, "INBOX_LINES", 10)
+    keeper = make(fresh=NEVER)
+    append = keeper.spool.append
+    seen = []
+
+    def hang(group: Sequence[bytes]) -> None:
+        for number in range(100, 130, 10):
+            keeper.made.put(lines(number, number + 10))
+            seen.append(keeper.made.figures)
+        monkeypatch.undo()
+        append(group)
+
+    monkeypatch.setattr(keeper.spool, "append", hang)
+    keeper.put(0.0, 0, 3)
+    keeper.run(10.0)
+    assert [(each.waiting, each.dropped) for each in seen] == [(13, 0), (13, 10), (13, 20)]
+    causes = [[trouble.cause for trouble in each.troubles] for each in seen]
+    assert causes == [[], ["inbox overflow"], ["inbox overflow"]]
+    assert (keeper.made.figures.accepted, keeper.made.figures.dropped) == (13, 20)
 
 
 # The threads
 
 
 def test_a_thread_that_dies_leaves_its_reason_and_wakes_the_daemon(make: Make) -> None:
-    """Whatever it was; the end does not wait for it."""
+    """The first of both; nothing is delivered then, but the keeper may still have a disk to use."""
     keeper = make()
-    failure = SystemExit("over")
+    failures = [SystemExit("over"), KeyError("next")]
 
     def die() -> None:
-        raise failure
+        raise failures[keeper.woken]
 
+    keeper.made._thread("sender", die).run()
     keeper.made._thread("keeper", die).run()
-    assert (keeper.made.failure, keeper.woken) == (failure, 1)
+    assert (keeper.made.failure, keeper.woken) == (failures[0], 2)
+    keeper.now = 100.0
     keeper.made.stop(7.5)
-    assert keeper.joins == [0.0]
+    assert (keeper.joins, keeper.made._stop_at) == ([DISK_TIMEOUT], 100.0)
+    assert keeper.made.figures.failed_thread == "sender"
+
+
+def test_a_sender_that_dies_costs_no_line(make: Make) -> None:
+    """What it had under way goes to disk, and so does what came since."""
+    keeper = make(takes=NEVER)
+    keeper.put(0.0, 0, 3)
+    keeper.put(0.25, 3, 5)
+
+    def die() -> None:
+        raise KeyError
+
+    keeper.at(0.5, keeper.made._thread("sender", die).run)
+    keeper.at(0.5, keeper.made.stop, 7.5)
+    keeper.made._keep()
+    assert keeper.now == 0.5
+    assert keeper.made.stop(7.5) == (5, 0)
 
 
 def test_the_sender_hands_back_one_outcome_for_each_batch(

@@ -57,7 +57,7 @@ def test_attempts_come_further_and_further_apart(make: Make) -> None:
         200.0,
         200.25,
     ]
-    assert keeper.made.accepted == 61
+    assert keeper.made.figures.accepted == 61
 
 
 def test_a_pause_that_the_server_asks_for_is_kept(make: Make) -> None:
@@ -135,7 +135,7 @@ def test_a_clock_that_is_set_moves_what_came_before_even_past_the_bound(
     keeper.at(5.0, together)
     keeper.run(100.0)
     assert [found for _, found in keeper.requests] == [[10], [1010, 50, 51]]
-    assert keeper.made.dropped == 3
+    assert keeper.made.figures.dropped == 3
 
 
 def test_fresh_lines_wait_for_the_clock_and_then_go_at_once(make: Make) -> None:
@@ -157,7 +157,7 @@ def test_another_database_gets_what_waits_at_once(make: Make) -> None:
     keeper.at(1.0, keeper.made.use, other)
     keeper.run(100.0)
     assert keeper.requests == [(0.0, [0]), (2.0, [0])]
-    assert (keeper.made.accepted, keeper.made.troubles) == (1, [])
+    assert (keeper.made.figures.accepted, keeper.made.figures.troubles) == (1, ())
 
 
 def test_a_database_that_failed_before_is_not_waited_for_in_another(make: Make) -> None:

@@ -12,8 +12,12 @@ import pytest
 from bat2influx.delivery import delivery
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import request_retry
+from bat2influx.delivery.figures import Figures
+from bat2influx.delivery.reports import Reports
+from bat2influx.failure import Trouble
 from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.service.events import MESSAGE_IDS
+from bat2influx.service.journal import IN_A_ROW, RETURNS
 from tests.unit.delivery.keeper_by_hand import (
     AWAY,
     CLOSED,
@@ -84,7 +88,9 @@ def test_what_is_wrong_is_database_first_and_then_disk(
     monkeypatch.setattr(keeper.disk_queue, "append", full)
     found: list[Sequence[str]] = []
     for moment in (0.5, 40.0, 60.0):
-        keeper.at(moment, lambda: found.append([each.cause for each in keeper.made.troubles]))
+        keeper.at(
+            moment, lambda: found.append([each.cause for each in keeper.made.figures.troubles])
+        )
     keeper.put(0.0, 0, 1)
     keeper.run(100.0)
     assert found == [[AWAY.cause], [AWAY.cause, "disk full"], []]
@@ -103,6 +109,48 @@ def test_another_database_is_logged_by_its_own_name(
     assert first == "W InfluxDB lets nobody in"
     assert last.startswith("I InfluxDB at b:8086 takes values again, after 10 s")
     assert peers == ["a:8086", "b:8086"]
+
+
+def test_a_database_that_fails_every_second_time_does_not_fill_the_log(
+    make: Make, logged: Logged
+) -> None:
+    """The first few ends are told; then it is one episode until it has worked for 10 s."""
+    keeper = make(*[fails(), accepts] * 100, accepts)
+    for second in range(200):
+        keeper.put(float(second), second, second + 1)
+    keeper.run(300.0)
+    texts = logged()
+    assert len(texts) == 2 * IN_A_ROW + 2
+    assert {*texts[:-1:2]} == {"W InfluxDB is away"}
+    assert all("takes values again" in text for text in texts[1::2])
+    assert f"{100 - IN_A_ROW} failed attempts" in texts[-1]
+    assert (keeper.made.figures.troubles, keeper.made.figures.accepted) == ((), 200)
+
+
+def test_a_database_that_fails_every_second_time_is_up_and_down_in_the_figures(
+    make: Make,
+) -> None:
+    """They have the latest attempt, while its trouble stays for as long as the episode."""
+    keeper = make(*[fails(), accepts] * 100)
+    for second in range(200):
+        keeper.put(float(second), second, second + 1)
+    seen: list[Figures] = []
+    for moment in (50.1, 50.9):
+        keeper.at(moment, lambda: seen.append(keeper.made.figures))
+    keeper.run(60.0)
+    assert [each.database_up for each in seen] == [False, True]
+    assert [[trouble.cause for trouble in each.troubles] for each in seen] == [[AWAY.cause]] * 2
+
+
+def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) -> None:
+    """Each is told at first; then one line an hour has the count."""
+    reports = Reports("a:8086")
+    for second in range(3 * 3600):
+        reports.failed(CLOSED if second % 2 else AWAY, float(second))
+    texts = logged()
+    assert len(texts) == 2 + RETURNS + 2
+    assert texts[-1].startswith("W InfluxDB")
+    assert "failed attempts)" in texts[-1]
 
 
 # Refused rows
@@ -139,7 +187,7 @@ def test_of_endless_reasons_a_hundred_are_logged(make: Make, logged: Logged) -> 
     keeper.put(0.0, 0, 150)
     keeper.run(100.0)
     assert len(logged()) == 100
-    assert keeper.made.rejected == 150
+    assert keeper.made.figures.rejected == 150
 
 
 def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
@@ -154,7 +202,7 @@ def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
     keeper.run(100.0)
     row = "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000"
     assert logged() == [row, "I 4 refused rows are tried again, as asked for", row]
-    assert keeper.made.rejected == 4
+    assert keeper.made.figures.rejected == 4
 
 
 # The disk
@@ -217,6 +265,15 @@ def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
     assert logged() == ["W InfluxDB is away", f"I the clock was {text}"]
 
 
+def test_a_disk_that_fails_every_second_time_does_not_fill_the_log(logged: Logged) -> None:
+    """It is damped like the database."""
+    reports = Reports("a:8086")
+    fault = DiskError(DiskFault.OTHER, "cannot use it")
+    for second in range(1000):
+        reports.disk(None if second % 2 else fault, float(second))
+    assert len(logged()) == 2 * IN_A_ROW + 1
+
+
 # Room
 
 
@@ -226,7 +283,7 @@ def test_half_of_the_room_is_logged_while_there_is_time_to_act(make: Make, logge
     fullness: list[float] = []
     for moment, first, last in ((0.0, 0, 5), (1.0, 5, 6), (2.0, 6, 9)):
         keeper.put(moment, first, last)
-        keeper.at(moment + 0.5, lambda: fullness.append(keeper.made.fullness))
+        keeper.at(moment + 0.5, lambda: fullness.append(keeper.made.figures.fullness))
     keeper.run(100.0)
     assert fullness == [0.5, 0.6, 0.9]
     assert logged() == [
@@ -243,26 +300,100 @@ def test_what_is_dropped_is_logged_once_and_counted_at_its_end(make: Make, logge
     for moment in range(4):
         keeper.put(float(moment), 4 * moment, 4 * moment + 4)
     keeper.run(100.0)
-    assert keeper.made.dropped == 6
+    assert keeper.made.figures.dropped == 6
     assert [text for text in logged() if "dropped" in text] == [
         "W too many values wait: the oldest are dropped, 2 so far",
         "I 6 values were dropped in all, after 18 s",
     ]
 
 
-def test_what_the_inbox_has_lost_is_dropped_as_well(
+def test_what_the_inbox_loses_is_logged_while_the_keeper_hangs(
     make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is logged as soon as the keeper goes on."""
+    """By who hands lines over: at once, and again when the keeper has taken what there was."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 3)
     keeper = make(accepts)
     for number in range(5):
         keeper.made.put(lines(number, number + 1))
-    keeper.run(10.0)
     assert logged() == [
-        "W too many values wait: the oldest are dropped, 2 so far",
-        "I 2 values were dropped in all, after 0 s",
+        "W values are not taken into the queue: the oldest are dropped, 1 so far; does the disk"
+        " hang? `dmesg` shows it"
     ]
+    keeper.put(5.0, 5, 6)
+    keeper.run(10.0)
+    assert logged() == ["I values are queued again, 2 were dropped in all, after 5 s"]
+    assert keeper.made.figures.troubles == ()
+
+
+def test_refused_rows_that_are_dropped_are_logged(
+    make: Make, logged: Logged, tmp_path: Path
+) -> None:
+    """Where the rest is, and what to do; once, and a trouble until none is kept any more."""
+    keeper = make(*[rejects("bad")] * 3, accepts)
+    keeper.disk_queue.max_size = 4000  # of which an eighth is for refused rows
+    keeper.put(0.0, 0, 30)
+    keeper.put(1.5, 30, 60)
+    keeper.put(5.0, 60, 90)
+    seen: list[Figures] = []
+    keeper.at(6.9, lambda: seen.append(keeper.made.figures))
+    keeper.at(7.0, request_retry, tmp_path / "state")
+    keeper.at(7.0, keeper.made.put, [])
+    keeper.run(20.0)
+    (warning,) = [text for text in logged() if "rows are refused" in text]
+    first = keeper.made.figures.rejected_dropped
+    assert warning.startswith("W too many rows are refused: the oldest of those kept aside are dr")
+    assert "`bat2influx spool` lists them" in warning
+    assert "--retry-rejected" in warning
+    assert [trouble.cause for trouble in seen[0].troubles] == ["refused dropped"]
+    assert seen[0].rejected + first == 90
+    assert first > 30
+    assert (keeper.made.figures.troubles, keeper.made.figures.dropped) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("calls", "told"),
+    [
+        ([(0, 0)], []),
+        ([(0, 10)], []),
+        ([(5, 10)], ["W 5 so far, 10 are kept"]),
+        ([(5, 10), (5, 10)], ["W 5 so far, 10 are kept"]),
+        ([(5, 10), (6, 10)], ["W 5 so far, 10 are kept"]),
+        ([(5, 10), (6, 0)], ["W 5 so far, 10 are kept"]),
+        (
+            [(5, 10), (6, 10), (6, 0)],
+            ["W 5 so far, 10 are kept", "I 6 were dropped in all, after 2 s"],
+        ),
+    ],
+)
+def test_an_episode_of_dropped_rows_ends_when_none_is_kept(
+    logged: Logged, calls: list[tuple[int, int]], told: list[str]
+) -> None:
+    """It begins with the first, and the count at its end is that of all."""
+    reports = Reports("a:8086")
+    for now, (count, kept) in enumerate(calls):
+        reports.rejected_dropped(count, kept, float(now))
+    texts = logged()
+    assert len(texts) == len(told)
+    assert all(
+        text[0] == part[0] and part[2:] in text for text, part in zip(texts, told, strict=True)
+    )
+
+
+def test_found_a_trouble_that_was_read_twice_while_the_keeper_cleared_it() -> None:
+    """A trouble that is there at every second look is read once, and never None."""
+
+    class Alternating:
+        looks = 0
+
+        @property
+        def trouble(self) -> Trouble | None:
+            self.looks += 1
+            return AWAY if self.looks % 2 else None
+
+    reports = Reports("a:8086")
+    reports._database = reports._disk = Alternating()  # type: ignore[assignment]
+    for _ in range(4):
+        assert reports.troubles == (AWAY,)
 
 
 def test_what_was_lost_with_a_file_is_no_lack_of_room(make: Make, logged: Logged) -> None:
@@ -274,7 +405,7 @@ def test_what_was_lost_with_a_file_is_no_lack_of_room(make: Make, logged: Logged
     )
     keeper.put(6.0, 3, 4)
     keeper.run(100.0)
-    assert (keeper.made.dropped, keeper.made.accepted) == (3, 1)
+    assert (keeper.made.figures.dropped, keeper.made.figures.accepted) == (3, 1)
     texts = logged()
     assert sum("removed it with 3 values" in text for text in texts) == 1
     assert not [text for text in texts if "are dropped" in text]

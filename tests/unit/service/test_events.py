@@ -28,6 +28,8 @@ FIELDS = {
     "growing": {"CAUSE", "COUNT"},
     "disk fault": {"CAUSE", "COUNT"},
     "overflow": {"CAUSE", "COUNT"},
+    "refused dropped": {"CAUSE", "COUNT"},
+    "inbox overflow": {"CAUSE", "COUNT"},
     "values lost": {"COUNT"},
 }
 NO_FIELDS = (

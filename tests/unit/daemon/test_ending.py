@@ -1,0 +1,90 @@
+"""The last line of the log, cell by cell."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from bat2influx.daemon.ending import last_line
+from bat2influx.delivery.figures import Figures
+
+ASIDE = "refused rows are kept aside (`bat2influx spool` lists them)"
+LOST = "values could be neither stored nor put on disk and are lost"
+SENDER = "stopped because the sender thread failed"
+
+
+@pytest.mark.parametrize(
+    ("figures", "parts", "level", "lost"),
+    [
+        ({}, ["every value is stored"], logging.INFO, 0),
+        ({"accepted": 12}, ["every value is stored"], logging.INFO, 0),
+        (
+            {"accepted": 12, "waiting": 7, "on_disk": 7},
+            ["7 values wait on disk for the next start", "12 values are stored"],
+            logging.INFO,
+            0,
+        ),
+        (
+            {"accepted": 12, "rejected": 3, "rejected_on_disk": 3},
+            [f"3 {ASIDE}", "12 values are stored"],
+            logging.INFO,
+            0,
+        ),
+        (
+            {"rejected": 5, "rejected_on_disk": 3},
+            [
+                "2 refused rows could not be put on disk and are lost",
+                f"3 {ASIDE}",
+                "0 values are stored",
+            ],
+            logging.ERROR,
+            2,
+        ),
+        (
+            {"accepted": 12, "dropped": 4},
+            ["4 values that waited were dropped before", "12 values are stored"],
+            logging.INFO,
+            0,
+        ),
+        (
+            {"accepted": 12, "rejected_dropped": 4},
+            ["4 refused rows were dropped before", "12 values are stored"],
+            logging.INFO,
+            0,
+        ),
+        ({"waiting": 9}, [f"9 {LOST}", "0 values are stored"], logging.ERROR, 9),
+        (
+            {
+                "accepted": 1,
+                "waiting": 5,
+                "on_disk": 2,
+                "rejected": 9,
+                "rejected_on_disk": 5,
+                "dropped": 6,
+                "rejected_dropped": 7,
+            },
+            [
+                f"3 {LOST}",
+                "2 values wait on disk for the next start",
+                "4 refused rows could not be put on disk and are lost",
+                f"5 {ASIDE}",
+                "6 values that waited were dropped before",
+                "7 refused rows were dropped before",
+                "1 values are stored",
+            ],
+            logging.ERROR,
+            7,
+        ),
+    ],
+)
+def test_the_last_line_has_all_that_became_of_the_values(
+    figures: dict[str, int], parts: list[str], level: int, lost: int
+) -> None:
+    """What is lost comes first; that every value is stored is said only where nothing else is."""
+    found = last_line(Figures(**figures))  # type: ignore[arg-type]
+    assert (found.text.split("; "), found.level, found.lost) == (["stopped", *parts], level, lost)
+    failed = last_line(replace(Figures(**figures), failed_thread="sender"))  # type: ignore[arg-type]
+    assert (failed.text.split("; "), failed.level) == ([SENDER, *parts], logging.ERROR)
+    assert failed.lost == lost

@@ -1,0 +1,37 @@
+"""What the main thread sees of the delivery, with what the keeper has not put into the queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.delivery.figures import Figures
+from bat2influx.failure import Trouble
+
+AWAY, STUCK = Trouble("database", "away"), Trouble("inbox overflow", "stuck")
+
+
+@pytest.mark.parametrize(
+    ("came", "lost", "waiting", "dropped"),
+    [
+        (10, 0, 4, 1),  # the queues have all that came
+        (13, 0, 7, 1),
+        (113, 100, 7, 101),
+        (110, 100, 4, 101),
+    ],
+)
+def test_each_line_that_came_is_in_one_place(
+    came: int, lost: int, waiting: int, dropped: int
+) -> None:
+    """In the queues, on the way to them, or dropped before it was there."""
+    published = Figures(accepted=3, waiting=4, on_disk=2, rejected=2, dropped=1, taken_in=10)
+    seen = published.with_inbox(came, lost, None)
+    assert (seen.waiting, seen.dropped) == (waiting, dropped)
+    assert (seen.accepted, seen.on_disk, seen.rejected) == (3, 2, 2)
+    assert seen.accepted + seen.waiting + seen.rejected + seen.dropped == came
+
+
+def test_a_trouble_of_the_inbox_comes_last() -> None:
+    """After what the keeper has published; without one nothing is added."""
+    published = Figures(troubles=(AWAY,))
+    assert published.with_inbox(0, 0, None).troubles == (AWAY,)
+    assert published.with_inbox(0, 0, STUCK).troubles == (AWAY, STUCK)
