@@ -45,6 +45,7 @@ class Reports:
     def use_database(self, where: str) -> None:
         """Name another database in the entries from here on."""
         self._database.is_about(PEER=where)
+        self._takes_values = ""
 
     def failed(self, trouble: Trouble, now: float) -> None:
         """The database did not take a batch."""

@@ -255,7 +255,7 @@ def test_without_a_service_manager_nothing_is_missing(setting: Setting) -> None:
 
 @pytest.mark.parametrize("part", ["sender", "keeper"])
 def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> None:
-    """Exit code 70, the traceback in the log, and how many values are lost."""
+    """Exit code 70, the traceback in the log, and what has become of the values."""
     setting.venus(Device(P))
     daemon = setting.daemon(
         module="tests.support.wedged", environment={"WEDGE": f"{part} dies"}, Battery=QUICK
@@ -267,6 +267,8 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
     assert daemon.says("^Traceback")
     assert daemon.says("ZeroDivisionError: made to die by SIGUSR1")
     assert daemon.says("in die_here")
+    assert daemon.says(f"stopped because the {part} thread failed; ")
+    assert not daemon.says("every value is stored")
 
 
 # Reload

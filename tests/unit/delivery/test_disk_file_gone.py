@@ -107,4 +107,16 @@ def test_rejected_rows_alone_are_missed_too(file: DiskFile) -> None:
     file.path.unlink()
     with pytest.raises(DiskError, match="removed it with 2 values"), file.guarded():
         file.opened()
-    assert file.lost == 0
+    assert (file.lost, file.rejected_lost) == (0, 2)
+
+
+def test_rejected_rows_that_a_damaged_file_took_along_are_counted(file: DiskFile) -> None:
+    """Apart from the values that waited, and named in the error."""
+    put(file, 0, 5)
+    take(file, 3, rejected=2)
+    assert file._db
+    file._db.execute("UPDATE rejected SET crc = 0")
+    with pytest.raises(DiskError, match="of the refused rows 2 are lost"), file.guarded():
+        raise DamagedError("a row does not have its checksum: 1")
+    assert (file.lost, file.rejected_lost) == (0, 2)
+    assert file.figures.rejected == 0

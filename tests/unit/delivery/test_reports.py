@@ -142,6 +142,22 @@ def test_a_database_that_fails_every_second_time_is_up_and_down_in_the_figures(
     assert [[trouble.cause for trouble in each.troubles] for each in seen] == [[AWAY.cause]] * 2
 
 
+def test_an_end_that_was_held_back_is_not_that_of_another_database(logged: Logged) -> None:
+    """What the old one takes is nothing to report once another one is written to."""
+    reports = Reports("a:8086")
+    for second in range(0, 20, 2):
+        reports.failed(AWAY, float(second))
+        reports.delivered("InfluxDB at a:8086", second + 1.0)
+    logged()
+    reports.use_database("b:8086")
+    reports.goes_on(100.0)
+    assert logged() == []
+    reports.delivered("InfluxDB at b:8086", 101.0)
+    assert [text.partition(",")[0] for text in logged()] == [
+        "I InfluxDB at b:8086 takes values again"
+    ]
+
+
 def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) -> None:
     """Each is told at first; then one line an hour has the count."""
     reports = Reports("a:8086")
