@@ -33,10 +33,10 @@ from bat2influx.delivery.spool import Spool
 from bat2influx.failure import delay
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.influx.outcome import Outcome
-from bat2influx.influx.writer import Writer
+from bat2influx.influx.writer import LINES_AT_ONCE, Writer
 from bat2influx.reading import NS
 
-MAX_BATCH = 5000  # lines in a request
+MAX_BATCH = LINES_AT_ONCE  # on disk, that are still sent at the end
 RETRY = 1.0  # s between two looks at a disk that does not work
 GENTLY = 2.0  # s at most between two batches from disk
 DISK_TIMEOUT = 1.5  # s, at the end, for what is to be put on disk
@@ -252,7 +252,7 @@ class Delivery:
         now = time.monotonic()
         if self._in_flight is not None or now < self._not_before:
             return
-        batch = self._spool.next_batch(MAX_BATCH)
+        batch = self._spool.next_batch(self._writer.lines_at_once)
         if batch is not None:
             self._in_flight, self._handed_out = (self._writer, batch), now
             self._batches.put(self._in_flight)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.failure import Trouble
 from bat2influx.influx.outcome import RejectedLine
+from bat2influx.influx.rejects import advice
 from bat2influx.reading import NS
 from bat2influx.service.journal import DampedEpisode, Episode, event
 
@@ -70,10 +71,9 @@ class Reports:
                 self._reasons.add(cause)
                 text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
                 line = row.line.decode("utf-8", "replace")
-                typed = "field type conflict" in cause
-                how = "; store to another measurement, or delete the field's old data"
+                how = advice(cause, row.line)
                 extra = event("row refused")
-                log.error(text, cause, line, how if typed else "", extra=extra)
+                log.error(text, cause, line, f"; {how}" if how else "", extra=extra)
 
     def retried(self, count: int) -> None:
         """So many rejected lines are queued again, and their reasons count as new."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.lineprotocol import stamp_of
 
 _NEVER = -(2**63)
@@ -60,6 +61,27 @@ class KnownRejects:
                 self._causes.pop(_head(line), None)
         if self._age != _NEVER and min(map(_stamp, part)) <= self._age:
             self._age = _NEVER
+
+
+def advice(reason: str, line: bytes) -> str:
+    """Return what to do about a row that is rejected for `reason`; nothing where that is unknown.
+
+    No statement of InfluxDB 1 frees the type of a field but that which takes all of a measurement
+    (tried on 1.6.7: neither DELETE nor DROP SERIES does; INFLUXDB, last section).
+    """
+    if "field type conflict" not in reason and "column type" not in reason:
+        return ""
+    how = "write to another measurement (under [Influx])"
+    if reason.startswith("partial write"):  # 2 has more in front, and 3 columns
+        name = quote_name(_measurement(line))
+        how += f", or give up all that this one has, by DROP MEASUREMENT {name}"
+    return how
+
+
+def _measurement(line: bytes) -> str:
+    """Return the measurement of a line, without the backslashes of line protocol."""
+    text = re.match(r"(?:\\.|[^,\\ ])*", line.decode("utf-8", "replace"))
+    return re.sub(r"\\(.)", r"\1", text[0]) if text else ""
 
 
 def _head(line: bytes) -> bytes:

@@ -46,7 +46,7 @@ class Kind:
 
         `how`: login=True, of user and password; right=False, a login that may not write;
         token=True; tls=True; there=False, without the database; retention=True, a day alone;
-        small=True, taking 10 kB at once.
+        small=True, taking 10 kB at once; flush, s, the time in which it acknowledges a write.
         """
         return self._opened(directory, **how)
 
@@ -179,10 +179,6 @@ class InfluxDB3Kind(_Peer):
 
     title = "InfluxDB 3"
 
-    def has(self, what: str) -> bool:
-        """How long it keeps values is not looked at when they are written."""
-        return what != "retention"
-
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
         """Run it; there is a token in any case, and as a password for any user."""
         peer = stack.enter_context(
@@ -190,6 +186,8 @@ class InfluxDB3Kind(_Peer):
                 token=TOKEN,
                 rights={TOKEN: "rw" if how.get("right", True) else "r"},
                 limit=10_000 if how.get("small") else 10 * 2**20,
+                retention=DAY if how.get("retention") else 0,
+                flush=how.get("flush", 0.0),
             )
         )
         login = {"user": USER, "password": TOKEN} if how.get("login") else {"token": TOKEN}

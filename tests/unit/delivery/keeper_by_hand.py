@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bat2influx.delivery import delivery
-from bat2influx.delivery.delivery import Delivery
+from bat2influx.delivery.delivery import MAX_BATCH, Delivery
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.memory_queue import OVERHEAD, MemoryQueue
 from bat2influx.delivery.spool import FRESH, Spool
@@ -74,6 +74,7 @@ class Writer:
     def __init__(self, *answers: Answer, name: str = "a", takes: float = 0.0) -> None:
         self.where, self.peer = f"{name}:8086", f"InfluxDB at {name}:8086"
         self.takes = takes
+        self.lines_at_once = MAX_BATCH
         self.cuts = 0
         self._answers = deque(answers or (accepts,))
 

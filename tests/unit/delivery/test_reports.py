@@ -174,7 +174,7 @@ def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) ->
 
 def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logged: Logged) -> None:
     """A field type conflict has its remedy behind it; bytes that are no text are shown."""
-    conflict = "field type conflict: input field V"
+    conflict = "partial write: field type conflict: input field V"
 
     def answer(batch: Sequence[bytes]) -> Outcome:
         reasons = ["bad", "bad", conflict, conflict, "other"]
@@ -187,8 +187,9 @@ def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logge
     keeper.run(100.0)
     assert logged() == [
         "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000",
-        f"E InfluxDB refuses a row, which is kept aside: {conflict}: dc V=1 0002; store to another"
-        " measurement, or delete the field's old data",
+        f"E InfluxDB refuses a row, which is kept aside: {conflict}: dc V=1 0002; write to"
+        " another measurement (under [Influx]), or give up all that this one has, by DROP"
+        ' MEASUREMENT "dc"',
         "E InfluxDB refuses a row, which is kept aside: other: dc V=\ufffd 5",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.influx.rejects import KnownRejects, cause_of
+from bat2influx.influx.rejects import KnownRejects, advice, cause_of
 from tests.support.writing import START, lines
 
 TYPE = "partial write: field type conflict: Power is an integer dropped=1"
@@ -196,3 +196,27 @@ def test_acceptance_of_what_is_not_known_changes_nothing() -> None:
 def test_one_cause_has_one_name(reason: str, cause: str) -> None:
     """What differs from row to row is left out, or each would be told as something new."""
     assert cause_of(reason) == cause
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "words"),
+    [
+        (
+            TYPE,
+            rb"my\ dc\,\"1\",site=a\ b Power=1.5 17",
+            'write to another measurement (under [Influx]), or give up all that this one has, by'
+            ' DROP MEASUREMENT "my dc,\\"1\\""',
+        ),
+        (f"failure writing points to database: {TYPE}", POWER[0], "write to another measurement"
+         " (under [Influx])"),
+        (COLUMN_OF_3_6, POWER[0], "write to another measurement (under [Influx])"),
+        ("failure writing points to database: partial write: points beyond", POWER[0], ""),
+        (PARSE, POWER[0], ""),
+        (AGE, b"", ""),
+        (TYPE, b"\\", 'write to another measurement (under [Influx]), or give up all that this one'
+         ' has, by DROP MEASUREMENT ""'),
+    ],
+)  # fmt: skip
+def test_what_can_be_done_about_a_type(reason: str, line: bytes, words: str) -> None:
+    """No statement frees the type of a single field, and only InfluxDB 1 has one at all."""
+    assert advice(reason, line) == words
