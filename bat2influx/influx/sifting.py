@@ -120,6 +120,8 @@ class Sifting:
             return influx_errors.too_large_alone(peer, self._too_large)
         if self._unproven:
             return influx_errors.refuses_all(peer, next(iter(self._unproven.values())))
+        if self._kept and not self._taken:
+            return influx_errors.refuses_all(peer, self._refusal)
         if self._kept:
             return influx_errors.rows_refused(peer, len(self._kept), self._refusal)
         return None

@@ -6,11 +6,18 @@ all are kept; when it ends what is stored equals what was sent, to the last row.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from bat2influx.delivery import delivery
+from bat2influx.delivery.delivery import Delivery
+from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.memory_queue import MemoryQueue
+from bat2influx.delivery.spool import Spool
 from tests.standins.databases.gateways import (
     DISK_FULL,
     FAILS,
@@ -31,6 +38,7 @@ from tests.standins.databases.gateways import (
 from tests.standins.databases.http_peers import ACCEPTED
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.databases.influxdb3 import InfluxDB3
+from tests.support.daemon import wait
 from tests.support.writing import lines, write, writer
 
 ROWS = lines(count=200)
@@ -71,12 +79,12 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     ),
     "a gateway's 400 with JSON": (
         lambda: refuses(told("400 Bad Request", error="bad request")),
-        NO + "refuses 4 values (bad request)",
+        NO + "refuses every value (bad request)",
         60,
     ),
     "a gateway's 422 with JSON": (
         lambda: refuses(told("422 Unprocessable Entity", error="blocked by policy")),
-        NO + "refuses 4 values (blocked by policy)",
+        NO + "refuses every value (blocked by policy)",
         60,
     ),
     "a gateway's 400 with a message": (
@@ -91,7 +99,7 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     ),
     "a full disk of the database": (
         lambda: refuses(DISK_FULL),
-        NO + "refuses 4 values (partial write: write /var/lib/influxdb/data: no space left",
+        NO + "refuses every value (partial write: write /var/lib/influxdb/data: no space left",
         60,
     ),
     "a captive portal with 204": (lambda: always(ACCEPTED), NOBODY, 6),
@@ -213,3 +221,74 @@ def test_a_token_that_influxdb_3_finds_malformed_is_a_login(pasted: str) -> None
         assert outcome.trouble.cause == "database login"
         assert "refuses the token" in outcome.trouble.text
         assert write(writer(peer.port, token=peer.token), ROWS).accepted == 200
+
+
+@pytest.fixture
+def delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int, str], Delivery]]:
+    """Makes a delivery into a database at a port, which tries again soon."""
+    monkeypatch.setattr(delivery, "delay", lambda *_: 0.2)
+    made: list[Delivery] = []
+
+    def start(port: int, db: str) -> Delivery:
+        spool = Spool(MemoryQueue(10**7), DiskQueue(tmp_path / "state", 10**7))
+        made.append(Delivery(spool, writer(port, db=db), idle=0.5, wake=lambda: None))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.stop(0.0)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_while_it_lasts_all_is_kept_and_one_line_says_why(
+    server: InfluxDB,
+    name: str,
+    delivered: Callable[[int, str], Delivery],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """200 rows kept, none rejected, none dropped; afterwards all are stored, and a line says so."""
+    fault, words, _ = FAULTS[name]
+    db = f"battery {next(_numbers)}"
+    server.query(f'CREATE DATABASE "{db}"')
+    with caplog.at_level(logging.INFO), Gateway(server.port, fault()) as gateway:
+        made = delivered(gateway.port, db)
+        for line in ROWS:
+            made.put([line])
+        wait("a few tries", lambda: len(gateway.refused) > 8 and made.figures.database_up is False)
+        figures = made.figures
+        assert figures.waiting == 200
+        assert (figures.accepted, figures.rejected, figures.dropped) == (0, 0, 0)
+        assert figures.database_up is False
+        told_now = [trouble.text for trouble in figures.troubles]
+        gateway.judge = through
+        wait("the rest", lambda: made.figures.waiting == 0)
+        wait("the line", lambda: "takes values again" in caplog.text)
+        figures = made.figures
+    assert (figures.accepted, figures.rejected, figures.dropped) == (200, 0, 0)
+    assert len(server.query("SELECT Voltage FROM dc", db)) == 200
+    texts = [record.getMessage() for record in caplog.records]
+    beginning = words.format(port=gateway.port)
+    assert beginning in texts[0]
+    assert any(beginning in text for text in told_now)
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) <= 2
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_database_that_fails_every_second_time_does_not_fill_the_journal(
+    server: InfluxDB,
+    delivered: Callable[[int, str], Delivery],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its failures and returns are told a few times, and then as one that lasts."""
+    db = f"battery {next(_numbers)}"
+    server.query(f'CREATE DATABASE "{db}"')
+    with caplog.at_level(logging.INFO), Gateway(server.port, every(2, FAILS)) as gateway:
+        made = delivered(gateway.port, db)
+        for number, line in enumerate(ROWS[:60], 1):
+            made.put([line])
+            wait("it", lambda number=number: made.figures.accepted == number)
+        assert len(gateway.refused) >= 30
+    assert len(caplog.records) <= 10
