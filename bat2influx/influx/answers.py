@@ -13,7 +13,7 @@ Sources: coordinator/points_writer.go, tsdb/shard.go, tsdb/store.go and models/p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -104,18 +104,21 @@ _TABLES: Mapping[Dialect, _Table] = {
 _UNKNOWN: _Table = _line({204}, None, Meaning.STORED)
 
 
-def meaning_of(server: Server, status: int, body: bytes) -> Answer:
-    """Return what an answer to a write means.
+def meaning_of(
+    server: Server, status: int, body: bytes, mask: Callable[[str], str] = lambda text: text
+) -> Answer:
+    """Return what an answer to a write means; `mask` takes the secrets out of its reason.
 
     What nobody knows as a database stores nothing, whatever it answers.
     """
     reason = reason_of(server, status, body)
+    shown = reason_of(server, status, body, mask)
     table = _TABLES[server.dialect] if server.dialect else _UNKNOWN if server.known else ()
     for statuses, words, meaning in table:
         if status in statuses and (words is None or (reason is not None and words.search(reason))):
             named = _named(server, body) if meaning is Meaning.BAD_ROW else ()
-            return Answer(meaning, reason, named)
-    return Answer(Meaning.KEPT, reason)
+            return Answer(meaning, shown, named)
+    return Answer(Meaning.KEPT, shown)
 
 
 def _named(server: Server, body: bytes) -> tuple[tuple[int, str], ...]:

@@ -9,6 +9,7 @@ from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply, bracketed
+from bat2influx.influx.secrets import mask_of
 from bat2influx.printable import plain
 
 WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)
@@ -29,6 +30,7 @@ class Diagnosis:
         """`config` is the file to name in messages."""
         self._influx = influx
         self._config = config
+        self._mask = mask_of(influx)
 
     def of_answer(
         self, reply: Reply, reason: str | None, server: Server, where: str, asked: str
@@ -51,7 +53,7 @@ class Diagnosis:
                 peer, influx.user, influx.db, text, token=token, buckets=buckets
             )
         if status in _MOVED and (location := reply.headers.get("Location")):
-            target, lines = moved_to(influx, location, asked)
+            target, lines = moved_to(influx, self._mask(location), asked)
             who = peer if server.known else f"the database at {where}"
             return influx_errors.moved(who, f"{status} {reply.words}", target, lines, config)
         if "retention policy not found" in text:

@@ -7,7 +7,7 @@ of them; what differs are the answers, and what can be done besides writing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -78,8 +78,12 @@ def identify(headers: Mapping[str, str], body: bytes) -> Server:
     return Server(version=plain(said, _LONGEST))
 
 
-def reason_of(server: Server, status: int, body: bytes) -> str | None:
+def reason_of(
+    server: Server, status: int, body: bytes, mask: Callable[[str], str] = lambda text: text
+) -> str | None:
     """Return the error that an answer tells, if it is one that the database gives.
+
+    `mask` takes the secrets out, before the text is cut to its length.
 
     InfluxDB 1 says "error", 2 "code" and "message", 3 "error" and, of a write, "data" with what is
     wrong with a row, or a list of that; a message alone is somebody else's. 3 and VictoriaMetrics
@@ -90,7 +94,7 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
         results = message.get("results") if isinstance(message, dict) else None
         message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
-        said = plain(body.decode("utf-8", "replace"), _LONGEST_ERROR)
+        said = plain(mask(body.decode("utf-8", "replace")), _LONGEST_ERROR)
         own = server.speaks_plainly and status != 200 and not said.lstrip().startswith("<")
         return said if said and own else None
     text = message.get("error") or ("code" in message and message.get("message"))
@@ -99,7 +103,7 @@ def reason_of(server: Server, status: int, body: bytes) -> str | None:
     rows = message.get("data")
     first = rows[0] if isinstance(rows, list) and rows else rows
     detail = first.get("error_message") if isinstance(first, dict) else None
-    return plain(f"{text}: {detail}" if isinstance(detail, str) else text, _LONGEST_ERROR)
+    return plain(mask(f"{text}: {detail}" if isinstance(detail, str) else text), _LONGEST_ERROR)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

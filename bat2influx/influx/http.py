@@ -22,6 +22,7 @@ from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx import lean_imports
 from bat2influx.influx.dialects import Server, identify
+from bat2influx.influx.secrets import mask_of
 from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain
 
@@ -70,6 +71,7 @@ class HttpClient:
         """`config` is the file to name in messages; `deadline` is in s."""
         self.server = Server()
         self.progress: Callable[[], None] = lambda: None  # called after each request
+        self.mask = mask_of(influx)  # takes our secrets out of what the server says
         self._influx = influx
         self._config = config
         self._deadline = deadline
@@ -205,7 +207,7 @@ class HttpClient:
             status,
             response.headers,
             self._body,
-            plain(response.reason or "", _LONGEST),
+            plain(self.mask(response.reason or ""), _LONGEST),
             ok=failure is None and why is None,
             trouble=why,
             in_doubt=status >= 500 or self._dialer.deadline.expired,

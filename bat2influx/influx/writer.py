@@ -178,7 +178,7 @@ class Writer:
         if said.known:
             self._http.server = said
         if reply.trouble is None and reply.whole:
-            answer = meaning_of(self.server, reply.status, reply.body)
+            answer = meaning_of(self.server, reply.status, reply.body, self._http.mask)
         if answer.meaning is Meaning.STORED and not (said.known or self._is_a_database()):
             why = self._diagnosis.of_nobody(reply, self.where, "ping")
             return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
@@ -189,10 +189,13 @@ class Writer:
     def _query(self, statement: str) -> Verdict:
         """Carry out a statement; without a trouble it was."""
         reply = self._http.query(statement)
-        reason = reason_of(self.server, reply.status, reply.body)
+        reason = self._reason(reply)
         if reply.ok and reason is None:
             return Verdict(reply.status, Answer(Meaning.STORED))
         return self._told(reply, Answer(Meaning.KEPT, reason), "query")
+
+    def _reason(self, reply: Reply) -> str | None:
+        return reason_of(self.server, reply.status, reply.body, self._http.mask)
 
     def _told(self, reply: Reply, answer: Answer, asked: str, *, keeping: bool = False) -> Verdict:
         """Add what is to be told where nothing is decided, or with `keeping` nothing stored."""
@@ -230,10 +233,8 @@ class Writer:
         params = {"format": "json"}
         reply = self._http.ask("api/v3/configure/database", "GET", params=params)
         if reply.trouble or reply.status == 401:
-            why = reply.trouble or self._diagnosis.of_answer(
-                reply, reason_of(self.server, reply.status, reply.body), self.server, self.where, ""
-            )
-            return Probe(why, missing=False, server=self.server)
+            verdict = self._told(reply, Answer(Meaning.KEPT, self._reason(reply)), "")
+            return Probe(verdict.trouble, missing=False, server=self.server)
         there = _names_in(reply.body) if reply.ok else None
         name = "/".join(filter(None, (self._influx.db, self._policy_of_3)))
         if there is None:

@@ -10,21 +10,28 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from bat2influx.commands.setup_db.downsampling import ClashError, Retention, told_apart
 from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan, raw_policy
+from bat2influx.commands.setup_db.rows import (
+    OddAnswerError,
+    QueryRow,
+    column,
+    moment,
+    seconds,
+    text,
+)
 from bat2influx.commands.steps import WRONG, Printer, Step
 from bat2influx.config.settings import Settings
 from bat2influx.influx import influxql
-from bat2influx.influx.influxql import HIDDEN, StatementError, quote_name, server_duration
+from bat2influx.influx.influxql import StatementError, quote_name
+from bat2influx.influx.secrets import mask_of
 from bat2influx.printable import plain
 
 LONGEST = 500  # characters of an answer
 LOOKING = "looking"  # the first line's label, where there is nothing above
 _OF_RIGHTS = ("authori", "authenticat", "privilege", "admin", "credentials")
 
-QueryRow = dict[str, Any]
 RunStatement = Callable[[str], list[QueryRow]]
 
 
@@ -62,8 +69,12 @@ def setup_db(
         print(f"bat2influx setup-db: {settings.path}: {error}", file=sys.stderr)  # noqa: T201
         return os.EX_CONFIG
     except StatementError as error:
-        text = _refused(str(error), settings, admin, begun=label != LOOKING)
-        show(Step(WRONG, label, text))
+        why = _refused(str(error), settings, admin, begun=label != LOOKING)
+        show(Step(WRONG, label, why))
+        return os.EX_UNAVAILABLE
+    except OddAnswerError as error:
+        why = f"the server's answer is none of InfluxDB 1: {error}; are address and port under"
+        show(Step(WRONG, label, f"{why} [Influx] in {settings.path} right?"))
         return os.EX_UNAVAILABLE
     return os.EX_OK
 
@@ -72,13 +83,13 @@ def look(settings: Settings, ask: RunStatement) -> DatabaseState:
     """Look at what is there. Raises StatementError."""
     influx, db = settings.influx, quote_name(settings.influx.db)
     admin, right = _user(influx.user, influx.db, ask)
-    if influx.db not in {row["name"] for row in ask("SHOW DATABASES")}:
+    if influx.db not in {text(row, "name") for row in ask("SHOW DATABASES")}:
         return DatabaseState(admin=admin)
     policies = {
-        row["name"]: Policy(
-            server_duration(row["duration"]),
-            server_duration(row["shardGroupDuration"]),
-            row["default"],
+        text(row, "name"): Policy(
+            seconds(row, "duration"),
+            seconds(row, "shardGroupDuration"),
+            column(row, "default", bool),
         )
         for row in ask(f"SHOW RETENTION POLICIES ON {db}")
     }
@@ -97,12 +108,11 @@ def look(settings: Settings, ask: RunStatement) -> DatabaseState:
 
 def _user(user: str, db: str, ask: RunStatement) -> tuple[bool | None, str]:
     # Asked in any case: only an administrator sees all that is there.
-    users = {row["user"]: bool(row["admin"]) for row in ask("SHOW USERS")}
+    users = {text(row, "user"): column(row, "admin", bool) for row in ask("SHOW USERS")}
     if user not in users:
         return None, ""
-    rights = {
-        row["database"]: row["privilege"] for row in ask(f"SHOW GRANTS FOR {quote_name(user)}")
-    }
+    grants = ask(f"SHOW GRANTS FOR {quote_name(user)}")
+    rights = {text(row, "database"): text(row, "privilege") for row in grants}
     return users[user], rights.get(db, "")
 
 
@@ -111,9 +121,10 @@ def _queries(db: str, ask: RunStatement) -> dict[str, str]:
     start = influxql.tokens(f"CREATE CONTINUOUS QUERY {quote_name('')} ON {quote_name(db)}")
     found = {}
     for row in ask("SHOW CONTINUOUS QUERIES"):
-        parts = influxql.tokens(row["query"])[: len(start)]
+        query = text(row, "query")
+        parts = influxql.tokens(query)[: len(start)]
         if parts[:3] == start[:3] and parts[4:] == start[4:]:
-            found[row["name"]] = row["query"]
+            found[text(row, "name")] = query
     return found
 
 
@@ -121,21 +132,22 @@ def _fields(db: str, policy: str, measurement: str, ask: RunStatement) -> frozen
     """Return the names of the stored fields that hold numbers."""
     table = ".".join(map(quote_name, (db, policy, measurement)))
     rows = ask(f"SHOW FIELD KEYS ON {quote_name(db)} FROM {table}")
-    return frozenset(row["fieldKey"] for row in rows if row["fieldType"] in ("float", "integer"))
+    numbers = ("float", "integer")
+    return frozenset(text(row, "fieldKey") for row in rows if text(row, "fieldType") in numbers)
 
 
 def _first(db: str, policy: str, measurement: str, ask: RunStatement) -> int | None:
     """Return the time of the oldest raw value in s; a shard at a time, for the whole is slow."""
     table = ".".join(map(quote_name, (db, policy, measurement)))
     spans = sorted(
-        (row["start_time"], row["end_time"])
+        (moment(row, "start_time"), moment(row, "end_time"))
         for row in ask("SHOW SHARDS")
-        if (row["database"], row["retention_policy"]) == (db, policy)
+        if (text(row, "database"), text(row, "retention_policy")) == (db, policy)
     )
     for start, end in spans:
         where = f"time >= '{start}' AND time < '{end}'"
         for row in ask(f"SELECT * FROM {table} WHERE {where} ORDER BY time LIMIT 1"):
-            return int(row["time"]) // 10**9
+            return column(row, "time", int) // 10**9
     return None
 
 
@@ -146,7 +158,9 @@ def _done(task: Task, ask: RunStatement) -> Step:
         if number > 1 and sys.stderr.isatty():
             done = f"\r{task.step.label}: {number} of {len(task.statements)} \r"
             print(done, end="", file=sys.stderr, flush=True)  # noqa: T201 - it may take long
-        written += sum(row.get("written", 0) for row in ask(statement.text))
+        written += sum(
+            column(row, "written", int) for row in ask(statement.text) if "written" in row
+        )
     if not written:
         return task.step
     took = time.monotonic() - start
@@ -155,15 +169,13 @@ def _done(task: Task, ask: RunStatement) -> Step:
 
 def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str:
     """Return what to tell of a refusal; `admin` is who was named for all this, '' for nobody."""
-    if secret := settings.influx.password:
-        reason = reason.replace(influxql.quote_string(secret)[1:-1], HIDDEN).replace(secret, HIDDEN)
-    reason = plain(reason, LONGEST)
-    text = f"the server refused it: {reason}"
+    reason = plain(mask_of(settings.influx)(reason), LONGEST)
+    told = f"the server refused it: {reason}"
     if begun:
-        text += "\nwhat is above is done; another run goes on from here"
+        told += "\nwhat is above is done; another run goes on from here"
     if not any(word in reason.lower() for word in _OF_RIGHTS):
-        return text
+        return told
     if admin:
-        return f"{text}\nis {admin!r} an administrator of the database server, with that password?"
-    text += "\nthis needs an administrator of the database server: --admin USER"
-    return text if settings.influx.token else f"{text}; or, with InfluxDB 3, a token in the file"
+        return f"{told}\nis {admin!r} an administrator of the database server, with that password?"
+    told += "\nthis needs an administrator of the database server: --admin USER"
+    return told if settings.influx.token else f"{told}; or, with InfluxDB 3, a token in the file"

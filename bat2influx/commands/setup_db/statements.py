@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bat2influx.commands.setup_db.setup import QueryRow
+from bat2influx.commands.setup_db.rows import OddAnswerError, QueryRow
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import reason_of
-from bat2influx.influx.http import HttpClient
+from bat2influx.influx.http import MOST_BODY, HttpClient
 from bat2influx.influx.influxql import StatementError
 from bat2influx.safe_json import parse_object
 
@@ -32,12 +32,13 @@ class StatementRunner:
     def __call__(self, statement: str) -> list[QueryRow]:
         """Run one statement; return its rows, columns and tags alike, times in ns.
 
-        Raises StatementError when the server refuses it, UnansweredError when it does not answer.
+        Raises StatementError when the server refuses it, UnansweredError when it does not answer,
+        OddAnswerError when its answer has no rows in its way.
         """
         reply = self._http.query(statement)
         if reply.trouble:
             raise UnansweredError(reply.trouble)
-        reason = reason_of(self._http.server, reply.status, reply.body)
+        reason = reason_of(self._http.server, reply.status, reply.body, self._http.mask)
         if reason is not None:
             raise StatementError(reason)
         if not reply.ok:
@@ -45,6 +46,8 @@ class StatementRunner:
                 self._http.peer, reply.status, reply.words, self._config, own=False
             )
             raise UnansweredError(answer)
+        if not reply.whole:
+            raise OddAnswerError(f"it is longer than {MOST_BODY // 1024} KiB, or broke off")
         results = parse_object(reply.body).get("results")
         if not isinstance(results, list):  # the page of something else that answers anything
             answer = influx_errors.database_answer(
@@ -56,7 +59,23 @@ class StatementRunner:
 
 def _rows(results: list[Any]) -> Iterator[QueryRow]:
     for result in results:
-        for series in result.get("series", []):
-            for values in series.get("values", []):
-                columns: dict[str, Any] = dict(zip(series["columns"], values, strict=True))
-                yield {**series.get("tags", {}), **columns}
+        for series in _list(_object(result).get("series", []), "a list of series"):
+            columns = _list(_object(series).get("columns", []), "a list of columns")
+            tags = _object(_object(series).get("tags", {}))
+            for values in _list(_object(series).get("values", []), "a list of values"):
+                row = _list(values, "a list of values")
+                if len(row) != len(columns) or not all(isinstance(name, str) for name in columns):
+                    raise OddAnswerError("its columns are not those of its values")
+                yield {**tags, **dict(zip(columns, row, strict=True))}
+
+
+def _list(found: object, what: str) -> list[Any]:
+    if not isinstance(found, list):
+        raise OddAnswerError(f"it has no {what.removeprefix('a ')}")
+    return found
+
+
+def _object(found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise OddAnswerError("it has something else where an object should be")
+    return found

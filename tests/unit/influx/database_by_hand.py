@@ -56,6 +56,7 @@ class Answers:
         self.requests: list[object] = []  # "ping", a statement, or the lines of a write
         self.params: Mapping[str, str] = {}
         self.progress: Any = None
+        self.mask = lambda text: text
         self.was_cut = False
         self.connection = 1  # a test may count it up
 

@@ -155,7 +155,12 @@ def two_days(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     fake = SimpleNamespace(time=lambda: NOW + 0.5, monotonic=lambda: next(clock))
     monkeypatch.setattr(setup, "time", fake)
     server.rows["SHOW SHARDS"] = [
-        {"database": "battery", "retention_policy": "raw", "start_time": "a", "end_time": "b"}
+        {
+            "database": "battery",
+            "retention_policy": "raw",
+            "start_time": "2026-07-01T00:00:00Z",
+            "end_time": "2026-07-08T00:00:00Z",
+        }
     ]
     server.rows["SELECT *"] = [{"time": (NOW - 2 * DAY) * 10**9}]
     server.rows["SELECT last"] = [{"time": 0, "written": 7}]

@@ -71,11 +71,17 @@ def test_a_database_is_looked_at_as_a_whole(settings: Settings, server: Server) 
     assert not any("FIELD KEYS" in each for each in server.asked)
 
 
+Z = "00:00:00Z"
+
+
 def test_the_oldest_value_is_looked_for_shard_by_shard(settings: Settings, server: Server) -> None:
     """In the policy of raw values, from the first one on, and no further than the first value."""
     there(server)
     shard = {"database": "battery", "retention_policy": "raw"}
-    days = [{"start_time": f"2026-07-0{n}T", "end_time": f"2026-07-0{n + 1}T"} for n in range(1, 5)]
+    days = [
+        {"start_time": f"2026-07-0{n}T{Z}", "end_time": f"2026-07-0{n + 1}T{Z}"}
+        for n in range(1, 5)
+    ]
     server.rows["SHOW SHARDS"] = [
         {**shard, **days[3]},
         {**shard, **days[2]},
@@ -87,7 +93,7 @@ def test_the_oldest_value_is_looked_for_shard_by_shard(settings: Settings, serve
     server.rows[f"{select}3"] = [{"time": NOW * 10**9 + 999_999_999, "State": 3}]
     assert look(settings, server).first == NOW
     assert [each for each in server.asked if each.startswith("SELECT")] == [
-        f"{select}{n}T' AND time < '2026-07-0{n + 1}T' ORDER BY time LIMIT 1" for n in (2, 3)
+        f"{select}{n}T{Z}' AND time < '2026-07-0{n + 1}T{Z}' ORDER BY time LIMIT 1" for n in (2, 3)
     ]
     del server.rows[f"{select}3"]
     assert look(settings, server).first is None

@@ -27,7 +27,7 @@ def run(reply: Reply, server: Server = ONE) -> list[dict[str, object]]:
         asked.append(statement)
         return reply
 
-    http = SimpleNamespace(server=server, peer=PEER, query=query)
+    http = SimpleNamespace(server=server, peer=PEER, query=query, mask=str)
     rows = StatementRunner(http, CONFIG)(STATEMENT)  # type: ignore[arg-type]
     assert asked == [STATEMENT]
     return rows

@@ -1,0 +1,48 @@
+"""Rows of an answer, as what they have to be: a server may answer anything at all. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+from bat2influx.influx.influxql import server_duration
+
+T = TypeVar("T")
+QueryRow = dict[str, Any]
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+
+
+class OddAnswerError(Exception):
+    """An answer is none that the database gives; the text says what is odd about it."""
+
+
+def column(row: QueryRow, name: str, kind: type[T]) -> T:
+    """Return the value of a column. Raises OddAnswerError for none, or one of another kind."""
+    found = row.get(name)
+    if type(found) is not kind:
+        raise OddAnswerError(f"it has no {name!r}, or an odd one")
+    return found
+
+
+def text(row: QueryRow, name: str) -> str:
+    """Return a name or a statement of the server's, in which each character can be printed."""
+    found = column(row, name, str)
+    if not found.replace("\n", " ").isprintable():
+        raise OddAnswerError(f"its {name!r} has characters that cannot be printed")
+    return found
+
+
+def seconds(row: QueryRow, name: str) -> int:
+    """Return a duration, in s."""
+    try:
+        return server_duration(column(row, name, str))
+    except ValueError:
+        raise OddAnswerError(f"its {name!r} is no duration") from None
+
+
+def moment(row: QueryRow, name: str) -> str:
+    """Return a time, as RFC 3339 has it in UTC, which is safe within a statement."""
+    found = column(row, name, str)
+    if not _MOMENT.fullmatch(found):
+        raise OddAnswerError(f"its {name!r} is no time")
+    return found
