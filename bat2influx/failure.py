@@ -22,6 +22,7 @@ class Backoff(Enum):
     CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and nothing is locked out
     DATABASE = (0.25, 15.0)
     DATABASE_LOGIN = (5.0, 60.0)
+    ROWS = (1.0, 5.0)  # the database works, and takes all but some rows
 
 
 def delay(backoff: Backoff, attempt: int, random: float) -> float:

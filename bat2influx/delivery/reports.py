@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.failure import Trouble
 from bat2influx.influx.outcome import RejectedLine
-from bat2influx.influx.rejects import advice
 from bat2influx.reading import NS
 from bat2influx.service.journal import DampedEpisode, Episode, event
 
@@ -71,9 +70,8 @@ class Reports:
                 self._reasons.add(cause)
                 text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
                 line = row.line.decode("utf-8", "replace")
-                how = advice(cause, row.line)
                 extra = event("row refused")
-                log.error(text, cause, line, f"; {how}" if how else "", extra=extra)
+                log.error(text, cause, line, row.advice and f"; {row.advice}", extra=extra)
 
     def retried(self, count: int) -> None:
         """So many rejected lines are queued again, and their reasons count as new."""

@@ -13,7 +13,7 @@ Sources: coordinator/points_writer.go, tsdb/shard.go, tsdb/store.go and models/p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -32,76 +32,104 @@ class Meaning(Enum):
     KEPT = "it says nothing about the rows"
 
 
+class Kind(Enum):
+    """What is wrong with a bad row, as far as other rows have it, too."""
+
+    TYPE = "its field has another type"  # as all rows of that field in the same shard
+    SERIES = "its series is one too many"  # as all rows of that series
+    AGE = "it is older than what is kept"  # as all that are older
+    ROW = "it is bad by itself"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an answer means, and the `reason` in the server's words, where they are its own.
 
     `named` has the rows that it says are bad: their place in the body, from 0, and how they begin.
+    `kind` is what is wrong with a bad row, and `dialect` who says so.
     """
 
     meaning: Meaning
     reason: str | None = None
     named: tuple[tuple[int, str], ...] = ()
+    kind: Kind = Kind.ROW
+    dialect: Dialect | None = None
+
+    @property
+    def cause(self) -> str:
+        """The reason without what differs from row to row, so that one cause has one name."""
+        return cause_of(self.reason or "")
 
 
-# Behind "partial write: ", up to the name of a field, a tag or a series.
-_PARTIAL = (
-    r"field type conflict|points beyond retention policy|dropped [0-9]+ points outside retention"
-    r"|max-series-per-database limit exceeded|max-values-per-tag limit exceeded"
-    r"|max key length exceeded|invalid field name|invalid tag key|invalid measurement"
-    r"|input field \S+ on measurement \S+ is invalid|unable to parse|time outside range"
+# What is wrong with a row, by the words behind "partial write: "; the first that is found counts.
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    (r"field type conflict", Kind.TYPE),
+    (r"points beyond retention policy", Kind.AGE),
+    (r"dropped [0-9]+ points outside retention policy(?!.*Upper Bound)", Kind.AGE),
+    (r"dropped [0-9]+ points outside retention policy", Kind.ROW),
+    (r"max-series-per-database limit exceeded|max-values-per-tag limit exceeded", Kind.SERIES),
+    (r"max key length exceeded|invalid (field name|tag key|measurement)", Kind.ROW),
+    (r"input field \S+ on measurement \S+ is invalid|time outside range", Kind.ROW),
+    (r"unable to parse( '|:| dropped|$)", Kind.ROW),
 )
-# Statuses, what the reason looks like (nothing: whatever it is, and if there is none), and what
-# that means. The first that fits counts; where none does, all rows are kept.
-_Table = tuple[tuple[frozenset[int], re.Pattern[str] | None, Meaning], ...]
+# Statuses, how the reason begins (nothing: whatever it is, and if there is none), what that means,
+# and what is wrong with the row. The first that fits counts; where none does, all rows are kept.
+_Line = tuple[frozenset[int], re.Pattern[str] | None, Meaning, Kind]
 
 
-def _line(statuses: set[int], reason: str | None, meaning: Meaning) -> _Table:
-    return ((frozenset(statuses), None if reason is None else re.compile(reason), meaning),)
+def _line(statuses: set[int], reason: str | None, meaning: Meaning, kind: Kind = Kind.ROW) -> _Line:
+    return frozenset(statuses), None if reason is None else re.compile(reason), meaning, kind
 
 
-_TABLES: Mapping[Dialect, _Table] = {
+def _bad(status: int, before: str) -> list[_Line]:
+    return [_line({status}, f"^{before}({words})", Meaning.BAD_ROW, kind) for words, kind in _KINDS]
+
+
+_BAD_OF_3 = (
+    r"^(parsing failed for write_lp endpoint|line protocol parsing error"
+    r"|partial write of line protocol occurred)"
+)
+_TABLES: Mapping[Dialect, Sequence[_Line]] = {
     Dialect.INFLUXDB1: (
-        *_line({204}, None, Meaning.STORED),
-        *_line({400}, rf"^(partial write: ({_PARTIAL})|unable to parse)", Meaning.BAD_ROW),
-        *_line({400}, r"^(field type conflict|max key length exceeded)", Meaning.BAD_ROW),
-        *_line({400, 422}, r"", Meaning.REFUSED),
-        *_line({404}, r"", Meaning.NO_DATABASE),
-        *_line({413}, None, Meaning.TOO_LARGE),
+        _line({204}, None, Meaning.STORED),
+        *_bad(400, "(partial write: )?"),
+        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({404}, r"^database not found", Meaning.NO_DATABASE),
+        _line({413}, None, Meaning.TOO_LARGE),
     ),
     Dialect.INFLUXDB2: (
-        *_line({204}, None, Meaning.STORED),
-        *_line({400}, r"^(partial write: )?unable to parse", Meaning.BAD_ROW),
-        *_line(
-            {422},
-            rf"^(failure writing points to database: )?partial write: ({_PARTIAL})",
-            Meaning.BAD_ROW,
-        ),
-        *_line({400, 422}, r"", Meaning.REFUSED),
-        *_line({404}, r"", Meaning.NO_DATABASE),
-        *_line({413}, None, Meaning.TOO_LARGE),
+        _line({204}, None, Meaning.STORED),
+        *_bad(400, "(partial write: )?"),
+        *_bad(422, "(failure writing points to database: )?partial write: "),
+        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({404}, r"no dbrp mapping found|not found", Meaning.NO_DATABASE),
+        _line({413}, None, Meaning.TOO_LARGE),
     ),
     Dialect.INFLUXDB3: (
-        *_line({204}, None, Meaning.STORED),
-        *_line(
-            {400},
-            r"^(parsing failed for write_lp endpoint|line protocol parsing error"
-            r"|partial write of line protocol occurred)",
-            Meaning.BAD_ROW,
-        ),
-        *_line({413}, None, Meaning.TOO_LARGE),
-        *_line({500}, r"^max request size", Meaning.TOO_LARGE),
+        _line({204}, None, Meaning.STORED),
+        _line({400}, rf"{_BAD_OF_3}.*\bcolumn type\b", Meaning.BAD_ROW, Kind.TYPE),
+        _line({400}, _BAD_OF_3, Meaning.BAD_ROW),
+        _line({400}, r"write was empty|in database name|^Authorization", Meaning.KEPT),
+        _line({422}, r"limit of [0-9]+ databases", Meaning.KEPT),
+        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({413}, None, Meaning.TOO_LARGE),
+        _line({500}, r"^max request size", Meaning.TOO_LARGE),
     ),
     Dialect.VICTORIAMETRICS: (
-        *_line({204}, None, Meaning.STORED),
-        *_line({400}, r"unsupported path", Meaning.KEPT),
-        *_line({400}, r"influx line|cannot (parse|unmarshal)", Meaning.BAD_ROW),
-        *_line({413}, None, Meaning.TOO_LARGE),
+        _line({204}, None, Meaning.STORED),
+        _line({400}, r"unsupported path", Meaning.KEPT),
+        _line({400}, r"^remoteAddr: .*(influx line|cannot (parse|unmarshal))", Meaning.BAD_ROW),
+        _line({400}, r"^remoteAddr: ", Meaning.REFUSED),
+        _line({413}, None, Meaning.TOO_LARGE),
     ),
 }
 # What says that it is InfluxDB, of a version that nobody here knows, is believed that it has
-# stored something, and nothing else.
-_UNKNOWN: _Table = _line({204}, None, Meaning.STORED)
+# stored something; what it refuses is kept.
+_UNKNOWN: Sequence[_Line] = (
+    _line({204}, None, Meaning.STORED),
+    _line({400, 422}, r"", Meaning.REFUSED),
+    _line({413}, None, Meaning.TOO_LARGE),
+)
 
 
 def meaning_of(
@@ -114,11 +142,24 @@ def meaning_of(
     reason = reason_of(server, status, body)
     shown = reason_of(server, status, body, mask)
     table = _TABLES[server.dialect] if server.dialect else _UNKNOWN if server.known else ()
-    for statuses, words, meaning in table:
+    for statuses, words, meaning, kind in table:
         if status in statuses and (words is None or (reason is not None and words.search(reason))):
             named = _named(server, body) if meaning is Meaning.BAD_ROW else ()
-            return Answer(meaning, shown, named)
-    return Answer(Meaning.KEPT, shown)
+            return Answer(meaning, shown, named, kind, server.dialect)
+    return Answer(Meaning.KEPT, shown, dialect=server.dialect)
+
+
+def cause_of(reason: str) -> str:
+    """Return a reason without its count of dropped rows, which is wrong and differs each time.
+
+    Nor does it have the rows themselves, nor the database, which InfluxDB 1.12 and 2 name.
+    """
+    if reason.startswith("remoteAddr: "):  # VictoriaMetrics has our port, and the row
+        reason = re.sub(r"^remoteAddr: .*?; requestURI: .*?; ", "", reason)
+        reason = re.sub(r"(influx line) \".*\"", r"\1", reason)
+    reason = re.sub(r"unable to parse '.*': ", "unable to parse: ", reason)
+    reason = re.sub(r" *\bdropped=[0-9]+(?: for database: .*)?", "", reason)
+    return re.sub(r"\bdropped [0-9]+ (points .*?)(?: - oldest point.*)?$", r"\1", reason)
 
 
 def _named(server: Server, body: bytes) -> tuple[tuple[int, str], ...]:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from urllib.parse import urljoin, urlsplit
 
 from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.answers import Answer, Kind
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply, bracketed
+from bat2influx.influx.influxql import quote_name
+from bat2influx.influx.lineprotocol import measurement_of
 from bat2influx.influx.secrets import mask_of
 from bat2influx.printable import plain
 
 WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)
     b"HTTP request to an HTTPS server",
     b"plain HTTP request was sent to HTTPS port",
+    b"speaking plain HTTP to an SSL-enabled server port",  # Apache
 )
 _NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its cluster too
 _MALFORMED = "Authorization header was malformed"  # with 400, as InfluxDB 3 answers to a token
-_MOVED = frozenset({301, 302, 303, 307, 308})
+MOVED = frozenset({301, 302, 303, 307, 308})
+NO_ADMIN = "create admin user first"  # with auth-enabled, and nobody to log in
 _LONGEST = 200  # characters of an address that is shown
 _PORTS = {"http": 80, "https": 443}
 
@@ -42,17 +48,23 @@ class Diagnosis:
         influx, config, status = self._influx, self._config, reply.status
         peer = f"{server.name} at {where}"
         text = reason or reply.words
-        if status == 400 and influx.tls is None and any(map(reply.body.__contains__, WANTS_TLS)):
+        if influx.tls is None and wants_tls(reply):
             return influx_errors.database_tls_wanted(peer, config)
         token = bool(influx.token)
         if status == 401 or (status == 400 and _MALFORMED.encode() in reply.body):
+            if token and server.dialect is Dialect.INFLUXDB1:
+                return influx_errors.no_tokens(peer, config)
             return influx_errors.database_login(peer, influx.user, text, config, token=token)
+        if NO_ADMIN in text:
+            return influx_errors.no_admin(peer)
+        if status in (502, 504) and reason is None:
+            return influx_errors.behind_proxy(where, status, reply.words)
         if status == 403:
             buckets = server.dialect is Dialect.INFLUXDB2
             return influx_errors.database_right(
                 peer, influx.user, influx.db, text, token=token, buckets=buckets
             )
-        if status in _MOVED and (location := reply.headers.get("Location")):
+        if status in MOVED and (location := reply.headers.get("Location")):
             target, lines = moved_to(influx, self._mask(location), asked)
             who = peer if server.known else f"the database at {where}"
             return influx_errors.moved(who, f"{status} {reply.words}", target, lines, config)
@@ -67,17 +79,55 @@ class Diagnosis:
 
     def of_nobody(self, reply: Reply, where: str, asked: str) -> Trouble:
         """Return what is wrong where an answer does not say that a database has given it."""
-        if reply.status // 100 == 2:
-            return influx_errors.not_a_database(where, reply.status, self._config)
-        return self.of_answer(reply, None, Server(), where, asked)
+        status = reply.status
+        if status // 100 == 2:
+            return influx_errors.not_a_database(where, status, self._config)
+        why = self.of_answer(reply, None, Server(), where, asked)
+        if why.cause == f"database {status}" or status == 403:
+            return influx_errors.nobody_known(where, status, reply.words, self._config)
+        return why
+
+    def advice(self, answer: Answer, line: bytes) -> str:
+        """Return what to do about a row that was rejected; nothing where that is unknown.
+
+        No statement of InfluxDB 1 frees the type of a field but that which takes all of a
+        measurement (tried on 1.6.7: neither DELETE nor DROP SERIES does), and that does not while
+        another one is there whose name begins in the same way (tried, too).
+        """
+        if answer.kind is not Kind.TYPE:
+            return ""
+        found, ours = measurement_of(line), self._influx.measurement
+        first = answer.dialect is Dialect.INFLUXDB1
+        ways = []
+        if found == ours:
+            apart = f", whose name does not begin with {found}," if first else ""
+            where = f"under [Influx] in {self._config}"
+            ways.append(f"set another measurement {where}{apart} and reload")
+        if first:
+            drop = quote(f"DROP MEASUREMENT {quote_name(found)}")
+            ways.append(
+                f"to free this one, influx -database {quote(self._influx.db)} -execute {drop},"
+                " which deletes all of it, minutes and hours included (and frees nothing while"
+                " there is another whose name begins with it), then"
+                " bat2influx spool --retry-rejected"
+            )
+        return "; or, ".join(ways)
 
     def no_database(self, server: Server, where: str, answer: str) -> Trouble:
         """Return that there is none of the configured name, and that it is not to be made."""
         influx, peer = self._influx, f"{server.name} at {where}"
+        if NO_ADMIN in answer:
+            return influx_errors.no_admin(peer)
         if server.may_create:
             return influx_errors.no_database(peer, influx.user, influx.db, answer)
         login = "token" if influx.token else "user"
-        return influx_errors.no_bucket(peer, influx.db, answer, self._config, login=login)
+        policy = influx.retention_policy
+        return influx_errors.no_bucket(peer, influx.db, policy, answer, self._config, login=login)
+
+
+def wants_tls(reply: Reply) -> bool:
+    """Return whether an answer says that TLS is spoken there."""
+    return reply.status == 400 and any(words in reply.body for words in WANTS_TLS)
 
 
 def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]:
@@ -97,7 +147,8 @@ def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]
         return plain(location, _LONGEST), []
     shown = plain(f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}", _LONGEST)
     path, slash, last = there.path.rpartition("/")
-    if not (port and address and slash and last == asked) or shown != shown.strip():
+    other_api = path.endswith(("/api/v2", "/api/v3"))  # which is no path for the others
+    if not (port and address and slash and last == asked) or other_api:
         return shown, []
     lines = []
     if address != influx.address.lower():

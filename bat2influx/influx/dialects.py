@@ -14,7 +14,7 @@ from enum import Enum
 from bat2influx.printable import plain
 from bat2influx.safe_json import parse, parse_object
 
-_VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z.~+-]*")
+_VERSION = re.compile(r"v?([0-9]+)\.[0-9A-Za-z._~+-]*")
 _LONGEST = 60  # characters of a version
 _LONGEST_ERROR = 500
 
@@ -104,6 +104,16 @@ def reason_of(
     first = rows[0] if isinstance(rows, list) and rows else rows
     detail = first.get("error_message") if isinstance(first, dict) else None
     return plain(mask(f"{text}: {detail}" if isinstance(detail, str) else text), _LONGEST_ERROR)
+
+
+def database_of_3(db: str, policy: str) -> str:
+    """Return the name of the database of InfluxDB 3 that stands for a database with a policy.
+
+    The default policy is none, and any other makes another database, in small letters: "db/raw"
+    (iox_http/src/write/v1.rs of its source).
+    """
+    policy = policy.lower()
+    return db if policy in ("", "autogen", "default") else f"{db}/{policy}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -91,15 +91,56 @@ def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble
     )
 
 
-def no_bucket(peer: str, db: str, answer: str, config: str, *, login: str = "token") -> Trouble:
+def no_bucket(
+    peer: str, db: str, policy: str, answer: str, config: str, *, login: str = "token"
+) -> Trouble:
     """404 with InfluxDB 2, which says so of a bucket that the login is not for, too (INFLUXDB)."""
+    what = f"{db!r}, policy {policy!r}" if policy else repr(db)
+    if login == "token":
+        how = "influx auth create --write-bucket ID makes one that may"
+    else:
+        how = "influx v1 auth create --write-bucket ID --username NAME makes one that may"
     return Trouble(
         "no database",
-        f"{peer} has no bucket for the database {db!r} that this {login} is for ({answer}). If"
-        f" there is none, make it as 'bat2influx setup-db' says, or correct db and retention_policy"
-        f" in {config}; if there is, the {login} is for another one, or from before it was made"
-        f" anew: make another {login} that may write to it",
+        f"{peer} knows no bucket for the database {what}, or the {login} may not see it ({answer})."
+        " There is none: make it as 'bat2influx setup-db' prints, or correct db and"
+        f" retention_policy in {config}. There is one: the {login} is for another, or from before"
+        f" it was made anew; {how}",
         Backoff.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def no_admin(peer: str) -> Trouble:
+    """InfluxDB 1 with auth-enabled, before its first user is made."""
+    make = "CREATE USER admin WITH PASSWORD '…' WITH ALL PRIVILEGES"
+    return Trouble(
+        "database login",
+        f"{peer} wants a login and has no administrator yet; make one, by influx -execute"
+        f' "{make}", and then bat2influx setup-db --admin admin',
+        Backoff.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def no_tokens(peer: str, config: str) -> Trouble:
+    """A token for InfluxDB 1, which has users."""
+    return Trouble(
+        "database login",
+        f"{peer} is of version 1, which takes no token; set user and password in its place under"
+        f" [Influx] in {config}",
+        Backoff.DATABASE_LOGIN,
+        _KEPT,
+    )
+
+
+def behind_proxy(where: str, status: int, words: str) -> Trouble:
+    """502 or 504 of somebody else's."""
+    return Trouble(
+        f"database {status}",
+        f"a proxy at {where} does not reach the database behind it ({status} {words}); is that"
+        " running?",
+        Backoff.DATABASE,
         _KEPT,
     )
 
@@ -108,7 +149,7 @@ def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
     """The database is not there and may not, or cannot, be created."""
     if "not authorized" in answer:
         what = f"and user {user!r} may not create it"
-        how = f'enter CREATE DATABASE "{db}" and GRANT WRITE ON "{db}" TO "{user}"'
+        how = f'enter CREATE DATABASE "{db}"; GRANT WRITE ON "{db}" TO "{user}"'
     else:
         what = f"and does not create it ({answer})"
         how = f'enter CREATE DATABASE "{db}"'
@@ -212,9 +253,20 @@ def not_a_database(where: str, status: int, config: str) -> Trouble:
     """Something answers, be it yes, and does not say that it is a database."""
     return Trouble(
         "database answer: not a database",
-        f"what answers at {where} does not say that it is a database (status {status} to GET"
-        " /ping), as the login page of a network, or a proxy that keeps /ping to itself; nothing"
-        f" counts as stored before it does. Are address and port under [Influx] in {config} right?",
+        f"what answers at {where} does not say that it is a database (status {status}), as the"
+        " login page of a network, or a proxy that keeps /ping to itself; nothing counts as stored"
+        f" before it does. Are address and port under [Influx] in {config} right?",
+        Backoff.DATABASE,
+        _KEPT,
+    )
+
+
+def nobody_known(where: str, status: int, words: str, config: str) -> Trouble:
+    """Something answers, and neither to /ping nor otherwise says that it is a database."""
+    return Trouble(
+        f"database {status}",
+        f"the database at {where} answers {status} {words}, not as InfluxDB does; are address and"
+        f" port under [Influx] in {config} right, and does a proxy before it let /ping through?",
         Backoff.DATABASE,
         _KEPT,
     )
@@ -226,8 +278,8 @@ def moved(peer: str, status: str, target: str, lines: Sequence[str], config: str
         what = f"write {', '.join(lines)} under [Influx] in {config}"
     else:
         what = (
-            "where no database can be meant, as with the login page of a network; are address and"
-            f" port under [Influx] in {config} right?"
+            "which is not the same request at another place, as with the login page of a network;"
+            f" are address and port under [Influx] in {config} right?"
         )
     return Trouble(
         "database answer: moved",
@@ -241,11 +293,14 @@ def refuses_all(peer: str, reason: str) -> Trouble:
     """Rows were refused as bad rows are, and none was taken that would prove that it takes any."""
     return Trouble(
         "database answer: refuses all",
-        f"{peer} refuses every value ({reason}), and as it has taken none since we are connected,"
-        " none is given up",
+        f"{peer} refuses every value ({reason}); none is given up{_disk(reason)}",
         Backoff.DATABASE,
         _KEPT,
     )
+
+
+def _disk(reason: str) -> str:
+    return "; free space on its disk" if "no space left" in reason else ""
 
 
 def rows_refused(peer: str, count: int, reason: str) -> Trouble:
@@ -254,7 +309,7 @@ def rows_refused(peer: str, count: int, reason: str) -> Trouble:
         "database answer: refused",
         f"{peer} refuses {count} {'value' if count == 1 else 'values'} ({reason}), and it is not"
         " clear that these are what is wrong; they are tried again",
-        Backoff.DATABASE,
+        Backoff.ROWS,
         _KEPT,
     )
 
@@ -263,8 +318,8 @@ def too_large_alone(peer: str, size: int) -> Trouble:
     """413, or its like, to a body with one row."""
     return Trouble(
         "database answer: too large",
-        f"{peer}, or a proxy before it, finds even one value of {size} bytes too large (status"
-        " 413); allow it larger requests, as by client_max_body_size of nginx",
-        Backoff.DATABASE,
+        f"{peer}, or a proxy before it, finds even one value of {size} bytes too large; allow it"
+        " larger requests, as by client_max_body_size of nginx",
+        Backoff.ROWS,
         _KEPT,
     )

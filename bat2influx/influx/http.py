@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from http.client import RemoteDisconnected
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any
 from urllib.parse import urlencode
 
@@ -228,6 +228,8 @@ class HttpClient:
         for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
             if isinstance(inner, ssl.SSLError) and fault_of(inner) is TlsFault.OURS:
                 return self._no_tls(TlsFault.OURS, inner)
+        if self._influx.tls is None and any(map(_is_tls_alert, _whole_chain(failure))):
+            return influx_errors.database_tls_wanted(self.peer, self._config)
         return influx_errors.database_unreachable(self.peer, _words_for(failure), self._config)
 
     def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
@@ -280,19 +282,18 @@ def read_bounded(response: requests.Response) -> tuple[bytes, bool]:
     A reset behind an answer takes nothing of it away. What is not read to its end costs the
     connection, as does a body that is packed though nobody has asked for that.
     """
-    body, source = b"", response.raw
+    body, packed, source = b"", False, response.raw
     if source is None:  # there already
         return bytes(response._content or b""), True
     try:
-        if source.headers.get("Content-Encoding", "identity") != "identity":
-            raise ValueError("packed")
+        packed = source.headers.get("Content-Encoding", "").lower() not in ("", "identity")
         while len(body) <= MOST_BODY and (more := source._fp.read1(_CHUNK)):
             body += more
-        if len(body) > MOST_BODY or source._fp.length:
-            raise ValueError("not all")
+        if len(body) > MOST_BODY or source._fp.length or (packed and body):
+            raise ValueError("not all, or packed")
     except Exception:  # noqa: BLE001 - what a body makes the libraries raise is the peer's
         source.close()
-        return body[:MOST_BODY], False
+        return b"" if packed else body[:MOST_BODY], False
     source._fp.close()  # which leaves the connection for the next request
     source.release_conn()
     return body, True
@@ -308,6 +309,25 @@ def _chain(error: BaseException) -> Iterator[Exception]:
         if inner is None:
             inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
         seen = inner
+
+
+def _whole_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that is inside of it, by each way in."""
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        inner = [each.__cause__, each.__context__, *each.args]
+        left += [one for one in inner if isinstance(one, BaseException)]
+
+
+def _is_tls_alert(error: BaseException) -> bool:
+    """Return whether an answer began as an alert of TLS does, as of a server that has no words."""
+    line = str(error).lstrip("'")
+    return isinstance(error, BadStatusLine) and line.startswith(("\x15\x03", r"\x15\x03"))
 
 
 def _words_for(error: BaseException) -> str:

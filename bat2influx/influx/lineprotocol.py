@@ -9,6 +9,8 @@ and every float after it would be rejected.
 
 from __future__ import annotations
 
+import re
+
 from bat2influx.reading import Origin, Reading
 
 MOST_HEADS = 1_100_000  # of fields of devices: those of a fleet come and go
@@ -67,6 +69,12 @@ def stamp_of(line: bytes) -> int | None:
     """
     text = line.rpartition(b" ")[2]
     return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
+
+
+def measurement_of(line: bytes) -> str:
+    """Return the measurement of `line`, without the backslashes of line protocol."""
+    text = re.match(r"(?:\\.|[^,\\ ])*", line.decode("utf-8", "replace"))
+    return re.sub(r"\\(.)", r"\1", text[0]) if text else ""
 
 
 def moved(line: bytes, step_ns: int) -> bytes:

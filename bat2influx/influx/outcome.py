@@ -12,10 +12,14 @@ from bat2influx.failure import Trouble
 
 @dataclass(frozen=True, slots=True)
 class RejectedLine:
-    """A line that the database will not take, and its reason in the database's words."""
+    """A line that the database will not take, its reason in the database's words, and a remedy.
+
+    `advice` is what people can do about it, where something is known.
+    """
 
     line: bytes
     reason: str
+    advice: str = ""
 
 
 @dataclass(slots=True)

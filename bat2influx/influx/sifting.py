@@ -2,34 +2,40 @@
 
 A batch that is refused for a bad row is halved until that row stands alone, unless the server names
 it. A row that was refused is rejected once something proves that the server judges rows at all: it
-has taken another row of the same batch, or any on the same connection before. Without that it is
-kept, as is a row that is refused for what nobody knows as a row's fault.
+has taken another row of the same batch, or any before, on the same connection or, where the answer
+itself says whose it is, since it last failed. Without that it is kept, as is a row that is refused
+for what nobody knows as a row's fault, or that is too large by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.answers import Answer, Meaning
 from bat2influx.influx.batch_size import BatchSize, size_of
 from bat2influx.influx.outcome import Outcome, RejectedLine
-from bat2influx.influx.rejects import KnownRejects, cause_of
+from bat2influx.influx.rejects import KnownRejects, field_of
 
 # Requests for one batch: each bad row may take two, and the rest of a batch can wait its turn.
 MOST_REQUESTS = 400
 # Rows kept as refused alone before any is taken: with so many it is no row, but what answers.
 MOST_KEPT_UNTAKEN = 4
+# Rows of one field that are refused alone for an unknown reason: then it is the field, not a row.
+MOST_ALIKE = 3
+MOST_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
 
 
 class Sieve:
     """What is known of a server from the batches so far: what it refuses, and how much it takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, advice: Callable[[Answer, bytes], str]) -> None:
+        """`advice` returns what to do about a row that was rejected."""
+        self.advice = advice
         self.known = KnownRejects()
         self.size = BatchSize()
-        self.proven_on: int | None = None  # the connection on which rows were taken
+        self.proven_on: int | None = None  # the connection on which rows were taken last
 
     def begin(self, lines: Sequence[bytes]) -> Sifting:
         """Return what becomes of a batch."""
@@ -44,19 +50,18 @@ class Sifting:
         self._lines = lines
         rows = list(dict.fromkeys(lines))  # a line that stands there twice is one row
         self._parts = sieve.known.sort(rows)
-        self._rejected: dict[bytes, str] = {}
-        self._unproven: dict[bytes, str] = {}  # called bad, by what may be no judge
-        self._kept: set[bytes] = set()
+        self._rejected: dict[bytes, Answer] = {}
+        self._unproven: dict[bytes, Answer] = {}  # called bad, by what may be no judge
+        self._kept: dict[bytes, Answer] = {}  # refused for what is no known fault of a row
         self._taken = False
         self._requests = 0
-        self._refusal = ""  # why the rows in `_kept` are there
-        self._too_large = 0  # bytes of a row that was too large alone
+        self._in_vain = 0  # rows that were sent alone, and are kept
 
     def next_part(self) -> Sequence[bytes] | None:
         """Return what to send next; None when nothing is left, or enough was asked."""
-        if not self._parts or self._requests >= MOST_REQUESTS or self._too_large:
+        if not self._parts or self._requests >= MOST_REQUESTS:
             return None
-        if len(self._kept) >= MOST_KEPT_UNTAKEN and not self._taken:
+        if not self._taken and self._in_vain >= MOST_KEPT_UNTAKEN:
             return None
         part, rest = self._sieve.size.cut(self._parts.pop())
         if rest:
@@ -64,8 +69,13 @@ class Sifting:
         self._requests += 1
         return part
 
-    def decide(self, part: Sequence[bytes], answer: Answer, connection: int) -> None:
-        """Take in the answer to the write of `part`, on that connection."""
+    def decide(
+        self, part: Sequence[bytes], answer: Answer, connection: int, *, signed: bool = False
+    ) -> None:
+        """Take in the answer to the write of `part`, on that connection.
+
+        `signed` is whether the answer itself says whose it is.
+        """
         match answer.meaning:
             case Meaning.STORED:
                 self._taken, self._sieve.proven_on = True, connection
@@ -73,18 +83,25 @@ class Sifting:
                 self._sieve.known.accepted(part)
             case Meaning.TOO_LARGE:
                 self._sieve.size.too_large(part)
-                self._parts.append(part)
-                if len(part) == 1:
-                    self._too_large = size_of(part)
+                if len(part) > 1:
+                    self._parts.append(part)
+                else:
+                    self._kept[part[0]] = answer
+                    self._in_vain += 2  # as few rows are that large: two are proof enough
             case Meaning.BAD_ROW:
-                self._refused(part, answer, proven=self._sieve.proven_on == connection)
-            case Meaning.REFUSED if len(part) == 1:
-                self._kept.update(part)
-                self._refusal = answer.reason or ""
+                proven_on = self._sieve.proven_on
+                proven = proven_on == connection or (signed and proven_on is not None)
+                self._refused(part, answer, self._rejected if proven else self._unproven)
             case Meaning.REFUSED:
-                self._halve(part)
+                self._keep(part, answer)
             case _:
                 self._parts.append(part)
+
+    def failed(self, part: Sequence[bytes], *, late: bool) -> None:
+        """Take in that there was no answer to `part`, or none in time."""
+        self._sieve.proven_on = None
+        if late:
+            self._sieve.size.too_slow(part)
 
     def ended(
         self,
@@ -98,11 +115,12 @@ class Sifting:
         if self._taken:
             self._rejected |= self._unproven
             self._unproven.clear()
-        open_rows = self._kept.union(self._unproven, *self._parts)
+        open_rows = {*self._kept}.union(self._unproven, *self._parts)
+        gone = [line for line in self._lines if line in self._rejected]
+        answers = [self._rejected[line] for line in gone]
         rejected = [
-            RejectedLine(line, self._rejected[line])
-            for line in self._lines
-            if line in self._rejected
+            RejectedLine(line, answer.cause, self._sieve.advice(answer, line))
+            for line, answer in zip(gone, answers, strict=True)
         ]
         undecided = [line for line in self._lines if line in open_rows]
         return Outcome(
@@ -116,35 +134,56 @@ class Sifting:
 
     def _why(self, peer: str) -> Trouble | None:
         """Return why rows are kept, where it is not what has ended the batch."""
-        if self._too_large:
-            return influx_errors.too_large_alone(peer, self._too_large)
         if self._unproven:
-            return influx_errors.refuses_all(peer, next(iter(self._unproven.values())))
-        if self._kept and not self._taken:
-            return influx_errors.refuses_all(peer, self._refusal)
-        if self._kept:
-            return influx_errors.rows_refused(peer, len(self._kept), self._refusal)
-        return None
+            return influx_errors.refuses_all(peer, next(iter(self._unproven.values())).cause)
+        if not self._kept:
+            return None
+        line, answer = next(iter(self._kept.items()))
+        if answer.meaning is Meaning.TOO_LARGE:
+            return influx_errors.too_large_alone(peer, size_of([line]))
+        reason = answer.reason or ""
+        if self._sieve.proven_on is None:
+            return influx_errors.refuses_all(peer, reason)
+        return influx_errors.rows_refused(peer, len(self._kept), reason)
 
-    def _refused(self, part: Sequence[bytes], answer: Answer, *, proven: bool) -> None:
-        known, reason = self._sieve.known, answer.reason or ""
-        named = _named(part, answer)
-        if len(part) == 1 or known.explains(part, reason):
+    def _refused(self, part: Sequence[bytes], answer: Answer, where: dict[bytes, Answer]) -> None:
+        known, named = self._sieve.known, _named(part, answer)
+        if len(part) == 1 or known.explains(part, answer):
             bad = part
         elif named:
             bad = named
         else:
             self._halve(part)
             return
-        where = self._rejected if proven else self._unproven
-        where.update(dict.fromkeys(bad, cause_of(reason)))
+        where.update(dict.fromkeys(bad, answer))
         gone = {*bad}
         rest = [line for line in part if line not in gone]
         if rest:
             self._parts.append(rest)
-        if known.learn(bad, reason):
+        self._learn(bad, answer)
+
+    def _keep(self, part: Sequence[bytes], answer: Answer) -> None:
+        """Keep a row that is refused alone; of a field known for that, all but the newest one.
+
+        That one is sent alone, to see if it still is so.
+        """
+        if len(part) == 1:
+            self._in_vain += 1
+            self._kept[part[0]] = answer
+            alike = [line for line in self._kept if field_of(line) == field_of(part[0])]
+            if len(alike) >= MOST_ALIKE:
+                self._learn(part, answer)
+        elif self._sieve.known.explains(part, answer):
+            self._kept.update(dict.fromkeys(part[:-1], answer))
+            self._parts.append(part[-1:])
+        else:
+            self._halve(part)
+
+    def _learn(self, part: Sequence[bytes], answer: Answer) -> None:
+        if self._sieve.known.learn(part, answer):
             left = set[bytes]().union(*self._parts)
-            self._parts = known.sort([line for line in dict.fromkeys(self._lines) if line in left])
+            rows = [line for line in dict.fromkeys(self._lines) if line in left]
+            self._parts = self._sieve.known.sort(rows)
 
     def _halve(self, part: Sequence[bytes]) -> None:
         middle = len(part) // 2

@@ -13,6 +13,7 @@ nothing, and has stored nothing.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -21,12 +22,19 @@ from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
 from bat2influx.influx.answers import Answer, Meaning, meaning_of
 from bat2influx.influx.diagnosis import Diagnosis
-from bat2influx.influx.dialects import Dialect, Server, identify, reason_of, retry_after
+from bat2influx.influx.dialects import (
+    Dialect,
+    Server,
+    database_of_3,
+    identify,
+    reason_of,
+    retry_after,
+)
 from bat2influx.influx.http import DEADLINE, HttpClient, Reply
+from bat2influx.influx.identity import Identity, databases_in
 from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.outcome import Outcome
-from bat2influx.influx.sifting import Sieve
-from bat2influx.safe_json import parse
+from bat2influx.influx.sifting import MOST_SECONDS, Sieve
 from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
@@ -35,9 +43,6 @@ log = logging.getLogger(__name__)
 
 LINES_AT_ONCE = 5000  # in a request
 LINES_AT_ONCE_3 = 20_000  # to InfluxDB 3, which takes up to a second for each, whatever its size
-# What an answer to a ping that does not come from a database leaves open: a proxy may keep pings
-# to itself. Any other says by itself what is wrong.
-_PERHAPS_BEHIND = frozenset({200, 204, 400, 404, 405})
 
 
 class Probe(NamedTuple):
@@ -57,7 +62,7 @@ class Probe(NamedTuple):
 class Verdict:
     """What one request has come to; `trouble` says why, where the rows are kept.
 
-    `status` is 0 where nothing was answered.
+    `status` is 0 where nothing was answered; `signed` is whether the answer says whose it is.
     """
 
     status: int
@@ -65,6 +70,7 @@ class Verdict:
     trouble: Trouble | None = None
     retry_after: float | None = None
     in_doubt: bool = False
+    signed: bool = False
 
 
 class Writer:
@@ -75,11 +81,13 @@ class Writer:
         self._influx = influx
         self._http = HttpClient(influx, config, deadline)
         self._diagnosis = Diagnosis(influx, config)
-        self._asked_on: int | None = None  # the connection on which it said that it is a database
+        self._identity = Identity(self._http, self._diagnosis)
+        self._sign: set[Dialect | None] = set()  # those whose answers to a write say whose they are
+        self._created = False
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
-        self._sieve = Sieve()
+        self._sieve = Sieve(self._diagnosis.advice)
 
     @property
     def where(self) -> str:
@@ -108,15 +116,16 @@ class Writer:
         `progress` is called after each request, for one bad line takes many.
         """
         self._http.progress = progress
-        if why := self._find_out():
+        if why := self._identity.find_out(self._params):
             return Outcome(undecided=list(lines), trouble=why)
-        sifted = self._sieve.begin(lines)
-        while (part := sifted.next_part()) is not None:
+        sifted, end = self._sieve.begin(lines), time.monotonic() + MOST_SECONDS
+        while time.monotonic() < end and (part := sifted.next_part()) is not None:
             verdict = self._post(part)
             if verdict.answer.meaning is Meaning.NO_DATABASE:
                 verdict = self._without_database(part, verdict)
-            sifted.decide(part, verdict.answer, self._http.connection)
+            sifted.decide(part, verdict.answer, self._http.connection, signed=verdict.signed)
             if verdict.trouble:
+                sifted.failed(part, late=verdict.trouble.cause == "database slow")
                 return sifted.ended(
                     self.peer, verdict.trouble, verdict.retry_after, in_doubt=verdict.in_doubt
                 )
@@ -128,7 +137,7 @@ class Writer:
         InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
         InfluxDB 3 makes the database for it, for good: it is asked first which there are.
         """
-        if why := self._find_out():
+        if why := self._identity.find_out():
             return Probe(why, missing=False, server=self.server)
         if self.server.dialect is Dialect.INFLUXDB3:
             return self._probe_by_list()
@@ -147,44 +156,26 @@ class Writer:
         """End the request under way, from another thread."""
         self._http.cut()
 
-    def _find_out(self) -> Trouble | None:
-        """Ask which server it is, unless it is known; return why that does not come out."""
-        if self._asked_on is not None:
-            return None
-        reply, asked = self._http.ping(), "ping"
-        if reply.trouble:
-            return reply.trouble
-        if not self.server.known and reply.status in _PERHAPS_BEHIND:
-            second = self._http.query("SHOW DATABASES")
-            if second.status:
-                self._http.server = identify(second.headers, b"")
-            if second.status and second.status not in (200, 204, 404, 405):
-                reply, asked = second, "query"
-        if not self.server.known:
-            return self._diagnosis.of_nobody(reply, self.where, asked)
-        self._asked_on = self._http.connection
-        return None
-
-    def _is_a_database(self) -> bool:
-        """Return whether what has answered is one: it said so on this connection, or does now."""
-        if self._asked_on != self._http.connection:
-            self._asked_on = None
-        return self._find_out() is None
-
     def _post(self, lines: Sequence[bytes]) -> Verdict:
         data = b"".join(b"%b\n" % line for line in lines)
         reply = self._http.ask("write", params=self._params, data=data, expected=204)
         answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
         if said.known:
             self._http.server = said
+            self._sign.add(said.dialect)
         if reply.trouble is None and reply.whole:
             answer = meaning_of(self.server, reply.status, reply.body, self._http.mask)
-        if answer.meaning is Meaning.STORED and not (said.known or self._is_a_database()):
-            why = self._diagnosis.of_nobody(reply, self.where, "ping")
+        unsigned = not said.known and self.server.dialect in self._sign
+        if answer.meaning is Meaning.STORED and (
+            unsigned or not (said.known or self._identity.holds())
+        ):
+            why = self._diagnosis.of_nobody(reply, self.where, "write")
             return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
+        if unsigned and answer.meaning is not Meaning.TOO_LARGE:
+            answer = Answer(Meaning.KEPT)  # it is of something in front
         if not lines and answer.reason and "write was empty" in answer.reason:
             answer = Answer(Meaning.STORED)  # InfluxDB 3 has got as far as looking for lines
-        return self._told(reply, answer, "write", keeping=not lines)
+        return self._told(reply, answer, "write", keeping=not lines, signed=said.known)
 
     def _query(self, statement: str) -> Verdict:
         """Carry out a statement; without a trouble it was."""
@@ -197,14 +188,22 @@ class Writer:
     def _reason(self, reply: Reply) -> str | None:
         return reason_of(self.server, reply.status, reply.body, self._http.mask)
 
-    def _told(self, reply: Reply, answer: Answer, asked: str, *, keeping: bool = False) -> Verdict:
+    def _told(
+        self,
+        reply: Reply,
+        answer: Answer,
+        asked: str,
+        *,
+        keeping: bool = False,
+        signed: bool = False,
+    ) -> Verdict:
         """Add what is to be told where nothing is decided, or with `keeping` nothing stored."""
         if reply.trouble:
-            self._asked_on = None  # perhaps it is another one when it is back
+            self._identity.forget()
             return Verdict(0, answer, reply.trouble, in_doubt=reply.in_doubt)
         decides = answer.meaning in (Meaning.STORED, Meaning.NO_DATABASE)
         if decides or (answer.meaning is not Meaning.KEPT and not keeping):
-            return Verdict(reply.status, answer)
+            return Verdict(reply.status, answer, signed=signed)
         why = self._diagnosis.of_answer(reply, answer.reason, self.server, self.where, asked)
         return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.in_doubt)
 
@@ -216,8 +215,10 @@ class Writer:
         if made.trouble is None:
             verdict = self._post(lines)
             if verdict.answer.meaning is not Meaning.NO_DATABASE:
-                text = "created the database %r at %s"
-                log.info(text, self._influx.db, self.where, extra=event("database created"))
+                if not self._created:
+                    text = "created the database %r at %s"
+                    log.info(text, self._influx.db, self.where, extra=event("database created"))
+                self._created = True
                 return verdict
         elif made.status == 0 or made.status >= 500:
             return made
@@ -235,20 +236,14 @@ class Writer:
         if reply.trouble or reply.status == 401:
             verdict = self._told(reply, Answer(Meaning.KEPT, self._reason(reply)), "")
             return Probe(verdict.trouble, missing=False, server=self.server)
-        there = _names_in(reply.body) if reply.ok else None
-        name = "/".join(filter(None, (self._influx.db, self._policy_of_3)))
+        there = databases_in(reply.body) if reply.ok else None
+        name = database_of_3(self._influx.db, self._influx.retention_policy)
         if there is None:
             text = "whether it is there, and may be written to, is not seen without writing"
             return Probe(None, missing=False, server=self.server, open=text)
         if name not in there:
             return Probe(None, missing=True, server=self.server)
         return Probe(self._post([]).trouble, missing=False, server=self.server)
-
-    @property
-    def _policy_of_3(self) -> str:
-        """The policy as a part of the database's name; the default one is none."""
-        policy = self._influx.retention_policy
-        return "" if policy.lower() in ("", "autogen", "default") else policy
 
 
 def _kept(verdict: Verdict, why: Trouble) -> Verdict:
@@ -260,15 +255,3 @@ def _words(verdict: Verdict) -> str:
     if verdict.answer.reason is not None:
         return verdict.answer.reason
     return verdict.trouble.what if verdict.trouble else ""
-
-
-def _names_in(body: bytes) -> set[str] | None:
-    """Return the databases in an answer of InfluxDB 3; None where it is none."""
-    rows = parse(body)
-    if not isinstance(rows, list):
-        return None
-    return {
-        str(row["iox::database"])
-        for row in rows
-        if isinstance(row, dict) and "iox::database" in row
-    }

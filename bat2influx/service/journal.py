@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Mapping
 
 from systemd.journal import JournalHandler
@@ -20,8 +21,9 @@ from bat2influx.service.events import message_id
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
 RETURNS = 4  # how often causes that were told before are told again in an episode, beside reminders
-LASTING = 10.0  # s; what works for less time has not lasted
-IN_A_ROW = 4  # ends that have not lasted, from which on an end is told only when it has
+LASTING = 10.0  # s; what works for less time has not lasted, once it fails again and again
+MOST_LASTING = 600.0  # s
+IN_A_ROW = 4  # ends in an hour, from which on an end is told only when it has lasted
 
 
 def event(name: str, **fields: str) -> dict[str, str]:
@@ -136,8 +138,8 @@ class Episode:
 class DampedEpisode(Episode):
     """An episode of something that may work and fail by turns, for hours.
 
-    Its end is told at once. But once it has failed again within LASTING of working, IN_A_ROW times,
-    the episode goes on until it has worked for LASTING without a failure.
+    Its end is told at once, IN_A_ROW times in an hour. After that each end is told only when it has
+    worked for a while, twice as long each time: LASTING, and MOST_LASTING at the most.
     """
 
     def __init__(
@@ -145,20 +147,25 @@ class DampedEpisode(Episode):
     ) -> None:
         super().__init__(log, fields, counted=counted)
         self._works_since: float | None = None  # s; None while it fails
-        self._short = 0  # times in a row that it has worked and not lasted
+        self._ends: deque[float] = deque()  # when they were told, in the last hour
 
     def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
         """It has failed, at `now` (monotonic, s)."""
-        if self._works_since is not None:
-            self._short = self._short + 1 if now < self._works_since + LASTING else 0
         self._works_since = None
+        while self.trouble is None and self._ends and self._ends[0] <= now - REMIND:
+            self._ends.popleft()
         super().failed(trouble, now, **fields)
 
     def recovered(self, text: str, now: float) -> None:
         """It works, or goes on working: one line when that counts as the end of a failure."""
         if self._works_since is None:
             self._works_since = now
-        if now >= self._works_since + LASTING:
-            self._short = 0
-        if self._short < IN_A_ROW:
+        if self.trouble and now >= self._works_since + self._lasting:
+            self._ends.append(now)
             super().recovered(text, now)
+
+    @property
+    def _lasting(self) -> float:
+        """How long it has to work for its end to be told (s)."""
+        more = len(self._ends) - IN_A_ROW
+        return min(LASTING * 2.0**more, MOST_LASTING) if more >= 0 else 0.0

@@ -71,10 +71,10 @@ def one_row_at_most() -> Judge:
 
 # Name: what stands before the database, what is told, and the most requests of three attempts.
 FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
-    "a proxy with 413 to everything": (too_large, "answers 413 Request Entity Too Large", 6),
+    "a proxy with 413 to everything": (too_large, "answers 413 Request Entity Too Large", 12),
     "a proxy with 413 to every write": (
         lambda: refuses(page("413 Request Entity Too Large")),
-        "finds even one value of 35 bytes too large (status 413)",
+        "finds even one value of 35 bytes too large",
         14,
     ),
     "a gateway's 400 with JSON": (
@@ -102,10 +102,10 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
         NO + "refuses every value (partial write: write /var/lib/influxdb/data: no space left",
         60,
     ),
-    "a captive portal with 204": (lambda: always(ACCEPTED), NOBODY, 6),
+    "a captive portal with 204": (lambda: always(ACCEPTED), NOBODY, 12),
     "a captive portal with its page": (
         lambda: always(redirect("302 Found", "http://portal.lan/login")),
-        "answers 302 Found and points to http://portal.lan/login, where no database can be meant",
+        "answers 302 Found and points to http://portal.lan/login, which is not the same request",
         3,
     ),
     "a place that has moved": (
@@ -162,7 +162,7 @@ def test_a_limit_of_bytes_is_found_once(server: InfluxDB) -> None:
         assert len(gateway.refused) <= 8
         for _ in range(2):
             assert write(made, batch).accepted == 5000
-        assert len(gateway.refused) <= 8
+        assert len(gateway.refused) <= 12  # it is tried again after a while, ever more rarely
 
 
 def test_a_bad_row_behind_a_working_gateway_is_still_rejected(server: InfluxDB) -> None:

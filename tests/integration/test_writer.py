@@ -423,5 +423,5 @@ class TestLogin:
         assert outcome.trouble is not None
         assert outcome.trouble.cause == "no database"
         assert "user 'writer' may not create it" in outcome.trouble.text
-        assert 'enter CREATE DATABASE "other" and GRANT WRITE' in outcome.trouble.text
+        assert 'enter CREATE DATABASE "other"; GRANT WRITE' in outcome.trouble.text
         assert self.PASSWORD not in repr(outcome)

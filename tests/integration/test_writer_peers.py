@@ -251,13 +251,13 @@ def test_an_answer_lost_on_its_way_has_the_same_lines_sent_again() -> None:
 
 def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
     """When bisection is broken off, accepted and refused lines are not sent again."""
-    bad = error("unable to parse", "400 Bad Request")
+    bad = error("unable to parse 'x': missing", "400 Bad Request")
     batch = lines(count=8)
     # 8: bad; the last 4: stored; the first 4: bad; the last 2 of them: bad; the last: refused.
     with HttpPeer(bad, ACCEPTED, bad, bad, bad, error("busy")) as peer:
         outcome = write(writer(peer.port), batch)
         assert outcome.accepted == 4
-        assert outcome.rejected == [RejectedLine(batch[3], "unable to parse")]
+        assert outcome.rejected == [RejectedLine(batch[3], "unable to parse: missing")]
         assert outcome.undecided == batch[:3]
         assert len(peer.requests) == 6
 
@@ -286,7 +286,7 @@ def test_another_service_that_says_yes_to_everything_is_not_taken_for_a_database
     """Its 404 may be JSON and its 200, too; nothing is logged as created that is not there."""
     no, yes = answer("404 Not Found", '{"error":"no route"}'), answer("200 OK", '{"results":{}}')
     with caplog.at_level(logging.INFO), HttpPeer(no, yes, no) as peer:
-        assert_kept(write(writer(peer.port), BATCH), "has no database 'battery'")
+        assert_kept(write(writer(peer.port), BATCH), "answers 404 no route")
     assert not caplog.records
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.config.settings import Settings
+from bat2influx.influx.dialects import Dialect, database_of_3
 from bat2influx.influx.writer import Writer
 
 _LABELS = {  # of the step at which a trouble is met
@@ -18,9 +19,10 @@ _LABELS = {  # of the step at which a trouble is met
 
 def database_steps(settings: Settings) -> Iterator[Step]:
     """Take the steps from the database's name to the right to write, without writing."""
-    db = settings.influx.db
     writer = Writer(settings.influx, str(settings.path))
-    probe = writer.probe()
+    probe, db = writer.probe(), settings.influx.db
+    if probe.server.dialect is Dialect.INFLUXDB3:
+        db = database_of_3(db, settings.influx.retention_policy)
     if probe.trouble is None or probe.server.known:
         version = f", version {probe.server.version}" if probe.server.version else ""
         tls = ", with TLS" if settings.influx.tls else ""

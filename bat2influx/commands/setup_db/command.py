@@ -17,8 +17,10 @@ from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
 from bat2influx.config import inifile
 from bat2influx.config.settings import ConfigError, Settings
+from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.http import HttpClient
+from bat2influx.influx.identity import Identity
 from bat2influx.influx.influxql import HOUR, parse_duration
 
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
@@ -105,14 +107,15 @@ def set_up_database(
             return _fail(str(error), os.EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
     http = HttpClient(influx, config, STATEMENT_DEADLINE)
-    if why := http.ping().trouble:
+    diagnosis = Diagnosis(influx, config)
+    if why := Identity(http, diagnosis).find_out():
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):
         lines = elsewhere(dialect, settings, wanted, change=change)
         print("\n".join(lines))  # noqa: T201 - the command's output
         return os.EX_OK
-    ask = StatementRunner(http, config)
+    ask = StatementRunner(http, diagnosis)
     try:
         return setup_db(
             settings, ask, wanted, environment, dry_run=dry_run, change=change, admin=admin

@@ -24,7 +24,7 @@ from bat2influx.commands.setup_db.downsampling import (
     told_apart,
 )
 from bat2influx.config.settings import Settings
-from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.dialects import Dialect, database_of_3
 from bat2influx.influx.influxql import DAY, FOREVER, duration
 
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"
@@ -57,7 +57,7 @@ def _names(settings: Settings) -> Iterator[str]:
 
 def _influxdb3(settings: Settings, wanted: Retention, *, change: bool) -> Iterator[str]:
     influx = settings.influx
-    raw = "/".join(filter(None, (influx.db, influx.retention_policy)))
+    raw = database_of_3(influx.db, influx.retention_policy)
     databases = {
         raw: wanted.raw,
         f"{influx.db}_minutes": wanted.minutes,

@@ -23,7 +23,9 @@ from bat2influx.commands.setup_db.rows import (
 )
 from bat2influx.commands.steps import WRONG, Printer, Step
 from bat2influx.config.settings import Settings
+from bat2influx.influx import errors as influx_errors
 from bat2influx.influx import influxql
+from bat2influx.influx.diagnosis import NO_ADMIN
 from bat2influx.influx.influxql import StatementError, quote_name
 from bat2influx.influx.secrets import mask_of
 from bat2influx.printable import plain
@@ -170,6 +172,8 @@ def _done(task: Task, ask: RunStatement) -> Step:
 def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str:
     """Return what to tell of a refusal; `admin` is who was named for all this, '' for nobody."""
     reason = plain(mask_of(settings.influx)(reason), LONGEST)
+    if NO_ADMIN in reason:
+        return influx_errors.no_admin("the server").what
     told = f"the server refused it: {reason}"
     if begun:
         told += "\nwhat is above is done; another run goes on from here"

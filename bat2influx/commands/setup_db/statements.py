@@ -7,7 +7,7 @@ from typing import Any
 
 from bat2influx.commands.setup_db.rows import OddAnswerError, QueryRow
 from bat2influx.failure import Trouble
-from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import reason_of
 from bat2influx.influx.http import MOST_BODY, HttpClient
 from bat2influx.influx.influxql import StatementError
@@ -25,9 +25,9 @@ class UnansweredError(Exception):
 class StatementRunner:
     """Runs statements over HTTP."""
 
-    def __init__(self, http: HttpClient, config: str) -> None:
+    def __init__(self, http: HttpClient, diagnosis: Diagnosis) -> None:
         self._http = http
-        self._config = config
+        self._diagnosis = diagnosis
 
     def __call__(self, statement: str) -> list[QueryRow]:
         """Run one statement; return its rows, columns and tags alike, times in ns.
@@ -42,18 +42,15 @@ class StatementRunner:
         if reason is not None:
             raise StatementError(reason)
         if not reply.ok:
-            answer = influx_errors.database_answer(
-                self._http.peer, reply.status, reply.words, self._config, own=False
-            )
-            raise UnansweredError(answer)
+            http = self._http
+            why = self._diagnosis.of_answer(reply, None, http.server, http.where, "query")
+            raise UnansweredError(why)
         if not reply.whole:
             raise OddAnswerError(f"it is longer than {MOST_BODY // 1024} KiB, or broke off")
         results = parse_object(reply.body).get("results")
         if not isinstance(results, list):  # the page of something else that answers anything
-            answer = influx_errors.database_answer(
-                self._http.peer, reply.status, reply.words, self._config, own=False
-            )
-            raise UnansweredError(answer)
+            why = self._diagnosis.of_nobody(reply, self._http.where, "query")
+            raise UnansweredError(why)
         return list(_rows(results))
 
 

@@ -42,7 +42,7 @@ def coded(text: str) -> str:
 OK, CREATED = reply(204), reply(200, '{"results":[{"statement_id":0}]}')
 GONE = Reply(trouble=AWAY, in_doubt=True)
 MISSING = reply(404, error("database not found"))
-BAD = reply(400, error("unable to parse"))
+BAD = reply(400, error("unable to parse 'x': missing value"))
 
 
 class Answers:
@@ -87,7 +87,7 @@ class Answers:
         expected: int = 200,
     ) -> Reply:
         """Write, or list the databases of InfluxDB 3."""
-        if method == "GET":
+        if path != "write":
             assert dict(params or {}) == {"format": "json"}
             return self._answered(path, expected)
         assert (path, expected) == ("write", 204)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bat2influx.influx.answers import Answer, Meaning, meaning_of
+from bat2influx.influx.answers import Answer, Kind, Meaning, meaning_of
 from bat2influx.influx.dialects import Dialect, Server
 
 ONE, TWO, THREE, VICTORIA = (Server(kind) for kind in Dialect)
@@ -36,6 +36,11 @@ CONFLICT = (
     " already exists as type integer dropped=1"
 )
 WRITING = "failure writing points to database: "
+REMOTE = 'remoteAddr: "127.0.0.1:4711"; requestURI: /write?db=x; '
+OUTSIDE = (
+    "partial write: dropped 2 points outside retention policy of duration 24h0m0s - oldest point dc"
+    " at 2026-01-01T00:00:00Z dropped because it violates a Retention Policy "
+)
 FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on device dropped=1"
 
 
@@ -57,13 +62,14 @@ FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on devi
         (ONE, 400, error("partial write: engine is closed dropped=1"), REFUSED),
         (ONE, 400, error("bad request"), REFUSED),
         (ONE, 400, error("unable to read body: 'unable to parse'"), REFUSED),
+        (ONE, 400, error("unable to parse request body"), REFUSED),
         (ONE, 422, error("no"), REFUSED),
         (ONE, 400, PAGE, KEPT),
         (ONE, 400, json.dumps({"message": "blocked by policy"}), KEPT),
         (ONE, 401, error("authorization failed"), KEPT),
         (ONE, 403, error("not authorized"), KEPT),
         (ONE, 404, error('database not found: "battery"'), MISSING),
-        (ONE, 404, error("no route"), MISSING),
+        (ONE, 404, error("no route"), KEPT),
         (ONE, 404, PAGE, KEPT),
         (ONE, 408, "", KEPT),
         (ONE, 413, error("Request Entity Too Large"), LARGE),
@@ -74,14 +80,16 @@ FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on devi
         (ONE, 503, error(CONFLICT), KEPT),
         (TWO, 204, "", STORED),
         (TWO, 400, coded("unable to parse 'x': missing fields"), BAD),
-        (TWO, 400, coded("partial write: unable to parse 'x'"), BAD),
+        (TWO, 400, coded("unable to parse JSON"), REFUSED),
         (TWO, 422, coded(WRITING + CONFLICT), BAD),
-        (TWO, 422, coded(WRITING + "partial write: dropped 5 points outside retention"), BAD),
+        (TWO, 422, coded(WRITING + OUTSIDE), BAD),
         (TWO, 422, coded(WRITING + FULL), REFUSED),
         (TWO, 422, coded("no"), REFUSED),
         (TWO, 400, coded("bad request"), REFUSED),
         (TWO, 400, error("missing db"), REFUSED),
         (TWO, 404, coded("no dbrp mapping found"), MISSING),
+        (TWO, 404, coded('bucket "battery" not found'), MISSING),
+        (TWO, 404, coded("no route"), KEPT),
         (TWO, 404, PAGE, KEPT),
         (TWO, 413, coded("too large"), LARGE),
         (TWO, 429, coded("slow down"), KEPT),
@@ -94,13 +102,17 @@ FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on devi
         (THREE, 400, error("Authorization header was malformed"), KEPT),
         (THREE, 400, "incoming write was empty", KEPT),
         (THREE, 422, error("Adding a new database would exceed limit of 5 databases"), KEPT),
+        (THREE, 422, error("Update to schema would exceed number of columns"), REFUSED),
+        (THREE, 400, error("some newer reason"), REFUSED),
         (THREE, 401, "", KEPT),
         (THREE, 404, "", KEPT),
         (THREE, 413, "", LARGE),
         (THREE, 500, "max request size (10485760 bytes) exceeded", LARGE),
         (THREE, 500, "overloaded", KEPT),
         (VICTORIA, 204, "", STORED),
-        (VICTORIA, 400, 'cannot read data: incorrect influx line "dc": missing value', BAD),
+        (VICTORIA, 400, f'{REMOTE}cannot read data: incorrect influx line "dc": missing', BAD),
+        (VICTORIA, 400, f"{REMOTE}cannot read the body", REFUSED),
+        (VICTORIA, 400, "cannot parse request: missing API key", KEPT),
         (VICTORIA, 400, "unsupported path requested: /write", KEPT),
         (VICTORIA, 400, PAGE, KEPT),
         (VICTORIA, 400, error("bad request"), KEPT),
@@ -110,8 +122,8 @@ FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on devi
         (NOBODY, 404, error("database not found"), KEPT),
         (NOBODY, 413, "", KEPT),
         (OTHER, 204, "", STORED),
-        (OTHER, 400, error("unable to parse 'x': missing fields"), KEPT),
-        (OTHER, 413, "", KEPT),
+        (OTHER, 400, error("unable to parse 'x': missing fields"), REFUSED),
+        (OTHER, 413, "", LARGE),
     ],
 )  # fmt: skip
 def test_what_an_answer_means(server: Server, status: int, body: str, meaning: Meaning) -> None:
@@ -121,8 +133,58 @@ def test_what_an_answer_means(server: Server, status: int, body: str, meaning: M
 
 def test_the_reason_goes_with_it() -> None:
     """In the server's words; what is somebody else's has none."""
-    assert meaning_of(ONE, 503, error("busy").encode()) == Answer(KEPT, "busy")
-    assert meaning_of(ONE, 503, PAGE.encode()) == Answer(KEPT, None)
+    busy = meaning_of(ONE, 503, error("busy").encode())
+    assert busy == Answer(KEPT, "busy", dialect=Dialect.INFLUXDB1)
+    assert meaning_of(ONE, 503, PAGE.encode()).reason is None
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "body", "kind"),
+    [
+        (ONE, 400, error(CONFLICT), Kind.TYPE),
+        (ONE, 400, error(CONFLICT + " for database: x for retention policy: autogen"), Kind.TYPE),
+        (TWO, 422, coded(WRITING + CONFLICT), Kind.TYPE),
+        (THREE, 400, row().replace("bad", "invalid column type for column 'P'"), Kind.TYPE),
+        (ONE, 400, error("partial write: points beyond retention policy dropped=3"), Kind.AGE),
+        (ONE, 400, error(OUTSIDE + "Lower Bound at 2026 dropped=2"), Kind.AGE),
+        (ONE, 400, error(OUTSIDE + "Write Window Upper Bound at 2026 dropped=2"), Kind.ROW),
+        (ONE, 400, error("partial write: max-series-per-database limit exceeded"), Kind.SERIES),
+        (ONE, 400, error("unable to parse 'x': field type conflict"), Kind.ROW),
+        (THREE, 400, row(), Kind.ROW),
+    ],
+)
+def test_what_is_wrong_with_a_row(server: Server, status: int, body: str, kind: Kind) -> None:
+    """What others have, too, is told from what is this row's alone."""
+    answer = meaning_of(server, status, body.encode())
+    assert (answer.meaning, answer.kind) == (BAD, kind)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (
+            "failure: partial write: dropped 2 points outside retention policy of duration 24h0m0s"
+            " - oldest point dc at 2026-01-01T00:00:00Z dropped because it violates it dropped=2",
+            "failure: partial write: points outside retention policy of duration 24h0m0s",
+        ),
+        (
+            "partial write: points beyond retention policy dropped=3",
+            "partial write: points beyond retention policy",
+        ),
+        (
+            f"{CONFLICT} for database: battery for retention policy: autogen",
+            CONFLICT.removesuffix(" dropped=1"),
+        ),
+        ("unable to parse 'dc it''s=1': ': missing value", "unable to parse: missing value"),
+        (
+            f'{REMOTE}cannot read data: incorrect influx line "dc Voltage= 1": missing value',
+            "cannot read data: incorrect influx line: missing value",
+        ),
+    ],
+)
+def test_one_cause_has_one_name(reason: str, cause: str) -> None:
+    """What differs from row to row is left out, or each would be told as something new."""
+    assert Answer(BAD, reason).cause == cause
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bat2influx.failure import Trouble
+from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.diagnosis import Diagnosis, moved_to
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply
@@ -98,7 +99,7 @@ def test_a_right_is_given_in_the_servers_way(
     ("server", "words"),
     [
         (ONE, 'CREATE DATABASE "battery"'),
-        (TWO, "if there is, the token is for another one, or from before it was made anew"),
+        (TWO, "There is one: the token is for another, or from before it was made anew"),
     ],
 )
 def test_a_database_that_is_missing_is_told_in_the_servers_way(server: Server, words: str) -> None:
@@ -115,6 +116,75 @@ def test_what_says_yes_and_not_who_it_is_is_told(status: int) -> None:
     assert why.cause == "database answer: not a database"
     assert "nothing counts as stored" in why.text
     assert made.of_nobody(Reply(401, words="No"), "db:8086", "ping").cause == "database login"
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_proxy_that_does_not_reach_the_database_is_told(status: int) -> None:
+    """Address and port are right then; the database's own answer is another thing."""
+    assert "does not reach the database behind it" in told(status, None, ONE).text
+    assert "answers 502 busy" in told(502, "busy", ONE).text
+
+
+def test_influxdb_1_takes_no_token() -> None:
+    """Another token would be refused, too."""
+    assert "version 1, which takes no token" in told(401, "no", ONE, token="t").text
+    assert "refuses the token" in told(401, "no", TWO, token="t").text
+
+
+def test_who_has_no_administrator_yet_is_told_how_to_make_one() -> None:
+    """There is nobody who could enter anything."""
+    why = "error authorizing query: create admin user first or disable authentication"
+    assert "has no administrator yet; make one" in told(403, why, ONE).text
+    made = Diagnosis(DEFAULTS, CONFIG).no_database(ONE, "db:8086", why)
+    assert "has no administrator yet; make one" in made.text
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 503])
+def test_what_nobody_knows_may_be_in_front_of_a_database(status: int) -> None:
+    """Then it keeps pings to itself; no user of a database is told of."""
+    why = Diagnosis(DEFAULTS, CONFIG).of_nobody(Reply(status, words="No"), "db:8086", "ping")
+    assert why.cause == f"database {status}"
+    assert "does a proxy before it let /ping through?" in why.text
+
+
+# What to do about a row
+
+ROW = rb"my\ dc\,\"1\",site=a\ b Power=1.5 17"
+DROP = r"""influx -database battery -execute 'DROP MEASUREMENT "my dc,\"1\""', which deletes"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "measurement", "beginning"),
+    [
+        (
+            Dialect.INFLUXDB1,
+            Kind.TYPE,
+            'my dc,"1"',
+            f"set another measurement under [Influx] in {CONFIG}, whose name does not begin with my"
+            f' dc,"1", and reload; or, to free this one, {DROP}',
+        ),
+        (Dialect.INFLUXDB1, Kind.TYPE, "other", f"to free this one, {DROP}"),
+        (
+            Dialect.INFLUXDB2,
+            Kind.TYPE,
+            'my dc,"1"',
+            f"set another measurement under [Influx] in {CONFIG} and reload",
+        ),
+        (Dialect.INFLUXDB3, Kind.TYPE, "other", ""),
+        (Dialect.INFLUXDB1, Kind.ROW, 'my dc,"1"', ""),
+        (Dialect.INFLUXDB1, Kind.AGE, 'my dc,"1"', ""),
+    ],
+)
+def test_what_can_be_done_about_a_type(
+    dialect: Dialect, kind: Kind, measurement: str, beginning: str
+) -> None:
+    """No statement frees the type of a single field; what is written elsewhere already is not told
+    to go elsewhere."""
+    made = Diagnosis(replace(DEFAULTS, measurement=measurement), CONFIG)
+    answer = Answer(Meaning.BAD_ROW, "x", kind=kind, dialect=dialect)
+    found = made.advice(answer, ROW)
+    assert found.startswith(beginning)
+    assert bool(found) is bool(beginning)
 
 
 # Redirects
@@ -145,6 +215,7 @@ def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
         ("/write", {}, []),
         ("http://portal.lan/login?from=write", {}, []),
         ("https://db.example/write/", {}, []),
+        ("/api/v2/write", {}, []),
         ("https://db.example:x/write", {}, []),
         ("http://[::1/write", {}, []),
         ("ftp://db.example/write", {}, []),
@@ -171,4 +242,4 @@ def test_where_it_leads_is_shown_without_secrets(location: str, shown: str) -> N
 def test_a_redirect_to_a_login_page_is_told_as_one() -> None:
     """With address and port in question."""
     text = told(302, None, NOBODY, location="http://portal.lan/login").text
-    assert "points to http://portal.lan/login, where no database can be meant" in text
+    assert "points to http://portal.lan/login, which is not the same request" in text

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.influx.rejects import KnownRejects, advice, cause_of
+from bat2influx.influx.answers import Answer, Kind, Meaning
+from bat2influx.influx.rejects import MOST_KNOWN, KnownRejects
 from tests.support.writing import START, lines
 
-TYPE = "partial write: field type conflict: Power is an integer dropped=1"
-SERIES = "partial write: max-series-per-database limit exceeded dropped=1"
-AGE = "partial write: points beyond retention policy dropped=1"
-PARSE = "partial write: unable to parse 'x': missing field value dropped=0"
-THREE = "partial write of line protocol occurred: "
-COLUMN = THREE + "invalid column type for column 'Power'"
-COLUMN_OF_3_6 = "parsing failed for write_lp endpoint: invalid column type for column 'Power'"
+
+def bad(reason: str, kind: Kind) -> Answer:
+    """Return an answer that says that a row is bad."""
+    return Answer(Meaning.BAD_ROW, reason, kind=kind)
+
+
+CONFLICT = "partial write: field type conflict: Power is an integer dropped=1"
+TYPE = bad(CONFLICT, Kind.TYPE)
+SERIES = bad("partial write: max-series-per-database limit exceeded dropped=1", Kind.SERIES)
+BEYOND = "partial write: points beyond retention policy dropped=1"
+AGE = bad(BEYOND, Kind.AGE)
+PARSE = bad("partial write: unable to parse 'x': missing field value dropped=0", Kind.ROW)
+COLUMN = bad("parsing failed: invalid column type for column 'Power'", Kind.TYPE)
+REFUSED = Answer(Meaning.REFUSED, "partial write: some newer reason dropped=1")
 SOC, POWER = lines("Soc", 3), lines("Power", 3)
 ALL = [*SOC, *POWER]
 NO_STAMP = b"dc Soc=1.5"
 
 
-def knowing(*reasons: str, part: list[bytes] = POWER[:1]) -> KnownRejects:
+def knowing(*reasons: Answer, part: list[bytes] = POWER[:1]) -> KnownRejects:
     """Return what has learned that `part` is refused for each of the reasons."""
     known = KnownRejects()
     for reason in reasons:
@@ -36,8 +44,8 @@ def test_as_long_as_nothing_is_known_all_is_sent_together() -> None:
 # What is learned
 
 
-@pytest.mark.parametrize("reason", [TYPE, SERIES, COLUMN, COLUMN_OF_3_6])
-def test_a_field_is_learned_from_one_row(reason: str) -> None:
+@pytest.mark.parametrize("reason", [TYPE, SERIES, COLUMN, REFUSED])
+def test_a_field_is_learned_from_one_row(reason: Answer) -> None:
     """It is sent by itself, after what is sound; the last of the parts is sent first."""
     known = KnownRejects()
     assert known.learn(POWER[:1], reason)
@@ -46,11 +54,10 @@ def test_a_field_is_learned_from_one_row(reason: str) -> None:
     assert known.sort(POWER) == [POWER]
 
 
-@pytest.mark.parametrize("reason", [PARSE, THREE + "missing value", "out of memory", ""])
-def test_what_is_wrong_with_one_row_is_nothing_to_learn(reason: str) -> None:
+def test_what_is_wrong_with_one_row_is_nothing_to_learn() -> None:
     """The next row of that field may be good."""
     known = KnownRejects()
-    assert not known.learn(POWER[:1], reason)
+    assert not known.learn(POWER[:1], PARSE)
     assert known.sort(ALL) == [ALL]
 
 
@@ -110,7 +117,7 @@ def test_a_row_without_a_stamp_is_never_too_old() -> None:
     ("part", "reason", "explained"),
     [
         (POWER, TYPE, True),
-        (POWER, TYPE.replace("=1", "=3"), True),  # its count differs each time
+        (POWER, bad(CONFLICT.replace("=1", "=3"), Kind.TYPE), True),  # its count differs each time
         (POWER, SERIES, False),
         (POWER, PARSE, False),
         (SOC, TYPE, False),
@@ -119,7 +126,7 @@ def test_a_row_without_a_stamp_is_never_too_old() -> None:
     ],
 )
 def test_a_field_explains_what_it_was_learned_for(
-    part: list[bytes], reason: str, explained: bool
+    part: list[bytes], reason: Answer, explained: bool
 ) -> None:
     """The same reason, and rows of that field alone."""
     assert knowing(TYPE).explains(part, reason) is explained
@@ -129,13 +136,13 @@ def test_a_field_explains_what_it_was_learned_for(
     ("part", "reason", "explained"),
     [
         (SOC[:2], AGE, True),
-        ([*SOC[:2], *POWER[:2]], AGE.replace("=1", "=4"), True),
+        ([*SOC[:2], *POWER[:2]], bad(BEYOND.replace("=1", "=4"), Kind.AGE), True),
         (SOC, AGE, False),
         ([NO_STAMP], AGE, False),
         (POWER[:1], TYPE, False),
     ],
 )
-def test_an_age_explains_what_is_as_old(part: list[bytes], reason: str, explained: bool) -> None:
+def test_an_age_explains_what_is_as_old(part: list[bytes], reason: Answer, explained: bool) -> None:
     """All rows have to be, of whatever field."""
     assert knowing(AGE, part=POWER[:2]).explains(part, reason) is explained
 
@@ -173,50 +180,21 @@ def test_acceptance_of_what_is_not_known_changes_nothing() -> None:
     assert fresh.sort(ALL) == [ALL]
 
 
-# What a reason is called
+# Of which day
 
 
-@pytest.mark.parametrize(
-    ("reason", "cause"),
-    [
-        (
-            'failure: partial write: dropped 2 points outside retention policy of duration 24h0m0s'
-            " - oldest point dc at 2026-01-01T00:00:00Z dropped because it violates it dropped=2",
-            "failure: partial write: points outside retention policy of duration 24h0m0s",
-        ),
-        ("partial write: points beyond retention policy dropped=3", "partial write: points beyond"
-         " retention policy"),
-        (
-            'remoteAddr: "127.0.0.1:4711"; requestURI: /write?db=x; cannot read data: incorrect'
-            ' influx line "dc Voltage= 1": missing value',
-            "cannot read data: incorrect influx line: missing value",
-        ),
-    ],
-)  # fmt: skip
-def test_one_cause_has_one_name(reason: str, cause: str) -> None:
-    """What differs from row to row is left out, or each would be told as something new."""
-    assert cause_of(reason) == cause
+def test_the_type_of_a_field_is_that_of_a_day() -> None:
+    """Another shard may have another, and its rows are good."""
+    other = lines("Power", 2, start=START + 7 * 86_400 * 10**9)
+    known = knowing(TYPE)
+    assert known.sort([*POWER, *other]) == [POWER, other]
+    assert not known.explains([*POWER, *other], TYPE)
 
 
-@pytest.mark.parametrize(
-    ("reason", "line", "words"),
-    [
-        (
-            TYPE,
-            rb"my\ dc\,\"1\",site=a\ b Power=1.5 17",
-            'write to another measurement (under [Influx]), or give up all that this one has, by'
-            ' DROP MEASUREMENT "my dc,\\"1\\""',
-        ),
-        (f"failure writing points to database: {TYPE}", POWER[0], "write to another measurement"
-         " (under [Influx])"),
-        (COLUMN_OF_3_6, POWER[0], "write to another measurement (under [Influx])"),
-        ("failure writing points to database: partial write: points beyond", POWER[0], ""),
-        (PARSE, POWER[0], ""),
-        (AGE, b"", ""),
-        (TYPE, b"\\", 'write to another measurement (under [Influx]), or give up all that this one'
-         ' has, by DROP MEASUREMENT ""'),
-    ],
-)  # fmt: skip
-def test_what_can_be_done_about_a_type(reason: str, line: bytes, words: str) -> None:
-    """No statement frees the type of a single field, and only InfluxDB 1 has one at all."""
-    assert advice(reason, line) == words
+def test_what_is_known_is_bounded() -> None:
+    """The oldest is forgotten, and would be found again by halves."""
+    known = KnownRejects()
+    for day in range(MOST_KNOWN + 1):
+        known.learn([b"dc Soc=1.5 %d" % (day * 86_400 * 10**9)], TYPE)
+    assert not known.explains([b"dc Soc=1.5 0"], TYPE)
+    assert known.explains([b"dc Soc=1.5 %d" % (86_400 * 10**9)], TYPE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
-from bat2influx.influx.answers import Answer, Meaning
+from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.influx.sifting import MOST_REQUESTS, Sieve
 from tests.support.writing import lines, mixed
@@ -20,19 +21,32 @@ TOO_LARGE = Answer(Meaning.TOO_LARGE)
 PARSE = "unable to parse 'x': missing fields"
 TYPE = "partial write: field type conflict: Power dropped=1"
 BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.REFUSED, "odd")
+CONFLICT = Answer(Meaning.BAD_ROW, TYPE, kind=Kind.TYPE)
+CAUSE = BAD.cause
 Server = Callable[[Sequence[bytes]], Answer]
 
 
+def advice(answer: Answer, line: bytes) -> str:
+    """Return none."""
+    assert line
+    return "do this" if answer.kind is Kind.TYPE else ""
+
+
 def sift(
-    server: Server, batch: Sequence[bytes], sieve: Sieve | None = None, connection: int = 1
+    server: Server,
+    batch: Sequence[bytes],
+    sieve: Sieve | None = None,
+    connection: int = 1,
+    *,
+    signed: bool = False,
 ) -> tuple[Outcome, list[list[bytes]]]:
     """Return what becomes of a batch, and the requests."""
-    sifted = (sieve or Sieve()).begin(batch)
+    sifted = (sieve or Sieve(advice)).begin(batch)
     requests = []
     while (part := sifted.next_part()) is not None:
         requests.append([*part])
         answer = server(part)
-        sifted.decide(part, answer, connection)
+        sifted.decide(part, answer, connection, signed=signed)
         if answer is KEPT:
             return sifted.ended(PEER, AWAY, 7.0, in_doubt=True), requests
     return sifted.ended(PEER), requests
@@ -43,16 +57,18 @@ def refusing(*bad: bytes, answer: Answer = BAD) -> Server:
     return lambda part: answer if {*bad} & {*part} else STORED
 
 
-def naming(*bad: bytes, reason: str = PARSE) -> Server:
+def naming(*bad: bytes, answer: Answer = BAD) -> Server:
     """Return one that names the first of them, as InfluxDB 3 does."""
 
-    def answer(part: Sequence[bytes]) -> Answer:
+    refusal = answer
+
+    def named(part: Sequence[bytes]) -> Answer:
         for number, line in enumerate(part):
             if line in bad:
-                return Answer(Meaning.BAD_ROW, reason, ((number, line.decode()[:20]),))
+                return replace(refusal, named=((number, line.decode()[:20]),))
         return STORED
 
-    return answer
+    return named
 
 
 def always(answer: Answer) -> Server:
@@ -72,7 +88,7 @@ def test_a_bad_row_is_rejected_alone(kind: Callable[..., Server], bad: int) -> N
     """Wherever it stands, for the server has taken the others."""
     batch = lines(count=5)
     outcome, requests = sift(kind(batch[bad]), batch)
-    assert outcome == Outcome(accepted=4, rejected=[RejectedLine(batch[bad], PARSE)])
+    assert outcome == Outcome(accepted=4, rejected=[RejectedLine(batch[bad], CAUSE)])
     assert len(requests) <= 7
 
 
@@ -87,7 +103,7 @@ def test_a_name_that_does_not_fit_the_row_is_no_proof() -> None:
     batch = lines(count=8)
     odd = Answer(Meaning.BAD_ROW, PARSE, ((0, "dc Voltage=7.5"), (99, "dc")))
     outcome, _ = sift(refusing(batch[5], answer=odd), batch)
-    assert outcome == Outcome(accepted=7, rejected=[RejectedLine(batch[5], PARSE)])
+    assert outcome == Outcome(accepted=7, rejected=[RejectedLine(batch[5], CAUSE)])
 
 
 # What is no proof
@@ -106,20 +122,31 @@ def test_what_refuses_all_rejects_nothing(answer: Answer, count: int) -> None:
 def test_a_type_refused_of_all_rows_is_kept_without_trying_each() -> None:
     """Its field is known by then, and nothing proves that others would be taken."""
     batch = lines("Power", 500)
-    answer = Answer(Meaning.BAD_ROW, TYPE)
-    outcome, requests = sift(always(answer), batch)
+    outcome, requests = sift(always(CONFLICT), batch)
     assert (outcome.undecided, outcome.rejected) == (batch, [])
     assert outcome.trouble
-    assert "refuses every value (partial write: field type conflict: Power)" in outcome.trouble.text
+    assert "refuses every value (partial write: field type" in outcome.trouble.text
     assert len(requests) <= 12
 
 
 def test_a_row_taken_before_on_the_same_connection_is_proof() -> None:
-    """On another one, which may lead to another server, it is not."""
-    sieve, bad = Sieve(), lines(count=1)
-    sift(always(STORED), lines("Soc"), sieve, connection=3)
-    assert sift(always(BAD), bad, sieve, connection=3)[0].rejected == [RejectedLine(bad[0], PARSE)]
-    assert sift(always(BAD), bad, sieve, connection=4)[0].undecided == bad
+    """On another one, which may lead to another server, where the answer says whose it is."""
+    bad = lines(count=1)
+    rejected = [RejectedLine(bad[0], CAUSE)]
+    for connection, signed, failed, found in (
+        (3, False, False, rejected),
+        (4, False, False, []),
+        (4, True, False, rejected),
+        (4, True, True, []),
+        (3, False, True, []),
+    ):
+        sieve = Sieve(advice)
+        sift(always(STORED), lines("Soc"), sieve, connection=3)
+        if failed:
+            sieve.begin(bad).failed(bad, late=False)
+        outcome, _ = sift(always(BAD), bad, sieve, connection=connection, signed=signed)
+        assert outcome.rejected == found
+        assert outcome.undecided == ([] if found else bad)
 
 
 @pytest.mark.parametrize("odd", [0, 3, 7, 31])
@@ -137,7 +164,7 @@ def test_a_trouble_in_the_middle_keeps_what_is_decided() -> None:
     batch = lines(count=8)
     answers = iter([BAD, STORED, BAD, BAD, BAD, KEPT])
     outcome, _ = sift(lambda _: next(answers), batch)
-    assert outcome == Outcome(4, [RejectedLine(batch[3], PARSE)], batch[:3], AWAY, 7.0, True)
+    assert outcome == Outcome(4, [RejectedLine(batch[3], CAUSE)], batch[:3], AWAY, 7.0, True)
 
 
 def test_a_line_that_stands_there_twice_is_counted_twice() -> None:
@@ -166,22 +193,20 @@ def test_one_batch_takes_a_bounded_number_of_requests() -> None:
 
 def test_a_field_of_another_type_takes_few_requests_and_then_one() -> None:
     """Its rows are known by their field once one is refused alone, by name or by halves."""
-    for kind in (
-        naming,
-        lambda *bad, reason: refusing(*bad, answer=Answer(Meaning.BAD_ROW, reason)),
-    ):
-        sieve, power = Sieve(), lines("Power", 50)
+    for kind in (naming, refusing):
+        sieve, power = Sieve(advice), lines("Power", 50)
         batch = mixed("Soc", "Power", count=50)
         for most in (10, 2):
-            outcome, requests = sift(kind(*power, reason=TYPE), batch, sieve)
+            outcome, requests = sift(kind(*power, answer=CONFLICT), batch, sieve)
             assert (outcome.accepted, outcome.undecided) == (50, [])
             assert {row.line for row in outcome.rejected} == {*power}
+            assert {row.advice for row in outcome.rejected} == {"do this"}
             assert len(requests) <= most
 
 
 def test_a_size_is_remembered() -> None:
     """A limit in bytes is found once."""
-    sieve, batch = Sieve(), lines(count=100)
+    sieve, batch = Sieve(advice), lines(count=100)
     small = sum(map(len, batch)) // 3
 
     def server(part: Sequence[bytes]) -> Answer:
@@ -190,6 +215,45 @@ def test_a_size_is_remembered() -> None:
     assert sift(server, batch, sieve)[0] == Outcome(accepted=100)
     _, requests = sift(server, batch, sieve)
     assert all(sum(map(len, part)) <= small for part in requests)
+
+
+def test_a_row_too_large_by_itself_holds_up_no_other() -> None:
+    """It is kept, and told; the others are stored."""
+    large = b"dc Text=" + b"1" * 900 + b" 17"
+    batch = [large, *lines(count=50)]
+
+    def server(part: Sequence[bytes]) -> Answer:
+        return TOO_LARGE if sum(map(len, part)) > 500 else STORED
+
+    outcome, _ = sift(server, batch)
+    assert (outcome.accepted, outcome.undecided) == (50, [large])
+    assert outcome.trouble
+    assert "finds even one value of 912 bytes too large" in outcome.trouble.text
+
+
+def test_a_field_refused_for_an_unknown_reason_is_sent_by_itself() -> None:
+    """The others are stored; one request tells whether it still is."""
+    sieve, power = Sieve(advice), lines("Power", 50)
+    batch = mixed("Soc", "Power", count=50)
+    for most in (20, 3):
+        outcome, requests = sift(refusing(*power, answer=REFUSED), batch, sieve)
+        assert (outcome.accepted, outcome.rejected) == (50, [])
+        assert {*outcome.undecided} == {*power}
+        assert outcome.trouble
+        assert "refuses 50 values (odd)" in outcome.trouble.text
+        assert len(requests) <= most
+
+
+def test_a_batch_that_was_too_slow_is_smaller_the_next_time() -> None:
+    """As over a slow line."""
+    sieve, batch = Sieve(advice), lines(count=1000)
+    sifted = sieve.begin(batch)
+    part = sifted.next_part()
+    assert part is not None
+    sifted.decide(part, KEPT, 1)
+    sifted.failed(part, late=True)
+    assert sifted.ended(PEER, AWAY).undecided == batch
+    assert len(sift(always(STORED), batch, sieve)[1]) == 3
 
 
 # All of it, by chance
@@ -207,7 +271,7 @@ def test_no_good_row_is_ever_rejected_and_each_row_is_somewhere(seed: int) -> No
         bad |= {line for line in every if b"Power" in line}
         odd -= bad
     names, limit = chance.random() < 0.5, chance.choice([10**9, 300, 90])
-    sieve, stored = Sieve(), set[bytes]()
+    sieve, stored = Sieve(advice), set[bytes]()
     rejected: list[bytes] = []
     left = [*every]
 
@@ -218,9 +282,8 @@ def test_no_good_row_is_ever_rejected_and_each_row_is_somewhere(seed: int) -> No
             return TOO_LARGE
         for number, line in enumerate(part):
             if line in bad:
-                why = TYPE if b"Power" in line else PARSE
-                named = ((number, line.decode()[:20]),) if names else ()
-                return Answer(Meaning.BAD_ROW, why, named)
+                answer = CONFLICT if b"Power" in line else BAD
+                return replace(answer, named=((number, line.decode()[:20]),) if names else ())
         if odd & {*part}:
             return REFUSED
         stored.update(part)

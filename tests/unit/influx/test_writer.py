@@ -32,6 +32,7 @@ from tests.unit.influx.database_by_hand import (
 )
 
 PAGE = "<html>It works!</html>"
+LIST = "api/v3/configure/database"
 NAMED = (
     '{"error":"parsing failed for write_lp endpoint","data":{"error_message":"bad",'
     '"line_number":2,"original_line":"dc Voltage=1.5 17000"}}'
@@ -82,7 +83,7 @@ def test_what_was_never_known_as_a_database_is_sent_nothing(
     bench.http.answer = lambda _: reply(204)
     for _ in range(2):
         outcome = bench.write()
-        assert bench.http.requests == ["ping", "SHOW DATABASES"]
+        assert bench.http.requests == ["ping", "SHOW DATABASES", LIST, []]
         assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], BATCH)
         assert outcome.trouble
         assert outcome.trouble.cause == "database answer: not a database"
@@ -91,28 +92,31 @@ def test_what_was_never_known_as_a_database_is_sent_nothing(
 @pytest.mark.parametrize(
     ("pinged", "asked", "cause"),
     [
-        (reply(401), None, "database login"),
-        (reply(302, Location="http://portal.lan/"), None, "database answer: moved"),
-        (reply(413), None, "database 413"),
-        (reply(502), None, "database 502"),
-        (reply(204), reply(204), "database answer: not a database"),
-        (reply(200, PAGE), reply(404, PAGE), "database answer: not a database"),
-        (reply(404, PAGE), reply(404, PAGE), "database 404"),
-        (reply(404, PAGE), reply(401, PAGE), "database login"),
-        (reply(404, PAGE), reply(200, X_Influxdb_Version="1.8.10"), None),
-        (reply(404, PAGE), reply(401, X_Influxdb_Version="v2.7.12"), None),
-        (reply(400, "missing route"), reply(400, X_Server_Hostname="vm"), None),
+        (reply(302, Location="http://portal.lan/"), [], "database answer: moved"),
+        (reply(400, "Client sent an HTTP request to an HTTPS server."), [], "database tls"),
+        (reply(401), [reply(401)] * 3, "database login"),
+        (reply(403, PAGE), [reply(403, PAGE)] * 3, "database 403"),
+        (reply(413), [reply(413)] * 3, "database 413"),
+        (reply(502), [reply(502)] * 3, "database 502"),
+        (reply(204), [reply(204)] * 3, "database answer: not a database"),
+        (reply(200, PAGE), [reply(404, PAGE)] * 3, "database answer: not a database"),
+        (reply(404, PAGE), [reply(404, PAGE)] * 3, "database 404"),
+        (reply(404, PAGE), [GONE, GONE, GONE], "database 404"),
+        (reply(404, PAGE), [reply(200, X_Influxdb_Version="1.8.10")], None),
+        (reply(403, PAGE), [reply(401, X_Influxdb_Version="v2.7.12")], None),
+        (reply(400, "missing route"), [reply(400, X_Server_Hostname="vm")], None),
+        (reply(404), [GONE, reply(200, '[{"iox::database":"battery"}]')], None),
+        (reply(404), [reply(403), reply(403), reply(204, X_Influxdb_Version="1.8")], None),
     ],
 )
 def test_who_it_is_may_come_out_by_another_question(
-    monkeypatch: pytest.MonkeyPatch, pinged: Reply, asked: Reply | None, cause: str | None
+    monkeypatch: pytest.MonkeyPatch, pinged: Reply, asked: list[Reply], cause: str | None
 ) -> None:
     """A proxy may keep pings to itself; where it does not come out the answers tell why."""
     bench = Bench(monkeypatch, pinged)
-    outcome = bench.write(*([asked] if asked else []))
-    assert bench.http.requests[:1] == ["ping"]
-    assert ("SHOW DATABASES" in bench.http.requests) is (asked is not None)
-    assert (BATCH in bench.http.requests) is (cause is None)
+    outcome = bench.write(*asked)
+    questions = ["ping", "SHOW DATABASES", LIST, []][: 1 + len(asked)]
+    assert bench.http.requests == [*questions, *([] if cause else [BATCH])]
     assert (outcome.trouble.cause if outcome.trouble else None) == cause
 
 
@@ -122,7 +126,7 @@ def test_a_yes_on_another_connection_has_to_prove_itself(monkeypatch: pytest.Mon
     portal.write()
     portal.http.connection += 1
     outcome = portal.write(OK, OK)
-    assert portal.http.requests == [BATCH, "ping", "SHOW DATABASES"]
+    assert portal.http.requests == [BATCH, "ping", "SHOW DATABASES", LIST]
     assert (outcome.undecided, outcome.in_doubt) == (BATCH, True)
     assert outcome.trouble
     assert outcome.trouble.cause == "database answer: not a database"
@@ -143,6 +147,25 @@ def test_a_yes_that_says_whose_it_is_needs_no_other_proof(monkeypatch: pytest.Mo
     bench.http.connection += 1
     assert bench.write(reply(204, X_Influxdb_Version="1.8.10")).accepted == 2
     assert bench.http.requests == [BATCH]
+
+
+def test_what_does_not_say_whose_it_is_where_the_server_does_is_of_somebody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gateway in front: its yes stores nothing, and its words reject nothing."""
+    bench = Bench(monkeypatch, ONE)
+    assert bench.write(reply(204, X_Influxdb_Version="1.8.10")).accepted == 2
+    for answer, cause in (
+        (reply(204), "database answer: not a database"),
+        (BAD, "database 400"),
+        (MISSING, "database 404"),
+    ):
+        outcome = bench.write(answer)
+        assert bench.http.requests == [BATCH]
+        assert (outcome.rejected, outcome.undecided) == ([], BATCH)
+        assert outcome.trouble
+        assert outcome.trouble.cause == cause
+    assert bench.write(reply(413, PAGE), *[reply(204, X_Influxdb_Version="1.8")] * 2).accepted == 2
 
 
 def test_what_is_wrong_depends_on_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +204,7 @@ def test_a_proxy_that_finds_everything_too_large_costs_no_row(
     assert "finds even one value of" in outcome.trouble.text
     assert len(bench.http.requests) <= 10
     bench.write(batch=batch)
-    assert len(bench.http.requests) == 1
+    assert len(bench.http.requests) == 2
     del bench.http.answer
     assert bench.write(batch=batch).accepted == 200
     assert len(bench.http.requests) < 12
@@ -240,7 +263,7 @@ def test_a_bad_line_is_rejected_alone(monkeypatch: pytest.MonkeyPatch, bad: int)
     batch, bench = lines(count=5), Bench(monkeypatch, ONE)
     bench.http.answer = lambda request: BAD if batch[bad] in request else OK
     outcome = bench.write(batch=batch)
-    assert outcome.rejected == [RejectedLine(batch[bad], "unable to parse")]
+    assert outcome.rejected == [RejectedLine(batch[bad], "unable to parse: missing value")]
     assert (outcome.accepted, outcome.undecided, outcome.trouble) == (4, [], None)
     assert len(bench.http.requests) <= 1 + 7
 
@@ -250,7 +273,7 @@ def test_a_failure_in_the_middle_keeps_what_is_decided(monkeypatch: pytest.Monke
     batch, bench = lines(count=8), Bench(monkeypatch, ONE)
     outcome = bench.write(BAD, OK, BAD, BAD, BAD, GONE, batch=batch)
     assert (outcome.accepted, outcome.undecided) == (4, batch[:3])
-    assert outcome.rejected == [RejectedLine(batch[3], "unable to parse")]
+    assert outcome.rejected == [RejectedLine(batch[3], "unable to parse: missing value")]
     assert (outcome.trouble, outcome.in_doubt) == (AWAY, True)
 
 

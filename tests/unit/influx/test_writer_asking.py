@@ -68,11 +68,11 @@ def test_another_server_is_known_as_what_it_is(monkeypatch: pytest.MonkeyPatch) 
     """After an update of the database its answers are judged by its new version."""
     bench = Bench(monkeypatch, ONE, TWO)
     bench.write(GONE)
-    no_bucket = reply(404, coded("no bucket"))
+    no_bucket = reply(404, coded("no dbrp mapping found"))
     outcome = bench.write(no_bucket)
     assert bench.writer.server is TWO
     assert outcome.trouble
-    assert "has no bucket for the database 'battery'" in outcome.trouble.text
+    assert "knows no bucket for the database 'battery'" in outcome.trouble.text
 
 
 def test_a_write_of_nothing_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
         (OTHER, [OK], None, False, []),
         (OTHER, [MISSING], "database 404", False, []),
         (ONE, [reply(413)], "database 413", False, []),
-        (TWO, [reply(404, coded("no bucket"))], "no database", True, []),
+        (TWO, [reply(404, coded("no dbrp mapping found"))], "no database", True, []),
     ],
 )
 def test_a_probe_finds_out_what_would_become_of_a_write(

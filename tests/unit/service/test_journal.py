@@ -321,17 +321,19 @@ class TestDampedEpisode:
             ("fw" * 100 + "w" * 9, "FW" * IN_A_ROW + "F"),
             ("fw" * 100 + "w" * 10, "FW" * IN_A_ROW + "FW"),
             ("fw" * 100 + "-" * 9 + "w", "FW" * IN_A_ROW + "FW"),
-            ("fw" * 100 + "w" * 10 + "fw", "FW" * IN_A_ROW + "FW" + "FW"),
+            ("fw" * 100 + "w" * 10 + "fw", "FW" * IN_A_ROW + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 19, "FW" * IN_A_ROW + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 20, "FW" * IN_A_ROW + "FW" + "FW"),
             ("fw" * 100 + "w" * 8 + "fw", "FW" * IN_A_ROW + "F"),
-            (("fw" + "-" * 9) * 20, "FW" * 20),  # it has lasted each time
-            (("fw" + "-" * 8) * 20, "FW" * IN_A_ROW + "F"),
+            (("f" + "w" * 60) * 50, "FW" * (IN_A_ROW + 3) + "F"),  # 10, 20, 40, and not 80 s
+            (("f" + "w" * 1000) * 20, "FW" * 20),  # four in an hour
             ("f" * 50 + "w", "FW"),
         ],
     )
     def test_an_end_is_told_at_once_until_it_has_not_lasted_some_times(
         self, caplog: pytest.LogCaptureFixture, happens: str, told: str
     ) -> None:
-        """Then only when it has worked for 10 s."""
+        """Then only when it has worked for 10 s, and for twice as long each time after."""
         caplog.set_level(logging.INFO)
         episode = DampedEpisode(logging.getLogger("test"))
         for now, each in enumerate(happens):

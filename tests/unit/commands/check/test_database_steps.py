@@ -86,7 +86,7 @@ def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPat
         (influx_errors.database_login(PEER, "me", "no", CONFIG), "login"),
         (influx_errors.database_right(PEER, "me", "battery", "no"), "right"),
         (influx_errors.no_database(PEER, "me", "battery", "not authorized"), "database"),
-        (influx_errors.no_bucket(PEER, "battery", "no", CONFIG), "database"),
+        (influx_errors.no_bucket(PEER, "battery", "", "no", CONFIG), "database"),
         (influx_errors.no_retention_policy(PEER, "battery", "raw", CONFIG), "database"),
         (influx_errors.database_tls(PEER, "does not speak TLS", CONFIG), "InfluxDB"),
         (influx_errors.database_tls_wanted(PEER, CONFIG), "InfluxDB"),

@@ -18,9 +18,9 @@ from bat2influx.config.settings import Influx, Settings
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
-from bat2influx.influx.http import Reply
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 from tests.unit.commands.setup_db.test_plan import configured
+from tests.unit.influx.database_by_hand import Answers, reply
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
 DOWN = influx_errors.database_unreachable("InfluxDB at localhost:8086", "refused", "x.ini")
@@ -41,9 +41,10 @@ class Database:
     def _client(self, influx: Influx, config: str, deadline: float) -> Any:
         assert deadline == STATEMENT_DEADLINE
         self.logins.append((influx.user, influx.password, influx.token))
-        return type(
-            "Client", (), {"ping": lambda _: Reply(trouble=self.trouble), "server": self.server}
-        )()
+        client = Answers()
+        client.pings = [self.trouble or self.server]
+        client.answer = lambda _: reply(404)  # type: ignore[method-assign]
+        return client
 
     def _setup_db(
         self, settings: Settings, ask: object, wanted: Retention, _: object, **options: Any
@@ -82,13 +83,14 @@ def test_influxdb1_is_set_up(database: Database, settings: Settings) -> None:
     assert database.set_up == [(Retention(), options)]
 
 
-def test_a_server_that_does_not_say_what_it_is_is_taken_for_influxdb1(
-    database: Database, settings: Settings
+def test_a_server_that_does_not_say_what_it_is_is_told_no_password(
+    database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An old one may not."""
+    """It may be the login page of a network."""
     database.server = Server()
-    assert run(settings) == EX_OK
-    assert len(database.set_up) == 1
+    assert run(settings) == EX_UNAVAILABLE
+    assert database.set_up == []
+    assert "does not say that it is a database" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Dialect if kind is not Dialect.INFLUXDB1])

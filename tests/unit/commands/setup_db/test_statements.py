@@ -7,14 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from bat2influx.commands.setup_db.rows import OddAnswerError
 from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
 from bat2influx.influx import errors as influx_errors
+from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply
 from bat2influx.influx.influxql import StatementError
+from tests.support.writing import DEFAULTS
 
 CONFIG = "/etc/bat2influx/bat2influx.ini"
-PEER = "InfluxDB at localhost:8086"
+WHERE = "localhost:8086"
+PEER = f"InfluxDB at {WHERE}"
 STATEMENT = "SHOW DATABASES"
 ONE = Server(Dialect.INFLUXDB1, "1.6.7")
 
@@ -27,8 +31,8 @@ def run(reply: Reply, server: Server = ONE) -> list[dict[str, object]]:
         asked.append(statement)
         return reply
 
-    http = SimpleNamespace(server=server, peer=PEER, query=query, mask=str)
-    rows = StatementRunner(http, CONFIG)(STATEMENT)  # type: ignore[arg-type]
+    http = SimpleNamespace(server=server, where=WHERE, query=query, mask=str)
+    rows = StatementRunner(http, Diagnosis(DEFAULTS, CONFIG))(STATEMENT)  # type: ignore[arg-type]
     assert asked == [STATEMENT]
     return rows
 
@@ -94,8 +98,35 @@ def test_an_answer_of_something_else_is_a_trouble(body: bytes) -> None:
     """Such as that of a proxy; it names the file to look into."""
     with pytest.raises(UnansweredError) as raised:
         run(Reply(502, {}, body, "Bad Gateway"))
-    why = influx_errors.database_answer(PEER, 502, "Bad Gateway", CONFIG, own=False)
-    assert raised.value.trouble == why
+    assert raised.value.trouble == influx_errors.behind_proxy(WHERE, 502, "Bad Gateway")
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        5,
+        "x",
+        None,
+        [5],
+        [{"columns": 5}],
+        [{"columns": ["a"], "values": 5}],
+        [{"columns": ["a"], "values": [5]}],
+        [{"columns": ["a"], "values": [[1, 2]]}],
+        [{"columns": [5], "values": [[1]]}],
+        [{"columns": ["a"], "tags": [], "values": [[1]]}],
+    ],
+)
+def test_an_odd_answer_is_named(series: object) -> None:
+    """Whatever stands where rows should be, it is no traceback."""
+    body = json.dumps({"results": [{"series": series}]}).encode()
+    with pytest.raises(OddAnswerError):
+        run(Reply(200, {}, body, "OK", ok=True))
+
+
+def test_an_answer_that_is_not_all_there_is_named() -> None:
+    """It is longer than what is read, or broke off."""
+    with pytest.raises(OddAnswerError, match="64 KiB"):
+        run(Reply(200, {}, b'{"results":[]}', "OK", ok=True, whole=False))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"result":[]}', b'{"results":null}', b"[]", b""])
@@ -103,5 +134,4 @@ def test_what_answers_anything_with_well_is_no_database(body: bytes) -> None:
     """Such as the page of a router: nothing was made there."""
     with pytest.raises(UnansweredError) as raised:
         run(Reply(200, {}, body, "OK", ok=True))
-    why = influx_errors.database_answer(PEER, 200, "OK", CONFIG, own=False)
-    assert raised.value.trouble == why
+    assert raised.value.trouble == influx_errors.not_a_database(WHERE, 200, CONFIG)

@@ -1,0 +1,112 @@
+"""Which database it is: what is asked, and what counts as an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from bat2influx.influx.diagnosis import Diagnosis
+from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.http import Reply
+from bat2influx.influx.identity import Identity, databases_in
+from tests.support.writing import CONFIG, DEFAULTS
+from tests.unit.influx.database_by_hand import AWAY, GONE, ONE, UNKNOWN, Answers, reply
+
+LIST = "api/v3/configure/database"
+WRITE = {"db": "battery"}
+NO = reply(403)
+
+
+def asked(*answers: Reply, pings: list[object], write: dict[str, str] | None = None) -> Answers:
+    """Find out once, with these answers behind the ping; return the client."""
+    http = Answers()
+    http.pings = pings  # type: ignore[assignment]
+    http.replies = list(answers)
+    Identity(http, Diagnosis(DEFAULTS, CONFIG)).find_out(write)  # type: ignore[arg-type]
+    return http
+
+
+def test_what_says_who_it_is_is_asked_once() -> None:
+    """Until it is forgotten."""
+    http = Answers()
+    http.pings = [ONE]
+    identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
+    assert identity.find_out() is None
+    assert identity.find_out() is None
+    assert http.requests == ["ping"]
+    identity.forget()
+    assert identity.find_out() is None
+    assert http.requests == ["ping"] * 2
+
+
+def test_who_does_not_answer_is_asked_nothing_more() -> None:
+    """The reason is that of the request."""
+    http = Answers()
+    http.pings = [AWAY]
+    identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
+    assert identity.find_out() is AWAY
+    assert http.requests == ["ping"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "write", "requests", "dialect"),
+    [
+        ([reply(200, X_Influxdb_Version="1.8")], None, ["SHOW DATABASES"], Dialect.INFLUXDB1),
+        (
+            [NO, reply(200, '[{"iox::database":"x"}]')],
+            WRITE,
+            ["SHOW DATABASES", LIST],
+            Dialect.INFLUXDB3,
+        ),
+        ([NO, reply(200, "[]")], None, ["SHOW DATABASES", LIST], Dialect.INFLUXDB3),
+        ([NO, NO], None, ["SHOW DATABASES", LIST], None),
+        (
+            [GONE, GONE, reply(204, X_Influxdb_Version="v2.7")],
+            WRITE,
+            ["SHOW DATABASES", LIST, []],
+            Dialect.INFLUXDB2,
+        ),
+        ([NO, NO, NO], WRITE, ["SHOW DATABASES", LIST, []], None),
+    ],
+)
+def test_behind_a_proxy_that_keeps_pings_it_is_looked_for(
+    answers: list[Reply],
+    write: dict[str, str] | None,
+    requests: list[object],
+    dialect: Dialect | None,
+) -> None:
+    """By what shows it; a write without a line comes last, and not where only a look is wanted."""
+    http = asked(*answers, pings=[NO], write=write)
+    assert http.requests == ["ping", *requests]
+    assert http.server.dialect is dialect
+
+
+def test_on_another_connection_it_is_asked_again() -> None:
+    """Which may lead to something else by now."""
+    http = Answers()
+    http.pings = [ONE, ONE, UNKNOWN]
+    identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
+    identity.find_out()
+    assert identity.holds()
+    assert http.requests == ["ping"]
+    http.connection += 1
+    assert identity.holds()
+    assert http.requests == ["ping"] * 2
+    http.connection += 1
+    http.replies = [NO, NO]
+    assert not identity.holds()
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b'[{"iox::database":"a"},{"iox::database":"b"}]', {"a", "b"}),
+        (b"[]", set()),
+        (b"[1]", set()),
+        (b"{}", None),
+        (b"OK", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_list_of_databases_is_read(body: bytes, names: set[str] | None) -> None:
+    """Anything else is none."""
+    assert databases_in(body) == names
