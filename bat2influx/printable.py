@@ -9,9 +9,25 @@ def plain(text: str, longest: int = 60) -> str:
     What is not printable (control characters, ends of lines, marks that turn the direction of
     writing) becomes a blank, so that it moves no cursor and begins no line.
     """
-    kept = "".join(char if char.isprintable() else " " for char in text[: 4 * longest])
-    line = " ".join(kept.split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return shortened(" ".join(_printable(text[: 4 * longest]).split()), longest)
+
+
+def clean(text: str) -> str:
+    """Return `text` with a blank for each character that is not printable; its lines stay lines.
+
+    All that a command prints passes this last, whoever has written it: plain() is for what must
+    not begin a line of its own or be of any length.
+    """
+    return "\n".join(_printable(line) for line in text.split("\n"))
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return `text` in at most `longest` characters; where it was cut it ends with an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def span(seconds: float) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bat2influx.commands import output
 from bat2influx.config.settings import ConfigError, Settings, load
 
 
@@ -35,4 +35,4 @@ def complain(problems: Sequence[str]) -> None:
 
     priority = "<3>" if journal.stderr_is_journal() else ""  # as in sd-daemon(3): an error
     for line in "\n".join(problems).splitlines():
-        print(f"{priority}{line}", file=sys.stderr)  # noqa: T201 - people read this
+        output.complain(f"{priority}{line}")

@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from bat2influx.commands.output import complain, say
 from bat2influx.config import checks
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connector import MQTT_PORT, MQTT_TLS_PORT, Endpoint
@@ -35,7 +36,7 @@ def pin(host: str, config: str) -> int:
     try:
         name, port = checks.host_and_port(host)
     except ValueError as error:
-        print(f"bat2influx pin: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        complain(f"bat2influx pin: {error}")
         return os.EX_USAGE
     anyone = Tls(trust_any=True)
     endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, anyone)
@@ -44,7 +45,7 @@ def pin(host: str, config: str) -> int:
         text = link.text
         if link.cause == "refused" and endpoint.port not in (MQTT_TLS_PORT, MQTT_PORT):
             text = f"{name} refuses port {port}; does a server listen there?"
-        print(text, file=sys.stderr)  # noqa: T201 - people read this
+        complain(text)
         return os.EX_UNAVAILABLE
     certificate = link.certificate or b""
     link.close()
@@ -54,7 +55,7 @@ def pin(host: str, config: str) -> int:
     lines += ["tls = yes", f"fingerprint = {tls.fingerprint_of(certificate)}"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
-    print("\n".join(lines))  # noqa: T201 - this is the command's output
+    say("\n".join(lines))
     return os.EX_OK
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, TextIO
 
+from bat2influx.commands.output import fitted, say
+
 OK, NOTE, WRONG = "ok", "note", "wrong"
 _COLOURS = {OK: "32", NOTE: "33", WRONG: "1;31"}  # as in ECMA-48: green, yellow, bold red
 
@@ -35,8 +37,10 @@ class Printer:
         if self._colour:
             mark = f"\x1b[{_COLOURS[step.state]}m{mark}\x1b[0m"
         text = step.text.replace("\n", "\n" + " " * 20)
-        print(f"{mark}{step.label:<13} {text}", file=self._stream, flush=True)
+        label = fitted(step.label, self._stream)
+        line = f"{mark}{label:<13} {fitted(text, self._stream)}"
+        print(line, file=self._stream, flush=True)
 
     def heading(self, text: str) -> None:
         """Begin the lines that belong to a section of the file."""
-        print(f"\n{text}", file=self._stream, flush=True)
+        say(f"\n{text}", self._stream)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from systemd.journal import JournalHandler
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import span
+from bat2influx.printable import clean, span
 from bat2influx.service.events import message_id
 
 IDENTIFIER = "bat2influx"
@@ -35,6 +35,17 @@ def event(name: str, **fields: str) -> dict[str, str]:
     return {"MESSAGE_ID": identity, **fields} if identity else fields
 
 
+class Plain(logging.Formatter):
+    """A line for a terminal: nothing in it moves the cursor, whoever has had a part in it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return level and message, and below them the traceback if there is one."""
+        return clean(super().format(record))
+
+
 def set_up() -> None:
     """Send the program's log to the journal, where stderr goes there, or to stderr."""
     log = logging.getLogger("bat2influx")
@@ -45,7 +56,7 @@ def set_up() -> None:
         handler = JournalHandler(SYSLOG_IDENTIFIER=IDENTIFIER)
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.setFormatter(Plain())
     log.handlers[:] = [handler]
 
 

@@ -94,7 +94,7 @@ for name in ("", *cli.COMMANDS):
         os._exit(0)
     os.wait()
 """
-SHARED = {"bridge_look", "configuration", "credentials", "steps"}  # by several commands
+SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # by several commands
 
 
 def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.printable import plain, span
+from bat2influx.printable import clean, plain, shortened, span
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,22 @@ def test_whatever_comes_is_one_printable_line(text: str, longest: int) -> None:
     assert line.isprintable()
     assert "  " not in line
     assert plain(line, longest) == line.strip()
+
+
+@given(st.text())
+def test_a_clean_text_has_its_lines_and_nothing_else_that_moves_a_cursor(text: str) -> None:
+    """Each character that is not printable becomes a blank, and the others stay."""
+    shown = clean(text)
+    lines = text.split("\n")
+    assert [len(line) for line in shown.split("\n")] == [len(line) for line in lines]
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert clean(shown) == shown
+
+
+@pytest.mark.parametrize(("longest", "shown"), [(3, "abc"), (2, "a…"), (1, "…")])
+def test_what_is_shortened_shows_that(longest: int, shown: str) -> None:
+    """By an ellipsis, with which it is as long as it may be."""
+    assert shortened("abc", longest) == shown
 
 
 @pytest.mark.parametrize(

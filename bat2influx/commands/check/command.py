@@ -6,6 +6,7 @@ import argparse
 import os
 
 from bat2influx.commands import configuration
+from bat2influx.commands.output import say
 from bat2influx.config.settings import ConfigError, load
 
 
@@ -28,8 +29,8 @@ def _run(options: argparse.Namespace) -> int:
         return os.EX_CONFIG
     if options.offline:
         for note in settings.notes:
-            print(f"note: {note}")  # noqa: T201 - this is the command's output
-        print(f"{path}: ok")  # noqa: T201 - this is the command's output
+            say(f"note: {note}")
+        say(f"{path}: ok")
         return os.EX_OK
     from bat2influx.commands.check import every_step  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ from bat2influx.commands import configuration
 from bat2influx.commands.discover import lan_search
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice
+from bat2influx.commands.output import complain, say
 from bat2influx.config import checks
 from bat2influx.config.settings import Battery, ConfigError, Settings
 from bat2influx.net import resolver
@@ -58,15 +59,15 @@ def discover(
     try:
         target = None if host is None else Target(*checks.host_and_port(host))
     except ValueError as error:
-        _say(f"bat2influx discover: {error}")
+        complain(f"bat2influx discover: {error}")
         return os.EX_USAGE
     batteries = _batteries(load)
     targets = [target] if target else _named(_search(), batteries)
     outcomes = []
     for each in targets:
-        _say(f"asking {each}")
+        complain(f"asking {each}")
         own = own_of(each, batteries)
-        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=_say)
+        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=complain)
         outcomes.append(inquiry.make())
     _print(outcomes)
     return os.EX_OK if any(outcome.reached for outcome in outcomes) else os.EX_UNAVAILABLE
@@ -91,21 +92,21 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
     except ConfigError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
-        _say(f"{first.splitlines()[0]}{more}; going on without the file")
+        complain(f"{first.splitlines()[0]}{more}; going on without the file")
         return ()
 
 
 def _search() -> Sequence[FoundDevice]:
     out_of = lan_search.interfaces()
     if not out_of:
-        _say("no network interface is up; there is nowhere to search")
+        complain("no network interface is up; there is nowhere to search")
         return ()
-    _say(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
-    found = lan_search.find_devices(out_of, _say)
+    complain(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
+    found = lan_search.find_devices(out_of, complain)
     if not found:
-        _say(_NOBODY)
+        complain(_NOBODY)
     if len(found) > MAX_DEVICES:
-        _say(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
+        complain(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
     return found[:MAX_DEVICES]
 
 
@@ -131,14 +132,10 @@ def _print(outcomes: Sequence[InquiryResult]) -> None:
     loads = False
     for number, block in enumerate(block for outcome in ordered for block in outcome.blocks):
         if number:
-            print("\n" + "#" * 40)  # noqa: T201 - this is the command's output
+            say("\n" + "#" * 40)
         settings = any(line and line[0] != "#" for line in block)
         if settings and loads:  # a second [Battery] would be a mistake in the file
-            print("\n".join(f"# {line}".rstrip() for line in block))  # noqa: T201
+            say("\n".join(f"# {line}".rstrip() for line in block))
         else:
-            print("\n".join(block))  # noqa: T201
+            say("\n".join(block))
         loads = loads or settings
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - people read this

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from bat2influx.commands.output import say
 from bat2influx.commands.watch.model import Fact, FieldRow, Level, Part, View
 from bat2influx.commands.watch.text import UNITS, UTF8, Glyphs, clean, number
 from bat2influx.printable import span
@@ -59,7 +60,7 @@ class Lines:
         self._next = view.now + (left if left > EACH / 2 else left + EACH)
         try:
             for line in (*self._troubles.lines(view), *lines(view, self._glyphs)):
-                print(clean(line, self._glyphs), flush=True)  # noqa: T201 - the command's output
+                say(clean(line, self._glyphs))
         except BrokenPipeError:
             self.ended = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from bat2influx import printable
 from bat2influx.commands.watch.model import Level
 
 MARKS = {Level.WELL: " ", Level.NOTE: "-", Level.WRONG: "!"}
@@ -60,7 +61,7 @@ def cells(text: str) -> int:
 
 def clean(text: str, glyphs: Glyphs = UTF8) -> str:
     """Return `text` without what would move the cursor, in characters that the terminal has."""
-    kept = "".join(char if char.isprintable() else " " for char in text)
+    kept = printable.clean(text).replace("\n", " ")
     if not glyphs.ascii:
         return kept
     return "".join(char if char.isascii() else "?" * _cells_of(char) for char in kept)

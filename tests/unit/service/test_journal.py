@@ -66,6 +66,18 @@ def written(file: TextIO) -> str:
     return Path(file.name).read_text()
 
 
+def test_no_text_moves_the_cursor_of_a_terminal(log: logging.Logger, stderr: TextIO) -> None:
+    """Whoever has had a part in it; its lines, and those of a traceback, stay."""
+    set_up_with(stderr)
+    try:
+        raise ValueError("odd\x1b[2J")
+    except ValueError:
+        log.warning("the broker says %s", "\x1b]0;x\x07\u202e", exc_info=True)
+    first, *rest = written(stderr).splitlines()
+    assert first == "WARNING: the broker says  ]0;x  "
+    assert rest[-1] == "ValueError: odd [2J"
+
+
 def test_the_journal_is_used_where_stderr_goes_there(
     log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
