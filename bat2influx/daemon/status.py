@@ -14,6 +14,7 @@ from bat2influx.clock import Hold
 from bat2influx.delivery.delivery import Delivery
 from bat2influx.device.source import Source
 from bat2influx.mqtt.reconnect import State
+from bat2influx.printable import shortened
 from bat2influx.service import notify
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,7 @@ class Status:
             counts += f", {figures.rejected} refused"
         if dropped := figures.dropped + figures.rejected_dropped:
             counts += f", {dropped} dropped"
-        parts.append(counts)
-        return "; ".join(parts)
+        return joined(parts, counts, notify.MAX_STATUS)
 
     def tell(self, text: str, now: float) -> None:
         """Send the line, and READY=1 with it when it is time for that."""
@@ -75,6 +75,25 @@ class Status:
             notify.status(text)
         self._told = text
         self._counted, self._since, self._next = 0, now, now + EVERY
+
+
+def joined(parts: Sequence[str], last: str, longest: int) -> str:
+    """Return all `parts` and the `last` in at most `longest` characters.
+
+    The parts that have no room are counted, and `last` is always there, up to a quarter of it.
+    """
+    last = shortened(last, longest // 4)
+    whole = "; ".join((*parts, last))
+    if len(whole) <= longest:
+        return whole
+    room = longest - len(f"; and {len(parts)} more; {last}")
+    kept = [shortened(parts[0], room)]
+    for part in parts[1:]:
+        if len("; ".join((*kept, part))) > room:
+            break
+        kept.append(part)
+    more = [f"and {len(parts) - len(kept)} more"] if len(kept) < len(parts) else []
+    return "; ".join((*kept, *more, last))
 
 
 def _site(device: Source) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bat2influx.clock import Hold
-from bat2influx.daemon.status import READY_WITHIN, SHOWN, Status
+from bat2influx.daemon.status import READY_WITHIN, SHOWN, Status, joined
 from bat2influx.delivery.figures import Figures
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
@@ -108,6 +108,36 @@ def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
         "c: Soc 50",
         "0.0 values/s, 7 waiting",
     ]
+
+
+def test_a_long_line_ends_and_says_how_much_is_not_in_it() -> None:
+    """Found: the status of many devices was cut within a word, and how many wait was cut off."""
+    devices = [device(f"site {number}", trouble=REFUSED) for number in range(1000)]
+    text = Status(0.0, 120.0).text(devices, delivery(7), Hold.NO, 1.0)
+    first, *_, more, last = text.split("; ")
+    assert len(text) <= notify.MAX_STATUS
+    assert first == "site 0: the broker at 10.0.0.2 cannot be reached"
+    shown = text.count("site ")
+    assert more == f"and {1000 - shown} more"
+    assert shown > 5
+    assert last == "0.0 values/s, 7 waiting"
+
+
+@pytest.mark.parametrize(
+    ("parts", "last", "longest", "text"),
+    [
+        ([], "end", 40, "end"),
+        (["one", "two"], "end", 13, "one; two; end"),
+        (["one", "two"], "end", 12, "…; and 1 more; end"),
+        (["one" * 10, "two", "six"], "end", 40, "oneoneoneoneoneoneoneo…; and 2 more; end"),
+        (["one"], "end" * 10, 40, "one; endendend…"),
+    ],
+)
+def test_parts_are_joined_up_to_a_length(
+    parts: list[str], last: str, longest: int, text: str
+) -> None:
+    """The first is always there, and the last up to a quarter; what is between is counted."""
+    assert joined(parts, last, longest) == text
 
 
 @pytest.mark.parametrize(
