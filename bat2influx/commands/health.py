@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bat2influx.daemon.health import health_path, read_health
+from bat2influx.commands.output import complain, say
+from bat2influx.daemon.health import UnreadableError, health_path, read_health
 from bat2influx.printable import plain
+from bat2influx.service.ownership import OwnerError, become_owner
 
 LONGEST = 2000  # characters of a status line
 
@@ -23,13 +24,22 @@ def register(parser: argparse.ArgumentParser) -> None:
 def tell(config: Path, environment: Mapping[str, str]) -> int:
     """Print how the daemon with this ini is; return the exit code."""
     path = health_path(config, environment)
-    found = read_health(path) if path else None
+    try:
+        if path:
+            become_owner(path.parent)
+        found = read_health(path) if path else None
+    except (OwnerError, OSError) as error:
+        complain(f"bat2influx health: {error}")
+        return os.EX_NOPERM
+    except UnreadableError as error:
+        complain(f"bat2influx health: {error}; one that runs replaces it each second")
+        return os.EX_UNAVAILABLE
     if found is None:
         where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
         text = f"bat2influx health: no daemon runs with {config}, or not as this user ({where})"
-        print(text, file=sys.stderr)  # noqa: T201 - people read this
+        complain(text)
         return os.EX_UNAVAILABLE
     illness = found.illness(time.monotonic())
     told = "; ".join(part for part in (illness, plain(found.status, LONGEST)) if part)
-    print(told)  # noqa: T201 - this is the command's output
+    say(told)
     return os.EX_UNAVAILABLE if illness else os.EX_OK

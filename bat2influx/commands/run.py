@@ -11,6 +11,8 @@ import os
 from functools import partial
 
 from bat2influx.commands import configuration
+from bat2influx.config.paths import state_directory
+from bat2influx.service.ownership import OwnerError, become_owner
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,30 @@ def run(options: argparse.Namespace) -> int:
     settings = configuration.read_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
+    state = state_directory(options.config, os.environ)
+    try:
+        owner = become_owner(state)
+    except (OwnerError, OSError) as error:
+        configuration.complain([f"{error}; {_by_hand(options, error)}"])
+        return os.EX_NOPERM
+    if owner:  # what is there of root's session is not this user's
+        os.environ.pop("XDG_RUNTIME_DIR", None)
     from bat2influx.daemon import main  # noqa: PLC0415 - a quarter of a second
     from bat2influx.service import journal  # noqa: PLC0415 - a quarter of a second
 
     journal.set_up()
+    if owner:
+        text = "started by root; running as %s, to whom %s belongs"
+        log.info(text, owner.name, owner.path, extra=journal.event("owner"))
     try:
         return main.run(settings, partial(configuration.read, options.config))
     except Exception:
         text = "ending, for an error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
         return os.EX_SOFTWARE
+
+
+def _by_hand(options: argparse.Namespace, error: OwnerError | OSError) -> str:
+    """Return the command that runs the daemon as it should be."""
+    user = error.owner.name if isinstance(error, OwnerError) else "USER"
+    return f"run: runuser -u {user} -- bat2influx --config {options.config} run"

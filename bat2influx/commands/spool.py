@@ -1,26 +1,29 @@
 """`bat2influx spool`: what waits on disk for the database, and what it has rejected.
 
 It reads beside the running daemon and changes nothing; what is to be done with the rejected rows it
-leaves as a request, on which the keeper acts.
+leaves as a request, on which the keeper acts. Root does all this as the owner of the directory.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bat2influx.commands import configuration
+from bat2influx.commands.output import complain, say
 from bat2influx.config.paths import state_directory
 from bat2influx.config.settings import ConfigError, Settings, load
-from bat2influx.delivery import disk_queue
-from bat2influx.delivery.disk_errors import DiskError
+from bat2influx.delivery import disk_format, disk_queue
+from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.printable import plain
+from bat2influx.service.ownership import OwnerError, become_owner
 
 LONGEST = 300  # characters of a reason
 
@@ -40,16 +43,22 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.rejected and not options.export:
-        print("bat2influx spool: --rejected goes with --export", file=sys.stderr)  # noqa: T201
+        complain("bat2influx spool: --rejected goes with --export")
         return os.EX_USAGE
     try:
         settings = load(options.config)
     except ConfigError as error:
         configuration.complain(error.problems)
         return os.EX_CONFIG
+    state = state_directory(options.config, os.environ)
+    try:
+        become_owner(state)
+    except (OwnerError, OSError) as error:
+        complain(f"bat2influx spool: {error}")
+        return os.EX_NOPERM
     return spool(
         settings,
-        state_directory(options.config, os.environ),
+        state,
         export=options.export,
         rejected=options.rejected,
         retry_rejected=options.retry_rejected,
@@ -61,6 +70,7 @@ def spool(
 ) -> int:
     """Show what is on disk in the directory `state`, or do what is asked; return the exit code."""
     try:
+        _look_at_files(state)
         if retry_rejected:
             _request(state)
             return os.EX_OK
@@ -70,9 +80,18 @@ def spool(
             else:
                 _show(reader, state)
     except DiskError as error:
-        print(f"bat2influx spool: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        complain(f"bat2influx spool: {error}")
         return os.EX_UNAVAILABLE
     return os.EX_OK
+
+
+def _look_at_files(state: Path) -> None:
+    """Raise DiskError where something lies in their place that SQLite could wait on for ever."""
+    path = state / disk_format.NAME
+    for each in (path, *(disk_format.companion(path, end) for end in disk_format.COMPANIONS)):
+        with suppress(OSError):  # the reader says so, if it matters
+            if not stat.S_ISREG(each.stat().st_mode):
+                raise DiskError(DiskFault.OTHER, f"{each} is not a regular file; remove it")
 
 
 def _request(state: Path) -> None:
@@ -80,35 +99,39 @@ def _request(state: Path) -> None:
         count = reader.summary().rejected
     if count:
         disk_queue.request_retry(state)
-        print(f"asked for: {count} rows are tried again while bat2influx runs")  # noqa: T201
+        say(f"asked for: {count} rows are tried again while bat2influx runs")
     else:
-        print("no row has been refused")  # noqa: T201 - people read this
+        say("no row has been refused")
 
 
 def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
-    print(f"waiting   {found.waiting} values{since}{size}")  # noqa: T201 - the command's output
+    say(f"waiting   {found.waiting} values{since}{size}")
     reasons: Counter[str] = Counter()
     latest: dict[str, int] = {}
     for row in reader.rejected():
         reasons[row.reason] += 1
         latest[row.reason] = max(latest.get(row.reason, 0), row.time_ns)
-    print(f"rejected  {reasons.total()} rows")  # noqa: T201 - the command's output
+    say(f"rejected  {reasons.total()} rows")
     for reason, count in reasons.most_common():
         when = _date(latest[reason])
-        print(f"          {count} since {when}: {plain(reason, LONGEST)}")  # noqa: T201
+        say(f"          {count} since {when}: {plain(reason, LONGEST)}")
 
 
 def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
-    """Write a file for `influx -import -precision ns`."""
-    out = sys.stdout.buffer
+    """Write a file for `influx -import -precision ns`, byte by byte unless to a terminal."""
     header = ["# DML", f"# CONTEXT-DATABASE: {settings.influx.db}"]
     if settings.influx.retention_policy:
         header.append(f"# CONTEXT-RETENTION-POLICY: {settings.influx.retention_policy}")
-    out.write("".join(f"{line}\n" for line in header).encode())
     lines = (row.line for row in reader.rejected()) if rejected else reader.lines()
+    if sys.stdout.isatty():
+        for text in (*header, *(line.decode("utf-8", "replace") for line in lines)):
+            say(text)
+        return
+    out = sys.stdout.buffer
+    out.write("".join(f"{line}\n" for line in header).encode())
     for line in lines:
         out.write(b"%b\n" % line)
     out.flush()

@@ -15,7 +15,6 @@ nothing is lost by it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -25,12 +24,19 @@ from typing import Any
 
 from bat2influx.config import paths
 from bat2influx.daemon.textfile import TextFile
+from bat2influx.printable import shortened
 from bat2influx.safe_json import parse
+from bat2influx.service import ownership
 
 FORMAT = 1
 SUFFIX = ".health"
 MAX_FILE = 64 * 1024  # bytes
+MAX_STATUS = 2000  # characters; JSON makes twelve bytes of one at the most
 STUCK_AFTER = 10.0  # s; a daemon that has written nothing for so long is stuck, or was killed
+
+
+class UnreadableError(Exception):
+    """There is a file, and it tells nothing; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class HealthFile:
     def write(self, now: float, alive: float | None, status: str) -> None:
         """Say how it is at `now`; `alive` as above."""
         if self._file:
-            health = Health(now, alive, self._within, status)
+            health = Health(now, alive, self._within, shortened(status, MAX_STATUS))
             self._file.write(json.dumps({"format": FORMAT, **asdict(health)}), now)
 
     def close(self) -> None:
@@ -82,13 +88,19 @@ def health_path(config: Path, environment: Mapping[str, str]) -> Path | None:
 
 
 def read_health(path: Path) -> Health | None:
-    """Return what the file says; None where there is none, or none that can be understood."""
-    with (
-        contextlib.suppress(OSError, ValueError, TypeError, KeyError),
-        path.open("rb") as file,
-    ):
-        return _understood(parse(file.read(MAX_FILE)))
-    return None
+    """Return what the file says; None where there is none. Raises UnreadableError."""
+    try:
+        data = ownership.read_regular(path, MAX_FILE + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableError(f"cannot read {path} ({error.strerror})") from error
+    if len(data) > MAX_FILE:
+        raise UnreadableError(f"{path} is longer than {MAX_FILE // 1024} KiB")
+    try:
+        return _understood(parse(data))
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise UnreadableError(f"{path} is damaged, or of another version") from error
 
 
 def _understood(content: Any) -> Health:

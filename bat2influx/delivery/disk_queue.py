@@ -11,8 +11,10 @@ The format and how it survives are in disk_format.py, what happens after a fault
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bat2influx.delivery import disk_format, disk_rows
-from bat2influx.delivery.disk_errors import DamagedError, explain
+from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault, explain
 from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_rows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 from bat2influx.influx.lineprotocol import moved
@@ -35,6 +37,7 @@ SMALLEST = 256 * 1024  # bytes
 _LARGEST_WAL = 4 * 1024 * 1024  # bytes
 _SHM = 32 * 1024  # bytes
 _REQUEST = "retry-rejected"
+_IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket or device; a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,11 +313,24 @@ class DiskQueue:
 
 
 def request_retry(directory: Path) -> None:
-    """Ask the keeper, from another process, to `retry_rejected`. Raises DiskError."""
+    """Ask the keeper, from another process, to `retry_rejected`. Raises DiskError.
+
+    Root must call it as the directory's owner (ownership.py). It makes a file or finds one, and
+    goes through no symbolic link.
+    """
     path = directory / _REQUEST
+    flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+        finally:
+            os.close(descriptor)
     except OSError as error:
+        if error.errno in _IRREGULAR:
+            text = f"{path} is not a regular file, which bat2influx makes there; remove it"
+            raise DiskError(DiskFault.OTHER, text) from error
         raise explain(error, path) from error
 
 

@@ -9,12 +9,13 @@ with `"old": true` behind the instances where the firmware is from before Venus 
 the address and port in the configuration, with the section's name and @ in front where it has one.
 The file is written whole beside itself and then renamed, and only when something has
 changed. Recovery: it holds nothing that cannot be found again, so that what is wrong with it is
-told once, and it is written anew after the next discovery.
+told once, and it is written anew after the next discovery. An entry that is not as described is
+left out, and the others hold. Sizes: of MAX_FILE bytes all is believed or nothing, and a file that
+would be longer loses the entries that were found longest ago.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import threading
@@ -23,8 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bat2influx.printable import plain
 from bat2influx.safe_json import parse
 from bat2influx.service.journal import event
+from bat2influx.service.ownership import read_regular
 from bat2influx.venus.protocol import is_portal_id
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_FILE = 256 * 1024  # bytes
+MOST_NAMED = 3  # odd entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,12 @@ class RememberedDevices:
         """Have `found` known at the next start."""
         if self._devices.get(key) == found:
             return
-        self._devices[key] = found
-        devices = {
-            name: {"portal": each.portal, "instances": dict(each.instances)}
-            | ({"old": True} if each.old else {})
-            for name, each in sorted(self._devices.items())
-        }
+        self._devices.pop(key, None)
+        self._devices[key] = found  # the latest is the last
+        while len(text := _written(self._devices)) >= MAX_FILE and len(self._devices) > 1:
+            del self._devices[next(iter(self._devices))]
         with self._lock:
-            self._text = json.dumps({"format": FORMAT, "devices": devices}, indent=1)
+            self._text = text
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="devices", daemon=True)
                 self._writer.start()
@@ -112,34 +114,56 @@ class RememberedDevices:
 
     def _read(self) -> dict[str, DeviceRecord]:
         try:
-            with self._path.open("rb") as file:
-                data = file.read(MAX_FILE)
+            data = read_regular(self._path, MAX_FILE + 1)
         except FileNotFoundError:
             return {}
         except OSError as error:
             self._tell(f"cannot be read: {error.strerror}")
             return {}
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-            return _understood(parse(data))
-        self._tell("is damaged, or of another version")
-        return {}
+        try:
+            found, odd = understood(parse(data) if len(data) <= MAX_FILE else None)
+        except ValueError:
+            self._tell("is damaged, or of another version")
+            return {}
+        if odd:
+            named = ", ".join(plain(key) for key in odd[:MOST_NAMED])
+            more = f" and {len(odd) - MOST_NAMED} more" if len(odd) > MOST_NAMED else ""
+            self._tell(f"has odd entries, which are left out ({named}{more})")
+        return found
 
     def _tell(self, what: str) -> None:
         text = "%s %s; what it is for will be found out anew at each start"
         log.warning(text, self._path, what, extra=event("memory"))
 
 
-def _understood(content: Any) -> dict[str, DeviceRecord]:
-    """Return what the file says. Raises one of several errors when it is not as described."""
-    if content["format"] != FORMAT:
-        raise ValueError
-    return {key: _found(each) for key, each in content["devices"].items()}
+def _written(devices: Mapping[str, DeviceRecord]) -> str:
+    content = {
+        key: {"portal": each.portal, "instances": dict(each.instances)}
+        | ({"old": True} if each.old else {})
+        for key, each in devices.items()
+    }
+    return json.dumps({"format": FORMAT, "devices": content}, indent=1)
 
 
-def _found(each: Any) -> DeviceRecord:
-    portal, instances, old = each["portal"], each["instances"], each.get("old", False)
-    if not (isinstance(portal, str) and is_portal_id(portal)):
+def understood(content: Any) -> tuple[dict[str, DeviceRecord], list[str]]:
+    """Return what the file says, and the keys of entries that are not as described.
+
+    Raises ValueError for a file that is not.
+    """
+    devices = content.get("devices") if isinstance(content, dict) else None
+    if not isinstance(devices, dict) or content.get("format") != FORMAT:
         raise ValueError
+    found = {key: record for key, each in devices.items() if (record := _found(each))}
+    return found, [key for key in devices if key not in found]
+
+
+def _found(each: Any) -> DeviceRecord | None:
+    """Return what an entry says; None where it is odd."""
+    if not isinstance(each, dict):
+        return None
+    portal, instances, old = each.get("portal"), each.get("instances"), each.get("old", False)
+    if not (isinstance(portal, str) and is_portal_id(portal) and isinstance(instances, dict)):
+        return None
     if not all(type(number) is int and number >= 0 for number in instances.values()):
-        raise ValueError
+        return None
     return DeviceRecord(portal, dict(instances), old is True)

@@ -1,6 +1,8 @@
-"""systemd and the log: what the service manager is told, and what a person reads.
+"""systemd, the log and the service's user: what the service manager is told, what a person reads,
+and how root meets files of that user.
 
 Rules: a person reads what has to be acted on, once; its repeats are counted, its end is one line.
 Values, requests and single messages are never logged. Start with journal.py; each event and its id
-stand in events.py, and in systemd/bat2influx.catalog what to do about it.
+stand in events.py, and in systemd/bat2influx.catalog what to do about it. ownership.py is for
+commands that root runs.
 """

@@ -82,6 +82,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "bad configuration": "42066692153143c2abe81973cb16f6df",
         "reloaded": "700b93d2b5e2401e88bfc532b2370b53",
         "reload refused": "a652dc77ccec4dd69c5b8fd2da11eed5",
+        "owner": "e7e20c014db947a9becd7cef4047666d",
         "stopped": "aabe328c61624b1fbf34370832477943",
         "values lost": "7159423b8d3c4abe9c4bc4a14f89259c",
         "textfile": "32e3dfa1cb69442581de8d386db50bf3",

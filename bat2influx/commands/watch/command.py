@@ -21,6 +21,7 @@ from typing import Protocol
 from bat2influx.clock import Clock, Now
 from bat2influx.commands import configuration
 from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.output import complain
 from bat2influx.commands.watch.lines import Lines
 from bat2influx.commands.watch.model import LONGEST, Fact, Level, View, column_of
 from bat2influx.commands.watch.sources import Watched, ask_daemon, ask_database, ask_disk
@@ -35,6 +36,8 @@ from bat2influx.device.remembered import DeviceRecord, RememberedDevices
 from bat2influx.printable import plain
 from bat2influx.reading import NS
 from bat2influx.service import notify
+from bat2influx.service.journal import Plain
+from bat2influx.service.ownership import OwnerError, become_owner
 
 SAID = 2  # lines of the log that are shown
 LAG = NS // 20  # by which it asks later than the daemon, to which the answers say nothing new then
@@ -69,13 +72,19 @@ def _run(options: argparse.Namespace) -> int:
     try:
         settings = one_of_fleet(settings, options.portal)
     except ValueError as error:
-        print(f"bat2influx watch: {error}", file=sys.stderr)  # noqa: T201 - people read this
+        complain(f"bat2influx watch: {error}")
         return os.EX_USAGE
     return watch(settings, os.environ)
 
 
 def watch(settings: Settings, environment: Mapping[str, str]) -> int:
     """Show it until `q`, SIGINT, SIGTERM, or the end of who reads it; return the exit code, 0."""
+    hints = [*unseen_secrets(settings, environment, command="watch", by="--pty")]
+    try:  # root alone may look for these; what else there is to see, the owner of it may
+        become_owner(paths.state_directory(settings.path, environment))
+    except (OwnerError, OSError) as error:
+        complain(f"bat2influx watch: {error}")
+        return os.EX_NOPERM
     said = _Said()
     face: Screen | Lines
     if is_fit(environment):
@@ -84,7 +93,7 @@ def watch(settings: Settings, environment: Mapping[str, str]) -> int:
     else:
         said.hand_on()
         face = Lines(glyphs())
-    watching = Watch(settings, environment, said)
+    watching = Watch(settings, environment, said, hints)
     try:
         watching.catch_signals()  # before curses has its own handlers
         with face:
@@ -97,8 +106,16 @@ def watch(settings: Settings, environment: Mapping[str, str]) -> int:
 class Watch:
     """The devices, what is asked besides, and one turn of the loop after the other."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], said: _Said) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        said: _Said,
+        hints: Sequence[str],
+    ) -> None:
+        """`hints` are shown beside what is wrong: of secrets that are not seen here."""
         self._settings = settings
+        self._secrets = hints
         self._said = said
         self._w = notify.watchdog_interval() or DEFAULT_WATCHDOG
         self._loop = Loop()
@@ -110,8 +127,6 @@ class Watch:
         alone = len(self._devices) == 1
         self._watched = [Watched(each, self._column, alone=alone) for each in self._devices]
         self._health = health.health_path(settings.path, environment)
-        hints = unseen_secrets(settings, environment, command="watch", by="--pty")
-        self._secrets = [*hints]
         wake = self._loop.wakeup.wake
         self._asked = (ask_database(settings, wake, self._w), ask_disk(state, wake))
         self._answers: list[Fact] = []
@@ -219,7 +234,7 @@ class _Said(logging.Handler):
     def hand_on(self) -> None:
         """Have on stderr what is not told as a trouble anyhow, from its beginning to its end."""
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.setFormatter(Plain())
         handler.addFilter(lambda record: not hasattr(record, "COUNT"))
         self._take_over(handler)
 

@@ -118,7 +118,11 @@ def disk(found: Summary, now_ns: int) -> Fact:
 
 def ask_daemon(path: Path | None, shown: Collection[str]) -> Fact:
     """Return how the daemon is that has its health in the file `path`; `shown` as below."""
-    return daemon(health.read_health(path) if path else None, shown, time.monotonic())
+    try:
+        found = health.read_health(path) if path else None
+    except health.UnreadableError as error:
+        return Fact("daemon", plain(str(error), LONGEST), Level.NOTE, "daemon")
+    return daemon(found, shown, time.monotonic())
 
 
 def daemon(found: health.Health | None, shown: Collection[str], now: float) -> Fact:

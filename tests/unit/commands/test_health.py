@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +15,8 @@ import pytest
 from bat2influx.commands import health
 from bat2influx.commands.health import LONGEST, register, tell
 from bat2influx.daemon.health import HealthFile
+from tests import TOP
+from tests.support.strangers import NOBODY, NOGROUP, needs_root, open_folder
 
 EX_OK, EX_UNAVAILABLE = 0, 69
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -94,6 +99,45 @@ def test_a_status_has_an_end(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     put(run, NOW, NOW, "x" * 5000)
     assert ask(run) == EX_OK
     assert len(capsys.readouterr().out) == LONGEST + len("\n")
+
+
+def test_a_file_that_cannot_be_used_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Found: a FIFO held the command up, and a long file was taken for no daemon."""
+    path = run / "bat2influx.health"
+    os.mkfifo(path)
+    assert ask(run) == EX_UNAVAILABLE
+    path.unlink()
+    path.write_text("x" * 180_000)
+    assert ask(run) == EX_UNAVAILABLE
+    end = "; one that runs replaces it each second\n"
+    assert capsys.readouterr().err == (
+        f"bat2influx health: cannot read {path} (it is not a regular file){end}"
+        f"bat2influx health: {path} is longer than 64 KiB{end}"
+    )
+
+
+@needs_root
+def test_root_asks_as_the_owner_of_the_directory() -> None:
+    """A link to a file that the owner may not read is not followed, and nothing is disclosed."""
+    with open_folder() as folder:
+        secret = folder / "secret"
+        secret.write_text('{"format": 1, "at": 0, "alive": 0, "within": 1, "status": "secret"}')
+        secret.chmod(0o600)
+        state = folder / "run"
+        state.mkdir()
+        (state / "bat2influx.health").hardlink_to(secret)
+        os.chown(state, NOBODY, NOGROUP)
+        done = subprocess.run(
+            [sys.executable, "-m", "bat2influx", "health"],
+            cwd=TOP,
+            env={**os.environ, "RUNTIME_DIRECTORY": str(state)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == EX_UNAVAILABLE
+        assert "bat2influx.health (Permission denied)" in done.stderr
+        assert "secret" not in done.stdout
 
 
 def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

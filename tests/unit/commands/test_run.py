@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from bat2influx.config.settings import ConfigError, Settings
 from bat2influx.daemon import main
 from bat2influx.service import journal
 from tests import TOP
+from tests.support.strangers import NOBODY, NOGROUP, needs_root, open_folder
 
-EX_CONFIG, EX_SOFTWARE = 78, 70
+EX_CONFIG, EX_SOFTWARE, EX_NOPERM = 78, 70, 77
 
 
 @pytest.fixture
@@ -97,6 +99,74 @@ def test_an_error_of_ours_is_logged_and_ends_the_daemon(
     )
     assert "ZeroDivisionError: of ours" in str(record.exc_text)
     assert vars(record)["MESSAGE_ID"] == journal.event("internal error")["MESSAGE_ID"]
+
+
+AS_ROOT = """
+import os
+import sys
+from pathlib import Path
+from bat2influx.cli import main as command
+from bat2influx.daemon import main
+
+def daemon(settings, reload):
+    Path(os.environ["STATE_DIRECTORY"], "spool.sqlite").touch()
+    print(settings.batteries[0].address, *os.getresuid(), os.environ.get("XDG_RUNTIME_DIR"))
+    return 42
+
+main.run = daemon
+sys.exit(command(sys.argv[1:]))
+"""
+
+
+def as_root(options: argparse.Namespace, state: Path, *by: str) -> subprocess.CompletedProcess[str]:
+    """Have a process of root's run the command, with a daemon that leaves a file and ends."""
+    return subprocess.run(
+        [*by, sys.executable, "-c", AS_ROOT, "--config", str(options.config), "run"],
+        cwd=TOP,
+        env={**os.environ, "STATE_DIRECTORY": str(state), "XDG_RUNTIME_DIR": "/run/user/0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_root
+def test_found_root_left_files_that_the_service_could_not_use(options: argparse.Namespace) -> None:
+    """With a state directory of another user's it runs as that user, and says so."""
+    with open_folder() as state:
+        os.chown(state, NOBODY, NOGROUP)
+        done = as_root(options, state)
+        assert done.returncode == 42
+        assert done.stdout == f"venus.local {NOBODY} {NOBODY} {NOBODY} None\n"
+        said = f"INFO: started by root; running as nobody, to whom {state} belongs\n"
+        assert done.stderr == said
+        assert (state / "spool.sqlite").stat().st_uid == NOBODY
+
+
+@needs_root
+def test_root_runs_with_a_state_directory_of_its_own(options: argparse.Namespace) -> None:
+    """As before, and says nothing of it."""
+    with open_folder() as state:
+        done = as_root(options, state)
+        assert (done.returncode, done.stderr) == (42, "")
+        assert done.stdout == "venus.local 0 0 0 /run/user/0\n"
+
+
+@needs_root
+def test_root_that_may_not_change_its_user_is_told_how_to_run_it(
+    options: argparse.Namespace,
+) -> None:
+    """As in a container without capabilities; nothing is left behind."""
+    with open_folder() as state:
+        os.chown(state, NOBODY, NOGROUP)
+        options.config.parent.chmod(0o755)
+        done = as_root(options, state, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
+        assert done.returncode == EX_NOPERM
+        assert done.stderr == (
+            f"{state} belongs to nobody, as whom root cannot go on here (Operation not permitted);"
+            f" run: runuser -u nobody -- bat2influx --config {options.config} run\n"
+        )
+        assert not [*state.iterdir()]
 
 
 def test_what_is_no_error_passes(

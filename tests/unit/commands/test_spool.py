@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sqlite3
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +20,8 @@ from bat2influx.config.settings import Settings
 from bat2influx.delivery import disk_format
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.influx.outcome import RejectedLine
+from tests import TOP
+from tests.support.strangers import NOBODY, NOGROUP, give_away, needs_root, open_folder
 from tests.support.writing import DEFAULTS
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
@@ -194,6 +200,93 @@ def test_a_file_of_a_later_version_is_told(
     assert state.run(**what) == EX_UNAVAILABLE
     text = f"bat2influx spool: {file} is of format 2, written by a later bat2influx\n"
     assert capsys.readouterr() == ("", text)
+
+
+@pytest.mark.parametrize("name", ["spool.sqlite", "spool.sqlite-wal", "spool.sqlite-journal"])
+def test_what_sqlite_could_wait_on_is_named(
+    state: State, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A FIFO in the place of a file would hold the command up for ever."""
+    state.store([line(1)])
+    (state.path / name).unlink(missing_ok=True)
+    os.mkfifo(state.path / name)
+    assert state.run() == EX_UNAVAILABLE
+    text = f"bat2influx spool: {state.path / name} is not a regular file; remove it\n"
+    assert capsys.readouterr() == ("", text)
+
+
+# Run by root, beside a daemon of another user
+
+
+def as_root(state: State, ini: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Have a process of root's run the command with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "bat2influx", "--config", str(ini), "spool", *arguments],
+        cwd=TOP,
+        env={**os.environ, "STATE_DIRECTORY": str(state.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60.0,
+    )
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[tuple[State, Path]]:
+    """A state directory of nobody's with a rejected row, and a configuration that root reads."""
+    ini = tmp_path / "bat2influx.ini"
+    ini.write_text("[Battery]\naddress = venus.local\n")
+    with open_folder() as folder:
+        made = State(folder)
+        made.store([line(1)], [RejectedLine(line(2), "bad\x1b[2J")])
+        give_away(made.path)
+        yield made, ini
+
+
+@needs_root
+def test_root_asks_as_the_owner_of_the_state(theirs: tuple[State, Path]) -> None:
+    """The request is the daemon's to remove, and all files stay the daemon's."""
+    state, ini = theirs
+    assert as_root(state, ini).stdout.endswith("UTC: bad [2J\n")
+    assert as_root(state, ini, "--export").stdout.endswith("\ndc V=1.5 1\n")
+    done = as_root(state, ini, "--retry-rejected")
+    assert (done.stdout, done.stderr) == (
+        "asked for: 1 rows are tried again while bat2influx runs\n",
+        "",
+    )
+    owners = {path.name: path.stat().st_uid for path in state.path.iterdir()}
+    assert owners == dict.fromkeys(("spool.sqlite", "retry-rejected"), NOBODY)
+
+
+@needs_root
+def test_found_root_made_the_target_of_a_link(theirs: tuple[State, Path]) -> None:
+    """With /etc/nologin as the target nobody could have logged in any more."""
+    state, ini = theirs
+    target = state.path.parent / "nologin"
+    (state.path / "retry-rejected").symlink_to(target)
+    done = as_root(state, ini, "--retry-rejected")
+    assert done.returncode == EX_UNAVAILABLE
+    assert "retry-rejected is not a regular file, which bat2influx makes there" in done.stderr
+    assert not target.exists()
+
+
+@needs_root
+def test_root_reads_no_file_that_the_owner_could_not(theirs: tuple[State, Path]) -> None:
+    """A link in the place of the state directory, or of the file, leads nowhere else."""
+    state, ini = theirs
+    secret = state.path.parent / "secret"
+    secret.mkdir(mode=0o700)
+    (state.path / disk_format.NAME).rename(secret / disk_format.NAME)
+    (secret / disk_format.NAME).chmod(0o600)
+    os.chown(secret / disk_format.NAME, 0, 0)
+    (state.path / disk_format.NAME).symlink_to(secret / disk_format.NAME)
+    linked = as_root(state, ini, "--export")
+    shutil.rmtree(state.path)
+    state.path.symlink_to(secret)
+    os.chown(state.path, NOBODY, NOGROUP, follow_symlinks=False)
+    for done in (linked, as_root(state, ini, "--export")):
+        assert "dc V" not in done.stdout
+        assert done.returncode == EX_UNAVAILABLE
 
 
 # The command line

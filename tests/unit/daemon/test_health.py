@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bat2influx.daemon.health import Health, HealthFile, health_path, read_health
+from bat2influx.daemon.health import (
+    MAX_FILE,
+    MAX_STATUS,
+    Health,
+    HealthFile,
+    UnreadableError,
+    health_path,
+    read_health,
+)
 from bat2influx.daemon.watchdog import Watchdog
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -77,17 +89,58 @@ def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(run: Path
         "{",
         "[]",
         "null",
-        "[" * 40_000,
+        pytest.param("[" * 40_000, id="deep"),
         '{"format": 2, "at": 1, "alive": 1, "within": 1, "status": ""}',
         '{"format": 1, "at": 1, "alive": "x", "within": 1, "status": ""}',
         '{"format": 1, "at": 1, "within": 1, "status": ""}',
+        f'{{"format": 1, "at": 1{400 * "0"}, "alive": 1, "within": 1, "status": ""}}',
     ],
 )
-def test_a_file_that_is_not_understood_is_none(tmp_path: Path, content: str) -> None:
-    """Half a file, or one of another version, proves nothing."""
+def test_a_file_that_is_not_understood_is_named(tmp_path: Path, content: str) -> None:
+    """Half a file, or one of another version, proves nothing, and is not taken for none."""
     path = tmp_path / "bat2influx.health"
     path.write_text(content)
-    assert read_health(path) is None
+    with pytest.raises(UnreadableError, match=re.escape(f"{path} is damaged, or of another")):
+        read_health(path)
+
+
+def test_a_status_without_an_end_is_written_with_one(run: Path) -> None:
+    """Whatever is in the line, the file can be read again."""
+    for char in ("x", "\x00", "\U0001f50b"):
+        HealthFile(INI, 120.0).write(10.0, 9.0, char * 180_000)
+        (path,) = run.iterdir()
+        assert path.stat().st_size < MAX_FILE
+        found = read_health(path)
+        assert found
+        assert found.status == char * (MAX_STATUS - 1) + "…"
+
+
+def test_a_longer_file_than_is_read_is_named(tmp_path: Path) -> None:
+    """It is not said that there is none."""
+    path = tmp_path / "bat2influx.health"
+    path.write_text(json.dumps({"format": 1, "status": "x" * 180_000}))
+    with pytest.raises(UnreadableError, match=r"bat2influx\.health is longer than 64 KiB"):
+        read_health(path)
+
+
+@pytest.mark.parametrize(
+    ("put", "why"),
+    [
+        (lambda path: path.symlink_to("/etc/hostname"), "it is a symbolic link"),
+        (lambda path: path.symlink_to("nowhere"), "it is a symbolic link"),
+        (os.mkfifo, "it is not a regular file"),
+        (Path.mkdir, "it is not a regular file"),
+    ],
+)
+def test_what_is_no_file_is_named_at_once(
+    tmp_path: Path, put: Callable[[Path], None], why: str
+) -> None:
+    """A FIFO, at which a reader would wait for ever, and a link to something else."""
+    path = tmp_path / "bat2influx.health"
+    put(path)
+    with pytest.raises(UnreadableError) as caught:
+        read_health(path)
+    assert str(caught.value) == f"cannot read {path} ({why})"
 
 
 def test_it_is_found_where_the_unit_has_it() -> None:

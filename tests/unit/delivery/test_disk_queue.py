@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -264,6 +265,17 @@ def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
     queue.settle(under_way, [], [])
     assert all_of(queue) == [*lines(310, 700), *lines(0, 301)]
     assert (queue.rejected_count, rejected_in(queue, 10), queue.retry_rejected()) == (0, [], 0)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("target")])
+def test_a_request_is_made_through_nothing_that_lies_in_its_place(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    """Found: root made the target of a link; a FIFO would have held the command up."""
+    put(tmp_path / "retry-rejected")
+    error = fault_of(lambda: request_retry(tmp_path))
+    assert "retry-rejected is not a regular file, which bat2influx makes there" in str(error)
+    assert [path.name for path in tmp_path.iterdir()] == ["retry-rejected"]
 
 
 def test_a_request_is_taken_once(tmp_path: Path) -> None:

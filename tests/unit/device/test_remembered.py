@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bat2influx.device.remembered import DeviceRecord, RememberedDevices
+from bat2influx.device.remembered import MAX_FILE, DeviceRecord, RememberedDevices
 
 KEY = "venus.local:1883"
 FOUND = DeviceRecord("c0619ab1c2d3", {"vebus": 275})
@@ -58,27 +60,17 @@ def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
         b"\xff\xfe",
         b"null",
         b"[]",
-        b"[" * 100_000,
+        pytest.param(b"[" * 100_000, id="deep"),
         b'{"format": 2, "devices": {}}',
         b'{"format": 1}',
         b'{"format": 1, "devices": []}',
-        b'{"format": 1, "devices": {"a": null}}',
-        b'{"format": 1, "devices": {"a": {"portal": "b"}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "", "instances": {}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "#", "instances": {}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "+/x", "instances": {}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "%s", "instances": {}}}}' % (65 * b"a"),
-        b'{"format": 1, "devices": {"a": {"portal": 7, "instances": {}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "b", "instances": {"vebus": "275"}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "b", "instances": {"vebus": true}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "b", "instances": {"vebus": -1}}}}',
-        b'{"format": 1, "devices": {"a": {"portal": "b", "instances": [1]}}}',
+        pytest.param(b'{"format": 1, "devices": {}}' + 256 * 1024 * b" ", id="long"),
     ],
 )
 def test_a_damaged_file_is_told_and_written_anew(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is believed of a file that is not wholly as described, and nothing ends for it."""
+    """Nothing is believed of a file that is not as described, and nothing ends for it."""
     kept(tmp_path).write_bytes(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path)
@@ -87,6 +79,73 @@ def test_a_damaged_file_is_told_and_written_anew(
     keep(remembered, KEY, FOUND)
     assert RememberedDevices(tmp_path).recall(KEY) == FOUND
     assert json.loads(kept(tmp_path).read_text())["devices"].keys() == {KEY}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "null",
+        "[]",
+        '{"portal": "b"}',
+        '{"portal": "", "instances": {}}',
+        '{"portal": "#", "instances": {}}',
+        '{"portal": "+/x", "instances": {}}',
+        f'{{"portal": "{65 * "a"}", "instances": {{}}}}',
+        '{"portal": 7, "instances": {}}',
+        '{"portal": "b", "instances": {"vebus": "275"}}',
+        '{"portal": "b", "instances": {"vebus": true}}',
+        '{"portal": "b", "instances": {"vebus": -1}}',
+        '{"portal": "b", "instances": [1]}',
+    ],
+)
+def test_an_odd_entry_is_left_out_and_the_others_hold(
+    entry: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found: one odd portal id had the whole file declared damaged, and every device searched."""
+    good = '{"portal": "Site_2-B", "instances": {"vebus": 275}}'
+    content = f'{{"format": 1, "devices": {{"odd\\u001b": {entry}, "{KEY}": {good}}}}}'
+    kept(tmp_path).write_text(content)
+    with caplog.at_level(logging.WARNING, "bat2influx"):
+        remembered = RememberedDevices(tmp_path)
+    assert f"{kept(tmp_path)} has odd entries, which are left out (odd);" in caplog.text
+    assert remembered.recall("odd\x1b") is None
+    assert remembered.recall(KEY) == DeviceRecord("Site_2-B", {"vebus": 275})
+
+
+def test_of_many_odd_entries_three_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line of the log has an end."""
+    devices = {str(number): None for number in range(1000)}
+    kept(tmp_path).write_text(json.dumps({"format": 1, "devices": devices}))
+    with caplog.at_level(logging.WARNING, "bat2influx"):
+        RememberedDevices(tmp_path)
+    assert "left out (0, 1, 2 and 997 more)" in caplog.text
+
+
+def test_the_file_is_never_longer_than_is_read(tmp_path: Path) -> None:
+    """What was found longest ago goes, and the latest is known at the next start."""
+    state = tmp_path / "state"
+    remembered = RememberedDevices(state)
+    long = {f"{number}{'x' * 1000}": number for number in range(100)}
+    for key in ("a", "b", "c"):
+        keep(remembered, key, DeviceRecord(key, long | {key: 1}))
+    assert kept(state).stat().st_size <= MAX_FILE
+    again = RememberedDevices(state)
+    assert again.recall("a") is None
+    assert again.recall("b")
+    assert again.recall("c")
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/etc/x")])
+def test_what_is_no_file_is_told_at_once(
+    put: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At a FIFO nobody waits, and no link is followed."""
+    put(kept(tmp_path))
+    with caplog.at_level(logging.WARNING, "bat2influx"):
+        assert RememberedDevices(tmp_path).recall(KEY) is None
+    assert f"{kept(tmp_path)} cannot be read: it is " in caplog.text
 
 
 def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(

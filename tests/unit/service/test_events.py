@@ -34,7 +34,7 @@ FIELDS = {
 }
 NO_FIELDS = (
     "undecided,memory,database created,row refused,bad configuration,reloaded,reload refused,"
-    "stopped,internal error"
+    "stopped,owner,internal error"
 )
 ANY = {
     "str": "x",

@@ -1,0 +1,117 @@
+"""Files of another user: how root and others meet a directory that is not theirs.
+
+The state directory and the runtime directory belong to the daemon's user, who can put anything
+there, and can do so between a look at a file and its opening.
+
+Rules: a command that root runs gives root's rights up, for good, before it touches such a
+directory: whatever the owner has put there is then used with the owner's own rights. A file for
+other programs is opened only if it is regular, never through a symbolic link, and without waiting.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+MOST_LINKS = 40  # as in path_resolution(7)
+_ROOT = 0
+
+
+class Owner(NamedTuple):
+    """A user by numbers and name, and the directory or file that belongs to this user."""
+
+    uid: int
+    gid: int
+    name: str
+    path: Path
+
+
+class OwnerError(Exception):
+    """Root's rights cannot be given up; `owner` is whose they should be. The text says why."""
+
+    def __init__(self, owner: Owner, error: OSError) -> None:
+        super().__init__(
+            f"{owner.path} belongs to {owner.name}, as whom root cannot go on here"
+            f" ({error.strerror})"
+        )
+        self.owner = owner
+
+
+def first_owner(path: Path) -> Owner | None:
+    """Return the owner of the first thing on the way to `path` that is not root's.
+
+    Whoever owns a directory decides what is below it, so that nobody further down counts. What
+    does not exist yet belongs to nobody; None where all of the way is root's. Raises OSError.
+    """
+    links, done, left = 0, Path("/"), [*path.absolute().parts[1:]]
+    while left:
+        step = left.pop(0)
+        if step == "..":
+            done = done.parent
+            continue
+        here = done / step
+        try:
+            found = here.lstat()
+        except FileNotFoundError:
+            return None
+        if found.st_uid != _ROOT:
+            return Owner(found.st_uid, found.st_gid, _name(found.st_uid), here)
+        if stat.S_ISLNK(found.st_mode):
+            if (links := links + 1) > MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+            target = here.readlink()
+            done = Path("/") if target.is_absolute() else done
+            left = [*(part for part in target.parts if part != "/"), *left]
+        else:
+            done = here
+    return None
+
+
+def become_owner(path: Path) -> Owner | None:
+    """Where this is root and `path` another user's, go on as that user; return who that is.
+
+    It cannot be taken back. Raises OSError, and OwnerError where root may not do so.
+    """
+    if os.geteuid() != _ROOT or (owner := first_owner(path)) is None:
+        return None
+    try:
+        try:
+            group = pwd.getpwuid(owner.uid).pw_gid
+            os.initgroups(owner.name, group)
+        except KeyError:
+            group = owner.gid
+            os.setgroups([])
+        os.setresgid(group, group, group)
+        os.setresuid(owner.uid, owner.uid, owner.uid)
+    except OSError as error:
+        raise OwnerError(owner, error) from error
+    return owner
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return what is in a file, at most `most` bytes. Raises OSError, for what is no file too."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
