@@ -18,10 +18,11 @@ from bat2influx.commands.watch.command import SAID, _Known, _Said, register, wat
 from bat2influx.commands.watch.model import Level
 from bat2influx.config.settings import Settings
 from bat2influx.device.remembered import DeviceRecord, RememberedDevices
+from bat2influx.service.ownership import Owner, OwnerError
 from tests.support.writing import DEFAULTS
 from tests.unit.commands.session_by_hand import OTHER, P, battery
 
-EX_OK, EX_USAGE, EX_CONFIG = 0, 64, 78
+EX_OK, EX_USAGE, EX_NOPERM, EX_CONFIG = 0, 64, 77, 78
 SETTINGS = Settings(Path("/home/me/x.ini"), (battery(),), DEFAULTS, 10**8)
 
 
@@ -106,11 +107,13 @@ class Shown:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fit: bool, fails: bool = False) -> None:
         self.done: list[str] = []
-        self.fails = fails
+        self.fails, self.refused = fails, False
         for name in ("Screen", "Lines"):
             monkeypatch.setattr(command, name, self._face(name))
         monkeypatch.setattr(command, "is_fit", lambda _: fit)
-        monkeypatch.setattr(command, "Watch", lambda *_: self._watch())
+        monkeypatch.setattr(command, "Watch", lambda *given: self._watch(*given))
+        monkeypatch.setattr(command, "unseen_secrets", self._unseen)
+        monkeypatch.setattr(command, "become_owner", self._become)
         for name in ("collect", "hand_on"):
             note = self._note(name)
             monkeypatch.setattr(_Said, name, lambda _, note=note: note())
@@ -129,7 +132,19 @@ class Shown:
 
         return shown
 
-    def _watch(self) -> SimpleNamespace:
+    def _unseen(self, settings: Settings, _: object, **options: str) -> Iterator[str]:
+        assert options == {"command": "watch", "by": "--pty"}
+        self.done.append("look for secrets")
+        yield "not seen: a password"
+
+    def _become(self, state: Path) -> None:
+        self.done.append(f"become the owner of {state}")
+        if self.refused:
+            raise OwnerError(Owner(1, 1, "nobody", state), PermissionError(1, "refused"))
+
+    def _watch(self, *given: object) -> SimpleNamespace:
+        assert given[-1] == ["not seen: a password"]
+
         def run(_: object) -> None:
             self.done.append("run")
             if self.fails:
@@ -147,8 +162,21 @@ def test_a_terminal_has_a_screen_and_a_pipe_has_lines(
 ) -> None:
     """The log goes to the one and beside the other; signals are caught before curses does it."""
     shown = Shown(monkeypatch, fit=fit)
-    assert watch(SETTINGS, {}) == EX_OK
-    assert shown.done == [log, "signals", name, "run", f"end of {name}", "close"]
+    assert watch(SETTINGS, {"STATE_DIRECTORY": "/state"}) == EX_OK
+    before = ["look for secrets", "become the owner of /state"]
+    assert shown.done == [*before, log, "signals", name, "run", f"end of {name}", "close"]
+
+
+def test_root_that_may_not_become_the_owner_of_the_state_watches_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Secrets are looked for before, which the owner could not do."""
+    shown = Shown(monkeypatch, fit=True)
+    shown.refused = True
+    assert watch(SETTINGS, {"STATE_DIRECTORY": "/state"}) == EX_NOPERM
+    assert shown.done == ["look for secrets", "become the owner of /state"]
+    text = "/state belongs to nobody, as whom root cannot go on here (refused)"
+    assert capsys.readouterr().err == f"bat2influx watch: {text}\n"
 
 
 def test_an_error_leaves_terminal_and_brokers_in_good_order(

@@ -127,12 +127,8 @@ class Parts:
         monkeypatch.setattr(command, "Device", self._device)
         monkeypatch.setattr(command, "ask_database", self._asking_database)
         monkeypatch.setattr(command, "ask_disk", self._asking_disk)
-        monkeypatch.setattr(command, "unseen_secrets", self._unseen)
-        self.watching = Watch(settings, {"STATE_DIRECTORY": "/state"}, self.said)
-
-    def _unseen(self, settings: Settings, _: object, **options: str) -> list[str]:
-        assert options == {"command": "watch", "by": "--pty"}
-        return ["not seen: a password"]
+        hints = ["not seen: a password"]
+        self.watching = Watch(settings, {"STATE_DIRECTORY": "/state"}, self.said, hints)
 
     def _device(self, own: Battery, **options: Any) -> Stepped:
         self.devices.append(Stepped(own, **options))
