@@ -73,6 +73,16 @@ def test_a_container_has_as_long_for_its_end_as_the_service() -> None:
     assert f"\nLimitCORE={SERVICE['ulimits']['core']}\n" in UNIT
 
 
+def test_a_container_has_the_bounds_of_the_service() -> None:
+    """Of memory, swap and tasks; Docker counts swap with the memory."""
+    memory, swap = (
+        int(re.findall(rf"(?m)^Memory{name}=(\d+)M$", UNIT)[0]) for name in ("Max", "SwapMax")
+    )
+    assert SERVICE["mem_limit"] == f"{memory}m"
+    assert SERVICE["memswap_limit"] == f"{memory + swap}m"
+    assert f"\nTasksMax={SERVICE['pids_limit']}\n" in UNIT
+
+
 def test_the_user_has_the_same_number_wherever_it_is_written() -> None:
     """It owns what is in the volume, whatever image comes next."""
     (user,) = instructions("USER")

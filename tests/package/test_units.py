@@ -53,6 +53,29 @@ def test_what_only_a_person_can_put_right_is_not_tried_again() -> None:
     assert _values(SERVICE, "RestartPreventExitStatus") == [f"{os.EX_USAGE} {os.EX_CONFIG}"]
 
 
+def test_memory_is_bounded_with_room_for_what_is_promised() -> None:
+    """Slowed down above all that it may need, a reload's program included, and ended above that."""
+    (high,), (most,) = (_values(SERVICE, f"Memory{name}") for name in ("High", "Max"))
+    promised, reload = 80e6, 40e6  # bytes: SECURITY.md; what Python with all imports takes
+    assert 1.5 * (promised + reload) < _bytes(high) < _bytes(most) <= 256 * 2**20
+
+
+def test_a_fleet_of_thousands_has_room() -> None:
+    """By the figures of docs/fleet.md, and without a drop-in."""
+    page = (TOP / "docs/fleet.md").read_text()
+    figures = {
+        name: float(figure)
+        for name, figure in re.findall(r"(?m)^\| `(m[01])` \|[^|]*\| ([\d.]+) \|", page)
+    }
+    (high,) = _values(SERVICE, "MemoryHigh")
+    assert figures["m0"] * 1e6 + 15_000 * figures["m1"] * 1e3 < _bytes(high)
+
+
+def _bytes(size: str) -> int:
+    assert size.endswith("M")
+    return int(size[:-1]) * 2**20
+
+
 def test_whatever_a_unit_starts_may_be_executed() -> None:
     """Everything else may not: a reload must not fail for the lack of a program."""
     allowed = " ".join(_values(SERVICE, "ExecPaths")).split()

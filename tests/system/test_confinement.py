@@ -64,6 +64,30 @@ def test_the_exposure_is_low(running: Plant, unit: str) -> None:
     assert float(found[1]) <= MOST
 
 
+@pytest.mark.parametrize("unit", [UNIT, "bat2influx@house.service"])
+def test_memory_and_tasks_have_a_bound(running: Plant, unit: str) -> None:
+    """As systemd has read it; a machine with the controllers has the kernel keep to it."""
+    mib = 2**20
+    for name, bound in (
+        ("MemoryHigh", 192 * mib),
+        ("MemoryMax", 256 * mib),
+        ("MemorySwapMax", 64 * mib),
+        ("TasksMax", 512),
+    ):
+        assert int(running.show(unit, name)) == bound, name
+
+
+def test_the_bound_of_tasks_and_memory_is_the_kernels(running: Plant) -> None:
+    """Where the controllers are there, the service's own group has the figures, and is below them."""
+    group = f"/sys/fs/cgroup{running.show(UNIT, 'ControlGroup')}"
+    for name, bound in (("memory.max", 256 * 2**20), ("pids.max", 512)):
+        if running.run("test", "-e", f"{group}/{name}", check=False).returncode:
+            continue  # the machine that the tests run on gives none away
+        assert int(running.read(f"{group}/{name}")) == bound
+        used = running.read(f"{group}/{name.replace('max', 'current')}")
+        assert 0 < int(used) < bound / 2
+
+
 def test_the_daemon_is_nobody_else_than_its_user(running: Plant) -> None:
     """All processes of the service are the user's, with no capability and no way to get one."""
     pid = running.main_pid(UNIT)
@@ -157,6 +181,54 @@ def test_it_sees_no_process_but_its_own(told: dict[str, Any]) -> None:
     """Below /proc is the service alone; below /dev is no disk and no terminal of anybody."""
     assert told["processes"] == [told["pid"]]
     assert not [name for name in told["devices"] if re.match("sd|vd|nvme|loop|mem$|kmsg", name)]
+
+
+def test_root_by_hand_leaves_files_that_the_service_can_use(running: Plant) -> None:
+    """Found: spool.sqlite became root's, and the service lost what waited at each stop."""
+    state = "/var/lib/bat2influx"
+    running.systemctl("stop", UNIT)
+    running.systemctl("stop", "influxdb")
+    try:
+        done = running.run("timeout", "--signal=TERM", "20", "bat2influx", "run", check=False)
+        said = done.stdout + done.stderr
+        assert "INFO: started by root; running as bat2influx, to whom " + state in said
+        waiting = running.run("bat2influx", "spool").stdout
+        assert not waiting.startswith("waiting   0"), said
+        owners = running.run("find", state, "-printf", "%u\n").stdout.split()
+        assert {*owners} == {"bat2influx"}
+    finally:
+        running.systemctl("start", "influxdb")
+        since = running.now()
+        running.systemctl("start", UNIT)
+        running.wait_for_values(since=since)
+    running.wait("what has waited", lambda: running.waiting() == 0)
+
+
+@pytest.mark.parametrize("name", ["retry-rejected", "spool.sqlite"])
+def test_root_goes_through_no_link_of_the_daemons_user(running: Plant, name: str) -> None:
+    """Found: with a link to /etc/nologin nobody could log in any more."""
+    state = "/var/lib/bat2influx"
+    as_daemon = ("runuser", "-u", "bat2influx", "--")
+    running.run(*as_daemon, "ln", "-s", "/etc/nologin", f"{state}/{name}")
+    try:
+        running.run("bat2influx", "spool", "--retry-rejected", check=False)
+        assert running.run("test", "-e", "/etc/nologin", check=False).returncode == 1
+    finally:
+        running.run("rm", "-f", f"{state}/{name}")
+
+
+def test_health_waits_for_no_fifo(running: Plant) -> None:
+    """Whatever the daemon's user has put in the place of the file."""
+    path = "/run/bat2influx/bat2influx.health"
+    running.systemctl("kill", "--signal=STOP", UNIT)  # which would replace it within a second
+    try:
+        running.run("rm", path)
+        running.run("runuser", "-u", "bat2influx", "--", "mkfifo", path)
+        done = running.run("timeout", "20", "bat2influx", "health", check=False)
+        assert done.returncode == 69
+        assert "bat2influx.health (it is not a regular file)" in done.stderr
+    finally:
+        running.systemctl("kill", "--signal=CONT", UNIT)
 
 
 def test_a_password_is_seen_by_nobody(running: Plant) -> None:
