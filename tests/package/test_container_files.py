@@ -75,9 +75,8 @@ def test_a_container_has_as_long_for_its_end_as_the_service() -> None:
 
 def test_a_container_has_the_bounds_of_the_service() -> None:
     """Of memory, swap and tasks; Docker counts swap with the memory."""
-    memory, swap = (
-        int(re.findall(rf"(?m)^Memory{name}=(\d+)M$", UNIT)[0]) for name in ("Max", "SwapMax")
-    )
+    found = dict(re.findall(r"(?m)^(MemoryMax|MemorySwapMax)=(\d+)M$", UNIT))
+    memory, swap = int(found["MemoryMax"]), int(found["MemorySwapMax"])
     assert SERVICE["mem_limit"] == f"{memory}m"
     assert SERVICE["memswap_limit"] == f"{memory + swap}m"
     assert f"\nTasksMax={SERVICE['pids_limit']}\n" in UNIT

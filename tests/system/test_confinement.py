@@ -78,7 +78,7 @@ def test_memory_and_tasks_have_a_bound(running: Plant, unit: str) -> None:
 
 
 def test_the_bound_of_tasks_and_memory_is_the_kernels(running: Plant) -> None:
-    """Where the controllers are there, the service's own group has the figures, and is below them."""
+    """Where the controllers are there, the service's group has the figures and keeps below."""
     group = f"/sys/fs/cgroup{running.show(UNIT, 'ControlGroup')}"
     for name, bound in (("memory.max", 256 * 2**20), ("pids.max", 512)):
         if running.run("test", "-e", f"{group}/{name}", check=False).returncode:

@@ -111,7 +111,7 @@ class Shown:
         for name in ("Screen", "Lines"):
             monkeypatch.setattr(command, name, self._face(name))
         monkeypatch.setattr(command, "is_fit", lambda _: fit)
-        monkeypatch.setattr(command, "Watch", lambda *given: self._watch(*given))
+        monkeypatch.setattr(command, "Watch", self._watch)
         monkeypatch.setattr(command, "unseen_secrets", self._unseen)
         monkeypatch.setattr(command, "become_owner", self._become)
         for name in ("collect", "hand_on"):
