@@ -204,19 +204,6 @@ def test_root_by_hand_leaves_files_that_the_service_can_use(running: Plant) -> N
     running.wait("what has waited", lambda: running.waiting() == 0)
 
 
-@pytest.mark.parametrize("name", ["retry-rejected", "spool.sqlite"])
-def test_root_goes_through_no_link_of_the_daemons_user(running: Plant, name: str) -> None:
-    """Found: with a link to /etc/nologin nobody could log in any more."""
-    state = "/var/lib/bat2influx"
-    as_daemon = ("runuser", "-u", "bat2influx", "--")
-    running.run(*as_daemon, "ln", "-s", "/etc/nologin", f"{state}/{name}")
-    try:
-        running.run("bat2influx", "spool", "--retry-rejected", check=False)
-        assert running.run("test", "-e", "/etc/nologin", check=False).returncode == 1
-    finally:
-        running.run("rm", "-f", f"{state}/{name}")
-
-
 def test_health_waits_for_no_fifo(running: Plant) -> None:
     """Whatever the daemon's user has put in the place of the file."""
     path = "/run/bat2influx/bat2influx.health"
