@@ -8,6 +8,7 @@ from pathlib import Path
 from bat2influx.config.credentials import credential_of
 from bat2influx.config.paths import is_of_service, service_unit
 from bat2influx.config.settings import Battery, Settings
+from bat2influx.service.ownership import read_regular
 
 
 def unseen_secrets(
@@ -36,7 +37,7 @@ def unseen_secrets(
             option = f"LoadCredentialEncrypted={name}:{source}"
         elif _holds_something(root / "etc/credstore" / source):
             option = f"LoadCredential={name}:{source}"
-        elif _holds_something(given / name):
+        elif _is_given(given / name):
             option = ""
         else:
             continue
@@ -79,6 +80,14 @@ def _lacks(directory: Path, name: str) -> bool:
     """Tell whether a directory is there and can be looked into, and has no such file."""
     try:
         return name not in {file.name for file in directory.iterdir()}
+    except OSError:
+        return False
+
+
+def _is_given(path: Path) -> bool:
+    """Tell whether a credential of the running service, whose user owns it, holds something."""
+    try:
+        return bool(read_regular(path, 2).strip())
     except OSError:
         return False
 

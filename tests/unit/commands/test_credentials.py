@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_an_empty_credential_is_none(tmp_path: Path) -> None:
     """The unit sets one for each that is not there."""
     settings = configured(tmp_path, TWO)
     holding(tmp_path, "mqtt-password", BOAT, folder="run/credentials/bat2influx.service", text="\n")
+    assert hints(tmp_path, settings) == []
+
+
+def test_what_the_daemons_user_has_put_there_holds_nothing_up(tmp_path: Path) -> None:
+    """Root runs `check`; a FIFO in the place of a credential would be waited for."""
+    settings = configured(tmp_path, TWO)
+    given = tmp_path / "run/credentials/bat2influx.service"
+    given.mkdir(parents=True)
+    os.mkfifo(given / "mqtt-password")
+    (given / BOAT).symlink_to("/etc/hostname")
     assert hints(tmp_path, settings) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -148,6 +149,14 @@ def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
     fact = ask_daemon(file, ["a "])
     assert (fact.label, fact.level, fact.cause) == ("daemon", Level.WRONG, "daemon")
     assert fact.text.endswith("; b")
+
+
+def test_a_daemon_whose_file_tells_nothing_is_not_said_to_be_absent(tmp_path: Path) -> None:
+    """The file is named, with what is wrong with it; a FIFO holds nobody up."""
+    file = tmp_path / "x.health"
+    os.mkfifo(file)
+    text = f"cannot read {file} (it is not a regular file)"
+    assert ask_daemon(file, []) == Fact("daemon", text, Level.NOTE, "daemon")
 
 
 # What is asked again and again
