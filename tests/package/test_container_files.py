@@ -12,7 +12,7 @@ import yaml
 
 from bat2influx.config import paths, settings
 from tests import TOP
-from tests.system.container import with_secrets
+from tests.system.container import with_secrets, without_limits
 
 COMPOSE = (TOP / "etc/docker/compose.yml").read_text()
 DOCKERFILE = (TOP / "etc/docker/Dockerfile").read_text()
@@ -80,6 +80,10 @@ def test_a_container_has_the_bounds_of_the_service() -> None:
     assert SERVICE["mem_limit"] == f"{memory}m"
     assert SERVICE["memswap_limit"] == f"{memory + swap}m"
     assert f"\nTasksMax={SERVICE['pids_limit']}\n" in UNIT
+    bounds = {"mem_limit", "memswap_limit", "pids_limit"}
+    left = yaml.safe_load(without_limits(COMPOSE))["services"]["bat2influx"].keys()
+    assert SERVICE.keys() - {"secrets"} == left | bounds
+    assert not left & bounds
 
 
 def test_the_user_has_the_same_number_wherever_it_is_written() -> None:

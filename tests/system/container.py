@@ -2,7 +2,8 @@
 
 Rules: what people write into their compose.yml is not touched but for the lines that it has for
 that itself. Images and containers lie in memory, and go with the machine. Its podman has no
-network of its own and no limits, which not every host of these machines lets it have.
+network of its own and no limits, which not every host of these machines lets it have: the bounds of
+compose.yml are left out where there are none to be had.
 
 The base image is the tree of a release with the name of Debian's slim one: all that the package
 depends on is in it, since the machines have no network, and apt is told of no server.
@@ -47,6 +48,11 @@ def with_secrets(text: str) -> str:
     return re.sub(r"(?m)^( *)#(?=secrets:|  \S+: \{)", r"\1", text)
 
 
+def without_limits(text: str) -> str:
+    """Return compose.yml without its bounds, as it asks for where the kernel has none to give."""
+    return re.sub(r"(?m)^ *(mem_limit|memswap_limit|pids_limit): .*\n", "", text)
+
+
 class Harbour(Plant):
     """A machine with broker, database and stand-in that runs the daemon in a container."""
 
@@ -73,7 +79,9 @@ class Harbour(Plant):
         shutil.copytree(FILES, folder)
         shutil.copy(package, folder / "bat2influx.deb")
         compose = folder / "compose.yml"
-        compose.write_text(with_secrets(compose.read_text()))
+        text = with_secrets(compose.read_text())
+        given = self.read("/sys/fs/cgroup/cgroup.controllers").split()
+        compose.write_text(text if {"memory", "pids"} <= {*given} else without_limits(text))
         (folder / "compose.override.yml").write_text(OVERRIDE)
         self.copy_in(folder, FOLDER)
 
