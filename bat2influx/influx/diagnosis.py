@@ -150,6 +150,8 @@ def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]
     other_api = path.endswith(("/api/v2", "/api/v3"))  # which is no path for the others
     if not (port and address and slash and last == asked) or other_api:
         return shown, []
+    if influx.tls is not None and there.scheme != "https":  # nothing leads around the trust
+        return shown, []
     lines = []
     if address != influx.address.lower():
         lines.append(f"address = {plain(address, _LONGEST)}")

@@ -161,11 +161,18 @@ def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
     )
 
 
-def database_tls(peer: str, what: str, config: str) -> Trouble:
-    """No TLS with the server; `what` is what it does, or does not."""
+def database_tls(peer: str, what: str, config: str, *, trusted: bool = False) -> Trouble:
+    """No TLS with the server; `what` is what it does, or does not.
+
+    With `trusted` the file says which certificate it has to show: nothing leads around that then.
+    """
+    if trusted:
+        how = f"this may not be your database; are address and port under [Influx] in {config}"
+    else:
+        how = f"are port and tls under [Influx] in {config}"
     return Trouble(
         "database tls",
-        f"{peer} {what}; are port and tls under [Influx] in {config} right?",
+        f"{peer} {what}; {how} right?",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
@@ -185,8 +192,9 @@ def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble
     """The server's certificate is not to be trusted; `pin` prints the line by which it would be."""
     return Trouble(
         "database certificate",
-        f"the certificate of {peer} {what}; write ca_file with who has signed it, or the line that"
-        f" '{pin}' prints, under [Influx] in {config}",
+        f"the certificate of {peer} {what}; this may not be your database. If you know that it is,"
+        f" write ca_file with who has signed it, or the line that '{pin}' prints, under [Influx] in"
+        f" {config}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
@@ -199,8 +207,8 @@ def database_certificate_changed(
     return Trouble(
         "database certificate",
         f"{peer} shows another certificate than the one pinned in {config}: {shown} instead of"
-        f" {pinned}; if you have a reason to trust it, replace the line by the one that '{pin}'"
-        " prints",
+        f" {pinned}; this may not be your database. If you have a reason to trust it, replace the"
+        f" line by the one that '{pin}' prints",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )

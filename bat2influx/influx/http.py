@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import BadStatusLine, RemoteDisconnected
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -82,6 +83,7 @@ class HttpClient:
         session.headers["Accept-Encoding"] = "identity"  # an answer is short, and read as it comes
         session.trust_env = influx.use_environment
         session.max_redirects = 0
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept
         session.hooks["response"].append(self._remember_response)
         if influx.token:
             session.auth = _Token(influx.token)  # which ~/.netrc does not replace
@@ -166,6 +168,7 @@ class HttpClient:
                 in_doubt = True
         self.progress()
         reply = self._reply(failure)
+        self._response = None  # nor what it holds
         return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
 
     def _carry_out(self, path: str, method: str, **request: Any) -> Exception | None:
@@ -241,7 +244,9 @@ class HttpClient:
             return influx_errors.client_certificate(self.peer, fault.value, self._config)
         words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
         what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
-        return influx_errors.database_tls(self.peer, what, self._config)
+        tls = self._influx.tls
+        trusted = tls is not None and tls.trusts_one
+        return influx_errors.database_tls(self.peer, what, self._config, trusted=trusted)
 
     def _unreadable(self, error: OSError) -> Trouble:
         """Return which file cannot be used; OpenSSL does not say."""
@@ -255,6 +260,7 @@ class HttpClient:
     def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Read the body before `requests` does, which bounds nothing and keeps no part of one."""
         self._response = response
+        self._dialer.deadline.shorten(DEADLINE)  # for a statement may take long, and no answer
         self._body, self._whole = read_bounded(response)
         response._content = self._body
         response._content_consumed = True

@@ -238,10 +238,10 @@ class Connector:
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         other = _SIBLINGS.get(port)
         if other and any(_is_open(address, other) for address in addresses):
-            open_instead = (
-                mqtt_errors.only_tls if other == MQTT_TLS_PORT else mqtt_errors.no_tls_port
-            )
-            return open_instead(host, config)
+            if other == MQTT_TLS_PORT:
+                return mqtt_errors.only_tls(host, config)
+            tls = self.endpoint.tls
+            return mqtt_errors.no_tls_port(host, config, trusted=bool(tls and tls.trusts_one))
         return mqtt_errors.refused(host, port)
 
 
@@ -342,5 +342,5 @@ def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> T
         case TlsFault.OLD_TLS:
             return mqtt_errors.tls_too_old(host, port)
         case TlsFault.NO_TLS:
-            return mqtt_errors.no_tls(host, port, config)
+            return mqtt_errors.no_tls(host, port, config, trusted=tls.trusts_one)
     return mqtt_errors.tls_failed(host, port, openssl_reason(error) or str(error))

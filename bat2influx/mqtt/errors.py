@@ -162,13 +162,20 @@ def only_tls(host: str, config: str) -> Trouble:
     )
 
 
-def no_tls_port(host: str, config: str) -> Trouble:
-    """8883 is closed and 1883 open, as before Venus OS 3.50."""
-    return Trouble(
-        "no tls port",
-        f"{host} refuses port 8883 and has 1883 open, which is without TLS; write tls = no in"
-        f" {config}, or update the device to Venus OS 3.50 or later, which has it",
-    )
+def no_tls_port(host: str, config: str, *, trusted: bool = False) -> Trouble:
+    """8883 is closed and 1883 open, as before Venus OS 3.50.
+
+    With `trusted` the file says which certificate it has to show: then nothing leads around that.
+    """
+    what = f"{host} refuses port 8883 and has 1883 open, which is without TLS"
+    if trusted:
+        how = f"{_PERHAPS_ANOTHER}: is address in {config} right, and TLS switched on there?"
+    else:
+        how = (
+            f"write tls = no in {config}, or update the device to Venus OS 3.50 or later, which has"
+            " it"
+        )
+    return Trouble("no tls port", f"{what}; {how}")
 
 
 def unreachable(host: str, port: int, why: str) -> Trouble:
@@ -196,10 +203,15 @@ def tls_wanted(host: str, port: int, config: str) -> Trouble:
     return Trouble("tls wanted", f"{host} port {port} speaks TLS; {_pin(host, config, port)}")
 
 
-def no_tls(host: str, port: int, config: str) -> Trouble:
-    """TLS is configured, and the port does not speak it."""
-    what = "write port = 8883" if port == 1883 else "write the port that does, or tls = no,"
-    return Trouble("no tls", f"{host} port {port} does not speak TLS; {what} in {config}")
+def no_tls(host: str, port: int, config: str, *, trusted: bool = False) -> Trouble:
+    """TLS is configured, and the port does not speak it; with `trusted` so is a certificate."""
+    if port == 1883:
+        how = f"write port = 8883 in {config}"
+    elif trusted:
+        how = f"{_PERHAPS_ANOTHER}: are address and port in {config} right?"
+    else:
+        how = f"write the port that does, or tls = no, in {config}"
+    return Trouble("no tls", f"{host} port {port} does not speak TLS; {how}")
 
 
 def tls_too_old(host: str, port: int) -> Trouble:
@@ -226,7 +238,7 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
         "certificate changed",
         f"{host} shows another certificate than the one pinned in {config}:"
         f" {shown} instead of {pinned}; a device makes a new one when the old one nears its end or"
-        f" its firmware is installed anew, and else it is not that device; if you have a reason to"
+        f" its firmware is installed anew; otherwise {_PERHAPS_ANOTHER}. If you have a reason to"
         f" trust it, replace the line by the one that '{_pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
@@ -235,9 +247,10 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
 def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: str) -> Trouble:
     """No authority that we trust has signed it. VENUS: a device's own is self-signed."""
     if ca_file:
-        what = f"no certificate in {ca_file} vouches for that of {host} ({why}); is it the device's"
+        what = f"no certificate in {ca_file} vouches for that of {host} ({why});"
         how = (
-            f"own? Else write the line that '{_pin_command(host, port)}' prints in place of ca_file"
+            f"{_PERHAPS_ANOTHER}. If you know that it is, and ca_file is for another certificate,"
+            f" write the line that '{_pin_command(host, port)}' prints in its place"
         )
     else:
         what = (
@@ -251,9 +264,9 @@ def certificate_of_another(host: str, port: int, config: str) -> Trouble:
     """The certificate is good, and for another name. VENUS: a device's own is venus.local's."""
     return Trouble(
         "certificate name",
-        f"the certificate is not for the name {host}; a device's own is for venus.local: write that"
-        f" as address in {config}, or verify_host = no, or the line that"
-        f" '{_pin_command(host, port)}' prints",
+        f"the certificate is not for the name {host}: {_PERHAPS_ANOTHER}. A device's own is for"
+        f" venus.local: write that as address in {config}; or, if you know that it is yours,"
+        f" verify_host = no, or the line that '{_pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
 
@@ -263,8 +276,8 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
     return Trouble(
         "certificate date",
         f"the certificate of {host} {what}; is the clock of this computer right? Then restart the"
-        f" device, which makes a new one, or write the line that"
-        f" '{_pin_command(host, port)}' prints in {config}",
+        f" device, which makes a new one; or, if you know that it is your device, write the line"
+        f" that '{_pin_command(host, port)}' prints in {config}",
         Backoff.CERTIFICATE,
     )
 
@@ -277,6 +290,9 @@ def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
         f" {config}",
         Backoff.CERTIFICATE,
     )
+
+
+_PERHAPS_ANOTHER = "this may not be your device"  # before anything that would trust it
 
 
 def _pin(host: str, config: str, port: int = 8883) -> str:

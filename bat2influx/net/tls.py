@@ -67,6 +67,11 @@ class Tls:
     client_key: str = ""
 
     @property
+    def trusts_one(self) -> bool:
+        """Whether it is said who is trusted, beside the authorities of the system."""
+        return bool(self.ca_file or self.fingerprint or self.only)
+
+    @property
     def unverified(self) -> bool:
         """Whether the handshake itself checks nothing."""
         return self.trust_any or bool(self.fingerprint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bat2influx.commands.check.clear_login import clear_login
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.config.settings import Settings
 from bat2influx.influx.dialects import Dialect, database_of_3
@@ -27,6 +28,15 @@ def database_steps(settings: Settings) -> Iterator[Step]:
         version = f", version {probe.server.version}" if probe.server.version else ""
         tls = ", with TLS" if settings.influx.tls else ""
         yield Step(OK, probe.server.name, f"{writer.where}{version}{tls}")
+        influx = settings.influx
+        yield from clear_login(
+            "the token" if influx.token else "the password" if influx.password else "",
+            influx.address,
+            (),
+            f"give the database a certificate, and write tls = yes under [Influx] in"
+            f" {settings.path}",
+            tls=influx.tls is not None,
+        )
     if probe.trouble and probe.trouble.cause == "database answer: not a database":
         yield Step(NOTE, "InfluxDB", probe.trouble.what)
     elif probe.trouble:

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from bat2influx.commands.check import fleet_look
+from bat2influx.commands.check.clear_login import clear_login
 from bat2influx.commands.check.conversation import Conversation, no_device
 from bat2influx.commands.check.labels import wrong
 from bat2influx.commands.steps import OK, Step
@@ -34,6 +35,13 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             return
         secret = "with" if battery.password else "without"
         yield Step(OK, "login", f"as {battery.user!r}, {secret} a password")
+        yield from clear_login(
+            "the password" if battery.password else "",
+            endpoint.host,
+            session.addresses,
+            f"a device under a security profile takes TLS: write tls = yes in {config}",
+            tls=endpoint.tls is not None,
+        )
         if battery.fleet:
             portals = fleet_look.fleet_portals(session)
             if not portals:

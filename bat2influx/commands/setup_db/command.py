@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from bat2influx.commands import configuration
+from bat2influx.commands.output import complain
 from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.setup import setup_db
@@ -113,7 +113,7 @@ def set_up_database(
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):
         lines = elsewhere(dialect, settings, wanted, change=change)
-        print("\n".join(lines))  # noqa: T201 - the command's output
+        print("\n".join(lines))  # noqa: T201 - a script, of names in our file, to be run as it is
         return os.EX_OK
     ask = StatementRunner(http, diagnosis)
     try:
@@ -138,5 +138,5 @@ def _password(user: str, file: Path | None) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    print(f"bat2influx setup-db: {text}", file=sys.stderr)  # noqa: T201 - people read this
+    complain(f"bat2influx setup-db: {text}")
     return code

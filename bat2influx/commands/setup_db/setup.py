@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from bat2influx.commands.output import complain, say
 from bat2influx.commands.setup_db.downsampling import ClashError, Retention, told_apart
 from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan, raw_policy
 from bat2influx.commands.setup_db.rows import (
@@ -64,11 +65,11 @@ def setup_db(
                 show(task.step)
             elif dry_run:
                 for statement in task.statements:
-                    print(statement.shown)  # noqa: T201 - this is the command's output
+                    say(statement.shown)
             else:
                 show(_done(task, ask))
     except ClashError as error:
-        print(f"bat2influx setup-db: {settings.path}: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"bat2influx setup-db: {settings.path}: {error}")
         return os.EX_CONFIG
     except StatementError as error:
         why = _refused(str(error), settings, admin, begun=label != LOOKING)

@@ -19,8 +19,8 @@ COMMANDS = TOP / "bat2influx/commands"
 HOSTILE = "Boat\x1b[2J\x07\x9b31m\u202e\u2028\r\ud800"
 SHOWN = "Boat [2J  31m    "
 # The modules that write to a stream themselves: output.py, which is what the others use; steps.py,
-# whose colours are its own; spool.py, for an export to a file; and setup-db, whose statements are
-# to be run as they are, and whose names come quoted.
+# whose colours are its own; spool.py, for an export to a file; and setup-db, for scripts
+# of names in our own file, and for how far it is.
 OWN = {
     "output.py",
     "steps.py",

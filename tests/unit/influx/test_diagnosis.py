@@ -207,7 +207,7 @@ def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
         (HTTPS, {}, ["address = db.example", "port = 443", "tls = yes"]),
         ("https://127.0.0.1:8086/write", {}, ["tls = yes"]),
         ("http://127.0.0.1:8087/write", {}, ["port = 8087"]),
-        ("http://127.0.0.1:8086/write", {"tls": Tls()}, ["tls = no"]),
+        ("http://127.0.0.1:8086/write", {"tls": Tls()}, []),
         ("/influx/write?db=x", {}, ["path = /influx"]),
         ("/write", {"path": "/influx"}, ["path = /"]),
         ("//[fd00::1]:8086/write", {}, ["address = fd00::1"]),

@@ -31,7 +31,9 @@ NO_NAME = socket.gaierror(socket.EAI_NONAME, "unknown")
 LATE = TimeoutError("name resolution of db takes more than 6.4 s")
 DISCONNECTED = RemoteDisconnected("no answer")
 OURS = openssl("TLSV13_ALERT_CERTIFICATE_REQUIRED")
-CA_OR_PIN = "write ca_file with who has signed it, or the line that 'bat2influx pin 127.0.0.1:8086'"
+CA_OR_PIN = (
+    "this may not be your database. If you know that it is, write ca_file with who has signed it"
+)
 ENDED = "ends the connection without an answer, as for want of TLS or a certificate"
 
 

@@ -25,6 +25,7 @@ def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
         (errors.refused(HOST, 1), "refused", Backoff.BROKER),
         (errors.only_tls(HOST, INI), "only tls", Backoff.BROKER),
         (errors.no_tls_port(HOST, INI), "no tls port", Backoff.BROKER),
+        (errors.no_tls_port(HOST, INI, trusted=True), "no tls port", Backoff.BROKER),
         (errors.unreachable(HOST, 1, "x"), "unreachable", Backoff.BROKER),
         (errors.not_mqtt(HOST, 1, "x"), "protocol", Backoff.BROKER),
         (errors.says_nothing(HOST, 1), "protocol", Backoff.BROKER),
@@ -143,6 +144,22 @@ def test_a_name_of_mdns_has_its_own_remedy(host: str, mdns: bool) -> None:
 def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) -> None:
     """A port of one's own choice may be for use without TLS."""
     assert f"{advice} /etc/x.ini" in errors.no_tls(HOST, port, INI).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        errors.no_tls(HOST, 8884, INI, trusted=True).text,
+        errors.no_tls_port(HOST, INI, trusted=True).text,
+        errors.certificate_changed(HOST, 8883, "a", "b", INI).text,
+        errors.certificate_untrusted(HOST, 8883, "x", "/ca.pem", INI).text,
+        errors.certificate_of_another(HOST, 8883, INI).text,
+    ],
+)
+def test_no_advice_leads_around_what_is_trusted(text: str) -> None:
+    """What shows another certificate, or none, may be another device; and TLS stays."""
+    assert "this may not be your device" in text
+    assert "tls = no" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""A note where a login crosses the network as it is: whoever is on the way can read it. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from bat2influx.commands.steps import NOTE, Step
+
+
+def clear_login(
+    what: str, host: str, addresses: Iterable[str], how: str, *, tls: bool
+) -> Iterator[Step]:
+    """Yield a note about `what`, a secret that is sent to `host`; none with TLS or on this machine.
+
+    `addresses` are what the host stands for, as far as that is known; `how` is what to write.
+    """
+    known = [*addresses] or [host]
+    if what and not tls and not all(map(_is_here, known)):
+        yield Step(NOTE, "login", f"{what} crosses the network in the clear; {how}")
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return address.rstrip(".").lower() in ("localhost", "ip6-localhost")
