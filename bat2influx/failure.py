@@ -20,6 +20,7 @@ class Backoff(Enum):
     STARTING = (5.0, 5.0)  # refused, of a login that has worked: the device may be booting
     LOGIN = (35.0, 60.0)  # refused: people must act, and a device locks out who tries often
     CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and nothing is locked out
+    BROKEN_RULES = (5.0, 45.0)  # by the broker, or a client of it: people must act, mostly
     DATABASE = (0.25, 15.0)
     DATABASE_LOGIN = (5.0, 60.0)
     ROWS = (1.0, 5.0)  # the database works, and takes all but some rows

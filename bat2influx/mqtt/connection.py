@@ -5,6 +5,10 @@ nothing here blocks. Each connection is a new paho client, so that no state outl
 
 Callbacks only append. Whatever is raised while a packet is read is the peer's fault and ends the
 connection; an exception must never be mistaken for a bug that ends the daemon.
+
+What a peer can have kept here is bounded: a packet (packets.MOST_BYTES), what was received and not
+taken away (BURST, BURST_BYTES), what waits to be sent (paho_client.MOST_WAITING), and what has no
+acknowledgement (MOST_SUBSCRIPTIONS, MOST_UNACKNOWLEDGED).
 """
 
 from __future__ import annotations
@@ -21,12 +25,16 @@ from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import packets
 from bat2influx.mqtt.connector import Endpoint, Link, reason
 from bat2influx.mqtt.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
-from bat2influx.mqtt.paho_client import SUCCESS, new_client
+from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, NotTakingError, new_client
 from bat2influx.printable import plain
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
 KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
 BURST = 500  # messages taken in one step, so that a flood does not hold up the ticks
+BURST_BYTES = 1 << 20  # of these messages, from which on no more are taken in the same step
+MOST_SUBSCRIPTIONS = 100  # made or dropped, and not acknowledged; a daemon makes three at once
+MOST_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
+ENOUGH_UNACKNOWLEDGED = 1_000  # from which on whoever has many to publish waits
 LONGEST_REASON = 120  # characters of what a broker says
 
 _LOGIN = (4, 5, 134, NOT_AUTHORISED)  # codes of a CONNACK, the first two of MQTT 3.1.1
@@ -75,12 +83,13 @@ class Connection:
         self._may_be_refused: set[int] = set()
         self._link = link
         self._received: deque[tuple[bytes, bytes, bool, int]] = deque()
+        self._received_bytes = 0
         self._refusal: Trouble | None = None
         self._settled = False  # it speaks MQTT 5, or the other version would change nothing
         self._client = client = new_client(link, client_id, protocol)
         client.username_pw_set(endpoint.user, endpoint.password or None)
-        client.hear, client.take, client.on_message = self._hear, self._take, self._on_message
-        self._guarded(lambda: client.connect(endpoint.host, endpoint.port, KEEPALIVE))
+        client.hear, client.take = self._hear, self._take
+        self._guarded(lambda: client.begin(endpoint.host, endpoint.port, KEEPALIVE))
 
     @property
     def may_be_older(self) -> bool:
@@ -112,10 +121,12 @@ class Connection:
     def _read(self) -> None:
         """Take packets until what was read ahead is used up; paho does, but for plain messages."""
         link, client, received = self._link, self._client, self._received
-        while not self._refusal and len(received) < BURST:
+        while not self._refusal and len(received) < BURST and self._received_bytes < BURST_BYTES:
             if client.between_packets and (found := link.take_publish()):
                 self._take(*found)
-            elif client.loop_read() != SUCCESS:
+            elif (code := client.loop_read()) != SUCCESS:
+                if code == MALFORMED:
+                    raise packets.MalformedError
                 break
             if not link.pending:
                 break
@@ -125,6 +136,7 @@ class Connection:
         prefix = self.endpoint.prefix
         while self._received:
             topic, payload, retain, arrival = self._received.popleft()
+            self._received_bytes -= len(topic) + len(payload)
             try:
                 name = topic.decode()
             except UnicodeDecodeError:
@@ -177,10 +189,17 @@ class Connection:
         """
         full, qos = self.endpoint.prefix + topic, int(checked and self.protocol is Protocol.MQTT_5)
         mid = self._guarded(lambda: self._client.publish(full, payload, qos).mid)
-        if qos:
+        if qos and not self.trouble:
             self._checked[mid] = full
             if may_be_refused:
                 self._may_be_refused.add(mid)
+            if (count := len(self._checked)) > MOST_UNACKNOWLEDGED:
+                self._end(self._not_taking(f"{count:,} messages are not acknowledged"))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be published now: else the broker has yet to acknowledge enough."""
+        return not self.trouble and len(self._checked) < ENOUGH_UNACKNOWLEDGED
 
     def close(self) -> None:
         """End the session in good order, as far as the socket takes it without waiting."""
@@ -205,10 +224,21 @@ class Connection:
         return result
 
     def _ended_by(self, error: Exception) -> Trouble:
-        if isinstance(error, OSError):
-            return self._lost(reason(error))
+        host, port = self.endpoint.host, self.endpoint.port
+        match error:
+            case OSError():
+                return self._lost(reason(error))
+            case NotTakingError():
+                return self._not_taking(str(error))
+            case packets.TooLargeError() if self.accepted:
+                return mqtt_errors.too_large(host, str(error), packets.MOST_BYTES)
+            case packets.UnexpectedError() if self.accepted:
+                return mqtt_errors.unexpected(host, str(error))
         what = f"sent what is not MQTT ({type(error).__name__})"
-        return mqtt_errors.not_mqtt(self.endpoint.host, self.endpoint.port, what)
+        return mqtt_errors.not_mqtt(host, port, what)
+
+    def _not_taking(self, what: str) -> Trouble:
+        return mqtt_errors.not_taking(self.endpoint.host, what)
 
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
@@ -222,20 +252,14 @@ class Connection:
             self._link.close()
             # A client in no cycle goes, with its two descriptors, as soon as this connection does.
             client = self._client
-            client.hear = client.take = client.on_message = None
+            client.hear = client.take = None
 
     # What the packets say
 
     def _take(self, head: int, body: bytes | bytearray) -> None:
-        self._received.append((*packets.publish(body, self.protocol), bool(head & 1), boot_ns()))
-
-    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        """Take what comes with more than QoS 0, which nobody has asked for."""
-        try:
-            topic = message.topic.encode()
-        except UnicodeDecodeError:
-            topic = b""
-        self._received.append((topic, message.payload, bool(message.retain), boot_ns()))
+        topic, payload = packets.publish(body, self.protocol)
+        self._received_bytes += len(topic) + len(payload)
+        self._received.append((topic, payload, bool(head & 1), boot_ns()))
 
     def _hear(self, kind: int, body: bytes) -> bool:
         """Take an answer to account; return whether paho has to see it too."""
@@ -316,4 +340,6 @@ class Connection:
         self.acknowledged.discard(mid)
         self.declined.pop(mid, None)
         self._awaited[mid] = topics
+        if (count := len(self._awaited)) > MOST_SUBSCRIPTIONS:
+            self._end(self._not_taking(f"{count:,} subscriptions are not acknowledged"))
         return mid

@@ -193,6 +193,40 @@ def not_mqtt(host: str, port: int, what: str) -> Trouble:
     )
 
 
+def too_large(host: str, size: str, most: int) -> Trouble:
+    """A packet of so many bytes has begun. Which topic it is of would stand in it."""
+    return Trouble(
+        "packet: too large",
+        f"{host} began to send a packet of {size} bytes, and more than {most:,} are not taken; no"
+        " value of a device has so many: look for a retained message of that size at the broker,"
+        " and remove it",
+        Backoff.BROKEN_RULES,
+    )
+
+
+def unexpected(host: str, name: str) -> Trouble:
+    """A packet that no broker sends to a client that subscribes with QoS 0."""
+    return Trouble(
+        "packet: unexpected",
+        f"{host} sent what no MQTT broker sends to this program (packet {name}); update or restart"
+        " the broker, and if that does not help, see that address and port are the device's",
+        Backoff.BROKEN_RULES,
+    )
+
+
+def not_taking(host: str, what: str) -> Trouble:
+    """Something that a broker does at once has not been done so often that the connection is dead.
+
+    `what` says which, and how often.
+    """
+    return Trouble(
+        "not taking",
+        f"{host} does not take what is sent to it ({what}); if that comes back, it hangs or has too"
+        " much to do: restart it",
+        Backoff.BROKEN_RULES,
+    )
+
+
 def says_nothing(host: str, port: int) -> Trouble:
     """Connected, and then no word."""
     return not_mqtt(host, port, "accepts connections and says nothing")

@@ -4,7 +4,8 @@ The number of a section is that of the MQTT 5 specification; 3.1.1 has the same 
 properties and, but for CONNACK and SUBACK, without codes.
 
 Rules: pure. Properties are walked through whatever they are, and two of them are taken. What is
-no such packet raises MalformedError.
+no such packet raises MalformedError. Before anything of a packet is kept, `admit` sees whether it
+may come at all: of a packet that may not, no byte is stored.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import NamedTuple
 
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # section 2.1.2
 KIND_AND_QOS, PUBLISH_QOS_0 = 0xF6, PUBLISH << 4  # of a first byte (sections 2.1 and 3.3.1)
+PINGRESP = 13
+MOST_BYTES = 1 << 20  # of a packet, its fixed header included; a value of a device takes under 400
 REFUSED = 128  # a code from here on is a failure (section 2.4)
 NOT_AUTHORISED = 135
 
@@ -74,6 +77,14 @@ class MalformedError(ValueError):
     """What came is no such packet."""
 
 
+class UnexpectedError(ValueError):
+    """A packet that no broker sends to this client; the text names it."""
+
+
+class TooLargeError(ValueError):
+    """A packet of more than MOST_BYTES; the text is how many it has."""
+
+
 class Protocol(IntEnum):
     """The versions that are spoken, by the level that a CONNECT has (section 3.1.2.2)."""
 
@@ -86,6 +97,34 @@ ANSWERS = {
     Protocol.MQTT_3_1_1: frozenset({CONNACK, SUBACK, UNSUBACK}),
     Protocol.MQTT_5: frozenset({CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT}),
 }
+
+# The packets that a broker may send at all. All subscriptions are of QoS 0, and so is each PUBLISH
+# then (section 3.8.4); what is published has QoS 1 at the most, which ends with a PUBACK. A packet
+# that asks for an answer would have us keep all answers that the broker does not read.
+_EXPECTED = {
+    protocol: answers | {PUBLISH, PUBACK, PINGRESP} for protocol, answers in ANSWERS.items()
+}
+_QOS = 0x06  # of a PUBLISH, in its first byte
+_NAMES = (
+    *("type 0", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP"),
+    *("SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP"),
+    *("DISCONNECT", "AUTH"),
+)
+
+
+def admit(head: int, size: int, protocol: Protocol) -> None:
+    """See whether a packet may come that begins with the byte `head`.
+
+    `size` is that of all of it, in bytes; 0 while it is not known. Raises UnexpectedError and
+    TooLargeError.
+    """
+    kind = head >> 4
+    if kind not in _EXPECTED[protocol]:
+        raise UnexpectedError(_NAMES[kind])
+    if kind == PUBLISH and head & _QOS:
+        raise UnexpectedError(f"PUBLISH of QoS {(head & _QOS) >> 1}")
+    if size > MOST_BYTES:
+        raise TooLargeError(f"{size:,}")
 
 
 class Response(NamedTuple):

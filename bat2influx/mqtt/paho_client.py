@@ -7,8 +7,13 @@ each PUBACK; it stumbles at codes that it does not know; and MQTT 5 has it make 
 PUBLISH that it receives a fifth of what it does with 3.1.1.
 
 1.6 and 2.1 differ in the constructor. In both a packet goes through `_packet_handle` once it lies
-in `_in_packet`, the connected socket comes from `_create_socket_connection`, and `_keepalive` is
-how long nothing may be sent: the names here that are not public in paho.
+in `_in_packet`, its bytes come from `_sock_recv`, the connected socket comes from
+`_create_socket_connection`, and `_keepalive` is how long nothing may be sent. What is to be sent
+goes through `_packet_queue` into `_out_packet`, and leaves it by `_sock_send`. These are the names
+here that are not public in paho.
+
+Rules: what comes in is admitted (packets.py) before a byte of its body is asked for; what goes out
+waits in MOST_WAITING packets and MOST_WAITING_BYTES at the most. paho has no bound for either.
 """
 
 from __future__ import annotations
@@ -18,11 +23,21 @@ from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
+from bat2influx.mqtt import packets
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
+MALFORMED = mqtt.MQTT_ERR_PROTOCOL  # of what was received, in paho's eyes
+MOST_WAITING = 10_000  # packets to be sent; one takes some 2.5 kB in paho
+MOST_WAITING_BYTES = 1 << 20
+
+
+class NotTakingError(ValueError):
+    """The peer does not read: too much waits to be sent. The text says how much."""
 
 
 class Client(mqtt.Client):  # type: ignore[misc]
@@ -36,6 +51,18 @@ class Client(mqtt.Client):  # type: ignore[misc]
     link: Link | None = None
     hear: Callable[[int, bytes], bool] | None = None
     take: Callable[[int, bytearray], None] | None = None
+    waiting_bytes = 0  # queued, and not taken by the socket yet
+
+    def begin(self, host: str, port: int, keepalive: int) -> None:
+        """Send the CONNECT; MQTT 5 has the broker withhold what is too large (section 3.1.2.11.4).
+
+        `host` and `port` are for paho's records, `keepalive` is in s.
+        """
+        properties = None
+        if self.spoken is Protocol.MQTT_5:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.MaximumPacketSize = packets.MOST_BYTES
+        self.connect(host, port, keepalive, properties=properties)
 
     def hurry(self, seconds: int) -> None:
         """Send something each so many seconds at the least: MQTT 5 lets the broker say so."""
@@ -46,7 +73,33 @@ class Client(mqtt.Client):  # type: ignore[misc]
         """Whether nothing of a packet has been received yet."""
         return not self._in_packet["command"]
 
+    def _sock_recv(self, bufsize: int) -> Any:
+        self._admit()
+        return super()._sock_recv(bufsize)
+
+    def _admit(self) -> None:
+        """See whether what is being received may come; it is asked before each piece of it."""
+        packet = self._in_packet
+        size = 0
+        if packet["have_remaining"]:
+            size = 1 + len(packet["remaining_count"]) + packet["remaining_length"]
+        if size or packet["command"]:
+            packets.admit(packet["command"], size, self.spoken)
+
+    def _packet_queue(self, command: int, packet: bytes, *more: Any, **named: Any) -> Any:
+        waiting, size = len(self._out_packet) + 1, self.waiting_bytes + len(packet)
+        if waiting > MOST_WAITING or size > MOST_WAITING_BYTES:
+            raise NotTakingError(f"{waiting:,} packets of {size:,} bytes wait to be sent")
+        self.waiting_bytes = size
+        return super()._packet_queue(command, packet, *more, **named)
+
+    def _sock_send(self, buf: bytes) -> Any:
+        sent = super()._sock_send(buf)
+        self.waiting_bytes -= sent
+        return sent
+
     def _packet_handle(self) -> Any:
+        self._admit()  # one without a body has not been asked for one
         head, body = self._in_packet["command"], self._in_packet["packet"]
         if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.take:
             self.take(head, body)

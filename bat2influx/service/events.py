@@ -21,6 +21,8 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "unreachable": "6428ca855de54533ab8bea874f1d1807",
         "protocol": "7f353d3b5584489e91afb21aa90e5bcb",
         "closed": "ea652ee5974f488db255ca76ef7e740a",
+        "packet": "d0a1139d625e46e1a6c64f5b7f340bf8",
+        "not taking": "901bc5efd7234b268af30f3c4c6dce57",
         "login": "bb5d2da1d92849be81ce8c90be899d54",
         "connack": "07fb1f97f1914a88aed414b8733d5fa6",
         "subscription refused": "49e06d22dd2e4de09540af3f6a5de0b7",

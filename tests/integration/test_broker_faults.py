@@ -19,7 +19,7 @@ from bat2influx.mqtt.connector import Connector, Endpoint
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network import mqtt_peers, nameless
 from tests.standins.network.mosquitto import Mosquitto
-from tests.standins.network.mqtt_peers import PORTAL_ID, publish
+from tests.standins.network.mqtt_peers import PORTAL_ID, packet, publish
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import VenusRunner
 from tests.support.compare import NINE, assert_complete, kept
@@ -325,6 +325,14 @@ MALFORMED: dict[str, Strike] = {
     "PUBLISH with QoS 1 and no packet id": publish(STATE, b"", 2),
     "remaining length of five bytes": b"\x30\xff\xff\xff\xff\x01" + POISON,
     "remaining length of 256 MB with nothing behind": b"\x30\xff\xff\xff\x7f",
+    "remaining length of 1 MiB and a byte": packet(mqtt_peers.PUBLISH, bytes(1 << 20)),
+    "PUBLISH with QoS 1": publish(STATE, b"\x00\x07" + POISON, 2),
+    "PUBLISH with QoS 2": publish(STATE, b"\x00\x07" + POISON, 4),
+    "PINGREQ": b"\xc0\x00",
+    "PUBREC": b"\x50\x02\x00\x07",
+    "SUBSCRIBE": packet(mqtt_peers.SUBSCRIBE, b"\x00\x07\x00\x01#\x00", 2),
+    "CONNECT": packet(mqtt_peers.CONNECT, b"\x00\x04MQTT\x04\x02\x00\x00\x00\x01x"),
+    "packet type 0": b"\x00\x00",
     "packet type 15": b"\xf0\x00",
     "DISCONNECT": b"\xe0\x00",
     "CONNACK of one byte": b"\x20\x01\x00",
@@ -354,7 +362,6 @@ HARMLESS: dict[str, bytes] = {
     "PUBACK of nothing": b"\x40\x02\x00\x07",
     "SUBACK of nothing": b"\x90\x03\xff\xfe\x00",
     "SUBACK that refuses": b"\x90\x03\xff\xfe\x80",
-    "PINGREQ": b"\xc0\x00",
     "CONNACK again": mqtt_peers.WELCOME,
 }
 

@@ -3,12 +3,15 @@
 import gc
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 
 from bat2influx.failure import Trouble
+from bat2influx.mqtt import connection as mqtt_connection
+from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Connector, Endpoint, Link
 from bat2influx.mqtt.packets import Protocol
@@ -140,9 +143,12 @@ def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.sock
         gc.enable()
 
 
-@pytest.mark.parametrize("name", ["_create_socket_connection", "_packet_handle"])
+@pytest.mark.parametrize(
+    "name",
+    ["_create_socket_connection", "_packet_handle", "_packet_queue", "_sock_recv", "_sock_send"],
+)
 def test_paho_has_what_the_client_overrides(name: str) -> None:
-    """A paho without these two would be fed by nobody, or be deaf; either is to be noticed."""
+    """A paho without these would be fed by nobody, deaf, or without a bound."""
     assert callable(getattr(mqtt.Client, name))
 
 
@@ -150,7 +156,9 @@ def test_paho_has_what_the_client_looks_at(pair: tuple[Link, socket.socket]) -> 
     """A packet lies where it is looked for, and the keepalive is where it is changed."""
     client = new_client(pair[0], "bat2influx-test", Protocol.MQTT_5)
     client.connect("127.0.0.1", 1883, 30)
-    assert {"command", "packet"} <= client._in_packet.keys()
+    names = {"command", "packet", "have_remaining", "remaining_count", "remaining_length"}
+    assert names <= client._in_packet.keys()
+    assert not client._out_packet
     assert client._keepalive == 30
     client.disconnect()
 
@@ -168,3 +176,134 @@ def test_found_a_packet_id_that_came_again_acknowledged_a_new_subscription(
     assert 7 not in connection.acknowledged
     assert 7 not in connection.declined
     assert connection.awaits
+
+
+ENDPOINT = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")
+WELCOME = {Protocol.MQTT_3_1_1: b"\x20\x02\0\0", Protocol.MQTT_5: b"\x20\x03\0\0\0"}
+PAIR = tuple[Link, socket.socket]
+
+
+def opened(pair: PAIR, protocol: Protocol = Protocol.MQTT_5, *, welcome: bool = True) -> Connection:
+    """Return a connection that is logged in."""
+    connection = Connection(pair[0], ENDPOINT, "bat2influx-1", protocol)
+    if welcome:
+        pair[1].sendall(WELCOME[protocol])
+        connection.step(readable=True, writable=True)
+        assert connection.accepted
+    return connection
+
+
+def trouble_of(connection: Connection, peer: socket.socket, data: bytes) -> Trouble:
+    """Return what is made of `data` from the peer."""
+    peer.sendall(data)
+    connection.step(readable=True, writable=True)
+    assert connection.trouble
+    return connection.trouble
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize(
+    ("data", "cause", "text"),
+    [
+        (b"\x30\xff\xff\xff\x7f", "packet: too large", "of 268,435,460 bytes"),
+        (b"\xc0\x00" * 50, "packet: unexpected", "packet PINGREQ"),
+        (b"\x34\x08\0\x01t\0\x07abc" * 50, "packet: unexpected", "packet PUBLISH of QoS 2"),
+        (b"\x00\x05", "packet: unexpected", "packet type 0"),
+        (b"\x00\x00", "packet: unexpected", "packet type 0"),
+        (b"\x62\x02\0\x01", "packet: unexpected", "packet PUBREL"),
+        (b"\xf0\x00", "packet: unexpected", "packet AUTH"),
+        (b"\x30\xff\xff\xff\xff\x01", "protocol", "sent what is not MQTT (MalformedError)"),
+        (b"\x30\x04\x00\x09N/", "protocol", "sent what is not MQTT (MalformedError)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_no_broker_sends_is_the_end_of_the_connection(
+    pair: PAIR, protocol: Protocol, data: bytes, cause: str, text: str
+) -> None:
+    """It is named, nothing is received from it, and nothing is left to be sent."""
+    connection = opened(pair, protocol)
+    told = trouble_of(connection, pair[1], data)
+    assert told.cause == cause
+    assert text in told.text
+    assert not [*connection.received()]
+    assert not connection.wants_write
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH\r\n", b"\x15\x03\x03\0\x02", b"\x30\xff\xff\xff\x7f"]
+)
+def test_what_is_no_broker_at_all_is_told_from_one_that_misbehaves(pair: PAIR, data: bytes) -> None:
+    """Before a login nobody knows that it is one: address and port may be wrong."""
+    told = trouble_of(opened(pair, welcome=False), pair[1], data)
+    assert told.cause == "protocol"
+    assert "are address and port those of the device?" in told.text
+
+
+def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
+    """Of large messages fewer are taken at once; no message is lost by that."""
+    link, peer = pair
+    connection = opened(pair, Protocol.MQTT_3_1_1)
+    body = b"\0\x01t" + bytes(500_000)
+    message = b"\x30" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
+    data = memoryview((message + body) * 10)
+    peer.setblocking(False)
+    count = held = 0
+    while count < 10:
+        with suppress(BlockingIOError):
+            data = data[peer.send(data) :] if data else data
+        connection.step(readable=True, writable=False)
+        assert not connection.trouble
+        held = max(held, connection._received_bytes)
+        if not data or connection._received_bytes >= mqtt_connection.BURST_BYTES:
+            count += len([*connection.received()])
+    assert mqtt_connection.BURST_BYTES <= held <= mqtt_connection.BURST_BYTES + 500_001
+    assert connection._received_bytes == 0
+    assert link.pending is False
+
+
+def test_messages_without_an_acknowledgement_are_bounded(
+    pair: PAIR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has many to publish is told to wait, and one more than may be is the end."""
+    monkeypatch.setattr(mqtt_connection, "ENOUGH_UNACKNOWLEDGED", 3)
+    monkeypatch.setattr(mqtt_connection, "MOST_UNACKNOWLEDGED", 5)
+    connection = opened(pair)
+    for number in range(5):
+        assert connection.has_room == (number < 3)
+        connection.publish("R/c0619ab1c2d3/keepalive", checked=True)
+    pair[1].sendall(b"\x40\x02\0\x01" + b"\x40\x02\0\x02" + b"\x40\x02\0\x03")
+    connection.step(readable=True, writable=True)
+    assert connection.has_room
+    for _ in range(4):
+        assert not connection.trouble
+        connection.publish("R/c0619ab1c2d3/keepalive", checked=True)
+    assert connection.trouble
+    assert "(6 messages are not acknowledged)" in connection.trouble.text
+    assert not connection.has_room
+
+
+def test_subscriptions_without_an_acknowledgement_are_bounded(
+    pair: PAIR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are dropped count as well."""
+    monkeypatch.setattr(mqtt_connection, "MOST_SUBSCRIPTIONS", 3)
+    connection = opened(pair)
+    connection.subscribe(["a"])
+    connection.unsubscribe(["a"])
+    connection.subscribe(["b"])
+    assert not connection.trouble
+    connection.subscribe(["c"])
+    assert connection.trouble
+    assert "(4 subscriptions are not acknowledged)" in connection.trouble.text
+
+
+def test_a_broker_that_does_not_read_is_the_end_of_the_connection(
+    pair: PAIR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever waits to be sent then goes with it."""
+    monkeypatch.setattr(paho_client, "MOST_WAITING", 50)
+    connection = opened(pair)
+    while not connection.trouble:
+        connection.publish("R/c0619ab1c2d3/vebus/275/Soc", bytes(5_000))
+    assert connection.trouble.cause == "not taking"
+    assert "(51 packets of " in connection.trouble.text

@@ -29,6 +29,9 @@ def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
         (errors.unreachable(HOST, 1, "x"), "unreachable", Backoff.BROKER),
         (errors.not_mqtt(HOST, 1, "x"), "protocol", Backoff.BROKER),
         (errors.says_nothing(HOST, 1), "protocol", Backoff.BROKER),
+        (errors.too_large(HOST, "2", 1), "packet: too large", Backoff.BROKEN_RULES),
+        (errors.unexpected(HOST, "x"), "packet: unexpected", Backoff.BROKEN_RULES),
+        (errors.not_taking(HOST, "x"), "not taking", Backoff.BROKEN_RULES),
         (errors.tls_wanted(HOST, 1, INI), "tls wanted", Backoff.BROKER),
         (errors.no_tls(HOST, 1, INI), "no tls", Backoff.BROKER),
         (errors.login_refused(HOST, "u", True, INI), "login", Backoff.LOGIN),
@@ -194,3 +197,23 @@ def test_an_authority_of_ones_own_is_named_where_it_does_not_vouch() -> None:
     )
     assert "nobody whom we trust vouches for" in untrusted().text
     assert "as is usual for a device; write tls = yes and the line that" in untrusted().text
+
+
+def test_a_packet_that_is_too_large_is_told_with_its_size_and_what_to_do() -> None:
+    """Which message it is cannot be known before it is read; what it may be is said."""
+    text = errors.too_large(HOST, "150,000,060", 1_048_576).text
+    assert text == (
+        "venus.local began to send a packet of 150,000,060 bytes, and more than 1,048,576 are not"
+        " taken; no value of a device has so many: look for a retained message of that size at the"
+        " broker, and remove it"
+    )
+
+
+def test_what_keeps_a_connection_from_going_on_names_the_host() -> None:
+    """And what was met with."""
+    assert errors.unexpected(HOST, "PINGREQ").text.startswith(
+        "venus.local sent what no MQTT broker sends to this program (packet PINGREQ); "
+    )
+    assert errors.not_taking(HOST, "101 subscriptions are not acknowledged").text.startswith(
+        "venus.local does not take what is sent to it (101 subscriptions are not acknowledged); "
+    )

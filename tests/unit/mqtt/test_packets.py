@@ -10,12 +10,18 @@ from bat2influx.mqtt import packets
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
+    MOST_BYTES,
+    PINGRESP,
     PUBACK,
+    PUBLISH,
     SUBACK,
     UNSUBACK,
     MalformedError,
     Protocol,
     Response,
+    TooLargeError,
+    UnexpectedError,
+    admit,
     response,
 )
 
@@ -128,3 +134,32 @@ def test_what_is_no_such_packet(kind: int, body: bytes, to: Protocol) -> None:
     """It is cut off, has a property that there is not, or one that is longer than all of them."""
     with pytest.raises(MalformedError):
         response(kind, body, to)
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_only_what_a_broker_sends_is_admitted(protocol: Protocol) -> None:
+    """Answers, and messages of QoS 0; with 3.1.1 no DISCONNECT."""
+    sent = {CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP}
+    for head in range(256):
+        kind, qos = head >> 4, (head & 6) >> 1
+        fine = kind in sent or (kind == DISCONNECT and protocol is NEW)
+        if fine and not (kind == PUBLISH and qos):
+            admit(head, 0, protocol)
+            continue
+        with pytest.raises(UnexpectedError) as told:
+            admit(head, 0, protocol)
+        assert str(told.value).startswith("PUBLISH of QoS" if kind == PUBLISH else names(kind))
+
+
+def names(kind: int) -> str:
+    """Return what a packet that is never admitted is called (section 2.1.2)."""
+    client = {1: "CONNECT", 8: "SUBSCRIBE", 10: "UNSUBSCRIBE", 12: "PINGREQ", 14: "DISCONNECT"}
+    either = {0: "type 0", 5: "PUBREC", 6: "PUBREL", 7: "PUBCOMP", 15: "AUTH"}
+    return (client | either)[kind]
+
+
+def test_a_packet_is_admitted_up_to_its_bound() -> None:
+    """One byte more, and it is told how large it is."""
+    admit(0x30, MOST_BYTES, NEW)
+    with pytest.raises(TooLargeError, match="1,048,577"):
+        admit(0x30, MOST_BYTES + 1, NEW)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
+    MOST_BYTES,
     PUBACK,
     SUBACK,
     UNSUBACK,
     Protocol,
+    TooLargeError,
+    UnexpectedError,
 )
-from bat2influx.mqtt.paho_client import SUCCESS, Client, new_client
+from bat2influx.mqtt.paho_client import SUCCESS, Client, NotTakingError, new_client
 
 OLD, NEW = Protocol
 WELCOME = {OLD: b"\x20\x02\0\0", NEW: b"\x20\x03\0\0\0"}
@@ -39,7 +44,7 @@ class Talk:
         client.on_connect = lambda *_: self.paho.append("connect")
         client.on_subscribe = lambda *_: self.paho.append("subscribe")
         client.on_message = lambda _client, _data, message: self.paho.append(message.topic)
-        client.connect("venus.local", 1883, 30)
+        client.begin("venus.local", 1883, 30)
         self.hello = self.peer.recv(4096)
 
     def _hear(self, kind: int, body: bytes) -> bool:
@@ -97,14 +102,97 @@ def test_values_go_past_paho(talk: Talk) -> None:
     assert talk.paho == []
 
 
-def test_a_message_of_more_than_qos_0_is_pahos(talk: Talk, protocol: Protocol) -> None:
-    """It has to be acknowledged, which paho does."""
-    body = b"" if protocol is OLD else b"\0"
-    talk.read(bytes([0x32, 8 + len(body)]) + b"\0\x01t\0\x07" + body + b"abc")
-    assert talk.taken == []
-    assert talk.paho == ["t"]
-    talk.client.loop_write()
-    assert talk.peer.recv(4096)[:4] == b"\x40\x02\0\x07"
+@pytest.mark.parametrize("packet", [b"\x32\x08\0\x01t\0\x07abc", b"\x34\x09\0\x01t\0\x07abcd"])
+def test_a_message_of_more_than_qos_0_is_not_admitted(talk: Talk, packet: bytes) -> None:
+    """Nobody has asked for it, and paho would keep it, or an answer to it."""
+    talk.peer.sendall(packet)
+    with pytest.raises(UnexpectedError):
+        talk.client.loop_read()
+    assert (talk.taken, talk.paho) == ([], [])
+    assert not talk.client._in_messages
+
+
+def test_found_pings_of_a_broker_filled_the_queue(talk: Talk) -> None:
+    """A PINGREQ, which only clients send, is not answered; the answers took 12 MB a second."""
+    talk.peer.sendall(b"\xc0\x00" * 100)
+    with pytest.raises(UnexpectedError, match="PINGREQ"):
+        talk.client.loop_read()
+    assert not talk.client.want_write()
+
+
+@pytest.mark.parametrize("size", [MOST_BYTES + 1, 150_000_000])
+def test_found_a_large_message_was_stored_before_it_was_looked_at(talk: Talk, size: int) -> None:
+    """That it is too large shows in its fixed header, and no byte of the body is asked for."""
+    body = size - 1 - len(length(size))
+    talk.peer.sendall(b"\x31" + length(body) + bytes(100))
+    with pytest.raises(TooLargeError, match=f"{size:,}"):
+        talk.client.loop_read()
+    assert not talk.client._in_packet["packet"]
+
+
+def test_the_largest_packet_is_taken(talk: Talk) -> None:
+    """The bound counts the fixed header, as the one that is announced does."""
+    head = b"\x31" + length(MOST_BYTES - 4)
+    talk.peer.setblocking(False)
+    data = memoryview(head + b"\0\x01t" + bytes(MOST_BYTES - len(head) - 3))
+    assert len(data) == MOST_BYTES
+    while data:
+        with suppress(BlockingIOError):
+            data = data[talk.peer.send(data) :]
+        assert talk.client.loop_read() == SUCCESS
+    while not talk.taken:
+        assert talk.client.loop_read() == SUCCESS
+    assert len(talk.taken[0][1]) == MOST_BYTES - len(head)
+
+
+def test_mqtt_5_has_the_broker_withhold_what_is_too_large(talk: Talk, protocol: Protocol) -> None:
+    """The CONNECT has the bound as its Maximum Packet Size; 3.1.1 knows no such thing."""
+    announced = b"\x27" + MOST_BYTES.to_bytes(4, "big")
+    assert (announced in talk.hello) == (protocol is NEW)
+
+
+def test_what_is_to_be_sent_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that does not read has so many packets wait, or so many bytes, and no more."""
+    fill(talk)
+    waiting = len(talk.client._out_packet)
+    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 2)
+    for _ in range(2):
+        talk.client.publish("t", b"x")
+    with pytest.raises(NotTakingError, match=f"{waiting + 3:,} packets of "):
+        talk.client.publish("t", b"x")
+    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 1000)
+    monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", talk.client.waiting_bytes + 50)
+    talk.client.publish("t", b"x")
+    with pytest.raises(NotTakingError):
+        talk.client.publish("t", bytes(50))
+    assert len(talk.client._out_packet) == waiting + 3
+
+
+def test_what_was_sent_makes_room(talk: Talk) -> None:
+    """The bytes that wait are those that the socket has not taken."""
+    fill(talk)
+    assert talk.client.waiting_bytes > 0
+    while talk.client.want_write():
+        talk.peer.recv(1 << 20)
+        talk.client.loop_write()
+    assert talk.client.waiting_bytes == 0
+
+
+def fill(talk: Talk) -> None:
+    """Publish until the socket takes no more."""
+    talk.read(WELCOME[talk.client.spoken])
+    while not talk.client.want_write():
+        talk.client.publish("t", bytes(10_000))
+
+
+def length(number: int) -> bytes:
+    """Return the remaining length of a packet."""
+    made = bytearray()
+    while True:
+        number, digit = divmod(number, 128)
+        made.append(digit | (0x80 if number else 0))
+        if not number:
+            return bytes(made)
 
 
 def test_values_are_pahos_where_nobody_takes_them(talk: Talk, protocol: Protocol) -> None:
