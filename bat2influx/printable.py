@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MOST_NAMED = 20  # of what a stranger has made up, and of which there may be a thousand
+
+
+def some(names: Sequence[object], between: str = ", ") -> str:
+    """Return the first MOST_NAMED of `names` for people, and how many others there are."""
+    others = len(names) - MOST_NAMED
+    if others > 0:
+        return f"{between.join(map(str, names[:MOST_NAMED]))} and {others:,} others"
+    return between.join(map(str, names))
+
 
 def plain(text: str, longest: int = 60) -> str:
     """Return `text` in one line of at most `longest` printable characters.

@@ -62,7 +62,8 @@ class Battery:
     the VRM cloud, and `address` is the host that was worked out.
 
     A `fleet` is all devices behind a broker. With a `share_group`, '' for none, each of its
-    messages goes to one of the daemons with that group.
+    messages goes to one of the daemons with that group. `max_memory` bounds what is known of its
+    devices, in bytes.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Battery:
     kinds: tuple[tuple[str, How], ...] = ()
     vrm: bool = False
     share_group: str = ""
+    max_memory: int = 24_000_000
 
     @property
     def section(self) -> str:
@@ -280,6 +282,7 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
         kinds=tuple(told_apart.items()),
         vrm=cloud,
         share_group=values["share_group"],
+        max_memory=values["max_memory"],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from bat2influx.failure import Trouble
+from bat2influx.printable import some
 from bat2influx.venus import examples
 
 
@@ -46,7 +47,7 @@ def wrong_portal(host: str, portal: str, there: Sequence[str], config: str) -> T
     found = "has the portal id" if len(there) == 1 else "is not among the portal ids"
     return Trouble(
         "wrong portal",
-        f"no device {portal} at {host}: what is there {found} {', '.join(there)}; set serial in"
+        f"no device {portal} at {host}: what is there {found} {some(there)}; set serial in"
         f" {config} to it, or leave it empty",
     )
 
@@ -55,7 +56,7 @@ def wrong_instance(
     host: str, service: str, instance: int, there: Sequence[int], config: str
 ) -> Trouble:
     """The device has the service under other instances."""
-    numbers = " and ".join(map(str, there))
+    numbers = some(there, " and ")
     key = "instance" if service == "vebus" else "the instance under [Fields]"
     return Trouble(
         f"wrong instance: {service} {instance}",

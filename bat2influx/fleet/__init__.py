@@ -3,6 +3,6 @@
 A value's way here: connection -> fleet.py -> intake.py (decoded and stamped) -> the main loop.
 
 Rules: those of device/. A message takes the same short way however many devices there are, and what
-a broker makes up takes no more memory than the bounds in keepalive.py and intake.py allow.
+a broker makes up takes no more memory than is configured: memory.py counts the bytes.
 Start with fleet.py.
 """

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Look(NamedTuple):
     """What is to be seen on a connection; times are monotonic s, inf where it has not happened.
 
-    `speaking` says whether a device was heard of late; `left_out` counts messages of devices that
-    are one too many.
+    `speaking` says whether a device was heard of late; `left_out` counts messages of devices and
+    topics that are one too many, and `full` is whether there is still no room for another one.
     """
 
     begun: float
@@ -33,6 +33,7 @@ class Look(NamedTuple):
     deaf: bool  # whether the subscription to keepalives was refused
     refused: Trouble | None  # the latest keepalive that was
     left_out: int
+    full: bool
 
 
 class Diagnosis:
@@ -80,8 +81,9 @@ class Diagnosis:
             prefix = self._battery.topic_prefix
             self._no_devices.failed(no_devices(host, prefix, config), now)
         if look.left_out:
-            self._crowded.failed(too_many(host, config), now)
-        elif census.devices < MOST_DEVICES:
+            most = self._battery.max_memory
+            self._crowded.failed(too_many(host, census.devices, most, config), now)
+        elif not look.full:
             self._crowded.recovered(f"there is room for each device at {host}", now)
 
     def _tell_of_keepalives(self, look: Look, now: float) -> None:
@@ -127,13 +129,16 @@ def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
     )
 
 
-def too_many(host: str, config: str) -> Trouble:
-    """More devices than one daemon keeps awake, or somebody makes them up."""
-    return Trouble(
-        "fleet: too many",
-        f"more than {MOST_DEVICES:,} devices at {host}, and the others are left out; spread them"
-        f" over several brokers, or topic_prefix in {config}, each with a daemon of its own",
-    )
+def too_many(host: str, devices: int, memory: int, config: str) -> Trouble:
+    """More devices than one daemon keeps awake, or than there is room for, or made-up ones."""
+    what = f"{host} has more devices or topics than max_memory in {config} has room for"
+    what += f" ({memory / 1e6:,.0f} MB: {devices:,} devices with what they say)"
+    how = "raise that if they are yours"
+    if devices >= MOST_DEVICES:
+        what = f"{host} has more than {MOST_DEVICES:,} devices"
+        how = f"spread them over several brokers, or topic_prefix in {config}, each with a daemon"
+        how += " of its own"
+    return Trouble("fleet: too many", f"{what}, and the others are left out; {how}")
 
 
 def no_values(host: str, group: str, config: str) -> Trouble:

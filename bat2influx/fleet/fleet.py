@@ -24,6 +24,7 @@ from bat2influx.failure import Trouble
 from bat2influx.fleet.diagnosis import Diagnosis, Look
 from bat2influx.fleet.intake import FleetIntake
 from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
+from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
@@ -50,7 +51,8 @@ class Fleet(Source):
         """`watchdog` is the interval W in s; `config` the file to name in messages."""
         self._watchdog = watchdog
         shared = bool(battery.share_group)
-        self._intake = FleetIntake(battery.name, by_tick=by_tick, shared=shared)
+        self._memory = Memory(battery.max_memory)
+        self._intake = FleetIntake(battery.name, self._memory, by_tick=by_tick, shared=shared)
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._plan = FleetPlan(battery.fields)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)
@@ -76,7 +78,7 @@ class Fleet(Source):
         waits = [self._broker.timeout(now.mono)]
         if self.state is State.POLLING:
             waits += [self._look_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
-            if not self._leaving:
+            if not self._leaving and self._has_room:
                 waits.append(self._keepalives.due() - now.mono)
         return max(0.0, min(waits))
 
@@ -157,12 +159,19 @@ class Fleet(Source):
         if self._stage is State.POLLING:
             self._go_on(connection, now)
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether keepalives may be sent; else the acknowledgements of earlier ones wake us."""
+        return self._broker.connection is not None and self._broker.connection.has_room()
+
     def _go_on(self, connection: Connection, now: Now) -> None:
         self._broker.confirmed(now.mono)
-        if not self._leaving:
+        if not self._leaving and connection.has_room():
             for portal, ask in self._keepalives.next(now.mono):
                 self._keep_alive(connection, portal, ask)
                 self._asked = min(self._asked, now.mono)
+                if not connection.has_room():
+                    break
         tick = self._schedule.due(now.wall_ns, now.mono)
         if tick is not None:
             self._intake.begin_tick(tick.start_ns)
@@ -201,6 +210,7 @@ class Fleet(Source):
             deaf=self._overhearing in connection.declined,
             refused=connection.declined.get(0),
             left_out=self._left_out,
+            full=len(pulses) >= MOST_DEVICES or self._memory.full,
         )
         self._left_out = 0
         self._diagnosis.tell(self.census, look, now)
@@ -249,11 +259,18 @@ class Fleet(Source):
         pulse = self._spoke(wanted.origin.portal, now.mono) if wanted else None
         series = self._intake.learn(message.topic, wanted, pulse) if wanted and pulse else None
         if not wanted or not series:
+            self._left_out += bool(pulse) and self._memory.full
             return False
-        if untold := self._plan.untold(wanted.origin):
-            self._untold.setdefault(wanted.origin.portal, {})[wanted.origin] = untold
+        self._note_untold(wanted.origin)
         self._intake.take(series, message.payload, message.arrival + now.distance)
         return True
+
+    def _note_untold(self, origin: Origin) -> None:
+        """Note what is to be asked for of a service, once."""
+        known = self._untold.get(origin.portal, {})
+        topics = self._plan.untold(origin) if origin not in known else []
+        if topics and self._memory.takes_requests(origin.portal, topics):
+            self._untold.setdefault(origin.portal, {})[origin] = topics
 
     def _take_sign(self, portal: str, message: Message, now: float) -> None:
         """Take the one message that a device has retained; an empty one takes it away.
@@ -267,6 +284,7 @@ class Fleet(Source):
             self._keepalives.remove(portal)
             self._intake.forget(portal)
             self._untold.pop(portal, None)
+            self._memory.forget(portal)
             self._silent = [each for each in self._silent if each != portal]
 
     def _spoke(self, portal: str, now: float) -> Pulse | None:
@@ -279,7 +297,9 @@ class Fleet(Source):
     def _pulse(self, portal: str, now: float) -> Pulse | None:
         """Return that of a device, maybe a new one; None if it is one too many."""
         pulses = self._keepalives.pulses
-        if portal in pulses or len(pulses) < MOST_DEVICES:
+        if pulse := pulses.get(portal):
+            return pulse
+        if len(pulses) < MOST_DEVICES and self._memory.takes_device(portal):
             return self._keepalives.add(portal, now)
         self._left_out += 1
         return None

@@ -5,20 +5,20 @@ into one dictionary, by its topic. And where the work is shared, all that comes 
 daemon has heard twice may have been something else in between, which another one has heard.
 
 No socket, no clock: times are handed in. A device has at most SERIES_OF_ONE topics, and all of them
-MOST_SERIES: what a broker makes up takes no more memory than that.
+as many as there is room for in `Memory`.
 """
 
 from __future__ import annotations
 
 from bat2influx.device.intake import BaseIntake
 from bat2influx.fleet.keepalive import Pulse
+from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import WantedTopic
 from bat2influx.reading import Origin
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 
 SERIES_OF_ONE = 1_000
-MOST_SERIES = 1_000_000  # 0.6 GB with the heads of their lines
 
 
 class TopicSeries:
@@ -43,9 +43,11 @@ class TopicSeries:
 class FleetIntake(BaseIntake):
     """The readings of a fleet, and what its messages were that are none."""
 
-    def __init__(self, site: str, *, by_tick: bool, shared: bool) -> None:
+    def __init__(self, site: str, memory: Memory, *, by_tick: bool, shared: bool) -> None:
+        """`site` is the name of the section; `memory` counts what is kept of each device."""
         super().__init__(site, by_tick=by_tick)
         self.known: dict[str, TopicSeries] = {}  # by topic
+        self._memory = memory
         self._topics: dict[str, list[str]] = {}  # by portal id
         self._by_tick = by_tick
         self._shared = shared
@@ -59,7 +61,9 @@ class FleetIntake(BaseIntake):
         """
         portal, (first, *others) = wanted.origin.portal, wanted.fields
         topics = self._topics.setdefault(portal, [])
-        if len(topics) >= SERIES_OF_ONE or len(self.known) >= MOST_SERIES:
+        if len(topics) >= SERIES_OF_ONE:
+            return None
+        if not self._memory.takes_series(portal, topic, 1 + len(others)):
             return None
         topics.append(topic)
         series = self.known[topic] = TopicSeries(topic, first, wanted.origin, pulse)

@@ -24,6 +24,7 @@ from bat2influx.device.keepalive import KeepaliveKind
 
 EACH_SECOND = 25  # full republishes; one may be thousands of messages
 MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives a second
+MOST_OLD = 1_000  # entries of the agenda that count no more, beside one for each device
 SUPPRESSED = b"suppress-republish"  # in the payload of a keepalive that brings changes only
 
 
@@ -135,7 +136,10 @@ class Keepalives:
         return self._agenda[0][0] if self._agenda else math.inf
 
     def next(self, now: float) -> Iterator[tuple[str, KeepaliveKind]]:
-        """Yield what is to be sent now, and to whom; to be sent at once."""
+        """Yield what is to be sent now, and to whom; to be sent at once.
+
+        Whoever stops in between has the others the next time.
+        """
         while self._agenda and self._agenda[0][0] <= now:
             at, portal = heapq.heappop(self._agenda)
             pulse = self.pulses.get(portal)
@@ -143,8 +147,9 @@ class Keepalives:
                 ask = self._ask(pulse, now)
                 if ask is not None:
                     pulse.kept = now
-                    yield portal, ask
                 self._look_at(pulse, self._next(pulse, now))
+                if ask is not None:
+                    yield portal, ask
 
     def _await(self, pulse: Pulse, now: float) -> None:
         """Begin anew with a device."""
@@ -188,4 +193,8 @@ class Keepalives:
 
     def _look_at(self, pulse: Pulse, at: float) -> None:
         pulse.at = at
-        heapq.heappush(self._agenda, (at, pulse.portal))
+        if len(self._agenda) >= 2 * len(self.pulses) + MOST_OLD:  # of devices that have gone
+            self._agenda[:] = [(each.at, each.portal) for each in self.pulses.values()]
+            heapq.heapify(self._agenda)
+        else:
+            heapq.heappush(self._agenda, (at, pulse.portal))

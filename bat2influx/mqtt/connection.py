@@ -196,9 +196,8 @@ class Connection:
             if (count := len(self._checked)) > MOST_UNACKNOWLEDGED:
                 self._end(self._not_taking(f"{count:,} messages are not acknowledged"))
 
-    @property
     def has_room(self) -> bool:
-        """Whether more may be published now: else the broker has yet to acknowledge enough."""
+        """Return whether more may be published now; else the broker has to acknowledge first."""
         return not self.trouble and len(self._checked) < ENOUGH_UNACKNOWLEDGED
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ _JSON = json.JSONDecoder()
 _BLANKS = " \t\n\r"  # which may stand around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
 DECIMALS = 4
-_SERVICE = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SERVICE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # Victron's have 15 characters at the most
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
 PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # what may stand in a topic as one; Victron's have 12 characters
 _PORTAL_TOPIC = re.compile(rf"N/({PORTAL_ID})/system/0/Serial")
@@ -259,7 +259,7 @@ class InstanceSearch:
             self.places.add((service, instance))
 
     def _is_ours(self, payload: bytes) -> bool:
-        message = parse(payload)
+        message = parse(payload) if len(payload) <= MAX_PAYLOAD else None
         echo = message.get("full-publish-completed-echo") if isinstance(message, dict) else ""
         return echo in (self.echo, None)  # None: firmware before 3.50
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bat2influx.printable import clean, plain, shortened, span
+from bat2influx.printable import clean, plain, shortened, some, span
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,11 @@ def test_what_is_shortened_shows_that(longest: int, shown: str) -> None:
 def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
     """From two of a unit on, that unit is used."""
     assert span(seconds) == text
+
+
+def test_of_many_names_the_first_are_named() -> None:
+    """And how many others there are."""
+    assert some(["a"]) == "a"
+    assert some([1, 2], " and ") == "1 and 2"
+    assert some(range(20)).endswith("18, 19")
+    assert some(range(1_021)).endswith("18, 19 and 1,001 others")

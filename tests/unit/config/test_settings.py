@@ -51,6 +51,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "kinds": (),
         "vrm": False,
         "share_group": "",
+        "max_memory": 24_000_000,
     }
     assert dataclasses.asdict(settings.influx) == {
         "address": "localhost",
@@ -166,6 +167,7 @@ def test_the_documented_overview_is_a_valid_file(tmp_path: Path) -> None:
         mode = poll       # or notify
         topic_prefix =    # a bridge's
         share_group =
+        max_memory = 24MB
         [Fields]
         defaults = yes
         presets =         # battery, grid, solar, system, phases

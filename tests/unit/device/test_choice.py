@@ -93,3 +93,13 @@ def test_three_are_listed_as_three() -> None:
     assert [line for line in others if line.startswith("Pv = ")] == [
         f"Pv = solarcharger/{number}/Yield/Power" for number in (1, 2, 30)
     ]
+
+
+def test_of_a_thousand_the_first_are_listed_with_the_number_of_the_others() -> None:
+    """Somebody has made them up, and the text goes into the log and the status line."""
+    many = [f"made-up-{number}" for number in range(1000)]
+    first, others = lines_of(Choice(FILE, "").of_devices("venus.local", many))
+    assert others == [*(f"serial = {each}" for each in many[:20]), "# and 980 others"]
+    first, others = lines_of(Choice(FILE, "").of_instances(P, [*range(1000)], [PV]))
+    assert "18 and 19 and 980 others):" in first
+    assert len(others) == 22

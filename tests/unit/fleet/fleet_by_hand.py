@@ -37,7 +37,9 @@ FLEET = replace(BATTERY, serial="*", instance=None, fields=FIELDS, mode="notify"
 
 
 class FleetLine(LiveLine):
-    """A line that knows groups, and what may be refused."""
+    """A line that knows groups, what may be refused, and for how many messages there is `room`."""
+
+    room = 1_000_000
 
     def __init__(self, *, accepted: bool, confirms: bool) -> None:
         super().__init__(accepted=accepted, confirms=confirms)
@@ -61,6 +63,11 @@ class FleetLine(LiveLine):
         """Note it, a mark behind the topic if a refusal is noticed and is not the end."""
         mark = {(True, True): " (if allowed)", (False, False): ""}[checked, may_be_refused]
         self.published.append((topic + mark, payload))
+        self.room -= checked
+
+    def has_room(self) -> bool:
+        """Return whether there is room for another one that is checked."""
+        return self.room > 0
 
 
 class FleetBroker(Broker):

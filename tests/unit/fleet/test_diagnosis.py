@@ -31,6 +31,7 @@ FINE = Look(
     deaf=False,
     refused=None,
     left_out=0,
+    full=False,
 )
 REFUSED = Trouble("publish refused", "the broker takes no keepalive")
 
@@ -109,14 +110,24 @@ def test_silent_devices_are_told_and_no_trouble(
 def test_one_device_too_many_is_told_until_there_is_room(told: Told) -> None:
     """A look without a message of such a device is no end while all places are taken."""
     full = Census(MOST_DEVICES, ())
-    (warning,) = told.see(BEGUN, full, left_out=1)
-    assert f"more than 100,000 devices at {HOST}, and the others are left out" in warning
-    assert told.see(BEGUN + 5, full) == []
+    (warning,) = told.see(BEGUN, full, left_out=1, full=True)
+    assert f"{HOST} has more than 100,000 devices, and the others are left out" in warning
+    assert told.see(BEGUN + 5, full, full=True) == []
     assert told.cause == "fleet: too many"
     assert told.see(BEGUN + 10, Census(MOST_DEVICES - 1, ())) == [
         f"INFO: there is room for each device at {HOST}, after 10 s"
     ]
     assert not told.cause
+
+
+def test_more_than_there_is_room_for_is_told_with_what_to_raise(told: Told) -> None:
+    """Whether that is devices or their topics: what is counted are bytes."""
+    (warning,) = told.see(BEGUN, Census(2_700, ()), left_out=1, full=True)
+    assert warning == (
+        f"WARNING: {HOST} has more devices or topics than max_memory in {FILE} has room for"
+        " (24 MB: 2,700 devices with what they say), and the others are left out; raise that if"
+        " they are yours"
+    )
 
 
 def test_no_value_is_told_later_where_devices_speak(told: Told) -> None:

@@ -6,13 +6,16 @@ import pytest
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.reconnect import State
-from tests.unit.device.test_source import LOST
+from tests.unit.device.test_source import LOST, at
 from tests.unit.fleet.fleet_by_hand import (
+    FILE,
+    LOAD_LEAF,
     SERIAL,
     SOC_LEAF,
     VALUE,
     A,
     B,
+    C,
     Make,
     SteppedFleet,
 )
@@ -280,3 +283,38 @@ def test_by_tick_a_fleet_that_speaks_has_values(make: Make) -> None:
         fleet.go_on(1, SOC_LEAF)
     assert len(fleet.readings()) >= 99
     assert not fleet.cause
+
+
+def test_keepalives_wait_for_room_and_none_is_lost(make: Make) -> None:
+    """Where the broker has yet to acknowledge so many; meanwhile nothing is due."""
+    fleet = make()
+    fleet.sign(A, B, C)
+    fleet.step()
+    fleet.broker.line.room = 1
+    asked = [each for _, each in fleet.go_on(8) if each.startswith(("full", "changes"))]
+    assert len(asked) == 1
+    assert fleet.fleet.timeout(at(fleet.seconds)) > 0.0
+    fleet.broker.line.room = 5
+    asked += [each for _, each in fleet.go_on(2) if each.startswith(("full", "changes"))]
+    assert {each.split()[1] for each in asked} == {A, B, C}
+
+
+def test_what_there_is_no_room_for_is_left_out_and_told(make: Make) -> None:
+    """Devices and topics; those that are known are read on, and one that goes makes room."""
+    fleet = make(max_memory=3_500)
+    fleet.say(SOC_LEAF, portal=A)
+    fleet.say(SOC_LEAF, portal=B)
+    fleet.say("heartbeat", portal=C)
+    fleet.go_on(5, SOC_LEAF, portal=B)
+    assert fleet.devices[0] == 2
+    assert fleet.cause == "fleet: too many"
+    assert fleet.fleet.trouble
+    assert f"than max_memory in {FILE} has room for" in fleet.fleet.trouble.text
+    fleet.stored()
+    fleet.say(LOAD_LEAF, portal=B)
+    fleet.go_on(1, SOC_LEAF, portal=B)
+    assert fleet.stored() == [(B, "Soc", 1.0)]
+    fleet.sign(A, payload=b"")
+    fleet.go_on(5, SOC_LEAF, portal=C)
+    assert fleet.devices[0] == 2
+    assert (C, "Soc", 1.0) in fleet.stored()

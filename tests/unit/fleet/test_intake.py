@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bat2influx.fleet import intake as fleet_intake
 from bat2influx.fleet.intake import FleetIntake
 from bat2influx.fleet.keepalive import Pulse
+from bat2influx.fleet.memory import SERIES, Memory
 from bat2influx.fleet.plan import WantedTopic
 from bat2influx.reading import NS, Origin
 from bat2influx.venus.protocol import NoValue
@@ -22,7 +23,8 @@ class Devices:
     """An intake, and messages for it."""
 
     def __init__(self, *, by_tick: bool = False, shared: bool = False, topics: int = 1) -> None:
-        self.intake = FleetIntake("", by_tick=by_tick, shared=shared)
+        memory = Memory(1_000_000)
+        self.intake = FleetIntake("", memory, by_tick=by_tick, shared=shared)
         self.now = START
         self.intake.begin_tick(self.now)
         for number in range(topics):
@@ -137,8 +139,8 @@ def test_a_device_that_is_forgotten(by_tick: bool) -> None:
 def test_topics_that_are_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device has so many at most, and so have all; what is over is left out."""
     monkeypatch.setattr(fleet_intake, "SERIES_OF_ONE", 3)
-    monkeypatch.setattr(fleet_intake, "MOST_SERIES", 5)
-    intake = FleetIntake("", by_tick=False, shared=False)
+    memory = Memory(5 * (SERIES + len("a/0")))
+    intake = FleetIntake("", memory, by_tick=False, shared=False)
     learnt = [
         intake.learn(
             f"{portal}/{instance}",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.device.keepalive import KeepaliveKind
-from bat2influx.fleet.keepalive import EACH_SECOND, Keepalives
+from bat2influx.fleet.keepalive import EACH_SECOND, MOST_OLD, Keepalives
 from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0
@@ -257,3 +257,25 @@ def test_a_device_that_is_taken_away_is_asked_no_more() -> None:
     plant.go_on(200.0)
     assert not plant.times(plant.portals[0], since=gone)
     assert daemon.look_after(plant.now) == []
+
+
+def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
+    """Those that count no more are thrown away, and no device that is there is left out."""
+    keepalives = Keepalives(W, lambda: 0.5, shared=False)
+    keepalives.add("stays", 0.0)
+    for number in range(5_000):
+        keepalives.add(f"c{number}", 0.001 * number)
+        keepalives.remove(f"c{number}")
+        assert len(keepalives._agenda) <= MOST_OLD + 4
+    assert "stays" in {portal for portal, _ in keepalives.next(6.0)}
+
+
+def test_who_stops_in_between_has_the_others_the_next_time() -> None:
+    """No device is taken from the agenda for having been looked at."""
+    keepalives = Keepalives(W, lambda: 0.0, shared=False)
+    for portal in "abc":
+        keepalives.add(portal, 0.0)
+    asked = [next(keepalives.next(time))[0] for time in (10.0, 10.1, 10.2)]
+    assert sorted(asked) == ["a", "b", "c"]
+    assert not [*keepalives.next(10.2)]
+    assert len([*keepalives.next(45.0)]) == 3

@@ -269,17 +269,17 @@ def test_messages_without_an_acknowledgement_are_bounded(
     monkeypatch.setattr(mqtt_connection, "MOST_UNACKNOWLEDGED", 5)
     connection = opened(pair)
     for number in range(5):
-        assert connection.has_room == (number < 3)
+        assert connection.has_room() == (number < 3)
         connection.publish("R/c0619ab1c2d3/keepalive", checked=True)
     pair[1].sendall(b"\x40\x02\0\x01" + b"\x40\x02\0\x02" + b"\x40\x02\0\x03")
     connection.step(readable=True, writable=True)
-    assert connection.has_room
+    assert connection.has_room()
     for _ in range(4):
         assert not connection.trouble
         connection.publish("R/c0619ab1c2d3/keepalive", checked=True)
     assert connection.trouble
     assert "(6 messages are not acknowledged)" in connection.trouble.text
-    assert not connection.has_room
+    assert not connection.has_room()
 
 
 def test_subscriptions_without_an_acknowledgement_are_bounded(

@@ -314,3 +314,20 @@ def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
     assert len(search.present) == MOST_LEAVES
     other = InstanceSearch(PORTAL, ["grid"], "mine")
     assert not other.see(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
+
+
+def test_a_service_with_a_made_up_name_is_not_kept() -> None:
+    """Of 64 characters at the most: a topic may have 65,535."""
+    search = InstanceSearch("c0619ab1c2d3", ["vebus"])
+    for name in ("a" * 64, "b" * 65, "c" * 60_000):
+        search.see(f"N/c0619ab1c2d3/{name}/0/ProductId", b'{"value":1}')
+    assert search.places == {("a" * 64, 0)}
+
+
+def test_an_end_of_a_republish_that_is_too_long_is_none() -> None:
+    """It is not even decoded."""
+    search = InstanceSearch("c0619ab1c2d3", ["vebus"], "echo")
+    search.see("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}' + b" " * MAX_PAYLOAD)
+    assert not search.complete
+    search.see("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}')
+    assert search.complete
