@@ -93,6 +93,10 @@ fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.fuzz $(FUZZ)
 
+hostile: ## what hostile input costs: memory, time, values; HOSTILE="--scale 0.01", or names of inputs
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.hostile $(HOSTILE)
+
 soak: ## faults of all kinds for an hour; SOAK="--hours 8", --seed N to repeat one; needs root
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.soak $(SOAK)
@@ -116,4 +120,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz soak outage day sizes fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz hostile soak outage day sizes fresh clean

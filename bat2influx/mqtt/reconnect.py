@@ -108,10 +108,17 @@ class Reconnector:
         return self.state is State.OPEN
 
     def confirmed(self, now: float) -> None:
-        """The broker has done what it was asked for."""
-        if now >= self._opened + LASTING:
+        """The broker has done what it was asked for.
+
+        What has broken the rules comes again soon after that, such as a retained message.
+        """
+        trouble, lasted = self._reaching.trouble, now >= self._opened + LASTING
+        if lasted:
             self._short = 0
-        if self._reaching.trouble and self._short < IN_A_ROW:
+        doubtful = self._short >= IN_A_ROW or (
+            trouble is not None and trouble.backoff is Backoff.BROKEN_RULES
+        )
+        if lasted or not doubtful:
             self._reaching.recovered(f"connected to {self.endpoint.host}", now)
 
     def works(self) -> None:

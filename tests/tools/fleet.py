@@ -158,7 +158,7 @@ class Run(Part):
     def daemon(self, number: int, **battery: str) -> Daemon:
         """Start a daemon."""
         daemon = self.setting.daemon(
-            Battery={"serial": "*", "mode": "notify", **battery},
+            Battery={"serial": "*", "mode": "notify", "max_memory": "1GB", **battery},
             Influx={"db": self.db},
             watchdog=self.watchdog,
             environment={"STATE_DIRECTORY": str(self.setting.directory / f"{self.db}-{number}")},

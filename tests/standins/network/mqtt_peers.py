@@ -166,6 +166,7 @@ class Device(Peer):
         self.mutes = mutes
         self.requests: list[tuple[float, str, bytes]] = []  # monotonic time, topic, payload
         self.subscriptions: list[bytes] = []
+        self.said: list[tuple[str, int]] = []  # topic and value of each answer
         self._value = count(1)
         self._strike: Callable[[socket.socket], object] | None = None
         super().__init__()
@@ -207,8 +208,38 @@ class Device(Peer):
             return
         if topic.endswith("/keepalive"):
             topic = topic.replace("keepalive", "heartbeat")
-        value = b'{"value":%d}' % next(self._value)
-        connection.sendall(publish(topic.replace("R/", "N/", 1), value))
+        name, value = topic.replace("R/", "N/", 1), next(self._value)
+        self.said.append((name, value))
+        connection.sendall(publish(name, b'{"value":%d}' % value))
+
+
+class OldBroker(Peer):
+    """A real broker at `port`, as one of before MQTT 5: it refuses that, and hands all else on."""
+
+    before_5 = True
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        """Hand on what either side sends, until one ends."""
+        with socket.create_connection(("127.0.0.1", self._port)) as broker:
+            self._open.add(broker)
+            back = threading.Thread(target=_hand_on, args=(broker, connection), daemon=True)
+            back.start()
+            _hand_on(connection, broker)
+            back.join()
+            self._open.discard(broker)
+
+
+def _hand_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    for each in (source, target):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 def _topics(body: bytes) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bat2influx.failure import Trouble
+from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.reconnect import IN_A_ROW, LASTING, State
 from tests.unit.mqtt.broker_by_hand import Way
 
@@ -95,5 +96,26 @@ def test_attempts_that_fail_are_no_connections_that_did_not_last(way: Way, told:
         way.reconnector.works()
         way.connect(CLOSED)
     way.open()
+    way.reconnector.confirmed(way.now)
+    assert told() == ["WARNING", "INFO"]
+
+
+def test_found_a_message_that_is_too_large_was_told_with_each_connection(
+    way: Way, told: Told
+) -> None:
+    """It comes again as soon as the broker has been subscribed to, and is over when one lasts."""
+    large = mqtt_errors.too_large("venus.local", "150,000,000", 1_048_576)
+    for _ in range(3):
+        way.open()
+        way.now += 0.1
+        way.reconnector.confirmed(way.now)
+        way.end(large)
+        assert way.reconnector.timeout(way.now) >= 5.0
+    assert told() == ["WARNING"]
+    way.open()
+    way.now += LASTING - 0.1
+    way.reconnector.confirmed(way.now)
+    assert told() == ["WARNING"]
+    way.now += 0.1
     way.reconnector.confirmed(way.now)
     assert told() == ["WARNING", "INFO"]

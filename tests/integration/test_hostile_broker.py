@@ -1,0 +1,31 @@
+"""Hostile brokers, and hostile clients of a good one: what they cost is bounded, and it goes on.
+
+These are the inputs of `make hostile`, at a hundredth of their size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tools.hostile.registry import Input, all_inputs, lines
+
+SMALL = 0.01
+GROWTH = 10_000_000  # bytes, while none of the inputs has as many as at full size
+BROKERS = [each for each in all_inputs() if each.name.startswith("mqtt_")]
+
+
+@pytest.mark.parametrize("hostile", BROKERS, ids=lambda each: each.name)
+def test_a_hostile_broker_costs_no_memory_and_no_values(hostile: Input, tmp_path: Path) -> None:
+    """Memory keeps its bound, the daemon says what is wrong, and values come again."""
+    came = hostile.run(tmp_path, SMALL)
+    assert came.met
+    assert came.after - came.before < GROWTH
+    assert came.lost == 0 or hostile.name == "mqtt_retained_3_1_1", lines([(hostile, came)])
+
+
+def test_all_inputs_are_in_the_table() -> None:
+    """Each with what it is, in words."""
+    assert len(BROKERS) >= 8
+    assert all(each.words for each in all_inputs())

@@ -1,0 +1,1 @@
+"""What hostile input costs the daemon: `make hostile`, or `python3 -m tests.tools.hostile`."""

@@ -1,0 +1,1 @@
+"""One module for each hostile input, with `run(directory, scale)`; see ../registry.py."""

@@ -1,0 +1,58 @@
+"""A million portal ids of another client, with ten values each, to a fleet.
+
+Those for which there is no room are left out, and that is told once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.standins.network.mqtt_peers import PORTAL_ID, publish
+from tests.standins.venus.device import Device
+from tests.support.daemon import wait
+from tests.tools.hostile import brokers
+from tests.tools.hostile.inputs.mqtt_portal_ids import make_up
+from tests.tools.hostile.registry import Outcome
+
+DEVICES = 1_000_000
+WITH_VALUES = 5_000  # of them, each with ten values
+FEW, LITTLE = 10_000, {"max_memory": "4MB"}  # what is too much for a run that is not in full size
+ALL = {**brokers.PACE, "serial": "*", "mode": "notify"}
+
+
+def run(directory: Path, scale: float) -> Outcome:
+    """Make them up while the daemon reads a device, and have it connect anew to all of them."""
+    devices, battery = max(FEW, round(DEVICES * scale)), ALL if scale >= 1.0 else ALL | LITTLE
+    with brokers.mosquitto(directory) as setting:
+        setting.venus(Device(PORTAL_ID, counted=True))
+        daemon = setting.daemon(Battery=battery)
+        wait("values", setting.stored)
+        before = brokers.peak(daemon)
+        started = time.monotonic()
+        with brokers.speaker(setting.mosquitto.port) as connection:
+            for chunk in values(WITH_VALUES if scale >= 1.0 else WITH_VALUES // 10):
+                connection.sendall(chunk)
+        make_up(setting.mosquitto.port, devices)
+        own = f"portal\" = '{PORTAL_ID}' AND time > {time.time_ns()}"
+        ours = f'SELECT * FROM "dc" WHERE "{own}'
+        wait("values of the device", lambda: setting.influxdb.query(ours, "battery"))
+        seconds = time.monotonic() - started
+        daemon.wait_for_log("than max_memory in .* has room for")
+        second = setting.daemon(Battery=battery, Influx={"measurement": "second"})
+        second.wait_for_log("hearing of changes")
+        second.wait_for_log("than max_memory in .* has room for")
+        after = max(brokers.peak(daemon), brokers.peak(second))
+        assert len(daemon.says("than max_memory in")) == 1, "it is told once"
+        assert daemon.stop() == second.stop() == 0
+        return Outcome(before, after, seconds, 0)
+
+
+def values(devices: int) -> Iterator[bytes]:
+    """Yield what so many devices say."""
+    for number in range(devices):
+        yield b"".join(
+            publish(f"N/made-up-{number}/vebus/{place}/Soc", b'{"value":%d}' % number)
+            for place in range(10)
+        )
