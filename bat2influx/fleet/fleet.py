@@ -26,6 +26,7 @@ from bat2influx.fleet.intake import FleetIntake
 from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
+from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.connection import Connection, Message
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import Origin
@@ -63,6 +64,7 @@ class Fleet(Source):
         self._look_at = 0.0  # when to look after the devices
         self._subscribed: set[int] = set()
         self._overhearing = 0  # the id of the subscription to keepalives
+        self._acknowledged_by = math.inf  # when all subscriptions have to be
         self._asked = math.inf  # when the first was sent on this connection
         self._overheard = False  # whether any has come back
         self._ready = 0.0  # when the broker had confirmed all subscriptions
@@ -130,14 +132,18 @@ class Fleet(Source):
     # Conversing
 
     def _begin(self, connection: Connection, now: Now) -> None:
-        """Begin the conversation on a new connection."""
+        """Begin the conversation on a new connection.
+
+        What is retained comes last: behind too much of it Mosquitto drops acknowledgements, too.
+        """
+        self._acknowledged_by = now.mono + self._watchdog / 4
         self._asked, self._overheard = math.inf, False
         self._overhearing = connection.subscribe((KEEPALIVES,), may_be_refused=True)
         group = self.battery.share_group
         self._subscribed = {
             self._overhearing,
-            connection.subscribe(self._plan.signs),
             connection.subscribe(self._plan.filters, share_group=group),
+            connection.subscribe(self._plan.signs),
         }
 
     def _start(self, connection: Connection, now: Now) -> None:
@@ -156,6 +162,9 @@ class Fleet(Source):
     def _converse(self, connection: Connection, now: Now) -> None:
         if self._stage is State.DISCOVERING and self._subscribed <= connection.acknowledged:
             self._start(connection, now)
+        elif self._stage is State.DISCOVERING and now.mono >= self._acknowledged_by:
+            what = "subscriptions are not acknowledged"
+            connection.abandon(mqtt_errors.not_taking(self.battery.address, what))
         if self._stage is State.POLLING:
             self._go_on(connection, now)
 

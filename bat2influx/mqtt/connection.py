@@ -200,6 +200,10 @@ class Connection:
         """Return whether more may be published now; else the broker has to acknowledge first."""
         return not self.trouble and len(self._checked) < ENOUGH_UNACKNOWLEDGED
 
+    def abandon(self, why: Trouble) -> None:
+        """End the connection, which is of no use, for this reason."""
+        self._end(why)
+
     def close(self) -> None:
         """End the session in good order, as far as the socket takes it without waiting."""
         if not self.trouble:

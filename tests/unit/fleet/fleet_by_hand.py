@@ -65,6 +65,10 @@ class FleetLine(LiveLine):
         self.published.append((topic + mark, payload))
         self.room -= checked
 
+    def abandon(self, why: Trouble) -> None:
+        """End it."""
+        self.trouble = why
+
     def has_room(self) -> bool:
         """Return whether there is room for another one that is checked."""
         return self.room > 0

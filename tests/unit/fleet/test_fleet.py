@@ -36,8 +36,8 @@ def test_keepalives_signs_and_values_are_subscribed_to(make: Make, group: str, v
     fleet = make(share_group=group)
     assert fleet.broker.line.asked == [
         ("subscribe, if allowed", ("R/+/keepalive",)),
-        ("subscribe", (PORTALS, "N/+/heartbeat")),
         (values, ("N/+/vebus/+/Soc", "N/+/vebus/+/Ac/Out/L1/S", "N/+/system/0/Relay/0/State")),
+        ("subscribe", (PORTALS, "N/+/heartbeat")),
     ]
 
 

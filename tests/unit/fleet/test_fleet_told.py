@@ -318,3 +318,16 @@ def test_what_there_is_no_room_for_is_left_out_and_told(make: Make) -> None:
     fleet.go_on(5, SOC_LEAF, portal=C)
     assert fleet.devices[0] == 2
     assert (C, "Soc", 1.0) in fleet.stored()
+
+
+def test_found_a_fleet_waited_for_a_lost_acknowledgement_for_ever(make: Make) -> None:
+    """Without one of each subscription in W/4 it is told, and another connection is tried."""
+    fleet = make(confirms=False)
+    fleet.go_on(29)
+    assert not fleet.cause
+    fleet.go_on(2)
+    assert fleet.cause == "not taking"
+    fleet.broker.confirms = True
+    fleet.go_on(10)
+    assert len(fleet.broker.lines) == 2
+    assert fleet.fleet.state is State.POLLING

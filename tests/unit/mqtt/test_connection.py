@@ -307,3 +307,13 @@ def test_a_broker_that_does_not_read_is_the_end_of_the_connection(
         connection.publish("R/c0619ab1c2d3/vebus/275/Soc", bytes(5_000))
     assert connection.trouble.cause == "not taking"
     assert "(51 packets of " in connection.trouble.text
+
+
+def test_a_connection_that_is_of_no_use_is_abandoned(pair: PAIR) -> None:
+    """For the reason that is given; a second one changes nothing."""
+    connection = opened(pair)
+    why = Trouble("not taking", "subscriptions are not acknowledged")
+    connection.abandon(why)
+    connection.abandon(Trouble("closed", "x"))
+    assert connection.trouble is why
+    assert connection.fileno() == -1
