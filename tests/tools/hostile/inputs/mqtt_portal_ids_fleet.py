@@ -11,11 +11,13 @@ from pathlib import Path
 
 from tests.standins.network.mqtt_peers import PORTAL_ID, publish
 from tests.standins.venus.device import Device
-from tests.support.daemon import wait
+from tests.support.compare import NINE, said
+from tests.support.daemon import Setting, wait
 from tests.tools.hostile import brokers
 from tests.tools.hostile.inputs.mqtt_portal_ids import make_up
 from tests.tools.hostile.registry import Outcome
 
+LATE = 10.0  # s, for what has been said and is still on its way
 DEVICES = 1_000_000
 WITH_VALUES = 5_000  # of them, each with ten values
 FEW, LITTLE = 10_000, {"max_memory": "4MB"}  # what is too much for a run that is not in full size
@@ -26,7 +28,8 @@ def run(directory: Path, scale: float) -> Outcome:
     """Make them up while the daemon reads a device, and have it connect anew to all of them."""
     devices, battery = max(FEW, round(DEVICES * scale)), ALL if scale >= 1.0 else ALL | LITTLE
     with brokers.mosquitto(directory) as setting:
-        setting.venus(Device(PORTAL_ID, counted=True))
+        device = Device(PORTAL_ID, counted=True)
+        setting.venus(device)
         daemon = setting.daemon(Battery=battery)
         wait("values", setting.stored)
         before = brokers.peak(daemon)
@@ -46,7 +49,20 @@ def run(directory: Path, scale: float) -> Outcome:
         after = max(brokers.peak(daemon), brokers.peak(second))
         assert len(daemon.says("than max_memory in")) == 1, "it is told once"
         assert daemon.stop() == second.stop() == 0
-        return Outcome(before, after, seconds, 0)
+        note = "from the first of them on"
+        return Outcome(before, after, seconds, lost(setting, device), note)
+
+
+def lost(setting: Setting, device: Device) -> int:
+    """Return how many values of the device are not stored, between the stored ones."""
+    rows = setting.influxdb.query(f"SELECT * FROM dc WHERE portal = '{PORTAL_ID}'", "battery")
+    missing = 0
+    for field, leaf in NINE.items():
+        stored = {row[field]: row["time"] / 1e9 for row in rows if row.get(field) is not None}
+        first, last = min(stored.values()), max(stored.values())
+        owed = {value for when, value in said(device, leaf) if first <= when < last - LATE}
+        missing += len(owed - stored.keys())
+    return missing
 
 
 def values(devices: int) -> Iterator[bytes]:
