@@ -96,6 +96,7 @@ class MemoryQueue:
             lines[at] = moved(lines[at], step_ns)
             self.size += len(lines[at]) - before
         self._lines = deque(lines)
+        self._keep_within_bound()  # for a stamp may have become longer
         return len(chosen)
 
     def next_batch(self, max_lines: int) -> Batch | None:

@@ -13,7 +13,7 @@ import re
 
 from bat2influx.reading import Origin, Reading
 
-MOST_HEADS = 1_100_000  # of fields of devices: those of a fleet come and go
+MOST_HEADS = 50_000  # of fields of devices, 460 bytes each: those of a fleet come and go
 
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
