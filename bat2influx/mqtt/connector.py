@@ -5,8 +5,8 @@ resolution, a TCP connect and a handshake are slow to give up. It hands over a `
 but its taker uses.
 
 What went wrong is found out here as far as the network can tell: which port is open instead, and
-whether TLS is spoken where none is expected. No password is sent in clear to a port that is meant
-for TLS.
+whether TLS is spoken where none is expected. No password is sent in clear to a port that speaks
+TLS, which is seen before, each time.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT):
+        secret = bool(self.endpoint.password)
+        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT or secret):
             seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
             if not isinstance(seen, Trouble):
                 seen.close()

@@ -298,7 +298,7 @@ def certificate_of_another(host: str, port: int, config: str) -> Trouble:
     """The certificate is good, and for another name. VENUS: a device's own is venus.local's."""
     return Trouble(
         "certificate name",
-        f"the certificate is not for the name {host}: {_PERHAPS_ANOTHER}. A device's own is for"
+        f"the certificate is not for the name {host}; {_PERHAPS_ANOTHER}. A device's own is for"
         f" venus.local: write that as address in {config}; or, if you know that it is yours,"
         f" verify_host = no, or the line that '{_pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import Link
 from bat2influx.net.tls import Tls
@@ -89,8 +90,11 @@ def test_what_tls_holds_back_is_not_forgotten(tmp_path: Path, version: ssl.TLSVe
 
 
 @VERSIONS
-def test_a_slow_reader_gets_all_in_the_end(tmp_path: Path, version: ssl.TLSVersion) -> None:
+def test_a_slow_reader_gets_all_in_the_end(
+    tmp_path: Path, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the socket does not take waits, and goes on when it does; no byte is changed."""
+    monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", 16 << 20)  # for buffers that are large
     reads = threading.Event()
 
     def act(secured: ssl.SSLSocket) -> None:
