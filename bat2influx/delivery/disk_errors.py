@@ -21,6 +21,7 @@ class DiskFault(Enum):
     READ_ONLY = "read-only"  # the file system, or no right to write
     BUSY = "busy"  # locked by another program
     DAMAGED = "damaged"  # it has been set aside; the next call finds a good file
+    SAVING = "saving"  # it is damaged, and what can be read of it is being saved
     NEWER = "newer"  # the same, with a file that a later version has written
     OTHER = "other"
 
@@ -37,10 +38,14 @@ class DamagedError(sqlite3.DatabaseError):
     """What was read is not what was written, though SQLite is content."""
 
 
-# What a call to SQLite can raise. It puts names out of a damaged file into its error texts, and
-# sqlite3 then fails over these.
-FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
-DiskFailure = sqlite3.Error | OSError | UnicodeDecodeError
+class LineError(ValueError):
+    """A line that cannot be kept, which is its caller's fault and not the file's."""
+
+
+# What a call to SQLite can raise. Over a damaged file that is more than its own errors: it puts
+# names out of the file into texts, and has no number where there was one.
+FAILURES = (sqlite3.Error, OSError, ArithmeticError, MemoryError, TypeError, ValueError)
+DiskFailure = sqlite3.Error | OSError | ArithmeticError | MemoryError | TypeError | ValueError
 
 _ROOM = 4 * 1024 * 1024  # bytes; as much as SQLite may have wanted
 _BY_CODE = {
@@ -60,6 +65,8 @@ _BY_CODE = {
     sqlite3.SQLITE_TOOBIG: DiskFault.DAMAGED,
     sqlite3.SQLITE_MISMATCH: DiskFault.DAMAGED,
     sqlite3.SQLITE_CONSTRAINT: DiskFault.DAMAGED,
+    # It takes more steps than a good file of that size can (disk_format.limit).
+    sqlite3.SQLITE_INTERRUPT: DiskFault.DAMAGED,
     # A sector that cannot be read any more; what is around it can.
     sqlite3.SQLITE_IOERR_READ: DiskFault.DAMAGED,
 }
@@ -82,7 +89,7 @@ def explain(error: DiskFailure, path: Path) -> DiskError:
     """Return the error to raise for one that was met with at the file `path`."""
     reason = _reason(error, path)
     fault = _fault(error, reason)
-    why = reason.strerror if reason else str(error)
+    why = reason.strerror if reason else str(error) or type(error).__name__
     match fault:
         case DiskFault.FULL:
             text = f"no room for {path} ({why}); make room there, `df {path.parent}` shows it"
@@ -101,12 +108,12 @@ def explain(error: DiskFailure, path: Path) -> DiskError:
 
 
 def _fault(error: DiskFailure, reason: OSError | None) -> DiskFault:
-    if isinstance(error, DamagedError | UnicodeDecodeError):
+    if isinstance(error, DamagedError) or not isinstance(error, sqlite3.Error | OSError):
         return DiskFault.DAMAGED
     if reason is not None:
         return _BY_ERRNO.get(reason.errno or 0, DiskFault.OTHER)
     code = _code(error)
-    if isinstance(error, sqlite3.OperationalError) and not code:
+    if not code and not isinstance(error, sqlite3.ProgrammingError):
         # sqlite3's own: what should be bytes says that it is text, and is not
         return DiskFault.DAMAGED
     return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, DiskFault.OTHER)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from bat2influx.delivery import disk_format, salvage
-from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain
+from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, DiskFault, LineError, explain
 from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
+_SMALLEST_ROW = 4  # bytes in the file for a step of SQLite's machine, at least
 _RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
 
 
@@ -42,6 +43,9 @@ class DiskFile:
         self._identity: tuple[int, int] | None = None  # device and inode of what is open
         self._unsure = False  # whether the last lines may be in the WAL, though that failed
         self._used = time.monotonic()  # s, when last something was written
+        self._doubt: DamagedError | None = None  # why what is open is damaged
+        self._salvage: salvage.Salvage | None = None  # under way
+        self._damage = ""  # what it is for
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -50,6 +54,8 @@ class DiskFile:
             yield
         except disk_format.NewerError as newer:
             self._step_aside(newer.version)
+        except LineError:
+            raise
         except FAILURES as error:
             found = explain(error, self.path)
             if found.fault is DiskFault.DAMAGED:
@@ -61,8 +67,15 @@ class DiskFile:
 
     def opened(self) -> sqlite3.Connection | None:
         """Return the connection to the file, if there is one. To be called within `guarded`."""
+        if self._salvage is not None:
+            self._go_on_saving()
+        if self._doubt is not None:
+            doubt, self._doubt = self._doubt, None
+            raise doubt
         if self._db is not None:
             if _identity(self.path) == self._identity:
+                size = disk_format.total_size(self.path)
+                disk_format.limit(self._db, 10 * disk_format.OPENING + size // _SMALLEST_ROW)
                 return self._db
             self._tell_lost()
         salvage.finish(self.path)
@@ -107,11 +120,19 @@ class DiskFile:
 
         With nothing rejected the file goes. Otherwise it is written anew if most of it is free:
         pages need not be moved about for this all the time (auto_vacuum), since as long as lines
-        wait the free ones are used again. What fails here can be done later.
+        wait the free ones are used again. What fails here can be done later. A file that has more in
+        it than is found is damaged, as the next call says.
         """
-        if self._db is None or self.figures.first < self.figures.end:
+        if self._db is None or self.figures.first < self.figures.end or self._doubt is not None:
             return
         if not now and time.monotonic() < self._used + self._linger:
+            return
+        try:
+            disk_format.check(self._db)
+        except DamagedError as error:
+            self._doubt = error
+            return
+        except FAILURES:
             return
         with suppress(*FAILURES):
             pages, free = (scalar(self._db, f"PRAGMA {n}_count") for n in ("page", "freelist"))
@@ -127,6 +148,10 @@ class DiskFile:
 
     def close(self) -> None:
         """Leave the file as one that can be copied, and read without a trace, if that can be."""
+        if self._salvage is not None:  # the next start begins it anew
+            self._salvage.close()
+            self._salvage = None
+            return
         with suppress(DiskError), self.guarded():
             if self._identity is not None and (db := self.opened()) is not None:
                 self.give_back(now=True)
@@ -141,6 +166,8 @@ class DiskFile:
             if self._unsure:  # they are still their caller's, who will append them again
                 db.execute("DELETE FROM waiting WHERE number >= ?", (self.figures.end,))
             self.figures = figures(db, self.figures.end)
+            if self.figures.first == self.figures.end:
+                disk_format.check(db)
         except BaseException:
             db.close()
             raise
@@ -183,23 +210,37 @@ class DiskFile:
         return True
 
     def _replace(self, what: str) -> NoReturn:
-        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         self._disconnect()
+        self._salvage, self._damage = salvage.Salvage(self.path), what
+        self._go_on_saving()
+
+    def _go_on_saving(self) -> NoReturn:
+        """Save for a slice of time what can be read of the damaged file; raise DiskError."""
+        work, what = self._salvage, self._damage
+        assert work is not None
         try:
-            aside, saved, saved_rejected = salvage.replace_damaged(self.path)
+            saved = work.run()
         except FAILURES as error:
+            self._salvage = None
             found = explain(error, self.path)
             raise DiskError(found.fault, f"{what} and cannot be replaced: {found}") from error
+        if saved is None:
+            text = f"{what}; {work.saved} of its values are saved so far, the others follow"
+            raise DiskError(DiskFault.SAVING, text)
+        self._salvage = None
+        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
+        known = self._identity is not None
         self._forget()
-        lost = max(0, waited - saved)
-        gone = max(0, rejected - saved_rejected)
+        lost = max(saved.lost, waited - saved.waiting)
+        gone = max(saved.rejected_lost, rejected - saved.rejected)
         self.lost += lost
         self.rejected_lost += gone
         with suppress(*FAILURES):
             self.opened()  # for the figures
-        text = f"{what}; it is kept as {aside.name}, and {saved} of its values go on waiting"
-        text += f", {lost} are lost" if lost else ""
-        text += f"; of the refused rows {gone} are lost" if gone else ""
+        least = "" if known else "at least "  # what was at the ends may have left no trace
+        text = f"{what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values go on"
+        text += f" waiting, {least}{lost} are lost" if lost else " waiting"
+        text += f"; of the refused rows {least}{gone} are lost" if gone else ""
         raise DiskError(DiskFault.DAMAGED, text)
 
     def _step_aside(self, version: int) -> NoReturn:
@@ -229,7 +270,7 @@ class DiskFile:
     def _forget(self) -> None:
         self.figures = Figures(1, 1, 0, None)
         self.generation += 1
-        self._identity, self._unsure = None, False
+        self._identity, self._unsure, self._doubt = None, False, None
 
     def _disconnect(self) -> None:
         db, self._db = self._db, None

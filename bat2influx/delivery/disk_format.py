@@ -22,7 +22,12 @@ and is alone again, so that it can be copied, and read without a trace.
 Recovery. After a kill or a power cut SQLite takes from the WAL all commits up to the first that is
 torn (its checksums are chained), so that the file has a prefix of what was written to it. A file
 of an older format is migrated step by step in one transaction. One that is damaged is replaced
-(salvage.py); one of a newer format is set aside as it is.
+(salvage.py); one of a newer format is set aside as it is. A newer format has other tables: where
+the tables are these and the number is higher, the number is what is damaged.
+
+Before SQLite opens the file to write, header and WAL are looked at: it would believe a header that
+says that pages with rows are free, and remove a WAL of which it takes but a part (disk_wal.py). And
+`limit` has it not go round in circles: what takes too many steps of its machine is damage as well.
 """
 
 from __future__ import annotations
@@ -34,7 +39,9 @@ from contextlib import closing
 from pathlib import Path
 
 from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_pages import LARGEST, MAGIC, SIZE, header_fault
 from bat2influx.delivery.disk_rows import scalar
+from bat2influx.delivery.disk_wal import Wal, read_wal
 
 NAME = "spool.sqlite"
 FORMAT = 1
@@ -48,7 +55,9 @@ TABLES = (
     " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL,"
     " reason BLOB NOT NULL, time INTEGER NOT NULL, before INTEGER NOT NULL)",
 )
-_MAGIC = b"SQLite format 3\0"
+ROOTS = {"waiting": 2, "rejected": 3}  # the page at which the tree of each table begins
+OPENING = 100_000  # steps of SQLite's machine; a hundredth is what it takes
+_STEPS = 1_000  # between two looks at how many there were
 
 
 class NewerError(Exception):
@@ -68,6 +77,7 @@ def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         with closing(_connect(path, "rw", 0.0)) as db:
+            db.execute(f"PRAGMA page_size = {SIZE}")
             db.execute("PRAGMA synchronous = OFF")
             db.execute("PRAGMA auto_vacuum = NONE")  # see DiskFile.give_back
             _bring_up(db)
@@ -83,7 +93,8 @@ def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
 
 def is_there(path: Path) -> bool:
     """Return whether there is a file; one that was only just being made does not count."""
-    return path.exists() and path.stat().st_size > 0
+    log = companion(path, "-wal")  # which comes after the file, and not without it
+    return path.exists() and (path.stat().st_size > 0 or (log.exists() and log.stat().st_size > 0))
 
 
 def connect(path: Path, patience: float) -> sqlite3.Connection:
@@ -92,10 +103,7 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
     `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
     NewerError.
     """
-    header = _header(path)
-    version = int.from_bytes(header[60:64], "big", signed=True)
-    if header.startswith(_MAGIC) and version > FORMAT:
-        raise NewerError(version)
+    _look_at(path)
     db = _connect(path, "rw", patience)
     try:
         db.execute("PRAGMA synchronous = FULL")
@@ -110,13 +118,13 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
 
 def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
     """Open the file without ever writing. Raises sqlite3.Error, OSError, NewerError."""
+    _check_size(path)
     mode = "ro"
-    if not companion(path, "-wal").exists() and _header(path)[18:20] == b"\2\2":
+    if not companion(path, "-wal").exists() and _first_page(path)[18:20] == b"\2\2":
         mode = "ro&immutable=1"  # SQLite would make a WAL to find nothing in it
     db = _connect(path, mode, patience)
     try:
-        if (version := version_of(db)) > FORMAT:
-            raise NewerError(version)
+        _check_version(db)
     except BaseException:
         db.close()
         raise
@@ -126,9 +134,21 @@ def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
 def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
     # One thread at a time uses it: the keeper, and in the end whoever closes it.
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
+    db = sqlite3.connect(
         uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
     )
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
+    limit(db, OPENING)
+    return db
+
+
+def limit(db: sqlite3.Connection, steps: int) -> None:
+    """Have SQLite stop with SQLITE_INTERRUPT after so many steps of its machine, from now on.
+
+    Steps and no time, because a disk may be slow and a computer busy.
+    """
+    left = iter(range(steps // _STEPS))
+    db.set_progress_handler(lambda: next(left, None) is None, _STEPS)
 
 
 def in_wal_mode(db: sqlite3.Connection) -> bool:
@@ -136,10 +156,59 @@ def in_wal_mode(db: sqlite3.Connection) -> bool:
     return db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
-def _header(path: Path) -> bytes:
+def _first_page(path: Path) -> bytes:
     # Only while this process has no connection: closing the file would end SQLite's locks on it.
     with path.open("rb") as file:
-        return file.read(100)
+        return file.read(SIZE)
+
+
+def _check_size(path: Path) -> None:
+    """Raise DamagedError for an empty file with a WAL, which SQLite would remove, reading or not."""
+    if not path.stat().st_size and is_there(path):
+        raise DamagedError("it is empty, and its WAL is not")
+
+
+def _look_at(path: Path) -> None:
+    """Raise NewerError or DamagedError for what SQLite would not see, or would make worse.
+
+    It also leaves alone a file that it did not make, and has none of ours.
+    """
+    _check_size(path)
+    page, wal = _first_page(path), Wal()
+    pages: float | None = None
+    if (log := companion(path, "-wal")).exists():
+        with log.open("rb") as file:
+
+            def read(at: int, length: int) -> bytes:
+                file.seek(at)
+                return file.read(length)
+
+            wal = read_wal(read)
+            taken = wal.frames[: wal.taken]
+            if first := next((each for each in reversed(taken) if each.number == 1), None):
+                page = read(first.offset, SIZE)
+            pages = taken[-1].size if taken else None
+    if page.startswith(MAGIC):
+        version = int.from_bytes(page[60:64], "big", signed=True)
+        if version > FORMAT and not all(table.encode() in page for table in TABLES):
+            raise NewerError(version)
+        if pages is None and not companion(path, "-journal").exists():
+            pages = path.stat().st_size / SIZE
+        if fault := header_fault(page[:100], pages):
+            raise DamagedError(fault)
+    if wal.lost:
+        raise DamagedError("a part of its WAL is not what was written")
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Raise DamagedError where pages belong to no table, or the tables do not hold together.
+
+    This looks at all pages of the tables: for when nothing waits. A page that is not where it was
+    may be one in which much waits.
+    """
+    ((found,),) = db.execute("PRAGMA quick_check(1)").fetchall()
+    if found != "ok":
+        raise DamagedError(f"it does not hold together: {str(found).splitlines()[-1]}")
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -148,9 +217,17 @@ def version_of(db: sqlite3.Connection) -> int:
 
 
 def _needs_work(db: sqlite3.Connection) -> bool:
-    if (version := version_of(db)) > FORMAT:  # which so far is in the WAL alone
+    _check_version(db)  # of which the number may so far be in the WAL alone
+    return version_of(db) != FORMAT or not _is_spool(db)
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    """Raise NewerError for a newer format, and DamagedError if only the number is newer."""
+    if (version := version_of(db)) > FORMAT:
+        tables = db.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
+        if tables == [(each,) for each in TABLES]:
+            raise DamagedError(f"it says that it is of format {version}, and is of {FORMAT}")
         raise NewerError(version)
-    return version != FORMAT or not _is_spool(db)
 
 
 def _bring_up(db: sqlite3.Connection) -> None:

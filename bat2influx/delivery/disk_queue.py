@@ -142,7 +142,7 @@ class DiskQueue:
     def append(self, lines: Sequence[bytes]) -> StoredBatch:
         """Take `lines` in as the newest, and return them as a batch.
 
-        Raises DiskError; ValueError for one with a newline.
+        Raises DiskError; LineError, a ValueError, for one with a newline.
         """
         if not lines:
             return StoredBatch(self._file.generation, self._file.figures.end, ())
@@ -194,6 +194,8 @@ class DiskQueue:
                     lines += row.lines
                     if len(lines) >= max_lines:
                         break
+            if len(lines) < min(max_lines, len(self)):
+                raise DamagedError("a row is missing at the end")
         self._dropped += self._dropped_under_way
         self._dropped_under_way = 0
         self._shown = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
@@ -261,7 +263,7 @@ class DiskQueue:
     @property
     def asked(self) -> bool:
         """Whether `request_retry` was called since the last `take_request`."""
-        return self._request.exists()
+        return os.path.lexists(self._request)
 
     def take_request(self) -> bool:
         """Return whether `request_retry` was called since the last time. Raises DiskError."""

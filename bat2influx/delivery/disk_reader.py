@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bat2influx.delivery import disk_format
-from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain
+from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, DiskFault, explain
 from bat2influx.delivery.disk_queue import PATIENCE, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, rows
 
 _PIECE = 100  # rows
+_STEPS = 1_000_000  # of SQLite's machine for a piece; a hundredth is what it takes
 
 
 class Summary(NamedTuple):
@@ -53,6 +54,7 @@ class DiskReader:
         if self._db is None:
             return Summary(0, 0, 0, None)
         with self._guarded():
+            disk_format.limit(self._db, _STEPS)
             self._db.execute("BEGIN")
             try:
                 found = figures(self._db)
@@ -76,7 +78,10 @@ class DiskReader:
         rest = f"WHERE number >= ? ORDER BY number LIMIT {_PIECE}"
         while self._db is not None:
             with self._guarded():
+                disk_format.limit(self._db, _STEPS)
                 piece = list(rows(self._db, what, rest, (number,)))
+                if piece and piece[0].number < number:
+                    raise DamagedError(f"a row is out of order: {piece[0].number}")
             yield from piece
             if not piece:
                 return

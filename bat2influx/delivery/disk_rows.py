@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_errors import DamagedError, LineError
 from bat2influx.influx.lineprotocol import stamp_of
 
 ROW_LINES = 200
@@ -47,18 +47,21 @@ class Figures(NamedTuple):
 
 
 def pack(number: int, lines: Sequence[bytes], reason: bytes = b"") -> tuple[int, int, bytes]:
-    """Return what a row's first columns are. Raises ValueError for a line with a newline."""
+    """Return what a row's first columns are. Raises LineError for a line with a newline."""
     blob = b"\n".join(lines)
     if blob.count(b"\n") != len(lines) - 1:
-        raise ValueError("a line ends in the middle")
+        raise LineError("a line ends in the middle")
     return number, _crc(number, reason, blob), blob
 
 
-def unpack(record: tuple[int, int, bytes, bytes, int]) -> DiskRow:
+def unpack(record: tuple[object, object, object, object, object]) -> DiskRow:
     """Return a row as it was written. Raises DamagedError."""
     number, crc, blob, reason, time = record
-    whole = isinstance(blob, bytes) and isinstance(reason, bytes) and isinstance(time, int)
-    if not whole or crc != _crc(number, reason, blob):
+    if (
+        not (isinstance(number, int) and isinstance(blob, bytes))
+        or not (isinstance(reason, bytes) and isinstance(time, int))
+        or crc != _crc(number, reason, blob)
+    ):
         raise DamagedError(f"a row does not have its checksum: {number}")
     return DiskRow(number, blob.split(b"\n"), reason, time)
 
@@ -72,11 +75,18 @@ def rows(
 ) -> Generator[DiskRow, None, None]:
     """Yield rows; `what` is WAITING or REJECTED and `rest` goes on from there, by default in order.
 
-    Nothing is locked any more once the iterator is closed or has come to its end.
+    Nothing is locked any more once the iterator is closed or has come to its end. In a damaged file
+    SQLite may go round in circles, so that numbers which do not rise raise DamagedError.
     """
-    cursor = db.execute(f"{what} {rest or 'ORDER BY number'}", given)
+    rest = rest or "ORDER BY number"
+    end = None
+    cursor = db.execute(f"{what} {rest}", given)
     try:
-        yield from map(unpack, cursor)
+        for row in map(unpack, cursor):
+            if end is not None and row.number < end and not rest.endswith(" DESC"):
+                raise DamagedError(f"a row is out of order: {row.number}")
+            end = row.end
+            yield row
     finally:
         cursor.close()
 
@@ -134,8 +144,17 @@ def insert_rejected(
 
 
 def drop_rejected(db: sqlite3.Connection, most: int) -> None:
-    """Have the oldest rejected lines go until the rest has at most so many bytes."""
-    beyond = _rejected_bytes_ever(db) - most
+    """Have the oldest rejected lines go until the rest has at most so many bytes.
+
+    `before` has no checksum: a sum that no file of this size can have come to is damage.
+    """
+    ever = _rejected_bytes_ever(db)
+    first = db.execute("SELECT before FROM rejected ORDER BY number LIMIT 1").fetchall()
+    begun = first[0][0] if first else ever
+    size = scalar(db, "PRAGMA page_count") * scalar(db, "PRAGMA page_size")
+    if not isinstance(begun, int) or not 0 <= ever - begun <= size:
+        raise DamagedError("the sizes of the refused rows are not what they were")
+    beyond = ever - most
     kept = db.execute(
         "SELECT number FROM rejected WHERE before >= ? ORDER BY number LIMIT 1", (beyond,)
     ).fetchall()
@@ -185,10 +204,16 @@ def newest(lines: Sequence[bytes], most: int) -> Sequence[bytes]:
 def _rejected_bytes_ever(db: sqlite3.Connection) -> int:
     found = db.execute(
         "SELECT before + length(lines) + length(reason) FROM rejected ORDER BY number DESC LIMIT 1"
-    ).fetchall()
-    return int(found[0][0] or 0) if found else 0
+    ).fetchall() or [(0,)]
+    return _whole(found)
 
 
 def scalar(db: sqlite3.Connection, question: str) -> int:
     """Return the number that a question is answered with."""
-    return int(db.execute(question).fetchall()[0][0])
+    return _whole(db.execute(question).fetchall())
+
+
+def _whole(found: list[tuple[object]]) -> int:
+    if not found or not isinstance(found[0][0], int):
+        raise DamagedError(f"a number is none: {found[:1]}")
+    return found[0][0]

@@ -7,30 +7,45 @@
 The order makes it safe to be broken off anywhere: the new file is made whole beside the damaged
 one, the damaged one gets out of its way, the new one takes its place. So if there is no spool but
 a salvage, the last step is what is missing; if there are both, the salvage is not whole and goes.
+
+SQLite has no part in reading the damaged file: disk_wreck.py finds the rows in it. The work is done
+in slices of time, because the keeper has other things to do, too.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskFailure, DiskFault, fault_of
-from bat2influx.delivery.disk_format import COMPANIONS, companion, create, remove, sync
-from bat2influx.delivery.disk_rows import (
-    REJECTED,
-    WAITING,
-    DiskRow,
-    insert,
-    insert_rejected,
-    unpack,
+from bat2influx.delivery.disk_errors import FAILURES, DiskFault, fault_of
+from bat2influx.delivery.disk_format import (
+    COMPANIONS,
+    NewerError,
+    companion,
+    connect_to_read,
+    create,
+    remove,
+    sync,
 )
+from bat2influx.delivery.disk_rows import insert, insert_rejected
+from bat2influx.delivery.disk_wreck import Pages, Wreck
 
 KEPT = 3  # damaged files
-_FURTHEST = 2**62
+SLICE = 2.0  # s that the keeper works on it at a time
+
+
+class Saved(NamedTuple):
+    """Where the damaged file is; lines that are saved, and lost as far as the numbers tell."""
+
+    aside: Path
+    waiting: int
+    rejected: int
+    lost: int
+    rejected_lost: int
 
 
 def finish(path: Path) -> None:
@@ -45,28 +60,74 @@ def finish(path: Path) -> None:
         sync(path.parent)
 
 
-def replace_damaged(path: Path) -> tuple[Path, int, int]:
-    """Put a good file in the place of a damaged one.
+class Salvage:
+    """Puts a good file in the place of the damaged one at `path`, which nobody here has open."""
 
-    Returns where the damaged one is, and how many waiting and rejected lines could be saved. Raises
-    sqlite3.Error and OSError when the disk does not take the new file; then nothing has changed.
-    """
-    fresh = _fresh(path)
-    remove(fresh)
-    try:
-        db = create(fresh)
-        try:
-            saved, rejected = _save(path, db)
-        finally:
-            db.close()
-    except BaseException:
+    def __init__(self, path: Path) -> None:
+        """Touch nothing."""
+        self.saved = 0  # lines so far
+        self._path = path
+        self._work = self._steps()
+
+    def run(self, seconds: float = SLICE) -> Saved | None:
+        """Work for so many s; return what came of it when it is done, once.
+
+        Raises sqlite3.Error and OSError when the disk does not take the new file, or another
+        program has the damaged one locked; then nothing has changed and this is of no more use.
+        """
+        until = time.monotonic() + seconds
+        for done in self._work:
+            if done or time.monotonic() >= until:
+                return done
+        return None
+
+    def close(self) -> None:
+        """Break it off, if it is not done; nothing has changed then."""
+        self._work.close()
+
+    def _steps(self) -> Generator[Saved | None, None, None]:
+        _check_locks(self._path)
+        fresh = _fresh(self._path)
         remove(fresh)
-        raise
-    aside = set_aside(path, "damaged")
-    finish(path)
-    for old in sorted(each for each in _damaged(path) if each != aside)[: -(KEPT - 1)]:
-        remove(old)
-    return aside, saved, rejected
+        try:
+            db = create(fresh)
+            try:
+                with Pages(self._path) as pages:
+                    counts = yield from self._save(pages, db)
+            finally:
+                db.close()
+        except BaseException:
+            remove(fresh)
+            raise
+        aside = set_aside(self._path, "damaged")
+        finish(self._path)
+        for old in sorted(each for each in _damaged(self._path) if each != aside)[: -(KEPT - 1)]:
+            remove(old)
+        yield Saved(aside, *counts)
+
+    def _save(
+        self, pages: Pages, db: sqlite3.Connection
+    ) -> Generator[None, None, tuple[int, int, int, int]]:
+        wreck = Wreck(pages)
+        for _ in wreck.search():
+            yield None
+        db.execute("BEGIN IMMEDIATE")
+        number, begun = 1, time.monotonic()
+        for row in wreck.waiting.rows():
+            number = insert(db, number, row.lines)
+            self.saved += len(row.lines)
+            if time.monotonic() > begun + SLICE:  # so that the last commit has little to sync
+                db.execute("COMMIT")
+                db.execute("BEGIN IMMEDIATE")
+                begun = time.monotonic()
+            yield None
+        rejected = 0
+        for row in wreck.rejected.rows():
+            insert_rejected(db, row.lines, row.reason, row.time)
+            rejected += len(row.lines)
+            yield None
+        db.execute("COMMIT")
+        return number - 1, rejected, wreck.waiting.lost, wreck.rejected.lost
 
 
 def set_aside(path: Path, why: str) -> Path:
@@ -92,96 +153,16 @@ def _damaged(path: Path) -> list[Path]:
     return [each for each in found if not each.name.endswith(COMPANIONS)]
 
 
-def _save(path: Path, db: sqlite3.Connection) -> tuple[int, int]:
-    """Copy all good rows of the damaged file into `db`.
+def _check_locks(path: Path) -> None:
+    """Raise sqlite3.Error if another program has the file locked; what else is wrong is damage.
 
-    Returns the number of waiting lines, and of rejected ones.
+    The connection does not write, so that closing it leaves file and WAL as they are.
     """
-    source = sqlite3.connect(path, isolation_level=None, timeout=0.0)
     try:
-        # By this SQLite also opens what ends earlier than its header says.
-        source.execute("PRAGMA writable_schema = ON")
-        db.execute("BEGIN IMMEDIATE")
-        number, rejected = 1, 0
-        for row in _readable(source, WAITING, path):
-            number = insert(db, number, row.lines)
-        for row in _readable(source, REJECTED, path):
-            insert_rejected(db, row.lines, row.reason, row.time)
-            rejected += len(row.lines)
-        db.execute("COMMIT")
-    finally:
-        source.close()
-    return number - 1, rejected
-
-
-def _readable(db: sqlite3.Connection, what: str, path: Path) -> Iterator[DiskRow]:
-    """Yield the good rows, in order, across places that cannot be read."""
-    number: int | None = 1
-    skip = 1  # over what brings nothing further: twice as far each time
-    while number is not None:
-        try:
-            for record in db.execute(f"{what} WHERE number >= ? ORDER BY number", (number,)):
-                try:
-                    row = unpack(record)
-                except DamagedError:
-                    continue
-                if row.number >= number:  # a page that is not where it belongs may go back
-                    yield row
-                    number, skip = row.end, 1
-            return
-        except FAILURES as error:
-            _expect_damage(error, path)
-        # Python reads a row ahead: the one before the bad place has not come, and comes by itself.
-        found = _first(db, what, number, path)
-        if found is None:
-            number = _beyond(db, what, number, path)
-            continue
-        if not found or number > _FURTHEST:
-            return
-        further = found[0][0] + 1
-        with suppress(DamagedError):
-            row = unpack(found[0])
-            if row.number >= number:
-                yield row
-                further = row.end
-        if further > number:
-            number, skip = further, 1
-        else:
-            number, skip = number + skip, 2 * skip
-
-
-def _beyond(db: sqlite3.Connection, what: str, bad: int, path: Path) -> int | None:
-    """Return the lowest number after `bad` from which on something can be read."""
-    step = 1
-    while not _can_read(db, what, bad + step, path):
-        step *= 2
-        if bad + step > _FURTHEST:
-            return None
-    worst, good = bad, bad + step
-    while good - worst > 1:
-        middle = (worst + good) // 2
-        if _can_read(db, what, middle, path):
-            good = middle
-        else:
-            worst = middle
-    return good
-
-
-def _can_read(db: sqlite3.Connection, what: str, number: int, path: Path) -> bool:
-    return _first(db, what, number, path) is not None
-
-
-def _first(db: sqlite3.Connection, what: str, number: int, path: Path) -> list[Any] | None:
-    """Return the first record from a number on, if there is one; None where it cannot be read."""
-    try:
-        found = db.execute(f"{what} WHERE number >= ? ORDER BY number LIMIT 1", (number,))
-        return found.fetchall()
+        with closing(connect_to_read(path, 0.0)) as db:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except NewerError:
+        pass
     except FAILURES as error:
-        _expect_damage(error, path)
-        return None
-
-
-def _expect_damage(error: DiskFailure, path: Path) -> None:
-    """Raise what has another cause than damage, such as another program's lock."""
-    if fault_of(error, path) is not DiskFault.DAMAGED:
-        raise error
+        if fault_of(error, path) is DiskFault.BUSY:
+            raise
