@@ -22,7 +22,7 @@ from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, D
 from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
-_SMALLEST_ROW = 4  # bytes in the file for a step of SQLite's machine, at least
+_SMALLEST_STEP = 4  # bytes of the file for each step of SQLite's machine, at least
 _RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
 
 
@@ -74,13 +74,13 @@ class DiskFile:
             raise doubt
         if self._db is not None:
             if _identity(self.path) == self._identity:
-                size = disk_format.total_size(self.path)
-                disk_format.limit(self._db, 10 * disk_format.OPENING + size // _SMALLEST_ROW)
+                self._limit(self._db)
                 return self._db
             self._tell_lost()
         salvage.finish(self.path)
         if disk_format.is_there(self.path):
-            self._use(disk_format.connect(self.path, self._patience))
+            self._use(db := disk_format.connect(self.path, self._patience))
+            self._limit(db)
         elif self._identity is not None:
             self._tell_lost()
         return self._db
@@ -172,6 +172,11 @@ class DiskFile:
             db.close()
             raise
         self._db, self._identity, self._unsure = db, _identity(self.path), False
+
+    def _limit(self, db: sqlite3.Connection) -> None:
+        """Have what is asked for now end after all steps that it may take in a file of this size."""
+        size = disk_format.total_size(self.path)
+        disk_format.limit(db, 10 * disk_format.OPENING + size // _SMALLEST_STEP)
 
     def _leave_room(self, db: sqlite3.Connection, more: int) -> None:
         """Raise OSError where `more` bytes would take what it needs to take lines out again.

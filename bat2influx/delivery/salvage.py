@@ -91,6 +91,7 @@ class Salvage:
         remove(fresh)
         try:
             db = create(fresh)
+            db.set_progress_handler(None, 0)
             try:
                 with Pages(self._path) as pages:
                     counts = yield from self._save(pages, db)

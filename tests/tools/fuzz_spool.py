@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -39,6 +40,7 @@ from tests.support.spool_rows import rejected_in
 PAGE, WAL_HEADER, FRAME_HEADER = 4096, 32, 24  # bytes
 FRAME = FRAME_HEADER + PAGE
 FILE, WAL, SHM = "spool.sqlite", "spool.sqlite-wal", "spool.sqlite-shm"
+STAMP = re.compile(rb"17000000\d{11}")
 LONGEST = 10.0  # s for all that is done with a file
 MOST_FAULTS = 8  # told by the queue for one file
 NEVER = 10**9  # more rows than there are
@@ -97,10 +99,18 @@ def few_rows(queue: DiskQueue) -> None:
         queue.append([line(9 * second + field) for field in range(9)])
 
 
-def good_spools(top: Path) -> Iterator[Good]:
+def deep_rows(queue: DiskQueue) -> None:
+    """So many pages that there is a page over the pages that are over those with rows."""
+    for row in range(520):
+        queue.append([line(100 * row + at, 10) for at in range(65)])
+
+
+def good_spools(top: Path, *, deep: bool = True) -> Iterator[Good]:
     """Make the good files: closed, or as a kill leaves them; with a WAL short, or often emptied."""
-    for fill in (small_rows, large_rows, few_rows):
+    for fill in (small_rows, large_rows, few_rows, deep_rows):
         for closed, size in ((True, 10**7), (False, 10**7), (False, 600_000)):
+            if fill is deep_rows and (not closed or not deep):
+                continue
             state = top / f"{fill.__name__}-{'closed' if closed else 'killed'}-{size}"
             queue = DiskQueue(state, size)
             fill(queue)
@@ -155,17 +165,19 @@ def homes(files: Files, rows: Iterable[Sequence[bytes]]) -> Homes:
         if number not in newest
     }
     pages |= {(WAL, frame): content(wal, frame) for frame in newest.values()}
-    found = {}
+    stamps: dict[bytes, set[tuple[str, int]]] = {}
+    tails: dict[bytes, set[tuple[str, int]]] = {}  # with which overflow pages begin
+    for at, page in pages.items():
+        for stamp in STAMP.findall(page):
+            stamps.setdefault(stamp, set()).add(at)
+        tails.setdefault(page[4:].partition(b"\n")[0].partition(b"\0")[0], set()).add(at)
+    found: Homes = {}
     for row in rows:
-        where = frozenset(at for at, page in pages.items() if any(_has(page, each) for each in row))
-        assert where
-        found.update(dict.fromkeys(row, where))
+        where = set[tuple[str, int]]().union(*(stamps[each.rpartition(b" ")[2]] for each in row))
+        if sum(map(len, row)) > PAGE - 100:
+            where.update(*(tails.get(each[-n:], ()) for each in row for n in range(3, len(each))))
+        found.update(dict.fromkeys(row, frozenset(where)))
     return found
-
-
-def _has(page: bytes, each: bytes) -> bool:
-    """Return whether a line, or its beginning or end, stands in a page."""
-    return each[-12:] in page or page.startswith(tuple(each[-n:] for n in range(4, 12)), 4)
 
 
 # Damage
@@ -382,17 +394,21 @@ def check(good: Good, bad: Files, state: Path, outcome: Outcome) -> str:
     return ""
 
 
-def run(files: int, seed: int, seconds: float = float("inf")) -> Outcome:
-    """Damage so many files, or as many as there is time for. Raises FaultError."""
+def run(files: int, seed: int, seconds: float = float("inf"), *, deep: bool = True) -> Outcome:
+    """Damage so many files, or as many as there is time for. Raises FaultError.
+
+    A twentieth of these is `deep`, of two megabytes.
+    """
     outcome = Outcome(seed)
     memory = Path("/dev/shm")  # noqa: S108 - syncs are not what is tried
     top = Path(tempfile.mkdtemp(prefix="spools-", dir=memory if memory.is_dir() else None))
     began = time.monotonic()
     try:
-        goods = list(good_spools(top))
+        goods = list(good_spools(top, deep=deep))
+        often = goods[:-1] * 2 + goods[-1:] if deep else goods
         for index in range(files):
             chance = random.Random(f"{seed} {index}")
-            good = chance.choice(goods)
+            good = chance.choice(often)
             bad, kinds = damaged(good, chance)
             state = top / "state"
             state.mkdir(mode=0o700)
