@@ -89,9 +89,10 @@ pictures: ## docs/pictures anew: a day as a plot, and the terminal view; takes f
 	@tests/tools/install pictures
 	@$(PYTHON) -m tests.tools.pictures
 
-fuzz: ## two million odd payloads; FUZZ="--seconds 3600" for longer, --seed N to repeat one
+fuzz: ## two million odd payloads, 20,000 damaged spools; FUZZ="--seconds 3600", SPOOLS="--seed N"
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.fuzz $(FUZZ)
+	@$(PYTHON) -m tests.tools.fuzz_spool $(SPOOLS)
 
 hostile: ## what hostile input costs: memory, time, values; HOSTILE="--scale 0.01", or names of inputs
 	@tests/tools/install test

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from bat2influx.delivery import disk_format, salvage
-from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, DiskFault, LineError, explain
+from bat2influx.delivery.disk_errors import (
+    FAILURES,
+    DamagedError,
+    DiskError,
+    DiskFault,
+    LineError,
+    explain,
+    fault_of,
+)
 from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
@@ -120,8 +128,8 @@ class DiskFile:
 
         With nothing rejected the file goes. Otherwise it is written anew if most of it is free:
         pages need not be moved about for this all the time (auto_vacuum), since as long as lines
-        wait the free ones are used again. What fails here can be done later. A file that has more in
-        it than is found is damaged, as the next call says.
+        wait the free ones are used again. What fails here can be done later. A file that has more
+        in it than is found is damaged, as the next call says.
         """
         if self._db is None or self.figures.first < self.figures.end or self._doubt is not None:
             return
@@ -174,7 +182,7 @@ class DiskFile:
         self._db, self._identity, self._unsure = db, _identity(self.path), False
 
     def _limit(self, db: sqlite3.Connection) -> None:
-        """Have what is asked for now end after all steps that it may take in a file of this size."""
+        """Have what is asked for now take no more steps than it can take in a file of this size."""
         size = disk_format.total_size(self.path)
         disk_format.limit(db, 10 * disk_format.OPENING + size // _SMALLEST_STEP)
 
@@ -224,7 +232,7 @@ class DiskFile:
         work, what = self._salvage, self._damage
         assert work is not None
         try:
-            saved = work.run()
+            saved = self._slice_of(work)
         except FAILURES as error:
             self._salvage = None
             found = explain(error, self.path)
@@ -247,6 +255,14 @@ class DiskFile:
         text += f" waiting, {least}{lost} are lost" if lost else " waiting"
         text += f"; of the refused rows {least}{gone} are lost" if gone else ""
         raise DiskError(DiskFault.DAMAGED, text)
+
+    def _slice_of(self, work: salvage.Salvage) -> salvage.Saved | None:
+        try:
+            return work.run()
+        except FAILURES as error:
+            if fault_of(error, self.path) is not DiskFault.DAMAGED:
+                raise
+        return salvage.give_up(self.path)  # a person may find more in it
 
     def _step_aside(self, version: int) -> NoReturn:
         self._disconnect()

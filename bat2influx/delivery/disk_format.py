@@ -22,8 +22,9 @@ and is alone again, so that it can be copied, and read without a trace.
 Recovery. After a kill or a power cut SQLite takes from the WAL all commits up to the first that is
 torn (its checksums are chained), so that the file has a prefix of what was written to it. A file
 of an older format is migrated step by step in one transaction. One that is damaged is replaced
-(salvage.py); one of a newer format is set aside as it is. A newer format has other tables: where
-the tables are these and the number is higher, the number is what is damaged.
+(salvage.py); one of a newer format is set aside as it is. A newer format has other tables, both
+(a comment in the statement will do): where one is as here and the number is higher, the number is
+what is damaged.
 
 Before SQLite opens the file to write, header and WAL are looked at: it would believe a header that
 says that pages with rows are free, and remove a WAL of which it takes but a part (disk_wal.py). And
@@ -32,6 +33,7 @@ says that pages with rows are free, and remove a WAL of which it takes but a par
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -103,7 +105,12 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
     `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
     NewerError.
     """
-    _look_at(path)
+    try:
+        _look_at(path)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise DamagedError("a sector of it cannot be read") from error
     db = _connect(path, "rw", patience)
     try:
         db.execute("PRAGMA synchronous = FULL")
@@ -163,7 +170,7 @@ def _first_page(path: Path) -> bytes:
 
 
 def _check_size(path: Path) -> None:
-    """Raise DamagedError for an empty file with a WAL, which SQLite would remove, reading or not."""
+    """Raise DamagedError for an empty file with a WAL, which SQLite removes, even to read."""
     if not path.stat().st_size and is_there(path):
         raise DamagedError("it is empty, and its WAL is not")
 
@@ -190,7 +197,7 @@ def _look_at(path: Path) -> None:
             pages = taken[-1].size if taken else None
     if page.startswith(MAGIC):
         version = int.from_bytes(page[60:64], "big", signed=True)
-        if version > FORMAT and not all(table.encode() in page for table in TABLES):
+        if version > FORMAT and not any(table.encode() in page for table in TABLES):
             raise NewerError(version)
         if pages is None and not companion(path, "-journal").exists():
             pages = path.stat().st_size / SIZE
@@ -225,7 +232,7 @@ def _check_version(db: sqlite3.Connection) -> None:
     """Raise NewerError for a newer format, and DamagedError if only the number is newer."""
     if (version := version_of(db)) > FORMAT:
         tables = db.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
-        if tables == [(each,) for each in TABLES]:
+        if any((each,) in tables for each in TABLES):
             raise DamagedError(f"it says that it is of format {version}, and is of {FORMAT}")
         raise NewerError(version)
 

@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 def records(page: bytes, read: Read) -> Iterator[Record]:
-    """Yield what may be rows of our tables, in the order of the page, whatever kind it says it is."""
+    """Yield what may be rows of our tables, in the order of the page, of whatever kind that is."""
     count = _u16(page, 3)
     for at in range(count if count <= _MOST_CELLS else 0):
         if found := _cell(page, _u16(page, 8 + 2 * at), read):

@@ -43,6 +43,11 @@ class DiskReader:
         with self._guarded(), suppress(FileNotFoundError):
             if disk_format.is_there(self._path):
                 self._db = disk_format.connect_to_read(self._path, patience)
+                try:
+                    figures(self._db)  # a damaged schema would have all be listed as nothing
+                except BaseException:
+                    self._db.close()
+                    raise
 
     def close(self) -> None:
         """Close the file."""

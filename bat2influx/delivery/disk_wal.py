@@ -105,7 +105,7 @@ def _frames(read: ReadAt, order: str, salt: bytes, seed: bytes, *, whole: bool) 
 
 
 def _is_good(order: str, seed: bytes, head: bytes, page: bytes) -> bool:
-    if len(page) < SIZE:
+    if len(page) < SIZE or head[:4] == bytes(4):  # there is no page 0; zeros have a checksum, too
         return False
     first, second = unpack(">2I", seed)
     return _checksum(order, (first, second), head[:8] + page) == unpack(">2I", head[16:24])

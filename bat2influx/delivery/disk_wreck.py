@@ -53,9 +53,11 @@ class Pages:
         """Open the files, to which this process has no connection. Raises OSError."""
         self._file = _open(path)
         self._wal: int | None = None
+        self._wal_size = 0
         try:
             if (wal := companion(path, "-wal")).exists():
                 self._wal = _open(wal)
+                self._wal_size = os.fstat(self._wal).st_size
             self._count = -(-os.fstat(self._file).st_size // SIZE)
             self._frames = read_wal(self._read_wal).usable if self._wal is not None else ()
         except BaseException:
@@ -118,7 +120,7 @@ class Pages:
 
     def _read_wal(self, at: int, length: int) -> bytes:
         assert self._wal is not None
-        return _read(self._wal, at, length)
+        return _read(self._wal, at, max(0, min(length, self._wal_size - at)))
 
 
 class Wreck:
@@ -148,8 +150,8 @@ class Table:
         """Know no row; `root` is the page at which the table's tree begins."""
         self.lost = 0  # lines that are missing among those that were taken, and next to them
         self._pages, self._root = pages, root
-        # By rank: keys of number, image, place in that and reader. Each is one number, because there
-        # may be half a million.
+        # By rank: keys of number, image, place in that and reader. Each is one number, because
+        # there may be half a million.
         self._found: tuple[list[int], ...] = tuple([] for _ in Rank)
         self._starts: dict[int, int] = {}  # of rows without their checksum, by their ends
         self._ends: dict[int, int] = {}  # the same by their starts
@@ -198,9 +200,13 @@ class Table:
             return math.inf if number == self._root and not live else -math.inf
         for record in disk_pages.records(leaf, self._pages.newest):
             with suppress(DamagedError):
-                row = _row(record)
-                agreed = live and _number(live[0]) == row.number
-                return row.number - ROW_LINES * record.at if agreed else -math.inf
+                row, known = _row(record), record.at
+                if not live or _number(live[0]) != row.number:
+                    return -math.inf
+                begin = row.number
+                while known and begin in self._starts:  # of altered rows before it
+                    begin, known = self._starts[begin], known - 1
+                return begin - ROW_LINES * known
         return -math.inf
 
     def _load(self, key: int) -> DiskRow:

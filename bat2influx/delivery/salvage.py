@@ -102,8 +102,7 @@ class Salvage:
             raise
         aside = set_aside(self._path, "damaged")
         finish(self._path)
-        for old in sorted(each for each in _damaged(self._path) if each != aside)[: -(KEPT - 1)]:
-            remove(old)
+        _remove_old(aside, self._path)
         yield Saved(aside, *counts)
 
     def _save(
@@ -131,6 +130,13 @@ class Salvage:
         return number - 1, rejected, wreck.waiting.lost, wreck.rejected.lost
 
 
+def give_up(path: Path) -> Saved:
+    """Set a damaged file aside of which nothing can be saved. Raises OSError."""
+    aside = set_aside(path, "damaged")
+    _remove_old(aside, path)
+    return Saved(aside, 0, 0, 0, 0)
+
+
 def set_aside(path: Path, why: str) -> Path:
     """Move a file out of the way, with what belongs to it, and return where it is."""
     now = time.time_ns()
@@ -149,9 +155,12 @@ def _fresh(path: Path) -> Path:
     return path.with_suffix(".salvage")
 
 
-def _damaged(path: Path) -> list[Path]:
+def _remove_old(latest: Path, path: Path) -> None:
+    """Remove all damaged files but the latest KEPT."""
     found = path.parent.glob(f"{path.stem}.damaged-*")
-    return [each for each in found if not each.name.endswith(COMPANIONS)]
+    others = [each for each in found if each != latest and not each.name.endswith(COMPANIONS)]
+    for old in sorted(others)[: -(KEPT - 1)]:
+        remove(old)
 
 
 def _check_locks(path: Path) -> None:

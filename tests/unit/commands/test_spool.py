@@ -196,6 +196,8 @@ def test_a_file_of_a_later_version_is_told(
     state.store([line(1)])
     file = state.path / disk_format.NAME
     with closing(sqlite3.connect(file)) as db:
+        for table in ("waiting", "rejected"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN more")
         db.execute(f"PRAGMA user_version = {disk_format.FORMAT + 1}")
     assert state.run(**what) == EX_UNAVAILABLE
     text = f"bat2influx spool: {file} is of format 2, written by a later bat2influx\n"
@@ -336,3 +338,19 @@ def test_a_bad_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     gone = tmp_path / "gone.ini"
     assert run(config=gone) == EX_CONFIG
     assert capsys.readouterr().err == f"{gone}: there is no such file\n"
+
+
+@pytest.mark.parametrize("options", [{}, {"export": True}, {"rejected": True, "export": True}])
+def test_found_a_flipped_bit_in_the_schema_was_a_traceback(
+    state: State, capsys: pytest.CaptureFixture[str], options: dict[str, bool]
+) -> None:
+    """It is a damaged file, which the daemon sees to."""
+    state.store([b"dc V=1.0 1"], [RejectedLine(b"dc V=1.0 2", "bad")])
+    path = state.path / disk_format.NAME
+    content = path.read_bytes()
+    at = content.index(b"PRIMARY KEY, crc", content.index(b"TABLE waiting")) + 2
+    path.write_bytes(content[:at] + b"H" + content[at + 1 :])
+    assert state.run(**options) == EX_UNAVAILABLE
+    told = capsys.readouterr()
+    assert told.err.startswith(f"bat2influx spool: {path} is damaged (")
+    assert told.out == ""

@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
         (sqlite3.SQLITE_IOERR_FSYNC, DiskFault.OTHER),
         (sqlite3.SQLITE_CANTOPEN_ISDIR, DiskFault.OTHER),
         (sqlite3.SQLITE_NOMEM, DiskFault.OTHER),
-        (sqlite3.SQLITE_INTERRUPT, DiskFault.OTHER),
+        (sqlite3.SQLITE_INTERRUPT, DiskFault.DAMAGED),  # it would not have come to an end
         (0, DiskFault.DAMAGED),  # sqlite3's own, over text that is none
     ],
 )
@@ -206,3 +206,30 @@ def test_the_text_names_the_file_the_reason_and_the_remedy(
 ) -> None:
     """Whoever reads it can act on it."""
     assert str(explain(error, path)).startswith(text.format(path=path, top=path.parent))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("unsupported operand"),
+        OverflowError("int too large"),
+        MemoryError(),
+        ValueError("embedded null"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        ZeroDivisionError("by zero"),
+        sqlite3.DataError("no code"),
+        sqlite3.InterfaceError("no code"),
+        DamagedError("a row is missing"),
+    ],
+)
+def test_what_a_good_file_does_not_come_to_is_damage(path: Path, error: DiskFailure) -> None:
+    """Whatever Python makes of it; the text says at least what kind of error it was."""
+    found = explain(error, path)
+    assert found.fault is fault_of(error, path) is DiskFault.DAMAGED
+    assert str(found).startswith(f"{path} is damaged ({str(error) or 'MemoryError'}")
+    assert isinstance(error, disk_errors.FAILURES)
+
+
+def test_a_call_that_is_wrong_is_no_damage(path: Path) -> None:
+    """Such as one of a connection that is closed: the next opens it anew."""
+    assert fault_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from bat2influx.delivery import disk_file, disk_format, disk_rows
-from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_errors import DiskError, DiskFault, LineError
 from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_rows import WAITING, Figures
 from tests.unit.delivery.test_disk_queue import lines
@@ -133,7 +133,7 @@ def test_the_next_process_finds_what_was_left(file: DiskFile) -> None:
     again._disconnect()
 
 
-@pytest.mark.parametrize("error", [ValueError("ours"), coded(sqlite3.SQLITE_FULL), KeyError()])
+@pytest.mark.parametrize("error", [LineError("ours"), coded(sqlite3.SQLITE_FULL), KeyError()])
 def test_a_change_that_fails_is_undone(file: DiskFile, error: Exception) -> None:
     """File and figures are as before, and the next change works."""
     put(file, 0, 3)

@@ -14,7 +14,9 @@ import pytest
 from bat2influx.delivery import disk_file, disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_file import DiskFile
-from bat2influx.delivery.disk_rows import REJECTED, Figures
+from bat2influx.delivery.disk_pages import SIZE
+from bat2influx.delivery.disk_rows import REJECTED, WAITING, Figures
+from tests.support import disk
 from tests.unit.delivery.test_disk_file import content, make, names, put, take
 from tests.unit.delivery.test_disk_queue import lines
 
@@ -70,6 +72,8 @@ def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
     """It is kept as it is, with the way back; nothing counts as lost."""
     disk_format.create(file.path).close()
     with closing(sqlite3.connect(file.path)) as other:
+        for table in ("waiting", "rejected"):
+            other.execute(f"ALTER TABLE {table} ADD COLUMN more")
         other.execute("PRAGMA user_version = 2")
     with pytest.raises(DiskError, match="with that version installed again, rename it") as raised:
         put(file, 0, 3)
@@ -89,7 +93,7 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
     def fail(path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(disk_file.salvage, "replace_damaged", fail)
+    monkeypatch.setattr(disk_file.salvage, "create", fail)
     text = r"is damaged \(a row is missing\) and cannot be replaced: no room"
     with pytest.raises(DiskError, match=text) as raised, file.guarded():
         raise DamagedError("a row is missing")
@@ -120,3 +124,177 @@ def test_rejected_rows_that_a_damaged_file_took_along_are_counted(file: DiskFile
         raise DamagedError("a row does not have its checksum: 1")
     assert (file.lost, file.rejected_lost) == (0, 2)
     assert file.figures.rejected == 0
+
+
+def test_a_file_whose_number_alone_is_that_of_a_later_version_is_damaged(file: DiskFile) -> None:
+    """One flipped bit; what is in it goes on waiting."""
+    put(file, 0, 3)
+    file.close()
+    disk.change(file.path, 60, b"\0\0\x20\1")
+    with pytest.raises(DiskError, match="3 of its values go on waiting") as raised:
+        put(file, 3, 4)
+    assert raised.value.fault is DiskFault.DAMAGED
+    put(file, 3, 4)
+    assert content(file) == lines(0, 4)
+
+
+def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(file: DiskFile) -> None:
+    """By a TypeError, at each start: `PRIMARY KEY` had become `PRHMARY KEY`."""
+    put(file, 0, 3)
+    take(file, 1, rejected=2)
+    file.close()
+    at = file.path.read_bytes().index(b"PRIMARY KEY, crc")
+    disk.change(file.path, at + 2, b"H")
+    with pytest.raises(DiskError, match=r"3 of its values go on waiting$") as raised:
+        put(file, 3, 4)
+    assert raised.value.fault is DiskFault.DAMAGED
+    put(file, 3, 4)
+    assert content(file) == lines(0, 4)
+    assert (file.figures.rejected, file.lost, file.rejected_lost) == (2, 0, 0)
+
+
+def test_a_large_file_is_saved_in_slices(file: DiskFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call does a part and says so; the last has the outcome, and all is counted once."""
+    put(file, 0, 3000)
+    monkeypatch.setattr(file, "_slice_of", lambda work: work.run(0.0))
+    texts = []
+    with pytest.raises(DiskError) as raised, file.guarded():
+        raise DamagedError("a row is missing")
+    while raised.value.fault is DiskFault.SAVING:
+        texts.append(str(raised.value))
+        assert (file.figures.end, file.generation, file.lost) == (3001, 0, 0)
+        with pytest.raises(DiskError) as raised:
+            put(file, 3000, 3001)
+    assert raised.value.fault is DiskFault.DAMAGED
+    assert f"{file.path} is damaged (a row is missing); it is kept as" in str(raised.value)
+    assert texts[-1] == (
+        f"{file.path} is damaged (a row is missing); 3000 of its values are saved so far, the"
+        " others follow"
+    )
+    put(file, 3000, 3001)
+    assert (len(texts) > 10, file.generation, file.lost) == (True, 1, 0)
+    assert content(file) == lines(0, 3001)
+
+
+def test_a_stop_does_not_wait_until_all_is_saved(
+    file: DiskFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start begins it anew, with the file as it was."""
+    put(file, 0, 3000)
+    monkeypatch.setattr(file, "_slice_of", lambda work: work.run(0.0))
+    with pytest.raises(DiskError) as raised, file.guarded():
+        raise DamagedError("a row is missing")
+    assert raised.value.fault is DiskFault.SAVING
+    file.close()
+    assert names(file) == {file.path.name}
+    again = make(file.path.parent)
+    put(again, 3000, 3001)
+    assert content(again) == lines(0, 3001)
+    again._disconnect()
+
+
+def test_a_file_of_which_nothing_can_be_saved_holds_up_nobody(
+    file: DiskFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the reason: it is kept for a person, its values are counted, and work goes on."""
+    put(file, 0, 3)
+
+    def fail(*_: object) -> None:
+        raise TypeError("nobody has thought of this")
+
+    monkeypatch.setattr(disk_file.salvage, "Wreck", fail)
+    text = "0 of its values go on waiting, 3 are lost"
+    with pytest.raises(DiskError, match=text) as raised, file.guarded():
+        raise DamagedError("a row is missing")
+    assert (raised.value.fault, file.lost, file.generation) == (DiskFault.DAMAGED, 3, 1)
+    put(file, 3, 4)
+    assert content(file) == lines(3, 4)
+
+
+def test_what_is_lost_of_a_file_found_damaged_is_counted_by_its_numbers(file: DiskFile) -> None:
+    """Nobody knows how many lines were at its ends, so that it is the least that is lost."""
+    for number in range(0, 30, 10):
+        put(file, number, number + 10)
+    file.close()
+    with closing(sqlite3.connect(file.path)) as other:
+        other.execute("UPDATE waiting SET crc = 'x' WHERE number IN (1, 11)")
+        other.commit()
+    again = make(file.path.parent)
+    with pytest.raises(DiskError, match="10 of its values go on waiting"), again.guarded():
+        again.opened()
+    assert (again.lost, again.figures) == (0, Figures(1, 11, 0, 20))
+    again._disconnect()
+    for number in range(100, 120, 10):
+        put(again, number, number + 10)
+    again.close()
+    place = again.path.read_bytes().index(b" 105\n")
+    disk.change(again.path, place, b"x")
+    third = make(file.path.parent)
+    with pytest.raises(DiskError, match="is damaged") as raised, third.guarded():
+        db = third.opened()
+        assert db
+        list(disk_rows.rows(db, WAITING))
+    assert "20 of its values go on waiting, 10 are lost" in str(raised.value)
+    assert third.lost == 10
+    third._disconnect()
+
+
+def test_a_row_that_cannot_be_read_at_the_start_is_the_least_that_is_lost(file: DiskFile) -> None:
+    """As the error says."""
+    for number in range(0, 30, 10):
+        put(file, number, number + 10)
+    file.close()
+    disk.change(file.path, file.path.read_bytes().index(b" 25\n"), b"x")
+    again = make(file.path.parent)
+    with pytest.raises(DiskError, match="on waiting, at least 10 are lost"), again.guarded():
+        again.opened()
+    assert again.lost == 10
+    again._disconnect()
+
+
+def test_a_tree_that_hides_rows_is_found_when_nothing_waits(file: DiskFile) -> None:
+    """A root that has become an empty page would have had the file removed with all in it."""
+    put(file, 0, 3)
+    take(file, 1, rejected=1)
+    root = file.path
+    for number in range(0, 3000, 100):
+        put(file, number, number + 100, 30)
+    file.close()
+    empty = b"\x0d\0\0\0\0\x10\0\0".ljust(SIZE, b"\0")
+    disk.change(root, SIZE, empty)
+    again = make(file.path.parent)
+    with pytest.raises(DiskError, match="does not hold together"), again.guarded():
+        again.opened()
+    with again.guarded():
+        again.opened()
+    assert again.figures.end - again.figures.first == 3003
+    again._disconnect()
+
+
+def test_rows_that_come_to_be_hidden_are_found_before_the_file_goes(file: DiskFile) -> None:
+    """What looks empty is looked at once more, and the call after that says what it is."""
+    for number in range(0, 3000, 100):
+        put(file, number, number + 100)
+    file.close()
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as other:
+        ((pages,),) = other.execute("PRAGMA page_count").fetchall()
+        leaf = max(
+            number
+            for number in range(4, pages + 1)
+            if b" 50\n" in file.path.read_bytes()[(number - 1) * SIZE : number * SIZE]
+        )
+    page = file.path.read_bytes()[(leaf - 1) * SIZE : leaf * SIZE]
+    put(file, 9000, 9001)
+    file.close()
+    disk.change(file.path, SIZE, page)  # the root is one of its leaves, and the others are hidden
+    again = make(file.path.parent)
+    with again.guarded():
+        again.opened()
+    take(again, again.figures.end)
+    again.give_back(now=True)
+    assert again.path.exists()
+    with pytest.raises(DiskError, match="does not hold together"):
+        put(again, 0, 1)
+    put(again, 0, 1)
+    assert {*lines(0, 3000), *lines(9000, 9001), *lines(0, 1)} <= {*content(again)}
+    again._disconnect()

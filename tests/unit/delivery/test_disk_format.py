@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_format import NewerError
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.disk_rows import WAITING, scalar
+from tests.support import disk
 from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
 
@@ -173,7 +175,8 @@ def test_a_newer_format_is_told_by_its_number(
     path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool
 ) -> None:
     """Though so far only the WAL says so."""
-    made(path, *disk_format.TABLES, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
+    tables = (table.replace("crc", "sum") for table in disk_format.TABLES)
+    made(path, *tables, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 7")
         if not in_wal:
@@ -181,6 +184,131 @@ def test_a_newer_format_is_told_by_its_number(
         with pytest.raises(NewerError) as raised:
             opening(path, 0.0)
     assert raised.value.version == 7
+
+
+@pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
+@pytest.mark.parametrize("in_wal", [False, True])
+def test_a_newer_number_alone_is_damage(
+    path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool
+) -> None:
+    """A newer format has other tables."""
+    made(path, *disk_format.TABLES, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA user_version = 4097")
+        if not in_wal:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with pytest.raises(DamagedError, match="format 4097, and is of 1"):
+            opening(path, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "byte", "why"),
+    [
+        (18, 3, "an unknown journal mode"),
+        (20, 1, "not what it was"),
+        (31, 9, "3 pages, and 9 by its header"),
+        (39, 7, "more free pages than pages"),
+    ],
+)
+def test_a_header_that_sqlite_would_go_by_is_looked_at_first(
+    path: Path, at: int, byte: int, why: str
+) -> None:
+    """A file that would be written to over what is in it is not written to."""
+    disk_format.create(path).close()
+    disk.change(path, at, bytes([byte]))
+    before = path.read_bytes()
+    with pytest.raises(DamagedError, match=why):
+        disk_format.connect(path, 0.0)
+    assert path.read_bytes() == before
+
+
+def in_wal(path: Path, length: int = 0) -> Path:
+    """Have six commits in the WAL, as a kill leaves them, and return another place with these."""
+    copy = path.parent.parent / "copy"
+    with closing(disk_format.create(path, wal=True)) as db:
+        for number in range(6):
+            disk_rows.insert(db, number + 1, lines(number, number + 1, length))
+        disk.copy_as_after_a_power_cut(path.parent, copy)
+    return copy / path.name
+
+
+def test_the_header_of_a_file_with_a_wal_is_that_in_the_wal(path: Path) -> None:
+    """A power cut may have come while that was put into the file."""
+    for length, right in ((0, False), (9000, True)):  # where pages were added, it is there
+        copy = in_wal(path, length)
+        disk.change(copy, 31, b"\1")
+        if right:
+            disk_format.connect(copy, 0.0).close()
+        else:
+            with pytest.raises(DamagedError, match="3 pages, and 1 by its header"):
+                disk_format.connect(copy, 0.0)
+        shutil.rmtree(copy.parent)
+        path.unlink()
+
+
+def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
+    """It would be gone with the commits behind the bad place; a torn end is none."""
+    copy = in_wal(path)
+    wal = disk_format.companion(copy, "-wal")
+    before = wal.read_bytes()
+    disk.change(wal, 32 + 4120 + 3000, b"x")
+    with pytest.raises(DamagedError, match="a part of its WAL"):
+        disk_format.connect(copy, 0.0)
+    assert len(wal.read_bytes()) == len(before)
+    wal.write_bytes(before[:-3000])
+    with closing(disk_format.connect(copy, 0.0)) as db:
+        assert [row.number for row in disk_rows.rows(db, WAITING)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
+def test_an_empty_file_with_a_wal_is_damage(
+    path: Path, opening: Callable[[Path, float], sqlite3.Connection]
+) -> None:
+    """SQLite would remove the WAL, even where it may only read."""
+    copy = in_wal(path)
+    os.truncate(copy, 0)
+    assert disk_format.is_there(copy)
+    with pytest.raises(DamagedError, match="it is empty, and its WAL is not"):
+        opening(copy, 0.0)
+    assert disk_format.companion(copy, "-wal").exists()
+
+
+def test_what_goes_round_in_circles_is_stopped(path: Path) -> None:
+    """After so many steps, whatever time they take, and never before."""
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT max(x) FROM n"
+    with closing(disk_format.create(path)) as db:
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            db.execute(endless)
+        disk_format.limit(db, 10_000)
+        some = endless.replace("FROM n)", "FROM n LIMIT 300)")
+        assert db.execute(some).fetchall() == [(1,)]
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            for _ in range(100):
+                db.execute(some).fetchall()
+        disk_format.limit(db, 10_000)
+        assert db.execute(some).fetchall() == [(1,)]
+
+
+def test_a_blob_that_is_too_large_to_be_ours_is_not_read(path: Path) -> None:
+    """A damaged length would have all memory be taken."""
+    with closing(disk_format.create(path)) as db, pytest.raises(sqlite3.DataError, match="too big"):
+        db.execute("SELECT zeroblob(16777217)").fetchall()
+
+
+def test_a_file_is_checked_as_a_whole(path: Path) -> None:
+    """Pages that belong to nothing are as bad as a tree that does not hold together."""
+    with closing(disk_format.create(path)) as db:
+        disk_rows.insert(db, 1, lines(0, 5000))
+        disk_format.check(db)
+        db.execute("DELETE FROM waiting")
+        disk_format.check(db)
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("DELETE FROM sqlite_schema WHERE name = 'rejected'")
+    with (
+        closing(sqlite3.connect(path)) as db,
+        pytest.raises(DamagedError, match="does not hold together: Page 3 is never used"),
+    ):
+        disk_format.check(db)
 
 
 def test_who_only_reads_changes_nothing_of_an_older_format(path: Path) -> None:
@@ -243,8 +371,8 @@ def test_a_file_of_an_older_format_is_migrated(
         db.execute("DROP TABLE line")
 
     monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
-    with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="started again"):
-        reader.summary()
+    with pytest.raises(DiskError, match="started again"):
+        DiskReader(tmp_path)
     queue = queue_in(tmp_path)
     queue.open()
     assert (len(queue), all_of(queue)) == (700, lines(0, 700))

@@ -195,3 +195,24 @@ def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Pat
     queue = queue_in(tmp_path)
     assert fault_of(queue.open).fault is DiskFault.DAMAGED
     assert 500 < len(queue) == len(all_of(queue))
+
+
+def test_rows_that_are_missing_at_the_end_are_damage(tmp_path: Path) -> None:
+    """There is no batch without a line, which would be sent for ever."""
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 10))
+    db = queue._file._db
+    assert db
+    db.execute("DELETE FROM waiting")
+    assert fault_of(lambda: queue.next_batch(5)).fault is DiskFault.DAMAGED
+    assert (len(queue), queue.dropped) == (0, 10)
+
+
+def test_a_line_with_a_newline_is_not_the_files_fault(tmp_path: Path) -> None:
+    """The file is left as it is."""
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 3))
+    with pytest.raises(ValueError, match="ends in the middle"):
+        queue.append([b"a\nb"])
+    assert all_of(queue) == lines(0, 3)
+    assert not list(tmp_path.glob("spool.damaged-*"))

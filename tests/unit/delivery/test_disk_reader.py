@@ -13,6 +13,7 @@ from bat2influx.delivery import disk_format, disk_reader
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import StoredRejection
 from bat2influx.delivery.disk_reader import DiskReader, Summary
+from tests.support import disk
 from tests.unit.delivery.test_disk_queue import NOW, all_of, batch_of, lines, queue_in, reject
 
 
@@ -181,6 +182,25 @@ def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: st
     assert path.read_bytes() == before
 
 
+def test_rows_that_do_not_rise_end_a_list(tmp_path: Path) -> None:
+    """It would have no end where pages lead back."""
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 3000, 50))
+    queue.close()
+    path = tmp_path / "spool.sqlite"
+    content = path.read_bytes()
+    leaves = [
+        at
+        for at in range(3 * 4096, len(content), 4096)
+        if content[at] == 13 and content[at + 3 : at + 5] != bytes(2)
+    ]
+    assert len(leaves) > 1
+    first, last = leaves[0], leaves[-1]
+    disk.change(path, first, content[last : last + 4096])
+    with closing(DiskReader(tmp_path)) as reader, pytest.raises(DiskError, match="out of order"):
+        list(reader.lines())
+
+
 def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> None:
     """Of an older format, or one that was begun: it can be read once that was done."""
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
@@ -193,6 +213,8 @@ def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> No
 def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
     """Another version has to read it; nothing is moved."""
     with closing(disk_format.create(tmp_path / "spool.sqlite")) as other:
+        for table in ("waiting", "rejected"):
+            other.execute(f"ALTER TABLE {table} ADD COLUMN more")
         other.execute("PRAGMA user_version = 9")
     with pytest.raises(DiskError, match="is of format 9, written by a later bat2") as raised:
         _read(tmp_path)

@@ -268,3 +268,55 @@ def test_of_too_many_lines_at_once_the_newest_are_kept(most: int, kept: str) -> 
     made = [b"aaa", b"bbb", b"ccc"]
     assert [*disk_rows.newest(made, most)] == [3 * each.encode() for each in kept]
     assert [*disk_rows.newest([], most)] == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        (None, 1, b"x", b"", 0),
+        ("1", 1, b"x", b"", 0),
+        (1.0, 1, b"x", b"", 0),
+        (1, None, b"x", b"", 0),
+        (1, "x", b"x", b"", 0),
+        (1, 1, "x", b"", 0),
+        (1, 1, None, b"", 0),
+        (1, 1, b"x", None, 0),
+        (1, 1, b"x", b"", None),
+    ],
+)
+def test_a_column_of_another_type_is_damage(record: tuple[object, ...]) -> None:
+    """A damaged schema has a number be nothing; that is no error of ours."""
+    with pytest.raises(DamagedError):
+        disk_rows.unpack(record)  # type: ignore[arg-type]
+
+
+def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
+    """Where pages lead back there would be no end; what is asked for backwards may fall."""
+    disk_rows.insert(db, 1, lines(0, 500))
+    both = "WHERE number > 0 UNION ALL SELECT number, crc, lines, x'', 0 FROM waiting"
+    found = disk_rows.rows(db, WAITING, both)
+    assert [next(found).number for _ in range(3)] == [1, 201, 401]
+    with pytest.raises(DamagedError, match="out of order: 1"):
+        next(found)
+    backwards = disk_rows.rows(db, WAITING, "ORDER BY number DESC")
+    assert [row.number for row in backwards] == [401, 201, 1]
+
+
+@pytest.mark.parametrize("before", [-(10**6), 10**12, 1.5, 2**63 - 1])
+def test_sums_that_no_file_can_have_come_to_are_damage(
+    db: sqlite3.Connection, before: object
+) -> None:
+    """They have no checksum, and decide what goes."""
+    for number in range(3):
+        disk_rows.insert_rejected(db, lines(number, number + 1), b"bad", 0)
+    db.execute("UPDATE rejected SET before = ? WHERE number = 3", (before,))
+    with pytest.raises(DamagedError):
+        disk_rows.drop_rejected(db, 10)
+    assert len(rejected(db)) == 3
+
+
+def test_a_question_without_a_number_for_an_answer_is_damage(db: sqlite3.Connection) -> None:
+    """Whether it is none, or something else."""
+    for question in ("SELECT 1 WHERE 0", "SELECT 'x'", "SELECT NULL", "SELECT 1.5"):
+        with pytest.raises(DamagedError):
+            disk_rows.scalar(db, question)

@@ -6,56 +6,21 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Container, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from bat2influx.delivery import disk_format, disk_rows, salvage
-from bat2influx.delivery.disk_errors import DiskFault
+from bat2influx.delivery import disk_format, disk_pages, disk_rows, salvage
+from bat2influx.delivery.disk_errors import DamagedError, DiskFault
+from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_rows import REJECTED, WAITING
+from bat2influx.delivery.salvage import Salvage, Saved
+from tests.support import disk
 from tests.unit.delivery.test_disk_queue import all_of, batch_of, fault_of, lines, queue_in
 
-Record = tuple[int, int, bytes, bytes, int]
-
-
-class Broken:
-    """A file with rows of one line, in which some numbers are in pages that cannot be read."""
-
-    def __init__(self, rows: Sequence[int], bad: Container[int]) -> None:
-        self._rows, self._bad = rows, bad
-
-    def execute(self, statement: str, given: tuple[int]) -> Found:
-        """Return the rows from a number on."""
-        assert statement.startswith(f"{WAITING} WHERE number >= ? ORDER BY number")
-        return Found(self._read(given[0]))
-
-    def _read(self, first: int) -> Iterator[Record]:
-        for number in (first, *(each for each in self._rows if each > first)):
-            if number in self._bad:
-                error = sqlite3.DatabaseError("database disk image is malformed")
-                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise error
-            if number in self._rows:
-                yield (*disk_rows.pack(number, [b"x"]), b"", 0)
-
-
-class Found:
-    """Rows that are read as they are asked for."""
-
-    def __init__(self, rows: Iterator[Record]) -> None:
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[Record]:
-        return self._rows
-
-    def fetchall(self) -> list[Record]:
-        """Return the first of them, which is all that is asked for."""
-        return [*islice(self._rows, 1)]
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -82,13 +47,20 @@ def numbers(path: Path) -> list[int]:
         return [row.number for row in disk_rows.rows(db, WAITING)]
 
 
+def done(path: Path) -> Saved:
+    """Put a good file in the place of a damaged one."""
+    saved = Salvage(path).run(60.0)
+    assert saved
+    return saved
+
+
 def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
     """In their order, without a gap; reasons and times of the rejected go with them."""
     spoil(path, "waiting", 121)
     spoil(path, "rejected", 1)
     before = path.read_bytes()
-    aside, saved, rejected = salvage.replace_damaged(path)
-    assert (saved, rejected, aside.read_bytes()) == (40, 1, before)
+    aside, *counts = done(path)
+    assert (counts, aside.read_bytes()) == ([40, 1, 10, 2], before)
     assert numbers(path) == [1, 11, 21, 31]
     with closing(sqlite3.connect(path)) as db:
         waiting = [line for row in disk_rows.rows(db, WAITING) for line in row.lines]
@@ -98,124 +70,121 @@ def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
     assert {each.name for each in path.parent.iterdir()} == {path.name, aside.name}
 
 
-@pytest.mark.parametrize(
-    ("bad", "saved"),
-    [
-        (range(0), [*range(1, 40)]),
-        (range(1, 2), [*range(2, 40)]),
-        (range(20, 23), [*range(1, 20), *range(23, 40)]),
-        (range(3, 39), [1, 2, 39]),
-        (range(39, 40), [*range(1, 39)]),
-        (range(1, 2**62), []),
-        ({5, 6, 17, 30}, [n for n in range(1, 40) if n not in {5, 6, 17, 30}]),
-    ],
-)
-def test_places_that_cannot_be_read_are_passed_over(bad: Container[int], saved: list[int]) -> None:
-    """However wide they are, what is behind them is found."""
-    db: Any = Broken(range(1, 40), bad)
-    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
-    assert [row.number for row in found] == saved
+def test_bad_bytes_cost_no_row_but_their_own(tmp_path: Path) -> None:
+    """What was found: one row number was tried after the other, and the row before was lost."""
+    path = tmp_path / "spool.sqlite"
+    with closing(disk_format.create(path)) as db:
+        db.execute("BEGIN")
+        for number in range(0, 19_800, 9):
+            disk_rows.insert(db, 10**9 + number, lines(number, number + 9))
+        db.execute("COMMIT")
+    page = 40
+    good = [each.columns[2] for each in leaf_rows(path, page)]
+    disk.change(path, (page - 1) * SIZE + 1024, bytes(512))
+    left = {each.columns[2] for each in leaf_rows(path, page)}
+    lost = 9 * sum(each not in left for each in good)
+    saved = done(path)
+    assert (saved.waiting, saved.lost) == (19_800 - lost, lost)
+    assert 0 < lost <= 9 * 20
 
 
-class ReadAhead(Broken):
-    """As Python reads: with each row the next one, so that a bad one takes the good one along."""
-
-    asked = 0
-
-    def execute(self, statement: str, given: tuple[int]) -> Found:
-        """Return the rows from a number on, unless only the first is asked for, a row late."""
-        self.asked += 1
-        rows = self._read(given[0])
-        return Found(rows if statement.endswith("LIMIT 1") else self._late(rows))
-
-    @staticmethod
-    def _late(rows: Iterator[Record]) -> Iterator[Record]:
-        before = next(rows, None)
-        for row in rows:
-            assert before
-            yield before
-            before = row
-        if before:
-            yield before
+def leaf_rows(path: Path, page: int) -> list[disk_pages.Record]:
+    """Return the rows of a page that has its overflow pages nowhere."""
+    content = path.read_bytes()[(page - 1) * SIZE : page * SIZE]
+    found = [*disk_pages.records(content, lambda _: bytes(SIZE))]
+    return [each for each in found if disk_rows_right(each)]
 
 
-def test_found_a_row_before_a_bad_place_was_lost_and_each_number_before_it_tried() -> None:
-    """Numbers only ever rise: after years the first that waits may be a thousand million."""
-    first = 10**9
-    db: Any = ReadAhead([first, first + 1, first + 2, first + 9], {first + 1})
-    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
-    assert [row.number for row in found] == [first, first + 2, first + 9]
-    assert db.asked < 100
+def disk_rows_right(record: disk_pages.Record) -> bool:
+    """Return whether a waiting row has its checksum."""
+    try:
+        disk_rows.unpack((record.number, *record.columns[1:3], b"", 0))
+    except DamagedError:
+        return False
+    return True
 
 
-class Altered(ReadAhead):
-    """A file in which some rows have come to say something else."""
-
-    def __init__(self, rows: Sequence[int], bad: Container[int], altered: Container[int]) -> None:
-        super().__init__(rows, bad)
-        self._altered = altered
-
-    def _read(self, first: int) -> Iterator[Record]:
-        for number, crc, *rest in super()._read(first):
-            yield (number, crc + (number in self._altered), *rest)  # type: ignore[misc]
-
-
-def test_a_row_that_was_altered_before_a_bad_place_takes_no_good_one_along() -> None:
-    """However far from the beginning it is, what is right behind the place is found."""
-    first = 10**9
-    rows = [first, first + 1, first + 2, first + 9]
-    db: Any = Altered(rows, {first + 1}, {first})
-    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
-    assert [row.number for row in found] == [first + 2, first + 9]
-    assert db.asked < 100
+def test_the_work_is_done_in_slices(path: Path) -> None:
+    """However little time there is, it comes to its end; until then the old file is the spool."""
+    before = path.read_bytes()
+    work = Salvage(path)
+    slices = 0
+    while (saved := work.run(0.0)) is None:
+        slices += 1
+        assert path.read_bytes() == before
+        assert work.saved <= 50
+    assert slices > 5
+    assert (saved.waiting, work.saved) == (50, 50)
+    assert numbers(path) == [1, 11, 21, 31, 41]
 
 
-class Backwards(Broken):
-    """A file whose every search ends at the same early row, before a bad place."""
-
-    asked = 0
-
-    def __init__(self) -> None:
-        super().__init__([0], ())
-
-    def execute(self, statement: str, given: tuple[int]) -> Found:
-        """Return that row alone, if it alone is asked for."""
-        self.asked += 1
-        if statement.endswith("LIMIT 1"):
-            return Found(self._read(0))
-        return Found(Broken([], {given[0]})._read(given[0]))
-
-
-def test_pages_that_lead_back_for_ever_have_an_end() -> None:
-    """Where nothing further comes, ever larger steps are tried, up to the largest number."""
-    db: Any = Backwards()
-    assert [*salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))] == []
-    assert db.asked < 300
+def test_a_slice_ends_when_its_time_is_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come until then is on disk, so that the last sync is a short one."""
+    now = iter(range(10_000))
+    clock = SimpleNamespace(
+        monotonic=lambda: float(next(now)), time_ns=time.time_ns, strftime=time.strftime
+    )
+    monkeypatch.setattr(salvage, "time", SimpleNamespace(**vars(clock), gmtime=time.gmtime))
+    work = Salvage(path)
+    while work.saved < 40:
+        assert work.run(2.0) is None
+    with closing(sqlite3.connect(path.with_suffix(".salvage"))) as other:
+        assert [row.number for row in disk_rows.rows(other, WAITING)][:2] == [1, 11]
+    work.close()
 
 
-def test_a_page_that_is_not_where_it_belongs_brings_no_line_back() -> None:
-    """Rows come with rising numbers, or not at all: one would be there twice."""
-    db: Any = Broken([1, 2, 30, 3, 31, 31, 2, 32], range(0))
-    found = salvage._readable(db, WAITING, Path("/var/lib/spool.sqlite"))
-    assert [row.number for row in found] == [1, 2, 30, 31, 32]
+def test_a_work_that_is_broken_off_leaves_nothing(path: Path) -> None:
+    """The damaged file is as it was, for the next start; no file of it stays open."""
+    before, files = path.read_bytes(), len([*OPEN_FILES.iterdir()])
+    work = Salvage(path)
+    while work.saved < 20:
+        assert work.run(0.0) is None
+    work.close()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+    assert len([*OPEN_FILES.iterdir()]) == files
+    assert work.run() is None
 
 
-def test_a_lock_of_another_program_is_no_damage(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is moved, what was begun beside it goes, and the keeper does not wait for it."""
-    patience: list[float] = []
+def test_rows_of_a_wal_are_saved_and_the_wal_is_kept(tmp_path: Path) -> None:
+    """With the damaged file, as it was; the connection that looks for locks leaves it alone."""
+    state = tmp_path / "state"
+    queue = queue_in(state)
+    for number in range(0, 100, 10):
+        queue.append(lines(number, number + 10))
+    copy = tmp_path / "copy"
+    shutil.copytree(state, copy)
+    queue.close()
+    wal = (copy / "spool.sqlite-wal").read_bytes()
+    saved = done(copy / "spool.sqlite")
+    assert (saved.waiting, saved.lost) == (100, 0)
+    assert disk_format.companion(saved.aside, "-wal").read_bytes() == wal
 
-    def connect(path: Path, *, timeout: float, isolation_level: None) -> sqlite3.Connection:
-        patience.append(timeout)
-        return sqlite3.connect(path, timeout=timeout, isolation_level=isolation_level)
 
-    monkeypatch.setattr(salvage, "sqlite3", SimpleNamespace(connect=connect))
+def test_a_file_of_a_later_version_is_read_as_any(path: Path) -> None:
+    """The look for locks does not mind what it says that it is."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE more (a)")
+        db.execute("PRAGMA user_version = 9")
+    assert done(path).waiting == 50
+
+
+def test_what_cannot_be_saved_is_given_up(path: Path) -> None:
+    """The file is kept aside, and nothing is in its place."""
+    before = path.read_bytes()
+    saved = salvage.give_up(path)
+    assert saved == (saved.aside, 0, 0, 0, 0)
+    assert [each.name for each in path.parent.iterdir()] == [saved.aside.name]
+    assert saved.aside.read_bytes() == before
+
+
+def test_a_lock_of_another_program_is_no_damage(path: Path) -> None:
+    """Nothing is moved, nothing is begun beside it, and the keeper does not wait for it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
+        work = Salvage(path)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            salvage.replace_damaged(path)
-    assert patience == [0.0]
+            work.run()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert numbers(path) == [101, 111, 121, 131, 141]
 
@@ -265,7 +234,7 @@ def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
     old = [f"spool.damaged-2020010{day}T000000.000000Z" for day in range(1, 5)]
     for name in (*old, f"{old[0]}-wal", f"{old[3]}-wal", "spool.format-7-20200101T000000.000000Z"):
         (path.parent / name).touch()
-    aside, *_ = salvage.replace_damaged(path)
+    aside, *_ = done(path)
     assert {each.name for each in path.parent.iterdir()} == {
         path.name,
         aside.name,

@@ -1,0 +1,175 @@
+"""The WAL read without SQLite: good, torn and damaged ones, and what is lost with each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery.disk_pages import SIZE
+from bat2influx.delivery.disk_wal import Wal, read_wal
+
+HEADER, HEAD = 32, 24
+FRAME = HEAD + SIZE
+COMMITS = 6
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A WAL of SQLite's with six commits of two frames or more."""
+    path = tmp_path_factory.mktemp("wal") / "a.sqlite"
+    return made(path, COMMITS)
+
+
+def made(path: Path, commits: int) -> bytes:
+    """Return the WAL of a database of so many commits."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE a (b)")
+        for _ in range(commits - 1):
+            db.execute("INSERT INTO a VALUES (zeroblob(9000))")
+        return path.with_name("a.sqlite-wal").read_bytes()
+
+
+def of(content: bytes) -> Wal:
+    """Return what is in a WAL."""
+    return read_wal(lambda at, length: content[at : at + length])
+
+
+def commits(log: bytes) -> list[int]:
+    """Return the indexes of the frames that end commits."""
+    heads = (log[at : at + HEAD] for at in range(HEADER, len(log), FRAME))
+    return [index for index, head in enumerate(heads) if head[4:8] != bytes(4)]
+
+
+def changed(log: bytes, at: int, by: int = 1) -> bytes:
+    """Return a WAL with another byte."""
+    return log[:at] + bytes([log[at] ^ by]) + log[at + 1 :]
+
+
+def page_of(index: int) -> int:
+    """Return where a frame has its page."""
+    return HEADER + index * FRAME + HEAD
+
+
+def test_all_frames_of_a_good_log_are_taken(log: bytes) -> None:
+    """Each with its page, where that is, and the size of the file where it ends a commit."""
+    wal = of(log)
+    count = (len(log) - HEADER) // FRAME
+    assert (len(wal.frames), wal.committed, wal.taken, wal.lost) == (count, count, count, False)
+    assert wal.usable == wal.frames
+    assert all(frame.good for frame in wal.frames)
+    assert [index for index, frame in enumerate(wal.frames) if frame.size] == commits(log)
+    assert len(commits(log)) == COMMITS
+    assert [frame.offset for frame in wal.frames] == [page_of(index) for index in range(count)]
+    assert wal.frames[0].number == 1
+    assert log[wal.frames[0].offset :].startswith(b"SQLite format 3\0")
+
+
+@pytest.mark.parametrize("length", [0, 1, HEADER - 1, HEADER, HEADER + 1, HEADER + FRAME - 1])
+def test_a_log_without_a_whole_frame_has_none(log: bytes, length: int) -> None:
+    """As one that was only just begun."""
+    wal = of(log[:length])
+    assert (wal.committed, wal.taken, wal.lost, wal.usable) == (0, 0, False, ())
+
+
+def torn(log: bytes) -> Iterator[bytes]:
+    """Yield logs whose last commit did not get to the disk as a whole, in any order."""
+    before, last = commits(log)[-2:]
+    for index in range(before + 1, last + 1):
+        start = HEADER + index * FRAME
+        yield log[:start] + bytes(FRAME) + log[start + FRAME :]
+        yield log[: start + 2000] + bytes(len(log) - start - 2000)
+        yield log[: start + 2000]
+
+
+def test_a_torn_end_is_no_loss(log: bytes) -> None:
+    """A commit that was never acknowledged is in no file: those before are, whatever is behind."""
+    for content in torn(log):
+        wal = of(content)
+        assert (wal.taken, wal.lost) == (commits(log)[-2] + 1, False)
+        assert len(wal.usable) == wal.taken
+
+
+@pytest.mark.parametrize("commit", range(COMMITS - 2))
+def test_damage_before_the_last_commits_is_a_loss(log: bytes, commit: int) -> None:
+    """The commits behind it are good, and SQLite would not take them."""
+    ends = commits(log)
+    wal = of(changed(log, page_of(ends[commit]) + 100))
+    assert (wal.taken, wal.lost) == (ends[commit - 1] + 1 if commit else 0, True)
+    assert [index for index, frame in enumerate(wal.usable) if not frame.good] == [ends[commit]]
+    assert len(wal.usable) == len(wal.frames) == wal.committed
+
+
+def test_damage_in_a_stored_checksum_spoils_two_frames(log: bytes) -> None:
+    """Its own, and the next, which continues it."""
+    wal = of(changed(log, page_of(2) - 1))
+    assert [index for index, frame in enumerate(wal.frames) if not frame.good] == [2, 3]
+    assert wal.lost
+
+
+@pytest.mark.parametrize("at", range(HEADER))
+def test_a_log_with_a_damaged_header_is_read_by_its_frames(log: bytes, at: int) -> None:
+    """SQLite takes none of them, whichever byte it is."""
+    wal = of(changed(log, at))
+    assert (wal.taken, wal.lost) == (0, True)
+    assert wal.committed == len(of(log).frames)
+    first = at >= 24  # the checksum that the first frame continues
+    assert [frame.good for frame in wal.frames] == [not first, *[True] * (len(wal.frames) - 1)]
+
+
+def test_a_log_that_was_begun_again_ends_where_the_old_one_shows(tmp_path: Path) -> None:
+    """Frames from before have another salt, and are in the file already."""
+    path = tmp_path / "a.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE a (b)")
+        for _ in range(9):
+            db.execute("INSERT INTO a VALUES (zeroblob(5000))")
+        db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        db.execute("INSERT INTO a VALUES (1)")
+        log = path.with_name("a.sqlite-wal").read_bytes()
+    wal = of(log)
+    assert 0 < wal.taken == wal.committed < 4 < len(wal.frames)
+    assert not wal.lost
+    assert len(wal.usable) == wal.taken
+
+
+def test_a_log_of_large_words_is_read_as_well(log: bytes) -> None:
+    """Checksums are of big-endian words where such a machine has written them."""
+    from struct import pack
+
+    from bat2influx.delivery.disk_wal import _checksum
+
+    head = b"\x37\x7f\x06\x83" + log[4:24]
+    both = _checksum(">", (0, 0), head)
+    made = head + pack(">2I", *both)
+    for frame in of(log).frames:
+        page = log[frame.offset : frame.offset + SIZE]
+        start = log[frame.offset - HEAD : frame.offset - 8]
+        both = _checksum(">", both, start[:8] + page)
+        made += start + pack(">2I", *both) + page
+    assert of(made) == of(log)
+    assert of(changed(made, 5)).committed == of(log).committed
+
+
+def test_a_log_of_other_pages_is_not_ours(log: bytes) -> None:
+    """SQLite has its way with it."""
+    from struct import pack
+
+    from bat2influx.delivery.disk_wal import _checksum
+
+    head = log[:8] + pack(">I", 8192) + log[12:24]
+    assert of(head + pack(">2I", *_checksum("<", (0, 0), head)) + log[HEADER:]) == Wal()
+
+
+def test_zeros_are_no_log(log: bytes) -> None:
+    """Though zeros are the checksum of zeros; what is behind them is found."""
+    wal = of(bytes(50_000))
+    assert (wal.committed, wal.taken, wal.usable) == (0, 0, ())
+    wal = of(bytes(HEADER + 2 * FRAME) + log[HEADER + 2 * FRAME :])
+    assert [frame.good for frame in wal.frames[:4]] == [False, False, False, True]
+    assert wal.lost

@@ -1,0 +1,344 @@
+"""What is found in a damaged file: which version of a page counts, which rows, and what is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import disk_format, disk_rows, disk_wreck
+from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_pages import SIZE
+from bat2influx.delivery.disk_rows import DiskRow
+from bat2influx.delivery.disk_wreck import Pages, Rank, Wreck, merged
+from tests.support import disk
+from tests.unit.delivery.test_disk_queue import batch_of, lines, queue_in, reject
+
+OPEN_FILES = Path("/proc/self/fd")
+HEADER, FRAME = 32, 24 + SIZE
+
+
+def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
+    """Return the stamps of all waiting and all rejected lines, and how many of each are lost."""
+    with closing(Pages(path)) as pages:
+        wreck = Wreck(pages)
+        for _ in wreck.search():
+            pass
+        waiting, rejected = (
+            [int(line.split()[-1]) for row in table.rows() for line in row.lines]
+            for table in (wreck.waiting, wreck.rejected)
+        )
+        return waiting, rejected, wreck.waiting.lost, wreck.rejected.lost
+
+
+def stamps(*parts: tuple[int, int]) -> list[int]:
+    """Return the stamps from each first to each last but one."""
+    return [stamp for first, end in parts for stamp in range(first, end)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A spool of a hundred rows of ten lines with a page between root and leaves, of which some
+    were settled, whose pages are free, and some rejected.
+    """
+    queue = queue_in(tmp_path)
+    for number in range(0, 1000, 10):
+        queue.append(lines(number, number + 10, 90))
+    batch = batch_of(queue, 400)
+    queue.settle(batch, [], [])
+    reject(queue, 20)
+    queue.close()
+    return tmp_path / "spool.sqlite"
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A spool of which all is in the WAL, as a kill leaves it: a row in each commit."""
+    state = tmp_path / "before"
+    queue = queue_in(state)
+    for number in range(0, 120, 10):
+        queue.append(lines(number, number + 10, 90))
+    shutil.copytree(state, tmp_path / "state")
+    queue.close()
+    return tmp_path / "state/spool.sqlite"
+
+
+def page_with(path: Path, stamp: int) -> int:
+    """Return the number of the page that waits with this stamp in it."""
+    content = path.read_bytes()
+    with closing(Pages(path)) as pages:
+        live = {image for rank, image in pages.images() if rank is Rank.LIVE}
+    (found,) = {
+        number
+        for number in live
+        if b" %d\n" % stamp in content[(number - 1) * SIZE : number * SIZE]
+    }
+    return found
+
+
+# Files without a WAL
+
+
+def test_a_good_file_has_all_that_waits_and_nothing_else(path: Path) -> None:
+    """What was settled is in free pages, and is not taken."""
+    assert b" 100\n" in path.read_bytes()
+    assert wreck_of(path) == (stamps((420, 1000)), stamps((400, 420)), 0, 0)
+
+
+def test_a_page_that_is_gone_takes_its_own_rows_along(path: Path) -> None:
+    """How many lines that are, the numbers around it say."""
+    number = page_with(path, 600)
+    disk.change(path, (number - 1) * SIZE, bytes(SIZE))
+    waiting, _, lost, _ = wreck_of(path)
+    gone = sorted({*range(420, 1000)} - {*waiting})
+    assert gone == [*range(gone[0], gone[-1] + 1)]
+    assert 600 in gone
+    assert waiting == stamps((420, gone[0]), (gone[-1] + 1, 1000))
+    assert lost == len(gone) <= 40
+
+
+def test_pages_between_root_and_leaves_are_not_needed(path: Path) -> None:
+    """Nor is the header; without them nobody knows what was settled, and what fits is taken."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT rootpage FROM sqlite_schema").fetchall() == [(2,), (3,)]
+    disk.change(path, 0, bytes(2 * SIZE))
+    waiting, rejected, *_ = wreck_of(path)
+    assert {*stamps((420, 1000))} <= {*waiting}
+    assert rejected == stamps((400, 420))
+
+
+@pytest.mark.parametrize("stamp", [420, 990], ids=["oldest", "newest"])
+def test_an_altered_row_at_an_end_is_counted(path: Path, stamp: int) -> None:
+    """Its number joins on to those that are left, and it still says how many lines it has."""
+    place = path.read_bytes().index(b" %d\n" % (stamp + 5), (page_with(path, stamp) - 1) * SIZE)
+    disk.change(path, place, b"x")
+    waiting, _, lost, _ = wreck_of(path)
+    assert waiting == [each for each in range(420, 1000) if not stamp <= each < stamp + 10]
+    assert lost == 10
+
+
+def test_a_file_of_altered_rows_alone_counts_them(tmp_path: Path) -> None:
+    """Though none is left to which their numbers could join on."""
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 3))
+    queue.close()
+    path = tmp_path / "spool.sqlite"
+    disk.change(path, path.read_bytes().index(b"V=1.0 1\n"), b"v")
+    assert wreck_of(path) == ([], [], 3, 0)
+
+
+def test_pages_in_each_others_place_are_found(path: Path) -> None:
+    """Where a row stands does not matter; what is there twice is taken once."""
+    content = path.read_bytes()
+    one, two = ((page_with(path, stamp) - 1) * SIZE for stamp in (500, 900))
+    disk.change(path, one, content[two : two + SIZE])
+    disk.change(path, two, content[one : one + SIZE])
+    assert wreck_of(path) == (stamps((420, 1000)), stamps((400, 420)), 0, 0)
+    disk.change(path, two, content[two : two + SIZE])
+    waiting, _, lost, _ = wreck_of(path)
+    assert waiting == sorted({*waiting})
+    assert len(waiting) + lost == 580
+
+
+def test_a_live_page_that_the_free_list_names_is_read(path: Path) -> None:
+    """With that of which it has the place, what was settled may come along."""
+    content = path.read_bytes()
+    trunk = (int.from_bytes(content[32:36], "big") - 1) * SIZE
+    disk.change(path, trunk + 8, page_with(path, 700).to_bytes(4, "big"))
+    waiting = wreck_of(path)[0]
+    assert {*stamps((420, 1000))} <= {*waiting}
+    assert waiting == sorted({*waiting})
+
+
+def test_a_live_page_in_the_place_of_a_free_one_is_read(path: Path) -> None:
+    """Though it has the oldest of what waits: the left edge of the tree does not agree."""
+    content = path.read_bytes()
+    trunk = (int.from_bytes(content[32:36], "big") - 1) * SIZE
+    free = (int.from_bytes(content[trunk + 8 : trunk + 12], "big") - 1) * SIZE
+    live = (page_with(path, 425) - 1) * SIZE
+    disk.change(path, free, content[live : live + SIZE])
+    disk.change(path, live, b"\xff" * SIZE)
+    assert {*stamps((420, 1000))} <= {*wreck_of(path)[0]}
+
+
+def test_a_table_with_nothing_in_it_has_nothing(tmp_path: Path) -> None:
+    """What was settled, all of it, does not come back."""
+    queue = queue_in(tmp_path)
+    for number in range(0, 1000, 10):
+        queue.append(lines(number, number + 10, 90))
+    reject(queue, 3)
+    queue.settle(batch_of(queue, 1000), [], [])
+    queue._file._linger = 60.0
+    queue.close()
+    assert wreck_of(tmp_path / "spool.sqlite") == ([], [0, 1, 2], 0, 0)
+
+
+@pytest.mark.parametrize("length", [0, 1, 99, SIZE, 2 * SIZE + 1])
+def test_a_file_that_is_cut_off_has_what_is_left(path: Path, length: int) -> None:
+    """Missing bytes are zeros; a file without a byte is one without a page."""
+    os.truncate(path, length)
+    assert wreck_of(path)[0] == []
+
+
+def test_a_sector_that_cannot_be_read_is_one_of_zeros(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is around it is saved."""
+    bad = (page_with(path, 600) - 1) * SIZE
+    pread = os.pread
+
+    def failing(file: int, length: int, at: int) -> bytes:
+        if at == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(file, length, at)
+
+    monkeypatch.setattr(disk_wreck.os, "pread", failing)
+    waiting, _, lost, _ = wreck_of(path)
+    assert len(waiting) + lost == 580
+    assert 600 not in waiting
+
+
+def test_files_are_closed_where_one_cannot_be_opened(path: Path) -> None:
+    """As all files are in the end."""
+    disk_format.companion(path, "-wal").symlink_to("/proc/self/mem/nowhere")
+    open_files = len([*OPEN_FILES.iterdir()])
+    with Pages(path) as pages:  # a link to nothing is no WAL
+        assert len([*OPEN_FILES.iterdir()]) == open_files + 1
+        assert pages.newest(10**6) == bytes(SIZE)
+    disk_format.companion(path, "-wal").unlink()
+    disk_format.companion(path, "-wal").mkdir()
+    assert len([*OPEN_FILES.iterdir()]) == open_files
+    wreck_of(path)
+    assert len([*OPEN_FILES.iterdir()]) == open_files
+
+
+# The WAL
+
+
+def test_what_is_newest_is_in_the_wal(killed: Path) -> None:
+    """The file may be damaged where the WAL has its pages."""
+    assert killed.stat().st_size < disk_format.companion(killed, "-wal").stat().st_size
+    disk.change(killed, 0, bytes(killed.stat().st_size))
+    assert wreck_of(killed) == (stamps((0, 120)), [], 0, 0)
+
+
+@pytest.mark.parametrize("frame", [2, 5, 9])
+def test_a_damaged_frame_takes_no_later_one_along(killed: Path, frame: int) -> None:
+    """Rows of the frame before it on the same page take the place of its own."""
+    wal = disk_format.companion(killed, "-wal")
+    disk.change(wal, HEADER + frame * FRAME + 24, bytes(SIZE))
+    assert wreck_of(killed) == (stamps((0, 120)), [], 0, 0)
+
+
+def test_a_frame_with_the_number_of_another_page_hides_none(killed: Path) -> None:
+    """Neither the rows of that page, nor those that go on in it."""
+    wal = disk_format.companion(killed, "-wal")
+    content = wal.read_bytes()
+    first = HEADER + 2 * FRAME
+    assert content[first + 24] == 13  # a leaf
+    disk.change(wal, len(content) - 2 * FRAME, content[first : first + 4])
+    assert wreck_of(killed)[0] == stamps((0, 120))
+
+
+def test_versions_of_a_page_are_ranked(killed: Path) -> None:
+    """The newest is live, what is behind a damaged one older, and the rest past."""
+    with closing(Pages(killed)) as pages:
+        before = sorted(pages.images(), key=lambda each: each[1])
+    assert [rank for rank, _ in before].count(Rank.OLDER) == 0
+    wal = disk_format.companion(killed, "-wal")
+    numbers = [
+        int.from_bytes(wal.read_bytes()[at : at + 4], "big")
+        for at in range(HEADER, wal.stat().st_size, FRAME)
+    ]
+    second = max(at for at in range(len(numbers) - 3) if numbers[at] in numbers[:at])
+    assert numbers[second] not in numbers[second + 1 : second + 1]
+    disk.change(wal, HEADER + second * FRAME + 100, b"\xff")
+    with closing(Pages(killed)) as pages:
+        ranks = {image: rank for rank, image in pages.images()}
+        assert len(pages.readers) == 2
+    last = max(at for at in range(len(numbers)) if numbers[at] == numbers[second])
+    older = [rank for rank in ranks.values() if rank is Rank.OLDER]
+    assert len(older) == (1 if last == second else 0)
+
+
+# Which rows are taken
+
+
+def rows(*given: tuple[int, int, str]) -> tuple[list[int], list[int], Callable[[int], DiskRow]]:
+    """Return keys, live and spare, and what loads their rows: number, end, and text.
+
+    A text in capitals is that of a spare row; one with ! cannot be read a second time.
+    """
+    made = {}
+    live, spare = [], []
+    for at, (number, end, text) in enumerate(given):
+        key = number << 64 | at
+        made[key] = DiskRow(number, [text.encode()] * (end - number), b"", 0)
+        (spare if text.isupper() else live).append(key)
+
+    def load(key: int) -> DiskRow:
+        if b"!" in made[key].lines[0]:
+            raise DamagedError("gone")
+        return made[key]
+
+    return sorted(live), sorted(spare), load
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ([], ""),
+        ([(1, 5, "a"), (5, 9, "b")], "ab"),
+        ([(5, 9, "b"), (1, 5, "a")], "ab"),
+        ([(1, 5, "a"), (1, 5, "a"), (5, 9, "b")], "ab"),
+        ([(1, 5, "a"), (1, 5, "b"), (1, 5, "a")], "ab"),  # two that say they are the same: both
+        ([(1, 5, "a"), (3, 9, "b")], "ab"),
+        ([(1, 5, "a"), (5, 9, "B"), (9, 12, "c")], "aBc"),
+        ([(1, 5, "a"), (5, 7, "B"), (7, 9, "C"), (9, 12, "d")], "aBCd"),
+        ([(1, 5, "a"), (5, 10, "B"), (9, 12, "c")], "ac"),  # it does not fit
+        ([(1, 5, "a"), (4, 9, "B"), (9, 12, "c")], "ac"),
+        ([(1, 5, "a"), (1, 5, "B"), (9, 12, "c")], "ac"),
+        ([(1, 5, "a"), (5, 9, "B"), (5, 9, "C"), (9, 12, "d")], "aBd"),
+        ([(5, 9, "a"), (1, 5, "B")], "Ba"),
+        ([(1, 5, "a"), (5, 9, "B")], "aB"),
+        ([(1, 5, "a"), (7, 9, "B")], "aB"),
+        ([(1, 5, "A"), (5, 9, "B")], "AB"),
+        ([(1, 5, "a"), (5, 9, "b!"), (9, 12, "c")], "ac"),
+        ([(1, 5, "a"), (5, 9, "B!"), (5, 9, "C"), (9, 12, "d")], "aCd"),
+    ],
+)
+def test_all_live_rows_are_taken_and_of_the_others_what_fits(
+    given: list[tuple[int, int, str]], taken: str
+) -> None:
+    """In the order of their numbers; of equal ones one."""
+    found: Iterator[DiskRow] = merged(*rows(*given))
+    assert "".join(row.lines[0].decode() for row in found) == taken
+
+
+def test_a_row_that_was_moved_to_another_version_is_not_taken_twice(path: Path) -> None:
+    """Numbers and lines are compared, and no place."""
+    content = path.read_bytes()
+    page = page_with(path, 800)
+    with path.open("ab") as file:
+        file.write(content[(page - 1) * SIZE : page * SIZE])
+    assert wreck_of(path)[0] == stamps((420, 1000))
+
+
+def test_two_rows_of_one_number_are_both_saved(tmp_path: Path) -> None:
+    """A damaged tree may have had a number given twice."""
+    path = tmp_path / "spool.sqlite"
+    disk_format.create(path).close()
+    contents = []
+    for first in (0, 50):
+        shutil.copy(path, made := tmp_path / f"{first}")
+        with closing(sqlite3.connect(made, isolation_level=None)) as db:
+            disk_rows.insert(db, 1, lines(first, first + 5))
+        contents.append(made.read_bytes())
+    path.write_bytes(contents[0] + contents[1][SIZE : 2 * SIZE])
+    assert sorted(wreck_of(path)[0]) == stamps((0, 5), (50, 55))
