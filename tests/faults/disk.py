@@ -229,9 +229,10 @@ SCENARIOS = {
     ),
     "disk_damaged": Scenario(
         "What waits on disk is damaged",
-        "the file is set aside and named, what can be read of it goes on waiting, and the rest is"
-        " counted",
-        "what cannot be read any more",
+        "the file is set aside and named, each row that can be read goes on waiting, and the rest"
+        " is counted",
+        "what cannot be read any more; a damaged last commit counts as one that a power cut broke"
+        " off",
         damaged,
     ),
     "spool_full": Scenario(
