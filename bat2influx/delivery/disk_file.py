@@ -20,8 +20,8 @@ from typing import NoReturn
 from bat2influx.delivery import disk_format, salvage
 from bat2influx.delivery.disk_errors import (
     FAILURES,
-    DamagedError,
     DiskError,
+    DiskFailure,
     DiskFault,
     LineError,
     explain,
@@ -51,7 +51,8 @@ class DiskFile:
         self._identity: tuple[int, int] | None = None  # device and inode of what is open
         self._unsure = False  # whether the last lines may be in the WAL, though that failed
         self._used = time.monotonic()  # s, when last something was written
-        self._doubt: DamagedError | None = None  # why what is open is damaged
+        self._checked = 0.0  # s, `_used` when all of it was looked at
+        self._doubt: DiskFailure | None = None  # why what is open is damaged
         self._salvage: salvage.Salvage | None = None  # under way
         self._damage = ""  # what it is for
 
@@ -136,13 +137,9 @@ class DiskFile:
         if not now and time.monotonic() < self._used + self._linger:
             return
         try:
-            disk_format.check(self._db)
-        except DamagedError as error:
-            self._doubt = error
-            return
-        except FAILURES:
-            return
-        with suppress(*FAILURES):
+            if self._checked != self._used:
+                disk_format.check(self._db)
+                self._checked = self._used
             pages, free = (scalar(self._db, f"PRAGMA {n}_count") for n in ("page", "freelist"))
             if self.figures.rejected:
                 if free > max(pages // 2, 64):
@@ -153,6 +150,9 @@ class DiskFile:
                 disk_format.remove(self.path)
                 self._disconnect()
                 self._forget()
+        except FAILURES as error:
+            if fault_of(error, self.path) is DiskFault.DAMAGED:
+                self._doubt = error
 
     def close(self) -> None:
         """Leave the file as one that can be copied, and read without a trace, if that can be."""

@@ -298,3 +298,44 @@ def test_rows_that_come_to_be_hidden_are_found_before_the_file_goes(file: DiskFi
     put(again, 0, 1)
     assert {*lines(0, 3000), *lines(9000, 9001), *lines(0, 1)} <= {*content(again)}
     again._disconnect()
+
+
+def test_rejected_rows_are_not_checked_at_each_turn(
+    file: DiskFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be many megabytes, and the keeper asks for room all the time: once for a change."""
+    checks: list[sqlite3.Connection] = []
+    monkeypatch.setattr(disk_format, "check", checks.append)
+    for changes in (1, 2):
+        put(file, 0, 3)
+        take(file, file.figures.end, rejected=2)
+        checks.clear()
+        for _ in range(3):
+            file.give_back(now=True)
+        assert len(checks) == 1, changes
+    assert names(file) >= {file.path.name}
+
+
+@pytest.mark.parametrize("damage", [True, False])
+def test_a_check_that_fails_is_damage_or_made_again(
+    file: DiskFile, monkeypatch: pytest.MonkeyPatch, damage: bool
+) -> None:
+    """By what SQLite says; the file stays."""
+    put(file, 0, 3)
+    take(file, 4)
+    error = sqlite3.OperationalError("words")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT if damage else sqlite3.SQLITE_BUSY
+
+    def fail(_: sqlite3.Connection) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_format, "check", fail)
+        file.give_back(now=True)
+        assert file.path.exists()
+    if damage:
+        with pytest.raises(DiskError, match="is damaged") as raised:
+            put(file, 3, 4)
+        assert raised.value.fault is DiskFault.DAMAGED
+    put(file, 3, 4)
+    assert content(file) == lines(3, 4)
