@@ -59,6 +59,7 @@ TABLES = (
 )
 ROOTS = {"waiting": 2, "rejected": 3}  # the page at which the tree of each table begins
 OPENING = 100_000  # steps of SQLite's machine; a hundredth is what it takes
+_LARGEST_WAL = 32 * 1024 * 1024  # bytes that are looked at, in a second or two
 _STEPS = 1_000  # between two looks at how many there were
 
 
@@ -178,12 +179,14 @@ def _check_size(path: Path) -> None:
 def _look_at(path: Path) -> None:
     """Raise NewerError or DamagedError for what SQLite would not see, or would make worse.
 
-    It also leaves alone a file that it did not make, and has none of ours.
+    A WAL of many times its usual size is left to SQLite, and with it what it may have of the file.
     """
     _check_size(path)
     page, wal = _first_page(path), Wal()
     pages: float | None = None
     if (log := companion(path, "-wal")).exists():
+        if log.stat().st_size > _LARGEST_WAL:
+            return
         with log.open("rb") as file:
 
             def read(at: int, length: int) -> bytes:

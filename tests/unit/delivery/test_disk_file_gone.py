@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -138,13 +138,15 @@ def test_a_file_whose_number_alone_is_that_of_a_later_version_is_damaged(file: D
     assert content(file) == lines(0, 4)
 
 
-def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(file: DiskFile) -> None:
+@pytest.mark.parametrize("place", [bytes.index, bytes.rindex], ids=["rejected", "waiting"])
+def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(
+    file: DiskFile, place: Callable[[bytes, bytes], int]
+) -> None:
     """By a TypeError, at each start: `PRIMARY KEY` had become `PRHMARY KEY`."""
     put(file, 0, 3)
     take(file, 1, rejected=2)
     file.close()
-    at = file.path.read_bytes().index(b"PRIMARY KEY, crc")
-    disk.change(file.path, at + 2, b"H")
+    disk.change(file.path, place(file.path.read_bytes(), b"PRIMARY KEY, crc") + 2, b"H")
     with pytest.raises(DiskError, match=r"3 of its values go on waiting$") as raised:
         put(file, 3, 4)
     assert raised.value.fault is DiskFault.DAMAGED

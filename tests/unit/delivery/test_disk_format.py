@@ -260,6 +260,17 @@ def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
         assert [row.number for row in disk_rows.rows(db, WAITING)] == [1, 2, 3, 4, 5]
 
 
+def test_a_wal_that_is_far_too_large_is_left_to_sqlite(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To look at it would take longer than there is time for."""
+    copy = in_wal(path)
+    disk.change(disk_format.companion(copy, "-wal"), 32 + 4120 + 3000, b"x")
+    monkeypatch.setattr(disk_format, "_LARGEST_WAL", 6 * 4120)
+    with closing(disk_format.connect(copy, 0.0)) as db:
+        assert [row.number for row in disk_rows.rows(db, WAITING)] == [1]
+
+
 @pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
 def test_an_empty_file_with_a_wal_is_damage(
     path: Path, opening: Callable[[Path, float], sqlite3.Connection]

@@ -5,8 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partialmethod
 from pathlib import Path
 
+import pytest
+
+from bat2influx.delivery import salvage
+from bat2influx.delivery.disk_errors import DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
@@ -255,3 +260,34 @@ def test_found_what_is_taken_out_took_the_room_for_the_rest(tmp_path: Path) -> N
             stored |= {*batch.lines}
             keeper.spool.settle(batch, [], [])
     assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)
+
+
+def test_a_keeper_goes_on_while_a_damaged_file_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slice at a time, between which fresh lines are sent; then all is on disk again."""
+    state = tmp_path / "state"
+    before = Keeper(state)
+    before.spool.append(lines(0, 3000))
+    before.wait(FRESH)
+    before.spool.close()
+    path = state / "spool.sqlite"
+    disk.change(path, path.read_bytes().rindex(b"PRIMARY KEY, crc") + 2, b"H")
+    monkeypatch.setattr(salvage.Salvage, "run", partialmethod(salvage.Salvage.run, 0.0))
+    keeper = Keeper(state)
+    sent = turns = 0
+    while keeper.spool.fault and keeper.spool.fault.fault is DiskFault.SAVING:
+        keeper.spool.append(lines(5000 + turns, 5001 + turns))
+        batch = keeper.spool.next_batch(1)
+        assert batch and batch.lines == (lines(5000 + turns, 5001 + turns)[0],)
+        keeper.spool.settle(batch, [], [])
+        sent, turns = sent + 1, turns + 1
+        keeper.wait(AGAIN)
+    assert sent > 10
+    assert keeper.spool.fault
+    assert keeper.spool.fault.fault is DiskFault.DAMAGED
+    assert "3000 of its values go on waiting" in str(keeper.spool.fault)
+    keeper.spool.append(lines(6000, 6001))
+    keeper.wait(AGAIN)
+    assert keeper.spool.fault is None
+    assert keeper.on_disk() == [*lines(0, 3000), *lines(6000, 6001)]
