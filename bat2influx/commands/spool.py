@@ -99,7 +99,7 @@ def _request(state: Path) -> None:
         count = reader.summary().rejected
     if count:
         disk_queue.request_retry(state)
-        say(f"asked for: {count} rows are tried again while bat2influx runs")
+        say(f"asked for: {count} rows are tried again by bat2influx, at once if it runs")
     else:
         say("no row has been refused")
 
@@ -110,14 +110,16 @@ def _show(reader: DiskReader, state: Path) -> None:
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
     say(f"waiting   {found.waiting} values{since}{size}")
     reasons: Counter[str] = Counter()
+    first: dict[str, int] = {}
     latest: dict[str, int] = {}
     for row in reader.rejected():
         reasons[row.reason] += 1
+        first[row.reason] = min(first.get(row.reason, row.time_ns), row.time_ns)
         latest[row.reason] = max(latest.get(row.reason, 0), row.time_ns)
     say(f"rejected  {reasons.total()} rows")
     for reason, count in reasons.most_common():
-        when = _date(latest[reason])
-        say(f"          {count} since {when}: {plain(reason, LONGEST)}")
+        when = f"the first at {_date(first[reason])}, the latest at {_date(latest[reason])}"
+        say(f"          {count}, {when}: {plain(reason, LONGEST)}")
 
 
 def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:

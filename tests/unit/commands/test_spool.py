@@ -97,7 +97,7 @@ def test_what_waits_has_its_age_and_its_size(
 def test_what_was_rejected_is_told_by_reason(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The most frequent first, each with when it was the last time; a reason is a plain line."""
+    """The most frequent first, each with when it was the first and the last time; a reason is a plain line."""
     hostile = "no\nport = 1\x1b[2J " + "x" * 400
     state.store(rejected=[RejectedLine(line(n), "field type conflict") for n in range(2)])
     state.now = NOW - 10**9
@@ -107,8 +107,11 @@ def test_what_was_rejected_is_told_by_reason(
     waiting, rejected, first, second = capsys.readouterr().out.splitlines()
     assert waiting.startswith("waiting   0 values, ")
     assert rejected == "rejected  4 rows"
-    assert first == "          3 since 2026-11-18 11:06:40 UTC: field type conflict"
-    shown = second.partition(" UTC: ")[2]
+    assert first == (
+        "          3, the first at 2026-11-18 11:06:39 UTC, the latest at 2026-11-18 11:06:40 UTC:"
+        " field type conflict"
+    )
+    shown = second.rpartition(" UTC: ")[2]
     assert shown.startswith("no port = 1 [2J xxx")
     assert len(shown) == LONGEST
 
@@ -164,7 +167,7 @@ def test_rejected_rows_are_tried_again_by_the_daemon(
     """The request is left for it, and the rows stay where they are."""
     state.store([line(1)], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "bad")])
     assert state.run(retry=True) == EX_OK
-    text = "asked for: 2 rows are tried again while bat2influx runs\n"
+    text = "asked for: 2 rows are tried again by bat2influx, at once if it runs\n"
     assert capsys.readouterr() == (text, "")
     assert "retry-rejected" in state.files()
     with closing(DiskQueue(state.path, 10**7)) as queue:
@@ -253,7 +256,7 @@ def test_root_asks_as_the_owner_of_the_state(theirs: tuple[State, Path]) -> None
     assert as_root(state, ini, "--export").stdout.endswith("\ndc V=1.5 1\n")
     done = as_root(state, ini, "--retry-rejected")
     assert (done.stdout, done.stderr) == (
-        "asked for: 1 rows are tried again while bat2influx runs\n",
+        "asked for: 1 rows are tried again by bat2influx, at once if it runs\n",
         "",
     )
     owners = {path.name: path.stat().st_uid for path in state.path.iterdir()}
