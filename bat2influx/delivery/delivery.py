@@ -268,7 +268,8 @@ class Delivery:
         self._reports.rejected(outcome.rejected)
         if writer is not self._writer:  # what it met with is settled by a reload
             return
-        self._database_up = outcome.trouble is None
+        if not outcome.passing:
+            self._database_up = outcome.trouble is None
         if outcome.trouble is None:
             self._attempts = 0
             if isinstance(batch, StoredBatch):  # gently: others may want the database, too
@@ -276,7 +277,8 @@ class Delivery:
             self._reports.delivered(self._writer.peer, now)
             return
         self._attempts += 1
-        self._reports.failed(outcome.trouble, now)
+        if not outcome.passing:
+            self._reports.failed(outcome.trouble, now)
         wait = delay(outcome.trouble.backoff, self._attempts, random.random())
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
 

@@ -27,7 +27,8 @@ class Outcome:
     """What the database has made of a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why. With `in_doubt` some of them may be stored already, for an answer was lost.
+    says why. With `in_doubt` some of them may be stored already, for an answer was lost. With
+    `passing` the trouble may be over with the next batch, and is not to be told yet.
     """
 
     accepted: int = 0
@@ -36,3 +37,4 @@ class Outcome:
     trouble: Trouble | None = None
     retry_after: float | None = None
     in_doubt: bool = False
+    passing: bool = False

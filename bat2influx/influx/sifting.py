@@ -24,6 +24,9 @@ MOST_REQUESTS = 400
 MOST_KEPT_UNTAKEN = 4
 # Rows of one field that are refused alone for an unknown reason: then it is the field, not a row.
 MOST_ALIKE = 3
+# Batches in a row of which nothing is taken, before that is told: a bad value that comes alone has
+# to wait for one that is taken.
+MOST_PASSING = 3
 MOST_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
 
 
@@ -36,6 +39,7 @@ class Sieve:
         self.known = KnownRejects()
         self.size = BatchSize()
         self.proven_on: int | None = None  # the connection on which rows were taken last
+        self.unproven = 0  # batches in a row, with bad rows and nothing taken
 
     def begin(self, lines: Sequence[bytes]) -> Sifting:
         """Return what becomes of a batch."""
@@ -115,6 +119,8 @@ class Sifting:
         if self._taken:
             self._rejected |= self._unproven
             self._unproven.clear()
+        unproven = trouble is None and bool(self._unproven)
+        self._sieve.unproven = self._sieve.unproven + 1 if unproven else 0
         open_rows = {*self._kept}.union(self._unproven, *self._parts)
         gone = [line for line in self._lines if line in self._rejected]
         answers = [self._rejected[line] for line in gone]
@@ -130,6 +136,7 @@ class Sifting:
             trouble=trouble or self._why(peer),
             retry_after=retry_after,
             in_doubt=in_doubt,
+            passing=unproven and self._sieve.unproven < MOST_PASSING,
         )
 
     def _why(self, peer: str) -> Trouble | None:

@@ -83,7 +83,6 @@ class Writer:
         self._diagnosis = Diagnosis(influx, config)
         self._identity = Identity(self._http, self._diagnosis)
         self._sign: set[Dialect | None] = set()  # those whose answers to a write say whose they are
-        self._created = False
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
@@ -171,7 +170,7 @@ class Writer:
         ):
             why = self._diagnosis.of_nobody(reply, self.where, "write")
             return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
-        if unsigned and answer.meaning is not Meaning.TOO_LARGE:
+        if unsigned and answer.meaning not in (Meaning.TOO_LARGE, Meaning.KEPT):
             answer = Answer(Meaning.KEPT)  # it is of something in front
         if not lines and answer.reason and "write was empty" in answer.reason:
             answer = Answer(Meaning.STORED)  # InfluxDB 3 has got as far as looking for lines
@@ -215,10 +214,8 @@ class Writer:
         if made.trouble is None:
             verdict = self._post(lines)
             if verdict.answer.meaning is not Meaning.NO_DATABASE:
-                if not self._created:
-                    text = "created the database %r at %s"
-                    log.info(text, self._influx.db, self.where, extra=event("database created"))
-                self._created = True
+                text = "created the database %r at %s"
+                log.info(text, self._influx.db, self.where, extra=event("database created"))
                 return verdict
         elif made.status == 0 or made.status >= 500:
             return made

@@ -6,7 +6,7 @@ but its taker uses.
 
 What went wrong is found out here as far as the network can tell: which port is open instead, and
 whether TLS is spoken where none is expected. No password is sent in clear to a port that speaks
-TLS, which is seen before, each time.
+TLS: whoever has one looks first, until the port has been seen to speak MQTT.
 """
 
 from __future__ import annotations
@@ -199,8 +199,7 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        secret = bool(self.endpoint.password)
-        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT or secret):
+        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT):
             seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
             if not isinstance(seen, Trouble):
                 seen.close()

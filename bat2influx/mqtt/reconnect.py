@@ -41,6 +41,9 @@ class State(Enum):
     SILENT = "silent"
 
 
+_MQTT = frozenset({"login", "vrm login", "connack"})  # causes that a broker's own answer has
+
+
 class Reconnector:
     """The way to one broker. `connection` is there from the login to its end."""
 
@@ -53,7 +56,8 @@ class Reconnector:
         self._wake = wake
         self._client_id = client_id()
         self._connector: Connector | None = None
-        self._suspicious = False  # the port may want TLS
+        # The port may want TLS, and then no password may leave in clear.
+        self._suspicious = endpoint.tls is None and bool(endpoint.password)
         self._spoken = Protocol.MQTT_5  # what the broker has taken, as far as is known
         self._protocol = self._spoken  # of this attempt
         self._attempts = 0
@@ -164,6 +168,8 @@ class Reconnector:
     def _ended(self, connection: Connection, why: Trouble, now: float) -> None:
         """It has ended; where it had not begun, it was the version, or TLS, that was wanted."""
         without_a_word = self.state is State.LOGIN and why.cause == "protocol"
+        if self.state is State.LOGIN and why.cause in _MQTT:
+            self._suspicious = False
         if connection.accepted:  # and ended so soon that nobody has seen it
             self._spoken = connection.protocol
         if connection.may_be_older:

@@ -30,6 +30,7 @@ class Session:
         self.fingerprint: str | None = None  # of the certificate, where TLS was spoken
         self.trouble: Trouble | None = None  # why it ended, or never began
         self._connection: Connection | None = None
+        self._first = True
 
     def open(self) -> Trouble | None:
         """Find, connect and log in; return why not, or None."""
@@ -37,7 +38,13 @@ class Session:
         return link if isinstance(link, Trouble) else self.log_in(link)
 
     def connect(self, *, suspicious: bool = False) -> Link | Trouble:
-        """Return the way to the broker, with TLS where it is configured, or what is in it."""
+        """Return the way to the broker, with TLS where it is configured, or what is in it.
+
+        With a password, or where it is `suspicious`, it is seen first whether the port wants TLS.
+        """
+        if self._first and self.endpoint.tls is None and self.endpoint.password:
+            suspicious = True
+        self._first = False
         arrived = threading.Event()
         connector = Connector(self.endpoint, arrived.set, suspicious=suspicious)
         arrived.wait(LINK_TIMEOUT)

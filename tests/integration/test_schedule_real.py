@@ -173,9 +173,10 @@ def test_the_hung_database_is_named(minute: Minute) -> None:
 
 def test_a_refused_login_is_tried_twice_a_minute_at_most(minute: Minute) -> None:
     """A device locks out who tries often, and it is people who have to act."""
-    assert 1 <= len(minute.attempts) <= 2
-    assert len(minute.logins) == len(minute.attempts)
-    assert all(b"pass-Word1" in login for login in minute.logins)
+    logins = [login for login in minute.logins if b"MQTT" in login]
+    assert 1 <= len(logins) <= 2
+    assert len(minute.attempts) <= len(logins) + 1  # the first one looks if the port speaks TLS
+    assert all(b"pass-Word1" in login for login in logins)
 
 
 def test_a_login_refused_after_six_seconds_is_no_network_fault(minute: Minute) -> None:

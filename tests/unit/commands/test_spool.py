@@ -97,7 +97,7 @@ def test_what_waits_has_its_age_and_its_size(
 def test_what_was_rejected_is_told_by_reason(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The most frequent first, each with when it was the first and the last time; a reason is a plain line."""
+    """The most frequent first, with the first and the last time; a reason is a plain line."""
     hostile = "no\nport = 1\x1b[2J " + "x" * 400
     state.store(rejected=[RejectedLine(line(n), "field type conflict") for n in range(2)])
     state.now = NOW - 10**9

@@ -60,7 +60,9 @@ class FakeConnection:
 class Way:
     """A reconnector, all that it has made so far, and the time in s."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tls: Tls | None = None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, tls: Tls | None = None, password: str = ""
+    ) -> None:
         self.connectors: list[FakeConnector] = []
         self.connections: list[FakeConnection] = []
         self.attempts: list[tuple[Protocol, bool]] = []  # with whether TLS was looked for first
@@ -78,7 +80,7 @@ class Way:
         monkeypatch.setattr(reconnect, "Connector", connector)
         monkeypatch.setattr(reconnect, "Connection", connection)
         monkeypatch.setattr(random, "random", lambda: 1.0)  # no delay is shortened
-        self.endpoint = Endpoint("venus.local", 1883, "u", "secret", "/etc/x.ini", tls)
+        self.endpoint = Endpoint("venus.local", 1883, "u", password, "/etc/x.ini", tls)
         self.reconnector = Reconnector(self.endpoint, self.wake)
 
     def wake(self) -> None:

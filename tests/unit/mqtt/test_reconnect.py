@@ -218,6 +218,20 @@ def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
     assert way.attempts == [(NEW, False), (OLD, False), (OLD, True), (NEW, True)]
 
 
+@pytest.mark.parametrize(("tls", "looks"), [(None, True), (Tls(), False)])
+def test_with_a_password_tls_is_suspected_until_the_broker_has_spoken(
+    monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: bool
+) -> None:
+    """A refusal is an answer, too; after it nothing else is looked for."""
+    way = Way(monkeypatch, tls, password="secret")
+    way.connect()
+    way.end(CLOSED)
+    way.connect()
+    way.end(REFUSED)
+    way.connect()
+    assert way.attempts == [(NEW, looks), (NEW, looks), (NEW, False)]
+
+
 def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
     """A broker that was overloaded once is not looked at for TLS ever after."""
     way.connect()

@@ -102,9 +102,9 @@ class Place:
         constants = {"POLLIN": select.POLLIN, "POLLOUT": select.POLLOUT}
         monkeypatch.setattr(session, "select", SimpleNamespace(poll=self._poll, **constants))
 
-    def session(self, tls: Tls | None = None) -> Session:
+    def session(self, tls: Tls | None = None, password: str = "") -> Session:
         """Return a session yet to be opened."""
-        return Session(Endpoint("venus.local", 1883, "u", "secret", "/etc/x.ini", tls))
+        return Session(Endpoint("venus.local", 1883, "u", password, "/etc/x.ini", tls))
 
     def opened(self, *acts: Act) -> Session:
         """Return a session that is logged in; the broker goes on with `acts`."""
@@ -233,6 +233,20 @@ def test_a_login_tries_the_older_version_and_then_for_tls(
     made = place.session(tls)
     assert made.open() == made.trouble == trouble
     assert place.attempts == attempts
+
+
+def test_with_a_password_the_first_look_is_for_tls(place: Place) -> None:
+    """It is not sent in clear to a port that speaks TLS; the port speaks MQTT after that."""
+    place.brokers = [[AGAIN], [accept]]
+    place.session(password="secret").open()
+    assert place.attempts == [(NEW, True), (OLD, False)]
+
+
+def test_within_tls_a_password_needs_no_look(place: Place) -> None:
+    """It is no port that TLS would be a surprise at."""
+    place.brokers = [[accept]]
+    place.session(Tls(), password="secret").open()
+    assert place.attempts == [(NEW, False)]
 
 
 @pytest.mark.parametrize("first", [AGAIN, FINAL])
