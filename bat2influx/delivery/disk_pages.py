@@ -41,39 +41,41 @@ class Record(NamedTuple):
 
 def records(page: bytes, read: Read) -> Iterator[Record]:
     """Yield what may be rows of our tables, in the order of the page, of whatever kind that is."""
-    count = _u16(page, 3)
+    count, seen = _u16(page, 3), set[int]()  # of the pages that go on: each is of one row
     for at in range(count if count <= _MOST_CELLS else 0):
-        if found := _cell(page, _u16(page, 8 + 2 * at), read):
+        if found := _cell(page, _u16(page, 8 + 2 * at), read, seen):
             yield Record(at, *found)
 
 
 def record(page: bytes, at: int, read: Read) -> Record | None:
     """Return the `at`-th of a page, if it can be read."""
-    found = _cell(page, _u16(page, 8 + 2 * at), read)
+    found = _cell(page, _u16(page, 8 + 2 * at), read, set())
     return Record(at, *found) if found else None
 
 
-def _cell(page: bytes, start: int, read: Read) -> tuple[int, tuple[Value, ...]] | None:
+def _cell(
+    page: bytes, start: int, read: Read, seen: set[int]
+) -> tuple[int, tuple[Value, ...]] | None:
     try:
         size, start = _varint(page, start)
         number, start = _varint(page, start)
         if size > LARGEST:
             return None
-        payload = _payload(page, start, size, read)
+        payload = _payload(page, start, size, read, seen)
         columns = _columns(payload) if payload is not None else None
     except IndexError:  # it would go on behind the end
         return None
     return (_signed(number), columns) if columns else None
 
 
-def _payload(page: bytes, start: int, size: int, read: Read) -> bytes | None:
+def _payload(page: bytes, start: int, size: int, read: Read, seen: set[int]) -> bytes | None:
     if size <= _MOST_LOCAL:
         return page[start : start + size]
     local = _LEAST_LOCAL + (size - _LEAST_LOCAL) % (SIZE - 4)
     if local > _MOST_LOCAL:
         local = _LEAST_LOCAL
     parts = [page[start : start + local]]
-    following, rest, seen = _u32(page, start + local), size - local, set[int]()
+    following, rest = _u32(page, start + local), size - local
     while rest > 0:
         if following < 2 or following in seen:
             return None

@@ -30,6 +30,7 @@ from bat2influx.printable import plain
 with lean_imports.imports():
     import requests
     from influxdb import InfluxDBClient
+    from requests.structures import CaseInsensitiveDict
 
     from bat2influx.influx.transport import (
         Adapter,
@@ -79,6 +80,7 @@ class HttpClient:
         self._dialer = Dialer()
         self._response: requests.Response | None = None
         self._body, self._whole = b"", True
+        self._headers: Mapping[str, str] = {}
         session = requests.Session()
         session.headers["Accept-Encoding"] = "identity"  # an answer is short, and read as it comes
         session.trust_env = influx.use_environment
@@ -130,8 +132,14 @@ class HttpClient:
         """Find out what it is that answers there, in `server`."""
         reply = self.ask("ping", "GET", expected=204)
         if reply.status:
-            self.server = identify(reply.headers, reply.body)
+            self.recognise(reply.headers, reply.body)
         return reply
+
+    def recognise(self, headers: Mapping[str, str], body: bytes = b"") -> bool:
+        """Take in what an answer says of the server; return whether it is known by that."""
+        found = identify(headers, body)
+        self.server = replace(found, version=self.mask(found.version))
+        return found.known
 
     def ask(
         self,
@@ -208,7 +216,7 @@ class HttpClient:
         status = response.status_code
         return Reply(
             status,
-            response.headers,
+            self._headers,
             self._body,
             plain(self.mask(response.reason or ""), _LONGEST),
             ok=failure is None and why is None,
@@ -262,7 +270,9 @@ class HttpClient:
         self._response = response
         self._dialer.deadline.shorten(DEADLINE)  # for a statement may take long, and no answer
         self._body, self._whole = read_bounded(response)
-        response._content = self._body
+        # The package would unpack a msgpack, for which five bytes can reserve half a megabyte.
+        self._headers, response.headers = response.headers, CaseInsensitiveDict()
+        response._content = b""
         response._content_consumed = True
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from bat2influx.failure import Trouble
 from bat2influx.influx.diagnosis import MOVED, Diagnosis, wants_tls
-from bat2influx.influx.dialects import Dialect, Server, identify
+from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import HttpClient
 from bat2influx.safe_json import parse
 
@@ -53,15 +53,14 @@ class Identity:
     def _look_behind(self, write: Mapping[str, str] | None) -> None:
         """Look for what says of itself which database it is, in any answer but that to a ping."""
         reply = self._http.query("SHOW DATABASES")
-        self._http.server = identify(reply.headers, b"")
-        if self._http.server.known:
+        if self._http.recognise(reply.headers):
             return
         reply = self._http.ask("api/v3/configure/database", "GET", params={"format": "json"})
         if reply.ok and databases_in(reply.body) is not None:
             self._http.server = Server(Dialect.INFLUXDB3)
         elif write is not None:
             reply = self._http.ask("write", params=write, expected=204)
-            self._http.server = identify(reply.headers, b"")
+            self._http.recognise(reply.headers)
 
 
 def databases_in(body: bytes) -> set[str] | None:

@@ -119,6 +119,17 @@ class Adapter(HTTPAdapter):  # type: ignore[misc]
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
+    def build_response(self, req: Any, resp: Any) -> Any:
+        """Leave cookies out before they are parsed, which takes long for hostile ones."""
+        for headers in (
+            resp.headers,
+            getattr(getattr(resp, "_original_response", None), "msg", {}),
+        ):
+            for name in ("Set-Cookie", "Set-Cookie2"):
+                if name in headers:
+                    del headers[name]
+        return super().build_response(req, resp)
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools

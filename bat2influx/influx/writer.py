@@ -160,7 +160,7 @@ class Writer:
         reply = self._http.ask("write", params=self._params, data=data, expected=204)
         answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
         if said.known:
-            self._http.server = said
+            self._http.recognise(reply.headers)
             self._sign.add(said.dialect)
         if reply.trouble is None and reply.whole:
             answer = meaning_of(self.server, reply.status, reply.body, self._http.mask)

@@ -84,6 +84,7 @@ class Connection:
         self._link = link
         self._received: deque[tuple[bytes, bytes, bool, int]] = deque()
         self._received_bytes = 0
+        self._step_bytes = 0
         self._refusal: Trouble | None = None
         self._settled = False  # it speaks MQTT 5, or the other version would change nothing
         self._client = client = new_client(link, client_id, protocol)
@@ -121,7 +122,10 @@ class Connection:
     def _read(self) -> None:
         """Take packets until what was read ahead is used up; paho does, but for plain messages."""
         link, client, received = self._link, self._client, self._received
-        while not self._refusal and len(received) < BURST and self._received_bytes < BURST_BYTES:
+        self._step_bytes = 0
+        while not self._refusal and len(received) < BURST:
+            if max(self._received_bytes, self._step_bytes) >= BURST_BYTES:
+                break
             if client.between_packets and (found := link.take_publish()):
                 self._take(*found)
             elif (code := client.loop_read()) != SUCCESS:
@@ -262,6 +266,7 @@ class Connection:
     def _take(self, head: int, body: bytes | bytearray) -> None:
         topic, payload = packets.publish(body, self.protocol)
         self._received_bytes += len(topic) + len(payload)
+        self._step_bytes += len(body)  # its properties take time, and no memory
         self._received.append((topic, payload, bool(head & 1), boot_ns()))
 
     def _hear(self, kind: int, body: bytes) -> bool:

@@ -204,6 +204,9 @@ class Connector:
             if not isinstance(seen, Trouble):
                 seen.close()
                 return mqtt_errors.tls_wanted(host, port, config)
+            # Who wants a certificate of ours, or an older version, speaks it, too.
+            if self.endpoint.password and seen.cause not in ("no tls", "protocol"):
+                return mqtt_errors.tls_wanted(host, port, config)
             sock = self._connect(addresses)
             if isinstance(sock, Trouble):
                 return sock

@@ -170,6 +170,8 @@ class Reconnector:
         without_a_word = self.state is State.LOGIN and why.cause == "protocol"
         if self.state is State.LOGIN and why.cause in _MQTT:
             self._suspicious = False
+        elif self.state is State.OPEN:  # and it may be another one, or TLS alone, when it is back
+            self._suspicious = self.endpoint.tls is None and bool(self.endpoint.password)
         if connection.accepted:  # and ended so soon that nobody has seen it
             self._spoken = connection.protocol
         if connection.may_be_older:

@@ -13,6 +13,8 @@ from bat2influx.influx.http import MOST_BODY, HttpClient
 from bat2influx.influx.influxql import StatementError
 from bat2influx.safe_json import parse_object
 
+MOST_CELLS = 100_000  # columns and tags of all rows of a series; the longest answer has some 1,000
+
 
 class UnansweredError(Exception):
     """No answer, or none of a database; `trouble` says why."""
@@ -59,7 +61,10 @@ def _rows(results: list[Any]) -> Iterator[QueryRow]:
         for series in _list(_object(result).get("series", []), "a list of series"):
             columns = _list(_object(series).get("columns", []), "a list of columns")
             tags = _object(_object(series).get("tags", {}))
-            for values in _list(_object(series).get("values", []), "a list of values"):
+            rows = _list(_object(series).get("values", []), "a list of values")
+            if len(rows) * (len(columns) + len(tags)) > MOST_CELLS:
+                raise OddAnswerError("it has more columns than rows could need")
+            for values in rows:
                 row = _list(values, "a list of values")
                 if len(row) != len(columns) or not all(isinstance(name, str) for name in columns):
                     raise OddAnswerError("its columns are not those of its values")

@@ -179,6 +179,30 @@ def test_overflow_pages_that_end_early_or_go_round_are_no_row(path: Path, follow
     assert len(asked) <= 2
 
 
+def test_pages_that_go_on_are_of_one_row(path: Path) -> None:
+    """Hundreds of cells that lead to the same long chain are read once, and are no rows."""
+    content = bytearray(put(path, (1, b"x" * 400_000, 7)))
+    number = next(n for n in range(1, len(content) // SIZE + 1) if _is_leaf_with_row(content, n))
+    start = (number - 1) * SIZE
+    place = content[start + 8 : start + 10]
+    content[start + 3 : start + 5] = (200).to_bytes(2, "big")
+    content[start + 8 : start + 408] = place * 200
+    reads: list[int] = []
+    read = pages(bytes(content))
+
+    def counted(page: int) -> bytes:
+        reads.append(page)
+        return read(page)
+
+    assert len(list(records(read(number), counted))) == 1
+    assert len(reads) < 300
+
+
+def _is_leaf_with_row(content: bytes, number: int) -> bool:
+    page = content[(number - 1) * SIZE : number * SIZE]
+    return number > 1 and page[0] == 13 and page[3:5] == b"\0\1"
+
+
 def test_no_bytes_raise_or_hold_up() -> None:
     """Pages of noise, and of a good leaf with noise in it, give what they give."""
     chance = random.Random(1)

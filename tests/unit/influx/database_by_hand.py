@@ -60,6 +60,11 @@ class Answers:
         self.was_cut = False
         self.connection = 1  # a test may count it up
 
+    def recognise(self, headers: Mapping[str, str], body: bytes = b"") -> bool:
+        """Take in what an answer says of the server."""
+        self.server = identify(headers, body)
+        return self.server.known
+
     @property
     def peer(self) -> str:
         """What it is."""

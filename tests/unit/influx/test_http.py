@@ -268,3 +268,23 @@ def test_each_request_is_a_sign_of_life(
     package.act = failing(failure) if failure else lambda: None
     made.ask("write")
     assert signs == [1]
+
+
+def test_the_package_gets_nothing_to_unpack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five bytes of msgpack can reserve half a megabyte; none is ever asked for."""
+    made, package = client(monkeypatch)
+    answer = response(200, b"\xdd\x00\x00\xf0\x00", Content_Type="application/x-msgpack")
+    package.act = lambda: package.answer(answer)
+    reply = made.ask("ping")
+    assert (dict(answer.headers), answer.content) == ({}, b"")
+    assert reply.headers["Content-Type"] == "application/x-msgpack"
+    assert reply.body == b"\xdd\x00\x00\xf0\x00"
+
+
+def test_a_secret_in_the_version_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` and `watch` show what a server says it is."""
+    made, package = client(monkeypatch, user="me", password="S3cret")
+    package.act = lambda: package.answer(response(204, X_Influxdb_Version="S3cret"))
+    made.ping()
+    assert made.server.known
+    assert made.server.version == "…"

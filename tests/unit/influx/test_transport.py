@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3 import HTTPResponse
+from urllib3._collections import HTTPHeaderDict
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from bat2influx.influx import transport
@@ -270,3 +272,17 @@ def test_a_file_that_cannot_be_used_ends_a_request_before_anything_leaves(
         get(network.dialer, "https://db.example:8086/", Tls(str(path)))
     assert isinstance(found.value.error, ssl.SSLError if content else FileNotFoundError)
     assert not network.tried
+
+
+def test_cookies_are_left_out_before_anybody_reads_them() -> None:
+    """To parse hostile ones takes longer than any deadline, and none is kept."""
+    headers = HTTPHeaderDict({"Set-Cookie": "a=b", "X-Influxdb-Version": "1.8"})
+    headers.add("Set-Cookie2", "c=d")
+    original = SimpleNamespace(msg=HTTPHeaderDict({"Set-Cookie": "a=b", "Date": "x"}))
+    raw = HTTPResponse(headers=headers, status=204)
+    raw._original_response = original
+    request = requests.Request("GET", "http://db/").prepare()
+    made = Adapter(Dialer(), None).build_response(request, raw)
+    assert dict(made.headers) == {"X-Influxdb-Version": "1.8"}
+    assert "Set-Cookie" not in original.msg
+    assert not made.cookies

@@ -261,6 +261,28 @@ def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
     assert link.pending is False
 
 
+def test_properties_count_in_a_step_like_payload(pair: PAIR) -> None:
+    """To read them takes time, and they can be a megabyte of a message without a payload."""
+    _, peer = pair
+    connection = opened(pair, Protocol.MQTT_5)
+    properties = b"\x26\0\0\0\0" * 60_000
+    size = len(properties)
+    length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
+    body = b"\0\x01t" + length + properties
+    size = len(body)
+    head = b"\x30" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
+    data = memoryview((head + body) * 12)
+    peer.setblocking(False)
+    came: list[int] = []
+    while sum(came) < 12:
+        with suppress(BlockingIOError):
+            data = data[peer.send(data) :] if data else data
+        connection.step(readable=True, writable=False)
+        assert not connection.trouble
+        came.append(len([*connection.received()]))
+    assert max(came) <= mqtt_connection.BURST_BYTES // len(body) + 1
+
+
 def test_messages_without_an_acknowledgement_are_bounded(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -267,6 +267,24 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
     secured.close()
 
 
+@pytest.mark.parametrize(
+    ("seen", "cause_of_it"),
+    [
+        (mqtt_errors.no_tls("h", 1883, ""), "link"),
+        (mqtt_errors.tls_too_old("h", 1883), "tls wanted"),
+        (mqtt_errors.tls_failed("h", 1883, "certificate required"), "tls wanted"),
+        (mqtt_errors.not_mqtt("h", 1883, "does not answer in TLS"), "link"),
+    ],
+)
+def test_a_password_goes_to_no_port_that_may_speak_tls(
+    network: Network, handshakes: Handshakes, seen: Trouble, cause_of_it: str
+) -> None:
+    """One that wants a certificate of ours or an older version speaks it, too."""
+    network.open = {(TWO[0], 1883)}
+    handshakes.outcomes = [seen]
+    assert cause(attempt(suspicious=True)) == cause_of_it
+
+
 def test_a_port_that_closes_after_the_look_is_told_as_refused(
     network: Network, handshakes: Handshakes
 ) -> None:

@@ -114,3 +114,8 @@ def test_a_span_can_be_shortened_and_never_lengthened() -> None:
             assert ours.recv(1) == b""
             assert deadline.expired
         deadline.close()
+    wait("the end of its watcher", lambda: not _watchers())
+
+
+def _watchers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "deadline"]

@@ -123,6 +123,13 @@ def test_an_odd_answer_is_named(series: object) -> None:
         run(Reply(200, {}, body, "OK", ok=True))
 
 
+def test_an_answer_whose_tags_would_fill_the_memory_is_odd() -> None:
+    """64 KiB of it can make rows of a gigabyte."""
+    series = {"columns": [], "tags": {str(n): "" for n in range(1000)}, "values": [[]] * 1000}
+    with pytest.raises(OddAnswerError, match="more columns than rows"):
+        run(answer(series))
+
+
 def test_an_answer_that_is_not_all_there_is_named() -> None:
     """It is longer than what is read, or broke off."""
     with pytest.raises(OddAnswerError, match="64 KiB"):
