@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from http.client import BadStatusLine, RemoteDisconnected
+from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -358,4 +358,6 @@ def _words_for(error: BaseException) -> str:
             return "it ends the connection without an answer, as for want of TLS or a certificate"
         if isinstance(last, OSError) and last.strerror:
             return last.strerror.lower()
+    if any(isinstance(inner, HTTPException) for inner in _whole_chain(error)):
+        return "what it answers is no HTTP"
     return type(last).__name__

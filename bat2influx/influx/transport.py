@@ -10,6 +10,7 @@ each connection, so that a renewed certificate of ours counts from the next one 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,11 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
 from bat2influx.net.tls import Tls, TlsFault, context, fault_of, fingerprint_of
+
+# Of an answer's first line, and of each of its headers, of which http.client takes a hundred: their
+# parser needs ten times their size. It has a bound of 64 KiB and no way to ask for another one.
+LONGEST_LINE = 8192  # bytes
+http.client._MAXLINE = LONGEST_LINE  # type: ignore[attr-defined]
 
 
 class HandshakeError(Exception):

@@ -80,6 +80,10 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
     "a bare status": (lambda: HttpPeer(b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"), "500"),
     "SSH": (lambda: HttpPeer(lambda c: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")), "cannot be reached"),
     "noise": (lambda: HttpPeer(lambda c: c.sendall(bytes(range(256)))), "cannot be reached"),
+    "a header of 9 kB": (
+        lambda: HttpPeer(answer("204 No Content", "", f"X: {'x' * 9000}"), ping=None),
+        "cannot be reached (what it answers is no HTTP)",
+    ),
     "a line without end": (
         lambda: HttpPeer(b"HTTP/1.1 204 " + b"x" * 70_000),
         "cannot be reached",
