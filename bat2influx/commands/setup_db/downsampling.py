@@ -77,6 +77,8 @@ LATE_RUN = Run("_late", DAY, 3 * DAY)
 MINUTES = Grain("minutes", 60, 28 * DAY, (Run("", HOUR // 2, HOUR), LATE_RUN))
 HOURS = Grain("hours", HOUR, 364 * DAY, (Run("", HOUR, 2 * HOUR), LATE_RUN))
 GRAINS = (MINUTES, HOURS)
+# How far a run of InfluxDB 2 and 3 looks, for values that come late.
+LOOKS_BACK = {"minutes": "2h", "hours": "1d"}
 SPAN = DAY  # of one statement that fills in; a multiple of each interval
 
 

@@ -20,6 +20,7 @@ from shlex import quote
 
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
+    LOOKS_BACK,
     SPAN,
     Grain,
     Retention,
@@ -29,7 +30,6 @@ from bat2influx.config.settings import Settings
 from bat2influx.influx.influxql import FOREVER, duration
 
 _AUTOGEN = "autogen"  # the policy that a bucket without / in its name is
-_BACK = {"minutes": "2h", "hours": "1d"}  # how far each run looks, for values that come late
 
 _BEGIN = """\
 # InfluxDB 2 has buckets and tasks for this. These lines are a script for it, which makes what is
@@ -219,7 +219,7 @@ def _tasks(settings: Settings, *, change: bool) -> Iterator[str]:
     for grain in GRAINS:
         every = duration(grain.seconds)
         # A range that begins within an interval would write it anew from a part of its values.
-        since = f"date.truncate(t: -{_BACK[grain.policy]}, unit: {every})"
+        since = f"date.truncate(t: -{LOOKS_BACK[grain.policy]}, unit: {every})"
         until = f"date.truncate(t: now(), unit: {every})"
         yield ""
         yield f"flux_{grain.policy} '{since}' '{until}' >\"$flux\""

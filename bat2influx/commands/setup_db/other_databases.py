@@ -19,6 +19,7 @@ from textwrap import wrap
 from bat2influx.commands.setup_db import influxdb2
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
+    LOOKS_BACK,
     Retention,
     means_and_lasts,
     told_apart,
@@ -28,7 +29,6 @@ from bat2influx.influx.dialects import Dialect, database_of_3
 from bat2influx.influx.influxql import DAY, FOREVER, duration
 
 _PLUGIN = "gh:influxdata/downsampler/downsampler.py"
-_PLUGIN_BACK = {"minutes": "2h", "hours": "1d"}  # how far a run looks, for values that come late
 _PLUGIN_TAKES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # its pattern for a field's name
 
 
@@ -133,7 +133,7 @@ def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
             "target_measurement": influx.measurement,
             "target_database": f"{influx.db}_{grain.policy}",
             "interval": {"minutes": "1min", "hours": "1h"}[grain.policy],
-            "window": _PLUGIN_BACK[grain.policy],
+            "window": LOOKS_BACK[grain.policy],
             "calculations": ".".join(functions),
             "specific_fields": ".".join((*gauges, *counters)),
         }
