@@ -17,6 +17,7 @@ from tests.support.compare import LATEST, NINE, answered, lacking, said
 from tests.support.daemon import wait
 
 KEPT = 60.0  # s; who looks at the latest values finds some
+AROUND = 3.0  # s, of what is shown about a value that is missing
 EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at
 
 
@@ -113,8 +114,20 @@ class Account:
             missing = gone()
             when = [f"{value} at {at:.1f}" for at, value in missing]
             text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
-            raise AssertionError(text) from None
+            about = _around(missing[0][0], owed, found) if missing else ""
+            raise AssertionError(f"{text}\n{about}") from None
         return found
+
+
+def _around(
+    when: float, owed: Sequence[tuple[float, float]], found: Sequence[tuple[int, float]]
+) -> str:
+    """Return what was said and stored about a moment, by s after it."""
+    spoken = [f"{value} at {at - when:+.3f}" for at, value in owed if abs(at - when) < AROUND]
+    stored = [
+        f"{value} at {at / 1e9 - when:+.3f}" for at, value in found if abs(at / 1e9 - when) < AROUND
+    ]
+    return f"about it was said: {', '.join(spoken)}\nand stored: {', '.join(stored)}"
 
 
 def _within(when: float, windows: Sequence[Window]) -> bool:
