@@ -5,8 +5,8 @@ resolution, a TCP connect and a handshake are slow to give up. It hands over a `
 but its taker uses.
 
 What went wrong is found out here as far as the network can tell: which port is open instead, and
-whether TLS is spoken where none is expected. No password is sent in clear to a port that speaks
-TLS: whoever has one looks first, until the port has been seen to speak MQTT.
+whether TLS is spoken where none is expected. Whoever has a password looks for TLS first, until the
+port has spoken MQTT: a port that may speak TLS gets none in clear.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import packets
+from bat2influx.mqtt.clear_text import takes_mqtt
 from bat2influx.net import resolver
 from bat2influx.net.deadline import cut_after
 from bat2influx.net.tls import (
@@ -200,14 +201,7 @@ class Connector:
             return sock
         wanted = self.endpoint.tls
         if wanted is None and (self._suspicious or port == MQTT_TLS_PORT):
-            seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
-            if not isinstance(seen, Trouble):
-                seen.close()
-                return mqtt_errors.tls_wanted(host, port, config)
-            # Who wants a certificate of ours, or an older version, speaks it, too.
-            if self.endpoint.password and seen.cause not in ("no tls", "protocol"):
-                return mqtt_errors.tls_wanted(host, port, config)
-            sock = self._connect(addresses)
+            sock = self._look(sock, addresses)
             if isinstance(sock, Trouble):
                 return sock
         if wanted is None:
@@ -218,6 +212,30 @@ class Connector:
         if self.endpoint.vrm and secured.cause.startswith("certificate"):
             return mqtt_errors.vrm_certificate(host, secured.cause, wanted.ca_file, config)
         return secured
+
+    def _look(
+        self, sock: socket.socket, addresses: Sequence[tuple[Any, ...]]
+    ) -> socket.socket | Trouble:
+        """See whether a port wants TLS, where none is configured; return another socket to it.
+
+        Where it does not answer in TLS at all, which may be slow TLS, a password goes there only
+        if it answers MQTT without one.
+        """
+        host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
+        seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
+        if not isinstance(seen, Trouble):
+            seen.close()
+            return mqtt_errors.tls_wanted(host, port, config)
+        if self.endpoint.password and seen.cause == "protocol":
+            again = self._connect(addresses)
+            if isinstance(again, Trouble):
+                return again
+            if not takes_mqtt(again):
+                return mqtt_errors.no_password(host, port)
+        elif self.endpoint.password and seen.cause != "no tls":
+            # Who wants a certificate of ours, or an older version, speaks it, too.
+            return mqtt_errors.tls_wanted(host, port, config)
+        return self._connect(addresses)
 
     def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
         """Return a connected, non-blocking socket to the first address that takes one."""

@@ -232,6 +232,12 @@ def says_nothing(host: str, port: int) -> Trouble:
     return not_mqtt(host, port, "accepts connections and says nothing")
 
 
+def no_password(host: str, port: int) -> Trouble:
+    """It does not answer in a way that a password may go out to."""
+    what = "answers neither MQTT nor TLS, so that the password was not sent"
+    return not_mqtt(host, port, what)
+
+
 def tls_wanted(host: str, port: int, config: str) -> Trouble:
     """TLS is not configured, and the port speaks it."""
     return Trouble("tls wanted", f"{host} port {port} speaks TLS; {_pin(host, config, port)}")

@@ -114,20 +114,23 @@ class Account:
             missing = gone()
             when = [f"{value} at {at:.1f}" for at, value in missing]
             text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
-            about = _around(missing[0][0], owed, found) if missing else ""
+            about = self._around(field, missing[0][0], found) if missing else ""
             raise AssertionError(f"{text}\n{about}") from None
         return found
 
-
-def _around(
-    when: float, owed: Sequence[tuple[float, float]], found: Sequence[tuple[int, float]]
-) -> str:
-    """Return what was said and stored about a moment, by s after it."""
-    spoken = [f"{value} at {at - when:+.3f}" for at, value in owed if abs(at - when) < AROUND]
-    stored = [
-        f"{value} at {at / 1e9 - when:+.3f}" for at, value in found if abs(at / 1e9 - when) < AROUND
-    ]
-    return f"about it was said: {', '.join(spoken)}\nand stored: {', '.join(stored)}"
+    def _around(self, field: str, when: float, found: Sequence[tuple[int, float]]) -> str:
+        """Return what was asked, said and stored about a moment, by s after it."""
+        leaf, log = NINE[field], self._house.device.log
+        asks = [f"{r.time - when:+.3f} {r.topic}" for r in log.requests]
+        sent = [s for s in log.sent if s.topic.endswith((f"/{leaf}", "/full_publish_completed"))]
+        says = [f"{s.time - when:+.3f} {s.why.name} {s.payload[:40]!r}" for s in sent]
+        stored = [f"{at / 1e9 - when:+.3f} {value}" for at, value in found]
+        shown = {"asked": asks, "said": says, "stored": stored}
+        near = {
+            what: [each for each in lines if abs(float(each.split()[0])) < AROUND]
+            for what, lines in shown.items()
+        }
+        return "\n".join(f"{what}: {'; '.join(lines)}" for what, lines in near.items())
 
 
 def _within(when: float, windows: Sequence[Window]) -> bool:

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bat2influx.mqtt import connector, session
+from bat2influx.mqtt.clear_text import takes_mqtt
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.session import Session
@@ -226,14 +228,19 @@ def test_a_strange_answer_to_the_login(answer: bytes, ends: bool, what: str) -> 
 
 
 def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for, and then given up as no MQTT."""
+    """It is waited for, and then given up as no MQTT; it may be slow TLS and gets no password."""
     monkeypatch.setattr(session, "CONNACK_TIMEOUT", 0.2)
+    monkeypatch.setattr(connector, "takes_mqtt", partial(takes_mqtt, within=0.2))
     with Peer() as peer, closing(at(peer.port)) as conversation:
         why = conversation.open()
         assert why
         assert why.cause == "protocol"
+        assert "answers neither MQTT nor TLS, so that the password was not sent" in why.text
+        assert len(peer.calls) == 2
+    with Peer() as peer, closing(at(peer.port, user="", password="")) as conversation:
+        why = conversation.open()
+        assert why
         assert "accepts connections and says nothing" in why.text
-        assert len(peer.calls) == 2  # the first one looks if it speaks TLS, for there is a password
 
 
 def test_who_is_cut_off_within_tls_does_not_try_without(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Network:
         self.asked: list[tuple[str, int, float]] = []  # address, port, timeout in s
         self.last: tuple[Any, ...] = ()  # address, in whole
         self.sockets: list[socket.socket] = []
+        self.takes_mqtt = False  # without TLS
+        self.takers: list[socket.socket] = []  # that were asked so
         network = self
 
         class Socket(socket.socket):
@@ -51,7 +53,13 @@ class Network:
         names = ("SOCK_STREAM", "IPPROTO_TCP", "TCP_NODELAY")
         constants = {name: getattr(socket, name) for name in names}
         monkeypatch.setattr(connector, "socket", SimpleNamespace(socket=Socket, **constants))
+        monkeypatch.setattr(connector, "takes_mqtt", self._takes_mqtt)
         monkeypatch.setattr(connector, "resolver", SimpleNamespace(resolve=self._resolve))
+
+    def _takes_mqtt(self, sock: socket.socket) -> bool:
+        self.takers.append(sock)
+        sock.close()
+        return self.takes_mqtt
 
     def _resolve(self, _host: str, port: int, _timeout: float) -> list[Any]:
         found = []
@@ -107,9 +115,10 @@ def attempt(
     *,
     vrm: bool = False,
     suspicious: bool = False,
+    password: str = "secret",
 ) -> Connector:
     """Make one attempt, and return the connector once it has woken us."""
-    endpoint = Endpoint("venus.local", port, "u", "secret", "/etc/x.ini", tls, vrm=vrm)
+    endpoint = Endpoint("venus.local", port, "u", password, "/etc/x.ini", tls, vrm=vrm)
     woken = threading.Event()
     made = Connector(endpoint, woken.set, suspicious=suspicious)
     assert woken.wait(LONG)
@@ -255,7 +264,7 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
     network.open = {(TWO[0], port)}
     secured = socket.socket()
     handshakes.outcomes = [secured if speaks else mqtt_errors.no_tls("h", port, "")]
-    made = attempt(port, suspicious=suspicious)
+    made = attempt(port, suspicious=suspicious, password="")
     assert handshakes.asked == [(Tls(trust_any=True), LOOK_TIMEOUT)] * looks
     if looks and speaks:
         assert made.outcome == mqtt_errors.tls_wanted("venus.local", port, "/etc/x.ini")
@@ -267,31 +276,62 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
     secured.close()
 
 
+SILENT = mqtt_errors.not_mqtt("h", 1883, "does not answer in TLS")
+
+
 @pytest.mark.parametrize(
-    ("seen", "cause_of_it"),
+    ("seen", "takes_mqtt", "cause_of_it"),
     [
-        (mqtt_errors.no_tls("h", 1883, ""), "link"),
-        (mqtt_errors.tls_too_old("h", 1883), "tls wanted"),
-        (mqtt_errors.tls_failed("h", 1883, "certificate required"), "tls wanted"),
-        (mqtt_errors.not_mqtt("h", 1883, "does not answer in TLS"), "link"),
+        (mqtt_errors.no_tls("h", 1883, ""), False, "link"),
+        (mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
+        (mqtt_errors.tls_failed("h", 1883, "certificate required"), True, "tls wanted"),
+        (SILENT, True, "link"),
+        (SILENT, False, "protocol"),
     ],
 )
+@pytest.mark.parametrize("port", [1883, 8883])
 def test_a_password_goes_to_no_port_that_may_speak_tls(
-    network: Network, handshakes: Handshakes, seen: Trouble, cause_of_it: str
+    network: Network,
+    handshakes: Handshakes,
+    port: int,
+    seen: Trouble,
+    takes_mqtt: bool,
+    cause_of_it: str,
 ) -> None:
-    """One that wants a certificate of ours or an older version speaks it, too."""
-    network.open = {(TWO[0], 1883)}
+    """One that wants a certificate of ours speaks it, and one that says nothing to it may."""
+    network.open, network.takes_mqtt = {(TWO[0], port)}, takes_mqtt
     handshakes.outcomes = [seen]
-    assert cause(attempt(suspicious=True)) == cause_of_it
+    made = attempt(port, suspicious=True)
+    assert cause(made) == cause_of_it
+    assert network.takers == (network.sockets[1:2] if seen is SILENT else [])
+    if isinstance(made.outcome, Link):
+        assert made.outcome.fileno() == network.sockets[-1].fileno()
+        assert len(network.sockets) == 2 + (seen is SILENT)
+    else:
+        assert all(sock.fileno() == -1 for sock in network.sockets)
+    if cause_of_it == "protocol":
+        assert isinstance(made.outcome, Trouble)
+        assert "neither MQTT nor TLS" in made.outcome.what
 
 
-def test_a_port_that_closes_after_the_look_is_told_as_refused(
+def test_a_port_that_says_nothing_is_taken_as_it_is_without_a_password(
     network: Network, handshakes: Handshakes
+) -> None:
+    """There is nothing to keep from it."""
+    network.open = {(TWO[0], 8883)}
+    handshakes.outcomes = [SILENT]
+    assert cause(attempt(8883, password="")) == "link"
+    assert not network.takers
+
+
+@pytest.mark.parametrize("seen", [mqtt_errors.no_tls("h", 1884, ""), SILENT])
+def test_a_port_that_closes_after_the_look_is_told_as_refused(
+    network: Network, handshakes: Handshakes, seen: Trouble
 ) -> None:
     """The second connection may fail where the first did not."""
     network.open = {(TWO[0], 1884)}
     network.failures[TWO[0], 1884] = [None, REFUSED]
-    handshakes.outcomes = [mqtt_errors.no_tls("h", 1884, "")]
+    handshakes.outcomes = [seen]
     assert cause(attempt(1884, suspicious=True)) == "refused"
 
 
