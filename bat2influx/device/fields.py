@@ -17,8 +17,9 @@ Polled (one value a tick):
     LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
 
 Held is a message for each open request, for 0.5 s; where old ones may come first, it is the latest
-one of the first 0.25 s. It is then a value, and the state is IDLE. When the next tick is earlier it
-is so at that, unless it may be an old one: in STALLED and SILENT, and where the request is 2 s old.
+one of the first 0.25 s, and what answers a request that was sent after it is held beside it. It is
+then a value, and the state is IDLE. When the next tick is earlier it is so at that, unless it may
+be an old one: in STALLED and SILENT, and where the request is 2 s old.
 By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service
 is in doubt; what a republish drops is read.
 
@@ -173,6 +174,8 @@ class FieldStates:
             topic.held = (*topic.held, message)
         elif self._notified or now <= topic.until - self._hold + self._burst:
             topic.held, meaning = (*topic.held[:-1], message), Meaning.HELD_INSTEAD
+        elif topic.latest > topic.held_at:  # a request was sent since then, which this answers
+            topic.held = (*topic.held, message)
         else:
             return Meaning.BESIDES
         topic.held_at = now

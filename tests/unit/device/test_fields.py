@@ -160,6 +160,21 @@ def test_a_request_that_was_sent_after_a_late_answer_is_still_open() -> None:
     assert states.state(SOC) is IDLE
 
 
+@pytest.mark.parametrize("state", [STALLED, SILENT, OVERDUE])
+def test_the_answer_to_a_request_after_what_is_held_is_a_value_beside_it(state: FieldState) -> None:
+    """It comes a little before the interval is over in which the first is held, or within that."""
+    states = brought_to(state)
+    states.pace(0.2)
+    first, second = said(), said(b'{"value":2}')
+    states.message(first, 103.0)
+    states.expect([SOC_READ], 103.19)
+    assert states.release(103.19, tick=True) == []
+    assert states.message(second, 103.195) is HELD
+    assert states.message(said(b'{"value":3}'), 103.196) is BESIDES
+    assert states.release(103.2) == [first, second]
+    assert states.state(SOC) is IDLE
+
+
 @pytest.mark.parametrize(("interval", "hold"), [(0.2, 0.2), (0.5, HOLD), (30.0, HOLD)])
 def test_what_is_held_makes_room_for_the_next_answer(interval: float, hold: float) -> None:
     """Where it is asked more often than a republish may take."""
