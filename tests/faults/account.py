@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults.house import House, now
-from tests.support.compare import LATEST, NINE, answered, lacking, said
+from tests.support.compare import LATEST, NINE, answered, around, lacking, said
 from tests.support.daemon import wait
 
 KEPT = 60.0  # s; who looks at the latest values finds some
-AROUND = 3.0  # s, of what is shown about a value that is missing
 EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at
 
 
@@ -102,11 +101,16 @@ class Account:
         """Wait until all that is `owed` is there; return (time in ns, number) since then."""
         condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
         found: list[tuple[int, float]] = []
+        asked = {*answered(self._house.device, NINE[field])}
+        everything = said(self._house.device, NINE[field])
+        unasked = [each for each in everything if each[0] >= since and each not in asked]
 
         def gone() -> list[tuple[float, float]]:
             rows = self._house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
             found[:] = [(row["time"], row[field]) for row in rows]
-            return lacking(owed, found, interval=self._house.interval, offsets=offsets)
+            return lacking(
+                owed, found, interval=self._house.interval, offsets=offsets, unasked=unasked
+            )
 
         try:
             wait(field, lambda: not gone())
@@ -114,23 +118,9 @@ class Account:
             missing = gone()
             when = [f"{value} at {at:.1f}" for at, value in missing]
             text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
-            about = self._around(field, missing[0][0], found) if missing else ""
-            raise AssertionError(f"{text}\n{about}") from None
+            shown = missing and around(self._house.device, NINE[field], found, missing[0][0])
+            raise AssertionError(f"{text}\n{shown}") from None
         return found
-
-    def _around(self, field: str, when: float, found: Sequence[tuple[int, float]]) -> str:
-        """Return what was asked, said and stored about a moment, by s after it."""
-        leaf, log = NINE[field], self._house.device.log
-        asks = [f"{r.time - when:+.3f} {r.topic}" for r in log.requests]
-        sent = [s for s in log.sent if s.topic.endswith((f"/{leaf}", "/full_publish_completed"))]
-        says = [f"{s.time - when:+.3f} {s.why.name} {s.payload[:40]!r}" for s in sent]
-        stored = [f"{at / 1e9 - when:+.3f} {value}" for at, value in found]
-        shown = {"asked": asks, "said": says, "stored": stored}
-        near = {
-            what: [each for each in lines if abs(float(each.split()[0])) < AROUND]
-            for what, lines in shown.items()
-        }
-        return "\n".join(f"{what}: {'; '.join(lines)}" for what, lines in near.items())
 
 
 def _within(when: float, windows: Sequence[Window]) -> bool:

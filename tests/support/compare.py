@@ -34,6 +34,7 @@ FAST = {field: leaf for field, leaf in NINE.items() if field != "Soc"}
 NUMBER = re.compile(rb'\{"value":(-?\d{1,12}(?:\.\d{1,20})?)\}')
 LATEST = 10.0  # s from a device's sending to the stamp, on a loaded machine
 UNDER_WAY = 5  # messages that may be sent when the daemon has just left the broker
+AROUND = 3.0  # s, of what is shown about a value that is missing
 BEFORE = 0.3  # of an interval, by which a stamp may be before the device has the request
 
 
@@ -76,8 +77,12 @@ def lacking(
     *,
     interval: float | None = None,
     offsets: Sequence[float] = (0.0,),
+    unasked: Sequence[tuple[float, float]] = (),
 ) -> list[tuple[float, float]]:
     """Return the answers in whose ticks nothing is stored.
+
+    Of what the device said `unasked`, too, one that is stored may have taken the place of an
+    answer that came late, up to an interval after it: which message is which is not known.
 
     In a tick is what is within half an `interval`, in s, of the answer, by default the usual time
     from one answer to the next. Stamps may be `offsets` s off. Where a machine lags, an answer
@@ -103,6 +108,12 @@ def lacking(
         if value in when_said and interval / 4 < stamp - when_said[value] < LATEST
     )
 
+    instead = sorted(when for when, value in unasked if value in values)
+
+    def taken(when: float) -> bool:
+        first = bisect_left(instead, when - interval)
+        return first < len(instead) and instead[first] <= when
+
     def may_lack(place: int) -> bool:
         when = spoken[place][0]
         around = bisect_left(late, when - 2 * interval) < bisect_left(late, when + 2 * interval)
@@ -115,8 +126,21 @@ def lacking(
     return [
         (at, value)
         for place, (at, value) in enumerate(spoken)
-        if value not in values and not in_its_tick(at) and not may_lack(place)
+        if value not in values and not (in_its_tick(at) or taken(at) or may_lack(place))
     ]
+
+
+def around(device: Device, leaf: str, stored: Sequence[tuple[int, float]], when: float) -> str:
+    """Return what was asked, said and stored of a leaf about a moment, by s after it."""
+    ends = f"/{leaf}", "/full_publish_completed"
+    asks = [f"{at - when:+.3f}" for at in asked(device, leaf)]
+    sent = [each for each in device.log.sent if each.topic.endswith(ends)]
+    says = [f"{s.time - when:+.3f} {s.why.name} {s.payload[:40]!r}" for s in sent]
+    kept = [f"{at / 1e9 - when:+.3f} {value}" for at, value in stored]
+    return "\n".join(
+        f"{what}: {'; '.join(each for each in lines if abs(float(each.split()[0])) < AROUND)}"
+        for what, lines in (("asked", asks), ("said", says), ("stored", kept))
+    )
 
 
 def assert_complete(setting: Setting, device: Device, field: str, leaf: str) -> None:
@@ -133,10 +157,13 @@ def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], f
     everything = said(device, leaf)
     places = assert_in_order(everything, stored, field)
     first, last = everything[places[0]][0], everything[places[-1]][0]
-    answers = [each for each in answered(device, leaf) if each[0] >= first]
+    all_answers = {*answered(device, leaf)}
+    answers = sorted(each for each in all_answers if each[0] >= first)
     assert sum(when > last for when, _ in answers) <= UNDER_WAY, field
-    missing = lacking([each for each in answers if each[0] <= last], stored)
-    assert not missing, f"of {field} {len(missing)} are missing: {missing[:5]}"
+    unasked = [each for each in everything if each not in all_answers]
+    missing = lacking([each for each in answers if each[0] <= last], stored, unasked=unasked)
+    shown = missing and around(device, leaf, stored, missing[0][0])
+    assert not missing, f"of {field} {len(missing)} are missing: {missing[:5]}\n{shown}"
 
 
 def assert_all_said(
