@@ -92,15 +92,11 @@ def lacking(
     """
     values = {value for _, value in stored}
     stamps = sorted(at / 1e9 - offset for at, _ in stored for offset in offsets)
-    when_said = {value: when for when, value in spoken}
+    instead = sorted(when for when, value in unasked if value in values)
+    when_said = {value: when for when, value in [*unasked, *spoken]}
     if interval is None:
         times = [when for when, _ in spoken]
         interval = median([after - before for before, after in pairwise(times)] or [0.0])
-
-    def in_its_tick(when: float) -> bool:
-        first = bisect_left(stamps, when - interval / 2)
-        return first < len(stamps) and stamps[first] < when + interval / 2
-
     late = sorted(
         stamp
         for at, value in stored
@@ -108,26 +104,25 @@ def lacking(
         if value in when_said and interval / 4 < stamp - when_said[value] < LATEST
     )
 
-    instead = sorted(when for when, value in unasked if value in values)
+    def any_within(times: Sequence[float], begin: float, end: float) -> bool:
+        first = bisect_left(times, begin)
+        return first < len(times) and times[first] < end
 
-    def taken(when: float) -> bool:
-        first = bisect_left(instead, when - interval)
-        return first < len(instead) and instead[first] <= when
+    def has_one(place: int) -> bool:
+        when, value = spoken[place]
+        half = interval / 2
+        in_its_tick = any_within(stamps, when - half, when + half)
+        return value in values or in_its_tick or any_within(instead, when - interval, when)
 
     def may_lack(place: int) -> bool:
         when = spoken[place][0]
-        around = bisect_left(late, when - 2 * interval) < bisect_left(late, when + 2 * interval)
+        lags = any_within(late, when - 2 * interval, when + 2 * interval)
         stalls = place + 1 < len(spoken) and spoken[place + 1][0] - when > 1.5 * interval
-        neighbours = [spoken[each] for each in (place - 1, place + 1) if 0 <= each < len(spoken)]
-        bunched = any(abs(at - when) < 0.8 * interval for at, _ in neighbours)
-        stored_all = all(value in values for _, value in neighbours)
-        return (around or stalls or bunched) and stored_all
+        neighbours = [each for each in (place - 1, place + 1) if 0 <= each < len(spoken)]
+        bunched = any(abs(spoken[each][0] - when) < 0.8 * interval for each in neighbours)
+        return (lags or stalls or bunched) and all(map(has_one, neighbours))
 
-    return [
-        (at, value)
-        for place, (at, value) in enumerate(spoken)
-        if value not in values and not (in_its_tick(at) or taken(at) or may_lack(place))
-    ]
+    return [each for place, each in enumerate(spoken) if not (has_one(place) or may_lack(place))]
 
 
 def around(device: Device, leaf: str, stored: Sequence[tuple[int, float]], when: float) -> str:
