@@ -22,7 +22,8 @@ class DiskFault(Enum):
     BUSY = "busy"  # locked by another program
     DAMAGED = "damaged"  # it has been set aside; the next call finds a good file
     SAVING = "saving"  # it is damaged, and what can be read of it is being saved
-    NEWER = "newer"  # the same, with a file that a later version has written
+    LOOKING = "looking"  # at a WAL of many times its usual size, before it is opened
+    NEWER = "newer"  # as DAMAGED, with a file that a later version has written
     OTHER = "other"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from bat2influx.delivery.disk_errors import (
     explain,
     fault_of,
 )
+from bat2influx.delivery.disk_repair import Repair, free
 from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
@@ -50,11 +50,11 @@ class DiskFile:
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # device and inode of what is open
         self._unsure = False  # whether the last lines may be in the WAL, though that failed
+        self._what = ""  # is damaged, and why
         self._used = time.monotonic()  # s, when last something was written
         self._checked = 0.0  # s, `_used` when all of it was looked at
         self._doubt: DiskFailure | None = None  # why what is open is damaged
-        self._salvage: salvage.Salvage | None = None  # under way
-        self._damage = ""  # what it is for
+        self._repair = Repair(path)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class DiskFile:
 
     def opened(self) -> sqlite3.Connection | None:
         """Return the connection to the file, if there is one. To be called within `guarded`."""
-        if self._salvage is not None:
+        if self._repair.under_way:
             self._go_on_saving()
         if self._doubt is not None:
             doubt, self._doubt = self._doubt, None
@@ -88,6 +88,7 @@ class DiskFile:
             self._tell_lost()
         salvage.finish(self.path)
         if disk_format.is_there(self.path):
+            self._repair.look()
             self._use(db := disk_format.connect(self.path, self._patience))
             self._limit(db)
         elif self._identity is not None:
@@ -156,15 +157,15 @@ class DiskFile:
 
     def close(self) -> None:
         """Leave the file as one that can be copied, and read without a trace, if that can be."""
-        if self._salvage is not None:  # the next start begins it anew
-            self._salvage.close()
-            self._salvage = None
+        if self._repair.under_way:
+            self._repair.close()
             return
         with suppress(DiskError), self.guarded():
             if self._identity is not None and (db := self.opened()) is not None:
                 self.give_back(now=True)
                 if self._db is not None:
                     self._leave_wal(db)
+        self._repair.close()
         self._disconnect()
 
     def _use(self, db: sqlite3.Connection) -> None:
@@ -193,9 +194,9 @@ class DiskFile:
         filled the disk could not be emptied any more. What is taken out makes the WAL longer, too.
         """
         need = 3 * more + _RESERVE
-        if _free(self.path) < need + self._wal_size():
+        if free(self.path) < need + self._wal_size():
             self._keep_wal_small(db, most=0)
-            if more and _free(self.path) < need + self._wal_size():
+            if more and free(self.path) < need + self._wal_size():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _keep_wal_small(self, db: sqlite3.Connection, *, most: int) -> None:
@@ -224,23 +225,13 @@ class DiskFile:
 
     def _replace(self, what: str) -> NoReturn:
         self._disconnect()
-        self._salvage, self._damage = salvage.Salvage(self.path), what
+        self._repair.begin(what)
+        self._what = what
         self._go_on_saving()
 
     def _go_on_saving(self) -> NoReturn:
         """Save for a slice of time what can be read of the damaged file; raise DiskError."""
-        work, what = self._salvage, self._damage
-        assert work is not None
-        try:
-            saved = self._slice_of(work)
-        except FAILURES as error:
-            self._salvage = None
-            found = explain(error, self.path)
-            raise DiskError(found.fault, f"{what} and cannot be replaced: {found}") from error
-        if saved is None:
-            text = f"{what}; {work.saved} of its values are saved so far, the others follow"
-            raise DiskError(DiskFault.SAVING, text)
-        self._salvage = None
+        saved = self._repair.go_on()
         waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         known = self._identity is not None
         self._forget()
@@ -248,21 +239,13 @@ class DiskFile:
         gone = max(saved.rejected_lost, rejected - saved.rejected)
         self.lost += lost
         self.rejected_lost += gone
-        with suppress(*FAILURES):
+        with suppress(*FAILURES, DiskError):
             self.opened()  # for the figures
         least = "" if known else "at least "  # what was at the ends may have left no trace
-        text = f"{what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values go on"
-        text += f" waiting, {least}{lost} are lost" if lost else " waiting"
+        text = f"{self._what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values"
+        text += f" go on waiting, {least}{lost} are lost" if lost else " go on waiting"
         text += f"; of the refused rows {least}{gone} are lost" if gone else ""
         raise DiskError(DiskFault.DAMAGED, text)
-
-    def _slice_of(self, work: salvage.Salvage) -> salvage.Saved | None:
-        try:
-            return work.run()
-        except FAILURES as error:
-            if fault_of(error, self.path) is not DiskFault.DAMAGED:
-                raise
-        return salvage.give_up(self.path)  # a person may find more in it
 
     def _step_aside(self, version: int) -> NoReturn:
         self._disconnect()
@@ -298,11 +281,6 @@ class DiskFile:
         if db is not None:
             with suppress(sqlite3.Error):
                 db.close()
-
-
-def _free(path: Path) -> int:
-    found = os.statvfs(path.parent)
-    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize  # not all can tell
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

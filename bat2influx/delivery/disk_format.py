@@ -26,14 +26,12 @@ of an older format is migrated step by step in one transaction. One that is dama
 (a comment in the statement will do): where one is as here and the number is higher, the number is
 what is damaged.
 
-Before SQLite opens the file to write, header and WAL are looked at: it would believe a header that
-says that pages with rows are free, and remove a WAL of which it takes but a part (disk_wal.py). And
-`limit` has it not go round in circles: what takes too many steps of its machine is damage as well.
+Before SQLite opens the file to write, header and WAL are looked at (disk_look.py). And `limit` has
+it not go round in circles: what takes too many steps of its machine is damage as well.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -41,9 +39,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bat2influx.delivery.disk_errors import DamagedError
-from bat2influx.delivery.disk_pages import LARGEST, MAGIC, SIZE, header_fault
+from bat2influx.delivery.disk_pages import LARGEST, SIZE
 from bat2influx.delivery.disk_rows import scalar
-from bat2influx.delivery.disk_wal import Wal, read_wal
 
 NAME = "spool.sqlite"
 FORMAT = 1
@@ -59,7 +56,6 @@ TABLES = (
 )
 ROOTS = {"waiting": 2, "rejected": 3}  # the page at which the tree of each table begins
 OPENING = 100_000  # steps of SQLite's machine; a hundredth is what it takes
-_LARGEST_WAL = 32 * 1024 * 1024  # bytes that are looked at, in a second or two
 _STEPS = 1_000  # between two looks at how many there were
 
 
@@ -101,17 +97,11 @@ def is_there(path: Path) -> bool:
 
 
 def connect(path: Path, patience: float) -> sqlite3.Connection:
-    """Open the file, which exists, and bring it to this format.
+    """Open the file, which exists and was looked at (disk_look.py), and bring it to this format.
 
     `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
     NewerError.
     """
-    try:
-        _look_at(path)
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        raise DamagedError("a sector of it cannot be read") from error
     db = _connect(path, "rw", patience)
     try:
         db.execute("PRAGMA synchronous = FULL")
@@ -126,9 +116,9 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
 
 def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
     """Open the file without ever writing. Raises sqlite3.Error, OSError, NewerError."""
-    _check_size(path)
+    check_size(path)
     mode = "ro"
-    if not companion(path, "-wal").exists() and _first_page(path)[18:20] == b"\2\2":
+    if not companion(path, "-wal").exists() and first_page(path)[18:20] == b"\2\2":
         mode = "ro&immutable=1"  # SQLite would make a WAL to find nothing in it
     db = _connect(path, mode, patience)
     try:
@@ -164,50 +154,19 @@ def in_wal_mode(db: sqlite3.Connection) -> bool:
     return db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
-def _first_page(path: Path) -> bytes:
-    # Only while this process has no connection: closing the file would end SQLite's locks on it.
+def first_page(path: Path) -> bytes:
+    """Return the first page of the file, to which this process must have no connection.
+
+    Closing the file would end SQLite's locks on it.
+    """
     with path.open("rb") as file:
         return file.read(SIZE)
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path) -> None:
     """Raise DamagedError for an empty file with a WAL, which SQLite removes, even to read."""
     if not path.stat().st_size and is_there(path):
         raise DamagedError("it is empty, and its WAL is not")
-
-
-def _look_at(path: Path) -> None:
-    """Raise NewerError or DamagedError for what SQLite would not see, or would make worse.
-
-    A WAL of many times its usual size is left to SQLite, and with it what it may have of the file.
-    """
-    _check_size(path)
-    page, wal = _first_page(path), Wal()
-    pages: float | None = None
-    if (log := companion(path, "-wal")).exists():
-        if log.stat().st_size > _LARGEST_WAL:
-            return
-        with log.open("rb") as file:
-
-            def read(at: int, length: int) -> bytes:
-                file.seek(at)
-                return file.read(length)
-
-            wal = read_wal(read)
-            taken = wal.frames[: wal.taken]
-            if first := next((each for each in reversed(taken) if each.number == 1), None):
-                page = read(first.offset, SIZE)
-            pages = taken[-1].size if taken else None
-    if page.startswith(MAGIC):
-        version = int.from_bytes(page[60:64], "big", signed=True)
-        if version > FORMAT and not any(table.encode() in page for table in TABLES):
-            raise NewerError(version)
-        if pages is None and not companion(path, "-journal").exists():
-            pages = path.stat().st_size / SIZE
-        if fault := header_fault(page[:100], pages):
-            raise DamagedError(fault)
-    if wal.lost:
-        raise DamagedError("a part of its WAL is not what was written")
 
 
 def check(db: sqlite3.Connection) -> None:

@@ -47,19 +47,25 @@ class Figures(NamedTuple):
 
 
 def pack(number: int, lines: Sequence[bytes], reason: bytes = b"") -> tuple[int, int, bytes]:
-    """Return what a row's first columns are. Raises LineError for a line with a newline."""
+    """Return a row's first columns. Raises LineError for a line with a newline, or without text."""
     blob = b"\n".join(lines)
     if blob.count(b"\n") != len(lines) - 1:
         raise LineError("a line ends in the middle")
+    if not blob:
+        raise LineError("a line is empty")
     return number, _crc(number, reason, blob), blob
 
 
 def unpack(record: tuple[object, object, object, object, object]) -> DiskRow:
-    """Return a row as it was written. Raises DamagedError."""
+    """Return a row as it was written. Raises DamagedError.
+
+    A row without a text is none: with a number of 0 it would have its checksum, as a row of zeros.
+    """
     number, crc, blob, reason, time = record
     if (
         not (isinstance(number, int) and isinstance(blob, bytes))
         or not (isinstance(reason, bytes) and isinstance(time, int))
+        or not blob
         or crc != _crc(number, reason, blob)
     ):
         raise DamagedError(f"a row does not have its checksum: {number}")

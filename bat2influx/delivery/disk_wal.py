@@ -6,18 +6,22 @@ end stands in the file: so a frame behind a damaged one can be checked as well. 
 commit was written when that commit was on disk already. So if such a frame is good and SQLite would
 not take it, commits are lost that were acknowledged; at a torn end there is none. What is damaged
 in the last commit cannot be told from that, and nor can a log that was cut off.
+
+A log of a gigabyte takes half a minute, and may take many on a small computer. So it is read frame
+by frame, by a generator whose caller stops where its time is up, and goes on later.
 The format: https://www.sqlite.org/fileformat2.html, section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
+from array import array
+from collections.abc import Callable, Generator, Iterator
 from struct import unpack
 from typing import NamedTuple
 
 from bat2influx.delivery.disk_pages import SIZE
 
+MOST_FRAMES = 1 << 20  # that are looked at, 4 GiB; 9 bytes of memory each
 _HEADER, _HEAD = 32, 24  # bytes of the file's header, and of a frame's
 _FRAME = _HEAD + SIZE
 _MAGIC = 0x377F0682  # by which the checksums are of little-endian words; one more, of big-endian
@@ -38,27 +42,47 @@ class Frame(NamedTuple):
     good: bool
 
 
-class Wal(NamedTuple):
+class Frames:
+    """The frames of a log, in little memory."""
+
+    def __init__(self) -> None:
+        self.numbers = array("I")  # of pages
+        self._sizes, self._good = array("I"), bytearray()
+
+    def __len__(self) -> int:
+        return len(self._good)
+
+    def __getitem__(self, index: int) -> Frame:
+        at = _HEADER + index * _FRAME + _HEAD
+        return Frame(self.numbers[index], at, self._sizes[index], bool(self._good[index]))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return map(self.__getitem__, range(len(self)))
+
+    def add(self, number: int, size: int, *, good: bool) -> None:
+        """Add the next."""
+        self.numbers.append(number)
+        self._sizes.append(size)
+        self._good.append(good)
+
+
+class Wal:
     """All frames; how many up to the last good commit, and how many SQLite takes."""
 
-    frames: tuple[Frame, ...] = ()
-    committed: int = 0
-    taken: int = 0
+    def __init__(self) -> None:
+        self.frames = Frames()
+        self.committed = self.taken = 0
+        self.lost = False  # whether commits are behind what is damaged, which SQLite does not take
+        self.cut = False  # whether there are more frames than are looked at
 
     @property
-    def lost(self) -> bool:
-        """Whether commits are behind what is damaged, which SQLite does not take."""
-        behind = self.frames[self.taken :]
-        return any(commit.size and frame.good for commit, frame in pairwise(behind))
-
-    @property
-    def usable(self) -> tuple[Frame, ...]:
-        """The frames in which the newest content of pages is; of a torn end, none."""
-        return self.frames[: self.committed if self.lost else self.taken]
+    def usable(self) -> int:
+        """How many frames have the newest content of pages; of a torn end, none has."""
+        return self.committed if self.lost else self.taken
 
 
-def read_wal(read: ReadAt) -> Wal:
-    """Return what is in the log that `read` reads."""
+def read_wal(read: ReadAt) -> Generator[None, None, Wal]:
+    """Return what is in the log that `read` reads; this yields at each frame."""
     header = read(0, _HEADER)
     if len(header) < _HEADER:
         return Wal()
@@ -68,40 +92,46 @@ def read_wal(read: ReadAt) -> Wal:
     if whole:
         if int.from_bytes(header[8:12], "big") != SIZE:
             return Wal()
-        return _frames(read, order, header[16:24], header[24:], whole=True)
-    orders = (order, "<" if order == ">" else ">")
-    return max(
-        (_guessed(read, each, header[24:]) for each in orders), key=lambda wal: wal.committed
-    )
+        return (yield from _frames(read, order, header[16:24], header[24:], whole=True))
+    found = yield from _guessed(read, order, header[24:])
+    other = yield from _guessed(read, "<" if order == ">" else ">", header[24:])
+    return max(found, other, key=lambda wal: wal.committed)
 
 
-def _guessed(read: ReadAt, order: str, seed: bytes) -> Wal:
+def _guessed(read: ReadAt, order: str, seed: bytes) -> Generator[None, None, Wal]:
     """Return the frames behind a damaged header, by the salt of the first that is good."""
     at, before = _HEADER, b""
-    while len(head := read(at, _HEAD)) == _HEAD:
+    while len(head := read(at, _HEAD)) == _HEAD and at < _HEADER + MOST_FRAMES * _FRAME:
         if before[8:16] == head[8:16] and _is_good(
             order, before[16:], head, read(at + _HEAD, SIZE)
         ):
-            return _frames(read, order, head[8:16], seed, whole=False)
+            return (yield from _frames(read, order, head[8:16], seed, whole=False))
         at, before = at + _FRAME, head
+        yield
     return Wal()
 
 
-def _frames(read: ReadAt, order: str, salt: bytes, seed: bytes, *, whole: bool) -> Wal:
-    frames: list[Frame] = []
-    commits = taken = 0
-    at, unbroken = _HEADER, whole
+def _frames(
+    read: ReadAt, order: str, salt: bytes, seed: bytes, *, whole: bool
+) -> Generator[None, None, Wal]:
+    wal = Wal()
+    at, unbroken, ended = _HEADER, whole, False
     while len(head := read(at, _HEAD)) == _HEAD:
+        if len(wal.frames) >= MOST_FRAMES:
+            wal.cut = True
+            break
         page = read(at + _HEAD, SIZE) if head[8:16] == salt else b""
         good = bool(page) and _is_good(order, seed, head, page)
         number, size = unpack(">2I", head[:8])
-        frames.append(Frame(number, at + _HEAD, size, good))
+        wal.frames.add(number, size, good=good)
         unbroken = unbroken and good
+        wal.lost = wal.lost or (good and ended and not unbroken)
         if good and size:
-            commits = len(frames)
-            taken = commits if unbroken else taken
-        at, seed = at + _FRAME, head[16:24]
-    return Wal(tuple(frames), commits, taken)
+            wal.committed = len(wal.frames)
+            wal.taken = wal.committed if unbroken else wal.taken
+        at, seed, ended = at + _FRAME, head[16:24], size > 0
+        yield
+    return wal
 
 
 def _is_good(order: str, seed: bytes, head: bytes, page: bytes) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -30,8 +31,9 @@ from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import ROOTS, companion
 from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
 from bat2influx.delivery.disk_rows import ROW_LINES, DiskRow, unpack
-from bat2influx.delivery.disk_wal import read_wal
+from bat2influx.delivery.disk_wal import Frames, read_wal
 
+_MOST_PAGES = 1 << 22  # that a file has by what its WAL says, 16 GiB
 _MOST_SUSPECTS = 10_000  # rows without their checksum whose numbers are remembered
 
 
@@ -59,18 +61,40 @@ class Pages:
                 self._wal = _open(wal)
                 self._wal_size = os.fstat(self._wal).st_size
             self._count = -(-os.fstat(self._file).st_size // SIZE)
-            self._frames = read_wal(self._read_wal).usable if self._wal is not None else ()
         except BaseException:
             self.close()
             raise
-        self._versions: dict[int, list[int]] = {}  # indexes of frames, oldest first
-        for index, frame in enumerate(self._frames):
-            self._versions.setdefault(frame.number, []).append(index)
+        self._frames = Frames()
+        self._usable = 0  # of them
+        # Of each page the newest frame, and of each frame the one before it of the same page; as
+        # numbers from 1 on, 0 for none.
+        self._newest, self._before = array("I"), array("I")
+        self._free: frozenset[int] = frozenset()
         self.readers: tuple[Read, ...] = (self.newest,)
-        if not all(frame.good for frame in self._frames):
-            self.readers += (self.good,)
-        header, count = self.newest(1)[:100], max(self._count, *self._versions, 0)
-        self._free = disk_pages.free_pages(header, count, self.newest)
+
+    def scan(self) -> Iterator[None]:
+        """Find the versions, a frame of the WAL at each step; before anything else is asked."""
+        if self._wal is not None:
+            wal = yield from read_wal(self._read_wal)
+            self._frames, self._usable = wal.frames, wal.usable
+        usable = range(self._usable)
+        sizes = (self._frames[n].size for n in usable if self._frames[n].good)
+        most = max(self._count + self._usable, min(max(sizes, default=0), _MOST_PAGES))
+        numbers = (self._frames.numbers[n] for n in usable)
+        last = max((number for number in numbers if number <= most), default=0)
+        self._newest.frombytes(bytes(4 * (last + 1)))
+        good = True
+        for index in usable:
+            frame = self._frames[index]
+            good = good and frame.good
+            known = frame.number < len(self._newest)
+            self._before.append(self._newest[frame.number] if known else 0)
+            if known:
+                self._newest[frame.number] = index + 1
+            yield
+        if not good:
+            self.readers = (self.newest, self.good)
+        self._free = disk_pages.free_pages(self.newest(1)[:100], most, self.newest)
 
     def __enter__(self) -> Self:
         return self
@@ -86,16 +110,16 @@ class Pages:
 
     def images(self) -> Iterator[tuple[Rank, int]]:
         """Yield all versions of all pages."""
-        for number in range(1, self._count + 1):
-            if number not in self._versions:
-                yield Rank.PAST if number in self._free else Rank.LIVE, number
-        for number, indexes in self._versions.items():
+        for number in range(1, max(self._count + 1, len(self._newest))):
             rank = Rank.PAST if number in self._free else Rank.LIVE
-            for index in reversed(indexes):
+            for index in self._versions(number):
                 yield rank, self._count + 1 + index
                 rank = Rank.PAST if self._frames[index].good else max(rank, Rank.OLDER)
-            if 1 <= number <= self._count:
+            if number <= self._count:
                 yield rank, number
+        for index in range(self._usable):  # with the number of a page that there cannot be
+            if not 1 <= self._frames.numbers[index] < len(self._newest):
+                yield Rank.LIVE, self._count + 1 + index
 
     def image(self, image: int) -> bytes:
         """Return a version."""
@@ -105,13 +129,19 @@ class Pages:
 
     def newest(self, number: int) -> bytes:
         """Return the newest version of a page."""
-        versions = self._versions.get(number)
-        return self._version(number, versions[-1] if versions else None)
+        return self._version(number, next(self._versions(number), None))
 
     def good(self, number: int) -> bytes:
         """Return the newest version of a page that is no damaged frame."""
-        versions = reversed(self._versions.get(number, ()))
-        return self._version(number, next((i for i in versions if self._frames[i].good), None))
+        found = (index for index in self._versions(number) if self._frames[index].good)
+        return self._version(number, next(found, None))
+
+    def _versions(self, number: int) -> Iterator[int]:
+        """Yield the indexes of the frames of a page, the newest first."""
+        found = self._newest[number] if 1 <= number < len(self._newest) else 0
+        while found:
+            yield found - 1
+            found = self._before[found - 1]
 
     def _version(self, number: int, index: int | None) -> bytes:
         if index is not None:
@@ -133,7 +163,8 @@ class Wreck:
         self.rejected = Table(pages, ROOTS["rejected"])
 
     def search(self) -> Iterator[None]:
-        """Find all rows, a page at each step."""
+        """Find all rows, a page, or a frame of the WAL, at each step."""
+        yield from self._pages.scan()
         for rank, image in self._pages.images():
             page = self._pages.image(image)
             for reader, read in enumerate(self._pages.readers):

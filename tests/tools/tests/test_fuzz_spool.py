@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.delivery import disk_file, disk_format, disk_rows
+from bat2influx.delivery import disk_file, disk_repair, disk_rows
 from bat2influx.delivery.disk_rows import DiskRow
 from bat2influx.delivery.disk_wreck import Table
 from tests.tools import fuzz_spool
@@ -76,7 +76,7 @@ def test_a_row_that_is_not_saved_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_header_that_is_believed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a look at the WAL commits are gone in silence."""
-    monkeypatch.setattr(disk_format, "_look_at", lambda _: None)
+    monkeypatch.setattr(disk_repair, "look_at", lambda _: iter(()))
     find("loses")
 
 

@@ -207,7 +207,7 @@ def test_room_is_left_for_taking_lines_out(
         db = file.opened()
         assert db
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    monkeypatch.setattr(disk_file, "_free", lambda path: free)
+    monkeypatch.setattr(disk_file, "free", lambda path: free)
     if fits:
         with file.transaction(appending=appending):
             pass

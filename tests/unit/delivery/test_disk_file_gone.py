@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.delivery import disk_file, disk_format, disk_rows
+from bat2influx.delivery import disk_format, disk_repair, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_pages import SIZE
@@ -93,11 +93,18 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
     def fail(path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(disk_file.salvage, "create", fail)
-    text = r"is damaged \(a row is missing\) and cannot be replaced: no room"
-    with pytest.raises(DiskError, match=text) as raised, file.guarded():
-        raise DamagedError("a row is missing")
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_repair.salvage, "create", fail)
+        text = r"is damaged \(a row is missing\) and cannot be replaced: no room"
+        with pytest.raises(DiskError, match=text) as raised, file.guarded():
+            raise DamagedError("a row is missing")
     assert (raised.value.fault, file.lost, file.generation) == (DiskFault.FULL, 0, 0)
+    assert content(file) == lines(0, 3)
+    with pytest.raises(DiskError, match=text):
+        put(file, 3, 4)
+    monkeypatch.setattr(disk_repair.Repair, "_may_retry", lambda _: True)
+    with pytest.raises(DiskError, match="3 of its values go on waiting"):
+        put(file, 3, 4)
     put(file, 3, 4)
     assert content(file) == lines(0, 4)
 
@@ -158,7 +165,7 @@ def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(
 def test_a_large_file_is_saved_in_slices(file: DiskFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call does a part and says so; the last has the outcome, and all is counted once."""
     put(file, 0, 3000)
-    monkeypatch.setattr(file, "_slice_of", lambda work: work.run(0.0))
+    monkeypatch.setattr(file._repair, "_slice_of", lambda work: work.run(0.0))
     texts = []
     with pytest.raises(DiskError) as raised, file.guarded():
         raise DamagedError("a row is missing")
@@ -183,7 +190,7 @@ def test_a_stop_does_not_wait_until_all_is_saved(
 ) -> None:
     """The next start begins it anew, with the file as it was."""
     put(file, 0, 3000)
-    monkeypatch.setattr(file, "_slice_of", lambda work: work.run(0.0))
+    monkeypatch.setattr(file._repair, "_slice_of", lambda work: work.run(0.0))
     with pytest.raises(DiskError) as raised, file.guarded():
         raise DamagedError("a row is missing")
     assert raised.value.fault is DiskFault.SAVING
@@ -204,7 +211,7 @@ def test_a_file_of_which_nothing_can_be_saved_holds_up_nobody(
     def fail(*_: object) -> None:
         raise TypeError("nobody has thought of this")
 
-    monkeypatch.setattr(disk_file.salvage, "Wreck", fail)
+    monkeypatch.setattr(disk_repair.salvage, "Wreck", fail)
     text = "0 of its values go on waiting, 3 are lost"
     with pytest.raises(DiskError, match=text) as raised, file.guarded():
         raise DamagedError("a row is missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_format import NewerError
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.disk_rows import WAITING, scalar
-from tests.support import disk
 from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
 
@@ -159,9 +157,9 @@ def test_another_programs_database_is_no_spool(path: Path, statements: tuple[str
 
 
 def test_what_is_no_database_is_an_error_of_sqlite(path: Path) -> None:
-    """And what is not there, one of the system."""
+    """As is what is not there; nothing is put there."""
     path.parent.mkdir(parents=True)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         disk_format.connect(path, 0.0)
     path.write_bytes(b"no database" * 500)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
@@ -199,89 +197,6 @@ def test_a_newer_number_alone_is_damage(
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         with pytest.raises(DamagedError, match="format 4097, and is of 1"):
             opening(path, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("at", "byte", "why"),
-    [
-        (18, 3, "an unknown journal mode"),
-        (20, 1, "not what it was"),
-        (31, 9, "3 pages, and 9 by its header"),
-        (39, 7, "more free pages than pages"),
-    ],
-)
-def test_a_header_that_sqlite_would_go_by_is_looked_at_first(
-    path: Path, at: int, byte: int, why: str
-) -> None:
-    """A file that would be written to over what is in it is not written to."""
-    disk_format.create(path).close()
-    disk.change(path, at, bytes([byte]))
-    before = path.read_bytes()
-    with pytest.raises(DamagedError, match=why):
-        disk_format.connect(path, 0.0)
-    assert path.read_bytes() == before
-
-
-def in_wal(path: Path, length: int = 0) -> Path:
-    """Have six commits in the WAL, as a kill leaves them, and return another place with these."""
-    copy = path.parent.parent / "copy"
-    with closing(disk_format.create(path, wal=True)) as db:
-        for number in range(6):
-            disk_rows.insert(db, number + 1, lines(number, number + 1, length))
-        disk.copy_as_after_a_power_cut(path.parent, copy)
-    return copy / path.name
-
-
-def test_the_header_of_a_file_with_a_wal_is_that_in_the_wal(path: Path) -> None:
-    """A power cut may have come while that was put into the file."""
-    for length, right in ((0, False), (9000, True)):  # where pages were added, it is there
-        copy = in_wal(path, length)
-        disk.change(copy, 31, b"\1")
-        if right:
-            disk_format.connect(copy, 0.0).close()
-        else:
-            with pytest.raises(DamagedError, match="3 pages, and 1 by its header"):
-                disk_format.connect(copy, 0.0)
-        shutil.rmtree(copy.parent)
-        path.unlink()
-
-
-def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
-    """It would be gone with the commits behind the bad place; a torn end is none."""
-    copy = in_wal(path)
-    wal = disk_format.companion(copy, "-wal")
-    before = wal.read_bytes()
-    disk.change(wal, 32 + 4120 + 3000, b"x")
-    with pytest.raises(DamagedError, match="a part of its WAL"):
-        disk_format.connect(copy, 0.0)
-    assert len(wal.read_bytes()) == len(before)
-    wal.write_bytes(before[:-3000])
-    with closing(disk_format.connect(copy, 0.0)) as db:
-        assert [row.number for row in disk_rows.rows(db, WAITING)] == [1, 2, 3, 4, 5]
-
-
-def test_a_wal_that_is_far_too_large_is_left_to_sqlite(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """To look at it would take longer than there is time for."""
-    copy = in_wal(path)
-    disk.change(disk_format.companion(copy, "-wal"), 32 + 4120 + 3000, b"x")
-    monkeypatch.setattr(disk_format, "_LARGEST_WAL", 6 * 4120)
-    with closing(disk_format.connect(copy, 0.0)) as db:
-        assert [row.number for row in disk_rows.rows(db, WAITING)] == [1]
-
-
-@pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
-def test_an_empty_file_with_a_wal_is_damage(
-    path: Path, opening: Callable[[Path, float], sqlite3.Connection]
-) -> None:
-    """SQLite would remove the WAL, even where it may only read."""
-    copy = in_wal(path)
-    os.truncate(copy, 0)
-    assert disk_format.is_there(copy)
-    with pytest.raises(DamagedError, match="it is empty, and its WAL is not"):
-        opening(copy, 0.0)
-    assert disk_format.companion(copy, "-wal").exists()
 
 
 def test_what_goes_round_in_circles_is_stopped(path: Path) -> None:

@@ -137,6 +137,8 @@ class StoreAndLists(QueueAndLists):
         same = next((n for n, (a, b) in enumerate(zip(log, former, strict=False)) if a != b), 0)
         same = same or min(len(log), len(former))
         torn = same + int((len(log) - same) * where)
+        if how == "half old" and torn < 32:  # the header, which is in one sector, and so is whole
+            torn = 0
         rest = {
             "cut": b"",
             "garbage": random.Random(seed).randbytes(len(log) - torn),

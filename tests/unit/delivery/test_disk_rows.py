@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from bat2influx.delivery import disk_rows
-from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_errors import DamagedError, LineError
 from bat2influx.delivery.disk_format import TABLES
 from bat2influx.delivery.disk_rows import AROUND, REJECTED, ROW_LINES, WAITING, Figures
 
@@ -78,6 +78,25 @@ def test_a_line_that_is_two_is_no_line(content: list[bytes]) -> None:
     """It would make all numbers after it wrong."""
     with pytest.raises(ValueError, match="ends in the middle"):
         disk_rows.pack(1, content)
+
+
+@pytest.mark.parametrize("content", [[], [b""]])
+def test_nothing_is_no_line(content: list[bytes]) -> None:
+    """A row without text would be what zeros are."""
+    with pytest.raises(LineError):
+        disk_rows.pack(1, content)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [(0, 0, b"", b"", 0), (7, 7, b"", b"", 0), (2**32, 0, b"", b"", 0), (5, 5, b"", b"", 9)],
+)
+def test_found_a_row_of_zeros_had_its_checksum(record: Record) -> None:
+    """The CRC-32 of nothing is its seed: a row without text is damage, as is one of zero bytes."""
+    with pytest.raises(DamagedError, match="checksum"):
+        disk_rows.unpack(record)
+    with pytest.raises(DamagedError, match="checksum"):
+        disk_rows.unpack((record[0], record[1], bytes(9), *record[3:]))
 
 
 @pytest.mark.parametrize(

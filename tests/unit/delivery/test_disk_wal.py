@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bat2influx.delivery import disk_wal
 from bat2influx.delivery.disk_pages import SIZE
-from bat2influx.delivery.disk_wal import Wal, read_wal
+from bat2influx.delivery.disk_wal import Frame, Frames, Wal, read_wal
 
 HEADER, HEAD = 32, 24
 FRAME = HEAD + SIZE
@@ -36,7 +38,19 @@ def made(path: Path, commits: int) -> bytes:
 
 def of(content: bytes) -> Wal:
     """Return what is in a WAL."""
-    return read_wal(lambda at, length: content[at : at + length])
+    steps = read_wal(lambda at, length: content[at : at + length])
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            assert isinstance(found, Wal)
+            return found
+
+
+def frames(wal: Wal) -> tuple[int, int, int, bool]:
+    """Return how many there are, are committed, and are taken; and whether commits are lost."""
+    return len(wal.frames), wal.committed, wal.taken, wal.lost
 
 
 def commits(log: bytes) -> list[int]:
@@ -59,8 +73,8 @@ def test_all_frames_of_a_good_log_are_taken(log: bytes) -> None:
     """Each with its page, where that is, and the size of the file where it ends a commit."""
     wal = of(log)
     count = (len(log) - HEADER) // FRAME
-    assert (len(wal.frames), wal.committed, wal.taken, wal.lost) == (count, count, count, False)
-    assert wal.usable == wal.frames
+    assert frames(wal) == (count, count, count, False)
+    assert wal.usable == count
     assert all(frame.good for frame in wal.frames)
     assert [index for index, frame in enumerate(wal.frames) if frame.size] == commits(log)
     assert len(commits(log)) == COMMITS
@@ -73,7 +87,7 @@ def test_all_frames_of_a_good_log_are_taken(log: bytes) -> None:
 def test_a_log_without_a_whole_frame_has_none(log: bytes, length: int) -> None:
     """As one that was only just begun."""
     wal = of(log[:length])
-    assert (wal.committed, wal.taken, wal.lost, wal.usable) == (0, 0, False, ())
+    assert (wal.committed, wal.taken, wal.lost, wal.usable) == (0, 0, False, 0)
 
 
 def torn(log: bytes) -> Iterator[bytes]:
@@ -91,7 +105,7 @@ def test_a_torn_end_is_no_loss(log: bytes) -> None:
     for content in torn(log):
         wal = of(content)
         assert (wal.taken, wal.lost) == (commits(log)[-2] + 1, False)
-        assert len(wal.usable) == wal.taken
+        assert wal.usable == wal.taken
 
 
 @pytest.mark.parametrize("commit", range(COMMITS - 2))
@@ -100,8 +114,8 @@ def test_damage_before_the_last_commits_is_a_loss(log: bytes, commit: int) -> No
     ends = commits(log)
     wal = of(changed(log, page_of(ends[commit]) + 100))
     assert (wal.taken, wal.lost) == (ends[commit - 1] + 1 if commit else 0, True)
-    assert [index for index, frame in enumerate(wal.usable) if not frame.good] == [ends[commit]]
-    assert len(wal.usable) == len(wal.frames) == wal.committed
+    assert [index for index, frame in enumerate(wal.frames) if not frame.good] == [ends[commit]]
+    assert wal.usable == len(wal.frames) == wal.committed
 
 
 def test_damage_in_a_stored_checksum_spoils_two_frames(log: bytes) -> None:
@@ -118,7 +132,8 @@ def test_a_log_with_a_damaged_header_is_read_by_its_frames(log: bytes, at: int) 
     assert (wal.taken, wal.lost) == (0, True)
     assert wal.committed == len(of(log).frames)
     first = at >= 24  # the checksum that the first frame continues
-    assert [frame.good for frame in wal.frames] == [not first, *[True] * (len(wal.frames) - 1)]
+    good = [frame.good for frame in wal.frames]
+    assert good == [not first, *[True] * (len(good) - 1)]
 
 
 def test_a_log_that_was_begun_again_ends_where_the_old_one_shows(tmp_path: Path) -> None:
@@ -135,7 +150,7 @@ def test_a_log_that_was_begun_again_ends_where_the_old_one_shows(tmp_path: Path)
     wal = of(log)
     assert 0 < wal.taken == wal.committed < 4 < len(wal.frames)
     assert not wal.lost
-    assert len(wal.usable) == wal.taken
+    assert wal.usable == wal.taken
 
 
 def test_a_log_of_large_words_is_read_as_well(log: bytes) -> None:
@@ -152,7 +167,7 @@ def test_a_log_of_large_words_is_read_as_well(log: bytes) -> None:
         start = log[frame.offset - HEAD : frame.offset - 8]
         both = _checksum(">", both, start[:8] + page)
         made += start + pack(">2I", *both) + page
-    assert of(made) == of(log)
+    assert (frames(of(made)), [*of(made).frames]) == (frames(of(log)), [*of(log).frames])
     assert of(changed(made, 5)).committed == of(log).committed
 
 
@@ -163,13 +178,57 @@ def test_a_log_of_other_pages_is_not_ours(log: bytes) -> None:
     from bat2influx.delivery.disk_wal import _checksum
 
     head = log[:8] + pack(">I", 8192) + log[12:24]
-    assert of(head + pack(">2I", *_checksum("<", (0, 0), head)) + log[HEADER:]) == Wal()
+    wal = of(head + pack(">2I", *_checksum("<", (0, 0), head)) + log[HEADER:])
+    assert frames(wal) == (0, 0, 0, False)
 
 
 def test_zeros_are_no_log(log: bytes) -> None:
     """Though zeros are the checksum of zeros; what is behind them is found."""
     wal = of(bytes(50_000))
-    assert (wal.committed, wal.taken, wal.usable) == (0, 0, ())
+    assert (wal.committed, wal.taken, wal.usable) == (0, 0, 0)
     wal = of(bytes(HEADER + 2 * FRAME) + log[HEADER + 2 * FRAME :])
-    assert [frame.good for frame in wal.frames[:4]] == [False, False, False, True]
+    assert [frame.good for frame in [*wal.frames][:4]] == [False, False, False, True]
     assert wal.lost
+
+
+def test_found_a_large_log_was_read_in_one_piece(log: bytes) -> None:
+    """It is read frame by frame, whatever its header is like, and each frame is a step."""
+    for content in (log, changed(log, 0)):
+        reads: list[int] = []
+
+        def read(at: int, length: int, content: bytes = content, reads: list[int] = reads) -> bytes:
+            reads.append(length)
+            return content[at : at + length]
+
+        steps = read_wal(read)
+        for _ in steps:
+            assert len(reads) <= 5
+            reads.clear()
+        assert max(reads, default=0) <= SIZE
+
+
+def test_a_log_beyond_all_measure_is_looked_at_up_to_a_bound(
+    log: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has its way with what follows."""
+    end = commits(log)[2] + 1
+    monkeypatch.setattr(disk_wal, "MOST_FRAMES", end)
+    wal = of(log)
+    assert (frames(wal), wal.cut) == ((end, end, end, False), True)
+    assert not of(log[: HEADER + end * FRAME]).cut
+    assert frames(of(bytes(HEADER) + log[HEADER:])) == (end, end, 0, True)
+    assert frames(of(bytes(HEADER + end * FRAME) + log[HEADER + end * FRAME :]))[0] == 0
+
+
+def test_a_frame_takes_little_memory() -> None:
+    """A log of a gigabyte has a quarter of a million."""
+    made = Frames()
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            made.add(number, number % 3, good=number % 2 == 0)
+        size = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert size < 12 * 100_000
+    assert made[70_001] == Frame(70_001, page_of(70_001), 2, good=False)

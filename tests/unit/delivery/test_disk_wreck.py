@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,15 @@ def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
             for table in (wreck.waiting, wreck.rejected)
         )
         return waiting, rejected, wreck.waiting.lost, wreck.rejected.lost
+
+
+@contextmanager
+def scanned(path: Path) -> Iterator[Pages]:
+    """Return the pages, of which the versions are known."""
+    with closing(Pages(path)) as pages:
+        for _ in pages.scan():
+            pass
+        yield pages
 
 
 def stamps(*parts: tuple[int, int]) -> list[int]:
@@ -72,7 +81,7 @@ def killed(tmp_path: Path) -> Path:
 def page_with(path: Path, stamp: int) -> int:
     """Return the number of the page that waits with this stamp in it."""
     content = path.read_bytes()
-    with closing(Pages(path)) as pages:
+    with scanned(path) as pages:
         live = {image for rank, image in pages.images() if rank is Rank.LIVE}
     (found,) = {
         number
@@ -208,7 +217,7 @@ def test_files_are_closed_where_one_cannot_be_opened(path: Path) -> None:
     """As all files are in the end."""
     disk_format.companion(path, "-wal").symlink_to("/proc/self/mem/nowhere")
     open_files = len([*OPEN_FILES.iterdir()])
-    with Pages(path) as pages:  # a link to nothing is no WAL
+    with scanned(path) as pages:  # a link to nothing is no WAL
         assert len([*OPEN_FILES.iterdir()]) == open_files + 1
         assert pages.newest(10**6) == bytes(SIZE)
     disk_format.companion(path, "-wal").unlink()
@@ -248,7 +257,7 @@ def test_a_frame_with_the_number_of_another_page_hides_none(killed: Path) -> Non
 
 def test_versions_of_a_page_are_ranked(killed: Path) -> None:
     """The newest is live, what is behind a damaged one older, and the rest past."""
-    with closing(Pages(killed)) as pages:
+    with scanned(killed) as pages:
         before = sorted(pages.images(), key=lambda each: each[1])
     assert [rank for rank, _ in before].count(Rank.OLDER) == 0
     wal = disk_format.companion(killed, "-wal")
@@ -259,7 +268,7 @@ def test_versions_of_a_page_are_ranked(killed: Path) -> None:
     second = max(at for at in range(len(numbers) - 3) if numbers[at] in numbers[:at])
     assert numbers[second] not in numbers[second + 1 : second + 1]
     disk.change(wal, HEADER + second * FRAME + 100, b"\xff")
-    with closing(Pages(killed)) as pages:
+    with scanned(killed) as pages:
         ranks = {image: rank for rank, image in pages.images()}
         assert len(pages.readers) == 2
     last = max(at for at in range(len(numbers)) if numbers[at] == numbers[second])

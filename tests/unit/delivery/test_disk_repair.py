@@ -1,0 +1,238 @@
+"""What is done before the file can be used: in slices, and again only after a while."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bat2influx.delivery import disk_format, disk_repair, disk_rows, salvage
+from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
+from bat2influx.delivery.disk_format import NewerError
+from bat2influx.delivery.disk_repair import LONGEST_RETRY, RETRY, Repair
+from tests.support import disk
+from tests.unit.delivery.test_disk_file import content, make, names, put
+from tests.unit.delivery.test_disk_queue import lines
+
+
+class Time:
+    """What stands for the monotonic clock."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now = 1000.0
+        self.step = step  # s between two looks at it
+
+    def monotonic(self) -> float:
+        """Return the time in s."""
+        self.now += self.step
+        return self.now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A good spool, of fifty lines."""
+    path = tmp_path / "spool.sqlite"
+    with closing(disk_format.create(path)) as db:
+        for number in range(0, 50, 10):
+            disk_rows.insert(db, 1 + number, lines(number, number + 10))
+    return path
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A good spool with all in its WAL."""
+    source = tmp_path / "source/spool.sqlite"
+    with closing(disk_format.create(source, wal=True)) as db:
+        for number in range(0, 500, 10):
+            disk_rows.insert(db, 1 + number, lines(number, number + 10))
+        disk.copy_as_after_a_power_cut(source.parent, tmp_path / "state")
+    return tmp_path / "state/spool.sqlite"
+
+
+def fault(repair: Repair) -> DiskFault:
+    """Return why the salvage does not come to its end."""
+    with pytest.raises(DiskError) as raised:
+        repair.go_on()
+    return raised.value.fault
+
+
+# The look
+
+
+def test_a_look_at_a_small_file_is_done_at_once(killed: Path) -> None:
+    """And begins anew with the next."""
+    repair = Repair(killed)
+    repair.look()
+    disk.change(disk_format.companion(killed, "-wal"), 32 + 4120 + 100, b"x" * 50)
+    with pytest.raises(DamagedError, match="a part of its WAL"):
+        repair.look()
+    assert not repair.under_way
+
+
+def test_a_look_at_a_large_wal_is_done_in_slices(
+    killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes on where the one before has stopped, and says that there is more."""
+    monkeypatch.setattr(disk_repair, "time", Time(step=salvage.SLICE / 10))
+    repair, slices = Repair(killed), 0
+    while slices < 100:
+        try:
+            repair.look()
+            break
+        except DiskError as error:
+            assert error.fault is DiskFault.LOOKING
+            assert "has a large WAL, which is looked at first" in str(error)
+            slices += 1
+    frames = disk_format.companion(killed, "-wal").stat().st_size // 4120
+    assert frames // 10 <= slices <= frames // 8
+
+
+def test_damage_that_is_found_in_a_later_slice_is_told(
+    killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that in the first is."""
+    disk.change(disk_format.companion(killed, "-wal"), 32 + 30 * 4120 + 100, b"x" * 50)
+    monkeypatch.setattr(disk_repair, "time", Time(step=salvage.SLICE / 10))
+    repair = Repair(killed)
+    with pytest.raises(DiskError):
+        repair.look()
+    with pytest.raises(DamagedError):
+        for _ in range(100):
+            with pytest.raises(DiskError):
+                repair.look()
+
+
+def test_a_look_can_be_broken_off(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of it stays open, and the next begins it anew."""
+    open_files = Path("/proc/self/fd")
+    before = len([*open_files.iterdir()])
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_repair, "time", Time(step=salvage.SLICE))
+        repair = Repair(killed)
+        with pytest.raises(DiskError):
+            repair.look()
+    assert len([*open_files.iterdir()]) == before + 1
+    repair.close()
+    assert len([*open_files.iterdir()]) == before
+    repair.look()
+
+
+def test_what_is_of_a_later_version_is_told(path: Path) -> None:
+    """It is no damage."""
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("waiting", "rejected"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN more")
+        db.execute("PRAGMA user_version = 9")
+        db.execute("VACUUM")
+    with pytest.raises(NewerError):
+        Repair(path).look()
+
+
+# The salvage
+
+
+def test_a_good_file_takes_the_place_of_the_damaged_one(path: Path) -> None:
+    """Then nothing is under way any more."""
+    repair = Repair(path)
+    repair.begin("it is damaged")
+    assert repair.under_way
+    saved = repair.go_on()
+    assert (saved.waiting, saved.lost, repair.under_way) == (50, 0, False)
+
+
+def test_a_file_that_somebody_takes_away_is_not_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything done with another one in its place."""
+    monkeypatch.setattr(disk_repair.salvage, "create", no_room)
+    repair = Repair(path)
+    repair.begin("it is damaged")
+    assert fault(repair) is DiskFault.FULL
+    assert repair.under_way
+    path.unlink()
+    assert not repair.under_way
+
+
+def no_room(_: Path) -> None:
+    """Stand for a disk that is full."""
+    raise OSError(28, "No space left on device")
+
+
+def test_found_a_salvage_without_room_was_begun_every_two_seconds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried after a time that doubles; in between the same is told, and nothing is done."""
+    time = Time()
+    monkeypatch.setattr(disk_repair, "time", time)
+    tries: list[float] = []
+
+    def create(path: Path) -> None:
+        tries.append(time.now)
+        no_room(path)
+
+    monkeypatch.setattr(disk_repair.salvage, "create", create)
+    repair = Repair(path)
+    repair.begin("it is damaged")
+    begun = time.now
+    while time.now < begun + 3600.0:
+        assert fault(repair) is DiskFault.FULL
+        time.now += 2.0
+    waits = [after - before for before, after in pairwise(tries)]
+    assert waits[:6] == [RETRY * 2**n for n in range(6)]
+    assert waits[6:] == [LONGEST_RETRY] * len(waits[6:])
+    assert len(tries) < 15
+
+
+def test_a_lock_of_another_program_is_looked_for_at_each_turn(path: Path) -> None:
+    """That costs nothing, and it passes soon."""
+    repair = Repair(path)
+    repair.begin("it is damaged")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert fault(repair) is DiskFault.BUSY
+    assert repair.go_on().waiting == 50
+
+
+@disk.on_a_small_disk
+def test_a_salvage_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """At once, though it was tried in vain just now; until then it leaves nothing on the disk."""
+    file = make(tmp_path / "state")
+    put(file, 0, 3000, 90)
+    disk.fill(tmp_path)
+    counted = counting_tries()
+    with pytest.raises(DiskError, match="cannot be replaced: no room") as raised, file.guarded():
+        raise DamagedError("a row is missing")
+    for _ in range(5):
+        with pytest.raises(DiskError) as raised:
+            put(file, 3000, 3001)
+        assert raised.value.fault is DiskFault.FULL
+        assert "spool.salvage" not in names(file)
+    assert next(counted) == 1
+    disk.empty(tmp_path)
+    with pytest.raises(DiskError, match="3000 of its values go on waiting"):
+        put(file, 3000, 3001)
+    assert next(counted) == 2
+    put(file, 3000, 3001)
+    assert content(file) == [*lines(0, 3000, 90), *lines(3000, 3001)]
+
+
+def counting_tries() -> Iterator[int]:
+    """Count the salvages that are begun from now on."""
+    tries: list[Path] = []
+    real = salvage.Salvage.__init__
+
+    def count(self: salvage.Salvage, path: Path) -> None:
+        tries.append(path)
+        real(self, path)
+
+    salvage.Salvage.__init__ = count  # type: ignore[method-assign]
+
+    def counted() -> Iterator[int]:
+        while True:
+            yield len(tries)
+
+    return counted()
