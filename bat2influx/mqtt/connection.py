@@ -6,9 +6,10 @@ nothing here blocks. Each connection is a new paho client, so that no state outl
 Callbacks only append. Whatever is raised while a packet is read is the peer's fault and ends the
 connection; an exception must never be mistaken for a bug that ends the daemon.
 
-What a peer can have kept here is bounded: a packet (packets.MOST_BYTES), what was received and not
-taken away (BURST, BURST_BYTES), what waits to be sent (paho_client.MOST_WAITING), and what has no
-acknowledgement (MOST_SUBSCRIPTIONS, MOST_UNACKNOWLEDGED).
+What a peer can have kept here is bounded: a packet (packets.MOST_BYTES, packets.MOST_ANSWER_BYTES),
+what was received and not taken away (BURST, BURST_BYTES; MOST_PAYLOAD of each message), what waits
+to be sent (paho_client.MOST_WAITING), and what has no acknowledgement (MOST_SUBSCRIPTIONS,
+MOST_UNACKNOWLEDGED).
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from bat2influx.printable import plain
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
 KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
-BURST = 500  # messages taken in one step, so that a flood does not hold up the ticks
-BURST_BYTES = 1 << 20  # of these messages, from which on no more are taken in the same step
+BURST = 500  # packets taken in one step, so that a flood does not hold up the ticks
+BURST_BYTES = 1 << 20  # of these packets, from which on no more are taken in the same step
+MOST_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300, and is none here
 MOST_SUBSCRIPTIONS = 100  # made or dropped, and not acknowledged; a daemon makes three at once
 MOST_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
 ENOUGH_UNACKNOWLEDGED = 1_000  # from which on whoever has many to publish waits
@@ -123,7 +125,9 @@ class Connection:
         """Take packets until what was read ahead is used up; paho does, but for plain messages."""
         link, client, received = self._link, self._client, self._received
         self._step_bytes = 0
-        while not self._refusal and len(received) < BURST:
+        for _ in range(BURST):
+            if self._refusal or len(received) >= BURST:
+                break
             if max(self._received_bytes, self._step_bytes) >= BURST_BYTES:
                 break
             if client.between_packets and (found := link.take_publish()):
@@ -265,12 +269,14 @@ class Connection:
 
     def _take(self, head: int, body: bytes | bytearray) -> None:
         topic, payload = packets.publish(body, self.protocol)
+        payload = payload[:MOST_PAYLOAD]
         self._received_bytes += len(topic) + len(payload)
         self._step_bytes += len(body)  # its properties take time, and no memory
         self._received.append((topic, payload, bool(head & 1), boot_ns()))
 
     def _hear(self, kind: int, body: bytes) -> bool:
         """Take an answer to account; return whether paho has to see it too."""
+        self._step_bytes += len(body)
         answer = packets.response(kind, body, self.protocol)
         if kind == packets.CONNACK:
             return not self.accepted and self._welcomed(answer)
@@ -285,7 +291,7 @@ class Connection:
                     self.declined[0] = why
                 else:
                     self._refusal = why
-            return mild or answer.code < REFUSED
+            return topic is not None and (mild or answer.code < REFUSED)
         if kind == packets.DISCONNECT:
             said = self._why(answer.code, answer.said)
             self._refusal = mqtt_errors.closed(self.endpoint.host, said)

@@ -17,6 +17,7 @@ CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # s
 KIND_AND_QOS, PUBLISH_QOS_0 = 0xF6, PUBLISH << 4  # of a first byte (sections 2.1 and 3.3.1)
 PINGRESP = 13
 MOST_BYTES = 1 << 20  # of a packet, its fixed header included; a value of a device takes under 400
+MOST_ANSWER_BYTES = 1 << 16  # of any other packet: a SUBACK has a byte for each of our topics
 REFUSED = 128  # a code from here on is a failure (section 2.4)
 NOT_AUTHORISED = 135
 
@@ -82,7 +83,7 @@ class UnexpectedError(ValueError):
 
 
 class TooLargeError(ValueError):
-    """A packet of more than MOST_BYTES; the text is how many it has."""
+    """A PUBLISH of more than MOST_BYTES; the text is how many it has."""
 
 
 class Protocol(IntEnum):
@@ -123,6 +124,8 @@ def admit(head: int, size: int, protocol: Protocol) -> None:
         raise UnexpectedError(_NAMES[kind])
     if kind == PUBLISH and head & _QOS:
         raise UnexpectedError(f"PUBLISH of QoS {(head & _QOS) >> 1}")
+    if kind != PUBLISH and size > MOST_ANSWER_BYTES:
+        raise UnexpectedError(f"{_NAMES[kind]} of {size:,} bytes")
     if size > MOST_BYTES:
         raise TooLargeError(f"{size:,}")
 
@@ -156,6 +159,16 @@ def response(kind: int, body: bytes, protocol: Protocol) -> Response:
         return _answer(kind, body, protocol)
     except IndexError:
         raise MalformedError from None
+
+
+def without_properties(kind: int, body: bytes, protocol: Protocol) -> bytes:
+    """Return the body of a CONNACK or PUBACK that `response` has taken, without its properties.
+
+    paho needs none of them, and takes a time for them that grows with the square of their size.
+    """
+    if protocol is Protocol.MQTT_3_1_1:
+        return body
+    return body[:2] + b"\0" if kind == CONNACK else body[:2]
 
 
 def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:

@@ -16,6 +16,7 @@ from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Connector, Endpoint, Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.mqtt.paho_client import new_client
+from bat2influx.venus.protocol import NoValue, decode
 from tests.support.daemon import wait
 from tests.support.process import free_port
 
@@ -243,12 +244,12 @@ def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
     """Of large messages fewer are taken at once; no message is lost by that."""
     link, peer = pair
     connection = opened(pair, Protocol.MQTT_3_1_1)
-    body = b"\0\x01t" + bytes(500_000)
+    body = b"\0\x01t" + bytes(60_000)
     message = b"\x30" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
-    data = memoryview((message + body) * 10)
+    data = memoryview((message + body) * 100)
     peer.setblocking(False)
     count = held = 0
-    while count < 10:
+    while count < 100:
         with suppress(BlockingIOError):
             data = data[peer.send(data) :] if data else data
         connection.step(readable=True, writable=False)
@@ -256,9 +257,64 @@ def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
         held = max(held, connection._received_bytes)
         if not data or connection._received_bytes >= mqtt_connection.BURST_BYTES:
             count += len([*connection.received()])
-    assert mqtt_connection.BURST_BYTES <= held <= mqtt_connection.BURST_BYTES + 500_001
+    assert mqtt_connection.BURST_BYTES <= held <= mqtt_connection.BURST_BYTES + 60_001
     assert connection._received_bytes == 0
     assert link.pending is False
+
+
+def test_of_a_payload_that_is_no_value_no_more_is_kept_than_shows_that(pair: PAIR) -> None:
+    """What holds a message, for whatever reason, holds 64 KiB of it and not a megabyte."""
+    _, peer = pair
+    connection = opened(pair, Protocol.MQTT_3_1_1)
+    body = b"\0\x01t" + b"x" * 500_000
+    head = b"\x30" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
+    data = memoryview(head + body)
+    peer.setblocking(False)
+    while data or not connection._received:
+        with suppress(BlockingIOError):
+            data = data[peer.send(data) :] if data else data
+        connection.step(readable=True, writable=False)
+        assert not connection.trouble
+    (message,) = connection.received()
+    assert message.payload == b"x" * mqtt_connection.MOST_PAYLOAD
+    assert decode(message.payload) is NoValue.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b"\xd0\0", b"\x40\x02\0\x63", b"\x90\x04\0\x63\0\0", b"\x20\x03\0\0\0"],
+    ids=["PINGRESP", "PUBACK", "SUBACK", "CONNACK"],
+)
+def test_what_is_no_message_counts_in_a_step_too(pair: PAIR, packet: bytes) -> None:
+    """Of a flood of them a step takes as many as of messages."""
+    link, peer = pair
+    connection = opened(pair, Protocol.MQTT_5)
+    peer.sendall(packet * 4 * mqtt_connection.BURST)
+    connection.step(readable=True, writable=False)
+    taken = link._position // len(packet)
+    assert not connection.trouble
+    assert mqtt_connection.BURST // 2 < taken <= mqtt_connection.BURST
+    assert connection.pending
+
+
+def test_the_bytes_of_what_is_no_message_count_in_a_step_too(pair: PAIR) -> None:
+    """A reason may fill a packet."""
+    _, peer = pair
+    connection = opened(pair, Protocol.MQTT_5)
+    said = b"\x1f\xea\x60" + bytes(60_000)
+    body = b"\0\x63\0" + bytes([len(said) & 127 | 128, len(said) >> 7 & 127 | 128, len(said) >> 14])
+    body += said
+    head = b"\x40" + bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
+    data = memoryview((head + body) * 60)
+    peer.setblocking(False)
+    most = 0
+    while data:
+        with suppress(BlockingIOError):
+            data = data[peer.send(data) :]
+        connection.step(readable=True, writable=False)
+        assert not connection.trouble
+        most = max(most, connection._step_bytes)
+    assert most <= mqtt_connection.BURST_BYTES + len(body)
 
 
 def test_properties_count_in_a_step_like_payload(pair: PAIR) -> None:

@@ -10,6 +10,7 @@ from bat2influx.mqtt import packets
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
+    MOST_ANSWER_BYTES,
     MOST_BYTES,
     PINGRESP,
     PUBACK,
@@ -23,6 +24,7 @@ from bat2influx.mqtt.packets import (
     UnexpectedError,
     admit,
     response,
+    without_properties,
 )
 
 NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
@@ -163,3 +165,26 @@ def test_a_packet_is_admitted_up_to_its_bound() -> None:
     admit(0x30, MOST_BYTES, NEW)
     with pytest.raises(TooLargeError, match="1,048,577"):
         admit(0x30, MOST_BYTES + 1, NEW)
+
+
+@pytest.mark.parametrize("kind", [CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT])
+def test_an_answer_is_admitted_up_to_a_bound_of_its_own(kind: int) -> None:
+    """It has a byte for each topic, and a reason."""
+    admit(kind << 4, MOST_ANSWER_BYTES, NEW)
+    with pytest.raises(UnexpectedError, match="of 65,537 bytes"):
+        admit(kind << 4, MOST_ANSWER_BYTES + 1, NEW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "bare"),
+    [
+        (CONNACK, b"\1\0", b"\1\0\0"),
+        (CONNACK, b"\1\0\5\x26\0\0\0\0", b"\1\0\0"),
+        (PUBACK, b"\0\7", b"\0\7"),
+        (PUBACK, b"\0\7\x10\5\x26\0\0\0\0", b"\0\7"),
+    ],
+)
+def test_an_answer_without_its_properties(kind: int, body: bytes, bare: bytes) -> None:
+    """It means the same to paho; 3.1.1 has none."""
+    assert without_properties(kind, body, NEW) == bare
+    assert without_properties(kind, body, OLD) == body

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
+from paho.mqtt.properties import Properties
 
 from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connector import Link
@@ -211,6 +213,30 @@ def test_an_answer_is_heard_first_and_seen_by_paho_where_that_is_let(
     talk.read(WELCOME[protocol])
     assert talk.heard == [(CONNACK, WELCOME[protocol][2:])]
     assert talk.paho == (["connect"] if lets else [])
+
+
+@pytest.mark.parametrize("protocol", [NEW], indirect=True)
+def test_found_the_properties_of_an_answer_held_a_step_for_minutes(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """paho's time for them grows with the square of their size: it is not to see them."""
+    unpacked: list[int] = []
+    unpack = Properties.unpack
+
+    def seen(properties: Properties, buffer: bytes) -> Any:
+        unpacked.append(len(buffer))
+        return unpack(properties, buffer)
+
+    monkeypatch.setattr(Properties, "unpack", seen)
+    properties = length(60_000) + b"\x26\0\0\0\0" * 12_000
+    for kind, answer in ((b"\x20", b"\0\0" + properties), (b"\x40", b"\0\7\x10" + properties)):
+        talk.peer.sendall(kind + length(len(answer)) + answer)
+        heard = len(talk.heard)
+        while len(talk.heard) == heard:
+            assert talk.client.loop_read() == SUCCESS
+        assert talk.heard[-1] == (kind[0] >> 4, answer)
+    assert talk.paho == ["connect"]
+    assert max(unpacked) <= 1
 
 
 @pytest.mark.parametrize(
