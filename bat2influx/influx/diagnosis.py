@@ -13,7 +13,7 @@ from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply, bracketed
 from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.lineprotocol import measurement_of
-from bat2influx.influx.secrets import mask_of
+from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.printable import plain
 
 WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)
@@ -32,11 +32,11 @@ _PORTS = {"http": 80, "https": 443}
 class Diagnosis:
     """Tells what is wrong with one database, as it is configured in `influx`."""
 
-    def __init__(self, influx: Influx, config: str) -> None:
-        """`config` is the file to name in messages."""
+    def __init__(self, influx: Influx, config: str, mask: Mask | None = None) -> None:
+        """`config` is the file to name in messages; `mask` is that of the HttpClient."""
         self._influx = influx
         self._config = config
-        self._mask = mask_of(influx)
+        self._mask = mask or mask_of(influx)
 
     def of_answer(
         self, reply: Reply, reason: str | None, server: Server, where: str, asked: str

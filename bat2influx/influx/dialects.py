@@ -56,8 +56,10 @@ class Server:
         return self.dialect in (Dialect.VICTORIAMETRICS, Dialect.INFLUXDB3)
 
 
-def identify(headers: Mapping[str, str], body: bytes) -> Server:
-    """Return what an answer to `GET /ping` tells.
+def identify(
+    headers: Mapping[str, str], body: bytes, mask: Callable[[str], str] = lambda text: text
+) -> Server:
+    """Return what an answer to `GET /ping` tells; `mask` takes the secrets out of it.
 
     InfluxDB 1 and 2 have their version in a header of every answer, 3 of this one, and in its
     body, where it may want a token for it (401). VictoriaMetrics has none, and names its host on
@@ -66,7 +68,7 @@ def identify(headers: Mapping[str, str], body: bytes) -> Server:
     """
     if "X-Server-Hostname" in headers:
         return Server(Dialect.VICTORIAMETRICS)
-    said = headers.get("X-Influxdb-Version", "") or _version_in(body)
+    said = mask(headers.get("X-Influxdb-Version", "") or _version_in(body))
     if match := _VERSION.fullmatch(said):
         dialect = {"1": Dialect.INFLUXDB1, "2": Dialect.INFLUXDB2, "3": Dialect.INFLUXDB3}.get(
             match[1]

@@ -23,7 +23,7 @@ from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx import lean_imports
 from bat2influx.influx.dialects import Server, identify
-from bat2influx.influx.secrets import mask_of
+from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain
 
@@ -69,11 +69,20 @@ class Reply:
 class HttpClient:
     """Requests to one server, one after the other. Used by one thread, but for `cut`."""
 
-    def __init__(self, influx: Influx, config: str, deadline: float = DEADLINE) -> None:
-        """`config` is the file to name in messages; `deadline` is in s."""
+    def __init__(
+        self,
+        influx: Influx,
+        config: str,
+        deadline: float = DEADLINE,
+        mask: Mask | None = None,
+    ) -> None:
+        """`config` is the file to name in messages; `deadline` is in s.
+
+        `mask` takes secrets out of what the server says, by default those of `influx`.
+        """
         self.server = Server()
         self.progress: Callable[[], None] = lambda: None  # called after each request
-        self.mask = mask_of(influx)  # takes our secrets out of what the server says
+        self.mask = mask or mask_of(influx)
         self._influx = influx
         self._config = config
         self._deadline = deadline
@@ -137,8 +146,7 @@ class HttpClient:
 
     def recognise(self, headers: Mapping[str, str], body: bytes = b"") -> bool:
         """Take in what an answer says of the server; return whether it is known by that."""
-        found = identify(headers, body)
-        self.server = replace(found, version=self.mask(found.version))
+        self.server = found = identify(headers, body, self.mask)
         return found.known
 
     def ask(

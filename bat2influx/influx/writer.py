@@ -80,7 +80,7 @@ class Writer:
         """`config` is the file to name in messages; `deadline` is in s."""
         self._influx = influx
         self._http = HttpClient(influx, config, deadline)
-        self._diagnosis = Diagnosis(influx, config)
+        self._diagnosis = Diagnosis(influx, config, self._http.mask)
         self._identity = Identity(self._http, self._diagnosis)
         self._sign: set[Dialect | None] = set()  # those whose answers to a write say whose they are
         self._params = {"db": influx.db}

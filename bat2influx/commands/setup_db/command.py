@@ -22,6 +22,7 @@ from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.http import HttpClient
 from bat2influx.influx.identity import Identity
 from bat2influx.influx.influxql import HOUR, parse_duration
+from bat2influx.influx.secrets import mask_of
 
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 
@@ -106,8 +107,9 @@ def set_up_database(
         except ConfigError as error:
             return _fail(str(error), os.EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
-    http = HttpClient(influx, config, STATEMENT_DEADLINE)
-    diagnosis = Diagnosis(influx, config)
+    mask = mask_of(influx, settings.influx)  # the statements have the password of the file
+    http = HttpClient(influx, config, STATEMENT_DEADLINE, mask)
+    diagnosis = Diagnosis(influx, config, mask)
     if why := Identity(http, diagnosis).find_out():
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect

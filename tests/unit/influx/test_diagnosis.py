@@ -243,3 +243,10 @@ def test_a_redirect_to_a_login_page_is_told_as_one() -> None:
     """With address and port in question."""
     text = told(302, None, NOBODY, location="http://portal.lan/login").text
     assert "points to http://portal.lan/login, which is not the same request" in text
+
+
+def test_found_a_secret_that_a_tab_had_cut_was_joined_again() -> None:
+    """An address has no tabs, which are taken out of it before it is shown."""
+    text = told(301, None, ONE, location="http://x/File\tPassw0rd/write", password="FilePassw0rd")
+    assert "http://x/…/write" in text.what
+    assert "FilePassw0rd" not in text.what

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -30,7 +33,25 @@ def forms(secret: str, user: str) -> dict[str, str]:
         "Basic for a URL": base64.urlsafe_b64encode(f"{user}:{secret}".encode()).decode(),
         "base64": base64.b64encode(secret.encode()).decode(),
         "Python": repr(secret),
+        "JSON of Go": go_json(secret),
+        "JSON in JSON": json.dumps(go_json(secret)),
+        "HTML": html.escape(secret),
+        "HTML by numbers": "".join(f"&#{ord(char)};" for char in secret),
+        "HTML of HTML": html.escape(html.escape(secret)),
+        "all of a URL": "".join(f"%{byte:02x}" for byte in secret.encode()),
+        "twice a URL": quote(quote(secret, safe=""), safe=""),
+        "half a URL": secret.replace("<", "%3C").replace(":", "%3a"),
+        "with what is not shown": "\u200b".join(secret),
+        "with what becomes a blank": "\t".join(secret),
     }
+
+
+def go_json(secret: str) -> str:
+    """Return it as InfluxDB and VictoriaMetrics write JSON."""
+    text = json.dumps(secret, ensure_ascii=False)[1:-1]
+    for char in "&<>":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
 @pytest.mark.parametrize("name", forms("x", "u"))
@@ -44,6 +65,33 @@ def test_a_secret_is_hidden_in_each_form(name: str, secret: str, kind: str) -> N
     assert secret not in shown
     assert form.strip("\"'=") not in shown
     assert "…" in shown
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", '{"user":"me","password":"'])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_in_base64_it_may_stand_in_the_middle_of_a_text(
+    before: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """But for a character at each end, which has bits of what is beside it."""
+    secret = "apiv3_x-Y?>~ÿ"
+    shown = mask_of(replace(DEFAULTS, token=secret))(encode(f"{before}{secret}z".encode()).decode())
+    assert "…" in shown
+    assert len(shown) <= len(before) * 4 // 3 + 6
+
+
+def test_of_several_logins_none_is_shown() -> None:
+    """An administrator's, the file's, and what is from elsewhere."""
+    admin, own = replace(DEFAULTS, user="a", password="one"), replace(DEFAULTS, password="twoo")
+    assert mask_of(admin, own, more=["three3"])("one twoo three3") == "… … …"
+
+
+def test_a_long_text_is_gone_through_in_no_time() -> None:
+    """Whatever it is made of: it may be 64 KiB of a peer's."""
+    mask = mask_of(replace(DEFAULTS, user="me", password="aaaaaaaa b", token=PASSWORD))
+    for part in ("a", "\t", "a\t", "\\", "%25", "&amp;", "&#0", "\\u0061", "aaaaaaaa "):
+        started = time.process_time()
+        mask(part * (65_536 // len(part)))
+        assert time.process_time() - started < 5.0
 
 
 def test_a_secret_of_a_letter_does_not_hide_the_text() -> None:

@@ -19,6 +19,7 @@ from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR
+from bat2influx.influx.secrets import Mask
 from tests.unit.commands.setup_db.test_plan import configured
 from tests.unit.influx.database_by_hand import Answers, reply
 
@@ -35,11 +36,13 @@ class Database:
         self.outcome: int | UnansweredError = EX_OK
         self.logins: list[tuple[str, str, str]] = []
         self.set_up: list[tuple[Retention, dict[str, Any]]] = []
+        self.masks: list[Mask] = []
         monkeypatch.setattr(command, "HttpClient", self._client)
         monkeypatch.setattr(command, "setup_db", self._setup_db)
 
-    def _client(self, influx: Influx, config: str, deadline: float) -> Any:
+    def _client(self, influx: Influx, config: str, deadline: float, mask: Mask) -> Any:
         assert deadline == STATEMENT_DEADLINE
+        self.masks.append(mask)
         self.logins.append((influx.user, influx.password, influx.token))
         client = Answers()
         client.pings = [self.trouble or self.server]
@@ -137,6 +140,16 @@ def test_an_administrator_logs_in_by_a_file(
     assert run(settings, admin="root", file=file) == EX_OK
     assert database.logins == [("root", password, "")]
     assert database.set_up[0][1]["admin"] == "root"
+
+
+def test_found_the_password_of_the_file_was_shown_to_an_administrator(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    """A server may repeat the statement that sets it, and the login that carries it."""
+    file = tmp_path / "password"
+    file.write_text("r00t\n")
+    assert run(settings, admin="root", file=file) == EX_OK
+    assert database.masks[0]("SET PASSWORD 's3cret' by r00t") == "SET PASSWORD '…' by …"
 
 
 def test_an_administrator_takes_the_place_of_a_token(
