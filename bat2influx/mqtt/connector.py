@@ -22,7 +22,7 @@ from typing import Any
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import packets
-from bat2influx.mqtt.clear_text import takes_mqtt
+from bat2influx.mqtt.clear_text import Look, takes_mqtt
 from bat2influx.net import resolver
 from bat2influx.net.deadline import cut_after
 from bat2influx.net.tls import (
@@ -154,14 +154,14 @@ class Connector:
     """
 
     def __init__(
-        self, endpoint: Endpoint, wake: Callable[[], None], *, suspicious: bool = False
+        self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
     ) -> None:
-        """With `suspicious`, see first whether the port wants TLS, where none is configured."""
+        """`look` says what is looked at first, where no TLS is configured."""
         self.endpoint = endpoint
         self.step = "resolving"
         self.addresses: list[str] = []
         self.outcome: Link | Trouble | None = None
-        self._suspicious = suspicious
+        self._look = look
         self._wake = wake
         self._lock = threading.Lock()
         self._abandoned = False
@@ -200,8 +200,8 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        if wanted is None and (self._suspicious or port == MQTT_TLS_PORT):
-            sock = self._look(sock, addresses)
+        if wanted is None and (self._look is not Look.NONE or port == MQTT_TLS_PORT):
+            sock = self._looked_at(sock, addresses)
             if isinstance(sock, Trouble):
                 return sock
         if wanted is None:
@@ -213,26 +213,26 @@ class Connector:
             return mqtt_errors.vrm_certificate(host, secured.cause, wanted.ca_file, config)
         return secured
 
-    def _look(
+    def _looked_at(
         self, sock: socket.socket, addresses: Sequence[tuple[Any, ...]]
     ) -> socket.socket | Trouble:
         """See whether a port wants TLS, where none is configured; return another socket to it.
 
-        Where it does not answer in TLS at all, which may be slow TLS, a password goes there only
-        if it answers MQTT without one.
+        A password goes there by the table of clear_text.py.
         """
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
         if not isinstance(seen, Trouble):
             seen.close()
             return mqtt_errors.tls_wanted(host, port, config)
-        if self.endpoint.password and seen.cause == "protocol":
+        silent, none = seen.cause == "protocol", seen.cause == "no tls"
+        if self.endpoint.password and (silent or (none and self._look is Look.PROOF)):
             again = self._connect(addresses)
             if isinstance(again, Trouble):
                 return again
             if not takes_mqtt(again):
                 return mqtt_errors.no_password(host, port)
-        elif self.endpoint.password and seen.cause != "no tls":
+        elif self.endpoint.password and not none:
             # Who wants a certificate of ours, or an older version, speaks it, too.
             return mqtt_errors.tls_wanted(host, port, config)
         return self._connect(addresses)

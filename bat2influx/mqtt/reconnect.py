@@ -13,6 +13,7 @@ from enum import Enum
 
 from bat2influx.failure import Backoff, Trouble, delay
 from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.clear_text import ClearPort
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, client_id
 from bat2influx.mqtt.connector import Connector, Endpoint
 from bat2influx.mqtt.packets import Protocol
@@ -56,8 +57,7 @@ class Reconnector:
         self._wake = wake
         self._client_id = client_id()
         self._connector: Connector | None = None
-        # The port may want TLS, and then no password may leave in clear.
-        self._suspicious = endpoint.tls is None and bool(endpoint.password)
+        self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
         self._spoken = Protocol.MQTT_5  # what the broker has taken, as far as is known
         self._protocol = self._spoken  # of this attempt
         self._attempts = 0
@@ -102,7 +102,7 @@ class Reconnector:
             return False
         if self.state is State.LOGIN:
             if connection.accepted:
-                self._suspicious = False
+                self._port.answered()
                 self._spoken = connection.protocol
                 self.state, self._opened = State.OPEN, now
                 self._refused_since.clear()
@@ -134,6 +134,8 @@ class Reconnector:
         if self.connection:
             self.connection.close()
         self.connection = None
+        if self.state is State.OPEN:
+            self._port.ended()
         self.state, self._retry_at = State.WAITING, now
 
     def give_up(self, now: float, backoff: Backoff = Backoff.BROKER) -> None:
@@ -152,7 +154,7 @@ class Reconnector:
         if self._connector is None:
             if now < self._retry_at:
                 return
-            self._connector = Connector(self.endpoint, self._wake, suspicious=self._suspicious)
+            self._connector = Connector(self.endpoint, self._wake, look=self._port.look)
         outcome = self._connector.outcome
         if outcome is None:
             self.state = State(self._connector.step)
@@ -161,6 +163,7 @@ class Reconnector:
         if isinstance(outcome, Trouble):
             self._failed(outcome, now)
             return
+        self._port.reached()
         self.connection = Connection(outcome, self.endpoint, self._client_id, self._protocol)
         self._login_until = now + CONNACK_TIMEOUT
         self.state = State.LOGIN
@@ -169,16 +172,13 @@ class Reconnector:
         """It has ended; where it had not begun, it was the version, or TLS, that was wanted."""
         without_a_word = self.state is State.LOGIN and why.cause == "protocol"
         if self.state is State.LOGIN and why.cause in _MQTT:
-            self._suspicious = False
-        elif self.state is State.OPEN:  # and it may be another one, or TLS alone, when it is back
-            self._suspicious = self.endpoint.tls is None and bool(self.endpoint.password)
+            self._port.answered()
         if connection.accepted:  # and ended so soon that nobody has seen it
             self._spoken = connection.protocol
         if connection.may_be_older:
             self._protocol = Protocol.MQTT_3_1_1
             self.drop(now)
-        elif without_a_word and self.endpoint.tls is None and not self._suspicious:
-            self._suspicious = True
+        elif without_a_word and self._port.wordless():
             self.drop(now)
         else:
             self._failed(why, now)

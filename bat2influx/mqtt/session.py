@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.clear_text import ClearPort
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, Message, client_id
 from bat2influx.mqtt.connector import Connector, Endpoint, Link
 from bat2influx.mqtt.packets import Protocol
@@ -30,23 +31,17 @@ class Session:
         self.fingerprint: str | None = None  # of the certificate, where TLS was spoken
         self.trouble: Trouble | None = None  # why it ended, or never began
         self._connection: Connection | None = None
-        self._first = True
+        self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
 
     def open(self) -> Trouble | None:
         """Find, connect and log in; return why not, or None."""
         link = self.connect()
         return link if isinstance(link, Trouble) else self.log_in(link)
 
-    def connect(self, *, suspicious: bool = False) -> Link | Trouble:
-        """Return the way to the broker, with TLS where it is configured, or what is in it.
-
-        With a password, or where it is `suspicious`, it is seen first whether the port wants TLS.
-        """
-        if self._first and self.endpoint.tls is None and self.endpoint.password:
-            suspicious = True
-        self._first = False
+    def connect(self) -> Link | Trouble:
+        """Return the way to the broker, with TLS where it is configured, or what is in it."""
         arrived = threading.Event()
-        connector = Connector(self.endpoint, arrived.set, suspicious=suspicious)
+        connector = Connector(self.endpoint, arrived.set, look=self._port.look)
         arrived.wait(LINK_TIMEOUT)
         outcome, self.addresses = connector.outcome, connector.addresses
         if outcome is None:
@@ -56,6 +51,7 @@ class Session:
         if isinstance(outcome, Trouble):
             self.trouble = outcome
         else:
+            self._port.reached()
             certificate = outcome.certificate
             self.fingerprint = tls.fingerprint_of(certificate) if certificate else None
         return outcome
@@ -68,9 +64,9 @@ class Session:
             if isinstance(again, Trouble):
                 return again
             connection = self._converse(again, Protocol.MQTT_3_1_1)
-        in_clear = self.endpoint.tls is None
-        if in_clear and connection.trouble and connection.trouble.cause == "protocol":
-            again = self.connect(suspicious=True)  # it may have been TLS that it wanted
+        without_a_word = connection.trouble and connection.trouble.cause == "protocol"
+        if without_a_word and self._port.wordless():
+            again = self.connect()  # it may have been TLS that it wanted
             if isinstance(again, Trouble):
                 return again
             connection = self._converse(again, connection.protocol)

@@ -189,17 +189,21 @@ def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
 
 @pytest.mark.parametrize("code", [4, 5, 134, 135])
 def test_a_wrong_password_is_tried_once(code: int) -> None:
-    """Whether it is refused in MQTT 5 or as 3.1.1 would: a device locks out who tries often."""
+    """Whether it is refused in MQTT 5 or as 3.1.1 would: a device locks out who tries often.
+
+    Without a password it is tried before, to see that the port takes MQTT in clear.
+    """
     short, long = bytes([32, 2, 0, code]), bytes([32, 3, 0, code, 0])
     for answer in (short, long):
         with Broker(connect=lambda _, a=answer: a) as peer:
             why = session(peer.port, password="wrong").open()
             assert why
             assert why.cause == "login"
-            assert peer.levels == [NEW]
+            assert peer.levels == [OLD, NEW]
     with Refusing(0.0) as refusing:
         assert session(refusing.port, password="wrong").open()
-        assert len([login for login in refusing.logins if b"MQTT" in login]) == 1
+        assert len([login for login in refusing.logins if b"MQTT" in login]) == 2
+        assert len([login for login in refusing.logins if b"wrong" in login]) == 1
 
 
 def test_a_refusal_in_mqtt_5_is_final() -> None:

@@ -185,8 +185,12 @@ def test_data_flows_under_each_profile(
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
         assert_complete(secured.setting, secured.device, field, leaf)
-    (attempt,) = door.attempts
+    *looks, attempt = door.attempts
     assert (attempt.tls, attempt.given) == (by_tls, bool(login))
+    # In clear a password goes to a port that has answered without one.
+    assert [(look.tls, look.given) for look in looks] == [(False, False)] * (
+        not by_tls and bool(login)
+    )
     assert not daemon.says("WARNING|ERROR")
 
 

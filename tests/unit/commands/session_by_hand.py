@@ -189,7 +189,7 @@ class HandSession:
         link = self.connect()
         return link if isinstance(link, Trouble) else self.log_in(link)
 
-    def connect(self, *, suspicious: bool = False) -> HandLink | Trouble:
+    def connect(self) -> HandLink | Trouble:
         """Have the outcome that the test has set."""
         self.addresses = self._broker.addresses
         outcome = self._broker.connect(self.endpoint)

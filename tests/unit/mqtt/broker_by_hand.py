@@ -13,6 +13,7 @@ import pytest
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import reconnect
+from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.mqtt.reconnect import Reconnector, State
@@ -25,9 +26,9 @@ class FakeConnector:
     """Takes the place of a connector; the test sets `step` and `outcome`."""
 
     def __init__(
-        self, endpoint: Endpoint, wake: Callable[[], None], *, suspicious: bool = False
+        self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
     ) -> None:
-        self.endpoint, self.wake, self.suspicious = endpoint, wake, suspicious
+        self.endpoint, self.wake, self.look = endpoint, wake, look
         self.step = "resolving"
         self.addresses: list[str] = []
         self.outcome: object = None
@@ -65,16 +66,16 @@ class Way:
     ) -> None:
         self.connectors: list[FakeConnector] = []
         self.connections: list[FakeConnection] = []
-        self.attempts: list[tuple[Protocol, bool]] = []  # with whether TLS was looked for first
+        self.attempts: list[tuple[Protocol, Look]] = []  # with what was looked at first
         self.now = 1000.0
 
-        def connector(*args: Any, **keywords: bool) -> FakeConnector:
+        def connector(*args: Any, **keywords: Look) -> FakeConnector:
             self.connectors.append(FakeConnector(*args, **keywords))
             return self.connectors[-1]
 
         def connection(*args: Any) -> FakeConnection:
             self.connections.append(FakeConnection(*args))
-            self.attempts.append((self.connections[-1].protocol, self.connectors[-1].suspicious))
+            self.attempts.append((self.connections[-1].protocol, self.connectors[-1].look))
             return self.connections[-1]
 
         monkeypatch.setattr(reconnect, "Connector", connector)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bat2influx.mqtt.clear_text import takes_mqtt
+from bat2influx.mqtt.clear_text import ClearPort, Look, takes_mqtt
 
 LONG = 60.0  # s
 SHORT = 0.05  # s
@@ -79,3 +79,70 @@ def test_it_holds_no_login() -> None:
     """The flags of the CONNECT are those of a clean session, and nothing follows its empty name."""
     _, sent = look(lambda _: None, SHORT)
     assert sent == b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0f\x00\x00"
+
+
+# What is known of the port
+
+
+def brought_to(look: Look, *, tls: bool = False, secret: bool = True) -> ClearPort:
+    """Return a port of which this is to be looked at."""
+    port = ClearPort(tls=tls, secret=secret)
+    port.answered()
+    if look is Look.TLS:
+        assert port.wordless()
+    elif look is Look.PROOF:
+        port = ClearPort(tls=tls, secret=secret)
+    assert port.look is look
+    return port
+
+
+@pytest.mark.parametrize(
+    ("tls", "secret", "look"),
+    [
+        (False, True, Look.PROOF),
+        (False, False, Look.NONE),
+        (True, True, Look.NONE),
+        (True, False, Look.NONE),
+    ],
+)
+def test_at_first_a_password_wants_a_proof(tls: bool, secret: bool, look: Look) -> None:
+    """With TLS it is in good hands, and without a password there is nothing to keep."""
+    assert ClearPort(tls=tls, secret=secret).look is look
+
+
+@pytest.mark.parametrize(
+    ("before", "answered", "reached", "ended", "wordless", "again"),
+    [
+        (Look.NONE, Look.NONE, Look.NONE, Look.TLS, Look.TLS, True),
+        (Look.TLS, Look.NONE, Look.TLS, Look.TLS, Look.TLS, False),
+        (Look.PROOF, Look.NONE, Look.NONE, Look.PROOF, Look.PROOF, False),
+    ],
+)
+def test_the_table(
+    before: Look, answered: Look, reached: Look, ended: Look, wordless: Look, again: bool
+) -> None:
+    """Cell by cell."""
+    for event, after in ((0, answered), (1, reached), (2, ended)):
+        port = brought_to(before)
+        (port.answered, port.reached, port.ended)[event]()
+        assert port.look is after
+    port = brought_to(before)
+    assert port.wordless() is again
+    assert port.look is wordless
+
+
+def test_without_a_password_what_has_ended_is_not_looked_at() -> None:
+    """It may want TLS where it ends a login without a word."""
+    port = brought_to(Look.NONE, secret=False)
+    port.ended()
+    assert port.look is Look.NONE
+    assert port.wordless()
+    assert port.look is Look.TLS
+
+
+def test_tls_that_is_configured_is_spoken() -> None:
+    """There is nothing to be found out."""
+    port = brought_to(Look.NONE, tls=True)
+    port.ended()
+    assert not port.wordless()
+    assert port.look is Look.NONE

@@ -14,6 +14,7 @@ import pytest
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import connector
 from bat2influx.mqtt import errors as mqtt_errors
+from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connector import CONNECT_TIMEOUT, LOOK_TIMEOUT, Connector, Endpoint, Link
 from bat2influx.net.tls import HANDSHAKE_TIMEOUT, Tls
 
@@ -114,13 +115,13 @@ def attempt(
     tls: Tls | None = None,
     *,
     vrm: bool = False,
-    suspicious: bool = False,
+    look: Look = Look.NONE,
     password: str = "secret",
 ) -> Connector:
     """Make one attempt, and return the connector once it has woken us."""
     endpoint = Endpoint("venus.local", port, "u", password, "/etc/x.ini", tls, vrm=vrm)
     woken = threading.Event()
-    made = Connector(endpoint, woken.set, suspicious=suspicious)
+    made = Connector(endpoint, woken.set, look=look)
     assert woken.wait(LONG)
     return made
 
@@ -249,14 +250,14 @@ def test_a_refused_port_has_the_other_one_looked_at(
 
 
 @pytest.mark.parametrize(
-    ("port", "suspicious", "looks"), [(1883, False, 0), (1883, True, 1), (8883, False, 1)]
+    ("port", "look", "looks"), [(1883, Look.NONE, 0), (1883, Look.TLS, 1), (8883, Look.NONE, 1)]
 )
 @pytest.mark.parametrize("speaks", [True, False])
 def test_a_port_that_may_want_tls_is_looked_at_first(
     network: Network,
     handshakes: Handshakes,
     port: int,
-    suspicious: bool,
+    look: Look,
     looks: int,
     speaks: bool,
 ) -> None:
@@ -264,7 +265,7 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
     network.open = {(TWO[0], port)}
     secured = socket.socket()
     handshakes.outcomes = [secured if speaks else mqtt_errors.no_tls("h", port, "")]
-    made = attempt(port, suspicious=suspicious, password="")
+    made = attempt(port, look=look, password="")
     assert handshakes.asked == [(Tls(trust_any=True), LOOK_TIMEOUT)] * looks
     if looks and speaks:
         assert made.outcome == mqtt_errors.tls_wanted("venus.local", port, "/etc/x.ini")
@@ -279,14 +280,22 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
 SILENT = mqtt_errors.not_mqtt("h", 1883, "does not answer in TLS")
 
 
+NO_TLS = mqtt_errors.no_tls("h", 1883, "")
+
+
 @pytest.mark.parametrize(
-    ("seen", "takes_mqtt", "cause_of_it"),
+    ("look", "seen", "takes_mqtt", "cause_of_it"),
     [
-        (mqtt_errors.no_tls("h", 1883, ""), False, "link"),
-        (mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
-        (mqtt_errors.tls_failed("h", 1883, "certificate required"), True, "tls wanted"),
-        (SILENT, True, "link"),
-        (SILENT, False, "protocol"),
+        (Look.TLS, NO_TLS, False, "link"),
+        (Look.TLS, SILENT, True, "link"),
+        (Look.TLS, SILENT, False, "protocol"),
+        (Look.PROOF, NO_TLS, True, "link"),
+        (Look.PROOF, NO_TLS, False, "protocol"),
+        (Look.PROOF, SILENT, True, "link"),
+        (Look.PROOF, SILENT, False, "protocol"),
+        (Look.TLS, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
+        (Look.PROOF, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
+        (Look.TLS, mqtt_errors.tls_failed("h", 1883, "certificate required"), True, "tls wanted"),
     ],
 )
 @pytest.mark.parametrize("port", [1883, 8883])
@@ -294,19 +303,21 @@ def test_a_password_goes_to_no_port_that_may_speak_tls(
     network: Network,
     handshakes: Handshakes,
     port: int,
+    look: Look,
     seen: Trouble,
     takes_mqtt: bool,
     cause_of_it: str,
 ) -> None:
-    """One that wants a certificate of ours speaks it, and one that says nothing to it may."""
+    """One that wants a certificate of ours speaks it; one that is silent, or ends at once, may."""
     network.open, network.takes_mqtt = {(TWO[0], port)}, takes_mqtt
     handshakes.outcomes = [seen]
-    made = attempt(port, suspicious=True)
+    made = attempt(port, look=look)
+    asked = seen is SILENT or (seen is NO_TLS and look is Look.PROOF)
     assert cause(made) == cause_of_it
-    assert network.takers == (network.sockets[1:2] if seen is SILENT else [])
+    assert network.takers == (network.sockets[1:2] if asked else [])
     if isinstance(made.outcome, Link):
         assert made.outcome.fileno() == network.sockets[-1].fileno()
-        assert len(network.sockets) == 2 + (seen is SILENT)
+        assert len(network.sockets) == 2 + asked
     else:
         assert all(sock.fileno() == -1 for sock in network.sockets)
     if cause_of_it == "protocol":
@@ -332,18 +343,18 @@ def test_a_port_that_closes_after_the_look_is_told_as_refused(
     network.open = {(TWO[0], 1884)}
     network.failures[TWO[0], 1884] = [None, REFUSED]
     handshakes.outcomes = [seen]
-    assert cause(attempt(1884, suspicious=True)) == "refused"
+    assert cause(attempt(1884, look=Look.TLS)) == "refused"
 
 
-@pytest.mark.parametrize("suspicious", [False, True])
+@pytest.mark.parametrize("look", Look)
 def test_tls_that_is_configured_is_spoken_at_once(
-    network: Network, handshakes: Handshakes, suspicious: bool
+    network: Network, handshakes: Handshakes, look: Look
 ) -> None:
     """By what is configured, with the full time, and in one connection."""
     network.open = {(TWO[0], 8883)}
     secured = socket.socket()
     handshakes.outcomes = [secured]
-    made = attempt(8883, CA, suspicious=suspicious)
+    made = attempt(8883, CA, look=look)
     assert isinstance(made.outcome, Link)
     assert made.outcome.fileno() == secured.fileno()
     assert handshakes.asked == [(CA, HANDSHAKE_TIMEOUT)]

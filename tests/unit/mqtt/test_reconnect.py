@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.mqtt.reconnect import PING_CHECK_INTERVAL, State
@@ -32,7 +33,7 @@ def test_the_first_step_begins_an_attempt(way: Way) -> None:
     assert way.reconnector.timeout(way.now) == 0.0
     assert not way.step()
     (made,) = way.connectors
-    assert (made.endpoint, made.wake, made.suspicious) == (way.endpoint, way.wake, False)
+    assert (made.endpoint, made.wake, made.look) == (way.endpoint, way.wake, Look.NONE)
 
 
 @pytest.mark.parametrize("step", [State.RESOLVING, State.CONNECTING])
@@ -163,7 +164,7 @@ def test_a_refused_login_waits_long_and_is_told(way: Way, caplog: pytest.LogCapt
     assert way.wait() == 35.0
     assert len(caplog.messages) == 1
     way.connect()
-    assert way.attempts == [(NEW, False)] * 2
+    assert way.attempts == [(NEW, Look.NONE)] * 2
     assert way.reconnector.logins == 0
 
 
@@ -181,7 +182,7 @@ def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: 
     assert way.reconnector.trouble.cause == "protocol"
     assert "says nothing" in way.reconnector.trouble.text
     way.connect()
-    assert way.attempts == [(NEW, False)] * 2
+    assert way.attempts == [(NEW, Look.NONE)] * 2
 
 
 def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
@@ -196,7 +197,7 @@ def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
     way.reconnector.drop(way.now)
     way.connect(UNKNOWN)
     way.open()
-    assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
+    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.NONE)]
 
 
 def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
@@ -215,21 +216,37 @@ def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
     assert len(caplog.messages) == 1
     assert way.wait() == 0.5
     way.connect()
-    assert way.attempts == [(NEW, False), (OLD, False), (OLD, True), (NEW, True)]
+    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS), (NEW, Look.TLS)]
 
 
-@pytest.mark.parametrize(("tls", "looks"), [(None, True), (Tls(), False)])
-def test_with_a_password_tls_is_suspected_until_the_broker_has_spoken(
-    monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: bool
+@pytest.mark.parametrize(("tls", "looks"), [(None, Look.PROOF), (Tls(), Look.NONE)])
+def test_with_a_password_a_port_in_clear_has_to_show_that_it_speaks_mqtt(
+    monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: Look
 ) -> None:
-    """A refusal is an answer, too; after it nothing else is looked for."""
+    """Until it is reached; a refusal is an answer, too."""
     way = Way(monkeypatch, tls, password="secret")
-    way.connect()
-    way.end(CLOSED)
+    way.connect(REFUSED)
     way.connect()
     way.end(REFUSED)
     way.connect()
-    assert way.attempts == [(NEW, looks), (NEW, looks), (NEW, False)]
+    assert [made.look for made in way.connectors] == [looks, looks, Look.NONE]
+
+
+@pytest.mark.parametrize("ends", ["ended", "dropped", "given up"])
+def test_with_a_password_an_open_port_that_is_left_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """It may be another one, or TLS alone, when it is back, whoever has ended the connection."""
+    way = Way(monkeypatch, password="secret")
+    way.open()
+    if ends == "ended":
+        way.end(CLOSED)
+    elif ends == "dropped":
+        way.reconnector.drop(way.now)
+    else:
+        way.reconnector.give_up(way.now)
+    way.connect()
+    assert way.connectors[-1].look is Look.TLS
 
 
 def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
@@ -239,7 +256,7 @@ def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
     way.open()
     way.end(CLOSED)
     way.connect()
-    assert way.attempts == [(NEW, False), (NEW, True), (NEW, False)]
+    assert way.attempts == [(NEW, Look.NONE), (NEW, Look.TLS), (NEW, Look.NONE)]
 
 
 def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +267,7 @@ def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> Non
     assert way.reconnector.trouble is NO_MQTT
     assert way.wait() == 0.5
     way.connect()
-    assert way.attempts == [(NEW, False)] * 2
+    assert way.attempts == [(NEW, Look.NONE)] * 2
 
 
 def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way) -> None:
@@ -262,7 +279,7 @@ def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way
     way.end(CLOSED)
     assert (way.reconnector.logins, way.reconnector.trouble) == (0, CLOSED)
     way.connect()
-    assert way.attempts == [(NEW, False), (OLD, False), (OLD, False)]
+    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.NONE)]
 
 
 # OPEN
@@ -274,7 +291,7 @@ def test_what_is_no_mqtt_after_the_login_is_a_failure(way: Way) -> None:
     way.end(NO_MQTT)
     assert (way.reconnector.trouble, way.wait()) == (NO_MQTT, 0.5)
     way.connect()
-    assert way.attempts == [(NEW, False)] * 2
+    assert way.attempts == [(NEW, Look.NONE)] * 2
 
 
 def test_a_drop_begins_the_next_connection_at_once(

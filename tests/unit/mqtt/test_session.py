@@ -12,6 +12,7 @@ import pytest
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import session
+from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.packets import Protocol
@@ -126,7 +127,7 @@ class Place:
     def _connection(self, *args: Any) -> Connection:
         made = Connection(*args)
         self.connections.append(made)
-        self.attempts.append((made.protocol, self.connectors[-1].suspicious))
+        self.attempts.append((made.protocol, self.connectors[-1].look))
         if self.brokers:
             made.acts = iter(self.brokers.pop(0))
         return made
@@ -209,16 +210,26 @@ FINAL = end(NO_MQTT)
 @pytest.mark.parametrize(
     ("tls", "brokers", "trouble", "attempts"),
     [
-        (None, [[accept]], None, [(NEW, False)]),
-        (None, [[end(REFUSED)]], REFUSED, [(NEW, False)]),
-        (None, [[]], SILENT, [(NEW, False)]),
-        (None, [[AGAIN], [accept]], None, [(NEW, False), (OLD, False)]),
-        (None, [[AGAIN], [end(REFUSED)]], REFUSED, [(NEW, False), (OLD, False)]),
-        (None, [[AGAIN], [FINAL], [accept]], None, [(NEW, False), (OLD, False), (OLD, True)]),
-        (None, [[AGAIN], [FINAL], [FINAL]], NO_MQTT, [(NEW, False), (OLD, False), (OLD, True)]),
-        (None, [[FINAL], [accept]], None, [(NEW, False), (NEW, True)]),
-        (Tls(), [[FINAL]], NO_MQTT, [(NEW, False)]),
-        (Tls(), [[AGAIN], [FINAL]], NO_MQTT, [(NEW, False), (OLD, False)]),
+        (None, [[accept]], None, [(NEW, Look.NONE)]),
+        (None, [[end(REFUSED)]], REFUSED, [(NEW, Look.NONE)]),
+        (None, [[]], SILENT, [(NEW, Look.NONE)]),
+        (None, [[AGAIN], [accept]], None, [(NEW, Look.NONE), (OLD, Look.NONE)]),
+        (None, [[AGAIN], [end(REFUSED)]], REFUSED, [(NEW, Look.NONE), (OLD, Look.NONE)]),
+        (
+            None,
+            [[AGAIN], [FINAL], [accept]],
+            None,
+            [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS)],
+        ),
+        (
+            None,
+            [[AGAIN], [FINAL], [FINAL]],
+            NO_MQTT,
+            [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS)],
+        ),
+        (None, [[FINAL], [accept]], None, [(NEW, Look.NONE), (NEW, Look.TLS)]),
+        (Tls(), [[FINAL]], NO_MQTT, [(NEW, Look.NONE)]),
+        (Tls(), [[AGAIN], [FINAL]], NO_MQTT, [(NEW, Look.NONE), (OLD, Look.NONE)]),
     ],
 )
 def test_a_login_tries_the_older_version_and_then_for_tls(
@@ -235,18 +246,18 @@ def test_a_login_tries_the_older_version_and_then_for_tls(
     assert place.attempts == attempts
 
 
-def test_with_a_password_the_first_look_is_for_tls(place: Place) -> None:
+def test_with_a_password_the_port_has_to_show_first_that_it_speaks_mqtt(place: Place) -> None:
     """It is not sent in clear to a port that speaks TLS; the port speaks MQTT after that."""
     place.brokers = [[AGAIN], [accept]]
     place.session(password="secret").open()
-    assert place.attempts == [(NEW, True), (OLD, False)]
+    assert place.attempts == [(NEW, Look.PROOF), (OLD, Look.NONE)]
 
 
 def test_within_tls_a_password_needs_no_look(place: Place) -> None:
     """It is no port that TLS would be a surprise at."""
     place.brokers = [[accept]]
     place.session(Tls(), password="secret").open()
-    assert place.attempts == [(NEW, False)]
+    assert place.attempts == [(NEW, Look.NONE)]
 
 
 @pytest.mark.parametrize("first", [AGAIN, FINAL])
