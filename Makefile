@@ -77,9 +77,9 @@ check-package: ## lintian, a rebuild, piuparts, autopkgtest; SUITE=bookworm or t
 system: ## the package on booted Debians: installed, run, upgraded, removed; needs root or sudo
 	tests/system/run
 
-bench: ## what the daemon costs and how long a value takes; BENCH="--json FILE" to compare two commits
+bench: ## what the daemon costs and how long a value takes; OLD=REVISION, PEERS=DIR, BENCH="--parts fleet"
 	@tests/tools/install test
-	@$(PYTHON) -m tests.tools.bench $(BENCH)
+	@$(PYTHON) -m tests.tools.bench $(if $(OLD),--old "$(OLD)") $(if $(PEERS),--peers "$(PEERS)") $(BENCH)
 
 fleet: ## a fleet on one daemon, and on two of which one is killed; FLEET="--devices 1000 --seconds 60"
 	@tests/tools/install test

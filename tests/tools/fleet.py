@@ -75,9 +75,16 @@ class Cost:
 class Devices:
     """The program with the devices; `end` has them say no more, and reads what they have said."""
 
-    def __init__(self, port: int, count: int, file: Path) -> None:
-        module = "tests.standins.venus.fleet"
-        command = [sys.executable, "-m", module, str(port), str(count), str(FIRST), str(file)]
+    def __init__(
+        self,
+        port: int,
+        count: int,
+        file: Path,
+        module: str = "tests.standins.venus.fleet",
+        more: Sequence[str] = (),
+    ) -> None:
+        where = [str(port), str(count), str(FIRST), str(file)]
+        command = [sys.executable, "-m", module, *where, *more]
         pipe = subprocess.PIPE
         self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=TOP)
         self._file = file

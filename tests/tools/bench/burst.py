@@ -21,10 +21,11 @@ from typing import IO
 from tests.standins.databases.influxdb import InfluxDB
 from tests.support import programs
 from tests.support.daemon import Daemon, Setting, wait
-from tests.support.resources import processor
+from tests.tools.bench.clock import processor
 from tests.tools.bench.table import Figure
+from tests.tools.bench.targets import BEFORE
 
-OURS, ALONE, SUB, EACH = (f"c0619ab1c2d{number}" for number in range(4))  # portal ids
+OURS, ALONE, SUB, EACH, OLD = (f"c0619ab1c2d{number}" for number in range(5))  # portal ids
 INSTANCE = 275
 LEAVES = ("Dc/0/Voltage", "Dc/0/Current", "Dc/0/Power", "Ac/ActiveIn/L1/V", "Ac/ActiveIn/L1/P")
 PYTHON = (sys.executable, "-m", "tests.tools.bench.references")
@@ -87,15 +88,20 @@ def stored(database: InfluxDB, db: str, since_ns: int) -> int:
 class Floods:
     """Whoever takes part, ready for bursts; `close` ends them."""
 
-    def __init__(self, setting: Setting, daemon: Daemon, values: int) -> None:
-        """`daemon` reads the portal OURS into the database `battery`; a burst has `values`."""
-        self._setting, self._daemon, self._values = setting, daemon, values
+    def __init__(
+        self, setting: Setting, daemon: Daemon, values: int, old: Daemon | None = None
+    ) -> None:
+        """`daemon` reads the portal OURS into the database `battery`; a burst has `values`.
+
+        The version before, if there is one, reads the portal OLD into `battery_old`.
+        """
+        self._setting, self._daemon, self._values, self._old = setting, daemon, values, old
         self._port = setting.mosquitto.port
         self._stack = ExitStack()
         setting.influxdb.query("CREATE DATABASE each")
         self._alone = self._reference("alone", ALONE, str(values))
         self._each = self._reference("each", EACH, str(setting.influxdb.port), "each")
-        self._took = {name: Took() for name in ("ours", "alone", "sub", "each")}
+        self._took = {name: Took() for name in ("ours", "alone", "sub", "each", "old")}
 
     def close(self) -> None:
         """End the references."""
@@ -106,6 +112,8 @@ class Floods:
         few = self._values // 50
         self._measure("alone", self._alone.pid, self._values, self._to_alone)
         self._measure("ours", self._daemon.pid, self._values, lambda: self.into_ours(self._values))
+        if self._old:
+            self._measure("old", self._old.pid, self._values, lambda: self.into_old(self._values))
         self._measure("each", self._each.pid, few, lambda: self._into("each", EACH, few))
         self._to_sub()
 
@@ -113,12 +121,25 @@ class Floods:
         """Return the seconds from a burst's first packet to its last row that can be queried."""
         return self._into("battery", OURS, values)
 
+    def into_old(self, values: int) -> float:
+        """Return the same of the version before."""
+        return self._into("battery_old", OLD, values)
+
     def figures(self) -> list[Figure]:
         """What the rounds have shown."""
         ours, alone, sub, each = (self._took[name] for name in ("ours", "alone", "sub", "each"))
         rate, cost = "values/s", "µs/value"
         paho, posting = "paho alone", "a post for each value"
+        beside_old = []
+        if self._old:
+            old = self._took["old"]
+            beside_old = [
+                Figure("a flood, stored", ours.rate, rate, old.rate, BEFORE),
+                Figure("processor in a flood", ours.cost, cost, old.cost, BEFORE),
+            ]
         return [
+            Figure("processor in a flood", ours.cost, cost),
+            *beside_old,
             Figure("a flood, stored", ours.rate, rate, alone.rate, paho, least=0.75),
             Figure("a flood, stored", ours.rate, rate, sub.rate, "mosquitto_sub"),
             Figure("a flood, stored", ours.rate, rate, each.rate, posting, least=50),
@@ -152,7 +173,9 @@ class Floods:
         since_ns, started = time.time_ns(), time.perf_counter()
         blast(self._port, data)
         while (count := stored(self._setting.influxdb, db, since_ns)) < values:
-            assert time.perf_counter() - started < 300, f"{count} of {values} values are stored"
+            assert time.perf_counter() - started < 300, (
+                f"{db}: {count} of {values} values are stored"
+            )
             time.sleep(0.02)
         return time.perf_counter() - started
 

@@ -12,42 +12,79 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.standins.venus.mqtt import new_client
+from tests.support.compare import NINE
 from tests.support.daemon import Setting
-from tests.tools.bench.burst import INSTANCE, OURS
 from tests.tools.bench.table import Figure
 
 BOUND = 60.0  # s
 LOOK = 0.001  # s from one look to the next
 BASE = 10_000_000  # above all other numbers that are said
+PAUSE = 0.25  # s after a value, which is alone by that
 FIELD = "Voltage"
-TOPIC = f"N/{OURS}/vebus/{INSTANCE}/Dc/0/{FIELD}"
+LAST = [*NINE][-1]  # of nine at once
+DIRECTLY = "a bare post"
+QUANTILES = (("median", 0.5), ("p99", 0.99))
 
 
-def measure(setting: Setting, singles: int, seconds: float) -> list[Figure]:
-    """Say so many values one by one, and then a thousand a second for so long."""
+@dataclass(frozen=True)
+class Listener:
+    """A daemon that runs: its version's name, which device it hears, and where it stores."""
+
+    name: str
+    portal: str
+    db: str
+
+
+def measure(
+    setting: Setting, singles: int, seconds: float, listeners: Sequence[Listener]
+) -> list[Figure]:
+    """Say so many values one by one, so many nines, and a thousand a second for so long.
+
+    The listeners take turns; the last is for the first of them alone.
+    """
     publisher = new_client()
     publisher.connect("127.0.0.1", setting.mosquitto.port)
     publisher.loop_start()
     database = Database(setting.influxdb.port)
     try:
-        ours, bare = one_by_one(database, publisher, singles)
-        flood = many(database, publisher, seconds)
+        alone = one_by_one(database, publisher, singles, listeners)
+        nine = nine_at_once(database, publisher, singles, listeners)
+        flood = many(database, publisher, seconds, listeners[0])
     finally:
         database.close()
         publisher.disconnect()
         publisher.loop_stop()
-    post = "a bare post"
+    ours = listeners[0].name
+    return [
+        *beside("delay", alone, ours, {DIRECTLY: (2.0, 10.0)}),
+        *beside("delay of nine at once", nine, ours, {}),
+        *(Figure(f"delay at 1,000 values/s, {name}", at(flood, q), "ms") for name, q in QUANTILES),
+    ]
+
+
+def beside(
+    what: str,
+    delays: Mapping[str, Sequence[float]],
+    ours: str,
+    most: Mapping[str, tuple[float, float]],
+) -> list[Figure]:
+    """Return the median and p99 of `ours` beside all others; `most` are the ratios' bounds."""
     made = []
-    for name, quantile, most in (("median", 0.5, 2), ("p99", 0.99, 10)):
-        value, reference = at(ours, quantile), at(bare, quantile)
-        made.append(Figure(f"delay, {name}", value, "ms", reference, post, most=most))
-    for name, quantile in (("median", 0.5), ("p99", 0.99)):
-        made.append(Figure(f"delay at 1,000 values/s, {name}", at(flood, quantile), "ms"))
+    for place, (name, quantile) in enumerate(QUANTILES):
+        value = at(delays[ours], quantile)
+        others = [each for each in delays if each != ours]
+        for other in others:
+            bound = most[other][place] if other in most else None
+            reference = at(delays[other], quantile)
+            made.append(Figure(f"{what}, {name}", value, "ms", reference, other, most=bound))
+        if not others:
+            made.append(Figure(f"{what}, {name}", value, "ms"))
     return made
 
 
@@ -73,55 +110,81 @@ class Database:
         self._connection.request("POST", f"/write?db={db}", line)
         self._connection.getresponse().read()
 
-    def latest(self, db: str, measurement: str = "dc") -> float:
-        """Return the latest value, 0 without one."""
-        query = urlencode({"db": db, "q": f"SELECT last({FIELD}) FROM {measurement}"})
-        self._connection.request("GET", f"/query?{query}")
+    def value(self, db: str, query: str) -> float:
+        """Return the one value that a query answers, 0 without one."""
+        asked = urlencode({"db": db, "q": query})
+        self._connection.request("GET", f"/query?{asked}")
         (result,) = json.loads(self._connection.getresponse().read())["results"]
         return float(result["series"][0]["values"][0][1]) if "series" in result else 0.0
 
-    def until_there(self, db: str, number: int, measurement: str = "dc") -> float:
+    def latest(self, db: str, measurement: str = "dc", field: str = FIELD) -> float:
+        """Return the latest value of a field, 0 without one."""
+        return self.value(db, f"SELECT last({field}) FROM {measurement}")
+
+    def until_there(
+        self, db: str, number: int, measurement: str = "dc", field: str = FIELD
+    ) -> float:
         """Return when (by the performance counter) the value was there."""
         deadline = time.perf_counter() + BOUND
-        while self.latest(db, measurement) < number:
+        while self.latest(db, measurement, field) < number:
             assert time.perf_counter() < deadline, f"{number} has not been stored"
             time.sleep(LOOK)
         return time.perf_counter()
 
 
-def one_by_one(database: Database, publisher: Any, count: int) -> tuple[list[float], list[float]]:
-    """Return the delays of values by the daemon, and of posts, in turns, each half a second."""
-    ours, bare = [], []
+def one_by_one(
+    database: Database, publisher: Any, count: int, listeners: Sequence[Listener]
+) -> dict[str, list[float]]:
+    """Return the delays of values by each, and of posts, in turns."""
+    delays: dict[str, list[float]] = {name: [] for name in _names(listeners)} | {DIRECTLY: []}
     for number in range(BASE, BASE + count):
-        started = time.perf_counter()
-        say(publisher, number)
-        ours.append(database.until_there("battery", number) - started)
-        time.sleep(0.5)
+        for each in listeners:
+            started = time.perf_counter()
+            say(publisher, topic(each.portal, FIELD), number)
+            delays[each.name].append(database.until_there(each.db, number) - started)
+            time.sleep(PAUSE)
         started = time.perf_counter()
         database.post("each", f"bare {FIELD}={number}.0")
-        bare.append(database.until_there("each", number, "bare") - started)
-        time.sleep(0.5)
-    return ours, bare
+        delays[DIRECTLY].append(database.until_there("each", number, "bare") - started)
+        time.sleep(PAUSE)
+    return delays
 
 
-def many(database: Database, publisher: Any, seconds: float) -> list[float]:
+def nine_at_once(
+    database: Database, publisher: Any, count: int, listeners: Sequence[Listener]
+) -> dict[str, list[float]]:
+    """Return the delays of the last of nine values that are said at once, in turns."""
+    delays: dict[str, list[float]] = {name: [] for name in _names(listeners)}
+    for number in range(3 * BASE, 3 * BASE + count):
+        for each in listeners:
+            started = time.perf_counter()
+            for field in NINE:
+                say(publisher, topic(each.portal, field), number)
+            there = database.until_there(each.db, number, field=LAST)
+            delays[each.name].append(there - started)
+            time.sleep(PAUSE)
+    return delays
+
+
+def many(database: Database, publisher: Any, seconds: float, listener: Listener) -> list[float]:
     """Return the delays of a thousand values a second."""
     said: list[float] = []
-    first, last = 2 * BASE, 2 * BASE + round(1000 * seconds)
+    first, last = 4 * BASE, 4 * BASE + round(1000 * seconds)
+    where = topic(listener.portal, FIELD)
 
     def speak() -> None:
         begun = time.perf_counter()
         for number in range(first, last):
             time.sleep(max(0.0, begun + len(said) / 1000 - time.perf_counter()))
             said.append(time.perf_counter())
-            say(publisher, number)
+            say(publisher, where, number)
 
     speaker = threading.Thread(target=speak)
     speaker.start()
     delays: list[float] = []
     deadline = time.perf_counter() + seconds + BOUND
     while len(delays) < last - first:
-        there = database.latest("battery")
+        there = database.latest(listener.db)
         now = time.perf_counter()
         assert now < deadline, f"{len(delays)} of {last - first} values were stored"
         delays += [now - when for when in said[len(delays) : max(0, round(there) - first + 1)]]
@@ -130,6 +193,15 @@ def many(database: Database, publisher: Any, seconds: float) -> list[float]:
     return delays
 
 
-def say(publisher: Any, number: int) -> None:
+def topic(portal: str, field: str) -> str:
+    """Return the topic of a field of a device's inverter."""
+    return f"N/{portal}/{NINE[field]}"
+
+
+def say(publisher: Any, where: str, number: int) -> None:
     """Have the broker say a value."""
-    publisher.publish(TOPIC, b'{"value":%d}' % number)
+    publisher.publish(where, b'{"value":%d}' % number)
+
+
+def _names(listeners: Sequence[Listener]) -> list[str]:
+    return [each.name for each in listeners]

@@ -1,65 +1,129 @@
 """What it costs when all is well: nine values a second, as they are said by a device.
 
 The daemon asks, and the one that posts each value hears the same answers, so that both have had
-the same to do.
+the same to do; so do peers. All of them run at once: the load of one is nothing to the others.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from tests.standins.venus.device import Device
-from tests.support.compare import FAST, kept
+from tests.support.compare import FAST, NINE, kept
 from tests.support.daemon import Setting, wait
-from tests.support.resources import memory, processor, written
+from tests.support.process import Process
+from tests.support.resources import memory, written
+from tests.tools.bench.burst import blast, reference
+from tests.tools.bench.clock import processor
+from tests.tools.bench.contenders import Contender, Version, stop
+from tests.tools.bench.devices import telemetry
 from tests.tools.bench.life import imports
 from tests.tools.bench.table import Figure
 
-PORTAL = "c0619ab1c2d9"
+PORTAL = "c0619ab1c2e"
 MB = 1e6
 
 
-def measure(setting: Setting, seconds: float) -> list[Figure]:
-    """Have both at it for so long."""
-    device = Device(PORTAL)
-    setting.venus(device)
+@dataclass(frozen=True)
+class Took:
+    """What one has taken in so many `seconds`: s of the processor, bytes to disk and of memory."""
+
+    seconds: float
+    processor: float
+    wrote: int
+    rest: int
+    peak: int
+
+    @property
+    def cost(self) -> float:
+        """Processor time for each second, in ms."""
+        return 1e3 * self.processor / self.seconds
+
+
+def measure(
+    setting: Setting, seconds: float, versions: Sequence[Version], peers: Sequence[Contender] = ()
+) -> tuple[list[Figure], int]:
+    """Have all at it for so long, side by side; return the figures, and our largest memory.
+
+    Each version asks a device of its own. The peers hear the first one's.
+    """
+    portals = [PORTAL, *(f"{PORTAL}{number}" for number in range(1, len(versions)))]
+    setting.venus(*(Device(portal) for portal in portals))
     setting.influxdb.query("CREATE DATABASE ordinary_each")
-    port, database = str(setting.mosquitto.port), str(setting.influxdb.port)
-    command = [sys.executable, "-m", "tests.tools.bench.references", "each", port, PORTAL, database]
-    with subprocess.Popen([*command, "ordinary_each"], stdout=subprocess.PIPE, text=True) as each:
-        try:
-            assert each.stdout and each.stdout.readline() == "ready\n"
-            known = {"serial": PORTAL, "instance": 275}
-            daemon = setting.daemon(Battery=known, Influx={"db": "ordinary"})
-            wait("values", lambda: len(kept(setting, "Voltage", db="ordinary")) > 2)
-            begun = time.time_ns()
-            before = processor(daemon.pid), processor(each.pid), written(daemon.pid)
-            time.sleep(seconds)
-            after = processor(daemon.pid), processor(each.pid), written(daemon.pid)
-            ended = time.time_ns()
-            rest = memory(daemon.pid)
-            assert daemon.stop() == 0
-        finally:
-            each.kill()
-    ours, theirs, wrote = (late - early for late, early in zip(after, before, strict=True))
-    return [
-        Figure(
-            "processor at 9 values/s",
-            1e3 * ours / seconds,
-            "ms/s",
-            1e3 * theirs / seconds,
-            "a post for each value",
-            most=0.5,
-        ),
-        Figure("memory at rest", rest / MB, "MB", imports() / MB, "its imports alone", most=1.2),
-        Figure("memory at rest", rest / MB, "MB", most=36),
-        Figure(
-            "seconds with every fast field", 100 * covered(setting, begun, ended), "%", least=100
-        ),
-        Figure("written to disk", wrote / seconds * 3600 / MB, "MB/h", most=0),
+    with ExitStack() as stack:
+        database = str(setting.influxdb.port)
+        each = reference("each", setting.mosquitto.port, PORTAL, database, "ordinary_each")
+        stack.callback(each.wait)
+        stack.callback(each.kill)
+        running: dict[str, Process] = {}
+        for number, (version, portal) in enumerate(zip(versions, portals, strict=True)):
+            db = "ordinary" if not number else f"ordinary_{number}"
+            known = {"serial": portal, "instance": 275}
+            daemon = version.daemon(setting, Battery=known, Influx={"db": db})
+            stack.callback(daemon.kill)
+            wait("values", lambda db=db: len(kept(setting, "Voltage", db=db)) > 2)
+            running[version.name] = daemon
+        for number, peer in enumerate(peers):
+            db = f"ordinary_peer_{number}"
+            setting.influxdb.query(f"CREATE DATABASE {db}")
+            running[peer.name] = peer.start(setting, db, PORTAL)
+            stack.callback(running[peer.name].kill)
+        begun = time.time_ns()
+        before = {name: _used(one.pid) for name, one in running.items()}
+        early = processor(each.pid)
+        ends = time.monotonic() + seconds
+        number = 0
+        while (left := ends - time.monotonic()) > 0:
+            if any(peer.telemetry for peer in peers):
+                values = [f"{number}.{place}" for place in range(len(NINE))]
+                blast(setting.mosquitto.port, telemetry(PORTAL, values))
+            number += 1
+            time.sleep(min(1.0, left))
+        took = {name: _took(one.pid, seconds, before[name]) for name, one in running.items()}
+        theirs = processor(each.pid) - early
+        ended = time.time_ns()
+        for one in running.values():
+            stop(one)
+    whole = covered(setting, begun, ended)
+    return figures(took, versions[0].name, theirs / seconds, imports(), whole)
+
+
+def figures(
+    took: Mapping[str, Took], ours: str, posting: float, libraries: int, whole: float
+) -> tuple[list[Figure], int]:
+    """Return the figures of `ours`, and beside every other, and our largest memory in bytes.
+
+    `posting` is the processor time, s/s, of a post for each value, `libraries` the bytes that the
+    imports take, `whole` the part of the seconds that have every fast field.
+    """
+    one, cost, rest = took[ours], "processor at 9 values/s", "memory at rest"
+    each = "a post for each value"
+    made = [
+        Figure(cost, one.cost, "ms/s"),
+        Figure(cost, one.cost, "ms/s", 1e3 * posting, each, most=0.5),
+        Figure(rest, one.rest / MB, "MB"),
+        Figure(rest, one.rest / MB, "MB", libraries / MB, "its imports alone", most=1.25),
+        Figure("seconds with every fast field", 100 * whole, "%", least=100),
+        Figure("written to disk", one.wrote / one.seconds * 3600 / MB, "MB/h", most=0),
     ]
+    for name, other in took.items():
+        if name != ours:
+            made.append(Figure(cost, one.cost, "ms/s", other.cost, name))
+            made.append(Figure(rest, one.rest / MB, "MB", other.rest / MB, name))
+    return made, one.peak
+
+
+def _used(pid: int) -> tuple[float, int]:
+    return processor(pid), written(pid)
+
+
+def _took(pid: int, seconds: float, before: tuple[float, int]) -> Took:
+    used, wrote = _used(pid)
+    rest, peak = memory(pid), memory(pid, peak=True)
+    return Took(seconds, used - before[0], wrote - before[1], rest, peak)
 
 
 def covered(setting: Setting, begun: int, ended: int) -> float:

@@ -6,8 +6,9 @@
 
 `alone` is paho that receives and does nothing but count: the limit of the client that Debian has.
 `each` posts every value by itself in the callback, by the `influxdb` package: the way of the
-original script. `device` is no reference: it answers every read with null, and a keepalive with a
-heartbeat, so that the daemon takes what is published in its place for a device's. All say `ready`
+original script. `device` is no reference: it answers every read with null, and beats each 3 s from
+the first keepalive on, so that the daemon takes what is published in its place for a device's, and
+none of it for what has waited while all was silent. All say `ready`
 once they are subscribed, and `alone` says `received` after each VALUES messages.
 """
 
@@ -15,10 +16,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.standins.venus.fleet import BEAT
 from tests.standins.venus.mqtt import new_client
 
 
@@ -53,11 +57,18 @@ def each(database_port: int, db: str) -> Callable[[Any, Any, Any], None]:
 def device(portal: str, instance: str) -> Callable[[Any, Any, Any], None]:
     """Answer what the nine fields are read by."""
     leaves = [f"{field.service}/{instance}/{field.path}" for field in DEFAULT_FIELDS]
+    beating = threading.Event()
+
+    def beat(client: Any) -> None:
+        while True:
+            client.publish(f"N/{portal}/heartbeat", b'{"value":1}')
+            time.sleep(BEAT)
 
     def on_message(client: Any, _data: Any, message: Any) -> None:
         asked = message.topic.removeprefix(f"R/{portal}/")
-        if asked == "keepalive":
-            client.publish(f"N/{portal}/heartbeat", b'{"value":1}')
+        if asked == "keepalive" and not beating.is_set():
+            beating.set()
+            threading.Thread(target=beat, args=(client,), daemon=True).start()
         for leaf in leaves:
             if f"{leaf}/".startswith(f"{asked}/"):
                 client.publish(f"N/{portal}/{leaf}", b'{"value":null}')

@@ -64,14 +64,20 @@ def lines(figures: Sequence[Figure]) -> list[str]:
         (
             each.what,
             f"{short(each.value)} {each.unit}".strip(),
-            f"{short(each.reference)} {each.unit}, {each.beside}" if each.reference else "",
+            "" if each.reference is None else f"{short(each.reference)} {each.unit}, {each.beside}",
             short(each.ratio),
             each.wanted,
-            "" if each.met else "NOT MET",
+            _verdict(each),
         )
         for each in figures
     ]
     return rows_of(rows)
+
+
+def _verdict(figure: Figure) -> str:
+    if not figure.wanted:
+        return ""
+    return "met" if figure.met else "NOT MET"
 
 
 def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -84,9 +90,10 @@ def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
     return [made[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *made[1:]]
 
 
-def as_json(figures: Iterable[Figure]) -> str:
+def as_json(figures: Iterable[Figure], notes: Sequence[str] = ()) -> str:
     """Return all of it, with the commit and the machine, so that two runs can be compared."""
-    about = {"commit": commit(), "machine": machine(), "time": f"{datetime.now(UTC):%FT%TZ}"}
+    time = f"{datetime.now(UTC):%FT%TZ}"
+    about = {"commit": commit(), "machine": machine(), "notes": [*notes], "time": time}
     made = [asdict(each) | {"ratio": each.ratio, "met": each.met} for each in figures]
     return json.dumps(about | {"figures": made}, indent=1, ensure_ascii=False)
 
@@ -98,8 +105,14 @@ def machine() -> str:
     return f"{os.cpu_count()} x {names[0] if names else platform.machine()}, {platform.platform()}"
 
 
-def commit() -> str:
-    """Return the checkout's commit, with a + where files differ from it."""
-    command = ("git", "describe", "--always", "--dirty=+", "--abbrev=12")
+def load() -> str:
+    """Return how loaded this machine is, by the processes that run or want to, of 1, 5, 15 min."""
+    return " ".join(f"{each:.2f}" for each in os.getloadavg())
+
+
+def commit(revision: str = "") -> str:
+    """Return the commit of a revision, or the checkout's, with a + where files differ from it."""
+    more = (revision,) if revision else ("--dirty=+",)
+    command = ("git", "describe", "--always", "--abbrev=12", *more)
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

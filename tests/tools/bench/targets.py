@@ -1,0 +1,62 @@
+"""What the figures are to be, in one table; `make bench` prints them beside what was measured.
+
+Rules: a target of a time or of memory is one for an unloaded machine like that of the README. A
+ratio to `BEFORE` is to another version of the same run (`OLD=`), and says something on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tests.tools.bench.table import Figure
+
+BEFORE = "the version before"
+BUNCHED, EVEN = "fleet in bunches of 5 ms", "fleet evenly spread"
+QUEUE = "a flood, default queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What counts of a figure is `least` or more, `most` or less; None is no bound."""
+
+    least: float | None = None
+    most: float | None = None
+
+
+TARGETS = {
+    (f"{BUNCHED}, processor", ""): Bound(most=24),
+    (f"{EVEN}, processor", ""): Bound(most=32),
+    (f"{BUNCHED}, of a core", ""): Bound(most=22),
+    (f"{BUNCHED}, processor of InfluxDB", BEFORE): Bound(most=0.5),
+    (f"{EVEN}, processor of InfluxDB", BEFORE): Bound(most=0.5),
+    (f"{BUNCHED}, lost", ""): Bound(most=0),
+    (f"{EVEN}, lost", ""): Bound(most=0),
+    ("processor in a flood", ""): Bound(most=7),
+    ("a flood, stored", "mosquitto_sub"): Bound(least=0.8),
+    (f"{QUEUE}, lost", ""): Bound(most=0),
+    (f"{QUEUE}, stored", "mosquitto_sub"): Bound(least=0.8),
+    (f"{QUEUE}, processor", ""): Bound(most=7),
+    ("processor at 9 values/s", ""): Bound(most=3),
+    ("delay, median", BEFORE): Bound(most=1.3),
+    ("delay, p99", BEFORE): Bound(most=1.5),
+    ("delay of nine at once, median", BEFORE): Bound(most=1.3),
+    ("delay of nine at once, p99", BEFORE): Bound(most=1.5),
+    ("memory at rest", ""): Bound(most=27),
+    ("memory at any load", ""): Bound(most=45),
+    ("backlog on disk", ""): Bound(most=8),
+}
+
+
+def aimed(figures: Iterable[Figure]) -> list[Figure]:
+    """Return the figures with what the table wants of them, over what they had."""
+    return [_aimed(figure, TARGETS.get((figure.what, figure.beside))) for figure in figures]
+
+
+def start_within(imports: float) -> float:
+    """Return the s that a start may take: 0.18, or 1.2 of what its `imports` take by themselves."""
+    return max(0.18, 1.2 * imports)
+
+
+def _aimed(figure: Figure, bound: Bound | None) -> Figure:
+    return figure if bound is None else replace(figure, least=bound.least, most=bound.most)
