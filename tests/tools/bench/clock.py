@@ -10,7 +10,7 @@ _SCHED = 2  # of include/linux/posix-timers.h: user and system time, as the sche
 def processor(pid: int) -> float:
     """Return the s of processor time that a process has had, user and system, all its threads.
 
-    By its CPU-time clock, whose number is what clock_getcpuclockid(3) returns for it. Raises OSError
-    for a process that is not there.
+    By its CPU-time clock, whose number is what clock_getcpuclockid(3) returns for it. Raises
+    OSError for a process that is not there.
     """
     return time.clock_gettime((~pid << 3) | _SCHED)
