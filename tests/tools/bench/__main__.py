@@ -24,7 +24,7 @@ from tests.support import long_run
 from tests.support.daemon import Setting
 from tests.tools.bench import backlog, burst, default_queue, delay, fleet, life, ordinary, peers
 from tests.tools.bench.contenders import Version, before, present
-from tests.tools.bench.table import Figure, as_json, commit, lines, load, machine
+from tests.tools.bench.table import Figure, as_json, commit, filled, lines, load, machine
 from tests.tools.bench.targets import aimed
 
 # Mosquitto drops messages of QoS 0 for a client that is slower than the publisher, by default.
@@ -50,7 +50,7 @@ class Bench:
 
     def start(self) -> None:
         """Measure starts."""
-        self.figures += life.start(self.setting, 5, self.versions)
+        self.figures += life.start(self.setting, self.options.starts, self.versions)
 
     def ordinary(self) -> None:
         """Measure nine values a second."""
@@ -78,7 +78,7 @@ class Bench:
             floods = burst.Floods(setting, daemon, options.values, old)
             stack.callback(floods.close)
             long_run.tell(f"{options.singles} values one by one, and nine at once")
-            self.figures += delay.measure(setting, options.singles, 10.0, listeners)
+            self.figures += delay.measure(setting, options.singles, options.thousands, listeners)
             floods.into_ours(options.values)  # to warm up
             if old:
                 floods.into_old(options.values)
@@ -163,6 +163,9 @@ def main() -> int:
         figures.append(Figure("memory at any load", max(bench.peaks) / MB, "MB"))
     figures = aimed(figures)
     print(*about, "", *lines(figures), sep="\n")
+    if options.page:
+        made = [f"{'; '.join(about)}.", "", *lines(figures)]
+        options.page.write_text(filled(options.page.read_text(), made))
     if options.json:
         options.json.write_text(as_json(figures, about) + "\n")
     return 0 if all(each.met for each in figures) else 1
@@ -180,6 +183,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--queue-rounds", type=int, default=4, help="of floods, default queue")
     parser.add_argument("--million", type=int, default=1_000_000, help="values to grow old by")
     parser.add_argument("--singles", type=int, default=100, help="values said one by one")
+    parser.add_argument("--thousands", type=float, default=10.0, help="seconds of 1,000 values/s")
+    parser.add_argument("--starts", type=int, default=5, help="to take the median of")
     parser.add_argument("--seconds", type=float, default=30.0, help="of what is ordinary")
     parser.add_argument("--devices", type=int, default=1000, help="of a fleet")
     parser.add_argument("--fleet-seconds", type=float, default=10.0, help="to measure it by")
@@ -187,6 +192,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fleet-rounds", type=int, default=1, help="in each shape")
     parser.add_argument("--waiting", type=int, default=54_000, help="values of a backlog")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures for a comparison")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="a page that has a place for them"
+    )
     return parser.parse_args()
 
 

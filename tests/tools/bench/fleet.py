@@ -131,7 +131,7 @@ class Runs:
         try:
             everybody = self._devices * len(NINE)
             wait("all devices", lambda: stored(setting, schema, db) >= everybody, 300.0)
-            time.sleep(CALM + contender.flush)
+            time.sleep(min(CALM, self._seconds) + contender.flush)
             database = setting.influxdb
             before = processor(process.pid), processor(database.pid)
             begun = time.monotonic()
@@ -146,7 +146,7 @@ class Runs:
                 different(setting.influxdb.query(each, db, timeout=120.0))
                 for each in schema.distinct()
             )
-            time.sleep(2.0)
+            time.sleep(min(CALM, self._seconds))
             rest, peak = memory(process.pid), memory(process.pid, peak=True)
             stop(process)
         finally:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests import TOP
 
+BEGIN, END = (f"<!-- made by make bench: {which} -->" for which in ("begin", "end"))
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -72,6 +74,18 @@ def lines(figures: Sequence[Figure]) -> list[str]:
         for each in figures
     ]
     return rows_of(rows)
+
+
+def filled(page: str, made: Sequence[str]) -> str:
+    """Return a page with these lines in the place of what an earlier run has put there.
+
+    Raises ValueError for a page without such a place.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"no place for a table: the page has no {BEGIN} and {END}")
+    return "\n".join([before + begin, "", *made, "", end + after])
 
 
 def _verdict(figure: Figure) -> str:
