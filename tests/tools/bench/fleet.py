@@ -129,8 +129,13 @@ class Runs:
             [*more, "1" if contender.asks_nothing else "0"],
         )
         try:
-            everybody = self._devices * len(NINE)
-            wait("all devices", lambda: stored(setting, schema, db) >= everybody, 300.0)
+            series = self._devices * len(NINE) // len(schema.fields)
+            first = schema.distinct()[0]
+            wait(
+                "all devices",
+                lambda: len(setting.influxdb.query(first, db, timeout=60.0)) >= series,
+                300.0,
+            )
             time.sleep(min(CALM, self._seconds) + contender.flush)
             database = setting.influxdb
             before = processor(process.pid), processor(database.pid)
