@@ -90,8 +90,8 @@ class Bench:
             grown, peak = life.age(floods, daemon, options.million)
             self.figures.append(grown)
             self.peaks.append(peak)
-            for each in daemons:
-                assert each.stop() == 0
+            for running in daemons:
+                assert running.stop() == 0
 
     def queue(self) -> None:
         """Measure floods past a broker's default queue."""

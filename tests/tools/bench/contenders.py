@@ -62,11 +62,30 @@ OURS = Schema("dc", tuple(NINE), ("portal",), [*NINE][-1], "portal = '{portal}'"
 class Contender(Protocol):
     """Somebody who takes part."""
 
-    name: str
-    schema: Schema
-    flush: float  # s that a value may wait by its configuration
-    telemetry: bool  # whether it is told the nine in one message (tests/tools/bench/devices.py)
-    asks_nothing: bool  # whether devices have to speak without being kept alive by it
+    @property
+    def name(self) -> str:
+        """What it is called in the table."""
+        ...
+
+    @property
+    def schema(self) -> Schema:
+        """Where its values are."""
+        ...
+
+    @property
+    def flush(self) -> float:
+        """How long a value may wait by its configuration, in s."""
+        ...
+
+    @property
+    def telemetry(self) -> bool:
+        """Whether it is told the nine in one message (tests/tools/bench/devices.py)."""
+        ...
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether devices have to speak without being kept awake by it."""
+        ...
 
     def start(self, setting: Setting, db: str, portal: str) -> Process:
         """Start it; it stores into `db` what the device `portal` says, or all with "+"."""
