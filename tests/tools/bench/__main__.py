@@ -179,8 +179,8 @@ def _options() -> argparse.Namespace:
         "--parts", type=_parts, default=[*PARTS], help=f"of {','.join(PARTS)}; all by default"
     )
     parser.add_argument("--values", type=int, default=100_000, help="in a flood")
-    parser.add_argument("--rounds", type=int, default=6, help="of floods")
-    parser.add_argument("--queue-rounds", type=int, default=4, help="of floods, default queue")
+    parser.add_argument("--rounds", type=int, default=4, help="of floods")
+    parser.add_argument("--queue-rounds", type=int, default=3, help="of floods, default queue")
     parser.add_argument("--million", type=int, default=1_000_000, help="values to grow old by")
     parser.add_argument("--singles", type=int, default=100, help="values said one by one")
     parser.add_argument("--thousands", type=float, default=10.0, help="seconds of 1,000 values/s")
