@@ -14,7 +14,7 @@ means is for discovery.py.
 from __future__ import annotations
 
 import math
-import secrets
+import os
 from collections.abc import Collection, Iterable
 from enum import Enum
 
@@ -125,7 +125,7 @@ class Question:
         now: float,
     ) -> None:
         """Ask which instances of `services` are there, and which have `paths` (service, path)."""
-        self._search = protocol.InstanceSearch(portal, services, secrets.token_hex(4), paths)
+        self._search = protocol.InstanceSearch(portal, services, os.urandom(4).hex(), paths)
         self._meet(Event.WANTED, connection, now)
 
     def see(self, topic: str, payload: bytes) -> bool:

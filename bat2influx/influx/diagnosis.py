@@ -10,10 +10,11 @@ from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.answers import Answer, Kind
 from bat2influx.influx.dialects import Dialect, Server
-from bat2influx.influx.http import Reply, bracketed
+from bat2influx.influx.http import Reply
 from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.lineprotocol import measurement_of
 from bat2influx.influx.secrets import Mask, mask_of
+from bat2influx.influx.transport import bracketed
 from bat2influx.printable import plain
 
 WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)

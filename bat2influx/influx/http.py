@@ -1,7 +1,6 @@
-"""The way to a database: the only module that knows the `influxdb` package.
+"""The way to a database: a request in, a Reply out, whatever the peer does; nothing is raised.
 
-A request in, a Reply out, whatever the peer does: nothing is raised. A request has a deadline in
-all, since the timeout of `requests` begins anew with each byte.
+What carries it is transport.py, within a deadline for all of it.
 
 Rules: the certificate is judged before a login leaves. Neither proxy variables nor ~/.netrc count,
 unless `use_environment` says so. No redirect is followed.
@@ -11,40 +10,30 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from http.client import BadStatusLine, HTTPException, RemoteDisconnected
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urlencode
 
 from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
-from bat2influx.influx import lean_imports
 from bat2influx.influx.dialects import Server, identify
+from bat2influx.influx.environment import ProxyError
+from bat2influx.influx.exchange import Answer, NoAnswerError, NoHttpError
 from bat2influx.influx.secrets import Mask, mask_of
+from bat2influx.influx.transport import (
+    HandshakeError,
+    OtherCertificateError,
+    Transport,
+    TrustError,
+    bracketed,
+)
 from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
 from bat2influx.printable import plain
 
-with lean_imports.imports():
-    import requests
-    from influxdb import InfluxDBClient
-    from requests.structures import CaseInsensitiveDict
-
-    from bat2influx.influx.transport import (
-        Adapter,
-        Dialer,
-        HandshakeError,
-        OtherCertificateError,
-        TrustError,
-    )
-
 DEADLINE = 8.0  # s, for one request in all
-MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
-_CHUNK = 8192  # bytes
 _LONGEST = 500  # characters of what an error says
-_ENDED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+_ENDED = (NoAnswerError, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
@@ -86,33 +75,8 @@ class HttpClient:
         self._influx = influx
         self._config = config
         self._deadline = deadline
-        self._dialer = Dialer()
-        self._response: requests.Response | None = None
-        self._body, self._whole = b"", True
-        self._headers: Mapping[str, str] = {}
-        session = requests.Session()
-        session.headers["Accept-Encoding"] = "identity"  # an answer is short, and read as it comes
-        session.trust_env = influx.use_environment
-        session.max_redirects = 0
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept
-        session.hooks["response"].append(self._remember_response)
-        if influx.token:
-            session.auth = _Token(influx.token)  # which ~/.netrc does not replace
-        self._client = InfluxDBClient(
-            host=bracketed(influx.address),
-            port=influx.port,
-            path=influx.path,
-            ssl=influx.tls is not None,
-            username=influx.user.encode() or None,  # requests would make Latin-1 of a text
-            password=influx.password.encode() if influx.user else None,
-            timeout=deadline,
-            retries=1,
-            session=session,
-            headers={"Accept": "application/json"},
-        )
-        adapter = Adapter(self._dialer, influx.tls)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+        self._transport = Transport(influx)
+        self._answered = False  # the latest request, as far as the head of an answer
 
     @property
     def where(self) -> str:
@@ -135,7 +99,7 @@ class HttpClient:
     @property
     def connection(self) -> int:
         """The number of the latest connection; another one may lead to another server."""
-        return self._dialer.connections
+        return self._transport.connections
 
     def ping(self) -> Reply:
         """Find out what it is that answers there, in `server`."""
@@ -165,40 +129,35 @@ class HttpClient:
         the server has had it open for long enough. That is no failure of the server, and it is
         asked once more at once, by a new connection and within the same deadline.
         """
-        self._response, self._dialer.reached = None, True
-        failure: Exception | None = None
-        in_doubt = False
-        with self._dialer.deadline.within(self._deadline):
+        target = f"{path}?{urlencode(params)}" if params else path
+        transport, in_doubt = self._transport, False
+        with transport.deadline.within(self._deadline):
             for _ in range(2):
-                before = self._dialer.connections
-                failure = self._carry_out(
-                    path,
-                    method,
-                    params=dict(params or {}),
-                    data=data,
-                    expected_response_code=expected,
-                    headers={"Accept": "application/json", "Content-Type": content},
-                )
-                if before != self._dialer.connections or not self._has_ended(failure):
+                before = transport.connections
+                got = self._carry_out(method, target, data, content)
+                if before != transport.connections or not self._has_ended(got):
                     break
                 in_doubt = True
         self.progress()
-        reply = self._reply(failure)
-        self._response = None  # nor what it holds
+        reply = self._reply(got, expected)
+        del got  # or a failure would hold its frames, and they it, with all that was sent
         return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
 
-    def _carry_out(self, path: str, method: str, **request: Any) -> Exception | None:
+    def _carry_out(self, method: str, target: str, data: bytes, content: str) -> Answer | Exception:
+        self._answered = False
         try:
-            self._client.request(path, method, **request)
+            return self._transport.exchange(method, target, data, content, self._begun)
         except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
             return error
-        return None
 
-    def _has_ended(self, failure: Exception | None) -> bool:
+    def _begun(self) -> None:
+        """Give the body no more than DEADLINE: a statement may take long, and no answer."""
+        self._answered = True
+        self._transport.deadline.shorten(DEADLINE)
+
+    def _has_ended(self, got: Answer | Exception) -> bool:
         """Return whether a connection has ended without an answer, before its time was up."""
-        if failure is None or self._response is not None or self._dialer.deadline.expired:
-            return False
-        return any(isinstance(inner, _ENDED) for inner in _chain(failure))
+        return isinstance(got, _ENDED) and not (self._answered or self._transport.deadline.expired)
 
     def query(self, statement: str, db: str = "") -> Reply:
         """Carry out one statement of InfluxQL, times in ns.
@@ -210,27 +169,26 @@ class HttpClient:
 
     def cut(self) -> None:
         """End the request under way, from another thread."""
-        self._dialer.deadline.cut()
+        self._transport.deadline.cut()
 
-    def _reply(self, failure: Exception | None) -> Reply:
-        response, why = self._response, None
-        late = self._dialer.deadline.expired  # perhaps while a head was read
-        if late or isinstance(failure, requests.Timeout):
+    def _reply(self, got: Answer | Exception, expected: int) -> Reply:
+        transport, why = self._transport, None
+        late = transport.deadline.expired  # perhaps while a head was read
+        if late or (isinstance(got, TimeoutError) and transport.reached):
             why = influx_errors.database_slow(self.peer, self._deadline)
-        elif failure and response is None:
-            why = self._why(failure)
-        if response is None:
-            return Reply(trouble=why, in_doubt=self._dialer.reached)
-        status = response.status_code
+        elif isinstance(got, Exception):
+            why = self._why(got)
+        if isinstance(got, Exception):
+            return Reply(trouble=why, in_doubt=transport.reached)
         return Reply(
-            status,
-            self._headers,
-            self._body,
-            plain(self.mask(response.reason or ""), _LONGEST),
-            ok=failure is None and why is None,
+            got.status,
+            got.headers,
+            got.body,
+            plain(self.mask(got.words), _LONGEST),
+            ok=got.status == expected and why is None,
             trouble=why,
-            in_doubt=status >= 500 or self._dialer.deadline.expired,
-            whole=self._whole,
+            in_doubt=got.status >= 500 or late,
+            whole=got.whole,
         )
 
     def _why(self, failure: Exception) -> Trouble:
@@ -244,10 +202,10 @@ class HttpClient:
             )
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
-        for inner in _chain(failure):  # TLS 1.3 has it that ours is refused after the handshake
-            if isinstance(inner, ssl.SSLError) and fault_of(inner) is TlsFault.OURS:
-                return self._no_tls(TlsFault.OURS, inner)
-        if self._influx.tls is None and any(map(_is_tls_alert, _whole_chain(failure))):
+        # TLS 1.3 has it that ours is refused after the handshake.
+        if isinstance(failure, ssl.SSLError) and fault_of(failure) is TlsFault.OURS:
+            return self._no_tls(TlsFault.OURS, failure)
+        if self._influx.tls is None and _is_tls_alert(failure):
             return influx_errors.database_tls_wanted(self.peer, self._config)
         return influx_errors.database_unreachable(self.peer, _words_for(failure), self._config)
 
@@ -273,99 +231,22 @@ class HttpClient:
         why = openssl_reason(error) or error.strerror or "unreadable"
         return influx_errors.trust_unreadable(what, why, self._config)
 
-    def _remember_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        """Read the body before `requests` does, which bounds nothing and keeps no part of one."""
-        self._response = response
-        self._dialer.deadline.shorten(DEADLINE)  # for a statement may take long, and no answer
-        self._body, self._whole = read_bounded(response)
-        # The package would unpack a msgpack, for which five bytes can reserve half a megabyte.
-        self._headers, response.headers = response.headers, CaseInsensitiveDict()
-        response._content = b""
-        response._content_consumed = True
 
-
-class _Token(requests.auth.AuthBase):  # type: ignore[misc]
-    """A login of InfluxDB 2 and 3, which the latter takes in this form, too (INFLUXDB)."""
-
-    def __init__(self, token: str) -> None:
-        self._value = b"Token " + token.encode()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
-
-
-def bracketed(address: str) -> str:
-    """Return an address as it stands in front of a port."""
-    return f"[{address}]" if ":" in address else address
-
-
-def read_bounded(response: requests.Response) -> tuple[bytes, bool]:
-    """Return the body of an answer as far as it came, and whether that is all of it.
-
-    A reset behind an answer takes nothing of it away. What is not read to its end costs the
-    connection, as does a body that is packed though nobody has asked for that.
-    """
-    body, packed, source = b"", False, response.raw
-    if source is None:  # there already
-        return bytes(response._content or b""), True
-    try:
-        packed = source.headers.get("Content-Encoding", "").lower() not in ("", "identity")
-        while len(body) <= MOST_BODY and (more := source._fp.read1(_CHUNK)):
-            body += more
-        if len(body) > MOST_BODY or source._fp.length or (packed and body):
-            raise ValueError("not all, or packed")
-    except Exception:  # noqa: BLE001 - what a body makes the libraries raise is the peer's
-        source.close()
-        return b"" if packed else body[:MOST_BODY], False
-    source._fp.close()  # which leaves the connection for the next request
-    source.release_conn()
-    return body, True
-
-
-def _chain(error: BaseException) -> Iterator[Exception]:
-    """Yield an error and what is inside of it; requests wraps what it meets several times."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, Exception):
-            yield seen
-        inner = seen.__cause__ or seen.__context__
-        if inner is None:
-            inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
-        seen = inner
-
-
-def _whole_chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that is inside of it, by each way in."""
-    left, seen = [error], set[int]()
-    while left:
-        each = left.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        inner = [each.__cause__, each.__context__, *each.args]
-        left += [one for one in inner if isinstance(one, BaseException)]
-
-
-def _is_tls_alert(error: BaseException) -> bool:
+def _is_tls_alert(error: Exception) -> bool:
     """Return whether an answer began as an alert of TLS does, as of a server that has no words."""
-    line = str(error).lstrip("'")
-    return isinstance(error, BadStatusLine) and line.startswith(("\x15\x03", r"\x15\x03"))
+    return isinstance(error, NoHttpError) and error.begun.startswith(b"\x15\x03")
 
 
-def _words_for(error: BaseException) -> str:
+def _words_for(error: Exception) -> str:
     """Return the cause in a few words."""
-    last: BaseException = error
-    for last in _chain(error):
-        if isinstance(last, socket.gaierror):
-            return "its name does not resolve"
-        if isinstance(last, TimeoutError) and last.args:
-            return str(last.args[-1])
-        if isinstance(last, RemoteDisconnected | ssl.SSLEOFError):
-            return "it ends the connection without an answer, as for want of TLS or a certificate"
-        if isinstance(last, OSError) and last.strerror:
-            return last.strerror.lower()
-    if any(isinstance(inner, HTTPException) for inner in _whole_chain(error)):
+    if isinstance(error, socket.gaierror):
+        return "its name does not resolve"
+    if isinstance(error, (TimeoutError, ProxyError)) and error.args:
+        return str(error.args[-1])
+    if isinstance(error, NoAnswerError | ssl.SSLEOFError):
+        return "it ends the connection without an answer, as for want of TLS or a certificate"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if isinstance(error, NoHttpError):
         return "what it answers is no HTTP"
-    return type(last).__name__
+    return type(error).__name__

@@ -1,32 +1,34 @@
-"""The connections of HTTP requests: a time limit in all, which `requests` lacks, and our trust.
+"""The way to one database: a connection that is kept, a time limit in all, and whom it trusts.
 
-Its own timeout begins anew with each byte, so that an answer that drips holds it for ever. Here the
-socket is made by the dialer, and its deadline shuts it down when the time is up.
+The timeout of a socket begins anew with each byte, so that an answer that drips would hold it for
+ever. Here the deadline shuts the socket down when the time is up.
 
-The certificate is judged before anything of a request leaves. What is trusted is read anew for
-each connection, so that a renewed certificate of ours counts from the next one on.
+Rules: the certificate is judged before anything of a request leaves. What is trusted, and what the
+environment has where it counts, is read anew for each connection, so that a renewed certificate of
+ours counts from the next one on. Nothing is sent on a connection that has ended, or has something
+to say that nobody asked for.
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
+import select
 import socket
-from collections.abc import Iterator
-from typing import Any
+import ssl
+from collections.abc import Callable
 
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.util.ssl_match_hostname import CertificateError
-
+from bat2influx import __version__
+from bat2influx.config.settings import Influx
+from bat2influx.influx import environment
+from bat2influx.influx.environment import Proxy, ProxyError, basic
+from bat2influx.influx.exchange import Answer, exchange
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
-from bat2influx.net.tls import Tls, TlsFault, context, fault_of, fingerprint_of
+from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, shown_by
+from bat2influx.printable import plain
 
-# Of an answer's first line, and of each of its headers, of which http.client takes a hundred: their
-# parser needs ten times their size. It has a bound of 64 KiB and no way to ask for another one.
-LONGEST_LINE = 8192  # bytes
-http.client._MAXLINE = LONGEST_LINE  # type: ignore[attr-defined]
+_LONGEST = 100  # characters of what a proxy says
+_PORTS = {"http": 80, "https": 443}
+_AGENT = f"User-Agent: bat2influx/{__version__}"
 
 
 class HandshakeError(Exception):
@@ -35,8 +37,7 @@ class HandshakeError(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
-        of_name = isinstance(error, CertificateError)
-        self.fault = TlsFault.OTHER_NAME if of_name else fault_of(error)
+        self.fault = fault_of(error)
 
 
 class TrustError(Exception):
@@ -58,20 +59,16 @@ class OtherCertificateError(Exception):
 class Dialer:
     """Makes the sockets of requests to one server, all of which have one `deadline`.
 
-    `reached` is whether the server may have seen something of the latest request; `connections`
-    is how many were begun, ever.
+    `connections` is how many were begun, ever.
     """
 
     def __init__(self) -> None:
         self.connections = 0
         self.deadline = Deadline()
-        self.reached = True
-        self._double: socket.socket | None = None
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Return a socket connected to the first address that answers in half of the time left."""
         failure, deadline = OSError("no address"), self.deadline
-        self.reached = False
         self.connections += 1
         # Less than all that is left: the deadline would end it without a reason.
         most = 0.8 * deadline.left()
@@ -87,106 +84,188 @@ class Dialer:
                 sock.close()
                 failure = error
             else:
-                self.reached = True
                 return sock
         raise failure
 
-    @contextlib.contextmanager
-    def through(self, secured: urllib3.connection.HTTPSConnection) -> Iterator[None]:
-        """Let a connection begin TLS on the socket, which then is another object."""
-        try:
-            yield
-        except Exception as error:
-            if self.reached and not self.deadline.expired:
-                self.reached = False
-                raise HandshakeError(error) from error
-            raise
-        finally:
-            if self._double is not None:
-                self._double.close()
-                self._double = None
-            self.deadline.watch(secured.sock)
+    def secure(
+        self, sock: socket.socket, host: str, settings: ssl.SSLContext, fingerprint: str
+    ) -> ssl.SSLSocket:
+        """Return the socket with TLS begun on it; it is closed where that comes to nothing.
 
-    def lend(self, sock: socket.socket) -> socket.socket:
-        """Return `sock` to begin TLS on, which empties it: what can be cut is a double."""
-        self._double = sock.dup()
-        self.deadline.watch(self._double)
+        `fingerprint` is that of the one certificate that is trusted, '' where `settings` judge.
+        Raises HandshakeError and OtherCertificateError, and anything at the deadline.
+        """
+        secured = sock
+        try:
+            secured = settings.wrap_socket(
+                sock, server_hostname=_bare(host), do_handshake_on_connect=False
+            )
+            self.deadline.watch(secured)
+            secured.do_handshake()
+            shown = fingerprint_of(shown_by(secured))
+        except Exception as error:
+            secured.close()
+            if self.deadline.expired:
+                raise
+            raise HandshakeError(error) from error
+        if fingerprint and shown != fingerprint:
+            secured.close()
+            raise OtherCertificateError(shown)
+        return secured
+
+
+class Transport:
+    """Carries requests to one server, one after the other, on a connection that is kept.
+
+    `reached` is whether the server may have seen something of the latest request.
+    """
+
+    def __init__(self, influx: Influx) -> None:
+        self.reached = False
+        self._influx = influx
+        self._dialer = Dialer()
+        self._sock: socket.socket | None = None
+        self._start = influx.path  # of what is asked for: with a proxy, the whole address
+        self._headers = b""
+
+    def __del__(self) -> None:
+        self.close()
+
+    @property
+    def deadline(self) -> Deadline:
+        """The time limit of what is under way."""
+        return self._dialer.deadline
+
+    @property
+    def connections(self) -> int:
+        """How many connections were begun, ever."""
+        return self._dialer.connections
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._sock is not None:
+            self._dialer.deadline.watch(None)
+            self._sock.close()
+            self._sock = None
+
+    def exchange(
+        self, method: str, path: str, data: bytes, content: str, begun: Callable[[], None]
+    ) -> Answer:
+        """Carry out one request, within the deadline; return its answer.
+
+        `path` follows on that of the configuration, `content` is the type of `data`. `begun` is
+        called when the head of the answer is there. Raises what came between.
+        """
+        self.reached = False
+        if self._sock is not None and not is_usable(self._sock):
+            self.close()
+        if self._sock is None:
+            self._sock = self._open()
+            self._sock.settimeout(None)  # the deadline ends it
+        head = f"{method} {self._start}/{path} HTTP/1.1\r\n".encode("ascii")
+        if data or method != "GET":
+            head += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content.encode(), len(data))
+        self.reached = True
+        answer = None
+        try:
+            answer = exchange(self._sock, method, head + self._headers + data, begun)
+        finally:
+            if answer is None or not answer.kept:
+                self.close()
+        return answer
+
+    def _open(self) -> socket.socket:
+        """Return a new connection, on which the next thing to send is a request."""
+        influx = self._influx
+        scheme = "http" if influx.tls is None else "https"
+        try:
+            settings = None if influx.tls is None else context(influx.tls)
+        except OSError as error:
+            raise TrustError(error) from None
+        proxy = None
+        if influx.use_environment:
+            proxy = environment.proxy_for(scheme, influx.address, influx.port)
+        if proxy is None:
+            sock = self._dialer.connect(influx.address, influx.port)
+        else:
+            sock = self._through(proxy)
+        if influx.tls is not None and settings is not None:
+            sock = self._dialer.secure(sock, influx.address, settings, influx.tls.fingerprint)
+        absolute = proxy is not None and settings is None
+        self._start = f"http://{self._host}{influx.path}" if absolute else influx.path
+        self._headers = self._lines(proxy.login if absolute and proxy else "")
         return sock
 
-
-class Adapter(HTTPAdapter):  # type: ignore[misc]
-    """Has a dialer make the connections, and `tls` alone say whom to trust."""
-
-    def __init__(self, dialer: Dialer, tls: Tls | None) -> None:
-        self._pools = _pools(dialer, tls)
-        super().__init__(pool_connections=1, pool_maxsize=1)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def build_response(self, req: Any, resp: Any) -> Any:
-        """Leave cookies out before they are parsed, which takes long for hostile ones."""
-        for headers in (
-            resp.headers,
-            getattr(getattr(resp, "_original_response", None), "msg", {}),
-        ):
-            for name in ("Set-Cookie", "Set-Cookie2"):
-                if name in headers:
-                    del headers[name]
-        return super().build_response(req, resp)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-    def cert_verify(self, *_: Any) -> None:
-        """Leave trust to the connections."""
-
-    def build_connection_pool_key_attributes(self, *args: Any) -> tuple[Any, Any]:
-        host, _ = super().build_connection_pool_key_attributes(*args)
-        return host, {}
-
-
-def _host_of(connection: urllib3.connection.HTTPConnection) -> str:
-    """Return its host, with its last dot, and a zone as it was: urllib3 2 has %25 for its %."""
-    return str(connection._dns_host).replace("%25", "%")
-
-
-def _pools(dialer: Dialer, tls: Tls | None) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    trust = tls or Tls()
-
-    class Connection(urllib3.connection.HTTPConnection):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            return dialer.connect(_host_of(self), self.port)
-
-    class Pool(urllib3.HTTPConnectionPool):  # type: ignore[misc]
-        ConnectionCls = Connection
-
-    class SecureConnection(urllib3.connection.HTTPSConnection):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            return dialer.lend(dialer.connect(_host_of(self), self.port))
-
-        def connect(self) -> None:
+    def _through(self, proxy: Proxy) -> socket.socket:
+        """Return a connection to a proxy, or through it where TLS is spoken from end to end."""
+        if proxy.tls and self._influx.tls is not None:
+            text = f"the proxy {proxy.where} would need TLS within TLS; use one of http"
+            raise ProxyError(text)
+        sock = self._dialer.connect(proxy.host, proxy.port)
+        if proxy.tls:
+            return self._dialer.secure(sock, proxy.host, context(Tls()), "")
+        if self._influx.tls is not None:
             try:
-                self.ssl_context = settings = context(trust)
-            except OSError as error:
-                raise TrustError(error) from None
-            self.cert_reqs = settings.verify_mode
-            settings.check_hostname = False  # urllib3 does it, and 1.26 does not know both ways
-            self.assert_hostname = None if trust.verify_host else False
-            with dialer.through(self):
-                super().connect()
-            if trust.fingerprint:
-                shown = fingerprint_of(self.sock.getpeercert(binary_form=True))
-                if shown != trust.fingerprint:
-                    self.close()
-                    dialer.reached = False
-                    raise OtherCertificateError(shown)
-            self.is_verified = True
+                self._tunnel(sock, proxy)
+            except BaseException:
+                sock.close()
+                raise
+        return sock
 
-    class SecurePool(urllib3.HTTPSConnectionPool):  # type: ignore[misc]
-        ConnectionCls = SecureConnection
+    def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
+        """Have a proxy connect `sock` to the server. Raises OSError."""
+        lines = [f"CONNECT {self._host} HTTP/1.1", f"Host: {self._host}", _AGENT]
+        if proxy.login:
+            lines.append(f"Proxy-Authorization: {proxy.login}")
+        request = "\r\n".join([*lines, "", ""]).encode()
+        answer = exchange(sock, "CONNECT", request)
+        if answer.status // 100 != 2:
+            said = plain(f"{answer.status} {answer.words}", _LONGEST)
+            raise ProxyError(f"the proxy {proxy.where} answers {said}")
 
-    return {"http": Pool, "https": SecurePool}
+    @property
+    def _host(self) -> str:
+        """The server, as a proxy is told: a zone is no part of an address elsewhere."""
+        return f"{bracketed(_bare(self._influx.address))}:{self._influx.port}"
+
+    def _lines(self, proxy_login: str) -> bytes:
+        """Return the headers that all requests on a connection have, and the empty line."""
+        influx = self._influx
+        scheme = "http" if influx.tls is None else "https"
+        host = bracketed(_bare(influx.address))
+        port = "" if influx.port == _PORTS[scheme] else f":{influx.port}"
+        lines = [f"Host: {host}{port}", _AGENT, "Accept: application/json"]
+        lines.append("Accept-Encoding: identity")  # an answer is short, and read as it comes
+        if login := self._login():
+            lines.append(f"Authorization: {login}")
+        if proxy_login:
+            lines.append(f"Proxy-Authorization: {proxy_login}")
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def _login(self) -> str:
+        """Return our login; that of ~/.netrc comes last."""
+        influx = self._influx
+        if influx.token:  # InfluxDB 3 takes this form, too (INFLUXDB)
+            return f"Token {influx.token}"
+        if influx.user:
+            return basic(influx.user, influx.password)
+        if influx.use_environment and (found := environment.login_for(influx.address)):
+            return basic(*found)
+        return ""
+
+
+def bracketed(address: str) -> str:
+    """Return an address as it stands in front of a port."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _bare(address: str) -> str:
+    """Return an address as a peer knows it, without a zone and without its last dot."""
+    return address.partition("%")[0].rstrip(".")
+
+
+def is_usable(sock: socket.socket) -> bool:
+    """Return whether a kept connection is quiet: its end could be read, as could a stray answer."""
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return not waiting.poll(0)

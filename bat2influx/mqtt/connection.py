@@ -15,7 +15,7 @@ MOST_UNACKNOWLEDGED).
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
@@ -55,7 +55,7 @@ class Message(NamedTuple):
 
 def client_id() -> str:
     """Return a client id of one's own: of two clients with the same one, a broker keeps one."""
-    return f"bat2influx-{secrets.token_hex(4)}"
+    return f"bat2influx-{os.urandom(4).hex()}"
 
 
 class Connection:

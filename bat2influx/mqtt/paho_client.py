@@ -22,13 +22,15 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
 from bat2influx.mqtt import packets
 from bat2influx.mqtt.connector import Link
 from bat2influx.mqtt.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
+from bat2influx.service import lean_imports
+
+with lean_imports.imports_of_paho():
+    import paho.mqtt.client as mqtt
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
 MALFORMED = mqtt.MQTT_ERR_PROTOCOL  # of what was received, in paho's eyes

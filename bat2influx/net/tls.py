@@ -11,7 +11,6 @@ influx/transport.py.
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 from dataclasses import dataclass
 from enum import Enum
@@ -79,6 +78,8 @@ class Tls:
 
 def fingerprint_of(certificate: bytes) -> str:
     """Return the SHA-256 fingerprint of a certificate in DER, as `openssl x509` and browsers do."""
+    import hashlib  # noqa: PLC0415 - it takes 0.7 MB, and a daemon without a pin has no need of it
+
     return hashlib.sha256(certificate).digest().hex(":").upper()
 
 

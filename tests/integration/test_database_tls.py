@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from urllib3.exceptions import HTTPWarning
 
 from bat2influx.failure import Backoff
 from bat2influx.influx.diagnosis import WANTS_TLS
@@ -90,7 +89,7 @@ def test_a_pinned_certificate_is_enough(server: VictoriaMetrics) -> None:
     """Whoever has signed it and whatever name it is for, and without a word of a warning."""
     shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
     with warnings.catch_warnings():
-        warnings.simplefilter("error", HTTPWarning)
+        warnings.simplefilter("error")
         made = writer(server.port, tls=Tls(fingerprint=fingerprint_of(shown)), db="pinned")
         assert write(made, BATCH).accepted == 3
 

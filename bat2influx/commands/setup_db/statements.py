@@ -9,8 +9,10 @@ from bat2influx.commands.setup_db.rows import OddAnswerError, QueryRow
 from bat2influx.failure import Trouble
 from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import reason_of
-from bat2influx.influx.http import MOST_BODY, HttpClient
+from bat2influx.influx.exchange import MOST_BODY
+from bat2influx.influx.http import HttpClient
 from bat2influx.influx.influxql import StatementError
+from bat2influx.influx.package import Package
 from bat2influx.safe_json import parse_object
 
 MOST_CELLS = 100_000  # columns and tags of all rows of a series; the longest answer has some 1,000
@@ -29,6 +31,7 @@ class StatementRunner:
 
     def __init__(self, http: HttpClient, diagnosis: Diagnosis) -> None:
         self._http = http
+        self._package = Package(http)
         self._diagnosis = diagnosis
 
     def __call__(self, statement: str) -> list[QueryRow]:
@@ -37,7 +40,7 @@ class StatementRunner:
         Raises StatementError when the server refuses it, UnansweredError when it does not answer,
         OddAnswerError when its answer has no rows in its way.
         """
-        reply = self._http.query(statement)
+        reply = self._package.query(statement)
         if reply.trouble:
             raise UnansweredError(reply.trouble)
         reason = reason_of(self._http.server, reply.status, reply.body, self._http.mask)

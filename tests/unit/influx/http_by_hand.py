@@ -1,64 +1,77 @@
-"""An HTTP client with a package `influxdb` made by hand, that answers or fails as a test says."""
+"""An HTTP client with a transport made by hand, that answers or fails as a test says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-import requests
 
+from bat2influx.config.settings import Influx
 from bat2influx.influx import http
+from bat2influx.influx.exchange import Answer, Headers
 from bat2influx.influx.http import HttpClient
+from bat2influx.net.deadline import Deadline
 from tests.support.writing import CONFIG, DEFAULTS
 
 
-class Package:
-    """Takes the place of `InfluxDBClient`: does what `act` does, and keeps what it was given."""
+class Asked(NamedTuple):
+    """What was asked."""
 
-    def __init__(self, **given: Any) -> None:
-        self.given = given
-        self.asked: dict[str, Any] = {}
-        self.act: Callable[[], object] = lambda: None
+    method: str
+    path: str
+    data: bytes
+    content: str
 
-    def request(self, path: str, method: str, **asked: Any) -> None:
+
+class Transport:
+    """Takes the place of a `Transport`: does what `act` does, and keeps what was `asked` of it."""
+
+    def __init__(self, influx: Influx) -> None:
+        self.influx = influx
+        self.deadline = Deadline()
+        self.connections = 0
+        self.reached = True
+        self.asked: list[Asked] = []
+        self.act: Callable[[], Answer] = lambda: answer(204)
+
+    def exchange(
+        self, method: str, path: str, data: bytes, content: str, begun: Callable[[], None]
+    ) -> Answer:
         """Carry out a request."""
-        self.asked = {"path": path, "method": method, **asked}
-        self.act()
-
-    def answer(self, response: requests.Response) -> None:
-        """Answer, as far as the hook of the session sees it."""
-        for hook in self.given["session"].hooks["response"]:
-            hook(response)
+        self.asked.append(Asked(method, path, data, content))
+        made = self.act()
+        begun()
+        return made
 
 
-def client(monkeypatch: pytest.MonkeyPatch, **ini: Any) -> tuple[HttpClient, Package]:
-    """Return a client, and what is in the place of the package; `ini` as in [Influx]."""
-    made: list[Package] = []
+def client(monkeypatch: pytest.MonkeyPatch, **ini: Any) -> tuple[HttpClient, Transport]:
+    """Return a client, and what is in the place of its transport; `ini` as in [Influx]."""
+    made: list[Transport] = []
 
-    def package(**given: Any) -> Package:
-        made.append(Package(**given))
+    def transport(influx: Influx) -> Transport:
+        made.append(Transport(influx))
         return made[0]
 
-    monkeypatch.setattr(http, "InfluxDBClient", package)
+    monkeypatch.setattr(http, "Transport", transport)
     return HttpClient(replace(DEFAULTS, **ini), CONFIG), made[0]
 
 
-def response(
-    status: int, body: bytes | None = b"", reason: str | None = "Words", **headers: str
-) -> requests.Response:
-    """Return an answer as requests has it."""
-    made = requests.Response()
-    made.status_code, made.reason, made._content = status, reason, body
-    made.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return made
+def answer(
+    status: int, body: bytes = b"", words: str = "Words", *, whole: bool = True, **headers: str
+) -> Answer:
+    """Return an answer."""
+    made = Headers()
+    for name, value in headers.items():
+        made.add(name.replace("_", "-"), value)
+    return Answer(status, words, made, body, whole, kept=True)
 
 
-def failing(failure: BaseException) -> Callable[[], None]:
+def failing(failure: BaseException) -> Callable[[], Answer]:
     """Return what raises."""
 
-    def act() -> None:
+    def act() -> Answer:
         raise failure
 
     return act

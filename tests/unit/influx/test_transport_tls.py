@@ -5,19 +5,25 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-import requests
 
 from bat2influx.influx import transport
-from bat2influx.influx.transport import Adapter, Dialer, HandshakeError, OtherCertificateError
+from bat2influx.influx.transport import (
+    HandshakeError,
+    OtherCertificateError,
+    Transport,
+    TrustError,
+)
 from bat2influx.net.tls import Tls, TlsFault
 from tests.standins.network.certificates import Certificate
 from tests.standins.network.tls_peers import TlsServer
 from tests.support.tls_by_hand import certificate
+from tests.support.writing import DEFAULTS
 
 NAME = "db.example"
 
@@ -40,15 +46,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 class Server(TlsServer):
-    """Answers the first request on each connection, and keeps what was said to it."""
+    """Answers each request, and keeps what was said to it."""
 
     def __init__(self, shown: Certificate) -> None:
         self.asked: list[bytes] = []
+        self.certificate = shown
         super().__init__(shown, self._answer)
 
     def _answer(self, secured: ssl.SSLSocket) -> None:
-        self.asked.append(secured.recv(4096))
-        secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        while data := secured.recv(4096):
+            self.asked.append(data)
+            secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 @pytest.fixture
@@ -63,14 +71,16 @@ def server(files: Files, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield made
 
 
-def status(server: Server, tls: Tls, name: str, dialer: Dialer) -> int:
+def transport_to(server: Server, tls: Tls, name: str) -> Transport:
+    """Return a transport to a server by some name."""
+    ini = {"address": name, "port": server.port, "tls": tls, "user": "me", "password": "gehe1m"}
+    return Transport(replace(DEFAULTS, **ini))  # type: ignore[arg-type]
+
+
+def ask(made: Transport) -> int:
     """Ask for a page; return the status of the answer."""
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("https://", Adapter(dialer, tls))
-        with dialer.deadline.within(60.0):
-            answer = session.get(f"https://{name}:{server.port}/page", auth=("me", "gehe1m"))
-    return answer.status_code
+    with made.deadline.within(60.0):
+        return made.exchange("GET", "page", b"", "", lambda: None).status
 
 
 def test_a_server_that_is_trusted_is_asked(files: Files, server: Server) -> None:
@@ -78,19 +88,21 @@ def test_a_server_that_is_trusted_is_asked(files: Files, server: Server) -> None
     ca_file = str(files.signer.cert)
     for tls, name in (
         (Tls(ca_file), NAME),
+        (Tls(ca_file), f"{NAME}."),
         (Tls(ca_file, verify_host=False), "other.example"),
         (Tls(fingerprint=files.server.fingerprint), "other.example"),
     ):
-        dialer = Dialer()
-        assert status(server, tls, name, dialer) == 204
-        assert dialer.reached
-    assert [each.split(b"\r\n")[0] for each in server.asked] == [b"GET /page HTTP/1.1"] * 3
+        made = transport_to(server, tls, name)
+        assert ask(made) == 204
+        assert made.reached
+    assert [each.split(b"\r\n")[0] for each in server.asked] == [b"GET /page HTTP/1.1"] * 4
 
 
 @pytest.mark.parametrize(
     ("trusted", "name", "fault"),
     [
         ("signer", "other.example", TlsFault.OTHER_NAME),
+        ("signer", "127.0.0.1", TlsFault.OTHER_NAME),
         ("other", NAME, TlsFault.UNTRUSTED),
         ("", NAME, TlsFault.UNTRUSTED),
     ],
@@ -100,11 +112,11 @@ def test_a_server_that_is_not_trusted_sees_nothing_of_the_request(
 ) -> None:
     """What is wrong with its certificate is told."""
     tls = Tls(str(getattr(files, trusted).cert)) if trusted else Tls()
-    dialer = Dialer()
+    made = transport_to(server, tls, name)
     with pytest.raises(HandshakeError) as found:
-        status(server, tls, name, dialer)
+        ask(made)
     assert found.value.fault is fault
-    assert not dialer.reached
+    assert not made.reached
     assert b"".join(server.asked) == b""
 
 
@@ -112,9 +124,34 @@ def test_a_server_with_another_certificate_than_the_pinned_one_sees_nothing_of_t
     files: Files, server: Server
 ) -> None:
     """The fingerprint of the one that it shows is told."""
-    dialer = Dialer()
+    made = transport_to(server, Tls(fingerprint=files.other.fingerprint), NAME)
     with pytest.raises(OtherCertificateError) as found:
-        status(server, Tls(fingerprint=files.other.fingerprint), NAME, dialer)
+        ask(made)
     assert found.value.shown == files.server.fingerprint
-    assert not dialer.reached
+    assert not made.reached
     assert b"".join(server.asked) == b""
+
+
+@pytest.mark.parametrize("content", [None, "none"])
+def test_a_file_that_cannot_be_used_ends_a_request_before_anything_leaves(
+    server: Server, tmp_path: Path, content: str | None
+) -> None:
+    """It is read anew for each connection, and its error is told as it is."""
+    path = tmp_path / "ca.pem"
+    if content:
+        path.write_text(content)
+    made = transport_to(server, Tls(str(path)), NAME)
+    with pytest.raises(TrustError) as found:
+        ask(made)
+    assert isinstance(found.value.error, ssl.SSLError if content else FileNotFoundError)
+    assert (made.connections, made.reached) == (0, False)
+    path.write_bytes(server.certificate.cert.read_bytes())
+    assert ask(made) == 204
+
+
+def test_a_connection_with_tls_is_kept_too(files: Files, server: Server) -> None:
+    """What the server says of the session, with TLS 1.3, is no answer and no end."""
+    made = transport_to(server, Tls(str(files.signer.cert)), NAME)
+    assert [ask(made), ask(made)] == [204, 204]
+    assert made.connections == 1
+    assert len(server.asked) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -27,13 +28,14 @@ def run(reply: Reply, server: Server = ONE) -> list[dict[str, object]]:
     """Run a statement to which this is the reply."""
     asked: list[str] = []
 
-    def query(statement: str) -> Reply:
-        asked.append(statement)
+    def ask(path: str, method: str, *, data: bytes, content: str) -> Reply:
+        assert (path, method, content) == ("query", "POST", "application/x-www-form-urlencoded")
+        asked.extend(parse_qs(data)[b"q"])
         return reply
 
-    http = SimpleNamespace(server=server, where=WHERE, query=query, mask=str)
+    http = SimpleNamespace(server=server, where=WHERE, ask=ask, mask=str)
     rows = StatementRunner(http, Diagnosis(DEFAULTS, CONFIG))(STATEMENT)  # type: ignore[arg-type]
-    assert asked == [STATEMENT]
+    assert asked == [STATEMENT.encode()]
     return rows
 
 

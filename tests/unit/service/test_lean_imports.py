@@ -1,0 +1,71 @@
+"""What is not used takes no memory, whatever is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bat2influx.service import lean_imports
+from tests import TOP
+
+UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
+# What belongs to statements, and what the standard library has for what the daemon does otherwise.
+COMMANDS_ALONE = {"influxdb", "requests", "urllib3", "http.client", "email", "urllib.request"}
+NEEDED_SELDOM = {"hashlib", "netrc", "html"}
+
+
+def run(code: str, path: str) -> list[str]:
+    """Return the words that a program prints in a Python of its own; it says nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stderr
+    return done.stdout.split()
+
+
+def test_the_commands_import_nothing_that_they_do_not_use(tmp_path: Path) -> None:
+    """It is there for who asks for it afterwards, and nothing is said of it."""
+    for name in UNUSED:
+        (tmp_path / f"{name}.py").write_text(f"print('{name}')\n")
+    code = f"import bat2influx.influx.package; print('ready'); import {', '.join(UNUSED)}"
+    assert run(code, f"{tmp_path}:{TOP}") == ["ready", *UNUSED]
+
+
+def test_the_daemon_imports_little() -> None:
+    """Each of these takes a part of a megabyte, or ten."""
+    code = "import bat2influx.daemon.main, sys; print(*sys.modules)"
+    before = run("import sys; print(*sys.modules)", str(TOP))
+    loaded = set(run(code, str(TOP))) - set(before)
+    assert not loaded & (COMMANDS_ALONE | NEEDED_SELDOM | set(UNUSED))
+    assert "paho.mqtt.client" in loaded
+
+
+def test_what_paho_has_seen_empty_is_there_for_others() -> None:
+    """A proxy and a pin need it."""
+    code = "import bat2influx.daemon.main, hashlib; from urllib.request import getproxies"
+    assert run(f"{code}; print(hashlib.sha256().name)", str(TOP)) == ["sha256"]
+
+
+def test_what_is_there_already_stays() -> None:
+    """An empty module in its place would break who has it."""
+    import hashlib
+
+    with lean_imports.imports_of_paho():
+        assert sys.modules["hashlib"] is hashlib
+    assert sys.modules["hashlib"] is hashlib
+
+
+def test_an_import_that_fails_leaves_no_trace() -> None:
+    """A missing library is told as such, and hides no other one for ever."""
+    before = dict(sys.modules)
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"), lean_imports.imports():
+        import nothing_of_that_name  # noqa: F401
+    assert sys.modules.get("pandas", "hidden") == before.get("pandas", "hidden")
