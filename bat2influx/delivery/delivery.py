@@ -3,8 +3,13 @@
 The keeper owns the spool, on disk too: it alone puts lines in and takes them out. The sender does
 HTTP and nothing else: it takes a batch and returns an outcome. So a request that hangs holds up
 neither the reading of the device nor the keeping of its values, and a disk that does neither of
-the others. What is sent together is what waits: a lone value goes at once, a flood becomes large
-batches by itself; what comes from disk goes as fast as the database takes it half of the time.
+the others. What is sent together is what waits: a lone value goes at once, those of a load gather
+between two requests (pacing.py), a flood becomes large batches by itself; what comes from disk goes
+as fast as the database takes it half of the time.
+
+To wake a thread costs as much as to take in ten values. So new lines wake the keeper only where it
+says that it waits for them (`_wakes`): while a request is under way, or the next may not leave yet,
+it looks by itself, at the latest after LOOK. All else wakes it at once.
 
 Both note when they last finished something; a failed request that has been classified counts. A
 thread that dies leaves its exception in `failure` and wakes the main loop.
@@ -16,6 +21,7 @@ the keeper's hands is what came less what the queues were given.
 
 from __future__ import annotations
 
+import math
 import queue
 import random
 import threading
@@ -28,6 +34,7 @@ from bat2influx.clock import Hold
 from bat2influx.delivery.disk_queue import StoredBatch
 from bat2influx.delivery.figures import Figures
 from bat2influx.delivery.memory_queue import Batch
+from bat2influx.delivery.pacing import Pacing
 from bat2influx.delivery.reports import InboxReport, Reports
 from bat2influx.delivery.spool import Spool
 from bat2influx.failure import delay
@@ -41,6 +48,7 @@ RETRY = 1.0  # s between two looks at a disk that does not work
 GENTLY = 2.0  # s at most between two batches from disk
 DISK_TIMEOUT = 1.5  # s, at the end, for what is to be put on disk
 INBOX_LINES = 100_000  # lines that may wait for the keeper itself
+LOOK = 1 / 16  # s at most that lines wait for the keeper, which add to their time in memory alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,8 @@ class Delivery:
         self._changed = threading.Condition()
         self._inbox: deque[Sequence[bytes] | ClockStep] = deque()
         self._inbox_lines = 0
+        self._wakes = True  # whether lines wake the keeper; a step of the clock always does
+        self._stepped = False  # there is such a step in the inbox
         self._came = self._inbox_lost = 0  # lines, ever
         self._inbox_report = InboxReport()  # the main thread's
         self._outcome: Outcome | None = None
@@ -82,6 +92,7 @@ class Delivery:
         self._batches: queue.SimpleQueue[tuple[Writer, Batch | StoredBatch]] = queue.SimpleQueue()
         self._not_before = 0.0
         self._attempts = 0
+        self._pacing = Pacing()
         self._reports, self._reported = Reports(writer.where), writer
         self._handed_out = 0.0
         now = time.monotonic()
@@ -103,7 +114,8 @@ class Delivery:
             self._inbox_lines += len(lines)
             self._bound_inbox()
             lost = self._inbox_lost
-            self._changed.notify_all()
+            if self._wakes:
+                self._changed.notify_all()
         self._inbox_report.lines(lost, taken=taken, now=time.monotonic())
 
     def _bound_inbox(self) -> None:
@@ -125,6 +137,7 @@ class Delivery:
         """The wall clock was set by so many ns after all that was handed over so far."""
         with self._changed:
             self._inbox.append(ClockStep(step_ns))
+            self._stepped = True
             self._changed.notify_all()
 
     def hold(self, hold: Hold) -> None:
@@ -187,17 +200,20 @@ class Delivery:
         self._reports.disk(self._spool.fault, time.monotonic())
         if self._spool.on_disk:
             self._reports.found_on_disk(self._spool.on_disk)
+        took = False  # lines, in the turn before
         while not self._done():
             with self._changed:
-                self._changed.wait_for(self._has_work, self._until_next())
+                self._wakes, longest = self._waits_for_lines(took=took)
+                self._changed.wait_for(self._has_work, min(longest, self._until_next()))
                 inbox, outcome, afresh = list(self._inbox), self._outcome, self._afresh
                 self._inbox.clear()
                 self._inbox_lines = 0
-                self._afresh = False
+                self._afresh = self._stepped = False
                 self._spool.hold, writer = self._hold, self._writer
             if writer is not self._reported:
                 self._reported = writer
                 self._reports.use_database(writer.where)
+            took = bool(inbox)
             for each in inbox:
                 if isinstance(each, ClockStep):
                     self._reports.clock_set(each.ns, self._spool.shift(each.ns))
@@ -210,6 +226,7 @@ class Delivery:
                 self._reports.retried(again)
             if afresh:
                 self._not_before, self._attempts = 0.0, 0
+                self._pacing.forget()
             self._hand_out()
             self._report_spool()
             self._publish()
@@ -237,7 +254,31 @@ class Delivery:
         return not self._attempts and self._spool.hold is Hold.NO
 
     def _has_work(self) -> bool:
-        return bool(self._inbox or self._outcome or self._afresh) or self._done()
+        lines = self._stepped or (self._wakes and bool(self._inbox))
+        return bool(lines or self._outcome or self._afresh) or self._done()
+
+    def _waits_for_lines(self, *, took: bool) -> tuple[bool, float]:
+        """Return whether new lines wake the keeper, and in how many s it looks by itself.
+
+        Where the next request may not leave yet, they do only if it `took` none in its latest turn.
+        """
+        now, at = time.monotonic(), self._next_at()
+        held = self._in_flight is not None or now < self._not_before
+        if not held and now < at:
+            return False, at - now
+        if held and took and self._stop_at is None:
+            return False, LOOK
+        return True, math.inf
+
+    def _next_at(self) -> float:
+        """Return when a request may leave that is not held by anything else.
+
+        What is a full batch, or comes from disk, or is the last, waits for no more.
+        """
+        full = self._spool.in_memory >= self._writer.lines_at_once
+        if full or self._spool.on_disk or self._stop_at is not None:
+            return -math.inf
+        return self._pacing.next_at()
 
     def _until_next(self) -> float:
         now = time.monotonic()
@@ -245,22 +286,25 @@ class Delivery:
         if self._stop_at is not None:
             waits.append(self._stop_at - now)
         if self._in_flight is None and self._spool.sendable:
-            waits.append(max(self._not_before - now, RETRY if self._spool.fault else 0.0))
+            at = max(self._not_before, self._next_at())
+            waits.append(max(at - now, RETRY if self._spool.fault else 0.0))
         return max(0.0, min(waits))
 
     def _hand_out(self) -> None:
         now = time.monotonic()
-        if self._in_flight is not None or now < self._not_before:
+        if self._in_flight is not None or now < max(self._not_before, self._next_at()):
             return
         batch = self._spool.next_batch(self._writer.lines_at_once)
         if batch is not None:
             self._in_flight, self._handed_out = (self._writer, batch), now
+            self._pacing.begun(now)
             self._batches.put(self._in_flight)
 
     def _settle(self, outcome: Outcome) -> None:
         now = time.monotonic()
         assert self._in_flight is not None
         writer, batch = self._in_flight
+        self._pacing.ended(now)
         self._begin_to_settle(batch, outcome)
         self._spool.settle(batch, outcome.undecided, outcome.rejected, in_doubt=outcome.in_doubt)
         self._settling = None

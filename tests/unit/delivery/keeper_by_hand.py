@@ -120,6 +120,7 @@ class Keeper:
         self.made._changed = self  # type: ignore[assignment]
         self.requests: list[tuple[float, list[int]]] = []  # each with its moment
         self.turns: list[float] = []
+        self._notified = False
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._number = count()
 
@@ -161,7 +162,8 @@ class Keeper:
         pass
 
     def notify_all(self) -> None:
-        """Wake nobody: there is nobody else."""
+        """Wake the keeper, if it waits; nothing else does before its time."""
+        self._notified = True
 
     def wait_for(self, has_work: Callable[[], bool], timeout: float) -> None:
         """Have the sender begin, and let time pass until there is work, or for so long."""
@@ -169,7 +171,11 @@ class Keeper:
         self.turns.append(self.now)
         self._send()
         until = self.now + timeout
-        while not has_work():
+        if has_work():
+            return
+        self._notified = False
+        while not (self._notified and has_work()):
+            self._notified = False
             if not self._events or self._events[0][0] > until:
                 self.now = until
                 return
@@ -184,10 +190,15 @@ class Keeper:
             return
         self.requests.append((self.now, stamps(batch.lines)))
         outcome = writer.write(batch.lines, self.made._mark_sender)
-        self.at(self.now + writer.takes, setattr, self.made, "_outcome", outcome)  # type: ignore[attr-defined]
+        self.at(self.now + writer.takes, self._answer, outcome)
+
+    def _answer(self, outcome: Outcome) -> None:
+        self.made._outcome = outcome
+        self.notify_all()
 
     def _end(self) -> None:
         self.made._stop_at = self.now
+        self.notify_all()
 
     def _wake(self) -> None:
         self.woken += 1

@@ -207,6 +207,7 @@ def test_of_several_batches_the_slowest_counts(make: Make) -> None:
     """Whichever came first."""
     keeper = make()
     for age in (2, 7, 1):
+        keeper.now += 1.0
         keeper.spool.append([b"dc V=1 %d" % (keeper.wall - age * NS)])
         keeper.take()
         keeper.settle(accepts)
