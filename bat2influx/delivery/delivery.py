@@ -38,7 +38,7 @@ from bat2influx.delivery.pacing import Pacing
 from bat2influx.delivery.reports import InboxReport, Reports
 from bat2influx.delivery.spool import Spool
 from bat2influx.failure import delay
-from bat2influx.influx.lineprotocol import stamp_of
+from bat2influx.influx.lineprotocol import oldest_stamp
 from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import LINES_AT_ONCE, Writer
 from bat2influx.reading import NS
@@ -335,9 +335,10 @@ class Delivery:
     def _note_delay(self, lines: Sequence[bytes], outcome: Outcome) -> None:
         if not outcome.accepted:
             return
-        others = {*outcome.undecided, *(row.line for row in outcome.rejected)}
-        stamps = (stamp_of(line) for line in lines if line not in others)
-        oldest = min((each for each in stamps if each is not None), default=None)
+        if outcome.undecided or outcome.rejected:
+            others = {*outcome.undecided, *(row.line for row in outcome.rejected)}
+            lines = [line for line in lines if line not in others]
+        oldest = oldest_stamp(lines)
         if oldest is not None:
             took = max(0.0, (time.time_ns() - oldest) / NS)
             with self._changed:

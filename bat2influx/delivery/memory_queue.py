@@ -111,8 +111,9 @@ class MemoryQueue:
         self, batch: Batch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
         """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
-        while self._first < self._shown:
-            self._pop()
+        gone = [self._lines.popleft() for _ in range(self._shown - self._first)]
+        self.size -= sum(map(len, gone)) + OVERHEAD * len(gone)
+        self._first += len(gone)
         self._shown = 0
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)

@@ -10,9 +10,11 @@ and every float after it would be rejected.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bat2influx.reading import Origin, Reading
 
+_DIGITS = 19  # of a stamp from 2001 to 2262
 MOST_HEADS = 50_000  # of fields of devices, 460 bytes each: those of a fleet come and go
 
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
@@ -69,6 +71,14 @@ def stamp_of(line: bytes) -> int | None:
     """
     text = line.rpartition(b" ")[2]
     return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
+
+
+def oldest_stamp(lines: Sequence[bytes]) -> int | None:
+    """Return the oldest stamp of some lines, in ns; None where none has one."""
+    texts = [line.rpartition(b" ")[2] for line in lines]
+    if {*map(len, texts)} == {_DIGITS} and b"".join(texts).isdigit():
+        return int(min(texts))  # as texts they are in the same order, and it takes a third
+    return min((each for each in map(stamp_of, lines) if each is not None), default=None)
 
 
 def measurement_of(line: bytes) -> str:

@@ -156,7 +156,7 @@ class Writer:
         self._http.cut()
 
     def _post(self, lines: Sequence[bytes]) -> Verdict:
-        data = b"".join(b"%b\n" % line for line in lines)
+        data = b"\n".join([*lines, b""])
         reply = self._http.ask("write", params=self._params, data=data, expected=204)
         answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
         if said.known:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb.line_protocol import make_lines
 
-from bat2influx.influx.lineprotocol import Encoder
+from bat2influx.influx.lineprotocol import Encoder, oldest_stamp, stamp_of
 from bat2influx.reading import Reading
 from bat2influx.venus.protocol import DECIMALS
 
@@ -53,3 +53,16 @@ def test_tags_come_in_order_and_site_is_one_of_them() -> None:
     line = encoder.encode(Reading(7, "boat", "Soc", 50.5))
     assert line == rb"dc,a=b\=c,site=boat,where=cellar\ left Soc=50.5 7"
     assert encoder.encode(Reading(8, "", "Soc", 50.5)).startswith(rb"dc,a=b\=c,where=cellar\ left ")
+
+
+STAMPS = st.sampled_from(
+    [b"", b" -5", b" 7", b" 1767225610000000001", b" 1767225610000000000", b" x"]
+)
+
+
+@given(st.lists(STAMPS | st.integers(10**18, 10**19 - 1).map(lambda number: b" %d" % number)))
+def test_the_oldest_stamp_is_the_least_of_all(ends: list[bytes]) -> None:
+    """Whatever lines there are beside that have none, or an odd one."""
+    lines = [b"dc V=1" + end for end in ends]
+    stamps = [stamp for line in lines if (stamp := stamp_of(line)) is not None]
+    assert oldest_stamp(lines) == min(stamps, default=None)
