@@ -1,32 +1,29 @@
-"""One request and its answer, in HTTP/1.1, on a socket that is connected.
+"""One request and its answer, in HTTP/1.1, on a socket that is connected; http.client reads it.
 
 What leaves are bytes that the caller has made. What comes is bounded in every direction but time,
-which is the deadline's. http.client is not used: with the parser of mails that it has for headers
-it takes 1 MB, and it reads lines of 64 KiB.
+which is the deadline's: http.client itself takes lines of 64 KiB, of which the parser of headers
+needs ten times the size.
 
 Rules: the head of an answer counts from its last line on, whatever becomes of its body. Nothing
-is unpacked, no redirect followed, no cookie kept. What is not read to its end costs the connection.
+is unpacked, no redirect followed, no cookie kept. What is not read to its end costs the connection,
+and so does what comes behind it.
 
 Source: RFC 9112 (messages), sections 4 to 7 and 9.3; RFC 9110, section 15.2 (interim answers).
 """
 
 from __future__ import annotations
 
-import re
+import io
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from http.client import HTTPException, HTTPResponse
+from typing import Any
 
 MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
 LONGEST_LINE = 8192  # bytes, of an answer's first line, of each of its headers, and of a chunk's
-MOST_HEADERS = 100
+MOST_HEADERS = 100  # with the empty line at their end; it is http.client's own bound
 _CHUNK = 8192  # bytes
-_STATUS = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]([^\r\n]*))?\r?\n")
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)\r?\n")
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
-_ENDS = (b"\r\n", b"\n")  # of a head, or of trailers
 _BEGINS = b"HTTP/"
 
 
@@ -40,10 +37,6 @@ class NoHttpError(Exception):
 
 class NoAnswerError(ConnectionError):
     """The connection ended before there was an answer."""
-
-
-class _BrokenBodyError(Exception):
-    """A body is not framed as it has to be, or ends early."""
 
 
 class Headers(Mapping[str, str]):
@@ -81,11 +74,33 @@ class Answer:
     kept: bool
 
 
-class _Head(NamedTuple):
-    minor: int  # version of HTTP/1
-    status: int
-    words: str
-    headers: Headers
+class _Stream(io.BufferedReader):
+    """What comes on a socket, in lines that are bounded and have an end.
+
+    It stands for the socket, too, of which http.client asks for a file.
+    """
+
+    first = b""  # line that was read
+
+    def makefile(self, _mode: str) -> _Stream:
+        """Return itself."""
+        return self
+
+    def close(self) -> None:
+        """Stay open: http.client closes what has no further answer for it."""
+
+    def readline(self, _size: int | None = -1) -> bytes:
+        """Return a line. Raises NoHttpError for a long one, NoAnswerError for half a one."""
+        line = super().readline(LONGEST_LINE + 1)
+        self.first = self.first or line
+        if len(line) > LONGEST_LINE:
+            raise NoHttpError(self.first)
+        if not line.endswith(b"\n"):
+            begun = self.first[: len(_BEGINS)]
+            if begun != _BEGINS[: len(begun)]:
+                raise NoHttpError(begun)
+            raise NoAnswerError("no answer, or half a one")
+        return line
 
 
 def exchange(
@@ -102,124 +117,68 @@ def exchange(
         sock.sendall(request)
     except (BrokenPipeError, ConnectionResetError) as error:
         ended = error
-    with sock.makefile("rb") as stream:
+    raw: Any = sock.makefile("rb", buffering=0)
+    with raw:
+        stream = _Stream(raw)
         try:
-            head = _read_head(stream)
+            response = _read_head(stream, method)
         except NoAnswerError:
             if isinstance(ended, ConnectionResetError):
                 raise ended from None
             raise
         begun()
-        body, whole, framed = _read_body(stream, head, method)
-    connection = head.headers.get("Connection", "").lower()
-    stays = "close" not in connection if head.minor else "keep-alive" in connection
-    kept = whole and framed and stays and ended is None
-    return Answer(head.status, head.words, head.headers, body, whole, kept)
+        body, whole = _read_body(response, method)
+        kept = whole and not response.will_close and ended is None
+        kept = kept and not _has_more(sock, stream)
+    headers = Headers()
+    for name, value in response.headers.items():
+        headers.add(name, " ".join(value.split()))
+    return Answer(response.status, response.reason.strip(), headers, body, whole, kept)
 
 
-def _read_head(stream: BinaryIO) -> _Head:
+def _read_head(stream: _Stream, method: str) -> HTTPResponse:
     """Return the head of the answer, past those that only say that it is to come."""
     while True:
-        line = _line(stream)
-        match = _STATUS.fullmatch(line)
-        if match is None:
-            cut = not line.endswith(b"\n") and line[: len(_BEGINS)] == _BEGINS[: len(line)]
-            raise NoAnswerError("no answer") if cut else NoHttpError(line)
-        headers = _read_headers(stream)
-        status = int(match[2])
-        if status >= 200 or status == 101:
-            words = (match[3] or b"").decode("latin-1").strip()
-            return _Head(int(match[1]), status, words, headers)
+        response = HTTPResponse(stream, method=method)  # type: ignore[arg-type]
+        try:
+            response.begin()
+        except HTTPException:
+            raise NoHttpError(stream.first) from None
+        if response.status >= 200 or response.status == 101:
+            return response
 
 
-def _read_headers(stream: BinaryIO) -> Headers:
-    headers, name, value = Headers(), "", ""
-    for _ in range(MOST_HEADERS + 1):
-        line = _line(stream)
-        if not line.endswith(b"\n"):
-            raise NoAnswerError("half an answer")
-        if name and line[:1] in b" \t":  # goes on with the one before
-            value += " " + line.decode("latin-1").strip()
-            continue
-        if name:
-            headers.add(name, value)
-        if line in _ENDS:
-            return headers
-        match = _HEADER.fullmatch(line)
-        name, value = "", ""
-        if match is not None:  # what is no header is left out
-            name, value = match[1].decode("ascii"), match[2].decode("latin-1").strip()
-    raise NoHttpError
-
-
-def _line(stream: BinaryIO) -> bytes:
-    line = stream.readline(LONGEST_LINE + 1)
-    if len(line) > LONGEST_LINE:
-        raise NoHttpError(line)
-    return line
-
-
-def _read_body(stream: BinaryIO, head: _Head, method: str) -> tuple[bytes, bool, bool]:
-    """Return the body as far as it came, whether that is all, and whether its end shows.
+def _read_body(response: HTTPResponse, method: str) -> tuple[bytes, bool]:
+    """Return the body as far as it came, and whether that is all.
 
     A reset behind an answer takes nothing of it away. A body that is packed is none, because
     nobody has asked for that.
     """
-    length = _length(head, method)
-    if length == 0:
-        return b"", True, True
-    coding = head.headers.get("Transfer-Encoding", "identity").lower()
-    if coding == "chunked":
-        parts, framed = _chunks(stream), True
-    else:
-        framed = length is not None and coding == "identity"
-        parts = _counted(stream, length if framed else None)
+    if method == "CONNECT" and response.status // 100 == 2:
+        response.will_close = False  # what follows is of the server behind the proxy
+        return b"", True
+    counted = response.length is not None
     body, whole = bytearray(), False
     try:
-        for part in parts:
+        while part := response.read1(_CHUNK):
             body += part
             if len(body) > MOST_BODY:
                 break
         else:
-            whole = True
-    except (OSError, _BrokenBodyError):
+            whole = not (counted and response.length)
+    except (OSError, HTTPException, NoHttpError, ValueError):
         pass
-    if body and head.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        return b"", False, framed
-    return bytes(body[:MOST_BODY]), whole, framed
+    packed = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
+    return (b"", False) if body and packed else (bytes(body[:MOST_BODY]), whole)
 
 
-def _length(head: _Head, method: str) -> int | None:
-    """Return how long the body is, 0 for none; None where nothing that counts says so."""
-    if head.status in (101, 204, 304) or (method == "CONNECT" and head.status // 100 == 2):
-        return 0
-    said = head.headers.get("Content-Length", "")
-    chunked = "Transfer-Encoding" in head.headers  # which comes before it
-    return int(said) if not chunked and _LENGTH.fullmatch(said) else None
-
-
-def _counted(stream: BinaryIO, left: int | None) -> Iterator[bytes]:
-    """Yield the parts of a body with so many bytes, or with all up to the end."""
-    while left is None or left > 0:
-        part = stream.read1(_CHUNK if left is None else min(left, _CHUNK))  # type: ignore[attr-defined]
-        if not part:
-            if left is None:
-                return
-            raise _BrokenBodyError
-        left = None if left is None else left - len(part)
-        yield part
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the parts of a body that comes in chunks; what they say beside is left out."""
-    while match := _SIZE.fullmatch(stream.readline(LONGEST_LINE + 1)):
-        size = int(match[1], 16)
-        if size == 0:
-            for _ in range(MOST_HEADERS + 1):
-                if stream.readline(LONGEST_LINE + 1) in _ENDS:
-                    return
-            break
-        yield from _counted(stream, size)
-        if stream.readline(3) not in _ENDS:
-            break
-    raise _BrokenBodyError
+def _has_more(sock: socket.socket, stream: _Stream) -> bool:
+    """Return whether something lies behind an answer, which would count as that to the next."""
+    before = sock.gettimeout()
+    sock.settimeout(0.0)
+    try:
+        return bool(stream.peek(1))
+    except OSError:  # nothing, or an end that the next request meets with
+        return False
+    finally:
+        sock.settimeout(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 from collections.abc import Iterator
@@ -129,20 +130,20 @@ def test_an_answer_that_breaks_off_in_its_head_is_none(data: bytes) -> None:
 def test_a_line_and_the_headers_may_be_as_long_as_they_may_be() -> None:
     """The bounds themselves are allowed."""
     line = b"X: " + (LONGEST_LINE - 5) * b"x" + b"\r\n"
-    made = answered(OK + line + (MOST_HEADERS - 2) * b"Y: z\r\n" + b"Content-Length: 0\r\n\r\n")
+    made = answered(OK + line + (MOST_HEADERS - 3) * b"Y: z\r\n" + b"Content-Length: 0\r\n\r\n")
     assert len(made.headers["X"]) == LONGEST_LINE - 5
     assert made.kept
+    assert http.client._MAXHEADERS == MOST_HEADERS
 
 
 def test_headers_are_found_by_any_spelling() -> None:
-    """Of several alike the first counts; one goes on in the next line; what is none is left out."""
+    """Of several alike the first counts; one goes on in the next line; what is none ends them."""
     head = b"X-Influxdb-Version:1.8 \r\nx-influxdb-VERSION: 2\r\nFolded: a\r\n\t b\r\n"
-    odd = b"no header\r\n c\r\n"
-    headers = answered(OK + head + odd + b"Spaced : d\r\nContent-Length: 0\r\n\r\n").headers
+    headers = answered(OK + head + b"no header\r\nContent-Length: 0\r\n\r\n").headers
     assert headers["x-influxdb-version"] == headers["X-Influxdb-Version"] == "1.8"
     assert headers.get("FOLDED") == "a b"
-    assert set(headers) == {"x-influxdb-version", "folded", "content-length"}
-    assert len(headers) == 3
+    assert set(headers) == {"x-influxdb-version", "folded"}
+    assert len(headers) == 2
 
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -151,14 +152,14 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(
     ("data", "body", "whole", "kept"),
     [
-        (OK + b"Content-Length: 3\r\n\r\nabcd", b"abc", True, True),
+        (OK + b"Content-Length: 3\r\n\r\nabcd", b"abc", True, False),
         (OK + b"Content-Length: 0\r\n\r\n", b"", True, True),
         (OK + b"Content-Length: 3\r\n\r\nab", b"ab", False, False),
         (OK + b"Content-Length: 3\r\nConnection: Close\r\n\r\nabc", b"abc", True, False),
         (OK + b"\r\nabc", b"abc", True, False),
         (OK + b"Content-Length: -3\r\n\r\nabc", b"abc", True, False),
         (OK + b"Content-Length: \xb2\r\n\r\nabc", b"abc", True, False),
-        (OK + b"Content-Length: 9\r\nTransfer-Encoding: odd\r\n\r\nabc", b"abc", True, False),
+        (OK + b"Content-Length: 9\r\nTransfer-Encoding: odd\r\n\r\nabc", b"abc", False, False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", b"a", True, False),
         (
             b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: Keep-Alive\r\n\r\na",
@@ -172,11 +173,9 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         (CHUNKED + b"1\r\na\r\n", b"a", False, False),
         (CHUNKED + b"2\r\na", b"a", False, False),
         (CHUNKED + b"1\r\nabc\r\n0\r\n\r\n", b"a", False, False),
-        (CHUNKED + b"-1\r\na\r\n0\r\n\r\n", b"", False, False),
-        (CHUNKED + b"0x1\r\na\r\n0\r\n\r\n", b"", False, False),
+        (CHUNKED + b"odd\r\na\r\n0\r\n\r\n", b"", False, False),
         (CHUNKED + b"\r\n", b"", False, False),
         (CHUNKED + b"1;" + LONGEST_LINE * b"x" + b"\r\na\r\n0\r\n\r\n", b"", False, False),
-        (CHUNKED + b"0\r\n" + (MOST_HEADERS + 1) * b"T: x\r\n" + b"\r\n", b"", False, False),
         (OK + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\na", b"", False, False),
         (OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", b"", True, True),
         (OK + b"Content-Encoding: identity\r\nContent-Length: 1\r\n\r\na", b"a", True, True),
@@ -201,6 +200,14 @@ def test_a_chunk_that_has_no_end_is_read_as_far_as_it_may_be() -> None:
     """It is not asked for as a whole."""
     made = answered(CHUNKED + b"fffffffffff\r\n" + b"x" * 10 * MOST_BODY, ends=False)
     assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
+
+
+def test_what_comes_behind_an_answer_costs_the_connection() -> None:
+    """It would be taken for the answer to the next request."""
+    for size in (0, 3, 8192 - len(OK) - len(b"Content-Length: 8000\r\n\r\n"), 20_000):
+        head = OK + b"Content-Length: %d\r\n\r\n" % size
+        made = answered(head + b"x" * size + GONE, ends=False)
+        assert (len(made.body), made.whole, made.kept) == (size, True, False)
 
 
 def test_a_tunnel_has_no_body() -> None:
