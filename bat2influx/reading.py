@@ -7,7 +7,7 @@ is what makes a repeated write harmless.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 NS = 1_000_000_000
 
@@ -40,6 +40,21 @@ class Reading(NamedTuple):
     origin: Origin = NOWHERE
 
 
+class Stored(Protocol):
+    """What the values of a topic are stored as; it can be a key."""
+
+    @property
+    def field(self) -> str:
+        """The name of the field."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where its values are from."""
+
+
+Row = tuple[Stored, float, int]  # a reading whose site is known: its value, and its time_ns
+
+
 class Stamper:
     """Gives the values of one device their time stamps, by arrival or by tick.
 
@@ -54,8 +69,8 @@ class Stamper:
         self.by_tick = by_tick
         self._tick_ns: int | None = None
         self._sets = 0  # how often the clock was set
-        self._last: dict[str, int] = {}  # field: its latest stamp
-        self._done: set[str] = set()  # the fields that have their value of this tick
+        self._last: dict[str | bytes, int] = {}  # field: its latest stamp
+        self._done: set[str | bytes] = set()  # the fields that have their value of this tick
 
     def begin_tick(self, start_ns: int) -> None:
         """A tick's requests have been sent; `start_ns` is the wall clock the tick stands for."""
@@ -73,11 +88,11 @@ class Stamper:
         if self._tick_ns is not None:
             self._tick_ns += step_ns
 
-    def forget(self, field: str) -> None:
+    def forget(self, field: str | bytes) -> None:
         """There are no more values of `field`."""
         self._last.pop(field, None)
 
-    def stamp(self, field: str, arrival_ns: int) -> int | None:
+    def stamp(self, field: str | bytes, arrival_ns: int) -> int | None:
         """Return the stamp for a value of `field`; None when it is not the first of a tick."""
         last = self._last.get(field, -1)
         if not self.by_tick:

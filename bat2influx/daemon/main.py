@@ -150,9 +150,9 @@ class Daemon:
     def deliver(self) -> None:
         """Hand the new readings over to the database."""
         for device in self.devices:
-            if readings := device.take_readings():
-                self._delivery.put([self._encoder.encode(reading) for reading in readings])
-                self._status.count(len(readings))
+            if rows := device.take_rows():
+                self._delivery.put(self._encoder.lines(device.battery.name, rows))
+                self._status.count(len(rows))
 
     def tell_of_itself(self) -> None:
         """Have the database, and the node exporter's file, know how things are."""

@@ -24,12 +24,13 @@ from bat2influx.device.presence import Presence
 from bat2influx.device.problems import Problems
 from bat2influx.device.remembered import RememberedDevices, key_of
 from bat2influx.device.services import Place
+from bat2influx.device.short_way import ShortWay
 from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Source
 from bat2influx.device.standstill import Standstill
 from bat2influx.device.wanted import Wanted
 from bat2influx.failure import Trouble
-from bat2influx.mqtt.connection import Connection, Message
+from bat2influx.mqtt.connection import Connection, Message, message_of
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import NS
 from bat2influx.service.journal import event
@@ -80,6 +81,14 @@ class Device(Source):
         self._doubt = Doubt(self._discovery.portals, battery.address, config, watchdog)
         self._introduction = Introduction()
         self._standstill = Standstill(heartbeat=notified)
+        self._short_way = ShortWay(
+            self._presence,
+            self._discovery,
+            self._problems,
+            self._intake,
+            self._standstill,
+            prefix=battery.topic_prefix,
+        )
         self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
 
     # What the main loop asks
@@ -338,17 +347,19 @@ class Device(Source):
     # Taking
 
     def _take(self, connection: Connection, now: Now) -> None:
-        before = self.messages
+        before, short, plan = self.messages, self._short_way, self._plan
+        taken = short.taken
         if self._standstill.before(now.mono, self._silence.since):
             self._presence.gap()
-        for message in connection.received():
-            plan = self._plan
+        for packet in short.take(connection.take_packets(), plan, now):
+            message = message_of(packet, self.battery.topic_prefix)
             if plan is None or message.retain or message.topic not in plan.fields:
                 self._take_other(message, now)
             else:
                 self.messages += 1
                 self._discovery.see_value(message.topic, message.payload, now.mono)
                 self._take_field(plan, message, now)
+        self.messages += short.taken - taken
         if self.messages > before:
             self._heard(now)
 

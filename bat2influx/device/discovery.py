@@ -170,6 +170,11 @@ class Discovery:
         watched = self.arrivals.see(topic, payload, now)
         return self.question.see(topic, payload) or watched
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether `see_value` would do nothing."""
+        return self.question.idle and self.arrivals.state is WATCHING
+
     def see_value(self, topic: str, payload: bytes, now: float) -> None:
         """Take a message on the topic of a field into account."""
         if not self.question.idle:

@@ -181,6 +181,25 @@ class FieldStates:
         topic.held_at = now
         return meaning
 
+    def takes(self, name: str, now: float) -> bool:
+        """Take a message into account if it is an ordinary value; return whether it is.
+
+        That is one for which `message` has no other answer whatever is in doubt elsewhere, in the
+        state in which nearly all come. If it is none, nothing is changed.
+        """
+        topic = self._topics.get(name)
+        if topic is None:
+            return False
+        if self._notified:
+            if topic.state is not FieldState.IDLE or topic.held:
+                return False
+            topic.answered_at = now  # the rest of it is as after an answer
+        else:
+            if topic.state is not FieldState.ASKED or now > topic.since + ANSWER_WITHIN:
+                return False
+            self._answered(topic, now)
+        return True
+
     def _room(self, topic: _Topic, now: float) -> int:
         """Return how many are held: an answer for each request, unless old messages may come."""
         old = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER

@@ -17,7 +17,7 @@ from bat2influx.config.settings import Battery
 from bat2influx.device.plan import Plan
 from bat2influx.device.problems import Problems
 from bat2influx.mqtt.connection import Message
-from bat2influx.reading import Origin, Reading, Stamper
+from bat2influx.reading import Reading, Row, Stamper, Stored
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import NoValue
 
@@ -27,15 +27,23 @@ class BaseIntake:
 
     def __init__(self, site: str, *, by_tick: bool) -> None:
         """`site` is the name of the section, '' for `[Battery]`."""
-        self.readings: list[Reading] = []
+        self.rows: list[Row] = []  # the readings since they were taken away
         self.last_value_ns: int | None = None  # the stamp of the latest value
         self.no_values: Counter[NoValue] = Counter()
         self._site = site
         self._stamper = Stamper(by_tick=by_tick)
 
-    def take_away(self) -> list[Reading]:
+    @property
+    def readings(self) -> list[Reading]:
+        """The readings since they were taken away."""
+        return [
+            Reading(time_ns, self._site, stored.field, value, stored.origin)
+            for stored, value, time_ns in self.rows
+        ]
+
+    def take_away(self) -> list[Row]:
         """Return the readings since the last call."""
-        taken, self.readings = self.readings, []
+        taken, self.rows = self.rows, []
         return taken
 
     def clock_set(self, step_ns: int) -> None:
@@ -47,9 +55,9 @@ class BaseIntake:
         if messages:
             self.no_values[reason] += messages
 
-    def _add(self, field: str, origin: Origin, value: float, time_ns: int) -> None:
+    def _add(self, stored: Stored, value: float, time_ns: int) -> None:
         self.last_value_ns = time_ns
-        self.readings.append(Reading(time_ns, self._site, field, value, origin))
+        self.rows.append((stored, value, time_ns))
 
 
 class Intake(BaseIntake):
@@ -59,6 +67,7 @@ class Intake(BaseIntake):
         super().__init__(battery.name, by_tick=by_tick)
         self.latest: dict[str, float] = {}  # by label, as in the plan
         self._notified = battery.mode == "notify"
+        self._waits = self._notified and by_tick  # for the next tick
         self._problems = problems
         self._said: dict[str, float] = {}  # notified, by label: what was stored in this tick,
         # or waits for the next one
@@ -67,7 +76,7 @@ class Intake(BaseIntake):
         """The tick that stands for `start_ns` (wall clock) has come, and its requests are sent."""
         self._stamper.begin_tick(start_ns)
         said, self._said = self._said, {}
-        if self._notified and self._stamper.by_tick:
+        if self._waits:
             for label, value in said.items():
                 self._store(plan, label, value, start_ns)
 
@@ -81,16 +90,19 @@ class Intake(BaseIntake):
             self.forget(plan.fields[topic])
             return
         self._problems.filled(topic)
-        for label in plan.fields[topic]:
-            waits = self._notified and self._stamper.by_tick
-            if self._notified and self._said.get(label) == value and not waits:
+        self.take_value(plan, plan.fields[topic], value, message.arrival + now.distance)
+
+    def take_value(self, plan: Plan, labels: Iterable[str], value: float, arrival_ns: int) -> None:
+        """Take a value of these labels; `arrival_ns` is the wall clock."""
+        said = self._said
+        for label in labels:
+            if self._waits:
+                said[label] = self.latest[label] = value
+            elif self._notified and said.get(label) == value:
                 self.no_values[NoValue.SAID_AGAIN] += 1
-                continue
-            self._said[label] = value
-            if waits:
-                self.latest[label] = value
             else:
-                self._store(plan, label, value, message.arrival + now.distance)
+                said[label] = value
+                self._store(plan, label, value, arrival_ns)
 
     def forget(self, labels: Iterable[str]) -> None:
         """There is no value of these any more."""
@@ -105,4 +117,4 @@ class Intake(BaseIntake):
             self.no_values[NoValue.NO_TICK] += 1
             return
         self.latest[label] = value
-        self._add(series.field, series.origin, value, time_ns)
+        self._add(series, value, time_ns)

@@ -9,7 +9,7 @@ Rules: no thread, no socket, nothing is logged (problems.py does that); times ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bat2influx.clock import Now
 from bat2influx.device.fields import FieldState, FieldStates, Meaning
@@ -115,6 +115,35 @@ class Presence:
         if meaning is Meaning.VALUE:
             self._heard(message.topic, now)
         return meaning
+
+    def reads(self, plan: Plan) -> bool:
+        """Return whether the device is read by `plan`, so that messages may be values of it."""
+        return self._plan is plan
+
+    @property
+    def doubted(self) -> Collection[Place]:
+        """The services that a probe is open for."""
+        return self._probes.open if self._probes else ()
+
+    def takes(self, topic: str, at: float) -> bool:
+        """Take a message into account if it is an ordinary value; return whether it is.
+
+        Its service is ANSWERING and not doubted; `at` is when it came (monotonic s). `values_came`
+        is to be told, before anything else is asked or told here.
+        """
+        return self._fields.takes(topic, at)
+
+    def values_came(self, latest: Mapping[str, float]) -> None:
+        """Ordinary values have come on these topics; when the latest of each (monotonic s)."""
+        self._worked.update(latest)
+        heard: dict[Place, float] = {}
+        for topic, at in latest.items():
+            place = self._places[topic]
+            heard[place] = max(at, heard.get(place, at))
+        self._heard_at.update(heard)
+        if self._probes:
+            for place, at in heard.items():
+                self._probes.heard(place, at)
 
     def republished(self) -> int:
         """A full republish has ended; return how many messages it was in place of values."""

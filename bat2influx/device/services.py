@@ -23,6 +23,7 @@ Pure: `now` is monotonic seconds, `since_ns` wall clock.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -142,6 +143,11 @@ class Probes:
             self._next[place] = now + self._quiet
             self._sent.setdefault(place, now)
         return due
+
+    @property
+    def open(self) -> Collection[Place]:
+        """Those that a probe is open for."""
+        return self._sent
 
     def doubts(self, place: Place) -> bool:
         """Return whether a probe is open."""

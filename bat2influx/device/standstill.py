@@ -30,4 +30,8 @@ class Standstill:
 
     def within(self, now: float, arrival: float) -> bool:
         """Return whether a message shows one since this step looked at the clock, at `now`."""
-        return arrival > now + PAUSE
+        return arrival > self.latest(now)
+
+    def latest(self, now: float) -> float:
+        """Return until when a message may come that shows none."""
+        return now + PAUSE

@@ -27,7 +27,7 @@ from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
 from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.connection import Connection, Message
+from bat2influx.mqtt.connection import Connection, Message, message_of
 from bat2influx.mqtt.reconnect import State
 from bat2influx.reading import Origin
 from bat2influx.service.journal import event
@@ -53,7 +53,10 @@ class Fleet(Source):
         self._watchdog = watchdog
         shared = bool(battery.share_group)
         self._memory = Memory(battery.max_memory)
-        self._intake = FleetIntake(battery.name, self._memory, by_tick=by_tick, shared=shared)
+        self._prefix = battery.topic_prefix
+        self._intake = FleetIntake(
+            battery.name, self._memory, by_tick=by_tick, shared=shared, prefix=self._prefix
+        )
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._plan = FleetPlan(battery.fields)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)
@@ -228,22 +231,23 @@ class Fleet(Source):
 
     def _take(self, connection: Connection, now: Now) -> None:
         before, mono, distance = self.messages, now.mono, now.distance
-        known, take = self._intake.known, self._intake.take
-        for message in connection.received():
-            series = known.get(message.topic)
-            if series is None or message.retain:
-                self._take_other(message, now)
+        known, take = self._intake.known.get, self._intake.take
+        for packet in connection.take_packets():
+            topic, payload, retain, arrival = packet
+            series = known(topic)
+            if series is None or retain:
+                self._take_other(message_of(packet, self._prefix), now)
             else:
                 self.messages += 1
                 series.pulse.heard = mono
-                take(series, message.payload, message.arrival + distance)
+                take(series, payload, arrival + distance)
         self._note_values()
         if self.messages > before:
             self._broker.works()
             self._silence.message(mono)
 
     def _note_values(self) -> None:
-        self._valued = self._valued or bool(self._intake.readings)
+        self._valued = self._valued or bool(self._intake.rows)
 
     def _take_other(self, message: Message, now: Now) -> None:
         """Take a message that is not a value of a known topic."""

@@ -1,8 +1,9 @@
 """What the devices of a fleet say about their fields, as readings: decoded and stamped.
 
 As device/intake.py for one device by notifications, but for two things. A message takes one look
-into one dictionary, by its topic. And where the work is shared, all that comes is stored: what one
-daemon has heard twice may have been something else in between, which another one has heard.
+into one dictionary, by its topic as it came. And where the work is shared, all that comes is
+stored: what one daemon has heard twice may have been something else in between, which another one
+has heard.
 
 No socket, no clock: times are handed in. A device has at most SERIES_OF_ONE topics, and all of them
 as many as there is room for in `Memory`.
@@ -22,14 +23,14 @@ SERIES_OF_ONE = 1_000
 
 
 class TopicSeries:
-    """What the values of a topic are stored as, and the latest of them.
+    """What the values of a topic are stored as, and the latest of them; `key` is for its stamps.
 
     `more` are further fields of the same topic; nearly none has any.
     """
 
     __slots__ = ("field", "key", "more", "origin", "pulse", "stamp", "tick", "value")
 
-    def __init__(self, key: str, field: str, origin: Origin, pulse: Pulse) -> None:
+    def __init__(self, key: bytes, field: str, origin: Origin, pulse: Pulse) -> None:
         self.key = key
         self.field = field
         self.origin = origin
@@ -43,12 +44,18 @@ class TopicSeries:
 class FleetIntake(BaseIntake):
     """The readings of a fleet, and what its messages were that are none."""
 
-    def __init__(self, site: str, memory: Memory, *, by_tick: bool, shared: bool) -> None:
-        """`site` is the name of the section; `memory` counts what is kept of each device."""
+    def __init__(
+        self, site: str, memory: Memory, *, by_tick: bool, shared: bool, prefix: str = ""
+    ) -> None:
+        """`site` is the name of the section; `memory` counts what is kept of each device.
+
+        `prefix` is what a bridge has put in front of all topics.
+        """
         super().__init__(site, by_tick=by_tick)
-        self.known: dict[str, TopicSeries] = {}  # by topic
+        self.known: dict[bytes, TopicSeries] = {}  # by topic, with the prefix
         self._memory = memory
-        self._topics: dict[str, list[str]] = {}  # by portal id
+        self._prefix = prefix
+        self._topics: dict[str, list[bytes]] = {}  # by portal id
         self._by_tick = by_tick
         self._shared = shared
         self._tick = 0
@@ -65,10 +72,12 @@ class FleetIntake(BaseIntake):
             return None
         if not self._memory.takes_series(portal, topic, 1 + len(others)):
             return None
-        topics.append(topic)
-        series = self.known[topic] = TopicSeries(topic, first, wanted.origin, pulse)
+        name = f"{self._prefix}{topic}".encode()
+        topics.append(name)
+        series = self.known[name] = TopicSeries(name, first, wanted.origin, pulse)
         series.more = tuple(
-            TopicSeries(f"{topic} {field}", field, wanted.origin, pulse) for field in others
+            TopicSeries(b"%b %b" % (name, field.encode()), field, wanted.origin, pulse)
+            for field in others
         )
         return series
 
@@ -88,7 +97,7 @@ class FleetIntake(BaseIntake):
         for series, value in waiting.items():
             time_ns = self._stamper.stamp(series.key, start_ns)
             if time_ns is not None:
-                self._add(series.field, series.origin, value, time_ns)
+                self._add(series, value, time_ns)
 
     def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
         """Take a message of a known topic; `arrival_ns` is the wall clock."""
@@ -106,6 +115,6 @@ class FleetIntake(BaseIntake):
             series.value, series.tick = value, self._tick
             time_ns = arrival_ns if arrival_ns != series.stamp else arrival_ns + 1
             series.stamp = time_ns
-            self._add(series.field, series.origin, value, time_ns)
+            self._add(series, value, time_ns)
             for each in series.more:
-                self._add(each.field, each.origin, value, time_ns)
+                self._add(each, value, time_ns)

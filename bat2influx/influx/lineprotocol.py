@@ -10,9 +10,9 @@ and every float after it would be rejected.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from bat2influx.reading import Origin, Reading
+from bat2influx.reading import Origin, Reading, Row, Stored
 
 _DIGITS = 19  # of a stamp from 2001 to 2262
 MOST_HEADS = 50_000  # of fields of devices, 460 bytes each: those of a fleet come and go
@@ -38,17 +38,30 @@ class Encoder:
         self._measurement = measurement.translate(_IN_MEASUREMENT)
         self._tags = tags
         self._device_tags = device_tags
-        self._heads: dict[tuple[str, str, Origin], str] = {}
+        self._heads: dict[str, dict[Stored, str]] = {}  # by site
+        self._count = 0  # of these heads
 
     def encode(self, reading: Reading) -> bytes:
         """Return the line for `reading`, without a newline; the stamp is in nanoseconds."""
         time_ns, site, field, value, origin = reading
-        head = self._heads.get((site, field, origin))
-        if head is None:
-            if len(self._heads) >= MOST_HEADS:
-                self._heads.clear()
-            head = self._heads[site, field, origin] = self._head(site, field, origin)
-        return f"{head}{value!r} {time_ns}".encode()
+        return f"{self._head(site, field, origin)}{value!r} {time_ns}".encode()
+
+    def lines(self, site: str, rows: Iterable[Row]) -> list[bytes]:
+        """Return the lines for the readings of a site, as `encode` has them."""
+        heads = self._heads.setdefault(site, {})
+        return [
+            f"{heads.get(stored) or self._learn(site, stored)}{value!r} {time_ns}".encode()
+            for stored, value, time_ns in rows
+        ]
+
+    def _learn(self, site: str, stored: Stored) -> str:
+        if self._count >= MOST_HEADS:
+            self._count = 0
+            for heads in self._heads.values():
+                heads.clear()
+        self._count += 1
+        head = self._heads[site][stored] = self._head(site, stored.field, stored.origin)
+        return head
 
     def _head(self, site: str, field: str, origin: Origin) -> str:
         tags = dict(self._tags)

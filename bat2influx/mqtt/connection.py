@@ -27,6 +27,7 @@ from bat2influx.mqtt import packets
 from bat2influx.mqtt.connector import Endpoint, Link, reason
 from bat2influx.mqtt.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
 from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, NotTakingError, new_client
+from bat2influx.mqtt.publishes import Packet
 from bat2influx.printable import plain
 
 CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
@@ -53,6 +54,18 @@ class Message(NamedTuple):
     arrival: int
 
 
+def message_of(packet: Packet, prefix: str) -> Message:
+    """Return the message of a packet; its topic is "" where it does not begin with `prefix`."""
+    topic, payload, retain, arrival = packet
+    try:
+        name = topic.decode()
+    except UnicodeDecodeError:
+        name = ""
+    if prefix:
+        name = name[len(prefix) :] if name.startswith(prefix) else ""
+    return Message(name, payload, bool(retain), arrival)
+
+
 def client_id() -> str:
     """Return a client id of one's own: of two clients with the same one, a broker keeps one."""
     return f"bat2influx-{os.urandom(4).hex()}"
@@ -62,7 +75,8 @@ class Connection:
     """A MQTT session over a link, from CONNECT to its end, stepped by the main thread.
 
     `accepted` turns true with the CONNACK; `trouble` is set once it has ended; `received` holds
-    what came, and `acknowledged` the ids of subscriptions and barriers that the broker confirmed.
+    what came, as `take_packets` does, and `acknowledged` the ids of subscriptions and barriers that
+    the broker confirmed.
     `declined` has what was refused and is not the end of the connection, by the id, or by 0 for
     all that was published. The endpoint's prefix is in no topic that is handed in or out.
     """
@@ -84,7 +98,7 @@ class Connection:
         self._checked: dict[int, str] = {}  # topics published to
         self._may_be_refused: set[int] = set()
         self._link = link
-        self._received: deque[tuple[bytes, bytes, bool, int]] = deque()
+        self._received: deque[Packet] = deque()
         self._received_bytes = 0
         self._step_bytes = 0
         self._refusal: Trouble | None = None
@@ -122,36 +136,56 @@ class Connection:
         self._guarded(self._client.loop_misc)
 
     def _read(self) -> None:
-        """Take packets until what was read ahead is used up; paho does, but for plain messages."""
+        """Take packets until what was read ahead is used up; paho does, but for plain messages.
+
+        What is read past it, and why, is told in paho_client.py: nothing in the middle of a packet
+        that it has begun.
+        """
         link, client, received = self._link, self._client, self._received
         self._step_bytes = 0
         for _ in range(BURST):
-            if self._refusal or len(received) >= BURST:
+            if self._refusal or (room := BURST - len(received)) <= 0:
                 break
             if max(self._received_bytes, self._step_bytes) >= BURST_BYTES:
                 break
-            if client.between_packets and (found := link.take_publish()):
+            between = client.between_packets
+            if between and link.used_up and not link.read_ahead():
+                break
+            if between and self._cut(room):
+                pass
+            elif between and (found := link.take_publish()):
                 self._take(*found)
-            elif (code := client.loop_read()) != SUCCESS:
+            elif (code := client.read_packet()) != SUCCESS:
                 if code == MALFORMED:
                     raise packets.MalformedError
                 break
             if not link.pending:
                 break
 
+    def _cut(self, most: int) -> bool:
+        """Take the ordinary packets that come next; return whether there are any, or half a one."""
+        found, size = self._link.cut(most, self.protocol)
+        self._received.extend(found)
+        self._received_bytes += size  # with their heads, until the last of them is taken away
+        self._step_bytes += size
+        return bool(found) or self._link.incomplete
+
     def received(self) -> Iterable[Message]:
         """Yield and forget what has come, oldest first."""
         prefix = self.endpoint.prefix
         while self._received:
-            topic, payload, retain, arrival = self._received.popleft()
-            self._received_bytes -= len(topic) + len(payload)
-            try:
-                name = topic.decode()
-            except UnicodeDecodeError:
-                name = ""
-            if prefix:
-                name = name[len(prefix) :] if name.startswith(prefix) else ""
-            yield Message(name, payload, retain, arrival)
+            packet = self._received.popleft()
+            self._received_bytes -= len(packet[0]) + len(packet[1])
+            if not self._received:
+                self._received_bytes = 0
+            yield message_of(packet, prefix)
+
+    def take_packets(self) -> list[Packet]:
+        """Return and forget what has come, oldest first, with the prefix in the topics."""
+        taken = [*self._received]
+        self._received.clear()
+        self._received_bytes = 0
+        return taken
 
     def subscribe(
         self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
@@ -272,7 +306,7 @@ class Connection:
         payload = payload[:MOST_PAYLOAD]
         self._received_bytes += len(topic) + len(payload)
         self._step_bytes += len(body)  # its properties take time, and no memory
-        self._received.append((topic, payload, bool(head & 1), boot_ns()))
+        self._received.append((topic, payload, head & 1, boot_ns()))
 
     def _hear(self, kind: int, body: bytes) -> bool:
         """Take an answer to account; return whether paho has to see it too."""

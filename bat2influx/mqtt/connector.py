@@ -19,10 +19,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bat2influx.clock import boot_ns
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt import packets
+from bat2influx.mqtt import packets, publishes
 from bat2influx.mqtt.clear_text import Look, takes_mqtt
+from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.publishes import Packet
 from bat2influx.net import resolver
 from bat2influx.net.deadline import cut_after
 from bat2influx.net.tls import (
@@ -70,8 +73,10 @@ class Link:
 
     It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
     be a system call. What lies there whole, a value that a device says, need not go through paho
-    at all: to have it cut the stream takes as long as all the rest. That TLS has to wait for the
-    other direction does not come up: without renegotiation it reads to read, and writes to write.
+    at all: to have it cut the stream takes as long as all the rest. An ordinary one of which a part
+    is there waits here for the rest (publishes.py), in 16 KiB at the most. That TLS has to wait for
+    the other direction does not come up: without renegotiation it reads to read, and writes to
+    write.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -79,13 +84,20 @@ class Link:
         self._secured = sock if isinstance(sock, ssl.SSLSocket) else None
         self._ahead = b""
         self._position = 0
+        self.incomplete = False  # what is left is the beginning of an ordinary packet
+        self._ended = False  # nothing more will come
 
     @property
     def pending(self) -> bool:
         """Whether something was read ahead, which select() would not tell."""
-        if self._position < len(self._ahead):
+        if not self.used_up:
             return True
         return self._secured is not None and self._secured.pending() > 0
+
+    @property
+    def used_up(self) -> bool:
+        """Whether nothing was read ahead that can be taken before more is read."""
+        return self.incomplete or self._position >= len(self._ahead)
 
     @property
     def certificate(self) -> bytes | None:
@@ -113,6 +125,32 @@ class Link:
         chunk = self._ahead[start : start + size]
         self._position = start + len(chunk)
         return chunk
+
+    def read_ahead(self) -> bool:
+        """Read what there is; return whether something is to be taken, be it the end.
+
+        The end, and a failure, is left for `recv` to meet with.
+        """
+        try:
+            more = self._sock.recv(_RECEIVE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            more = b""
+        self._ended = not more
+        self.incomplete = False
+        if more:
+            self._ahead, self._position = self._ahead[self._position :] + more, 0
+        return True
+
+    def cut(self, most: int, protocol: Protocol) -> tuple[list[Packet], int]:
+        """Take the ordinary packets that come next, `most` at the most; their size is in bytes."""
+        if self._ended:
+            return [], 0
+        start = self._position
+        found = publishes.cut(self._ahead, start, most, protocol, boot_ns)
+        self._position, self.incomplete = found.end, found.incomplete
+        return found.packets, found.end - start
 
     def take_publish(self) -> tuple[int, bytes] | None:
         """Return first byte and body of the next packet: a PUBLISH of QoS 0, read ahead as a whole.

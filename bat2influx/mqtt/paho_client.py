@@ -1,10 +1,16 @@
 """The client of paho: the only module that knows it.
 
-paho cuts the stream into packets (but for plain values that were read ahead whole, connector.py),
-sends, and keeps the connection alive. What the packets say is left to others (packets.py), and it
-gets no properties: its time for them grows with the square of their size. It loses the code of each
-DISCONNECT without a text and, in 1.6, of each PUBACK; it stumbles at codes that it does not know;
-and MQTT 5 has it make so much of each PUBLISH that it receives a fifth of what it does with 3.1.1.
+paho keeps the session: it sends CONNECT, SUBSCRIBE, PUBLISH and PINGREQ, takes the
+acknowledgements to account, and ends what is not alive. It reads what it needs for that, a packet
+at a time, in three or more calls for each. A PUBLISH of QoS 0 needs no acknowledgement and is
+nothing to the session, and nearly all that comes is one: those that were read ahead as a whole are
+cut out before paho sees them (connector.py, publishes.py), in a fraction of the time. For paho's
+keepalive they have never come, so that it pings each 30 s, and hears the answer.
+
+What the packets say is left to others (packets.py), and it gets no properties: its time for them
+grows with the square of their size. It loses the code of each DISCONNECT without a text and, in
+1.6, of each PUBACK; it stumbles at codes that it does not know; and MQTT 5 has it make so much of
+each PUBLISH that it receives a fifth of what it does with 3.1.1.
 
 1.6 and 2.1 differ in the constructor. In both a packet goes through `_packet_handle` once it lies
 in `_in_packet`, its bytes come from `_sock_recv`, the connected socket comes from
@@ -54,6 +60,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
     hear: Callable[[int, bytes], bool] | None = None
     take: Callable[[int, bytearray], None] | None = None
     waiting_bytes = 0  # queued, and not taken by the socket yet
+    _handled = False  # whether this reading has come to the end of a packet
 
     def begin(self, host: str, port: int, keepalive: int) -> None:
         """Send the CONNECT; MQTT 5 has the broker withhold what is too large (section 3.1.2.11.4).
@@ -75,7 +82,18 @@ class Client(mqtt.Client):  # type: ignore[misc]
         """Whether nothing of a packet has been received yet."""
         return not self._in_packet["command"]
 
+    def read_packet(self) -> int:
+        """Read a packet, or go on with the one that was begun; return a code of paho's.
+
+        By itself paho reads one for each message that waits to be acknowledged, a thousand of a
+        fleet, most of which could have gone past it.
+        """
+        self._handled = False
+        return int(self.loop_read())
+
     def _sock_recv(self, bufsize: int) -> Any:
+        if self._handled and self.between_packets:
+            raise BlockingIOError
         self._admit()
         return super()._sock_recv(bufsize)
 
@@ -102,6 +120,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
 
     def _packet_handle(self) -> Any:
         self._admit()  # one without a body has not been asked for one
+        self._handled = True
         head, body = self._in_packet["command"], self._in_packet["packet"]
         if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.take:
             self.take(head, body)

@@ -22,6 +22,9 @@ from bat2influx.safe_json import parse, parse_object
 _JSON = json.JSONDecoder()
 _BLANKS = " \t\n\r"  # which may stand around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
+# What a device writes for nearly every value; what it looks like is JSON, with the same meaning.
+_PLAIN = re.compile(rb'\{"value":-?(?!0[0-9])[0-9]+(?:\.[0-9]+)?\}').fullmatch
+_MOST_PLAIN = 32  # bytes; of so few digits each number is finite
 DECIMALS = 4
 _SERVICE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # Victron's have 15 characters at the most
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
@@ -107,6 +110,13 @@ def decode(payload: bytes) -> float | NoValue:
     Anything else is named. Never raises, whatever the bytes. `[]` is how the older dbus-mqtt
     said null; a message of zero bytes says that the device has left the bus.
     """
+    if len(payload) <= _MOST_PLAIN and _PLAIN(payload):
+        return round(float(payload[9:-1]), DECIMALS) + 0.0  # no -0.0
+    return decode_json(payload)
+
+
+def decode_json(payload: bytes) -> float | NoValue:
+    """Do what `decode` does, for a payload of whatever form."""
     if not payload:
         return NoValue.ZERO_BYTES
     if len(payload) > MAX_PAYLOAD:

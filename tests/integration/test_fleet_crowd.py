@@ -110,7 +110,7 @@ def test_devices_that_come_and_go_leave_nothing(mosquitto: Mosquitto) -> None:
         until(made, lambda: len(made._keepalives._agenda) <= 1)
 
 
-LAST = "N/last/vebus/275/Soc"
+LAST = b"N/last/vebus/275/Soc"
 
 
 def test_no_values_though_devices_speak(mosquitto: Mosquitto) -> None:

@@ -64,7 +64,7 @@ def quiet(**changes: Any) -> Any:
         "trouble": None,
         "state": SimpleNamespace(value="looking for"),
         "census": None,
-        "take_readings": list,
+        "take_rows": list,
         "awaits": lambda since: False,
     }
     return Part(**known | changes)

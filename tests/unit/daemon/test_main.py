@@ -17,7 +17,8 @@ from bat2influx.clock import Hold
 from bat2influx.daemon import ending, main
 from bat2influx.daemon.main import LAST_WORDS, PACES, STOP_TIMEOUT
 from bat2influx.delivery.figures import Figures
-from bat2influx.reading import NS, Reading
+from bat2influx.device.plan import Series
+from bat2influx.reading import NOWHERE, NS
 from bat2influx.service.events import message_id
 from tests.unit.daemon.daemon_by_hand import (
     STARTED,
@@ -162,11 +163,12 @@ def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
     """Those of a device go together, in order; who has none hands nothing over."""
     daemon = harness.daemon("[Influx]\nmeasurement = bank\ntags = a:b\n" + TWO)
     to = daemon._delivery = delivery()
-    first = [Reading(1, "", "Soc", 61.5), Reading(2, "", "Soc", 62.0)]
+    soc, power = Series("Soc", NOWHERE), Series("Power", NOWHERE)
+    boat = SimpleNamespace(name="boat", address="10.0.0.3")
     daemon.devices = (
-        quiet(take_readings=lambda: first),
+        quiet(take_rows=lambda: [(soc, 61.5, 1), (soc, 62.0, 2)]),
         quiet(),
-        quiet(take_readings=lambda: [Reading(3, "boat", "Power", 1.0)]),
+        quiet(battery=boat, take_rows=lambda: [(power, 1.0, 3)]),
     )
     daemon.deliver()
     assert to.calls == [
@@ -293,7 +295,7 @@ def test_answers_under_way_at_the_end_are_waited_for(
         return bool(daemon._clock.now < until)
 
     to = daemon._delivery = delivery()
-    said = quiet(awaits=awaits, take_readings=lambda: [Reading(1, "", "Soc", 1.0)])
+    said = quiet(awaits=awaits, take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (quiet(), said)
     daemon._status._next = math.inf
     daemon.hear_out()
@@ -330,7 +332,7 @@ def test_the_end_tells_where_the_values_are(
 ) -> None:
     """What the devices have said until they were left is delivered, and no file stays."""
     daemon = harness.daemon("[Metrics]\ntextfile = yes\n")
-    device = quiet(take_readings=lambda: [Reading(1, "", "Soc", 1.0)])
+    device = quiet(take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (device,)
     to = daemon._delivery = delivery(figures=figures)
     daemon.report()

@@ -364,3 +364,29 @@ def test_a_service_that_does_not_respond_is_silent_as_a_whole() -> None:
     states = brought_to(LEFT)
     states.silence([SOC, VOLTAGE])
     assert (states.state(SOC), states.state(VOLTAGE)) == (LEFT, SILENT)
+
+
+# The short way
+
+
+@pytest.mark.parametrize("notified", [False, True])
+@pytest.mark.parametrize("state", FieldState)
+@pytest.mark.parametrize("after", [0.0, ANSWER_WITHIN, ANSWER_WITHIN + 0.01, 5.0])
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_taken_by_the_short_way_is_a_value(
+    notified: bool, state: FieldState, after: float, held: bool
+) -> None:
+    """All states that are ordinary leave the same behind; in all others nothing is changed."""
+    quick, reference, untouched = (brought_to(state, notified=notified) for _ in range(3))
+    for states in (quick, reference, untouched):
+        if held:
+            states.message(said(), 100.0, doubt=True)
+    taken = quick.takes(SOC, 100.0 + after)
+    if taken:
+        assert reference.message(said(), 100.0 + after) is VALUE
+    assert quick._topics == (reference if taken else untouched)._topics
+    topic = untouched._topics.get(SOC)
+    if topic and notified:
+        assert taken == (topic.state is IDLE and not topic.held)
+    else:
+        assert taken == bool(topic and topic.state is ASKED and after <= ANSWER_WITHIN)

@@ -88,7 +88,7 @@ def test_readings_are_taken_away_once() -> None:
     """The next call has what has come since."""
     desk = Desk()
     desk.say(ONE)
-    assert [each.value for each in desk.intake.take_away()] == [1.0]
+    assert [value for _, value, _ in desk.intake.take_away()] == [1.0]
     assert desk.intake.take_away() == []
 
 

@@ -11,12 +11,14 @@ import pytest
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.intake import BaseIntake
+from bat2influx.device.plan import Series
 from bat2influx.device.source import Census, Source, endpoint_of
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import reconnect
-from bat2influx.mqtt.connection import Connection, Message
+from bat2influx.mqtt.connection import Connection
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.publishes import Packet
 from bat2influx.mqtt.reconnect import State
 from bat2influx.net.tls import Tls
 from bat2influx.reading import NOWHERE, NS
@@ -46,7 +48,7 @@ class LiveLine(Line):
         self.accepted = accepted
         self.trouble: Trouble | None = None
         self.steps: list[tuple[bool, bool]] = []
-        self.waiting: list[Message] = []
+        self.waiting: list[Packet] = []
 
     @property
     def awaits(self) -> bool:
@@ -63,9 +65,9 @@ class LiveLine(Line):
 
     def say(self, topic: str, payload: bytes, *, retain: bool, arrival: int) -> None:
         """Have a message come."""
-        self.waiting.append(Message(topic, payload, retain, arrival))
+        self.waiting.append((topic.encode(), payload, int(retain), arrival))
 
-    def received(self) -> list[Message]:
+    def take_packets(self) -> list[Packet]:
         """Return what has come."""
         taken, self.waiting = self.waiting, []
         return taken
@@ -132,7 +134,7 @@ class Plain(Source):
         return taken
 
     def _take(self, connection: Connection, now: Now) -> None:
-        self.calls += ["take", *(message.topic for message in connection.received())]
+        self.calls += ["take", *(topic.decode() for topic, *_ in connection.take_packets())]
 
     def _begin(self, connection: Connection, now: Now) -> None:
         self.calls.append(f"begin {self.state.value}")
@@ -225,10 +227,10 @@ def test_readings_and_counts_are_those_of_the_intake() -> None:
     """They are taken away once; the stamp of the latest value stays."""
     source = Plain()
     assert source.last_value_ns is None
-    source.intake._add("Soc", NOWHERE, 61.5, START)
+    source.intake._add(Series("Soc", NOWHERE), 61.5, START)
     source.intake.no_values[NoValue.NULL] += 2
     assert [each.value for each in source.take_readings()] == [61.5]
-    assert source.take_readings() == []
+    assert source.take_readings() == source.take_rows() == []
     assert source.last_value_ns == START
     assert source.no_values == {NoValue.NULL: 2}
     assert source.messages == 0

@@ -136,8 +136,23 @@ def test_a_device_that_is_taken_away_is_forgotten(make: Make) -> None:
     fleet.go_on(70, SOC_LEAF, portal=B)
     assert fleet.devices == (1, [])
     assert not [what for _, what in fleet.asked if A in what]
-    assert [*fleet.fleet._intake.known] == [f"N/{B}/{SOC_LEAF}"]
+    assert [*fleet.fleet._intake.known] == [f"N/{B}/{SOC_LEAF}".encode()]
     assert [*fleet.fleet._untold] == [B]
+
+
+def test_behind_a_bridge_topics_have_its_prefix(make: Make) -> None:
+    """What does not begin with it is of nobody; a device that leaves is forgotten as any other."""
+    fleet = make(topic_prefix="site/7/")
+    for topic in (f"N/{B}/{SOC_LEAF}", *[f"site/7/N/{B}/{SOC_LEAF}"] * 3):
+        fleet.seconds += 1.0
+        fleet.hear(topic, VALUE)
+        fleet.step()
+    assert fleet.stored() == [(B, "Soc", 1.0)] * 3
+    assert fleet.fleet.no_values == {NoValue.OTHER_TOPIC: 1}
+    assert [*fleet.fleet._intake.known] == [f"site/7/N/{B}/{SOC_LEAF}".encode()]
+    fleet.hear(f"site/7/N/{B}/{SERIAL}", b"", retain=True)
+    fleet.step()
+    assert not fleet.fleet._intake.known
 
 
 def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:

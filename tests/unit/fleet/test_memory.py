@@ -68,8 +68,7 @@ def test_what_is_counted_is_what_is_taken(length: int, by_tick: bool) -> None:
                 assert series
                 intake.take(series, b'{"value":1.5}', 10**18 + len(intake.known))
         intake.begin_tick(10**18)
-        for reading in intake.take_away():
-            encoder.encode(reading)
+        encoder.lines("", intake.take_away())
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

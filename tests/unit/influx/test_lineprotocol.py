@@ -2,12 +2,15 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from influxdb.line_protocol import make_lines
 
+from bat2influx.device.plan import Series
+from bat2influx.influx import lineprotocol
 from bat2influx.influx.lineprotocol import Encoder, oldest_stamp, stamp_of
-from bat2influx.reading import Reading
+from bat2influx.reading import Origin, Reading, Row
 from bat2influx.venus.protocol import DECIMALS
 
 # What the configuration lets through: printable, no backslash; a measurement without "=".
@@ -40,6 +43,38 @@ def test_lines_are_those_of_the_influxdb_package(
         "fields": {field: value},
     }
     assert line.decode() + "\n" == make_lines({"points": [point]})
+
+
+SERIES = st.builds(
+    Series, NAME, st.builds(Origin, st.just("") | NAME, NAME, st.none() | st.integers(0, 65535))
+)
+ROWS = st.lists(st.tuples(SERIES, VALUE.filter(math.isfinite), TIME), max_size=9)
+
+
+@given(st.lists(st.tuples(st.just("") | NAME, ROWS), max_size=3))
+def test_rows_are_the_lines_of_their_readings(sites: list[tuple[str, list[Row]]]) -> None:
+    """Whatever has come before, of the same site or of another."""
+    encoder = Encoder("dc", (("a", "b"),), ("portal", "service", "instance"))
+    for site, rows in sites * 2:
+        assert encoder.lines(site, rows) == [
+            encoder.encode(Reading(time_ns, site, of.field, value, of.origin))
+            for of, value, time_ns in rows
+        ]
+
+
+def test_the_heads_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all sites together; the devices of a fleet come and go."""
+    monkeypatch.setattr(lineprotocol, "MOST_HEADS", 10)
+    encoder = Encoder("dc", (), ("portal",))
+    for number in range(35):
+        origin = Origin(f"c{number}")
+        for site in ("", "boat"):
+            tags = f"dc,portal=c{number}" + (f",site={site}" if site else "")
+            assert (
+                encoder.lines(site, [(Series("Soc", origin), 1.0, 7)] * 2)
+                == [f"{tags} Soc=1.0 7".encode()] * 2
+            )
+        assert sum(map(len, encoder._heads.values())) <= 10
 
 
 def test_a_whole_number_is_still_a_float() -> None:

@@ -60,7 +60,7 @@ class Talk:
         """Have the peer send packets, and the client read them."""
         for packet in packets:
             self.peer.sendall(packet)
-            assert self.client.loop_read() == SUCCESS
+            assert self.client.read_packet() == SUCCESS
 
     def close(self) -> None:
         """End both sides."""
@@ -195,6 +195,18 @@ def length(number: int) -> bytes:
         made.append(digit | (0x80 if number else 0))
         if not number:
             return bytes(made)
+
+
+def test_found_paho_read_a_packet_for_each_message_that_waited(talk: Talk) -> None:
+    """One is read at a time however many are unacknowledged, so that the next may go past paho."""
+    talk.read(WELCOME[talk.client.spoken])
+    for _ in range(5):
+        talk.client.publish("t", b"x", 1)
+    talk.peer.sendall(PUBLISH * 3)
+    for number in (1, 2, 3, 3):
+        assert talk.client.read_packet() == SUCCESS
+        assert len(talk.taken) == number
+        assert talk.client.between_packets
 
 
 def test_values_are_pahos_where_nobody_takes_them(talk: Talk, protocol: Protocol) -> None:

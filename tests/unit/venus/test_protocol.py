@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bat2influx.device.plan import Plan
@@ -16,6 +16,7 @@ from bat2influx.venus.protocol import (
     InstanceSearch,
     NoValue,
     decode,
+    decode_json,
     is_portal_id,
     keepalive,
     names_device,
@@ -24,6 +25,7 @@ from bat2influx.venus.protocol import (
     services_to_find,
 )
 from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.standins.venus.payloads import EDGES, NO_NUMBERS, REAL
 
 PORTAL = "c0619ab1c2d3"
 LEAST_WITHOUT_A_FLOAT = 2**1024 - 2**970
@@ -48,6 +50,28 @@ def test_a_number_is_a_float_of_four_decimals(payload: bytes, value: float) -> N
     decoded = decode(payload)
     assert decoded == value
     assert type(decoded) is float
+
+
+PLAIN_TEXTS = st.one_of(
+    st.from_regex(r"-?[0-9]{1,25}(\.[0-9]{1,20})?", fullmatch=True),
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.sampled_from([*EDGES, *NO_NUMBERS]),
+)
+
+
+@settings(max_examples=1000)
+@given(PLAIN_TEXTS, st.sampled_from(['{"value":%s}'] * 5 + ['{"value":%s}\n', '{"value": %s}']))
+def test_the_plain_form_is_read_as_any_json_is(text: str, form: str) -> None:
+    """The quick way of what devices write comes to the same float, or to the same reason."""
+    payload = (form % text).encode()
+    assert repr(decode(payload)) == repr(decode_json(payload))
+
+
+@pytest.mark.parametrize("payload", REAL)
+def test_what_a_device_has_said_is_read_as_any_json_is(payload: bytes) -> None:
+    """Numbers, nulls, texts and objects of a recorded conversation."""
+    assert decode(payload) == decode_json(payload)
 
 
 def test_minus_zero_is_zero() -> None:
