@@ -212,6 +212,9 @@ class InstanceSearch:
 
     Subscribe to `subscriptions`, send the keepalive with `echo`, hand every message to `see`;
     what was found is whole when `complete` turns true.
+
+    Nothing of a topic is kept that is longer than what is looked for: where vebus is, every service
+    name counts as an answer, and may have 64 KiB.
     """
 
     def __init__(
@@ -227,7 +230,7 @@ class InstanceSearch:
         wanted = dict.fromkeys(paths)
         self.found: dict[str, set[int]] = {service: set() for service in services}
         self.found |= {service: set() for service, _ in wanted}
-        self.present: set[str] = set()  # service/instance/path
+        self.present: set[str] = set()  # service/instance/path, of `found` alone
         self.places: set[tuple[str, int]] = set()  # of all services, where vebus is looked for
         self.complete = not self.found
         self._prefix = f"N/{portal}/"
@@ -260,7 +263,7 @@ class InstanceSearch:
             room = len(self.found.get(service, ())) < MOST_PLACES
             if service in self.found and room and (named or service == "system"):
                 self.found[service].add(int(instance))
-            if len(self.present) < MOST_LEAVES:
+            if service in self.found and len(self.present) < MOST_LEAVES:
                 self.present.add(leaf)
         return True
 

@@ -335,6 +335,10 @@ def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
     for number in range(MOST_LEAVES + 10):
         search.see(f"N/{PORTAL}/tank/{number}/ProductId", b'{"value":1}')
     assert len(search.places) == MOST_PLACES
+    assert not search.present, "what is not wanted"
+    for number in range(MOST_LEAVES + 10):
+        search.see(f"N/{PORTAL}/vebus/{number}/ProductId", b'{"value":1}')
+    assert len(search.found["vebus"]) == MOST_PLACES
     assert len(search.present) == MOST_LEAVES
     other = InstanceSearch(PORTAL, ["grid"], "mine")
     assert not other.see(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
@@ -346,6 +350,25 @@ def test_a_service_with_a_made_up_name_is_not_kept() -> None:
     for name in ("a" * 64, "b" * 65, "c" * 60_000):
         search.see(f"N/c0619ab1c2d3/{name}/0/ProductId", b'{"value":1}')
     assert search.places == {("a" * 64, 0)}
+    assert not search.present
+
+
+def test_what_is_present_is_no_longer_than_what_is_looked_for() -> None:
+    """A topic of 64 KiB is not kept, whichever of its parts is long."""
+    path = ("solarcharger", "Yield/Power")
+    search = InstanceSearch(PORTAL, ["vebus"], paths=[path])
+    long = "a" * 65_000
+    leaves = ("vebus/275/ProductId", "solarcharger/999999999/Yield/Power")
+    for leaf in (
+        *leaves,
+        f"{long}/0/ProductId",
+        f"vebus/{'0' * 65_000}/ProductId",
+        f"solarcharger/288/{long}",
+        f"{long}/288/Yield/Power",
+        "battery/512/ProductId",
+    ):
+        search.see(f"N/{PORTAL}/{leaf}", b'{"value":1}')
+    assert search.present == {*leaves}
 
 
 def test_an_end_of_a_republish_that_is_too_long_is_none() -> None:
