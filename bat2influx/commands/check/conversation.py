@@ -7,10 +7,10 @@ is ever stored.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bat2influx.commands import bridge_look
-from bat2influx.commands.check.field_steps import field_step, left_out
+from bat2influx.commands.check.field_steps import FirstValues, Value, field_step, left_out
 from bat2influx.commands.check.labels import wrong
 from bat2influx.commands.check.overheard import PRODUCT, Overheard
 from bat2influx.commands.discover import ini_lines
@@ -200,9 +200,9 @@ class Conversation:
                     address, name, topic[prefix:], answers.get(topic), optional=optional
                 )
 
-    def _read(self, requests: Sequence[Request], wanted: set[str]) -> dict[str, bytes]:
-        """Return the first payload on each `wanted` topic; unanswered requests are sent by leaf."""
-        answers = dict[str, bytes]()
+    def _read(self, requests: Sequence[Request], wanted: set[str]) -> Mapping[str, Value]:
+        """Return the first value on each `wanted` topic; unanswered requests are sent by leaf."""
+        answers = FirstValues(wanted)
         for request in requests:
             if wanted.intersection(request.answers):
                 self._session.publish(request.topic)
@@ -210,16 +210,17 @@ class Conversation:
         def see(message: Message) -> bool:
             self._overheard.see(message)
             if not message.retain:
-                answers.setdefault(message.topic, message.payload)
-            return wanted <= answers.keys()
+                answers.see(message.topic, message.payload)
+            return answers.complete
 
         if not self._session.until(see, LEAVES_AFTER):
-            unanswered = [each for each in requests if answers.keys().isdisjoint(each.answers)]
+            there = answers.values.keys()
+            unanswered = [each for each in requests if there.isdisjoint(each.answers)]
             for request in (leaf for each in unanswered for leaf in each.leaves()):
                 if request not in requests and wanted.intersection(request.answers):
                     self._session.publish(request.topic)
             self._session.until(see, ANSWERS_WITHIN - LEAVES_AFTER)
-        return answers
+        return answers.values
 
     def _plan(self) -> Plan:
         assert self._discovery.portal is not None

@@ -5,7 +5,7 @@ Rules: no socket; answers are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from bat2influx.commands.check.labels import wrong
 from bat2influx.commands.steps import NOTE, OK, Step
@@ -15,19 +15,40 @@ from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field, NoValue
 from bat2influx.venus.units import unit_of
 
+Value = float | NoValue
 
-def field_step(
-    address: str, name: str, path: str, payload: bytes | None, *, optional: bool
-) -> Step:
+
+class FirstValues:
+    """The first value on each of the `wanted` topics, in `values`.
+
+    All topics of a device are subscribed to meanwhile, and a payload may have 1 MiB: of a message
+    that is wanted its value is kept, and of others nothing.
+    """
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        self.values: dict[str, Value] = {}
+        self._wanted = frozenset(wanted)
+
+    def see(self, topic: str, payload: bytes) -> None:
+        """Take a message into account, whatever its topic."""
+        if topic in self._wanted and topic not in self.values:
+            self.values[topic] = protocol.decode(payload)
+
+    @property
+    def complete(self) -> bool:
+        """Whether each of them has one."""
+        return len(self.values) == len(self._wanted)
+
+
+def field_step(address: str, name: str, path: str, value: Value | None, *, optional: bool) -> Step:
     """Return the step of one field: its value with the unit, or why there is none.
 
-    `path` is service/instance/path, `payload` the first answer, None without one. A field that is
+    `path` is service/instance/path, `value` the first answer, None without one. A field that is
     `optional` may have no value.
     """
     field = f"{name} ({path})"
-    if payload is None:
+    if value is None:
         return wrong(device_errors.fields_missing(address, [], [field]), name)
-    value = protocol.decode(payload)
     if not isinstance(value, NoValue):
         service, _, leaf = path.partition("/")
         shown = f"{value:g} {unit_of(service, leaf.partition('/')[2])}".rstrip()

@@ -1,7 +1,8 @@
 """What `bat2influx watch` knows: the latest values with their histories, and how the parts are.
 
 No socket, no clock: times are handed in, monotonic, in s. Nothing is kept but the history that a
-wide terminal has room for.
+wide terminal has room for, and that of so many values as one looks through: how many there are is
+for the device to say, which may have a thousand services.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bat2influx.venus.units import unit_of
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
 COLUMNS = 300  # kept
+MOST_GRAPHS = 200  # values of a device that have a history; of the others the latest is kept
 STALE_AFTER = 5.0  # s; until then no value is stale
 DECIMALS = 3
 LONGEST = 2000  # characters of a text that others have a part in
@@ -72,9 +74,10 @@ class _Column:
 class History:
     """The values of a field in the latest minutes, in columns of `column` s each."""
 
-    def __init__(self, column: float = COLUMN) -> None:
+    def __init__(self, column: float = COLUMN, kept: int = COLUMNS) -> None:
+        """`kept` is the number of columns."""
         self._column = column
-        self._columns: deque[_Column] = deque(maxlen=COLUMNS)
+        self._columns: deque[_Column] = deque(maxlen=kept)
         self._latest: tuple[float, float] | None = None
         self._largest = 0.0
         self._needed = 0  # decimals
@@ -182,6 +185,9 @@ class Values:
         for reading in readings:
             label = f"{reading.field}/{reading.origin.instance}"
             self._history(label if label in known else reading.field).add(now, reading.value)
+        if len(self._histories) > len(known) + MOST_GRAPHS:  # instances come and go
+            self._histories = {each: h for each, h in self._histories.items() if each in known}
+            self._fields = {each: f for each, f in self._fields.items() if each in known}
 
     def rows(
         self, labels: Sequence[str], without: Mapping[str, str], now: float, *, answers: bool
@@ -218,7 +224,10 @@ class Values:
         return max(STALE_AFTER, 3 * interval)
 
     def _history(self, label: str) -> History:
-        return self._histories.setdefault(label, History(self._column))
+        if label not in self._histories:
+            kept = COLUMNS if len(self._histories) < MOST_GRAPHS else 1
+            self._histories[label] = History(self._column, kept)
+        return self._histories[label]
 
     def _field(self, label: str) -> Field | None:
         if label not in self._fields:

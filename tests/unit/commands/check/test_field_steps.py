@@ -7,10 +7,12 @@ import pytest
 from bat2influx.commands.check.conversation import (
     ANSWERS_WITHIN,
 )
+from bat2influx.commands.check.field_steps import FirstValues
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.device import errors as device_errors
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.venus.presets import fields_of
+from bat2influx.venus.protocol import MAX_PAYLOAD, NoValue
 from tests.unit.commands.check.steps_by_hand import (
     HOST,
     INSTANCE,
@@ -148,3 +150,22 @@ def test_a_refusal_at_the_fields_is_reported(monkeypatch: pytest.MonkeyPatch) ->
     why = mqtt_errors.subscription_refused(HOST, "u", f"N/{P}/vebus/275/Soc", "no", CONFIG)
     broker.refuses[f"N/{P}/vebus/275/Soc"] = why
     assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, wrong("right", why)]
+
+
+def test_nothing_is_kept_of_a_message_but_the_value_of_a_wanted_topic() -> None:
+    """The first one; of a payload that is too long, the fact that it is."""
+    found = FirstValues({"N/p/vebus/275/Soc", "N/p/vebus/275/State"})
+    found.see("N/p/q1", bytes(1_000_000))
+    found.see("N/p/vebus/275/Soc", b'{"value":88.5}')
+    assert not found.complete
+    found.see("N/p/vebus/275/Soc", b'{"value":1}')
+    found.see("N/p/vebus/275/State", bytes(MAX_PAYLOAD + 1))
+    assert found.complete
+    assert found.values == {"N/p/vebus/275/Soc": 88.5, "N/p/vebus/275/State": NoValue.TOO_LONG}
+
+
+def test_a_payload_that_is_too_long_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be one of another client of the broker."""
+    values = {**MULTI, "vebus/275/Dc/0/Voltage": bytes(1_000_000)}
+    found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
+    assert found == [INSTANCE, odd("too long"), VALUES[1]]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bat2influx.commands.watch.model import (
     COLUMNS,
+    MOST_GRAPHS,
     History,
     Values,
     column_of,
@@ -187,3 +188,27 @@ def test_a_column_has_a_value_of_each_device() -> None:
     """However seldom one is read."""
     assert column_of([BATTERY]) == 3.0
     assert column_of([BATTERY, replace(BATTERY, interval=30.0)]) == 30.0
+
+
+def test_so_many_values_have_a_graph_and_the_others_their_latest_one() -> None:
+    """A device may have a thousand services, each with a row."""
+    values, labels = Values(BATTERY), [f"Soc/{number}" for number in range(MOST_GRAPHS + 1)]
+    for now in (0.0, 3.0):
+        values.take([reading("Soc", now, n) for n in range(len(labels))], labels, now)
+    rows = values.rows(labels, {}, 3.0, answers=True)
+    assert {row.value for row in rows} == {3.0}
+    first, *_, last = rows
+    assert first.history.columns(3.0, 2, math.inf) == [0.0, 3.0]
+    assert last.history.columns(3.0, 2, math.inf) == [None, 3.0]
+
+
+def test_what_a_device_has_no_more_is_forgotten() -> None:
+    """Where that is much: instances that take turns would be kept for ever, each with a row."""
+    values = Values(BATTERY)
+    for turn in range(5 * MOST_GRAPHS):
+        label = f"Soc/{turn}"
+        values.take([reading("Soc", float(turn), turn)], [label], float(turn))
+        values.rows([label], {}, float(turn), answers=True)
+        assert len(values._histories) <= MOST_GRAPHS + 1
+        assert len(values._fields) <= MOST_GRAPHS + 1
+    assert shown(values, [label], float(turn))[label][0] == float(turn)
