@@ -14,10 +14,12 @@ import selectors
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from io import BufferedIOBase
 
 from bat2influx.commands.discover import ssdp
 from bat2influx.commands.discover.ssdp import Description, DescriptionUrl, SearchResponse
@@ -28,6 +30,8 @@ SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three
 LISTENING = 3.0  # s in all, a second longer than the last answer may take
 FETCHING = 5.0  # s in all for a description
 MAX_ANSWERS = 32
+MAX_PER_ADDRESS = 4  # of these; a GX device sends one, and another program on it may send one more
+MAX_HEAD = 16_384  # bytes before a description; a GX device sends 200, and they take ten times that
 _TTL = 4  # as section 1.2.2 of the UPnP Device Architecture 1.0 has it
 _AT_ONCE = 8
 
@@ -91,21 +95,33 @@ def find_devices(
 
     `say` is told, in lines for people, what was odd.
     """
-    answers = search(out_of, say)
+    answers: dict[str, list[SearchResponse]] = {}
+    for answer in search(out_of, say):
+        answers.setdefault(answer.address, []).append(answer)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        described = list(pool.map(_described, answers))
-    found: dict[str, Description] = {}
-    for answer, outcome in zip(answers, described, strict=True):
-        if isinstance(outcome, Description):
-            if not found.get(answer.address, Description()).portal:
-                found[answer.address] = outcome
-        else:
-            say(f"{answer.address} is a GX device by its answer, but {outcome}")
-            found.setdefault(answer.address, Description())
+        described = list(pool.map(_described, answers.values()))
+    found = dict[str, Description]()
+    for address, (found[address], odd) in zip(answers, described, strict=True):
+        for what in odd:
+            say(f"{address} is a GX device by its answer, but {what}")
     return tuple(FoundDevice(*item) for item in sorted(found.items()))
 
 
-def _described(answer: SearchResponse) -> Description | str:
+def _described(answers: Sequence[SearchResponse]) -> tuple[Description, list[str]]:
+    """Return what an address says of itself, and what was odd; none is asked after a portal id."""
+    best, odd = Description(), list[str]()
+    for answer in answers:
+        outcome = _description(answer)
+        if isinstance(outcome, str):
+            odd.append(outcome)
+        else:
+            best = outcome
+        if best.portal:
+            break
+    return best, odd
+
+
+def _description(answer: SearchResponse) -> Description | str:
     place = ssdp.description_url(answer)
     if place is None:
         return f"it is odd, for it refers to {plain(answer.location) or 'nothing'}; not asked there"
@@ -154,6 +170,7 @@ def _collect(
     begin = time.monotonic()
     due = list(SENT_AT)
     answers: dict[SearchResponse, None] = {}
+    of_address = Counter[str]()
     while senders and (now := time.monotonic() - begin) < LISTENING:
         if due and now >= due[0]:
             due.pop(0)
@@ -163,11 +180,17 @@ def _collect(
         until = due[0] if due else LISTENING
         for key, _ in selector.select(max(0.0, until - now)):
             answer = _receive(key.fileobj)  # type: ignore[arg-type]
-            if answer and answer not in answers:
-                if len(answers) == MAX_ANSWERS:
-                    say(f"more than {MAX_ANSWERS} answers have come; the others are left out")
-                    return answers
-                answers[answer] = None
+            if answer is None or answer in answers:
+                continue
+            of_address[answer.address] += 1
+            if of_address[answer.address] > MAX_PER_ADDRESS:
+                if of_address[answer.address] == MAX_PER_ADDRESS + 1:
+                    say(f"more than {MAX_PER_ADDRESS} answers have come from {answer.address}")
+                continue
+            if len(answers) == MAX_ANSWERS:
+                say(f"more than {MAX_ANSWERS} answers have come; the others are left out")
+                return answers
+            answers[answer] = None
     return answers
 
 
@@ -179,13 +202,43 @@ def _receive(sock: socket.socket) -> SearchResponse | None:
     return ssdp.parse_response(datagram, address)
 
 
+class _Head:
+    """The lines before the document, of which there are so many bytes at the most."""
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        self._file = file
+        self._left = MAX_HEAD
+
+    def readline(self, most: int) -> bytes:
+        line = self._file.readline(min(most, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise NoDescriptionError(f"its head is larger than {MAX_HEAD // 1024} KiB")
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    """One whose head is bounded as a whole: http.client takes 100 lines of 64 KiB, and ten times
+    their size to parse them.
+    """
+
+    def begin(self) -> None:
+        file = self.fp
+        self.fp = _Head(file)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            self.fp = file
+
+
 def fetch(place: DescriptionUrl, seconds: float = FETCHING) -> bytes:
     """Return the document at `place`.
 
     Raises NoDescriptionError when it does not come within `seconds` in all, however it drips,
-    is larger than 64 KiB, or anything but status 200 is the answer.
+    is larger than 64 KiB, has a head of more than 16 KiB, or anything but status 200 is the answer.
     """
     connection = http.client.HTTPConnection(place.host, place.port, timeout=seconds)
+    connection.response_class = _Response
     begin = time.monotonic()
     try:
         connection.connect()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import selectors
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import repeat
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from bat2influx.commands.discover import lan_search, ssdp
 from bat2influx.commands.discover.lan_search import (
     LISTENING,
     MAX_ANSWERS,
+    MAX_PER_ADDRESS,
     SENT_AT,
     FoundDevice,
     Interface,
@@ -102,6 +104,7 @@ class Air:
         self.coming: list[tuple[float, str, bytes]] = []  # after so many s, out of where, what
         self.broken: set[str] = set()  # interfaces that nothing can be sent out of
         self.said: list[str] = []
+        self.senders: Iterator[str] = repeat(ADDRESS)  # of the datagrams, in their order
         self._names: list[str] = []
         monkeypatch.setattr(lan_search, "_socket", self._socket)
         monkeypatch.setattr(lan_search, "time", SimpleNamespace(monotonic=lambda: self.now))
@@ -141,7 +144,7 @@ class Air:
         def recvfrom(_: int) -> tuple[bytes, tuple[str, int]]:
             if not datagram:
                 raise ConnectionRefusedError
-            return datagram, (ADDRESS, 1900)
+            return datagram, (next(self.senders), 1900)
 
         return SimpleNamespace(recvfrom=recvfrom)
 
@@ -211,9 +214,23 @@ def test_a_flood_of_answers_has_an_end(air: Air) -> None:
         (0.1, "eth0", answer(location=f"http://192.0.2.20/{number}"))
         for number in range(MAX_ANSWERS + 1)
     ]
+    air.senders = (f"192.0.2.{number}" for number in range(MAX_ANSWERS + 1))
     assert len(air.search(ETH0)) == MAX_ANSWERS
     assert air.said == ["more than 32 answers have come; the others are left out"]
     assert air.now < air.begun + 1.0
+
+
+def test_one_address_does_not_crowd_out_the_others(air: Air) -> None:
+    """Of so many answers from one the first few count, and that there are more is told once."""
+    air.coming = [
+        (0.1, "eth0", answer(location=f"http://192.0.2.20/{number}"))
+        for number in range(2 * MAX_ANSWERS)
+    ]
+    air.coming.append((0.2, "eth0", answer()))
+    air.senders = (*[ADDRESS] * 2 * MAX_ANSWERS, "192.0.2.9").__iter__()
+    found = [each.address for each in air.search(ETH0)]
+    assert found == [*[ADDRESS] * MAX_PER_ADDRESS, "192.0.2.9"]
+    assert air.said == [f"more than {MAX_PER_ADDRESS} answers have come from {ADDRESS}"]
 
 
 def test_a_search_leaves_by_its_own_interface() -> None:
@@ -307,6 +324,15 @@ def test_of_two_descriptions_the_one_with_a_portal_id_counts(
     answers = [at(ADDRESS, "/a"), at(ADDRESS, "/b")]
     found, _ = devices(monkeypatch, answers, {"/a": first, "/b": second})
     assert found == (FoundDevice(ADDRESS, kept),)
+
+
+def test_after_a_portal_id_an_address_is_asked_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each description takes memory and time, and a machine may name many."""
+    answers = [at(ADDRESS, path) for path in ("/a", "/b", "/c")]
+    documents = {"/a": NoDescriptionError("status 404 from port 80"), "/b": description()}
+    found, said = devices(monkeypatch, answers, documents)
+    assert found == (FoundDevice(ADDRESS, CERBO),)
+    assert len(said) == 1
 
 
 def test_an_interface_that_is_gone_by_now_is_told_with_a_reason() -> None:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from bat2influx.commands.discover.lan_search import NoDescriptionError, fetch
+from bat2influx.commands.discover.lan_search import MAX_HEAD, NoDescriptionError, fetch
 from bat2influx.commands.discover.ssdp import DescriptionUrl, SearchResponse, description_url
 from tests.standins.venus.ssdp_responder import DescriptionServer, description
 
@@ -94,6 +94,45 @@ def test_dripping_in_any_place_is_given_up(beginning: bytes, drop: bytes) -> Non
         with pytest.raises(NoDescriptionError):
             fetch(where, 0.2)
         assert time.monotonic() - begin < 30.0
+
+
+def head(size: int) -> bytes:
+    """Return the head of an answer that has so many bytes."""
+    begin, end = b"HTTP/1.1 200 OK\r\n", b"Content-Length: 0\r\n\r\n"
+    line = b"X: %s\r\n"
+    rest = size - len(begin) - len(end)
+    whole, last = divmod(rest, 1000)
+    lines = [line % (b"a" * (each - 5)) for each in (*[1000] * (whole - 1), 1000 + last)]
+    return begin + b"".join(lines) + end
+
+
+def test_a_head_of_the_largest_size_is_read() -> None:
+    """And one with a byte more is not: http.client would take 6 MB, eight times at once."""
+    with dripping(head(MAX_HEAD), b"") as where:
+        assert fetch(where) == b""
+    with (
+        dripping(head(MAX_HEAD + 1), b"") as where,
+        pytest.raises(NoDescriptionError, match="its head is larger than 16 KiB"),
+    ):
+        fetch(where)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X: " + b"a" * 8000 + b"\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\nX: " + b"a" * 8000 + b"\r\n\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    ],
+    ids=["headers", "large answers to go on", "answers to go on"],
+)
+def test_a_head_without_end_is_given_up(beginning: bytes, drop: bytes) -> None:
+    """As soon as it is too large, and long before the time is up."""
+    with (
+        dripping(beginning, drop) as where,
+        pytest.raises(NoDescriptionError, match="its head is larger than 16 KiB"),
+    ):
+        fetch(where, 60.0)
 
 
 def test_a_closed_port_has_no_description() -> None:
