@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -19,11 +20,14 @@ HIDDEN = "…"  # what stands for a secret
 _UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _LONGEST_DURATION = 36_500 * DAY  # a century; InfluxDB counts in ns, and ends at 292 years
 _GO_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)(?:\.[0-9]+)?s)?")
+# What follows a quote that is not closed is one token. As several, each of its quotes would be
+# looked at up to the end of the text; nothing here is tried in a second way, for the same reason.
 _TOKEN = re.compile(
-    r""" "(?P<name>(?:\\.|[^"\\])*)" | (?P<text>'(?:\\.|[^'\\])*') | (?P<word>\w+) | \S """,
-    re.VERBOSE,
+    r""" "(?P<name>(?:\\.|[^"\\])*+)" | (?P<text>'(?:\\.|[^'\\])*+') | (?P<word>\w++)
+        | ["'].*+ | \S """,
+    re.VERBOSE | re.DOTALL,
 )
-_DURATION = re.compile(r"([0-9]+)([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,12})([smhdw])")  # of more digits int() may refuse
 
 
 class StatementError(Exception):
@@ -153,12 +157,13 @@ def grant(right: str, db: str, user: str) -> Statement:
     return plain_statement(f"GRANT {right} ON {quote_name(db)} TO {quote_name(user)}")
 
 
-def tokens(statement: str) -> tuple[str, ...]:
-    """Return the parts of a statement, without their quotes, so that two can be compared.
+def tokens(statement: str, most: int | None = None) -> tuple[str, ...]:
+    """Return the first `most` parts of a statement, or all, without their quotes, to be compared.
 
     A server writes a statement in its own way: 1d for 24h, a name without quotes that need not be.
+    What it writes may be anything: the time that this takes grows as the text does.
     """
-    return tuple(_plain_token(match) for match in _TOKEN.finditer(statement))
+    return tuple(map(_plain_token, islice(_TOKEN.finditer(statement), most)))
 
 
 def _plain_token(match: re.Match[str]) -> str:

@@ -125,7 +125,7 @@ def _queries(db: str, ask: RunStatement) -> dict[str, str]:
     found = {}
     for row in ask("SHOW CONTINUOUS QUERIES"):
         query = text(row, "query")
-        parts = influxql.tokens(query)[: len(start)]
+        parts = influxql.tokens(query, len(start))
         if parts[:3] == start[:3] and parts[4:] == start[4:]:
             found[text(row, "name")] = query
     return found

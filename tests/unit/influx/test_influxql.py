@@ -97,3 +97,36 @@ def test_two_statements_are_the_same_whatever_their_quotes() -> None:
     assert influxql.tokens(ours) == influxql.tokens(its)
     for other in (its.replace("1h", "2h"), its.replace("mean", "min"), its.replace("d c", "dc")):
         assert influxql.tokens(ours) != influxql.tokens(other)
+
+
+LONG = 64 * 1024  # characters: the longest answer of a database has as many
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('\\"' * (LONG // 2), 2),
+        ("\\'" * (LONG // 2), 2),
+        ('"' + "\\" * (LONG - 1), 1),
+        ('"' + "\\\n" * (LONG // 2 - 1), 1),
+        ("'" + '"\\' * (LONG // 2 - 1), 1),
+        ('a"' * (LONG // 2), LONG // 2),
+        ("0" * (LONG - 1) + "s", 1),
+    ],
+    ids=["double", "single", "backslashes", "ends of lines", "in turn", "closed", "digits"],
+)
+def test_a_quote_that_is_not_closed_takes_the_rest(text: str, parts: int) -> None:
+    """One by one, 64 KiB of odd quotes took a minute, and setup-db has no deadline for that."""
+    found = influxql.tokens(text)
+    assert len(found) == parts
+    assert len(text) <= LONG
+
+
+def test_so_many_parts_are_read_as_are_asked_for() -> None:
+    """The first ones."""
+    assert influxql.tokens('CREATE CONTINUOUS QUERY "a b" ON c', 4) == (
+        "CREATE",
+        "CONTINUOUS",
+        "QUERY",
+        "a b",
+    )
