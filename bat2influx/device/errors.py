@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import some
+from bat2influx.printable import MOST_NAMED, some
 from bat2influx.venus import examples
 
 
@@ -92,31 +92,34 @@ def fields_missing(
     """
     parts, causes = [], []
     if services:
-        causes.append(f"has no {', '.join(services)}")
-        parts.append(f"{causes[-1]} (is that connected, and switched on?)")
+        causes.append(_cause("has no", services))
+        parts.append(f"has no {some(services)} (is that connected, and switched on?)")
     if left:
-        causes.append(f"no longer has {', '.join(left)}")
-        named = ", ".join(f"{name} ({since})" for name, since in left.items())
+        causes.append(_cause("no longer has", left))
+        named = some([f"{name} ({since})" for name, since in left.items()])
         parts.append(f"no longer has {named} (is that switched off, or unplugged?)")
     if hanging:
-        causes.append(f"no answer from {', '.join(hanging)}")
-        named = ", ".join(f"{name} is not responding ({s})" for name, s in hanging.items())
+        causes.append(_cause("no answer from", hanging))
+        named = some([f"{name} is not responding ({s})" for name, s in hanging.items()])
         parts.append(f"answers, but {named} (restart the device if that lasts)")
     if mute:
-        causes.append(f"never an answer from {', '.join(mute)}")
-        named = ", ".join(f"{name} for {fields}" for name, fields in mute.items())
+        causes.append(_cause("never an answer from", mute))
+        named = some([f"{name} for {fields}" for name, fields in mute.items()])
         parts.append(
             f"has no answer from {named} (does that hang, or is it asked for wrong paths?)"
         )
     if silent:
-        what = ", ".join(silent)
+        causes.append(_cause("does not answer for", silent))
         parts.append(
-            f"does not answer for {what}, and so has no such path (correct it, or take it out)"
+            f"does not answer for {some(silent)}, and so has no such path (correct it, or take it"
+            " out)"
         )
-        causes.append(f"does not answer for {what}")
     if stopped:
-        causes.append(f"no longer answers for {', '.join(stopped)}")
-        parts.append(f"{causes[-1]} (is that phase or sensor still there? Else take it out)")
+        causes.append(_cause("no longer answers for", stopped))
+        parts.append(
+            f"no longer answers for {some(stopped)} (is that phase or sensor still there? Else"
+            " take it out)"
+        )
     what = " and ".join(parts)
     return Trouble(
         f"missing: {' and '.join(causes)}",
@@ -125,22 +128,29 @@ def fields_missing(
     )
 
 
+def _cause(kind: str, names: Collection[str]) -> str:
+    """Return the part of a cause: of more names than are shown, the kind alone.
+
+    A device that has a thousand services could else make up a cause a second.
+    """
+    return f"{kind} {', '.join(names) if len(names) <= MOST_NAMED else 'many'}"
+
+
 def fields_void(host: str, names: Sequence[str]) -> Trouble:
     """Answered with null, and never yet with a number."""
-    what = ", ".join(names)
     return Trouble(
-        f"no value: {what}",
-        f"the device at {host} has no value (null) for {what}; is that phase or sensor there? Else"
-        " take it out of [Fields]",
+        _cause("no value:", names),
+        f"the device at {host} has no value (null) for {some(names)}; is that phase or sensor"
+        " there? Else take it out of [Fields]",
     )
 
 
 def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
     """Answered, and never with a number."""
-    what = ", ".join(names)
     return Trouble(
-        f"no number: {what}",
-        f"the device at {host} has {kind} for {what}, and no number; take it out of [Fields]",
+        _cause("no number:", names),
+        f"the device at {host} has {kind} for {some(names)}, and no number; take it out of"
+        " [Fields]",
     )
 
 

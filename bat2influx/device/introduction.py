@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from bat2influx.config.settings import Battery
 from bat2influx.device.plan import Plan
+from bat2influx.printable import some
 from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,7 @@ class Introduction:
     ) -> None:
         """Log it, where `plan` has any field; `found` are the instances by service."""
         services = ", ".join(
-            f"{service} {' and '.join(map(str, numbers))}"
-            for service, numbers in sorted(found.items())
+            f"{service} {some([*numbers], ' and ')}" for service, numbers in sorted(found.items())
         )
         what = f"{battery.address}, portal id {portal}" + (f", {services}" if services else "")
         if what == self._given or plan is None or not plan.fields:

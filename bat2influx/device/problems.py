@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bat2influx.clock import Now
 from bat2influx.device import errors as device_errors
@@ -21,10 +21,11 @@ from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.presence import Presence
 from bat2influx.device.services import Place, ServiceState
 from bat2influx.failure import Trouble
+from bat2influx.printable import MOST_NAMED, some
 from bat2influx.reading import NS
-from bat2influx.service.journal import Episode
+from bat2influx.service.journal import DampedEpisode
 from bat2influx.venus import examples
-from bat2influx.venus.protocol import NoValue
+from bat2influx.venus.protocol import MOST_LEAVES, NoValue
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class Problems:
         self._filled: set[str] = set()  # topics that have had one
         self._late: list[str] = []  # topics without an answer, if only of late
         self._no_vebus_since = math.inf
-        self._paths = Episode(log, {"PEER": host})
-        self._voids = Episode(log, {"PEER": host})
+        self._paths = DampedEpisode(log, {"PEER": host})
+        self._voids = DampedEpisode(log, {"PEER": host})
 
     @property
     def trouble(self) -> Trouble | None:
@@ -67,6 +68,9 @@ class Problems:
             self._void = {
                 topic: since for topic, since in self._void.items() if topic in plan.fields
             }
+            if len(self._filled) + len(self._kind) > MOST_LEAVES:  # instances come and go
+                self._filled &= plan.fields.keys()
+                self._kind = {topic: self._kind[topic] for topic in self._void}
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long."""
@@ -118,7 +122,7 @@ class Problems:
         fields = {"PORTAL_ID": self._plan.portal}
         silent = self._silent(now.mono)
         if why := self._unanswered_trouble(discovery, silent, now):
-            self._paths.failed(why, now.mono, TOPIC=" ".join(silent), **fields)
+            self._paths.failed(why, now.mono, TOPIC=_topics(silent), **fields)
         elif not (discovery.reconsidering or self._presence.unsettled):  # else it is not complete
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
@@ -127,10 +131,10 @@ class Problems:
         if odd:
             kind = self._kind[odd[0]].value
             why = device_errors.fields_odd(self._host, self._names(odd), kind)
-            self._voids.failed(why, now.mono, TOPIC=" ".join(odd), **fields)
+            self._voids.failed(why, now.mono, TOPIC=_topics(odd), **fields)
         elif void:
             why = device_errors.fields_void(self._host, self._names(void))
-            self._voids.failed(why, now.mono, TOPIC=" ".join(void), **fields)
+            self._voids.failed(why, now.mono, TOPIC=_topics(void), **fields)
         elif self._voids.trouble:
             self._voids.recovered("every field has a value", now.mono)
 
@@ -153,7 +157,7 @@ class Problems:
             elif there is not None:
                 never.append(name)
             elif not discovery.reconsidering:
-                mute[name] = ", ".join(self._names(each for each in topics if each in silent))
+                mute[name] = some(self._names(each for each in topics if each in silent))
             silent = [each for each in silent if each not in topics]
         settled = [each for each in silent if not self._presence.is_unsettled(each)]
         paths = self._names(each for each in settled if not self._presence.worked(each))
@@ -206,6 +210,11 @@ class Problems:
         assert self._plan is not None
         prefix = len(f"N/{self._plan.portal}/")
         return [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]
+
+
+def _topics(topics: Sequence[str]) -> str:
+    """Return the topics for a field of the journal: as many as the text names."""
+    return " ".join(topics[:MOST_NAMED])
 
 
 def _since(then_ns: int, now_ns: int) -> str:

@@ -11,11 +11,12 @@ import os
 import sys
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 from systemd.journal import JournalHandler
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import clean, span
+from bat2influx.printable import clean, shortened, span
 from bat2influx.service.events import message_id
 
 IDENTIFIER = "bat2influx"
@@ -23,6 +24,11 @@ REMIND = 3600.0  # s between two reminders of a failure that lasts
 RETURNS = 4  # how often causes that were told before are told again in an episode, beside reminders
 LASTING = 10.0  # s; what works for less time has not lasted, once it fails again and again
 MOST_LASTING = 600.0  # s
+MOST_CAUSES = 100  # that are known of an episode; each further one counts as told before
+MOST_A_MINUTE = 10  # warnings of one episode, and as many ends: a peer may flip each second
+MINUTE = 60.0  # s
+LONGEST_ENTRY = 4_000  # characters of an entry and of a field of it: no text of ours has 1,000
+LONGEST_TRACEBACK = 16_000  # characters; ours have some 3,000
 IN_A_ROW = 4  # ends in an hour, from which on an end is told only when it has lasted
 
 
@@ -32,10 +38,27 @@ def event(name: str, **fields: str) -> dict[str, str]:
     `name` is an event of events.py, or the `cause` of a Trouble.
     """
     identity = message_id(name)
+    fields = {key: shortened(value, LONGEST_ENTRY) for key, value in fields.items()}
     return {"MESSAGE_ID": identity, **fields} if identity else fields
 
 
-class Plain(logging.Formatter):
+class Entry(logging.Formatter):
+    """The text of an entry, which has a bound, whoever has had a part in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, cut at its end; what else has it of the record then has no more."""
+        text = record.getMessage()
+        if len(text) > LONGEST_ENTRY:
+            record.msg, record.args = shortened(text, LONGEST_ENTRY), ()
+        return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - as logging has it
+        """Return a traceback, cut in its middle."""
+        text, half = super().formatException(ei), LONGEST_TRACEBACK // 2
+        return text if len(text) <= LONGEST_TRACEBACK else f"{text[:half]}…{text[1 - half :]}"
+
+
+class Plain(Entry):
     """A line for a terminal: nothing in it moves the cursor, whoever has had a part in it."""
 
     def __init__(self) -> None:
@@ -54,6 +77,7 @@ def set_up() -> None:
     handler: logging.Handler
     if stderr_is_journal():
         handler = JournalHandler(SYSLOG_IDENTIFIER=IDENTIFIER)
+        handler.setFormatter(Entry())
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(Plain())
@@ -74,6 +98,9 @@ class Episode:
 
     Another cause is told at once. Causes that take turns are not told each time: one that was told
     before in the episode is told a few times more, and then by the reminders alone.
+
+    What is told has a bound in a minute, whatever a peer does: what it is then is told later, if it
+    lasts, and an episode of which nothing was told ends without a word.
     """
 
     def __init__(
@@ -92,6 +119,8 @@ class Episode:
         self._began = self._told = 0.0
         self._causes: set[str] = set()  # that were told in this episode
         self._returns = 0
+        self._latest: deque[float] = deque(maxlen=MOST_A_MINUTE)  # when something was told
+        self._owed = False  # whether something is to be told as soon as it may be
         self.count = 0
 
     @property
@@ -115,7 +144,10 @@ class Episode:
             self._causes.clear()
         self.count += 1
         if before is None or (before.cause != trouble.cause and self._is_news(trouble.cause)):
-            self._tell(trouble.text, now)
+            self._owed = True
+        if self._owed:
+            if self._may_tell(now):
+                self._tell(trouble.text, now)
         elif now >= self._told + REMIND:
             self._tell(f"{trouble.text} (still, {self._extent(now)})", now)
 
@@ -123,14 +155,20 @@ class Episode:
         """It works (again): one line, if it had failed."""
         if self._trouble is None:
             return
-        self._trouble = None
+        self._trouble, self._owed = None, False
+        if not self._causes:  # nothing was told
+            return
         extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
     def _is_news(self, cause: str) -> bool:
-        if cause in self._causes:
-            self._returns += 1
-        return cause not in self._causes or self._returns <= RETURNS
+        if cause not in self._causes and len(self._causes) < MOST_CAUSES:
+            return True
+        self._returns += 1
+        return self._returns <= RETURNS
+
+    def _may_tell(self, now: float) -> bool:
+        return len(self._latest) < MOST_A_MINUTE or now >= self._latest[0] + MINUTE
 
     def _extent(self, now: float) -> str:
         extent = f"after {span(now - self._began)}"
@@ -139,9 +177,11 @@ class Episode:
         return extent
 
     def _tell(self, text: str, now: float) -> None:
-        self._told = now
+        self._told, self._owed = now, False
+        self._latest.append(now)
         cause = self._trouble.cause if self._trouble else ""
-        self._causes.add(cause)
+        if len(self._causes) < MOST_CAUSES:
+            self._causes.add(cause)
         extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields, **self._own)
         self._log.warning("%s", text, extra=extra)
 

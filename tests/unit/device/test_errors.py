@@ -156,3 +156,29 @@ def test_another_field_is_another_cause() -> None:
     one, two = (errors.fields_missing(HOST, [], names) for names in ([SOC], [SOC, "V"]))
     assert one.cause != two.cause
     assert errors.fields_void(HOST, [SOC]).cause != errors.fields_void(HOST, ["V"]).cause
+
+
+MANY = [f"vebus {number}" for number in range(1000)]
+SINCE = dict.fromkeys(MANY, "since 14:03:12")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [
+        (errors.fields_missing(HOST, MANY, []), "missing: has no many"),
+        (errors.fields_missing(HOST, [], [], left=SINCE), "missing: no longer has many"),
+        (errors.fields_missing(HOST, [], [], hanging=SINCE), "missing: no answer from many"),
+        (errors.fields_missing(HOST, [], [], mute=SINCE), "missing: never an answer from many"),
+        (errors.fields_missing(HOST, [], MANY), "missing: does not answer for many"),
+        (errors.fields_missing(HOST, [], [], MANY), "missing: no longer answers for many"),
+        (errors.fields_void(HOST, MANY), "no value: many"),
+        (errors.fields_odd(HOST, MANY, "text"), "no number: many"),
+    ],
+)
+def test_of_a_thousand_services_some_are_named(trouble: Trouble, cause: str) -> None:
+    """And all of them are one cause, whichever they are: a device may have them take turns."""
+    assert trouble.cause == cause
+    assert "vebus 19" in trouble.text
+    assert "vebus 20" not in trouble.text
+    assert " and 980 others" in trouble.text
+    assert len(trouble.text) < 2000

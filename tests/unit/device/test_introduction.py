@@ -41,6 +41,14 @@ def test_it_is_given_again_where_something_else_is_read(caplog: pytest.LogCaptur
     assert len(caplog.messages) == 3
 
 
+def test_of_a_thousand_instances_some_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """And how many others there are."""
+    Introduction().give(BATTERY, P, {"vebus": range(1000)}, PLAN)
+    (text,) = caplog.messages
+    assert "vebus 0 and 1 and 2" in text
+    assert "19 and 980 others each 1 s" in text
+
+
 @pytest.mark.parametrize("plan", [None, Plan(P, [], {})])
 def test_a_device_of_which_nothing_is_read_is_not_introduced(
     caplog: pytest.LogCaptureFixture, plan: Plan | None

@@ -13,7 +13,7 @@ from bat2influx.device.problems import Problems
 from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
-from bat2influx.venus.protocol import Field, NoValue, parse_field
+from bat2influx.venus.protocol import MOST_LEAVES, Field, NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"
@@ -284,3 +284,55 @@ def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
     minute.say(PV, b"")
     minute.look()
     assert "no longer has solarcharger 288" in minute.text
+
+
+def many(count: int) -> Minute:
+    """Return a device that has so many inverters, all of which are read."""
+    minute = Minute()
+    minute.plan = Plan(P, FIELDS[:1], {"vebus": range(count)}, instances_of=lambda _: "tag")
+    minute.begin()
+    return minute
+
+
+def test_of_a_thousand_services_some_topics_are_in_the_journal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As many as the text names, be they without an answer or without a value."""
+    minute = many(1000)
+    topics = [*minute.plan.fields]
+    minute.go_on(20, topics[0])
+    for topic in topics[1:]:
+        minute.say(topic)
+        minute.absence.void(topic, NoValue.NULL, minute.now)
+    minute.go_on(20, topics[0])
+    found = [vars(each)["TOPIC"] for each in caplog.records if "TOPIC" in vars(each)]
+    assert {record.getMessage().count("vebus/") <= 20 for record in caplog.records} == {True}
+    assert len(found) >= 2
+    assert max(len(each.split()) for each in found) == 20
+
+
+def test_services_that_take_turns_are_reported_a_few_times(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All there and none there, each few seconds for an hour: not a warning each time."""
+    caplog.set_level(logging.INFO, "bat2influx")
+    minute = many(2)
+    topics = [*minute.plan.fields]
+    for _ in range(60):
+        minute.go_on(5, *topics)
+        for topic in topics:
+            minute.say(topic, b"")
+        minute.go_on(25)
+    assert 4 <= len(caplog.messages) <= 20
+
+
+def test_topics_that_are_read_no_more_are_forgotten() -> None:
+    """Where there are many of them: a device may name ever new instances."""
+    minute = many(1)
+    for number in range(30):
+        plan = Plan(P, FIELDS[:1], {"vebus": range(1000 * number, 1000 * (number + 1))})
+        minute.absence.begin(plan)
+        for topic in plan.fields:
+            minute.absence.void(topic, NoValue.NULL, 0.0)
+            minute.absence.filled(topic)
+    assert len(minute.absence._filled) + len(minute.absence._kind) <= MOST_LEAVES + 2 * 1000

@@ -18,6 +18,11 @@ from bat2influx.service import journal
 from bat2influx.service.journal import (
     IN_A_ROW,
     LASTING,
+    LONGEST_ENTRY,
+    LONGEST_TRACEBACK,
+    MINUTE,
+    MOST_A_MINUTE,
+    MOST_CAUSES,
     REMIND,
     RETURNS,
     DampedEpisode,
@@ -163,6 +168,43 @@ def test_a_traceback_is_in_the_message(log: logging.Logger, entries: Entries) ->
     log.critical("ending", exc_info=failure)
     assert entries[0][0].startswith("ending\nTraceback")
     assert entries[0][0].endswith("ZeroDivisionError: of a thread")
+
+
+def test_an_entry_has_a_bound_in_all_its_fields(log: logging.Logger, entries: Entries) -> None:
+    """A text of a peer's, what it is made of, and what can be searched for."""
+    long = "x" * 300_000
+    log.warning("the device has %s", long, extra=event("missing", TOPIC=long))
+    ((text, fields),) = entries
+    assert len(text) == LONGEST_ENTRY
+    assert text.startswith("the device has xxx")
+    assert text.endswith("x…")
+    assert len(fields["TOPIC"]) == LONGEST_ENTRY
+    assert all(len(str(each)) <= LONGEST_ENTRY for each in fields.values())
+
+
+def test_a_line_on_a_terminal_has_the_same_bound(log: logging.Logger, stderr: TextIO) -> None:
+    """Where no journal takes it."""
+    set_up_with(stderr)
+    log.warning("%s", "x" * 300_000)
+    log.warning("%s", "x" * LONGEST_ENTRY)
+    cut, whole = written(stderr).splitlines()
+    assert len(cut) == len("WARNING: ") + LONGEST_ENTRY
+    assert cut.endswith("x…")
+    assert whole.endswith("xx")
+
+
+def test_of_a_long_traceback_both_ends_stay(log: logging.Logger, entries: Entries) -> None:
+    """Where it began and what it was; an exception's text may be a peer's."""
+    try:
+        raise ValueError("odd" * 100_000 + " end")
+    except ValueError as error:
+        failure = error
+    log.critical("ending", exc_info=failure)
+    ((text, fields),) = entries
+    assert text.startswith("ending\nTraceback")
+    assert text.endswith("oddodd end")
+    assert len(text) == len("ending\n") + LONGEST_TRACEBACK
+    assert len(fields["EXCEPTION_TEXT"]) == LONGEST_TRACEBACK
 
 
 def test_the_journal_takes_what_a_peer_may_have_said(
@@ -312,6 +354,48 @@ class TestCausesThatTakeTurns:
         for second in range(21, 24):
             episode.failed(Trouble("ab"[second % 2], "x"), float(second))
         assert len(caplog.records) == 3
+
+
+class TestBounds:
+    """What a peer can have an episode keep, and tell, by causes that it makes up."""
+
+    def test_a_cause_beyond_the_bound_counts_as_told_before(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """So many are told, and a few more; none but the first are kept."""
+        episode = Episode(logging.getLogger("test"))
+        for number in range(50 * MOST_CAUSES):
+            episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MOST_CAUSES)
+        for number in range(50 * MOST_CAUSES):
+            episode.failed(Trouble(f"again: {number}", "x"), (1 + number) * MINUTE)
+        assert len(episode._causes) == MOST_CAUSES
+        reminders = [each for each in caplog.messages if "still" in each]
+        assert len(caplog.messages) - len(reminders) == MOST_CAUSES + RETURNS
+
+    def test_so_much_is_told_in_a_minute_and_the_latest_later(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A cause that lasts is told as soon as there is room for it, and once."""
+        episode = Episode(logging.getLogger("test"))
+        for second in range(50):
+            episode.failed(Trouble(f"cause {second}", f"text {second}"), float(second))
+        assert caplog.messages == [f"text {second}" for second in range(MOST_A_MINUTE)]
+        caplog.clear()
+        for second in range(50, 200):
+            episode.failed(Trouble("cause 49", "text 49"), float(second))
+        assert caplog.messages == ["text 49"]
+
+    def test_an_end_is_told_of_what_was_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Of failures that come and go each second the ends are as few as the beginnings."""
+        caplog.set_level(logging.INFO)
+        episode = Episode(logging.getLogger("test"))
+        for number in range(600):
+            episode.failed(ABSENT, number / 10)
+            episode.recovered("it is back", number / 10 + 0.05)
+        levels = [record.levelname for record in caplog.records]
+        assert levels == ["WARNING", "INFO"] * MOST_A_MINUTE
+        episode.failed(ABSENT, MINUTE)
+        assert len(caplog.records) == 2 * MOST_A_MINUTE + 1
 
 
 class TestDampedEpisode:
