@@ -9,10 +9,11 @@ import argparse
 import logging
 import os
 from functools import partial
+from pathlib import Path
 
 from bat2influx.commands import configuration
-from bat2influx.config.paths import state_directory
-from bat2influx.service.ownership import OwnerError, become_owner
+from bat2influx.config.paths import service_unit, service_user, state_directory
+from bat2influx.service.ownership import OwnerError, become_owner, owner_to_be
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
         return os.EX_CONFIG
     state = state_directory(options.config, os.environ)
     try:
+        if os.geteuid() == 0 and owner_to_be(state, service_user(options.config, os.environ)):
+            return _before_service(options.config, state)
         owner = become_owner(state)
     except (OwnerError, OSError) as error:
         configuration.complain([f"{error}; {_by_hand(options, error)}"])
@@ -48,6 +51,17 @@ def run(options: argparse.Namespace) -> int:
         text = "ending, for an error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
         return os.EX_SOFTWARE
+
+
+def _before_service(config: Path, state: Path) -> int:
+    """Refuse to run as root where the service is to have the state directory at its first start."""
+    configuration.complain(
+        [
+            f"{state} is not the service's yet, and root's files there would be in its way; run:"
+            f" systemctl start {service_unit(config)}"
+        ]
+    )
+    return os.EX_NOPERM
 
 
 def _by_hand(options: argparse.Namespace, error: OwnerError | OSError) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bat2influx.commands import configuration
 from bat2influx.commands.output import complain, say
-from bat2influx.config.paths import state_directory
+from bat2influx.config.paths import service_user, state_directory
 from bat2influx.config.settings import ConfigError, Settings, load
 from bat2influx.delivery import disk_format, disk_queue
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         return os.EX_CONFIG
     state = state_directory(options.config, os.environ)
     try:
-        become_owner(state)
+        become_owner(state, service_user(options.config, os.environ))
     except (OwnerError, OSError) as error:
         complain(f"bat2influx spool: {error}")
         return os.EX_NOPERM

@@ -14,6 +14,7 @@ HOME = Path("/etc/bat2influx")
 DEFAULT_CONFIG = HOME / "bat2influx.ini"
 USUAL = DEFAULT_CONFIG.stem  # of the file; another one is an instance
 STATE = Path("/var/lib/bat2influx")
+SERVICE_USER = "bat2influx"
 
 
 def is_of_service(config: Path) -> bool:
@@ -38,6 +39,15 @@ def state_directory(config: Path, environment: Mapping[str, str]) -> Path:
         return STATE if config.stem == USUAL else STATE / config.stem
     home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "bat2influx"
+
+
+def service_user(config: Path, environment: Mapping[str, str]) -> str:
+    """Return the user whose the state directory is to be once the service runs, '' for nobody's.
+
+    Systemd gives the directory to this user when the service starts, whoever has it then.
+    """
+    given = environment.get("STATE_DIRECTORY")
+    return SERVICE_USER if is_of_service(config) and not given else ""
 
 
 def runtime_file(config: Path, environment: Mapping[str, str], suffix: str) -> Path | None:

@@ -4,8 +4,10 @@ The state directory and the runtime directory belong to the daemon's user, who c
 there, and can do so between a look at a file and its opening.
 
 Rules: a command that root runs gives root's rights up, for good, before it touches such a
-directory: whatever the owner has put there is then used with the owner's own rights. A file for
-other programs is opened only if it is regular, never through a symbolic link, and without waiting.
+directory: whatever the owner has put there is then used with the owner's own rights. That holds
+before the service's first start, too, because who starts it meanwhile gives the directory away,
+below a process of root's. A file for other programs is opened only if it is regular, never through
+a symbolic link, and without waiting.
 """
 
 from __future__ import annotations
@@ -71,12 +73,29 @@ def first_owner(path: Path) -> Owner | None:
     return None
 
 
-def become_owner(path: Path) -> Owner | None:
+def owner_to_be(path: Path, user: str) -> Owner | None:
+    """Return the user of this name as the owner of `path`, which is nobody's but root's until then.
+
+    None where another user has it, where there is no such user, or the user is root.
+    """
+    try:
+        entry = pwd.getpwnam(user) if user else None
+    except KeyError:
+        return None
+    if entry is None or entry.pw_uid == _ROOT or first_owner(path):
+        return None
+    return Owner(entry.pw_uid, entry.pw_gid, entry.pw_name, path)
+
+
+def become_owner(path: Path, user: str = "") -> Owner | None:
     """Where this is root and `path` another user's, go on as that user; return who that is.
 
-    It cannot be taken back. Raises OSError, and OwnerError where root may not do so.
+    `user` is whose it is to be, '' for nobody's: where it is nobody's else, root goes on as that
+    one. It cannot be taken back. Raises OSError, and OwnerError where root may not do so.
     """
-    if os.geteuid() != _ROOT or (owner := first_owner(path)) is None:
+    if os.geteuid() != _ROOT:
+        return None
+    if (owner := first_owner(path) or owner_to_be(path, user)) is None:
         return None
     try:
         try:

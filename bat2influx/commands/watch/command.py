@@ -81,7 +81,8 @@ def watch(settings: Settings, environment: Mapping[str, str]) -> int:
     """Show it until `q`, SIGINT, SIGTERM, or the end of who reads it; return the exit code, 0."""
     hints = [*unseen_secrets(settings, environment, command="watch", by="--pty")]
     try:  # root alone may look for these; what else there is to see, the owner of it may
-        become_owner(paths.state_directory(settings.path, environment))
+        state = paths.state_directory(settings.path, environment)
+        become_owner(state, paths.service_user(settings.path, environment))
     except (OwnerError, OSError) as error:
         complain(f"bat2influx watch: {error}")
         return os.EX_NOPERM

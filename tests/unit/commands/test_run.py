@@ -169,6 +169,50 @@ def test_root_that_may_not_change_its_user_is_told_how_to_run_it(
         assert not [*state.iterdir()]
 
 
+BEFORE_SERVICE = """
+import os
+import sys
+from pathlib import Path
+from bat2influx.cli import main as command
+from bat2influx.config import paths
+from bat2influx.daemon import main
+
+paths.HOME, paths.STATE = Path(sys.argv[2]).parent, Path(sys.argv[4])
+paths.SERVICE_USER = sys.argv[5]
+main.run = lambda *_: print(os.geteuid()) or 42
+sys.exit(command(sys.argv[1:4]))
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("made", [False, True])
+def test_found_root_ran_below_a_directory_that_the_service_took(
+    options: argparse.Namespace, made: bool
+) -> None:
+    """With the service's file, before its first start, it is told to start that."""
+    environment = {key: each for key, each in os.environ.items() if key != "STATE_DIRECTORY"}
+    with open_folder() as folder:
+        state = folder / "state"
+        if made:
+            state.mkdir()
+        begin = [sys.executable, "-c", BEFORE_SERVICE, "--config", str(options.config), "run"]
+        for user, code in (("nobody", EX_NOPERM), ("no-such-user", 42)):
+            done = subprocess.run(
+                [*begin, str(state), user],
+                cwd=TOP,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == code
+            assert done.stdout == ("" if code == EX_NOPERM else "0\n")
+            what = f"{state} is not the service's yet, and root's files there would be in its way"
+            told = f"{what}; run: systemctl start bat2influx\n"
+            assert done.stderr == (told if code == EX_NOPERM else "")
+        assert state.exists() == made
+
+
 def test_what_is_no_error_passes(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from bat2influx.config.paths import (
     runtime_file,
     runtime_file_of_service,
     service_unit,
+    service_user,
     state_directory,
 )
 
@@ -38,6 +39,13 @@ def test_the_state_directory_is_where_the_daemon_runs(
 ) -> None:
     """The service manager's wins; a service by hand has that service's; a person has a person's."""
     assert state_directory(Path(config), environment) == Path(expected).expanduser()
+
+
+def test_the_state_of_the_service_is_its_users() -> None:
+    """One that the service manager or a person has named may be anybody's."""
+    assert service_user(Path("/etc/bat2influx/boat.ini"), {}) == "bat2influx"
+    assert service_user(Path("/etc/bat2influx/boat.ini"), {"STATE_DIRECTORY": "/s"}) == ""
+    assert service_user(Path("/home/me/x.ini"), {}) == ""
 
 
 def test_a_relative_name_is_where_it_leads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.service.ownership import first_owner, read_regular
+from bat2influx.service.ownership import Owner, first_owner, owner_to_be, read_regular
 from tests import TOP
 from tests.support.strangers import NOBODY, NOGROUP, needs_root, open_folder
 
@@ -23,7 +23,7 @@ import json, os, sys
 from pathlib import Path
 from bat2influx.service.ownership import OwnerError, become_owner
 try:
-    owner = become_owner(Path(sys.argv[1]))
+    owner = become_owner(Path(sys.argv[1]), *sys.argv[2:])
 except OwnerError as error:
     print(f"refused: {error}")
     sys.exit()
@@ -39,9 +39,9 @@ if owner:
 """
 
 
-def become(path: Path, *before: str) -> str:
+def become(path: Path, *before: str, user: str = "") -> str:
     """Return what a process of root's says that becomes the owner of `path`."""
-    command = [*before, sys.executable, "-c", PROGRAM, str(path)]
+    command = [*before, sys.executable, "-c", PROGRAM, str(path), user]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     return done.stdout
 
@@ -114,6 +114,20 @@ def test_an_owner_without_a_name_has_the_group_of_the_directory(folder: Path) ->
 def test_root_stays_what_it_is_where_all_is_roots(folder: Path) -> None:
     """As with a configuration of root's own."""
     assert become(folder).startswith("None 0 0 0 0 0 0 ")
+
+
+@needs_root
+def test_before_the_first_owner_root_becomes_the_one_to_be(folder: Path) -> None:
+    """Where the path is root's all the way, or is not there; a service may begin meanwhile."""
+    for path in (folder, folder / "absent"):
+        assert owner_to_be(path, "nobody") == Owner(NOBODY, NOGROUP, "nobody", path)
+        assert become(path, user="nobody").startswith(f"nobody {NOBODY} ")
+        for user in ("", "root", "no-such-user"):
+            assert owner_to_be(path, user) is None
+            assert become(path, user=user).startswith("None 0 0 0 ")
+    os.chown(folder, 54_321, 12_345)
+    assert owner_to_be(folder / "absent", "nobody") is None
+    assert become(folder / "absent", user="nobody").startswith("user 54321 ")
 
 
 @needs_root
