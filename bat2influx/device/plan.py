@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -129,14 +129,22 @@ class Plan:
         roots = {parent for parent, own in children.items() if len(own) > 1 and _below_root(parent)}
         asked: dict[str, list[str]] = {}
         for leaf in leaves:
-            above = [root for root in roots if leaf.startswith(f"{root}/")]
-            asked.setdefault(min(above, key=len, default=leaf), []).append(leaf)
+            above = next((each for each in _parents(leaf) if each in roots), leaf)
+            asked.setdefault(above, []).append(leaf)
         for topic, below in asked.items():
             yield Request(
                 topic=f"R/{self.portal}/{topic}",
                 answers=tuple(f"N/{self.portal}/{leaf}" for leaf in below),
                 slow=all(leaves[leaf] for leaf in below),
             )
+
+
+def _parents(leaf: str) -> Iterator[str]:
+    """Yield what a leaf is below, the service first: a few, however many leaves there are."""
+    end = leaf.find("/")
+    while end >= 0:
+        yield leaf[:end]
+        end = leaf.find("/", end + 1)
 
 
 def _below_root(parent: str) -> bool:
