@@ -221,6 +221,7 @@ class Delivery:
                     self._spool.append(each)
             if outcome is not None:
                 self._settle(outcome)
+            self._spool.away = self._database_up is False
             self._spool.keep(everything=self._stop_at is not None and not self._may_be_sent())
             if again := self._spool.take_request():
                 self._reports.retried(again)

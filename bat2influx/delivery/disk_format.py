@@ -1,16 +1,19 @@
 """The file in which lines wait on disk: its format, and opening it.
 
-Format 1, the first: `spool.sqlite`, a database of SQLite with `user_version` 1 and two tables.
+Format 2: `spool.sqlite`, a database of SQLite with `user_version` 2 and two tables.
 
-    waiting   number, crc, lines                        what the database is to get, oldest first
-    rejected  number, crc, lines, reason, time, before  what it has rejected, and why
+    waiting   number, crc, packed                        what the database is to get, oldest first
+    rejected  number, crc, packed, reason, time, before  what it has rejected, and why
 
-A row holds up to 200 lines of line protocol, joined by newlines: a second's nine lines are one
-row, which takes a third less room than nine and a ninth of the time. `number` is the running
-number of the row's first line, and the next row goes on where this one ends: so the first and
-the last row tell how many lines there are, and a row that is missing shows. `crc` is the CRC-32 of
-the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the rejection, is in
-ns since 1970 (UTC); `before` counts the bytes in all earlier rows of `rejected`, ever.
+A row holds up to 1,800 lines of line protocol, deflated (disk_lines.py): a second's nine lines are
+one row at first, and after 200 s these rows are merged into one (disk_merge.py). `number` is the
+running number of the row's first line, and the next row goes on where this one ends: so the first
+and the last row tell how many lines there are, and a row that is missing shows. `crc` is the CRC-32
+of the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the rejection, is
+in ns since 1970 (UTC); `before` counts the bytes in all earlier rows of `rejected`, ever.
+
+Format 1 had the lines as text, up to 200 in a row, in a column `lines`. Such rows are rows of
+format 2 as well, so that the migration changes the names of columns and no row.
 
 While it is written it is in WAL mode with `synchronous` FULL. A commit is then one write at the
 end of `spool.sqlite-wal` and one sync, where a rollback journal takes two files and three or four
@@ -43,20 +46,31 @@ from bat2influx.delivery.disk_pages import LARGEST, SIZE
 from bat2influx.delivery.disk_rows import scalar
 
 NAME = "spool.sqlite"
-FORMAT = 1
+FORMAT = 2
 COMPANIONS = ("-wal", "-journal", "-shm")  # what SQLite puts beside it, by its name
-# From an older format to the next, by the older. The step changes tables and content, no more.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
-
 TABLES = (
-    "CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL)",
+    "CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, packed BLOB NOT NULL)",
     "CREATE TABLE rejected"
-    " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL,"
+    " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, packed BLOB NOT NULL,"
     " reason BLOB NOT NULL, time INTEGER NOT NULL, before INTEGER NOT NULL)",
 )
+# Of which format each is, with those of format 1.
+KNOWN_TABLES = {
+    **dict.fromkeys(TABLES, FORMAT),
+    **{table.replace("packed", "lines"): 1 for table in TABLES},
+}
 ROOTS = {"waiting": 2, "rejected": 3}  # the page at which the tree of each table begins
 OPENING = 100_000  # steps of SQLite's machine; a hundredth is what it takes
 _STEPS = 1_000  # between two looks at how many there were
+
+
+def _from_1_to_2(db: sqlite3.Connection) -> None:
+    for table in ROOTS:
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN lines TO packed")
+
+
+# From an older format to the next, by the older. The step changes tables and content, no more.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1_to_2}
 
 
 class NewerError(Exception):
@@ -194,8 +208,9 @@ def _check_version(db: sqlite3.Connection) -> None:
     """Raise NewerError for a newer format, and DamagedError if only the number is newer."""
     if (version := version_of(db)) > FORMAT:
         tables = db.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
-        if any((each,) in tables for each in TABLES):
-            raise DamagedError(f"it says that it is of format {version}, and is of {FORMAT}")
+        for (each,) in tables:
+            if known := KNOWN_TABLES.get(each):
+                raise DamagedError(f"it says that it is of format {version}, and is of {known}")
         raise NewerError(version)
 
 
@@ -206,6 +221,8 @@ def _bring_up(db: sqlite3.Connection) -> None:
         for table in TABLES:
             db.execute(table)
         version = FORMAT
+    if version > 0 and not _is_spool(db):
+        raise DamagedError("it is not a spool of bat2influx")
     while version < FORMAT and version in MIGRATIONS:
         MIGRATIONS[version](db)
         version += 1

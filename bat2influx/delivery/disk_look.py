@@ -13,7 +13,7 @@ from pathlib import Path
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import (
     FORMAT,
-    TABLES,
+    KNOWN_TABLES,
     NewerError,
     check_size,
     companion,
@@ -57,7 +57,7 @@ def _look(path: Path) -> Generator[None, None, None]:
                 pages = wal.frames[wal.taken - 1].size
     if page.startswith(MAGIC):
         version = int.from_bytes(page[60:64], "big", signed=True)
-        if version > FORMAT and not any(table.encode() in page for table in TABLES):
+        if version > FORMAT and not any(table.encode() in page for table in KNOWN_TABLES):
             raise NewerError(version)
         if pages is None and not wal.cut and not companion(path, "-journal").exists():
             pages = path.stat().st_size / SIZE

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from bat2influx.delivery import disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault, explain
 from bat2influx.delivery.disk_file import DiskFile
+from bat2influx.delivery.disk_merge import Merger
 from bat2influx.delivery.disk_rows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
 from bat2influx.influx.lineprotocol import moved
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
 SMALLEST = 256 * 1024  # bytes
-_LARGEST_WAL = 4 * 1024 * 1024  # bytes
+_LARGEST_WAL = 512 * 1024  # bytes; it is on disk beside what waits
 _SHM = 32 * 1024  # bytes
 _REQUEST = "retry-rejected"
 _IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket or device; a folder
@@ -74,7 +75,7 @@ class DiskQueue:
     a call as much more as the call writes, or until the next if the disk is full by then; and
     while another program reads, as much as comes in that time. An eighth is for what was rejected.
     Files that were set aside are not counted. At the bound the oldest lines go, in rows of up to
-    200.
+    1,800.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class DiskQueue:
         self._file = DiskFile(
             directory / disk_format.NAME, wal=wal, patience=patience, linger=linger
         )
+        self._merger = Merger()
         self._dropped = self._rejected_dropped = 0
         self._shown: StoredBatch | None = None  # the batch under way
         self._dropped_under_way = 0  # of its lines, of which it is not known if they are lost
@@ -147,12 +149,16 @@ class DiskQueue:
         if not lines:
             return StoredBatch(self._file.generation, self._file.figures.end, ())
         kept = newest(lines, self._room // 2)
-        with self._file.transaction(appending=sum(map(len, kept)) + len(kept)) as db:
+        packed = disk_rows.pack(kept)
+        size = sum(len(each.stored) for each in packed)
+        with self._file.transaction(appending=size + self._merger.size) as db:
             first, end = self._file.figures[:2]
             if len(kept) < len(lines):  # what is older than those that go, goes
                 db.execute("DELETE FROM waiting")
-            make_room(db, self._room, kept)
-            disk_rows.insert(db, end, kept)
+            else:
+                self._merger.append(db, self._file.generation, end, packed)
+            make_room(db, self._room, packed)
+            disk_rows.insert_packed(db, end, packed)
         self._count_dropped(first)
         self._dropped += len(lines) - len(kept)
         number = self._file.figures.end - len(lines)
@@ -251,7 +257,7 @@ class DiskQueue:
             return 0
         with self._file.transaction() as db:
             first, end = self._file.figures[:2]
-            while rows := list(disk_rows.rows(db, REJECTED, "ORDER BY number LIMIT 100")):
+            while rows := list(disk_rows.rows(db, REJECTED, "ORDER BY number LIMIT 10")):
                 for row in rows:
                     disk_rows.insert(db, end, row.lines)
                     end += len(row.lines)

@@ -20,7 +20,7 @@ from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, D
 from bat2influx.delivery.disk_queue import PATIENCE, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, rows
 
-_PIECE = 100  # rows
+_PIECE = 10  # rows
 _STEPS = 1_000_000  # of SQLite's machine for a piece; a hundredth is what it takes
 
 

@@ -12,13 +12,13 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from bat2influx.delivery.disk_errors import DamagedError, LineError
-from bat2influx.influx.lineprotocol import stamp_of
+from bat2influx.delivery import disk_lines
+from bat2influx.delivery.disk_errors import DamagedError
+from bat2influx.delivery.disk_lines import ROW_LINES
 
-ROW_LINES = 200
-WAITING = "SELECT number, crc, lines, x'', 0 FROM waiting"
+WAITING = "SELECT number, crc, packed, x'', 0 FROM waiting"
 AROUND = f"WHERE number > ? - {ROW_LINES} AND number < ? ORDER BY number"  # first and end
-REJECTED = "SELECT number, crc, lines, reason, time FROM rejected"
+REJECTED = "SELECT number, crc, packed, reason, time FROM rejected"
 
 
 class DiskRow(NamedTuple):
@@ -46,34 +46,57 @@ class Figures(NamedTuple):
     oldest: int | None
 
 
-def pack(number: int, lines: Sequence[bytes], reason: bytes = b"") -> tuple[int, int, bytes]:
-    """Return a row's first columns. Raises LineError for a line with a newline, or without text."""
-    blob = b"\n".join(lines)
-    if blob.count(b"\n") != len(lines) - 1:
-        raise LineError("a line ends in the middle")
-    if not blob:
-        raise LineError("a line is empty")
-    return number, _crc(number, reason, blob), blob
+class Packed(NamedTuple):
+    """What is to be stored of the lines of a row; `length` is how many those are."""
+
+    length: int
+    stored: bytes
 
 
-def unpack(record: tuple[object, object, object, object, object]) -> DiskRow:
-    """Return a row as it was written. Raises DamagedError.
+def pack(lines: Sequence[bytes]) -> list[Packed]:
+    """Return rows for `lines`. Raises LineError for one with a newline, or without text."""
+    return [Packed(len(part), disk_lines.packed(part)) for part in disk_lines.parts(lines)]
+
+
+class Stored(NamedTuple):
+    """A row as it is in the file, with the right checksum."""
+
+    number: int
+    stored: bytes
+    reason: bytes
+    time: int
+
+    @property
+    def end(self) -> int:
+        """The number of the line that comes after."""
+        return self.number + disk_lines.count(self.stored)
+
+
+def unpack(record: tuple[object, ...]) -> DiskRow:
+    """Return a row as it was written. Raises DamagedError."""
+    number, stored, reason, time = checked(record)
+    return DiskRow(number, disk_lines.unpacked(stored), reason, time)
+
+
+def checked(record: tuple[object, ...]) -> Stored:
+    """Return what was found as WAITING and REJECTED ask for it. Raises DamagedError.
 
     A row without a text is none: with a number of 0 it would have its checksum, as a row of zeros.
     """
-    number, crc, blob, reason, time = record
+    number, crc, stored, reason, time = record
     if (
-        not (isinstance(number, int) and isinstance(blob, bytes))
+        not (isinstance(number, int) and isinstance(stored, bytes))
         or not (isinstance(reason, bytes) and isinstance(time, int))
-        or not blob
-        or crc != _crc(number, reason, blob)
+        or not stored
+        or crc != crc_of(number, stored, reason)
     ):
         raise DamagedError(f"a row does not have its checksum: {number}")
-    return DiskRow(number, blob.split(b"\n"), reason, time)
+    return Stored(number, stored, reason, time)
 
 
-def _crc(number: int, reason: bytes, blob: bytes) -> int:
-    return zlib.crc32(blob, zlib.crc32(reason, number & 0xFFFFFFFF))
+def crc_of(number: int, stored: bytes, reason: bytes = b"") -> int:
+    """Return the checksum of a row: of what is stored, after reason and number."""
+    return zlib.crc32(stored, zlib.crc32(reason, number & 0xFFFFFFFF))
 
 
 def rows(
@@ -107,28 +130,41 @@ def row(
 
 def figures(db: sqlite3.Connection, empty: int = 1) -> Figures:
     """Return what a file has; `empty` is the number of the next line when none waits."""
-    first, last = row(db, WAITING), row(db, WAITING, "ORDER BY number DESC")
-    first_rejected, last_rejected = row(db, REJECTED), row(db, REJECTED, "ORDER BY number DESC")
+    first, last = _end(db, WAITING, "ASC"), _end(db, WAITING, "DESC")
+    first_rejected, last_rejected = _end(db, REJECTED, "ASC"), _end(db, REJECTED, "DESC")
     return Figures(
         first.number if first else empty,
         last.end if last else empty,
         last_rejected.end - first_rejected.number if last_rejected and first_rejected else 0,
-        stamp_of(first.lines[0]) if first else None,
+        disk_lines.first_stamp(first.stored) if first else None,
     )
+
+
+def _end(db: sqlite3.Connection, what: str, order: str) -> Stored | None:
+    """Return the row at one end, of which the lines are not unpacked: that would take as long."""
+    found = db.execute(f"{what} ORDER BY number {order} LIMIT 1").fetchall()
+    return checked(found[0]) if found else None
 
 
 def insert(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> int:
     """Put waiting lines in, from `number` on; return the number that comes after."""
-    parts = range(0, len(lines), ROW_LINES)
-    packed = (pack(number + at, lines[at : at + ROW_LINES]) for at in parts)
-    db.executemany("INSERT INTO waiting (number, crc, lines) VALUES (?, ?, ?)", packed)
-    return number + len(lines)
+    return insert_packed(db, number, pack(lines))
+
+
+def insert_packed(db: sqlite3.Connection, number: int, packed: Sequence[Packed]) -> int:
+    """Put waiting lines in that are packed already; the same."""
+    for length, stored in packed:
+        record = number, crc_of(number, stored), stored
+        db.execute("INSERT INTO waiting (number, crc, packed) VALUES (?, ?, ?)", record)
+        number += length
+    return number
 
 
 def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> None:
     """Put waiting lines in the place of as many, which are a row."""
-    number, crc, blob = pack(number, lines)
-    db.execute("UPDATE waiting SET crc = ?, lines = ? WHERE number = ?", (crc, blob, number))
+    stored = disk_lines.packed(lines)
+    record = crc_of(number, stored), stored, number
+    db.execute("UPDATE waiting SET crc = ?, packed = ? WHERE number = ?", record)
 
 
 def insert_rejected(
@@ -138,15 +174,14 @@ def insert_rejected(
     last = row(db, REJECTED, "ORDER BY number DESC")
     number = last.end if last else 1
     before = _rejected_bytes_ever(db)
-    for at in range(0, len(lines), ROW_LINES):
-        part = lines[at : at + ROW_LINES]
-        packed = pack(number + at, part, reason)
+    for length, stored in pack(lines):
         db.execute(
-            "INSERT INTO rejected (number, crc, lines, reason, time, before)"
+            "INSERT INTO rejected (number, crc, packed, reason, time, before)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (*packed, reason, time, before),
+            (number, crc_of(number, stored, reason), stored, reason, time, before),
         )
-        before += len(packed[2]) + len(reason)
+        number += length
+        before += len(stored) + len(reason)
 
 
 def drop_rejected(db: sqlite3.Connection, most: int) -> None:
@@ -170,32 +205,29 @@ def drop_rejected(db: sqlite3.Connection, most: int) -> None:
         db.execute("DELETE FROM rejected")
 
 
-def make_room(db: sqlite3.Connection, most: int, lines: Sequence[bytes] = ()) -> None:
-    """Have the oldest waiting lines go until all pages, with `lines`, take at most `most` bytes."""
+def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) -> None:
+    """Have the oldest waiting rows go until all pages, with `packed`, take at most `most` bytes."""
     page = scalar(db, "PRAGMA page_size")
     while True:
         used = scalar(db, "PRAGMA page_count") - scalar(db, "PRAGMA freelist_count")
-        over = (used + _pages_for(lines)) * page - most
+        over = (used + _pages_for(packed)) * page - most
         if over <= 0:
             return
-        last: DiskRow | None = None
-        with closing(rows(db, WAITING)) as found:
-            for last in found:
-                over -= sum(map(len, last.lines))
-                if over <= 0:
-                    break
-        if last is None:
+        gone: list[object] = []
+        sizes = "SELECT number, length(packed) FROM waiting ORDER BY number"
+        with closing(db.execute(sizes)) as found:
+            while over > 0 and (last := found.fetchone()):
+                gone = [last[0]]
+                over -= _whole([last[1:]])
+        if not gone:
             return
-        db.execute("DELETE FROM waiting WHERE number <= ?", (last.number,))
+        db.execute("DELETE FROM waiting WHERE number <= ?", gone)
 
 
-def _pages_for(lines: Sequence[bytes]) -> int:
-    """Return how many pages of 4096 bytes `lines` take, at most."""
-    pages = 5 if lines else 0  # for the tree above the rows, and what has been begun
-    for at in range(0, len(lines), ROW_LINES):
-        size = sum(map(len, lines[at : at + ROW_LINES])) + ROW_LINES
-        pages += size // 4000 + 2
-    return pages
+def _pages_for(packed: Sequence[Packed]) -> int:
+    """Return how many pages of 4096 bytes rows take, at most."""
+    pages = 5 if packed else 0  # for the tree above the rows, and what has been begun
+    return pages + sum(len(each.stored) // 4000 + 2 for each in packed)
 
 
 def newest(lines: Sequence[bytes], most: int) -> Sequence[bytes]:
@@ -209,7 +241,7 @@ def newest(lines: Sequence[bytes], most: int) -> Sequence[bytes]:
 
 def _rejected_bytes_ever(db: sqlite3.Connection) -> int:
     found = db.execute(
-        "SELECT before + length(lines) + length(reason) FROM rejected ORDER BY number DESC LIMIT 1"
+        "SELECT before + length(packed) + length(reason) FROM rejected ORDER BY number DESC LIMIT 1"
     ).fetchall() or [(0,)]
     return _whole(found)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -29,8 +30,9 @@ from typing import Self
 from bat2influx.delivery import disk_pages
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import ROOTS, companion
+from bat2influx.delivery.disk_lines import ROW_LINES, count
 from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
-from bat2influx.delivery.disk_rows import ROW_LINES, DiskRow, unpack
+from bat2influx.delivery.disk_rows import DiskRow, unpack
 from bat2influx.delivery.disk_wal import Frames, read_wal
 
 _MOST_PAGES = 1 << 22  # that a file has by what its WAL says, 16 GiB
@@ -192,10 +194,11 @@ class Table:
         try:
             row = _row(record)
         except DamagedError:
-            lines = record.columns[2]
-            if rank is Rank.LIVE and isinstance(lines, bytes) and len(self._ends) < _MOST_SUSPECTS:
-                end = record.number + lines.count(b"\n") + 1
-                self._starts[end], self._ends[record.number] = record.number, end
+            stored = record.columns[2]
+            if rank is Rank.LIVE and isinstance(stored, bytes) and len(self._ends) < _MOST_SUSPECTS:
+                end = record.number + count(stored)
+                if record.number < end <= record.number + ROW_LINES:
+                    self._starts[end], self._ends[record.number] = record.number, end
             return
         self._found[rank].append(row.number << 64 | image << 20 | record.at << 4 | reader)
 
@@ -249,20 +252,26 @@ class Table:
 
 
 def merged(live: list[int], spare: list[int], load: Callable[[int], DiskRow]) -> Iterator[DiskRow]:
-    """Yield the rows of all live keys, in order, and of the spare ones what fits in between.
+    """Yield the rows of all live keys, in order, and of the spare ones the lines in between.
 
     Of equal live rows one is yielded. A row that `load` cannot read any more, is not.
     """
     end, at = -math.inf, 0
     equal: list[DiskRow] = []  # those of the number at hand
+    near: deque[int] = deque()  # spare keys, of which the rows may go on behind a live one
     for key in chain(live, (None,)):
         number = math.inf if key is None else _number(key)
         while at < len(spare) and _number(spare[at]) < number:
+            near.append(spare[at])
+            at += 1
+        while near and _number(near[0]) + ROW_LINES <= end:
+            near.popleft()
+        for other in near if end < number else ():
             with suppress(DamagedError):
-                if _number(spare[at]) >= end and (row := load(spare[at])).end <= number:
+                row = _between(load(other), end, number)
+                if row.lines:
                     end = row.end
                     yield row
-            at += 1
         if key is None:
             return
         if equal and equal[0].number != number:
@@ -274,15 +283,26 @@ def merged(live: list[int], spare: list[int], load: Callable[[int], DiskRow]) ->
                 yield row
 
 
+def _between(row: DiskRow, start: float, end: float) -> DiskRow:
+    """Return of a row the lines that have numbers from `start` on, before `end`.
+
+    Where small rows were merged, the one may be live and the other not.
+    """
+    first = int(max(row.number, start))
+    count = max(0, int(min(row.end, end)) - first)
+    lines = row.lines[first - row.number :][:count]
+    return DiskRow(first, lines, row.reason, row.time)
+
+
 def _number(key: int) -> int:
     return key >> 64
 
 
 def _row(record: Record) -> DiskRow:
     """Return a row with the right checksum. Raises DamagedError."""
-    crc, lines = record.columns[1:3]
+    crc, stored = record.columns[1:3]
     reason, when = (*record.columns[3:5], b"", 0)[:2]
-    return unpack((record.number, crc, lines, reason, when))
+    return unpack((record.number, crc, stored, reason, when))
 
 
 def _open(path: Path) -> int:

@@ -31,6 +31,7 @@ from bat2influx.delivery.disk_format import (
     remove,
     sync,
 )
+from bat2influx.delivery.disk_lines import ROW_LINES
 from bat2influx.delivery.disk_rows import insert, insert_rejected
 from bat2influx.delivery.disk_wreck import Pages, Wreck
 
@@ -113,14 +114,19 @@ class Salvage:
             yield None
         db.execute("BEGIN IMMEDIATE")
         number, begun = 1, time.monotonic()
+        lines: list[bytes] = []  # that are a row together
         for row in wreck.waiting.rows():
-            number = insert(db, number, row.lines)
+            if len(lines) + len(row.lines) > ROW_LINES:
+                number = insert(db, number, lines)
+                lines.clear()
+            lines += row.lines
             self.saved += len(row.lines)
             if time.monotonic() > begun + SLICE:  # so that the last commit has little to sync
                 db.execute("COMMIT")
                 db.execute("BEGIN IMMEDIATE")
                 begun = time.monotonic()
             yield None
+        number = insert(db, number, lines)
         rejected = 0
         for row in wreck.rejected.rows():
             insert_rejected(db, row.lines, row.reason, row.time)

@@ -1,5 +1,7 @@
 """What waits for the database: in memory while it is fresh, on disk when it has waited a second.
 
+In an outage that is known of it is half a second, and then all goes that there is in memory.
+
 Delivery is a transaction: `next_batch` shows lines and removes nothing, `settle` ends it with what
 the database has decided on. One owner, the keeper; nobody else calls anything here.
 
@@ -28,6 +30,7 @@ from bat2influx.influx.outcome import RejectedLine
 
 T = TypeVar("T")
 FRESH = 1.0  # s that a line may be in memory alone
+AWAY = 0.5  # times that, while the database is known to be away
 MOVED_AT_ONCE = 20_000  # lines on disk
 AGAIN = 2.0  # s between two attempts at a disk that does not take it
 
@@ -44,6 +47,7 @@ class Spool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`fresh` is in s, as is `clock`. Nothing on disk is touched before `open`."""
+        self.away = False  # whether it is known that the database is
         self.fault: DiskError | None = None  # why the disk does not take what waits
         self._memory = memory
         self._disk = disk_queue
@@ -154,11 +158,11 @@ class Spool:
             self._ages.popleft()
         if not self._ages or self.hold is not Hold.NO:
             return math.inf
-        at = self._ages[0][1] + self._fresh
+        at = self._ages[0][1] + self._most_fresh
         return max(0.0, (max(at, self._again_at) if self.fault else at) - self._clock())
 
     def keep(self, *, everything: bool = False) -> None:
-        """Put on disk what has waited a second, or `everything`."""
+        """Put on disk what has waited long enough, or `everything`."""
         self._settled()
         if (
             self.fault
@@ -170,6 +174,8 @@ class Spool:
             end = self._memory.end if self.hold is not Hold.UNSET else 0  # never in 1970
         elif self.due() > 0.0:
             return
+        elif self.away:
+            end = self._memory.end  # for one commit
         else:
             limit = self._clock() - self._fresh
             end = max((number for number, since in self._ages if since <= limit), default=0)
@@ -189,6 +195,10 @@ class Spool:
             certain = kept.first + max(0, self._in_doubt - before)
             self._own.add(kept.generation, certain, kept.end)
             self._own.remove(*self._disk.gone)
+
+    @property
+    def _most_fresh(self) -> float:
+        return self._fresh * AWAY if self.away else self._fresh
 
     def next_batch(self, max_lines: int) -> Batch | StoredBatch | None:
         """Return lines to send, at most `max_lines`; None when there are none to be had."""

@@ -6,9 +6,15 @@ damaged file met with and replaced, as any other call of the queue would.
 
 from __future__ import annotations
 
+import base64
+import random
+from collections.abc import Sequence
 from contextlib import closing
+from functools import lru_cache
 
-from bat2influx.delivery import disk_rows
+import pytest
+
+from bat2influx.delivery import disk_lines, disk_merge, disk_rows
 from bat2influx.delivery.disk_queue import DiskQueue, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED
 
@@ -30,3 +36,22 @@ def rejected_in(queue: DiskQueue, limit: int) -> list[StoredRejection]:
 def oldest_in(queue: DiskQueue) -> int | None:
     """Return the stamp of the line that is the first to go, in ns."""
     return queue._file.figures.oldest
+
+
+@lru_cache(maxsize=100_000)
+def padding(number: int, length: int) -> bytes:
+    """Return so many characters of which a deflated row hardly gets shorter."""
+    return base64.b85encode(random.Random(number).randbytes(length))[:length]
+
+
+def store_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows be as in format 1, and none be merged: what is in a page can be seen."""
+    packed = disk_lines.packed
+
+    def text(lines: Sequence[bytes]) -> bytes:
+        packed(lines)  # for what it raises
+        return b"\n".join(lines)
+
+    monkeypatch.setattr(disk_lines, "packed", text)
+    monkeypatch.setattr(disk_lines, "ROW_LINES", 200)
+    monkeypatch.setattr(disk_merge, "LARGE", 0)

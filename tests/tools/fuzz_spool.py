@@ -1,15 +1,17 @@
 """Damaged spools without end: nothing raises or hangs, and each row that can be read is saved.
 
-    /usr/bin/python3 -m tests.tools.fuzz_spool [--files 20000] [--seed N]
+    /usr/bin/python3 -m tests.tools.fuzz_spool [--files 20000] [--seed N] [--format 1]
 
 Each file is a good one with one to three kinds of damage: bits flipped, bytes overwritten, pages
 zeroed, swapped or copied over others, a cut, in the file and in its WAL, with an index of the WAL
 that is good, damaged or missing. It is read as by `bat2influx spool`, and then opened, appended to
 and emptied as by the keeper.
 
-What has to be saved is found without a look at trees and checksums: the lines of a row stand in the
-pages, and frames, in which their bytes are found, and they are due if none of these has changed.
+What has to be saved is found without a look at trees and checksums: a row stands in the pages, and
+frames, in which its bytes are found, and its lines are due if none of these has changed.
 Behind a change in the WAL that is so only where a later commit shows it (disk_wal.py).
+
+With `--format 1` the files are as the first version of the daemon wrote them.
 
 Prints one line, or what shows a fault, and then exits 1. The same seed makes the same files.
 """
@@ -19,29 +21,32 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import random
-import re
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from bat2influx.delivery import disk_merge
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.disk_reader import DiskReader
-from bat2influx.delivery.disk_rows import REJECTED, WAITING
+from bat2influx.delivery.disk_rows import REJECTED, WAITING, unpack
 from bat2influx.influx.outcome import RejectedLine
-from tests.support.spool_rows import rejected_in
+from tests.support.spool_rows import padding, rejected_in, store_text
 
 PAGE, WAL_HEADER, FRAME_HEADER = 4096, 32, 24  # bytes
 FRAME = FRAME_HEADER + PAGE
 FILE, WAL, SHM = "spool.sqlite", "spool.sqlite-wal", "spool.sqlite-shm"
-STAMP = re.compile(rb"17000000\d{11}")
-LONGEST = 10.0  # s for all that is done with a file
+ENOUGH = 48  # bytes of a row by which it is known
+LONGEST = 10.0  # s of CPU time for all that is done with a file: others may use the machine, too
 MOST_FAULTS = 8  # told by the queue for one file
 NEVER = 10**9  # more rows than there are
 EXPECTED = {DiskFault.DAMAGED, DiskFault.SAVING}
@@ -66,12 +71,16 @@ class Good:
 
 def line(number: int, length: int = 0) -> bytes:
     """Return a line as the daemon writes them, another for each number."""
-    return b"dc,site=a Voltage=%d.25%s %d" % (number % 60, b"1" * length, 17 * 10**17 + number)
+    return b"dc,site=a Voltage=%d.25%s %d" % (
+        number % 60,
+        padding(number, length),
+        17 * 10**17 + number,
+    )
 
 
 def small_rows(queue: DiskQueue) -> None:
     """A second's nine values in a row; the oldest were settled, and some rejected."""
-    for second in range(90):
+    for second in range(260):  # of which 200 are merged
         queue.append([line(9 * second + field) for field in range(9)])
         if second in {30, 40, 85}:
             batch = queue.next_batch(400 if second == 85 else 135)
@@ -82,7 +91,7 @@ def small_rows(queue: DiskQueue) -> None:
 
 
 def large_rows(queue: DiskQueue) -> None:
-    """Rows of up to 200 lines, most of each in overflow pages."""
+    """Rows of which most is in overflow pages."""
     for block in range(14):
         queue.append([line(1000 * block + at, 30) for at in range(37 * block % 230 + 20)])
         if block == 6:
@@ -103,26 +112,54 @@ def few_rows(queue: DiskQueue) -> None:
 def deep_rows(queue: DiskQueue) -> None:
     """So many pages that there is a page over the pages that are over those with rows."""
     for row in range(520):
-        queue.append([line(100 * row + at, 10) for at in range(65)])
+        queue.append([line(100 * row + at, 30) for at in range(65)])
 
 
-def good_spools(top: Path, *, deep: bool = True) -> Iterator[Good]:
-    """Make the good files: closed, or as a kill leaves them; with a WAL short, or often emptied."""
+@contextmanager
+def written_as(fill: Callable[[DiskQueue], None], version: int) -> Iterator[None]:
+    """Have rows be of text for format 1, and have none be merged but those of seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        if version == 1:
+            store_text(patch)
+        elif fill is not small_rows:
+            patch.setattr(disk_merge, "LARGE", 0)
+        yield
+
+
+def take_back(db: sqlite3.Connection) -> None:
+    """Make a file of format 2, in which the rows are text, one of format 1."""
+    db.execute("BEGIN")
+    for table in ("waiting", "rejected"):
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN packed TO lines")
+    db.execute("PRAGMA user_version = 1")
+    db.execute("COMMIT")
+
+
+def good_spools(top: Path, *, deep: bool = True, version: int = 2) -> Iterator[Good]:
+    """Make the good files: closed, or as a kill leaves them; with a WAL short, or often emptied.
+
+    They are of the format `version`.
+    """
     for fill in (small_rows, large_rows, few_rows, deep_rows):
         for closed, size in ((True, 10**7), (False, 10**7), (False, 600_000)):
             if fill is deep_rows and (not closed or not deep):
                 continue
             state = top / f"{fill.__name__}-{'closed' if closed else 'killed'}-{size}"
             queue = DiskQueue(state, size)
-            fill(queue)
+            with written_as(fill, version):
+                fill(queue)
+            db = queue._file._db
+            assert db
+            waiting, rejected = (
+                [(row[2], unpack(row).lines) for row in db.execute(f"{what} ORDER BY number")]
+                for what in (WAITING, REJECTED)
+            )
+            if version == 1:
+                take_back(db)
             if closed:
-                queue.close()
+                queue._file._leave_wal(db)
             files = {each.name: each.read_bytes() for each in state.iterdir()}
-            with closing(DiskReader(state)) as reader:
-                waiting, rejected = (
-                    [row.lines for row in reader._rows(what)] for what in (WAITING, REJECTED)
-                )
-            queue.close()
+            db.close()
             yield Good(state.name, files, homes(files, waiting), homes(files, rejected))
 
 
@@ -156,8 +193,8 @@ def content(wal: bytes, frame: int) -> bytes:
     return wal[at : at + PAGE]
 
 
-def homes(files: Files, rows: Iterable[Sequence[bytes]]) -> Homes:
-    """Return where the rows of lines stand: in all newest pages with a line or a part of one."""
+def homes(files: Files, rows: Iterable[tuple[bytes, Sequence[bytes]]]) -> Homes:
+    """Return where the rows stand: in all newest pages that have their bytes, or some of these."""
     file, wal = files[FILE], files.get(WAL, b"")
     newest = {page_of(wal, frame): frame for frame in range(frames(wal))}
     pages = {
@@ -166,19 +203,22 @@ def homes(files: Files, rows: Iterable[Sequence[bytes]]) -> Homes:
         if number not in newest
     }
     pages |= {(WAL, frame): content(wal, frame) for frame in newest.values()}
-    stamps: dict[bytes, set[tuple[str, int]]] = {}
-    tails: dict[bytes, set[tuple[str, int]]] = {}  # with which overflow pages begin
-    for at, page in pages.items():
-        for stamp in STAMP.findall(page):
-            stamps.setdefault(stamp, set()).add(at)
-        tails.setdefault(page[4:].partition(b"\n")[0].partition(b"\0")[0], set()).add(at)
     found: Homes = {}
-    for row in rows:
-        where = set[tuple[str, int]]().union(*(stamps[each.rpartition(b" ")[2]] for each in row))
-        if sum(map(len, row)) > PAGE - 100:
-            where.update(*(tails.get(each[-n:], ()) for each in row for n in range(3, len(each))))
-        found.update(dict.fromkeys(row, frozenset(where)))
+    for stored, lines in rows:
+        where = {at for at, page in pages.items() if stored[:ENOUGH] in page}
+        if len(stored) > PAGE - 100:
+            where.update(at for at, page in pages.items() if goes_on(stored, page))
+        assert where
+        found.update(dict.fromkeys(lines, frozenset(where)))
     return found
+
+
+def goes_on(stored: bytes, page: bytes) -> bool:
+    """Return whether a row may go on in an overflow page, the last of which may have little."""
+    if page[4 : 4 + ENOUGH] in stored:
+        return True
+    last = page[:4] == bytes(4)
+    return last and any(page[4:].startswith(stored[-n:]) for n in range(1, ENOUGH))
 
 
 # Damage
@@ -300,6 +340,7 @@ class Outcome:
     """What a run has shown; `silent` counts files of which lines were lost and nothing told."""
 
     seed: int
+    version: int
     files: int = 0
     seconds: float = 0.0
     slowest: float = 0.0
@@ -313,9 +354,10 @@ class Outcome:
     def __str__(self) -> str:
         silent = ", ".join(f"{kind} {count:,}" for kind, count in self.silent.most_common())
         return (
-            f"{self.files:,} damaged spools of seed {self.seed} in {self.seconds:.1f} s, the"
-            f" slowest {self.slowest:.2f} s: {self.saved:,} of {self.all:,} lines saved, among them"
-            f" all of {self.due:,} in undamaged pages; damage told of {self.told:,}, with"
+            f"{self.files:,} damaged spools of format {self.version} and seed {self.seed} in"
+            f" {self.seconds:.1f} s, the slowest {self.slowest:.2f} s: {self.saved:,} of"
+            f" {self.all:,} lines saved, among them all of {self.due:,} in undamaged pages; damage"
+            f" told of {self.told:,}, with"
             f" {self.counted:,} lines counted as lost; lost and not told: {silent or 'none'}"
         )
 
@@ -366,12 +408,12 @@ def check(good: Good, bad: Files, state: Path, outcome: Outcome) -> str:
     """Use damaged files, in the empty folder `state`; return what is wrong, or ''."""
     for name, content in bad.items():
         (state / name).write_bytes(content)
-    began = time.monotonic()
+    began = time.process_time()
     try:
         waiting, rejected, fresh, queue, told = use(state)
     except Exception as error:  # noqa: BLE001 - there is none that it may raise
         return f"raises {error!r}"
-    took = time.monotonic() - began
+    took = time.process_time() - began
     outcome.slowest = max(outcome.slowest, took)
     if took > LONGEST:
         return f"takes {took:.1f} s"
@@ -397,17 +439,24 @@ def check(good: Good, bad: Files, state: Path, outcome: Outcome) -> str:
     return ""
 
 
-def run(files: int, seed: int, seconds: float = float("inf"), *, deep: bool = True) -> Outcome:
+def run(
+    files: int,
+    seed: int,
+    seconds: float = float("inf"),
+    *,
+    deep: bool = True,
+    version: int = 2,
+) -> Outcome:
     """Damage so many files, or as many as there is time for. Raises FaultError.
 
-    A twentieth of these is `deep`, of two megabytes.
+    A twentieth of these is `deep`, of two megabytes. They are of the format `version`.
     """
-    outcome = Outcome(seed)
+    outcome = Outcome(seed, version)
     memory = Path("/dev/shm")  # because syncs are not what is tried
     top = Path(tempfile.mkdtemp(prefix="spools-", dir=memory if memory.is_dir() else None))
     began = time.monotonic()
     try:
-        goods = list(good_spools(top, deep=deep))
+        goods = list(good_spools(top, deep=deep, version=version))
         often = goods[:-1] * 2 + goods[-1:] if deep else goods
         for index in range(files):
             chance = random.Random(f"{seed} {index}")
@@ -436,9 +485,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for at most so long")
+    parser.add_argument("--format", type=int, choices=(1, 2), default=2, help="of the files: 2")
     given = parser.parse_args(arguments)
     try:
-        print(run(given.files, given.seed, given.seconds))
+        print(run(given.files, given.seed, given.seconds, version=given.format))
     except FaultError as error:
         print(error)
         return 1

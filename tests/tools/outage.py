@@ -139,22 +139,31 @@ def plant(directory: Path, interval: float, *, given: bool) -> Iterator[Plant]:
         yield Plant(setting, interval, given=given)
 
 
-def outage(directory: Path, seconds: float, signal: str, interval: float) -> tuple[Outcome, float]:
-    """Take the database away for so long; return what is missing, and the seconds it drained in."""
+def outage(
+    directory: Path, seconds: float, signal: str, interval: float
+) -> tuple[Outcome, float, float]:
+    """Take the database away for so long.
+
+    Return what is missing, the bytes that were written to disks in each second meanwhile, and the
+    seconds in which all drained.
+    """
     with plant(directory, interval, given=True) as all_of_it:
         setting = all_of_it.setting
         daemon = all_of_it.start()
         wait("values", lambda: len(kept(setting, "Soc")) >= 3)
         setting.influxdb.stop()
         begun = time.monotonic()
+        on_disks = -written(daemon.pid)
         for number in range(1, ENDS + 1):
             at = begun + number * seconds / (ENDS + 1) + random.uniform(-0.5, 0.5) * interval
             time.sleep(max(0.0, at - time.monotonic()))
+            on_disks += written(daemon.pid)
             all_of_it.end(daemon, signal)
             tell(f"{time.monotonic() - begun:.1f} s: ended by SIG{signal}")
             daemon = all_of_it.start()
             daemon.wait_for_log("values wait on disk, from before")
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
+        on_disks += written(daemon.pid)
         all_of_it.device.silence()
         setting.influxdb.start()
         back = time.monotonic()
@@ -162,7 +171,7 @@ def outage(directory: Path, seconds: float, signal: str, interval: float) -> tup
         all_of_it.complete(DRAINED_WITHIN)
         took = time.monotonic() - back
         assert daemon.stop() == 0
-        return all_of_it.compare(), took
+        return all_of_it.compare(), on_disks / seconds, took
 
 
 def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int = 0) -> str:
@@ -242,10 +251,11 @@ def main(arguments: list[str]) -> None:
         print(f"{minutes:g} healthy minutes at {given.interval:g} s: {what}")
     else:
         with long_run.directory("outage") as directory:
-            outcome, took = outage(directory, minutes * 60.0, given.signal, given.interval)
+            outcome, rate, took = outage(directory, minutes * 60.0, given.signal, given.interval)
             print(
                 f"{minutes:g} min without the database, {ENDS} times SIG{given.signal}:"
-                f" {outcome}; drained {took:.1f} s after its return"
+                f" {outcome}; {rate / 1e3:.1f} kB/s written to disk; drained {took:.1f} s after its"
+                " return"
             )
             assert not (outcome.otherwise or outcome.twice)
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
+from tests.support.spool_rows import padding
 
 COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
 LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
@@ -49,7 +50,7 @@ class QueueAndLists(RuleBasedStateMachine):
     def new(self, count: int, length: int) -> list[bytes]:
         """Return lines that were not there before."""
         first, self.came = self.came, self.came + count
-        return [b"dc V%d=1%s %d" % (n, b"0" * length, n) for n in range(first, self.came)]
+        return [b"dc V%d=1%s %d" % (n, padding(n, length), n) for n in range(first, self.came)]
 
     @rule(count=COUNTS, length=LENGTHS)
     def append(self, count: int, length: int) -> None:

@@ -277,7 +277,7 @@ def test_an_empty_file_goes_after_a_while(
 
 def test_what_was_rejected_keeps_the_file_and_not_its_size(file: DiskFile, time: Time) -> None:
     """It is written anew when most of it is free, and stays in WAL mode no longer."""
-    put(file, 0, 20_000)
+    put(file, 0, 20_000, 30)
     take(file, 20_001, rejected=3)
     large = file.path.stat().st_size
     file.give_back()

@@ -17,8 +17,15 @@ from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_rows import REJECTED, WAITING, Figures
 from tests.support import disk
+from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_file import content, make, names, put, take
 from tests.unit.delivery.test_disk_queue import lines
+
+
+@pytest.fixture(autouse=True)
+def text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    store_text(monkeypatch)
 
 
 @pytest.fixture
@@ -74,12 +81,12 @@ def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
     with closing(sqlite3.connect(file.path)) as other:
         for table in ("waiting", "rejected"):
             other.execute(f"ALTER TABLE {table} ADD COLUMN more")
-        other.execute("PRAGMA user_version = 2")
+        other.execute("PRAGMA user_version = 3")
     with pytest.raises(DiskError, match="with that version installed again, rename it") as raised:
         put(file, 0, 3)
     assert raised.value.fault is DiskFault.NEWER
     (aside,) = names(file)
-    assert aside.startswith("spool.format-2-")
+    assert aside.startswith("spool.format-3-")
     put(file, 0, 3)
     assert (file.figures, file.generation, file.lost) == (Figures(1, 4, 0, 0), 1, 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,15 @@ from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_format import NewerError
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.disk_rows import WAITING, scalar
+from tests.support import disk
 from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
+
+FORMAT_1 = (  # as it was written before there was another
+    "CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL)",
+    "CREATE TABLE rejected"
+    " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, lines BLOB NOT NULL,"
+    " reason BLOB NOT NULL, time INTEGER NOT NULL, before INTEGER NOT NULL)",
+)
 
 
 @pytest.fixture
@@ -44,12 +53,12 @@ def columns(db: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("wal", [False, True])
 def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
-    """Two empty tables of format 1, for nobody else to read, with nothing beside it."""
+    """Two empty tables of format 2, for nobody else to read, with nothing beside it."""
     with closing(disk_format.create(path, wal=wal)) as db:
         assert columns(db, "waiting") == [
             ("number", "INTEGER"),
             ("crc", "INTEGER"),
-            ("lines", "BLOB"),
+            ("packed", "BLOB"),
         ]
         assert columns(db, "rejected") == [
             *columns(db, "waiting"),
@@ -57,7 +66,7 @@ def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
             ("time", "INTEGER"),
             ("before", "INTEGER"),
         ]
-        assert disk_format.version_of(db) == disk_format.FORMAT == 1
+        assert disk_format.version_of(db) == disk_format.FORMAT == 2
         assert disk_format.in_wal_mode(db) is wal
         assert disk_rows.figures(db) == (1, 1, 0, None)
     assert [each.name for each in path.parent.iterdir()] == ["spool.sqlite"]
@@ -66,7 +75,7 @@ def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
     header = path.read_bytes()
     assert header.startswith(b"SQLite format 3\0")
     assert header[18:20] == (b"\2\2" if wal else b"\1\1")
-    assert header[60:64] == b"\0\0\0\1"
+    assert header[60:64] == b"\0\0\0\2"
 
 
 def test_a_folder_that_is_there_keeps_its_rights(path: Path) -> None:
@@ -118,10 +127,10 @@ def test_another_programs_lock_is_waited_for_with_patience(path: Path, patience:
 def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
     """Its content is there, and its bytes are as they were."""
     with closing(disk_format.create(path)) as db:
-        disk_rows.insert(db, 1, lines(0, 300))
+        disk_rows.insert(db, 1, lines(0, 1900))
     before = path.read_bytes()
     with closing(disk_format.connect(path, 0.0)) as db:
-        assert [row.end for row in disk_rows.rows(db, WAITING)] == [201, 301]
+        assert [row.end for row in disk_rows.rows(db, WAITING)] == [1801, 1901]
     assert path.read_bytes() == before
 
 
@@ -134,7 +143,7 @@ def test_an_empty_file_becomes_a_spool(path: Path) -> None:
     disk_format.connect(path, 0.0).close()
     assert disk_format.is_there(path)
     with closing(sqlite3.connect(path)) as db:
-        assert disk_format.version_of(db) == 1
+        assert disk_format.version_of(db) == 2
 
 
 @pytest.mark.parametrize(
@@ -142,8 +151,9 @@ def test_an_empty_file_becomes_a_spool(path: Path) -> None:
     [
         ("CREATE TABLE photos (a)",),
         ("CREATE TABLE photos (a)", "PRAGMA user_version = 1"),
+        ("CREATE TABLE photos (a)", "PRAGMA user_version = 2"),
         (disk_format.TABLES[0], "PRAGMA user_version = 1"),
-        ("CREATE VIEW waiting AS SELECT 1", disk_format.TABLES[1], "PRAGMA user_version = 1"),
+        ("CREATE VIEW waiting AS SELECT 1", disk_format.TABLES[1], "PRAGMA user_version = 2"),
         (*disk_format.TABLES, "PRAGMA user_version = -1"),
         (*disk_format.TABLES,),
     ],
@@ -186,16 +196,18 @@ def test_a_newer_format_is_told_by_its_number(
 
 @pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
 @pytest.mark.parametrize("in_wal", [False, True])
+@pytest.mark.parametrize("version", [1, 2])
 def test_a_newer_number_alone_is_damage(
-    path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool
+    path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool, version: int
 ) -> None:
     """A newer format has other tables."""
-    made(path, *disk_format.TABLES, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
+    tables = disk_format.TABLES if version == 2 else FORMAT_1
+    made(path, *tables, f"PRAGMA user_version = {version}", "PRAGMA journal_mode = WAL")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 4097")
         if not in_wal:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        with pytest.raises(DamagedError, match="format 4097, and is of 1"):
+        with pytest.raises(DamagedError, match=f"format 4097, and is of {version}"):
             opening(path, 0.0)
 
 
@@ -277,35 +289,92 @@ def test_a_format_from_which_no_step_leads_is_damage(
     assert path.read_bytes() == before
 
 
-def test_a_file_of_an_older_format_is_migrated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its lines wait in the new format, in order; the steps are taken one after the other."""
-    path = tmp_path / "spool.sqlite"
-    old = sqlite3.connect(path)
-    old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
-    old.executemany("INSERT INTO line (text) VALUES (?)", [(t.decode(),) for t in lines(0, 700)])
-    old.commit()
-    old.close()
+def format_1(path: Path, *, in_wal: bool = False) -> None:
+    """Make a file as the first format was written: its tables, and rows of text.
 
-    def from_0_to_1(db: sqlite3.Connection) -> None:
-        from bat2influx.delivery.disk_rows import insert
+    There are 700 lines that wait, of 200 in a row, and nine in each of two; 40 are rejected.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in (*FORMAT_1, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL"):
+            db.execute(statement).fetchall()
+        if not in_wal:
+            db.execute("PRAGMA journal_mode = DELETE").fetchall()
+        number = 301
+        for count in (200, 200, 200, 82, 9, 9):
+            text = b"\n".join(lines(number - 301, number - 301 + count))
+            record = number, zlib.crc32(text, zlib.crc32(b"", number)), text
+            db.execute("INSERT INTO waiting (number, crc, lines) VALUES (?, ?, ?)", record)
+            number += count
+        before = 0
+        for number in (1, 21):
+            text, reason = b"\n".join(lines(900 + number, 920 + number)), b"why"
+            record = number, zlib.crc32(text, zlib.crc32(reason, number)), text, reason, 7, before
+            db.execute("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", record)
+            before += len(text) + len(reason)
+        if in_wal:
+            disk.copy_as_after_a_power_cut(path.parent, path.parent.with_name("killed"))
 
-        for table in disk_format.TABLES:
-            db.execute(table)
-        insert(db, 1, [text.encode() for (text,) in db.execute("SELECT text FROM line")])
-        db.execute("DROP TABLE line")
 
-    monkeypatch.setitem(disk_format.MIGRATIONS, 0, from_0_to_1)
+@pytest.mark.parametrize("in_wal", [False, True], ids=["closed", "killed"])
+def test_a_file_of_format_1_is_migrated(tmp_path: Path, in_wal: bool) -> None:
+    """Its rows stay as they are, and are followed by those of format 2."""
+    path = tmp_path / "state" / "spool.sqlite"
+    format_1(path, in_wal=in_wal)
+    state = tmp_path / "killed" if in_wal else path.parent
     with pytest.raises(DiskError, match="started again"):
-        DiskReader(tmp_path)
-    queue = queue_in(tmp_path)
+        DiskReader(state)
+    queue = queue_in(state)
     queue.open()
-    assert (len(queue), all_of(queue)) == (700, lines(0, 700))
-    queue.append(lines(700, 701))
+    assert (len(queue), queue.rejected_count) == (700, 40)
+    queue.append(lines(700, 709))
+    with closing(DiskReader(state)) as reader:
+        assert [*reader.lines()] == lines(0, 709)
+        rejected = [(each.line, each.reason, each.time_ns) for each in reader.rejected()]
+    assert rejected == [(each, "why", 7) for each in lines(901, 941)]
     queue.close()
-    assert queue_in(tmp_path).next_batch(1000) is not None
-    assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
+    with closing(sqlite3.connect(state / "spool.sqlite")) as db:
+        tables = db.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
+        assert tables == [(each,) for each in disk_format.TABLES]
+        kinds = db.execute("SELECT substr(packed, 1, 3) FROM waiting ORDER BY number").fetchall()
+        assert kinds == [(b"dc ",)] * 6 + [(b"\2\0\x09",)]
+    again = queue_in(state)
+    assert again.retry_rejected() == 40
+    assert all_of(again) == [*lines(0, 709), *lines(901, 941)]
+
+
+def test_a_damaged_file_of_format_1_is_saved_into_one_of_format_2(tmp_path: Path) -> None:
+    """A row is found by its checksum, and what is in it by its first byte."""
+    path = tmp_path / "spool.sqlite"
+    format_1(path)
+    place = path.read_bytes().index(b" 650\n")
+    disk.change(path, place, b"x")
+    queue = queue_in(tmp_path)
+    with pytest.raises(DiskError, match="618 of its values go on waiting, 82 are lost"):
+        queue.next_batch(1000)
+        queue.next_batch(1000)
+    assert all_of(queue) == [*lines(0, 600), *lines(682, 700)]
+    assert queue.rejected_count == 40
+    assert path.stat().st_size == 3 * 4096
+
+
+def test_a_number_that_does_not_fit_the_tables_is_damage(path: Path) -> None:
+    """A step that finds nothing to change leaves all as it was."""
+    made(path, *disk_format.TABLES, "PRAGMA user_version = 1")
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        disk_format.connect(path, 0.0)
+    assert path.read_bytes() == before
+
+
+def test_found_the_first_version_sets_a_file_of_format_2_aside(path: Path) -> None:
+    """It goes by the number, and by tables that are not its own: none of these is in the header."""
+    format_1(path)
+    disk_format.connect(path, 0.0).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert disk_format.version_of(db) == 2
+        tables = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")}
+    assert not tables & {*FORMAT_1}
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(

@@ -101,7 +101,7 @@ def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
     with closing(disk_format.create(path, wal=True)) as db:
         db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         for number in range(40):
-            disk_rows.insert(db, 1 + 90 * number, lines(90 * number, 90 * number + 90, 10_000))
+            disk_rows.insert(db, 1 + 90 * number, lines(90 * number, 90 * number + 90, 12_000))
         disk.copy_as_after_a_power_cut(path.parent, copy)
     wal = disk_format.companion(copy / path.name, "-wal")
     assert wal.stat().st_size > 32 * 1024 * 1024

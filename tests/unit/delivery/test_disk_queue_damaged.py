@@ -14,7 +14,7 @@ import pytest
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue
 from tests.support import disk
-from tests.support.spool_rows import rejected_in
+from tests.support.spool_rows import rejected_in, store_text
 from tests.unit.delivery.test_disk_queue import (
     all_of,
     batch_of,
@@ -23,6 +23,12 @@ from tests.unit.delivery.test_disk_queue import (
     queue_in,
     reject,
 )
+
+
+@pytest.fixture(autouse=True)
+def text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    store_text(monkeypatch)
 
 
 def _garbage(path: Path) -> None:

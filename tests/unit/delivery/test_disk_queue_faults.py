@@ -65,7 +65,7 @@ def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> N
     queue.append(lines(0, 20_000))
     reject(queue, 10_000)
     for _ in range(3):
-        error = fault_of(lambda: queue.append(lines(20_000, 120_000)))
+        error = fault_of(lambda: queue.append(lines(20_000, 60_000, 60)))
         assert error.fault is DiskFault.FULL
         assert (len(queue), queue.rejected_count) == (10_000, 10_000)
     batch = batch_of(queue, 5000)
@@ -79,12 +79,12 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     with disk.file_limit(queue.size // 2):
-        error = fault_of(lambda: queue.append(lines(9, 5000)))
+        error = fault_of(lambda: queue.append(lines(9, 5000, 60)))
         assert (error.fault, "File too large" in str(error)) == (DiskFault.FULL, True)
         assert str(tmp_path / "spool.sqlite") in str(error)
         assert all_of(queue) == lines(0, 9)
-    queue.append(lines(9, 5000))
-    assert all_of(queue) == lines(0, 5000)
+    queue.append(lines(9, 5000, 60))
+    assert all_of(queue) == [*lines(0, 9), *lines(9, 5000, 60)]
 
 
 def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from bat2influx.delivery import disk_lines, disk_merge
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.disk_reader import DiskReader
@@ -41,6 +43,10 @@ class StoreAndLists(QueueAndLists):
     def begin(self, max_size: int, linger: float) -> None:
         """A disk queue is made, large or small."""
         self.max_size, self.linger = max_size, linger
+        self.patch = pytest.MonkeyPatch()  # so that rows come to be merged, and are many
+        for module in (disk_lines, disk_merge):
+            self.patch.setattr(module, "ROW_LINES", 200)
+        self.patch.setattr(disk_merge, "LARGE", 50)
         self.directory = self.top / "0"
         self.open()
 
@@ -273,6 +279,8 @@ class StoreAndLists(QueueAndLists):
                 assert list(self.directory.glob(f"{NAME}*")) == []
         finally:
             shutil.rmtree(self.top)
+            if hasattr(self, "patch"):
+                self.patch.undo()
 
 
 def is_part(some: list, all_of_it: list) -> bool:  # type: ignore[type-arg]

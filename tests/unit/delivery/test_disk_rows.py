@@ -9,10 +9,11 @@ from contextlib import closing
 
 import pytest
 
-from bat2influx.delivery import disk_rows
+from bat2influx.delivery import disk_lines, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, LineError
 from bat2influx.delivery.disk_format import TABLES
 from bat2influx.delivery.disk_rows import AROUND, REJECTED, ROW_LINES, WAITING, Figures
+from tests.support.spool_rows import padding, store_text
 
 Record = tuple[int, int, bytes, bytes, int]
 
@@ -28,7 +29,7 @@ def db() -> Iterator[sqlite3.Connection]:
 
 def lines(first: int, last: int, length: int = 0) -> list[bytes]:
     """Return lines with the stamps first to last - 1."""
-    return [b"dc V=1.0%s %d" % (b"0" * length, number) for number in range(first, last)]
+    return [b"dc V=1.0%s %d" % (padding(n, length), n) for n in range(first, last)]
 
 
 def waiting(db: sqlite3.Connection) -> dict[int, list[bytes]]:
@@ -43,17 +44,20 @@ def rejected(db: sqlite3.Connection) -> list[bytes]:
 
 def record(number: int, content: list[bytes], reason: bytes = b"", time: int = 0) -> Record:
     """Return what a query for a row answers."""
-    return (*disk_rows.pack(number, content, reason), reason, time)
+    ((_, stored),) = disk_rows.pack(content)
+    return number, disk_rows.crc_of(number, stored, reason), stored, reason, time
 
 
 # One row
 
 
-def test_a_row_is_as_it_has_been_since_the_first_format() -> None:
-    """Lines are joined by newlines; the checksum is over them, after reason and number."""
-    assert disk_rows.pack(7, [b"a 1", b"b 2"]) == (7, zlib.crc32(b"a 1\nb 2", 7), b"a 1\nb 2")
+def test_the_checksum_is_over_what_is_stored_after_reason_and_number() -> None:
+    """As in the first format, of which rows may still be there."""
+    assert disk_rows.crc_of(7, b"a 1\nb 2") == zlib.crc32(b"a 1\nb 2", 7)
     seed = zlib.crc32(b"why", 5)  # beyond 32 bits the number counts by its lowest
-    assert disk_rows.pack(5 + 2**32, [b"a"], b"why") == (5 + 2**32, zlib.crc32(b"a", seed), b"a")
+    assert disk_rows.crc_of(5 + 2**32, b"a", b"why") == zlib.crc32(b"a", seed)
+    old = 7, zlib.crc32(b"a 1\nb 2", 7), b"a 1\nb 2", b"", 0
+    assert disk_rows.unpack(old) == (7, [b"a 1", b"b 2"], b"", 0)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +71,24 @@ def test_a_row_is_as_it_has_been_since_the_first_format() -> None:
 def test_a_row_comes_back_as_it_was_written(
     number: int, content: list[bytes], reason: bytes, time: int
 ) -> None:
-    """And knows the number of the line that comes after it."""
-    row = disk_rows.unpack(record(number, content, reason, time))
+    """And knows the number of the line that comes after it, packed or not."""
+    made = record(number, content, reason, time)
+    row = disk_rows.unpack(made)
     assert row == (number, content, reason, time)
-    assert row.end == number + len(content)
+    assert row.end == disk_rows.checked(made).end == number + len(content)
 
 
 @pytest.mark.parametrize("content", [[b"a\nb"], [b"a", b"b\n"], [b"a", b"\n", b"c"]])
 def test_a_line_that_is_two_is_no_line(content: list[bytes]) -> None:
     """It would make all numbers after it wrong."""
     with pytest.raises(ValueError, match="ends in the middle"):
-        disk_rows.pack(1, content)
+        disk_rows.pack(content)
 
 
-@pytest.mark.parametrize("content", [[], [b""]])
-def test_nothing_is_no_line(content: list[bytes]) -> None:
+def test_nothing_is_no_line() -> None:
     """A row without text would be what zeros are."""
     with pytest.raises(LineError):
-        disk_rows.pack(1, content)
+        disk_rows.pack([b""])
 
 
 @pytest.mark.parametrize(
@@ -132,11 +136,11 @@ def test_a_row_that_is_not_as_it_was_written_is_damage(changed: dict[int, object
         (0, []),
         (1, [10]),
         (ROW_LINES, [10]),
-        (ROW_LINES + 1, [10, 210]),
-        (3 * ROW_LINES, [10, 210, 410]),
+        (ROW_LINES + 1, [10, 1810]),
+        (3 * ROW_LINES, [10, 1810, 3610]),
     ],
 )
-def test_lines_that_come_together_are_rows_of_at_most_200(
+def test_lines_that_come_together_are_rows_up_to_a_bound(
     db: sqlite3.Connection, count: int, numbers: list[int]
 ) -> None:
     """Each row goes on where the one before ends."""
@@ -169,37 +173,38 @@ def test_a_row_that_is_read_locks_nothing_afterwards(db: sqlite3.Connection) -> 
 def test_one_row_is_the_first_of_what_is_asked_for(db: sqlite3.Connection) -> None:
     """None where there is none."""
     assert disk_rows.row(db, WAITING) is None
-    disk_rows.insert(db, 1, lines(0, 600))
+    disk_rows.insert(db, 1, lines(0, 5400))
     first, last = disk_rows.row(db, WAITING), disk_rows.row(db, WAITING, "ORDER BY number DESC")
-    before = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (401,))
-    assert [each and each.number for each in (first, last, before)] == [1, 401, 201]
+    before = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (3601,))
+    assert [each and each.number for each in (first, last, before)] == [1, 3601, 1801]
 
 
 @pytest.mark.parametrize(
     ("first", "end", "numbers"),
     [
-        (1, 601, [1, 201, 401]),
+        (1, 5401, [1, 1801, 3601]),
         (1, 2, [1]),
-        (200, 201, [1]),
-        (200, 202, [1, 201]),
-        (201, 401, [201]),
-        (202, 402, [201, 401]),
-        (601, 700, []),
+        (1800, 1801, [1]),
+        (1800, 1802, [1, 1801]),
+        (1801, 3601, [1801]),
+        (1802, 3602, [1801, 3601]),
+        (5401, 5500, []),
     ],
 )
 def test_the_rows_around_a_range_are_those_that_have_lines_of_it(
     db: sqlite3.Connection, first: int, end: int, numbers: list[int]
 ) -> None:
     """A row that is shorter than it may be can be there besides, before them."""
-    disk_rows.insert(db, 1, lines(0, 600))
+    disk_rows.insert(db, 1, lines(0, 5400))
     assert [row.number for row in disk_rows.rows(db, WAITING, AROUND, (first, end))] == numbers
 
 
 def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
     """With a checksum of its own; the others stay."""
-    disk_rows.insert(db, 1, lines(0, 450))
-    disk_rows.replace_row(db, 201, lines(1200, 1400))
-    assert [*waiting(db).values()] == [lines(0, 200), lines(1200, 1400), lines(400, 450)]
+    disk_rows.insert(db, 1, lines(0, 3650))
+    disk_rows.replace_row(db, 1801, lines(9200, 11_000))
+    rows = [lines(0, 1800), lines(9200, 11_000), lines(3600, 3650)]
+    assert [*waiting(db).values()] == rows
 
 
 # The rejected
@@ -207,15 +212,15 @@ def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
 
 def test_rejected_lines_are_numbered_on_and_their_bytes_counted(db: sqlite3.Connection) -> None:
     """`before` of a row has the bytes of all before it, with the reasons, ever."""
-    disk_rows.insert_rejected(db, lines(0, 250), b"first", 5)
-    disk_rows.insert_rejected(db, lines(250, 252), "\xe9".encode(), 6)
-    db.execute("DELETE FROM rejected WHERE number < 251")
-    disk_rows.insert_rejected(db, lines(252, 253), b"x", 7)
+    disk_rows.insert_rejected(db, lines(0, 1850), b"first", 5)
+    disk_rows.insert_rejected(db, lines(1850, 1852), "\xe9".encode(), 6)
+    db.execute("DELETE FROM rejected WHERE number < 1851")
+    disk_rows.insert_rejected(db, lines(1852, 1853), b"x", 7)
     found = db.execute("SELECT number, before, reason, time FROM rejected ORDER BY number")
-    one = len(b"\n".join(lines(0, 200))) + 5
-    two = one + len(b"\n".join(lines(200, 250))) + 5
-    three = two + len(b"\n".join(lines(250, 252))) + 2
-    assert found.fetchall() == [(251, two, b"\xc3\xa9", 6), (253, three, b"x", 7)]
+    one = len(disk_lines.packed(lines(0, 1800))) + 5
+    two = one + len(disk_lines.packed(lines(1800, 1850))) + 5
+    three = two + len(disk_lines.packed(lines(1850, 1852))) + 2
+    assert found.fetchall() == [(1851, two, b"\xc3\xa9", 6), (1853, three, b"x", 7)]
     assert disk_rows.figures(db).rejected == 3
 
 
@@ -223,8 +228,11 @@ def test_rejected_lines_are_numbered_on_and_their_bytes_counted(db: sqlite3.Conn
     ("most", "left"),
     [(1000, 30), (300, 30), (299, 20), (200, 20), (199, 10), (100, 10), (99, 0), (0, 0)],
 )
-def test_the_oldest_rejected_go_in_whole_rows(db: sqlite3.Connection, most: int, left: int) -> None:
+def test_the_oldest_rejected_go_in_whole_rows(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, most: int, left: int
+) -> None:
     """Until what is left has at most so many bytes, reasons included."""
+    store_text(monkeypatch)
     for first in (0, 10, 20):
         made = [b"%09d" % number for number in range(first, first + 10)]
         disk_rows.insert_rejected(db, made, b"y", 0)  # 10 lines, 9 newlines and the reason: 100
@@ -255,7 +263,8 @@ def test_room_is_made_by_the_oldest_rows_and_hardly_more_than_it_takes(
         )
         return (pages - free) * page
 
-    disk_rows.insert(db, 1, lines(0, 20_000, 80))
+    for at in range(0, 20_000, 200):
+        disk_rows.insert(db, 1 + at, lines(at, at + 200, 80))
     total = used()
     disk_rows.make_room(db, total)
     assert len(waiting(db)) == 100
@@ -263,10 +272,10 @@ def test_room_is_made_by_the_oldest_rows_and_hardly_more_than_it_takes(
         disk_rows.make_room(db, most)
         left = [*waiting(db)]
         assert 0.9 * most < used() <= most
-        assert left == [*range(left[0], 20_000, ROW_LINES)]
-    new = lines(0, 800, 80)
+        assert left == [*range(left[0], 20_000, 200)]
+    new = disk_rows.pack(lines(0, 800, 80))
     disk_rows.make_room(db, total // 2, new)
-    disk_rows.insert(db, 20_001, new)
+    disk_rows.insert_packed(db, 20_001, new)
     assert 0.8 * total // 2 < used() <= total // 2
 
 
@@ -311,14 +320,14 @@ def test_a_column_of_another_type_is_damage(record: tuple[object, ...]) -> None:
 
 def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
     """Where pages lead back there would be no end; what is asked for backwards may fall."""
-    disk_rows.insert(db, 1, lines(0, 500))
-    both = "WHERE number > 0 UNION ALL SELECT number, crc, lines, x'', 0 FROM waiting"
+    disk_rows.insert(db, 1, lines(0, 4000))
+    both = "WHERE number > 0 UNION ALL SELECT number, crc, packed, x'', 0 FROM waiting"
     found = disk_rows.rows(db, WAITING, both)
-    assert [next(found).number for _ in range(3)] == [1, 201, 401]
+    assert [next(found).number for _ in range(3)] == [1, 1801, 3601]
     with pytest.raises(DamagedError, match="out of order: 1"):
         next(found)
     backwards = disk_rows.rows(db, WAITING, "ORDER BY number DESC")
-    assert [row.number for row in backwards] == [401, 201, 1]
+    assert [row.number for row in backwards] == [3601, 1801, 1]
 
 
 @pytest.mark.parametrize("before", [-(10**6), 10**12, 1.5, 2**63 - 1])

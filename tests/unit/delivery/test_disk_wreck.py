@@ -18,10 +18,17 @@ from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_rows import DiskRow
 from bat2influx.delivery.disk_wreck import Pages, Rank, Wreck, merged
 from tests.support import disk
+from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_queue import batch_of, lines, queue_in, reject
 
 OPEN_FILES = Path("/proc/self/fd")
 HEADER, FRAME = 32, 24 + SIZE
+
+
+@pytest.fixture(autouse=True)
+def text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    store_text(monkeypatch)
 
 
 def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
@@ -310,8 +317,11 @@ def rows(*given: tuple[int, int, str]) -> tuple[list[int], list[int], Callable[[
         ([(1, 5, "a"), (3, 9, "b")], "ab"),
         ([(1, 5, "a"), (5, 9, "B"), (9, 12, "c")], "aBc"),
         ([(1, 5, "a"), (5, 7, "B"), (7, 9, "C"), (9, 12, "d")], "aBCd"),
-        ([(1, 5, "a"), (5, 10, "B"), (9, 12, "c")], "ac"),  # it does not fit
-        ([(1, 5, "a"), (4, 9, "B"), (9, 12, "c")], "ac"),
+        ([(1, 5, "a"), (5, 10, "B"), (9, 12, "c")], "aBc"),
+        ([(1, 5, "a"), (4, 9, "B"), (9, 12, "c")], "aBc"),
+        ([(5, 9, "a"), (1, 12, "B"), (9, 12, "c")], "Bac"),
+        ([(1, 5, "a"), (1, 12, "B"), (9, 12, "c")], "aBc"),
+        ([(5, 9, "a"), (1, 12, "B")], "BaB"),
         ([(1, 5, "a"), (1, 5, "B"), (9, 12, "c")], "ac"),
         ([(1, 5, "a"), (5, 9, "B"), (5, 9, "C"), (9, 12, "d")], "aBd"),
         ([(5, 9, "a"), (1, 5, "B")], "Ba"),
@@ -351,3 +361,18 @@ def test_two_rows_of_one_number_are_both_saved(tmp_path: Path) -> None:
         contents.append(made.read_bytes())
     path.write_bytes(contents[0] + contents[1][SIZE : 2 * SIZE])
     assert sorted(wreck_of(path)[0]) == stamps((0, 5), (50, 55))
+
+
+def test_found_a_live_row_hid_the_merged_one_that_had_its_lines() -> None:
+    """Of a row that is not live those lines are taken whose numbers are missing, and no others."""
+    made = {key: DiskRow(key >> 64, [], b"", 0) for key in (4 << 64, 1 << 64 | 1, 2 << 64 | 2)}
+    made = {
+        key: row._replace(lines=[b"%d" % n for n in range(row.number, end)])
+        for (key, row), end in zip(made.items(), (6, 9, 3), strict=True)
+    }
+    found = merged([4 << 64], [1 << 64 | 1, 2 << 64 | 2], made.__getitem__)
+    assert [(row.number, row.lines) for row in found] == [
+        (1, [b"1", b"2", b"3"]),
+        (4, [b"4", b"5"]),
+        (6, [b"6", b"7", b"8"]),
+    ]

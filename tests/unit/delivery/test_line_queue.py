@@ -19,6 +19,7 @@ from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.line_queue import LineQueue
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.influx.outcome import RejectedLine
+from tests.support.spool_rows import padding
 from tests.unit.delivery.queue_model import QueueAccount
 
 ROOM = 300_000  # bytes; for some thousand lines, in memory and on disk
@@ -56,7 +57,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
 
 def lines(first: int, last: int) -> list[bytes]:
     """Return lines with the stamps first to last - 1."""
-    return [b"dc V=1.0 %d" % number for number in range(first, last)]
+    return [b"dc V=1.0%b %d" % (padding(n, 8), n) for n in range(first, last)]
 
 
 def bad(rejected: list[bytes], reason: str = "bad") -> list[RejectedLine]:

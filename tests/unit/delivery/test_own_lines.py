@@ -16,6 +16,7 @@ from bat2influx.delivery.spool import Spool
 from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
 from tests.support import disk
+from tests.support.spool_rows import padding
 
 HOUR = 3_600_000_000_000  # ns
 MANY = 50_000
@@ -176,7 +177,7 @@ def test_a_disk_that_fails_meanwhile_is_made_up_for(tmp_path: Path) -> None:
         clock=lambda: time[0],
     )
     spool.open()
-    spool.append(lines(*range(500)))
+    spool.append([b"dc Soc=5%b %d" % (padding(at, 200), at) for at in range(500)])
     spool.keep()
     disk.fill(tmp_path)
     spool.shift(HOUR)

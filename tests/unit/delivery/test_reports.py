@@ -348,7 +348,7 @@ def test_refused_rows_that_are_dropped_are_logged(
 ) -> None:
     """Where the rest is, and what to do; once, and a trouble until none is kept any more."""
     keeper = make(*[rejects("bad")] * 3, accepts)
-    keeper.disk_queue.max_size = 4000  # of which an eighth is for refused rows
+    keeper.disk_queue.max_size = 1200  # of which an eighth is for refused rows
     keeper.put(0.0, 0, 30)
     keeper.put(1.5, 30, 60)
     keeper.put(5.0, 60, 90)

@@ -18,9 +18,17 @@ from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_rows import REJECTED, WAITING
 from bat2influx.delivery.salvage import Salvage, Saved
 from tests.support import disk
+from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_queue import all_of, batch_of, fault_of, lines, queue_in
 
 OPEN_FILES = Path("/proc/self/fd")
+
+
+@pytest.fixture(autouse=True)
+def text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    store_text(monkeypatch)
+    monkeypatch.setattr(salvage, "ROW_LINES", 10)  # as many as are in one here
 
 
 @pytest.fixture
@@ -68,6 +76,15 @@ def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
         (row,) = disk_rows.rows(db, REJECTED)
     assert (row.number, row.lines, row.reason, row.time) == (1, lines(52, 53), b"second", 8)
     assert {each.name for each in path.parent.iterdir()} == {path.name, aside.name}
+
+
+def test_rows_that_are_saved_are_merged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into as few as there can be, so that the new file is no larger than need be."""
+    monkeypatch.setattr(salvage, "ROW_LINES", 25)
+    assert done(path).waiting == 50
+    assert numbers(path) == [1, 21, 41]
+    with closing(sqlite3.connect(path)) as db:
+        assert [line for row in disk_rows.rows(db, WAITING) for line in row.lines] == lines(0, 50)
 
 
 def test_bad_bytes_cost_no_row_but_their_own(tmp_path: Path) -> None:

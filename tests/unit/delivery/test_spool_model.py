@@ -29,6 +29,7 @@ from bat2influx.delivery.spool import AGAIN, FRESH, Spool
 from bat2influx.influx.outcome import RejectedLine
 from tests.support import disk
 from tests.support.spool_disk import SpoolDisk
+from tests.support.spool_rows import padding
 
 EXAMPLES = int(os.environ.get("BAT2INFLUX_EXAMPLES", "60"))
 COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
@@ -87,7 +88,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         """Lines come, after a while."""
         self.now += seconds
         number = len(self.came)
-        new = [b"dc V=1%s %d" % (b"0" * length, number + n) for n in range(count)]
+        new = [b"dc V=1%s %d" % (padding(n, length), n) for n in range(number, number + count)]
         self.came |= dict.fromkeys(new, self.now)
         self.order |= {line: (number + n, 0) for n, line in enumerate(new)}
         self.spool.append(new)
