@@ -8,6 +8,6 @@ thread sees.
 
 Rules: delivery is a transaction: `next_batch` shows, `settle` removes. Memory and disk are bounded;
 at a bound the oldest go, counted. The format of the file, and how it survives, is described in
-disk_format.py, what happens to a damaged one in salvage.py, and how it is read without SQLite in
-disk_wreck.py. Start with spool.py.
+disk_format.py, how lines are stored in disk_lines.py, what happens to a damaged file in salvage.py,
+and how it is read without SQLite in disk_wreck.py. Start with spool.py.
 """

@@ -18,7 +18,17 @@ format 2 as well, so that the migration changes the names of columns and no row.
 While it is written it is in WAL mode with `synchronous` FULL. A commit is then one write at the
 end of `spool.sqlite-wal` and one sync, where a rollback journal takes two files and three or four
 syncs: what an SD card has to do for each second of an outage. NORMAL would leave the sync out and
-with it the last minutes at a power cut. `secure_delete`, which Debian switches on, is off: it
+with it the last minutes at a power cut. What a commit writes is a page and its header, 4,120 bytes,
+which lie in two blocks of the card, however little is in them. So what it costs is how often there
+is one, and in an outage all that is in memory goes in one (spool.py). Measured, by the bytes that
+the kernel has to write:
+
+    a day without the database           format 1   format 2
+    nine values, once a second, syncs    123,000    86,400
+                              written    1.2 GB     0.8 GB
+    1,000 such devices, written a value  126 bytes  19 bytes, by twice as many syncs
+
+`secure_delete`, which Debian switches on, is off: it
 would have everything written a second time, as zeros. When the file is closed it leaves WAL mode
 and is alone again, so that it can be copied, and read without a trace.
 

@@ -1,6 +1,8 @@
 """What waits for the database: in memory while it is fresh, on disk when it has waited a second.
 
-In an outage that is known of it is half a second, and then all goes that there is in memory.
+In an outage that is known of it is half a second, and then all goes that there is in memory: one
+sync for each round of a device that is read once a second, where each group of its answers had its
+own, and two a second at the most. So half a second costs an SD card no more than the whole one did.
 
 Delivery is a transaction: `next_batch` shows lines and removes nothing, `settle` ends it with what
 the database has decided on. One owner, the keeper; nobody else calls anything here.

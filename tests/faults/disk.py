@@ -6,7 +6,9 @@ cannot be written, and the daemon logs that; whatever it drops, it counts.
 
 from __future__ import annotations
 
+import random
 import re
+import string
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +24,22 @@ from tests.support import disk
 from tests.support.compare import LATEST, NINE, answered
 from tests.support.daemon import wait
 from tests.support.process import Process
+from tests.support.spool_rows import stored_with
 
 SAFE = "what waits is safe again"
 READS = 10
 SYNC = 1_500_000  # µs
 BOUND = "1MB"
-SITE = "s" * 900  # stored with each value, so that it does not take days to come to the bound
-MORE = {f"More{number}": "vebus/Dc/0/Voltage" for number in range(40)}
+SITE = "full"
+# Long names stand in each line, so that it does not take days to come to the bound: more of them than
+# deflate looks back over, and of letters by chance.
+_CHANCE = random.Random(1)
+MORE = {
+    f"More{number}{''.join(_CHANCE.choices(string.ascii_letters + string.digits, k=900))}": (
+        "vebus/Dc/0/Voltage"
+    )
+    for number in range(40)
+}
 FIELDS = {**NINE, **dict.fromkeys(MORE, NINE["Voltage"])}
 
 
@@ -151,8 +162,9 @@ def damaged(house: House) -> Sequence[Window]:
 
 def _damage(house: House, line: bytes) -> None:
     path = house.state / "spool.sqlite"
-    for found in re.finditer(re.escape(line), path.read_bytes()):  # in a page out of use, too
-        disk.change(path, found.start(), b"D")
+    stored = stored_with(path, line)
+    for found in re.finditer(re.escape(stored), path.read_bytes()):  # in a page out of use, too
+        disk.change(path, found.end() - 1, bytes([stored[-1] ^ 1]))
 
 
 def _not_stored(house: House, queued: Sequence[str]) -> Iterator[float]:
@@ -236,7 +248,7 @@ SCENARIOS = {
         damaged,
     ),
     "spool_full": Scenario(
-        "More waits than `[Spool] max_size` has room for (256 MB: 8 days)",
+        "More waits than `[Spool] max_size` has room for (256 MB: 50 days)",
         "at half of it there is a warning; then the oldest go, which is said, and counted",
         "the oldest values of the outage",
         spool_full,

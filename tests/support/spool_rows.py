@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import random
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,16 @@ def rejected_in(queue: DiskQueue, limit: int) -> list[StoredRejection]:
 def oldest_in(queue: DiskQueue) -> int | None:
     """Return the stamp of the line that is the first to go, in ns."""
     return queue._file.figures.oldest
+
+
+def stored_with(path: Path, line: bytes) -> bytes:
+    """Return the row of a closed file in which a line waits, as it is stored there."""
+    with closing(sqlite3.connect(path)) as db:
+        for (stored,) in db.execute("SELECT packed FROM waiting"):
+            if line in disk_lines.unpacked(stored):
+                assert isinstance(stored, bytes)
+                return stored
+    raise AssertionError(f"{line!r} does not wait in {path}")
 
 
 @lru_cache(maxsize=100_000)

@@ -36,7 +36,7 @@ from tests.support.stalls import Stalls
 
 PORTAL = "c0619ab1c2d3"
 ENDS = 3
-LAST = 1.5  # s: the second that values may be in memory alone, and the time that a disk takes
+LAST = 1.0  # s: half of one, in which values are in memory alone, and the time that a disk takes
 WHILE_ENDING = 0.05  # s before an end, of what is said then: it is on its way
 DRAINED_WITHIN = 120.0  # s
 FORGIVEN = 20  # times that a machine stands still in an hour
