@@ -31,8 +31,8 @@ READS = 10
 SYNC = 1_500_000  # µs
 BOUND = "1MB"
 SITE = "full"
-# Long names stand in each line, so that it does not take days to come to the bound: more of them than
-# deflate looks back over, and of letters by chance.
+# Long names stand in each line, so that it does not take days to come to the bound: more of them
+# than deflate looks back over, of letters by chance.
 _CHANCE = random.Random(1)
 MORE = {
     f"More{number}{''.join(_CHANCE.choices(string.ascii_letters + string.digits, k=900))}": (
