@@ -16,11 +16,12 @@ store them again makes no second row.
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from itertools import chain
@@ -30,6 +31,7 @@ from typing import Self
 from bat2influx.delivery import disk_pages
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import ROOTS, companion
+from bat2influx.delivery.disk_keys import Keys
 from bat2influx.delivery.disk_lines import ROW_LINES, count
 from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
 from bat2influx.delivery.disk_rows import DiskRow, unpack
@@ -183,9 +185,8 @@ class Table:
         """Know no row; `root` is the page at which the table's tree begins."""
         self.lost = 0  # lines that are missing among those that were taken, and next to them
         self._pages, self._root = pages, root
-        # By rank: keys of number, image, place in that and reader. Each is one number, because
-        # there may be half a million.
-        self._found: tuple[list[int], ...] = tuple([] for _ in Rank)
+        # By rank: keys of number, image, place in that and reader.
+        self._found = tuple(Keys() for _ in Rank)
         self._starts: dict[int, int] = {}  # of rows without their checksum, by their ends
         self._ends: dict[int, int] = {}  # the same by their starts
 
@@ -205,10 +206,9 @@ class Table:
     def rows(self) -> Iterator[DiskRow]:
         """Yield the rows to be taken, in order; then `lost` is right."""
         live, older, past = self._found
-        live.sort()
-        first = self._first_waiting(live)
-        spare = sorted([*older, *(key for key in past if _number(key) >= first)])
-        begin = end = _number(live[0]) if live else None
+        begin = end = next(map(_number, live), None)
+        first = self._first_waiting(begin)
+        spare = heapq.merge(older, (key for key in past if _number(key) >= first))
         for row in merged(live, spare, self._load):
             if end is not None and row.number >= end:
                 self.lost += row.number - end
@@ -224,18 +224,21 @@ class Table:
         while begin in self._starts:
             self.lost, begin = self.lost + begin - self._starts[begin], self._starts[begin]
 
-    def _first_waiting(self, live: list[int]) -> float:
-        """Return the number before which no row waits, as far as that is certain."""
+    def _first_waiting(self, live: int | None) -> float:
+        """Return the number before which no row waits, as far as that is certain.
+
+        `live` is that of the first live row.
+        """
         found = disk_pages.oldest(self._root, self._pages.newest)
         if found is None:
             return -math.inf
         number, leaf = found
         if disk_pages.is_empty(leaf):
-            return math.inf if number == self._root and not live else -math.inf
+            return math.inf if number == self._root and live is None else -math.inf
         for record in disk_pages.records(leaf, self._pages.newest):
             with suppress(DamagedError):
                 row, known = _row(record), record.at
-                if not live or _number(live[0]) != row.number:
+                if live != row.number:
                     return -math.inf
                 begin = row.number
                 while known and begin in self._starts:  # of altered rows before it
@@ -251,19 +254,22 @@ class Table:
         return _row(record)
 
 
-def merged(live: list[int], spare: list[int], load: Callable[[int], DiskRow]) -> Iterator[DiskRow]:
+def merged(
+    live: Iterable[int], spare: Iterable[int], load: Callable[[int], DiskRow]
+) -> Iterator[DiskRow]:
     """Yield the rows of all live keys, in order, and of the spare ones the lines in between.
 
     Of equal live rows one is yielded. A row that `load` cannot read any more, is not.
     """
-    end, at = -math.inf, 0
+    end, others = -math.inf, iter(spare)
+    following = next(others, None)  # of the spare keys
     equal: list[DiskRow] = []  # those of the number at hand
     near: deque[int] = deque()  # spare keys, of which the rows may go on behind a live one
     for key in chain(live, (None,)):
         number = math.inf if key is None else _number(key)
-        while at < len(spare) and _number(spare[at]) < number:
-            near.append(spare[at])
-            at += 1
+        while following is not None and _number(following) < number:
+            near.append(following)
+            following = next(others, None)
         while near and _number(near[0]) + ROW_LINES <= end:
             near.popleft()
         for other in near if end < number else ():
