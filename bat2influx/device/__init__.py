@@ -1,6 +1,7 @@
 """One Venus OS device: found, asked, heard, missed, and its values taken in.
 
-A value's way here: connection -> device.py -> intake.py (decoded and stamped) -> the main loop.
+A value's way here: connection -> device.py -> intake.py (decoded and stamped) -> the main loop. An
+ordinary one goes by short_way.py in between, which means the same and takes less time.
 
 Rules: no thread and no clock; times are handed in. Nothing is raised for what a peer does.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -72,6 +73,18 @@ def login_for(host: str) -> tuple[str, str] | None:
         return None
     login, account, password = found
     return login or account or "", password or ""
+
+
+def secrets_for(host: str) -> list[str]:
+    """Return the passwords that may go out with requests to a server, to it or to a proxy."""
+    from urllib.request import getproxies  # noqa: PLC0415 - 2 MB
+
+    login = login_for(host)
+    found = [login[1]] if login else []
+    for url in getproxies().values():
+        with suppress(ValueError):  # what is no address is told when it is used
+            found.append(unquote(urlsplit(url if "://" in url else f"http://{url}").password or ""))
+    return [secret for secret in found if secret]
 
 
 def _proxy(url: str) -> Proxy:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from bat2influx.config.settings import Influx
 from bat2influx.failure import Trouble
+from bat2influx.influx import environment
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Server, identify
 from bat2influx.influx.environment import ProxyError
@@ -71,7 +72,8 @@ class HttpClient:
         """
         self.server = Server()
         self.progress: Callable[[], None] = lambda: None  # called after each request
-        self.mask = mask or mask_of(influx)
+        more = environment.secrets_for(influx.address) if influx.use_environment else ()
+        self.mask = mask or mask_of(influx, more=more)
         self._influx = influx
         self._config = config
         self._deadline = deadline
@@ -207,7 +209,8 @@ class HttpClient:
             return self._no_tls(TlsFault.OURS, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
             return influx_errors.database_tls_wanted(self.peer, self._config)
-        return influx_errors.database_unreachable(self.peer, _words_for(failure), self._config)
+        words = self.mask(_words_for(failure))
+        return influx_errors.database_unreachable(self.peer, words, self._config)
 
     def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:

@@ -2,7 +2,8 @@
 
 Ordinary is a PUBLISH of QoS 0 (section 3.3 of MQTT 5) that lies there as a whole, has a topic, a
 length of at most two bytes and, in MQTT 5, no properties: each value of a device is one. Anything
-else ends the pass and is taken one by one (connection.py): by `packets.publish`, or by paho.
+else ends the pass and is taken one by one (connection.py): by `packets.publish`, or by paho, which
+keeps the session. What that is, and why these are no part of it, is told in paho_client.py.
 
 Pure, but for the clock that is handed in. What is cut here is what `packets.publish` makes of it;
 the tests hold the one against the other.

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.influx.environment import Proxy, ProxyError, basic, login_for, proxy_for
+from bat2influx.influx.environment import (
+    Proxy,
+    ProxyError,
+    basic,
+    login_for,
+    proxy_for,
+    secrets_for,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +145,19 @@ def test_a_file_that_is_not_there_or_no_text_has_no_login(
 def test_a_login_is_encoded_in_utf_8() -> None:
     """A server that is asked for a user of another alphabet has it so."""
     assert basic("ü", "ö:") == "Basic w7w6w7Y6"
+
+
+def test_what_may_go_out_is_known_as_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a proxy as it is, and not as its address has it; what is no address has none."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://me:gehe%69m@proxy:3128")
+    monkeypatch.setenv("https_proxy", "http://[nobody")
+    file = tmp_path / "netrc"
+    file.write_text("machine db login bob password Netrc\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    assert secrets_for("db") == ["Netrc", "geheim"]
+    assert secrets_for("other") == ["geheim"]
