@@ -203,7 +203,8 @@ def test_a_file_of_a_later_version_is_told(
             db.execute(f"ALTER TABLE {table} ADD COLUMN more")
         db.execute(f"PRAGMA user_version = {disk_format.FORMAT + 1}")
     assert state.run(**what) == EX_UNAVAILABLE
-    text = f"bat2influx spool: {file} is of format 2, written by a later bat2influx\n"
+    version = disk_format.FORMAT + 1
+    text = f"bat2influx spool: {file} is of format {version}, written by a later bat2influx\n"
     assert capsys.readouterr() == ("", text)
 
 
