@@ -245,7 +245,7 @@ def test_found_the_properties_of_an_answer_held_a_step_for_minutes(
         talk.peer.sendall(kind + length(len(answer)) + answer)
         heard = len(talk.heard)
         while len(talk.heard) == heard:
-            assert talk.client.loop_read() == SUCCESS
+            assert talk.client.read_packet() == SUCCESS
         assert talk.heard[-1] == (kind[0] >> 4, answer)
     assert talk.paho == ["connect"]
     assert max(unpacked) <= 1
