@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,13 +9,20 @@ from pathlib import Path
 
 from tests import TOP
 
+# The peak of a child counts what its parent had when it was forked: that of a small one is little.
+_MEASURE = """
+import os, subprocess, sys
+with open(sys.argv[1], "w") as file:
+    child = subprocess.Popen(sys.argv[2:], stdout=file, stderr=subprocess.STDOUT)
+    print(os.wait4(child.pid, 0)[2].ru_maxrss)
+    child.returncode = 0
+"""
+
 
 def peak_of(ini: Path, output: Path, *arguments: str) -> tuple[int, float]:
     """Run a command to its end, what it prints into a file; return its peak in bytes, and the s."""
     started = time.monotonic()
-    with output.open("w") as file:
-        command = [sys.executable, "-m", "bat2influx", "--config", ini, *arguments]
-        child = subprocess.Popen(command, cwd=TOP, stdout=file, stderr=subprocess.STDOUT)
-        _, _, used = os.wait4(child.pid, 0)
-    child.returncode = 0  # it has been waited for
-    return used.ru_maxrss * 1024, time.monotonic() - started
+    command = [sys.executable, "-m", "bat2influx", "--config", ini, *arguments]
+    measured = [sys.executable, "-c", _MEASURE, output, *command]
+    told = subprocess.run(measured, cwd=TOP, capture_output=True, text=True, check=True)
+    return int(told.stdout) * 1024, time.monotonic() - started

@@ -13,8 +13,7 @@ from bat2influx.service import lean_imports
 from tests import TOP
 
 UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
-# What belongs to statements, and what the standard library has for what the daemon does otherwise.
-COMMANDS_ALONE = {"influxdb", "requests", "urllib3", "http.client", "email", "urllib.request"}
+COMMANDS_ALONE = {"influxdb", "requests", "urllib3", "urllib.request"}  # for statements
 NEEDED_SELDOM = {"hashlib", "netrc", "html"}
 
 
