@@ -3,7 +3,7 @@
 The keeper owns the spool, on disk too: it alone puts lines in and takes them out. The sender does
 HTTP and nothing else: it takes a batch and returns an outcome. So a request that hangs holds up
 neither the reading of the device nor the keeping of its values, and a disk that does neither of
-the others. What is sent together is what waits: a lone value goes at once, those of a load gather
+the others. A request has all that is queued: a lone value goes at once, those of a load gather
 between two requests (pacing.py), a flood becomes large batches by itself; what comes from disk goes
 as fast as the database takes it half of the time.
 

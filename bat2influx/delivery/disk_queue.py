@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
 SMALLEST = 256 * 1024  # bytes
-_LARGEST_WAL = 512 * 1024  # bytes; it is on disk beside what waits
+_LARGEST_WAL = 512 * 1024  # bytes; it is on disk beside the queue
 _SHM = 32 * 1024  # bytes
 _REQUEST = "retry-rejected"
 _IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket or device; a folder

@@ -87,7 +87,7 @@ class Repair:
         return saved
 
     def close(self) -> None:
-        """Leave all as it is; the next start begins anew."""
+        """Leave all as it is; the next start begins again."""
         if self._look is not None:
             self._look.close()
             self._look = None

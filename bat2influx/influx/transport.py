@@ -4,7 +4,7 @@ The timeout of a socket begins anew with each byte, so that an answer that drips
 ever. Here the deadline shuts the socket down when the time is up.
 
 Rules: the certificate is judged before anything of a request leaves. What is trusted, and what the
-environment has where it counts, is read anew for each connection, so that a renewed certificate of
+environment has where it counts, is read again for each connection, so that a renewed certificate of
 ours counts from the next one on. Nothing is sent on a connection that has ended, or has something
 to say that nobody asked for.
 """

@@ -15,8 +15,8 @@ What is looked at before a connection is used, where no TLS is configured:
 
 A port that ends the connection at the first bytes of TLS, or is silent, may be a broker without it,
 and may as well be a slow or overloaded one with it. One that answers a CONNECT without a login by
-a CONNACK, a refusal too, reads MQTT in clear. That look costs seconds at a device (VENUS, "Front
-door"), so it is the first one alone; silence is looked at so each time.
+a CONNACK, a refusal too, reads MQTT in clear. That look costs seconds at a device (VENUS, "Login
+and security profiles"), so it is the first one alone; silence is looked at so each time.
 """
 
 from __future__ import annotations

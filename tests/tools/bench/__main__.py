@@ -122,7 +122,7 @@ class Bench:
         self.peaks.append(runs.peaks[self.ours])
 
     def backlog(self) -> None:
-        """Measure what waits on disk."""
+        """Measure the queue on disk."""
         self.figures += backlog.figures(self.versions, self.options.waiting)
 
 

@@ -1,6 +1,6 @@
 """Whoever takes part in a measurement: this version, the one before, peers; each in the same way.
 
-Rules: a contender is started anew for each measurement, with a directory and a database of its own,
+Rules: a contender is started for each measurement, with a directory and a database of its own,
 and is subscribed when `start` returns. What it stores is found by its `Schema`.
 """
 

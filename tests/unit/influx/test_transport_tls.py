@@ -136,7 +136,7 @@ def test_a_server_with_another_certificate_than_the_pinned_one_sees_nothing_of_t
 def test_a_file_that_cannot_be_used_ends_a_request_before_anything_leaves(
     server: Server, tmp_path: Path, content: str | None
 ) -> None:
-    """It is read anew for each connection, and its error is told as it is."""
+    """It is read again for each connection, and its error is told as it is."""
     path = tmp_path / "ca.pem"
     if content:
         path.write_text(content)
