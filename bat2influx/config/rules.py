@@ -6,7 +6,6 @@ what stands in the file where they could not; that is then told for itself.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from bat2influx.config.fields import (
     presets_problems,
 )
 from bat2influx.config.inifile import Index, nearest, visible
-from bat2influx.net.tls import Tls, context
+from bat2influx.net.tls import Tls, context, is_of_openssl
 from bat2influx.venus import vrm
 
 SITE = "site"  # the tag that distinguishes named devices
@@ -232,8 +231,6 @@ def trust_problems(index: Index, config: Any) -> Iterator[tuple[int, str]]:
 def _trust_fault(tls: Tls, otherwise: str) -> str | None:
     try:
         context(tls)
-    except ssl.SSLError:
-        return otherwise
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return otherwise if is_of_openssl(error) else f"cannot be read: {error.strerror}"
     return None

@@ -17,8 +17,12 @@ import io
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from typing import Any
+
+from bat2influx.service import lean_imports
+
+with lean_imports.imports_without_tls():
+    from http.client import HTTPException, HTTPResponse
 
 MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
 LONGEST_LINE = 8192  # bytes, of an answer's first line, of each of its headers, and of a chunk's

@@ -9,7 +9,6 @@ unless `use_environment` says so. No redirect is followed.
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -29,12 +28,18 @@ from bat2influx.influx.transport import (
     TrustError,
     bracketed,
 )
-from bat2influx.net.tls import TlsFault, fault_of, openssl_reason
+from bat2influx.net.tls import (
+    TlsFault,
+    fault_of,
+    is_end_of_file,
+    is_of_openssl,
+    openssl_reason,
+)
 from bat2influx.printable import plain
 
 DEADLINE = 8.0  # s, for one request in all
 _LONGEST = 500  # characters of what an error says
-_ENDED = (NoAnswerError, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+_ENDED = (NoAnswerError, ConnectionResetError, BrokenPipeError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
@@ -159,7 +164,9 @@ class HttpClient:
 
     def _has_ended(self, got: Answer | Exception) -> bool:
         """Return whether a connection has ended without an answer, before its time was up."""
-        return isinstance(got, _ENDED) and not (self._answered or self._transport.deadline.expired)
+        if self._answered or self._transport.deadline.expired:
+            return False
+        return isinstance(got, _ENDED) or (isinstance(got, Exception) and is_end_of_file(got))
 
     def query(self, statement: str, db: str = "") -> Reply:
         """Carry out one statement of InfluxQL, times in ns.
@@ -205,7 +212,7 @@ class HttpClient:
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
         # TLS 1.3 has it that ours is refused after the handshake.
-        if isinstance(failure, ssl.SSLError) and fault_of(failure) is TlsFault.OURS:
+        if is_of_openssl(failure) and fault_of(failure) is TlsFault.OURS:
             return self._no_tls(TlsFault.OURS, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
             return influx_errors.database_tls_wanted(self.peer, self._config)
@@ -246,7 +253,7 @@ def _words_for(error: Exception) -> str:
         return "its name does not resolve"
     if isinstance(error, (TimeoutError, ProxyError)) and error.args:
         return str(error.args[-1])
-    if isinstance(error, NoAnswerError | ssl.SSLEOFError):
+    if isinstance(error, NoAnswerError) or is_end_of_file(error):
         return "it ends the connection without an answer, as for want of TLS or a certificate"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bat2influx import __version__
 from bat2influx.config.settings import Influx
@@ -25,6 +25,9 @@ from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
 from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, shown_by
 from bat2influx.printable import plain
+
+if TYPE_CHECKING:
+    import ssl
 
 _LONGEST = 100  # characters of what a proxy says
 _PORTS = {"http": 80, "https": 443}

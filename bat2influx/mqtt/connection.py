@@ -24,7 +24,8 @@ from bat2influx.clock import boot_ns
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import packets
-from bat2influx.mqtt.connector import Endpoint, Link, reason
+from bat2influx.mqtt.connector import Endpoint, reason
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
 from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, NotTakingError, new_client
 from bat2influx.mqtt.publishes import Packet

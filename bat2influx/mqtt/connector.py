@@ -13,31 +13,17 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bat2influx.clock import boot_ns
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt import packets, publishes
 from bat2influx.mqtt.clear_text import Look, takes_mqtt
-from bat2influx.mqtt.packets import Protocol
-from bat2influx.mqtt.publishes import Packet
+from bat2influx.mqtt.link import Link
 from bat2influx.net import resolver
-from bat2influx.net.deadline import cut_after
-from bat2influx.net.tls import (
-    HANDSHAKE_TIMEOUT,
-    Tls,
-    TlsFault,
-    context,
-    fault_of,
-    fingerprint_of,
-    openssl_reason,
-    shown_by,
-)
+from bat2influx.net.tls import Tls, openssl_reason
 from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
@@ -46,7 +32,6 @@ MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # with and without TLS
 RESOLVE_TIMEOUT = 20.0  # s; as long as two name servers take that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
 LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
-_RECEIVE = 65_536  # bytes asked of the socket at once
 _SIBLINGS = {MQTT_TLS_PORT: MQTT_PORT, MQTT_PORT: MQTT_TLS_PORT}
 
 
@@ -66,122 +51,6 @@ class Endpoint:
     tls: Tls | None = None
     prefix: str = ""
     vrm: bool = False
-
-
-class Link:
-    """A connected socket, with TLS or without, as far as paho uses one.
-
-    It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
-    be a system call. What lies there whole, a value that a device says, need not go through paho
-    at all: to have it cut the stream takes as long as all the rest. An ordinary one of which a part
-    is there waits here for the rest (publishes.py), in 16 KiB at the most. That TLS has to wait for
-    the other direction does not come up: without renegotiation it reads to read, and writes to
-    write.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._secured = sock if isinstance(sock, ssl.SSLSocket) else None
-        self._ahead = b""
-        self._position = 0
-        self.incomplete = False  # what is left is the beginning of an ordinary packet
-        self._ended = False  # nothing more will come
-
-    @property
-    def pending(self) -> bool:
-        """Whether something was read ahead, which select() would not tell."""
-        if not self.used_up:
-            return True
-        return self._secured is not None and self._secured.pending() > 0
-
-    @property
-    def used_up(self) -> bool:
-        """Whether nothing was read ahead that can be taken before more is read."""
-        return self.incomplete or self._position >= len(self._ahead)
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The peer's certificate, in DER; None without TLS."""
-        return shown_by(self._secured) if self._secured else None
-
-    @property
-    def says(self) -> dict[str, Any]:
-        """What the certificate says, as ssl.SSLSocket.getpeercert has it; {} if not verified."""
-        return dict(self._secured.getpeercert() or {}) if self._secured else {}
-
-    @property
-    def version(self) -> str | None:
-        """The version of TLS, such as TLSv1.3; None without it."""
-        return self._secured.version() if self._secured else None
-
-    def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes; b"" at the end; BlockingIOError when there are none yet."""
-        start = self._position
-        if start >= len(self._ahead):
-            try:
-                self._ahead, start = self._sock.recv(_RECEIVE), 0
-            except ssl.SSLWantReadError:
-                raise BlockingIOError from None
-        chunk = self._ahead[start : start + size]
-        self._position = start + len(chunk)
-        return chunk
-
-    def read_ahead(self) -> bool:
-        """Read what there is; return whether something is to be taken, be it the end.
-
-        The end, and a failure, is left for `recv` to meet with.
-        """
-        try:
-            more = self._sock.recv(_RECEIVE)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            more = b""
-        self._ended = not more
-        self.incomplete = False
-        if more:
-            self._ahead, self._position = self._ahead[self._position :] + more, 0
-        return True
-
-    def cut(self, most: int, protocol: Protocol) -> tuple[list[Packet], int]:
-        """Take the ordinary packets that come next, `most` at the most; their size is in bytes."""
-        if self._ended:
-            return [], 0
-        start = self._position
-        found = publishes.cut(self._ahead, start, most, protocol, boot_ns)
-        self._position, self.incomplete = found.end, found.incomplete
-        return found.packets, found.end - start
-
-    def take_publish(self) -> tuple[int, bytes] | None:
-        """Return first byte and body of the next packet: a PUBLISH of QoS 0, read ahead as a whole.
-
-        None for any other, which is left to be received.
-        """
-        ahead, start = self._ahead, self._position
-        body = start + 2
-        if body > len(ahead) or ahead[start] & packets.KIND_AND_QOS != packets.PUBLISH_QOS_0:
-            return None
-        length = ahead[start + 1]
-        if length >= 0x80:
-            try:
-                length, body = packets.variable(ahead, start + 1)
-            except (IndexError, packets.MalformedError):
-                return None
-        end = body + length
-        if end > len(ahead):
-            return None
-        self._position = end
-        return ahead[start], ahead[body:end]
-
-    def send(self, data: bytes) -> int:
-        """Return how many bytes were taken; BlockingIOError when there is no room yet."""
-        try:
-            return self._sock.send(data)
-        except ssl.SSLWantWriteError:
-            raise BlockingIOError from None
-
-    def __getattr__(self, name: str) -> Any:  # fileno, setblocking, close
-        return getattr(self._sock, name)
 
 
 class Connector:
@@ -244,9 +113,13 @@ class Connector:
                 return sock
         if wanted is None:
             return Link(sock)
+        # Imported late: without TLS there is no need of `ssl`, which takes 4 MB.
+        from bat2influx.mqtt.handshake import secure  # noqa: PLC0415
+        from bat2influx.mqtt.secured_link import SecuredLink  # noqa: PLC0415
+
         secured = secure(sock, host, port, wanted, config)
         if not isinstance(secured, Trouble):
-            return Link(secured)
+            return SecuredLink(secured)
         if self.endpoint.vrm and secured.cause.startswith("certificate"):
             return mqtt_errors.vrm_certificate(host, secured.cause, wanted.ca_file, config)
         return secured
@@ -258,6 +131,8 @@ class Connector:
 
         A password goes there by the table of clear_text.py.
         """
+        from bat2influx.mqtt.handshake import secure  # noqa: PLC0415 - as in `_attempt`
+
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
         if not isinstance(seen, Trouble):
@@ -331,75 +206,3 @@ def reason(error: OSError) -> str:
     """Return why a socket failed, in a few words."""
     words = openssl_reason(error) or error.strerror or str(error) or type(error).__name__
     return words.lower()
-
-
-def secure(
-    sock: socket.socket,
-    host: str,
-    port: int,
-    tls: Tls,
-    config: str,
-    *,
-    timeout: float = HANDSHAKE_TIMEOUT,
-) -> ssl.SSLSocket | Trouble:
-    """Begin TLS on a connected, non-blocking socket, in `timeout` s.
-
-    It is closed where that comes to nothing; the Trouble says why.
-    """
-    try:
-        settings = context(tls)
-    except OSError as error:
-        sock.close()
-        none = isinstance(error, ssl.SSLError)
-        why = "no certificate in it" if none else error.strerror or "unreadable"
-        return mqtt_errors.ca_unreadable(tls.ca_file, why, config)
-    secured = sock
-    try:
-        secured = settings.wrap_socket(
-            sock, server_hostname=host.rstrip("."), do_handshake_on_connect=False
-        )
-        _shake_hands(secured, timeout)
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
-        secured.close()
-        return _meaning(error, host, port, tls, config)
-    shown = fingerprint_of(shown_by(secured))
-    if tls.fingerprint and shown != tls.fingerprint:
-        secured.close()
-        return mqtt_errors.certificate_changed(host, port, shown, tls.fingerprint, config)
-    return secured
-
-
-def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
-    """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
-
-    It has to be cut: while something comes, OpenSSL need not return.
-    """
-    secured.setblocking(True)
-    with cut_after(secured, timeout) as over:
-        try:
-            secured.do_handshake()
-        except OSError:
-            if over.expired:
-                raise TimeoutError from None
-            raise
-    secured.setblocking(False)
-
-
-def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> Trouble:
-    match fault_of(error):
-        case TlsFault.EXPIRED | TlsFault.NOT_YET as fault:
-            return mqtt_errors.certificate_out_of_date(host, port, fault.value, config)
-        case TlsFault.OTHER_NAME:
-            return mqtt_errors.certificate_of_another(host, port, config)
-        case TlsFault.UNTRUSTED:
-            assert isinstance(error, ssl.SSLCertVerificationError)
-            return mqtt_errors.certificate_untrusted(
-                host, port, error.verify_message, tls.ca_file, config
-            )
-        case TlsFault.SILENT:
-            return mqtt_errors.not_mqtt(host, port, TlsFault.SILENT.value)
-        case TlsFault.OLD_TLS:
-            return mqtt_errors.tls_too_old(host, port)
-        case TlsFault.NO_TLS:
-            return mqtt_errors.no_tls(host, port, config, trusted=tls.trusts_one)
-    return mqtt_errors.tls_failed(host, port, openssl_reason(error) or str(error))

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bat2influx.mqtt import packets
-from bat2influx.mqtt.connector import Link
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import ANSWERS, KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 from bat2influx.service import lean_imports
 

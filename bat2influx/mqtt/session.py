@@ -14,7 +14,8 @@ from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.clear_text import ClearPort
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, Message, client_id
-from bat2influx.mqtt.connector import Connector, Endpoint, Link
+from bat2influx.mqtt.connector import Connector, Endpoint
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.net import tls
 

@@ -5,15 +5,21 @@ anew when it is invalid or a year from its end (VENUS, "Login and security profi
 certificate authority has signed it, and it is either pinned by its fingerprint or given as its own
 authority.
 
-Rules: TLS 1.2 at least. No socket here: the handshakes are made in mqtt/connector.py and
-influx/transport.py.
+Rules: TLS 1.2 at least. No socket here: the handshakes are made in mqtt/handshake.py and
+influx/transport.py. `ssl`, with OpenSSL behind it, takes 4 MB of memory and a tenth of the time of
+a start: it is imported when a context is made, so that a daemon without TLS does without. Before
+that no error can be one of its own.
 """
 
 from __future__ import annotations
 
-import ssl
+import sys
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
 
@@ -85,6 +91,8 @@ def fingerprint_of(certificate: bytes) -> str:
 
 def context(tls: Tls) -> ssl.SSLContext:
     """Return what a handshake needs. Raises OSError when a file cannot be read or is none."""
+    import ssl  # noqa: PLC0415 - see the rules
+
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION
@@ -112,6 +120,8 @@ def shown_by(secured: ssl.SSLSocket) -> bytes:
 
 def fault_of(error: Exception) -> TlsFault:
     """Return what a handshake failed for."""
+    import ssl  # noqa: PLC0415 - a handshake had need of it
+
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
         date = {_EXPIRED: TlsFault.EXPIRED, _NOT_YET: TlsFault.NOT_YET}
@@ -127,7 +137,19 @@ def fault_of(error: Exception) -> TlsFault:
     return TlsFault.NO_TLS if ended or reason in _NO_TLS else TlsFault.OTHER
 
 
+def is_of_openssl(error: BaseException) -> bool:
+    """Return whether an error is one of TLS, an SSLError."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(error, ssl.SSLError)
+
+
+def is_end_of_file(error: BaseException) -> bool:
+    """Return whether the peer has ended the connection against the rules of TLS."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(error, ssl.SSLEOFError)
+
+
 def openssl_reason(error: Exception) -> str:
     """Return OpenSSL's reason for an error in a few words, '' if it is none of OpenSSL's."""
-    reason = error.reason if isinstance(error, ssl.SSLError) else ""
+    reason = getattr(error, "reason", "") if is_of_openssl(error) else ""
     return (reason or "").replace("_", " ").lower()

@@ -16,7 +16,8 @@ import pytest
 
 from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connection import Message
-from bat2influx.mqtt.connector import Link
+from bat2influx.mqtt.link import Link
+from bat2influx.mqtt.secured_link import SecuredLink
 from bat2influx.net.tls import Tls
 from tests.standins.network import mqtt_peers
 from tests.standins.network.certificates import device_certificate
@@ -206,7 +207,7 @@ def test_new_keys_in_the_middle_go_unnoticed(tmp_path: Path, command: str) -> No
                 assert server.poll() is None
             secured = shake(port, Tls(fingerprint=made.fingerprint))
             assert isinstance(secured, ssl.SSLSocket)
-            link = Link(secured)
+            link = SecuredLink(secured)
             link.send(b"first\n")
             while server.stdout.readline() != b"first\n":
                 pass

@@ -18,7 +18,7 @@ from bat2influx.commands.steps import OK, Step
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census, endpoint_of
 from bat2influx.failure import Trouble
-from bat2influx.mqtt.connector import Link
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.session import Session
 
 

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.connection import Connection
-from bat2influx.mqtt.connector import Connector, Endpoint, Link, secure
+from bat2influx.mqtt.connector import Connector, Endpoint
+from bat2influx.mqtt.handshake import secure
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.net.tls import Tls
 from tests.standins.network.certificates import Certificate

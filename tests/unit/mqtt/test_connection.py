@@ -13,7 +13,8 @@ from bat2influx.failure import Trouble
 from bat2influx.mqtt import connection as mqtt_connection
 from bat2influx.mqtt import paho_client
 from bat2influx.mqtt.connection import Connection
-from bat2influx.mqtt.connector import Connector, Endpoint, Link
+from bat2influx.mqtt.connector import Connector, Endpoint
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.mqtt.paho_client import new_client
 from bat2influx.venus.protocol import NoValue, decode

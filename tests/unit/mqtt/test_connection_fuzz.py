@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bat2influx.mqtt.connection import Connection
-from bat2influx.mqtt.connector import Endpoint, Link
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.venus.protocol import NoValue, decode
 

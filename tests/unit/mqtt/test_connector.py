@@ -12,11 +12,19 @@ from typing import Any
 import pytest
 
 from bat2influx.failure import Trouble
-from bat2influx.mqtt import connector
+from bat2influx.mqtt import connector, handshake
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.clear_text import Look
-from bat2influx.mqtt.connector import CONNECT_TIMEOUT, LOOK_TIMEOUT, Connector, Endpoint, Link
+from bat2influx.mqtt.connector import (
+    CONNECT_TIMEOUT,
+    LOOK_TIMEOUT,
+    Connector,
+    Endpoint,
+    reason,
+)
+from bat2influx.mqtt.link import Link
 from bat2influx.net.tls import HANDSHAKE_TIMEOUT, Tls
+from tests.support.tls_by_hand import openssl
 
 LONG = 60.0  # s
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
@@ -76,7 +84,7 @@ class Handshakes:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.outcomes: list[Any] = []
         self.asked: list[tuple[Tls, float]] = []
-        monkeypatch.setattr(connector, "secure", self)
+        monkeypatch.setattr(handshake, "secure", self)
 
     def __call__(
         self,
@@ -424,3 +432,17 @@ def test_found_an_unexpected_exception_left_a_device_connecting_for_ever(
     assert made.outcome.cause == "unreachable"
     assert "internal error: KeyError" in made.outcome.text
     assert "nobody has thought of this" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), "connection reset by peer"),
+        (openssl("DECRYPTION_FAILED"), "decryption failed"),
+        (OSError("Odd"), "odd"),
+        (BrokenPipeError(), "brokenpipeerror"),
+    ],
+)
+def test_why_a_link_failed_is_told_in_a_few_words(error: OSError, words: str) -> None:
+    """By OpenSSL's reason, the kernel's, its text, or its name."""
+    assert reason(error) == words

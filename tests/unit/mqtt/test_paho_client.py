@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.properties import Properties
 
 from bat2influx.mqtt import paho_client
-from bat2influx.mqtt.connector import Link
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,

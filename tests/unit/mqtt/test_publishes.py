@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from bat2influx.mqtt import connection as mqtt_connection
 from bat2influx.mqtt import packets, publishes
 from bat2influx.mqtt.connection import BURST, Connection, Message, message_of
-from bat2influx.mqtt.connector import Endpoint, Link
+from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import MalformedError, Protocol
 from bat2influx.mqtt.publishes import Packet, Pass, cut
 from tests.standins.venus.payloads import TRANSCRIPT

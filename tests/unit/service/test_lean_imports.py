@@ -14,7 +14,7 @@ from tests import TOP
 
 UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
 COMMANDS_ALONE = {"influxdb", "requests", "urllib3", "urllib.request"}  # for statements
-NEEDED_SELDOM = {"hashlib", "netrc", "html"}
+NEEDED_SELDOM = {"hashlib", "netrc", "html", "ssl"}
 
 
 def run(code: str, path: str) -> list[str]:
@@ -68,3 +68,27 @@ def test_an_import_that_fails_leaves_no_trace() -> None:
     with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"), lean_imports.imports():
         import nothing_of_that_name  # noqa: F401
     assert sys.modules.get("pandas", "hidden") == before.get("pandas", "hidden")
+
+
+@pytest.mark.parametrize("way", ["tls = context(Tls())", "error = fault_of(OSError())"])
+def test_tls_is_imported_by_who_speaks_it(way: str) -> None:
+    """Its 4 MB are no part of a daemon that does not; nobody else has met a stand-in of it."""
+    code = f"""
+import sys, bat2influx.daemon.main
+from bat2influx.net.tls import Tls, context, fault_of, is_of_openssl
+early = "ssl" in sys.modules
+{way}
+import ssl, http.client
+print(early, hasattr(ssl, "SSLContext"), is_of_openssl(ssl.SSLError()), is_of_openssl(OSError()))
+"""
+    assert run(code, str(TOP)) == ["False", "True", "True", "False"]
+
+
+def test_paho_survives_what_a_socket_raises() -> None:
+    """2.1 looks for two errors of TLS behind each error that a socket has."""
+    code = """
+import bat2influx.mqtt.paho_client as ours
+caught = ours.mqtt.ssl
+print(*sorted(name for name in vars(caught) if name.startswith("SSL")))
+"""
+    assert run(code, str(TOP)) == ["SSLWantReadError", "SSLWantWriteError"]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
-from bat2influx.mqtt import connector
-from bat2influx.mqtt.connector import secure
+from bat2influx.mqtt import handshake
+from bat2influx.mqtt.handshake import secure
 from bat2influx.net.tls import Tls, fingerprint_of
 from tests.support.tls_by_hand import openssl, verification
 
@@ -39,8 +39,8 @@ def shaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[OSError | None], None]:
             if error:
                 raise error
 
-        monkeypatch.setattr(connector, "_shake_hands", shake_hands)
-        monkeypatch.setattr(connector, "shown_by", lambda _: b"shown")
+        monkeypatch.setattr(handshake, "_shake_hands", shake_hands)
+        monkeypatch.setattr(handshake, "shown_by", lambda _: b"shown")
 
     return set_to
 

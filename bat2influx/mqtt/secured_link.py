@@ -1,0 +1,54 @@
+"""A link with TLS.
+
+That TLS has to wait for the other direction does not come up: without renegotiation it reads to
+read, and writes to write.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from bat2influx.mqtt.link import RECEIVE, Link
+from bat2influx.net.tls import shown_by
+
+
+class SecuredLink(Link):
+    """A connected socket on which the handshake is done."""
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        super().__init__(sock)
+        self._secured = sock
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read ahead, by us or by OpenSSL, which select() would not tell."""
+        return super().pending or self._secured.pending() > 0
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The peer's certificate, in DER."""
+        return shown_by(self._secured)
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the certificate says, as ssl.SSLSocket.getpeercert has it; {} if not verified."""
+        return dict(self._secured.getpeercert() or {})
+
+    @property
+    def version(self) -> str | None:
+        """The version of TLS, such as TLSv1.3."""
+        return self._secured.version()
+
+    def send(self, data: bytes) -> int:
+        """Return how many bytes were taken; BlockingIOError when there is no room yet."""
+        try:
+            return self._secured.send(data)
+        except ssl.SSLWantWriteError:
+            raise BlockingIOError from None
+
+    def _receive(self) -> bytes:
+        try:
+            return self._secured.recv(RECEIVE)
+        except ssl.SSLWantReadError:
+            raise BlockingIOError from None
