@@ -21,7 +21,7 @@ from typing import Any
 
 from bat2influx.service import lean_imports
 
-with lean_imports.imports_without_tls():
+with lean_imports.imports_of_http_client():
     from http.client import HTTPException, HTTPResponse
 
 MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter

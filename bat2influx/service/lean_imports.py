@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 _UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
+_HTTP = "http.client"
 _EMPTY = ("urllib.request", "hashlib", "ssl")  # what paho cannot be imported without
 # What paho 1.6 and 2.1 except from a socket, which a link never raises.
 _NAMES_OF_SSL = ("SSLWantReadError", "SSLWantWriteError")
@@ -33,10 +34,20 @@ def imports() -> Iterator[None]:
 
 
 @contextmanager
-def imports_without_tls() -> Iterator[None]:
-    """Have what is imported meanwhile believe that Python was built without TLS."""
-    with _hidden(["ssl"]):
+def imports_of_http_client() -> Iterator[None]:
+    """Have http.client imported without TLS, for its importer alone.
+
+    Whoever imports it afterwards gets one of his own, with all that it has.
+    """
+    if "ssl" in sys.modules or _HTTP in sys.modules:
         yield
+        return
+    try:
+        with _hidden(["ssl"]):
+            yield
+    finally:
+        sys.modules.pop(_HTTP, None)
+        vars(sys.modules["http"]).pop("client", None)
 
 
 @contextmanager

@@ -79,9 +79,10 @@ from bat2influx.net.tls import Tls, context, fault_of, is_of_openssl
 early = "ssl" in sys.modules
 {way}
 import ssl, http.client
-print(early, hasattr(ssl, "SSLContext"), is_of_openssl(ssl.SSLError()), is_of_openssl(OSError()))
+print(early, hasattr(ssl, "SSLContext"), hasattr(http.client, "HTTPSConnection"))
+print(is_of_openssl(ssl.SSLError()), is_of_openssl(OSError()))
 """
-    assert run(code, str(TOP)) == ["False", "True", "True", "False"]
+    assert run(code, str(TOP)) == ["False", "True", "True", "True", "False"]
 
 
 def test_paho_survives_what_a_socket_raises() -> None:
