@@ -158,6 +158,11 @@ class Source(ABC):
                 self._begin(connection, now)
             self._converse(connection, now)
 
+    @property
+    def has_readings(self) -> bool:
+        """Whether there are readings since they were last taken."""
+        return bool(self._readings.rows)
+
     def take_readings(self) -> list[Reading]:
         """Return the readings since the last call."""
         readings = self._readings.readings

@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.daemon import ending, main
-from bat2influx.daemon.main import LAST_WORDS, PACES, STOP_TIMEOUT
+from bat2influx.daemon.main import GATHER, LAST_WORDS, PACES, STOP_TIMEOUT
 from bat2influx.delivery.figures import Figures
 from bat2influx.device.plan import Series
 from bat2influx.reading import NOWHERE, NS
@@ -176,6 +176,80 @@ def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
         ("put", [b"bank,a=b,site=boat Power=1.0 3"]),
     ]
     assert daemon._status._counted == 3
+
+
+def _said(soc: float, *, open_until: float = -1.0, daemon: Any = None) -> Any:
+    """Return a device with one reading, and a question that is open until that time."""
+    rows = [(Series("Soc", NOWHERE), soc, 1)]
+
+    def take_rows() -> list[object]:
+        taken, rows[:] = rows[:], []
+        return taken
+
+    made = quiet(take_rows=take_rows, awaits=lambda since: daemon._clock.now < open_until)
+    type(made).has_readings = property(lambda self: bool(rows))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("open_until", "times", "put_at"),
+    [
+        (-1.0, (0.0,), 0.0),
+        (0.002, (0.0, 0.001, 0.002), 0.002),
+        (9.0, (0.0, 0.003, 0.0039, GATHER, 0.1), GATHER),
+    ],
+    ids=["nothing is awaited", "the rest comes", "the rest does not come"],
+)
+def test_the_readings_of_a_tick_go_together(
+    harness: Harness, open_until: float, times: tuple[float, ...], put_at: float
+) -> None:
+    """A request costs more than the values in it; none of them waits for longer than GATHER."""
+    daemon = harness.daemon()
+    to = daemon._delivery = delivery()
+    daemon.devices = (_said(61.0, open_until=open_until, daemon=daemon),)
+    for at in times:
+        daemon._clock.now = at
+        daemon.follow_clock()
+        daemon.deliver()
+        assert len(to.calls) == (at >= put_at), at
+        assert daemon._gather_until == (math.inf if at >= put_at else STARTED + GATHER)
+
+
+def test_it_waits_no_longer_than_readings_may(harness: Harness) -> None:
+    """The loop turns again when they are to go, whatever else is due."""
+    daemon = harness.daemon()
+    loop = daemon._loop = Part(close=daemon._loop.close)
+    daemon._status = daemon._self_report = SimpleNamespace(timeout=lambda now: 9.0)
+    daemon._gather_until = STARTED + 0.002
+    for at, most in ((0.0, 0.002), (0.003, 0.0)):
+        daemon._clock.now = at
+        daemon.wait()
+        assert loop.calls.pop()[-1] == pytest.approx(most, abs=1e-9)
+
+
+def test_readings_that_gather_go_before_the_clock_is_set(harness: Harness) -> None:
+    """Their stamps are moved with those of all that was handed over before."""
+    daemon = harness.daemon()
+    to = daemon._delivery = delivery()
+    daemon.devices = (_said(61.0, open_until=9.0, daemon=daemon),)
+    daemon.deliver()
+    assert to.calls == []
+    daemon._clock.step = 5 * NS
+    daemon.follow_clock()
+    assert [call[0] for call in to.calls] == ["put", "clock_set"]
+
+
+def test_readings_that_gather_go_before_a_device_leaves(harness: Harness) -> None:
+    """A file without it, or with other names for it, is read."""
+    daemon = harness.daemon()
+    to = daemon._delivery = delivery(use=lambda _: None)
+    said = _said(61.0, open_until=9.0, daemon=daemon)
+    daemon.devices = (said,)
+    daemon.deliver()
+    assert to.calls == []
+    daemon._self_report = Part()
+    daemon._go_over_to(harness.settings("[Influx]\nmeasurement = other\n" + TWO))
+    assert to.calls == [("put", [b"dc Soc=61.0 1"])]
 
 
 def test_a_message_of_any_device_is_a_sign_of_life(harness: Harness) -> None:
