@@ -26,7 +26,6 @@ from bat2influx.delivery.spool import Spool
 from bat2influx.device.device import Device
 from bat2influx.device.remembered import RememberedDevices
 from bat2influx.device.source import Source
-from bat2influx.fleet.fleet import Fleet
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.influx.writer import DEADLINE, Writer
 from bat2influx.service import notify
@@ -39,8 +38,8 @@ log = logging.getLogger(__name__)
 PACES = 32
 HEARTBEAT = 3.0  # s
 
-# The answers to the questions of a tick come within 2 ms of each other (VENUS), and a request to the
-# database costs more than the values in it: so the first ones wait for the others.
+# The answers to the questions of a tick come within 2 ms of each other (VENUS), and a request to
+# the database costs more than the values in it: so the first ones wait for the others.
 GATHER = 0.004  # s
 GATHER_FOR = 0.25  # s; who has not answered by then is not waited for
 
@@ -247,6 +246,8 @@ class Daemon:
         pace = HEARTBEAT if battery.mode == "notify" else min(battery.interval, HEARTBEAT)
         w = max(self._w, PACES * pace)
         if battery.fleet:
+            from bat2influx.fleet.fleet import Fleet  # noqa: PLC0415 - most have none
+
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
         return Device(
             battery,

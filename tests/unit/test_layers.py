@@ -35,6 +35,7 @@ LATE = {
     ("cli", "commands"): "of a command only its own module, for memory and start-up time",
     ("commands.run", "daemon.main"): "a bad file is answered a quarter of a second sooner",
     ("commands.run", "service.journal"): "the same",
+    ("daemon.main", "fleet.fleet"): "for memory and start-up time where there is none",
     ("commands.configuration", "service.journal"): "only where the file is bad",
     ("mqtt.connector", "mqtt.handshake"): "ssl takes 4 MB, which a daemon without TLS does without",
     ("mqtt.connector", "mqtt.secured_link"): "the same",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import subprocess
@@ -51,6 +52,24 @@ def test_the_daemons_exit_code_is_the_commands(
     monkeypatch.setattr(main, "run", daemon)
     assert run(options) == 42
     assert done == ["log", "venus.local", "192.0.2.20"]
+
+
+def test_garbage_is_collected_while_the_daemon_runs(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is imported at the start is left out of it, for good."""
+    seen: list[tuple[bool, bool]] = []
+
+    def daemon(*_: object) -> int:
+        seen.append((gc.isenabled(), gc.get_freeze_count() > 1000))
+        return os.EX_OK
+
+    monkeypatch.setattr(main, "run", daemon)
+    try:
+        assert run(options) == os.EX_OK
+    finally:
+        gc.unfreeze()
+    assert seen == [(True, True)]
 
 
 def test_a_bad_file_starts_nothing(

@@ -45,6 +45,8 @@ def test_the_daemon_imports_little() -> None:
     loaded = set(run(code, str(TOP))) - set(before)
     assert not loaded & (COMMANDS_ALONE | NEEDED_SELDOM | set(UNUSED))
     assert "paho.mqtt.client" in loaded
+    assert "bat2influx.device.device" in loaded
+    assert not [name for name in loaded if name.startswith("bat2influx.fleet")]
 
 
 def test_what_paho_has_seen_empty_is_there_for_others() -> None:
