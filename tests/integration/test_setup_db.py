@@ -96,7 +96,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
     """The second run makes nothing, and changes nothing."""
     setup = make("empty")
     said = setup()
-    assert said.count(" made") == 8, said
+    assert said.count(" made") == 10, said
     first = setup.state()
     kept = {row["name"]: (row["duration"], row["default"]) for row in first["policies"]}
     assert kept == {
@@ -105,6 +105,8 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
         "hours": ("0s", False),
     }
     assert [row["name"] for row in first["queries"]] == [
+        "bat2influx_dc_energies",
+        "bat2influx_dc_energies_late",
         "bat2influx_dc_hours",
         "bat2influx_dc_hours_late",
         "bat2influx_dc_minutes",
@@ -114,7 +116,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
     assert first["grants"] == [{"database": "empty", "privilege": "WRITE"}]
     again = setup()
     assert " made" not in again
-    assert again.count(" is there") == 9, again  # the database and its policy are two
+    assert again.count(" is there") == 11, again  # the database and its policy are two
     assert "note" not in again
     assert setup.state() == first
 
@@ -212,7 +214,7 @@ def test_a_query_that_differs_is_kept_until_one_says_so(make: Make) -> None:
     said = setup()
     assert said.count("left as it is; it lacks Extra, Extra_min, Extra_max; --change") == 4
     assert said.count("CREATE CONTINUOUS QUERY bat2influx_dc_") == 4
-    assert said.count("not filled in") == 2
+    assert said.count("not filled in") == 3
     assert setup.state()["queries"] == before["queries"]
     assert setup.values("minutes") == {}
     said = setup(change=True)
@@ -235,7 +237,11 @@ def test_a_policy_that_the_file_names_is_made(make: Make) -> None:
         ("autogen", True),
         ("mine", False),
     ]
-    assert all("FROM named.mine.dc" in row["query"] for row in setup.state()["queries"])
+    of_energies = [row["query"] for row in setup.state()["queries"] if "sum(" in row["query"]]
+    others = [row["query"] for row in setup.state()["queries"] if row["query"] not in of_energies]
+    assert len(of_energies) == 2
+    assert all("FROM named.minutes.dc" in query for query in of_energies)
+    assert all("FROM named.mine.dc" in query for query in others)
     assert " made" not in setup()
 
 
@@ -300,7 +306,7 @@ def test_a_statement_that_is_refused_ends_it_and_the_next_run_goes_on(make: Make
     said = setup(code=EX_UNAVAILABLE)
     assert said.splitlines()[-2].startswith("wrong fill minutes  the server refused it: ")
     assert "another run goes on from here" in said.splitlines()[-1]
-    assert len(setup.state()["queries"]) == 4
+    assert len(setup.state()["queries"]) == 6
     assert setup.state()["users"] == []
     setup.ask("DROP CONTINUOUS QUERY bat2influx_dc_hours ON refused")
     setup.server.query("DROP MEASUREMENT dc", "refused")

@@ -214,13 +214,26 @@ def fill(
     server removes whole shards, whose edges are those of hours, so that none is cut in two.
     """
     made = tuple(made)
-    start = first // grain.seconds * grain.seconds
-    end = end // grain.seconds * grain.seconds
+    for start, until in spans(grain.seconds, first, end, SPAN):
+        yield plain_statement(_select(grain, source, made, between(start, until)))
+
+
+def spans(seconds: int, first: int, end: int, span: int) -> Iterator[tuple[int, int]]:
+    """Yield the beginnings and the ends of spans of whole intervals, in s.
+
+    They join, from the interval of `first` to before that of `end`. `span` is a multiple of
+    `seconds`, and none is longer.
+    """
+    start, end = (each // seconds * seconds for each in (first, end))
     while start < end:
-        until = min(end, (start // SPAN + 1) * SPAN)
-        where = f" WHERE time >= '{_moment(start)}' AND time < '{_moment(until)}'"
-        yield plain_statement(_select(grain, source, made, where))
+        until = min(end, (start // span + 1) * span)
+        yield start, until
         start = until
+
+
+def between(start: int, until: int) -> str:
+    """Return the condition for times from `start` to before `until`, in s."""
+    return f" WHERE time >= '{_moment(start)}' AND time < '{_moment(until)}'"
 
 
 def _select(grain: Grain, source: RawMeasurement, made: Iterable[Column], where: str = "") -> str:
@@ -239,7 +252,7 @@ def difference(there: str, wanted: str) -> str:
     """Return in a few words in what a continuous query that is there differs, '' for nothing."""
     if tokens_of(there) == tokens_of(wanted):
         return ""
-    has, needs = (_names(tokens_of(text)) for text in (there, wanted))
+    has, needs = (dict.fromkeys(_names(tokens_of(text))) for text in (there, wanted))
     parts = []
     if missing := [each for each in needs if each not in has]:
         parts.append(f"lacks {', '.join(missing)}")

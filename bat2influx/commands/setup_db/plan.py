@@ -1,17 +1,20 @@
 """What `setup-db` is to do: what is wanted against what is there, as tasks in their order.
 
 Pure. What is there is kept unless `change` is given, and each thing is a task that says so. The
-order matters: downsampled values are filled in before raw ones are given up, and the queries are
-there before that, so that no interval falls between the two.
+order matters: downsampled values are filled in before raw ones are given up, energies before
+minutes are, and the queries are there before that, so that no interval falls between the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bat2influx.commands.setup_db import energies
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
+    HOURS,
+    MINUTES,
     SPAN,
     ClashError,
     Column,
@@ -47,15 +50,16 @@ class Policy:
 class DatabaseState:
     """What is there. Of the database: policies, continuous queries with their texts by name.
 
-    `first` is the time of the oldest raw value in s, `fields` are the names of those that hold
-    numbers, looked at where they tell something. `admin` is None where there is no such user,
-    `right` what it may do with the database.
+    `first` is the time of the oldest raw value in s, `first_minute` that of the oldest minute.
+    `fields` are the names of those that hold numbers, looked at where they tell something. `admin`
+    is None where there is no such user, `right` what it may do with the database.
     """
 
     database: bool = False
     policies: Mapping[str, Policy] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
     first: int | None = None
+    first_minute: int | None = None
     fields: frozenset[str] = frozenset()
     admin: bool | None = None
     right: str = ""
@@ -100,27 +104,41 @@ class _SetupPlan:
                 " for the downsampled ones; name another one"
             )
         self._batteries = settings.batteries
-        fields = (f for battery in settings.batteries for f in as_stored(battery, found.fields))
-        self._columns: tuple[Column, ...] = columns(fields, (tag for tag, _ in influx.tags))
-        self._unlike: set[str] = set()  # policies that a query of somebody else's fills
+        fields = [f for battery in settings.batteries for f in as_stored(battery, found.fields)]
+        tags = [tag for tag, _ in influx.tags]
+        self._columns: tuple[Column, ...] = columns(fields, tags)
+        self._energies = energies.energies(fields, tags)
+        self._unlike: set[str] = set()  # what a query of somebody else's computes
 
     def tasks(self) -> Iterator[Task]:
         yield from self._raw()
         for grain in GRAINS:
-            kept = self._kept(grain)
-            shard = grain.shard if kept == FOREVER or kept >= 10 * grain.shard else 0
-            yield self._policy(grain.policy, grain.policy, kept, shard=shard)
+            if grain is not MINUTES or not self._minutes_to_give_up():
+                yield self._grain(grain)
         yield from self._instances()
         for grain in GRAINS if self._columns else ():
             for run in grain.runs:
-                yield self._query(grain, run)
+                made = continuous_query(grain, run, self._source, self._columns)
+                yield self._query(grain.policy, run, made)
+        for run in energies.RUNS if self._energies else ():
+            made = energies.continuous_query(run, self._source, self._energies)
+            yield self._query(energies.NAME, run, made)
         for grain in GRAINS if self._columns else ():
             yield from self._fill(grain)
+        if self._energies:
+            yield from self._fill_energies()
+        if self._minutes_to_give_up():
+            yield self._grain(MINUTES)
         yield from self._give_up_raw()
         yield from self._user()
 
     def _kept(self, grain: Grain) -> int:
         return {"minutes": self._wanted.minutes, "hours": self._wanted.hours}[grain.policy]
+
+    def _grain(self, grain: Grain) -> Task:
+        kept = self._kept(grain)
+        shard = grain.shard if kept == FOREVER or kept >= 10 * grain.shard else 0
+        return self._policy(grain.policy, grain.policy, kept, shard=shard)
 
     def _raw(self) -> Iterator[Task]:
         db, policy, kept = self._influx.db, self._source.policy, self._wanted.raw
@@ -139,6 +157,13 @@ class _SetupPlan:
         """Tell whether the policy of raw values is to be altered, which comes last."""
         there = self._found.policies.get(self._source.policy)
         return self._change and there is not None and there.kept != self._wanted.raw
+
+    def _minutes_to_give_up(self) -> bool:
+        """Tell whether minutes are to be kept less long, which energies are computed before."""
+        there, wanted = self._found.policies.get(MINUTES.policy), self._wanted.minutes
+        if not self._change or there is None or wanted == FOREVER:
+            return False
+        return there.kept == FOREVER or there.kept > wanted
 
     def _give_up_raw(self) -> Iterator[Task]:
         if self._to_give_up():
@@ -189,9 +214,9 @@ class _SetupPlan:
         text = f"downsampled are those that are known, {listed}; when there is another one, run"
         yield Task(Step(OK, "instances", f"{text} this again with --change"))
 
-    def _query(self, grain: Grain, run: Run) -> Task:
-        name, made = continuous_query(grain, run, self._source, self._columns)
-        label = f"into {grain.policy}"
+    def _query(self, what: str, run: Run, wanted: tuple[str, Statement]) -> Task:
+        name, made = wanted
+        label = f"into {what}"
         text = f"each {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
         there = self._found.queries.get(name)
         if there is None:
@@ -204,7 +229,7 @@ class _SetupPlan:
             return Task(
                 Step(OK, label, f"query {name!r} made anew, for it {differs}"), (drop, made)
             )
-        self._unlike.add(grain.policy)
+        self._unlike.add(what)
         text = f"query {name!r} left as it is; it {differs}; --change alters it. It is\n{there}"
         return Task(Step(NOTE, label, text))
 
@@ -216,16 +241,44 @@ class _SetupPlan:
             return
         if first is None:
             return
+        first = self._back_to(first, grain, everything=self._to_give_up())
+        yield from self._filled(
+            label, "raw values", first, fill(grain, self._source, self._columns, first, self._now)
+        )
+
+    def _fill_energies(self) -> Iterator[Task]:
+        label = f"fill {energies.NAME}"
+        if self._unlike & {MINUTES.policy, energies.NAME}:
+            text = "not filled in, for a query above would make something else of it"
+            yield Task(Step(NOTE, label, text))
+            return
+        known = [each for each in (self._found.first, self._found.first_minute) if each is not None]
+        if not known:
+            return
+        everything = self._to_give_up() or self._minutes_to_give_up()
+        first = self._back_to(min(known), HOURS, everything=everything)
+        made = energies.fill(self._source, self._energies, first, self._now)
+        yield from self._filled(label, "minutes", first, made)
+
+    def _back_to(self, first: int, grain: Grain, *, everything: bool) -> int:
+        """Return from when on a policy is filled in, where there are values from `first` on.
+
+        A limit is at a whole hour, or its energy would be that of a part.
+        """
         there = self._found.policies.get(grain.policy)
         kept = there.kept if there and not self._change else self._kept(grain)
         if kept != FOREVER:  # what is older is refused, and time goes on while this runs
-            first = max(first, self._now - kept + SPAN)
-        if self._wanted.fill != FOREVER and not self._to_give_up():
-            first = max(first, self._now - self._wanted.fill)
-        statements = tuple(fill(grain, self._source, self._columns, first, self._now))
-        if statements:
+            first = max(first, (self._now - kept + SPAN) // HOUR * HOUR)
+        if self._wanted.fill != FOREVER and not everything:
+            first = max(first, (self._now - self._wanted.fill) // HOUR * HOUR)
+        return first
+
+    def _filled(
+        self, label: str, source: str, first: int, made: Iterable[Statement]
+    ) -> Iterator[Task]:
+        if statements := tuple(made):
             days = (self._now - first) / DAY
-            text = f"computed from {days:.1f} days of raw values"
+            text = f"computed from {days:.1f} days of {source}"
             yield Task(Step(OK, label, text), statements)
 
     def _user(self) -> Iterator[Task]:

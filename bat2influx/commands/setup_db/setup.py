@@ -12,7 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from bat2influx.commands.output import complain, say
-from bat2influx.commands.setup_db.downsampling import ClashError, Retention, told_apart
+from bat2influx.commands.setup_db.downsampling import (
+    MINUTES,
+    ClashError,
+    Retention,
+    told_apart,
+)
 from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan, raw_policy
 from bat2influx.commands.setup_db.rows import (
     OddAnswerError,
@@ -96,13 +101,16 @@ def look(settings: Settings, ask: RunStatement) -> DatabaseState:
         )
         for row in ask(f"SHOW RETENTION POLICIES ON {db}")
     }
-    source = raw_policy(settings, policies)
+    source, minutes = raw_policy(settings, policies), MINUTES.policy
     apart = any(map(told_apart, settings.batteries))
     return DatabaseState(
         database=True,
         policies=policies,
         queries=_queries(influx.db, ask),
         first=_first(influx.db, source, influx.measurement, ask) if source in policies else None,
+        first_minute=_first(influx.db, minutes, influx.measurement, ask)
+        if minutes in policies
+        else None,
         fields=_fields(influx.db, source, influx.measurement, ask) if apart else frozenset(),
         admin=admin,
         right=right,
@@ -140,7 +148,7 @@ def _fields(db: str, policy: str, measurement: str, ask: RunStatement) -> frozen
 
 
 def _first(db: str, policy: str, measurement: str, ask: RunStatement) -> int | None:
-    """Return the time of the oldest raw value in s; a shard at a time, for the whole is slow."""
+    """Return the time of a policy's oldest value in s; a shard at a time, for the whole is slow."""
     table = ".".join(map(quote_name, (db, policy, measurement)))
     spans = sorted(
         (moment(row, "start_time"), moment(row, "end_time"))

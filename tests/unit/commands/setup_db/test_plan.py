@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.commands.setup_db import energies
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
     ClashError,
@@ -70,7 +71,9 @@ def said(task: Task) -> tuple[Step, list[str]]:
 def queries(settings: Settings, source: RawMeasurement) -> dict[str, str]:
     """Return the continuous queries that are wanted, by name."""
     made = columns(settings.batteries[0].fields)
-    found = (continuous_query(grain, run, source, made) for grain in GRAINS for run in grain.runs)
+    found = [continuous_query(grain, run, source, made) for grain in GRAINS for run in grain.runs]
+    powers = energies.energies(settings.batteries[0].fields)
+    found += [energies.continuous_query(run, source, powers) for run in energies.RUNS]
     return {name: statement.text for name, statement in found}
 
 
@@ -85,7 +88,14 @@ def test_a_server_without_anything_gets_all(settings: Settings) -> None:
     tasks = planned(settings, DatabaseState())
     assert [task.step.label for task in tasks] == [
         *("database", "minutes", "hours"),
-        *("into minutes", "into minutes", "into hours", "into hours"),
+        *(
+            "into minutes",
+            "into minutes",
+            "into hours",
+            "into hours",
+            "into energies",
+            "into energies",
+        ),
         *("user", "right"),
     ]
     assert all(task.step.state == OK for task in tasks)
@@ -108,8 +118,15 @@ def test_where_all_is_there_nothing_is_done(settings: Settings) -> None:
     tasks = planned(settings, found)
     assert [task.step.label for task in tasks] == [
         *("database", "raw", "minutes", "hours"),
-        *("into minutes", "into minutes", "into hours", "into hours"),
-        *("fill minutes", "fill hours", "user", "right"),
+        *(
+            "into minutes",
+            "into minutes",
+            "into hours",
+            "into hours",
+            "into energies",
+            "into energies",
+        ),
+        *("fill minutes", "fill hours", "fill energies", "user", "right"),
     ]
     assert all(task.step.state == OK for task in tasks)
     assert said(tasks[0]) == (Step(OK, "database", "'battery' is there"), [])

@@ -49,7 +49,7 @@ def into(tasks: list[Task]) -> list[Task]:
 
 
 def test_a_query_that_is_not_there_is_made(settings: Settings) -> None:
-    """Two for each policy; the line says how often it runs and how far it looks back."""
+    """Two for each policy and for energies; the line says how often and how far back each runs."""
     tasks = into(planned(settings, THERE))
     assert [task.step for task in tasks] == [
         Step(OK, label, f"query {name!r} made, {runs}")
@@ -58,6 +58,8 @@ def test_a_query_that_is_not_there_is_made(settings: Settings) -> None:
             ("into minutes", "bat2influx_dc_minutes_late", "each 1d, of the last 3d"),
             ("into hours", "bat2influx_dc_hours", "each 1h, of the last 2h"),
             ("into hours", "bat2influx_dc_hours_late", "each 1d, of the last 3d"),
+            ("into energies", "bat2influx_dc_energies", "each 1h, of the last 3h"),
+            ("into energies", "bat2influx_dc_energies_late", "each 1d, of the last 4d"),
         )
     ]
     assert statements(tasks) == [*queries(settings, SOURCE).values()]
@@ -139,7 +141,7 @@ def test_all_that_is_there_is_filled_in_to_the_interval_under_way(settings: Sett
     assert spans(tasks, "fill minutes") == ("2026-11-16T11:05:00Z", "2026-11-18T11:06:00Z", 3)
     assert spans(tasks, "fill hours") == ("2026-11-16T11:00:00Z", "2026-11-18T11:00:00Z", 3)
     texts = {task.step.text for task in tasks if task.step.label.startswith("fill ")}
-    assert texts == {"computed from 2.0 days of raw values"}
+    assert texts == {f"computed from 2.0 days of {what}" for what in ("raw values", "minutes")}
 
 
 @pytest.mark.parametrize(("age", "minutes"), [(40, []), (41, ["11:05:00"])])

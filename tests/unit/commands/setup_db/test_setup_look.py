@@ -12,7 +12,7 @@ from bat2influx.commands.setup_db.setup import look
 from bat2influx.config.settings import Settings
 from bat2influx.influx.influxql import DAY, FOREVER
 from tests.unit.commands.setup_db.test_plan import configured
-from tests.unit.commands.setup_db.test_setup import NOW, Server, there
+from tests.unit.commands.setup_db.test_setup import NOW, POLICY, Server, there
 
 
 @pytest.fixture
@@ -96,6 +96,20 @@ def test_the_oldest_value_is_looked_for_shard_by_shard(settings: Settings, serve
         f"{select}{n}T{Z}' AND time < '2026-07-0{n + 1}T{Z}' ORDER BY time LIMIT 1" for n in (2, 3)
     ]
     del server.rows[f"{select}3"]
+    assert look(settings, server).first is None
+
+
+def test_the_oldest_minute_is_looked_for_where_there_are_any(
+    settings: Settings, server: Server
+) -> None:
+    """Energies are computed from it on."""
+    there(server)
+    days = {"start_time": f"2026-07-01T{Z}", "end_time": f"2026-07-29T{Z}"}
+    server.rows["SHOW SHARDS"] = [{"database": "battery", "retention_policy": "minutes", **days}]
+    server.rows['SELECT * FROM "battery"."minutes"."dc"'] = [{"time": NOW * 10**9}]
+    assert look(settings, server).first_minute is None, "there is no such policy"
+    server.rows["SHOW RETENTION POLICIES"].append({"name": "minutes", **POLICY, "default": False})
+    assert look(settings, server).first_minute == NOW
     assert look(settings, server).first is None
 
 

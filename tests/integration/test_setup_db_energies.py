@@ -1,0 +1,196 @@
+"""The energies that `setup-db` has a real InfluxDB keep, against those computed from raw values."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, timedelta
+from datetime import time as dt_time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bat2influx.commands.setup_db import downsampling
+from bat2influx.commands.setup_db.downsampling import MINUTES, RawMeasurement, Run, columns
+from bat2influx.commands.setup_db.energies import continuous_query, energies
+from bat2influx.influx.influxql import DAY, HOUR
+from tests.standins.databases.influxdb import InfluxDB
+from tests.support.daemon import wait
+from tests.support.setup_command import Point, Setup, Values
+
+NS = 10**9
+FIELDS = "[Fields]\npresets = grid\n"
+PLUS, MINUS = "_plus_kWh", "_minus_kWh"
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """One for all tests; each has a database of its own."""
+    with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
+        yield running
+
+
+Make = Callable[[str], Setup]
+
+
+@pytest.fixture
+def make(tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]) -> Make:
+    """Return what makes the command for a database of a name."""
+    return lambda db: Setup(tmp_path, server, capsys, db, FIELDS)
+
+
+def _day() -> int:
+    """Return when this day began, in s."""
+    return int(time.time()) // DAY * DAY
+
+
+def _points(seconds: Iterable[int], tags: tuple[str, ...]) -> list[Point]:
+    """Powers that change their sign within the hour."""
+    points = []
+    for second in seconds:
+        for number, tag in enumerate(tags):
+            battery = 1500 * math.sin(second / 900 + number) + 7 * (second % 11)
+            points.append((tag, "Power", round(battery, 4), second * NS))
+            if number != 1:  # one site has no meter
+                mains = 800 * math.cos(second / 700) - 100 * number
+                points.append((tag, "GridPower", round(mains, 4), second * NS + 5))
+    return points
+
+
+def _with_gaps(start: int, days: int) -> list[int]:
+    """Return times with gaps of minutes, of hours and of a day."""
+    return [
+        second
+        for second in range(start, start + days * DAY, 30)
+        if second // 60 % 7 != 3 and second // HOUR % 5 != 2 and second // DAY % 4 != 1
+    ]
+
+
+def _recomputed(points: list[Point]) -> Values:
+    """Return each hour's energies in kWh: sums of the minutes' means, by their signs."""
+    minutes = defaultdict(list)
+    for tags, field, value, time_ns in points:
+        minutes[tags, field, time_ns // NS // 60 * 60].append(value)
+    made: Values = defaultdict(float)
+    for (tags, field, minute), values in minutes.items():
+        energy = math.fsum(values) / len(values) * 60 / 3_600_000
+        hour = minute // HOUR * HOUR * NS
+        made[tags, hour, f"{field}{PLUS}"] += max(energy, 0.0)
+        made[tags, hour, f"{field}{MINUS}"] += max(-energy, 0.0)
+    return dict(made)
+
+
+def _stored(setup: Setup) -> Values:
+    hours = setup.values("hours")
+    return {key: value for key, value in hours.items() if key[2].endswith((PLUS, MINUS))}
+
+
+def _same(stored: Values, expected: Values) -> bool:
+    return stored.keys() == expected.keys() and all(
+        math.isclose(stored[key], value, rel_tol=1e-9, abs_tol=1e-12)
+        for key, value in expected.items()
+    )
+
+
+def test_energies_are_those_of_the_raw_values(make: Make) -> None:
+    """By sites and without one, over gaps; a second run gives the same, and doubles no series."""
+    setup = make("house")
+    setup.ask("CREATE DATABASE house")
+    points = _points(_with_gaps(_day() - 6 * DAY, 5), ("", "site=a", "site=b"))
+    setup.write(points)
+    expected = _recomputed(points)
+    assert {key[0] for key in expected} == {"", "site=a", "site=b"}
+    assert ("site=a", "GridPower_plus_kWh") not in {key[::2] for key in expected}
+    for _ in range(2):
+        assert "fill energies computed from " in setup()
+        assert _same(_stored(setup), expected)
+    rows = setup.ask('SELECT sum("Power_plus_kWh") AS kwh FROM house.hours.dc GROUP BY "site"')
+    assert sorted(row["site"] for row in rows) == ["", "a", "b"]
+    plus = [value for key, value in expected.items() if key[2] == f"Power{PLUS}"]
+    assert math.isclose(sum(row["kwh"] for row in rows), math.fsum(plus))
+
+
+def test_an_earlier_setup_gets_energies_of_minutes_whose_raw_values_are_gone(make: Make) -> None:
+    """Without --change; minutes and hours stay, value by value."""
+    setup = make("earlier")
+    setup()
+    for name in ("bat2influx_dc_energies", "bat2influx_dc_energies_late"):
+        setup.ask(f"DROP CONTINUOUS QUERY {name} ON earlier")
+    hour = _day() - 300 * DAY
+    powers = [1200.0 if minute % 3 else -600.0 for minute in range(60)]
+    lines = [f"dc Power={power} {(hour + 60 * n) * NS}" for n, power in enumerate(powers)]
+    _write("minutes", setup, lines)
+    _write("hours", setup, [f"dc Power={sum(powers) / 60} {hour * NS}"])
+    minutes, (mean,) = setup.rows("minutes"), setup.rows("hours")
+    said = setup()
+    assert "note" not in said
+    assert said.count(" made, each ") == 2
+    assert "fill energies computed from 300." in said
+    assert setup.rows("minutes") == minutes
+    (row,) = setup.rows("hours")
+    assert math.isclose(row.pop(f"Power{PLUS}"), 0.8)
+    assert math.isclose(row.pop(f"Power{MINUS}"), 0.2)
+    assert row == mean
+
+
+def _write(policy: str, setup: Setup, lines: list[str]) -> None:
+    given = {"db": setup.db, "rp": policy, "precision": "ns"}
+    setup.server.ask("/write", given, "\n".join(lines).encode())
+
+
+def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> None:
+    """An hour is computed anew from all of its minutes, and no energy is added twice."""
+    setup = make("late")
+    setup()
+    source, soon = RawMeasurement("late", "raw", "dc"), Run("_soon", 1, 3 * HOUR)
+    fields = setup.settings.batteries[0].fields
+    setup.ask(downsampling.continuous_query(MINUTES, soon, source, columns(fields))[1].text)
+    setup.ask(continuous_query(soon, source, energies(fields))[1].text)
+    start = (int(time.time()) - HOUR) // 60 * 60
+    points = _points(range(start, start + 12 * 60), ("", "site=a"))
+    for part in (points[::3], points):
+        setup.write(part)
+        expected = _recomputed(part)
+
+        def same(expected: Values = expected) -> bool:
+            return _same(_stored(setup), expected)
+
+        wait("the energies of what has come", same)
+    for name in ("minutes_soon", "energies_soon"):
+        setup.ask(f"DROP CONTINUOUS QUERY bat2influx_dc_{name} ON late")
+
+
+@pytest.mark.parametrize("hours", [23, 25])
+def test_hours_add_up_to_the_day_on_which_the_clocks_change(make: Make, hours: int) -> None:
+    """A day of a time zone is as long as it is there, in the query that a dashboard uses."""
+    setup = make(f"clocks{hours}")
+    setup.ask(f"CREATE DATABASE {setup.db}")
+    change = _change_of_clocks(hours)
+    midnights = [datetime.combine(change + timedelta(n), dt_time(), BERLIN) for n in range(-1, 3)]
+    first, *_, last = (int(each.timestamp()) for each in midnights)
+    minutes = range(first, last, 60)
+    setup.write([("", "Power", -500.0 if m // 60 % 2 else 1000.0, m * NS) for m in minutes])
+    setup()
+    rows = setup.ask(
+        f'SELECT sum("Power_plus_kWh") AS plus, sum("Power_minus_kWh") AS minus'
+        f" FROM {setup.db}.hours.dc WHERE time >= {first}s AND time < {last}s"
+        " GROUP BY time(1d) TZ('Europe/Berlin')"
+    )
+    assert [row["time"] // NS for row in rows] == [int(m.timestamp()) for m in midnights[:-1]]
+    for row, length in zip(rows, (24, hours, 24), strict=True):
+        assert math.isclose(row["plus"], length / 2)
+        assert math.isclose(row["minus"], length / 4)
+
+
+def _change_of_clocks(hours: int) -> date:
+    """Return the latest day in Berlin that has been over for long and had so many hours."""
+    day = datetime.now(BERLIN).date() - timedelta(7)
+    while True:
+        begins, ends = (datetime.combine(day + timedelta(n), dt_time(), BERLIN) for n in (0, 1))
+        if ends.timestamp() - begins.timestamp() == hours * HOUR:
+            return day
+        day -= timedelta(1)
