@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import defaultdict
@@ -14,10 +15,20 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bat2influx.commands.setup_db import downsampling
-from bat2influx.commands.setup_db.downsampling import MINUTES, RawMeasurement, Run, columns
+from bat2influx.commands.setup_db.downsampling import (
+    MINUTES,
+    RawMeasurement,
+    Retention,
+    Run,
+    columns,
+)
 from bat2influx.commands.setup_db.energies import continuous_query, energies
+from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.config.settings import load
+from bat2influx.influx.dialects import Dialect
 from bat2influx.influx.influxql import DAY, HOUR
 from tests.standins.databases.influxdb import InfluxDB
+from tests.standins.databases.victoria import VictoriaMetrics
 from tests.support.daemon import wait
 from tests.support.setup_command import Point, Setup, Values
 
@@ -194,3 +205,31 @@ def _change_of_clocks(hours: int) -> date:
         if ends.timestamp() - begins.timestamp() == hours * HOUR:
             return day
         day -= timedelta(1)
+
+
+def test_the_query_for_victoriametrics_gives_the_same(tmp_path: Path) -> None:
+    """It computes the energies of a day from raw values, in either direction."""
+    path = tmp_path / "bat2influx.ini"
+    path.write_text(FIELDS)
+    (query,) = (
+        line
+        for line in elsewhere(Dialect.VICTORIAMETRICS, load(path), Retention())
+        if line.startswith("sum_over_time")
+    )
+    midnight = _day() - 2 * DAY
+    points = _points(range(midnight + 1, midnight + DAY, 15), ("site=a", "site=b"))
+    lines = (f"dc,{tags} {field}={value} {time_ns}" for tags, field, value, time_ns in points)
+    expected: dict[tuple[str, str], float] = defaultdict(float)
+    for (tags, _, field), value in _recomputed(points).items():
+        expected[tags, field] += value
+    with VictoriaMetrics(tmp_path / "victoria") as server:
+        server.write("\n".join(lines), "battery")
+        server.flush()
+        other = f"-({query.replace('clamp_min', 'clamp_max')})"
+        for suffix, asked in ((PLUS, query), (MINUS, other)):
+            given = {"query": asked, "time": str(midnight + DAY), "nocache": "1"}
+            answer = json.loads(server.ask("/api/v1/query", given, b""))["data"]["result"]
+            stored = {row["metric"]["site"]: float(row["value"][1]) for row in answer}
+            assert stored.keys() == {"a", "b"}
+            for site, value in stored.items():
+                assert math.isclose(value, expected[f"site={site}", f"Power{suffix}"], rel_tol=1e-3)

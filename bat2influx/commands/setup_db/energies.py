@@ -66,18 +66,24 @@ class Energy:
         )
 
 
-def energies(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Energy, ...]:
-    """Return the energies of those fields that are powers in W, each name once.
+def powers(fields: Iterable[Field]) -> list[str]:
+    """Return the names of those fields that are powers in W, each once.
 
-    A name that one device gives to a power and another to something else has none. Raises
-    ClashError where a field or a tag has the name of a column.
+    A name that one device gives to a power and another to something else is none.
     """
-    powers: dict[str, bool] = {}
+    found: dict[str, bool] = {}
     for field in fields:
         power = unit_of(field.service, field.path) == "W" and not last_alone(field)
-        powers[field.name] = power and powers.get(field.name, True)
-    taken = {**dict.fromkeys(tags, "[Influx] tags"), **dict.fromkeys(powers, "[Fields]")}
-    found = tuple(Energy(name) for name, power in powers.items() if power)
+        found[field.name] = power and found.get(field.name, True)
+    return [name for name, power in found.items() if power]
+
+
+def energies(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Energy, ...]:
+    """Return the energies of all powers. Raises ClashError for a name that is taken."""
+    fields = tuple(fields)
+    own = dict.fromkeys((field.name for field in fields), "[Fields]")
+    taken = {**dict.fromkeys(tags, "[Influx] tags"), **own}
+    found = tuple(map(Energy, powers(fields)))
     for energy in found:
         for name in energy.names:
             if section := taken.get(name):

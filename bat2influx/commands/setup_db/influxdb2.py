@@ -7,27 +7,30 @@ The first mapping of a database is its default one, whatever is asked for, and h
 mapping of the bucket of that name. So the bucket that serves as the database is mapped first, as
 the policy autogen, which it has been by its name: its values stay visible, and its tokens work.
 
+What the tasks compute is in flux.py.
+
 Sources: "influx bucket", "influx v1 dbrp", "influx auth", "influx task" and "influx query" of
-InfluxDB 2; its dbrp/service.go (default and virtual mappings); Flux, "aggregateWindow()" and
-"to()".
+InfluxDB 2; its dbrp/service.go (default and virtual mappings).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from shlex import quote
 
+from bat2influx.commands.setup_db import energies, flux
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
+    HOURS,
     LOOKS_BACK,
+    MINUTES,
     SPAN,
     Grain,
     Retention,
     means_and_lasts,
 )
 from bat2influx.config.settings import Settings
-from bat2influx.influx.influxql import FOREVER, duration
+from bat2influx.influx.influxql import FOREVER, HOUR, duration
 
 _AUTOGEN = "autogen"  # the policy that a bucket without / in its name is
 
@@ -123,8 +126,9 @@ _FILL = """\
     |> limit(n: 1)
     |> map(fn: (r) => ({first: int(v: r._time) / 1000000000}))
 END
-csv=$(influx query --raw --file "$flux")
-first=$(printf '%s\\n' "$csv" | tr -d '\\r' | awk -F , '$4 ~ /^[0-9]+$/ { print $4 }')
+    csv=$(influx query --raw --file "$flux")
+    first=$(printf '%s\\n' "$csv" | tr -d '\\r' | awk -F , '$4 ~ /^[0-9]+$/ { print $4 }')
+}
 
 later() { # A B: the larger one
     if [ "$1" -gt "$2" ]; then echo "$1"; else echo "$2"; fi
@@ -133,7 +137,7 @@ later() { # A B: the larger one
 fill() { # GRAIN SECONDS FROM: a day at a time, for the memory of the server
     from=$(($3 / $2 * $2))
     end=$((now / $2 * $2))
-    echo "computing $1 from $(((end - from) / @span)) days of raw values"
+    echo "computing $1 from $(((end - from) / @span)) days of values"
     while [ "$from" -lt "$end" ]; do
         to=$(((from / @span + 1) * @span))
         [ "$to" -lt "$end" ] || to=$end
@@ -194,7 +198,7 @@ def _buckets(settings: Settings, wanted: Retention, *, change: bool) -> Iterator
         kept = _kept(_kept_of(grain, wanted))
         yield f'place {grain.policy} "$db/{grain.policy}" {kept}'
         yield f"{grain.policy}=$id"
-        if change:
+        if change and grain is not MINUTES:
             yield f'influx bucket update --id "$id" --retention {kept}'
     yield from _SAME.splitlines()
 
@@ -204,10 +208,13 @@ def _kept_of(grain: Grain, wanted: Retention) -> int:
 
 
 def _tasks(settings: Settings, *, change: bool) -> Iterator[str]:
-    yield "# Minutes and hours."
-    for grain in GRAINS:
-        yield f"flux_{grain.policy}() {{ # FROM TO"
-        yield from _flux(grain, settings)
+    computed = [(grain.policy, grain, flux.of_grain(grain, settings)) for grain in GRAINS]
+    if flux.powers(settings):
+        computed.append((energies.NAME, HOURS, flux.of_energies(settings)))
+    yield "# Minutes, hours and energies."
+    for name, _, lines in computed:
+        yield f"flux_{name}() {{ # FROM TO"
+        yield from lines
         yield "}"
         yield ""
     there = (
@@ -216,80 +223,61 @@ def _tasks(settings: Settings, *, change: bool) -> Iterator[str]:
         else 'echo "the task $1 exists and is kept; setup-db --change prints what alters it"'
     )
     yield from (_TASK % there).splitlines()
-    for grain in GRAINS:
+    for name, grain, _ in computed:
         every = duration(grain.seconds)
         # A range that begins within an interval would write it anew from a part of its values.
         since = f"date.truncate(t: -{LOOKS_BACK[grain.policy]}, unit: {every})"
         until = f"date.truncate(t: now(), unit: {every})"
         yield ""
-        yield f"flux_{grain.policy} '{since}' '{until}' >\"$flux\""
-        yield f'task {quote(_task_name(grain, settings))} "$flux"'
-
-
-def _task_name(grain: Grain, settings: Settings) -> str:
-    return f"bat2influx_{settings.influx.measurement}_{grain.policy}"
-
-
-def _flux(grain: Grain, settings: Settings) -> Iterator[str]:
-    """Yield a function's body that prints the Flux of a grain; what is exact in it is a time."""
-    gauges, counters = means_and_lasts(settings.batteries)
-    every = duration(grain.seconds)
-    yield "    cat <<'END'"
-    yield 'import "date"'
-    yield ""
-    yield f"option task = {{name: {_flux_string(_task_name(grain, settings))}, every: 1h}}"
-    yield ""
-    yield "END"
-    yield "    cat <<END"
-    yield 'values = (set) => from(bucketID: "$raw")'
-    yield "    |> range(start: $1, stop: $2)"
-    yield "END"
-    yield "    cat <<'END'"
-    yield f"    |> filter(fn: (r) => r._measurement == {_flux_string(settings.influx.measurement)})"
-    yield "    |> filter(fn: (r) => contains(value: r._field, set: set))"
-    yield "END"
-    wanted = [(gauges, "mean", ""), (gauges, "min", "_min"), (gauges, "max", "_max")]
-    for fields, function, suffix in [*wanted, (counters, "last", "")]:
-        if not fields:
-            continue
-        yield "    cat <<'END'"
-        yield ""
-        yield f"values(set: [{', '.join(map(_flux_string, fields))}])"
-        yield (
-            f"    |> aggregateWindow(every: {every}, fn: {function}, createEmpty: false,"
-            ' timeSrc: "_start")'
-        )
-        if suffix:
-            yield f'    |> map(fn: (r) => ({{r with _field: r._field + "{suffix}"}}))'
-        yield "END"
-        yield f'    echo "    |> to(bucketID: \\"${grain.policy}\\")"'
-
-
-def _flux_string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("${", "\\${")
+        yield f"flux_{name} '{since}' '{until}' >\"$flux\""
+        yield f'task {quote(flux.task_name(name, settings))} "$flux"'
 
 
 def _filling(settings: Settings, wanted: Retention, *, change: bool) -> Iterator[str]:
-    yield "# Minutes and hours of the raw values that exist, by a query for each day. Run again, it"
+    yield "# What can be computed of the values that exist, by a query for each day. Run again, it"
     yield "# writes the same."
     yield "now=$(date +%s)"
-    yield 'cat >"$flux" <<END'
-    yield 'from(bucketID: "$raw")'
+    yield "oldest() { # BUCKET: sets first, to the time of its oldest value in s, or to nothing"
+    yield '    cat >"$flux" <<END'
+    yield 'from(bucketID: "$1")'
     yield "    |> range(start: 0)"
     yield "END"
-    yield "cat >>\"$flux\" <<'END'"
-    yield f"    |> filter(fn: (r) => r._measurement == {_flux_string(settings.influx.measurement)})"
+    yield "    cat >>\"$flux\" <<'END'"
+    yield f"    |> filter(fn: (r) => r._measurement == {flux.string(settings.influx.measurement)})"
     yield from _FILL.splitlines()
+    powers = flux.powers(settings)
+    filled = [(grain.policy, grain) for grain in GRAINS]
+    if change:
+        yield ""
+        if powers:
+            yield "# Before minutes are kept less long, energies are computed from all of them."
+            yield from _filled("$minutes", [(energies.NAME, HOURS)], wanted, change=change)
+            filled.append((energies.NAME, HOURS))  # of the minutes that are added
+        yield f'influx bucket update --id "$minutes" --retention {_kept(wanted.minutes)}'
     yield ""
+    yield from _filled("$raw", filled, wanted, change=change)
+    if powers and not change:
+        yield from _filled("$minutes", [(energies.NAME, HOURS)], wanted, change=change)
+
+
+def _filled(
+    bucket: str, filled: list[tuple[str, Grain]], wanted: Retention, *, change: bool
+) -> Iterator[str]:
+    """Yield what computes each of `filled` from the oldest value in a bucket on.
+
+    What is older than the bucket keeps is refused, and time goes on while this runs. Before raw
+    values are given up, all of them are used. A limit is at a whole hour, or its energy would be
+    that of a part.
+    """
+    yield f'oldest "{bucket}"'
     yield 'if [ -n "$first" ]; then'
-    for grain in GRAINS:
+    for name, grain in filled:
         kept = _kept_of(grain, wanted)
-        # What is older than the bucket keeps is refused, and time goes on while this runs. Before
-        # raw values are given up, all of them are computed.
         limits = [] if change or wanted.fill == FOREVER else [wanted.fill]
         limits += [] if kept == FOREVER else [kept - SPAN]
-        since = f'"$(later "$first" $((now - {min(limits)})))"' if limits else '"$first"'
-        yield f"    fill {grain.policy} {grain.seconds} {since}"
+        limit = f"$(((now - {min(limits)}) / {HOUR} * {HOUR}))" if limits else ""
+        since = f'"$(later "$first" {limit})"' if limits else '"$first"'
+        yield f"    fill {name} {grain.seconds} {since}"
     yield "fi"
 
 

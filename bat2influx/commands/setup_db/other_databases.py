@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from shlex import quote
 from textwrap import wrap
 
-from bat2influx.commands.setup_db import influxdb2
+from bat2influx.commands.setup_db import energies, flux, influxdb2
 from bat2influx.commands.setup_db.downsampling import (
     GRAINS,
     LOOKS_BACK,
@@ -145,6 +145,10 @@ def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
         yield f"    {quote(f'bat2influx_{influx.measurement}_{grain.policy}')}"
     yield ""
     yield from _plugin_names(influx.db, influx.measurement, gauges, counters)
+    powers = [name for name in flux.powers(settings) if name in gauges]
+    if powers:
+        yield ""
+        yield from _energies_of_3(influx.db, influx.measurement, powers[0])
 
 
 def _plugin_names(
@@ -168,6 +172,22 @@ def _plugin_names(
     yield f"# influxdb3 query --database {quote(f'{db}_minutes')} {quote(f'{sql} ORDER BY time')}"
 
 
+def _energies_of_3(db: str, measurement: str, power: str) -> Iterator[str]:
+    yield from _comment(
+        "Energies are not computed beforehand, because the plugin cannot split a power by its sign."
+        f" A query adds them up from minutes, here each hour's of {power} where it is positive, in"
+        " kWh; < 0 and a minus sign give the other direction:"
+    )
+    table = '"' + measurement.replace('"', '""') + '"'
+    sql = (
+        f"SELECT date_bin(INTERVAL '1 hour', time) AS hour, sum(CASE WHEN \"{power}_avg\" > 0"
+        f' THEN "{power}_avg" ELSE 0 END) / {energies.W_MINUTES} AS "{power}{energies.PLUS}"'
+        f" FROM {table} WHERE time >= date_bin(INTERVAL '1 hour', now()) - INTERVAL '1 day'"
+        " GROUP BY 1 ORDER BY 1"
+    )
+    yield f"# influxdb3 query --database {quote(f'{db}_minutes')} {quote(sql)}"
+
+
 def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
     influx = settings.influx
     gauges, counters = means_and_lasts(settings.batteries)
@@ -181,7 +201,14 @@ def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
     yield ""
     yield "It packs raw values so tightly that keeping them all is what to do; minutes and hours"
     yield f"are computed when they are read, as in {example}."
-    yield "To have them computed beforehand, start it (1.112, not the 1.79 of Debian 12) with"
+    if powers := flux.powers(settings):
+        minute = f"avg_over_time({influx.measurement}_{powers[0]}[1m])"
+        yield f"So are energies in kWh, of {powers[0]} where it is positive (clamp_max and a minus"
+        yield "sign for the other direction), here of days:"
+        yield ""
+        yield f"sum_over_time((clamp_min({minute}, 0) / {energies.W_MINUTES})[1d:1m])"
+        yield ""
+    yield "To have minutes and hours beforehand, start it (1.112, not the 1.79 of Debian 12) with"
     yield "-streamAggr.config=FILE -streamAggr.keepInput, and this as FILE. Values that come late,"
     yield "after the database was away, are in the raw series alone, for aggregation goes by when a"
     yield "value arrives."

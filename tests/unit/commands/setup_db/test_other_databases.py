@@ -293,3 +293,24 @@ def test_victoriametrics_matches_names_as_they_are(tmp_path: Path) -> None:
     assert matches[:2] == [
         f"'{{db=\"battery\", __name__=~{json.dumps(name)}}}'" for name in ("dc_a\\.b", "dc_c\\+")
     ]
+
+
+def test_energies_are_computed_when_they_are_read(tmp_path: Path) -> None:
+    """By a query that is printed with the first power's name; a file without one has none."""
+    own = configured(tmp_path, ALONE + GAUGE + "P = grid/30/Ac/Power\n")
+    (sql,) = (
+        shlex.split(line)[-1]
+        for line in lines(Dialect.INFLUXDB3, own, "# influxdb3 query --database battery_minutes ")
+        if "sum(" in line
+    )
+    assert sql == (
+        "SELECT date_bin(INTERVAL '1 hour', time) AS hour,"
+        ' sum(CASE WHEN "P_avg" > 0 THEN "P_avg" ELSE 0 END) / 60000 AS "P_plus_kWh" FROM "dc"'
+        " WHERE time >= date_bin(INTERVAL '1 hour', now()) - INTERVAL '1 day' GROUP BY 1 ORDER BY 1"
+    )
+    assert lines(Dialect.VICTORIAMETRICS, own, "sum_over_time") == [
+        "((clamp_min(avg_over_time(dc_P[1m]), 0) / 60000)[1d:1m])"
+    ]
+    without = configured(tmp_path, ALONE + GAUGE)
+    for kind in (Dialect.INFLUXDB3, Dialect.VICTORIAMETRICS):
+        assert "nergies" not in "\n".join(elsewhere(kind, without, Retention()))
