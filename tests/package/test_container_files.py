@@ -34,13 +34,12 @@ def environment() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-@pytest.mark.parametrize("text", [COMPOSE, with_secrets(COMPOSE)], ids=["as it is", "secrets"])
-def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
-    """It keeps to the schema of Compose files, with and without the lines for secrets."""
+def assert_published(text: str, directory: Path) -> None:
+    """Have the schema of Compose files look at a text."""
     venv = subprocess.run(
         [TOP / "tests/tools/venv", CHECKER], check=True, capture_output=True, text=True
     ).stdout.strip()
-    file = tmp_path / "compose.yml"
+    file = directory / "compose.yml"
     file.write_text(text)
     checked = subprocess.run(
         [f"{venv}/bin/check-jsonschema", "--builtin-schema", "vendor.compose-spec", file],
@@ -49,6 +48,12 @@ def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("text", [COMPOSE, with_secrets(COMPOSE)], ids=["as it is", "secrets"])
+def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
+    """It keeps to the schema of Compose files, with and without the lines for secrets."""
+    assert_published(text, tmp_path)
 
 
 def test_what_is_mounted_is_where_the_image_has_it() -> None:
