@@ -108,11 +108,16 @@ class _Stream(io.BufferedReader):
 
 
 def exchange(
-    sock: socket.socket, method: str, request: bytes, begun: Callable[[], None] = lambda: None
+    sock: socket.socket,
+    method: str,
+    request: bytes,
+    begun: Callable[[], None] = lambda: None,
+    most: int = MOST_BODY,
 ) -> Answer:
     """Send a request, made with `method`; return its answer.
 
-    `begun` is called when the head of the answer is there. A server that has had enough may answer
+    `begun` is called when the head of the answer is there, `most` is how many bytes of its body are
+    read. A server that has had enough may answer
     and end the connection before it has all of a request: then the answer counts. Raises OSError,
     NoAnswerError among them, and NoHttpError.
     """
@@ -131,7 +136,7 @@ def exchange(
                 raise ended from None
             raise
         begun()
-        body, whole = _read_body(response, method)
+        body, whole = _read_body(response, method, most)
         kept = whole and not response.will_close and ended is None
         kept = kept and not _has_more(sock, stream)
     headers = Headers()
@@ -152,7 +157,7 @@ def _read_head(stream: _Stream, method: str) -> HTTPResponse:
             return response
 
 
-def _read_body(response: HTTPResponse, method: str) -> tuple[bytes, bool]:
+def _read_body(response: HTTPResponse, method: str, most: int) -> tuple[bytes, bool]:
     """Return the body as far as it came, and whether that is all.
 
     A reset behind an answer takes nothing of it away. A body that is packed is none, because
@@ -166,14 +171,14 @@ def _read_body(response: HTTPResponse, method: str) -> tuple[bytes, bool]:
     try:
         while part := response.read1(_CHUNK):
             body += part
-            if len(body) > MOST_BODY:
+            if len(body) > most:
                 break
         else:
             whole = not (counted and response.length)
     except (OSError, HTTPException, NoHttpError, ValueError):
         pass
     packed = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
-    return (b"", False) if body and packed else (bytes(body[:MOST_BODY]), whole)
+    return (b"", False) if body and packed else (bytes(body[:most]), whole)
 
 
 def _has_more(sock: socket.socket, stream: _Stream) -> bool:

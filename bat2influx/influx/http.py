@@ -19,7 +19,7 @@ from bat2influx.influx import environment
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Server, identify
 from bat2influx.influx.environment import ProxyError
-from bat2influx.influx.exchange import Answer, NoAnswerError, NoHttpError
+from bat2influx.influx.exchange import MOST_BODY, Answer, NoAnswerError, NoHttpError
 from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.influx.transport import (
     HandshakeError,
@@ -70,9 +70,11 @@ class HttpClient:
         config: str,
         deadline: float = DEADLINE,
         mask: Mask | None = None,
+        most: int = MOST_BODY,
     ) -> None:
         """`config` is the file to name in messages; `deadline` is in s.
 
+        `most` is how many bytes of an answer's body are read.
         `mask` takes secrets out of what the server says, by default those of `influx`.
         """
         self.server = Server()
@@ -82,7 +84,7 @@ class HttpClient:
         self._influx = influx
         self._config = config
         self._deadline = deadline
-        self._transport = Transport(influx)
+        self._transport = Transport(influx, most)
         self._answered = False  # the latest request, as far as the head of an answer
 
     @property

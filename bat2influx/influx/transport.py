@@ -20,7 +20,7 @@ from bat2influx import __version__
 from bat2influx.config.settings import Influx
 from bat2influx.influx import environment
 from bat2influx.influx.environment import Proxy, ProxyError, basic
-from bat2influx.influx.exchange import Answer, exchange
+from bat2influx.influx.exchange import MOST_BODY, Answer, exchange
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
 from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, shown_by
@@ -120,11 +120,13 @@ class Dialer:
 class Transport:
     """Carries requests to one server, one after the other, on a connection that is kept.
 
-    `reached` is whether the server may have seen something of the latest request.
+    `reached` is whether the server may have seen something of the latest request, `most` how many
+    bytes of an answer's body are read.
     """
 
-    def __init__(self, influx: Influx) -> None:
+    def __init__(self, influx: Influx, most: int = MOST_BODY) -> None:
         self.reached = False
+        self._most = most
         self._influx = influx
         self._dialer = Dialer()
         self._sock: socket.socket | None = None
@@ -171,7 +173,7 @@ class Transport:
         self.reached = True
         answer = None
         try:
-            answer = exchange(self._sock, method, head + self._headers + data, begun)
+            answer = exchange(self._sock, method, head + self._headers + data, begun, self._most)
         finally:
             if answer is None or not answer.kept:
                 self.close()

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bat2influx.cli import main
 from bat2influx.commands.setup_db import downsampling
 from bat2influx.commands.setup_db.downsampling import (
     MINUTES,
@@ -24,9 +25,12 @@ from bat2influx.commands.setup_db.downsampling import (
 )
 from bat2influx.commands.setup_db.energies import continuous_query, energies
 from bat2influx.commands.setup_db.other_databases import elsewhere
+from bat2influx.commands.setup_db.statements import MOST_ANSWER
 from bat2influx.config.settings import load
 from bat2influx.influx.dialects import Dialect
+from bat2influx.influx.exchange import MOST_BODY
 from bat2influx.influx.influxql import DAY, HOUR
+from bat2influx.venus.presets import PRESETS
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.databases.victoria import VictoriaMetrics
 from tests.support.daemon import wait
@@ -205,6 +209,21 @@ def _change_of_clocks(hours: int) -> date:
         if ends.timestamp() - begins.timestamp() == hours * HOUR:
             return day
         day -= timedelta(1)
+
+
+def test_queries_of_all_presets_are_seen_by_a_second_run(
+    tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over HTTP, as the command asks: the answer that lists them is far longer than any other."""
+    path = tmp_path / "bat2influx.ini"
+    place = f"address = 127.0.0.1\nport = {server.port}\ndb = presets"
+    path.write_text(f"[Influx]\n{place}\n[Fields]\npresets = {', '.join(PRESETS)}\n")
+    for count in (8, 0):
+        command = ["--config", str(path), "setup-db"]
+        assert main(command) == 0
+        assert capsys.readouterr().out.count(" made, ") == count
+    queries = [str(row["query"]) for row in server.query("SHOW CONTINUOUS QUERIES")]
+    assert MOST_BODY < len("".join(queries)) < MOST_ANSWER / 4
 
 
 def test_the_query_for_victoriametrics_gives_the_same(tmp_path: Path) -> None:

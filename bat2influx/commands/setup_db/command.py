@@ -14,7 +14,11 @@ from bat2influx.commands.output import complain
 from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.setup import setup_db
-from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
+from bat2influx.commands.setup_db.statements import (
+    MOST_ANSWER,
+    StatementRunner,
+    UnansweredError,
+)
 from bat2influx.config import inifile
 from bat2influx.config.settings import ConfigError, Settings
 from bat2influx.influx.diagnosis import Diagnosis
@@ -33,7 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         ("--raw", LEAST_RAW, "90d", "how long raw values are kept"),
         ("--minutes", LEAST_DOWNSAMPLED, "1825d", "the same of values by the minute"),
         ("--hours", LEAST_DOWNSAMPLED, "forever", "the same of values by the hour"),
-        ("--fill", HOUR, "forever", "how far back both are computed from raw values"),
+        ("--fill", HOUR, "forever", "how far back these and energies are computed"),
     ):
         parser.add_argument(
             name,
@@ -108,7 +112,7 @@ def set_up_database(
             return _fail(str(error), os.EX_CONFIG)
         influx = replace(influx, user=admin, password=password, token="")
     mask = mask_of(influx, settings.influx)  # the statements have the password of the file
-    http = HttpClient(influx, config, STATEMENT_DEADLINE, mask)
+    http = HttpClient(influx, config, STATEMENT_DEADLINE, mask, MOST_ANSWER)
     diagnosis = Diagnosis(influx, config, mask)
     if why := Identity(http, diagnosis).find_out():
         return _fail(why.what, os.EX_UNAVAILABLE)

@@ -28,8 +28,9 @@ class Asked(NamedTuple):
 class Transport:
     """Takes the place of a `Transport`: does what `act` does, and keeps what was `asked` of it."""
 
-    def __init__(self, influx: Influx) -> None:
+    def __init__(self, influx: Influx, most: int) -> None:
         self.influx = influx
+        self.most = most
         self.deadline = Deadline()
         self.connections = 0
         self.reached = True
@@ -50,8 +51,8 @@ def client(monkeypatch: pytest.MonkeyPatch, **ini: Any) -> tuple[HttpClient, Tra
     """Return a client, and what is in the place of its transport; `ini` as in [Influx]."""
     made: list[Transport] = []
 
-    def transport(influx: Influx) -> Transport:
-        made.append(Transport(influx))
+    def transport(influx: Influx, most: int) -> Transport:
+        made.append(Transport(influx, most))
         return made[0]
 
     monkeypatch.setattr(http, "Transport", transport)

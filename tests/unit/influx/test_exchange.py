@@ -35,7 +35,9 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def answered(data: bytes, method: str = "POST", *, ends: bool = True) -> Answer:
+def answered(
+    data: bytes, method: str = "POST", *, ends: bool = True, most: int = MOST_BODY
+) -> Answer:
     """Return what is made of such an answer; then the connection `ends`."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -52,7 +54,7 @@ def answered(data: bytes, method: str = "POST", *, ends: bool = True) -> Answer:
         thread = threading.Thread(target=say)
         thread.start()
         try:
-            return exchange(ours, method, b"x")
+            return exchange(ours, method, b"x", most=most)
         finally:
             ours.close()
             thread.join()
@@ -194,6 +196,15 @@ def test_a_body_is_read_as_far_as_it_may_be(head: bytes) -> None:
     assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
     made = answered(OK + b"Content-Length: %d\r\n\r\n" % MOST_BODY + b"x" * MOST_BODY, ends=False)
     assert (len(made.body), made.whole, made.kept) == (MOST_BODY, True, True)
+
+
+@pytest.mark.parametrize("most", [10, 3 * MOST_BODY])
+def test_who_asks_says_how_much_of_a_body_is_read(most: int) -> None:
+    """To the byte."""
+    made = answered(OK + b"\r\n" + b"x" * 10 * MOST_BODY, ends=False, most=most)
+    assert (len(made.body), made.whole, made.kept) == (most, False, False)
+    made = answered(OK + b"Content-Length: %d\r\n\r\n" % most + b"x" * most, most=most)
+    assert (len(made.body), made.whole) == (most, True)
 
 
 def test_a_chunk_that_has_no_end_is_read_as_far_as_it_may_be() -> None:

@@ -13,7 +13,11 @@ from bat2influx.commands.setup_db import command
 from bat2influx.commands.setup_db.command import STATEMENT_DEADLINE, register, set_up_database
 from bat2influx.commands.setup_db.downsampling import Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
-from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
+from bat2influx.commands.setup_db.statements import (
+    MOST_ANSWER,
+    StatementRunner,
+    UnansweredError,
+)
 from bat2influx.config.settings import Influx, Settings
 from bat2influx.failure import Trouble
 from bat2influx.influx import errors as influx_errors
@@ -40,8 +44,8 @@ class Database:
         monkeypatch.setattr(command, "HttpClient", self._client)
         monkeypatch.setattr(command, "setup_db", self._setup_db)
 
-    def _client(self, influx: Influx, config: str, deadline: float, mask: Mask) -> Any:
-        assert deadline == STATEMENT_DEADLINE
+    def _client(self, influx: Influx, config: str, deadline: float, mask: Mask, most: int) -> Any:
+        assert (deadline, most) == (STATEMENT_DEADLINE, MOST_ANSWER)
         self.masks.append(mask)
         self.logins.append((influx.user, influx.password, influx.token))
         client = Answers()

@@ -134,7 +134,7 @@ def test_an_answer_whose_tags_would_fill_the_memory_is_odd() -> None:
 
 def test_an_answer_that_is_not_all_there_is_named() -> None:
     """It is longer than what is read, or broke off."""
-    with pytest.raises(OddAnswerError, match="64 KiB"):
+    with pytest.raises(OddAnswerError, match="2048 KiB"):
         run(Reply(200, {}, b'{"results":[]}', "OK", ok=True, whole=False))
 
 
