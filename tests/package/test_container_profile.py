@@ -49,7 +49,7 @@ def test_a_service_may_little_and_is_watched(name: str) -> None:
     assert not service.keys() & {"ports", "privileged", "cap_add", "pid"}
     once = name == "setup-db"
     assert service["healthcheck"].keys() >= ({"disable"} if once else {"test", "interval"})
-    assert service["restart"] == ("on-failure:10" if once else "unless-stopped")
+    assert service["restart"] == ("on-failure:30" if once else "unless-stopped")
 
 
 def test_influxdb_listens_on_this_machine_alone() -> None:
