@@ -160,9 +160,11 @@ class HttpClient:
             return error
 
     def _begun(self) -> None:
-        """Give the body no more than DEADLINE: a statement may take long, and no answer."""
+        """Take note that there is a head. The body has what is left of the deadline.
+
+        InfluxDB 1 sends the head of an answer at once, and its rows when the statement is done.
+        """
         self._answered = True
-        self._transport.deadline.shorten(DEADLINE)
 
     def _has_ended(self, got: Answer | Exception) -> bool:
         """Return whether a connection has ended without an answer, before its time was up."""

@@ -58,14 +58,6 @@ class Deadline:
             raise TimeoutError("timed out")
         return max(0.01, self._end - time.monotonic())
 
-    def shorten(self, seconds: float) -> None:
-        """Have no more than so many seconds left for what is under way."""
-        with self._changed:
-            end = time.monotonic() + seconds
-            if end < self._end:
-                self._end = end
-                self._changed.notify()
-
     def cut(self) -> None:
         """End what is under way, from any thread."""
         self.expired = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -99,23 +98,6 @@ def test_one_span_alone_leaves_no_thread_and_no_cut_socket() -> None:
     assert theirs.recv(1) == b"x"
     ours.close()
     theirs.close()
-
-
-def test_a_span_can_be_shortened_and_never_lengthened() -> None:
-    """What is under way is then cut earlier."""
-    before = _watchers()
-    ours, theirs = socket.socketpair()
-    with contextlib.closing(ours), contextlib.closing(theirs):
-        deadline = Deadline()
-        deadline.watch(ours)
-        with deadline.within(3600.0):
-            deadline.shorten(7200.0)
-            assert deadline.left() <= 3600.0
-            deadline.shorten(0.1)
-            assert ours.recv(1) == b""
-            assert deadline.expired
-        deadline.close()
-    wait("the end of its watcher", lambda: not any(t.is_alive() for t in _watchers() - before))
 
 
 def _watchers() -> set[threading.Thread]:
