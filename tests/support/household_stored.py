@@ -1,0 +1,94 @@
+"""What of a house is stored when: the rows of a moment, and which moments there are.
+
+Rules: pure. A minute has a value of each power wherever a dashboard shows energies by minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+from bat2influx.reading import NOWHERE, NS, Origin
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.units import DEFAULT_FIELDS
+from tests.support import household_fields
+from tests.support.household import Household
+from tests.support.household_device import ALL
+from tests.support.household_weather import DAY, MINUTE
+
+NINE = frozenset(each.name for each in DEFAULT_FIELDS)
+SELDOM = 10 * MINUTE
+
+
+class Stored(NamedTuple):
+    """A field of a house, as the Encoder wants it."""
+
+    field: str
+    origin: Origin = NOWHERE
+
+
+class House:
+    """A house in the databases: under which site, from which device, with which presets.
+
+    Without presets it has the nine alone. It stops `silent` s before the others.
+    """
+
+    def __init__(
+        self,
+        household: Household,
+        portal: str,
+        *,
+        site: str = "",
+        presets: Sequence[str] = ALL,
+        origin: Origin = NOWHERE,
+        silent: int = 0,
+    ) -> None:
+        self.household, self.portal, self.site = household, portal, site
+        self.presets, self.origin, self.silent = presets, origin, silent
+        self.fields = NINE.union(each.name for name in presets for each in PRESETS[name])
+        self._stored: dict[str, Stored] = {}
+
+    def values(self, moment: float, *, whole: bool = True) -> dict[str, float]:
+        """Return what is stored of a moment; unless it is `whole`, the nine and the powers."""
+        if not self.presets:
+            return household_fields.nine(self.household, moment)
+        made_by = household_fields.values if whole else household_fields.powers
+        made = made_by(self.household, moment)
+        return {name: value for name, value in made.items() if name in self.fields}
+
+    def rows(self, moment: int, *, whole: bool) -> list[tuple[Stored, float, int]]:
+        """Return the rows of a second, which arrive one after the other in its middle."""
+        stored, own = self._stored, self.values(moment, whole=whole)
+        for name in own.keys() - stored.keys():
+            stored[name] = Stored(name, self.origin)
+        stamps = count(moment * NS + NS // 2 + 3_000_000, 40_000)
+        return [(stored[name], value, next(stamps)) for name, value in own.items()]
+
+
+@dataclass(frozen=True)
+class Density:
+    """How many moments there are, counted back from the end.
+
+    Each second in the last `seconds`, each `every` s in the last day, and each minute for so many
+    `days`, of which all but the nine and the powers is stored each ten minutes. Before that there
+    is all each ten minutes. 90 days of each second would be 70 million values of the nine alone.
+    """
+
+    seconds: int = 300
+    every: int = 30
+    days: int = 8
+
+    def times(self, first: int, end: int) -> Iterator[tuple[int, bool]]:
+        """Yield (s since 1970, whether all is stored) from `first` to before `end`."""
+        last_day, at_last = max(first, end - DAY), max(first, end - self.seconds)
+        days = max(first, end - self.days * DAY)
+        for moment in range(first + -first % SELDOM, days, SELDOM):
+            yield moment, True
+        for moment in range(days + -days % MINUTE, min(last_day, at_last), MINUTE):
+            yield moment, moment % SELDOM == 0
+        for moment in range(last_day, at_last, self.every):
+            yield moment, True
+        for moment in range(at_last, end):
+            yield moment, True

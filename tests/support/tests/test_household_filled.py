@@ -1,0 +1,106 @@
+"""The databases for dashboards: what the daemon stores of a house goes on where the rest ends."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bat2influx.influx.influxql import HOUR
+from bat2influx.reading import NS
+from tests.standins.databases.influxdb import InfluxDBError, Row
+from tests.support import household_filled
+from tests.support.household_filled import MEASUREMENT, SILENT, Filled
+from tests.support.household_stored import NINE, Density
+
+DAYS = 0.2
+PRESETS = ("battery", "grid", "solar")
+FEW = Density(seconds=20, every=60)
+
+
+def _rows(filled: Filled, query: str) -> list[Row]:
+    return filled.influxdb.query(query, household_filled.DB)
+
+
+def _times(filled: Filled, field: str, where: str = "time > 0") -> list[float]:
+    """Return when there are values, in s since 1970."""
+    query = f'SELECT "{field}" FROM "{MEASUREMENT}" WHERE {where}'
+    return [row["time"] / NS for row in _rows(filled, query)]
+
+
+def test_a_house_goes_on_by_the_daemon(tmp_path: Path) -> None:
+    """With the same values in both databases, minutes and hours, and without a gap."""
+    with household_filled.house(tmp_path, days=DAYS, presets=PRESETS, density=FEW) as filled:
+        own, victoria = filled.houses[0], filled.victoria
+        rows = _rows(filled, f'SELECT "Soc", "GridPower", "SolarYield" FROM "{MEASUREMENT}"')
+        for row in (*rows[:20], *rows[-6:]):
+            for name, value in row.items():
+                if name != "time" and value is not None:
+                    about = [own.values(row["time"] // NS - back)[name] for back in (0, 1, 11)]
+                    assert min(abs(value - each) for each in about) < 0.6, (name, value, about)
+        times = _times(filled, "GridL2Power")
+        assert filled.first <= times[0] < filled.first + 61
+        assert max(b - a for a, b in pairwise(times)) < 63
+        assert times[-1] > filled.end - 60
+        keys = {row["fieldKey"] for row in _rows(filled, "SHOW FIELD KEYS FROM raw.dc")}
+        assert keys == set(own.values(filled.end - HOUR))
+        for policy, least in (("minutes", DAYS * 24 * 59), ("hours", DAYS * 24 - 1)):
+            query = f'SELECT count("Power"), max("GridPower_max") FROM {policy}.dc'
+            assert _rows(filled, query)[0]["count"] > least
+        assert victoria is not None
+        series = {each["__name__"] for each in victoria.series()}
+        assert {f"dc_{name}" for name in keys} == {each for each in series if each[:3] == "dc_"}
+        assert {"itself_uptime", "itself_rejected"} <= series
+        with pytest.raises(InfluxDBError, match="not authorized"):
+            filled.influxdb.write("dc Power=1.0", household_filled.DB)
+
+
+def test_two_sites_differ_by_their_tag(tmp_path: Path) -> None:
+    """And what only one of them has is there of that one alone."""
+    with household_filled.two_sites(tmp_path, days=DAYS, presets=("grid",), density=FEW) as filled:
+        for name, sites in (("Power", ["boat", "home"]), ("GridPower", ["home"])):
+            query = f'SELECT last("{name}") FROM "{MEASUREMENT}" GROUP BY "site"'
+            assert sorted(row["site"] for row in _rows(filled, query)) == sites
+        query = 'SELECT last("received") FROM "itself" GROUP BY "site"'
+        assert sorted(row["site"] for row in _rows(filled, query)) == ["boat", "home"]
+
+
+def test_of_a_fleet_some_are_silent(tmp_path: Path) -> None:
+    """The others go on to the end; each has the tags that the daemon gives to a fleet."""
+    with household_filled.fleet(tmp_path, devices=5, days=2 * DAYS, victoria=False) as filled:
+        last = {
+            row["portal"]: row["time"] / NS
+            for row in _rows(filled, f'SELECT last("Soc") FROM "{MEASUREMENT}" GROUP BY *')
+        }
+        assert [*last] == [each.portal for each in filled.houses]
+        for number, (portal, when) in enumerate(last.items()):
+            late = SILENT.get(number, 0)
+            assert filled.end - late - 120 < when <= filled.end - late, portal
+        series = _rows(filled, f'SHOW SERIES FROM "{MEASUREMENT}"')
+        assert {row["key"] for row in series} == {
+            f"dc,instance=275,portal={portal}" for portal in last
+        }
+
+
+def test_of_old_days_there_are_hours_alone(tmp_path: Path) -> None:
+    """So that ninety days are there within a minute."""
+    density = Density(seconds=1, every=600, days=1)
+    with household_filled.nine(tmp_path, days=3, density=density, victoria=False) as filled:
+        counts = [
+            _rows(filled, f'SELECT count("Power") FROM {policy}.dc')[0]["count"]
+            for policy in ("raw", "minutes", "hours")
+        ]
+        assert 3 * 144 < counts[0] < 3 * 144 + 100
+        assert counts[1] <= 170
+        assert 70 <= counts[2] <= 73
+        assert {*filled.houses[0].values(filled.end)} <= NINE
+
+
+def test_too_many_days_are_none() -> None:
+    """What is older than the policy would be refused."""
+    with (
+        pytest.raises(ValueError, match="91 days"),
+        household_filled.nine(Path("/nonexistent"), days=91),
+    ):
+        pass
