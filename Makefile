@@ -13,7 +13,7 @@ AT_ONCE = -n 10 --dist loadgroup # most tests wait for something to happen
 RERUN = $(PYTHON) tests/tools/rerun.py # again: the few that depend on the host's timing
 
 # Where paho takes no part, or no other than elsewhere, one generation of it is enough.
-WITHOUT_PAHO = another_database backlog check database_path database_tls delivery delivery_faults \
+WITHOUT_PAHO = alerts another_database backlog check database_path database_tls delivery delivery_faults \
 	discover discover_lan durable environment fleet fleet_commands found_by_readme \
 	fuzzed_device grafana health large node_exporter notify one_value_a_tick pin \
 	schedule_real setup_db \
@@ -114,6 +114,10 @@ sizes: ## how large a database gets, by arrival and by tick, raw and downsampled
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.sizes $(SIZES)
 
+refresh-cost: ## CPU time of a refresh of each dashboard; REFRESH="--days 30 FOLDER..." to compare folders
+	@tests/tools/install test
+	@$(PYTHON) -m tests.tools.refresh_cost $(REFRESH)
+
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
 	tests/tools/fresh $(SUITE)
 
@@ -121,4 +125,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz hostile soak outage day sizes fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean

@@ -262,10 +262,12 @@ def _write(
     """Write what the daemon would have stored, from `first` to before `end`."""
     tags = ("portal", "instance") if houses[0].origin != NOWHERE else ()
     encoder, own = Encoder(MEASUREMENT, (), tags), Encoder(OWN)
-    for moment, whole in density.times(first, end):
+    for number, (moment, whole) in enumerate(density.times(first, end)):
         for each in houses:
             if moment < end - each.silent:
-                writing.add(encoder.lines(each.site, each.rows(moment, whole=whole)))
+                again = number % density.held > 0
+                rows = each.rows(moment, whole=whole, again=again)
+                writing.add(encoder.lines(each.site, rows))
     for report in household_itself.reports(first, end, told):
         writing.add([own.encode(each) for each in metrics.readings(report)])
 

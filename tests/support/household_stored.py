@@ -49,6 +49,7 @@ class House:
         self.presets, self.origin, self.silent = presets, origin, silent
         self.fields = NINE.union(each.name for name in presets for each in PRESETS[name])
         self._stored: dict[str, Stored] = {}
+        self._latest: dict[bool, dict[str, float]] = {}
 
     def values(self, moment: float, *, whole: bool = True) -> dict[str, float]:
         """Return what is stored of a moment; unless it is `whole`, the nine and the powers."""
@@ -58,9 +59,16 @@ class House:
         made = made_by(self.household, moment)
         return {name: value for name, value in made.items() if name in self.fields}
 
-    def rows(self, moment: int, *, whole: bool) -> list[tuple[Stored, float, int]]:
-        """Return the rows of a second, which arrive one after the other in its middle."""
-        stored, own = self._stored, self.values(moment, whole=whole)
+    def rows(
+        self, moment: int, *, whole: bool, again: bool = False
+    ) -> list[tuple[Stored, float, int]]:
+        """Return the rows of a second, which arrive one after the other in its middle.
+
+        `again` is with the values of the moment before.
+        """
+        if not (again and whole in self._latest):
+            self._latest[whole] = self.values(moment, whole=whole)
+        stored, own = self._stored, self._latest[whole]
         for name in own.keys() - stored.keys():
             stored[name] = Stored(name, self.origin)
         stamps = count(moment * NS + NS // 2 + 3_000_000, 40_000)
@@ -74,11 +82,14 @@ class Density:
     Each second in the last `seconds`, each `every` s in the last day, and each minute for so many
     `days`, of which all but the nine and the powers is stored each ten minutes. Before that there
     is all each ten minutes. 90 days of each second would be 70 million values of the nine alone.
+
+    `held` is how many moments have the same values: where their number alone counts, it is quicker.
     """
 
     seconds: int = 300
     every: int = 30
     days: int = 8
+    held: int = 1
 
     def times(self, first: int, end: int) -> Iterator[tuple[int, bool]]:
         """Yield (s since 1970, whether all is stored) from `first` to before `end`."""

@@ -1,0 +1,192 @@
+"""What a refresh of each dashboard costs an InfluxDB 1: processor time of the server.
+
+    /usr/bin/python3 -m tests.tools.refresh_cost [--days 90] [--data nine] [FOLDER...]
+
+A database has so many days of a house (tests/support/household_filled.py): of the last `--dense`
+days a value each second of each field, and before that fewer. The dashboards are those of the
+folders, by default the ones that ship; two folders compare an old version with a new one.
+
+What is asked is what Grafana asks at a refresh: all queries of a dashboard, over its own time range
+and with the variables as they are when it is opened; not those of a row that is closed. Prints for
+each dashboard the median of the rounds, in s of processor time (user and system), and the panels
+that take most of it.
+
+Rules: nothing is asked while the server still has work of its own from being filled. It counts its
+time in hundredths of a second: a dashboard is asked `--rounds` times, and what a panel takes is
+what so many rounds of it take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.standins.databases.influxdb import InfluxDB
+from tests.support import household_filled, long_run
+from tests.support.grafana import DASHBOARDS, Json, View, chosen, milliseconds, options, variables
+from tests.support.household_filled import DB, Filled
+from tests.support.household_stored import Density
+from tests.support.household_weather import DAY
+from tests.support.long_run import tell
+from tests.support.resources import processor
+
+DAYS, ROUNDS, DENSE = 90, 5, 8
+PRESETS = ("battery", "grid", "solar", "system")
+HELD = 10  # seconds with the same values: their number is what costs, and they are made quicker
+IDLE = 0.02  # s of processor time in a second: a server that has nothing to do
+BOUND = 600.0  # s, until it has not
+PATIENCE = 120.0  # s for an answer
+SHOWN = 3  # panels
+MOST = 0.3  # s, what a refresh may cost
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a dashboard: s of processor time of a refresh, how many queries, and s by panel."""
+
+    refresh: float
+    queries: int
+    panels: dict[str, float]
+
+
+def moment(text: str, now: float) -> float:
+    """Return what Grafana means by `now`, `now-7d` or `now/d`, in s since 1970 and UTC.
+
+    Raises ValueError for what no dashboard of ours has.
+    """
+    match = re.fullmatch(r"now(?:-(\d+)([smhdwMy]))?(?:/([dwMy]))?", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no time")
+    count, unit, start = match.groups()
+    at = now
+    if count:
+        days = {"w": 7, "M": 30, "y": 365}.get(unit)
+        at -= int(count) * days * DAY if days else milliseconds(f"{count}{unit}") / 1000
+    if start:
+        day = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if start == "w":
+            return day.timestamp() - day.weekday() * DAY
+        if start in "My":
+            day = day.replace(day=1)
+        return (day.replace(month=1) if start == "y" else day).timestamp()
+    return at
+
+
+def queries(dashboard: Json, server: InfluxDB, now: float) -> Iterator[tuple[str, str]]:
+    """Yield the title of a panel and the statement for each query of a refresh."""
+    span = dashboard["time"]
+    start, end = (round(moment(span[each], now) * 1000) for each in ("from", "to"))
+    if span["to"].startswith("now/"):
+        end = round(now * 1000)
+    values = dict(chosen(dashboard))
+    opened = View(dashboard, start, end, values)
+    for name, each in variables(dashboard).items():
+        if name not in values and each["type"] == "query":  # the first of what there is
+            found = options(each, _ask(server, opened.query({}, each)))
+            values[name] = found[0] if found else ""
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            if "query" in target and not target.get("hide"):
+                yield panel.get("title", ""), opened.query(panel, target)
+
+
+def measure(dashboard: Json, server: InfluxDB, rounds: int, now: float) -> Cost:
+    """Measure a dashboard, once it has been asked for the first time."""
+    asked = [*queries(dashboard, server, now)]
+    by_panel: dict[str, list[str]] = {}
+    for title, statement in asked:
+        _ask(server, statement)
+        by_panel.setdefault(title, []).append(statement)
+    refreshes = [_cost(server, [statement for _, statement in asked]) for _ in range(rounds)]
+    panels = {
+        title: _cost(server, statements * rounds) / rounds for title, statements in by_panel.items()
+    }
+    return Cost(statistics.median(refreshes), len(asked), panels)
+
+
+def _ask(server: InfluxDB, statement: str) -> Json:
+    asked = {"db": DB, "epoch": "ms", "q": statement}
+    answer: Json = json.loads(server.ask("/query", asked, timeout=PATIENCE))
+    error = answer["results"][0].get("error")
+    assert error is None, f"{statement}: {error}"
+    return answer
+
+
+def _cost(server: InfluxDB, statements: list[str]) -> float:
+    before = processor(server.pid)
+    for each in statements:
+        _ask(server, each)
+    return processor(server.pid) - before
+
+
+def settle(server: InfluxDB) -> None:
+    """Wait until the server has no work of its own."""
+    deadline, quiet = time.monotonic() + BOUND, 0
+    while quiet < 3:
+        before = processor(server.pid)
+        time.sleep(1.0)
+        quiet = quiet + 1 if processor(server.pid) - before <= IDLE else 0
+        assert time.monotonic() < deadline, f"the server is busy for {BOUND:g} s"
+
+
+def table(folder: str, costs: dict[str, Cost]) -> Iterator[str]:
+    """Yield the lines of a table, for people."""
+    yield f"{folder:<40}{'queries':>10}{'CPU s':>10}  the dearest panels"
+    for name, cost in costs.items():
+        dearest = sorted(cost.panels.items(), key=lambda each: -each[1])[:SHOWN]
+        told = ", ".join(f"{title} {seconds:.3f}" for title, seconds in dearest)
+        over = " (too much)" if cost.refresh > MOST else ""
+        yield f"{name:<40}{cost.queries:>10}{cost.refresh:>10.3f}  {told}{over}"
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, and print a table for each folder."""
+    parser = argparse.ArgumentParser(
+        prog="tests.tools.refresh_cost", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("folders", nargs="*", type=Path, help="with dashboards, as *.json")
+    parser.add_argument("--days", type=int, default=DAYS, help=f"of values: {DAYS}")
+    parser.add_argument("--dense", type=int, default=DENSE, help=f"of them, each second: {DENSE}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS}")
+    parser.add_argument("--data", choices=["nine", "house"], default="nine", help="fields: nine")
+    given = parser.parse_args(arguments)
+    folders = {str(folder): sorted(folder.glob("*.json")) for folder in given.folders}
+    folders = folders or {"etc/grafana/dashboards": [*DASHBOARDS.values()]}
+    density = Density(seconds=given.dense * DAY, every=10, days=given.days, held=HELD)
+    own: dict[str, Any] = {"days": given.days, "density": density, "victoria": False}
+    fill = household_filled.nine
+    if given.data == "house":
+        fill, own["presets"] = household_filled.house, PRESETS
+    with long_run.directory("refresh") as directory:
+        tell(f"filling a database with {given.days} days")
+        with fill(directory, **own) as filled:
+            told = _measured(filled, folders, given.rounds)
+    print("\n".join(told), flush=True)
+
+
+def _measured(filled: Filled, folders: dict[str, list[Path]], rounds: int) -> list[str]:
+    server = filled.influxdb
+    tell(f"{filled.written:,} values")
+    settle(server)
+    lines = []
+    for folder, files in folders.items():
+        costs = {}
+        for file in files:
+            dashboard = json.loads(file.read_text(encoding="utf-8"))
+            tell(file.name)
+            costs[file.stem] = measure(dashboard, server, rounds, time.time())
+        lines += [*table(folder, costs), ""]
+    return lines
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
