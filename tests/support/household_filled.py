@@ -38,7 +38,7 @@ from tests.support.household_device import ALL, device
 from tests.support.household_itself import Told
 from tests.support.household_stored import Density, House
 from tests.support.household_weather import DAY, HOUR, MINUTE
-from tests.support.household_writing import Writing
+from tests.support.household_writing import TOGETHER, Writing
 
 DB, MEASUREMENT, OWN = "battery", "dc", "itself"
 OWN_OF_DAEMON = "itself_of_daemon"  # what the real one tells: among the others it were a restart
@@ -202,7 +202,7 @@ def _filled(
             now = int(time.time())
             _write(writing, houses, told, Density(now - end), end, now)
         _run_daemon(setting, houses, servers)
-        _fill_hours(setting, first, end - density.days * DAY)
+        _fill_hours(setting, houses, first, end - density.days * DAY)
         setup_db(setting, "--fill", f"{density.days}d")
         user, password = READER
         influxdb.query(
@@ -223,8 +223,21 @@ def _configure(setting: Setting, presets: Sequence[str], ini: Ini) -> None:
     setting.ini["Influx"] |= login | {"self_measurement": OWN_OF_DAEMON}
 
 
-def _fill_hours(setting: Setting, first: int, end: int) -> None:
-    """Compute the hours before `end`, by the statements of the command."""
+def _fill_hours(setting: Setting, houses: Sequence[House], first: int, end: int) -> None:
+    """Compute the hours before `end`, by the statements of the command.
+
+    Their energies, which it makes of minutes, are written.
+    """
+    encoder = _encoder(houses)
+    lines = [
+        line
+        for hour in range(first - first % -HOUR, end - HOUR, HOUR)
+        for each in houses
+        for line in encoder.lines(each.site, each.energies(hour))
+    ]
+    for at in range(0, len(lines), TOGETHER):
+        body = b"\n".join(lines[at : at + TOGETHER])
+        setting.influxdb.ask("/write", {"db": DB, "rp": HOURS.policy}, body, timeout=60.0)
     settings = load(setting.write_ini())
     made = columns(each for battery in settings.batteries for each in battery.fields)
     source = RawMeasurement(DB, RAW, MEASUREMENT)
@@ -260,8 +273,7 @@ def _write(
     end: int,
 ) -> None:
     """Write what the daemon would have stored, from `first` to before `end`."""
-    tags = ("portal", "instance") if houses[0].origin != NOWHERE else ()
-    encoder, own = Encoder(MEASUREMENT, (), tags), Encoder(OWN)
+    encoder, own = _encoder(houses), Encoder(OWN)
     for number, (moment, whole) in enumerate(density.times(first, end)):
         for each in houses:
             if moment < end - each.silent:
@@ -270,6 +282,11 @@ def _write(
                 writing.add(encoder.lines(each.site, rows))
     for report in household_itself.reports(first, end, told):
         writing.add([own.encode(each) for each in metrics.readings(report)])
+
+
+def _encoder(houses: Sequence[House]) -> Encoder:
+    tags = ("portal", "instance") if houses[0].origin != NOWHERE else ()
+    return Encoder(MEASUREMENT, (), tags)
 
 
 def _run_daemon(

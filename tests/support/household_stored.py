@@ -12,14 +12,17 @@ from typing import NamedTuple
 
 from bat2influx.reading import NOWHERE, NS, Origin
 from bat2influx.venus.presets import PRESETS
-from bat2influx.venus.units import DEFAULT_FIELDS
+from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
 from tests.support import household_fields
 from tests.support.household import Household
 from tests.support.household_device import ALL
-from tests.support.household_weather import DAY, MINUTE
+from tests.support.household_weather import DAY, HOUR, MINUTE
 
 NINE = frozenset(each.name for each in DEFAULT_FIELDS)
 SELDOM = 10 * MINUTE
+POWERS = frozenset(each.name for own in PRESETS.values() for each in own if each.unit == "W") | {
+    each.name for each in DEFAULT_FIELDS if unit_of(each.service, each.path) == "W"
+}
 
 
 class Stored(NamedTuple):
@@ -73,6 +76,23 @@ class House:
             stored[name] = Stored(name, self.origin)
         stamps = count(moment * NS + NS // 2 + 3_000_000, 40_000)
         return [(stored[name], value, next(stamps)) for name, value in own.items()]
+
+    def energies(self, hour: int) -> list[tuple[Stored, float, int]]:
+        """Return the rows of an hour with its energies, above and below zero, in kWh.
+
+        They are named as `setup-db` names them, which computes them of minutes.
+        """
+        moments = [self.values(hour + at) for at in range(SELDOM // 2, HOUR, SELDOM)]
+        rows = []
+        for name in sorted(POWERS.intersection(*moments)):
+            watts = [each[name] for each in moments]
+            for suffix, parts in (
+                ("_plus_kWh", [max(0.0, each) for each in watts]),
+                ("_minus_kWh", [max(0.0, -each) for each in watts]),
+            ):
+                kwh = round(sum(parts) / len(parts) / 1_000.0, 4)
+                rows.append((Stored(name + suffix, self.origin), kwh, hour * NS))
+        return rows
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ def test_of_old_days_there_are_hours_alone(tmp_path: Path) -> None:
         assert 3 * 144 < counts[0] < 3 * 144 + 100
         assert counts[1] <= 170
         assert 70 <= counts[2] <= 73
+        query = "SELECT sum(/_kWh/) FROM hours.dc"
+        energies = {k: v for row in _rows(filled, query) for k, v in row.items() if k != "time"}
+        assert {*energies} >= {"sum_Power_plus_kWh", "sum_P_minus_kWh"}
+        assert 5.0 < energies["sum_Power_plus_kWh"] < 40.0
+        assert _rows(filled, 'SELECT count("Power_plus_kWh") FROM hours.dc')[0]["count"] >= 46
         assert {*filled.houses[0].values(filled.end)} <= NINE
 
 
