@@ -37,8 +37,9 @@ HEAD = """\
 # are sent is up to your contact points and notification policies, of which there are none in here.
 #
 # The data source has the uid {uid}. The rules about the daemon need
-# self_measurement = itself in [Influx], that about cells the preset battery. Take out what you do
-# not want.
+# self_measurement = itself in [Influx], that about cells the preset battery, the others Soc,
+# Voltage and F of the nine. Where your fields have other names, such as MultiSoc, change them in a
+# copy. Take out what you do not want.
 #
 # Made by dashboards/alerts.py.
 """
