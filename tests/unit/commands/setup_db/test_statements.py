@@ -8,13 +8,21 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from bat2influx.commands.setup_db.downsampling import (
+    GRAINS,
+    RawMeasurement,
+    columns,
+    continuous_query,
+)
 from bat2influx.commands.setup_db.rows import OddAnswerError
-from bat2influx.commands.setup_db.statements import StatementRunner, UnansweredError
+from bat2influx.commands.setup_db.statements import MOST_ANSWER, StatementRunner, UnansweredError
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import Reply
 from bat2influx.influx.influxql import StatementError
+from bat2influx.venus.presets import PRESETS, fields_of
+from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.support.writing import DEFAULTS
 
 CONFIG = "/etc/bat2influx/bat2influx.ini"
@@ -126,7 +134,7 @@ def test_an_odd_answer_is_named(series: object) -> None:
 
 
 def test_an_answer_whose_tags_would_fill_the_memory_is_odd() -> None:
-    """64 KiB of it can make rows of a gigabyte."""
+    """A little of it can make rows of a gigabyte."""
     series = {"columns": [], "tags": {str(n): "" for n in range(1000)}, "values": [[]] * 1000}
     with pytest.raises(OddAnswerError, match="more columns than rows"):
         run(answer(series))
@@ -144,3 +152,14 @@ def test_what_answers_anything_with_well_is_no_database(body: bytes) -> None:
     with pytest.raises(UnansweredError) as raised:
         run(Reply(200, {}, body, "OK", ok=True))
     assert raised.value.trouble == influx_errors.not_a_database(WHERE, 200, CONFIG)
+
+
+def test_the_queries_of_all_presets_are_read_whole() -> None:
+    """The server lists them with their texts, which have three columns for nearly every field."""
+    source = RawMeasurement("battery", "raw", "dc")
+    made = columns((*DEFAULT_FIELDS, *fields_of(PRESETS)))
+    queries = [
+        continuous_query(grain, run, source, made)[1] for grain in GRAINS for run in grain.runs
+    ]
+    size = sum(len(each.text) for each in queries)
+    assert 64 * 1024 < size < MOST_ANSWER / 4
