@@ -1,0 +1,216 @@
+"""Renders a dashboard and tells what a person would see: a picture and a report.
+
+    with Browser() as browser:
+        page = browser.render(path, ("influxdb", url, "battery", "grafana", "pw"), width=800)
+
+`render` does the same for a single one. The browser is started once for all that it renders; how
+the page comes about: tests/tools/render/__init__.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests import TOP
+from tests.tools.render.chromium import BrowserError, Chromium
+from tests.tools.render.server import LEAST, Job, Server, Source
+
+NAME = "bat2influx"  # of the data source, as provisioned
+TIMEOUT = 120  # s for a page until it stands
+START_HEIGHT = 900  # px of the window; the picture is as high as the page
+
+Values = Mapping[str, str | list[str]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is to be seen of a panel.
+
+    `title_cut`: the title ends in an ellipsis. `error`: what the panel says went wrong. `empty`: it
+    asks for values and got none. `series`: names of what it shows; of a table, of its columns.
+    `text`: what is written in it, what a canvas shows excepted. `box`: x, y, width, height in px.
+    """
+
+    id: int
+    type: str
+    title: str
+    title_cut: bool
+    error: str | None
+    empty: bool
+    series: list[str]
+    text: str
+    box: tuple[int, int, int, int]
+
+    @property
+    def double(self) -> list[str]:
+        """Names of series that are there more than once."""
+        return sorted({each for each in self.series if self.series.count(each) > 1})
+
+
+@dataclass(frozen=True)
+class Page:
+    """A rendered dashboard.
+
+    `queries`: what the database was asked, in order. `overflow`: the page is wider than the window.
+    `problems`: errors that the page logged beyond those of panels.
+    """
+
+    png: bytes
+    panels: list[Panel]
+    queries: list[str]
+    overflow: bool
+    problems: list[str]
+    height: int
+
+    def panel(self, title: str) -> Panel:
+        """Return the panel with a title. Raises KeyError."""
+        for each in self.panels:
+            if each.title == title:
+                return each
+        raise KeyError(title)
+
+
+class Browser:
+    """Renders many dashboards, one after the other, from `with` on."""
+
+    def __enter__(self) -> Browser:
+        self._server = Server(built())
+        self._chromium = Chromium()
+        self._server.__enter__()
+        try:
+            self._chromium.__enter__()
+        except BaseException:
+            self._server.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._chromium.__exit__()
+        self._server.__exit__()
+
+    def render(
+        self,
+        dashboard: Path | Mapping[str, Any],
+        source: tuple[str, ...],
+        *,
+        theme: str = "dark",
+        width: int = 1600,
+        time: tuple[int | None, int] | None = None,
+        variables: Values | None = None,
+        zone: str = "UTC",
+        scale: float = 1,
+    ) -> Page:
+        """Render a dashboard (a file of JSON, or what is in it).
+
+        `source` is ("influxdb", url, db, user, password) or ("victoriametrics", url). `theme` is
+        dark or light, `width` that of the window in px, `scale` pixels of the picture for each of
+        them. `time` is from and to in ms since 1970, `to` being "now" for the page as well; without
+        `from` the dashboard's own range ends there, without both the clock's time is now.
+        `variables` are values by name, "$__all" for All; `zone` is the browser's time zone.
+
+        Raises BrowserError when the page does not come to an end.
+        """
+        job = Job(
+            Source.of(source),
+            _page(dashboard, Source.of(source), theme, time, variables or {}),
+        )
+        address = self._server.add(job)
+        call = self._chromium.call
+        target = call("Target.createTarget", url="about:blank")["targetId"]
+        try:
+            session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            metrics = {"width": width, "height": START_HEIGHT, "deviceScaleFactor": scale}
+            for method, given in (
+                ("Page.enable", {}),
+                ("Runtime.enable", {}),
+                ("Runtime.addBinding", {"name": "rendered"}),
+                ("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": False}),
+                ("Emulation.setTimezoneOverride", {"timezoneId": zone}),
+                ("Emulation.setLocaleOverride", {"locale": "en-GB"}),
+                ("Page.navigate", {"url": address}),
+            ):
+                call(method, session=session, **given)
+            report, problems = self._await(session)
+            clip = {"x": 0, "y": 0, "width": width, "height": report["height"], "scale": 1}
+            shot = {"format": "png", "captureBeyondViewport": True, "clip": clip}
+            taken = call("Page.captureScreenshot", session=session, **shot)
+        finally:
+            call("Target.closeTarget", targetId=target)
+        return Page(
+            base64.b64decode(taken["data"]),
+            [Panel(**{**each, "box": (*each["box"],)}) for each in report["panels"]],
+            job.queries,
+            report["overflow"],
+            problems,
+            report["height"],
+        )
+
+    def _await(self, session: str) -> tuple[dict[str, Any], list[str]]:
+        """Return the page's report, and what it logged as errors."""
+        problems: list[str] = []
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                event = self._chromium.event(session, timeout=deadline - time.monotonic())
+            except BrowserError as broken:
+                raise BrowserError(f"{broken}; the page logged: {problems}") from None
+            given = event["params"]
+            if event["method"] == "Runtime.bindingCalled":
+                return json.loads(given["payload"]), problems
+            if event["method"] == "Runtime.exceptionThrown":
+                details = given["exceptionDetails"]
+                thrown = details.get("exception", {}).get("description", details["text"])
+                raise BrowserError(f"the page failed: {thrown}")
+            if event["method"] == "Runtime.consoleAPICalled" and given["type"] == "error":
+                told = (each.get("description", each.get("value")) for each in given["args"])
+                problems.append(" ".join(map(str, told)))
+
+
+def render(dashboard: Path | Mapping[str, Any], source: tuple[str, ...], **how: Any) -> Page:
+    """Render one dashboard in a browser of its own; arguments are those of Browser.render."""
+    with Browser() as browser:
+        return browser.render(dashboard, source, **how)
+
+
+def built() -> Path:
+    """Return the folder of the page, and build it when it is not there."""
+    made = subprocess.run(
+        [TOP / "tests/tools/render/build"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Path(made.stdout.strip())
+
+
+def _page(
+    dashboard: Path | Mapping[str, Any],
+    source: Source,
+    theme: str,
+    span: tuple[int | None, int] | None,
+    variables: Values,
+) -> dict[str, Any]:
+    others = []
+    if isinstance(dashboard, Path):
+        others = [_read(path) for path in sorted(dashboard.parent.glob("*.json"))]
+        dashboard = _read(dashboard)
+    start, end = span or (None, None)
+    return {
+        "dashboard": dashboard,
+        "others": [{key: each.get(key) for key in ("uid", "title", "tags")} for each in others],
+        "kind": source.kind,
+        "name": NAME,
+        "least": LEAST,
+        "theme": theme,
+        "time": {"from": start, "to": end if start else None, "now": end},
+        "values": dict(variables),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read

@@ -1,0 +1,54 @@
+import { FieldType, PanelPlugin } from '@grafana/data';
+import { TableNG } from '@grafana/ui/unstable';
+import React from 'react';
+
+import { fieldConfig, panelOptions } from '../field_config.js';
+import { NoData } from './no_data.jsx';
+
+const HIGHEST = Infinity;
+
+function Table({ data, options, fieldConfig: config, timeRange, width, height }) {
+  const frame = data.series[options.frameIndex] ?? data.series[0];
+  if (!frame?.fields.length || !frame.length) {
+    return <NoData config={config} />;
+  }
+  return (
+    <TableNG
+      data={frame}
+      width={width}
+      height={height}
+      noHeader={!options.showHeader}
+      showTypeIcons={options.showTypeIcons}
+      resizable={false}
+      initialSortBy={options.sortBy}
+      cellHeight={options.cellHeight}
+      enablePagination={options.footer?.enablePagination}
+      footerOptions={options.footer}
+      timeRange={timeRange}
+      fieldConfig={config}
+      maxRowHeight={options.maxRowHeight ?? HIGHEST}
+      enableVirtualization={false}
+      getActions={() => []}
+    />
+  );
+}
+
+const CUSTOM = {
+  align: 'auto',
+  cellOptions: { type: 'auto' },
+  width: undefined,
+  minWidth: 150,
+  filterable: undefined,
+  hidden: undefined,
+  hideFrom: undefined,
+  inspect: false,
+  wrapText: undefined,
+  wrapHeaderText: undefined,
+  footer: { reducers: [] },
+};
+
+export const table = new PanelPlugin(Table)
+  .useFieldConfig(fieldConfig(CUSTOM))
+  .setPanelOptions(
+    panelOptions({ frameIndex: 0, showHeader: true, cellHeight: 'sm', showTypeIcons: false })
+  );

@@ -1,0 +1,64 @@
+/* What a person would notice, panel by panel: tests/tools/render/browser.py says what it means. */
+
+import { FieldType, getFieldDisplayName } from '@grafana/data';
+import { VizPanel, sceneGraph } from '@grafana/scenes';
+
+export function report(scene) {
+  const panels = sceneGraph.findAllObjects(scene, (each) => each instanceof VizPanel && each.isActive);
+  const root = document.documentElement;
+  return {
+    panels: panels.map(ofPanel),
+    width: root.scrollWidth,
+    height: Math.ceil(document.getElementById('root').getBoundingClientRect().height),
+    overflow: root.scrollWidth > root.clientWidth,
+  };
+}
+
+function ofPanel(panel) {
+  const element = document.querySelector(`[data-viz-panel-key="${panel.state.key}"]`);
+  const provider = panel.state.$data;
+  const data = provider?.state.data;
+  const shown = data ? panel.applyFieldConfig(data).series : [];
+  const box = element.getBoundingClientRect();
+  return {
+    id: panel.getLegacyPanelId(),
+    type: panel.state.pluginId,
+    title: panel.interpolate(panel.state.title, undefined, 'text'),
+    title_cut: titleIsCut(element),
+    error: error(panel, data, element),
+    empty: Boolean(provider) && !shown.some(hasValue),
+    series: names(panel.state.pluginId, shown),
+    text: element.innerText,
+    box: [box.x, box.y, box.width, box.height].map(Math.round),
+  };
+}
+
+function titleIsCut(element) {
+  const title = element.querySelector('h2');
+  return Boolean(title) && title.scrollWidth > title.clientWidth;
+}
+
+function error(panel, data, element) {
+  if (panel.state._pluginLoadError) {
+    return panel.state._pluginLoadError;
+  }
+  const told = (data?.errors ?? []).map((each) => each.message);
+  const broken = element.querySelector('[data-testid="data-testid Alert error"]');
+  return [...told, ...(broken ? [broken.innerText] : [])].join(', ') || null;
+}
+
+function hasValue(frame) {
+  return frame.fields.some(
+    (field) => field.type !== FieldType.time && [...field.values].some((each) => each != null)
+  );
+}
+
+/* The names that a person reads; a table's are those of its columns. */
+function names(type, frames) {
+  return frames.flatMap((frame) =>
+    frame.fields
+      .filter((field) => type === 'table' || field.type === FieldType.number)
+      .filter((field) => !(field.config.custom?.hideFrom?.viz ?? field.config.custom?.hidden))
+      .map((field) => getFieldDisplayName(field, frame, frames))
+  );
+}
