@@ -3,7 +3,7 @@
 Rules: what the system has installed comes first; otherwise the private tree, which
 `tests/tools/install` unpacks from Debian's packages and which runs from where it lies. Nothing
 here installs, enables or starts anything. Only the standard library is used, since `install`
-asks this module (`python3 -m tests.support.programs [test]`) what is missing.
+asks this module (`python3 -m tests.support.programs [test|dashboards]`) what is missing.
 """
 
 import os
@@ -29,6 +29,7 @@ TEST = {
     "prometheus-node-exporter": (("--version",), "node_exporter, version 1."),
 }
 PROBES = {**DEMO, **TEST}
+NEEDED = {"test": [*PROBES], "dashboards": [*DEMO, "victoria-metrics"]}
 
 
 class ProgramMissingError(RuntimeError):
@@ -98,7 +99,7 @@ def _answers(program: Program, name: str) -> bool:
 
 
 def main() -> int:
-    """Print where the demo's programs are, with `test` all of them; 1 if one is missing.
+    """Print where the demo's programs are, or those of a key of NEEDED; 1 if one is missing.
 
     With `--tree` print the private tree instead.
     """
@@ -106,7 +107,7 @@ def main() -> int:
         print(private_tree())
         return 0
     try:
-        for name in PROBES if "test" in sys.argv else DEMO:
+        for name in NEEDED.get(sys.argv[-1], DEMO):
             print(f"{name}: {find(name).path}")
     except ProgramMissingError as error:
         print(error)

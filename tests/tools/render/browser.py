@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ class Panel:
 
     `title_cut`: the title ends in an ellipsis. `error`: what the panel says went wrong. `empty`: it
     asks for values and got none. `series`: names of what it shows; of a table, of its columns.
-    `text`: what is written in it, what a canvas shows excepted. `box`: x, y, width, height in px.
+    `text`: what is written in it, what a canvas shows excepted. `cut`: texts in it that end in an
+    ellipsis. `scrolls`: there is more than its height or width shows. `box`: x, y, width, height
+    in px.
     """
 
     id: int
@@ -46,6 +49,8 @@ class Panel:
     empty: bool
     series: list[str]
     text: str
+    cut: list[str]
+    scrolls: bool
     box: tuple[int, int, int, int]
 
     @property
@@ -122,29 +127,13 @@ class Browser:
             _page(dashboard, Source.of(source), theme, time, variables or {}),
         )
         address = self._server.add(job)
-        call = self._chromium.call
-        target = call("Target.createTarget", url="about:blank")["targetId"]
+        target = self._chromium.call("Target.createTarget", url="about:blank")["targetId"]
         try:
-            session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            metrics = {"width": width, "height": START_HEIGHT, "deviceScaleFactor": scale}
-            for method, given in (
-                ("Page.enable", {}),
-                ("Runtime.enable", {}),
-                ("Runtime.addBinding", {"name": "rendered"}),
-                ("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": False}),
-                ("Emulation.setTimezoneOverride", {"timezoneId": zone}),
-                ("Emulation.setLocaleOverride", {"locale": "en-GB"}),
-                ("Page.navigate", {"url": address}),
-            ):
-                call(method, session=session, **given)
-            report, problems = self._await(session)
-            clip = {"x": 0, "y": 0, "width": width, "height": report["height"], "scale": 1}
-            shot = {"format": "png", "captureBeyondViewport": True, "clip": clip}
-            taken = call("Page.captureScreenshot", session=session, **shot)
+            png, report, problems = self._shown(target, address, (width, scale), zone)
         finally:
-            call("Target.closeTarget", targetId=target)
+            self._chromium.call("Target.closeTarget", targetId=target)
         return Page(
-            base64.b64decode(taken["data"]),
+            png,
             [Panel(**{**each, "box": (*each["box"],)}) for each in report["panels"]],
             job.queries,
             report["overflow"],
@@ -152,8 +141,39 @@ class Browser:
             report["height"],
         )
 
-    def _await(self, session: str) -> tuple[dict[str, Any], list[str]]:
-        """Return the page's report, and what it logged as errors."""
+    def _shown(
+        self, target: str, address: str, size: tuple[int, float], zone: str
+    ) -> tuple[bytes, dict[str, Any], list[str]]:
+        """Return the picture of a page, its report, and what it logged as errors."""
+        given = {"targetId": target, "flatten": True}
+        session = self._chromium.call("Target.attachToTarget", **given)["sessionId"]
+        call = partial(self._chromium.call, session=session)
+        window = {"width": size[0], "deviceScaleFactor": size[1], "mobile": False}
+        call("Page.enable")
+        call("Runtime.enable")
+        call("Runtime.addBinding", name="rendered")
+        call("Emulation.setDeviceMetricsOverride", **window, height=START_HEIGHT)
+        call("Emulation.setTimezoneOverride", timezoneId=zone)
+        call("Emulation.setLocaleOverride", locale="en-GB")
+        call("Page.navigate", url=address)
+        height, problems = self._await(session)
+        call("Emulation.setDeviceMetricsOverride", **window, height=max(height, START_HEIGHT))
+        evaluated = call(
+            "Runtime.evaluate",
+            expression="report()",
+            awaitPromise=True,
+            returnByValue=True,
+            timeout=TIMEOUT,
+        )
+        if "exceptionDetails" in evaluated:
+            raise BrowserError(f"the page failed: {evaluated['exceptionDetails']}")
+        report = evaluated["result"]["value"]
+        clip = {"x": 0, "y": 0, "width": size[0], "height": report["height"], "scale": 1}
+        taken = call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        return base64.b64decode(taken["data"]), report, problems
+
+    def _await(self, session: str) -> tuple[int, list[str]]:
+        """Return how high the page is once it stands, and what it logged as errors."""
         problems: list[str] = []
         deadline = time.monotonic() + TIMEOUT
         while True:
@@ -163,7 +183,7 @@ class Browser:
                 raise BrowserError(f"{broken}; the page logged: {problems}") from None
             given = event["params"]
             if event["method"] == "Runtime.bindingCalled":
-                return json.loads(given["payload"]), problems
+                return int(given["payload"]), problems
             if event["method"] == "Runtime.exceptionThrown":
                 details = given["exceptionDetails"]
                 thrown = details.get("exception", {}).get("description", details["text"])

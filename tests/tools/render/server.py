@@ -24,6 +24,7 @@ from tests.tools.render.frames import Json, QueryError
 
 TIMEOUT = 60  # s for an answer of the database
 LEAST = "1s"  # of $__interval, as in etc/grafana/provisioning/datasources
+KEPT = 3600  # s that files of the page are good for
 BARE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Dashboard</title>
 <link rel="stylesheet" href="/page.css"><script>window.__grafana_public_path__ = "/";</script>
 <div id="root"></div><script type="module" src="/page.js"></script></html>"""
@@ -167,6 +168,12 @@ class _Handler(SimpleHTTPRequestHandler):
             self._send_json(job.query(question) if what == "query" else job.options(question))
         except (QueryError, OSError) as wrong:
             self._send(str(wrong).encode(), "text/plain", status=502)
+
+    def end_headers(self) -> None:
+        """Have the browser keep the page's program for the next page."""
+        if self.command == "GET" and "." in self.path:
+            self.send_header("Cache-Control", f"max-age={KEPT}")
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         """Log nothing: what matters is in the job."""

@@ -21,7 +21,6 @@ import {
   setRunRequest,
   setTemplateSrv,
 } from '@grafana/runtime';
-import moment from 'moment';
 import { catchError, from, map, of } from 'rxjs';
 
 import { ServerDataSource } from './data_source.js';
@@ -29,9 +28,6 @@ import { standardFields } from './field_config.js';
 
 export function startGrafana(job, plugins) {
   initPluginTranslations('grafana-scenes');
-  if (job.time.now) {
-    moment.now = () => job.time.now; // what "now" means in time ranges
-  }
   setAppEvents(new EventBusSrv());
   setEchoSrv({ flush() {}, addBackend() {}, addEvent() {} });
   setRunRequest(runRequest);
@@ -44,7 +40,7 @@ export function startGrafana(job, plugins) {
   setDataSourceSrv(dataSources(job));
   standardFieldConfigEditorRegistry.setInit(standardFields);
   standardTransformersRegistry.setInit(() =>
-    Object.values(standardTransformers).map((transformation) => ({
+    [...new Set(Object.values(standardTransformers))].map((transformation) => ({
       id: transformation.id,
       name: transformation.name,
       transformation,

@@ -1,7 +1,8 @@
 /* The page: fetches its job, shows the dashboard, and reports once all of it stands.
 
 A job (tests/tools/render/server.py) is {dashboard, others, kind, name, theme, time, values}. The
-report goes to the function `rendered`, which the driver of the browser has put there.
+driver of the browser has put a function `rendered` there, which is called with the page's height.
+Then it makes the window as high, as some tables draw only what is within, and calls `report`.
 */
 
 import './boot.js';
@@ -21,10 +22,11 @@ import React from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'react-router-dom';
 
+import { at } from './clock.js';
 import { Head } from './head.jsx';
 import { startGrafana } from './grafana.js';
 import { standStill } from './quiet.js';
-import { report } from './report.js';
+import { height, report } from './report.js';
 import { fillGrid, makeScene, variablesDone } from './scene.jsx';
 import { panelPlugins } from './panels/index.js';
 
@@ -36,7 +38,8 @@ async function main() {
   document.body.classList.add(`theme-${job.theme}`);
   startGrafana(job, panelPlugins());
 
-  const scene = makeScene(job);
+  const { now } = job.time;
+  const scene = at(now, () => makeScene(job));
   createRoot(document.getElementById('root')).render(
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
@@ -53,9 +56,13 @@ async function main() {
   );
 
   await variablesDone(scene);
-  fillGrid(scene, job.dashboard);
+  at(now, () => fillGrid(scene, job.dashboard));
   await standStill(scene);
-  window.rendered(JSON.stringify(report(scene)));
+  window.report = async () => {
+    await standStill(scene);
+    return report(scene);
+  };
+  window.rendered(String(height()));
 }
 
 main();

@@ -8,10 +8,13 @@ export function report(scene) {
   const root = document.documentElement;
   return {
     panels: panels.map(ofPanel),
-    width: root.scrollWidth,
-    height: Math.ceil(document.getElementById('root').getBoundingClientRect().height),
+    height: height(),
     overflow: root.scrollWidth > root.clientWidth,
   };
+}
+
+export function height() {
+  return Math.ceil(document.getElementById('root').getBoundingClientRect().height);
 }
 
 function ofPanel(panel) {
@@ -29,6 +32,8 @@ function ofPanel(panel) {
     empty: Boolean(provider) && !shown.some(hasValue),
     series: names(panel.state.pluginId, shown),
     text: element.innerText,
+    cut: cutTexts(element),
+    scrolls: [...element.querySelectorAll('*')].some(scrolls),
     box: [box.x, box.y, box.width, box.height].map(Math.round),
   };
 }
@@ -36,6 +41,23 @@ function ofPanel(panel) {
 function titleIsCut(element) {
   const title = element.querySelector('h2');
   return Boolean(title) && title.scrollWidth > title.clientWidth;
+}
+
+/* What else ends in an ellipsis: names in legends, cells of tables. */
+function cutTexts(element) {
+  return [...element.querySelectorAll('*')]
+    .filter((each) => each.tagName !== 'H2' && each.scrollWidth > each.clientWidth)
+    .filter((each) => getComputedStyle(each).textOverflow === 'ellipsis' && each.innerText)
+    .map((each) => each.innerText);
+}
+
+function scrolls(element) {
+  const { overflowX, overflowY } = getComputedStyle(element);
+  const open = (overflow) => overflow === 'auto' || overflow === 'scroll';
+  return (
+    (open(overflowY) && element.scrollHeight > element.clientHeight + 1) ||
+    (open(overflowX) && element.scrollWidth > element.clientWidth + 1)
+  );
 }
 
 function error(panel, data, element) {

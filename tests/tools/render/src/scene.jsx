@@ -1,5 +1,6 @@
 /* A dashboard's JSON as a scene: variables, time range, controls, and the grid of its panels. */
 
+import { css } from '@emotion/css';
 import { rangeUtil } from '@grafana/data';
 import {
   EmbeddedScene,
@@ -17,12 +18,14 @@ import {
   VizPanel,
   sceneGraph,
 } from '@grafana/scenes';
-import { Icon, PanelChrome } from '@grafana/ui';
+import { Icon, PanelChrome, useStyles2 } from '@grafana/ui';
 import React from 'react';
 
 import { Controls, linked } from './controls.jsx';
 import { arrange } from './grid.js';
 import { variableSet } from './variables.js';
+
+const AS_MADE = { afterMs: Infinity }; // a time range does not move on before it is shown
 
 export function makeScene(job) {
   const { dashboard, time } = job;
@@ -31,6 +34,7 @@ export function makeScene(job) {
       from: time.from ? new Date(time.from).toISOString() : (dashboard.time?.from ?? 'now-6h'),
       to: time.to ? new Date(time.to).toISOString() : (dashboard.time?.to ?? 'now'),
       timeZone: dashboard.timezone || 'browser',
+      refreshOnActivate: AS_MADE,
     }),
     $variables: variableSet(dashboard, job.values),
     controls: [
@@ -50,7 +54,8 @@ export function makeScene(job) {
 /* Resolves once each variable has what it offers. */
 export function variablesDone(scene) {
   const set = scene.state.$variables;
-  const loading = () => set.state.variables.some((each) => set.isVariableLoadingOrWaitingToUpdate(each));
+  const loading = () =>
+    !set.isActive || set.state.variables.some((each) => set.isVariableLoadingOrWaitingToUpdate(each));
   return new Promise((resolve) => {
     const look = () => (loading() ? requestAnimationFrame(look) : resolve());
     requestAnimationFrame(look);
@@ -121,7 +126,7 @@ function vizPanel(scene, panel, key) {
     fieldConfig: panel.fieldConfig ?? { defaults: {}, overrides: [] },
     displayMode: panel.transparent ? 'transparent' : 'default',
     hoverHeader: !panel.title && !back,
-    $timeRange: back ? panelTimeRange(back) : undefined,
+    $timeRange: back ? panelTimeRange(back, scene) : undefined,
     $data: panel.targets?.length ? data(panel) : undefined,
   });
 }
@@ -139,12 +144,23 @@ function data(panel) {
 
 /* The time range of a panel with "Relative time": from so long ago until now, and that it says. */
 class PanelTimeRange extends SceneTimeRange {}
-PanelTimeRange.Component = ({ model }) => (
-  <PanelChrome.TitleItem>
-    <Icon name="clock-nine" size="sm" /> {rangeUtil.describeTimeRange(model.state)}
-  </PanelChrome.TitleItem>
-);
 
-function panelTimeRange(back) {
-  return new PanelTimeRange({ from: back.startsWith('now') ? back : `now-${back}`, to: 'now' });
+PanelTimeRange.Component = ({ model }) => {
+  const style = useStyles2((theme) =>
+    css({ color: theme.colors.text.link, gap: theme.spacing(0.5) })
+  );
+  return (
+    <PanelChrome.TitleItem className={style}>
+      <Icon name="clock-nine" size="sm" /> {rangeUtil.describeTimeRange(model.state)}
+    </PanelChrome.TitleItem>
+  );
+};
+
+function panelTimeRange(back, scene) {
+  return new PanelTimeRange({
+    from: back.startsWith('now') ? back : `now-${back}`,
+    to: 'now',
+    timeZone: scene.state.$timeRange.getTimeZone(),
+    refreshOnActivate: AS_MADE,
+  });
 }
