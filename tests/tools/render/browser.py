@@ -36,9 +36,9 @@ class Panel:
 
     `title_cut`: the title ends in an ellipsis. `error`: what the panel says went wrong. `empty`: it
     asks for values and got none. `series`: names of what it shows; of a table, of its columns.
-    `text`: what is written in it, what a canvas shows excepted. `cut`: texts in it that end in an
-    ellipsis. `scrolls`: there is more than its height or width shows. `box`: x, y, width, height
-    in px.
+    `text`: what is written in it, what a canvas shows excepted. `cut`: texts in it that are cut
+    off at the side. `scrolls`: there is more than its height or width shows. `box`: x, y, width,
+    height in px.
     """
 
     id: int

@@ -185,7 +185,7 @@ def test_a_cut_title_is_seen(influxdb: Asked) -> None:
 
 
 def test_what_does_not_fit_is_seen(influxdb: Asked) -> None:
-    """A name in a table that ends in an ellipsis, and a text that is longer than its panel."""
+    """A name that is wider than its column, and a text that is longer than its panel."""
     long = influxdb.power("home", name="a long name for a series " * 4)
     table = {
         "type": "table",

@@ -43,11 +43,12 @@ function titleIsCut(element) {
   return Boolean(title) && title.scrollWidth > title.clientWidth;
 }
 
-/* What else ends in an ellipsis: names in legends, cells of tables. */
+/* What else is cut off at the side: names in legends, cells of tables. */
 function cutTexts(element) {
   return [...element.querySelectorAll('*')]
-    .filter((each) => each.tagName !== 'H2' && each.scrollWidth > each.clientWidth)
-    .filter((each) => getComputedStyle(each).textOverflow === 'ellipsis' && each.innerText)
+    .filter((each) => each.tagName !== 'H2' && each.scrollWidth > each.clientWidth + 1)
+    .filter((each) => getComputedStyle(each).overflowX !== 'visible')
+    .filter((each) => [...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE))
     .map((each) => each.innerText);
 }
 
