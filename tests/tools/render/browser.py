@@ -25,6 +25,7 @@ from tests.tools.render.server import LEAST, Job, Server, Source
 
 NAME = "bat2influx"  # of the data source, as provisioned
 TIMEOUT = 120  # s for a page until it stands
+UNMOVED = {"name": "prefers-reduced-motion", "value": "reduce"}  # each step would be drawn
 START_HEIGHT = 900  # px of the window; the picture is as high as the page
 
 Values = Mapping[str, str | list[str]]
@@ -155,6 +156,7 @@ class Browser:
         call("Emulation.setDeviceMetricsOverride", **window, height=START_HEIGHT)
         call("Emulation.setTimezoneOverride", timezoneId=zone)
         call("Emulation.setLocaleOverride", locale="en-GB")
+        call("Emulation.setEmulatedMedia", features=[UNMOVED])
         call("Page.navigate", url=address)
         height, problems = self._await(session)
         call("Emulation.setDeviceMetricsOverride", **window, height=max(height, START_HEIGHT))

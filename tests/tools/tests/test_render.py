@@ -377,6 +377,16 @@ def test_a_panel_has_a_time_of_its_own(influxdb: Asked) -> None:
     assert "Last 2 hours" in page.panels[0].text
 
 
+@pytest.mark.parametrize(("zone", "last"), [("UTC", "13:00"), ("America/New_York", "09:00")])
+def test_times_are_those_of_the_browsers_zone(influxdb: Asked, zone: str, last: str) -> None:
+    """As they are where the owner is."""
+    target = {**influxdb.power("home"), "resultFormat": "table"}
+    how = {"interval": "30m", "options": {"footer": {"show": True, "reducer": ["sum"]}}}
+    shown = influxdb.one({"type": "table", "targets": [target], **how}, zone=zone)
+    assert f"{last}:00" in shown.text
+    assert "TOTAL" in shown.text
+
+
 def test_the_interval_follows_the_width(influxdb: Asked) -> None:
     """And is rounded by Grafana's rules: an hour on a telephone is drawn in steps of 10 s."""
     page = influxdb.render({"targets": [influxdb.power()]}, width=400)

@@ -69,6 +69,7 @@ export function linked(dashboard, others) {
     return others
       .filter((each) => each.uid !== dashboard.uid)
       .filter((each) => link.tags.every((tag) => each.tags.includes(tag)))
-      .map((each) => ({ title: each.title, icon: 'apps' }));
+      .map((each) => ({ title: each.title, icon: 'apps' }))
+      .sort((one, other) => one.title.localeCompare(other.title));
   });
 }

@@ -14,7 +14,7 @@ function Table({ data, options, fieldConfig: config, timeRange, width, height })
   }
   return (
     <TableNG
-      data={frame}
+      data={withFooter(frame, options.footer)}
       width={width}
       height={height}
       noHeader={!options.showHeader}
@@ -23,7 +23,6 @@ function Table({ data, options, fieldConfig: config, timeRange, width, height })
       initialSortBy={options.sortBy}
       cellHeight={options.cellHeight}
       enablePagination={options.footer?.enablePagination}
-      footerOptions={options.footer}
       timeRange={timeRange}
       fieldConfig={config}
       maxRowHeight={options.maxRowHeight ?? HIGHEST}
@@ -31,6 +30,20 @@ function Table({ data, options, fieldConfig: config, timeRange, width, height })
       getActions={() => []}
     />
   );
+}
+
+/* A footer as an option of the panel, which Grafana 12 makes one of each field when it loads it. */
+function withFooter(frame, footer) {
+  if (!footer?.show) {
+    return frame;
+  }
+  const named = [footer.fields].flat().filter(Boolean);
+  const fields = frame.fields.map((field) => {
+    const summed = named.length ? named.includes(field.name) : field.type === FieldType.number;
+    const custom = { ...field.config.custom, footer: { reducers: summed ? footer.reducer : [] } };
+    return { ...field, config: { ...field.config, custom } };
+  });
+  return { ...frame, fields };
 }
 
 const CUSTOM = {
