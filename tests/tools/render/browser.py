@@ -38,8 +38,8 @@ class Panel:
     `title_cut`: the title ends in an ellipsis. `error`: what the panel says went wrong. `empty`: it
     asks for values and got none. `series`: names of what it shows; of a table, of its columns.
     `text`: what is written in it, what a canvas shows excepted. `cut`: texts in it that are cut
-    off at the side. `scrolls`: there is more than its height or width shows. `box`: x, y, width,
-    height in px.
+    off at the side. `smallest`: the size of its smallest letters in px, none without a text.
+    `scrolls`: there is more than its height or width shows. `box`: x, y, width, height in px.
     """
 
     id: int
@@ -51,6 +51,7 @@ class Panel:
     series: list[str]
     text: str
     cut: list[str]
+    smallest: float | None
     scrolls: bool
     box: tuple[int, int, int, int]
 

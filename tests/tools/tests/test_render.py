@@ -201,6 +201,17 @@ def test_what_does_not_fit_is_seen(influxdb: Asked) -> None:
     assert (fitting.cut, fitting.scrolls) == ([], False)
 
 
+def test_letters_too_small_to_read_are_seen(influxdb: Asked) -> None:
+    """Names of many values in one small panel shrink until they fit."""
+    targets = [influxdb.power("home", ref_id=each, name=f"Power of {each}") for each in "ABCDEFGH"]
+    panel = {"type": "stat", "targets": targets, "options": {"orientation": "vertical"}}
+    sizes = [
+        influxdb.one({**panel, "gridPos": {"x": 0, "y": 0, "w": width, "h": 4}}).smallest
+        for width in (4, 24)
+    ]
+    assert sizes[0] < 8 < sizes[1]
+
+
 def test_a_double_series_is_seen(asked: Asked) -> None:
     """By the name that is shown twice."""
     targets = [

@@ -33,6 +33,7 @@ function ofPanel(panel) {
     series: names(panel.state.pluginId, shown),
     text: element.innerText,
     cut: cutTexts(element),
+    smallest: smallest(element),
     scrolls: [...element.querySelectorAll('*')].some(scrolls),
     box: [box.x, box.y, box.width, box.height].map(Math.round),
   };
@@ -45,11 +46,21 @@ function titleIsCut(element) {
 
 /* What else is cut off at the side: names in legends, cells of tables. */
 function cutTexts(element) {
-  return [...element.querySelectorAll('*')]
+  return withText(element)
     .filter((each) => each.tagName !== 'H2' && each.scrollWidth > each.clientWidth + 1)
     .filter((each) => getComputedStyle(each).overflowX !== 'visible')
-    .filter((each) => [...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE))
     .map((each) => each.innerText);
+}
+
+/* The elements that have a text of their own. */
+function withText(element) {
+  const written = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim();
+  return [...element.querySelectorAll('*')].filter((each) => [...each.childNodes].some(written));
+}
+
+function smallest(element) {
+  const sizes = withText(element).map((each) => parseFloat(getComputedStyle(each).fontSize));
+  return sizes.length ? Math.min(...sizes) : null;
 }
 
 function scrolls(element) {
