@@ -14,11 +14,12 @@ from bat2influx.reading import Origin, Reading, Row
 from bat2influx.venus.protocol import DECIMALS
 
 # What the configuration lets through: printable, no backslash; a measurement without "=".
-NAME = st.text(
-    st.characters(blacklist_categories=("C", "Z"), blacklist_characters='\\"') | st.just(" "),
-    min_size=1,
-    max_size=12,
-).filter(lambda text: text.strip() == text)
+PRINTED = st.characters(blacklist_categories=("C", "Z"), blacklist_characters='\\"')
+NAME = st.builds(
+    lambda first, rest: f"{first}{rest}".strip(),  # a first one that is no space is left
+    PRINTED,
+    st.text(PRINTED | st.just(" "), max_size=11),
+)
 VALUE = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: round(number, DECIMALS))
 TIME = st.integers(1, 2**62)
 
