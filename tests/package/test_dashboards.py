@@ -4,52 +4,45 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
-import yaml
 
-from bat2influx.commands.setup_db.downsampling import GRAINS, columns
-from bat2influx.config.settings import load as load_ini
-from bat2influx.daemon import metrics
-from bat2influx.venus.presets import PRESETS
-from bat2influx.venus.units import DEFAULT_FIELDS
+from dashboards import palette
+from dashboards.files import BOARDS, made
 from tests.support.grafana import (
     DASHBOARDS,
-    DATA_SOURCE,
-    PROVIDER,
+    FOLDERS,
+    INFLUXDB,
+    PROMETHEUS,
     TOP,
     Json,
-    chosen,
-    fields,
     load,
+    panels,
     targets,
+    text_of,
     variables,
 )
 from tests.support.grafana_schema import judge
 
-OF_QUERY = {"refId", "rawQuery", "resultFormat", "alias", "query"}
-SAID = {field.name for field in DEFAULT_FIELDS}
-STORED = {column.name for column in columns(DEFAULT_FIELDS)}
-OWN = {each.field for each in (*metrics.OF_DEVICE, *metrics.OF_DAEMON) if each.field}
-UNITS = {"V": "volt", "A": "amp", "W": "watt", "VA": "voltamp", "Hz": "hertz", "%": "percent"}
-# Units as the presets have them, by the path's last part: vebus alone writes V, I, P, S and F.
-OF_PATH = {
-    each.path.rpartition("/")[2]: each.unit
-    for name in ("battery", "phases")
-    for each in PRESETS[name]
+OF_QUERY = {
+    INFLUXDB: {"refId", "rawQuery", "resultFormat", "alias", "query"},
+    PROMETHEUS: {"refId", "expr", "legendFormat", "instant", "range", "format", "editorMode"},
 }
+ALL = [(name, kind) for kind in FOLDERS for name in DASHBOARDS]
+SHOWS = {"timeseries", "stat", "gauge", "bargauge", "table"}
 Change = Callable[[Json], Any]
 
 
 def panel(dashboard: Json, number: int) -> Json:
     """Return a panel by its id."""
-    return next(each for each in dashboard["panels"] if each["id"] == number)
+    return next(each for each in panels(dashboard) if each["id"] == number)
 
 
 def graph(dashboard: Json) -> Json:
-    """Return the graph that has all there is: custom settings, and overrides."""
+    """Return a graph that has all there is: custom settings, and overrides."""
     return next(
         each
         for each in dashboard["panels"]
@@ -115,129 +108,139 @@ WRONG: dict[str, tuple[Change, str]] = {
         ".type_val",
     ),
     "a key of a variable": (
-        lambda d: variables(d)["policy"].update(allvalue=".*"),
+        lambda d: variables(d)["grid"].update(allvalue=".*"),
         ".allvalue: unknown key",
     ),
-    "when it is asked for": (lambda d: variables(d)["policy"].update(refresh="1"), ".refresh"),
-    "what is chosen": (lambda d: variables(d)["policy"].update(current={"text": 1}), ".text"),
+    "when it is asked for": (lambda d: variables(d)["grid"].update(refresh="1"), ".refresh"),
+    "what is chosen": (lambda d: variables(d)["site"].update(current={"text": 1}), ".text"),
     "a key of a link": (lambda d: d["links"][0].update(uid="x"), ".uid: unknown key"),
 }
 
 
 @pytest.fixture(scope="module")
-def judged() -> dict[str, list[str]]:
+def judged() -> dict[Any, list[str]]:
     """What the schema says of each dashboard, and of each of the wrong ones."""
-    made = {name: load(name) for name in DASHBOARDS}
+    asked: dict[Any, Json] = {each: load(*each) for each in ALL}
     for name, (change, _) in WRONG.items():
-        made[name] = copy.deepcopy(made["battery"])
-        change(made[name])
-    return dict(zip(made, judge(made.values()), strict=True))
+        asked[name] = copy.deepcopy(asked["overview", INFLUXDB])
+        change(asked[name])
+    return dict(zip(asked, judge(asked.values()), strict=True))
 
 
-@pytest.mark.parametrize("name", DASHBOARDS)
-def test_a_dashboard_is_as_published(judged: dict[str, list[str]], name: str) -> None:
+@pytest.mark.parametrize(("name", "kind"), ALL)
+def test_a_dashboard_is_as_published(judged: dict[Any, list[str]], name: str, kind: str) -> None:
     """It keeps to the schema of Grafana, with its panels, their options and their units."""
-    assert judged[name] == []
+    assert judged[name, kind] == []
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_misspelt_or_of_another_type_is_found(
-    judged: dict[str, list[str]], name: str
+    judged: dict[Any, list[str]], name: str
 ) -> None:
     """The check above can fail."""
     assert WRONG[name][1] in "\n".join(judged[name]), judged[name]
 
 
-@pytest.mark.parametrize("name", DASHBOARDS)
-def test_what_the_schema_knows_nothing_of_is_right(name: str) -> None:
+def test_what_ships_is_what_the_sources_make() -> None:
+    """To the letter: `python3 -m dashboards` has been run, and no other file is there."""
+    shipped = {
+        str(path.relative_to(TOP)): path.read_text(encoding="utf-8")
+        for folder in FOLDERS.values()
+        for path in folder.iterdir()
+    }
+    assert shipped.keys() == made().keys()
+    assert [name for name, text in made().items() if shipped[name] != text] == []
+
+
+@pytest.mark.parametrize(("name", "kind"), ALL)
+def test_what_the_schema_knows_nothing_of_is_right(name: str, kind: str) -> None:
     """Queries, variables that are used, places that do not overlap, ids that are there once."""
-    dashboard = load(name)
+    dashboard = load(name, kind)
     assert re.fullmatch(r"[a-z0-9-]{8,40}", dashboard["uid"])
     assert dashboard["timezone"] == "browser"
-    known = {*variables(dashboard)}
-    used = set()
+    known = variables(dashboard)
+    used = {"datasource"}
     for its, target in targets(dashboard):
-        assert target.keys() == OF_QUERY, target
-        assert target["rawQuery"] is True
-        assert its["datasource"] == {"type": "influxdb", "uid": "${datasource}"}
-        assert not re.search(r"\$\{__", target["query"]), "the server replaces $__interval alone"
-        text = f"{target['query']} {its.get('timeFrom', '')} {its['datasource']['uid']}"
-        used |= {found[1] for found in re.finditer(r"\$\{?(?!__|timeFilter)(\w+)", text)}
-    assert used == known
-    ids = [each["id"] for each in dashboard["panels"]]
+        assert target.keys() == OF_QUERY[kind], target
+        assert its["datasource"] == {"type": kind, "uid": "${datasource}"}
+        used |= {found[1] for found in re.finditer(r"\$\{?(\w+)", text_of(target))}
+    used = {each for each in used if not each.startswith("__")} - {"timeFilter"}
+    assert used <= known.keys()
+    assert {each for each in known if not known[each].get("hide")} <= used
+    ids = [each["id"] for top in dashboard["panels"] for each in (top, *top.get("panels", ()))]
     assert ids == sorted({*ids})
-    taken = [
-        (x, y)
-        for place in (each["gridPos"] for each in dashboard["panels"])
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
-    ]
+    taken = [place for each in dashboard["panels"] for place in _cells(each["gridPos"])]
     assert len(taken) == len({*taken})
-    assert max(x for x, _ in taken) == 23
+    for row in dashboard["panels"]:
+        inside = [place for each in row.get("panels", ()) for place in _cells(each["gridPos"])]
+        assert len(inside) == len({*inside})
 
 
-def test_the_dashboards_are_two() -> None:
-    """Each with an id of its own."""
-    assert {load(name)["uid"] for name in DASHBOARDS} == {"bat2influx-battery", "bat2influx-daemon"}
+def _cells(place: Json) -> Iterator[tuple[int, int]]:
+    for x in range(place["x"], place["x"] + place["w"]):
+        for y in range(place["y"], place["y"] + place["h"]):
+            yield x, y
 
 
-def test_every_default_field_is_in_a_panel_and_no_other() -> None:
-    """By its name, or as what is made of it among the downsampled values."""
-    read = set().union(*(fields(target) for _, target in targets(load("battery"))))
-    assert read >= SAID
-    assert read <= STORED
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_panels_side_by_side_fill_the_width(board: Any) -> None:
+    """In each row, so that nothing hangs in the air."""
+    for each in board.rows:
+        for row in getattr(each, "rows", [each]):
+            assert sum(width for _, width in row.panels) == 24
 
 
-def test_all_that_the_daemon_tells_about_itself_is_in_a_panel() -> None:
-    """By its name, and nothing that it does not tell."""
-    assert set().union(*(fields(target) for _, target in targets(load("daemon")))) == OWN
+def test_there_are_six_and_each_links_to_the_others() -> None:
+    """By their tag, with the variables; each set links to its own alone."""
+    assert [*DASHBOARDS] == sorted(("overview", "battery", "grid", "solar", "energy", "daemon"))
+    for kind in FOLDERS:
+        loaded = [load(name, kind) for name in DASHBOARDS]
+        assert len({each["uid"] for each in loaded}) == len(loaded)
+        tags = {tuple(each["tags"]) for each in loaded}
+        assert len(tags) == 1
+        for each in loaded:
+            (link,) = each["links"]
+            assert (tuple(link["tags"]),) == (*tags,)
+            assert link["includeVars"] is True
+        names = {tuple(variables(each)) for each in loaded}
+        assert len(names) == 1
+    assert load("overview")["tags"] != load("overview", PROMETHEUS)["tags"]
 
 
-def test_every_field_is_shown_in_its_unit() -> None:
-    """That of the panel, or that of an override for the name of the series."""
-    shown = set()
-    for its, target in targets(load("battery")):
-        config = its["fieldConfig"]
-        for column, field in re.findall(r'(?:mean|last)\("(\w+)"\) AS "([^"]+)"', target["query"]):
-            unit = config["defaults"]["unit"]
-            for each in config["overrides"]:
-                if re.search(each["matcher"]["options"].strip("/"), f"{field} "):
-                    unit = next((p["value"] for p in each["properties"] if p["id"] == "unit"), unit)
-            path = next(each.path for each in DEFAULT_FIELDS if each.name == column)
-            assert unit == UNITS[OF_PATH[path.rpartition("/")[2]]], column
-            shown.add(column)
-    assert shown == SAID
+@pytest.mark.parametrize(("name", "kind"), ALL)
+def test_nothing_is_left_to_grafana(name: str, kind: str) -> None:
+    """A panel says what it is, its unit and colours, and what stands there without a value."""
+    colors = {*palette.FLOWS.values(), *palette.STATES, *palette.PHASES, palette.SUN_AC}
+    for its in panels(load(name, kind)):
+        assert its["type"] in SHOWS
+        assert re.fullmatch(r"[A-Z].*\.", its["description"]), its["title"]
+        config = its["fieldConfig"]["defaults"]
+        assert config["noValue"]
+        assert config["unit"]
+        steps = [step["color"] for step in config["thresholds"]["steps"]]
+        for each in its["fieldConfig"]["overrides"]:
+            for found in each["properties"]:
+                if found["id"] == "thresholds":
+                    steps += [step["color"] for step in found["value"]["steps"]]
+                if found["id"] == "color" and found["value"]["mode"] == "fixed":
+                    steps.append(found["value"]["fixedColor"])
+        assert {*steps} <= colors, its["title"]
 
 
-def test_a_dashboard_opens_with_what_the_file_has_by_default() -> None:
-    """The data source that is provisioned, its database, and the measurement."""
-    (source,) = yaml.safe_load(DATA_SOURCE.read_text())["datasources"]
-    influx = load_ini(TOP / "etc/bat2influx.ini").influx
-    assert source["jsonData"]["dbName"] == influx.db
-    assert source["url"] == f"http://{influx.address}:{influx.port}"
-    assert chosen(load("battery"))["measurement"] == influx.measurement
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_refresh_is_not_too_often(name: str) -> None:
+    """Half a minute at the least, also of those that can be chosen."""
+    for kind in FOLDERS:
+        dashboard = load(name, kind)
+        allowed = dashboard["timepicker"]["refresh_intervals"]
+        assert dashboard["refresh"] in allowed
+        assert allowed[0] == "30s"
+
+
+def test_times_follow_one_another() -> None:
+    """Steps of thresholds are in order, the first one without a value."""
     for name in DASHBOARDS:
-        assert chosen(load(name))["datasource"] == source["name"] == source["uid"]
-    left_out = re.compile(variables(load("daemon"))["policy"]["regex"].strip("/"))
-    assert not any(left_out.match(grain.policy) for grain in GRAINS)
-    assert left_out.match("raw")
-    assert left_out.match("autogen")
-
-
-def test_what_is_provisioned_has_the_keys_that_grafana_reads() -> None:
-    """And no secret; what is missing in the environment is empty."""
-    sources = yaml.safe_load(DATA_SOURCE.read_text())
-    assert sources.keys() == {"apiVersion", "datasources"}
-    (source,) = sources["datasources"]
-    assert source.keys() == {
-        *("name", "uid", "type", "access", "url", "user", "jsonData", "secureJsonData")
-    }
-    assert source["jsonData"].keys() == {"dbName", "version", "httpMode", "timeInterval"}
-    assert (source["type"], source["access"]) == ("influxdb", "proxy")
-    assert re.fullmatch(r"\$[A-Z0-9_]+", source["user"])
-    assert re.fullmatch(r"\$[A-Z0-9_]+", source["secureJsonData"].pop("password"))
-    assert not source["secureJsonData"]
-    providers = yaml.safe_load(PROVIDER.read_text())
-    (provider,) = providers["providers"]
-    assert provider.keys() == {"name", "folder", "type", "allowUiUpdates", "options"}
-    assert provider["options"] == {"path": "/usr/share/bat2influx/grafana/dashboards"}
+        for its in panels(load(name)):
+            steps = its["fieldConfig"]["defaults"]["thresholds"]["steps"]
+            assert steps[0]["value"] is None
+            assert all(a["value"] < b["value"] for a, b in pairwise(steps[1:]))

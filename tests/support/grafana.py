@@ -1,10 +1,12 @@
 """What Grafana makes of a dashboard's JSON before the database is asked, and of the answer.
 
 Rules: nothing is asked in here, and nothing is validated (tests/support/grafana_schema.py). It is
-done as Grafana 10 and later do it for an InfluxDB data source with access by the server: the
-browser fills in variables, the server `$timeFilter` and `$__interval`; what nobody knows stays.
+done as Grafana 10 and later do it for a data source with access by the server: the browser fills in
+variables, `$__from`, `$__to` and `$__timezone`, the server `$timeFilter`, `$__interval` and
+`$__range`; what nobody knows stays.
 
-Source: Grafana, public/app/features/templating, pkg/tsdb/influxdb (query.go, response_parser.go).
+Source: Grafana, public/app/features/templating, pkg/tsdb/influxdb (query.go, response_parser.go),
+pkg/tsdb/prometheus (models/query.go).
 """
 
 from __future__ import annotations
@@ -13,23 +15,27 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests import TOP
 
 GRAFANA = TOP / "etc/grafana"
-DASHBOARDS = {path.stem: path for path in sorted((GRAFANA / "dashboards").glob("*.json"))}
-DATA_SOURCE = GRAFANA / "provisioning/datasources/bat2influx.yaml"
-PROVIDER = GRAFANA / "provisioning/dashboards/bat2influx.yaml"
+INFLUXDB, PROMETHEUS = "influxdb", "prometheus"
+FOLDERS = {INFLUXDB: GRAFANA / "dashboards", PROMETHEUS: GRAFANA / "victoriametrics"}
+DASHBOARDS = tuple(path.stem for path in sorted(FOLDERS[INFLUXDB].glob("*.json")))
+PROVISIONING = GRAFANA / "provisioning"
 ALL = "$__all"
 DATA_POINTS = 900  # as many as a graph of half a screen has pixels
 
 Json = dict[str, Any]
-Values = Mapping[str, str | list[str]]
+Values = Mapping[str, str]
+Shown = dict[str, list[tuple[int, float]]]  # (time in ms, value) by the name of a series
 
-_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)(?::(\w+))?\]\]")
+_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::(\w+))?\}")
 _IN_ALIAS = re.compile(r"\$(\w+)")
-_COLUMN = re.compile(r'"((?:\\.|[^"\\])*)"')
+_IN_LEGEND = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # An interval below the first number is rounded to the second, in ms (rangeutil.ts).
 _ROUNDED = (
@@ -55,9 +61,10 @@ _ROUNDED = (
 )
 
 
-def load(name: str) -> Json:
-    """Return a dashboard."""
-    loaded: Json = json.loads(DASHBOARDS[name].read_text(encoding="utf-8"))
+def load(name: str, kind: str = INFLUXDB) -> Json:
+    """Return a dashboard for a kind of data source."""
+    path = FOLDERS[kind] / f"{name}.json"
+    loaded: Json = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
 
@@ -66,57 +73,69 @@ def variables(dashboard: Json) -> dict[str, Json]:
     return {each["name"]: each for each in dashboard["templating"]["list"]}
 
 
+def panels(dashboard: Json) -> Iterator[Json]:
+    """Yield each panel, those in closed rows too; rows themselves are none."""
+    for each in dashboard["panels"]:
+        if each["type"] == "row":
+            yield from each["panels"]
+        else:
+            yield each
+
+
 def targets(dashboard: Json) -> Iterator[tuple[Json, Json]]:
     """Yield each panel with each of its targets."""
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
+    for panel in panels(dashboard):
+        for target in panel.get("targets", ()):
             yield panel, target
 
 
-def columns(target: Json) -> list[str]:
-    """Return the names of the columns that a query promises."""
-    head = re.split(r" FROM ", target["query"], maxsplit=1)[0]
-    return [_COLUMN.match(part)[1] for part in head.split(" AS ")[1:]]
+def text_of(target: Json) -> str:
+    """Return the query of a target, in either language."""
+    text: str = target["query"] if "query" in target else target["expr"]
+    return text
 
 
 def fields(target: Json) -> set[str]:
-    """Return the names of the fields that a query reads, `NAME_min` as it stands."""
-    text = re.sub(r"\$\{\w+(?::\w+)?\}", "", target["query"])
-    made = re.findall(r' AS "([^"]+)"', text.partition(" FROM (")[2])  # by a subquery
-    names = {*_COLUMN.findall(re.sub(r' AS "[^"]*"', "", text))}
-    return names - {*made, "site", ""}
+    """Return the names of the fields that a query reads, `$name` for that of a variable."""
+    if "expr" in target:
+        found = set()
+        for selector in re.findall(r'__name__=~?"([^"]*)"', target["expr"]):
+            name = re.sub(r"^\$\{(?:measurement|own)\}_", "", selector)
+            name = re.sub(r"^\$\{(\w+)\}$", r"$\1", name.removesuffix("(_[0-9]+)?"))
+            found |= {*name.strip("()").split("|")}
+        return found
+    kept = re.findall(r'"([^"]+)_(?:plus|minus)_kWh"', target["query"])
+    calls = kept + re.findall(r'\b(?:mean|last|max)\("([^"]+)"\)', target["query"])
+    by_pattern = re.findall(r"\((?:/\^)(\w+)\(_\[0-9\]\+\)\?\$/\)", target["query"])
+    made = {*re.findall(r'AS "([^"]+)"', target["query"])} if "FROM (" in target["query"] else set()
+    names = {re.sub(r"^\$\{(\w+):raw\}$", r"$\1", each) for each in calls}
+    return (names - made) | {*by_pattern}
 
 
-def of_downsampled_alone(target: Json) -> bool:
-    """Tell whether a query reads what there is only among downsampled values."""
-    return any(name.endswith(("_min", "_max")) for name in fields(target))
-
-
-def fill_in(text: str, values: Values, all_values: Mapping[str, str] | None = None) -> str:
-    """Fill in `$name`, `${name}` and `${name:format}`, as a regular expression unless raw.
+def fill_in(text: str, values: Values, all_values: Mapping[str, str], how: str = "regex") -> str:
+    """Fill in `$name`, `${name}` and `${name:format}`; without a format it is `how`.
 
     `all_values` are the `allValue` of variables; they go in as they are.
     """
 
     def value(match: re.Match[str]) -> str:
-        name = match[1] or match[2] or match[4]
+        name = match[1] or match[2]
         if name not in values:
             return match[0]
-        chosen = values[name]
-        if chosen in (ALL, [ALL]):
-            return (all_values or {})[name]
-        how = match[3] or match[5] or "regex"
-        several = [chosen] if isinstance(chosen, str) else chosen
-        several = [
-            re.sub(r"([\^$\\.*+?()[\]{}|])", r"\\\1", v) if how == "regex" else v for v in several
-        ]
-        return several[0] if len(several) == 1 else f"({'|'.join(several)})"
+        if values[name] == ALL:
+            return all_values[name]
+        if (match[3] or how) == "regex":
+            return re.sub(r"([\^$\\.*+?()[\]{}|])", r"\\\1", values[name])
+        return values[name]
 
     return _VARIABLE.sub(value, text)
 
 
-def chosen(dashboard: Json, **others: str | list[str]) -> Values:
-    """Return what the variables are when a dashboard is opened, and `others`."""
+def chosen(dashboard: Json, **others: str) -> Values:
+    """Return what the variables are when a dashboard is opened, and `others`.
+
+    What the database is asked for is not among it, unless all are chosen.
+    """
     opened = {
         name: each["current"]["value"]
         for name, each in variables(dashboard).items()
@@ -140,31 +159,35 @@ class View:
     start: int
     end: int
     values: Values
+    zone: str = "UTC"
     least: str = "1s"  # timeInterval of the data source
+
+    @property
+    def offset(self) -> int:
+        """How far the time zone is before UTC at the end, in s."""
+        at = datetime.fromtimestamp(self.end / 1000, ZoneInfo(self.zone))
+        return round((at.utcoffset() or timedelta()).total_seconds())
 
     def interval(self, panel: Json) -> int:
         """Return `$__interval` of a panel, in ms."""
-        least = milliseconds(fill_in(panel.get("interval", self.least), self.values))
-        start, end = self.times(panel)
-        exact = (end - start) / DATA_POINTS
+        least = milliseconds(panel.get("interval", self.least))
+        exact = (self.end - self.start) / panel.get("maxDataPoints", DATA_POINTS)
         if exact <= least:
             return least
         return max(least, next((to for below, to in _ROUNDED if exact < below), 86_400_000))
 
-    def times(self, panel: Json) -> tuple[int, int]:
-        """Return from and to of a panel, in ms."""
-        back = fill_in(panel.get("timeFrom", ""), self.values)
-        return (self.end - milliseconds(back) if back else self.start), self.end
-
     def query(self, panel: Json, target: Json) -> str:
         """Return the statement that the database gets."""
         all_values = {
-            name: each.get("allValue", "") for name, each in variables(self.dashboard).items()
+            name: each["allValue"]
+            for name, each in variables(self.dashboard).items()
+            if "allValue" in each
         }
-        text = fill_in(target["query"], self.values, all_values)
-        start, end = self.times(panel)
-        interval = self.interval(panel)
-        text = text.replace("$timeFilter", f"time >= {start}ms and time <= {end}ms")
+        page = {"__from": str(self.start), "__to": str(self.end), "__timezone": self.zone}
+        text = fill_in(text_of(target), {**self.values, **page}, all_values, "raw")
+        interval, span = self.interval(panel), self.end - self.start
+        text = text.replace("$timeFilter", f"time >= {self.start}ms and time <= {self.end}ms")
+        text = text.replace("$__range", f"{round(span / 1000)}s")
         text = text.replace("$__interval_ms", str(interval))
         return text.replace("$__interval", _in_go(interval))
 
@@ -177,28 +200,22 @@ def _in_go(ms: int) -> str:
 
 
 def options(variable: Json, answer: Json) -> list[str]:
-    """Return what a variable of type query offers, of a database's answer to its query.
-
-    The default retention policy comes first; `regex` leaves out what it does not match.
-    """
+    """Return what a variable of type query offers, of an InfluxDB's answer to its query."""
     rows = [row for each in answer["results"][0].get("series", []) for row in each["values"]]
-    query = variable["query"].upper()
-    if "SHOW TAG VALUES" in query:
-        found = [row[1] for row in rows]
-    elif "SHOW RETENTION POLICIES" in query:
-        found = [row[0] for row in sorted(rows, key=lambda row: not row[-1])]
-    else:
-        found = [row[0] for row in rows]
+    column = 1 if "SHOW TAG VALUES" in variable["query"].upper() else 0
+    return offered(variable, [row[column] for row in rows])
+
+
+def offered(variable: Json, found: list[str]) -> list[str]:
+    """Return what a variable of type query offers of these, in its order."""
     wanted = re.compile(variable["regex"].strip("/")) if variable.get("regex") else None
-    return [each for each in found if wanted is None or wanted.search(each)]
+    kept = [each for each in found if wanted is None or wanted.search(each)]
+    return sorted(kept, reverse=variable["sort"] == 2) if variable.get("sort") else kept
 
 
-def series(target: Json, answer: Json) -> dict[str, list[tuple[int, float]]]:
-    """Return what Grafana shows of an answer: (time in ns or ms as asked, value) by display name.
-
-    Without what is null.
-    """
-    shown: dict[str, list[tuple[int, float]]] = {}
+def series(target: Json, answer: Json) -> Shown:
+    """Return what Grafana shows of an InfluxDB's answer; without what is null."""
+    shown: Shown = {}
     for each in answer["results"][0].get("series", []):
         for index, column in enumerate(each["columns"]):
             if column == "time":
@@ -207,7 +224,25 @@ def series(target: Json, answer: Json) -> dict[str, list[tuple[int, float]]]:
             name = _IN_ALIAS.sub(
                 lambda found, words=words: words.get(found[1], found[0]), target["alias"]
             )
-            shown.setdefault(name, []).extend(
-                (row[0], row[index]) for row in each["values"] if row[index] is not None
-            )
+            _add(shown, name, ((row[0], row[index]) for row in each["values"]))
     return shown
+
+
+def prometheus_series(target: Json, answer: Json) -> Shown:
+    """Return what Grafana shows of VictoriaMetrics' answer."""
+    shown: Shown = {}
+    for each in answer["data"]["result"]:
+        labels = each["metric"]
+        name = _IN_LEGEND.sub(
+            lambda found, own=labels: own.get(found[1], ""), target["legendFormat"]
+        )
+        samples = each["values"] if "values" in each else [each["value"]]
+        _add(shown, name, ((round(at * 1000), float(value)) for at, value in samples))
+    return shown
+
+
+def _add(shown: Shown, name: str, values: Iterator[tuple[int, float | None]]) -> None:
+    """Add a series of this name. Raises AssertionError where there is one already."""
+    kept = [(at, value) for at, value in values if value is not None]
+    assert name not in shown, f"two series are called {name!r}"
+    shown[name] = kept

@@ -1,0 +1,171 @@
+"""`battery`: the battery itself, its cells and limits, and what the inverter does with it."""
+
+from __future__ import annotations
+
+from dashboards import mappings, palette, values
+from dashboards.board import DEVICE, Board, Row, Section
+from dashboards.common import BATTERY_LOOKS, NO_VALUE_NOW, SOC_STEPS, needs
+from dashboards.derived import PerDevice
+from dashboards.panels import Look, graph, renamed, stat
+from dashboards.queries import Column, Graph, Now
+from dashboards.values import mean
+
+WARM, HOT = 40.0, 50.0  # °C: above it cells age fast, and chargers stop
+
+STATE = stat(
+    "Battery now",
+    "State of charge, voltage, current and power; of current and power, + charges the battery.",
+    (
+        Now(values.SOC, (Column("Charge"),)),
+        Now(values.VOLTAGE, (Column("Voltage"),)),
+        Now(values.CURRENT, (Column("Current"),)),
+        Now(values.BATTERY, (Column("Power"),)),
+    ),
+    unit="none",
+    looks=(
+        Look("Charge", unit="percent", decimals=1, steps=SOC_STEPS),
+        Look("Voltage", palette.VOLTAGE, unit="volt", decimals=2),
+        Look("Current", palette.CURRENT, unit="amp", decimals=1),
+        Look("Power", palette.CHARGE, unit="watt"),
+    ),
+    no_value=NO_VALUE_NOW,
+)
+HEALTH = stat(
+    "Health",
+    "Temperature and health of the battery, and the time to go that the GX device computes.",
+    (
+        Now(mean("BatteryTemperature"), (Column("Temperature"),)),
+        Now(mean("BatterySoh"), (Column("Health"),)),
+        Now(mean("SystemBatteryTimeToGo"), (Column("Time to go"),)),
+    ),
+    unit="none",
+    looks=(
+        Look("Temperature", unit="celsius", decimals=1, steps=(
+            (None, palette.CHARGE), (5.0, palette.GOOD), (WARM, palette.WARNING),
+            (HOT, palette.BAD))),
+        Look("Health", unit="percent", decimals=0, steps=(
+            (None, palette.BAD), (70.0, palette.WARNING), (85.0, palette.GOOD))),
+        Look("Time to go", palette.DISCHARGE, unit="clocks", decimals=1),
+    ),
+    no_value=needs("battery"),
+)  # fmt: skip
+_INVERTERS = tuple(
+    PerDevice(f"{stem}{what}", name, "last", now=True)
+    for stem, own in (("Inverter", ""), ("Multi", "RS "), ("Phoenix", "Phoenix "))
+    for what, name in (("State", f"{own}State"), ("Mode", f"{own}Mode"))
+)
+_ERRORS = (PerDevice("InverterError", "Error", "last", now=True),)
+INVERTER = stat(
+    "Inverter",
+    "What each inverter/charger does, in words; error codes are in Victron's lists.",
+    (*_INVERTERS, *_ERRORS),
+    looks=(
+        Look("(RS |Phoenix )?State", mappings=mappings.of(mappings.STATE)),
+        Look("(RS |Phoenix )?Mode", mappings=mappings.of(mappings.MODE)),
+        Look("Error", mappings=mappings.of(mappings.ERROR),
+             steps=((None, palette.GOOD), (1.0, palette.BAD))),
+    ),
+    transformations=[renamed(*each.renamed) for each in (*_INVERTERS, *_ERRORS)],
+    decimals=0,
+    no_value="needs preset phases or inverter",
+)  # fmt: skip
+POWER = graph(
+    "Power",
+    "What went into the battery, above zero, and out of it, below.",
+    (Graph(values.BATTERY, (Column("Charging", 1), Column("Discharging", -1))),),
+    unit="watt",
+    custom={"fillOpacity": 50, "lineWidth": 1},
+    looks=BATTERY_LOOKS,
+)
+SOC = graph(
+    "State of charge",
+    "How full the battery was.",
+    (Graph(values.SOC, (Column("Charge"),)),),
+    unit="percent",
+    decimals=0,
+    lowest=0,
+    highest=100,
+    custom={"fillOpacity": 10, "thresholdsStyle": {"mode": "dashed"}},
+    steps=SOC_STEPS,
+    looks=(Look("Charge", palette.SOC),),
+    interval="10s",
+)
+VOLTAGE = graph(
+    "Voltage",
+    "The battery's voltage, the mean of each interval.",
+    (Graph(values.VOLTAGE, (Column("Voltage"),)),),
+    unit="volt",
+    decimals=1,
+    looks=(Look("Voltage", palette.VOLTAGE),),
+)
+CURRENT = graph(
+    "Current and its limits",
+    "The battery's current, + charging, between the limits that its BMS sets (preset battery).",
+    (
+        Graph(values.CURRENT, (Column("Current"),)),
+        Graph(mean("BatteryMaxChargeCurrent"), (Column("Charge limit"),)),
+        Graph(mean("BatteryMaxDischargeCurrent"), (Column("Discharge limit", flip=True),)),
+    ),
+    unit="amp",
+    decimals=0,
+    looks=(
+        Look("Current", palette.CURRENT),
+        Look("Charge limit", palette.NEUTRAL, custom={"lineStyle": {"fill": "dash"}}),
+        Look("Discharge limit", palette.HOUSE, custom={"lineStyle": {"fill": "dot"}}),
+    ),
+)
+CELLS = graph(
+    "Highest and lowest cell",
+    "The cells between which all others are; the wider the band, the less balanced the battery.",
+    (
+        Graph(mean("BatteryMaxCellVoltage"), (Column("Highest"),)),
+        Graph(mean("BatteryMinCellVoltage"), (Column("Lowest"),)),
+    ),
+    unit="volt",
+    decimals=3,
+    looks=(Look("Highest", palette.BOUGHT), Look("Lowest", palette.CHARGE)),
+    no_value=needs("battery"),
+)
+CELLS_NOW = stat(
+    "Cells",
+    "The highest and the lowest cell.",
+    (
+        Now(mean("BatteryMaxCellVoltage"), (Column("Highest"),)),
+        Now(mean("BatteryMinCellVoltage"), (Column("Lowest"),)),
+    ),
+    unit="volt",
+    decimals=3,
+    looks=(Look("Highest", palette.BOUGHT), Look("Lowest", palette.CHARGE)),
+    no_value=needs("battery"),
+)
+_TEMPERATURES = (
+    PerDevice("BatteryTemperature", "Battery"),
+    PerDevice("SensorTemperature", "Sensor"),
+)
+TEMPERATURE = graph(
+    "Temperatures",
+    "Of the battery, and of sensors of their own (preset tanks).",
+    _TEMPERATURES,
+    unit="celsius",
+    decimals=1,
+    looks=(Look("Battery", palette.TEMPERATURE),),
+    transformations=[renamed(*each.renamed) for each in _TEMPERATURES],
+    no_value=needs("battery"),
+)
+
+BOARD = Board(
+    "battery",
+    "Battery",
+    "How is the battery: its charge, its cells, its temperature, and what is done with it?",
+    (
+        Row(4, ((STATE, 14), (HEALTH, 10))),
+        Row(9, ((POWER, 12), (SOC, 12))),
+        Row(8, ((VOLTAGE, 12), (CURRENT, 12))),
+        Section(
+            "Cells and temperatures",
+            (Row(8, ((CELLS_NOW, 4), (CELLS, 10), (TEMPERATURE, 10))),),
+        ),
+        Section("Inverter", (Row(3, ((INVERTER, 24),)),)),
+    ),
+    shown=(*DEVICE, "from", "fill"),
+)

@@ -1,0 +1,46 @@
+"""What several dashboards show alike: names, colours and limits."""
+
+from __future__ import annotations
+
+from dashboards.palette import (
+    BAD,
+    BOUGHT,
+    CHARGE,
+    DISCHARGE,
+    GOOD,
+    HOUSE,
+    PHASES,
+    SOLD,
+    SUN,
+    SUN_AC,
+    WARNING,
+)
+from dashboards.panels import Look, Steps
+from dashboards.queries import Column
+
+LINES = ("L1", "L2", "L3")
+SOC_STEPS: Steps = ((None, BAD), (30.0, WARNING), (60.0, GOOD))  # %, Victron's own limits
+NO_VALUE_NOW = "no value for ten minutes"
+
+FROM_TO_MAINS = (Column("From mains", 1), Column("To mains", -1))
+BOUGHT_SOLD = (Column("Bought", 1), Column("Sold", -1, flip=True))
+CHARGED_DISCHARGED = (Column("Charged", 1), Column("Discharged", -1, flip=True))
+
+SUN_LOOKS = (Look("Sun", SUN), Look("PV inverter", SUN_AC))
+MAINS_LOOKS = (Look("From mains", BOUGHT), Look("To mains", SOLD))
+BATTERY_LOOKS = (Look("Charging", CHARGE), Look("Discharging", DISCHARGE))
+FLOW_LOOKS = (*SUN_LOOKS, *MAINS_LOOKS, *BATTERY_LOOKS, Look("House", HOUSE))
+ENERGY_LOOKS = (
+    *SUN_LOOKS,
+    Look("Bought", BOUGHT),
+    Look("Sold", SOLD),
+    Look("Charged", CHARGE),
+    Look("Discharged", DISCHARGE),
+    Look("House", HOUSE),
+)
+PHASE_LOOKS = tuple(Look(line, color) for line, color in zip(LINES, PHASES, strict=True))
+
+
+def needs(preset: str) -> str:
+    """Return what a panel says whose values no preset has stored."""
+    return f"needs preset {preset}"

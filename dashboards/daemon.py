@@ -1,0 +1,225 @@
+"""`daemon`: whether the daemon is healthy, by what it reports of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards import palette
+from dashboards.board import Board, Row
+from dashboards.derived import Written
+from dashboards.panels import Asked, Look, Panel, Steps, graph, stat
+from dashboards.queries import OWN, RECENT
+
+NEEDS = "needs self_measurement"
+_NOW = f"time >= ${{__to}}ms - {RECENT} AND time <= ${{__to}}ms"
+NONE_LOST: Steps = ((None, palette.GOOD), (1.0, palette.BAD))
+SPOOL_STEPS: Steps = ((None, palette.GOOD), (0.5, palette.WARNING), (0.8, palette.BAD))
+DELAY_STEPS: Steps = ((None, palette.GOOD), (5.0, palette.WARNING), (60.0, palette.BAD))
+WAITING_STEPS: Steps = ((None, palette.GOOD), (1_000.0, palette.WARNING))
+MISSING_STEPS: Steps = ((None, palette.GOOD), (1.0, palette.WARNING))
+
+
+def _series(field: str) -> str:
+    return f'{{__name__="${{own}}_{field}"}}'
+
+
+def now(**names: str) -> Asked:
+    """Return the last values of fields, by the names they are shown under."""
+    columns = ", ".join(f'last("{f}") AS "{_title(n)}"' for n, f in names.items())
+    return Written(
+        f'SELECT {columns} FROM {OWN} WHERE {_NOW} GROUP BY "site"',
+        tuple(
+            (f"last_over_time({_series(f)}[{RECENT}])", f"{_title(n)} {{{{site}}}}")
+            for n, f in names.items()
+        ),
+    )
+
+
+def most(**names: str) -> Asked:
+    """Return the highest value of each interval."""
+    columns = ", ".join(f'max("{f}") AS "{_title(n)}"' for n, f in names.items())
+    return Written(
+        f'SELECT {columns} FROM {OWN} WHERE $timeFilter GROUP BY time($__interval), "site"'
+        " fill(null)",
+        tuple(
+            (f"max_over_time({_series(f)}[$__interval])", f"{_title(n)} {{{{site}}}}")
+            for n, f in names.items()
+        ),
+        instant=False,
+    )
+
+
+def growth(influx: str, metrics: str, **names: str) -> Asked:
+    """Return how counters grow; `influx` and `metrics` are functions, the first with its {}."""
+    columns = ", ".join(
+        f'{influx.format(_last(field))} AS "{_title(name)}"' for name, field in names.items()
+    )
+    return Written(
+        f'SELECT {columns} FROM {OWN} WHERE $timeFilter GROUP BY time($__interval), "site"'
+        " fill(none)",
+        tuple(
+            (f"{metrics}({_series(field)}[$__interval])", f"{_title(name)} {{{{site}}}}")
+            for name, field in names.items()
+        ),
+        instant=False,
+    )
+
+
+def _last(field: str) -> str:
+    return f'last("{field}")'
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+HEALTH = stat(
+    "Health",
+    "Whether values get through: none lost, none rejected, none waiting, and soon stored.",
+    (
+        now(Dropped="dropped", Rejected="rejected", Queued="waiting", Spool="spool_used"),
+        now(Delay="delay"),
+    ),
+    decimals=0,
+    looks=(
+        Look("Dropped", steps=NONE_LOST),
+        Look("Rejected", steps=NONE_LOST),
+        Look("Queued", steps=WAITING_STEPS),
+        Look("Spool", unit="percentunit", steps=SPOOL_STEPS),
+        Look("Delay", unit="s", decimals=0, steps=DELAY_STEPS),
+    ),
+    no_value=NEEDS,
+)
+DEVICES = stat(
+    "Devices",
+    "Fields without a value and services that are missing, by device; of a fleet, its devices and"
+    " those that do not respond.",
+    (
+        now(Without_value="without_value", Services_missing="services_missing"),
+        now(Devices="devices", Offline="devices_silent"),
+    ),
+    decimals=0,
+    looks=(
+        Look("Without value", steps=MISSING_STEPS),
+        Look("Services missing", steps=MISSING_STEPS),
+        Look("Devices", palette.NEUTRAL),
+        Look("Offline", steps=MISSING_STEPS),
+    ),
+    no_value=NEEDS,
+)
+PROCESS = stat(
+    "Process",
+    "How long the daemon has been running, and its memory.",
+    (now(Uptime="uptime", Memory="memory"),),
+    decimals=1,
+    looks=(
+        Look("Uptime", palette.NEUTRAL, unit="s", decimals=0),
+        Look("Memory", palette.NEUTRAL, unit="decbytes", decimals=0),
+    ),
+    no_value=NEEDS,
+)
+
+
+def counted(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
+    """Return a graph of what the daemon reports every 10 s."""
+    return graph(title, description, asked, interval="10s", no_value=NEEDS, **given)
+
+
+RATES = counted(
+    "Received and stored",
+    "Messages of the devices, and values that the database has accepted, per second.",
+    (
+        growth("non_negative_derivative({}, 1s)", "rate", Received="received"),
+        growth("non_negative_derivative({}, 1s)", "rate", Stored="stored"),
+    ),
+    unit="suffix:/s",
+    decimals=0,
+    looks=(Look("Received", palette.SUN), Look("Stored", palette.DISCHARGE)),
+)
+DELAY = counted(
+    "Delay",
+    "The longest from a value's time until it was stored.",
+    (most(Delay="delay"),),
+    unit="s",
+    lowest=0,
+    looks=(Look("Delay", palette.CHARGE),),
+)
+QUEUE = counted(
+    "Queued values",
+    "Values that wait for the database.",
+    (most(Queued="waiting"),),
+    unit="short",
+    decimals=0,
+    lowest=0,
+    custom={"fillOpacity": 20, "axisSoftMax": 10},
+    looks=(Look("Queued", palette.SUN),),
+)
+SPOOL = counted(
+    "Spool",
+    "How much of the room for queued values is taken; at 100 % the oldest are dropped.",
+    (most(Spool="spool_used"),),
+    unit="percentunit",
+    decimals=0,
+    lowest=0,
+    highest=1,
+    custom={"fillOpacity": 20},
+    looks=(Look("Spool", palette.SUN),),
+)
+LOSSES = counted(
+    "Lost, rejected, reconnected",
+    "New ones in each interval; of rejected values that were kept, some may be dropped later.",
+    (
+        growth(
+            "non_negative_difference({})",
+            "increase",
+            Dropped="dropped",
+            Rejected="rejected",
+            Rejected_dropped="rejected_dropped",
+        ),
+        growth("non_negative_difference({})", "increase", Reconnects="reconnects"),
+    ),
+    unit="short",
+    decimals=0,
+    lowest=0,
+    custom={"drawStyle": "bars", "fillOpacity": 85, "lineWidth": 0, "axisSoftMax": 4},
+    looks=(
+        Look("Dropped", palette.BAD),
+        Look("Rejected", palette.SUN),
+        Look("Rejected dropped", palette.SOLD),
+        Look("Reconnects", palette.CHARGE),
+    ),
+)
+WITHOUT = counted(
+    "Without a value",
+    "Fields for which a device has no number, and its services that are missing.",
+    (most(Without_value="without_value", Services_missing="services_missing"),),
+    unit="short",
+    decimals=0,
+    lowest=0,
+    looks=(Look("Without value", palette.SUN), Look("Services missing", palette.BAD)),
+)
+MEMORY = counted(
+    "Memory",
+    "Resident memory of the daemon.",
+    (most(Memory="memory"),),
+    unit="decbytes",
+    decimals=0,
+    lowest=0,
+    looks=(Look("Memory", palette.NEUTRAL),),
+)
+
+BOARD = Board(
+    "daemon",
+    "The daemon",
+    "Is bat2influx healthy, is anything lost, and how long does a value take?",
+    (
+        Row(4, ((HEALTH, 12), (DEVICES, 7), (PROCESS, 5))),
+        Row(8, ((RATES, 12), (DELAY, 12))),
+        Row(8, ((QUEUE, 12), (SPOOL, 12))),
+        Row(8, ((LOSSES, 12), (WITHOUT, 12))),
+        Row(7, ((MEMORY, 24),)),
+    ),
+    shown=("datasource", "own"),
+    start="now-6h",
+)

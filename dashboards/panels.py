@@ -1,0 +1,275 @@
+"""Panels: what is shown, in which unit and colour, and what stands there when there is nothing.
+
+Rules: every panel has a sentence that says what it is, a unit, decimals, colours that were chosen
+and a text for no value; what Grafana would choose by itself is chosen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dashboards.palette import NEUTRAL
+from dashboards.queries import Target
+
+Json = dict[str, Any]
+Steps = Sequence[tuple[float | None, str]]
+PLAIN: Steps = ((None, NEUTRAL),)
+NOTHING = "no value"
+MINUTES_OF_A_DAY = 1_500  # and the hour more of one in October
+KWH = "suffix:kWh"  # as it stands: 0.04 kWh is no matter of 40 Wh
+
+
+class Asked(Protocol):
+    """A query in both languages."""
+
+    def influxql(self) -> Iterable[Target]:
+        """Yield the targets of an InfluxDB."""
+
+    def metricsql(self) -> Iterable[Target]:
+        """Yield the targets of VictoriaMetrics."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the series of a name look; all that is None is the panel's.
+
+    A name is one of the query's columns; that of a site or a device may follow it.
+    """
+
+    name: str
+    color: str | None = None
+    unit: str | None = None
+    decimals: int | None = None
+    steps: Steps | None = None
+    mappings: Sequence[Json] | None = None
+    title: str = ""  # in place of the name
+    no_value: str = ""
+    custom: Json = field(default_factory=dict)
+
+    def override(self) -> Json:
+        """Return the override of a panel's fieldConfig."""
+        found: list[tuple[str, Any]] = []
+        if self.color:
+            found.append(("color", {"mode": "fixed", "fixedColor": self.color}))
+        if self.unit:
+            found.append(("unit", self.unit))
+        if self.decimals is not None:
+            found.append(("decimals", self.decimals))
+        if self.steps:
+            found += [("thresholds", _steps(self.steps)), ("color", {"mode": "thresholds"})]
+        if self.mappings:
+            found.append(("mappings", [*self.mappings]))
+        if self.no_value:
+            found.append(("noValue", self.no_value))
+        if self.title:
+            found.append(("displayName", self.title))
+        found += [(f"custom.{key}", value) for key, value in self.custom.items()]
+        return {
+            "matcher": {"id": "byRegexp", "options": f"/^{self.name}( |$)/"},
+            "properties": [{"id": key, "value": value} for key, value in found],
+        }
+
+
+@dataclass
+class Panel:
+    """A panel without its place, which board.py gives it."""
+
+    type: str
+    title: str
+    description: str
+    asked: Sequence[Asked]
+    unit: str = "none"
+    decimals: int | None = None
+    looks: Sequence[Look] = ()
+    steps: Steps = PLAIN
+    no_value: str = NOTHING
+    lowest: float | None = None
+    highest: float | None = None
+    interval: str = ""
+    color: Json = field(default_factory=lambda: {"mode": "thresholds"})
+    custom: Json = field(default_factory=dict)
+    options: Json = field(default_factory=dict)
+    transformations: Sequence[Json] = ()
+    of_language: Mapping[str, Sequence[Json]] = field(default_factory=dict)  # transformations
+    extra: Json = field(default_factory=dict)
+
+    def json(self, language: str) -> Json:
+        """Return all but id, place and targets."""
+        defaults: Json = {
+            "unit": self.unit,
+            "color": self.color,
+            "thresholds": _steps(self.steps),
+            "mappings": [],
+            "noValue": self.no_value,
+        }
+        given = {"decimals": self.decimals, "min": self.lowest, "max": self.highest}
+        defaults |= {key: value for key, value in given.items() if value is not None}
+        if self.custom:
+            defaults["custom"] = self.custom
+        made: Json = {
+            "type": self.type,
+            "title": self.title,
+            "description": self.description,
+            "fieldConfig": {
+                "defaults": defaults,
+                "overrides": [each.override() for each in self.looks],
+            },
+            "options": self.options,
+        }
+        if self.interval:
+            made["interval"] = self.interval
+        if done := [*self.transformations, *self.of_language.get(language, ())]:
+            made["transformations"] = done
+        return made | self.extra
+
+
+def _steps(steps: Steps) -> Json:
+    return {
+        "mode": "absolute",
+        "steps": [{"value": value, "color": color} for value, color in steps],
+    }
+
+
+_LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+
+
+def stat(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
+    """Return a row of numbers with their names, each in the colour of what it is."""
+    options = {
+        "colorMode": "value",
+        "graphMode": "none",
+        "justifyMode": "center",
+        "orientation": "auto",
+        "textMode": "value_and_name",
+        "reduceOptions": _LAST,
+    }
+    return Panel("stat", title, description, asked, options=options, **given)
+
+
+def energies(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
+    """Return sums of energies over the time that is shown."""
+    panel = stat(title, description, asked, unit=KWH, interval="1m", **given)
+    panel.options = {**panel.options, "reduceOptions": {**_LAST, "calcs": ["sum"]}}
+    panel.extra = {"maxDataPoints": MINUTES_OF_A_DAY}
+    return panel
+
+
+def gauge(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
+    """Return a number on a scale, with its thresholds."""
+    options = {
+        "orientation": "auto",
+        "reduceOptions": _LAST,
+        "showThresholdLabels": False,
+        "showThresholdMarkers": True,
+    }
+    return Panel("gauge", title, description, asked, options=options, **given)
+
+
+def bars(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
+    """Return a bar for each series."""
+    options = {
+        "displayMode": "basic",
+        "minVizHeight": 16,
+        "minVizWidth": 8,
+        "orientation": "horizontal",
+        "reduceOptions": _LAST,
+        "showUnfilled": True,
+        "valueMode": "color",
+    }
+    return Panel("bargauge", title, description, asked, options=options, **given)
+
+
+_GRAPH: Json = {
+    "drawStyle": "line",
+    "lineInterpolation": "linear",
+    "lineWidth": 2,
+    "fillOpacity": 0,
+    "gradientMode": "none",
+    "showPoints": "never",
+    "pointSize": 5,
+    "spanNulls": False,
+    "axisPlacement": "auto",
+    "axisLabel": "",
+    "axisColorMode": "text",
+    "axisCenteredZero": False,
+    "scaleDistribution": {"type": "linear"},
+    "stacking": {"group": "A", "mode": "none"},
+    "thresholdsStyle": {"mode": "off"},
+}
+# Without a line: where a flow is zero its line would border that of another.
+STACKED = {
+    "stacking": {"group": "A", "mode": "normal"},
+    "fillOpacity": 75,
+    "lineWidth": 0,
+    "axisSoftMin": 0,
+}
+BARS = {
+    **STACKED,
+    "drawStyle": "bars",
+    "barAlignment": 1,  # a day's bar goes from its beginning to its end
+    "barWidthFactor": 0.8,
+    "fillOpacity": 85,
+    "lineWidth": 0,
+}
+
+
+def graph(
+    title: str,
+    description: str,
+    asked: Sequence[Asked],
+    *,
+    custom: Json | None = None,
+    calcs: Sequence[str] = (),
+    **given: Any,
+) -> Panel:
+    """Return a graph over time; `custom` is what differs from a plain line."""
+    options = {
+        "legend": {
+            "showLegend": True,
+            "displayMode": "table" if calcs else "list",
+            "placement": "bottom",
+            "calcs": [*calcs],
+        },
+        "tooltip": {"mode": "multi", "sort": "none"},
+    }
+    given.setdefault("color", {"mode": "palette-classic"})
+    made = {**_GRAPH, **(custom or {})}
+    return Panel("timeseries", title, description, asked, custom=made, options=options, **given)
+
+
+def table(
+    title: str, description: str, asked: Sequence[Asked], *, sort: tuple[str, bool], **given: Any
+) -> Panel:
+    """Return a table, sorted by a column, descending or not."""
+    options = {
+        "showHeader": True,
+        "cellHeight": "sm",
+        "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": []},
+        "sortBy": [{"displayName": sort[0], "desc": sort[1]}],
+    }
+    return Panel("table", title, description, asked, options=options, **given)
+
+
+def text(title: str, content: str) -> Panel:
+    """Return a panel of Markdown."""
+    options = {"mode": "markdown", "content": content}
+    return Panel("text", title, "", (), options=options)
+
+
+def renamed(pattern: str, name: str) -> Json:
+    """Return the transformation that gives series other names, by a regular expression."""
+    return {"id": "renameByRegex", "options": {"regex": pattern, "renamePattern": name}}
+
+
+def organized(names: Mapping[str, str], without: Sequence[str] = ()) -> Json:
+    """Return the transformation that names the columns of a table, and leaves some out."""
+    return {
+        "id": "organize",
+        "options": {
+            "excludeByName": dict.fromkeys(without, True),
+            "indexByName": {name: index for index, name in enumerate(names)},
+            "renameByName": dict(names),
+        },
+    }

@@ -1,0 +1,112 @@
+"""`solar`: the sun, by charger and by inverter, and what the chargers do, in words."""
+
+from __future__ import annotations
+
+from dashboards import mappings, palette, values
+from dashboards.board import DEVICE, Board, Row
+from dashboards.common import SUN_LOOKS, needs
+from dashboards.derived import PerDevice
+from dashboards.panels import KWH, STACKED, Look, energies, graph, renamed, stat
+from dashboards.queries import Column, Energy, Graph, Now
+
+NEEDS = needs("solar")
+_STATE = PerDevice("SolarState", "Charger", "last", now=True)
+_POWER = PerDevice("SolarPower", "Charger")
+_VOLTAGE = PerDevice("SolarVoltage", "Charger")
+_YIELD = PerDevice("SolarYield", "Charger", "last", now=True)
+
+NOW = stat(
+    "Sun now",
+    "Power of the solar chargers, which are at the battery, and of the PV inverters, at the mains.",
+    (
+        Now(values.SUN_DC, (Column("Sun"),)),
+        Now(values.SUN_AC, (Column("PV inverter"),)),
+    ),
+    unit="watt",
+    looks=SUN_LOOKS,
+    no_value=NEEDS,
+)
+ENERGY = energies(
+    "Energy",
+    "Of the time that is shown, which is today when this is opened.",
+    (
+        Energy(values.SUN_DC, (Column("Sun"),)),
+        Energy(values.SUN_AC, (Column("PV inverter"),)),
+    ),
+    decimals=1,
+    looks=SUN_LOOKS,
+    no_value=NEEDS,
+)
+STATE = stat(
+    "Chargers",
+    "What each solar charger does, in words.",
+    (_STATE,),
+    looks=(Look("Charger", mappings=mappings.of(mappings.STATE)),),
+    transformations=(renamed(*_STATE.renamed),),
+    no_value=NEEDS,
+)
+POWER = graph(
+    "Sun",
+    "Power of all that the sun gives, one upon the other.",
+    (
+        Graph(values.SUN_DC, (Column("Sun"),)),
+        Graph(values.SUN_AC, (Column("PV inverter"),)),
+    ),
+    unit="watt",
+    custom=STACKED,
+    looks=SUN_LOOKS,
+    no_value=NEEDS,
+)
+CHARGERS = graph(
+    "Power of each charger",
+    "Each solar charger by itself.",
+    (_POWER,),
+    unit="watt",
+    transformations=(renamed(*_POWER.renamed),),
+    no_value=NEEDS,
+)
+PANELS = graph(
+    "Voltage of the panels",
+    "At the input of each solar charger.",
+    (_VOLTAGE,),
+    unit="volt",
+    decimals=0,
+    transformations=(renamed(*_VOLTAGE.renamed),),
+    no_value=NEEDS,
+)
+INVERTERS = graph(
+    "PV inverters by phase",
+    "Power of the PV inverters at each phase.",
+    tuple(
+        Graph(values.power(f"PvInverter{line}Power"), (Column(line),))
+        for line in ("L1", "L2", "L3")
+    ),
+    unit="watt",
+    looks=tuple(
+        Look(line, color) for line, color in zip(("L1", "L2", "L3"), palette.PHASES, strict=True)
+    ),
+    no_value=NEEDS,
+)
+METERS = stat(
+    "Yield in all",
+    "What each solar charger has counted since it was installed.",
+    (_YIELD,),
+    unit=KWH,
+    decimals=0,
+    looks=(Look("Charger", palette.SUN),),
+    transformations=(renamed(*_YIELD.renamed),),
+    no_value=NEEDS,
+)
+
+BOARD = Board(
+    "solar",
+    "Sun",
+    "What does the sun give, which charger and inverter has it, and what do they do?",
+    (
+        Row(4, ((NOW, 6), (ENERGY, 6), (STATE, 6), (METERS, 6))),
+        Row(10, ((POWER, 24),)),
+        Row(8, ((CHARGERS, 12), (PANELS, 12))),
+        Row(8, ((INVERTERS, 24),)),
+    ),
+    shown=(*DEVICE, "from", "fill"),
+)

@@ -1,0 +1,139 @@
+"""The queries of the dashboards: every InfluxDB takes them; fields are there, in their units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bat2influx.daemon import metrics
+from bat2influx.venus.presets import PRESETS
+from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
+from dashboards.derived import PerDevice
+from dashboards.files import BOARDS
+from dashboards.panels import KWH
+from dashboards.queries import Energy, EnergyPerDay, Graph, Now
+from dashboards.variables import ROLES
+from tests.support.grafana import (
+    DASHBOARDS,
+    FOLDERS,
+    fields,
+    load,
+    targets,
+    text_of,
+    variables,
+)
+
+NINE = {field.name for field in DEFAULT_FIELDS}
+OF_PRESETS = {each.name for preset in PRESETS.values() for each in preset}
+OWN = {each.field for each in (*metrics.OF_DEVICE, *metrics.OF_DAEMON) if each.field}
+UNITS = {
+    "V": {"volt"},
+    "A": {"amp"},
+    "W": {"watt", "locale"},
+    "VA": {"locale"},
+    "Hz": {"hertz"},
+    "%": {"percent"},
+    "°C": {"celsius"},
+    "s": {"clocks"},
+    "kWh": {KWH},
+    "": {"none"},
+}
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_all_kinds_of_influxdb_take_the_queries(name: str) -> None:
+    """By what is known of 2 and 3: nothing that they do not have, or that ends the connection."""
+    dashboard = load(name)
+    asked = [text_of(target) for _, target in targets(dashboard)]
+    asked += [each["query"] for each in variables(dashboard).values() if each["type"] == "query"]
+    asked += [each["target"]["query"] for each in dashboard["annotations"]["list"]]
+    for text in asked:
+        assert not re.search(r'"\s*[=!]~', text), "an absent tag matches nothing on InfluxDB 3"
+        assert "integral(" not in text, "it gives the last day twice where there are tags"
+        assert "count(distinct" not in text.lower()
+        if show := re.match(r"SHOW (\w+ \w+)", text):
+            assert show[1] in ("TAG VALUES", "FIELD KEYS"), text
+            assert " ON " not in text
+
+
+def test_a_comparison_of_a_tag_is_gone_when_all_are_chosen() -> None:
+    """What the variable stands for ends one comment and begins another."""
+    for _, target in targets(load("overview")):
+        for line in target["query"].splitlines():
+            for tag in ("site", "portal"):
+                if f'"{tag}" =' in line:
+                    assert re.search(
+                        rf"/\*\$\{{{tag}:raw\}}\*/ AND \"{tag}\" = '\$\{{{tag}:raw\}}'$", line
+                    )
+    for name in DASHBOARDS:
+        for tag in ("site", "portal"):
+            assert variables(load(name))[tag]["allValue"] == "*/ --"
+
+
+def test_every_field_that_is_read_is_one_that_is_stored() -> None:
+    """Of the nine, a preset, or what the daemon reports; and all of the first and the last are."""
+    known = NINE | OF_PRESETS | {f"${role}" for role in ROLES}
+    for kind in FOLDERS:
+        read: set[str] = set()
+        for name in DASHBOARDS:
+            own = set().union(*(fields(target) for _, target in targets(load(name, kind))))
+            read |= own
+            if name == "daemon":
+                assert own == OWN
+            else:
+                assert own - known <= OWN
+        assert read | {each for role in ROLES.values() for each in role[2]} >= NINE
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_something_of_each_preset_is_shown(preset: str) -> None:
+    """Whoever stores it finds it."""
+    read = set().union(
+        *(fields(target) for name in DASHBOARDS for _, target in targets(load(name)))
+    )
+    read |= {each for role in ROLES.values() for each in role[2]}
+    assert read & {each.name for each in PRESETS[preset]}
+
+
+def test_the_roles_are_of_stored_fields() -> None:
+    """In the order in which their names sort, as Grafana takes the first."""
+    for _, sort, names in ROLES.values():
+        assert {*names} <= NINE | OF_PRESETS
+        assert [*names] == sorted(names, reverse=sort == 2)
+
+
+def test_every_field_is_shown_in_its_unit() -> None:
+    """That of the panel, or that of its look."""
+    units = {each.name: each.unit for preset in PRESETS.values() for each in preset}
+    units |= {each.name: unit_of(each.service, each.path) for each in DEFAULT_FIELDS}
+    shown = set()
+    for board in BOARDS:
+        for each in board.panels():
+            for asked in each.asked:
+                for name, column, energy in _columns(asked):
+                    unit = next(
+                        (
+                            look.unit
+                            for look in reversed(each.looks)
+                            if look.unit and re.match(rf"{look.name}( |$)", column)
+                        ),
+                        each.unit,
+                    )
+                    of = ROLES[name[1:]][2][0] if name.startswith("$") else name
+                    wanted = {KWH} if energy else UNITS[units[of]]
+                    assert unit in wanted, (board.name, each.title, column, unit)
+                    shown.add(name)
+    assert len(shown) > 60
+
+
+def _columns(asked: Any) -> Iterator[tuple[str, str, bool]]:
+    """Yield the fields of a query with the columns that they are shown as."""
+    if isinstance(asked, PerDevice):
+        yield asked.field, asked.name, False
+    elif isinstance(asked, Graph | Now | Energy | EnergyPerDay):
+        for name in asked.value.fields:
+            for column in asked.columns:
+                yield name, column.name, isinstance(asked, Energy | EnergyPerDay)
