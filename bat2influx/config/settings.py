@@ -11,6 +11,7 @@ rules.py.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,9 +43,19 @@ from bat2influx.net.tls import Tls
 from bat2influx.venus import vrm
 from bat2influx.venus.protocol import Field, is_portal_id
 
-__all__ = ["CREDENTIALS", "Battery", "ConfigError", "Influx", "Settings", "load"]
+__all__ = [
+    "CREDENTIALS",
+    "Battery",
+    "ConfigError",
+    "Influx",
+    "Settings",
+    "known_defaults",
+    "known_names",
+    "load",
+]
 
 SPEC = Path(__file__).with_name("config.spec")
+_DEFAULT = re.compile(r'default="?(?!None|list)([^",)]*)')  # in a line of it
 
 
 How = Literal["one", "tag", "name"]  # "one": a person is asked to choose
@@ -158,9 +169,8 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         text = inifile.read_text(path)
     except FileNotFoundError:
         raise ConfigError([f"{path}: there is no such file"]) from None
-    spec = ConfigObj(str(SPEC), file_error=True, interpolation=False, _inspec=True)
-    names = {section: [*spec[section].scalars] for section in spec.sections}
-    names["Fields"].remove("__many__")  # ConfigObj's mark for keys of any name
+    spec = _spec()
+    names = _names(spec)
     index = Index(text, names, free=("Fields",))
     if answer := legacy.changes(index, path):
         raise ConfigError([answer])
@@ -202,6 +212,23 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     )
 
 
+def known_names() -> dict[str, list[str]]:
+    """Return the keys of each section, as `inifile.Index` takes them."""
+    return _names(_spec())
+
+
+def known_defaults() -> dict[str, dict[str, str]]:
+    """Return the default of each key as it would stand in a file, '' for none or a derived one."""
+    spec = _spec()
+    return {
+        section: {
+            key: "" if (found := _DEFAULT.search(spec[section][key])) is None else found[1]
+            for key in spec[section].scalars
+        }
+        for section in spec.sections
+    }
+
+
 def one_of_fleet(settings: Settings, portal: str) -> Settings:
     """Return the settings with one device in place of a fleet, '' where there is none.
 
@@ -221,6 +248,16 @@ def one_of_fleet(settings: Settings, portal: str) -> Settings:
             for battery in settings.batteries
         ),
     )
+
+
+def _spec() -> Any:
+    return ConfigObj(str(SPEC), file_error=True, interpolation=False, _inspec=True)
+
+
+def _names(spec: Any) -> dict[str, list[str]]:
+    names = {section: [*spec[section].scalars] for section in spec.sections}
+    names["Fields"].remove("__many__")  # ConfigObj's mark for keys of any name
+    return names
 
 
 def _without_empty(index: Index) -> dict[str, dict[str, Value]]:
