@@ -53,8 +53,9 @@ class Door(Part):
     """The door of a device, on `host`; as a context manager it is open meanwhile.
 
     `ports` are those for plain MQTT and for TLS, 0 for free ones; which of them is open depends on
-    the profile. `refusal_delay` are the bounds in s within which `chance` draws how long the login
-    is refused. `clock` is that of the lock against guessing.
+    the profile. `tokens` may change while it is open. `refusal_delay` are the bounds in s within
+    which `chance` draws how long the login is refused. `clock` is that of the lock against
+    guessing.
 
     May be set at any time: `certificate`; `tls_versions`, the lowest and the highest;
     `hold_handshake`, with which TLS is never answered; `drip`, the pause in s after each byte of
@@ -89,7 +90,7 @@ class Door(Part):
         self.hold_handshake = False
         self.drip = 0.0
         self._broker = "127.0.0.1", broker_port
-        self._login = Login(profile, password, tokens or {})
+        self._login = Login(profile, password, {} if tokens is None else tokens)
         self._refusal_delay = refusal_delay
         self._chance = chance or random.Random()
         self._clock = clock
@@ -125,6 +126,10 @@ class Door(Part):
     def booted(self) -> None:
         """Let passwords count."""
         self._login.booting = False
+
+    def end_connections_of(self, user: str) -> None:
+        """End what a user has open, as a device does whose token was removed."""
+        self._do(self._end(user))
 
     def close(self) -> None:
         """End every connection, close the ports and end the thread; again it does nothing."""
@@ -186,6 +191,11 @@ class Door(Part):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # asyncio closes a socket in the turn after its transport
+
+    async def _end(self, user: str) -> None:
+        for owner, line in list(self._owners.values()):
+            if owner == user:
+                await line.abort()
 
     async def _serve(self, sock: socket.socket, tls: bool) -> None:
         streams = await asyncio.open_connection(sock=sock)
