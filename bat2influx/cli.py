@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, Command] = {
         "discover.command", "list devices on the network, or at HOST, as lines for the file"
     ),
     "health": Command("health", "say whether the daemon is well, by text and exit code"),
+    "pair": Command(
+        "pair.command", 'get a token from a device with the profile "Paired devices only"'
+    ),
     "pin": Command("pin", "print the fingerprint of a broker's certificate"),
     "setup-db": Command(
         "setup_db.command",

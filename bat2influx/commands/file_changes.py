@@ -33,8 +33,8 @@ class ChangeError(Exception):
 class FileChange:
     """A new content for a file; `before` is what was read there, None where there was no file.
 
-    A file that is new has `mode`, and with `group_of_directory` the group of its directory, which
-    is created with `directory_mode` where it is missing.
+    A file that is new has `mode`, and with `group_of_directory` the group of its directory. A
+    directory that is missing is created with `directory_mode`, if there is one.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class FileChange:
     after: bytes
     mode: int = 0o600
     group_of_directory: bool = False
-    directory_mode: int = 0o755
+    directory_mode: int | None = None
 
 
 def read_file(path: Path, most: int) -> bytes | None:
@@ -84,7 +84,8 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
     try:
         if _start_of(path, len(change.before or b"") + 1) != change.before:
             raise ChangeError(f"{path} has changed meanwhile; try again")
-        _make_directory(path.parent, change.directory_mode, afterwards)
+        if change.directory_mode is not None:
+            _make_directory(path.parent, change.directory_mode, afterwards)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         new = Path(name)
         afterwards.callback(new.unlink, missing_ok=True)

@@ -169,6 +169,11 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
         text = inifile.read_text(path)
     except FileNotFoundError:
         raise ConfigError([f"{path}: there is no such file"]) from None
+    return settings_in(text, path, credentials=credentials)
+
+
+def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Settings:
+    """Return the settings in the text of the ini file `path`, as `load` does; nothing is read."""
     spec = _spec()
     names = _names(spec)
     index = Index(text, names, free=("Fields",))

@@ -9,6 +9,7 @@ says has texts of its own: what to do about it is done on the portal and not on 
 from __future__ import annotations
 
 from bat2influx.failure import Backoff, Trouble
+from bat2influx.mqtt.advice import pair_command, pin, pin_command
 
 _PLACE = "VRM Portal: Preferences, Integrations, Access tokens"
 _UNTRUSTED = {
@@ -25,16 +26,16 @@ def closed(host: str, why: str) -> Trouble:
 
 def login_refused(host: str, user: str, has_password: bool, config: str, said: str = "") -> Trouble:
     """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
-    place = "on it: Settings, General, Access & Security"
+    place = "Settings, General, Access & Security"
     if user.startswith("token/"):
-        what = "the token or its password is wrong, or is not paired any more"
-        how = f"pair it anew ({place}), and set user and password in {config}"
+        what = "the token or its password is wrong, or the token was removed at the device"
+        how = f"pair again: {pair_command(host, config, again=True)} (pairing mode: {place})"
     else:
         what = "the password is wrong" if has_password else "it wants a password"
         how = (
-            f"set password in {config} to that of the device ({place}). Under its security profile"
-            ' "Paired devices only" that one does not count: pair there, and set user (token/…)'
-            " and password to what it shows"
+            f"set password in {config} to that of the device (on it: {place}). Under its security"
+            ' profile "Paired devices only" that one does not count:'
+            f" run {pair_command(host, config)} for a token"
         )
     return Trouble(
         "login",
@@ -158,7 +159,7 @@ def only_tls(host: str, config: str) -> Trouble:
     return Trouble(
         "only tls",
         f"{host} refuses port 1883 and has 8883 open: its security profile wants TLS and a"
-        f" password; {_pin(host, config)}, and password",
+        f" password; {pin(host, config)}, and password",
     )
 
 
@@ -240,7 +241,7 @@ def no_password(host: str, port: int) -> Trouble:
 
 def tls_wanted(host: str, port: int, config: str) -> Trouble:
     """TLS is not configured, and the port speaks it."""
-    return Trouble("tls wanted", f"{host} port {port} speaks TLS; {_pin(host, config, port)}")
+    return Trouble("tls wanted", f"{host} port {port} speaks TLS; {pin(host, config, port)}")
 
 
 def no_tls(host: str, port: int, config: str, *, trusted: bool = False) -> Trouble:
@@ -279,7 +280,7 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
         f"{host} shows another certificate than the one pinned in {config}:"
         f" {shown} instead of {pinned}; a device makes a new one when the old one nears its end or"
         f" its firmware is installed anew; otherwise {_PERHAPS_ANOTHER}. If you have a reason to"
-        f" trust it, replace the line by the one that '{_pin_command(host, port)}' prints",
+        f" trust it, replace the line by the one that '{pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
 
@@ -290,13 +291,13 @@ def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: 
         what = f"no certificate in {ca_file} vouches for that of {host} ({why});"
         how = (
             f"{_PERHAPS_ANOTHER}. If you know that it is, and ca_file is for another certificate,"
-            f" write the line that '{_pin_command(host, port)}' prints in its place"
+            f" write the line that '{pin_command(host, port)}' prints in its place"
         )
     else:
         what = (
             f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for"
         )
-        how = f"a device; {_pin(host, config, port)}"
+        how = f"a device; {pin(host, config, port)}"
     return Trouble("certificate untrusted", f"{what} {how}", Backoff.CERTIFICATE)
 
 
@@ -306,7 +307,7 @@ def certificate_of_another(host: str, port: int, config: str) -> Trouble:
         "certificate name",
         f"the certificate is not for the name {host}; {_PERHAPS_ANOTHER}. A device's own is for"
         f" venus.local: write that as address in {config}; or, if you know that it is yours,"
-        f" verify_host = no, or the line that '{_pin_command(host, port)}' prints",
+        f" verify_host = no, or the line that '{pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
 
@@ -317,7 +318,7 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
         "certificate date",
         f"the certificate of {host} {what}; is the clock of this computer right? Then restart the"
         f" device, which makes a new one; or, if you know that it is your device, write the line"
-        f" that '{_pin_command(host, port)}' prints in {config}",
+        f" that '{pin_command(host, port)}' prints in {config}",
         Backoff.CERTIFICATE,
     )
 
@@ -333,13 +334,3 @@ def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
 
 
 _PERHAPS_ANOTHER = "this may not be your device"  # before anything that would trust it
-
-
-def _pin(host: str, config: str, port: int = 8883) -> str:
-    command = _pin_command(host, port)
-    return f"write tls = yes and the line that '{command}' prints in {config}"
-
-
-def _pin_command(host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host and port != 8883 else host
-    return f"bat2influx pin {shown}" + ("" if port == 8883 else f":{port}")

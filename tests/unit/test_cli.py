@@ -27,6 +27,7 @@ ARGUMENTS = {
     "check": {"--offline"},
     "discover": {"HOST[:PORT]", "--all"},
     "health": set(),
+    "pair": {"--password", "--write", "--yes", "HOST[:PORT]"},
     "pin": {"HOST[:PORT]"},
     "setup-db": {"--raw", "--minutes", "--hours", "--fill", "--change", "--dry-run"}
     | {"--admin", "--admin-password-file"},
@@ -95,6 +96,7 @@ for name in ("", *cli.COMMANDS):
     os.wait()
 """
 SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # by several commands
+SHARED |= {"file_changes", "ini_edit"}
 
 
 def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:

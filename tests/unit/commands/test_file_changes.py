@@ -59,7 +59,7 @@ def test_all_is_as_it_was_where_one_cannot_take_its_place(
     kept = tmp_path / "kept"
     kept.write_bytes(OLD)
     changes = [
-        FileChange(tmp_path / "store/secret", None, NEW),
+        FileChange(tmp_path / "store/secret", None, NEW, directory_mode=0o700),
         FileChange(kept, OLD, NEW),
         FileChange(tmp_path / "third", None, NEW),
     ]
@@ -84,7 +84,7 @@ def test_all_is_as_it_was_where_one_cannot_be_written(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.write_bytes(OLD)
     with pytest.raises(ChangeError, match="cannot be written: No such file"):
-        apply([FileChange(kept, OLD, NEW), FileChange(tmp_path / "a/b/c", None, NEW)])
+        apply([FileChange(kept, OLD, NEW), FileChange(tmp_path / "a/b", None, NEW)])
     assert files(tmp_path) == {"kept": OLD}
 
 

@@ -71,9 +71,10 @@ def test_each_failure_has_its_cause_and_its_delay(
             "token/x",
             True,
             "",
-            "the token or its password is wrong, or is not paired any more; pair",
+            "the token or its password is wrong, or the token was removed at the device; pair",
         ),
-        ("token/x", False, "", "set user and password in /etc/x.ini"),
+        ("token/x", False, "", f"pair again: 'bat2influx --config {INI} pair {HOST}'"),
+        ("u", True, "", f"does not count: run 'bat2influx --config {INI} pair {HOST}' for a token"),
         ("u", True, "not today", "refused the login of 'u' (not today): the password"),
     ],
 )

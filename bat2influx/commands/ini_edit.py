@@ -1,0 +1,83 @@
+"""A command's settings in the configuration file: what would change, shown before it does.
+
+Rules: a setting that somebody has chosen is replaced only where that is confirmed, and a file that
+would not load afterwards is not written. No secret is in a diff.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bat2influx.commands.file_changes import ChangeError, FileChange, read_file
+from bat2influx.config.ini_writer import (
+    UnwritableError,
+    Wanted,
+    difference,
+    replaced,
+    with_settings,
+)
+from bat2influx.config.inifile import MAX_FILE
+from bat2influx.config.paths import is_of_service
+from bat2influx.config.settings import ConfigError, known_defaults, known_names, settings_in
+
+_SERVICES, _OWN = 0o640, 0o600  # modes of a new file: the service's user is in its group
+
+
+@dataclass(frozen=True, slots=True)
+class IniEdit:
+    """A change of the file, and what it looks like; `change` is None where there is none."""
+
+    change: FileChange | None
+    diff: Sequence[str]
+
+
+class UnconfirmedError(Exception):
+    """Settings would be replaced that somebody has chosen; the text names them."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        several = "values" if len(names) > 1 else "a value"
+        super().__init__(
+            f"{path} has {several} of its own for {', '.join(names)}; with --yes the new"
+            f" one{'s take their' if len(names) > 1 else ' takes its'} place"
+        )
+
+
+def edited(path: Path, wanted: Wanted, *, confirmed: bool) -> IniEdit:
+    """Return how the file at `path`, or a new one, gets the settings that are wanted.
+
+    Raises UnconfirmedError, ChangeError where it cannot be read or written so, and ConfigError
+    where the file is bad, or would be.
+    """
+    before = read_file(path, MAX_FILE)
+    try:
+        text = (before or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        raise ChangeError(f"{path} is not UTF-8 text") from None
+    names = known_names()
+    if before is not None:
+        settings_in(text.removeprefix("\ufeff"), path)  # its own problems come first
+    own = replaced(text, wanted, names, known_defaults())
+    if own and not confirmed:
+        raise UnconfirmedError(path, own)
+    try:
+        after = with_settings(text, wanted, names)
+    except UnwritableError as error:
+        raise ChangeError(f"{path} cannot be changed: {error}") from None
+    try:
+        settings_in(after.removeprefix("\ufeff"), path)
+    except ConfigError as error:
+        raise ConfigError(["the file would not load any more:", *error.problems]) from None
+    if after == text and before is not None:
+        return IniEdit(None, ())
+    services = is_of_service(path)
+    change = FileChange(
+        path,
+        before,
+        after.encode(),
+        mode=_SERVICES if services else _OWN,
+        group_of_directory=services and os.geteuid() == 0,
+    )
+    return IniEdit(change, difference(text, after, str(path)))

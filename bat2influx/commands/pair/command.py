@@ -1,0 +1,215 @@
+"""`bat2influx pair [HOST]`: pairs this computer with a device, and puts the login in its place.
+
+Rules: the result alone is on stdout: the lines for the file, or with --write what has changed in
+it; what happens meanwhile is on stderr. A password is asked for without echo, or is a credential,
+and stands in no argument.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import io
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bat2influx.commands import configuration
+from bat2influx.commands.file_changes import ChangeError
+from bat2influx.commands.ini_edit import UnconfirmedError
+from bat2influx.commands.output import complain, say
+from bat2influx.commands.pair import placing
+from bat2influx.commands.pair.conversation import Conversation, Target
+from bat2influx.commands.pair.countdown import Countdown
+from bat2influx.commands.pair.placing import Login, Place
+from bat2influx.config import checks, inifile
+from bat2influx.config.settings import Battery, ConfigError, Settings
+from bat2influx.mqtt.connector import MQTT_TLS_PORT
+from bat2influx.venus.pairing import HTTPS_PORT, ROLE, Token, name_of_client
+
+CREDENTIAL = "device-password"
+USUAL_HOST = "venus.local"
+_MACHINE = Path("/etc/machine-id")
+_NO_FINGERPRINT = ":".join(["00"] * 32)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments of the command."""
+    parser.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    parser.add_argument(
+        "--password",
+        action="store_true",
+        help="ask for the device's password, in the place of its pairing mode",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the login into the file and a credential"
+    )
+    parser.add_argument("--yes", action="store_true", help="replace what stands there already")
+    parser.set_defaults(function=_run)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of the command: its arguments."""
+
+    host: str | None
+    config: Path
+    password: bool = False
+    write: bool = False
+    yes: bool = False
+
+
+def _run(options: argparse.Namespace) -> int:
+    wish = Wish(options.host, options.config, options.password, options.write, options.yes)
+    return pair(wish, partial(configuration.read, options.config), os.environ)
+
+
+def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str]) -> int:
+    """Pair with a device; print what came of it, and return the exit code.
+
+    `load` reads the ini file, and may raise ConfigError.
+    """
+    try:
+        host, port = (None, None) if wish.host is None else checks.host_and_port(wish.host)
+    except ValueError as error:
+        complain(f"bat2influx pair: {error}")
+        return os.EX_USAGE
+    try:
+        batteries = _batteries(wish, load)
+        battery = chosen(batteries, host)
+        place = Place(wish.config, battery.name if battery else "")
+        same = battery if battery and (host is None or _is_at(battery, host)) else None
+        target = _target(wish, place, same, host, port)
+        likely = Login(
+            target.host,
+            target.mqtt_port,
+            target.pinned or _NO_FINGERPRINT,
+            Token(f"token/{ROLE}/{target.client}", ""),
+        )
+        in_the_way = [*placing.obstacles(place, likely, confirmed=wish.yes)] if wish.write else []
+    except ConfigError as error:
+        configuration.complain(error.problems)
+        return os.EX_CONFIG
+    except ChangeError as error:
+        in_the_way = [str(error)]
+    if in_the_way:
+        for text in in_the_way:
+            complain(text)
+        return os.EX_CONFIG
+    password = partial(password_of, target.host, environment) if wish.password else None
+    conversation = Conversation(target, password, say=complain, countdown=Countdown(sys.stderr))
+    if not conversation.run() or conversation.token is None:
+        return os.EX_UNAVAILABLE
+    login = Login(target.host, target.mqtt_port, conversation.fingerprint, conversation.token)
+    return _hand_over(wish, place, login)
+
+
+def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
+    """Return the section for a host: that with its address, or the only one; None where none is.
+
+    Raises ConfigError where it is not clear which is meant, or the section is of another kind.
+    """
+    same = [battery for battery in batteries if host and _is_at(battery, host)]
+    found = same or list(batteries)
+    if len(found) > 1:
+        names = ", ".join(f"{battery.section} ({battery.address})" for battery in found)
+        what = "name one by its address" if not host else f"write address = {host} into one of them"
+        raise ConfigError([f"the file has several devices: {names}; {what}"])
+    battery = found[0] if found else None
+    if battery and battery.vrm:
+        what = "is reached by Victron's cloud, in which nothing is paired"
+        raise ConfigError([f"{battery.section} {what}; for one nearby write its address"])
+    if battery and battery.topic_prefix:
+        what = "has a topic_prefix, which is a bridge's: its login is the broker's"
+        raise ConfigError([f"{battery.section} {what}, and that pairs with nobody"])
+    return battery
+
+
+def _target(
+    wish: Wish, place: Place, same: Battery | None, host: str | None, port: int | None
+) -> Target:
+    """Return whom to pair with; `same` is what the file has for that very host."""
+    return Target(
+        host=host or (same.address if same else USUAL_HOST),
+        client=name_of_client(socket.gethostname(), machine_id(), place.unit),
+        config=str(wish.config),
+        https_port=port or HTTPS_PORT,
+        mqtt_port=same.port if same and same.tls else MQTT_TLS_PORT,
+        pinned=same.tls.fingerprint if same and same.tls else "",
+    )
+
+
+def password_of(host: str, environment: Mapping[str, str]) -> str | None:
+    """Return the device's password, from a credential or the terminal; None where there is none."""
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    if directory:
+        try:
+            return inifile.read_text(Path(directory, CREDENTIAL)).splitlines()[0]
+        except (FileNotFoundError, IndexError):
+            pass
+        except ConfigError as error:
+            configuration.complain(error.problems)
+            return None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the echo has to come back
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would be seen
+            return getpass.getpass(f"Password of {host}: ")
+    except (EOFError, KeyboardInterrupt, getpass.GetPassWarning):
+        return None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def machine_id(path: Path = _MACHINE) -> bytes:
+    """Return the id of this computer; one for this time where it has none."""
+    try:
+        return path.read_bytes().strip() or os.urandom(16)
+    except OSError:
+        return os.urandom(16)
+
+
+def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
+    """Return what the file has; a bad one is in the way where it is to be written."""
+    try:
+        return load().batteries
+    except ConfigError as error:
+        missing = not wish.config.exists()
+        if wish.write and not missing:
+            raise
+        if not missing:
+            complain(f"{error.problems[0].splitlines()[0]}; going on without the file")
+        return ()
+
+
+def _is_at(battery: Battery, host: str) -> bool:
+    return battery.address.casefold().removesuffix(".") == host.casefold().removesuffix(".")
+
+
+def _hand_over(wish: Wish, place: Place, login: Login) -> int:
+    """Write or print what came of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
+    if not wish.write:
+        complain(f"{login.address} lets us in; these lines are for {wish.config}:")
+        say("\n".join(placing.lines(place, login)))
+        return os.EX_OK
+    try:
+        shown = placing.write(place, login, confirmed=wish.yes)
+    except (ChangeError, UnconfirmedError) as error:
+        problems: Sequence[str] = [str(error)]
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        say("\n".join(shown))
+        complain(f"{login.address} lets us in. Now run: {place.next_command}")
+        return os.EX_OK
+    configuration.complain(problems)
+    complain("nothing was written; the command may be run again, which replaces the token")
+    return os.EX_CANTCREAT

@@ -1,0 +1,88 @@
+"""A command's settings in the configuration file: shown first, and nothing chosen is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands import ini_edit
+from bat2influx.commands.file_changes import ChangeError, apply
+from bat2influx.commands.ini_edit import UnconfirmedError, edited
+from bat2influx.config.settings import ConfigError
+from tests import TOP
+
+WANTED = {"Battery": {"user": "new", "tls": "yes"}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the file is, which is not there yet."""
+    return tmp_path / "x.ini"
+
+
+def test_the_shipped_file_is_nobodys_choice(path: Path) -> None:
+    """Its defaults are replaced without a question, and the difference is shown."""
+    path.write_bytes((TOP / "etc/bat2influx.ini").read_bytes())
+    edit = edited(path, WANTED, confirmed=False)
+    assert [line for line in edit.diff if line[0] in "+-"][2:] == [
+        "-tls =",
+        "+tls = yes",
+        "-user =",
+        "+user = new",
+    ]
+    assert edit.change
+    apply([edit.change])
+    again = edited(path, WANTED, confirmed=False)
+    assert (again.change, again.diff) == (None, ())
+
+
+def test_a_file_that_is_not_there_is_a_new_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others cannot read it; that of the service its user can, by the group of its directory."""
+    edit = edited(path, WANTED, confirmed=False)
+    assert edit.change
+    assert (edit.change.before, edit.change.mode) == (None, 0o600)
+    assert edit.change.after == b"[Battery]\nuser = new\ntls = yes\n"
+    monkeypatch.setattr(ini_edit, "is_of_service", lambda path: True)
+    edit = edited(path, WANTED, confirmed=False)
+    assert edit.change
+    assert edit.change.mode == 0o640
+
+
+def test_what_somebody_has_chosen_is_replaced_only_if_confirmed(path: Path) -> None:
+    """The settings are named, and no value is shown."""
+    path.write_text("[Battery]\nuser = old\ntls = yes\npassword = hunter2\n")
+    wanted = {"Battery": {**WANTED["Battery"], "password": ""}}
+    with pytest.raises(UnconfirmedError) as raised:
+        edited(path, wanted, confirmed=False)
+    assert str(raised.value) == (
+        f"{path} has values of its own for [Battery] user, [Battery] password; with --yes the new"
+        " ones take their place"
+    )
+    edit = edited(path, wanted, confirmed=True)
+    assert edit.change
+    assert edit.change.after == b"[Battery]\nuser = new\ntls = yes\npassword =\n"
+    assert "hunter2" not in "\n".join(edit.diff)
+
+
+@pytest.mark.parametrize("data", [b"[Battery]\nuser = \xff\n", b"\0"])
+def test_a_file_that_is_no_text_is_left_alone(path: Path, data: bytes) -> None:
+    """It is said, and nothing is planned."""
+    path.write_bytes(data)
+    with pytest.raises((ChangeError, ConfigError)):
+        edited(path, WANTED, confirmed=True)
+
+
+def test_a_file_with_a_mistake_is_left_alone(path: Path) -> None:
+    """The mistake is named as everywhere."""
+    path.write_text("[Battery]\nport = x\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        edited(path, WANTED, confirmed=True)
+
+
+def test_a_file_that_would_not_load_is_not_written(path: Path) -> None:
+    """Settings that each are good may be wrong beside one another."""
+    path.write_text("[Battery]\nca_file = /etc/ssl/none.pem\ntls = no\n".replace("ca_file", "# x"))
+    wanted = {"Battery": {"fingerprint": ":".join(["AB"] * 32)}}
+    with pytest.raises(ConfigError, match="the file would not load any more"):
+        edited(path, wanted, confirmed=True)
