@@ -27,7 +27,7 @@ def closed(host: str, why: str) -> Trouble:
 def login_refused(host: str, user: str, has_password: bool, config: str, said: str = "") -> Trouble:
     """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
     place = "Settings, General, Access & Security"
-    if user.startswith("token/"):
+    if is_token(user):
         what = "the token or its password is wrong, or the token was removed at the device"
         how = f"pair again: {pair_command(host, config, again=True)} (pairing mode: {place})"
     else:
@@ -43,6 +43,11 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
         " bat2influx",
         Backoff.LOGIN,
     )
+
+
+def is_token(user: str) -> bool:
+    """Tell whether a user is one that a device has given out. VENUS: token/<role>/<id>."""
+    return user.startswith("token/")
 
 
 def login_starting(host: str, user: str) -> Trouble:

@@ -196,12 +196,14 @@ class Reconnector:
         """Return what a refusal means: a login that has worked is trusted for a while.
 
         Each cause has its own while, since a device that boots has its port closed, and then open
-        and refuses a right password.
+        and refuses a right password. VENUS, "Presence": tokens it takes all the time, so that one
+        which is refused was removed.
         """
         attempt = self.state is not State.OPEN
         if why.cause in _AWAY:
             self._refused_since.clear()
-        boots = why.cause == "login" or (attempt and why.cause in _BOOTS)
+        login = why.cause == "login" and not mqtt_errors.is_token(self.endpoint.user)
+        boots = login or (attempt and why.cause in _BOOTS)
         if not (self.logins and boots):
             return why
         if now >= self._refused_since.setdefault(why.cause, now) + TRUSTED:

@@ -87,6 +87,14 @@ def test_a_refused_login_has_advice_for_what_was_tried(
     assert text.endswith("; then reload bat2influx")
 
 
+@pytest.mark.parametrize(
+    ("user", "token"), [("token/a/b", True), ("token", False), ("bat2influx", False), ("", False)]
+)
+def test_a_token_is_told_by_its_name(user: str, token: bool) -> None:
+    """Its beginning is the device's own."""
+    assert errors.is_token(user) is token
+
+
 @pytest.mark.parametrize(("said", "aside"), [("", "'u': that"), ("no", "'u' (no): that")])
 def test_a_refused_login_of_the_vrm_cloud_names_the_portal(said: str, aside: str) -> None:
     """An access token is made there, and not on the device."""

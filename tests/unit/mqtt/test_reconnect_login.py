@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
@@ -40,6 +42,15 @@ def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for
         assert way.reconnector.trouble
         assert way.reconnector.trouble.cause == "login: starting"
         assert "the device may be starting" in way.reconnector.trouble.text
+    assert refuse(way) >= 35.0
+    assert way.reconnector.trouble == REFUSED
+
+
+def test_a_token_that_has_worked_and_is_refused_was_removed(way: Way) -> None:
+    """VENUS: a device that boots takes tokens; so it is reported at once, with what to do."""
+    way.reconnector.endpoint = replace(way.reconnector.endpoint, user="token/bat2influx/pi1")
+    way.open().trouble = CLOSED
+    way.step()
     assert refuse(way) >= 35.0
     assert way.reconnector.trouble == REFUSED
 
