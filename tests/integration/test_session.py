@@ -104,7 +104,9 @@ def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
     with closing(at(door.tls_port, own, user=TOKEN, password="unpaired")) as conversation:
         why = conversation.open()
         assert why
-        assert "the token or its password is wrong, or the token was removed at the device" in why.text
+        assert (
+            "the token or its password is wrong, or the token was removed at the device" in why.text
+        )
 
 
 @pytest.mark.parametrize(
