@@ -21,7 +21,13 @@ from bat2influx.config.ini_writer import (
 )
 from bat2influx.config.inifile import MAX_FILE
 from bat2influx.config.paths import is_of_service
-from bat2influx.config.settings import ConfigError, known_defaults, known_names, settings_in
+from bat2influx.config.settings import (
+    Battery,
+    ConfigError,
+    known_defaults,
+    known_names,
+    settings_in,
+)
 
 _SERVICES, _OWN = 0o640, 0o600  # modes of a new file: the service's user is in its group
 
@@ -43,6 +49,29 @@ class UnconfirmedError(Exception):
             f"{path} has {several} of its own for {', '.join(names)}; with --yes the new"
             f" one{'s take their' if len(names) > 1 else ' takes its'} place"
         )
+
+
+def is_at(battery: Battery, host: str) -> bool:
+    """Tell whether a host is the address in a section of the file."""
+    return _folded(battery.address) == _folded(host)
+
+
+def section_for(batteries: Sequence[Battery], host: str | None) -> Battery | None:
+    """Return the section for a host: that with its address, or the only one; None where none is.
+
+    Without a host it is the only one. Raises ConfigError where it is not clear which is meant.
+    """
+    same = [battery for battery in batteries if host and is_at(battery, host)]
+    found = same or list(batteries)
+    if len(found) > 1:
+        names = ", ".join(f"{battery.section} ({battery.address})" for battery in found)
+        what = "name one by its address" if not host else f"write address = {host} into one of them"
+        raise ConfigError([f"the file has several devices: {names}; {what}"])
+    return found[0] if found else None
+
+
+def _folded(host: str) -> str:
+    return host.casefold().removesuffix(".")
 
 
 def edited(path: Path, wanted: Wanted, *, confirmed: bool) -> IniEdit:

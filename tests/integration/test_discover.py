@@ -96,6 +96,29 @@ def test_a_device_is_listed_by_one_full_republish(mosquitto: Mosquitto, ini: Pat
     assert f"{ini}: there is no such file; going on without the file" in result.err
 
 
+def test_its_lines_go_into_the_file(mosquitto: Mosquitto, ini: Path) -> None:
+    """Beside what is there; the difference is the result, and a second time there is none."""
+    where = f"127.0.0.1:{mosquitto.port}"
+    ini.write_text("# mine\n[Battery]\nuser = me  # who\n\n[Influx]\ndb = boat\n")
+    with VenusRunner("127.0.0.1", mosquitto.port, Device(B, ("vebus", "system", "battery"))):
+        printed = discover(ini, where)
+        result = discover(ini, "--write", where)
+        again = discover(ini, "--write", where)
+    assert result.code == EX_OK, result.err
+    text = ini.read_text()
+    assert text.startswith("# mine\n[Battery]\nuser = me  # who\naddress = 127.0.0.1\n")
+    assert "[Influx]\ndb = boat\n" in text
+    assert f"+port = {mosquitto.port}" in result.lines
+    assert result.err.endswith(f"Now run: bat2influx --config {ini} check\n")
+    (battery,) = config_settings.load(ini).batteries
+    other = ini.with_name("other.ini")
+    assert {str(f) for f in battery.fields} == {
+        str(f) for f in loaded(other, printed).batteries[0].fields
+    }
+    assert (again.code, again.out) == (EX_OK, "")
+    assert f"{ini} has these lines already" in again.err
+
+
 def test_everything_is_listed_when_asked_for(mosquitto: Mosquitto, ini: Path) -> None:
     """Configuration and housekeeping are among the lines with --all, commented out."""
     device = Device(B)
@@ -254,6 +277,8 @@ def test_where_a_login_is_wanted_it_says_what_to_write(
             "# a Venus device at 127.0.0.1: it wants a password",
             "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
             f"# {ini}, and run: bat2influx discover {where}",
+            '# Under its security profile "Paired devices only" a token takes the place of it:',
+            f"# bat2influx --config {ini} pair 127.0.0.1",
             "[Battery]",
             "address = 127.0.0.1",
             f"port = {door.tls_port}",

@@ -25,7 +25,7 @@ EX_USAGE = 64
 ARGUMENTS = {
     "run": set(),
     "check": {"--offline"},
-    "discover": {"HOST[:PORT]", "--all"},
+    "discover": {"HOST[:PORT]", "--all", "--write", "--yes"},
     "health": set(),
     "pair": {"--password", "--write", "--yes", "HOST[:PORT]"},
     "pin": {"HOST[:PORT]"},

@@ -18,6 +18,8 @@ from bat2influx.commands import configuration
 from bat2influx.commands.discover import lan_search
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice
+from bat2influx.commands.discover.writing import Writing
+from bat2influx.commands.ini_edit import is_at
 from bat2influx.commands.output import complain, say
 from bat2influx.config import checks
 from bat2influx.config.settings import Battery, ConfigError, Settings
@@ -31,7 +33,8 @@ no Venus device has answered the search. It may be
 - off, or in another network or VLAN, into which such a search does not pass;
 - held up by a firewall on this machine: let UDP answers in (from the device, to a high port);
 - under the security profile "Paired devices only", in which a device answers no search.
-If you know its name or address, run: bat2influx discover HOST"""
+If you know its name or address, run: bat2influx discover HOST
+and for a login under that profile: bat2influx pair HOST"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -40,27 +43,48 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="the device's settings and the like, too"
     )
+    parser.add_argument("--write", action="store_true", help="put the lines into the file")
+    parser.add_argument("--yes", action="store_true", help="replace what stands there already")
     parser.set_defaults(function=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     load_it = partial(configuration.read, options.config)
-    return discover(options.host, everything=options.all, config=options.config, load=load_it)
+    writing = Writing(options.config, confirmed=options.yes) if options.write else None
+    return discover(
+        options.host,
+        everything=options.all,
+        config=options.config,
+        load=load_it,
+        writing=writing,
+    )
 
 
 def discover(
-    host: str | None, *, everything: bool, config: Path, load: Callable[[], Settings]
+    host: str | None,
+    *,
+    everything: bool,
+    config: Path,
+    load: Callable[[], Settings],
+    writing: Writing | None = None,
 ) -> int:
     """Look for devices, or at `host`, as in HOST[:PORT]; print them, and return the exit code.
 
     `load` reads the ini file `config`, and may raise ConfigError: then it goes on without one.
-    `everything` lists configuration and housekeeping, too.
+    `everything` lists configuration and housekeeping, too. With `writing` the lines of the one
+    device go into the file, and what has changed is printed.
     """
     try:
         target = None if host is None else Target(*checks.host_and_port(host))
     except ValueError as error:
         complain(f"bat2influx discover: {error}")
         return os.EX_USAGE
+    if writing and config.exists():
+        try:
+            load()
+        except ConfigError as error:
+            configuration.complain(error.problems)
+            return os.EX_CONFIG
     batteries = _batteries(load)
     targets = [target] if target else _named(_search(), batteries)
     outcomes = []
@@ -69,6 +93,10 @@ def discover(
         own = own_of(each, batteries)
         inquiry = Inquiry(each, own, config=str(config), everything=everything, say=complain)
         outcomes.append(inquiry.make())
+    if writing:
+        pairs = zip(targets, outcomes, strict=True)
+        found = [(each.host, block) for each, outcome in pairs for block in outcome.blocks]
+        return writing.write(found, batteries) if found else os.EX_UNAVAILABLE
     _print(outcomes)
     return os.EX_OK if any(outcome.reached for outcome in outcomes) else os.EX_UNAVAILABLE
 
@@ -76,14 +104,9 @@ def discover(
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
     """Return what the ini file has for a host that is its address, and for that port of it."""
     for battery in batteries:
-        same = _folded(battery.address) == _folded(target.host)
-        if same and target.port in (None, battery.port):
+        if is_at(battery, target.host) and target.port in (None, battery.port):
             return battery
     return None
-
-
-def _folded(host: str) -> str:
-    return host.casefold().removesuffix(".")
 
 
 def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:

@@ -22,6 +22,7 @@ from bat2influx.commands.discover.survey import Survey
 from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.source import endpoint_of
+from bat2influx.mqtt.advice import pair_command
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import MQTT_PORT, MQTT_TLS_PORT, Endpoint
 from bat2influx.mqtt.session import Session
@@ -251,10 +252,16 @@ class Inquiry:
             self._say(f"{self._target} wants a login")
             what = "it wants a password"
         command = f"bat2influx discover {self._target}"
+        pair = pair_command(self._target.host, self._config)[1:-1]
+        token = [
+            '# Under its security profile "Paired devices only" a token takes the place of it:',
+            f"# {plain(pair, 300)}",
+        ]
         block = [
             f"{self._heading()}: {what}",
             "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
             f"# {plain(self._config, 200)}, and run: {command}",
+            *(() if self._own and self._own.vrm else token),
             *ini_lines.battery(self._reached(session)),
             "password =",
         ]

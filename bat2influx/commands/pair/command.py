@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bat2influx.commands import configuration
+from bat2influx.commands import configuration, ini_edit
 from bat2influx.commands.file_changes import ChangeError
 from bat2influx.commands.ini_edit import UnconfirmedError
 from bat2influx.commands.output import complain, say
@@ -84,7 +84,7 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
         batteries = _batteries(wish, load)
         battery = chosen(batteries, host)
         place = Place(wish.config, battery.name if battery else "")
-        same = battery if battery and (host is None or _is_at(battery, host)) else None
+        same = battery if battery and (host is None or ini_edit.is_at(battery, host)) else None
         target = _target(wish, place, same, host, port)
         likely = Login(
             target.host,
@@ -111,17 +111,11 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
 
 
 def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
-    """Return the section for a host: that with its address, or the only one; None where none is.
+    """Return the section of the file for a host, None where there is none.
 
     Raises ConfigError where it is not clear which is meant, or the section is of another kind.
     """
-    same = [battery for battery in batteries if host and _is_at(battery, host)]
-    found = same or list(batteries)
-    if len(found) > 1:
-        names = ", ".join(f"{battery.section} ({battery.address})" for battery in found)
-        what = "name one by its address" if not host else f"write address = {host} into one of them"
-        raise ConfigError([f"the file has several devices: {names}; {what}"])
-    battery = found[0] if found else None
+    battery = ini_edit.section_for(batteries, host)
     if battery and battery.vrm:
         what = "is reached by Victron's cloud, in which nothing is paired"
         raise ConfigError([f"{battery.section} {what}; for one nearby write its address"])
@@ -186,10 +180,6 @@ def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
         if not missing:
             complain(f"{error.problems[0].splitlines()[0]}; going on without the file")
         return ()
-
-
-def _is_at(battery: Battery, host: str) -> bool:
-    return battery.address.casefold().removesuffix(".") == host.casefold().removesuffix(".")
 
 
 def _hand_over(wish: Wish, place: Place, login: Login) -> int:

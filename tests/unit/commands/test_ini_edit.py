@@ -8,9 +8,10 @@ import pytest
 
 from bat2influx.commands import ini_edit
 from bat2influx.commands.file_changes import ChangeError, apply
-from bat2influx.commands.ini_edit import UnconfirmedError, edited
+from bat2influx.commands.ini_edit import UnconfirmedError, edited, is_at, section_for
 from bat2influx.config.settings import ConfigError
 from tests import TOP
+from tests.unit.commands.session_by_hand import battery
 
 WANTED = {"Battery": {"user": "new", "tls": "yes"}}
 
@@ -86,3 +87,16 @@ def test_a_file_that_would_not_load_is_not_written(path: Path) -> None:
     wanted = {"Battery": {"fingerprint": ":".join(["AB"] * 32)}}
     with pytest.raises(ConfigError, match="the file would not load any more"):
         edited(path, wanted, confirmed=True)
+
+
+def test_a_section_is_found_by_its_address() -> None:
+    """In any spelling of it; else it is the only one, and of several none."""
+    a, b = battery(name="a", address="gx1"), battery(name="b", address="Gx2.")
+    assert is_at(b, "gX2")
+    assert section_for([a, b], "gx2") is b
+    assert section_for([a], "gx9") is a
+    assert section_for([a], None) is a
+    assert section_for([], "gx1") is None
+    for host in (None, "gx9"):
+        with pytest.raises(ConfigError, match="the file has several devices"):
+            section_for([a, b], host)

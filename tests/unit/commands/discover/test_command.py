@@ -17,11 +17,12 @@ from bat2influx.commands.discover.command import MAX_DEVICES, discover, own_of, 
 from bat2influx.commands.discover.inquiry import InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice, Interface
 from bat2influx.commands.discover.ssdp import Description
+from bat2influx.commands.discover.writing import Writing
 from bat2influx.config.settings import Battery, ConfigError, Settings
 from tests.support.writing import DEFAULTS
 from tests.unit.commands.session_by_hand import CONFIG, OTHER, P, battery
 
-EX_OK, EX_USAGE, EX_UNAVAILABLE = 0, 64, 69
+EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
 BLOCK = ["# one", "[Battery]", "address = a", "", "[Fields]"]
 NOTHING = InquiryResult()
 LINE = "#" * 40
@@ -70,9 +71,17 @@ class Home:
             raise ConfigError(self.problems)
         return Settings(Path(CONFIG), self.batteries, DEFAULTS, 10**8)
 
-    def discover(self, host: str | None = None, *, everything: bool = False) -> int:
-        """Run the command."""
-        return discover(host, everything=everything, config=Path(CONFIG), load=self.load)
+    def discover(
+        self, host: str | None = None, *, everything: bool = False, write: Path | None = None
+    ) -> int:
+        """Run the command; with `write` it writes there."""
+        return discover(
+            host,
+            everything=everything,
+            config=write or Path(CONFIG),
+            load=self.load,
+            writing=Writing(write) if write else None,
+        )
 
     def find(self, *addresses: str) -> None:
         """Have devices answer the search from these addresses."""
@@ -174,7 +183,8 @@ def test_a_search_says_where_and_for_how_long(
     first, *rest = err.splitlines()
     assert first == "searching on eth0 (192.0.2.1), wlan0 (198.51.100.1) for 3 s"
     assert rest[0].startswith("no Venus device has answered the search")
-    assert rest[-1].endswith("run: bat2influx discover HOST")
+    assert rest[-2].endswith("run: bat2influx discover HOST")
+    assert rest[-1].endswith("under that profile: bat2influx pair HOST")
     assert (out, home.resolved) == ("", [])
 
 
@@ -283,18 +293,59 @@ def test_the_command_line_chooses_host_and_all(monkeypatch: pytest.MonkeyPatch) 
     """Without a host it searches; the file is read by what it is called."""
     seen: list[tuple[Any, ...]] = []
 
-    def note(host: str | None, *, everything: bool, config: Path, load: Any) -> int:
+    def note(
+        host: str | None, *, everything: bool, config: Path, load: Any, writing: Writing | None
+    ) -> int:
         with pytest.raises(ConfigError, match="there is no such file"):
             load()
-        seen.append((host, everything, config))
+        seen.append((host, everything, config, writing))
         return 7
 
     monkeypatch.setattr(command, "discover", note)
     parser = argparse.ArgumentParser()
     register(parser)
     gone = Path("/nowhere/x.ini")
-    for arguments in ([], ["venus.local:1884", "--all"]):
+    for arguments in ([], ["venus.local:1884", "--all"], ["--write"], ["--write", "--yes"]):
         options = parser.parse_args(arguments)
         options.config = gone
         assert options.function(options) == 7
-    assert seen == [(None, False, gone), ("venus.local:1884", True, gone)]
+    assert seen == [
+        (None, False, gone, None),
+        ("venus.local:1884", True, gone, None),
+        (None, False, gone, Writing(gone)),
+        (None, False, gone, Writing(gone, confirmed=True)),
+    ]
+
+
+# What it writes
+
+
+def test_the_lines_are_written_in_the_place_of_being_printed(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The difference is what is on stdout."""
+    path = tmp_path / "x.ini"
+    home.results["gx"] = InquiryResult((BLOCK,), reached=True)
+    assert home.discover("gx", write=path) == EX_OK
+    assert path.read_text() == "[Battery]\naddress = a\n"
+    assert "+address = a" in capsys.readouterr().out.splitlines()
+
+
+def test_where_nobody_is_found_nothing_is_written(home: Home, tmp_path: Path) -> None:
+    """Neither by the search, nor at a host."""
+    path = tmp_path / "x.ini"
+    assert home.discover("gx", write=path) == EX_UNAVAILABLE
+    assert home.discover(write=path) == EX_UNAVAILABLE
+    assert not path.exists()
+
+
+def test_a_bad_file_is_in_the_way_of_writing(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named whole, and nobody is asked."""
+    path = tmp_path / "x.ini"
+    path.touch()
+    home.problems = ["x.ini, line 2: port", "x.ini, line 3: tls"]
+    assert home.discover("gx", write=path) == EX_CONFIG
+    assert capsys.readouterr().err.splitlines() == home.problems
+    assert home.asked == []

@@ -190,6 +190,8 @@ def test_where_a_login_is_wanted_the_lines_have_room_for_it(
         f"{HEADING}: it wants a password",
         "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
         f"# {CONFIG}, and run: bat2influx discover venus.local",
+        '# Under its security profile "Paired devices only" a token takes the place of it:',
+        "# bat2influx pair venus.local --write",
         "[Battery]",
         *lines,
         "password =",

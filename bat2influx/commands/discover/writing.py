@@ -1,0 +1,91 @@
+"""What `discover` has found, put into the configuration file: the live lines of one device.
+
+Rules: of several devices none is chosen by the program. A comment is no setting; what the file has
+beside the lines stays as it is, the user and the password among it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bat2influx.commands import configuration
+from bat2influx.commands.file_changes import ChangeError, apply
+from bat2influx.commands.ini_edit import UnconfirmedError, edited, section_for
+from bat2influx.commands.output import complain, say
+from bat2influx.config.ini_writer import settings_of
+from bat2influx.config.paths import is_of_service, service_unit
+from bat2influx.config.settings import Battery, ConfigError, known_names
+from bat2influx.mqtt.advice import pair_command
+
+_LOCKED = "password ="  # ends the lines of a device that wants a login
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Where lines go; with `confirmed` they replace what somebody has chosen."""
+
+    config: Path
+    confirmed: bool = False
+
+    def write(self, found: Sequence[tuple[str, list[str]]], batteries: Sequence[Battery]) -> int:
+        """Write the one device that was found, by host and lines; return the exit code.
+
+        `batteries` are those in the file.
+        """
+        live = [(host, block) for host, block in found if any(_is_live(line) for line in block)]
+        if len(live) > 1:
+            hosts = dict.fromkeys(host for host, _ in live)
+            if len(hosts) > 1:
+                how = f"name one of {', '.join(hosts)}: bat2influx discover --write HOST"
+            else:
+                how = "run the command without --write, and copy the lines of one"
+            complain(f"{len(live)} devices were found, and nothing was written; {how}")
+            return os.EX_CONFIG
+        if not live:
+            say("\n".join(found[0][1]))
+            return os.EX_UNAVAILABLE
+        ((host, block),) = live
+        try:
+            changed = self._write(host, block, batteries)
+        except (ChangeError, UnconfirmedError) as error:
+            complain(f"{error}; nothing was written")
+            return os.EX_CONFIG
+        except ConfigError as error:
+            configuration.complain(error.problems)
+            return os.EX_CONFIG
+        if not changed:
+            complain(f"{self.config} has these lines already")
+        complain(self._next(host, locked=_LOCKED in block))
+        return os.EX_OK
+
+    def _write(self, host: str, block: list[str], batteries: Sequence[Battery]) -> bool:
+        """Change the file, and print how; return whether there was something to change."""
+        own = section_for(batteries, host)
+        suffix = f" {own.name}" if own and own.name else ""
+        wanted = {
+            f"{section}{suffix}": settings
+            for section, settings in settings_of(block, known_names()).items()
+        }
+        edit = edited(self.config, wanted, confirmed=self.confirmed)
+        if edit.change:
+            apply([edit.change])
+            say("\n".join(edit.diff))
+        return edit.change is not None
+
+    def _next(self, host: str, *, locked: bool) -> str:
+        if locked:
+            return (
+                f"{host} wants a login: write its password into {self.config}, or, under its"
+                f' security profile "Paired devices only", run'
+                f" {pair_command(host, str(self.config))}"
+            )
+        config = self.config
+        usual = is_of_service(config) and service_unit(config) == "bat2influx"
+        return f"Now run: bat2influx {'' if usual else f'--config {config} '}check"
+
+
+def _is_live(line: str) -> bool:
+    return bool(line) and line[0] != "#"

@@ -1,0 +1,134 @@
+"""What `discover` has found, put into the file: one device, and nothing that was chosen is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bat2influx.commands.discover.writing import Writing
+from bat2influx.config.settings import load
+from tests.unit.commands.session_by_hand import battery
+
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+PIN = ":".join(["AB"] * 32)
+BLOCK = [
+    "# Cerbo GX at gx, portal id c0619ab1c2d3",
+    "[Battery]",
+    "address = gx",
+    "port = 1884",
+    "",
+    "[Fields]",
+    "# presets = battery",
+    "# battery/512",
+    "Soh  = battery/512/Soh  # 99 %",
+    "# Other = battery/512/Dc/0/Voltage  # 52 V",
+]
+LOCKED = [
+    "# a Venus device at gx: it wants a password",
+    "[Battery]",
+    "address = gx",
+    "tls = yes",
+    f"fingerprint = {PIN}",
+    "password =",
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the file is, which is not there yet."""
+    return tmp_path / "x.ini"
+
+
+def test_the_live_lines_are_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No comment is; what comes next is said."""
+    assert Writing(path).write([("gx", BLOCK)], ()) == EX_OK
+    assert path.read_text() == (
+        "[Battery]\naddress = gx\nport = 1884\n\n[Fields]\nSoh = battery/512/Soh\n"
+    )
+    assert capsys.readouterr().err == f"Now run: bat2influx --config {path} check\n"
+
+
+def test_a_named_device_has_its_own_sections(path: Path) -> None:
+    """The one with that address."""
+    path.write_text("[Battery house]\naddress = a\n[Battery boat]\naddress = gx\n")
+    batteries = load(path).batteries
+    assert Writing(path).write([("gx", BLOCK)], batteries) == EX_OK
+    text = path.read_text()
+    assert "[Battery boat]\naddress = gx\nport = 1884\n" in text
+    assert "[Fields boat]\nSoh = battery/512/Soh\n" in text
+    house, boat = load(path).batteries
+    assert (house.port, boat.port) == (1883, 1884)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "how"),
+    [(("a", "b"), "name one of a, b: bat2influx discover"), (("a", "a"), "copy the lines of one")],
+)
+def test_of_several_devices_none_is_chosen(
+    path: Path, capsys: pytest.CaptureFixture[str], hosts: tuple[str, str], how: str
+) -> None:
+    """Whether they are apart, or behind one broker."""
+    assert Writing(path).write([(host, BLOCK) for host in hosts], ()) == EX_CONFIG
+    assert how in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_a_device_without_lines_is_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is known of it is printed; beside another one it does not count."""
+    silent = ["# a Venus device at gx: MQTT is switched off on it"]
+    assert Writing(path).write([("gx", silent)], ()) == EX_UNAVAILABLE
+    assert capsys.readouterr().out == f"{silent[0]}\n"
+    assert not path.exists()
+    assert Writing(path).write([("gx", silent), ("gx2", BLOCK)], ()) == EX_OK
+
+
+def test_a_device_that_wants_a_login_leads_to_one(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its certificate is written, a password that is there is kept."""
+    path.write_text("[Battery]\npassword = mine\n")
+    assert Writing(path).write([("gx", LOCKED)], (battery(),)) == EX_OK
+    assert "password = mine\n" in path.read_text()
+    assert f"fingerprint = {PIN}\n" in path.read_text()
+    err = capsys.readouterr().err
+    assert "gx wants a login: write its password into" in err
+    assert f"run 'bat2influx --config {path} pair gx'" in err
+
+
+def test_what_somebody_has_chosen_takes_a_yes(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a field of that name with another path."""
+    path.write_text("[Fields]\nSoh = battery/513/Soh\n")
+    assert Writing(path).write([("gx", BLOCK)], ()) == EX_CONFIG
+    assert "[Fields] Soh; with --yes" in capsys.readouterr().err
+    assert path.read_text() == "[Fields]\nSoh = battery/513/Soh\n"
+    assert Writing(path, confirmed=True).write([("gx", BLOCK)], ()) == EX_OK
+    assert "Soh = battery/512/Soh\n" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["[Battery a]\naddress = a\n[Battery b]\naddress = b\n", "[Battery]\nport = x\n"]
+)
+def test_what_is_unclear_or_bad_is_said(
+    path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """And the file is as it was."""
+    path.write_text(text)
+    batteries = load(path).batteries if "Battery a" in text else ()
+    assert Writing(path).write([("gx", BLOCK)], batteries) == EX_CONFIG
+    assert capsys.readouterr().err
+    assert path.read_text() == text
+
+
+def test_the_same_again_changes_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says so."""
+    Writing(path).write([("gx", BLOCK)], ())
+    before = path.stat()
+    capsys.readouterr()
+    assert Writing(path).write([("gx", BLOCK)], load(path).batteries) == EX_OK
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "has these lines already" in err
+    assert path.stat().st_ino == before.st_ino
