@@ -1,7 +1,8 @@
 """What `discover` has found, put into the configuration file: the live lines of one device.
 
 Rules: of several devices none is chosen by the program. A comment is no setting; what the file has
-beside the lines stays as it is, the user and the password among it.
+beside the lines stays as it is, the user and the password among it. In a directory of another user
+root goes on as that one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bat2influx.config.ini_writer import settings_of
 from bat2influx.config.paths import is_of_service, service_unit
 from bat2influx.config.settings import Battery, ConfigError, known_names
 from bat2influx.mqtt.advice import pair_command
+from bat2influx.service.ownership import OwnerError, become_owner
 
 _LOCKED = "password ="  # ends the lines of a device that wants a login
 
@@ -49,7 +51,11 @@ class Writing:
             return os.EX_UNAVAILABLE
         ((host, block),) = live
         try:
+            become_owner(self.config)
             changed = self._write(host, block, batteries)
+        except (OwnerError, OSError) as error:
+            complain(str(error))
+            return os.EX_NOPERM
         except (ChangeError, UnconfirmedError) as error:
             complain(f"{error}; nothing was written")
             return os.EX_CONFIG

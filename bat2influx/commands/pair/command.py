@@ -130,7 +130,7 @@ def _target(
 ) -> Target:
     """Return whom to pair with; `same` is what the file has for that very host."""
     return Target(
-        host=host or (same.address if same else USUAL_HOST),
+        host=same.address if same else host or USUAL_HOST,  # as the file spells it
         client=name_of_client(socket.gethostname(), machine_id(), place.unit),
         config=str(wish.config),
         https_port=port or HTTPS_PORT,

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.commands.discover import writing
 from bat2influx.commands.discover.writing import Writing
 from bat2influx.config.settings import load
+from bat2influx.service.ownership import Owner, OwnerError
 from tests.unit.commands.session_by_hand import battery
 
-EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78
+EX_OK, EX_UNAVAILABLE, EX_NOPERM, EX_CONFIG = 0, 69, 77, 78
 PIN = ":".join(["AB"] * 32)
 BLOCK = [
     "# Cerbo GX at gx, portal id c0619ab1c2d3",
@@ -132,3 +134,20 @@ def test_the_same_again_changes_nothing(path: Path, capsys: pytest.CaptureFixtur
     assert out == ""
     assert "has these lines already" in err
     assert path.stat().st_ino == before.st_ino
+
+
+def test_root_writes_as_the_owner_of_the_directory_or_not_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The owner could lead root elsewhere meanwhile."""
+    asked: list[Path] = []
+
+    def refuse(wanted: Path) -> None:
+        asked.append(wanted)
+        raise OwnerError(Owner(1, 1, "me", path), OSError(1, "Operation not permitted"))
+
+    monkeypatch.setattr(writing, "become_owner", refuse)
+    assert Writing(path).write([("gx", BLOCK)], ()) == EX_NOPERM
+    assert asked == [path]
+    assert "as whom root cannot go on here" in capsys.readouterr().err
+    assert not path.exists()

@@ -96,6 +96,7 @@ def test_the_file_says_which_device_and_certificate(device: HandConversation, co
     written(config, "\n".join(["[Battery]", *own]))
     for host in (None, "gx.LAN."):
         run(config, host)
+        assert device.targets[-1].host == "GX.lan"
         assert device.targets[-1].mqtt_port == 8884
         assert device.targets[-1].pinned == PIN
     run(config, "other:4443")
