@@ -67,6 +67,9 @@ lint: ## ruff and mypy
 	$$(tests/tools/venv $(RUFF))/bin/ruff check --config .ci/ruff.toml .
 	$$(tests/tools/venv $(MYPY))/bin/mypy --python-executable $(PYTHON) --strict bat2influx
 
+completions: ## debian/completions anew, from the program's own parser
+	@$(PYTHON) -m tests.tools.completions
+
 deb: ## the Debian package, bat2influx.deb
 	debian/build bat2influx.deb
 
@@ -125,4 +128,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint deb check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean

@@ -1,10 +1,9 @@
-"""Manual pages and completion, held against the program: they name what there is, and all of it."""
+"""The manual pages, held against the program: they name what there is, and all of it."""
 
 import argparse
 import os
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from tests import TOP
 SOURCES = "\n".join(path.read_text() for path in (TOP / "bat2influx").rglob("*.py"))
 PROGRAM = TOP / "debian" / "man" / "bat2influx.8"
 FILE = TOP / "debian" / "man" / "bat2influx.ini.5"
-COMPLETION = TOP / "debian" / "bash-completion" / "bat2influx"
 
 
 def _sections(page: Path, macro: str) -> dict[str, list[str]]:
@@ -134,50 +132,3 @@ def test_the_page_has_every_signal_and_every_variable() -> None:
         assert hasattr(signal, name)
     for name in set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', SOURCES)):
         assert f".It Ev {name}" in page or f" , {name}" in page, name
-
-
-def test_the_completion_offers_what_there_is() -> None:
-    """Before a command its options and the commands, after it those of the command."""
-    parser = cli.parser()
-    offers = {"": {*_options(parser), *_commands(parser)}}
-    offers |= {name: _options(command) for name, command in _commands(parser).items()}
-    for command, wanted in offers.items():
-        line = f"bat2influx {command}".strip() + " "
-        assert _completed(line) == {word for word in wanted if not re.fullmatch("-[a-z]", word)}
-
-
-def test_the_completion_offers_configuration_files(tmp_path: Path) -> None:
-    """After --config, files of that kind."""
-    (tmp_path / "boat.ini").touch()
-    (tmp_path / "boat.txt").touch()
-    assert _completed(f"bat2influx --config {tmp_path}/b") == {f"{tmp_path}/boat.ini"}
-
-
-def test_the_completion_offers_files_for_a_password(tmp_path: Path) -> None:
-    """After --admin-password-file, files of any kind."""
-    (tmp_path / "admin").touch()
-    line = f"bat2influx setup-db --admin-password-file {tmp_path}/a"
-    assert _completed(line) == {f"{tmp_path}/admin"}
-
-
-# What bash-completion itself does for a completion, as far as ours uses it.
-LIBRARY = """
-_init_completion() {
-    words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
-    cur=${words[cword]} prev=${words[cword - 1]}
-}
-_filedir() { COMPREPLY=($(compgen -f ${1:+-X "!*.$1"} -- "$cur")); }
-"""
-
-
-def _completed(line: str) -> set[str]:
-    """Return what bash offers at the end of a command line."""
-    script = f"""{LIBRARY}
-source {COMPLETION}
-COMP_WORDS=({line}{"''" if line.endswith(" ") else ""})
-COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-_bat2influx
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
