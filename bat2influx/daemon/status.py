@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 EVERY = 1.0  # s between two status lines
 SHOWN = 12  # values of a device in the line
+SHIPPED_ADDRESS = "venus.local"  # config.spec, and the ini file as it is installed
+FIRST_STEPS = "first steps: bat2influx discover, bat2influx pair, bat2influx check"
 READY_WITHIN = 10.0  # s; a start must not hold up the boot
 
 
@@ -51,6 +53,8 @@ class Status:
         """Return the line."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
+        if any(_unconfigured(each) for each in devices):
+            parts.append(FIRST_STEPS)
         figures = delivery.figures
         parts += [trouble.text for trouble in figures.troubles]
         for device in devices:
@@ -94,6 +98,14 @@ def joined(parts: Sequence[str], last: str, longest: int) -> str:
         kept.append(part)
     more = [f"and {len(parts) - len(kept)} more"] if len(kept) < len(parts) else []
     return "; ".join((*kept, *more, last))
+
+
+def _unconfigured(device: Source) -> bool:
+    """Return whether the section is as installed, and finds no device of the name in it."""
+    battery = device.battery
+    as_shipped = battery.address == SHIPPED_ADDRESS and not battery.password
+    unresolved = device.trouble is not None and device.trouble.cause == "name"
+    return as_shipped and unresolved and device.messages == 0
 
 
 def _site(device: Source) -> str:

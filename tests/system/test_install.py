@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bat2influx.daemon.status import FIRST_STEPS
 from tests.system.package import version
 from tests.system.plant import INI, NINE, UNIT, Plant
 
@@ -55,8 +56,13 @@ def test_nothing_is_enabled_or_started(installed: Plant) -> None:
     """An installation leaves it to the admin when the service runs, now and after a boot."""
     assert installed.systemctl("is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert installed.systemctl("is-active", UNIT, check=False).stdout.strip() == "inactive"
-    assert installed.journal(UNIT) == []
     assert not installed.exists("/var/lib/bat2influx")
+
+
+def test_the_status_leads_to_the_first_steps(installed: Plant) -> None:
+    """Before the first start too, by the one line that the installation has logged."""
+    assert installed.messages(UNIT) == [f"not configured yet; {FIRST_STEPS}"]
+    assert FIRST_STEPS in installed.systemctl("status", UNIT, check=False).stdout
 
 
 def test_the_configuration_is_for_root_and_the_daemon_alone(installed: Plant) -> None:
@@ -91,6 +97,7 @@ def test_the_unedited_file_says_what_to_edit(installed: Plant) -> None:
     assert installed.systemctl("is-active", UNIT).stdout == "active\n"
     installed.wait("the status", lambda: UNRESOLVED in installed.status())
     assert UNRESOLVED in installed.systemctl("status", UNIT).stdout
+    assert FIRST_STEPS in installed.status()
     assert len(installed.says(re.escape(UNRESOLVED))) == 1
     assert installed.restarts() == 0
     installed.systemctl("disable", "--now", UNIT)

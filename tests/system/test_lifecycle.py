@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bat2influx.daemon.status import FIRST_STEPS
 from tests.system.package import repack, version
 from tests.system.plant import INI, UNIT, Plant
 
@@ -84,7 +85,7 @@ def test_an_upgrade_of_what_does_not_run(machine: Plant, package: Path, tmp_path
     assert machine.read(INI) == text
     assert states(machine) == ["inactive", "inactive"]
     assert machine.systemctl("is-enabled", UNIT, check=False).stdout == "disabled\n"
-    assert machine.journal(UNIT) == []
+    assert machine.messages(UNIT) == [f"not configured yet; {FIRST_STEPS}"]  # by the first one
 
 
 def test_a_removal_and_the_way_back(machine: Plant, package: Path) -> None:

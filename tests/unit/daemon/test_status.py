@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bat2influx.cli import COMMANDS
 from bat2influx.clock import Hold
-from bat2influx.daemon.status import READY_WITHIN, SHOWN, Status, joined
+from bat2influx.config import settings
+from bat2influx.daemon.status import (
+    FIRST_STEPS,
+    READY_WITHIN,
+    SHIPPED_ADDRESS,
+    SHOWN,
+    Status,
+    joined,
+)
 from bat2influx.delivery.figures import Figures
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
 from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify
+from tests import TOP
 
 REFUSED = Trouble("refused", "the broker at 10.0.0.2 cannot be reached", meanwhile="trying again")
 BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", meanwhile="values wait")
@@ -25,13 +37,14 @@ NOTHING = "0.0 values/s, 0 waiting"
 def device(name: str = "", state: State = State.POLLING, **changes: Any) -> Any:
     """Return what the line asks of a device."""
     known: dict[str, Any] = {
-        "battery": SimpleNamespace(name=name, address="10.0.0.2"),
+        "battery": SimpleNamespace(name=name, address="10.0.0.2", password=""),
         "state": state,
         "trouble": None,
         "census": None,
         "latest": {},
         "labels": [],
         "without_value": {},
+        "messages": 0,
     }
     return SimpleNamespace(**known | changes)
 
@@ -85,6 +98,48 @@ def test_a_site_has_its_name_in_front() -> None:
         "house: Soc 61.5",
         NOTHING,
     ]
+
+
+UNKNOWN = Trouble("name", "cannot resolve venus.local")
+
+
+def shipped(address: str = SHIPPED_ADDRESS, password: str = "", **changes: Any) -> Any:
+    """Return a device as the installed file has it, whose name is not resolved."""
+    battery = SimpleNamespace(name="", address=address, password=password)
+    return device(**{"battery": battery, "trouble": UNKNOWN} | changes)
+
+
+def test_an_unconfigured_service_shows_the_first_steps() -> None:
+    """In one part of the line, behind what is wrong, however many devices there are."""
+    assert line(shipped()) == [UNKNOWN.what, FIRST_STEPS, NOTHING]
+    assert line(shipped(), shipped()) == [UNKNOWN.what] * 2 + [FIRST_STEPS, NOTHING]
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        shipped("10.0.0.2"),
+        shipped(password="secret"),
+        shipped(messages=1),
+        shipped(trouble=REFUSED),
+        shipped(trouble=None),
+    ],
+    ids=["an address", "a password", "it has been read", "another cause", "no cause"],
+)
+def test_a_configured_service_does_not(configured: Any) -> None:
+    """Whatever is wrong with it, its file was edited, or its device was there."""
+    assert FIRST_STEPS not in line(configured)
+
+
+def test_the_first_steps_are_the_same_wherever_they_are_named(tmp_path: Path) -> None:
+    """By the installation and by the status; of the address that is installed."""
+    assert f"not configured yet; {FIRST_STEPS}" in (TOP / "debian/postinst").read_text()
+    assert {*re.findall(r"bat2influx ([a-z-]+)", FIRST_STEPS)} <= {*COMMANDS}
+    empty = tmp_path / "empty.ini"
+    empty.touch()
+    for file in (empty, TOP / "etc/bat2influx.ini"):
+        (battery,) = settings.load(file).batteries
+        assert (battery.address, battery.password) == (SHIPPED_ADDRESS, "")
 
 
 def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
