@@ -41,23 +41,33 @@ silently() { quietly "$@"; if [ -s /build/said ]; then cat /build/said; exit 1; 
 cd /build
 """
 BUILD = """
+cp -r bat2influx untouched
 cd bat2influx
 quietly env TZ=UTC LANG=C.UTF-8 dpkg-buildpackage --no-sign
 """
 # By somebody else, in another place, at other hours, who keeps things to himself, speaks another
-# language, and whose files have times of their own.
+# language, and whose files have times of their own: from the copy that `debian/build` makes of them
+# to the package and the source package. A .buildinfo says besides when and where a package was
+# built, and in which environment.
 BUILD_AGAIN = """
 useradd --create-home builder
 place=/home/builder/work/of/today
 install -d -o builder $place
-cp -r bat2influx $place/checkout
+mv untouched $place/checkout
 find $place -exec touch {} +
 chown -R builder: $place
 chmod -R go= $place
 quietly runuser -u builder -- env --chdir $place/checkout HOME=/home/builder LANG=C TZ=NPT-5:45 \
-    sh -c 'umask 077 && exec dpkg-buildpackage --build=binary --no-sign'
-quietly cmp bat2influx_*_all.deb $place/bat2influx_*_all.deb
-sha256sum bat2influx_*_all.deb
+    sh -c 'umask 077 && debian/build --copy ../again/bat2influx &&
+        cd ../again/bat2influx && exec dpkg-buildpackage --no-sign'
+for file in *.deb *.dsc *.tar.*; do
+    quietly cmp $file $place/again/$file
+    sha256sum $file
+done
+told() { sed '/^Build-Date:/d; /^Build-Path:/d; /^Environment:/,$d' "$1"; }
+told bat2influx_*.buildinfo >one
+told $place/again/bat2influx_*.buildinfo >other
+quietly cmp one other
 """
 # Debian 12's lintian knows Policy up to 4.6.2, and for Debian 13's that is too old.
 LINTIAN = """
@@ -111,7 +121,8 @@ STEPS = {
 def check(release: str, source: Path) -> bool:
     """Carry out all steps on a machine of the release; return whether all went well."""
     with trees.tree(release) as tree, Machine(tree, release) as machine:
-        machine.copy_in(source, "/build/bat2influx")
+        for each in (source, *source.parent.glob("*.orig.tar.*")):
+            machine.copy_in(each, f"/build/{each.name}")
         # Nobody is to wait for a network.
         machine.run("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*")
         for name, script in STEPS.items():

@@ -4,7 +4,6 @@ import difflib
 import os
 import re
 
-from bat2influx import __version__
 from bat2influx.config import paths, settings
 from tests import TOP
 
@@ -87,9 +86,3 @@ def test_the_unit_reads_the_file_that_is_the_default() -> None:
     """So that `bat2influx check` looks at what the service will read."""
     (start,) = _values(SERVICE, "ExecStart")
     assert start == f"/usr/bin/bat2influx --config {paths.DEFAULT_CONFIG} run"
-
-
-def test_the_package_has_the_version_of_the_program() -> None:
-    """The newest entry of its changelog says which."""
-    first = (TOP / "debian" / "changelog").read_text().splitlines()[0]
-    assert re.match(rf"bat2influx \({re.escape(__version__)}\) ", first)

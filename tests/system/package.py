@@ -34,8 +34,13 @@ def build() -> Path:
 
 
 def version(package: Path) -> str:
-    """Return the package's version."""
+    """Return the package's version, such as 1.0.0-1."""
     return _run("dpkg-deb", "--field", package, "Version").strip()
+
+
+def program_version(package: Path) -> str:
+    """Return the version that the program in it has: that of the package without its revision."""
+    return version(package).rpartition("-")[0]
 
 
 def repack(package: Path, other: str, folder: Path, *, conffile_line: str = "") -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.daemon.status import FIRST_STEPS
-from tests.system.package import version
+from tests.system.package import program_version, version
 from tests.system.plant import INI, NINE, UNIT, Plant
 
 UNRESOLVED = "cannot resolve venus.local; install libnss-mdns, or write the device's IP address"
@@ -34,10 +34,11 @@ def running(installed: Plant) -> Plant:
 
 
 def test_the_package_is_installed_from_the_file(installed: Plant, package: Path) -> None:
-    """apt takes the file as it is, and the command tells the package's version."""
+    """apt takes the file as it is, and the command tells the version of the program in it."""
     state = installed.run("dpkg-query", "-W", "-f", "${Status} ${Version}", "bat2influx").stdout
     assert state == f"install ok installed {version(package)}"
-    assert installed.run("bat2influx", "--version").stdout == f"bat2influx {version(package)}\n"
+    told = installed.run("bat2influx", "--version").stdout
+    assert told == f"bat2influx {program_version(package)}\n"
 
 
 def test_the_user_is_a_system_user_that_cannot_log_in(installed: Plant) -> None:

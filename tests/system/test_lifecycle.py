@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bat2influx.daemon.status import FIRST_STEPS
-from tests.system.package import repack, version
+from tests.system.package import program_version, repack
 from tests.system.plant import INI, UNIT, Plant
 
 BOAT = "bat2influx@boat.service"
@@ -63,7 +63,8 @@ def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
 
     machine.install(package, KEEP)
     since = machine.now()
-    assert machine.run("bat2influx", "--version").stdout == f"bat2influx {version(package)}\n"
+    told = machine.run("bat2influx", "--version").stdout
+    assert told == f"bat2influx {program_version(package)}\n"
     assert states(machine) == ["active", "active"]
     assert not {*before} & {*processes(machine)}
     for db in ("battery", "boat"):
