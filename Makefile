@@ -73,6 +73,15 @@ completions: ## debian/completions anew, from the program's own parser
 deb: ## the Debian package, bat2influx.deb
 	debian/build bat2influx.deb
 
+release: ## packages, bill of materials, sums, apt repository in TO=dist; KEY=FINGERPRINT, URL=https://...
+	@tests/tools/install release
+	@$(PYTHON) -m tests.tools.release --key "$(KEY)" --url "$(URL)" --to "$(or $(TO),dist)"
+
+check-release: ## a release made twice, compared, and installed from its repository; needs root; 4 minutes
+	@tests/tools/install release
+	tests/system/install
+	$(PYTHON) -m tests.package.check_release
+
 check-package: ## lintian, a rebuild, piuparts, autopkgtest; SUITE=bookworm or trixie; needs root
 	tests/system/install
 	$(PYTHON) -m tests.package.check $(SUITE)
@@ -128,4 +137,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb release check-release check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean

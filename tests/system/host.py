@@ -9,7 +9,17 @@ from functools import cache
 
 from tests.system.machine import BOOT_SCRIPT
 
-PROGRAMS = ("mmdebstrap", "systemd-nspawn", "nsenter", "unshare", "setpriv", "dpkg-deb", "make")
+PROGRAMS = (
+    "gpg",
+    "mmdebstrap",
+    "reprepro",
+    "systemd-nspawn",
+    "nsenter",
+    "unshare",
+    "setpriv",
+    "dpkg-deb",
+    "make",
+)
 
 
 @cache
