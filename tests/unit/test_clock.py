@@ -180,3 +180,66 @@ def test_the_real_clocks_agree() -> None:
     now = made.look()
     assert abs(now.wall_ns - time.time_ns()) < 60 * NS
     assert now.boot_ns > 0
+
+
+def test_whether_the_clock_is_synchronised_is_known_of_timesyncd_alone(
+    kernel: Kernel, flag: Path
+) -> None:
+    """Not before it has set the clock, for however long that takes; without it, it is taken so."""
+    bare = Clock(flag)
+    bare.look()
+    assert bare.synchronised
+    flag.parent.mkdir()
+    made = Clock(flag)
+    made.look()
+    kernel.run(10 * HOLD_TIMEOUT)
+    made.look()
+    assert (made.hold, made.synchronised) == (Hold.NO, False)
+    flag.touch()
+    kernel.run(1.0)
+    made.look()
+    assert made.synchronised
+    flag.unlink()
+    kernel.run(1.0)
+    made.look()
+    assert made.synchronised
+
+
+def test_a_clock_in_1970_is_not_synchronised(kernel: Kernel, flag: Path) -> None:
+    """Where nobody says whether it is; nor one that falls back there later."""
+    kernel.wall = 25 * NS
+    made = Clock(flag)
+    for wall, synchronised in ((25 * NS, False), (BEGIN, True), (25 * NS, False)):
+        kernel.wall = wall
+        kernel.run(1.0)
+        made.look()
+        assert made.synchronised is synchronised
+
+
+def test_another_clock_is_followed_as_a_step(kernel: Kernel, flag: Path) -> None:
+    """To begin and to end with it; what our own does meanwhile is none."""
+    made = Clock(flag)
+    there = BEGIN - kernel.boot + 3600 * NS
+    made.follow(there)
+    now = made.look()
+    assert (now.wall_ns, now.offset_ns) == (BEGIN + 3600 * NS, 3600 * NS)
+    assert now.boot_ns + now.own_distance == kernel.wall
+    assert made.take_step() == 3600 * NS
+    kernel.wall -= 86_400 * NS
+    kernel.run(1.0)
+    now = made.look()
+    assert (now.wall_ns, now.offset_ns) == (BEGIN + 3601 * NS, (86_400 + 3600) * NS)
+    assert made.take_step() == 0
+    made.follow(None)
+    now = made.look()
+    assert (now.wall_ns, now.offset_ns) == (kernel.wall, 0)
+    assert made.take_step() == -(86_400 + 3600) * NS
+
+
+def test_what_is_awaited_is_our_own_clock(kernel: Kernel, flag: Path) -> None:
+    """Also while another one is followed."""
+    kernel.wall = 25 * NS
+    made = Clock(flag)
+    made.follow(BEGIN)
+    made.look()
+    assert made.hold is Hold.UNSET
