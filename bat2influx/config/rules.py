@@ -139,6 +139,23 @@ def _fleet(index: Index, section: str, config: Any) -> Iterator[tuple[int, str]]
         yield where, f"[Influx] timestamps = tick: {what} leave it empty"
 
 
+def clocks(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield which devices cannot have the clock that stamps follow: a fleet's, and a second one."""
+    first = ""
+    for section in devices:
+        values = config[section]
+        if values["clock"] != "device":
+            continue
+        line = index.entries[section, "clock"].line
+        if is_fleet(values):
+            what = "each device of a fleet has a clock of its own; leave it empty"
+            yield line, f"[{section}] clock = device: {what}"
+        elif first:
+            what = f"stamps follow one clock, and [{first}] has that; leave one of both empty"
+            yield line, f"[{section}] clock = device: {what}"
+        first = first or section
+
+
 TRUST = ("ca_file", "fingerprint", "verify_host", "client_cert", "client_key")
 
 

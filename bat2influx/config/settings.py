@@ -29,6 +29,7 @@ from bat2influx.config.rules import (
     ALL,
     TRUST,
     clashing,
+    clocks,
     device_tags,
     groups,
     homeless,
@@ -75,6 +76,9 @@ class Battery:
     A `fleet` is all devices behind a broker. With a `share_group`, '' for none, each of its
     messages goes to one of the daemons with that group. `max_memory` bounds what is known of its
     devices, in bytes.
+
+    With `clock` "device", which one has at the most and no fleet, time stamps follow the device's
+    clock until this machine's is synchronised.
     """
 
     name: str
@@ -95,6 +99,7 @@ class Battery:
     vrm: bool = False
     share_group: str = ""
     max_memory: int = 24_000_000
+    clock: Literal["own", "device"] = "own"
 
     @property
     def section(self) -> str:
@@ -193,6 +198,7 @@ def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Se
         *homeless(index, devices),
         *same_credential(index, devices),
         *groups(index, config, devices),
+        *clocks(index, config, devices),
         *clashing(index, config, devices),
         *trust_problems(index, config),
     ):
@@ -325,6 +331,7 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
         vrm=cloud,
         share_group=values["share_group"],
         max_memory=values["max_memory"],
+        clock=values["clock"],
     )
 
 

@@ -11,12 +11,13 @@ import math
 import os
 from collections.abc import Callable
 
-from bat2influx.clock import Clock, Hold
+from bat2influx.clock import Clock, Hold, Now
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, Settings
 from bat2influx.daemon import ending, health
 from bat2influx.daemon.loop import Loop
 from bat2influx.daemon.self_report import SelfReport
+from bat2influx.daemon.stamps import Stamps
 from bat2influx.daemon.status import Status
 from bat2influx.daemon.watchdog import DEFAULT_WATCHDOG, Watchdog
 from bat2influx.delivery.delivery import Delivery
@@ -83,6 +84,7 @@ class Daemon:
         self._wakeup = self._loop.wakeup
         self._clock = Clock()
         self._now = now = self._clock.look()
+        self._stamps = Stamps(self._clock)
         self._hold = Hold.NO
         self._gather_until = math.inf  # monotonic s: when readings that wait for others go
         self._watchdog = Watchdog(self._w, now.mono)
@@ -134,14 +136,16 @@ class Daemon:
 
     def follow_clock(self) -> None:
         """Look at the clock; what does not have its stamp from this look goes with a step."""
+        switched = self._stamps.choose(self.devices)
         self._now = self._clock.look()
+        self._delivery.offset_ns = self._now.offset_ns
         if step := self._clock.take_step():
             self.deliver(all_of_them=True)  # their stamps are of the time before it
-            self._delivery.clock_set(step)
+            (self._delivery.clock_switched if switched else self._delivery.clock_set)(step)
             for device in self.devices:
                 device.clock_set(step)
-        if self._clock.hold is not self._hold:
-            self._hold = self._clock.hold
+        if self._stamps.hold is not self._hold:
+            self._hold = self._stamps.hold
             self._delivery.hold(self._hold)
             if self._hold is Hold.NO:
                 log.info("values wait for the clock no longer", extra=event("clock right"))
@@ -181,12 +185,16 @@ class Daemon:
         if self._watchdog.ping(now.mono, self._delivery.finished.values()) and self._watched:
             notify.ping()
         if self._status.due(now.mono):
-            text = self._status.text(self.devices, self._delivery, self._hold, now.mono)
+            text = self._status_text(now)
             self._status.tell(text, now.mono)
             self._health.write(now.mono, self._watchdog.alive, text)
         interval = self._watchdog.interval_wanted(now.mono)
         if interval is not None and self._watched:
             notify.set_watchdog(interval)
+
+    def _status_text(self, now: Now) -> str:
+        clocks = self._stamps.remarks(self.devices, now)
+        return self._status.text(self.devices, self._delivery, self._hold, now.mono, clocks)
 
     def reload_if_asked(self) -> None:
         """Go over to the file as it is now; if it is bad, say so and go on as before."""
@@ -204,7 +212,7 @@ class Daemon:
         else:
             self._go_over_to(settings)
             log.info("configuration reloaded", extra=event("reloaded"))
-        notify.ready(self._status.text(self.devices, self._delivery, self._hold, self._now.mono))
+        notify.ready(self._status_text(self._now))
 
     def hear_out(self) -> None:
         """Take along what was asked for just now and has not come yet."""

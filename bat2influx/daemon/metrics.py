@@ -32,7 +32,8 @@ class DeviceReport:
     `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
     the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
     do not respond. Of one device, `missing` has the services that have left or do not respond, with
-    since when (ns since 1970).
+    since when (ns since 1970), and `clock_difference` is by how many s this machine's clock is
+    ahead of the device's, where that is known and ours is not synchronised.
     """
 
     site: str
@@ -45,6 +46,7 @@ class DeviceReport:
     devices: int | None = None
     silent: int | None = None
     missing: Mapping[Place, int] | None = None
+    clock_difference: float | None = None
 
     def after(self, earlier: DeviceReport) -> DeviceReport:
         """Return this with what was counted before a reload began to count anew."""
@@ -126,6 +128,12 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
         "devices_silent",
         "Those of them that say nothing.",
         lambda device: device.silent,
+    ),
+    Quantity(
+        "",
+        "clock_difference_seconds",
+        "By how much this machine's clock, which is not synchronised, is ahead of the device's.",
+        lambda device: device.clock_difference,
     ),
     Quantity(
         "",

@@ -75,7 +75,7 @@ class SelfReport:
 
     def left(self, device: Source) -> None:
         """A reload is about to replace this device, or takes it away: its counts go on."""
-        seen = self._seen(device)
+        seen = self._seen(device, None)
         self._before[seen.site] = seen
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class SelfReport:
         return Report(
             time_ns=now.wall_ns,
             uptime=(now.boot_ns - self._began_ns) / NS,
-            devices=tuple(self._seen(device) for device in devices),
+            devices=tuple(self._seen(device, now) for device in devices),
             stored=figures.accepted,
             waiting=figures.waiting,
             rejected=figures.rejected,
@@ -101,8 +101,10 @@ class SelfReport:
             database_up=figures.database_up,
         )
 
-    def _seen(self, device: Source) -> DeviceReport:
+    def _seen(self, device: Source, now: Now | None) -> DeviceReport:
+        """Return how it is with a device; nothing of clocks without a look at ours."""
         site, census = device.battery.name, device.census
+        difference = device.clock.difference(now) if now and device.clock_wanted else None
         seen = DeviceReport(
             site,
             received=device.messages,
@@ -114,6 +116,7 @@ class SelfReport:
             devices=census.devices if census else None,
             silent=len(census.silent) if census else None,
             missing=None if census else device.missing_services,
+            clock_difference=None if difference is None else round(difference / NS, 1),
         )
         return seen.after(self._before[site]) if site in self._before else seen
 

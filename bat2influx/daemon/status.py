@@ -49,9 +49,17 @@ class Status:
         """Return whether there is something to tell: the first value at once."""
         return now >= self._next or (self._counted > 0 and not self._ready)
 
-    def text(self, devices: Sequence[Source], delivery: Delivery, hold: Hold, now: float) -> str:
-        """Return the line."""
+    def text(
+        self,
+        devices: Sequence[Source],
+        delivery: Delivery,
+        hold: Hold,
+        now: float,
+        clocks: Sequence[str] = (),
+    ) -> str:
+        """Return the line; `clocks` is what is to be known of clocks besides `hold`."""
         parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
+        parts += clocks
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
         if any(_unconfigured(each) for each in devices):
             parts.append(FIRST_STEPS)

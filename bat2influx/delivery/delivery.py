@@ -53,9 +53,10 @@ LOOK = 1 / 16  # s at most that lines wait for the keeper, which add to their ti
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """The wall clock was set by so many ns."""
+    """The wall clock was set by so many ns, or `switched` for another clock that far from it."""
 
     ns: int
+    switched: bool = False
 
 
 class Delivery:
@@ -66,6 +67,7 @@ class Delivery:
     ) -> None:
         """`idle` is the longest time in s that a thread is without a sign of life."""
         self.failure: BaseException | None = None  # of the thread that failed first
+        self.offset_ns = 0  # by which stamps are ahead of this machine's clock; the main thread's
         self._failed_thread = ""
         self._published = Figures()  # the keeper's, at the end of its latest turn
         self._accepted = 0  # lines stored, ever
@@ -135,8 +137,15 @@ class Delivery:
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by so many ns after all that was handed over so far."""
+        self._step(ClockStep(step_ns))
+
+    def clock_switched(self, step_ns: int) -> None:
+        """The same, as stamps are by another clock from here on."""
+        self._step(ClockStep(step_ns, switched=True))
+
+    def _step(self, step: ClockStep) -> None:
         with self._changed:
-            self._inbox.append(ClockStep(step_ns))
+            self._inbox.append(step)
             self._stepped = True
             self._changed.notify_all()
 
@@ -216,7 +225,8 @@ class Delivery:
             took = bool(inbox)
             for each in inbox:
                 if isinstance(each, ClockStep):
-                    self._reports.clock_set(each.ns, self._spool.shift(each.ns))
+                    moved = self._spool.shift(each.ns)
+                    self._reports.clock_set(each.ns, moved, switched=each.switched)
                 else:
                     self._spool.append(each)
             if outcome is not None:
@@ -341,7 +351,7 @@ class Delivery:
             lines = [line for line in lines if line not in others]
         oldest = oldest_stamp(lines)
         if oldest is not None:
-            took = max(0.0, (time.time_ns() - oldest) / NS)
+            took = max(0.0, (time.time_ns() + self.offset_ns - oldest) / NS)
             with self._changed:
                 self._slowest = max(took, self._slowest or 0.0)
 

@@ -84,9 +84,16 @@ class Reports:
         text, extra = "%d values wait on disk, from before", event("waiting on disk")
         log.info(text, count, extra=extra)
 
-    def clock_set(self, step_ns: int, count: int) -> None:
-        """The clock was set, and the stamps of so many queued lines with it."""
+    def clock_set(self, step_ns: int, count: int, *, switched: bool = False) -> None:
+        """The clock was set, and the stamps of so many queued lines with it.
+
+        With `switched` stamps are by another clock now.
+        """
         way, extra = "forward" if step_ns > 0 else "back", event("clock set")
+        if switched:
+            text = "by that, time is %.1f s further %s; so are the stamps of %d queued values"
+            log.info(text, abs(step_ns) / NS, way, count, extra=extra)
+            return
         text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
         log.info(text, way, abs(step_ns) / NS, count, extra=extra)
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.discovery import Discovery, UndecidedError
 from bat2influx.device.fields import Meaning
 from bat2influx.device.intake import Intake
 from bat2influx.device.introduction import Introduction
-from bat2influx.device.keepalive import Republish
+from bat2influx.device.keepalive import KeepaliveKind, Republish
 from bat2influx.device.plan import Plan
 from bat2influx.device.poller import Poller
 from bat2influx.device.portal import Doubt, Pace
@@ -37,6 +38,9 @@ from bat2influx.service.journal import event
 from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
+
+# How old what is known of a device's clock may be, where it is only reported.
+LOOK_AT_CLOCK = 600 * NS
 
 
 class Device(Source):
@@ -275,6 +279,7 @@ class Device(Source):
         """Another device is there in place of the one that was found once: begin anew with it."""
         self._broker.drop(now.mono)
         self._plan = None
+        self.clock = DeviceClock()
         self._silence = Silence(self._watchdog)
 
     def _subscribe(self, connection: Connection, plan: Plan) -> None:
@@ -333,7 +338,14 @@ class Device(Source):
 
     def _awaiting(self, now: Now) -> bool:
         """Whether something is missing that the device may publish by itself when it is there."""
-        return bool(self._presence.absent()) or self._discovery.awaits(now.mono)
+        missing = bool(self._presence.absent()) or self._discovery.awaits(now.mono)
+        return missing or self._awaits_heartbeats(now)
+
+    def _awaits_heartbeats(self, now: Now) -> bool:
+        """Whether its clock is to be known, which a keepalive brings; old firmware shows none."""
+        if not self.clock_wanted or self._poller.keepalive.knows is KeepaliveKind.OLD:
+            return False
+        return self.battery.clock == "device" or not self.clock.is_heard(now, LOOK_AT_CLOCK)
 
     def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:
         """Take what was held, in case it was from the device's cache, and was not."""
@@ -386,6 +398,8 @@ class Device(Source):
             if self._plan and topic in (self._plan.completed, self._plan.heartbeat):
                 self._poller.keepalive.is_new()
                 asked_for = True
+            if self._plan and topic == self._plan.heartbeat:
+                self.clock.beat(message.payload, message.arrival)
             if self._plan and topic == self._plan.completed:
                 self._intake.count(NoValue.REPUBLISHED, self._presence.republished())
         if not asked_for:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
+from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.intake import BaseIntake
 from bat2influx.device.services import Place
 from bat2influx.failure import Trouble
@@ -61,6 +62,8 @@ class Source(ABC):
         self.battery = battery
         self.messages = 0  # that it has said
         self.undecided: str | None = None  # what only a person can settle
+        self.clock = DeviceClock()  # of a fleet, whose devices each have one, it is never known
+        self.clock_wanted = False  # whether to ask for it, where it does not come by itself
         self._config = config
         self._broker = Reconnector(endpoint_of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the broker is connected

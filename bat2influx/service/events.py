@@ -79,6 +79,8 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "clock awaited": "0b154a952ef84c2b9525c21a1e55bfd3",
         "clock right": "edddc3ed4e2c40fcb414972264358b65",
         "clock set": "e91d0fedd8f44d17b3c406217bcbd58d",
+        "clock followed": "1364ec48fb694a1e908757a6457f2039",
+        "clock own": "81095c8d98ed46e4a9bf1e3c80b6d284",
         # the daemon
         "recovered": "526e88a0f3974081a3d43619acb0d553",
         "bad configuration": "42066692153143c2abe81973cb16f6df",

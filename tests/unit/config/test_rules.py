@@ -218,3 +218,34 @@ def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
     """Files with one device and a tag `site` stay as they are."""
     text = "[Influx]\ntags = site:home, instance:x\n[Fields]\nportal = vebus/State"
     assert read(tmp_path, text).influx.tags == (("site", "home"), ("instance", "x"))
+
+
+def test_stamps_may_follow_the_clock_of_one_device(tmp_path: Path) -> None:
+    """Whichever has it, of several; none does by itself."""
+    text = "[Battery shed]\n[Battery boat]\nclock = device\n[Battery van]\nclock = own"
+    shed, boat, van = read(tmp_path, text).batteries
+    assert (shed.clock, boat.clock, van.clock) == ("own", "device", "own")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            FLEET + "clock = device",
+            "line 4: [Battery] clock = device: each device of a fleet has a clock of its own; leave"
+            " it empty",
+        ),
+        (
+            "[Battery shed]\nclock = device\n[Battery boat]\nclock = device",
+            "line 4: [Battery boat] clock = device: stamps follow one clock, and [Battery shed] has"
+            " that; leave one of both empty",
+        ),
+        (
+            "[Battery]\nclock = devise",
+            "line 2: [Battery] clock = devise: must be own or device; did you mean device?",
+        ),
+    ],
+)
+def test_clocks_that_stamps_cannot_follow(tmp_path: Path, text: str, problem: str) -> None:
+    """A fleet has many, and two devices have two."""
+    assert problems(tmp_path, text) == [problem]

@@ -52,6 +52,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "vrm": False,
         "share_group": "",
         "max_memory": 24_000_000,
+        "clock": "own",
     }
     assert dataclasses.asdict(settings.influx) == {
         "address": "localhost",

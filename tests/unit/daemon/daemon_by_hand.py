@@ -15,6 +15,7 @@ from bat2influx.config.settings import Settings
 from bat2influx.daemon import main
 from bat2influx.daemon.main import Daemon
 from bat2influx.delivery.figures import Figures
+from bat2influx.device.device_clock import DeviceClock
 from bat2influx.reading import NS
 from bat2influx.service import notify
 from tests.unit.config.test_settings import read
@@ -29,10 +30,27 @@ class Clock:
 
     def __init__(self) -> None:
         self.now, self.hold, self.step = 0.0, Hold.NO, 0
+        self.synchronised = True
+        self.followed: int | None = None
+        self._ahead = 0  # s
 
     def look(self) -> Now:
         """Return the clocks."""
-        return Now(TIME + round(self.now * NS), STARTED + self.now, round(self.now * NS))
+        boot_ns = round(self.now * NS)
+        own = Now(TIME + self._ahead * NS + boot_ns, STARTED + self.now, boot_ns)
+        return own if self.followed is None else own.by(self.followed)
+
+    def set(self, ahead: int) -> None:
+        """Set this machine's own clock, so many s ahead of what it was at first."""
+        before = self.look().wall_ns
+        self._ahead = ahead
+        self.step += self.look().wall_ns - before
+
+    def follow(self, distance: int | None) -> None:
+        """Show another clock's time from now on."""
+        before = self.look().wall_ns
+        self.followed = distance
+        self.step += self.look().wall_ns - before
 
     def take_step(self) -> int:
         """Return by how much it was set, once."""
@@ -59,7 +77,8 @@ class Part:
 def quiet(**changes: Any) -> Any:
     """Return a device that has nothing to say."""
     known: dict[str, Any] = {
-        "battery": SimpleNamespace(name="", address="10.0.0.2"),
+        "battery": SimpleNamespace(name="", address="10.0.0.2", clock="own"),
+        "clock": DeviceClock(),
         "undecided": None,
         "trouble": None,
         "state": SimpleNamespace(value="looking for"),

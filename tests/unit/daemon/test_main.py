@@ -17,6 +17,7 @@ from bat2influx.clock import Hold
 from bat2influx.daemon import ending, main
 from bat2influx.daemon.main import GATHER, LAST_WORDS, PACES, STOP_TIMEOUT
 from bat2influx.delivery.figures import Figures
+from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.plan import Series
 from bat2influx.reading import NOWHERE, NS
 from bat2influx.service.events import message_id
@@ -159,12 +160,35 @@ def test_what_is_awaited_of_the_clock_is_told_at_each_change(
     ]
 
 
+def test_stamps_by_the_clock_of_the_device(harness: Harness) -> None:
+    """All that has stamps goes over with it, and values wait no longer; and so back."""
+    daemon = harness.daemon()
+    to = daemon._delivery = delivery()
+    heard = DeviceClock()
+    for at in (0, 3, 6):
+        heard.beat(b'{"value":%d}' % (TIME // NS + 3600 + at), at * NS + NS // 2)
+    battery = SimpleNamespace(name="", address="10.0.0.2", clock="device")
+    device = quiet(battery=battery, clock=heard)
+    daemon.devices = (device,)
+    daemon._clock.synchronised, daemon._clock.hold = False, Hold.UNSYNCHRONISED
+    daemon.follow_clock()
+    assert to.calls == [("clock_switched", 3600 * NS)]
+    assert (daemon._now.wall_ns, to.offset_ns) == (TIME + 3600 * NS, 3600 * NS)
+    assert "3600.0 s behind the device's" in daemon._status_text(daemon._now)
+    daemon._clock.synchronised, daemon._clock.hold = True, Hold.NO
+    daemon.follow_clock()
+    assert to.calls[1:] == [("clock_switched", -3600 * NS)]
+    assert device.calls == [("clock_set", 3600 * NS), ("clock_set", -3600 * NS)]
+    assert (daemon._now.wall_ns, to.offset_ns) == (TIME, 0)
+    assert daemon._hold is Hold.NO
+
+
 def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
     """Those of a device go together, in order; who has none hands nothing over."""
     daemon = harness.daemon("[Influx]\nmeasurement = bank\ntags = a:b\n" + TWO)
     to = daemon._delivery = delivery()
     soc, power = Series("Soc", NOWHERE), Series("Power", NOWHERE)
-    boat = SimpleNamespace(name="boat", address="10.0.0.3")
+    boat = SimpleNamespace(name="boat", address="10.0.0.3", clock="own")
     daemon.devices = (
         quiet(take_rows=lambda: [(soc, 61.5, 1), (soc, 62.0, 2)]),
         quiet(),

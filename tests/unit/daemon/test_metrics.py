@@ -17,6 +17,7 @@ from tests.support.node_exporter import samples
 TIME = 1_767_225_610 * NS
 CELLAR = DeviceReport("", 4711, {NoValue.NULL: 3}, 2, True, 1, TIME - NS // 2)
 FLEET = replace(CELLAR, devices=1000, silent=3)
+BEHIND = replace(CELLAR, clock_difference=-259_200.5)
 LOST = {("vebus", 275): TIME, ("battery", 512): TIME + NS}
 REPORT = Report(
     time_ns=TIME,
@@ -39,6 +40,7 @@ NUMBERS = {
     "services_missing": 2,
     "devices": 1000,
     "devices_silent": 3,
+    "clock_difference_seconds": -259_200.5,
     "broker_up": 1,
     "last_value_timestamp_seconds": TIME / NS - 0.5,
     "values_stored_total": 4700,
@@ -102,6 +104,13 @@ def test_a_fleet_tells_how_many_devices_it_has() -> None:
     assert "devices" not in metrics.prometheus_text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
 
 
+def test_how_far_the_clocks_are_apart_is_told_where_it_is_known() -> None:
+    """Ours less the device's, for Prometheus alone; without a heartbeat there is none."""
+    found = samples(metrics.prometheus_text(replace(REPORT, devices=(BEHIND,)), "1.0.0"))
+    assert found["bat2influx_clock_difference_seconds"] == -259_200.5
+    assert "clock_difference" not in metrics.prometheus_text(REPORT, "1.0.0")
+
+
 def test_which_service_is_missing_since_when_is_told() -> None:
     """By its name and instance for Prometheus; how many, for both."""
     report = replace(REPORT, devices=(replace(CELLAR, missing={("vebus", 275): TIME}),))
@@ -154,7 +163,9 @@ def test_every_field_of_a_report_is_told() -> None:
 
 def test_every_number_has_help_type_and_one_sample() -> None:
     """A name that ends in _total is a counter, and any other one a gauge."""
-    devices = (replace(FLEET, missing=LOST),)  # which no device is, but each number is there
+    devices = (
+        replace(FLEET, missing=LOST, clock_difference=-259_200.5),
+    )  # which no device is, but each number is there
     text = metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3")
     found = samples(text)
     for name, number in NUMBERS.items():

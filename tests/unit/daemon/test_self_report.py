@@ -20,6 +20,7 @@ from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.figures import Figures
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.delivery.spool import Spool
+from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.source import Census
 from bat2influx.reading import NS
 from bat2influx.venus.protocol import NoValue
@@ -55,6 +56,8 @@ def device(name: str = "", **changes: Any) -> Any:
     """Return what a report asks of a device."""
     known = {
         "battery": SimpleNamespace(name=name),
+        "clock": DeviceClock(),
+        "clock_wanted": False,
         "census": None,
         "messages": 5,
         "no_values": {NoValue.NULL: 2},
@@ -243,3 +246,22 @@ def test_a_reload_changes_the_measurement_and_not_the_time(tmp_path: Path) -> No
     assert all(line.startswith(b"daemon,a=b ") for line in lines)
     made.use(settings(tmp_path))
     assert made.timeout(look(10).mono) == math.inf
+
+
+def test_how_far_the_clocks_are_apart_is_in_the_report(tmp_path: Path, run: Path) -> None:
+    """By our own clock, whichever stamps are by, in tenths of a second; not once it is right."""
+    beating = DeviceClock()
+    for seconds in (0, 3, 6):
+        payload = b'{"value":%d}' % (TIME // NS + seconds + 3600)
+        beating.beat(payload, look(seconds + 0.123).boot_ns)
+    assert beating.distance is not None
+    known = device(clock=beating, clock_wanted=True)
+    made = SelfReport(settings(tmp_path, textfile="yes"), look(0))
+    for now in (look(10), look(20).by(beating.distance)):
+        made.report(now, (known,), idle(tmp_path))
+        found = samples((run / "bat2influx.prom").read_text())
+        assert found["bat2influx_clock_difference_seconds"] == -3600.4
+    made.left(known)
+    known.clock_wanted = False
+    made.report(look(30), (known,), idle(tmp_path))
+    assert "clock" not in (run / "bat2influx.prom").read_text()

@@ -336,3 +336,11 @@ def test_a_line_is_due_a_second_after_the_latest() -> None:
     status.tell("", 107.5)
     assert (status.timeout(107.5), status.timeout(108.0), status.timeout(110.0)) == (1.0, 0.5, 0.0)
     assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]
+
+
+def test_what_is_to_be_known_of_clocks_comes_first() -> None:
+    """Behind what values wait for, and before what is wrong."""
+    devices, remark = (device(trouble=FULL),), "the clock is not synchronised"
+    text = Status(0.0, 120.0).text(devices, delivery(), Hold.UNSET, 1.0, [remark])
+    awaited = f"{Hold.UNSET.value}; values wait for that"
+    assert text == "; ".join((awaited, remark, FULL.text, NOTHING))

@@ -203,6 +203,16 @@ def test_the_delay_is_that_of_the_slowest_line_that_was_stored(
     assert keeper.made.take_delay() is None
 
 
+def test_the_delay_is_by_the_clock_that_stamps_are_by(make: Make) -> None:
+    """Which may be an hour ahead of this machine's."""
+    keeper = make()
+    keeper.made.offset_ns = 3600 * NS
+    keeper.spool.append([b"dc V=1 %d" % (keeper.wall + 3597 * NS)])
+    keeper.take()
+    keeper.settle(accepts)
+    assert keeper.made.take_delay() == 3.0
+
+
 def test_of_several_batches_the_slowest_counts(make: Make) -> None:
     """Whichever came first."""
     keeper = make()

@@ -283,6 +283,18 @@ def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
     assert logged() == ["W InfluxDB is away", f"I the clock was {text}"]
 
 
+def test_another_clock_for_stamps_is_not_logged_as_one_that_was_set(
+    make: Make, logged: Logged
+) -> None:
+    """Which clock it is was logged before; what is queued goes with it all the same."""
+    keeper = make(fails(retry_after=NEVER), fresh=NEVER)
+    keeper.put(0.0, 0, 2)
+    keeper.at(1.0, keeper.made.clock_switched, -3_600 * 10**9)
+    keeper.run(10.0)
+    text = "by that, time is 3600.0 s further back; so are the stamps of 2 queued values"
+    assert logged() == ["W InfluxDB is away", f"I {text}"]
+
+
 def test_a_disk_that_fails_every_second_time_does_not_fill_the_log(logged: Logged) -> None:
     """It is damped like the database."""
     reports = Reports("a:8086")

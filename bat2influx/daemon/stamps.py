@@ -1,0 +1,84 @@
+"""Has time stamps follow the device's clock while stamp_clock.py says so, and reports on clocks.
+
+Rules: owned by the main thread, which asks once a turn. The device whose section has
+`clock = device` is the one; there is one at the most (config/rules.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from bat2influx.clock import Clock, Hold, Now
+from bat2influx.daemon import stamp_clock
+from bat2influx.daemon.stamp_clock import DIFFERS, Action, StampedBy, difference_text
+from bat2influx.device.source import Source
+from bat2influx.service.journal import event
+
+log = logging.getLogger(__name__)
+
+
+class Stamps:
+    """Which clock stamps are by, of this machine with its `clock` and of its devices."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.by = StampedBy.OWN
+        self._clock = clock
+
+    @property
+    def hold(self) -> Hold:
+        """Whether values wait for this machine's clock: not where the device's does for it."""
+        return self._clock.hold if self.by is StampedBy.OWN else Hold.NO
+
+    def choose(self, devices: Sequence[Source]) -> bool:
+        """Choose the clock for the next look; return whether it is another one than before.
+
+        Devices learn whether their clock is wanted.
+        """
+        ours = self._clock.synchronised
+        for device in devices:
+            device.clock_wanted = not ours
+        guide = next((each for each in devices if each.battery.clock == "device"), None)
+        if self.by is StampedBy.OWN and (ours or guide is None):
+            return False  # which is nearly always so, and takes no look
+        now = self._clock.look()
+        distance = guide.clock.distance if guide else None
+        difference = None if distance is None else now.own_distance - distance
+        what = stamp_clock.event_of(difference, own=ours or guide is None)
+        before = self.by
+        self.by, action = stamp_clock.step(before, what)
+        if action is Action.FOLLOW:
+            self._clock.follow(distance)
+        elif action is Action.LEAVE:
+            self._clock.follow(None)
+            log.info("time stamps are by this machine's clock again", extra=event("clock own"))
+        if action is not Action.FOLLOW or before is StampedBy.DEVICE:
+            return action is Action.LEAVE
+        assert guide is not None
+        assert difference is not None
+        text = (
+            "time stamps are by the clock of the device at %s until this machine's is synchronised,"
+            " which is %s it"
+        )
+        where, extra = guide.battery.address, event("clock followed", PEER=guide.battery.address)
+        log.info(text, where, difference_text(difference), extra=extra)
+        return True
+
+    def remarks(self, devices: Sequence[Source], now: Now) -> list[str]:
+        """Return what is to be known of the clocks, for the status line.
+
+        While ours is not synchronised: how far it is from those of devices, from DIFFERS on.
+        """
+        if self._clock.synchronised:
+            return []
+        found = []
+        for device in devices:
+            difference = device.clock.difference(now)
+            if difference is None or abs(difference) <= DIFFERS:
+                continue
+            site = f"{device.battery.name}: " if device.battery.name else ""
+            ours = "this machine's clock is not synchronised, and"
+            text = f"{site}{ours} {difference_text(difference)} the device's"
+            followed = self.by is StampedBy.DEVICE and device.battery.clock == "device"
+            found.append(f"{text}, which time stamps are by" if followed else text)
+        return found
