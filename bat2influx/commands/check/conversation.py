@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from bat2influx.clock import Clock
 from bat2influx.commands import bridge_look
+from bat2influx.commands.check.clock_steps import clock_steps
 from bat2influx.commands.check.field_steps import FirstValues, Value, field_step, left_out
 from bat2influx.commands.check.labels import wrong
 from bat2influx.commands.check.overheard import PRODUCT, Overheard
@@ -199,6 +201,10 @@ class Conversation:
                 yield field_step(
                     address, name, topic[prefix:], answers.get(topic), optional=optional
                 )
+
+    def clock(self) -> Iterator[Step]:
+        """Compare the device's clock with this machine's."""
+        yield from clock_steps(Clock(), self._session, self._overheard, self._battery, self._config)
 
     def _read(self, requests: Sequence[Request], wanted: set[str]) -> Mapping[str, Value]:
         """Return the first value on each `wanted` topic; unanswered requests are sent by leaf."""

@@ -42,7 +42,8 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             f"a device under a security profile takes TLS: write tls = yes in {config}",
             tls=endpoint.tls is not None,
         )
-        if battery.fleet:
+        fleet = battery.fleet
+        if fleet:
             portals = fleet_look.fleet_portals(session)
             if not portals:
                 yield wrong(session.trouble or no_device(session, battery, config))
@@ -50,7 +51,10 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")
             battery = replace(battery, serial=portals[0])
         conversation = Conversation(session, battery, config)
-        for steps in (conversation.portal, conversation.instances, conversation.fields):
+        parts = [conversation.portal, conversation.instances, conversation.fields]
+        if not fleet:  # whose devices have a clock each
+            parts.append(conversation.clock)
+        for steps in parts:
             yield from steps()
             if conversation.over:
                 return

@@ -7,6 +7,7 @@ services there are: firmware before Venus OS 3.20 publishes all its values retai
 from __future__ import annotations
 
 from bat2influx.commands.discover.survey import ServiceInstance, Survey
+from bat2influx.device.device_clock import DeviceClock, distance_of
 from bat2influx.mqtt.connection import Message
 
 PRODUCT = "ProductId"  # which every service has, and which never changes
@@ -15,11 +16,15 @@ PRODUCT = "ProductId"  # which every service has, and which never changes
 class Overheard:
     """The values of the device `portal` so far, as a survey.
 
-    `speaks` is whether one of its messages was not retained.
+    `speaks` is whether one of its messages was not retained. `clock` is what heartbeats show, and
+    `shown` the distance that a single one shows, see device_clock.py; the least late counts.
     """
 
     def __init__(self, portal: str) -> None:
         self.speaks = False
+        self.portal = portal
+        self.clock = DeviceClock()
+        self.shown: int | None = None
         self.survey = Survey(portal, "")
         self._below = f"N/{portal}/"
 
@@ -28,6 +33,14 @@ class Overheard:
         if message.topic.startswith(self._below):
             self.speaks = self.speaks or not message.retain
             self.survey.see(message.topic, message.payload)
+            if message.topic == f"{self._below}heartbeat" and not message.retain:
+                self._beat(message)
+
+    def _beat(self, message: Message) -> None:
+        self.clock.beat(message.payload, message.arrival)
+        distance = distance_of(message.payload, message.arrival)
+        if distance is not None:
+            self.shown = distance if self.shown is None else max(distance, self.shown)
 
     @property
     def places(self) -> tuple[ServiceInstance, ...]:

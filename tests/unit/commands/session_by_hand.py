@@ -262,10 +262,16 @@ class HandBroker:
         return self.sessions[-1]
 
     def at(
-        self, seconds: float, topic: str, payload: bytes = b"{}", *, retain: bool = False
+        self,
+        seconds: float,
+        topic: str,
+        payload: bytes = b"{}",
+        *,
+        retain: bool = False,
+        arrival: int = 0,
     ) -> None:
-        """Have this message come after so many seconds, and no more of it."""
-        message = Message(topic, payload, retain, 0)
+        """Have this message come after so many seconds, and no more of it; `arrival` is in ns."""
+        message = Message(topic, payload, retain, arrival)
         self._later.append((self.now + seconds, lambda session: session.connection.hear(message)))
 
     def lose(self, seconds: float, why: Trouble) -> None:

@@ -26,6 +26,22 @@ def test_what_a_broker_keeps_is_no_sign_of_life(retain: bool, portal: str, speak
     assert overheard("heartbeat", retain=retain, portal=portal).speaks is speaks
 
 
+def test_the_least_late_heartbeat_shows_the_time() -> None:
+    """One that was kept by the broker, and one of another device, do not."""
+    made = Overheard(P)
+    assert made.shown is None
+    for portal, shown, retain in (
+        (P, 3, False),
+        (P, 2, False),
+        (P, 9, True),
+        ("another", 9, False),
+        (P, 25 - 1_780_000_000, False),
+    ):
+        payload = b'{"value":%d}' % (1_780_000_000 + shown)
+        made.see(Message(f"N/{portal}/heartbeat", payload, retain, 10**9))
+    assert made.shown == 1_780_000_002_500_000_000
+
+
 @pytest.mark.parametrize("retain", [False, True])
 def test_services_are_there_by_their_product(retain: bool) -> None:
     """Kept values count; housekeeping does not, nor does what is only a value."""

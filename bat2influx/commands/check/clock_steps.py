@@ -1,0 +1,71 @@
+"""What `check` prints of the clocks: this machine's, and the device's as its heartbeats show it.
+
+Where this machine's is synchronised, the first heartbeat that has come by the way does, and nothing
+is waited for; else a few are, so that the time is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bat2influx.clock import Clock
+from bat2influx.commands.check.overheard import Overheard
+from bat2influx.commands.steps import NOTE, OK, Step
+from bat2influx.config.settings import Battery
+from bat2influx.daemon.stamp_clock import DIFFERS, difference_text
+from bat2influx.mqtt.connection import Message
+from bat2influx.mqtt.session import Session
+from bat2influx.reading import NS
+from bat2influx.venus import protocol
+
+WORTH_A_NOTE = 5 * NS  # a single heartbeat may be late
+BEATS_WITHIN = 10.0  # s; three heartbeats take 6 s
+
+LABEL = "clock"
+
+
+def clock_steps(
+    own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
+) -> Iterator[Step]:
+    """Yield how far both clocks are apart, and which one time stamps are by.
+
+    `overheard` has what the device has published so far; `config` is the file to name.
+    """
+    now = own.look()
+    if not own.synchronised:
+        yield _not_synchronised(own, session, overheard, battery, config)
+        return
+    shown = overheard.shown
+    difference = 0 if shown is None else now.own_distance - shown
+    if abs(difference) > WORTH_A_NOTE:
+        text = f"this machine's clock is {difference_text(difference)} the device's; time stamps"
+        yield Step(NOTE, LABEL, f"{text} are by this machine's")
+    elif battery.clock == "device":
+        why = "systemd-timesyncd has set it, or does not run"
+        yield Step(OK, LABEL, f"time stamps are by this machine's: {why}")
+
+
+def _not_synchronised(
+    own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
+) -> Step:
+    """Wait for heartbeats, and return what they show."""
+    clock = overheard.clock
+    if clock.distance is None:
+
+        def see(message: Message) -> bool:
+            overheard.see(message)
+            return clock.distance is not None
+
+        session.publish(*protocol.keepalive(overheard.portal), checked=True)
+        session.until(see, BEATS_WITHIN)
+    ours = "this machine's clock is not synchronised, and"
+    difference = clock.difference(own.look())
+    if difference is None:
+        return Step(NOTE, LABEL, f"{ours} the device shows no time within reason")
+    if abs(difference) <= DIFFERS:
+        return Step(OK, LABEL, f"{ours} agrees with the device's")
+    text = f"{ours} {difference_text(difference)} the device's"
+    if battery.clock == "device":
+        return Step(NOTE, LABEL, f"{text}, which time stamps are by")
+    what = f"for time stamps by that one write clock = device under {battery.section} in {config}"
+    return Step(NOTE, LABEL, f"{text}; {what}")
