@@ -1,10 +1,11 @@
 """The daemon with a wall clock that a test sets, and a machine that it has sleep.
 
-    CLOCKS=FILE python3 -m tests.support.clocks --config FILE
+    CLOCKS=FILE [SYNCHRONISED=FILE] python3 -m tests.support.clocks --config FILE
 
 Rules: the machine's clock belongs to all that runs on it, and cannot be set for one process alone.
 So this stands for the kernel's clocks, in the one module that looks at them: FILE has, as two
-integers of 64 bits, by how many ns the wall clock and the one since the boot are off.
+integers of 64 bits, by how many ns the wall clock and the one since the boot are off. Where it is
+given, SYNCHRONISED stands for the file by which systemd-timesyncd reports that it has set it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def main() -> int:
     from tests.support.hurried import allow_short_spans
 
     allow_short_spans()
+    if file := os.environ.get("SYNCHRONISED"):
+        clock.Clock.__init__.__defaults__ = (Path(file),)
     with Path(os.environ["CLOCKS"]).open("rb") as file:
         there = mmap.mmap(file.fileno(), _OFFSETS.size, access=mmap.ACCESS_READ)
 

@@ -104,6 +104,17 @@ def test_the_heart_beats_every_three_seconds_while_alive() -> None:
     assert heartbeats(out) == list(range(start, start + 60, 3))
 
 
+def test_a_heartbeat_shows_the_clock_of_the_device() -> None:
+    """Which may be wrong; and it may show none at all."""
+    device = Device(P)
+    device.set_clock(-3600.0)
+    out = keep_alive(device)
+    device.set_clock(0.0, shown=False)
+    out += device.advance(NOW + 4.0)
+    device.set_clock(5.0)
+    assert heartbeats(out + device.advance(NOW + 7.0)) == [int(NOW) - 3600, int(NOW) + 11]
+
+
 def test_a_second_keepalive_does_not_double_the_heartbeat() -> None:
     """Heartbeats keep their rhythm when keepalives come on top of each other."""
     device = Device(P)

@@ -158,6 +158,11 @@ class Device(Plugin):
             else:
                 self._faults.silent.discard(self._place(service, path))
 
+    def set_clock(self, ahead: float, *, shown: bool = True) -> None:
+        """Let its own clock be so many s ahead; where it is not `shown`, there is no heartbeat."""
+        with self._event():
+            self._clock_ahead, self._clock_shown = ahead, shown
+
     def late(self, seconds: float, service: str | None = None, path: str | None = None) -> None:
         """Let answers to reads come so much later; from LOST_SECONDS on, never. 0 ends it."""
         with self._event():
