@@ -1,16 +1,22 @@
-"""The package under test: built from this checkout, and taken apart for another version of it."""
+"""The package under test: built from this checkout, and taken apart for another version of it.
+
+And packages from before, each built from its commit by its own rules: once, and kept in the cache.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tests import TOP
+from tests.support.programs import cache_dir
 
 CODE = "usr/lib/python3/dist-packages/bat2influx/__init__.py"
-CONFFILE = "etc/bat2influx/bat2influx.ini"
+TEMPLATE = "usr/share/bat2influx/bat2influx.ini"
 
 
 def build() -> Path:
@@ -33,6 +39,38 @@ def build() -> Path:
     return TOP / "bat2influx.deb"
 
 
+def build_from(commit: str) -> Path:
+    """Build the package of an earlier commit, unless that was done before; return its path."""
+    place = cache_dir() / f"package-{commit[:12]}.deb"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        place.with_suffix(".lock").open("a") as lock,
+        tempfile.TemporaryDirectory(dir=place.parent) as folder,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)  # both releases want it at once
+        if not place.exists():
+            archive, made = Path(folder, "archive.tar"), Path(folder, "made.deb")
+            # The checkout may be another user's, whom git does not trust by itself.
+            git = ("git", "-c", f"safe.directory={TOP}", "-C", TOP)
+            told = subprocess.run(
+                [*git, "archive", f"--output={archive}", commit],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert told.returncode == 0, (
+                f"an earlier package is built from commit {commit}, which this checkout does not"
+                f" have; a full clone has it, a shallow one after `git fetch --unshallow`:\n"
+                f"{told.stderr}"
+            )
+            source = Path(folder, "source")
+            source.mkdir()
+            _run("tar", "-x", "-f", archive, "-C", source)
+            _run(source / "debian/build", made)
+            made.rename(place)
+        return place
+
+
 def version(package: Path) -> str:
     """Return the package's version, such as 1.0.0-1."""
     return _run("dpkg-deb", "--field", package, "Version").strip()
@@ -43,14 +81,15 @@ def program_version(package: Path) -> str:
     return version(package).rpartition("-")[0]
 
 
-def repack(package: Path, other: str, folder: Path, *, conffile_line: str = "") -> Path:
-    """Return the same package as another version; `conffile_line` is what its ini has more."""
+def repack(package: Path, other: str, folder: Path, *, template_line: str = "") -> Path:
+    """Return the same package as another version; `template_line` is what its ini has more."""
     tree = folder / f"tree-{other}"
     _run("dpkg-deb", "--raw-extract", package, tree)
     _edit(tree / "DEBIAN/control", r"(?m)^Version: .*$", f"Version: {other}")
     _edit(tree / CODE, r'(?m)^__version__ = ".*"$', f'__version__ = "{other}"')
-    with (tree / CONFFILE).open("a") as file:
-        file.write(conffile_line)
+    if template_line:
+        with (tree / TEMPLATE).open("a") as file:
+            file.write(template_line)
     made = folder / f"bat2influx_{other}.deb"
     _run("dpkg-deb", "--root-owner-group", "--build", tree, made)
     return made

@@ -13,7 +13,6 @@ from tests.system.plant import INI, UNIT, Plant
 
 BOAT = "bat2influx@boat.service"
 BOAT_INI = "/etc/bat2influx/boat.ini"
-KEEP = "-o Dpkg::Options::=--force-confold"  # as unattended upgrades have it
 # Where the system itself keeps a record, of whatever is done.
 RECORDS = (
     "/proc /sys /dev /run /tmp /root /opt/stand-in /var/tmp /var/log /var/cache /var/lib/apt"
@@ -53,15 +52,15 @@ def processes(plant: Plant) -> list[int]:
 
 
 def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
-    """Services that run are restarted into the new version; edited files stay as they are."""
-    machine.install(repack(package, "0.9", tmp_path, conffile_line="# 0.9 had this line.\n"))
+    """Services that run are restarted into the new version; edited files stay, unasked."""
+    machine.install(repack(package, "0.9", tmp_path, template_line="# 0.9 had this line.\n"))
     machine.start_servers()
     start_both(machine)
     before = processes(machine)
     texts = [machine.read(INI), machine.read(BOAT_INI)]
     assert machine.run("bat2influx", "--version").stdout == "bat2influx 0.9\n"
 
-    machine.install(package, KEEP)
+    machine.install(package)
     since = machine.now()
     told = machine.run("bat2influx", "--version").stdout
     assert told == f"bat2influx {program_version(package)}\n"
@@ -78,12 +77,11 @@ def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
 
 
 def test_an_upgrade_of_what_does_not_run(machine: Plant, package: Path, tmp_path: Path) -> None:
-    """A service that is not enabled is not started; an edited file that is no newer is kept."""
+    """A service that is not enabled is not started, and a file that was deleted is not made."""
     machine.install(repack(package, "0.9", tmp_path))
-    machine.configure()
-    text = machine.read(INI)
+    machine.run("rm", INI)
     machine.install(package)
-    assert machine.read(INI) == text
+    assert not machine.exists(INI)
     assert states(machine) == ["inactive", "inactive"]
     assert machine.systemctl("is-enabled", UNIT, check=False).stdout == "disabled\n"
     assert machine.messages(UNIT) == [f"not configured yet; {FIRST_STEPS}"]  # by the first one
