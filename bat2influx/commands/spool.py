@@ -19,7 +19,7 @@ from bat2influx.commands import configuration
 from bat2influx.commands.output import complain, say
 from bat2influx.config.paths import service_user, state_directory
 from bat2influx.config.settings import ConfigError, Settings, load
-from bat2influx.delivery import disk_format, disk_queue
+from bat2influx.delivery import disk_format, disk_queue, salvage
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.printable import plain
@@ -109,6 +109,12 @@ def _show(reader: DiskReader, state: Path) -> None:
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
     say(f"waiting   {found.waiting} values{since}{size}")
+    for each in salvage.set_aside_as_newer(state / disk_format.NAME):
+        size = f"{disk_format.total_size(each) / 1e6:.1f} MB"
+        say(
+            f"set aside {plain(each.name, LONGEST)}, {size}; with the version that wrote it, and"
+            f" once no value waits, stop the service and rename it to {disk_format.NAME}"
+        )
     reasons: Counter[str] = Counter()
     first: dict[str, int] = {}
     latest: dict[str, int] = {}

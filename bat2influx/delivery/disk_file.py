@@ -256,7 +256,8 @@ class DiskFile:
         self._forget()
         text = (
             f"{self.path} is of format {version}, written by a later bat2influx; it is kept as"
-            f" {aside.name}: with that version installed again, rename it back"
+            f" {aside.name}: with that version installed again, and once no value waits, stop the"
+            " service and rename it back"
         )
         raise DiskError(DiskFault.NEWER, text)
 

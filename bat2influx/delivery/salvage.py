@@ -157,6 +157,12 @@ def set_aside(path: Path, why: str) -> Path:
     return aside
 
 
+def set_aside_as_newer(path: Path) -> list[Path]:
+    """Return the files that were set aside as those of a later version, the oldest first."""
+    found = path.parent.glob(f"{path.stem}.format-*")
+    return sorted(each for each in found if not each.name.endswith(COMPANIONS))
+
+
 def _fresh(path: Path) -> Path:
     return path.with_suffix(".salvage")
 

@@ -82,7 +82,8 @@ def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
         for table in ("waiting", "rejected"):
             other.execute(f"ALTER TABLE {table} ADD COLUMN more")
         other.execute("PRAGMA user_version = 3")
-    with pytest.raises(DiskError, match="with that version installed again, rename it") as raised:
+    way_back = "with that version installed again, and once no value waits, stop the service and"
+    with pytest.raises(DiskError, match=way_back) as raised:
         put(file, 0, 3)
     assert raised.value.fault is DiskFault.NEWER
     (aside,) = names(file)

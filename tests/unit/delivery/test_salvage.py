@@ -260,6 +260,9 @@ def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
         f"{old[3]}-wal",
         "spool.format-7-20200101T000000.000000Z",
     }
+    assert [each.name for each in salvage.set_aside_as_newer(path)] == [
+        "spool.format-7-20200101T000000.000000Z"
+    ]
 
 
 def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
