@@ -38,13 +38,15 @@ PACKAGES = (
     "python3-systemd",
     "libnss-mdns",
     "avahi-daemon",
+    # what may upgrade it
+    "unattended-upgrades",
     # what it talks to
     "mosquitto",
     "influxdb",
     "influxdb-client",
 )
 HOOKS = (
-    'chroot "$1" systemctl --quiet disable mosquitto influxdb avahi-daemon',
+    'chroot "$1" systemctl --quiet disable mosquitto influxdb avahi-daemon unattended-upgrades',
     # Of no use in a machine that lives for a minute, and a load on the others.
     'chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer'
     " e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-pstore.service",
