@@ -116,6 +116,31 @@ def test_what_does_not_fit_is_seen(influxdb: Asked) -> None:
     assert (fitting.cut, fitting.scrolls) == ([], False)
 
 
+def test_a_number_beyond_its_panel_is_seen(influxdb: Asked) -> None:
+    """Grafana does not shorten it, and the panel's edge cuts it off."""
+    options = {"text": {"valueSize": 400}, "textMode": "value"}
+    page = influxdb.render({"type": "stat", "options": options, "targets": [influxdb.power()]})
+    assert page.panels[0].cut
+
+
+def test_a_panel_shows_what_another_has_asked_for(asked: Asked) -> None:
+    """By the data source "Dashboard": the database is asked once."""
+    source = {"type": "datasource", "uid": "-- Dashboard --"}
+    shown = {
+        "type": "stat",
+        "datasource": source,
+        "targets": [{"refId": "A", "datasource": source, "panelId": 1}],
+        "transformations": [
+            {"id": "reduce", "options": {"mode": "reduceFields", "reducers": ["max"]}}
+        ],
+    }
+    page = asked.render({"targets": [asked.power()]}, shown)
+    first, second = page.panels
+    assert sorted(second.series) == sorted(first.series) == ["boat", "home"]
+    assert "1.5" in second.text or "1500" in second.text
+    assert len(page.queries) == 1
+
+
 def test_letters_too_small_to_read_are_seen(influxdb: Asked) -> None:
     """Names of many values in one small panel shrink until they fit."""
     targets = [influxdb.power("home", ref_id=each, name=f"Power of {each}") for each in "ABCDEFGH"]

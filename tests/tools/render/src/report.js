@@ -44,12 +44,37 @@ function titleIsCut(element) {
   return Boolean(title) && title.scrollWidth > title.clientWidth;
 }
 
-/* What else is cut off at the side: names in legends, cells of tables. */
+/* What else is cut off at the side: names in legends, cells of tables, numbers beyond the panel. */
 function cutTexts(element) {
+  const { left, right } = element.getBoundingClientRect();
+  const beyond = (each) => {
+    const box = textBox(each);
+    return (box.left < left - 1 || box.right > right + 1) && !scrolled(each, element);
+  };
   return withText(element)
-    .filter((each) => each.tagName !== 'H2' && each.scrollWidth > each.clientWidth + 1)
-    .filter((each) => getComputedStyle(each).overflowX !== 'visible')
+    .filter((each) => each.tagName !== 'H2')
+    .filter((each) => beyond(each) || (each.scrollWidth > each.clientWidth + 1 && hides(each)))
     .map((each) => each.innerText);
+}
+
+function hides(element) {
+  return getComputedStyle(element).overflowX !== 'visible';
+}
+
+function textBox(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect();
+}
+
+/* Whether one can scroll to it within the panel. */
+function scrolled(element, panel) {
+  for (let each = element; each !== panel; each = each.parentElement) {
+    if (scrolls(each)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /* The elements that have a text of their own. */

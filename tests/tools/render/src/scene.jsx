@@ -9,6 +9,7 @@ import {
   SceneGridItem,
   SceneGridLayout,
   SceneGridRow,
+  SceneObjectBase,
   SceneQueryRunner,
   SceneRefreshPicker,
   SceneTimePicker,
@@ -20,11 +21,13 @@ import {
 } from '@grafana/scenes';
 import { Icon, PanelChrome, useStyles2 } from '@grafana/ui';
 import React from 'react';
+import { Subject } from 'rxjs';
 
 import { Controls, linked } from './controls.jsx';
 import { arrange } from './grid.js';
 import { variableSet } from './variables.js';
 
+const SHARED = '-- Dashboard --';
 const AS_MADE = { afterMs: Infinity }; // a time range does not move on before it is shown
 
 export function makeScene(job) {
@@ -127,19 +130,58 @@ function vizPanel(scene, panel, key) {
     displayMode: panel.transparent ? 'transparent' : 'default',
     hoverHeader: !panel.title && !back,
     $timeRange: back ? panelTimeRange(back, scene) : undefined,
-    $data: panel.targets?.length ? data(panel) : undefined,
+    $data: panel.targets?.length ? data(panel, scene) : undefined,
   });
 }
 
-function data(panel) {
-  const runner = new SceneQueryRunner({
+function data(panel, scene) {
+  const source = panel.datasource?.uid === SHARED ? shared(panel, scene) : runner(panel);
+  return new SceneDataTransformer({ $data: source, transformations: panel.transformations ?? [] });
+}
+
+function runner(panel) {
+  return new SceneQueryRunner({
     datasource: panel.datasource,
     queries: panel.targets,
     maxDataPoints: panel.maxDataPoints,
     minInterval: panel.interval,
     maxDataPointsFromWidth: true,
   });
-  return new SceneDataTransformer({ $data: runner, transformations: panel.transformations ?? [] });
+}
+
+/* What another panel has asked for, before its transformations: the data source "Dashboard". */
+class SharedData extends SceneObjectBase {
+  constructor(state, scene) {
+    super(state);
+    this.addActivationHandler(() => {
+      const key = `panel-${this.state.panelId}`;
+      const panel = sceneGraph.findObject(
+        scene,
+        (each) => each instanceof VizPanel && each.state.key === key
+      );
+      if (!panel) {
+        throw new Error(`There is no panel ${this.state.panelId} to show the data of`);
+      }
+      const source = panel.state.$data.state.$data;
+      const take = ({ data: found }) => this.setState({ data: found });
+      take(source.state);
+      this._subs.add(source.subscribeToState(take));
+    });
+  }
+
+  getResultsStream() {
+    return new Subject();
+  }
+
+  isDataReadyToDisplay() {
+    return Boolean(this.state.data);
+  }
+
+  cancelQuery() {}
+}
+
+function shared(panel, scene) {
+  return new SharedData({ panelId: panel.targets[0].panelId, data: undefined }, scene);
 }
 
 /* The time range of a panel with "Relative time": from so long ago until now, and that it says. */

@@ -1,6 +1,6 @@
-import { FieldType, PanelPlugin } from '@grafana/data';
+import { FieldType, PanelPlugin, cacheFieldDisplayNames } from '@grafana/data';
 import { TableNG } from '@grafana/ui/unstable';
-import React from 'react';
+import React, { useMemo } from 'react';
 
 import { fieldConfig, panelOptions } from '../field_config.js';
 import { NoData } from './no_data.jsx';
@@ -8,6 +8,7 @@ import { NoData } from './no_data.jsx';
 const HIGHEST = Infinity;
 
 function Table({ data, options, fieldConfig: config, timeRange, width, height }) {
+  useMemo(() => cacheFieldDisplayNames(data.series), [data.series]); // headers, and what is sorted by
   const frame = data.series[options.frameIndex] ?? data.series[0];
   if (!frame?.fields.length || !frame.length) {
     return <NoData config={config} />;
