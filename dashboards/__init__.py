@@ -1,4 +1,4 @@
-"""The sources of the dashboards for Grafana in etc/grafana: `python3 -m dashboards` writes them.
+"""The sources of etc/grafana, dashboards and alert rules: `python3 -m dashboards` writes them.
 
 Rules: a panel says what it shows, and nothing here asks a database. Each dashboard is made twice
 from one source: for an InfluxDB (InfluxQL) and for VictoriaMetrics (MetricsQL, by Grafana's data

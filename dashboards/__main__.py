@@ -1,4 +1,4 @@
-"""Writes the dashboards to etc/grafana: `python3 -m dashboards`."""
+"""Writes the dashboards and alert rules to etc/grafana: `python3 -m dashboards`."""
 
 from __future__ import annotations
 

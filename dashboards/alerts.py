@@ -1,4 +1,4 @@
-"""The files of alert rules in etc/grafana/alerting: `python3 -m dashboards.alerts` writes them.
+"""The files of alert rules in etc/grafana/alerting, which `python3 -m dashboards` writes.
 
 Rules: a rule of alert_rules.py becomes a query A, its reduction to a value B, and a threshold C.
 There is a file for each kind of database, with the uid of its data source.
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from dashboards.alert_rules import MINUTE, RULES, Rule
 
-TOP = Path(__file__).parents[1]
 FOLDER = "etc/grafana/alerting"
 INFLUXDB, PROMETHEUS = "bat2influx", "bat2influx-victoriametrics"  # the uid of the data source
 NAMES = {INFLUXDB: "bat2influx", PROMETHEUS: "bat2influx-victoriametrics"}  # of the files
@@ -167,8 +165,3 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
         else:
             line = f"{line} {word}".lstrip()
     yield line
-
-
-if __name__ == "__main__":
-    for path, text in files().items():
-        (TOP / path).write_text(text, encoding="utf-8")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dashboards import mappings, palette, values
 from dashboards.board import DEVICE, Board, Row, Section
-from dashboards.common import BATTERY_LOOKS, NO_VALUE_NOW, SOC_STEPS, needs
-from dashboards.derived import PerDevice
-from dashboards.panels import Look, graph, renamed, stat
-from dashboards.queries import Column, Graph, Now
+from dashboards.common import BATTERY_LOOKS, NO_VALUE_NOW, RESTS, SOC_STEPS, needs
+from dashboards.derived import PerDevice, Written
+from dashboards.panels import HOLDS, Look, graph, renamed, stat
+from dashboards.queries import CHOICE, CHOSEN, Column, Graph, Now, metric
 from dashboards.values import mean
 
 WARM, HOT = 40.0, 50.0  # °C: above it cells age fast, and chargers stop
@@ -26,7 +26,11 @@ STATE = stat(
         Look("Charge", unit="percent", decimals=1, steps=SOC_STEPS),
         Look("Voltage", palette.VOLTAGE, unit="volt", decimals=2),
         Look("Current", palette.CURRENT, unit="amp", decimals=1),
-        Look("Power", palette.CHARGE, unit="watt"),
+        Look(
+            "Power",
+            unit="watt",
+            steps=((None, palette.DISCHARGE), (-RESTS, palette.NEUTRAL), (RESTS, palette.CHARGE)),
+        ),
     ),
     no_value=NO_VALUE_NOW,
 )
@@ -85,7 +89,7 @@ SOC = graph(
     decimals=0,
     lowest=0,
     highest=100,
-    custom={"fillOpacity": 10, "thresholdsStyle": {"mode": "dashed"}},
+    custom={"fillOpacity": 10, "spanNulls": HOLDS, "thresholdsStyle": {"mode": "dashed"}},
     steps=SOC_STEPS,
     looks=(Look("Charge", palette.SOC),),
     interval="10s",
@@ -148,9 +152,48 @@ TEMPERATURE = graph(
     _TEMPERATURES,
     unit="celsius",
     decimals=1,
-    looks=(Look("Battery", palette.TEMPERATURE),),
+    looks=(Look("Battery", palette.TEMPERATURE), Look("Sensor", palette.CHARGE)),
     transformations=[renamed(*each.renamed) for each in _TEMPERATURES],
     no_value=needs("battery"),
+)
+
+_MINUTES = (
+    f'SELECT count("${{power:raw}}") AS "n" FROM {CHOSEN} WHERE $timeFilter {CHOICE}'
+    "GROUP BY time(1m) fill(none)"
+)
+_POWER = metric("$power")
+COVERED = stat(
+    "Minutes with a value",
+    "How many minutes of the time that is shown have a value of the battery's power: less than"
+    " 100 % is a gap. With mode = notify a value that stays is not stored again.",
+    (
+        Written(
+            'SELECT count("n") * 6000000 / (${__to} - ${__from}) AS "Minutes with a value"'
+            f" FROM ({_MINUTES}) WHERE $timeFilter",
+            f"sum(count_over_time((max(count_over_time({_POWER}[1m])))[$__range:1m]))"
+            " * 6000000 / (${__to} - ${__from})",
+            name="Minutes with a value",
+        ),
+    ),
+    unit="percent",
+    decimals=1,
+    steps=((None, palette.BAD), (95.0, palette.WARNING), (99.0, palette.GOOD)),
+)
+LONGEST = stat(
+    "Longest time without a value",
+    "Between two minutes that have one. What goes on now is not in it yet.",
+    (
+        Written(
+            'SELECT max("gap") AS "Longest gap" FROM'
+            f' (SELECT elapsed("n", 1s) AS "gap" FROM ({_MINUTES}) WHERE $timeFilter)'
+            " WHERE $timeFilter",
+            f"round(max_over_time((max(lag({_POWER}[1d])))[$__range:1m]))",
+            name="Longest gap",
+        ),
+    ),
+    unit="clocks",
+    decimals=1,
+    steps=((None, palette.GOOD), (121.0, palette.WARNING), (3_600.0, palette.BAD)),
 )
 
 BOARD = Board(
@@ -158,14 +201,16 @@ BOARD = Board(
     "Battery",
     "How is the battery: its charge, its cells, its temperature, and what is done with it?",
     (
-        Row(4, ((STATE, 14), (HEALTH, 10))),
+        Row(5, ((STATE, 12), (HEALTH, 12))),
         Row(9, ((POWER, 12), (SOC, 12))),
         Row(8, ((VOLTAGE, 12), (CURRENT, 12))),
         Section(
             "Cells and temperatures",
-            (Row(8, ((CELLS_NOW, 4), (CELLS, 10), (TEMPERATURE, 10))),),
+            (Row(8, ((CELLS_NOW, 6), (CELLS, 9), (TEMPERATURE, 9))),),
         ),
-        Section("Inverter", (Row(3, ((INVERTER, 24),)),)),
+        Section("Inverter", (Row(4, ((INVERTER, 24),)),)),
+        Section("Gaps", (Row(4, ((COVERED, 12), (LONGEST, 12))),), closed=True),
     ),
     shown=(*DEVICE, "from", "fill"),
+    start="now-12h",
 )

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 COLUMNS = 24  # of Grafana's grid
 TAG = "bat2influx"
 DEVICE = ("datasource", "measurement", "site", "portal")
+SHARED = {"type": "datasource", "uid": "-- Dashboard --"}  # of Grafana: what another panel has
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Board:
             "links": [_links(language)],
             "templating": {"list": variables.of(language, self.shown)},
             "annotations": {"list": [*_annotations(language)]},
-            "panels": [*_placed(self.rows, language)],
+            "panels": _shared([*_placed(self.rows, language)]),
         }
 
 
@@ -123,6 +124,10 @@ def _placed(rows: Sequence[Row | Section], language: str) -> Iterator[Json]:
 
 def _panel(panel: Panel, language: str) -> Json:
     made = panel.json(language)
+    if panel.of_panel:
+        made["datasource"] = SHARED
+        made["targets"] = [{"refId": "A", "datasource": SHARED, "panelId": panel.of_panel}]
+        return made
     if not panel.asked:
         return made
     targets = [
@@ -136,6 +141,17 @@ def _panel(panel: Panel, language: str) -> Json:
         {"refId": chr(ord("A") + index), **write(target)} for index, target in enumerate(targets)
     ]
     return made
+
+
+def _shared(placed: list[Json]) -> list[Json]:
+    """Put ids in place of the titles of panels whose data others show."""
+    every = [each for top in placed for each in (top, *top.get("panels", ()))]
+    numbers = {each["title"]: each["id"] for each in every}
+    for each in every:
+        for target in each.get("targets", ()):
+            if "panelId" in target:
+                target["panelId"] = numbers[target["panelId"]]
+    return placed
 
 
 def _influxql(target: Target) -> Json:
@@ -160,8 +176,10 @@ def _metricsql(target: Target) -> Json:
 
 # What the daemon reports of itself every 10 s, marked in every graph if switched on.
 _EVENTS = (
-    ("Restarts", NEUTRAL, f'SELECT "uptime" FROM {OWN} WHERE "uptime" < 15 AND $timeFilter',
-     "${own}_uptime < 15"),
+    ("Restarts", NEUTRAL,
+     f'SELECT "restart" FROM (SELECT difference("uptime") AS "restart" FROM {OWN}'
+     ' WHERE $timeFilter) WHERE "restart" < 0',
+     "resets(${own}_uptime[10m]) > 0"),
     ("Outages", WARNING,
      f'SELECT "delay" FROM (SELECT max("delay") AS "delay" FROM {OWN} WHERE $timeFilter'
      ' GROUP BY time(10m) fill(none)) WHERE "delay" > 60',

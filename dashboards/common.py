@@ -20,11 +20,16 @@ from dashboards.queries import Column
 
 LINES = ("L1", "L2", "L3")
 SOC_STEPS: Steps = ((None, BAD), (30.0, WARNING), (60.0, GOOD))  # %, Victron's own limits
+RESTS = 20  # W: with less a battery neither charges nor discharges
 NO_VALUE_NOW = "no value for ten minutes"
+
+# A meter's noise is no matter of milliwatts.
+NO_POWER = ({"type": "range", "options": {"from": -0.999, "to": 0.999, "result": {"text": "0 W"}}},)
 
 FROM_TO_MAINS = (Column("From mains", 1), Column("To mains", -1))
 BOUGHT_SOLD = (Column("Bought", 1), Column("Sold", -1, flip=True))
 CHARGED_DISCHARGED = (Column("Charged", 1), Column("Discharged", -1, flip=True))
+YIELD, YIELD_AC, USED = (Column("Sun yield"),), (Column("PV yield"),), (Column("Used"),)
 
 SUN_LOOKS = (Look("Sun", SUN), Look("PV inverter", SUN_AC))
 MAINS_LOOKS = (Look("From mains", BOUGHT), Look("To mains", SOLD))
@@ -37,6 +42,9 @@ ENERGY_LOOKS = (
     Look("Charged", CHARGE),
     Look("Discharged", DISCHARGE),
     Look("House", HOUSE),
+    Look("Sun yield", SUN),
+    Look("PV yield", SUN_AC),
+    Look("Used", HOUSE),
 )
 PHASE_LOOKS = tuple(Look(line, color) for line, color in zip(LINES, PHASES, strict=True))
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dashboards import palette
 from dashboards.board import Board, Row
 from dashboards.derived import Written
-from dashboards.panels import Asked, Look, Panel, Steps, graph, stat
+from dashboards.panels import (
+    COLORED,
+    PLAIN,
+    Asked,
+    Look,
+    Panel,
+    Steps,
+    graph,
+    organized,
+    stat,
+    table,
+)
 from dashboards.queries import OWN, RECENT
+from dashboards.variables import INFLUXDB, PROMETHEUS
 
 NEEDS = "needs self_measurement"
 _NOW = f"time >= ${{__to}}ms - {RECENT} AND time <= ${{__to}}ms"
@@ -25,27 +37,34 @@ def _series(field: str) -> str:
 
 
 def now(**names: str) -> Asked:
-    """Return the last values of fields, by the names they are shown under."""
+    """Return the last values of fields of the daemon, by the names they are shown under."""
     columns = ", ".join(f'last("{f}") AS "{_title(n)}"' for n, f in names.items())
     return Written(
-        f'SELECT {columns} FROM {OWN} WHERE {_NOW} GROUP BY "site"',
+        f"SELECT {columns} FROM {OWN} WHERE {_NOW}",
         tuple(
-            (f"last_over_time({_series(f)}[{RECENT}])", f"{_title(n)} {{{{site}}}}")
-            for n, f in names.items()
+            (f"max(last_over_time({_series(f)}[{RECENT}]))", _title(n)) for n, f in names.items()
         ),
+        name="$col",
     )
 
 
+def _over_sites(columns: str, names: Iterable[str], fill: str) -> str:
+    """Return a query of the sums over the sections [Battery NAME], which are the tag site."""
+    sums = ", ".join(f'sum("{_title(name)}") AS "{_title(name)}"' for name in names)
+    every, filled = "WHERE $timeFilter GROUP BY time($__interval)", f"fill({fill})"
+    each = f'SELECT {columns} FROM {OWN} {every}, "site" {filled}'
+    return f"SELECT {sums} FROM ({each}) {every} {filled}"
+
+
 def most(**names: str) -> Asked:
-    """Return the highest value of each interval."""
+    """Return the highest value of each interval, of several sites their sum."""
     columns = ", ".join(f'max("{f}") AS "{_title(n)}"' for n, f in names.items())
     return Written(
-        f'SELECT {columns} FROM {OWN} WHERE $timeFilter GROUP BY time($__interval), "site"'
-        " fill(null)",
+        _over_sites(columns, names, "null"),
         tuple(
-            (f"max_over_time({_series(f)}[$__interval])", f"{_title(n)} {{{{site}}}}")
-            for n, f in names.items()
+            (f"sum(max_over_time({_series(f)}[$__interval]))", _title(n)) for n, f in names.items()
         ),
+        name="$col",
         instant=False,
     )
 
@@ -56,12 +75,12 @@ def growth(influx: str, metrics: str, **names: str) -> Asked:
         f'{influx.format(_last(field))} AS "{_title(name)}"' for name, field in names.items()
     )
     return Written(
-        f'SELECT {columns} FROM {OWN} WHERE $timeFilter GROUP BY time($__interval), "site"'
-        " fill(none)",
+        _over_sites(columns, names, "none"),
         tuple(
-            (f"{metrics}({_series(field)}[$__interval])", f"{_title(name)} {{{{site}}}}")
+            (f"sum({metrics}({_series(field)}[$__interval]))", _title(name))
             for name, field in names.items()
         ),
+        name="$col",
         instant=False,
     )
 
@@ -91,23 +110,58 @@ HEALTH = stat(
     ),
     no_value=NEEDS,
 )
-DEVICES = stat(
+_OF_DEVICE = (
+    ("Without value", "without_value"),
+    ("Services missing", "services_missing"),
+    ("Devices", "devices"),
+    ("Offline", "devices_silent"),
+)
+_LAST_OF_DEVICE = ", ".join(f'last("{field}") AS "{name}"' for name, field in _OF_DEVICE)
+DEVICES = table(
     "Devices",
-    "Fields without a value and services that are missing, by device; of a fleet, its devices and"
-    " those that do not respond.",
+    "Fields without a value and services that are missing, by section [Battery NAME]; of a fleet,"
+    " its devices and those that do not respond.",
     (
-        now(Without_value="without_value", Services_missing="services_missing"),
-        now(Devices="devices", Offline="devices_silent"),
+        Written(
+            f'SELECT {_LAST_OF_DEVICE} FROM {OWN} WHERE {_NOW} GROUP BY "site"',
+            tuple(
+                (
+                    f"max by (site) (last_over_time({_series(field)}[{RECENT}]))",
+                    f"{name} {{{{site}}}}",
+                )
+                for name, field in _OF_DEVICE
+            ),
+            table=True,
+        ),
     ),
+    sort=("Site", False),
     decimals=0,
     looks=(
-        Look("Without value", steps=MISSING_STEPS),
-        Look("Services missing", steps=MISSING_STEPS),
-        Look("Devices", palette.NEUTRAL),
-        Look("Offline", steps=MISSING_STEPS),
+        Look("Site", unit="string", no_value="–", custom={"minWidth": 80}),
+        *(
+            Look(name, no_value="–", steps=steps, custom={**COLORED, "minWidth": 90})
+            for name, steps in zip(
+                ("Without value", "Services missing", "Devices", "Offline"),
+                (MISSING_STEPS, MISSING_STEPS, PLAIN, MISSING_STEPS),
+                strict=True,
+            )
+        ),
     ),
+    of_language={
+        INFLUXDB: (
+            organized({"site": "Site", **{name: name for name, _ in _OF_DEVICE}}, ("Time",)),
+        ),
+        PROMETHEUS: (
+            {"id": "merge", "options": {}},
+            organized(
+                {"site": "Site", **{f"Value #{'ABCD'[at]}": name
+                                    for at, (name, _) in enumerate(_OF_DEVICE)}},
+                ("Time",),
+            ),
+        ),
+    },
     no_value=NEEDS,
-)
+)  # fmt: skip
 PROCESS = stat(
     "Process",
     "How long the daemon has been running, and its memory.",
@@ -214,7 +268,8 @@ BOARD = Board(
     "The daemon",
     "Is bat2influx healthy, is anything lost, and how long does a value take?",
     (
-        Row(4, ((HEALTH, 12), (DEVICES, 7), (PROCESS, 5))),
+        Row(5, ((HEALTH, 16), (PROCESS, 8))),
+        Row(5, ((DEVICES, 24),)),
         Row(8, ((RATES, 12), (DELAY, 12))),
         Row(8, ((QUEUE, 12), (SPOOL, 12))),
         Row(8, ((LOSSES, 12), (WITHOUT, 12))),

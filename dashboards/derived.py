@@ -45,10 +45,10 @@ class Share:
         )
         ratio = '(1 - sum("part") / sum("all"))'
         share = f'50 * ({ratio} + abs({ratio})) AS "v"'
-        made = f'SELECT {share} FROM {inner} WHERE {AROUND} GROUP BY "site"'
-        given = f'{AROUND} AND "v" >= 0'
-        text = f'SELECT "v" AS "{self.name}" FROM ({made}) WHERE {given} GROUP BY "site"'
-        yield Target(text, "$col $tag_site")
+        made = f"SELECT {share} FROM {inner} WHERE {AROUND}"
+        yield Target(
+            f'SELECT "v" AS "{self.name}" FROM ({made}) WHERE {AROUND} AND "v" >= 0', "$col"
+        )
 
     def _part(self, name: str, value: Value, sign: int) -> str:
         column = Column(name, sign)
@@ -63,14 +63,14 @@ class Share:
         """Yield the target of VictoriaMetrics."""
         grain = "5m" if self.kept else "1m"
         whole, part = (
-            f"sum by (site) (sum_over_time(({each})[$__range:{grain}]))"
+            f"sum(sum_over_time(({each})[$__range:{grain}]))"
             for each in (
                 Now(self.of, ()).each("avg_over_time", grain, Column("")),
                 Now(self.without, ()).each("avg_over_time", grain, Column("", 1)),
             )
         )
         text = f"100 * clamp_min(1 - {part} / ({whole} > 0), 0)"
-        yield Target(text, f"{self.name} {{{{site}}}}", instant=True)
+        yield Target(text, self.name, instant=True)
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,16 @@ class Remaining:
         """Yield the target of an InfluxDB."""
         inner = ", ".join(
             f'(SELECT "v" AS "{name}" FROM'
-            f' {Now(value, ()).inner(function, RAW, NOW, "", "")} WHERE {NOW} GROUP BY "site")'
+            f" {Now(value, ()).inner(function, RAW, NOW, '', '')} WHERE {NOW})"
             for value, name, function in ((self.soc, "s", "last"), (self.power, "w", "mean"))
         )
         left, where = ('(100 - "s")', ">") if self.full else ('-1 * "s"', "< -")
         text = (
             f'SELECT {left} / "w" * ${{capacity:raw}} * {WS} AS "{self.name}"'
-            f' FROM (SELECT mean("s") AS "s", sum("w") AS "w" FROM {inner} WHERE {NOW}'
-            ' GROUP BY "site")'
-            f' WHERE {NOW} AND "w" {where}{self.least:g} GROUP BY "site"'
+            f' FROM (SELECT mean("s") AS "s", sum("w") AS "w" FROM {inner} WHERE {NOW})'
+            f' WHERE {NOW} AND "w" {where}{self.least:g}'
         )
-        yield Target(text, "$col $tag_site")
+        yield Target(text, "$col")
 
     def metricsql(self) -> Iterator[Target]:
         """Yield the target of VictoriaMetrics."""
@@ -115,7 +114,7 @@ class Remaining:
         if not self.full:
             left, power = soc, f"(-1 * {watts} > {self.least:g})"
         text = f"{left} / {power} * $capacity * {WS}"
-        yield Target(text, f"{self.name} {{{{site}}}}", instant=True)
+        yield Target(text, self.name, instant=True)
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ class PerDevice:
                 f"SELECT {chosen} FROM {CHOSEN} WHERE $timeFilter {CHOICE}"
                 f"GROUP BY time($__interval), {DEVICES} fill(${{fill:raw}})"
             )
-        yield Target(text, "$col $tag_instance $tag_site $tag_portal")
+        yield Target(text, "$col $tag_instance")
 
     def metricsql(self) -> Iterator[Target]:
         """Yield the target of VictoriaMetrics."""
@@ -154,22 +153,24 @@ class PerDevice:
         window = RECENT if self.now else "$__interval"
         series = f'{{__name__=~"${{measurement}}_{self.field}(_[0-9]+)?",{LABELS}}}'
         text = f"{function}_over_time({series}[{window}]) keep_metric_names"
-        yield Target(text, "{{__name__}} {{instance}} {{site}} {{portal}}", self.now)
+        yield Target(text, "{{__name__}} {{instance}}", self.now)
 
 
 @dataclass(frozen=True)
 class Written:
     """What is asked in words of its own: both texts are written by hand, `name` is the series'."""
 
-    influx: str
+    influx: str | tuple[str, ...]
     metrics: str | tuple[tuple[str, str], ...]  # or the text of each column by its name
     name: str = "$col $tag_site"
     instant: bool = True
     table: bool = False
 
     def influxql(self) -> Iterator[Target]:
-        """Yield the target of an InfluxDB."""
-        yield Target(self.influx, self.name, table=self.table)
+        """Yield the targets of an InfluxDB."""
+        several = (self.influx,) if isinstance(self.influx, str) else self.influx
+        for text in several:
+            yield Target(text, self.name, table=self.table)
 
     def metricsql(self) -> Iterator[Target]:
         """Yield the targets of VictoriaMetrics."""

@@ -6,15 +6,14 @@ from dashboards import palette, values
 from dashboards.board import DEVICE, Board, Row, Section
 from dashboards.common import BOUGHT_SOLD, CHARGED_DISCHARGED, ENERGY_LOOKS
 from dashboards.derived import Share
-from dashboards.panels import BARS, KWH, Asked, Json, Look, Panel, energies, graph, table
+from dashboards.panels import BARS, DOWNWARDS, KWH, Asked, Json, Look, Panel, energies, graph, table
 from dashboards.queries import Column, EnergyPerDay
 
-EMPTY = "run bat2influx setup-db, or choose other values above"
+EMPTY = "run bat2influx setup-db, or see the days without it below"
 SUN = (Column("Sun"),)
 SUN_AC = (Column("PV inverter"),)
 HOUSE = (Column("House"),)
-TWO_SIDES = (Column("Bought", 1), Column("Sold", -1))
-BATTERY_SIDES = (Column("Discharged", -1, flip=True), Column("Charged", 1, flip=True))
+DOWN = (Look("Sold", custom=DOWNWARDS), Look("Charged", custom=DOWNWARDS))
 
 
 def bars(title: str, description: str, asked: tuple[Asked, ...]) -> Panel:
@@ -26,7 +25,7 @@ def bars(title: str, description: str, asked: tuple[Asked, ...]) -> Panel:
         unit=KWH,
         decimals=1,
         custom=BARS,
-        looks=ENERGY_LOOKS,
+        looks=(*ENERGY_LOOKS, *DOWN),
         interval="1d",
         calcs=("sum", "mean"),
         no_value=EMPTY,
@@ -48,9 +47,9 @@ def total(title: str, description: str, asked: tuple[Asked, ...]) -> Panel:
 
 
 def everything(*, kept: bool = True, grain: str = "5m") -> tuple[Asked, ...]:
-    """Return all energies of each day, over all sites."""
+    """Return all energies of each day."""
     return tuple(
-        EnergyPerDay(value, columns, by="", kept=kept, grain=grain)
+        EnergyPerDay(value, columns, kept=kept, grain=grain)
         for value, columns in (
             (values.MAINS, BOUGHT_SOLD),
             (values.SUN_DC, SUN),
@@ -121,12 +120,12 @@ USED = total(
 SOURCES = bars(
     "Mains by days",
     "Bought above zero, sold below. Days are those of your time zone; today's is not over.",
-    (EnergyPerDay(values.MAINS, TWO_SIDES),),
+    (EnergyPerDay(values.MAINS, BOUGHT_SOLD),),
 )
 BATTERY = bars(
     "Battery by days",
     "Discharged above zero, charged below.",
-    (EnergyPerDay(values.BATTERY, BATTERY_SIDES),),
+    (EnergyPerDay(values.BATTERY, CHARGED_DISCHARGED),),
 )
 SUNS = bars(
     "Sun by days",
@@ -147,7 +146,7 @@ TABLE = sums(
 )
 UNKEPT = sums(
     "Days, of each second",
-    "The same without setup-db, from all values: choose some days, as this costs the database"
+    "Days without setup-db, from all values: choose some days, as this costs the database"
     " seconds for each.",
     everything(kept=False),
     "Day",
@@ -179,8 +178,13 @@ BOARD = Board(
         Row(9, ((SUNS, 12), (HOUSES, 12))),
         Row(9, ((TABLE, 24),)),
         Section(
+            "Days without setup-db",
+            (Row(9, ((UNKEPT, 24),)),),
+            closed=True,
+        ),
+        Section(
             "Months and years (choose a year or more)",
-            (Row(10, ((MONTHS, 12), (YEARS, 12))),),
+            (Row(9, ((MONTHS, 24),)), Row(5, ((YEARS, 24),))),
             closed=True,
         ),
     ),

@@ -1,10 +1,10 @@
-"""The files that the dashboards are shipped as."""
+"""The files that the dashboards and the alert rules are shipped as."""
 
 from __future__ import annotations
 
 import json
 
-from dashboards import battery, daemon, energy, grid, overview, solar
+from dashboards import alerts, battery, daemon, energy, grid, overview, solar
 from dashboards.variables import INFLUXDB, PROMETHEUS
 
 BOARDS = tuple(each.BOARD for each in (overview, battery, grid, solar, energy, daemon))
@@ -13,7 +13,7 @@ FOLDERS = {INFLUXDB: "etc/grafana/dashboards", PROMETHEUS: "etc/grafana/victoria
 
 def made() -> dict[str, str]:
     """Return the text of each file, by its path in the project."""
-    return {
+    boards = {
         f"{folder}/{board.name}.json": json.dumps(
             board.json(language), indent=1, ensure_ascii=False
         )
@@ -21,3 +21,4 @@ def made() -> dict[str, str]:
         for language, folder in FOLDERS.items()
         for board in BOARDS
     }
+    return boards | alerts.files()

@@ -10,12 +10,13 @@ from dashboards.common import (
     FROM_TO_MAINS,
     LINES,
     MAINS_LOOKS,
+    NO_POWER,
     NO_VALUE_NOW,
     PHASE_LOOKS,
     needs,
 )
-from dashboards.panels import Look, Panel, energies, graph, stat
-from dashboards.queries import Column, Energy, Graph, Now
+from dashboards.panels import ENERGY_INTERVAL, Look, Panel, energies, graph, stat
+from dashboards.queries import Column, Course, Graph, Now
 from dashboards.values import mean, power
 
 HERTZ_STEPS = (
@@ -25,6 +26,11 @@ HERTZ_STEPS = (
     (50.2, palette.WARNING),
     (51.5, palette.BAD),
 )  # EN 50160 allows 47 to 52 Hz, and inverters leave the mains at 47.5 and 51.5
+VOLT_STEPS = (
+    (None, palette.BAD),
+    (207.0, palette.GOOD),
+    (253.0, palette.BAD),
+)  # EN 50160: 230 V and 10 % more or less
 
 
 def phases(title: str, stem: str, quantity: str, unit: str, preset: str) -> Panel:
@@ -44,38 +50,44 @@ def phases(title: str, stem: str, quantity: str, unit: str, preset: str) -> Pane
 
 NOW = stat(
     "Mains now",
-    "What comes from the mains or goes there, and voltage and frequency of L1 at the inverter's"
-    " input.",
+    "What comes from the mains and goes there: the mean of the last two minutes, above the course"
+    " of the last three hours.",
+    (Course(values.MAINS, (Column("From mains", 1), Column("To mains", -1, flip=True))),),
+    unit="watt",
+    looks=MAINS_LOOKS,
+    lines=True,
+    mappings=NO_POWER,
+    no_value=NO_VALUE_NOW,
+)
+STATE = stat(
+    "Voltage and frequency",
+    "Of phase L1 at the inverter's input. Amber and red are beyond the limits of EN 50160.",
     (
-        Now(values.MAINS, (Column("From mains"),), where=">= 0"),
-        Now(values.MAINS, (Column("To mains", flip=True),), where="> 0"),
         Now(mean("V"), (Column("Voltage"),)),
         Now(mean("F"), (Column("Frequency"),)),
     ),
-    unit="watt",
     looks=(
-        *MAINS_LOOKS,
-        Look("Voltage", unit="volt", decimals=0, steps=(
-            (None, palette.BAD), (207.0, palette.GOOD), (253.0, palette.BAD))),
+        Look("Voltage", unit="volt", decimals=0, steps=VOLT_STEPS),
         Look("Frequency", unit="hertz", decimals=2, steps=HERTZ_STEPS),
     ),
     no_value=NO_VALUE_NOW,
-)  # fmt: skip
-ENERGY = energies(
-    "Energy",
-    "What was bought and sold in the time that is shown, which is today when this is opened.",
-    (Energy(values.MAINS, BOUGHT_SOLD),),
-    decimals=1,
-    looks=ENERGY_LOOKS,
 )
 POWER = graph(
     "From and to the mains",
     "What was taken from the mains, above zero, and fed in, below.",
-    (Graph(values.MAINS, FROM_TO_MAINS),),
+    (Graph(values.MAINS, FROM_TO_MAINS, BOUGHT_SOLD),),
     unit="watt",
-    decimals=0,
     custom={"fillOpacity": 50, "lineWidth": 1},
     looks=MAINS_LOOKS,
+    interval=ENERGY_INTERVAL,
+)
+ENERGY = energies(
+    "Energy",
+    "What was bought and sold in the time that is shown, which is today when this is opened.",
+    of=POWER,
+    names=("Bought", "Sold"),
+    decimals=1,
+    looks=ENERGY_LOOKS,
 )
 QUALITY = graph(
     "Voltage of the mains",
@@ -103,10 +115,7 @@ LOAD = graph(
     ),
     unit="locale",
     decimals=0,
-    looks=(
-        Look("Real, W", palette.CHARGE, custom={"axisLabel": "W, VA"}),
-        Look("Apparent, VA", palette.SUN, custom={"axisLabel": "W, VA"}),
-    ),
+    looks=(Look("Real, W", palette.CHARGE), Look("Apparent, VA", palette.SUN)),
 )
 CURRENT = graph(
     "Current",
@@ -122,10 +131,14 @@ BOARD = Board(
     "Mains and phases",
     "What comes from the mains and goes there, on which phase, and how good are they?",
     (
-        Row(4, ((NOW, 12), (ENERGY, 12))),
+        Row(5, ((NOW, 8), (ENERGY, 8), (STATE, 8))),
         Row(9, ((POWER, 24),)),
-        Row(7, ((QUALITY, 12), (FREQUENCY, 12))),
-        Row(7, ((LOAD, 12), (CURRENT, 12))),
+        Row(7, ((QUALITY, 24),)),
+        Section(
+            "Frequency and load of the inverter's input",
+            (Row(7, ((FREQUENCY, 24),)), Row(7, ((LOAD, 12), (CURRENT, 12)))),
+            closed=True,
+        ),
         Section(
             "Meter (preset grid)",
             (

@@ -17,8 +17,19 @@ Json = dict[str, Any]
 Steps = Sequence[tuple[float | None, str]]
 PLAIN: Steps = ((None, NEUTRAL),)
 NOTHING = "no value"
-MINUTES_OF_A_DAY = 1_500  # and the hour more of one in October
 KWH = "suffix:kWh"  # as it stands: 0.04 kWh is no matter of 40 Wh
+AXIS = 64  # px: graphs below one another begin at the same place, also with "-1.25 kW"
+# px, of the names and numbers in a row of them: those that Grafana takes by itself get too small
+# to read, or fill a panel with a word. What is a sum has the size that there is room for.
+NAME_SIZE, NUMBER_SIZE, BAR_SIZE = 13, 26, 18
+HOLDS = 300_000  # ms, across which a line is drawn to the next state of charge
+ENERGY_INTERVAL = "1m"  # at the least: with shorter ones, values that come seldom leave gaps
+# A graph's energies (queries.Graph), which are there for a panel of their own alone.
+UNSEEN = {
+    "hideFrom": {"viz": True, "legend": True, "tooltip": True},
+    "axisPlacement": "hidden",
+    "stacking": {"group": "B", "mode": "none"},
+}
 
 
 class Asked(Protocol):
@@ -46,6 +57,9 @@ class Look:
     mappings: Sequence[Json] | None = None
     title: str = ""  # in place of the name
     no_value: str = ""
+    lowest: float | None = None
+    highest: float | None = None
+    links: Sequence[Json] = ()
     custom: Json = field(default_factory=dict)
 
     def override(self) -> Json:
@@ -59,7 +73,13 @@ class Look:
             found.append(("decimals", self.decimals))
         if self.steps:
             found += [("thresholds", _steps(self.steps)), ("color", {"mode": "thresholds"})]
-        if self.mappings:
+        if self.lowest is not None:
+            found.append(("min", self.lowest))
+        if self.highest is not None:
+            found.append(("max", self.highest))
+        if self.links:
+            found.append(("links", [*self.links]))
+        if self.mappings is not None:
             found.append(("mappings", [*self.mappings]))
         if self.no_value:
             found.append(("noValue", self.no_value))
@@ -85,6 +105,7 @@ class Panel:
     looks: Sequence[Look] = ()
     steps: Steps = PLAIN
     no_value: str = NOTHING
+    mappings: Sequence[Json] = ()
     lowest: float | None = None
     highest: float | None = None
     interval: str = ""
@@ -94,6 +115,7 @@ class Panel:
     transformations: Sequence[Json] = ()
     of_language: Mapping[str, Sequence[Json]] = field(default_factory=dict)  # transformations
     extra: Json = field(default_factory=dict)
+    of_panel: str = ""  # whose data this one shows, by its title; then nothing is asked
 
     def json(self, language: str) -> Json:
         """Return all but id, place and targets."""
@@ -101,7 +123,7 @@ class Panel:
             "unit": self.unit,
             "color": self.color,
             "thresholds": _steps(self.steps),
-            "mappings": [],
+            "mappings": [*self.mappings],
             "noValue": self.no_value,
         }
         given = {"decimals": self.decimals, "min": self.lowest, "max": self.highest}
@@ -135,24 +157,43 @@ def _steps(steps: Steps) -> Json:
 _LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
-def stat(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
-    """Return a row of numbers with their names, each in the colour of what it is."""
+def stat(
+    title: str, description: str, asked: Sequence[Asked], *, lines: bool = False, **given: Any
+) -> Panel:
+    """Return a row of numbers with their names, each in the colour of what it is.
+
+    With `lines` each has the course of its values below it.
+    """
     options = {
         "colorMode": "value",
-        "graphMode": "none",
-        "justifyMode": "center",
+        "graphMode": "area" if lines else "none",
+        "justifyMode": "auto" if lines else "center",  # in the middle the line would cross them
         "orientation": "auto",
+        "text": {"titleSize": NAME_SIZE, "valueSize": NUMBER_SIZE},
         "textMode": "value_and_name",
         "reduceOptions": _LAST,
     }
     return Panel("stat", title, description, asked, options=options, **given)
 
 
-def energies(title: str, description: str, asked: Sequence[Asked], **given: Any) -> Panel:
-    """Return sums of energies over the time that is shown."""
-    panel = stat(title, description, asked, unit=KWH, interval="1m", **given)
-    panel.options = {**panel.options, "reduceOptions": {**_LAST, "calcs": ["sum"]}}
-    panel.extra = {"maxDataPoints": MINUTES_OF_A_DAY}
+def energies(
+    title: str,
+    description: str,
+    asked: Sequence[Asked] = (),
+    *,
+    of: Panel | None = None,
+    names: Sequence[str] = (),
+    **given: Any,
+) -> Panel:
+    """Return sums of energies over the time that is shown.
+
+    They are asked for, or are those of the graph `of` (queries.Graph) with these names.
+    """
+    panel = stat(title, description, asked, unit=KWH, **given)
+    fields = f"/^({'|'.join(names)})$/" if names else ""
+    reduced = {**_LAST, "calcs": ["sum"], "fields": fields}
+    panel.options |= {"reduceOptions": reduced, "text": {"titleSize": NAME_SIZE}}
+    panel.of_panel = of.title if of else ""
     return panel
 
 
@@ -176,6 +217,7 @@ def bars(title: str, description: str, asked: Sequence[Asked], **given: Any) -> 
         "orientation": "horizontal",
         "reduceOptions": _LAST,
         "showUnfilled": True,
+        "text": {"titleSize": NAME_SIZE, "valueSize": BAR_SIZE},
         "valueMode": "color",
     }
     return Panel("bargauge", title, description, asked, options=options, **given)
@@ -193,6 +235,7 @@ _GRAPH: Json = {
     "axisPlacement": "auto",
     "axisLabel": "",
     "axisColorMode": "text",
+    "axisWidth": AXIS,
     "axisCenteredZero": False,
     "scaleDistribution": {"type": "linear"},
     "stacking": {"group": "A", "mode": "none"},
@@ -215,6 +258,10 @@ BARS = {
 }
 
 
+# What is counted upwards, and drawn downwards: legend and tooltip have the amount, without a sign.
+DOWNWARDS: Json = {"transform": "negative-Y"}
+
+
 def graph(
     title: str,
     description: str,
@@ -235,8 +282,15 @@ def graph(
         "tooltip": {"mode": "multi", "sort": "none"},
     }
     given.setdefault("color", {"mode": "palette-classic"})
+    unseen = [each.name for one in asked for each in getattr(one, "energies", ())]
+    if unseen:
+        look = Look(f"({'|'.join(unseen)})", unit=KWH, custom=UNSEEN)
+        given["looks"] = (*given.get("looks", ()), look)
     made = {**_GRAPH, **(custom or {})}
     return Panel("timeseries", title, description, asked, custom=made, options=options, **given)
+
+
+COLORED: Json = {"cellOptions": {"type": "color-text"}}  # a cell, by its thresholds or words
 
 
 def table(
@@ -273,3 +327,17 @@ def organized(names: Mapping[str, str], without: Sequence[str] = ()) -> Json:
             "renameByName": dict(names),
         },
     }
+
+
+# Each series becomes its sum, and all of them are fields of one row.
+ADDED_UP: Sequence[Json] = (
+    {"id": "reduce", "options": {"mode": "reduceFields", "reducers": ["sum"]}},
+    {"id": "concatenate", "options": {"frameNameMode": "drop"}},
+)
+
+
+def calculated(name: str, left: str, operator: str, right: str) -> Json:
+    """Return the transformation that adds a field, of two fields or numbers."""
+    binary = {"left": left, "operator": operator, "right": right}
+    options = {"alias": name, "mode": "binary", "binary": binary, "replaceFields": False}
+    return {"id": "calculateField", "options": options}

@@ -4,9 +4,9 @@ Rules of the InfluxQL, which is for InfluxDB 1, 2 and 3 alike: no regular expres
 may be absent; no SHOW DATABASES or RETENTION POLICIES; a sum over the means of minutes in place of
 integral(), which gives the last day twice where there are tags.
 
-A tag is compared only when one of its values is chosen. When all are, the variable's text ends the
-comment in front of the comparison and begins one that goes to the end of the line (ALL), so that
-nothing of it is left.
+A tag is compared only where it is stored. Without values its variable is empty, and that ends the
+comment in front of the comparison and begins one that goes to the end of the line: `/* *` and `/`
+meet. So nothing of the comparison is left, as "site" = '' finds nothing on an InfluxDB 3.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from dashboards.values import Value
 
-ALL = "*/ --"
 RECENT = "10m"  # before the end of what is shown: a value of now. With mode = notify one may be old
 RAW = '"${measurement:raw}"'
 CHOSEN = '${from:raw}"${measurement:raw}"'
@@ -25,11 +24,21 @@ HOURS = '${long:raw}"${measurement:raw}"'
 OWN = '"${own:raw}"'
 PLUS, MINUS = "_plus_kWh", "_minus_kWh"  # what setup-db calls the energies of an hour
 TAGS = ("site", "portal")
-DEVICES = '"site", "portal", "instance"'
-CHOICE = "".join(f"/*${{{tag}:raw}}*/ AND \"{tag}\" = '${{{tag}:raw}}'\n" for tag in TAGS)
+DEVICES = '"instance"'
+
+
+def chosen(tag: str, word: str) -> str:
+    """Return the comparison of a tag with what is chosen, after AND or WHERE; it ends the line."""
+    return f"/* *${{{tag}:raw}}/ -- */ {word} \"{tag}\" = '${{{tag}:raw}}'\n"
+
+
+CHOICE = "".join(chosen(tag, "AND") for tag in TAGS)
 # The first interval of what is shown begins before it, and an outer query must not leave that out.
 AROUND = "time >= ${__from}ms - 1d AND time <= ${__to}ms"
+KWH = " * $__interval_ms / 3600000000"  # of a power in W over an interval
+LATELY = "time >= ${__to}ms - 3h AND time <= ${__to}ms"
 NOW = f"time >= ${{__to}}ms - {RECENT} AND time <= ${{__to}}ms"
+SOME = '__name__!=""'  # where a variable has found no field; VictoriaMetrics would take all
 LABELS = ",".join(f'{tag}=~"${{{tag}:regex}}"' for tag in TAGS)
 
 
@@ -64,17 +73,15 @@ class Query:
 
     value: Value
     columns: tuple[Column, ...]
-    by: str = "site"  # the tag that makes series of it, and goes into their names; '' for one
 
     def influxql(self) -> Iterator[Target]:
         """Yield the one target of an InfluxDB, a column of it for each of ours."""
-        yield Target(self._influxql(), f"$col $tag_{self.by}" if self.by else "$col")
+        yield Target(self._influxql(), "$col")
 
     def metricsql(self) -> Iterator[Target]:
         """Yield a target for each column."""
         for column in self.columns:
-            name = f"{column.name} {{{{{self.by}}}}}" if self.by else column.name
-            yield Target(self._metricsql(column), name, self.instant)
+            yield Target(self._metricsql(column), column.name, self.instant)
 
     instant = True
 
@@ -100,20 +107,16 @@ class Query:
 
     def summed(self, inner: str, where: str, every: str, fill: str) -> str:
         """Return the subquery of what is one value of all devices."""
-        time = f"time({every})" if every else ""
-        group = ", ".join(each for each in (time, f'"{self.by}"' if self.by else "") if each)
-        end = f" fill({fill})" if fill else ""
-        chosen = f'{self.value.over}("v") AS "v"'
-        return f"(SELECT {chosen} FROM {inner} WHERE {where} GROUP BY {group}{end})"
+        group = f" GROUP BY time({every}) fill({fill})" if every else ""
+        return f'(SELECT {self.value.over}("v") AS "v" FROM {inner} WHERE {where}{group})'
 
-    def columns_of(self, inner: str, factor: str = "", where: str = AROUND) -> str:
+    def columns_of(self, inner: str, where: str = AROUND) -> str:
         """Return the query of all columns; they share the one pass through the values.
 
         It has a time, too: without one it opens what there is of all years.
         """
-        chosen = ", ".join(f'{signed(each)}{factor} AS "{each.name}"' for each in self.columns)
-        group = f' GROUP BY "{self.by}"' if self.by else ""
-        return f"SELECT {chosen} FROM {inner} WHERE {where}{group}"
+        made = ", ".join(f'{signed(each)} AS "{each.name}"' for each in self.columns)
+        return f"SELECT {made} FROM {inner} WHERE {where}"
 
     def each(self, function: str, window: str, column: Column) -> str:
         """Return the series of all devices."""
@@ -134,13 +137,13 @@ class Query:
     def over(self, text: str) -> str:
         """Return what is one value of all devices."""
         function = {"mean": "avg"}.get(self.value.over, self.value.over)
-        return f"{function} by ({self.by}) ({text})" if self.by else f"{function}({text})"
+        return f"{function}({text})"
 
 
 def metric(name: str) -> str:
     """Return the selector of a field's series."""
     own = f"${{{name[1:]}}}" if name.startswith("$") else f"${{measurement}}_{name}"
-    return f'{{__name__="{own}",{LABELS}}}'
+    return f'{{__name__="{own}",{SOME},{LABELS}}}'
 
 
 def call(function: str, name: str) -> str:
@@ -163,17 +166,50 @@ def _kept(name: str, column: Column) -> str:
 
 @dataclass(frozen=True)
 class Graph(Query):
-    """The means of each interval of a graph."""
+    """The means of each interval of a graph.
 
+    `energies` are what the same power came to in each interval, in kWh: their sum is that of the
+    time that is shown. They are columns of the one query, and a graph hides them (panels.graph),
+    because a second pass through the values of a day is what a refresh would cost most.
+    """
+
+    energies: tuple[Column, ...] = ()
     instant = False
 
     def _influxql(self) -> str:
         every, fill = "$__interval", "${fill:raw}"
         inner = self.inner("mean", CHOSEN, "$timeFilter", every, fill)
-        return self.columns_of(self.summed(inner, "$timeFilter", every, fill))
+        power = self.summed(inner, "$timeFilter", every, fill)
+        made = [f'{signed(each)} AS "{each.name}"' for each in self.columns]
+        made += [f'{signed(each)}{KWH} AS "{each.name}"' for each in self.energies]
+        return f"SELECT {', '.join(made)} FROM {power} WHERE {AROUND}"
+
+    def metricsql(self) -> Iterator[Target]:
+        """Yield a target for each column, and each energy."""
+        yield from super().metricsql()
+        for each in self.energies:
+            yield Target(f"{self._metricsql(each)}{KWH}", each.name)
 
     def _metricsql(self, column: Column) -> str:
         return self.over(self.each("avg_over_time", "$__interval", column))
+
+
+@dataclass(frozen=True)
+class Course(Query):
+    """The means of two minutes of the last three hours before the end: the line below a number.
+
+    The number is the last of them.
+    """
+
+    instant = False
+
+    def _influxql(self) -> str:
+        inner = self.inner("mean", RAW, LATELY, "2m", "none")
+        return self.columns_of(self.summed(inner, LATELY, "2m", "none"), LATELY)
+
+    def _metricsql(self, column: Column) -> str:
+        made = self.over(self.each("avg_over_time", "2m", column))
+        return f"{made} if (time() >= ${{__to}} / 1000 - 3 * 3600)"
 
 
 @dataclass(frozen=True)
@@ -195,7 +231,7 @@ class Now(Query):
         tests = " AND ".join(f'"{name}" {each}' for each in self._tests())
         if not tests:
             return made
-        return f'SELECT "{name}" FROM ({made}) WHERE {NOW} AND {tests} GROUP BY "{self.by}"'
+        return f'SELECT "{name}" FROM ({made}) WHERE {NOW} AND {tests}'
 
     def _metricsql(self, column: Column) -> str:
         made = self.over(self.each("last_over_time", RECENT, column))
@@ -206,28 +242,6 @@ class Now(Query):
             yield self.where
         if self.least is not None and self.most is not None:
             yield from (f">= {self.least:g}", f"<= {self.most:g}")
-
-
-@dataclass(frozen=True)
-class Energy(Query):
-    """What a power came to in each interval, in kWh, whose sum is that of all that is shown.
-
-    A panel adds them up (panels.energies): the database has one pass through the values for both
-    sides of zero, where two sums would be two. The interval is a minute unless more than a day is
-    shown. Of several devices each is an amount of its own.
-    """
-
-    instant = False
-
-    def _influxql(self) -> str:
-        inner = self.inner("mean", CHOSEN, "$timeFilter", "$__interval", "none")
-        if len(self.value.fields) > 1:
-            inner = self.summed(inner, "$timeFilter", "$__interval", "none")
-        return self.columns_of(inner, " * $__interval_ms / 3600000000")
-
-    def _metricsql(self, column: Column) -> str:
-        text = self.over(self.each("avg_over_time", "$__interval", column))
-        return f"{text} * $__interval_ms / 3600000000"
 
 
 @dataclass(frozen=True)
@@ -244,18 +258,17 @@ class EnergyPerDay(Query):
     instant = False
 
     def _influxql(self) -> str:
-        tags = f', "{self.by}"' if self.by else ""
-        day = f"time(1d){tags} fill(none) tz('${{__timezone}}')"
+        day = "time(1d) fill(none) tz('${__timezone}')"
         if self.kept:
             inner = self.hours()
-            chosen = ", ".join(f'sum("{each.name}") AS "{each.name}"' for each in self.columns)
+            sums = ", ".join(f'sum("{each.name}") AS "{each.name}"' for each in self.columns)
         else:
             minutes = self.inner("mean", CHOSEN, "$timeFilter", "1m", "none")
             inner = f"({self.columns_of(minutes)})"
-            chosen = ", ".join(
+            sums = ", ".join(
                 f'sum("{each.name}") / 60000 AS "{each.name}"' for each in self.columns
             )
-        return f"SELECT {chosen} FROM {inner} WHERE $timeFilter GROUP BY {day}"
+        return f"SELECT {sums} FROM {inner} WHERE $timeFilter GROUP BY {day}"
 
     def hours(self) -> str:
         """Return the subqueries of what is kept of each hour."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dashboards import mappings, palette, values
 from dashboards.board import DEVICE, Board, Row
-from dashboards.common import SUN_LOOKS, needs
+from dashboards.common import ENERGY_LOOKS, NO_POWER, SUN_LOOKS, YIELD, YIELD_AC, needs
 from dashboards.derived import PerDevice
-from dashboards.panels import KWH, STACKED, Look, energies, graph, renamed, stat
-from dashboards.queries import Column, Energy, Graph, Now
+from dashboards.panels import ENERGY_INTERVAL, KWH, STACKED, Look, energies, graph, renamed, stat
+from dashboards.queries import Column, Course, Graph
 
 NEEDS = needs("solar")
+SHADES = {"mode": "shades", "fixedColor": palette.SUN}  # of several chargers
 _STATE = PerDevice("SolarState", "Charger", "last", now=True)
 _POWER = PerDevice("SolarPower", "Charger")
 _VOLTAGE = PerDevice("SolarVoltage", "Charger")
@@ -17,24 +18,16 @@ _YIELD = PerDevice("SolarYield", "Charger", "last", now=True)
 
 NOW = stat(
     "Sun now",
-    "Power of the solar chargers, which are at the battery, and of the PV inverters, at the mains.",
+    "Power of the solar chargers, which are at the battery, and of the PV inverters, at the mains,"
+    " above the course of the last three hours.",
     (
-        Now(values.SUN_DC, (Column("Sun"),)),
-        Now(values.SUN_AC, (Column("PV inverter"),)),
+        Course(values.SUN_DC, (Column("Sun"),)),
+        Course(values.SUN_AC, (Column("PV inverter"),)),
     ),
     unit="watt",
     looks=SUN_LOOKS,
-    no_value=NEEDS,
-)
-ENERGY = energies(
-    "Energy",
-    "Of the time that is shown, which is today when this is opened.",
-    (
-        Energy(values.SUN_DC, (Column("Sun"),)),
-        Energy(values.SUN_AC, (Column("PV inverter"),)),
-    ),
-    decimals=1,
-    looks=SUN_LOOKS,
+    lines=True,
+    mappings=NO_POWER,
     no_value=NEEDS,
 )
 STATE = stat(
@@ -49,12 +42,22 @@ POWER = graph(
     "Sun",
     "Power of all that the sun gives, one upon the other.",
     (
-        Graph(values.SUN_DC, (Column("Sun"),)),
-        Graph(values.SUN_AC, (Column("PV inverter"),)),
+        Graph(values.SUN_DC, (Column("Sun"),), YIELD),
+        Graph(values.SUN_AC, (Column("PV inverter"),), YIELD_AC),
     ),
     unit="watt",
     custom=STACKED,
     looks=SUN_LOOKS,
+    interval=ENERGY_INTERVAL,
+    no_value=NEEDS,
+)
+ENERGY = energies(
+    "Energy",
+    "Of the time that is shown, which is today when this is opened.",
+    of=POWER,
+    names=("Sun yield", "PV yield"),
+    decimals=1,
+    looks=ENERGY_LOOKS,
     no_value=NEEDS,
 )
 CHARGERS = graph(
@@ -62,6 +65,7 @@ CHARGERS = graph(
     "Each solar charger by itself.",
     (_POWER,),
     unit="watt",
+    color=SHADES,
     transformations=(renamed(*_POWER.renamed),),
     no_value=NEEDS,
 )
@@ -71,6 +75,7 @@ PANELS = graph(
     (_VOLTAGE,),
     unit="volt",
     decimals=0,
+    color=SHADES,
     transformations=(renamed(*_VOLTAGE.renamed),),
     no_value=NEEDS,
 )
@@ -103,7 +108,7 @@ BOARD = Board(
     "Sun",
     "What does the sun give, which charger and inverter has it, and what do they do?",
     (
-        Row(4, ((NOW, 6), (ENERGY, 6), (STATE, 6), (METERS, 6))),
+        Row(5, ((NOW, 6), (ENERGY, 6), (STATE, 6), (METERS, 6))),
         Row(10, ((POWER, 24),)),
         Row(8, ((CHARGERS, 12), (PANELS, 12))),
         Row(8, ((INVERTERS, 24),)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from dashboards.queries import ALL
+from dashboards.queries import chosen
 
 Json = dict[str, Any]
 INFLUXDB, PROMETHEUS = "influxdb", "prometheus"
@@ -81,7 +81,7 @@ def _all(language: str) -> list[Json]:
         _text("measurement", "Measurement", MEASUREMENT, "measurement of [Influx]."),
         _text("own", "Measurement", OWN, "self_measurement of [Influx]."),
         _tag(language, "site", "Site", "NAME of [Battery NAME], where there are several."),
-        _tag(language, "portal", "Device", "Portal id of a device of a fleet."),
+        _tag(language, "portal", "Device", "Portal id of a device of a fleet.", ("site",)),
     ]
     made += [_role(language, name) for name in ROLES]
     made.append(_text("capacity", "Battery, kWh", "10", "What the battery holds from 0 to 100 %."))
@@ -143,11 +143,17 @@ def _custom(name: str, label: str, options: Sequence[tuple[str, str]], descripti
     }
 
 
-def _tag(language: str, tag: str, label: str, description: str) -> Json:
+def _tag(language: str, tag: str, label: str, description: str, within: Sequence[str] = ()) -> Json:
+    """Return a variable of a tag: the first value, or none where the tag is not stored.
+
+    There is no "All": sums over houses are of no house, and Grafana would choose it.
+    """
     if language == INFLUXDB:
         query: Any = f'SHOW TAG VALUES FROM "${{measurement:raw}}" WITH KEY = "{tag}"'
+        query += "".join(f" {chosen(each, 'WHERE')}" for each in within)
     else:
-        query = _labels(f'label_values({{__name__=~"${{measurement}}_.*"}}, {tag})')
+        given = "".join(f',{each}=~"${{{each}:regex}}"' for each in within)
+        query = _labels(f'label_values({{__name__=~"${{measurement}}_.*"{given}}}, {tag})')
     return {
         "name": tag,
         "label": label,
@@ -157,9 +163,6 @@ def _tag(language: str, tag: str, label: str, description: str) -> Json:
         "query": query,
         "refresh": 1,
         "sort": ASCENDING,
-        "includeAll": True,
-        "allValue": ALL if language == INFLUXDB else ".*",
-        "current": _option("All", "$__all"),
     }
 
 

@@ -16,8 +16,19 @@ import pytest
 
 from bat2influx.venus.presets import PRESETS
 from dashboards.variables import ROLES
-from tests.support import household_filled
-from tests.support.grafana import DASHBOARDS, INFLUXDB, Json, Shown, View, fields, load, targets
+from tests.support import household_filled, household_itself
+from tests.support.grafana import (
+    DASHBOARDS,
+    INFLUXDB,
+    Json,
+    Shown,
+    View,
+    fields,
+    load,
+    panels,
+    targets,
+    text_of,
+)
 from tests.support.grafana_asked import KINDS, Asked
 from tests.support.household_filled import Filled
 from tests.support.household_stored import NINE
@@ -27,6 +38,7 @@ DEVICES = 12  # of the fleet
 ALL = [(name, kind) for kind in KINDS for name in DASHBOARDS]
 # What has a value at times alone: charging or discharging, from or to the mains.
 BY_DIRECTION = {"Charging", "Discharging", "Idle", "Full in", "Empty in", "From mains", "To mains"}
+FLOWS = {"Sun", "PV inverter", "Discharging", "Charging", "From mains", "To mains", "House"}
 EDGES = 0.25  # kWh: a minute more or less at each end, with all that the house can take
 OF_A_FLEET = {"devices", "devices_silent"}
 
@@ -110,7 +122,8 @@ def test_a_query_finds_what_is_stored(house: Filled, name: str, kind: str) -> No
         if panel["type"] == "stat" and names <= BY_DIRECTION:
             continue
         if _stored(house, target, view):
-            assert all(shown.values()), (panel["title"], target)
+            seen = any if panel["type"] == "table" else all  # which has columns of a fleet, too
+            assert seen(shown.values()), (panel["title"], target)
             assert shown, (panel["title"], view.query(panel, target))
         else:
             assert not any(shown.values()), (panel["title"], shown)
@@ -128,7 +141,7 @@ def test_who_stores_the_nine_alone_has_a_picture(nine: Filled, name: str, kind: 
         if not any(asked.shown(view, panel, target).values()):
             without.add(panel["title"])
     if name == "overview":
-        for title in ("State of charge", "Battery", "Power now", "Energy: mains and sun"):
+        for title in ("State of charge", "Battery", "Power now", "Charge through the day"):
             assert _all_shown(asked, view, title)
     assert {"Real and apparent power", "Frequency", "Voltage of the mains"}.isdisjoint(without)
 
@@ -164,16 +177,30 @@ def test_energies_of_a_day_are_those_of_the_house(house: Filled, kind: str, valu
     view = asked.view("overview", DAY // 2, **({"from": values} if kind == INFLUXDB else {}))
     until = house.end - (2 * HOUR if "minutes" in values else 0)  # they are made each half hour
     view = View(view.dashboard, view.start, until * 1000, view.values)
-    sold = {"Bought": ("GridPower", 1), "Sold": ("GridPower", -1)}
-    charged = {"Charged": ("SystemBatteryPower", 1), "Discharged": ("SystemBatteryPower", -1)}
-    for title, wanted in (
-        ("Energy: mains and sun", {**sold, "Sun": ("SystemSolarPower", 1)}),
-        ("Energy: battery and house", charged),
+    shown = _all_shown(asked, view, "Where power comes from and goes to")
+    for name, power, sign in (
+        ("Bought", "GridPower", 1),
+        ("Sold", "GridPower", -1),
+        ("Sun yield", "SystemSolarPower", 1),
+        ("Charged", "SystemBatteryPower", 1),
+        ("Discharged", "SystemBatteryPower", -1),
     ):
-        shown = {name.strip(): each for name, each in _all_shown(asked, view, title).items()}
-        for name, (power, sign) in wanted.items():
-            kwh = _kwh(_powers(house, power, view.start / 1000, until), sign)
-            assert sum(value for _, value in shown[name]) == pytest.approx(kwh, rel=0.04, abs=EDGES)
+        kwh = _kwh(_powers(house, power, view.start / 1000, until), sign)
+        assert sum(value for _, value in shown[name]) == pytest.approx(kwh, rel=0.04, abs=EDGES)
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_panel_of_energies_shows_those_of_a_graph(house: Filled, name: str) -> None:
+    """It asks nothing: the graph has series of these names, but what it computes of them."""
+    asked = Asked(house, INFLUXDB)
+    view = asked.view(name, HOUR)
+    by_id = {panel["id"]: panel for panel in panels(view.dashboard)}
+    for panel in by_id.values():
+        for target in panel["targets"]:
+            if "panelId" in target:
+                of = by_id[target["panelId"]]
+                wanted = {*panel["options"]["reduceOptions"]["fields"].strip("/^()$").split("|")}
+                assert wanted - {"Self-sufficient"} <= {*_all_shown(asked, view, of["title"])}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
@@ -186,7 +213,7 @@ def test_a_day_begins_where_the_viewer_is(house: Filled, kind: str, zone: str) -
         hour=0, minute=0, second=0, microsecond=0
     )
     start, end = ((today - timedelta(days=n)).astimezone(UTC).timestamp() for n in (1, 0))
-    shown = dict(_all_shown(asked, view, "Mains by days")["Bought "])
+    shown = dict(_all_shown(asked, view, "Mains by days")["Bought"])
     assert [at for at, _ in pairwise([*shown, 0])] == [*shown]
     assert {start * 1000, end * 1000} <= {*shown}
     kwh = _kwh(_powers(house, "GridPower", start, end), 1)
@@ -200,42 +227,73 @@ def test_both_halves_of_the_day_are_in_balance(house: Filled, kind: str) -> None
     shown = _all_shown(
         asked, asked.view("overview", DAY // 2), "Where power comes from and goes to"
     )
-    above = sum(value for each in shown.values() for _, value in each if value > 0)
-    below = -sum(value for each in shown.values() for _, value in each if value < 0)
+    watts = [each for name, each in shown.items() if name in FLOWS]
+    above = sum(value for each in watts for _, value in each if value > 0)
+    below = -sum(value for each in watts for _, value in each if value < 0)
     assert 0.85 < below / above < 1.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_several_sites_each_is_a_series(two_sites: Filled, kind: str) -> None:
-    """All of them, or the one that is chosen, and none twice."""
+def test_of_several_sites_one_is_shown_and_all_are_in_a_table(two_sites: Filled, kind: str) -> None:
+    """The first, or the one that is chosen; and the table has a row for each."""
     asked = Asked(two_sites, kind)
-    for name in DASHBOARDS:
-        view = asked.view(name, HOUR)
-        for panel, target in targets(view.dashboard):
-            asked.shown(view, panel, target)
     assert asked.offered(load("battery", kind), "site") == ["boat", "home"]
-    for chosen, expected in (("$__all", {"boat", "home"}), ("boat", {"boat"}), ("oa", set())):
+    assert asked.view("battery", HOUR).values["site"] == "boat"
+    seen = {}
+    for chosen in ("boat", "home", "oa"):
         view = asked.view("battery", HOUR, site=chosen)
-        for title, name in (("Voltage", "Voltage"), ("Battery now", "Charge")):
-            shown = _all_shown(asked, view, title)
-            assert {each.split()[-1] for each in shown if each.startswith(name)} == expected
-    rows = _all_shown(asked, asked.view("overview", HOUR), "Energy: battery and house")
-    assert {each.split()[-1] for each in rows} == {"boat", "home"}
+        (seen[chosen],) = _all_shown(asked, view, "Voltage").values() or [[]]
+    assert seen["boat"]
+    assert seen["home"]
+    assert not seen["oa"]
+    assert seen["boat"] != seen["home"]
+    view = asked.view("overview", HOUR, site="home")
+    panel, queries = _panel(view, "Houses and devices")
+    for query in queries:
+        rows = _rows(asked, view, panel, query)
+        assert (
+            rows == {"home"} if "grid" in text_of(query) and kind != INFLUXDB else {"boat", "home"}
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fleet_is_a_table(fleet: Filled, kind: str) -> None:
-    """A row for each device, those that have stopped among them; one alone can be chosen."""
+    """A row for each device, and a state of charge for those that respond; one can be chosen."""
     asked = Asked(fleet, kind)
     portals = asked.offered(load("battery", kind), "portal")
     assert len(portals) == DEVICES
     view = asked.view("overview", HOUR, portal=portals[3])
-    panel, queries = _panel(view, "Houses and devices")
-    rows = asked.shown(view, panel, queries[0])
-    assert {each.strip() for each in rows} == {*portals}
-    (soc,) = _all_shown(asked, view, "State of charge").values() or [[]]
+    panel, (last, now, *_) = _panel(view, "Houses and devices")
     silent = {household.portal for household in fleet.houses if household.silent > 10 * MINUTE}
+    assert _rows(asked, view, panel, last) == {*portals}
+    assert _rows(asked, view, panel, now) == {*portals} - silent
+    (soc,) = _all_shown(asked, view, "State of charge").values() or [[]]
     assert bool(soc) == (portals[3] not in silent)
+
+
+def _rows(asked: Asked, view: View, panel: Json, target: Json) -> set[str]:
+    """Return the devices in a table of theirs."""
+    shown = asked.shown(view, panel, target)
+    return {name.split()[-1] for name, values in shown.items() if values}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_annotations_mark_what_the_daemon_reported(house: Filled, kind: str) -> None:
+    """A restart, an outage of the database, and values that it rejected: nothing else of a day."""
+    asked = Asked(house, kind)
+    view = asked.view("daemon", DAY)
+    late = 5 * MINUTE + 600  # filling took some time, and marks are those of ten minutes
+    for annotation in view.dashboard["annotations"]["list"]:
+        begun, lasted = {
+            "Restarts": (household_itself.RESTARTED, 0),
+            "Outages": (household_itself.AWAY, household_itself.LASTED),
+            "Rejected values": (household_itself.REJECTED, 0),
+        }[annotation["name"]]
+        start, end = house.end - begun - late, house.end - begun + lasted + late
+        # What was written last counts its uptime from another end.
+        marks = [at for at in asked.marks(view, annotation) if at < house.end - late]
+        assert marks, annotation["name"]
+        assert all(start <= at <= end for at in marks), annotation["name"]
 
 
 def test_a_gap_is_seen_unless_a_value_holds(house: Filled) -> None:

@@ -14,12 +14,13 @@ from bat2influx.venus.units import DEFAULT_FIELDS, unit_of
 from dashboards.derived import PerDevice
 from dashboards.files import BOARDS
 from dashboards.panels import KWH
-from dashboards.queries import Energy, EnergyPerDay, Graph, Now
+from dashboards.queries import Course, EnergyPerDay, Graph, Now
 from dashboards.variables import ROLES
 from tests.support.grafana import (
     DASHBOARDS,
     FOLDERS,
     fields,
+    fill_in,
     load,
     targets,
     text_of,
@@ -59,18 +60,25 @@ def test_all_kinds_of_influxdb_take_the_queries(name: str) -> None:
             assert " ON " not in text
 
 
-def test_a_comparison_of_a_tag_is_gone_when_all_are_chosen() -> None:
-    """What the variable stands for ends one comment and begins another."""
-    for _, target in targets(load("overview")):
-        for line in target["query"].splitlines():
-            for tag in ("site", "portal"):
-                if f'"{tag}" =' in line:
-                    assert re.search(
-                        rf"/\*\$\{{{tag}:raw\}}\*/ AND \"{tag}\" = '\$\{{{tag}:raw\}}'$", line
-                    )
+def test_a_comparison_of_a_tag_is_gone_where_it_is_not_stored() -> None:
+    """A variable without a value ends the comment in front and begins another."""
+    compared = 0
     for name in DASHBOARDS:
+        for text in (text_of(target) for _, target in targets(load(name))):
+            for site in ("", "home"):
+                values = {"site": site, "portal": ""}
+                filled = fill_in(text, values, {}, "raw")
+                bare = re.sub(r"--.*|/\*.*?\*/", "", re.sub(r"/\*.*?\*/", "", filled))
+                wanted = text.count('AND "site" =') if site else 0
+                assert bare.count("\"site\" = 'home'") == wanted
+                assert '"portal" =' not in bare
+                assert "/*" not in bare
+                assert "''" not in bare
+                compared += wanted
         for tag in ("site", "portal"):
-            assert variables(load(name))[tag]["allValue"] == "*/ --"
+            variable = variables(load(name))[tag]
+            assert not {"includeAll", "allValue", "current"} & variable.keys()
+    assert compared > 50
 
 
 def test_every_field_that_is_read_is_one_that_is_stored() -> None:
@@ -133,7 +141,9 @@ def _columns(asked: Any) -> Iterator[tuple[str, str, bool]]:
     """Yield the fields of a query with the columns that they are shown as."""
     if isinstance(asked, PerDevice):
         yield asked.field, asked.name, False
-    elif isinstance(asked, Graph | Now | Energy | EnergyPerDay):
+    elif isinstance(asked, Course | Graph | Now | EnergyPerDay):
         for name in asked.value.fields:
             for column in asked.columns:
-                yield name, column.name, isinstance(asked, Energy | EnergyPerDay)
+                yield name, column.name, isinstance(asked, EnergyPerDay)
+            for column in asked.energies if isinstance(asked, Graph) else ():
+                yield name, column.name, True

@@ -83,10 +83,11 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 
 def targets(dashboard: Json) -> Iterator[tuple[Json, Json]]:
-    """Yield each panel with each of its targets."""
+    """Yield each panel with each of its targets; what shows another panel's data has none."""
     for panel in panels(dashboard):
         for target in panel.get("targets", ()):
-            yield panel, target
+            if "panelId" not in target:
+                yield panel, target
 
 
 def text_of(target: Json) -> str:
@@ -105,7 +106,7 @@ def fields(target: Json) -> set[str]:
             found |= {*name.strip("()").split("|")}
         return found
     kept = re.findall(r'"([^"]+)_(?:plus|minus)_kWh"', target["query"])
-    calls = kept + re.findall(r'\b(?:mean|last|max)\("([^"]+)"\)', target["query"])
+    calls = kept + re.findall(r'\b(?:mean|last|max|count)\("([^"]+)"\)', target["query"])
     by_pattern = re.findall(r"\((?:/\^)(\w+)\(_\[0-9\]\+\)\?\$/\)", target["query"])
     made = {*re.findall(r'AS "([^"]+)"', target["query"])} if "FROM (" in target["query"] else set()
     names = {re.sub(r"^\$\{(\w+):raw\}$", r"$\1", each) for each in calls}
@@ -134,7 +135,7 @@ def fill_in(text: str, values: Values, all_values: Mapping[str, str], how: str =
 def chosen(dashboard: Json, **others: str) -> Values:
     """Return what the variables are when a dashboard is opened, and `others`.
 
-    What the database is asked for is not among it, unless all are chosen.
+    What the database is asked for is not among it.
     """
     opened = {
         name: each["current"]["value"]

@@ -44,14 +44,15 @@ class Asked:
         values = dict(chosen(dashboard, **others))
         for each in variables(dashboard).values():
             if each["type"] == "query" and each["name"] not in values:
-                values[each["name"]] = next(iter(self.offered(dashboard, each["name"])), "")
+                found = self.offered(dashboard, each["name"], **values)
+                values[each["name"]] = next(iter(found), "")
         end = self.filled.end * 1000
         return View(dashboard, end - seconds * 1000, end, values, zone)
 
-    def offered(self, dashboard: Json, name: str) -> list[str]:
-        """Return what a variable of type query offers."""
+    def offered(self, dashboard: Json, name: str, **others: str) -> list[str]:
+        """Return what a variable of type query offers, with these values of others."""
         variable = variables(dashboard)[name]
-        values = chosen(dashboard)
+        values = {"site": "", **chosen(dashboard, **others)}
         if self.kind == INFLUXDB:
             return options(variable, self._influxql(fill_in(variable["query"], values, {}, "raw")))
         asked = _LABELS.fullmatch(fill_in(variable["query"]["query"], values, {}, "raw"))
@@ -75,6 +76,18 @@ class Asked:
         span = {"start": str(start), "end": str(view.end / 1000), "step": str(step)}
         asked = {"query": query, "nocache": "1", **span}
         return prometheus_series(target, self._metrics("/api/v1/query_range", asked))
+
+    def marks(self, view: View, annotation: Json) -> list[float]:
+        """Return the times that an annotation marks, in s since 1970."""
+        target = annotation["target"]
+        query = view.query({}, target)
+        if self.kind == INFLUXDB:
+            found = self._influxql(query)["results"][0].get("series", [])
+            return [row[0] / 1000 for each in found for row in each["values"]]
+        span = {"start": str(view.start / 1000), "end": str(view.end / 1000)}
+        asked = {"query": query, "nocache": "1", "step": target["interval"], **span}
+        found = self._metrics("/api/v1/query_range", asked)["data"]["result"]
+        return [float(at) for each in found for at, _ in each["values"]]
 
     def _influxql(self, query: str) -> Json:
         asked = {"db": DB, "epoch": "ms", "q": query}
