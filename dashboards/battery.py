@@ -7,7 +7,7 @@ from dashboards.board import DEVICE, Board, Row, Section
 from dashboards.common import BATTERY_LOOKS, NO_VALUE_NOW, RESTS, SOC_STEPS, needs
 from dashboards.derived import PerDevice, Written
 from dashboards.panels import HOLDS, Look, graph, renamed, stat
-from dashboards.queries import CHOICE, CHOSEN, Column, Graph, Now, metric
+from dashboards.queries import AROUND, CHOICE, CHOSEN, Column, Graph, Now, metric
 from dashboards.values import mean
 
 WARM, HOT = 40.0, 50.0  # °C: above it cells age fast, and chargers stop
@@ -158,8 +158,8 @@ TEMPERATURE = graph(
 )
 
 _MINUTES = (
-    f'SELECT count("${{power:raw}}") AS "n" FROM {CHOSEN} WHERE $timeFilter {CHOICE}'
-    "GROUP BY time(1m) fill(none)"
+    f'SELECT mean("${{power:raw}}") AS "n" FROM {CHOSEN} WHERE $timeFilter {CHOICE}'
+    "GROUP BY time(1m), * fill(none)"
 )
 _POWER = metric("$power")
 COVERED = stat(
@@ -168,8 +168,8 @@ COVERED = stat(
     " 100 % is a gap. With mode = notify a value that stays is not stored again.",
     (
         Written(
-            'SELECT count("n") * 6000000 / (${__to} - ${__from}) AS "Minutes with a value"'
-            f" FROM ({_MINUTES}) WHERE $timeFilter",
+            'SELECT count("n") * 6000000.0 / (${__to} - ${__from}) AS "Minutes with a value"'
+            f" FROM ({_MINUTES}) WHERE {AROUND}",
             f"sum(count_over_time((max(count_over_time({_POWER}[1m])))[$__range:1m]))"
             " * 6000000 / (${__to} - ${__from})",
             name="Minutes with a value",

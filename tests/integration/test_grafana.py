@@ -296,6 +296,18 @@ def test_annotations_mark_what_the_daemon_reported(house: Filled, kind: str) -> 
         assert all(start <= at <= end for at in marks), annotation["name"]
 
 
+def test_minutes_are_counted_wherever_a_minute_begins(house: Filled) -> None:
+    """The first one begins before what is shown, and without it there was no count at all."""
+    asked = Asked(house, INFLUXDB)
+    view = asked.view("battery", HOUR)
+    for second in range(0, 60, 7):
+        end = view.end - (DAY + second) * 1000
+        moved = View(view.dashboard, end - HOUR * 1000, end, view.values)
+        shown = _all_shown(asked, moved, "Minutes with a value")
+        (((_, share),),) = shown.values()
+        assert share == pytest.approx(100.0, abs=2.0)
+
+
 def test_a_gap_is_seen_unless_a_value_holds(house: Filled) -> None:
     """The mains were lost for twenty minutes, and their frequency with them."""
     asked = Asked(house, INFLUXDB)
