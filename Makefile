@@ -101,6 +101,11 @@ pictures: ## docs/pictures anew: a day as a plot, and the terminal view; takes f
 	@tests/tools/install pictures
 	@$(PYTHON) -m tests.tools.pictures
 
+dashboards: ## etc/grafana anew from dashboards/, and pictures of all in build/dashboards; DASHBOARDS="--docs"
+	@tests/tools/install dashboards
+	@$(PYTHON) -m dashboards
+	@$(PYTHON) -m tests.tools.dashboards --to build/dashboards $(DASHBOARDS)
+
 fuzz: ## two million odd payloads, 20,000 damaged spools; FUZZ="--seconds 3600", SPOOLS="--seed N"
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.fuzz $(FUZZ)
@@ -137,4 +142,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb release check-release check-package system bench fleet pictures fuzz hostile soak outage day sizes refresh-cost fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb release check-release check-package system bench fleet pictures dashboards fuzz hostile soak outage day sizes refresh-cost fresh clean

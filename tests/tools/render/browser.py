@@ -13,7 +13,7 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,9 @@ NAME = "bat2influx"  # of the data source, as provisioned
 TIMEOUT = 120  # s for a page until it stands
 UNMOVED = {"name": "prefers-reduced-motion", "value": "reduce"}  # each step would be drawn
 START_HEIGHT = 900  # px of the window; the picture is as high as the page
+MOST_HEIGHTS = 4  # that a page is given until it has the one that it asks for
+# Two frames have been drawn: the first may be one that was under way.
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 Values = Mapping[str, str | list[str]]
 
@@ -113,6 +116,7 @@ class Browser:
         variables: Values | None = None,
         zone: str = "UTC",
         scale: float = 1,
+        beside: Path | None = None,
     ) -> Page:
         """Render a dashboard (a file of JSON, or what is in it).
 
@@ -121,12 +125,13 @@ class Browser:
         them. `time` is from and to in ms since 1970, `to` being "now" for the page as well; without
         `from` the dashboard's own range ends there, without both the clock's time is now.
         `variables` are values by name, "$__all" for All; `zone` is the browser's time zone.
+        `beside` is the folder of the dashboards that there are, by default that of the file.
 
         Raises BrowserError when the page does not come to an end.
         """
         job = Job(
             Source.of(source),
-            _page(dashboard, Source.of(source), theme, time, variables or {}),
+            _page(dashboard, Source.of(source), theme, time, variables or {}, beside),
         )
         address = self._server.add(job)
         target = self._chromium.call("Target.createTarget", url="about:blank")["targetId"]
@@ -160,20 +165,33 @@ class Browser:
         call("Emulation.setEmulatedMedia", features=[UNMOVED])
         call("Page.navigate", url=address)
         height, problems = self._await(session)
-        call("Emulation.setDeviceMetricsOverride", **window, height=max(height, START_HEIGHT))
+        # The window has to have the page's height before the picture is taken: Grafana's grid draws
+        # its panels again for another size, and a picture of that moment would have none of them.
+        for _ in range(MOST_HEIGHTS):
+            window["height"] = height
+            call("Emulation.setDeviceMetricsOverride", **window)
+            report = self._report(call)
+            if report["height"] == height:
+                break
+            height = report["height"]
+        clip = {"x": 0, "y": 0, "width": size[0], "height": height, "scale": 1}
+        taken = call("Page.captureScreenshot", format="png", clip=clip)
+        return base64.b64decode(taken["data"]), report, problems
+
+    @staticmethod
+    def _report(call: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        """Return what the page says of itself, once it is drawn."""
         evaluated = call(
             "Runtime.evaluate",
-            expression="report()",
+            expression=f"{DRAWN}.then(report)",
             awaitPromise=True,
             returnByValue=True,
             timeout=TIMEOUT,
         )
         if "exceptionDetails" in evaluated:
             raise BrowserError(f"the page failed: {evaluated['exceptionDetails']}")
-        report = evaluated["result"]["value"]
-        clip = {"x": 0, "y": 0, "width": size[0], "height": report["height"], "scale": 1}
-        taken = call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
-        return base64.b64decode(taken["data"]), report, problems
+        report: dict[str, Any] = evaluated["result"]["value"]
+        return report
 
     def _await(self, session: str) -> tuple[int, list[str]]:
         """Return how high the page is once it stands, and what it logged as errors."""
@@ -216,11 +234,12 @@ def _page(
     theme: str,
     span: tuple[int | None, int] | None,
     variables: Values,
+    beside: Path | None,
 ) -> dict[str, Any]:
-    others = []
     if isinstance(dashboard, Path):
-        others = [_read(path) for path in sorted(dashboard.parent.glob("*.json"))]
+        beside = beside or dashboard.parent
         dashboard = _read(dashboard)
+    others = [_read(path) for path in sorted(beside.glob("*.json"))] if beside else []
     start, end = span or (None, None)
     return {
         "dashboard": dashboard,

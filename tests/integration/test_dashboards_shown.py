@@ -1,0 +1,102 @@
+"""What a person sees of each dashboard, in a real browser, of real databases.
+
+Each is rendered with all rows open: no panel with an error, none empty that does not say why, no
+title and no text cut, no series twice, no letters that nobody can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support import household_filled
+from tests.support.grafana import load
+from tests.support.household_filled import Filled
+from tests.support.household_stored import Density
+from tests.tools.dashboards import KINDS, NAMES, faults, opened, rendered
+from tests.tools.render.browser import Browser, Page
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+FEW = Density(seconds=60, every=60)  # values each so many s are enough for a picture
+DATABASES = [*KINDS]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests."""
+    with Browser() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Filled]]:
+    """Databases that are filled with a house, one of the nine values alone, and two sites."""
+    with ExitStack() as stack:
+        made = {
+            "house": household_filled.house,
+            "nine": household_filled.nine,
+            "two_sites": household_filled.two_sites,
+        }
+        yield {
+            name: stack.enter_context(fill(tmp_path_factory.mktemp(name), days=1.1, density=FEW))
+            for name, fill in made.items()
+        }
+
+
+def _panels(database: str, name: str) -> list[str]:
+    dashboard = opened(load(name, KINDS[database]))
+    return [each["title"] for each in dashboard["panels"] if each["type"] != "row"]
+
+
+def _seen(page: Page, database: str, name: str) -> list[str]:
+    assert {panel.title for panel in page.panels} == {*_panels(database, name)}
+    return [*faults(page)]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_house_is_shown(
+    browser: Browser, houses: dict[str, Filled], name: str, database: str
+) -> None:
+    """With all presets nothing is missing, in a window of 800 px."""
+    page = rendered(browser, houses["house"], database, name, theme="light", width=800)
+    assert _seen(page, database, name) == []
+    assert not [panel.title for panel in page.panels if panel.empty]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize("name", NAMES)
+def test_two_sites_are_told_apart(
+    browser: Browser, houses: dict[str, Filled], name: str, database: str
+) -> None:
+    """One of them is shown, without the other's series, and the table has both."""
+    chosen = {"site": "home"}
+    page = rendered(browser, houses["two_sites"], database, name, width=1600, variables=chosen)
+    assert _seen(page, database, name) == []
+    if name == "overview":
+        text = page.panel("Houses and devices").text
+        assert "home" in text
+        assert "boat" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_nine_alone_are_shown(browser: Browser, houses: dict[str, Filled], name: str) -> None:
+    """What they do not have says which preset brings it; on a telephone as well."""
+    page = rendered(browser, houses["nine"], "influxdb", name, width=400)
+    assert _seen(page, "influxdb", name) == []
+    if name == "solar":
+        assert all(panel.empty for panel in page.panels)
+    elif name == "overview":
+        shown = {panel.title for panel in page.panels if not panel.empty}
+        assert {"State of charge", "Battery", "Power now"} <= shown
+
+
+def test_a_panel_without_values_has_to_say_why(browser: Browser, houses: dict[str, Filled]) -> None:
+    """The tests above can fail: another measurement has nothing of all this."""
+    page = rendered(
+        browser, houses["nine"], "influxdb", "battery", variables={"measurement": "other"}
+    )
+    assert [each for each in faults(page, ()) if "no value" in each]

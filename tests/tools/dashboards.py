@@ -1,0 +1,164 @@
+"""Pictures of the dashboards, as Grafana shows them: to look at, and those of docs/pictures.
+
+    /usr/bin/python3 -m tests.tools.dashboards [--to FOLDER] [--days 32] [overview battery …]
+    /usr/bin/python3 -m tests.tools.dashboards --docs
+
+A real InfluxDB and a real VictoriaMetrics are filled with houses (household_filled.py), and each
+dashboard is rendered in a browser (tests/tools/render): in both themes, at three widths, of both
+databases. What is not as it should be (`faults`) is said, and is the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from tests import TOP
+from tests.support import household_filled
+from tests.support.grafana import FOLDERS, INFLUXDB, PROMETHEUS, load
+from tests.support.household_filled import Filled
+from tests.tools.render.browser import Browser, Page
+
+KINDS = {"influxdb": INFLUXDB, "victoriametrics": PROMETHEUS}
+NAMES = ("overview", "battery", "grid", "solar", "energy", "daemon")
+HOUSES = {
+    "house": household_filled.house,
+    "nine": household_filled.nine,
+    "two_sites": household_filled.two_sites,
+    "fleet": household_filled.fleet,
+}
+THEMES, WIDTHS = ("dark", "light"), (1600, 800, 400)
+LEAST_LETTERS = 9.5  # px; smaller ones cannot be read at an arm's length
+MOST_BYTES = 300_000  # of a picture in docs/pictures
+SAID_INSTEAD = ("needs preset", "needs self_measurement", "run bat2influx setup-db")
+
+# What is shown in the documents: name of the file, house, dashboard, theme, width.
+DOCUMENTS = (
+    ("overview.png", "house", "overview", "dark", 1600),
+    ("overview-light.png", "house", "overview", "light", 1600),
+    ("overview-phone.png", "house", "overview", "light", 400),
+    ("overview-nine.png", "nine", "overview", "dark", 1600),
+    ("overview-sites.png", "two_sites", "overview", "light", 1600),
+    ("overview-fleet.png", "fleet", "overview", "dark", 1600),
+    ("battery.png", "house", "battery", "dark", 1600),
+    ("grid.png", "house", "grid", "light", 1600),
+    ("solar.png", "house", "solar", "dark", 1600),
+    ("energy.png", "house", "energy", "light", 1600),
+    ("daemon.png", "house", "daemon", "dark", 1600),
+)
+
+Json = dict[str, Any]
+
+
+def opened(dashboard: Json) -> Json:
+    """Return a dashboard with all its rows opened, as by a click on each."""
+    made = copy.deepcopy(dashboard)
+    panels: list[Json] = []
+    more = 0  # lines that opened rows have pushed the rest down by
+    for panel in made["panels"]:
+        panel["gridPos"]["y"] += more
+        inside = panel.pop("panels", []) if panel["type"] == "row" else []
+        panels.append(panel)
+        if not inside:
+            continue
+        panel["collapsed"] = False
+        top = min(each["gridPos"]["y"] for each in inside)
+        for each in inside:
+            each["gridPos"]["y"] += panel["gridPos"]["y"] + 1 - top
+        panels += inside
+        more += max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in inside) - (
+            panel["gridPos"]["y"] + 1
+        )
+    made["panels"] = panels
+    return made
+
+
+def faults(page: Page, may_be_empty: Sequence[str] = SAID_INSTEAD) -> Iterator[str]:
+    """Yield what is wrong with a page, a line for a thing.
+
+    An empty panel has to say why, in one of the texts `may_be_empty`.
+    """
+    yield from page.problems
+    if page.overflow:
+        yield "it is wider than the window"
+    for panel in page.panels:
+        if panel.error:
+            yield f"{panel.title}: {panel.error}"
+        if panel.empty and not any(each in panel.text for each in may_be_empty):
+            yield f"{panel.title}: no value ({panel.text!r})"
+        if panel.title_cut:
+            yield f"{panel.title}: its title is cut"
+        if panel.double:
+            yield f"{panel.title}: twice {', '.join(panel.double)}"
+        if panel.cut:
+            yield f"{panel.title}: cut off are {', '.join(panel.cut)}"
+        if panel.smallest is not None and panel.smallest < LEAST_LETTERS:
+            yield f"{panel.title}: letters of {panel.smallest:.1f} px"
+
+
+def rendered(browser: Browser, filled: Filled, database: str, name: str, **how: Any) -> Page:
+    """Render a dashboard of one database, with all its rows open, at the end of its values."""
+    kind = KINDS[database]
+    how = {"time": (None, filled.end * 1000), "beside": FOLDERS[kind], **how}
+    return browser.render(opened(load(name, kind)), filled.sources[database], **how)
+
+
+def main() -> int:
+    """Run the command line."""
+    options = _options()
+    folder = TOP / "docs/pictures" if options.docs else options.to
+    folder.mkdir(parents=True, exist_ok=True)
+    wrong = 0
+    wanted = {each[1] for each in DOCUMENTS} if options.docs else set(options.houses)
+    for house in [each for each in HOUSES if each in wanted]:
+        pictures = _documents(house) if options.docs else _all(house, options.dashboards)
+        with (
+            tempfile.TemporaryDirectory() as place,
+            Browser() as browser,
+            _filled(house, Path(place), options.days) as filled,
+        ):
+            for file, database, name, theme, width in pictures:
+                page = rendered(browser, filled, database, name, theme=theme, width=width)
+                (folder / file).write_bytes(page.png)
+                found = [*faults(page)]
+                wrong += len(found)
+                print(f"{file}: {len(page.png) / 1000:.0f} kB", *found, sep="\n    ", flush=True)
+    return min(wrong, 1)
+
+
+def _filled(house: str, place: Path, days: float) -> AbstractContextManager[Filled]:
+    if house == "house":
+        return HOUSES[house](place, days=days)
+    return HOUSES[house](place)
+
+
+def _documents(house: str) -> Iterator[tuple[str, str, str, str, int]]:
+    for file, of, name, theme, width in DOCUMENTS:
+        if of == house:
+            yield file, "influxdb", name, theme, width
+
+
+def _all(house: str, names: Sequence[str]) -> Iterator[tuple[str, str, str, str, int]]:
+    for database, name, theme, width in product(KINDS, names, THEMES, WIDTHS):
+        yield f"{house}-{name}-{database}-{theme}-{width}.png", database, name, theme, width
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.tools.dashboards")
+    parser.add_argument("dashboards", nargs="*", default=[*NAMES], help="all by default")
+    parser.add_argument("--houses", nargs="+", choices=HOUSES, default=[*HOUSES])
+    parser.add_argument("--days", type=float, default=32.0, help="of the house with all presets")
+    parser.add_argument("--to", type=Path, default=Path("dashboard-pictures"), help="a folder")
+    parser.add_argument("--docs", action="store_true", help="those of docs/pictures alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
