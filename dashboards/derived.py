@@ -77,7 +77,8 @@ class Share:
 class Remaining:
     """How long until the battery is full or empty, in s, while it goes there.
 
-    The power is the mean of RECENT; with less than `least`, in W, no time is given.
+    The power is the mean of RECENT; with less than `least`, in W, no time is given, and none while
+    the latest power is the other way, or "charging" would stand beside "empty in".
     """
 
     name: str
@@ -91,29 +92,36 @@ class Remaining:
         inner = ", ".join(
             f'(SELECT "v" AS "{name}" FROM'
             f" {Now(value, ()).inner(function, RAW, NOW, '', '')} WHERE {NOW})"
-            for value, name, function in ((self.soc, "s", "last"), (self.power, "w", "mean"))
+            for value, name, function in (
+                (self.soc, "s", "last"),
+                (self.power, "w", "mean"),
+                (self.power, "l", "last"),
+            )
         )
         left, where = ('(100 - "s")', ">") if self.full else ('-1 * "s"', "< -")
         text = (
             f'SELECT {left} / "w" * ${{capacity:raw}} * {WS} AS "{self.name}"'
-            f' FROM (SELECT mean("s") AS "s", sum("w") AS "w" FROM {inner} WHERE {NOW})'
-            f' WHERE {NOW} AND "w" {where}{self.least:g}'
+            ' FROM (SELECT mean("s") AS "s", sum("w") AS "w", sum("l") AS "l"'
+            f" FROM {inner} WHERE {NOW})"
+            f' WHERE {NOW} AND "w" {where}{self.least:g} AND "l" {where[0]} 0'
         )
         yield Target(text, "$col")
 
     def metricsql(self) -> Iterator[Target]:
         """Yield the target of VictoriaMetrics."""
-        soc, watts = (
+        soc, watts, latest = (
             Now(value, ()).over(Now(value, ()).each(function, RECENT, Column("")))
             for value, function in (
                 (self.soc, "last_over_time"),
                 (self.power, "avg_over_time"),
+                (self.power, "last_over_time"),
             )
         )
         left, power = f"(100 - {soc})", f"({watts} > {self.least:g})"
         if not self.full:
             left, power = soc, f"(-1 * {watts} > {self.least:g})"
-        text = f"{left} / {power} * $capacity * {WS}"
+        goes_on = f"{latest} {'>' if self.full else '<'} 0"
+        text = f"({left} / {power} * $capacity * {WS}) and ({goes_on})"
         yield Target(text, self.name, instant=True)
 
 
