@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from tests import TOP
 from tests.support import household_filled
 from tests.support.grafana import FOLDERS, INFLUXDB, PROMETHEUS, load
 from tests.support.household_filled import Filled
+from tests.support.household_weather import DAY
 from tests.tools.render.browser import Browser, Page
 
 KINDS = {"influxdb": INFLUXDB, "victoriametrics": PROMETHEUS}
@@ -34,9 +36,12 @@ HOUSES = {
     "two_sites": household_filled.two_sites,
     "fleet": household_filled.fleet,
 }
+SEVERAL = ("two_sites", "fleet")  # of which the rows below are what is to be seen
 THEMES, WIDTHS = ("dark", "light"), (1600, 800, 400)
 LEAST_LETTERS = 9.5  # px; smaller ones cannot be read at an arm's length
 MOST_BYTES = 300_000  # of a picture in docs/pictures
+COLOURS = 256  # of such a picture: flat areas and thin letters need no more
+NOON = 13 * 3600  # s of the day, UTC, that such a picture shows: there is sun then, and a morning
 SAID_INSTEAD = ("needs preset", "needs self_measurement", "run bat2influx setup-db")
 
 # What is shown in the documents: name of the file, house, dashboard, theme, width.
@@ -103,11 +108,28 @@ def faults(page: Page, may_be_empty: Sequence[str] = SAID_INSTEAD) -> Iterator[s
             yield f"{panel.title}: letters of {panel.smallest:.1f} px"
 
 
-def rendered(browser: Browser, filled: Filled, database: str, name: str, **how: Any) -> Page:
-    """Render a dashboard of one database, with all its rows open, at the end of its values."""
+def rendered(
+    browser: Browser, filled: Filled, database: str, name: str, *, rows: bool = True, **how: Any
+) -> Page:
+    """Render a dashboard of one database, with all its `rows` open, at the end of its values."""
     kind = KINDS[database]
     how = {"time": (None, filled.end * 1000), "beside": FOLDERS[kind], **how}
-    return browser.render(opened(load(name, kind)), filled.sources[database], **how)
+    dashboard = load(name, kind)
+    dashboard = opened(dashboard) if rows else dashboard
+    return browser.render(dashboard, filled.sources[database], **how)
+
+
+def small(png: bytes) -> bytes:
+    """Return a picture of COLOURS colours. Raises ValueError if it has more than MOST_BYTES."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(COLOURS, dither=0).save(made, "PNG", optimize=True)
+    if len(made.getvalue()) > MOST_BYTES:
+        text = f"a picture of {len(made.getvalue()):,} bytes; {MOST_BYTES:,} are allowed"
+        raise ValueError(text)
+    return made.getvalue()
 
 
 def main() -> int:
@@ -116,8 +138,7 @@ def main() -> int:
     folder = TOP / "docs/pictures" if options.docs else options.to
     folder.mkdir(parents=True, exist_ok=True)
     wrong = 0
-    wanted = {each[1] for each in DOCUMENTS} if options.docs else set(options.houses)
-    for house in [each for each in HOUSES if each in wanted]:
+    for house in [each for each in HOUSES if each in options.houses]:
         pictures = _documents(house) if options.docs else _all(house, options.dashboards)
         with (
             tempfile.TemporaryDirectory() as place,
@@ -125,8 +146,11 @@ def main() -> int:
             _filled(house, Path(place), options.days) as filled,
         ):
             for file, database, name, theme, width in pictures:
-                page = rendered(browser, filled, database, name, theme=theme, width=width)
-                (folder / file).write_bytes(page.png)
+                how: dict[str, Any] = {"theme": theme, "width": width}
+                if options.docs:
+                    how |= {"rows": house in SEVERAL, "time": (None, _moment(house, filled) * 1000)}
+                page = rendered(browser, filled, database, name, **how)
+                (folder / file).write_bytes(small(page.png) if options.docs else page.png)
                 found = [*faults(page)]
                 wrong += len(found)
                 print(f"{file}: {len(page.png) / 1000:.0f} kB", *found, sep="\n    ", flush=True)
@@ -137,6 +161,14 @@ def _filled(house: str, place: Path, days: float) -> AbstractContextManager[Fill
     if house == "house":
         return HOUSES[house](place, days=days)
     return HOUSES[house](place)
+
+
+def _moment(house: str, filled: Filled) -> int:
+    """Return the end of what a picture of the documents shows, in s since 1970.
+
+    That of a fleet is the end of its values: which devices are offline is counted from there.
+    """
+    return filled.end if house == "fleet" else filled.end - (filled.end - NOON) % DAY
 
 
 def _documents(house: str) -> Iterator[tuple[str, str, str, str, int]]:
