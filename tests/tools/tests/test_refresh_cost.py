@@ -66,7 +66,7 @@ class _Server(SimpleNamespace):
         """Answer a query."""
         self.asked.append(asked["q"])
         columns = ["name", "default"]
-        policies = {"columns": columns, "values": [["hours", False], ["raw", True]]}
+        policies = {"columns": columns, "values": [["raw", True], ["hours", False]]}
         return json.dumps({"results": [{"series": [policies]}]}).encode()
 
 
