@@ -32,7 +32,16 @@ from typing import Any
 
 from tests.standins.databases.influxdb import InfluxDB
 from tests.support import household_filled, long_run
-from tests.support.grafana import DASHBOARDS, Json, View, chosen, milliseconds, options, variables
+from tests.support.grafana import (
+    FOLDERS,
+    INFLUXDB,
+    Json,
+    View,
+    chosen,
+    milliseconds,
+    options,
+    variables,
+)
 from tests.support.household_filled import DB, Filled
 from tests.support.household_stored import Density
 from tests.support.household_weather import DAY
@@ -159,8 +168,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS}")
     parser.add_argument("--data", choices=["nine", "house"], default="nine", help="fields: nine")
     given = parser.parse_args(arguments)
-    folders = {str(folder): sorted(folder.glob("*.json")) for folder in given.folders}
-    folders = folders or {"etc/grafana/dashboards": [*DASHBOARDS.values()]}
+    where = given.folders or [FOLDERS[INFLUXDB]]
+    folders = {str(folder): sorted(folder.glob("*.json")) for folder in where}
     density = Density(seconds=given.dense * DAY, every=10, days=given.days, held=HELD)
     own: dict[str, Any] = {"days": given.days, "density": density, "victoria": False}
     fill = household_filled.nine
