@@ -92,7 +92,7 @@ SOC = graph(
     custom={"fillOpacity": 10, "spanNulls": HOLDS, "thresholdsStyle": {"mode": "dashed"}},
     steps=SOC_STEPS,
     looks=(Look("Charge", palette.SOC),),
-    interval="10s",
+    interval="1m",
 )
 VOLTAGE = graph(
     "Voltage",

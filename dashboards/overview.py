@@ -146,7 +146,7 @@ SOC_DAY = graph(
     custom={"fillOpacity": 10, "spanNulls": HOLDS, "thresholdsStyle": {"mode": "dashed"}},
     steps=SOC_STEPS,
     looks=(Look("Battery", palette.SOC),),
-    interval="10s",
+    interval="1m",
 )
 _LOADS = (
     PerDevice("AcLoadPower", "AC load", "last", now=True),
