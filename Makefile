@@ -135,6 +135,12 @@ refresh-cost: ## CPU time of a refresh of each dashboard; REFRESH="--days 30 FOL
 	@tests/tools/install test
 	@$(PYTHON) -m tests.tools.refresh_cost $(REFRESH)
 
+arm: SUITE =
+arm: ## the package on emulated ARM, four trees; ARCH=armhf, SUITE=trixie, ARM_UNIT=all; needs root
+	@tests/tools/install test
+	tests/system/install qemu-user-static
+	@$(PYTHON) -m tests.tools.arm $(ARCH:%=--arch %) $(SUITE:%=--suite %) $(ARM_UNIT:%=--unit %)
+
 fresh: ## demo and tests in a fresh Debian, SUITE=bookworm or trixie; needs root and mmdebstrap
 	tests/tools/fresh $(SUITE)
 
@@ -142,4 +148,4 @@ clean: ## remove what the tools above left in this checkout
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb release check-release check-package system bench fleet pictures dashboards fuzz hostile soak outage day sizes refresh-cost fresh clean
+.PHONY: help demo device unit test test-here test-elsewhere test-other-paho test-system lint completions deb release check-release check-package system bench fleet pictures dashboards fuzz hostile soak outage day sizes refresh-cost fresh clean arm

@@ -57,6 +57,7 @@ HOOKS = (
     # Its first boot has nothing to make up for.
     'touch "$1/etc/.updated" "$1/var/.updated"',
 )
+ARCHIVE = "http://deb.debian.org/debian"
 MONTH = 30 * 86400.0  # s
 
 
@@ -65,12 +66,16 @@ class TreeError(RuntimeError):
 
 
 @contextmanager
-def tree(release: str, more: tuple[str, ...] = ()) -> Iterator[Path]:
+def tree(release: str, more: tuple[str, ...] = (), architecture: str = "") -> Iterator[Path]:
     """Give the tree of a release, making it first if need be; it stays as long as it is used.
 
-    `more` are packages that it has besides, none of which starts anything at boot.
+    `more` are packages that it has besides, none of which starts anything at boot. With an
+    `architecture`, such as armhf, the tree is of that, and the kernel has to know how to run it;
+    it has the release as it was published, because mirrors have updates of some architectures
+    later than those of others, and mmdebstrap ends where one is missing.
     """
-    place = cache_dir() / f"system-{release}-{_recipe_hash(release, more)}"
+    name = "-".join(filter(None, [release, architecture, _recipe_hash(release, more)]))
+    place = cache_dir() / f"system-{name}"
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = place.with_name(f"{place.name}.lock")
     with lock.open("a") as file:
@@ -78,7 +83,7 @@ def tree(release: str, more: tuple[str, ...] = ()) -> Iterator[Path]:
         while not place.exists():
             fcntl.flock(file, fcntl.LOCK_EX)
             if not place.exists():  # made while we waited
-                _make(release, more, place)
+                _make(release, more, architecture, place)
             fcntl.flock(file, fcntl.LOCK_SH)
         lock.touch()
         _forget_old_trees(place.parent)
@@ -90,7 +95,7 @@ def _recipe_hash(release: str, more: tuple[str, ...]) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
-def _make(release: str, more: tuple[str, ...], place: Path) -> None:
+def _make(release: str, more: tuple[str, ...], architecture: str, place: Path) -> None:
     print(f"making {place}, once", file=sys.stderr, flush=True)
     new = place.with_name(f"{place.name}.new")
     _remove(new)
@@ -101,9 +106,13 @@ def _make(release: str, more: tuple[str, ...], place: Path) -> None:
     command = ["mmdebstrap", "--variant=minbase", f"--aptopt={settings}"]
     command.append(f"--include={','.join(PACKAGES + more)}")
     command += [f"--customize-hook={hook}" for hook in HOOKS]
+    archive = []
+    if architecture:  # it looks for qemu in ways that not every system has
+        command += [f"--architectures={architecture}", "--skip=check/qemu"]
+        archive = [ARCHIVE]
     try:
         made = subprocess.run(
-            [*command, release, str(new)],
+            [*command, release, str(new), *archive],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,42 @@
+"""Which unit tests run on another processor: those of modules that depend on its sizes.
+
+Emulated, all of them take long. Always tried is what lays out bytes, calls the kernel or SQLite,
+or has integers that do not fit into 32 bits: numbers of rows, nanoseconds, checksums, bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+DEPENDS = re.compile(
+    r"^(?:import|from) (?:array|ctypes|fcntl|mmap|resource|sqlite3|struct|zlib)\b"
+    r"|\bclock_gettime|\btime_ns\(|\b0x[0-9A-Fa-f_]{8,}|\b(?:2 ?\*\*|1 ?<<) ?[3-6][0-9]\b",
+    re.MULTILINE,
+)
+# What has nothing of this kind in its text, and numbers of this size in its hands.
+ALSO = ("influx/lineprotocol.py", "mqtt/packets.py", "reading.py", "venus/protocol.py")
+
+
+def depends_on_sizes(source: str) -> bool:
+    """Tell whether a module's source has to do with sizes that a processor decides on."""
+    return bool(DEPENDS.search(source))
+
+
+def chosen(top: Path) -> list[str]:
+    """Return the unit tests of such modules in the checkout at `top`, as paths in it."""
+    package, unit = top / "bat2influx", top / "tests/unit"
+    modules = [
+        module
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "__init__.py"
+        for module in [path.relative_to(package)]
+        if str(module) in ALSO or depends_on_sizes(path.read_text())
+    ]
+    found = {
+        str(test.relative_to(top))
+        for module in modules
+        for pattern in (f"test_{module.stem}.py", f"test_{module.stem}_*.py")
+        for test in (unit / module.parent).glob(pattern)
+    }
+    return sorted(found)
