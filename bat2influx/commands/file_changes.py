@@ -7,7 +7,8 @@ meanwhile. What remains is a power cut between two files, so that the one which 
 use without comes last.
 
 Rules: nothing is written through a symbolic link, nor over what has changed since it was read. A
-file that was there keeps its owner and its mode. Nothing is left beside the files.
+file that was there keeps its owner and its mode, but for one with a secret. Nothing is left beside
+the files.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class ChangeError(Exception):
 class FileChange:
     """A new content for a file; `before` is what was read there, None where there was no file.
 
-    A file that is new has `mode`, and with `group_of_directory` the group of its directory. A
-    directory that is missing is created with `directory_mode`, if there is one.
+    A file that is new has `mode`, and with `group_of_directory` the group of its directory; so has
+    one that is `private`, whatever the mode of the file that was there. A directory that is missing
+    is created with `directory_mode`, if there is one.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class FileChange:
     mode: int = 0o600
     group_of_directory: bool = False
     directory_mode: int | None = None
+    private: bool = False
 
 
 def read_file(path: Path, most: int) -> bytes | None:
@@ -106,7 +109,7 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
 
 def _dress(descriptor: int, change: FileChange) -> None:
     """Give a new file the owner and the mode that it is to have."""
-    if change.before is not None:
+    if change.before is not None and not change.private:
         found = change.path.lstat()
         os.fchown(descriptor, found.st_uid, found.st_gid)
         os.fchmod(descriptor, found.st_mode & 0o7777)

@@ -51,6 +51,17 @@ class UnconfirmedError(Exception):
         )
 
 
+def is_missing(path: Path) -> bool:
+    """Tell whether there is no file; where nobody may look there may be one."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_at(battery: Battery, host: str) -> bool:
     """Tell whether a host is the address in a section of the file."""
     return _folded(battery.address) == _folded(host)

@@ -28,7 +28,9 @@ _LIST = re.compile(r"[\w/.:-]+(?:, [\w/.:-]+)+")  # of names, as of presets
 _LINE = re.compile(r"""(\s*(?:"[^"]+"|'[^']+'|[^'"=:\s][^=:]*?)\s*=)(\s*)(.*?)(\s*)""")
 _ITEM = r"""(?:(?:"[^"]*"|'[^']*')\s*|[^'"#,\s][^#,]*)"""
 _VALUE = re.compile(rf"(?:{_ITEM}(?:,\s*{_ITEM})*(?:,\s*)?)?")
-_SECRET = re.compile(r"""([\s#+-]*["']?\w*(?:password|token)["']?\s*[=:]\s*)\S.*""", re.IGNORECASE)
+_SECRET = re.compile(
+    r"""([\s#+-]*["']?\w*(?:passw\w*|pass|pw|token|secret)["']?\s*[=:]\s*)\S.*""", re.IGNORECASE
+)
 
 
 class UnwritableError(ValueError):

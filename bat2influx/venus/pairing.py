@@ -117,8 +117,8 @@ def _said(body: bytes, secret: str) -> str:
     found = parse_object(body)
     texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]
     text = texts[0] if texts else "" if found else body.decode("utf-8", "replace")
-    said = plain(_TAG.sub(" ", text[:4096]), LONGEST_REASON)
-    return "" if secret and secret in text else said
+    # A page may repeat the password, in whatever spelling: who sent one hears nothing of its text.
+    return "" if secret else plain(_TAG.sub(" ", text[:4096]), LONGEST_REASON)
 
 
 def _is_name(char: str) -> bool:

@@ -19,7 +19,7 @@ from bat2influx.commands.discover import lan_search
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice
 from bat2influx.commands.discover.writing import Writing
-from bat2influx.commands.ini_edit import is_at
+from bat2influx.commands.ini_edit import is_at, is_missing
 from bat2influx.commands.output import complain, say
 from bat2influx.config import checks
 from bat2influx.config.settings import Battery, ConfigError, Settings
@@ -79,7 +79,7 @@ def discover(
     except ValueError as error:
         complain(f"bat2influx discover: {error}")
         return os.EX_USAGE
-    if writing and config.exists():
+    if writing and not is_missing(config):
         try:
             load()
         except ConfigError as error:

@@ -85,6 +85,9 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
         battery = chosen(batteries, host)
         place = Place(wish.config, battery.name if battery else "")
         same = battery if battery and (host is None or ini_edit.is_at(battery, host)) else None
+        if same and same.tls and same.tls.ca_file and not wish.yes:
+            what = "trusts a device by ca_file, and a pairing pins what the device shows now"
+            raise ConfigError([f"{same.section} {what}; with --yes it goes on"])
         target = _target(wish, place, same, host, port)
         likely = Login(
             target.host,
@@ -170,15 +173,15 @@ def machine_id(path: Path = _MACHINE) -> bytes:
 
 
 def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
-    """Return what the file has; a bad one is in the way where it is to be written."""
+    """Return what the file has, nothing where there is none. Raises ConfigError for a bad one.
+
+    It may have the fingerprint of the very device, without which anybody would get the password.
+    """
     try:
         return load().batteries
-    except ConfigError as error:
-        missing = not wish.config.exists()
-        if wish.write and not missing:
+    except ConfigError:
+        if not ini_edit.is_missing(wish.config):
             raise
-        if not missing:
-            complain(f"{error.problems[0].splitlines()[0]}; going on without the file")
         return ()
 
 

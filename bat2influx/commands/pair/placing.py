@@ -69,6 +69,17 @@ class Place:
         return directory / f"{credential_of(self.name)}.conf"
 
     @property
+    def credential(self) -> str:
+        """The line that has the unit load the credential."""
+        return f"LoadCredential={credential_of(self.name)}:{self.secret.name}"
+
+    @property
+    def drop_in_text(self) -> bytes:
+        """What is written into the drop-in."""
+        lines = f"# by bat2influx pair, for [{self.section}]", "[Service]", self.credential, ""
+        return "\n".join(lines).encode()
+
+    @property
     def next_command(self) -> str:
         """What brings into force what was written."""
         reload = "systemctl daemon-reload && " if self.drop_in else ""
@@ -103,7 +114,7 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
 
     `likely` is the login as far as it is known by then. Raises ChangeError and ConfigError.
     """
-    if not is_of_service(place.config):
+    if not is_of_service(place.config) or place.config.suffix != ".ini":
         yield (
             f"--write is for a file of the service, in /etc/bat2influx; {place.config} is none:"
             " without --write the lines are printed"
@@ -123,6 +134,10 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
     stored = read_file(place.secret, MAX_FILE)
     if stored and stored.strip() and not confirmed:
         yield f"{place.secret} holds a password already; with --yes the new one takes its place"
+    if place.drop_in and not confirmed:
+        unit = read_file(place.drop_in, MAX_FILE)
+        if unit and unit.strip() and unit != place.drop_in_text:
+            yield f"{place.drop_in} has other lines already; with --yes new ones take their place"
     try:
         edited(place.config, {place.section: likely.settings(secret=False)}, confirmed=confirmed)
     except UnconfirmedError as error:
@@ -152,12 +167,12 @@ def write(place: Place, login: Login, *, confirmed: bool) -> Sequence[str]:
         read_file(place.secret, MAX_FILE),
         f"{login.token.password}\n".encode(),
         directory_mode=_PRIVATE,
+        private=True,
     )
     changes = [secret]
     shown = [*edit.diff, f"{place.secret}: the password of {login.token.user}, for root alone"]
     if place.drop_in:
-        loaded = f"LoadCredential={credential_of(place.name)}:{place.secret.name}"
-        text = f"# by bat2influx pair, for [{place.section}]\n[Service]\n{loaded}\n".encode()
+        loaded, text = place.credential, place.drop_in_text
         before = read_file(place.drop_in, MAX_FILE)
         if before != text:
             changes.append(

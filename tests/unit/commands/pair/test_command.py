@@ -18,6 +18,7 @@ from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, load
 from bat2influx.net.tls import Tls
 from bat2influx.venus.pairing import Token
+from tests.support.tls_by_hand import certificate
 from tests.unit.commands.session_by_hand import battery
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 0, 64, 69, 73, 78
@@ -155,16 +156,41 @@ def test_what_is_no_host_is_a_mistake_of_usage(
     assert device.targets == []
 
 
-def test_a_bad_file_is_in_the_way_of_writing_alone(
-    device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("write", [False, True])
+def test_found_a_bad_file_hid_the_fingerprint_of_the_device(
+    device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str], write: bool
 ) -> None:
-    """The lines can be had meanwhile."""
-    written(config, "[Battery]\nport = x\n")
-    assert run(config, "gx") == EX_OK
-    assert "going on without the file" in capsys.readouterr().err
-    assert run(config, "gx", write=True) == EX_CONFIG
-    assert "line 2" in capsys.readouterr().err
-    assert len(device.targets) == 1
+    """Nobody is asked until it is mended: the password would go to whoever answers."""
+    written(config, f"[Battery]\naddress = gx\ntls = yes\nfingerprint = {PIN}\nport = x\n")
+    assert run(config, "gx", write=write) == EX_CONFIG
+    assert "line 5" in capsys.readouterr().err
+    assert device.targets == []
+
+
+def test_found_a_file_that_one_may_not_read_ended_in_a_traceback(
+    device: HandConversation, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be there, with the fingerprint in it."""
+
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    assert run(config, "gx") == EX_CONFIG
+    assert device.targets == []
+
+
+def test_a_device_that_is_trusted_by_an_authority_is_pinned_on_demand_alone(
+    device: HandConversation, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose certificate a pairing sees, it cannot tell by the authority."""
+    (tmp_path / "ca").mkdir()
+    authority = certificate(tmp_path / "ca", "device", "gx").cert
+    written(config, f"[Battery]\naddress = gx\ntls = yes\nca_file = {authority}\n")
+    assert run(config, "gx") == EX_CONFIG
+    assert "[Battery] trusts a device by ca_file" in capsys.readouterr().err
+    assert device.targets == []
+    assert run(config, "gx", yes=True) == EX_OK
 
 
 def test_what_is_in_the_way_of_writing_is_said_before_a_device_is_asked(

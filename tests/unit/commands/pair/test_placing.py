@@ -121,6 +121,37 @@ def test_nothing_is_written_where_one_cannot_be(root: Path, taken: str) -> None:
     assert files(root) == before
 
 
+def test_found_a_token_in_a_file_that_everybody_could_read(root: Path) -> None:
+    """What was there before, be it empty, has no say in who may read the new one."""
+    (root / "etc/credstore").mkdir(mode=0o755)
+    (root / SECRET).write_text("")
+    (root / SECRET).chmod(0o644)
+    write(Place(root / INI, root=root), LOGIN, confirmed=False)
+    assert (root / SECRET).read_bytes() == b"s3cret\n"
+    assert mode(root / SECRET) == 0o600
+
+
+@pytest.mark.parametrize("name", ["bat2influx.old", "boat.conf"])
+def test_found_a_file_that_no_unit_reads_took_the_password_of_one(root: Path, name: str) -> None:
+    """A copy beside the file has the stem of its unit."""
+    place = Place(root / "etc/bat2influx" / name, root=root)
+    (found,) = obstacles(place, LOGIN, confirmed=True)
+    assert "is none" in found
+
+
+def test_a_drop_in_of_other_lines_is_in_the_way(root: Path) -> None:
+    """Until --yes; one that pair wrote itself is not."""
+    place = Place(root / INI, "boat", root)
+    assert place.drop_in
+    place.drop_in.parent.mkdir(parents=True)
+    place.drop_in.write_bytes(place.drop_in_text)
+    assert [*obstacles(place, LOGIN, confirmed=False)] == []
+    place.drop_in.write_text("[Service]\nNice=5\n")
+    (found,) = obstacles(place, LOGIN, confirmed=False)
+    assert "has other lines already" in found
+    assert [*obstacles(place, LOGIN, confirmed=True)] == []
+
+
 def test_nothing_is_in_the_way_of_a_first_pairing(root: Path) -> None:
     """As the package has left it."""
     assert [*obstacles(Place(root / INI, root=root), LOGIN, confirmed=False)] == []
