@@ -70,7 +70,12 @@ def by(format_of_time: str) -> tuple[Json, ...]:
         {"id": "joinByField", "options": {"byField": "Time", "mode": "outer"}},
         {
             "id": "formatTime",
-            "options": {"timeField": "Time", "outputFormat": format_of_time, "useTimezone": True},
+            "options": {
+                "timeField": "Time",
+                "outputFormat": format_of_time,
+                "useTimezone": True,
+                "timezone": "browser",  # or it would be that of the user's profile
+            },
         },
         {
             "id": "groupBy",

@@ -92,7 +92,8 @@ HOUSES = table(
     sort=("State of charge", False),
     unit="watt",
     looks=(
-        Look("(Site|Device)", unit="string", no_value="–", custom={"minWidth": 80},
+        # The link takes what is shown: a dash would be a site of that name, of which nothing is.
+        Look("(Site|Device)", unit="string", no_value="", custom={"minWidth": 80},
              links=(_LINK,)),
         Look("State of charge", unit="percent", decimals=0, lowest=0, highest=100,
              steps=SOC_STEPS, no_value="–",

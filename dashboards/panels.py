@@ -56,7 +56,7 @@ class Look:
     steps: Steps | None = None
     mappings: Sequence[Json] | None = None
     title: str = ""  # in place of the name
-    no_value: str = ""
+    no_value: str | None = None
     lowest: float | None = None
     highest: float | None = None
     links: Sequence[Json] = ()
@@ -81,7 +81,7 @@ class Look:
             found.append(("links", [*self.links]))
         if self.mappings is not None:
             found.append(("mappings", [*self.mappings]))
-        if self.no_value:
+        if self.no_value is not None:
             found.append(("noValue", self.no_value))
         if self.title:
             found.append(("displayName", self.title))

@@ -91,15 +91,15 @@ def _all(language: str) -> list[Json]:
                 "from",
                 "Values",
                 (("each second", '"-",'), ("minutes", '"minutes".')),
-                "Each second as stored, or the means of minutes, which setup-db has kept. An"
-                " InfluxDB 3 has a database for these: take its data source and leave this.",
+                "Each second as stored, or the means of minutes, which setup-db has kept. Not on an"
+                " InfluxDB 3.",
             ),
             _custom(
                 "long",
                 "Energies from",
                 (("hours", '"hours".'), ("this database", '"-",')),
                 "Where the energies are that setup-db keeps of each hour: in the policy hours, or"
-                " in the database itself, as the one of hours of an InfluxDB 3.",
+                " in the database itself. An InfluxDB 3 has none.",
             ),
             _custom(
                 "fill",
