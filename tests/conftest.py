@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import TOP
 from tests.standins.databases.influxdb import InfluxDB
@@ -16,6 +16,9 @@ from tests.support.daemon import Setting
 from tests.tools import rerun
 
 settings.register_profile("unhurried", deadline=None)  # no test by the wall clock
+settings.register_profile(  # --hypothesis-profile: `make arm`, where all takes ten times as long
+    "emulated", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unhurried")
 
 

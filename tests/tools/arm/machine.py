@@ -102,7 +102,7 @@ class Machine:
             shutil.rmtree(checkout / "bat2influx")
             (checkout / "bat2influx").symlink_to(INSTALLED)
         script = f"cd {CHECKOUT} && BAT2INFLUX_NO_SKIP=1 exec /usr/bin/python3 -m pytest -q"
-        script += ' -p no:cacheprovider -n 2 --dist loadgroup "$@"'
+        script += ' -p no:cacheprovider --hypothesis-profile=emulated -n 2 --dist loadgroup "$@"'
         log = self.directory / "unit-tests.log"
         with log.open("wb") as output:
             subprocess.run(
