@@ -12,7 +12,7 @@ from bat2influx.daemon import metrics
 from bat2influx.daemon.textfile import TextFile
 from bat2influx.venus.protocol import NoValue
 from tests.support.node_exporter import NodeExporter, samples
-from tests.unit.daemon.test_metrics import CELLAR, FLEET, LOST, NUMBERS, REPORT
+from tests.unit.daemon.test_metrics import BEHIND, CELLAR, FLEET, LOST, NUMBERS, REPORT
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     """Its own parser finds all that was put in, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
-    devices = (replace(FLEET, missing=LOST),)
+    devices = (replace(FLEET, missing=LOST, clock_difference=BEHIND.clock_difference),)
     file.write(metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3"), 0.0)
     text = exporter.scrape()
     found = samples(text)
