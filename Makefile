@@ -14,13 +14,20 @@ RERUN = $(PYTHON) tests/tools/rerun.py # again: the few that depend on the host'
 
 # Where paho takes no part, or no other than elsewhere, one generation of it is enough.
 WITHOUT_PAHO = alerts another_database backlog check database_path database_tls delivery delivery_faults \
-	discover discover_lan durable environment fleet fleet_commands found_by_readme \
+	dashboards_shown discover discover_lan durable environment fleet fleet_commands found_by_readme \
 	fuzzed_device grafana health large node_exporter notify one_value_a_tick pin \
-	schedule_real setup_db \
+	schedule_real setup_db setup_db_energies \
 	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
 	wrong_setups
 WITH_OTHER_PAHO = tests/unit/mqtt $(filter-out \
 	$(WITHOUT_PAHO:%=tests/integration/test_%.py),$(wildcard tests/integration/test_*.py))
+
+# What keeps a processor busy for minutes, with databases of days and a browser: beside it a daemon
+# that is to answer within a quarter of a second may not, so these have a run of their own.
+BUSY = tests/integration/test_alerts.py tests/integration/test_dashboards_shown.py \
+	tests/integration/test_grafana.py tests/integration/test_setup_db_energies.py \
+	tests/support/tests/test_household_filled.py tests/tools/tests/test_refresh_cost.py \
+	tests/tools/tests/test_render.py tests/tools/tests/test_render_panels.py
 
 # No files of root in a checkout that belongs to somebody else. What the tests start hundreds of times
 # is compiled once, elsewhere; that place is not to be known where a Debian is made.
@@ -49,7 +56,8 @@ test: ## all tests: with both generations of paho-mqtt, and as root on booted De
 	@tests/tools/side-by-side test-here test-elsewhere
 
 test-here: # with this system's paho-mqtt, on this system
-	$(COMPILED) $(RERUN) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system
+	$(COMPILED) $(RERUN) $(PYTHON) -m pytest $(AT_ONCE) tests --ignore=tests/system $(BUSY:%=--ignore=%)
+	$(COMPILED) $(RERUN) $(PYTHON) -m pytest -n 2 --dist loadgroup $(BUSY)
 
 test-elsewhere: # both, whatever becomes of the first
 	@$(MAKE) --no-print-directory --keep-going test-system test-other-paho
