@@ -416,13 +416,15 @@ def duel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duel]:
 @pytest.mark.parametrize("name", MALFORMED)
 def test_what_is_not_mqtt_costs_a_connection_and_nothing_else(name: str, duel: Duel) -> None:
     """After a broken packet the daemon connects and subscribes anew, and values come again."""
-    calls, stored = len(duel.peer.calls), len(duel.values())
+    peer = duel.peer
+    calls = len(peer.calls)
     duel.hit(MALFORMED[name])
-    wait("a new connection", lambda: len(duel.peer.calls) > calls, AGAIN)
+    wait("a new connection", lambda: len(peer.calls) > calls, AGAIN)
+    wait("a subscription on it", lambda: len(peer.subscriptions) >= len(peer.calls), AGAIN)
+    stored = len(duel.values())  # by now: those from before may be stored late
     wait("values again", lambda: len(duel.values()) > stored + 1, AGAIN)
     assert duel.daemon.running
     assert duel.daemon.pid == duel.pid
-    assert len(duel.peer.subscriptions) >= len(duel.peer.calls)
     assert 666.25 not in duel.values()
 
 
