@@ -16,7 +16,14 @@ from pathlib import Path
 from tests.faults import house_database
 from tests.faults.account import EARLIEST, Window
 from tests.faults.house import House, now
-from tests.faults.house_daemon import all_stored, calm, hushed, restart, shows, start
+from tests.faults.house_daemon import (
+    calm,
+    hushed,
+    restart,
+    shows,
+    start,
+    wait_until_stored,
+)
 from tests.faults.house_database import AWAY
 from tests.faults.scenario import Scenario
 from tests.standins.network import apart
@@ -86,7 +93,7 @@ def _small_disk(house: House) -> Iterator[None]:
     try:
         yield
         with hushed(house):  # or a value could come to be on it at the last moment
-            wait("all to be stored", lambda: all_stored(house))
+            wait_until_stored(house)
             calm(house)
             _unmount(house)
             mounted = False
@@ -186,7 +193,7 @@ def spool_full(house: House) -> Sequence[Window]:
     first = restart(house, Spool={"max_size": BOUND}, Influx={"tags": f"site:{SITE}"}, Fields=MORE)
     half = house.says("half the room for them is used")
     with house.says(dropping, 120.0), half, hushed(house):
-        wait("all to be stored", lambda: all_stored(house))
+        wait_until_stored(house)
         begin = now()
         house.database.kill()
     house.more_reads(5)

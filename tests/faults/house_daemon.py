@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from tests.faults.account import Window
 from tests.faults.house import House, now
-from tests.support.compare import NINE, answered
+from tests.support.compare import NINE, answered, lacking
 from tests.support.daemon import wait
 
+_LATEST = 5  # answers of a field that are looked for
 _A_FEW = 2 * len(NINE)  # values that may be under way to the database at any time
 
 
@@ -63,13 +64,30 @@ def restart(house: House, **sections: Mapping[str, object]) -> Window:
     return Window(begin, now())
 
 
-def all_stored(house: House) -> bool:
-    """Return whether of each field the latest that the device has answered is stored."""
-    for field, number in _latest(house).items():
-        rows = house.database.query(f'SELECT last("{field}") FROM "dc"', "battery")
-        if [row["last"] for row in rows] != [number]:
-            return False
-    return True
+def wait_until_stored(house: House) -> None:
+    """Wait until of each field the latest answers of the device are stored.
+
+    One that came together with another is not waited for, see `lacking`: the daemon lets it go.
+    AssertionError names what is missing, and what STATUS= says.
+    """
+    missing: list[str] = []
+
+    def stored() -> bool:
+        missing[:] = [f"{field} {answer}" for field in NINE for answer in _lacking(house, field)]
+        return not missing
+
+    try:
+        wait("all to be stored", stored)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {missing}; {house.notify.status}") from error
+
+
+def _lacking(house: House, field: str) -> list[tuple[float, float]]:
+    answers = answered(house.device, NINE[field])[-_LATEST:]
+    since = int((answers[0][0] - 1.0) * 1e9)
+    rows = house.database.query(f'SELECT "{field}" FROM "dc" WHERE time >= {since}', "battery")
+    stored = [(int(row["time"]), float(row[field])) for row in rows]
+    return lacking(answers, stored, interval=house.interval)
 
 
 def _all_read(house: House) -> bool:
