@@ -202,12 +202,14 @@ def assert_one_a_tick(
 ) -> int:
     """Assert that from one read of a leaf to the next one value is stored, whoever had asked.
 
-    That is of the reads between two Unix times. Return of how many.
+    That is of the reads between two Unix times, but for a first one that comes so soon after
+    `since` that a value from before it could be that read's. Return of how many.
     """
     times = [when for when in asked(device, leaf) if since <= when <= until]
     assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field
     shortest = min((after - before for before, after in pairwise(times)), default=0.0)
     early = BEFORE * shortest
+    times = [when for when in times if when - early >= since]
     for before, after in pairwise(times):
         found = [value for at, value in stored if before - early <= at / 1e9 < after - early]
         assert len(found) == 1, f"{field} has {found} from {before:.2f} to {after:.2f}"
