@@ -82,7 +82,8 @@ def lacking(
     """Return the answers in whose ticks nothing is stored.
 
     Of what the device said `unasked`, too, one that is stored may have taken the place of an
-    answer that came late, up to an interval after it: which message is which is not known.
+    answer: up to an interval before it, where the answer was late; up to the next answer after it,
+    where this machine stood still and the latest message counts. Which is which is not known.
 
     In a tick is what is within half an `interval`, in s, of the answer, by default the usual time
     from one answer to the next. Stamps may be `offsets` s off. Where a machine lags, an answer
@@ -112,7 +113,8 @@ def lacking(
         when, value = spoken[place]
         half = interval / 2
         in_its_tick = any_within(stamps, when - half, when + half)
-        return value in values or in_its_tick or any_within(instead, when - interval, when)
+        following = spoken[place + 1][0] if place + 1 < len(spoken) else when + interval
+        return value in values or in_its_tick or any_within(instead, when - interval, following)
 
     def may_lack(place: int) -> bool:
         when = spoken[place][0]
