@@ -7,7 +7,7 @@ value and time for time.
     database, daemon, disk, clock, device, network    the scenarios, each in a function
     house, house_*                                    what they happen to, and how
     scenario, account, table                          what one consists of; the comparison; the
-                                                      table of all in docs/what-is-lost.md
+                                                      README's table of all
 
     /usr/bin/python3 -m tests.faults     writes the table
 """

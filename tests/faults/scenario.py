@@ -3,7 +3,7 @@
 Rules: `inflict` brings the fault about on a running house, waits until the daemon has met with it
 and until it is over, and leaves the house as it found it, so that others can follow. It returns
 the windows in which what the device has said may be missing; most return none. A file of scenarios
-ends with `SCENARIOS`: each by its id, of which the first word names its group in the table.
+ends with `SCENARIOS`: each by its id, of which the first word names its group in the README.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.faults.house import House
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault, and in the words of docs/what-is-lost.md, what happens and what is lost."""
+    """A fault, and in the README's words what happens and what is lost."""
 
     fault: str
     happens: str

@@ -16,7 +16,7 @@ GROUPS = {  # each with the first words of its scenarios' ids
     "daemon": ("daemon", "machine"),
     "disk": ("disk", "spool"),
     "clock": ("clock",),
-    "device, and the way to it": ("device", "broker", "names"),
+    "device, and the network to it": ("device", "broker", "names"),
 }
 
 
