@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ from tests.docs import pages
 from tests.docs.pages import DOCUMENTS, FOLDER
 
 INDEX = FOLDER / "index.md"
+NAMING = (
+    "debian/README.Debian",
+    "debian/man/bat2influx.8",
+    "debian/man/bat2influx.ini.5",
+    "etc/bat2influx.ini",
+    "systemd/bat2influx.catalog",
+    "Makefile",
+)
 SHIPPED = (TOP / "debian/docs").read_text().split()
 
 
@@ -63,6 +72,22 @@ def test_a_page_has_one_title_and_an_answer_below_it() -> None:
         assert empty == "", page.name
         assert first[:1].isalpha() or first.startswith(("`", "**")), page.name
         assert text.count("\n# ") == 0, page.name
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_a_page_that_another_file_names_is_there(name: str) -> None:
+    """By its path in the checkout, which is that below /usr/share/doc/bat2influx, too."""
+    for page in re.findall(r"\bdocs/[\w-]+\.md\b", (TOP / name).read_text()):
+        assert (TOP / page).is_file(), page
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=pages.name)
+def test_a_section_of_the_manual_that_a_page_names_is_there(document: Path) -> None:
+    """As in: `man bat2influx`, "ABOUT ITSELF"."""
+    text = " ".join(document.read_text().split())
+    for manual, title in re.findall(r'`man (bat2influx(?:\.ini)?)`, "([^"]+)"', text):
+        page = f"{manual}.5" if manual.endswith(".ini") else f"{manual}.8"
+        assert f"\n.Sh {title}\n" in (TOP / "debian/man" / page).read_text(), title
 
 
 def test_the_package_has_what_the_readme_links_to() -> None:
