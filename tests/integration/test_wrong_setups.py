@@ -28,7 +28,7 @@ PAGE = TOP / "docs/troubleshooting.md"
 BEGIN = "<!-- written by tests/integration/test_wrong_setups.py -->"
 END = "<!-- up to here -->"
 HEADING = (
-    "| what is wrong | what `bat2influx check` says | what the journal says |\n|---|---|---|\n"
+    "| what is wrong | what `bat2influx check` prints | what the journal has |\n|---|---|---|\n"
 )
 LINES = 3  # of a text that are shown
 ALL = [(group, setup) for group, setups in SETUPS.items() for setup in setups]
