@@ -1,4 +1,4 @@
-"""The page about development, held against the checkout."""
+"""The page about development and CONTRIBUTING.md, held against the checkout."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import pytest
 
 from tests import TOP
+from tests.unit.test_layers import FOLDERS as LAYERS
 
 PAGE = (TOP / "docs/development.md").read_text()
-NAMED = sorted({name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", PAGE) if name[0] != "~"})
+CONTRIBUTING = (TOP / "CONTRIBUTING.md").read_text()
+BOTH = PAGE + CONTRIBUTING
+NAMED = sorted({name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", BOTH) if name[0] != "~"})
 FOLDERS = re.findall(
     r"(?m)^\| `(bat2influx/\w+)` \|.*\| (?:`(\w+\.py)`|the command's own) \|$", PAGE
 )
@@ -32,6 +35,20 @@ def test_the_page_has_every_folder_and_where_to_start() -> None:
         assert (TOP / folder / first).exists()
         said = " ".join((TOP / folder / "__init__.py").read_text().split())
         assert first == "" or f"Start with {first}" in said, folder
+
+
+def test_who_may_import_whom_is_what_the_layers_have() -> None:
+    """Each folder has its row, in the order of a value's way."""
+    _, _, table = CONTRIBUTING.partition("| folder | what it does | may import |\n")
+    table = table.partition("\n\n")[0]
+    seen: set[str] = set()
+    for line in table.splitlines()[1:]:
+        folders, _, may = (re.findall(r"`(\w+)`", cell) for cell in line.strip("|").split(" | "))
+        allowed = seen if line.endswith("| all of the above |") else set(may)
+        for folder in folders:
+            assert LAYERS[folder] == allowed, folder
+        seen |= set(folders)
+    assert seen == LAYERS.keys() - {"cli", "__main__"}
 
 
 def test_the_page_names_every_run_of_make() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests import TOP
+from tests.docs.pages import FOLDER, README
 from tests.tools.dashboards import DOCUMENTS, MOST_BYTES, small
 
 PICTURES = TOP / "docs/pictures"
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [README, *sorted(FOLDER.glob("*.md"))]
 _PICTURE = re.compile(r"\]\(((?:docs/)?pictures/[\w.-]+)\)")
 
 

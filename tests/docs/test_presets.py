@@ -13,12 +13,15 @@ import pytest
 from bat2influx.config import settings
 from bat2influx.venus.presets import PRESETS, Preset
 from tests import TOP
+from tests.docs import pages
 from tests.standins.network.certificates import authority
 from tests.standins.network.mosquitto import Mosquitto
 from tests.support.process import free_port
 
-README = (TOP / "README.md").read_text()
-PAGE = (TOP / "debian" / "man" / "bat2influx.ini.5").read_text()
+VALUES = (TOP / "docs" / "values.md").read_text()
+BRIDGE = (TOP / "docs" / "several-devices.md").read_text()
+MANUAL = TOP / "debian" / "man" / "bat2influx.ini.5"
+PAGE = MANUAL.read_text()
 _ROW = re.compile(r"^\.It (\w+) Ta (\S+) Ta (\w+)/(\S+)$", re.MULTILINE)
 ENDS = "State|Status|Mode|Error|ActiveInput"
 _UNITS = {r"\(deC": "°C", r"m\(S3": "m³", "code": ""}
@@ -45,9 +48,9 @@ def tables() -> dict[str, tuple[Preset, ...]]:
 
 def shown(document: str) -> list[str]:
     """Return the blocks that are files of ours, and nothing but that."""
-    blocks = re.findall(r"^```\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
-    blocks += re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", document, re.MULTILINE | re.DOTALL)
-    return [block for block in blocks if re.match(r"\[(?:Battery|Fields|Influx)", block)]
+    literal = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", document, re.MULTILINE | re.DOTALL)
+    manual = [block for block in literal if re.match(r"\[(?:Battery|Fields|Influx)", block)]
+    return [*pages.configurations(document), *manual]
 
 
 def bridges(document: str) -> list[str]:
@@ -72,9 +75,9 @@ def test_every_code_has_its_meanings_in_the_page() -> None:
     assert set(re.findall(rf"^\.Ql (\w+?(?:{ENDS}))\b", page_section("CODES"), re.M)) == codes
 
 
-def test_the_readme_says_what_each_preset_is_of() -> None:
+def test_the_page_about_values_says_what_each_preset_is_of() -> None:
     """Its services, and what its names begin with."""
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", VALUES, re.MULTILINE)
     found = {name: (of, begins) for name, of, begins in rows if name in PRESETS}
     assert [*found] == [*PRESETS]
     for name, (of, begins) in found.items():
@@ -85,14 +88,12 @@ def test_the_readme_says_what_each_preset_is_of() -> None:
         assert all(any(each.name.startswith(b) for each in fields) for b in beginnings)
 
 
-@pytest.mark.parametrize("document", [README, PAGE], ids=["README", "bat2influx.ini.5"])
-def test_every_file_that_is_shown_is_taken(document: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", [*pages.DOCUMENTS, MANUAL], ids=pages.name)
+def test_every_file_that_is_shown_is_taken(document: Path, tmp_path: Path) -> None:
     """As it stands there, but for the certificates, which are somebody else's."""
     own = authority(tmp_path, name="authority")
     files = {"ca_file": own.cert, "client_cert": own.cert, "client_key": own.key}
-    blocks = shown(document)
-    assert len(blocks) >= 5
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(shown(document.read_text())):
         text = re.sub(r"(?m)^fingerprint = .*", f"fingerprint = {'A1' * 32}", block)
         for key, file in files.items():
             text = re.sub(rf"(?m)^{key} = .*", f"{key} = {file}", text)
@@ -101,12 +102,18 @@ def test_every_file_that_is_shown_is_taken(document: str, tmp_path: Path) -> Non
         settings.load(path)
 
 
+def test_manual_and_pages_show_files() -> None:
+    """What nobody finds is held against nothing."""
+    assert len(shown(PAGE)) >= 5
+    assert sum(len(shown(document.read_text())) for document in pages.DOCUMENTS) >= 10
+
+
 def test_mosquitto_takes_the_bridge_that_is_shown(tmp_path: Path) -> None:
-    """README and page have the same lines, for the prefix that the file beside them has."""
-    (lines,) = bridges(README)
+    """Page and manual have the same lines, for the prefix that the file beside them has."""
+    (lines,) = bridges(BRIDGE)
     assert bridges(PAGE) == [lines]
     assert set(re.findall(r"^topic .* (\S+)/ \"\"$", lines, re.MULTILINE)) == {"boat"}
-    for document in (README, PAGE):
+    for document in (BRIDGE, PAGE):
         assert any("topic_prefix = boat\n" in block for block in shown(document))
     nobody = re.sub(r"(?m)^address .*", f"address 127.0.0.1:{free_port()}", lines)
     with Mosquitto(tmp_path / "house", config=nobody) as house:

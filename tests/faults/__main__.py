@@ -1,4 +1,4 @@
-"""Writes the README's table of faults, from what the scenarios say of themselves."""
+"""Writes the table of docs/what-is-lost.md, from what the scenarios say of themselves."""
 
 from tests.faults.table import write
 

@@ -1,4 +1,4 @@
-"""The README's table of faults: a line for each scenario, in its own words."""
+"""The table of docs/what-is-lost.md: a line for each scenario, in its own words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pkgutil
 from tests import TOP, faults
 from tests.faults.scenario import Scenario
 
-README = TOP / "README.md"
+PAGE = TOP / "docs/what-is-lost.md"
 BEGIN = "<!-- written by tests/faults -->\n"
 END = "<!-- up to here: faults -->\n"
 GROUPS = {  # each with the first words of its scenarios' ids
@@ -16,7 +16,7 @@ GROUPS = {  # each with the first words of its scenarios' ids
     "daemon": ("daemon", "machine"),
     "disk": ("disk", "spool"),
     "clock": ("clock",),
-    "device, and the way to it": ("device", "broker", "names"),
+    "device, and the network to it": ("device", "broker", "names"),
 }
 
 
@@ -46,11 +46,11 @@ def text() -> str:
 
 
 def shown() -> str:
-    """Return what the README has."""
-    return README.read_text().partition(BEGIN)[2].partition(END)[0]
+    """Return what the page has."""
+    return PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
 
 
 def write() -> None:
-    """Put the table into the README."""
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + BEGIN + text() + END + rest.partition(END)[2])
+    """Put the table into the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + text() + END + rest.partition(END)[2])

@@ -27,6 +27,6 @@ def test_nothing_else_is_lost(name: str, tmp_path: Path) -> None:
         assert house.daemon.stop() == 0
 
 
-def test_the_readme_has_these_scenarios_and_no_others() -> None:
+def test_the_page_has_these_scenarios_and_no_others() -> None:
     """Each line of its table is one that is run here, in the same words."""
     assert table.shown() == table.text(), "write it anew: /usr/bin/python3 -m tests.faults"

@@ -1,4 +1,4 @@
-"""What people are told of each wrong set-up, and that the README's "Troubleshooting" has it so.
+"""What people are told of each wrong set-up, and that docs/troubleshooting.md has it so.
 
 The tables there are written by
 
@@ -24,11 +24,11 @@ from tests.support.said import Said
 from tests.support.wrong_home import PASSWORD
 from tests.support.wrong_setups import SETUPS, Setup
 
-README = TOP / "README.md"
+PAGE = TOP / "docs/troubleshooting.md"
 BEGIN = "<!-- written by tests/integration/test_wrong_setups.py -->"
 END = "<!-- up to here -->"
 HEADING = (
-    "| what is wrong | what `bat2influx check` says | what the journal says |\n|---|---|---|\n"
+    "| what is wrong | what `bat2influx check` prints | what the journal has |\n|---|---|---|\n"
 )
 LINES = 3  # of a text that are shown
 ALL = [(group, setup) for group, setups in SETUPS.items() for setup in setups]
@@ -86,14 +86,14 @@ def _cell(text: str) -> str:
 
 
 def section() -> str:
-    """Return the generated part of the README."""
-    text = README.read_text()
+    """Return the generated part of the page."""
+    text = PAGE.read_text()
     assert text.count(BEGIN) == text.count(END) == 1
     return text.partition(BEGIN)[2].partition(END)[0]
 
 
 def shown(group: str) -> dict[str, str]:
-    """Return the rows that the README has in a group, by their first cell."""
+    """Return the rows that the page has in a group, by their first cell."""
     begin = f"\n### {group}\n\n{HEADING}"
     assert begin in section(), f"no table {group!r}\n{AGAIN}"
     table = section().partition(begin)[2].partition("\n\n")[0]
@@ -109,7 +109,7 @@ AGAIN = "write it anew: /usr/bin/python3 -m tests.integration.test_wrong_setups"
 def test_a_wrong_set_up_is_named_by_check_and_journal_alike(
     group: str, setup: Setup, tmp_path: Path
 ) -> None:
-    """What came before is in order, the words are the same, and the README has them."""
+    """What came before is in order, the words are the same, and the page has them."""
     if not own_network.is_possible():
         pytest.skip("a network of its own takes root, or user namespaces")
     said = measure(group, setup, tmp_path)
@@ -128,7 +128,7 @@ def test_a_wrong_set_up_is_named_by_check_and_journal_alike(
     assert row(setup, said) == shown(group).get(setup.what), AGAIN
 
 
-def test_the_readme_has_these_rows_and_no_others() -> None:
+def test_the_page_has_these_rows_and_no_others() -> None:
     """Each set-up has its row, in the order of the list, which has no name twice."""
     assert re.findall(r"^### (.*)$", section(), re.MULTILINE) == list(SETUPS)
     for group, setups in SETUPS.items():
@@ -136,7 +136,7 @@ def test_the_readme_has_these_rows_and_no_others() -> None:
 
 
 def write() -> None:
-    """Bring about all set-ups, and write what is said into the README."""
+    """Bring about all set-ups, and write what is said into the page."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as pool:
 
         def measured(number: int) -> str:
@@ -150,11 +150,11 @@ def write() -> None:
         f"### {group}\n\n{HEADING}" + "".join(f"{rows[group, setup]}\n" for setup in setups)
         for group, setups in SETUPS.items()
     ]
-    text = README.read_text()
+    text = PAGE.read_text()
     assert text.count(BEGIN) == text.count(END) == 1
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n\n" + "\n".join(tables) + f"\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(tables) + f"\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What works with which database: a test for each line of the README's table."""
+"""What works with which database: a test for each line of the table of docs/databases.md."""

@@ -1,4 +1,4 @@
-"""Writes the README's table of databases."""
+"""Writes the table of docs/databases.md."""
 
 from tests.integration.databases.table import write_it
 

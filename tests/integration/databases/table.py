@@ -1,4 +1,4 @@
-"""The README's table of databases: a line for each of `LINES`, each cell seen by a test.
+"""The table of docs/databases.md: a line for each of `LINES`, each cell seen by a test.
 
 A line is a function that sets a database up, has the daemon's writer deal with it, asserts what
 holds for all of them, and returns what it has seen, in the words of the cell.
@@ -23,7 +23,7 @@ from tests.integration.databases.kinds import DAY, KINDS, PASSWORD, TOKEN, Kind,
 from tests.support.daemon import wait
 from tests.support.writing import write, writer
 
-README = TOP / "README.md"
+PAGE = TOP / "docs/databases.md"
 BEGIN = "<!-- written by tests/integration/databases -->\n"
 END = "<!-- up to here: databases -->\n"
 NONE = "–"
@@ -316,11 +316,11 @@ def text() -> str:
 
 
 def shown() -> str:
-    """Return what the README has."""
-    return README.read_text().partition(BEGIN)[2].partition(END)[0]
+    """Return what the page has."""
+    return PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
 
 
 def write_it() -> None:
-    """Put the table into the README."""
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + BEGIN + text() + END + rest.partition(END)[2])
+    """Put the table into the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + text() + END + rest.partition(END)[2])

@@ -1,4 +1,4 @@
-"""Each cell of the README's table of databases, and the table itself."""
+"""Each cell of the table of docs/databases.md, and the table itself."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def test_a_cell_says_what_happens(line: str, kind: Kind, tmp_path: Path) -> None
     assert holds(line, kind, seen), seen
 
 
-def test_the_readme_has_the_table_as_it_is() -> None:
+def test_the_page_has_the_table_as_it_is() -> None:
     """It is written by `python3 -m tests.integration.databases`."""
     assert CELLS.keys() == LINES.keys()
     assert shown() == text(), "write it anew: /usr/bin/python3 -m tests.integration.databases"

@@ -1,7 +1,8 @@
 """What the figures are to be, in one table; `make bench` prints them beside what was measured.
 
-Rules: a target of a time or of memory is one for an unloaded machine like that of the README. A
-ratio to `BEFORE` is to another version of the same run (`OLD=`), and says something on any machine.
+Rules: a target of a time or of memory is one for an unloaded machine like that of
+docs/performance.md. A ratio to `BEFORE` is to another version of the same run (`OLD=`), and says
+something on any machine.
 """
 
 from __future__ import annotations

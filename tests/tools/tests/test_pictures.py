@@ -47,12 +47,12 @@ def test_a_picture_needs_nothing_but_itself(name: str) -> None:
     assert not re.search(r"@import|@font-face|url\((?!#)|<!DOCTYPE|<\?xml-stylesheet", text)
 
 
-def test_the_readme_has_every_picture() -> None:
+def test_the_pages_have_every_picture() -> None:
     """Shown or linked; one that is shown has words for who cannot see it."""
-    text = (TOP / "README.md").read_text()
-    found = {*re.findall(r"\]\(docs/pictures/([^)]*)\)", text)}
+    text = "".join(page.read_text() for page in (TOP / "docs").glob("*.md"))
+    found = {*re.findall(r"\]\(pictures/([^)]*)\)", text)}
     assert {f"{name}.svg" for name in PICTURES} <= found
-    assert all(len(words) > 20 for words in re.findall(r"!\[([^]]*)\]\(docs/pictures/", text))
+    assert all(len(words) > 20 for words in re.findall(r"!\[([^]]*)\]\(pictures/", text))
 
 
 @pytest.mark.parametrize(
