@@ -15,9 +15,14 @@ from bat2influx.service.ownership import OwnerError, become_owner
 
 LONGEST = 2000  # characters of a status line
 
+EXAMPLES = """\
+example:
+  bat2influx health && echo healthy        exit code: 0 healthy, 69 not"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """There is nothing to choose."""
+    parser.epilog = EXAMPLES
     parser.set_defaults(function=lambda options: tell(options.config, os.environ))
 
 

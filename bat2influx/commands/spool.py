@@ -27,16 +27,23 @@ from bat2influx.service.ownership import OwnerError, become_owner
 
 LONGEST = 300  # characters of a reason
 
+EXAMPLES = """\
+examples:
+  bat2influx spool                         queued and rejected values
+  bat2influx spool --export > values.txt   queued values as a file
+  bat2influx spool --retry-rejected        after the cause is removed"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
+    parser.epilog = EXAMPLES
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--export", action="store_true", help="as a file for influx -import")
     what.add_argument(
-        "--retry-rejected", action="store_true", help="have the refused rows sent once more"
+        "--export", action="store_true", help="print queued values for influx -import"
     )
+    what.add_argument("--retry-rejected", action="store_true", help="send rejected values again")
     parser.add_argument(
-        "--rejected", action="store_true", help="with --export: the refused rows instead"
+        "--rejected", action="store_true", help="with --export: print rejected values"
     )
     parser.set_defaults(function=_run)
 
@@ -48,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         settings = load(options.config)
     except ConfigError as error:
-        configuration.complain(error.problems)
+        configuration.complain_of(error, options.config)
         return os.EX_CONFIG
     state = state_directory(options.config, os.environ)
     try:

@@ -63,20 +63,58 @@ def test_the_help_of_a_command_names_its_arguments(
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
     assert ended.value.code == 0
-    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    out, _, examples = capsys.readouterr().out.partition("\nexample")
+    usage, _, rest = out.partition("\n\n")
     assert usage.startswith(f"usage: bat2influx {name} [-h]")
+    assert f"\n  bat2influx {name}" in examples.replace(" --config ./try.ini", "") or name == "run"
     assert {*re.findall(NAME, usage)} == {*re.findall(NAME, rest)} - {"--help"} == ARGUMENTS[name]
 
 
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """In their order, each with what it is for; and the version is that of the package."""
+    """In their order, each with what it does; and the version is that of the package."""
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    listing = " ".join(capsys.readouterr().out.partition("COMMAND\n")[2].split())
-    assert listing == " ".join(f"{name} {each.summary}" for name, each in COMMANDS.items())
+    listing = capsys.readouterr().out.partition("commands:\n")[2].partition("\n\n")[0]
+    rows = dict(line.split(None, 1) for line in listing.splitlines())
+    assert [*rows.items()] == [(name, each.summary) for name, each in COMMANDS.items()]
     with pytest.raises(SystemExit) as ended:
         cli.main(["--version"])
     assert (ended.value.code, capsys.readouterr().out) == (0, f"bat2influx {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_a_terminal_of_80_columns_has_a_line_for_each_command_and_option(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aligned: all explanations of a help begin in the same column."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([*filter(None, [name]), "--help"])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    lists = re.findall(r"(?m)^(?:options|commands|positional arguments):\n((?:  .*\n)+)", out)
+    rows = [line for each in lists for line in each.splitlines()]
+    columns = {
+        found.start(1) for row in rows if (found := re.match(r"  \S+(?:,? \S+)*  +(\S)", row))
+    }
+    assert len(rows) >= 1
+    assert len(columns) == 1
+    assert all(re.match(r"  \S+(?:,? \S+)*  +\S", row) for row in rows)
+
+
+def test_the_examples_are_command_lines_that_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of them parses, of the program and of each command."""
+    seen = 0
+    for name in ("", *COMMANDS):
+        with pytest.raises(SystemExit):
+            cli.main([*filter(None, [name]), "--help"])
+        out = capsys.readouterr().out
+        for line in re.findall(r"(?m)^  bat2influx( .*|$)", out):
+            words = re.split(r"  +| [>|&]", line)[0].split()
+            if "--help" not in words:
+                assert cli.parser().parse_args(words)
+                seen += 1
+    assert seen > 15
 
 
 # What is imported
@@ -193,16 +231,21 @@ def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
 @pytest.mark.parametrize(
     ("arguments", "prog", "why"),
     [
-        (["nonsense"], "", "invalid choice: 'nonsense'"),
-        (["--nonsense"], "", "unrecognized arguments: --nonsense"),
+        (["nonsense"], "", "unknown command 'nonsense'; commands: run, check, discover, health"),
+        (["chekc"], "", "unknown command 'chekc'; did you mean 'check'?"),
+        (["setup_db"], "", "unknown command 'setup_db'; did you mean 'setup-db'?"),
+        (["--nonsense"], "", "unknown option '--nonsense'"),
+        (["--confg", "x", "check"], "", "unknown option '--confg'; did you mean '--config'?"),
+        (["-x"], "", "unknown option '-x'"),
         (["--config"], "", "--config: expected one argument"),
-        (["run", "x"], "", "unrecognized arguments: x"),
-        (["check", "--online"], "", "unrecognized arguments: --online"),
+        (["run", "x"], " run", "unexpected argument 'x'"),
+        (["check", "--online"], " check", "unknown option '--online'; did you mean '--offline'?"),
+        (["check", "--x=y"], " check", "unknown option '--x'"),
         (["pin"], " pin", "required: HOST[:PORT]"),
         (["spool", "--export", "--retry-rejected"], " spool", "not allowed with argument --export"),
         (["setup-db", "--raw", "90"], " setup-db", "--raw: '90' must be a number and s, m, h, d"),
         (["setup-db", "--minutes", "6d"], " setup-db", "--minutes: '6d' must be from 7d to"),
-        (["check", "--config", "x.ini"], "", "unrecognized arguments: --config x.ini"),
+        (["check", "--config", "x.ini"], " check", "'--config' must stand before the command"),
     ],
 )
 def test_a_command_line_that_is_not_understood_does_nothing(

@@ -9,10 +9,18 @@ from bat2influx.commands import configuration
 from bat2influx.commands.output import say
 from bat2influx.config.settings import ConfigError, load
 
+EXAMPLES = """\
+examples:
+  bat2influx check                         test everything; stores nothing
+  bat2influx --config ./try.ini check --offline"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
-    parser.add_argument("--offline", action="store_true", help="the file alone")
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--offline", action="store_true", help="check the configuration file only, without network"
+    )
     parser.set_defaults(function=_run)
 
 
@@ -25,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         settings = load(path) if options.offline else configuration.read(path)
     except ConfigError as error:
-        configuration.complain(error.problems)
+        configuration.complain_of(error, path)
         return os.EX_CONFIG
     if options.offline:
         for note in settings.notes:

@@ -36,15 +36,22 @@ no Venus device has answered the search. It may be
 If you know its name or address, run: bat2influx discover HOST
 and for a login under that profile: bat2influx pair HOST"""
 
+EXAMPLES = """\
+examples:
+  bat2influx discover                      search the local networks
+  bat2influx discover venus.local          ask one device
+  bat2influx discover --write venus.local  put its lines into the file"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
-    parser.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    parser.epilog = EXAMPLES
     parser.add_argument(
-        "--all", action="store_true", help="the device's settings and the like, too"
+        "host", metavar="HOST[:PORT]", nargs="?", help="ask this device only (default: search)"
     )
+    parser.add_argument("--all", action="store_true", help="list the device's settings as well")
     parser.add_argument("--write", action="store_true", help="put the lines into the file")
-    parser.add_argument("--yes", action="store_true", help="replace what stands there already")
+    parser.add_argument("--yes", action="store_true", help="replace existing values")
     parser.set_defaults(function=_run)
 
 
