@@ -1,7 +1,7 @@
 """The command line: a table of commands, each of which registers its own arguments.
 
-Exit codes are those of sysexits.h. Of a command only its own module is imported, so that the daemon
-has nothing in memory that it does not use, and no command waits for what another one needs.
+Exit codes are those of sysexits.h. Only the module of the chosen command is imported: the daemon
+has nothing in memory that it does not use, and a command starts without the others' imports.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DEFAULT = "run"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # parsing imports the command, too
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # parsing also imports the command
     options = parser().parse_args(arguments)
     if options.command in (None, DEFAULT):
         signal.signal(signal.SIGINT, before)
@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = function(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # its output is not wanted any more: it ends as any other command
-        # Not before: by the same signal a peer that goes away would end it without a word.
+    except BrokenPipeError:  # nobody reads the output: end like any other command
+        # Not set earlier: a peer that closes its connection would end the command silently.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
         raise
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; a command's own is filled in when it is used."""
+    """Return the parser of the command line; that of a command is completed when it is used."""
     made = _Parser(
         prog="bat2influx",
         description="Read a Victron battery over MQTT once a second and store it in InfluxDB.",
@@ -137,14 +137,14 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends with EX_USAGE on a command line that it does not understand, and names the nearest."""
+    """Exits with EX_USAGE for a wrong command line, and suggests the nearest name."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments; the value of a mistyped option is not taken for a command."""
+        """Parse the arguments. The value of a mistyped option is not parsed as a command."""
         args = sys.argv[1:] if args is None else args
         for word in takewhile(lambda word: word not in COMMANDS, args):
             name = word.partition("=")[0]
@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
         return {option for action in self._actions for option in action.option_strings}
 
     def refuse(self, word: str) -> NoReturn:
-        """End because of an option or another argument that does not exist."""
+        """Exit because an option or another argument does not exist."""
         name = word.partition("=")[0]
         if not name.startswith("-"):
             self.error(f"unexpected argument {name!r}")
@@ -174,9 +174,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _CommandParser(_Parser):
-    """The parser of one command, which registers its arguments when it is asked for.
+    """The parser of one command, which registers its arguments when the parser is used.
 
-    `before` has the options that stand before a command.
+    `before` has the names of the options that stand before a command.
     """
 
     def __init__(self, *, command: str, before: Iterable[str], **options: Any) -> None:
@@ -191,12 +191,12 @@ class _CommandParser(_Parser):
             _module(command).register(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments, once the command has registered what it takes."""
+        """Parse the arguments, after the command has registered its own."""
         self.fill_in()
         return super().parse_known_args(args, namespace)
 
     def refuse(self, word: str) -> NoReturn:
-        """End likewise; an option of the program is known, but not here."""
+        """Exit likewise; an option of the program must stand before the command."""
         name = word.partition("=")[0]
         if name in self._before:
             self.error(f"option {name!r} must stand before the command")

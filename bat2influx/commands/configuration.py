@@ -1,4 +1,4 @@
-"""The configuration as a command reads it, and what it says where that is bad."""
+"""The configuration as a command reads it, and the messages about a bad one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(path: Path) -> Settings:
 
 
 def read_or_complain(path: Path) -> Settings | None:
-    """Return the same; None, once the problems are printed, where it is bad."""
+    """Return the same; for a bad file print the problems and return None."""
     try:
         return read(path)
     except ConfigError as error:
@@ -31,7 +31,7 @@ def read_or_complain(path: Path) -> Settings | None:
 
 
 def complain_of(error: ConfigError, path: Path) -> None:
-    """Print what is wrong with the file `path`; if it does not exist, the first steps as well."""
+    """Print what is wrong with the file `path`; if it does not exist, also the first steps."""
     steps = first_steps(path) if isinstance(error, MissingFileError) else ()
     complain([*error.problems, *steps])
 

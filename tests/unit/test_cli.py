@@ -1,4 +1,4 @@
-"""The command line: its commands, what is imported of them, exit codes, and who does not listen."""
+"""The command line: commands, imports, help, exit codes, and a closed output."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def module(name: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_registers_itself(name: str) -> None:
-    """In a module of its name, with a function that takes what was parsed."""
+    """Its module has its name and a function that takes the parsed arguments."""
     assert module(name).__name__.split(".")[2] == name.replace("-", "_")
     parser = argparse.ArgumentParser()
     module(name).register(parser)
@@ -58,7 +58,7 @@ def test_each_command_registers_itself(name: str) -> None:
 def test_the_help_of_a_command_names_its_arguments(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that it takes, and no other; and it does nothing else."""
+    """All of its arguments and no others, and an example; the command is not run."""
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
@@ -102,8 +102,8 @@ def test_a_terminal_of_80_columns_has_a_line_for_each_command_and_option(
     assert all(re.match(r"  \S+(?:,? \S+)*  +\S", row) for row in rows)
 
 
-def test_the_examples_are_command_lines_that_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each of them parses, of the program and of each command."""
+def test_the_examples_are_valid_command_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those in the help of the program and of each command."""
     seen = 0
     for name in ("", *COMMANDS):
         with pytest.raises(SystemExit):
@@ -138,7 +138,7 @@ SHARED |= {"file_changes", "ini_edit"}
 
 
 def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
-    """Without one, none is; what several have in common is no command."""
+    """Without a command none is imported; modules that several commands share are no commands."""
     command = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     found = dict(map(json.loads, done.stdout.splitlines()))
@@ -149,12 +149,12 @@ def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
         assert {module.split(".")[2] for module in modules} - SHARED == {own}
 
 
-# What it does
+# What is run
 
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.Namespace]]]:
-    """Has each command note what it is called with, in place of doing it; each returns 42."""
+    """Records the arguments of each command instead of running it; each returns 42."""
     noted: list[tuple[str, argparse.Namespace]] = []
 
     def standing_in(name: str) -> Callable[[argparse.Namespace], int]:
@@ -194,7 +194,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.N
 def test_a_command_gets_its_options_and_gives_the_exit_code(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], name: str, config: Path
 ) -> None:
-    """Without one it is the daemon."""
+    """Without a command the daemon is run."""
     assert cli.main(arguments) == 42
     ((called, options),) = done
     assert (called, options.config) == (name, config)
@@ -204,7 +204,7 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
 def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], ends: bool
 ) -> None:
-    """The daemon has a handler of its own for it."""
+    """The daemon installs its own handler."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main(arguments)
     assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is ends
@@ -213,7 +213,7 @@ def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
 def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
     done: list[tuple[str, argparse.Namespace]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is while the command line is parsed, and takes longer than that."""
+    """The import happens during parsing and takes longer than parsing."""
     then: list[object] = []
     made = cli._module
 
@@ -255,7 +255,7 @@ def test_a_command_line_that_is_not_understood_does_nothing(
     prog: str,
     why: str,
 ) -> None:
-    """It is told with the usage of what was to be run, and the exit code says whose fault it is."""
+    """It prints the usage of the command and the mistake, and exits with the code for that."""
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert (ended.value.code, done) == (EX_USAGE, [])
@@ -266,7 +266,7 @@ def test_a_command_line_that_is_not_understood_does_nothing(
     assert why in err.splitlines()[-1]
 
 
-# Who does not listen
+# A closed output
 
 A_PEER_GOES_AWAY = """
 import socket, sys
@@ -287,15 +287,15 @@ sys.exit(cli.main(["health"]))
 """
 
 
-def test_found_a_peer_that_goes_away_ended_a_command_without_a_word() -> None:
-    """It is an error like any other; the signal for it is not the end."""
+def test_found_a_peer_that_disconnects_ended_a_command_without_a_message() -> None:
+    """A broken connection is an error like any other; SIGPIPE does not end the command."""
     command = [sys.executable, "-c", A_PEER_GOES_AWAY]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (69, "told\n", "")
 
 
-def test_a_command_whose_output_nobody_wants_ends_as_others_do() -> None:
-    """Of SIGPIPE, as `cat` and `ls` would, without a word."""
+def test_a_command_whose_output_is_closed_ends_as_others_do() -> None:
+    """By SIGPIPE and without a message, as `cat` and `ls` do."""
     reader, writer = os.pipe()
     os.close(reader)
     ini = TOP / "etc/bat2influx.ini"
