@@ -63,4 +63,5 @@ complete -c bat2influx -n '__bat2influx_in spool' -s h -l help -d 'show this hel
 complete -c bat2influx -n '__bat2influx_in spool' -l export -d 'as a file for influx -import'
 complete -c bat2influx -n '__bat2influx_in spool' -l retry-rejected -d 'have the refused rows sent once more'
 complete -c bat2influx -n '__bat2influx_in spool' -l rejected -d 'with --export: the refused rows instead'
+complete -c bat2influx -n '__bat2influx_in spool' -l json -d 'print JSON Lines: an object a line'
 complete -c bat2influx -n '__bat2influx_in watch' -s h -l help -d 'show this help message and exit'
