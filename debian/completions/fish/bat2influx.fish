@@ -39,6 +39,7 @@ complete -c bat2influx -n '__bat2influx_in' -l config -x -a '(__fish_complete_su
 complete -c bat2influx -n '__bat2influx_in run' -s h -l help -d 'show this help message and exit'
 complete -c bat2influx -n '__bat2influx_in check' -s h -l help -d 'show this help message and exit'
 complete -c bat2influx -n '__bat2influx_in check' -l offline -d 'the file alone'
+complete -c bat2influx -n '__bat2influx_in check' -l json -d 'print JSON Lines: an object a line'
 complete -c bat2influx -n '__bat2influx_in discover' -s h -l help -d 'show this help message and exit'
 complete -c bat2influx -n '__bat2influx_in discover' -l all -d 'the device\'s settings and the like, too'
 complete -c bat2influx -n '__bat2influx_in discover' -l write -d 'put the lines into the file'
