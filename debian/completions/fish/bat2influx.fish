@@ -44,6 +44,7 @@ complete -c bat2influx -n '__bat2influx_in discover' -s h -l help -d 'show this 
 complete -c bat2influx -n '__bat2influx_in discover' -l all -d 'the device\'s settings and the like, too'
 complete -c bat2influx -n '__bat2influx_in discover' -l write -d 'put the lines into the file'
 complete -c bat2influx -n '__bat2influx_in discover' -l yes -d 'replace what stands there already'
+complete -c bat2influx -n '__bat2influx_in discover' -l json -d 'print JSON Lines: an object a line'
 complete -c bat2influx -n '__bat2influx_in health' -s h -l help -d 'show this help message and exit'
 complete -c bat2influx -n '__bat2influx_in health' -l json -d 'print JSON Lines: an object a line'
 complete -c bat2influx -n '__bat2influx_in pair' -s h -l help -d 'show this help message and exit'
