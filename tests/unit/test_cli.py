@@ -24,14 +24,14 @@ from tests import TOP
 EX_USAGE = 64
 ARGUMENTS = {
     "run": set(),
-    "check": {"--offline"},
-    "discover": {"HOST[:PORT]", "--all", "--write", "--yes"},
-    "health": set(),
+    "check": {"--offline", "--json"},
+    "discover": {"HOST[:PORT]", "--all", "--write", "--yes", "--json"},
+    "health": {"--json"},
     "pair": {"--password", "--write", "--yes", "HOST[:PORT]"},
     "pin": {"HOST[:PORT]"},
     "setup-db": {"--raw", "--minutes", "--hours", "--fill", "--change", "--dry-run"}
     | {"--admin", "--admin-password-file"},
-    "spool": {"--export", "--retry-rejected", "--rejected"},
+    "spool": {"--export", "--retry-rejected", "--rejected", "--json"},
     "watch": {"PORTAL"},
 }
 
@@ -134,7 +134,7 @@ for name in ("", *cli.COMMANDS):
     os.wait()
 """
 SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # by several commands
-SHARED |= {"file_changes", "ini_edit"}
+SHARED |= {"file_changes", "ini_edit", "json_lines", "rejections", "spool_json"}
 
 
 def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
@@ -273,7 +273,7 @@ import socket, sys
 from bat2influx import cli
 from bat2influx.commands import health
 
-def tell(config, environment):
+def tell(config, environment, *, as_json):
     ours, theirs = socket.socketpair()
     theirs.close()
     try:
