@@ -24,10 +24,16 @@ from bat2influx.printable import plain
 
 LONGEST = 200  # characters of a comment
 
+EXAMPLES = """\
+examples:
+  bat2influx pin venus.local               lines for the section [Battery]
+  bat2influx pin nas.lan:8086              lines for the section [Influx]"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
-    parser.add_argument("host", metavar="HOST[:PORT]")
+    parser.epilog = EXAMPLES
+    parser.add_argument("host", metavar="HOST[:PORT]", help="broker or database (port: 8883)")
     parser.set_defaults(function=lambda options: pin(options.host, str(options.config)))
 
 

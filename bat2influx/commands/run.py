@@ -18,9 +18,17 @@ from bat2influx.service.ownership import OwnerError, become_owner, owner_to_be
 
 log = logging.getLogger(__name__)
 
+EXAMPLES = """\
+examples:
+  bat2influx                               run with the usual configuration
+  bat2influx --config ./try.ini run        run with another one
+
+The service is started by: systemctl enable --now bat2influx"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """There is nothing to choose."""
+    parser.epilog = EXAMPLES
     parser.set_defaults(function=run)
 
 

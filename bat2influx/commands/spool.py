@@ -10,13 +10,14 @@ import argparse
 import os
 import stat
 import sys
-from collections import Counter
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bat2influx.commands import configuration
+from bat2influx.commands import configuration, json_lines, spool_json
+from bat2influx.commands.json_lines import ErrorRecord
 from bat2influx.commands.output import complain, say
+from bat2influx.commands.rejections import by_reason
 from bat2influx.config.paths import service_user, state_directory
 from bat2influx.config.settings import ConfigError, Settings, load
 from bat2influx.delivery import disk_format, disk_queue, salvage
@@ -27,17 +28,25 @@ from bat2influx.service.ownership import OwnerError, become_owner
 
 LONGEST = 300  # characters of a reason
 
+EXAMPLES = """\
+examples:
+  bat2influx spool                         queued and rejected values
+  bat2influx spool --export > values.txt   queued values as a file
+  bat2influx spool --retry-rejected        after the cause is removed"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
+    parser.epilog = EXAMPLES
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--export", action="store_true", help="as a file for influx -import")
     what.add_argument(
-        "--retry-rejected", action="store_true", help="have the refused rows sent once more"
+        "--export", action="store_true", help="print queued values for influx -import"
     )
+    what.add_argument("--retry-rejected", action="store_true", help="send rejected values again")
     parser.add_argument(
-        "--rejected", action="store_true", help="with --export: the refused rows instead"
+        "--rejected", action="store_true", help="with --export: print rejected values"
     )
+    parser.add_argument("--json", action="store_true", help=json_lines.OPTION)
     parser.set_defaults(function=_run)
 
 
@@ -48,41 +57,61 @@ def _run(options: argparse.Namespace) -> int:
     try:
         settings = load(options.config)
     except ConfigError as error:
-        configuration.complain(error.problems)
+        if options.json:
+            return _failed("\n".join(error.problems), os.EX_CONFIG, as_json=True)
+        configuration.complain_of(error, options.config)
         return os.EX_CONFIG
     state = state_directory(options.config, os.environ)
     try:
         become_owner(state, service_user(options.config, os.environ))
     except (OwnerError, OSError) as error:
-        complain(f"bat2influx spool: {error}")
-        return os.EX_NOPERM
+        return _failed(str(error), os.EX_NOPERM, as_json=options.json)
     return spool(
         settings,
         state,
         export=options.export,
         rejected=options.rejected,
         retry_rejected=options.retry_rejected,
+        as_json=options.json,
     )
 
 
 def spool(
-    settings: Settings, state: Path, *, export: bool, rejected: bool, retry_rejected: bool
+    settings: Settings,
+    state: Path,
+    *,
+    export: bool,
+    rejected: bool,
+    retry_rejected: bool,
+    as_json: bool = False,
 ) -> int:
     """Show what is on disk in the directory `state`, or do what is asked; return the exit code."""
     try:
         _look_at_files(state)
         if retry_rejected:
-            _request(state)
+            _request(state, as_json=as_json)
             return os.EX_OK
         with closing(DiskReader(state)) as reader:
-            if export:
+            if as_json and export:
+                spool_json.show_values(reader, rejected=rejected)
+            elif as_json:
+                spool_json.show(reader, state, settings.max_size)
+            elif export:
                 _export(reader, settings, rejected=rejected)
             else:
                 _show(reader, state)
     except DiskError as error:
-        complain(f"bat2influx spool: {error}")
-        return os.EX_UNAVAILABLE
+        return _failed(str(error), os.EX_UNAVAILABLE, as_json=as_json)
     return os.EX_OK
+
+
+def _failed(text: str, code: int, *, as_json: bool) -> int:
+    """Print why there is no result; return the exit code."""
+    if as_json:
+        json_lines.show(ErrorRecord("spool", code, text))
+    else:
+        complain(f"bat2influx spool: {text}")
+    return code
 
 
 def _look_at_files(state: Path) -> None:
@@ -94,11 +123,14 @@ def _look_at_files(state: Path) -> None:
                 raise DiskError(DiskFault.OTHER, f"{each} is not a regular file; remove it")
 
 
-def _request(state: Path) -> None:
+def _request(state: Path, *, as_json: bool) -> None:
     with closing(DiskReader(state)) as reader:
         count = reader.summary().rejected
     if count:
         disk_queue.request_retry(state)
+    if as_json:
+        spool_json.show_request(count)
+    elif count:
         say(f"asked for: {count} rows are tried again by bat2influx, at once if it runs")
     else:
         say("no row has been refused")
@@ -115,17 +147,11 @@ def _show(reader: DiskReader, state: Path) -> None:
             f"set aside {plain(each.name, LONGEST)}, {size}; with the version that wrote it, and"
             f" once no value waits, stop the service and rename it to {disk_format.NAME}"
         )
-    reasons: Counter[str] = Counter()
-    first: dict[str, int] = {}
-    latest: dict[str, int] = {}
-    for row in reader.rejected():
-        reasons[row.reason] += 1
-        first[row.reason] = min(first.get(row.reason, row.time_ns), row.time_ns)
-        latest[row.reason] = max(latest.get(row.reason, 0), row.time_ns)
-    say(f"rejected  {reasons.total()} rows")
-    for reason, count in reasons.most_common():
-        when = f"the first at {_date(first[reason])}, the latest at {_date(latest[reason])}"
-        say(f"          {count}, {when}: {plain(reason, LONGEST)}")
+    reasons = by_reason(reader.rejected())
+    say(f"rejected  {sum(each.count for each in reasons)} rows")
+    for same in reasons:
+        when = f"the first at {_date(same.first_ns)}, the latest at {_date(same.latest_ns)}"
+        say(f"          {same.count}, {when}: {plain(same.reason, LONGEST)}")
 
 
 def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:

@@ -19,6 +19,12 @@ class Step(NamedTuple):
     text: str
 
 
+class FieldStep(Step):
+    """The step of a field, whose name is the label."""
+
+    __slots__ = ()
+
+
 class Printer:
     """Prints steps, in colour on a terminal; `wrong` counts those that went wrong."""
 

@@ -55,6 +55,10 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class MissingFileError(ConfigError):
+    """The configuration file does not exist."""
+
+
 class Entry(NamedTuple):
     """A sound line `key = value`: where it stands, and what ConfigObj reads in it."""
 

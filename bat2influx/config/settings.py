@@ -168,12 +168,13 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     """Read the ini file; passwords in the directory `credentials` win over those in the file.
 
     Without such a directory nobody knows which credentials the service has; then a password that
-    is not in the file is not missed. Raises ConfigError, with every problem, and nothing else.
+    is not in the file is not missed. Raises ConfigError, with every problem, and nothing else:
+    MissingFileError where there is no file.
     """
     try:
         text = inifile.read_text(path)
     except FileNotFoundError:
-        raise ConfigError([f"{path}: there is no such file"]) from None
+        raise inifile.MissingFileError([f"{path}: there is no such file"]) from None
     return settings_in(text, path, credentials=credentials)
 
 

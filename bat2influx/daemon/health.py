@@ -6,7 +6,8 @@ Format: `NAME.health` beside the node exporter's file, NAME being that of the in
 
 `at` is when it was written and `alive` when the watchdog's ping was last earned (null: not yet),
 both in s by CLOCK_MONOTONIC, which all processes of a machine share; `within` is W, in s. The file
-is replaced each second while the daemon runs, and goes with it.
+is replaced each second while the daemon runs, and goes with it. A later daemon also writes
+"figures", an object with the fields of HealthFigures, which an earlier reader passes over.
 
 Rules: well is what systemd's watchdog would take for well, and no more: a message of a device in
 the latest W, while the threads that store go on. An absent database is told and is no illness, for
@@ -17,13 +18,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from bat2influx.config import paths
 from bat2influx.daemon.textfile import TextFile
+from bat2influx.delivery.figures import Figures
 from bat2influx.printable import shortened
 from bat2influx.safe_json import parse
 from bat2influx.service import ownership
@@ -39,14 +42,69 @@ class UnreadableError(Exception):
     """There is a file, and it tells nothing; the text says why."""
 
 
+class Condition(Enum):
+    """How the daemon is, in a word; `illness` has the same in a sentence."""
+
+    HEALTHY = "healthy"
+    STARTING = "starting"  # no device has sent a message yet
+    NOT_RESPONDING = "not_responding"  # no message for W, or a thread that has stopped
+    STALLED = "stalled"  # or killed
+    STALE = "stale"  # from before this machine was started
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFigures:
+    """Numbers of values; counts are since the start of the daemon (see delivery/figures.py).
+
+    `last_value_ns` is the stamp of the latest value of any device, in ns since 1970, and
+    `spool_used` the part of the room for queued values that is taken, 0 to 1.
+    """
+
+    last_value_ns: int | None
+    queued: int
+    on_disk: int
+    stored: int
+    rejected: int
+    dropped: int
+    rejected_dropped: int
+    spool_used: float
+    database_up: bool | None
+
+    @classmethod
+    def of(cls, figures: Figures, last_values_ns: Iterable[int | None]) -> HealthFigures:
+        """Return what is known of the delivery, and of the latest value of each device."""
+        return cls(
+            last_value_ns=max((ns for ns in last_values_ns if ns is not None), default=None),
+            queued=figures.waiting,
+            on_disk=figures.on_disk,
+            stored=figures.accepted,
+            rejected=figures.rejected,
+            dropped=figures.dropped,
+            rejected_dropped=figures.rejected_dropped,
+            spool_used=round(figures.fullness, 4),
+            database_up=figures.database_up,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the file says."""
+    """What the file says; `figures` is None of a daemon that writes none."""
 
     at: float
     alive: float | None
     within: float
     status: str
+    figures: HealthFigures | None = None
+
+    def condition(self, now: float) -> Condition:
+        """Return how the daemon is at `now` (monotonic, s)."""
+        if self.at > now:
+            return Condition.STALE
+        if now - self.at > STUCK_AFTER:
+            return Condition.STALLED
+        if self.alive is None:
+            return Condition.STARTING
+        return Condition.NOT_RESPONDING if now - self.alive > self.within else Condition.HEALTHY
 
     def illness(self, now: float) -> str:
         """Return what is wrong at `now` (monotonic, s); empty when it is well."""
@@ -70,10 +128,12 @@ class HealthFile:
         self._file = TextFile(path, "`bat2influx health`", "") if path else None
         self._within = within
 
-    def write(self, now: float, alive: float | None, status: str) -> None:
+    def write(
+        self, now: float, alive: float | None, status: str, figures: HealthFigures | None = None
+    ) -> None:
         """Say how it is at `now`; `alive` as above."""
         if self._file:
-            health = Health(now, alive, self._within, shortened(status, MAX_STATUS))
+            health = Health(now, alive, self._within, shortened(status, MAX_STATUS), figures)
             self._file.write(json.dumps({"format": FORMAT, **asdict(health)}), now)
 
     def close(self) -> None:
@@ -108,4 +168,19 @@ def _understood(content: Any) -> Health:
     if content["format"] != FORMAT:
         raise ValueError
     alive = None if content["alive"] is None else float(content["alive"])
-    return Health(float(content["at"]), alive, float(content["within"]), str(content["status"]))
+    figures = content.get("figures")
+    return Health(
+        float(content["at"]),
+        alive,
+        float(content["within"]),
+        str(content["status"]),
+        None if figures is None else _figures(figures),
+    )
+
+
+def _figures(content: Any) -> HealthFigures:
+    """Return what a file says in numbers. Raises TypeError or KeyError for what is none."""
+    found = {field.name: content[field.name] for field in fields(HealthFigures)}
+    if not all(value is None or isinstance(value, (int, float)) for value in found.values()):
+        raise TypeError
+    return HealthFigures(**found)

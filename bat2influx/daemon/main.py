@@ -187,7 +187,9 @@ class Daemon:
         if self._status.due(now.mono):
             text = self._status_text(now)
             self._status.tell(text, now.mono)
-            self._health.write(now.mono, self._watchdog.alive, text)
+            values = (device.last_value_ns for device in self.devices)
+            figures = health.HealthFigures.of(self._delivery.figures, values)
+            self._health.write(now.mono, self._watchdog.alive, text, figures)
         interval = self._watchdog.interval_wanted(now.mono)
         if interval is not None and self._watched:
             notify.set_watchdog(interval)

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from bat2influx.delivery import disk_format
 from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, DiskFault, explain
 from bat2influx.delivery.disk_queue import PATIENCE, StoredRejection, rejected_of
-from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, rows
+from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, row, rows
+from bat2influx.influx.lineprotocol import stamp_of
 
 _PIECE = 10  # rows
 _STEPS = 1_000_000  # of SQLite's machine for a piece; a hundredth is what it takes
@@ -68,15 +69,24 @@ class DiskReader:
             size = disk_format.total_size(self._path)
         return Summary(found.end - found.first, found.rejected, size, found.oldest)
 
+    def newest(self) -> int | None:
+        """Return the stamp of the latest queued line in ns, if there is one. Raises DiskError."""
+        if self._db is None:
+            return None
+        with self._guarded():
+            disk_format.limit(self._db, _STEPS)
+            last = row(self._db, WAITING, "ORDER BY number DESC")
+        return stamp_of(last.lines[-1]) if last else None
+
     def lines(self) -> Iterator[bytes]:
         """Yield the lines that wait, oldest first. Raises DiskError."""
-        for row in self._rows(WAITING):
-            yield from row.lines
+        for each in self._rows(WAITING):
+            yield from each.lines
 
     def rejected(self) -> Iterator[StoredRejection]:
         """Yield the rejected lines, oldest first. Raises DiskError."""
-        for row in self._rows(REJECTED):
-            yield from rejected_of(row)
+        for each in self._rows(REJECTED):
+            yield from rejected_of(each)
 
     def _rows(self, what: str) -> Iterator[DiskRow]:
         number = 1

@@ -1,4 +1,4 @@
-"""The manual pages, held against the program: they name what there is, and all of it."""
+"""The manual pages, compared with the program: they describe all that exists and nothing else."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def _sections(page: Path, macro: str) -> dict[str, list[str]]:
 
 
 def _described(lines: list[str]) -> dict[str, str]:
-    """Return what the page says of each key, by key."""
+    """Return the description of each key, by key."""
     text = "\n".join(lines)
     parts = re.split(r"(?m)^\.It Ic (\S+)$", text)[1:]
     return {
@@ -68,7 +68,7 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, cli._CommandParser]:
 
 
 def test_the_page_describes_every_key_and_no_other() -> None:
-    """A key that arrives, or goes, takes its description along."""
+    """A new key needs a description; that of a removed key has to go."""
     sections = _sections(FILE, ".Ss")
     for section, keys in _spec().items():
         assert _described(sections[f"[{section}]"]).keys() == keys.keys(), section
@@ -77,7 +77,7 @@ def test_the_page_describes_every_key_and_no_other() -> None:
 
 @pytest.mark.parametrize("section", _spec())
 def test_the_page_has_every_default_and_every_range(section: str) -> None:
-    """As in config.spec, digit by digit; what is found or derived is said in words."""
+    """As in config.spec, digit by digit; a detected or derived default is described in words."""
     described = _described(_sections(FILE, ".Ss")[f"[{section}]"])
     for key, rule in _spec()[section].items():
         about = described[key]
@@ -97,8 +97,8 @@ def test_the_page_has_every_default_and_every_range(section: str) -> None:
             assert f".Ql {option}" in about or key == "__many__", f"[{section}] {key}: {option}"
 
 
-def test_the_page_lists_the_fields_that_are_stored_without_being_asked_for() -> None:
-    """With their paths, in the program's order."""
+def test_the_page_lists_the_fields_that_are_stored_by_default() -> None:
+    """With their paths, in the order of the program."""
     text = "\n".join(_sections(FILE, ".Ss")["[Fields]"])
     rows = re.findall(r"(?m)^\.It (\S+) Ta \S+ Ta (\S+) Ta", text)
     rows = [row for row in rows if row[0] != "Sy"]
@@ -125,7 +125,7 @@ def test_the_page_has_every_exit_code() -> None:
 
 
 def test_the_page_has_every_signal_and_every_variable() -> None:
-    """All that the program reacts to."""
+    """All signals and variables that the program uses."""
     page = PROGRAM.read_text()
     for name in set(re.findall(r"signal\.(SIG[A-Z]+)", SOURCES)):
         assert name in page

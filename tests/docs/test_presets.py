@@ -6,12 +6,15 @@ What is stored under a name is looked up in the manual page for years, so that i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from bat2influx.config import settings
 from bat2influx.venus.presets import PRESETS, Preset
+from bat2influx.venus.units import PHASES
 from tests import TOP
 from tests.docs import pages
 from tests.standins.network.certificates import authority
@@ -35,15 +38,26 @@ def page_section(name: str) -> str:
 
 
 def tables() -> dict[str, tuple[Preset, ...]]:
-    """Return what the page says of each preset."""
+    """Return what the page says of each preset.
+
+    Rows with Ln, one behind the other, are those of phase L1, then of L2, then of L3.
+    """
     parts = re.split(r"^\.Ss (\w+)$", page_section("PRESETS"), flags=re.MULTILINE)[1:]
     return {
         preset: tuple(
             Preset(name, service, path, _UNITS.get(unit, unit))
-            for name, unit, service, path in _ROW.findall(text)
+            for name, unit, service, path in expanded(_ROW.findall(text))
         )
         for preset, text in zip(parts[::2], parts[1::2], strict=True)
     }
+
+
+def expanded(rows: list[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a table, those with Ln below the same path once for each phase."""
+    for place, group in groupby(rows, lambda row: row[3].partition("Ln")[:2]):
+        together = [*group]
+        for phase in PHASES if place[1] else ("",):
+            yield from (tuple(cell.replace("Ln", phase) for cell in row) for row in together)
 
 
 def shown(document: str) -> list[str]:

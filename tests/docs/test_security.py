@@ -28,7 +28,7 @@ def test_a_bound_is_that_of_the_code(what: str, figure: str, module: str, name: 
 
 def test_every_row_of_the_table_was_read() -> None:
     """One that is written in another way would be held against nothing."""
-    table = PAGE.partition("## The bounds")[2].partition("\n\nWhat waits on disk")[0]
+    table = PAGE.partition("## The bounds")[2].partition("\n\nThe memory for")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and "| |" not in line]
     assert len(rows) - 1 == len(BOUNDS) > 20
 

@@ -116,7 +116,7 @@ def test_a_shell_offers_the_options_of_each_command(offered: Offered) -> None:
         line = " ".join(["bat2influx", name, "--"] if name else ["bat2influx", "--"])
         assert offered(line) == _long_options(parser), line
     spool = offered("bat2influx --config /etc/boat.ini spool --")
-    assert spool == {"--help", "--export", "--retry-rejected", "--rejected"}
+    assert spool == {"--help", "--export", "--retry-rejected", "--rejected", "--json"}
 
 
 def test_a_shell_offers_configuration_files(offered: Offered, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: its commands, what is imported of them, exit codes, and who does not listen."""
+"""The command line: commands, imports, help, exit codes, and a closed output."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests import TOP
 EX_USAGE = 64
 ARGUMENTS = {
     "run": set(),
-    "check": {"--offline"},
-    "discover": {"HOST[:PORT]", "--all", "--write", "--yes"},
-    "health": set(),
+    "check": {"--offline", "--json"},
+    "discover": {"HOST[:PORT]", "--all", "--write", "--yes", "--json"},
+    "health": {"--json"},
     "pair": {"--password", "--write", "--yes", "HOST[:PORT]"},
     "pin": {"HOST[:PORT]"},
     "setup-db": {"--raw", "--minutes", "--hours", "--fill", "--change", "--dry-run"}
     | {"--admin", "--admin-password-file"},
-    "spool": {"--export", "--retry-rejected", "--rejected"},
+    "spool": {"--export", "--retry-rejected", "--rejected", "--json"},
     "watch": {"PORTAL"},
 }
 
@@ -46,7 +46,7 @@ def module(name: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_registers_itself(name: str) -> None:
-    """In a module of its name, with a function that takes what was parsed."""
+    """Its module has its name and a function that takes the parsed arguments."""
     assert module(name).__name__.split(".")[2] == name.replace("-", "_")
     parser = argparse.ArgumentParser()
     module(name).register(parser)
@@ -58,25 +58,63 @@ def test_each_command_registers_itself(name: str) -> None:
 def test_the_help_of_a_command_names_its_arguments(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that it takes, and no other; and it does nothing else."""
+    """All of its arguments and no others, and an example; the command is not run."""
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
     assert ended.value.code == 0
-    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    out, _, examples = capsys.readouterr().out.partition("\nexample")
+    usage, _, rest = out.partition("\n\n")
     assert usage.startswith(f"usage: bat2influx {name} [-h]")
+    assert f"\n  bat2influx {name}" in examples.replace(" --config ./try.ini", "") or name == "run"
     assert {*re.findall(NAME, usage)} == {*re.findall(NAME, rest)} - {"--help"} == ARGUMENTS[name]
 
 
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """In their order, each with what it is for; and the version is that of the package."""
+    """In their order, each with what it does; and the version is that of the package."""
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    listing = " ".join(capsys.readouterr().out.partition("COMMAND\n")[2].split())
-    assert listing == " ".join(f"{name} {each.summary}" for name, each in COMMANDS.items())
+    listing = capsys.readouterr().out.partition("commands:\n")[2].partition("\n\n")[0]
+    rows = dict(line.split(None, 1) for line in listing.splitlines())
+    assert [*rows.items()] == [(name, each.summary) for name, each in COMMANDS.items()]
     with pytest.raises(SystemExit) as ended:
         cli.main(["--version"])
     assert (ended.value.code, capsys.readouterr().out) == (0, f"bat2influx {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_a_terminal_of_80_columns_has_a_line_for_each_command_and_option(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aligned: all explanations of a help begin in the same column."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([*filter(None, [name]), "--help"])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    lists = re.findall(r"(?m)^(?:options|commands|positional arguments):\n((?:  .*\n)+)", out)
+    rows = [line for each in lists for line in each.splitlines()]
+    columns = {
+        found.start(1) for row in rows if (found := re.match(r"  \S+(?:,? \S+)*  +(\S)", row))
+    }
+    assert len(rows) >= 1
+    assert len(columns) == 1
+    assert all(re.match(r"  \S+(?:,? \S+)*  +\S", row) for row in rows)
+
+
+def test_the_examples_are_valid_command_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those in the help of the program and of each command."""
+    seen = 0
+    for name in ("", *COMMANDS):
+        with pytest.raises(SystemExit):
+            cli.main([*filter(None, [name]), "--help"])
+        out = capsys.readouterr().out
+        for line in re.findall(r"(?m)^  bat2influx( .*|$)", out):
+            words = re.split(r"  +| [>|&]", line)[0].split()
+            if "--help" not in words:
+                assert cli.parser().parse_args(words)
+                seen += 1
+    assert seen > 15
 
 
 # What is imported
@@ -96,11 +134,11 @@ for name in ("", *cli.COMMANDS):
     os.wait()
 """
 SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # by several commands
-SHARED |= {"file_changes", "ini_edit"}
+SHARED |= {"file_changes", "ini_edit", "json_lines", "rejections", "spool_json"}
 
 
 def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
-    """Without one, none is; what several have in common is no command."""
+    """Without a command none is imported; modules that several commands share are no commands."""
     command = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     found = dict(map(json.loads, done.stdout.splitlines()))
@@ -111,12 +149,12 @@ def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
         assert {module.split(".")[2] for module in modules} - SHARED == {own}
 
 
-# What it does
+# What is run
 
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.Namespace]]]:
-    """Has each command note what it is called with, in place of doing it; each returns 42."""
+    """Records the arguments of each command instead of running it; each returns 42."""
     noted: list[tuple[str, argparse.Namespace]] = []
 
     def standing_in(name: str) -> Callable[[argparse.Namespace], int]:
@@ -156,7 +194,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.N
 def test_a_command_gets_its_options_and_gives_the_exit_code(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], name: str, config: Path
 ) -> None:
-    """Without one it is the daemon."""
+    """Without a command the daemon is run."""
     assert cli.main(arguments) == 42
     ((called, options),) = done
     assert (called, options.config) == (name, config)
@@ -166,7 +204,7 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
 def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], ends: bool
 ) -> None:
-    """The daemon has a handler of its own for it."""
+    """The daemon installs its own handler."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main(arguments)
     assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is ends
@@ -175,7 +213,7 @@ def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
 def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
     done: list[tuple[str, argparse.Namespace]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is while the command line is parsed, and takes longer than that."""
+    """The import happens during parsing and takes longer than parsing."""
     then: list[object] = []
     made = cli._module
 
@@ -193,16 +231,21 @@ def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
 @pytest.mark.parametrize(
     ("arguments", "prog", "why"),
     [
-        (["nonsense"], "", "invalid choice: 'nonsense'"),
-        (["--nonsense"], "", "unrecognized arguments: --nonsense"),
+        (["nonsense"], "", "unknown command 'nonsense'; commands: run, check, discover, health"),
+        (["chekc"], "", "unknown command 'chekc'; did you mean 'check'?"),
+        (["setup_db"], "", "unknown command 'setup_db'; did you mean 'setup-db'?"),
+        (["--nonsense"], "", "unknown option '--nonsense'"),
+        (["--confg", "x", "check"], "", "unknown option '--confg'; did you mean '--config'?"),
+        (["-x"], "", "unknown option '-x'"),
         (["--config"], "", "--config: expected one argument"),
-        (["run", "x"], "", "unrecognized arguments: x"),
-        (["check", "--online"], "", "unrecognized arguments: --online"),
+        (["run", "x"], " run", "unexpected argument 'x'"),
+        (["check", "--online"], " check", "unknown option '--online'; did you mean '--offline'?"),
+        (["check", "--x=y"], " check", "unknown option '--x'"),
         (["pin"], " pin", "required: HOST[:PORT]"),
         (["spool", "--export", "--retry-rejected"], " spool", "not allowed with argument --export"),
         (["setup-db", "--raw", "90"], " setup-db", "--raw: '90' must be a number and s, m, h, d"),
         (["setup-db", "--minutes", "6d"], " setup-db", "--minutes: '6d' must be from 7d to"),
-        (["check", "--config", "x.ini"], "", "unrecognized arguments: --config x.ini"),
+        (["check", "--config", "x.ini"], " check", "'--config' must stand before the command"),
     ],
 )
 def test_a_command_line_that_is_not_understood_does_nothing(
@@ -212,7 +255,7 @@ def test_a_command_line_that_is_not_understood_does_nothing(
     prog: str,
     why: str,
 ) -> None:
-    """It is told with the usage of what was to be run, and the exit code says whose fault it is."""
+    """It prints the usage of the command and the mistake, and exits with the code for that."""
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert (ended.value.code, done) == (EX_USAGE, [])
@@ -223,14 +266,14 @@ def test_a_command_line_that_is_not_understood_does_nothing(
     assert why in err.splitlines()[-1]
 
 
-# Who does not listen
+# A closed output
 
 A_PEER_GOES_AWAY = """
 import socket, sys
 from bat2influx import cli
 from bat2influx.commands import health
 
-def tell(config, environment):
+def tell(config, environment, *, as_json):
     ours, theirs = socket.socketpair()
     theirs.close()
     try:
@@ -244,15 +287,15 @@ sys.exit(cli.main(["health"]))
 """
 
 
-def test_found_a_peer_that_goes_away_ended_a_command_without_a_word() -> None:
-    """It is an error like any other; the signal for it is not the end."""
+def test_found_a_peer_that_disconnects_ended_a_command_without_a_message() -> None:
+    """A broken connection is an error like any other; SIGPIPE does not end the command."""
     command = [sys.executable, "-c", A_PEER_GOES_AWAY]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (69, "told\n", "")
 
 
-def test_a_command_whose_output_nobody_wants_ends_as_others_do() -> None:
-    """Of SIGPIPE, as `cat` and `ls` would, without a word."""
+def test_a_command_whose_output_is_closed_ends_as_others_do() -> None:
+    """By SIGPIPE and without a message, as `cat` and `ls` do."""
     reader, writer = os.pipe()
     os.close(reader)
     ini = TOP / "etc/bat2influx.ini"

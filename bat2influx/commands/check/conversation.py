@@ -16,7 +16,7 @@ from bat2influx.commands.check.field_steps import FirstValues, Value, field_step
 from bat2influx.commands.check.labels import wrong
 from bat2influx.commands.check.overheard import PRODUCT, Overheard
 from bat2influx.commands.discover import ini_lines
-from bat2influx.commands.steps import NOTE, OK, Step
+from bat2influx.commands.steps import NOTE, OK, FieldStep, Step
 from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.discovery import Discovery
@@ -198,8 +198,10 @@ class Conversation:
         for topic, names in plan.fields.items():
             for name in names if topic in wanted else ():
                 optional = topic in plan.optional
-                yield field_step(
-                    address, name, topic[prefix:], answers.get(topic), optional=optional
+                yield FieldStep(
+                    *field_step(
+                        address, name, topic[prefix:], answers.get(topic), optional=optional
+                    )
                 )
 
     def clock(self) -> Iterator[Step]:

@@ -11,24 +11,28 @@ from collections.abc import Mapping
 
 from bat2influx.commands.check.database_steps import database_steps
 from bat2influx.commands.check.device_steps import device_steps
+from bat2influx.commands.check.json_steps import JsonSteps
 from bat2influx.commands.credentials import unseen_secrets
 from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
 from bat2influx.config.settings import Settings
 from bat2influx.device.discovery import UndecidedError
 
 
-def check(settings: Settings, environment: Mapping[str, str]) -> int:
+def check(
+    settings: Settings, environment: Mapping[str, str], *, as_json: JsonSteps | None = None
+) -> int:
     """Take every step and print it; return the exit code, 0 or 69, or 78 for an open choice.
 
-    What is wrong with one device keeps nobody from looking at the others.
+    What is wrong with one device keeps nobody from looking at the others. With `as_json` the steps
+    are printed by that, without the result.
     """
-    show = Printer(sys.stdout, environment)
+    show = as_json or Printer(sys.stdout, environment)
     show(Step(OK, "file", str(settings.path)))
     for hint in unseen_secrets(settings, environment):
         show(Step(NOTE, "secrets", hint))
     for note in settings.notes:
         show(Step(NOTE, "token", note))
-    several = len(settings.batteries) > 1
+    several = len(settings.batteries) > 1 or as_json is not None
     undecided = False
     for battery in settings.batteries:
         if several:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bat2influx.commands import configuration
+from bat2influx.commands import configuration, json_lines
 from bat2influx.commands.discover import lan_search
+from bat2influx.commands.discover.device_lines import JsonDevices
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice
 from bat2influx.commands.discover.writing import Writing
@@ -36,19 +37,30 @@ no Venus device has answered the search. It may be
 If you know its name or address, run: bat2influx discover HOST
 and for a login under that profile: bat2influx pair HOST"""
 
+EXAMPLES = """\
+examples:
+  bat2influx discover                      search the local networks
+  bat2influx discover venus.local          ask one device
+  bat2influx discover --write venus.local  put its lines into the file"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
-    parser.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    parser.epilog = EXAMPLES
     parser.add_argument(
-        "--all", action="store_true", help="the device's settings and the like, too"
+        "host", metavar="HOST[:PORT]", nargs="?", help="ask this device only (default: search)"
     )
+    parser.add_argument("--all", action="store_true", help="list the device's settings as well")
     parser.add_argument("--write", action="store_true", help="put the lines into the file")
-    parser.add_argument("--yes", action="store_true", help="replace what stands there already")
+    parser.add_argument("--yes", action="store_true", help="replace existing values")
+    parser.add_argument("--json", action="store_true", help=json_lines.OPTION)
     parser.set_defaults(function=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.json and options.write:
+        complain("bat2influx discover: --json does not go with --write")
+        return os.EX_USAGE
     load_it = partial(configuration.read, options.config)
     writing = Writing(options.config, confirmed=options.yes) if options.write else None
     return discover(
@@ -57,6 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         config=options.config,
         load=load_it,
         writing=writing,
+        as_json=JsonDevices() if options.json else None,
     )
 
 
@@ -67,12 +80,13 @@ def discover(
     config: Path,
     load: Callable[[], Settings],
     writing: Writing | None = None,
+    as_json: JsonDevices | None = None,
 ) -> int:
     """Look for devices, or at `host`, as in HOST[:PORT]; print them, and return the exit code.
 
     `load` reads the ini file `config`, and may raise ConfigError: then it goes on without one.
     `everything` lists configuration and housekeeping, too. With `writing` the lines of the one
-    device go into the file, and what has changed is printed.
+    device go into the file, and what has changed is printed. With `as_json` objects are printed.
     """
     try:
         target = None if host is None else Target(*checks.host_and_port(host))
@@ -86,19 +100,27 @@ def discover(
             configuration.complain(error.problems)
             return os.EX_CONFIG
     batteries = _batteries(load)
-    targets = [target] if target else _named(_search(), batteries)
+    problems_of = as_json.problems_of if as_json else lambda _: complain
+    targets = [target] if target else _named(_search(problems_of(None)), batteries)
     outcomes = []
     for each in targets:
         complain(f"asking {each}")
         own = own_of(each, batteries)
-        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=complain)
+        tell = problems_of(each.host)
+        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=tell)
         outcomes.append(inquiry.make())
     if writing:
         pairs = zip(targets, outcomes, strict=True)
         found = [(each.host, block) for each, outcome in pairs for block in outcome.blocks]
         return writing.write(found, batteries) if found else os.EX_UNAVAILABLE
-    _print(outcomes)
-    return os.EX_OK if any(outcome.reached for outcome in outcomes) else os.EX_UNAVAILABLE
+    reached = any(outcome.reached for outcome in outcomes)
+    code = os.EX_OK if reached else os.EX_UNAVAILABLE
+    ordered = sorted(outcomes, key=lambda outcome: not outcome.reached)
+    if as_json:
+        as_json.end([outcome.records for outcome in ordered], code)
+    else:
+        _print(ordered)
+    return code
 
 
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
@@ -119,17 +141,17 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
         return ()
 
 
-def _search() -> Sequence[FoundDevice]:
+def _search(tell: Callable[[str], None]) -> Sequence[FoundDevice]:
     out_of = lan_search.interfaces()
     if not out_of:
-        complain("no network interface is up; there is nowhere to search")
+        tell("no network interface is up; there is nowhere to search")
         return ()
     complain(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
-    found = lan_search.find_devices(out_of, complain)
+    found = lan_search.find_devices(out_of, tell)
     if not found:
-        complain(_NOBODY)
+        tell(_NOBODY)
     if len(found) > MAX_DEVICES:
-        complain(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
+        tell(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
     return found[:MAX_DEVICES]
 
 
@@ -151,9 +173,8 @@ def _named(found: Sequence[FoundDevice], batteries: Sequence[Battery]) -> list[T
 def _print(outcomes: Sequence[InquiryResult]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
-    ordered = sorted(outcomes, key=lambda outcome: not outcome.reached)
     loads = False
-    for number, block in enumerate(block for outcome in ordered for block in outcome.blocks):
+    for number, block in enumerate(block for outcome in outcomes for block in outcome.blocks):
         if number:
             say("\n" + "#" * 40)
         settings = any(line and line[0] != "#" for line in block)

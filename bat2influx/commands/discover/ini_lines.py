@@ -42,12 +42,16 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """A line of [Fields]; `leaf` is service/instance/path, with the value of now and its unit."""
+
     name: str
     leaf: str
     comment: str
     wanted: bool
     stored: bool  # as one of the nine, so that its line is commented out
+    value: float
+    unit: str  # '' where it has none
 
     @property
     def live(self) -> bool:
@@ -100,6 +104,18 @@ def block(
     return lines + _in_few_lines(survey, multis) + fields
 
 
+def rows(survey: Survey, *, everything: bool = False) -> list[Row]:
+    """Return the lines of [Fields] as values; `everything` has configuration among them, too."""
+    multi = next((place for place in survey.places() if place.service == "vebus"), None)
+    return [row for _, own in _services(survey, multi, everything=everything) for row in own]
+
+
+def presets_of(survey: Survey) -> tuple[str, ...]:
+    """Return the presets of which a device has something."""
+    has = {(place.service, path) for place, paths in survey.numbers.items() for path in paths}
+    return tuple(key for key, own in PRESETS.items() if has & {(p.service, p.path) for p in own})
+
+
 def live_fields(survey: Survey) -> list[str]:
     """Return the lines of [Fields] that a device without vebus needs, without the comments.
 
@@ -113,9 +129,7 @@ def live_fields(survey: Survey) -> list[str]:
 
 def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str]:
     """Return, commented out, the presets of which the device has something, and all instances."""
-    numbers, lines = survey.numbers, []
-    has = {(place.service, path) for place in numbers for path in numbers[place]}
-    presets = [key for key, own in PRESETS.items() if has & {(p.service, p.path) for p in own}]
+    lines, presets = [], presets_of(survey)
     kinds = [place.service for place in survey.places()]
     wanted = {p.service for key in presets for p in PRESETS[key]} | {"vebus"}
     several = [kind for kind in dict.fromkeys(kinds) if kind in wanted and kinds.count(kind) > 1]
@@ -133,7 +147,7 @@ def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str
 
 def _services(
     survey: Survey, multi: ServiceInstance | None, *, everything: bool
-) -> Iterator[tuple[str, list[_Row]]]:
+) -> Iterator[tuple[str, list[Row]]]:
     """Yield each service's heading and rows: the wanted, and then the others."""
     places = survey.places(everything=everything)
     kinds = [place.service for place in places]
@@ -150,9 +164,11 @@ def _services(
             if name is None:
                 continue
             used.add(name)
-            comment = f"{paths[path]:.10g} {unit_of(place.service, path)}".strip()
+            unit = unit_of(place.service, path)
+            comment = f"{paths[path]:.10g} {unit}".strip()
             comment += ", stored anyway" if is_nine else ""
-            rows.append(_Row(name, f"{place}/{path}", comment, path in wanted, is_nine))
+            leaf, value = f"{place}/{path}", paths[path]
+            rows.append(Row(name, leaf, comment, path in wanted, is_nine, value, unit))
         names = ", ".join(f'"{name}"' for name in survey.names_of(place))
         yield f"# {place}{': ' if names else ''}{names}", rows
 
@@ -173,7 +189,7 @@ def _name(place: ServiceInstance, path: str, used: set[str], *, several: bool) -
     return free
 
 
-def _formatted(head: str, rows: Sequence[_Row]) -> list[str]:
+def _formatted(head: str, rows: Sequence[Row]) -> list[str]:
     def width(texts: Iterator[str]) -> int:
         return max((len(text) for text in texts if len(text) <= _WIDEST), default=0)
 

@@ -15,10 +15,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from bat2influx.commands import bridge_look
-from bat2influx.commands.discover import ini_lines
+from bat2influx.commands.discover import device_lines, ini_lines
+from bat2influx.commands.discover.device_lines import DeviceState, Way
 from bat2influx.commands.discover.ini_lines import Reached
 from bat2influx.commands.discover.ssdp import Description
 from bat2influx.commands.discover.survey import Survey
+from bat2influx.commands.json_lines import Record
 from bat2influx.config.settings import Battery
 from bat2influx.device import errors as device_errors
 from bat2influx.device.source import endpoint_of
@@ -63,10 +65,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class InquiryResult:
-    """What came of it: a block of lines for each device, and whether a broker has answered."""
+    """What came of it: a block of lines for each device, and whether a broker has answered.
+
+    `records` has the same for `--json`, and a device that could not be asked, too.
+    """
 
     blocks: tuple[list[str], ...] = ()
     reached: bool = False
+    records: tuple[Record, ...] = ()
 
 
 class Inquiry:
@@ -136,13 +142,18 @@ class Inquiry:
                 what = f"no device has said its portal id at {self._target}"
                 self._say(f"{what}; is it a Venus device?")
         reached = self._reached(session)
-        blocks = []
+        blocks: list[list[str]] = []
+        way, known, records = self._way(session), self._target.description, list[Record]()
         for survey in sorted(surveys, key=lambda survey: not survey.numbers):
             block = ini_lines.block(
                 survey, reached, alone=len(surveys) == 1, everything=self._everything
             )
             blocks.append([self._heading(survey), *self._note(), *block])
-        return InquiryResult(tuple(blocks), reached=bool(blocks))
+            records += device_lines.of_survey(survey, way, known, everything=self._everything)
+        if not blocks:
+            state = DeviceState.UNREACHABLE if session.trouble else DeviceState.NO_DEVICE
+            records.append(device_lines.without_survey(state, way, known))
+        return InquiryResult(tuple(blocks), bool(blocks), tuple(records))
 
     def _elsewhere(self, session: Session) -> InquiryResult | None:
         """Ask below another prefix, if devices are there; else return None."""
@@ -246,9 +257,11 @@ class Inquiry:
     def _locked(self, session: Session) -> InquiryResult:
         """Return the lines by which one gets in, where a login is wanted."""
         if self._own and self._own.password:
+            state = DeviceState.LOGIN_REJECTED
             self._say(f"{self._target} refuses the login in {self._config}")
             what = "it refuses the password of the ini file"
         else:
+            state = DeviceState.LOGIN_REQUIRED
             self._say(f"{self._target} wants a login")
             what = "it wants a password"
         command = f"bat2influx discover {self._target}"
@@ -265,16 +278,20 @@ class Inquiry:
             *ini_lines.battery(self._reached(session)),
             "password =",
         ]
-        return InquiryResult((block,), reached=True)
+        way = replace(self._way(session), secured=True)
+        record = device_lines.without_survey(state, way, self._target.description)
+        return InquiryResult((block,), reached=True, records=(record,))
 
     def _absent(self) -> InquiryResult:
         """Return what is known of a device that could not be asked."""
-        description = self._target.description
+        description, way = self._target.description, Way(self._target.host, self._target.port)
+        state = DeviceState.UNREACHABLE if description.mqtt is not False else DeviceState.MQTT_OFF
+        records = (device_lines.without_survey(state, way, description),)
         if description == _UNKNOWN:
-            return InquiryResult()
+            return InquiryResult(records=records)
         off = "switched off on it: Settings, Services or Integrations"
         what = off if description.mqtt is False else "not to be reached"
-        return InquiryResult(([f"{self._heading()}: MQTT is {what}"],))
+        return InquiryResult(([f"{self._heading()}: MQTT is {what}"],), records=records)
 
     def _reached(self, session: Session) -> Reached:
         endpoint = session.endpoint
@@ -282,6 +299,18 @@ class Inquiry:
         port = None if usual else endpoint.port
         fingerprint = session.fingerprint if endpoint.tls else None
         return Reached(endpoint.host, port, fingerprint, endpoint.prefix)
+
+    def _way(self, session: Session) -> Way:
+        """Return how a broker was asked; with a password nobody knows whether one is required."""
+        endpoint = session.endpoint
+        return Way(
+            endpoint.host,
+            endpoint.port,
+            endpoint.tls is not None,
+            session.fingerprint if endpoint.tls else None,
+            None if endpoint.password else False,
+            endpoint.prefix,
+        )
 
     def _heading(self, survey: Survey | None = None) -> str:
         told = self._target.description

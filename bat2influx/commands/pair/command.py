@@ -38,19 +38,27 @@ USUAL_HOST = "venus.local"
 _MACHINE = Path("/etc/machine-id")
 _NO_FINGERPRINT = ":".join(["00"] * 32)
 
+EXAMPLES = """\
+example:
+  bat2influx pair --write venus.local
+  systemctl restart bat2influx"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
-    parser.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "host", metavar="HOST[:PORT]", nargs="?", help="the device (default: that in the file)"
+    )
     parser.add_argument(
         "--password",
         action="store_true",
-        help="ask for the device's password, in the place of its pairing mode",
+        help="ask for the password instead of pairing mode",
     )
     parser.add_argument(
-        "--write", action="store_true", help="put the login into the file and a credential"
+        "--write", action="store_true", help="put the login into file and credential"
     )
-    parser.add_argument("--yes", action="store_true", help="replace what stands there already")
+    parser.add_argument("--yes", action="store_true", help="replace existing values")
     parser.set_defaults(function=_run)
 
 

@@ -30,34 +30,47 @@ from bat2influx.influx.secrets import mask_of
 
 STATEMENT_DEADLINE = 600.0  # s, for a statement that downsamples a day on a small computer
 
+EXAMPLES = """\
+DURATION is a number with s, m, h, d or w (up to 36500d), or forever.
+
+examples:
+  bat2influx setup-db --admin admin --dry-run
+  bat2influx setup-db --admin admin --raw 365d"""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
+    parser.epilog = EXAMPLES
     for name, least, default, what in (
-        ("--raw", LEAST_RAW, "90d", "how long raw values are kept"),
-        ("--minutes", LEAST_DOWNSAMPLED, "1825d", "the same of values by the minute"),
-        ("--hours", LEAST_DOWNSAMPLED, "forever", "the same of values by the hour"),
-        ("--fill", HOUR, "forever", "how far back these and energies are computed"),
+        ("--raw", LEAST_RAW, "90d", "retention of raw values"),
+        ("--minutes", LEAST_DOWNSAMPLED, "1825d", "retention of 1-minute values"),
+        ("--hours", LEAST_DOWNSAMPLED, "forever", "retention of hourly values"),
+        ("--fill", HOUR, "forever", "how far back to downsample"),
     ):
         parser.add_argument(
             name,
             metavar="DURATION",
             type=_duration(least),
             default=default,
-            help=f"{what}, as in 90d or forever (default: %(default)s)",
+            help=f"{what} (default: %(default)s)",
         )
-    parser.add_argument("--change", action="store_true", help="alter what is there and differs")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the statements, and change nothing"
+        "--change", action="store_true", help="change existing settings that differ"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the statements, change nothing"
     )
     parser.add_argument(
         "--admin",
         metavar="USER",
         default="",
-        help="log in as this administrator of the server; the password is asked for",
+        help="log in as this administrator",
     )
     parser.add_argument(
-        "--admin-password-file", metavar="FILE", type=Path, help="take that password from a file"
+        "--admin-password-file",
+        metavar="FILE",
+        type=Path,
+        help="read the administrator's password from FILE",
     )
     parser.set_defaults(function=_run)
 

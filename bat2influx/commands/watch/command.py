@@ -57,10 +57,21 @@ class Face(Protocol):
     def read(self) -> None: ...
 
 
+EXAMPLES = """\
+examples:
+  bat2influx watch                         q ends it, arrow keys scroll
+  bat2influx watch | head -n 20            one line each second"""
+
+
 def register(parser: argparse.ArgumentParser) -> None:
     """Take the arguments of the command."""
+    parser.epilog = EXAMPLES
     parser.add_argument(
-        "portal", metavar="PORTAL", nargs="?", default="", help="which device, with serial = *"
+        "portal",
+        metavar="PORTAL",
+        nargs="?",
+        default="",
+        help="portal id of the device (with serial = *)",
     )
     parser.set_defaults(function=_run)
 

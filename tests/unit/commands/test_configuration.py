@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.commands.configuration import complain, read, read_or_complain
+from bat2influx.commands.configuration import complain, first_steps, read, read_or_complain
+from bat2influx.config.paths import DEFAULT_CONFIG
 from bat2influx.config.settings import ConfigError
 from bat2influx.service import journal
 
@@ -69,6 +70,30 @@ def test_a_bad_file_is_no_settings_and_all_its_problems(
     with pytest.raises(ConfigError) as raised:
         read(ini)
     assert list(raised.value.problems) == lines
+
+
+def test_a_file_that_does_not_exist_is_answered_with_the_first_steps(
+    ini: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three lines, with the commands for this file."""
+    gone = ini.with_name("my boat.ini")
+    assert read_or_complain(gone) is None
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()) == (
+        "",
+        [
+            f"{gone}: there is no such file",
+            f"1. Find the device:  bat2influx --config '{gone}' discover",
+            f"2. Edit the file:    {gone} (template: /usr/share/bat2influx/bat2influx.ini)",
+            f"3. Test each step:   bat2influx --config '{gone}' check",
+        ],
+    )
+
+
+def test_the_first_steps_with_the_usual_file_need_no_option() -> None:
+    """They are short there."""
+    steps = [line.partition(":")[2].split(" (")[0].strip() for line in first_steps(DEFAULT_CONFIG)]
+    assert steps == ["bat2influx discover", str(DEFAULT_CONFIG), "bat2influx check"]
 
 
 @pytest.mark.parametrize(("in_journal", "priority"), [(True, "<3>"), (False, "")])

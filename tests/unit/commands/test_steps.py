@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
+from bat2influx.commands.steps import NOTE, OK, WRONG, FieldStep, Printer, Step
 
 
 class Terminal(io.StringIO):
@@ -80,3 +80,9 @@ def test_a_heading_stands_apart() -> None:
     stream = io.StringIO()
     Printer(stream, {}).heading("[Battery boat]")
     assert stream.getvalue() == "\n[Battery boat]\n"
+
+
+def test_the_step_of_a_field_is_printed_as_any_other() -> None:
+    """It is the same line; only its kind can be told apart."""
+    assert FieldStep(OK, "Soc", "88 %") == Step(OK, "Soc", "88 %")
+    assert printed(io.StringIO(), {}, FieldStep(OK, "Soc", "88 %")) == "ok    Soc           88 %\n"

@@ -83,6 +83,7 @@ def quiet(**changes: Any) -> Any:
         "trouble": None,
         "state": SimpleNamespace(value="looking for"),
         "census": None,
+        "last_value_ns": None,
         "take_rows": list,
         "awaits": lambda since: False,
     }

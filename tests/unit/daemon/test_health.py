@@ -6,20 +6,26 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bat2influx.daemon.health import (
     MAX_FILE,
     MAX_STATUS,
+    Condition,
     Health,
+    HealthFigures,
     HealthFile,
     UnreadableError,
     health_path,
     read_health,
 )
 from bat2influx.daemon.watchdog import Watchdog
+from bat2influx.delivery.figures import Figures
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
 BEFORE = "what is known of the daemon is from before this machine has started"
@@ -50,6 +56,80 @@ def test_well_is_what_the_watchdog_would_take_for_well(
 ) -> None:
     """A message within W while the parts go on, by a daemon that still says so."""
     assert Health(at, alive, 120.0, "fine").illness(now) == illness
+
+
+@pytest.mark.parametrize(
+    ("alive", "at", "now", "condition"),
+    [
+        (1000.0, 1000.0, 1000.0, Condition.HEALTHY),
+        (1000.0, 1119.0, 1120.0, Condition.HEALTHY),
+        (1000.0, 1120.0, 1121.0, Condition.NOT_RESPONDING),
+        (None, 1000.0, 1000.0, Condition.STARTING),
+        (1000.0, 1000.0, 1010.0, Condition.HEALTHY),
+        (None, 1000.0, 1010.5, Condition.STALLED),
+        (1000.0, 1000.0, 999.0, Condition.STALE),
+    ],
+)
+def test_a_condition_is_the_word_for_an_illness(
+    alive: float | None, at: float, now: float, condition: Condition
+) -> None:
+    """It is healthy exactly where there is no illness."""
+    health = Health(at, alive, 120.0, "fine")
+    assert health.condition(now) is condition
+    assert (condition is Condition.HEALTHY) == (health.illness(now) == "")
+
+
+@given(
+    st.one_of(st.none(), st.floats(0, 400)), st.floats(0, 400), st.floats(0, 400), st.floats(0, 200)
+)
+def test_a_condition_and_an_illness_agree(
+    alive: float | None, at: float, now: float, within: float
+) -> None:
+    """At every time: each text belongs to one word."""
+    health = Health(at, alive, within, "")
+    told = {
+        Condition.HEALTHY: Health(now, now, 120.0, ""),
+        Condition.STARTING: Health(now, None, 120.0, ""),
+        Condition.NOT_RESPONDING: Health(now, now - 500.0, 120.0, ""),
+        Condition.STALLED: Health(now - 500.0, now, 120.0, ""),
+        Condition.STALE: Health(now + 1.0, now, 120.0, ""),
+    }[health.condition(now)].illness(now)
+    assert health.illness(now)[:40] == told[:40]
+
+
+FIGURES = HealthFigures(
+    last_value_ns=1_795_000_000_000_000_000,
+    queued=3,
+    on_disk=2,
+    stored=7,
+    rejected=1,
+    dropped=0,
+    rejected_dropped=0,
+    spool_used=0.25,
+    database_up=False,
+)
+
+
+def test_the_figures_are_those_of_the_delivery_and_of_the_latest_value() -> None:
+    """A device without a value has no part in it."""
+    figures = Figures(
+        accepted=7, waiting=3, on_disk=2, rejected=1, fullness=0.25, database_up=False
+    )
+    last = FIGURES.last_value_ns
+    assert last
+    assert HealthFigures.of(figures, [None, last - 1, last]) == FIGURES
+    assert HealthFigures.of(Figures(), [None]).last_value_ns is None
+
+
+def test_figures_are_read_as_they_were_written(run: Path) -> None:
+    """A file without them is that of an earlier daemon."""
+    HealthFile(INI, 120.0).write(10.0, 9.0, "fine", FIGURES)
+    (path,) = run.iterdir()
+    assert read_health(path) == Health(10.0, 9.0, 120.0, "fine", FIGURES)
+    path.write_text('{"format": 1, "at": 1, "alive": 1, "within": 1, "status": ""}')
+    found = read_health(path)
+    assert found
+    assert found.figures is None
 
 
 def test_a_ping_counts_when_it_is_earned_and_not_when_it_is_sent() -> None:
@@ -94,6 +174,15 @@ def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(run: Path
         '{"format": 1, "at": 1, "alive": "x", "within": 1, "status": ""}',
         '{"format": 1, "at": 1, "within": 1, "status": ""}',
         f'{{"format": 1, "at": 1{400 * "0"}, "alive": 1, "within": 1, "status": ""}}',
+        '{"format": 1, "at": 1, "alive": 1, "within": 1, "status": "", "figures": {}}',
+        '{"format": 1, "at": 1, "alive": 1, "within": 1, "status": "", "figures": [1]}',
+        pytest.param(
+            json.dumps(
+                {"format": 1, "at": 1, "alive": 1, "within": 1, "status": ""}
+                | {"figures": asdict(FIGURES) | {"queued": "\x1b[2J"}}
+            ),
+            id="text",
+        ),
     ],
 )
 def test_a_file_that_is_not_understood_is_named(tmp_path: Path, content: str) -> None:

@@ -313,6 +313,17 @@ def test_pings_and_intervals_are_for_a_service_manager_that_watches(
     assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 waiting"
 
 
+def test_the_health_file_has_the_figures_of_the_delivery(harness: Harness) -> None:
+    """And the time of the latest value of all devices."""
+    daemon = harness.daemon()
+    daemon._delivery = delivery(figures=Figures(accepted=7, waiting=3, database_up=False))
+    daemon.devices = (quiet(), quiet(last_value_ns=TIME), quiet(last_value_ns=TIME - 1))
+    daemon.report()
+    figures = json.loads((harness.run / "bat2influx.health").read_text())["figures"]
+    assert (figures["stored"], figures["queued"], figures["database_up"]) == (7, 3, False)
+    assert figures["last_value_ns"] == TIME
+
+
 @pytest.mark.parametrize(
     ("given", "battery", "spans"),
     [

@@ -43,6 +43,22 @@ def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
+def test_the_newest_line_is_the_last_of_the_last_row(tmp_path: Path) -> None:
+    """Its stamp, which a line need not have; without a file, or a line, there is none."""
+    with closing(DiskReader(tmp_path)) as reader:
+        assert reader.newest() is None
+    queue = queue_in(tmp_path)
+    queue.append(lines(0, 1000))
+    with closing(DiskReader(tmp_path)) as reader:
+        assert reader.newest() == 999
+        queue.append(lines(1000, 1003))
+        assert reader.newest() == 1002
+        queue.append([b"dc V=1.5"])
+        assert reader.newest() is None
+        queue.settle(batch_of(queue), [], [])
+        assert reader.newest() is None
+
+
 @pytest.mark.parametrize("left", ["closed", "killed"])
 def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
     """It reads what a disk queue that is no more has left, and changes and adds nothing."""

@@ -14,6 +14,7 @@ import pytest
 
 from bat2influx.commands.discover import command, lan_search
 from bat2influx.commands.discover.command import MAX_DEVICES, discover, own_of, register
+from bat2influx.commands.discover.device_lines import JsonDevices
 from bat2influx.commands.discover.inquiry import InquiryResult, Target
 from bat2influx.commands.discover.lan_search import FoundDevice, Interface
 from bat2influx.commands.discover.ssdp import Description
@@ -294,26 +295,34 @@ def test_the_command_line_chooses_host_and_all(monkeypatch: pytest.MonkeyPatch) 
     seen: list[tuple[Any, ...]] = []
 
     def note(
-        host: str | None, *, everything: bool, config: Path, load: Any, writing: Writing | None
+        host: str | None,
+        *,
+        everything: bool,
+        config: Path,
+        load: Any,
+        writing: Writing | None,
+        as_json: JsonDevices | None,
     ) -> int:
         with pytest.raises(ConfigError, match="there is no such file"):
             load()
-        seen.append((host, everything, config, writing))
+        seen.append((host, everything, config, writing, as_json is not None))
         return 7
 
     monkeypatch.setattr(command, "discover", note)
     parser = argparse.ArgumentParser()
     register(parser)
     gone = Path("/nowhere/x.ini")
-    for arguments in ([], ["venus.local:1884", "--all"], ["--write"], ["--write", "--yes"]):
+    lines = ([], ["venus.local:1884", "--all"], ["--write"], ["--write", "--yes"], ["--json"])
+    for arguments in lines:
         options = parser.parse_args(arguments)
         options.config = gone
         assert options.function(options) == 7
     assert seen == [
-        (None, False, gone, None),
-        ("venus.local:1884", True, gone, None),
-        (None, False, gone, Writing(gone)),
-        (None, False, gone, Writing(gone, confirmed=True)),
+        (None, False, gone, None, False),
+        ("venus.local:1884", True, gone, None, False),
+        (None, False, gone, Writing(gone), False),
+        (None, False, gone, Writing(gone, confirmed=True), False),
+        (None, False, gone, None, True),
     ]
 
 

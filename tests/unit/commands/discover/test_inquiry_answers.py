@@ -6,7 +6,7 @@ import pytest
 
 from bat2influx.commands.bridge_look import PREFIXES_WITHIN
 from bat2influx.commands.discover import inquiry
-from bat2influx.commands.discover.inquiry import MAX_PORTALS, InquiryResult, Target
+from bat2influx.commands.discover.inquiry import MAX_PORTALS, Target
 from bat2influx.commands.discover.ssdp import Description
 from bat2influx.config.settings import Battery
 from bat2influx.mqtt import errors as mqtt_errors
@@ -156,7 +156,8 @@ def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPat
     """An empty message is how that is done."""
     asked = Asked(monkeypatch)
     asked.broker.at(1.0, f"N/{P}/system/0/Serial", b"")
-    assert asked.make(Target(HOST)) == InquiryResult()
+    result = asked.make(Target(HOST))
+    assert (result.blocks, result.reached) == ((), False)
     assert asked.broker.now == START + inquiry.PORTALS_WITHIN + PREFIXES_WITHIN
 
 
@@ -204,7 +205,8 @@ def test_a_right_that_is_missing_is_told(asked: Asked, topic: str) -> None:
     """Without a block, since nothing was heard."""
     why = mqtt_errors.subscription_refused(HOST, "bat2influx", topic, "not authorised", CONFIG)
     asked.broker.refuses[topic] = why
-    assert asked.make(Target(HOST)) == InquiryResult()
+    result = asked.make(Target(HOST))
+    assert (result.blocks, result.reached) == ((), False)
     assert asked.said == [why.text]
 
 
