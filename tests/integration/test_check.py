@@ -170,7 +170,7 @@ def test_each_of_several_devices_has_lines_of_its_own(fleet: Setting, missing: s
     steps = ["port", "login", "portal id", "instance", *NINE]
     assert check.below(f"Battery {there}") == [("ok", step) for step in steps]
     assert check.below("Influx") == [("ok", "InfluxDB"), ("ok", "database")]
-    assert f"127.0.0.1 refuses port {port}" in check.text("port")
+    assert f"connection refused by 127.0.0.1 port {port}" in check.text("port")
 
 
 def test_with_several_devices_all_is_well_when_each_is(fleet: Setting) -> None:

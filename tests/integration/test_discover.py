@@ -217,8 +217,8 @@ def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path)
     with mqtt_peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
         for port, why in (
             (mosquitto.port, "no device has said its portal id"),
-            (free_port(), "refuses port"),
-            (talker.port, "are address and port those of the device"),
+            (free_port(), "connection refused by"),
+            (talker.port, "check that address and port are the device's"),
         ):
             result = discover(ini, f"127.0.0.1:{port}")
             assert (result.code, result.out) == (EX_UNAVAILABLE, "")

@@ -279,7 +279,7 @@ def test_a_user_who_may_send_nothing(setting: Setting) -> None:
     device.foreign(5, keepalive=True)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=16, Battery={**FLEET, "user": "mute"})
-    refusal = f"does not let 'mute' publish to R/{devices[0].portal_id}/keepalive"
+    refusal = f"rejected the publish of 'mute' to R/{devices[0].portal_id}/keepalive"
     daemon.wait_for_log(refusal)
     wait("values", lambda: len(kept(setting)) == len(NINE))
     wait("it in STATUS", lambda: refusal in notify.status)

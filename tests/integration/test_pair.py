@@ -255,6 +255,6 @@ def test_a_removed_token_is_named_with_the_way_to_another(
     daemon = setting.daemon(Battery={key: value.strip('"') for key, value in lines.items()})
     wait("values", lambda: kept(setting, "Voltage"))
     page.remove(lines["user"])
-    line = daemon.wait_for_log("refused the login of 'token/bat2influx/")
+    line = daemon.wait_for_log("rejected the login of 'token/bat2influx/")
     assert "the token was removed at the device; pair again: 'bat2influx --config" in line
     assert f"pair {gx.host}'" in line

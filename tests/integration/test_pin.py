@@ -260,7 +260,7 @@ def test_a_port_without_tls(mosquitto: Mosquitto) -> None:
     """It is told as that, with nothing on stdout."""
     result = run("pin", f"127.0.0.1:{mosquitto.port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"127.0.0.1 port {mosquitto.port} does not speak TLS" in result.err
+    assert f"127.0.0.1 port {mosquitto.port} does not use TLS" in result.err
     assert len(result.err.splitlines()) == 1
 
 
@@ -278,7 +278,9 @@ def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "old", config=f"listener 1883 {host}"):
         result = run("pin", host)
     assert result.code == EX_UNAVAILABLE
-    assert f"{host} refuses port 8883 and has 1883 open" in result.err
+    assert (
+        f"connection refused by {host} port 8883, and port 1883 (without TLS) is open" in result.err
+    )
 
 
 def test_a_name_that_nobody_knows() -> None:

@@ -59,7 +59,7 @@ def test_a_paired_device_is_read_after_two_commands(paired: Plant, package: Path
     paired.run("bat2influx", "health")
 
     paired.systemctl("kill", "--kill-whom=main", "--signal=USR1", "gx")
-    [entry] = paired.wait_for_message("refused the login of 'token/bat2influx/")
+    [entry] = paired.wait_for_message("rejected the login of 'token/bat2influx/")
     assert "pair again: 'bat2influx pair venus.local --write --yes'" in entry["MESSAGE"]
     paired.systemctl("restart", "gx")
     paired.run("bat2influx", "pair", "venus.local", "--write", "--yes")

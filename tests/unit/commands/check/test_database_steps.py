@@ -88,7 +88,7 @@ def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPat
         (influx_errors.no_database(PEER, "me", "battery", "not authorized"), "database"),
         (influx_errors.no_bucket(PEER, "battery", "", "no", CONFIG), "database"),
         (influx_errors.no_retention_policy(PEER, "battery", "raw", CONFIG), "database"),
-        (influx_errors.database_tls(PEER, "does not speak TLS", CONFIG), "InfluxDB"),
+        (influx_errors.database_tls(PEER, "does not use TLS", CONFIG), "InfluxDB"),
         (influx_errors.database_tls_wanted(PEER, CONFIG), "InfluxDB"),
         (influx_errors.database_certificate(PEER, "has expired", "pin", CONFIG), "InfluxDB"),
         (influx_errors.no_such_path(PEER, 404, CONFIG), "InfluxDB"),

@@ -216,7 +216,7 @@ def test_a_device_that_does_not_answer_for_a_while_is_waited_for(house: House) -
         (mqtt_errors.refused(HOST, 443), "refuses port 443, on which a device is paired"),
         (mqtt_errors.no_tls(HOST, 443, CONFIG), "port 443 does not speak HTTPS"),
         (mqtt_errors.says_nothing(HOST, 443), "port 443 does not speak HTTPS"),
-        (mqtt_errors.unreachable(HOST, 443, "no route"), "is the device on"),
+        (mqtt_errors.unreachable(HOST, 443, "no route"), "check that the device is on"),
     ],
 )
 def test_without_a_certificate_nothing_is_asked(house: House, trouble: Trouble, words: str) -> None:
@@ -260,7 +260,10 @@ def test_a_broker_that_takes_its_time_is_waited_for(house: House) -> None:
     ("trouble", "words"),
     [
         (mqtt_errors.login_refused(HOST, TOKEN.user, True, CONFIG), "fails: its broker refuses"),
-        (mqtt_errors.refused(HOST, 8884), "fails: venus.local refuses port 8884; switch on MQTT"),
+        (
+            mqtt_errors.refused(HOST, 8884),
+            "fails: connection refused by venus.local port 8884; switch on MQTT",
+        ),
     ],
 )
 def test_a_token_that_does_not_let_us_in_is_none(
