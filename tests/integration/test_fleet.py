@@ -316,7 +316,7 @@ def test_watch_shows_one_of_them(setting: Setting) -> None:
     wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
     nameless = setting.daemon(Battery=SHARED, options=("watch",))
     assert nameless.wait_for_end() == 64
-    assert nameless.says("every device behind 127.0.0.1; name one by its portal id")
+    assert nameless.says("every device behind 127.0.0.1; give the portal id of one")
     watch = setting.daemon(Battery=SHARED, options=("watch", portals(2)[1]))
     watch.wait_for_log("Voltage [0-9.]+ V")
     watch.stop()
