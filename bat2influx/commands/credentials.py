@@ -44,7 +44,7 @@ def unseen_secrets(
         if option and _lacks(given, name):
             yield (
                 f"{unit} does not load {source}, the {what}: write {option} below [Service] with"
-                f" systemctl edit {unit}, and restart it"
+                f" systemctl edit {unit}, and restart the service"
             )
         else:
             secrets.append(what)
@@ -54,11 +54,11 @@ def unseen_secrets(
         *most, last = secrets
         listed = " and ".join((", ".join(most), last)) if most else last
         hint = f"{unit} has its {listed} in a credential, which this command"
-        hint += " cannot see"
+        hint += " cannot read"
         if options:
             config = "" if unit == "bat2influx" else f"--config {path} "
             run = " ".join((f"systemd-run {by} --quiet --wait", *options))
-            hint += f"; with it: {run} bat2influx {config}{command}"
+            hint += f"; to use it, run: {run} bat2influx {config}{command}"
         yield hint
 
 

@@ -86,7 +86,7 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
     path = change.path
     try:
         if _start_of(path, len(change.before or b"") + 1) != change.before:
-            raise ChangeError(f"{path} has changed meanwhile; try again")
+            raise ChangeError(f"{path} has changed in the meantime; run the command again")
         if change.directory_mode is not None:
             _make_directory(path.parent, change.directory_mode, afterwards)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -32,11 +32,13 @@ def tell(config: Path, environment: Mapping[str, str]) -> int:
         complain(f"bat2influx health: {error}")
         return os.EX_NOPERM
     except UnreadableError as error:
-        complain(f"bat2influx health: {error}; one that runs replaces it each second")
+        complain(f"bat2influx health: {error}; a running daemon replaces it every second")
         return os.EX_UNAVAILABLE
     if found is None:
-        where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
-        text = f"bat2influx health: no daemon runs with {config}, or not as this user ({where})"
+        where = (
+            f"no file {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
+        )
+        text = f"bat2influx health: no daemon is running with {config} as this user ({where})"
         complain(text)
         return os.EX_UNAVAILABLE
     illness = found.illness(time.monotonic())

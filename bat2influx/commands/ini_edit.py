@@ -46,8 +46,8 @@ class UnconfirmedError(Exception):
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         several = "values" if len(names) > 1 else "a value"
         super().__init__(
-            f"{path} has {several} of its own for {', '.join(names)}; with --yes the new"
-            f" one{'s take their' if len(names) > 1 else ' takes its'} place"
+            f"{path} already has {several} for {', '.join(names)}; --yes replaces"
+            f" {'them' if len(names) > 1 else 'it'}"
         )
 
 
@@ -76,7 +76,7 @@ def section_for(batteries: Sequence[Battery], host: str | None) -> Battery | Non
     found = same or list(batteries)
     if len(found) > 1:
         names = ", ".join(f"{battery.section} ({battery.address})" for battery in found)
-        what = "name one by its address" if not host else f"write address = {host} into one of them"
+        what = "give the address of one" if not host else f"write address = {host} into one of them"
         raise ConfigError([f"the file has several devices: {names}; {what}"])
     return found[0] if found else None
 
@@ -109,7 +109,7 @@ def edited(path: Path, wanted: Wanted, *, confirmed: bool) -> IniEdit:
     try:
         settings_in(after.removeprefix("\ufeff"), path)
     except ConfigError as error:
-        raise ConfigError(["the file would not load any more:", *error.problems]) from None
+        raise ConfigError(["the changed file would have errors:", *error.problems]) from None
     if after == text and before is not None:
         return IniEdit(None, ())
     services = is_of_service(path)

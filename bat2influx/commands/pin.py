@@ -44,7 +44,7 @@ def pin(host: str, config: str) -> int:
     if isinstance(link, Trouble):
         text = link.text
         if link.cause == "refused" and endpoint.port not in (MQTT_TLS_PORT, MQTT_PORT):
-            text = f"{name} refuses port {port}; does a server listen there?"
+            text = f"connection refused by {name} port {port}; check that a server listens there"
         complain(text)
         return os.EX_UNAVAILABLE
     certificate = link.certificate or b""
@@ -71,7 +71,7 @@ def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
     says = link.says
     link.close()
     subject, issuer = _name(says.get("subject")), _name(says.get("issuer"))
-    signed = "signed by itself" if subject == issuer else f"signed by {issuer}"
+    signed = "self-signed" if subject == issuer else f"signed by {issuer}"
     until = says.get("notAfter", "an unknown date")
     return [
         plain(

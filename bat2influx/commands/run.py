@@ -48,12 +48,12 @@ def run(options: argparse.Namespace) -> int:
     gc.enable()
     journal.set_up()
     if owner:
-        text = "started by root; running as %s, to whom %s belongs"
+        text = "started by root; running as %s, the owner of %s"
         log.info(text, owner.name, owner.path, extra=journal.event("owner"))
     try:
         return main.run(settings, partial(configuration.read, options.config))
     except Exception:
-        text = "ending, for an error in bat2influx"
+        text = "exiting: internal error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
         return os.EX_SOFTWARE
 
@@ -62,8 +62,8 @@ def _before_service(config: Path, state: Path) -> int:
     """Refuse to run as root where the service is to have the state directory at its first start."""
     configuration.complain(
         [
-            f"{state} is not the service's yet, and root's files there would be in its way; run:"
-            f" systemctl start {service_unit(config)}"
+            f"{state} does not belong to the service yet, and root's files there would block it;"
+            f" run: systemctl start {service_unit(config)}"
         ]
     )
     return os.EX_NOPERM

@@ -43,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.rejected and not options.export:
-        complain("bat2influx spool: --rejected goes with --export")
+        complain("bat2influx spool: --rejected needs --export")
         return os.EX_USAGE
     try:
         settings = load(options.config)
@@ -99,21 +99,21 @@ def _request(state: Path) -> None:
         count = reader.summary().rejected
     if count:
         disk_queue.request_retry(state)
-        say(f"asked for: {count} rows are tried again by bat2influx, at once if it runs")
+        say(f"requested: bat2influx retries {count} points, at once if it is running")
     else:
-        say("no row has been refused")
+        say("there are no rejected points")
 
 
 def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
-    say(f"waiting   {found.waiting} values{since}{size}")
+    say(f"queued    {found.waiting} values{since}{size}")
     for each in salvage.set_aside_as_newer(state / disk_format.NAME):
         size = f"{disk_format.total_size(each) / 1e6:.1f} MB"
         say(
             f"set aside {plain(each.name, LONGEST)}, {size}; with the version that wrote it, and"
-            f" once no value waits, stop the service and rename it to {disk_format.NAME}"
+            f" once no value is queued, stop the service and rename it to {disk_format.NAME}"
         )
     reasons: Counter[str] = Counter()
     first: dict[str, int] = {}
@@ -122,7 +122,7 @@ def _show(reader: DiskReader, state: Path) -> None:
         reasons[row.reason] += 1
         first[row.reason] = min(first.get(row.reason, row.time_ns), row.time_ns)
         latest[row.reason] = max(latest.get(row.reason, 0), row.time_ns)
-    say(f"rejected  {reasons.total()} rows")
+    say(f"rejected  {reasons.total()} points")
     for reason, count in reasons.most_common():
         when = f"the first at {_date(first[reason])}, the latest at {_date(latest[reason])}"
         say(f"          {count}, {when}: {plain(reason, LONGEST)}")

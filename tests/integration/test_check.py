@@ -88,7 +88,7 @@ def test_each_step_is_a_line_that_says_ok(setting: Setting, door: Door) -> None:
     assert check.text("portal id") == A
     assert check.text("instance") == "vebus 275"
     assert re.fullmatch(r"[0-9.]+ V \(vebus/275/Dc/0/Voltage\)", check.text("Voltage"))
-    assert check.text("database") == "'battery' is there, and may be written to"
+    assert check.text("database") == "'battery' exists, and writing is permitted"
     assert "\x1b" not in check.output
     assert [attempt.outcome.name for attempt in door.attempts] == ["ACCEPTED"]
 

@@ -304,7 +304,7 @@ def test_check_looks_at_one_of_them(setting: Setting) -> None:
     devices[2].foreign(5, keepalive=True)
     check = setting.daemon(Battery=FLEET, options=("check",))
     assert check.wait_for_end() == 0, check.log.read_text()
-    assert check.says(f"ok *devices *3 devices; this is {portals(3)[2]}")
+    assert check.says(f"ok *devices *3 devices; checking {portals(3)[2]}")
     assert check.says("ok *Voltage .* V ")
 
 

@@ -177,7 +177,7 @@ def test_a_wrong_password_is_refused_once(gx: Gx, tmp_path: Path) -> None:
     (tmp_path / "device-password").write_text("an old one")
     result = gx.pair(page, "--password", credentials=tmp_path)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"{gx.host} refuses the password; it is that of its security profile" in result.err
+    assert f"{gx.host} rejects the password; use that of its security profile" in result.err
     assert "Wrong password" not in result.err  # an answer may repeat what was sent
     assert [each.right for each in page.asked] == [False]
     assert door.attempts == []
@@ -225,7 +225,7 @@ def test_a_broker_with_another_certificate_gets_no_token(gx: Gx) -> None:
     page.press()
     result = gx.pair(page)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert "has shown another certificate meanwhile" in result.err
+    assert "has changed its certificate during the pairing" in result.err
     assert door.attempts == []
 
 

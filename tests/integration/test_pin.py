@@ -141,7 +141,7 @@ def test_what_the_certificate_says_is_one_comment(opened: Opener, tmp_path: Path
     target = f"127.0.0.1:{door.tls_port}"
     (told,) = comments(run("pin", target))
     assert told.startswith(
-        "# the certificate of 127.0.0.1: CN=venus.local, signed by itself, valid until "
+        "# the certificate of 127.0.0.1: CN=venus.local, self-signed, valid until "
     )
     assert re.search(r"[A-Z][a-z]{2} [ 0-3]?[0-9] [0-9:]{8} 20[0-9]{2} GMT$", told)
     door.certificate = signed_certificate(tmp_path, authority(tmp_path), names=("gx.example",))
@@ -269,7 +269,10 @@ def test_a_port_that_is_closed() -> None:
     port = free_port()
     result = run("pin", f"127.0.0.1:{port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert result.err == f"127.0.0.1 refuses port {port}; does a server listen there?\n"
+    assert (
+        result.err
+        == f"connection refused by 127.0.0.1 port {port}; check that a server listens there\n"
+    )
 
 
 def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: P
     secured.wait_for_values(since=since)
     by_hand = secured.run("bat2influx", "check", check=False)
     assert "password for MQTT of [Battery boat] in a credential" in by_hand.stdout
-    command = by_hand.stdout.partition("; with it: ")[2].splitlines()[0].split()
+    command = by_hand.stdout.partition("; to use it, run: ")[2].splitlines()[0].split()
     as_told = secured.run(*command, check=False)
     assert as_told.returncode == 0, as_told.stdout + as_told.stderr
 
@@ -158,10 +158,10 @@ def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encryp
     assert "rejected the login" in by_hand.stdout
     hint = next(line for line in by_hand.stdout.splitlines() if line.startswith("note"))
     assert "bat2influx has its password for MQTT in a credential" in hint
-    as_told = secured.run(*hint.partition("; with it: ")[2].split(), check=False)
+    as_told = secured.run(*hint.partition("; to use it, run: ")[2].split(), check=False)
     assert as_told.returncode == 0, as_told.stdout + as_told.stderr
     assert "with a password" in as_told.stdout
-    assert "cannot see" not in as_told.stdout
+    assert "which this command cannot read" not in as_told.stdout
 
 
 def test_the_password_of_the_database_is_a_credential_too(secured: Plant) -> None:

@@ -17,7 +17,7 @@ def clear_login(
     """
     known = [*addresses] or [host]
     if what and not tls and not all(map(_is_here, known)):
-        yield Step(NOTE, "login", f"{what} crosses the network in the clear; {how}")
+        yield Step(NOTE, "login", f"{what} is sent unencrypted over the network; {how}")
 
 
 def _is_here(address: str) -> bool:

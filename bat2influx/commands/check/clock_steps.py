@@ -39,10 +39,10 @@ def clock_steps(
     difference = 0 if shown is None else now.own_distance - shown
     if abs(difference) > WORTH_A_NOTE:
         text = f"this machine's clock is {difference_text(difference)} the device's; time stamps"
-        yield Step(NOTE, LABEL, f"{text} are by this machine's")
+        yield Step(NOTE, LABEL, f"{text} use this machine's clock")
     elif battery.clock == "device":
         why = "systemd-timesyncd has set it, or does not run"
-        yield Step(OK, LABEL, f"time stamps are by this machine's: {why}")
+        yield Step(OK, LABEL, f"time stamps use this machine's clock, because {why}")
 
 
 def _not_synchronised(
@@ -61,11 +61,11 @@ def _not_synchronised(
     ours = "this machine's clock is not synchronised, and"
     difference = clock.difference(own.look())
     if difference is None:
-        return Step(NOTE, LABEL, f"{ours} the device shows no time within reason")
+        return Step(NOTE, LABEL, f"{ours} the device reports no plausible time")
     if abs(difference) <= DIFFERS:
         return Step(OK, LABEL, f"{ours} agrees with the device's")
     text = f"{ours} {difference_text(difference)} the device's"
     if battery.clock == "device":
-        return Step(NOTE, LABEL, f"{text}, which time stamps are by")
-    what = f"for time stamps by that one write clock = device under {battery.section} in {config}"
-    return Step(NOTE, LABEL, f"{text}; {what}")
+        return Step(NOTE, LABEL, f"{text}; time stamps use the device's clock")
+    what = f"write clock = device under {battery.section} in {config}"
+    return Step(NOTE, LABEL, f"{text}; to use the device's for time stamps, {what}")

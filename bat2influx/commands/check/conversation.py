@@ -176,7 +176,9 @@ class Conversation:
         """Yield the services of a system without an inverter, with the lines that read them."""
         yield wrong(device_errors.no_vebus(self._battery.address, self._overheard.places))
         if lines := ini_lines.live_fields(self._overheard.survey):
-            yield Step(NOTE, "[Fields]", "\n".join(("these lines would do:", *lines)))
+            yield Step(
+                NOTE, "[Fields]", "\n".join(("these lines read what the device has:", *lines))
+            )
 
     def fields(self) -> Iterator[Step]:
         """Read every field once, and yield its value."""

@@ -39,7 +39,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             "the password" if battery.password else "",
             endpoint.host,
             session.addresses,
-            f"a device under a security profile takes TLS: write tls = yes in {config}",
+            f"a device with a security profile supports TLS: write tls = yes in {config}",
             tls=endpoint.tls is not None,
         )
         fleet = battery.fleet
@@ -48,7 +48,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             if not portals:
                 yield wrong(session.trouble or no_device(session, battery, config))
                 return
-            yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")
+            yield Step(OK, "devices", f"{Census(len(portals), ())}; checking {portals[0]}")
             battery = replace(battery, serial=portals[0])
         conversation = Conversation(session, battery, config)
         parts = [conversation.portal, conversation.instances, conversation.fields]
@@ -76,6 +76,6 @@ def _way(session: Session, outcome: Link | Trouble) -> Iterator[Step]:
         if endpoint.tls.fingerprint:
             trusted = "the certificate is the pinned one"
         else:
-            trusted = f"the certificate is good by {endpoint.tls.ca_file or 'the system'}"
-            trusted += "" if endpoint.tls.verify_host else ", whatever its name"
+            trusted = f"the certificate is trusted by {endpoint.tls.ca_file or 'the system'}"
+            trusted += "" if endpoint.tls.verify_host else ", and its name is not checked"
         yield Step(OK, "TLS", f"{outcome.version}, {trusted}")

@@ -29,10 +29,10 @@ RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
 
 _NOBODY = """\
-no Venus device has answered the search. It may be
-- off, or in another network or VLAN, into which such a search does not pass;
-- held up by a firewall on this machine: let UDP answers in (from the device, to a high port);
-- under the security profile "Paired devices only", in which a device answers no search.
+no Venus device has answered the search. Possible reasons:
+- the device is off, or in another network or VLAN, which the search does not reach;
+- a firewall on this machine blocks the answers: allow UDP from the device to high ports;
+- the device has the security profile "Paired devices only", and answers no search.
 If you know its name or address, run: bat2influx discover HOST
 and for a login under that profile: bat2influx pair HOST"""
 
@@ -89,7 +89,7 @@ def discover(
     targets = [target] if target else _named(_search(), batteries)
     outcomes = []
     for each in targets:
-        complain(f"asking {each}")
+        complain(f"connecting to {each}")
         own = own_of(each, batteries)
         inquiry = Inquiry(each, own, config=str(config), everything=everything, say=complain)
         outcomes.append(inquiry.make())
@@ -115,21 +115,21 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
     except ConfigError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
-        complain(f"{first.splitlines()[0]}{more}; going on without the file")
+        complain(f"{first.splitlines()[0]}{more}; continuing without the file")
         return ()
 
 
 def _search() -> Sequence[FoundDevice]:
     out_of = lan_search.interfaces()
     if not out_of:
-        complain("no network interface is up; there is nowhere to search")
+        complain("no network interface is up; the search is not possible")
         return ()
     complain(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
     found = lan_search.find_devices(out_of, complain)
     if not found:
         complain(_NOBODY)
     if len(found) > MAX_DEVICES:
-        complain(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
+        complain(f"{len(found)} devices have answered; only {MAX_DEVICES} of them are queried")
     return found[:MAX_DEVICES]
 
 

@@ -88,7 +88,7 @@ def block(
     if len(multis) > 1:
         others = " and ".join(str(place.instance) for place in multis[1:5])
         lines += [
-            f"# which vebus the nine fields are read from; there is {others}, too",
+            f"# the vebus that the nine default fields are read from; there is also {others}",
             f"instance = {multis[0].instance}",
         ]
     services = _services(survey, multis[0] if multis else None, everything=everything)
@@ -96,7 +96,10 @@ def block(
     fields = [line for text in (texts if everything else _fitting(texts)) for line in text]
     lines += ["", "[Fields]"]
     if not multis and any(line and line[0] != "#" for line in fields):
-        lines += ["# there is no vebus here, which the nine fields are of", "defaults = no"]
+        lines += [
+            "# the nine default fields are of vebus, which this device does not have",
+            "defaults = no",
+        ]
     return lines + _in_few_lines(survey, multis) + fields
 
 
@@ -121,12 +124,12 @@ def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str
     several = [kind for kind in dict.fromkeys(kinds) if kind in wanted and kinds.count(kind) > 1]
     if presets:
         lines += [
-            "# in place of all the lines below, by the names in bat2influx.ini(5)",
+            "# instead of all the lines below, with the names in bat2influx.ini(5)",
             f"# presets = {', '.join(presets)}",
         ]
     if several:
-        line = f"# of {' and '.join(several)} there are several: all of them, by a tag instance"
-        more = f"; take instance = {multis[0].instance} above away" if len(multis) > 1 else ""
+        line = f"# several of {' and '.join(several)}: this stores all, with the tag instance"
+        more = f"; remove instance = {multis[0].instance} above" if len(multis) > 1 else ""
         lines += [f"{line}{more}", "# instances = tag"]
     return lines
 
@@ -151,7 +154,7 @@ def _services(
                 continue
             used.add(name)
             comment = f"{paths[path]:.10g} {unit_of(place.service, path)}".strip()
-            comment += ", stored anyway" if is_nine else ""
+            comment += ", stored by default" if is_nine else ""
             rows.append(_Row(name, f"{place}/{path}", comment, path in wanted, is_nine))
         names = ", ".join(f'"{name}"' for name in survey.names_of(place))
         yield f"# {place}{': ' if names else ''}{names}", rows
@@ -183,7 +186,7 @@ def _formatted(head: str, rows: Sequence[_Row]) -> list[str]:
     told = False
     for name, row in zip(names, rows, strict=True):
         if not row.wanted and not told:
-            lines.append("# other values; each is read once a second if you take away its #")
+            lines.append("# other values; each is read once a second if you remove its #")
             told = True
         lines.append(f"{name:<{wide}} = {row.leaf:<{leaf_wide}}  # {row.comment}")
     return lines

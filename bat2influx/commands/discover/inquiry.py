@@ -133,8 +133,8 @@ class Inquiry:
             if (elsewhere := self._elsewhere(session)) is not None:
                 return elsewhere
             if not portals:
-                what = f"no device has said its portal id at {self._target}"
-                self._say(f"{what}; is it a Venus device?")
+                what = f"no device has published its portal id at {self._target}"
+                self._say(f"{what}; check that it is a Venus device")
         reached = self._reached(session)
         blocks = []
         for survey in sorted(surveys, key=lambda survey: not survey.numbers):
@@ -173,9 +173,8 @@ class Inquiry:
         if not session.subscribe([protocol.PORTALS]) and session.until(see, PORTALS_WITHIN):
             session.until(lambda message: see(message) and False, OTHERS_WITHIN)
         if len(found) > MAX_PORTALS:
-            self._say(
-                f"{len(found)} devices are at {self._target}; {MAX_PORTALS} of them are asked"
-            )
+            what = f"{len(found)} devices are at {self._target}"
+            self._say(f"{what}; only {MAX_PORTALS} of them are queried")
         self._listed = bool(found)
         given = self._own.serial if self._own and not self._own.fleet else ""
         known = given or self._target.description.portal
@@ -238,23 +237,26 @@ class Inquiry:
                 why = device_errors.questions_unanswered(host, portal, prefix, values=one_way)
                 self._say(why.text)
             elif not survey.numbers:
-                bridge = " Where a bridge brings its topics, does that forward R/#?"
-                self._say(f"{device} is not responding; is it on?{bridge if self._listed else ''}")
+                bridge = ". If a bridge forwards its topics, check that it also forwards R/#"
+                what = f"{device} does not respond; check that it is on"
+                self._say(f"{what}{bridge if self._listed else ''}")
             if survey.numbers and not survey.complete:
-                self._say(f"{device} did not confirm that this is all; the list may lack something")
+                self._say(
+                    f"{device} did not confirm that the list is complete; values may be missing"
+                )
 
     def _locked(self, session: Session) -> InquiryResult:
         """Return the lines by which one gets in, where a login is wanted."""
         if self._own and self._own.password:
-            self._say(f"{self._target} refuses the login in {self._config}")
-            what = "it refuses the password of the ini file"
+            self._say(f"{self._target} rejects the login in {self._config}")
+            what = "it rejects the password in the ini file"
         else:
-            self._say(f"{self._target} wants a login")
-            what = "it wants a password"
+            self._say(f"{self._target} requires a login")
+            what = "it requires a password"
         command = f"bat2influx discover {self._target}"
         pair = pair_command(self._target.host, self._config)[1:-1]
         token = [
-            '# Under its security profile "Paired devices only" a token takes the place of it:',
+            '# Under its security profile "Paired devices only" a token replaces the password:',
             f"# {plain(pair, 300)}",
         ]
         block = [
@@ -273,7 +275,7 @@ class Inquiry:
         if description == _UNKNOWN:
             return InquiryResult()
         off = "switched off on it: Settings, Services or Integrations"
-        what = off if description.mqtt is False else "not to be reached"
+        what = off if description.mqtt is False else "unreachable"
         return InquiryResult(([f"{self._heading()}: MQTT is {what}"],))
 
     def _reached(self, session: Session) -> Reached:

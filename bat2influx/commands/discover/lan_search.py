@@ -103,7 +103,7 @@ def find_devices(
     found = dict[str, Description]()
     for address, (found[address], odd) in zip(answers, described, strict=True):
         for what in odd:
-            say(f"{address} is a GX device by its answer, but {what}")
+            say(f"{address} answered as a GX device, but {what}")
     return tuple(FoundDevice(*item) for item in sorted(found.items()))
 
 
@@ -124,12 +124,12 @@ def _described(answers: Sequence[SearchResponse]) -> tuple[Description, list[str
 def _description(answer: SearchResponse) -> Description | str:
     place = ssdp.description_url(answer)
     if place is None:
-        return f"it is odd, for it refers to {plain(answer.location) or 'nothing'}; not asked there"
+        return f"refers to {plain(answer.location) or 'nothing'}, which is not queried"
     try:
         xml = fetch(place)
     except NoDescriptionError as error:
-        return f"its description cannot be had: {error}"
-    return ssdp.describe(xml) or "its description is no sound XML"
+        return f"its description cannot be read: {error}"
+    return ssdp.describe(xml) or "its description is not valid XML"
 
 
 def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[SearchResponse, ...]:
@@ -185,10 +185,11 @@ def _collect(
             of_address[answer.address] += 1
             if of_address[answer.address] > MAX_PER_ADDRESS:
                 if of_address[answer.address] == MAX_PER_ADDRESS + 1:
-                    say(f"more than {MAX_PER_ADDRESS} answers have come from {answer.address}")
+                    what = f"more than {MAX_PER_ADDRESS} answers came from {answer.address}"
+                    say(f"{what}; the others are ignored")
                 continue
             if len(answers) == MAX_ANSWERS:
-                say(f"more than {MAX_ANSWERS} answers have come; the others are left out")
+                say(f"more than {MAX_ANSWERS} answers came; the others are ignored")
                 return answers
             answers[answer] = None
     return answers
@@ -213,7 +214,7 @@ class _Head:
         line = self._file.readline(min(most, self._left + 1))
         self._left -= len(line)
         if self._left < 0:
-            raise NoDescriptionError(f"its head is larger than {MAX_HEAD // 1024} KiB")
+            raise NoDescriptionError(f"its header is larger than {MAX_HEAD // 1024} KiB")
         return line
 
 

@@ -41,7 +41,7 @@ class Writing:
         if len(live) > 1:
             hosts = dict.fromkeys(host for host, _ in live)
             if len(hosts) > 1:
-                how = f"name one of {', '.join(hosts)}: bat2influx discover --write HOST"
+                how = f"choose one of {', '.join(hosts)}: bat2influx discover --write HOST"
             else:
                 how = "run the command without --write, and copy the lines of one"
             complain(f"{len(live)} devices were found, and nothing was written; {how}")
@@ -63,7 +63,7 @@ class Writing:
             configuration.complain(error.problems)
             return os.EX_CONFIG
         if not changed:
-            complain(f"{self.config} has these lines already")
+            complain(f"{self.config} already has these lines")
         complain(self._next(host, locked=_LOCKED in block))
         return os.EX_OK
 
@@ -84,7 +84,7 @@ class Writing:
     def _next(self, host: str, *, locked: bool) -> str:
         if locked:
             return (
-                f"{host} wants a login: write its password into {self.config}, or, under its"
+                f"{host} requires a login: write its password into {self.config}, or, under its"
                 f' security profile "Paired devices only", run'
                 f" {pair_command(host, str(self.config))}"
             )

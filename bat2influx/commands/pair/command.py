@@ -86,8 +86,8 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
         place = Place(wish.config, battery.name if battery else "")
         same = battery if battery and (host is None or ini_edit.is_at(battery, host)) else None
         if same and same.tls and same.tls.ca_file and not wish.yes:
-            what = "trusts a device by ca_file, and a pairing pins what the device shows now"
-            raise ConfigError([f"{same.section} {what}; with --yes it goes on"])
+            what = "trusts the device by ca_file, but pairing pins the certificate it shows now"
+            raise ConfigError([f"{same.section} {what}; --yes continues"])
         target = _target(wish, place, same, host, port)
         likely = Login(
             target.host,
@@ -120,11 +120,11 @@ def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
     """
     battery = ini_edit.section_for(batteries, host)
     if battery and battery.vrm:
-        what = "is reached by Victron's cloud, in which nothing is paired"
-        raise ConfigError([f"{battery.section} {what}; for one nearby write its address"])
+        what = "uses the VRM cloud, which has no pairing"
+        raise ConfigError([f"{battery.section} {what}; for a local device write its address"])
     if battery and battery.topic_prefix:
-        what = "has a topic_prefix, which is a bridge's: its login is the broker's"
-        raise ConfigError([f"{battery.section} {what}, and that pairs with nobody"])
+        what = "has a topic_prefix, so that its login is that of a bridge's broker"
+        raise ConfigError([f"{battery.section} {what}, which has no pairing"])
     return battery
 
 
@@ -190,7 +190,7 @@ def _hand_over(wish: Wish, place: Place, login: Login) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
     if not wish.write:
-        complain(f"{login.address} lets us in; these lines are for {wish.config}:")
+        complain(f"{login.address} accepted the login; these lines are for {wish.config}:")
         say("\n".join(placing.lines(place, login)))
         return os.EX_OK
     try:
@@ -201,8 +201,8 @@ def _hand_over(wish: Wish, place: Place, login: Login) -> int:
         problems = error.problems
     else:
         say("\n".join(shown))
-        complain(f"{login.address} lets us in. Now run: {place.next_command}")
+        complain(f"{login.address} accepted the login. Now run: {place.next_command}")
         return os.EX_OK
     configuration.complain(problems)
-    complain("nothing was written; the command may be run again, which replaces the token")
+    complain("nothing was written; run the command again, which replaces the token")
     return os.EX_CANTCREAT

@@ -157,7 +157,7 @@ class Conversation:
             self.token, self._password = found, ""
             self._end = self._clock() + LOGIN_WITHIN
             self._countdown.clear()
-            self._say(f"{target.host} has given out the token {found.user}; logging in with it")
+            self._say(f"{target.host} issued the token {found.user}; logging in with it")
             return Event.TOKEN
         self._why = texts.refused(target.host, found, with_password=bool(password))
         if found.why is Refusal.CLOSED:

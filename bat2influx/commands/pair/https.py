@@ -56,13 +56,13 @@ def post(host: str, port: int, path: str, form: bytes, fingerprint: str) -> Answ
             raise
         raise UnansweredError(_why(dialer, "")) from None
     except NoAnswerError:
-        raise UnansweredError(_why(dialer, "it ended the connection")) from None
+        raise UnansweredError(_why(dialer, "it closed the connection")) from None
     except OSError as error:
         raise UnansweredError(_why(dialer, plain(error.strerror or str(error)).lower())) from None
     finally:
         dialer.deadline.close()
     if not answer.whole:
-        raise UnansweredError(_why(dialer, "it ended the connection within its answer"))
+        raise UnansweredError(_why(dialer, "it closed the connection in the middle of its answer"))
     return answer
 
 

@@ -116,8 +116,8 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
     """
     if not is_of_service(place.config) or place.config.suffix != ".ini":
         yield (
-            f"--write is for a file of the service, in /etc/bat2influx; {place.config} is none:"
-            " without --write the lines are printed"
+            f"--write is for files of the service, in /etc/bat2influx, which {place.config} is not:"
+            " leave out --write to print the lines"
         )
         return
     if os.geteuid() != 0:
@@ -125,19 +125,19 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
         return
     if place.encrypted.exists():
         yield (
-            f"the service has its password in {place.encrypted}, beside which a plain one cannot"
-            " be loaded; remove that file and the drop-in that names it, or run the command"
+            f"the service has its password in {place.encrypted}, which prevents loading a plain"
+            " one; remove that file and the drop-in that names it, or run the command"
             " without --write and encrypt the new password with systemd-creds"
         )
     if not place.name.isascii():
-        yield f"[{place.section}] has a name that no credential can have; rename it to ASCII"
+        yield f"[{place.section}] has a name that is not ASCII, unlike any credential; rename it"
     stored = read_file(place.secret, MAX_FILE)
     if stored and stored.strip() and not confirmed:
-        yield f"{place.secret} holds a password already; with --yes the new one takes its place"
+        yield f"{place.secret} already holds a password; --yes replaces it"
     if place.drop_in and not confirmed:
         unit = read_file(place.drop_in, MAX_FILE)
         if unit and unit.strip() and unit != place.drop_in_text:
-            yield f"{place.drop_in} has other lines already; with --yes new ones take their place"
+            yield f"{place.drop_in} already has other lines; --yes replaces them"
     try:
         edited(place.config, {place.section: likely.settings(secret=False)}, confirmed=confirmed)
     except UnconfirmedError as error:
@@ -170,7 +170,10 @@ def write(place: Place, login: Login, *, confirmed: bool) -> Sequence[str]:
         private=True,
     )
     changes = [secret]
-    shown = [*edit.diff, f"{place.secret}: the password of {login.token.user}, for root alone"]
+    shown = [
+        *edit.diff,
+        f"{place.secret}: the password of {login.token.user}, readable by root only",
+    ]
     if place.drop_in:
         loaded, text = place.credential, place.drop_in_text
         before = read_file(place.drop_in, MAX_FILE)

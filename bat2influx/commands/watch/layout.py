@@ -29,7 +29,7 @@ from bat2influx.commands.watch.text import (
 
 LABEL = 10  # cells of what stands before a fact
 MOST_LINES = 3  # lines of a fact
-KEYS = "q ends"
+KEYS = "q quits"
 _STYLES = {Level.WELL: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
 
 

@@ -82,10 +82,10 @@ class Troubles:
         before, self._now = self._now, wrong
         for key, fact in wrong.items():
             if key not in before:
-                yield f"{_time(view)} trouble: {fact.label}: {fact.text}"
+                yield f"{_time(view)} problem: {fact.label}: {fact.text}"
         for key, fact in before.items():
             if key not in wrong:
-                yield f"{_time(view)} over: {fact.label}: {fact.text}"
+                yield f"{_time(view)} resolved: {fact.label}: {fact.text}"
 
 
 def lines(view: View, glyphs: Glyphs = UTF8) -> Iterator[str]:

@@ -83,7 +83,7 @@ def database(probe: Probe, where: str, db: str) -> Fact:
     version = f" {probe.server.version}" if probe.server.version else ""
     who = f"{probe.server.name}{version} at {where}"
     if probe.missing:
-        text = f"{who} answers; {db!r} is not there yet, it is made with the first value"
+        text = f"{who} answers; {db!r} does not exist yet, it is created with the first write"
         return Fact("database", text)
     return Fact("database", f"{who}, {db!r}, answers")
 
@@ -103,15 +103,15 @@ def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
 
 def disk(found: Summary, now_ns: int) -> Fact:
     """Return what is on disk; `now_ns` is by the wall clock."""
-    level, text = Level.WELL, "nothing waits"
+    level, text = Level.WELL, "nothing queued"
     if found.waiting:
-        many = "values wait" if found.waiting > 1 else "value waits"
-        text = f"{found.waiting} {many} for the database"
+        many = "values" if found.waiting > 1 else "value"
+        text = f"{found.waiting} {many} queued"
     if found.waiting and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
         text += f", the oldest from {span(age)} ago"
         level = Level.NOTE if age > WAITS else Level.WELL
     if found.rejected:
-        text += f"; {found.rejected} {'rows' if found.rejected > 1 else 'row'} refused"
+        text += f"; {found.rejected} {'points' if found.rejected > 1 else 'point'} rejected"
         level = Level.NOTE
     return Fact("on disk", text, level, "disk" if level else "")
 
@@ -136,7 +136,7 @@ def daemon(found: health.Health | None, shown: Collection[str], now: float) -> F
             status = f"{before}; {rest.partition('; ')[2]}".removeprefix("; ").strip("; ")
     if illness := found.illness(now):
         return Fact("daemon", f"{illness}; {status}", Level.WRONG, "daemon")
-    return Fact("daemon", f"well: {status}")
+    return Fact("daemon", f"healthy: {status}")
 
 
 HEARTBEAT = 3.0  # s between two messages of a device that is kept alive (VENUS, "Keepalive")
@@ -185,7 +185,7 @@ class Watched:
         text = f"{self._who()}: {self._how()}"
         silent = now - self._heard if self._heard is not None else 0.0
         if silent > self._late:
-            text = f"{text}, but nothing has come for {span(silent)}"
+            text = f"{text}, but no message for {span(silent)}"
             yield Fact(self._label, text, Level.WRONG, "silence")
         else:
             yield Fact(self._label, text)
@@ -202,9 +202,9 @@ class Watched:
         device, battery = self.device, self.device.battery
         connected = "connected, " if device.connected else ""
         if device.state is State.WAITING:
-            return "waiting to connect again"
+            return "waiting to reconnect"
         if device.state is not State.POLLING:
             return f"{connected}{device.state.value}"
         if battery.mode == "notify":
-            return f"{connected}hearing of changes"
-        return f"{connected}polling each {battery.interval:g} s"
+            return f"{connected}receiving changes"
+        return f"{connected}polling every {battery.interval:g} s"

@@ -53,13 +53,13 @@ def test_a_database_that_takes_values_is_told(
     monkeypatch: pytest.MonkeyPatch, server: Server, tls: Tls | None, step: Step
 ) -> None:
     """What it is, where, and that the right is there."""
-    right = Step(OK, "database", "'battery' is there, and may be written to")
+    right = Step(OK, "database", "'battery' exists, and writing is permitted")
     assert steps(monkeypatch, Probe(None, False, server), tls) == [step, right]
 
 
 def test_a_database_that_is_not_there_yet_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon makes it."""
-    text = "'battery' is not there yet; it is made with the first value"
+    text = "'battery' does not exist yet; it is created with the first write"
     assert steps(monkeypatch, Probe(None, True, SERVER)) == [KNOWN, Step(OK, "database", text)]
 
 
