@@ -74,7 +74,7 @@ def _duration(least: int) -> Callable[[str], int]:
 
 def _run(options: argparse.Namespace) -> int:
     if options.admin_password_file and not options.admin:
-        return _fail("--admin-password-file goes with --admin", os.EX_USAGE)
+        return _fail("--admin-password-file needs --admin", os.EX_USAGE)
     settings = configuration.read_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
@@ -139,7 +139,7 @@ def _password(user: str, file: Path | None) -> str:
     except FileNotFoundError:
         raise ConfigError([f"{file}: there is no such file"]) from None
     except EOFError:
-        text = f"nobody says the password of {user}; write it to a file, and give that by"
+        text = f"no password of {user} was given; write it to a file, and name the file with"
         raise ConfigError([f"{text} --admin-password-file"]) from None
 
 

@@ -186,7 +186,7 @@ def columns(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Column, 
             derived = f"{field.name}_{function}"
             if section := taken.get(derived):
                 raise ClashError(
-                    f"{section}: {derived} is also what the {function} of {field.name} is called"
+                    f"{section}: {derived} is also the name of the {function} of {field.name}"
                     " among the downsampled values; rename one of them"
                 )
             found[derived] = Column(function, field.name, derived)
@@ -258,7 +258,7 @@ def difference(there: str, wanted: str) -> str:
         parts.append(f"lacks {', '.join(missing)}")
     if extra := [each for each in has if each not in needs]:
         parts.append(f"has {', '.join(extra)} too")
-    return " and ".join(parts) or "is another one"
+    return " and ".join(parts) or "is a different one"
 
 
 def _names(parts: tuple[str, ...]) -> list[str]:

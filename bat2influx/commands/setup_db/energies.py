@@ -88,7 +88,7 @@ def energies(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Energy,
         for name in energy.names:
             if section := taken.get(name):
                 raise ClashError(
-                    f"{section}: {name} is also what the energy of {energy.field} is called among"
+                    f"{section}: {name} is also the name of the energy of {energy.field} among"
                     " the downsampled values; rename one of them"
                 )
     return found

@@ -143,10 +143,10 @@ class _SetupPlan:
     def _raw(self) -> Iterator[Task]:
         db, policy, kept = self._influx.db, self._source.policy, self._wanted.raw
         if not self._found.database:
-            text = f"{db!r} made; raw values are in its policy {policy!r}, kept {for_people(kept)}"
+            text = f"{db!r} created; raw values are in policy {policy!r}, kept {for_people(kept)}"
             yield Task(Step(OK, "database", text), (influxql.create_database(db, policy, kept),))
             return
-        yield Task(Step(OK, "database", f"{db!r} is there"))
+        yield Task(Step(OK, "database", f"{db!r} exists"))
         if not self._to_give_up():
             yield self._policy("raw", policy, kept, default=not self._has_default())
 
@@ -176,14 +176,14 @@ class _SetupPlan:
         long = for_people(kept)
         if there is None:
             made = influxql.create_policy(db, policy, kept, shard=shard, default=default)
-            return Task(Step(OK, label, f"policy {policy!r} made, kept {long}"), (made,))
+            return Task(Step(OK, label, f"policy {policy!r} created, kept {long}"), (made,))
         if there.kept == kept:
-            return Task(Step(OK, label, f"policy {policy!r} is there, kept {long}"))
+            return Task(Step(OK, label, f"policy {policy!r} exists, kept {long}"))
         if not self._change:
-            text = f"policy {policy!r} left as it is, kept {for_people(there.kept)} and not {long}"
+            text = f"policy {policy!r} unchanged, kept {for_people(there.kept)} and not {long}"
             return Task(Step(NOTE, label, f"{text}; --change alters it"))
         shard = _shard_within(kept) if kept != FOREVER and there.shard > kept else 0
-        text = f"policy {policy!r} altered, kept {long} and no more {for_people(there.kept)}"
+        text = f"policy {policy!r} altered, kept {long} instead of {for_people(there.kept)}"
         text += self._lost(kept) if label == "raw" else ""
         return Task(Step(OK, label, text), (influxql.alter_policy(db, policy, kept, shard=shard),))
 
@@ -204,39 +204,39 @@ class _SetupPlan:
                 if each.instance is not None and each not in battery.fields:
                     known.setdefault(each.service, set()).add(each.instance)
         if not known:
-            text = "none is stored yet, so that none is downsampled; when some are, run this again"
+            text = "none is stored yet, so none is downsampled; once some are, run this again"
             yield Task(Step(NOTE, "instances", f"{text} with --change"))
             return
         listed = ", ".join(
             f"{service} {' and '.join(map(str, sorted(numbers)))}"
             for service, numbers in known.items()
         )
-        text = f"downsampled are those that are known, {listed}; when there is another one, run"
+        text = f"the known ones are downsampled, {listed}; when there is another one, run"
         yield Task(Step(OK, "instances", f"{text} this again with --change"))
 
     def _query(self, what: str, run: Run, wanted: tuple[str, Statement]) -> Task:
         name, made = wanted
         label = f"into {what}"
-        text = f"each {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
+        text = f"every {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
         there = self._found.queries.get(name)
         if there is None:
-            return Task(Step(OK, label, f"query {name!r} made, {text}"), (made,))
+            return Task(Step(OK, label, f"query {name!r} created, {text}"), (made,))
         differs = difference(there, made.text)
         if not differs:
-            return Task(Step(OK, label, f"query {name!r} is there, {text}"))
+            return Task(Step(OK, label, f"query {name!r} exists, {text}"))
         if self._change:
             drop = influxql.drop_query(self._influx.db, name)
             return Task(
-                Step(OK, label, f"query {name!r} made anew, for it {differs}"), (drop, made)
+                Step(OK, label, f"query {name!r} recreated, because it {differs}"), (drop, made)
             )
         self._unlike.add(what)
-        text = f"query {name!r} left as it is; it {differs}; --change alters it. It is\n{there}"
+        text = f"query {name!r} unchanged; it {differs}; --change alters it. It is\n{there}"
         return Task(Step(NOTE, label, text))
 
     def _fill(self, grain: Grain) -> Iterator[Task]:
         label, first = f"fill {grain.policy}", self._found.first
         if grain.policy in self._unlike:
-            text = "not filled in, for the query above would make something else of it"
+            text = "not filled, because the query above computes something else"
             yield Task(Step(NOTE, label, text))
             return
         if first is None:
@@ -249,7 +249,7 @@ class _SetupPlan:
     def _fill_energies(self) -> Iterator[Task]:
         label = f"fill {energies.NAME}"
         if self._unlike & {MINUTES.policy, energies.NAME}:
-            text = "not filled in, for a query above would make something else of it"
+            text = "not filled, because a query above computes something else"
             yield Task(Step(NOTE, label, text))
             return
         known = [each for each in (self._found.first, self._found.first_minute) if each is not None]
@@ -284,27 +284,29 @@ class _SetupPlan:
     def _user(self) -> Iterator[Task]:
         user, password, admin = self._influx.user, self._influx.password, self._found.admin
         if not user:
-            yield Task(Step(OK, "user", "the file names none in [Influx]; none is made"))
+            yield Task(Step(OK, "user", "the file names none in [Influx]; none is created"))
             return
         if admin is None and not password:
-            text = f"{user!r} is not there, and not made, for the file has no password for it"
+            text = f"{user!r} does not exist; not created, because the file has no password for it"
             yield Task(Step(NOTE, "user", text))
             return
         if admin is None:
             made = influxql.create_user(user, password)
-            yield Task(Step(OK, "user", f"{user!r} made"), (made,))
+            yield Task(Step(OK, "user", f"{user!r} created"), (made,))
         elif self._change and password:
             made = influxql.set_password(user, password)
-            yield Task(Step(OK, "user", f"{user!r} is there, and has the file's password"), (made,))
+            yield Task(
+                Step(OK, "user", f"{user!r} exists, and now has the file's password"), (made,)
+            )
         else:
-            text = f"{user!r} is there; its password is left as it is"
+            text = f"{user!r} exists; its password is unchanged"
             yield Task(Step(OK, "user", text))
         yield self._right(user)
 
     def _right(self, user: str) -> Task:
         db, right = self._influx.db, self._found.right
         if self._found.admin:
-            text = f"{user!r} is an administrator, and may do more than write; left as it is"
+            text = f"{user!r} is an administrator, and may do more than write; unchanged"
             return Task(Step(NOTE, "right", text))
         if right in ("WRITE", "ALL PRIVILEGES"):
             more = "; it may read, too" if right != "WRITE" else ""

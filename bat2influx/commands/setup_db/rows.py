@@ -20,7 +20,7 @@ def column(row: QueryRow, name: str, kind: type[T]) -> T:
     """Return the value of a column. Raises OddAnswerError for none, or one of another kind."""
     found = row.get(name)
     if type(found) is not kind:
-        raise OddAnswerError(f"it has no {name!r}, or an odd one")
+        raise OddAnswerError(f"it has no valid {name!r}")
     return found
 
 
@@ -28,7 +28,7 @@ def text(row: QueryRow, name: str) -> str:
     """Return a name or a statement of the server's, in which each character can be printed."""
     found = column(row, name, str)
     if not found.replace("\n", " ").isprintable():
-        raise OddAnswerError(f"its {name!r} has characters that cannot be printed")
+        raise OddAnswerError(f"its {name!r} has unprintable characters")
     return found
 
 
@@ -37,12 +37,12 @@ def seconds(row: QueryRow, name: str) -> int:
     try:
         return server_duration(column(row, name, str))
     except ValueError:
-        raise OddAnswerError(f"its {name!r} is no duration") from None
+        raise OddAnswerError(f"its {name!r} is not a duration") from None
 
 
 def moment(row: QueryRow, name: str) -> str:
     """Return a time, as RFC 3339 has it in UTC, which is safe within a statement."""
     found = column(row, name, str)
     if not _MOMENT.fullmatch(found):
-        raise OddAnswerError(f"its {name!r} is no time")
+        raise OddAnswerError(f"its {name!r} is not a time")
     return found

@@ -81,8 +81,8 @@ def setup_db(
         show(Step(WRONG, label, why))
         return os.EX_UNAVAILABLE
     except OddAnswerError as error:
-        why = f"the server's answer is none of InfluxDB 1: {error}; are address and port under"
-        show(Step(WRONG, label, f"{why} [Influx] in {settings.path} right?"))
+        why = f"unexpected answer of the server: {error}; check address and port under [Influx]"
+        show(Step(WRONG, label, f"{why} in {settings.path}"))
         return os.EX_UNAVAILABLE
     return os.EX_OK
 
@@ -183,12 +183,12 @@ def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str
     reason = plain(mask_of(settings.influx)(reason), LONGEST)
     if NO_ADMIN in reason:
         return influx_errors.no_admin("the server").what
-    told = f"the server refused it: {reason}"
+    told = f"the server rejected it: {reason}"
     if begun:
-        told += "\nwhat is above is done; another run goes on from here"
+        told += "\nthe steps above are done; run the command again to continue from here"
     if not any(word in reason.lower() for word in _OF_RIGHTS):
         return told
     if admin:
-        return f"{told}\nis {admin!r} an administrator of the database server, with that password?"
+        return f"{told}\ncheck that {admin!r} is an administrator of the server, with that password"
     told += "\nthis needs an administrator of the database server: --admin USER"
     return told if settings.influx.token else f"{told}; or, with InfluxDB 3, a token in the file"

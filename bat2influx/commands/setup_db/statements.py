@@ -53,7 +53,7 @@ class StatementRunner:
             why = self._diagnosis.of_answer(reply, None, http.server, http.where, "query")
             raise UnansweredError(why)
         if not reply.whole:
-            raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or broke off")
+            raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or incomplete")
         results = parse_object(reply.body).get("results")
         if not isinstance(results, list):  # the page of something else that answers anything
             why = self._diagnosis.of_nobody(reply, self._http.where, "query")
@@ -68,11 +68,11 @@ def _rows(results: list[Any]) -> Iterator[QueryRow]:
             tags = _object(_object(series).get("tags", {}))
             rows = _list(_object(series).get("values", []), "a list of values")
             if len(rows) * (len(columns) + len(tags)) > MOST_CELLS:
-                raise OddAnswerError("it has more columns than rows could need")
+                raise OddAnswerError("it has too many columns")
             for values in rows:
                 row = _list(values, "a list of values")
                 if len(row) != len(columns) or not all(isinstance(name, str) for name in columns):
-                    raise OddAnswerError("its columns are not those of its values")
+                    raise OddAnswerError("its columns do not match its values")
                 yield {**tags, **dict(zip(columns, row, strict=True))}
 
 
@@ -84,5 +84,5 @@ def _list(found: object, what: str) -> list[Any]:
 
 def _object(found: object) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise OddAnswerError("it has something else where an object should be")
+        raise OddAnswerError("it has another type where an object is expected")
     return found

@@ -140,7 +140,7 @@ def test_energies_are_not_filled_in_beside_a_query_that_differs(
     there[name] = there[name].replace('"Power', '"Other')
     found = dataclasses.replace(THERE, queries=there, first=NOW - DAY)
     (task,) = of(FILL, planned(settings, found))
-    text = "not filled in, for a query above would make something else of it"
+    text = "not filled, because a query above computes something else"
     assert said(task) == (Step(NOTE, FILL, text), [])
     changed = planned(settings, found, change=True)
     assert of(FILL, changed)[0].statements
