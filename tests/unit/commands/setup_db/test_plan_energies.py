@@ -167,5 +167,5 @@ def test_the_energy_of_an_instance_has_its_name(tmp_path: Path) -> None:
 def test_a_clash_with_an_energy_is_found_first(tmp_path: Path) -> None:
     """As one with a mean's minimum is."""
     own = configured(tmp_path, "[Fields]\nPower_plus_kWh = vebus/Soc\n")
-    with pytest.raises(ClashError, match="the energy of Power is called"):
+    with pytest.raises(ClashError, match="the name of the energy of Power"):
         planned(own, THERE)
