@@ -1,4 +1,4 @@
-"""`bat2influx health`: whether the daemon is well, for a container's health check."""
+"""`bat2influx health`: whether the daemon is healthy, for a container's health check."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LONGEST = 2000  # characters of a status line
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to choose."""
+    """Set the function; there are no options."""
     parser.set_defaults(function=lambda options: tell(options.config, os.environ))
 
 
 def tell(config: Path, environment: Mapping[str, str]) -> int:
-    """Print how the daemon with this ini is; return the exit code."""
+    """Print the state of the daemon with this ini; return the exit code."""
     path = health_path(config, environment)
     try:
         if path:

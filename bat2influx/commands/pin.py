@@ -1,7 +1,7 @@
-"""`bat2influx pin HOST`: the lines that trust the certificate a broker shows now.
+"""`bat2influx pin HOST`: prints the lines that trust the certificate a broker shows now.
 
-It asks for nothing but the certificate, and sends nothing of ours. Whether it is the right one is
-for a person to say, who is at home in that network.
+The command reads only the certificate, and sends no data. A person who knows the network has to
+check that it is the right certificate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def pin(host: str, config: str) -> int:
-    """Print lines for the ini, with what the certificate of HOST[:PORT] says as a comment."""
+    """Print lines for the ini, with the names in the certificate of HOST[:PORT] as a comment."""
     try:
         name, port = checks.host_and_port(host)
     except ValueError as error:
@@ -60,9 +60,9 @@ def pin(host: str, config: str) -> int:
 
 
 def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
-    """Return what a certificate says, by a second handshake, which trusts it alone.
+    """Return the names and the end date in a certificate, after a second handshake that trusts it.
 
-    The standard library takes only such a certificate apart that it has verified.
+    The standard library parses only a certificate that it has verified.
     """
     trusting = replace(endpoint, tls=Tls(only=certificate, verify_host=False))
     link = Session(trusting).connect()

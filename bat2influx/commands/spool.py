@@ -1,7 +1,7 @@
-"""`bat2influx spool`: what waits on disk for the database, and what it has rejected.
+"""`bat2influx spool`: the values queued on disk for the database, and the points it has rejected.
 
-It reads beside the running daemon and changes nothing; what is to be done with the rejected rows it
-leaves as a request, on which the keeper acts. Root does all this as the owner of the directory.
+The command reads beside the running daemon and changes nothing; for a retry of the rejected points
+it leaves a request, which the keeper carries out. Root does all this as the directory's owner.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ def spool(
 
 
 def _look_at_files(state: Path) -> None:
-    """Raise DiskError where something lies in their place that SQLite could wait on for ever."""
+    """Raise DiskError if a path is not a regular file, so that SQLite could block for ever."""
     path = state / disk_format.NAME
     for each in (path, *(disk_format.companion(path, end) for end in disk_format.COMPANIONS)):
-        with suppress(OSError):  # the reader says so, if it matters
+        with suppress(OSError):  # the reader reports it, if it matters
             if not stat.S_ISREG(each.stat().st_mode):
                 raise DiskError(DiskFault.OTHER, f"{each} is not a regular file; remove it")
 
@@ -129,7 +129,7 @@ def _show(reader: DiskReader, state: Path) -> None:
 
 
 def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
-    """Write a file for `influx -import -precision ns`, byte by byte unless to a terminal."""
+    """Write a file for `influx -import -precision ns`; to a terminal, as cleaned text."""
     header = ["# DML", f"# CONTEXT-DATABASE: {settings.influx.db}"]
     if settings.influx.retention_policy:
         header.append(f"# CONTEXT-RETENTION-POLICY: {settings.influx.retention_policy}")
@@ -146,7 +146,7 @@ def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
 
 
 def _date(time_ns: int) -> str:
-    """Return a time for people, in UTC; what is no time at all as a number."""
+    """Return a time for people, in UTC; a number for a value that is not a valid time."""
     try:
         return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
-"""What `check` prints of the clocks: this machine's, and the device's as its heartbeats show it.
+"""What `check` prints about clocks: this machine's, and the device's as its heartbeats show it.
 
-Where this machine's is synchronised, the first heartbeat that has come by the way does, and nothing
-is waited for; else a few are, so that the time is certain.
+If this machine's clock is synchronised, a heartbeat received so far is enough, and `check` does not
+wait for one; otherwise it waits for several, so that the time is certain.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ LABEL = "clock"
 def clock_steps(
     own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
 ) -> Iterator[Step]:
-    """Yield how far both clocks are apart, and which one time stamps are by.
+    """Yield the difference of both clocks, and which one time stamps use.
 
-    `overheard` has what the device has published so far; `config` is the file to name.
+    `overheard` has what the device has published so far; `config` is the file to name in texts.
     """
     now = own.look()
     if not own.synchronised:
@@ -48,7 +48,7 @@ def clock_steps(
 def _not_synchronised(
     own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
 ) -> Step:
-    """Wait for heartbeats, and return what they show."""
+    """Wait for heartbeats, and return the step about the difference they show."""
     clock = overheard.clock
     if clock.distance is None:
 

@@ -1,4 +1,4 @@
-"""The steps from the name of the database to the right to write, told in the daemon's words."""
+"""The steps from the name of the database to the right to write, with the daemon's messages."""
 
 from __future__ import annotations
 

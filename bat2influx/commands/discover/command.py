@@ -1,7 +1,7 @@
 """`bat2influx discover`: finds Venus devices and prints lines for the ini file.
 
-Rules: the result alone is on stdout, and is a file that loads; what happens meanwhile, and what is
-in the way, is on stderr. Of several devices the first has live lines, the others are commented out.
+Rules: stdout has only the result, which is a valid file; progress and problems are on stderr. The
+lines of the first of several devices are active, those of the others are commented out.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def discover(
 ) -> int:
     """Look for devices, or at `host`, as in HOST[:PORT]; print them, and return the exit code.
 
-    `load` reads the ini file `config`, and may raise ConfigError: then it goes on without one.
-    `everything` lists configuration and housekeeping, too. With `writing` the lines of the one
-    device go into the file, and what has changed is printed.
+    `load` reads the ini file `config`, and may raise ConfigError: then the search continues without
+    the file. `everything` lists configuration and housekeeping, too. With `writing` the lines of
+    the only device are written into the file, and the changes are printed.
     """
     try:
         target = None if host is None else Target(*checks.host_and_port(host))
@@ -102,7 +102,7 @@ def discover(
 
 
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
-    """Return what the ini file has for a host that is its address, and for that port of it."""
+    """Return the section of the ini file with this host as its address, and with this port."""
     for battery in batteries:
         if is_at(battery, target.host) and target.port in (None, battery.port):
             return battery
@@ -134,7 +134,7 @@ def _search() -> Sequence[FoundDevice]:
 
 
 def _named(found: Sequence[FoundDevice], batteries: Sequence[Battery]) -> list[Target]:
-    """Return whom to ask, by the address in the ini file where that is the device found."""
+    """Return the hosts to query, with the address in the ini file if that is the device found."""
     by_address: dict[str, str] = {}
     for battery in batteries if found else ():
         try:

@@ -1,10 +1,10 @@
-"""What a survey has found, as lines for the ini file that can be pasted as they are.
+"""Makes lines for the ini file of a survey; they can be pasted unchanged.
 
-Rules: every block loads, whatever the device has said. Only names, paths and instances that were
-checked stand in a setting; a text of the device stands in a comment of its own, in one line, made
-plain. Values that a battery owner wants are live lines; the others are commented out, since each
-would be read once a second, and so are the few lines that would do in their place. A block fits
-into what a file may hold, with room for the rest of it.
+Rules: every block is valid, whatever the device publishes. A setting holds only checked names,
+paths and instances; a text of the device is in a separate comment, in one line of printable text.
+Values that a battery owner wants are active lines; the others are commented out, because each would
+be read once a second, and so are the few lines that can replace them. A block is smaller than the
+largest allowed file, with room for the other sections.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.protocol import is_portal_id
 from bat2influx.venus.units import DEFAULT_FIELDS, WANTED, unit_of
 
-ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
+ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the rest is for comments and other sections
 _NINE = {field.path: field.name for field in DEFAULT_FIELDS}  # paths of vebus
 _SEPARATORS = re.compile(r"[/_.-]+")
-_WIDEST = 48  # columns; what is longer is not aligned
+_WIDEST = 48  # columns; longer names are not aligned
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How a device was reached, which is what [Battery] has to say.
+    """How the connection to a device was made, for [Battery].
 
-    `port` is None where it is the usual one; `fingerprint` is the certificate's, None without TLS.
-    `prefix` is what a bridge puts in front of the topics.
+    `port` is None for the usual one; `fingerprint` is the certificate's, None without TLS. `prefix`
+    is what a bridge puts in front of the topics.
     """
 
     address: str
@@ -55,14 +55,14 @@ class _Row:
 
 
 def heading(address: str, model: str, name: str, portal: str) -> str:
-    """Return a comment that says which device it is; what is not known of it is ''."""
+    """Return a comment that names the device; unknown parts are ''."""
     device = " ".join(part for part in (plain(model), f'"{plain(name)}"' if name else "") if part)
     known = f", portal id {plain(portal)}" if portal else ""
     return f"# {device or 'a Venus device'} at {plain(address)}{known}"
 
 
 def battery(reached: Reached) -> list[str]:
-    """Return [Battery] with the lines by which the device is reached."""
+    """Return [Battery] with the lines for the connection to the device."""
     lines = ["[Battery]", f"address = {reached.address}"]
     if reached.port is not None:
         lines.append(f"port = {reached.port}")
@@ -78,8 +78,8 @@ def block(
 ) -> list[str]:
     """Return the lines for one device: [Battery], then [Fields] with what it has.
 
-    `alone` says that no other device is behind the same broker, so that no serial is needed. With
-    `everything` nothing is left out, and the lines may be more than a file may hold.
+    With `alone` no other device is behind the same broker, so that no serial is needed. With
+    `everything` nothing is left out, and the lines may be larger than an allowed file.
     """
     lines = battery(reached)
     if not alone and is_portal_id(survey.portal):
@@ -106,7 +106,7 @@ def block(
 def live_fields(survey: Survey) -> list[str]:
     """Return the lines of [Fields] that a device without vebus needs, without the comments.
 
-    None where it has nothing that a battery owner wants.
+    Empty if it has nothing that a battery owner wants.
     """
     lines = block(survey, Reached(""))
     below = lines[lines.index("[Fields]") :]
@@ -115,7 +115,7 @@ def live_fields(survey: Survey) -> list[str]:
 
 
 def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str]:
-    """Return, commented out, the presets of which the device has something, and all instances."""
+    """Return, commented out, presets of which the device has values, and a line for instances."""
     numbers, lines = survey.numbers, []
     has = {(place.service, path) for place in numbers for path in numbers[place]}
     presets = [key for key, own in PRESETS.items() if has & {(p.service, p.path) for p in own}]
@@ -167,7 +167,7 @@ def _name(place: ServiceInstance, path: str, used: set[str], *, several: bool) -
     words = _SEPARATORS.split("/".join((place.service, *middle, *parts)))
     first, *rest = (word[:1].upper() + word[1:] for word in words)
     name = "".join(rest if rest and rest[0].startswith(first) else (first, *rest))
-    if not is_key(name) or not could_be_field(name, path):  # the file would take it for a secret
+    if not is_key(name) or not could_be_field(name, path):  # the file would treat it as a secret
         return None
     number, free = 1, name
     while free in used:

@@ -1,9 +1,9 @@
-"""What one host has behind it, asked by MQTT, and the lines for the ini file that come of it.
+"""Queries one host by MQTT for its devices, and makes lines for the ini file.
 
-Rules: a secret is sent in one case only: the ini file has it for this very host, and then in the
-way that the file says. Everybody is asked without one else, in clear first, and by TLS where that
-port is closed. Each device is asked for one full republish, and one that does not respond is asked
-again in the way of firmware before Venus OS 3.20; nothing is written to it.
+Rules: a secret is sent only if the ini file has it for this host, and only in the way that the file
+says. Otherwise a host is queried without a password, first unencrypted, and with TLS if that port
+is closed. Each device gets one request for a full republish; one that does not respond gets a
+second, in the way of firmware before Venus OS 3.20. Nothing is written to a device.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
 from bat2influx.venus import protocol
 
-USER = "bat2influx"  # of whom has no password
+USER = "bat2influx"  # where there is no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial
-OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends what is retained in one go
-FIRST_WITHIN = 5.0  # s, for the first value of a republish, in each of the two ways to ask for it
-QUIET = 4.0  # s without a new path end it: firmware before 3.50 need not say when it is through
+OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends all retained messages at once
+FIRST_WITHIN = 5.0  # s, for the first value of a republish, for each of the two kinds of keepalive
+QUIET = 4.0  # s without a new path end it: firmware before 3.50 may not mark the end
 REPUBLISH_WITHIN = 30.0  # s in all
 MAX_PORTALS = 16  # behind one broker
 
-# Where these are in the way, TLS may be what is wanted.
+# Troubles that TLS may solve.
 _TRY_TLS = frozenset({"refused", "unreachable", "only tls", "tls wanted", "login"})
 
 
@@ -47,9 +47,9 @@ _UNKNOWN = Description()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host to ask; `port` is None where both usual ones are tried.
+    """A host to query; `port` is None if both usual ones are tried.
 
-    `description` is what it has said of itself by SSDP.
+    `description` is its description by SSDP.
     """
 
     host: str
@@ -63,17 +63,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class InquiryResult:
-    """What came of it: a block of lines for each device, and whether a broker has answered."""
+    """The result: a block of lines for each device, and whether a broker has answered."""
 
     blocks: tuple[list[str], ...] = ()
     reached: bool = False
 
 
 class Inquiry:
-    """Asks one host.
+    """Queries one host.
 
-    `own` is what the ini file has for this very host, None otherwise; `config` is that file's
-    name. `say` is told, in lines for people, what is in the way.
+    `own` is the section of the ini file for this host, or None; `config` is that file's name. `say`
+    gets problems, in lines for people.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Inquiry:
         self._moved = False  # whether another prefix than the given one is asked
 
     def make(self) -> InquiryResult:
-        """Ask, and return what there is."""
-        refused: Session | None = None  # the latest that wanted another login
+        """Query the host, and return the result."""
+        refused: Session | None = None  # the latest whose login was rejected
         for endpoint in self._endpoints():
             with closing(Session(endpoint)) as session:
                 trouble = session.open()
@@ -110,7 +110,7 @@ class Inquiry:
         return self._locked(refused) if refused else self._absent()
 
     def _endpoints(self) -> Iterator[Endpoint]:
-        """Yield whom to ask and how, the next for where the one before was not let in."""
+        """Yield the endpoints to try, one after the other until a login is accepted."""
         host, port, own = self._target.host, self._target.port, self._own
         if own:
             yield endpoint_of(own, self._config)
@@ -118,13 +118,13 @@ class Inquiry:
                 return
         else:
             yield Endpoint(host, port or MQTT_PORT, USER, "", self._config)
-        # Every certificate will do: there is no password that its owner could get.
+        # Any certificate is accepted, because no password is sent.
         unusual = own.port if own and own.port != MQTT_PORT else None
         anybody = Tls(trust_any=True)
         yield Endpoint(host, port or unusual or MQTT_TLS_PORT, USER, "", self._config, anybody)
 
     def _look(self, session: Session) -> InquiryResult:
-        """See what is behind a broker that has let us in."""
+        """Query the devices behind a broker that has accepted the login."""
         portals = self._portals(session)
         surveys = self._surveys(session, portals)
         if session.trouble:
@@ -145,7 +145,7 @@ class Inquiry:
         return InquiryResult(tuple(blocks), reached=bool(blocks))
 
     def _elsewhere(self, session: Session) -> InquiryResult | None:
-        """Ask below another prefix, if devices are there; else return None."""
+        """Query below another prefix, if it has devices; else return None."""
         own, prefix = self._own, session.endpoint.prefix
         if own and own.vrm:
             return None
@@ -155,12 +155,12 @@ class Inquiry:
             return None
         host = str(self._target)
         self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
-        self._moved = True  # one other prefix is asked, and no third
+        self._moved = True  # one other prefix is queried, and no third
         with closing(Session(replace(session.endpoint, prefix=prefixes[0]))) as other:
             return None if other.open() else self._look(other)
 
     def _portals(self, session: Session) -> Sequence[str]:
-        """Return the portal ids behind a broker: those it has, else those known otherwise."""
+        """Return the portal ids behind a broker: those it lists, else one known from elsewhere."""
         found: set[str] = set()
 
         def see(message: Message) -> bool:
@@ -181,7 +181,7 @@ class Inquiry:
         return sorted(found)[:MAX_PORTALS] or [portal for portal in (known,) if portal]
 
     def _surveys(self, session: Session, portals: Sequence[str]) -> Sequence[Survey]:
-        """Ask each device for a full republish, and return what they have said."""
+        """Request a full republish of each device, and return the surveys."""
         surveys = {portal: Survey(portal, secrets.token_hex(4)) for portal in portals}
         if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
             return ()
@@ -246,7 +246,7 @@ class Inquiry:
                 )
 
     def _locked(self, session: Session) -> InquiryResult:
-        """Return the lines by which one gets in, where a login is wanted."""
+        """Return the lines for a login, if the host requires one."""
         if self._own and self._own.password:
             self._say(f"{self._target} rejects the login in {self._config}")
             what = "it rejects the password in the ini file"
@@ -270,7 +270,7 @@ class Inquiry:
         return InquiryResult((block,), reached=True)
 
     def _absent(self) -> InquiryResult:
-        """Return what is known of a device that could not be asked."""
+        """Return what is known of a device that could not be queried."""
         description = self._target.description
         if description == _UNKNOWN:
             return InquiryResult()

@@ -1,6 +1,6 @@
-"""What people read of a pairing: each text says what is wrong, and what to do. No secret is in one.
+"""The messages of a pairing: each says what is wrong, and what to do. No secret is in one.
 
-`host` is the device as it was asked for, `said` its own reason, made plain, or ''.
+`host` is the device as given, `said` its own reason, printable, or ''.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def what_to_press(host: str) -> str:
 
 
 def time_up(host: str, seconds: float, said: str, unanswered: str) -> str:
-    """Nobody has switched pairing mode on. `unanswered` is why the last request had no answer."""
+    """Pairing mode was not switched on. `unanswered` is why the last request had no answer."""
     minutes = f"{seconds / 60:g} min"
     if unanswered:
         return f"{host} issued no token in {minutes}, and at last {_no_answer(unanswered)}"
@@ -41,7 +41,7 @@ def time_up(host: str, seconds: float, said: str, unanswered: str) -> str:
 
 
 def refused(host: str, refusal: Refused, *, with_password: bool) -> str:
-    """The device has refused for good."""
+    """The device has rejected the request, and a retry would not help."""
     aside = _aside(refusal.said)
     match refusal.why:
         case Refusal.CLOSED if with_password:
@@ -70,12 +70,12 @@ def refused(host: str, refusal: Refused, *, with_password: bool) -> str:
 
 
 def no_http(host: str, port: int) -> str:
-    """What answers there is no web server."""
+    """The port does not answer in HTTP."""
     return f"{host} port {port} does not use HTTPS; check that the address is the device's"
 
 
 def closed(host: str, port: int) -> str:
-    """Nobody listens on the port for HTTPS."""
+    """The port for HTTPS is closed."""
     return (
         f"connection refused by {host} port {port}, which pairing needs; check that it is a Venus"
         " device, and that its remote console on the local network is switched on"
@@ -83,14 +83,14 @@ def closed(host: str, port: int) -> str:
 
 
 def unanswered(host: str, why: str) -> str:
-    """A request with a password had no answer, and is not sent again by itself."""
+    """A request with a password had no answer; there is no automatic retry."""
     return f"{host} {_no_answer(why)}; try again"
 
 
 def other_certificate(host: str, shown: str, known: str, config: str, *, pinned: bool) -> str:
     """Not the certificate that is pinned, or was shown at the beginning.
 
-    `shown` is '' where it is not known which it is.
+    `shown` is '' if its fingerprint is unknown.
     """
     which = f": {shown} instead of {known}" if shown else f" than {known}"
     if pinned:
@@ -108,7 +108,7 @@ def other_certificate(host: str, shown: str, known: str, config: str, *, pinned:
 
 
 def no_login(host: str, why: str) -> str:
-    """The token was given out and does not let us in."""
+    """The device issued a token, but the login with it fails."""
     return (
         f"{host} issued a token, but the MQTT login with it fails: {why}. Nothing was written;"
         " run the command again, which replaces the token"
@@ -116,12 +116,12 @@ def no_login(host: str, why: str) -> str:
 
 
 def login_refused() -> str:
-    """The broker refuses the token that the device has just given out."""
+    """The broker rejects the token that the device has just issued."""
     return "its broker rejects the token"
 
 
 def no_password() -> str:
-    """Nobody has given the password of the device."""
+    """There is no password of the device."""
     return (
         "no password was given; without a terminal it is read from the credential"
         " device-password (systemd-run -p LoadCredential=device-password:FILE)"

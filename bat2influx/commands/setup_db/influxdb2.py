@@ -1,13 +1,13 @@
-"""What `setup-db` prints for InfluxDB 2: a script that makes what is missing and keeps what exists.
+"""What `setup-db` prints for InfluxDB 2: a script that creates what is missing.
 
-Pure. The script is for a POSIX shell and the command influx, and asks the server itself what there
-is, so that it is the same for a new server and for one that has stored values for years.
+Pure. The script is for a POSIX shell and the command influx, and asks the server for the existing
+state, so that it is the same for a new server and for one that has stored values for years.
 
-The first mapping of a database is its default one, whatever is asked for, and hides the virtual
-mapping of the bucket of that name. So the bucket that serves as the database is mapped first, as
-the policy autogen, which it has been by its name: its values stay visible, and its tokens work.
+The first mapping of a database is always its default one, and hides the virtual mapping of the
+bucket of that name. So the bucket that serves as the database is mapped first, as the policy
+autogen, which it has been by its name: its values stay visible, and its tokens work.
 
-What the tasks compute is in flux.py.
+flux.py has the computations of the tasks.
 
 Sources: "influx bucket", "influx v1 dbrp", "influx auth", "influx task" and "influx query" of
 InfluxDB 2; its dbrp/service.go (default and virtual mappings).
@@ -225,7 +225,7 @@ def _tasks(settings: Settings, *, change: bool) -> Iterator[str]:
     yield from (_TASK % there).splitlines()
     for name, grain, _ in computed:
         every = duration(grain.seconds)
-        # A range that begins within an interval would write it anew from a part of its values.
+        # A range that begins within an interval would overwrite it, from a part of its values.
         since = f"date.truncate(t: -{LOOKS_BACK[grain.policy]}, unit: {every})"
         until = f"date.truncate(t: now(), unit: {every})"
         yield ""
@@ -263,11 +263,11 @@ def _filling(settings: Settings, wanted: Retention, *, change: bool) -> Iterator
 def _filled(
     bucket: str, filled: list[tuple[str, Grain]], wanted: Retention, *, change: bool
 ) -> Iterator[str]:
-    """Yield what computes each of `filled` from the oldest value in a bucket on.
+    """Yield the lines that compute each of `filled` from the oldest value in a bucket on.
 
-    What is older than the bucket keeps is refused, and time goes on while this runs. Before raw
-    values are given up, all of them are used. A limit is at a whole hour, or its energy would be
-    that of a part.
+    Values older than the bucket's retention are rejected, and time passes while this runs. Before
+    raw values are removed, all of them are used. A limit is at a full hour, otherwise its energy
+    would be that of a part.
     """
     yield f'oldest "{bucket}"'
     yield 'if [ -n "$first" ]; then'

@@ -1,11 +1,11 @@
-"""What `setup-db` says where there are no continuous queries: what to do there, with commands.
+"""What `setup-db` prints for databases without continuous queries: what to do, with commands.
 
-Pure. Nothing is asked of those servers and nothing changed. For InfluxDB 2 and 3 the lines are a
-script for a POSIX shell, in which what is for people is a comment.
+Pure. Nothing is read from those servers and nothing changed. For InfluxDB 2 and 3 the lines are a
+script for a POSIX shell, with explanations as comments.
 
 Sources: "influxdb3 create database", "influxdb3 update database", "influxdb3 create trigger" and
 the downsampler plugin's source (influxdata/influxdb3_plugins) of InfluxDB 3; VictoriaMetrics,
-"Stream aggregation" and "Retention". InfluxDB 2 has its own module.
+"Stream aggregation" and "Retention". InfluxDB 2 is in influxdb2.py.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PLUGIN_TAKES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # its pattern for a fi
 def elsewhere(
     dialect: Dialect, settings: Settings, wanted: Retention, *, change: bool = False
 ) -> list[str]:
-    """Return the lines that tell how to set up a database of `dialect`, which is not InfluxDB 1.
+    """Return the lines on how to set up a database of `dialect`, which is not InfluxDB 1.
 
-    With `change` the commands alter what is there and differs; without, they keep it.
+    With `change` the commands alter existing things that differ; otherwise they keep them.
     """
     if dialect is Dialect.VICTORIAMETRICS:
         return [*_names(settings), *_victoriametrics(settings, wanted)]
@@ -47,7 +47,7 @@ def elsewhere(
 
 
 def _names(settings: Settings) -> Iterator[str]:
-    """Tell of names that the device alone knows in full."""
+    """Yield a note about names that only the device knows in full."""
     apart = [field.name for battery in settings.batteries for field in told_apart(battery)]
     if apart:
         yield "With instances = name the names of fields end in an instance, left out here. Write"
@@ -98,7 +98,7 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
-    """Tell how InfluxData's plugin downsamples, and what it calls the fields."""
+    """Yield how InfluxData's plugin downsamples, and how it names the fields."""
     influx = settings.influx
     if "," in influx.measurement + influx.db:
         yield from _comment(
@@ -138,7 +138,7 @@ def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
             "specific_fields": ".".join((*gauges, *counters)),
         }
         given = ",".join(f"{key}={value}" for key, value in arguments.items())
-        # On the hour, or the first and the last interval of the window would be parts.
+        # On the hour, otherwise the first and the last interval of the window would be parts.
         yield f"influxdb3 create trigger --database {quote(raw)} --path {_PLUGIN} \\"
         yield f"    --trigger-spec {quote('cron:0 0 * * * *')} \\"
         yield f"    --trigger-arguments {quote(given)} \\"

@@ -1,8 +1,8 @@
-"""What `setup-db` is to do: what is wanted against what is there, as tasks in their order.
+"""The plan of `setup-db`: the wanted state compared with the existing one, as tasks in order.
 
-Pure. What is there is kept unless `change` is given, and each thing is a task that says so. The
-order matters: downsampled values are filled in before raw ones are given up, energies before
-minutes are, and the queries are there before that, so that no interval falls between the two.
+Pure. Existing things stay unchanged without `change`, and a task reports each of them. The order
+matters: downsampled values are filled before raw values are removed, energies before minutes are,
+and the queries exist before that, so that no interval is left out.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from bat2influx.config.settings import Settings
 from bat2influx.influx import influxql
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
 
-RAW = "raw"  # the policy of raw values, where nobody has named one
+RAW = "raw"  # the policy of raw values, by default
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A retention policy that is there; it keeps values for `kept` s, in shards of `shard` s."""
+    """An existing retention policy; it keeps values for `kept` s, in shards of `shard` s."""
 
     kept: int
     shard: int
@@ -48,11 +48,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What is there. Of the database: policies, continuous queries with their texts by name.
+    """The existing state: policies, and continuous queries with their texts, by name.
 
     `first` is the time of the oldest raw value in s, `first_minute` that of the oldest minute.
-    `fields` are the names of those that hold numbers, looked at where they tell something. `admin`
-    is None where there is no such user, `right` what it may do with the database.
+    `fields` are the names of numeric fields, read only if they are needed. `admin` is None if there
+    is no such user, `right` its right to the database.
     """
 
     database: bool = False
@@ -67,7 +67,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The line that is true once the statements have been carried out; often there are none."""
+    """A line that is true after the statements; often there are none."""
 
     step: Step
     statements: tuple[Statement, ...] = ()
@@ -108,7 +108,7 @@ class _SetupPlan:
         tags = [tag for tag, _ in influx.tags]
         self._columns: tuple[Column, ...] = columns(fields, tags)
         self._energies = energies.energies(fields, tags)
-        self._unlike: set[str] = set()  # what a query of somebody else's computes
+        self._unlike: set[str] = set()  # what differing queries compute
 
     def tasks(self) -> Iterator[Task]:
         yield from self._raw()
@@ -154,12 +154,12 @@ class _SetupPlan:
         return any(policy.default for policy in self._found.policies.values())
 
     def _to_give_up(self) -> bool:
-        """Tell whether the policy of raw values is to be altered, which comes last."""
+        """Tell whether the policy of raw values will be altered, which comes last."""
         there = self._found.policies.get(self._source.policy)
         return self._change and there is not None and there.kept != self._wanted.raw
 
     def _minutes_to_give_up(self) -> bool:
-        """Tell whether minutes are to be kept less long, which energies are computed before."""
+        """Tell whether minutes will be kept for less time; energies are computed before that."""
         there, wanted = self._found.policies.get(MINUTES.policy), self._wanted.minutes
         if not self._change or there is None or wanted == FOREVER:
             return False
@@ -195,7 +195,7 @@ class _SetupPlan:
         return f"; the server removes {gone / DAY:.1f} days of raw values that are older"
 
     def _instances(self) -> Iterator[Task]:
-        """Tell which instances are downsampled where a device alone says which there are."""
+        """Report which instances are downsampled, if only the device knows them."""
         if not any(map(told_apart, self._batteries)):
             return
         known: dict[str, set[int]] = {}
@@ -261,13 +261,13 @@ class _SetupPlan:
         yield from self._filled(label, "minutes", first, made)
 
     def _back_to(self, first: int, grain: Grain, *, everything: bool) -> int:
-        """Return from when on a policy is filled in, where there are values from `first` on.
+        """Return the time from which a policy is filled, if there are values from `first` on.
 
-        A limit is at a whole hour, or its energy would be that of a part.
+        A limit is at a full hour, otherwise its energy would be that of a part.
         """
         there = self._found.policies.get(grain.policy)
         kept = there.kept if there and not self._change else self._kept(grain)
-        if kept != FOREVER:  # what is older is refused, and time goes on while this runs
+        if kept != FOREVER:  # older values are rejected, and time passes while this runs
             first = max(first, (self._now - kept + SPAN) // HOUR * HOUR)
         if self._wanted.fill != FOREVER and not everything:
             first = max(first, (self._now - self._wanted.fill) // HOUR * HOUR)
@@ -311,7 +311,7 @@ class _SetupPlan:
         if right in ("WRITE", "ALL PRIVILEGES"):
             more = "; it may read, too" if right != "WRITE" else ""
             return Task(Step(OK, "right", f"{user!r} may write to {db!r}{more}"))
-        if right == "READ":  # a right takes the place of the one before
+        if right == "READ":  # a new right replaces the old one
             text = f"{user!r} may write to {db!r} now, and read as before"
             return Task(Step(OK, "right", text), (influxql.grant("ALL", db, user),))
         text = f"{user!r} may write to {db!r} now, and do nothing else there"
@@ -319,7 +319,7 @@ class _SetupPlan:
 
 
 def _shard_within(kept: int) -> int:
-    """Return the size of a shard, in s, that the server itself would take for a new policy."""
+    """Return the size of a shard, in s, that the server would choose for a new policy."""
     if kept < 2 * DAY:
         return HOUR
     return DAY if kept <= 180 * DAY else 7 * DAY

@@ -1,4 +1,4 @@
-"""Rows of an answer, as what they have to be: a server may answer anything at all. Pure."""
+"""Reads the rows of an answer, and checks their types: a server may answer anything. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[
 
 
 class OddAnswerError(Exception):
-    """An answer is none that the database gives; the text says what is odd about it."""
+    """An answer that the database would not give; the text says why."""
 
 
 def column(row: QueryRow, name: str, kind: type[T]) -> T:
@@ -25,7 +25,7 @@ def column(row: QueryRow, name: str, kind: type[T]) -> T:
 
 
 def text(row: QueryRow, name: str) -> str:
-    """Return a name or a statement of the server's, in which each character can be printed."""
+    """Return a name or a statement of the server, with printable characters only."""
     found = column(row, name, str)
     if not found.replace("\n", " ").isprintable():
         raise OddAnswerError(f"its {name!r} has unprintable characters")
