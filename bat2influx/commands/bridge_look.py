@@ -23,7 +23,7 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
     """Return the prefixes under which the session's broker has devices, except the session's own.
 
     Where the device `portal` is among them, only its prefixes are returned. The search has a
-    connection of its own, because a broker may disconnect a client that subscribes to all devices.
+    separate connection, because a broker may disconnect a client that subscribes to all devices.
     """
     endpoint = session.endpoint
     search = PrefixSearch(endpoint.prefix)

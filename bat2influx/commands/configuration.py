@@ -1,4 +1,4 @@
-"""The configuration as a command reads it, and the messages about a bad one."""
+"""Reads the configuration for a command, and prints its problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(path: Path) -> Settings:
 
 
 def read_or_complain(path: Path) -> Settings | None:
-    """Return the same; for a bad file print the problems and return None."""
+    """Return the same; print the problems of a bad file and return None."""
     try:
         return read(path)
     except ConfigError as error:
@@ -47,10 +47,10 @@ def first_steps(path: Path) -> Sequence[str]:
 
 
 def complain(problems: Sequence[str]) -> None:
-    """Print what is wrong, by stderr even where that is the journal.
+    """Print what is wrong on stderr, even if stderr is the journal.
 
-    An entry sent to the journal itself by a process that ends at once may lose its unit, and
-    `journalctl -u` with it; what comes through stderr has it from the service manager.
+    If a process sends an entry to the journal and exits at once, the entry may lack its unit, so
+    that `journalctl -u` does not show it. For a line on stderr the service manager adds the unit.
     """
     from bat2influx.service import journal  # noqa: PLC0415 - only where there is a problem
 

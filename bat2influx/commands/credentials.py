@@ -1,4 +1,4 @@
-"""What a command is to say where the service has secrets that it cannot see itself."""
+"""Hints of a command about secrets of the service that the command cannot read."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def unseen_secrets(
     command: str = "check",
     by: str = "--pipe",
 ) -> Iterable[str]:
-    """Yield a hint where the service has secrets that this process has not.
+    """Yield a hint if the service has secrets that this process does not have.
 
-    A credential is given to the service's own processes alone (systemd.exec(5), "Credentials").
-    That of a [Battery NAME] is one that somebody has to have added to the unit. `root` is where
-    the file system begins; `command` is this one, and `by` how systemd-run(1) hands on its output.
+    Only the service's own processes get a credential (systemd.exec(5), "Credentials"). That of a
+    [Battery NAME] must have been added to the unit. `root` is the root of the file system,
+    `command` is this command, and `by` the option of systemd-run(1) for its output.
     """
     path = settings.path
     if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
@@ -44,7 +44,7 @@ def unseen_secrets(
         if option and _lacks(given, name):
             yield (
                 f"{unit} does not load {source}, the {what}: write {option} below [Service] with"
-                f" systemctl edit {unit}, and restart it"
+                f" systemctl edit {unit}, and restart the service"
             )
         else:
             secrets.append(what)
@@ -54,16 +54,16 @@ def unseen_secrets(
         *most, last = secrets
         listed = " and ".join((", ".join(most), last)) if most else last
         hint = f"{unit} has its {listed} in a credential, which this command"
-        hint += " cannot see"
+        hint += " cannot read"
         if options:
             config = "" if unit == "bat2influx" else f"--config {path} "
             run = " ".join((f"systemd-run {by} --quiet --wait", *options))
-            hint += f"; with it: {run} bat2influx {config}{command}"
+            hint += f"; to use it, run: {run} bat2influx {config}{command}"
         yield hint
 
 
 def _secrets(batteries: Iterable[Battery]) -> dict[str, str]:
-    """Return what each credential is, by its name."""
+    """Return what each credential holds, by its name."""
     secrets = {}
     for battery in batteries:
         if battery.name.isascii():
@@ -77,7 +77,7 @@ def _secrets(batteries: Iterable[Battery]) -> dict[str, str]:
 
 
 def _lacks(directory: Path, name: str) -> bool:
-    """Tell whether a directory is there and can be looked into, and has no such file."""
+    """Tell whether a directory exists and is readable, and has no such file."""
     try:
         return name not in {file.name for file in directory.iterdir()}
     except OSError:
@@ -85,7 +85,7 @@ def _lacks(directory: Path, name: str) -> bool:
 
 
 def _is_given(path: Path) -> bool:
-    """Tell whether a credential of the running service, whose user owns it, holds something."""
+    """Tell whether a credential of the running service, owned by its user, is not empty."""
     try:
         return bool(read_regular(path, 2).strip())
     except OSError:

@@ -1,14 +1,14 @@
-"""Files that change together: all of them, or none.
+"""Changes several files together: all of them, or none.
 
-Each new content is written beside its file first, and the old file gets a second name there. Then
-the new files take their places one by one; where one of them cannot, those before it are put back.
-Taking a place and putting back need no room on the disk. Signals that would end the program wait
-meanwhile. What remains is a power cut between two files, so that the one which the others are of no
-use without comes last.
+Each new content is first written beside its file, and the old file gets a second name there. Then
+the new files replace the old ones, one by one; if one of them fails, those before it are undone.
+Replacing and undoing need no space on the disk. Signals that would end the program are blocked
+until then. A power cut between two files is still possible, so the file that makes the others
+effective comes last.
 
-Rules: nothing is written through a symbolic link, nor over what has changed since it was read. A
-file that was there keeps its owner and its mode, but for one with a secret. Nothing is left beside
-the files.
+Rules: nothing is written through a symbolic link, nor over a file that has changed since it was
+read. An existing file keeps its owner and its mode, except a file with a secret. No temporary file
+remains.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
 class ChangeError(Exception):
-    """A file cannot be read or changed; the text says which and why. Everything is as it was."""
+    """A file cannot be read or changed; the text says which and why. No file has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """A new content for a file; `before` is what was read there, None where there was no file.
 
-    A file that is new has `mode`, and with `group_of_directory` the group of its directory; so has
-    one that is `private`, whatever the mode of the file that was there. A directory that is missing
-    is created with `directory_mode`, if there is one.
+    A new file gets `mode`, and with `group_of_directory` the group of its directory; so does one
+    that is `private`, whatever the mode of the existing file. A missing directory is created with
+    `directory_mode`, unless that is None.
     """
 
     path: Path
@@ -82,11 +82,11 @@ def _start_of(path: Path, most: int) -> bytes | None:
 
 
 def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | None]:
-    """Return where the new content lies, and the second name of the old file; both go later."""
+    """Return the path of the new content and the old file's second name; both are removed later."""
     path = change.path
     try:
         if _start_of(path, len(change.before or b"") + 1) != change.before:
-            raise ChangeError(f"{path} has changed meanwhile; try again")
+            raise ChangeError(f"{path} has changed in the meantime; run the command again")
         if change.directory_mode is not None:
             _make_directory(path.parent, change.directory_mode, afterwards)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -108,7 +108,7 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
 
 
 def _dress(descriptor: int, change: FileChange) -> None:
-    """Give a new file the owner and the mode that it is to have."""
+    """Set the owner and the mode of a new file."""
     if change.before is not None and not change.private:
         found = change.path.lstat()
         os.fchown(descriptor, found.st_uid, found.st_gid)
@@ -120,7 +120,7 @@ def _dress(descriptor: int, change: FileChange) -> None:
 
 
 def _make_directory(directory: Path, mode: int, afterwards: ExitStack) -> None:
-    """Create a directory where it is missing; it goes again if it stays empty."""
+    """Create a directory if it is missing; it is removed if it stays empty."""
     try:
         directory.mkdir(mode)
     except FileExistsError:
@@ -156,7 +156,7 @@ def _failed(path: Path, error: OSError) -> ChangeError:
 
 @contextmanager
 def _without_signals() -> Iterator[None]:
-    """Hold signals back that would end the program in between."""
+    """Block signals that would end the program in between."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`bat2influx health`: whether the daemon is well, for a container's health check."""
+"""`bat2influx health`: whether the daemon is healthy, for a container's health check."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class HealthRecord(Record):
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Take the arguments of the command."""
+    """Add the options and set the function."""
     parser.epilog = EXAMPLES
     parser.add_argument("--json", action="store_true", help=json_lines.OPTION)
     parser.set_defaults(
@@ -72,7 +72,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def tell(config: Path, environment: Mapping[str, str], *, as_json: bool = False) -> int:
-    """Print how the daemon with this ini is, in JSON or for people; return the exit code."""
+    """Print the state of the daemon with this ini, in JSON or for people; return the exit code."""
     path = health_path(config, environment)
     try:
         if path:
@@ -81,11 +81,13 @@ def tell(config: Path, environment: Mapping[str, str], *, as_json: bool = False)
     except (OwnerError, OSError) as error:
         return _unavailable(UNKNOWN, str(error), os.EX_NOPERM, as_json=as_json)
     except UnreadableError as error:
-        text = f"{error}; one that runs replaces it each second"
+        text = f"{error}; a running daemon replaces it every second"
         return _unavailable(UNKNOWN, text, os.EX_UNAVAILABLE, as_json=as_json)
     if found is None:
-        where = f"no {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
-        text = f"no daemon runs with {config}, or not as this user ({where})"
+        where = (
+            f"no file {path}" if path else "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"
+        )
+        text = f"no daemon is running with {config} as this user ({where})"
         return _unavailable(NOT_RUNNING, text, os.EX_UNAVAILABLE, as_json=as_json)
     mono = time.monotonic()
     illness = found.illness(mono)

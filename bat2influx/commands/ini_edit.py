@@ -1,7 +1,7 @@
 """A command's settings in the configuration file: what would change, shown before it does.
 
-Rules: a setting that somebody has chosen is replaced only where that is confirmed, and a file that
-would not load afterwards is not written. No secret is in a diff.
+Rules: a setting that a person has chosen is replaced only after a confirmation, and a change that
+would make the file invalid is not written. No secret is in a diff.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _SERVICES, _OWN = 0o640, 0o600  # modes of a new file: the service's user is in 
 
 @dataclass(frozen=True, slots=True)
 class IniEdit:
-    """A change of the file, and what it looks like; `change` is None where there is none."""
+    """A change of the file, and its diff; `change` is None if there is none."""
 
     change: FileChange | None
     diff: Sequence[str]
 
 
 class UnconfirmedError(Exception):
-    """Settings would be replaced that somebody has chosen; the text names them."""
+    """The change would replace settings that a person has chosen; the text names them."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         several = "values" if len(names) > 1 else "a value"
         super().__init__(
-            f"{path} has {several} of its own for {', '.join(names)}; with --yes the new"
-            f" one{'s take their' if len(names) > 1 else ' takes its'} place"
+            f"{path} already has {several} for {', '.join(names)}; --yes replaces"
+            f" {'them' if len(names) > 1 else 'it'}"
         )
 
 
 def is_missing(path: Path) -> bool:
-    """Tell whether there is no file; where nobody may look there may be one."""
+    """Tell whether there is no file; in an unreadable directory there may be one."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -68,15 +68,15 @@ def is_at(battery: Battery, host: str) -> bool:
 
 
 def section_for(batteries: Sequence[Battery], host: str | None) -> Battery | None:
-    """Return the section for a host: that with its address, or the only one; None where none is.
+    """Return the section for a host: the one with its address, or the only one; None without one.
 
-    Without a host it is the only one. Raises ConfigError where it is not clear which is meant.
+    Without a host it is the only one. Raises ConfigError if several sections are possible.
     """
     same = [battery for battery in batteries if host and is_at(battery, host)]
     found = same or list(batteries)
     if len(found) > 1:
         names = ", ".join(f"{battery.section} ({battery.address})" for battery in found)
-        what = "name one by its address" if not host else f"write address = {host} into one of them"
+        what = "give the address of one" if not host else f"write address = {host} into one of them"
         raise ConfigError([f"the file has several devices: {names}; {what}"])
     return found[0] if found else None
 
@@ -88,8 +88,8 @@ def _folded(host: str) -> str:
 def edited(path: Path, wanted: Wanted, *, confirmed: bool) -> IniEdit:
     """Return how the file at `path`, or a new one, gets the settings that are wanted.
 
-    Raises UnconfirmedError, ChangeError where it cannot be read or written so, and ConfigError
-    where the file is bad, or would be.
+    Raises UnconfirmedError, ChangeError if the file cannot be read or changed, and ConfigError if
+    it is invalid, before or after the change.
     """
     before = read_file(path, MAX_FILE)
     try:
@@ -109,7 +109,7 @@ def edited(path: Path, wanted: Wanted, *, confirmed: bool) -> IniEdit:
     try:
         settings_in(after.removeprefix("\ufeff"), path)
     except ConfigError as error:
-        raise ConfigError(["the file would not load any more:", *error.problems]) from None
+        raise ConfigError(["the changed file would have errors:", *error.problems]) from None
     if after == text and before is not None:
         return IniEdit(None, ())
     services = is_of_service(path)

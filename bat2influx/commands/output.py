@@ -1,7 +1,7 @@
-"""What commands print: all of it passes here, so that no text of a stranger reaches a terminal raw.
+"""Prints the output of commands, so that no untrusted text reaches a terminal unfiltered.
 
-Names from a device, a broker or a database are in many texts. What moves the cursor, turns the
-direction of writing or is no character at all becomes a blank here, whatever was forgotten before.
+Many texts hold names from a device, a broker or a database. A character that moves the cursor or
+changes the direction of writing, or that is not printable, becomes a space here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bat2influx.printable import clean
 
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
-    """Print a text of one or more lines, to stdout unless told."""
+    """Print a text of one or more lines, to stdout by default."""
     out = sys.stdout if stream is None else stream
     print(fitted(text, out), file=out, flush=True)
 
@@ -24,6 +24,6 @@ def complain(text: str) -> None:
 
 
 def fitted(text: str, stream: TextIO) -> str:
-    """Return `text` clean, and with ? for what the stream's encoding does not have."""
+    """Return `text` cleaned, with ? for characters that the stream's encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return clean(text).encode(encoding, "replace").decode(encoding)

@@ -1,7 +1,7 @@
-"""`bat2influx pin HOST`: the lines that trust the certificate a broker shows now.
+"""`bat2influx pin HOST`: prints the lines that trust the certificate a broker shows now.
 
-It asks for nothing but the certificate, and sends nothing of ours. Whether it is the right one is
-for a person to say, who is at home in that network.
+The command reads only the certificate, and sends no data. A person who knows the network has to
+check that it is the right certificate.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def pin(host: str, config: str) -> int:
-    """Print lines for the ini, with what the certificate of HOST[:PORT] says as a comment."""
+    """Print lines for the ini, with the names in the certificate of HOST[:PORT] as a comment."""
     try:
         name, port = checks.host_and_port(host)
     except ValueError as error:
@@ -50,7 +50,7 @@ def pin(host: str, config: str) -> int:
     if isinstance(link, Trouble):
         text = link.text
         if link.cause == "refused" and endpoint.port not in (MQTT_TLS_PORT, MQTT_PORT):
-            text = f"{name} refuses port {port}; does a server listen there?"
+            text = f"connection refused by {name} port {port}; check that a server listens there"
         complain(text)
         return os.EX_UNAVAILABLE
     certificate = link.certificate or b""
@@ -66,9 +66,9 @@ def pin(host: str, config: str) -> int:
 
 
 def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
-    """Return what a certificate says, by a second handshake, which trusts it alone.
+    """Return the names and the end date in a certificate, after a second handshake that trusts it.
 
-    The standard library takes only such a certificate apart that it has verified.
+    The standard library parses only a certificate that it has verified.
     """
     trusting = replace(endpoint, tls=Tls(only=certificate, verify_host=False))
     link = Session(trusting).connect()
@@ -77,7 +77,7 @@ def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
     says = link.says
     link.close()
     subject, issuer = _name(says.get("subject")), _name(says.get("issuer"))
-    signed = "signed by itself" if subject == issuer else f"signed by {issuer}"
+    signed = "self-signed" if subject == issuer else f"signed by {issuer}"
     until = says.get("notAfter", "an unknown date")
     return [
         plain(

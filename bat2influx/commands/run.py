@@ -1,6 +1,6 @@
-"""`bat2influx run`: the daemon, in the foreground; also what is done without a command.
+"""`bat2influx run`: the daemon, in the foreground; also the default without a command.
 
-The configuration is read before anything else is imported, so that a bad one is answered at once.
+The configuration is read before anything else is imported, so that errors in it appear at once.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ The service is started by: systemctl enable --now bat2influx"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to choose."""
+    """Set the function; there are no options."""
     parser.epilog = EXAMPLES
     parser.set_defaults(function=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the daemon until it is told to end; return the exit code."""
+    """Run the daemon until a signal ends it; return the exit code."""
     settings = configuration.read_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     except (OwnerError, OSError) as error:
         configuration.complain([f"{error}; {_by_hand(options, error)}"])
         return os.EX_NOPERM
-    if owner:  # what is there of root's session is not this user's
+    if owner:  # the directory of root's session is not this user's
         os.environ.pop("XDG_RUNTIME_DIR", None)
-    # What is imported stays for ever: to look through it for garbage takes a thirtieth of a start.
+    # Imported modules stay for ever: garbage collection of them takes 3 % of the time of a start.
     gc.disable()
     from bat2influx.daemon import main  # noqa: PLC0415 - a quarter of a second
     from bat2influx.service import journal  # noqa: PLC0415 - a quarter of a second
@@ -56,28 +56,28 @@ def run(options: argparse.Namespace) -> int:
     gc.enable()
     journal.set_up()
     if owner:
-        text = "started by root; running as %s, to whom %s belongs"
+        text = "started by root; running as %s, the owner of %s"
         log.info(text, owner.name, owner.path, extra=journal.event("owner"))
     try:
         return main.run(settings, partial(configuration.read, options.config))
     except Exception:
-        text = "ending, for an error in bat2influx"
+        text = "exiting: internal error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
         return os.EX_SOFTWARE
 
 
 def _before_service(config: Path, state: Path) -> int:
-    """Refuse to run as root where the service is to have the state directory at its first start."""
+    """Refuse to run as root before the service's first start, which takes the state directory."""
     configuration.complain(
         [
-            f"{state} is not the service's yet, and root's files there would be in its way; run:"
-            f" systemctl start {service_unit(config)}"
+            f"{state} does not belong to the service yet, and root's files there would block it;"
+            f" run: systemctl start {service_unit(config)}"
         ]
     )
     return os.EX_NOPERM
 
 
 def _by_hand(options: argparse.Namespace, error: OwnerError | OSError) -> str:
-    """Return the command that runs the daemon as it should be."""
+    """Return the command that runs the daemon as the right user."""
     user = error.owner.name if isinstance(error, OwnerError) else "USER"
     return f"run: runuser -u {user} -- bat2influx --config {options.config} run"

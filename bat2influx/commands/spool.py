@@ -1,7 +1,7 @@
-"""`bat2influx spool`: what waits on disk for the database, and what it has rejected.
+"""`bat2influx spool`: the values queued on disk for the database, and the points it has rejected.
 
-It reads beside the running daemon and changes nothing; what is to be done with the rejected rows it
-leaves as a request, on which the keeper acts. Root does all this as the owner of the directory.
+The command reads beside the running daemon and changes nothing; for a retry of the rejected points
+it leaves a request, which the keeper carries out. Root does all this as the directory's owner.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.rejected and not options.export:
-        complain("bat2influx spool: --rejected goes with --export")
+        complain("bat2influx spool: --rejected needs --export")
         return os.EX_USAGE
     try:
         settings = load(options.config)
@@ -115,10 +115,10 @@ def _failed(text: str, code: int, *, as_json: bool) -> int:
 
 
 def _look_at_files(state: Path) -> None:
-    """Raise DiskError where something lies in their place that SQLite could wait on for ever."""
+    """Raise DiskError if a path is not a regular file, so that SQLite could block for ever."""
     path = state / disk_format.NAME
     for each in (path, *(disk_format.companion(path, end) for end in disk_format.COMPANIONS)):
-        with suppress(OSError):  # the reader says so, if it matters
+        with suppress(OSError):  # the reader reports it, if it matters
             if not stat.S_ISREG(each.stat().st_mode):
                 raise DiskError(DiskFault.OTHER, f"{each} is not a regular file; remove it")
 
@@ -131,31 +131,31 @@ def _request(state: Path, *, as_json: bool) -> None:
     if as_json:
         spool_json.show_request(count)
     elif count:
-        say(f"asked for: {count} rows are tried again by bat2influx, at once if it runs")
+        say(f"requested: bat2influx retries {count} points, at once if it is running")
     else:
-        say("no row has been refused")
+        say("there are no rejected points")
 
 
 def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
-    say(f"waiting   {found.waiting} values{since}{size}")
+    say(f"queued    {found.waiting} values{since}{size}")
     for each in salvage.set_aside_as_newer(state / disk_format.NAME):
         size = f"{disk_format.total_size(each) / 1e6:.1f} MB"
         say(
             f"set aside {plain(each.name, LONGEST)}, {size}; with the version that wrote it, and"
-            f" once no value waits, stop the service and rename it to {disk_format.NAME}"
+            f" once no value is queued, stop the service and rename it to {disk_format.NAME}"
         )
     reasons = by_reason(reader.rejected())
-    say(f"rejected  {sum(each.count for each in reasons)} rows")
+    say(f"rejected  {sum(each.count for each in reasons)} points")
     for same in reasons:
         when = f"the first at {_date(same.first_ns)}, the latest at {_date(same.latest_ns)}"
         say(f"          {same.count}, {when}: {plain(same.reason, LONGEST)}")
 
 
 def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
-    """Write a file for `influx -import -precision ns`, byte by byte unless to a terminal."""
+    """Write a file for `influx -import -precision ns`; to a terminal, as cleaned text."""
     header = ["# DML", f"# CONTEXT-DATABASE: {settings.influx.db}"]
     if settings.influx.retention_policy:
         header.append(f"# CONTEXT-RETENTION-POLICY: {settings.influx.retention_policy}")
@@ -172,7 +172,7 @@ def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
 
 
 def _date(time_ns: int) -> str:
-    """Return a time for people, in UTC; what is no time at all as a number."""
+    """Return a time for people, in UTC; a number for a value that is not a valid time."""
     try:
         return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):

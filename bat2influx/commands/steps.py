@@ -1,4 +1,4 @@
-"""A line for each step of a command: whether it went well, what was looked at, what is there."""
+"""A line for each step of a command: whether it succeeded, what was checked, and the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLOURS = {OK: "32", NOTE: "33", WRONG: "1;31"}  # as in ECMA-48: green, yellow
 
 
 class Step(NamedTuple):
-    """One line: `state` is OK, NOTE or WRONG, `label` what was looked at."""
+    """One line: `state` is OK, NOTE or WRONG, `label` what was checked."""
 
     state: str
     label: str
@@ -26,7 +26,7 @@ class FieldStep(Step):
 
 
 class Printer:
-    """Prints steps, in colour on a terminal; `wrong` counts those that went wrong."""
+    """Prints steps, in colour on a terminal; `wrong` counts the failed ones."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str]) -> None:
         self.wrong = 0
@@ -34,7 +34,7 @@ class Printer:
         self._colour = (
             stream.isatty()
             and environment.get("TERM") != "dumb"
-            and not environment.get("NO_COLOR")  # a custom of many programs
+            and not environment.get("NO_COLOR")  # see no-color.org
         )
 
     def __call__(self, step: Step) -> None:
@@ -48,5 +48,5 @@ class Printer:
         print(line, file=self._stream, flush=True)
 
     def heading(self, text: str) -> None:
-        """Begin the lines that belong to a section of the file."""
+        """Print a section of the file above its lines."""
         say(f"\n{text}", self._stream)

@@ -220,7 +220,7 @@ def name(value: Value, barred: str) -> str:
         )
     characters = " and ".join(("\\", *barred))
     raise ValidateError(
-        f"must be a printable name without {characters}, without blanks around or # in front,"
+        f"must be a printable name without {characters}, without spaces around it or # in front,"
         " and in quotes if it holds a comma"
     )
 

@@ -79,7 +79,7 @@ def names_problems(
         if fault := _fault(name, value, values, tags):
             yield line, f"{index.label(section, name)}: {fault}"
     if values["defaults"] is False and not own and not values["presets"]:
-        what = "leaves no field; write NAME = vebus/Soc or so, or presets"
+        what = "leaves no field; write a field, such as NAME = vebus/Soc, or presets"
         yield index.entries[section, "defaults"].line, f"[{section}] defaults = no: {what}"
 
 
@@ -92,7 +92,9 @@ def presets_problems(index: Index, section: str, values: Any) -> Iterator[tuple[
         alike = [each for each in services_of(preset) if how_of(values, each) == "one"]
         if len(texts) > 1 and alike:
             how = ", ".join(f"{service}/tag" for service in alike)
-            what = f"would have the same names; write instances = {how}, too, or name for tag"
+            what = (
+                f"would have the same names; write instances = {how}, too, or name instead of tag"
+            )
             line = index.entries[section, "presets"].line
             yield line, f"[{section}] presets: {' and '.join(texts)} {what}"
     given = {str(each.value).partition("/")[0] for each in own_fields(index, section).values()}
@@ -111,7 +113,7 @@ def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str |
     if not value:
         return "is empty; write service[/instance]/path, or remove the line"
     if values["defaults"] and name in {field.name for field in DEFAULT_FIELDS}:
-        return "is one of the nine; rename it, or write defaults = no"
+        return "is one of the nine default fields; rename it, or write defaults = no"
     if preset in presets:
         return f"is a field of the preset {preset}; rename it, or leave the preset out"
     if name in tags:
@@ -120,7 +122,7 @@ def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str |
         return "must be printable, without \\ or _ in front, and not time"
     stem, _, number = name.rpartition("_")
     if stem in _numbered(values) and number.isdecimal():
-        return f"is what {stem} of instance {number} is called; rename it"
+        return f"is the name of {stem} of instance {number}; rename it"
     return None
 
 

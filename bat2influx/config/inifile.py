@@ -89,7 +89,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     if len(data) > MAX_FILE:
-        raise ConfigError([f"{path}: is larger than {MAX_FILE // 1024} KiB; is it the right file?"])
+        raise ConfigError(
+            [f"{path}: is larger than {MAX_FILE // 1024} KiB; check that it is the right file"]
+        )
     # A UnicodeDecodeError would carry the file, secrets and all.
     text = data.decode("utf-8-sig", errors="surrogateescape")
     if bad := _UNREADABLE.search(text):
@@ -144,7 +146,7 @@ def _misspelt(raw: str, *, secret: bool) -> str | None:
         return 'has a stray quote, comma or #; put it in quotes: "…"'
     if secret and match[2] and _ends_in_comment(raw[0], match[2]):
         return (
-            f"could end at either {raw[0]}; put a comment on a line of its own, or a secret that"
+            f"could end at either {raw[0]}; put the comment on a separate line, or a secret that"
             f" holds {raw[0]} in the other kind of quotes"
         )
     return None
@@ -231,11 +233,11 @@ class Index:
             self._problem(number, f"{shown}: unknown section; {hint}")
         elif " " in name and not _DEVICE.fullmatch(name.partition(" ")[2]):
             self._section = "[]"  # which is none: what is below it would show the name, too
-            what = "a device's name has letters, digits, blanks and . _ -, 32 at most"
+            what = "a device's name has letters, digits, spaces and . _ -, 32 at most"
             self._problem(number, f"[{name.partition(' ')[0]} …]: {what}")
         elif name in self.sections:
             first = self.sections[name]
-            self._problem(number, f"[{name}]: begins again, first in line {first}; join the two")
+            self._problem(number, f"[{name}]: is repeated, first in line {first}; merge the two")
         else:
             self.sections[name] = number
             if marked:
@@ -266,7 +268,7 @@ class Index:
             if sign == "=" and key in SECRETS and key in keys and {*"\"'"} <= {*raw}:
                 self.both_quotes[number] = section, key
         elif first := self.entries.get((section, key)):
-            again = f"is set again, first in line {first.line}; keep one of the two"
+            again = f"is set twice, first in line {first.line}; keep one of the two"
             self._problem(number, f"{label}: {again}")
         else:
             bare = _without_comment(raw, secret=key in SECRETS)
@@ -276,7 +278,7 @@ class Index:
     def _fault(self, key: str, keys: Collection[str], sign: str, raw: str) -> str | None:
         if sign == ":":
             meant = key if key in keys else nearest(key, keys)
-            return f"written with ':'; write {meant or 'key'} = …"
+            return f"has ':' and no '='; write {meant or 'key'} = …"
         if key not in keys and not self._could_be_field(key, keys, raw):
             return f"unknown key; {self._hint(key, keys)}"
         return _misspelt(raw, secret=key in SECRETS)
@@ -296,8 +298,8 @@ class Index:
     def _homeless(self, key: str) -> str:
         homes = self._homes(key)
         if not homes:
-            return "stands before any [Section]"
-        return f"{key}: stands before any section; write {homes} above it"
+            return "is before the first [Section]"
+        return f"{key}: is before the first section; write {homes} above it"
 
     def _hint(self, key: str, keys: Collection[str]) -> str:
         if homes := self._homes(key):

@@ -24,15 +24,15 @@ def changes(index: Index, path: Path) -> str | None:
     command = r"sed -i 's/^ *\([A-Za-z_]*\) *: */\1 = /; s/^ *;/#/' " + shlex.quote(str(path))
     text = [
         f"{path}, line {index.colons[0].line}: this is a file of the original script"
-        " (bat2influx.py of venusos2influx), with key: value; here it is key = value. Change",
+        " (bat2influx.py of venusos2influx), with key: value; bat2influx reads key = value. Change",
         *(f"  line {line}: {change}" for line, change in sorted(found)),
         f"or all at once:  {command}",
         "Put a secret that holds # or a comma in quotes, and write %% in it as %.",
     ]
     if ("Influx", "db") not in {(colon.section, colon.key.lower()) for colon in index.colons}:
         text.append(
-            "The original's default database is bat, here it is battery: to go on with the"
-            " old data, write db = bat in [Influx]."
+            "The default database of the original script is bat, here it is battery: to continue"
+            " with the old data, write db = bat in [Influx]."
         )
     return "\n".join(text)
 
@@ -40,6 +40,6 @@ def changes(index: Index, path: Path) -> str | None:
 def _rewritten(index: Index, colon: Colon) -> str:
     key = colon.key.lower()  # as ConfigParser takes it
     if key not in (index.keys(colon.section) or ()):
-        return "leave it out, there is no such key here"
+        return "remove the line, because there is no such key here"
     value = "…" if key in SECRETS else visible(colon.raw)
     return f'write {key} = "{value}"' if re.search("[#,]", value) else f"write {key} = {value}"

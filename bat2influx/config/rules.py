@@ -44,12 +44,14 @@ def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]
         kind, _, name = section.partition(" ")
         if kind == "Fields" and name and f"Battery {name}" not in devices:
             near = nearest(name, [each.partition(" ")[2] for each in devices if " " in each])
-            hint = f"; did you mean [Fields {near}]?" if near else ", whose fields they would be"
+            hint = (
+                f"; did you mean [Fields {near}]?" if near else "; add it, or remove this section"
+            )
             yield line, f"[{section}]: there is no [Battery {name}]{hint}"
     in_use = {fields_section(index, device) for device in devices}
     given = any(entry.value for (section, _), entry in index.entries.items() if section == "Fields")
     if given and "Fields" not in in_use:
-        what = "each device has a section of its own; remove this one"
+        what = "is not used, because each device has its own section; remove this one"
         yield index.sections["Fields"], f"[Fields]: {what}"
 
 
@@ -60,7 +62,9 @@ def same_credential(index: Index, devices: Collection[str]) -> Iterator[tuple[in
         name = device.partition(" ")[2]
         other = first.setdefault(credential_of(name), device)
         if other != device:
-            what = f"has the credential of [{other}], {credential_of(name)}; rename one of them"
+            what = (
+                f"has the same credential as [{other}], {credential_of(name)}; rename one of them"
+            )
             yield index.sections[device], f"[{device}]: {what}"
 
 
@@ -82,15 +86,15 @@ def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tu
     given = {name for name, _ in pairs} if isinstance(pairs, tuple) else set()
     if both := given & names:
         line = index.entries["Influx", "tags"].line
-        yield line, f"[Influx] tags: {min(both)} is a field too; rename one of them"
+        yield line, f"[Influx] tags: {min(both)} is also a field; rename one of them"
     elif both := given & tags:
         line = index.entries["Influx", "tags"].line
         what = "the tag of [Battery NAME]" if min(both) == SITE else "one of the device's tags"
-        yield line, f"[Influx] tags: {min(both)} is {what}; rename yours"
+        yield line, f"[Influx] tags: {min(both)} is also {what}; rename this one"
     own_name = config["Influx"]["self_measurement"]
     if own_name and own_name == config["Influx"]["measurement"]:
         line = index.entries["Influx", "self_measurement"].line
-        what = "is the measurement of the values, too; name another one"
+        what = "is also the measurement of the values; choose another name"
         yield line, f"[Influx] self_measurement = {visible(own_name)}: {what}"
 
 
@@ -110,7 +114,7 @@ def groups(index: Index, config: Any, devices: Collection[str]) -> Iterator[tupl
             yield from _fleet(index, section, config)
         elif values["share_group"]:
             line = index.entries[section, "share_group"].line
-            what = f"counts with serial = {ALL} only; write that, or leave it empty"
+            what = f"is used with serial = {ALL} only; write that, or leave it empty"
             yield line, f"[{section}] share_group = {visible(values['share_group'])}: {what}"
 
 
@@ -120,12 +124,12 @@ def _fleet(index: Index, section: str, config: Any) -> Iterator[tuple[int, str]]
     line = index.entries[section, "serial"].line
     address = values["address"]
     if isinstance(address, str) and address.casefold() == vrm.ADDRESS:
-        yield line, f"{label}: the cloud gives out single devices only; write a portal id"
+        yield line, f"{label}: the VRM cloud has single devices only; write a portal id"
     elif values["mode"] == "poll":
-        yield line, f"{label}: so many devices are not asked each second; write mode = notify, too"
+        yield line, f"{label}: all devices cannot be polled; write mode = notify, too"
     if values["instance"] is not None and (section, "instance") in index.entries:
         where = index.entries[section, "instance"].line
-        what = f"is one device's; with serial = {ALL} leave it empty"
+        what = f"is for one device; with serial = {ALL} leave it empty"
         yield where, f"[{section}] instance = {values['instance']}: {what}"
     own = f"Fields {section.partition(' ')[2]}"
     fields = own if own in index.sections else "Fields"
@@ -135,8 +139,8 @@ def _fleet(index: Index, section: str, config: Any) -> Iterator[tuple[int, str]]
         yield how.line, f"[{fields}] instances = {visible(how.value)}: {what}"
     if values["share_group"] and config["Influx"]["timestamps"] == "tick":
         where = index.entries["Influx", "timestamps"].line
-        what = "a row would hold what one daemon of several has heard last; with share_group"
-        yield where, f"[Influx] timestamps = tick: {what} leave it empty"
+        what = "cannot be used with share_group, because each daemon receives some values only"
+        yield where, f"[Influx] timestamps = tick: {what}; leave it empty"
 
 
 def clocks(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
@@ -148,10 +152,10 @@ def clocks(index: Index, config: Any, devices: Collection[str]) -> Iterator[tupl
             continue
         line = index.entries[section, "clock"].line
         if is_fleet(values):
-            what = "each device of a fleet has a clock of its own; leave it empty"
+            what = "each device of a fleet has its own clock; leave it empty"
             yield line, f"[{section}] clock = device: {what}"
         elif first:
-            what = f"stamps follow one clock, and [{first}] has that; leave one of both empty"
+            what = f"[{first}] has it already, for one device at most; leave one of the two empty"
             yield line, f"[{section}] clock = device: {what}"
         first = first or section
 
@@ -179,7 +183,7 @@ def login_problems(
             values["tls"] = True
         elif {*"+#"} & {*values["user"]}:  # VENUS: a device refuses the wildcards in it
             line = index.entries[section, "user"].line
-            what = "must be without + and #, which a device refuses"
+            what = "must be without + and #, which a device rejects"
             yield line, f"[{section}] user = {visible(values['user'])}: {what}"
 
 
@@ -192,7 +196,7 @@ def _incomplete(
     if not user or not user.value:
         missing.append("user (the e-mail address of an account)")
     elif "@" not in user.value:
-        what = "must be the e-mail address of an account, for address = vrm"
+        what = "must be the e-mail address of a VRM account, with address = vrm"
         yield user.line, f"[{section}] user = {visible(user.value)}: {what}"
     if secrets and not vrm.password_of(values["password"]):
         missing.append("password (an access token of the account)")
@@ -201,8 +205,8 @@ def _incomplete(
         what = " and ".join((", ".join(most), last)) if most else last
         yield line, f"[{section}] address = {visible(values['address'])}: write {what}, too"
     for key, harmless, fault in (
-        ("tls", ("", "yes"), "the cloud speaks nothing else; leave it out, or write yes"),
-        ("topic_prefix", ("",), "is a bridge's; the cloud has none, leave it empty"),
+        ("tls", ("", "yes"), "the VRM cloud requires TLS; leave it out, or write yes"),
+        ("topic_prefix", ("",), "is for a bridge, and the VRM cloud has none; leave it empty"),
     ):
         entry = index.entries.get((section, key))
         if entry and entry.value not in harmless:
@@ -226,23 +230,23 @@ def trust_problems(index: Index, config: Any) -> Iterator[tuple[int, str]]:
             label = index.label(section, key)
             shown = f"{label} = {visible(values[key])}" if isinstance(values[key], str) else label
             if values["tls"] is False:
-                yield line, f"{label}: counts with tls = yes only; write that, too"
+                yield line, f"{label}: is used with tls = yes only; write that, too"
             elif key == "ca_file":
                 if "fingerprint" in given:
-                    yield line, f"{label}: the fingerprint trusts one certificate; keep one of both"
+                    yield line, f"{label}: fingerprint is set, too; keep one of the two"
                 elif fault := _trust_fault(Tls(ca_file=values[key]), "holds no certificate in PEM"):
                     yield line, f"{shown}: {fault}"
             elif key == "verify_host" and not {"ca_file", "fingerprint"} & given.keys():
-                what = "would trust everybody's certificate; write ca_file or fingerprint, too"
+                what = "would accept any certificate; write ca_file or fingerprint, too"
                 yield line, f"{label} = no: {what}"
             elif key == "client_cert":
                 own = Tls(client_cert=values[key], client_key=values["client_key"])
                 if fault := _trust_fault(
-                    own, "and client_key are no certificate and its key in PEM"
+                    own, "and client_key are not a certificate and its key in PEM"
                 ):
                     yield line, f"{shown}: {fault}"
             elif key == "client_key" and "client_cert" not in given:
-                yield line, f"{label}: counts with client_cert only; write that, too"
+                yield line, f"{label}: is used with client_cert only; write that, too"
 
 
 def _trust_fault(tls: Tls, otherwise: str) -> str | None:

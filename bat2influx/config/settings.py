@@ -210,7 +210,9 @@ def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Se
     messages += unread
     if config["Influx"]["token"] and config["Influx"]["user"]:
         line = index.entries["Influx", "user"].line
-        messages.append(f"{path}, line {line}: [Influx] user: there is a token; keep one of both")
+        messages.append(
+            f"{path}, line {line}: [Influx] user: token is set, too; keep one of the two"
+        )
     if messages:
         raise ConfigError(messages)
     fields = {name: fields_section(index, name) for name in devices}
@@ -249,10 +251,12 @@ def one_of_fleet(settings: Settings, portal: str) -> Settings:
     fleet = next((battery for battery in settings.batteries if battery.fleet), None)
     if fleet and not is_portal_id(portal):
         host = fleet.address
-        what = f"serial = {ALL} is every device behind {host}; name one by its portal id"
+        what = f"serial = {ALL} is every device behind {host}; give the portal id of one"
         raise ValueError(f"{what}, as in c0619ab12345 (bat2influx discover {host} lists some)")
     if portal and not fleet:
-        raise ValueError(f"a portal id goes with serial = {ALL}, which {settings.path} has not")
+        raise ValueError(
+            f"a portal id is used with serial = {ALL} only, which {settings.path} does not have"
+        )
     return replace(
         settings,
         batteries=tuple(

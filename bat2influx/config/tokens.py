@@ -45,7 +45,7 @@ def remark(written: str) -> str | None:
     left_out = bare(written).left_out
     if not left_out:
         return None
-    return f"left out, as no part of it: {', '.join(left_out)}; write the token alone"
+    return f"ignored, because not part of it: {', '.join(left_out)}; write the token alone"
 
 
 def token(value: str | list[str]) -> str | list[str]:
@@ -61,7 +61,7 @@ def _part(text: str) -> tuple[str, str] | None:
     """Return the text without its outermost part that belongs to no token, and what that is."""
     stripped = text.strip().strip(_INVISIBLE)
     if stripped != text:
-        return stripped, "blanks"
+        return stripped, "spaces"
     if prefix := _PREFIX.match(text):
         words = "'Authorization:'" if prefix[1] else f"'{prefix[2].capitalize()}'"
         return text[prefix.end() :], words
@@ -74,6 +74,6 @@ def _part(text: str) -> tuple[str, str] | None:
 
 def _fault(rest: str, left_out: list[str]) -> str:
     odd = next((char for char in rest if not _WORD.fullmatch(char)), "")
-    what = "a blank" if odd.isspace() else f"U+{ord(odd):04X}" if odd else "nothing but "
+    what = "a space" if odd.isspace() else f"U+{ord(odd):04X}" if odd else "nothing but "
     what += "" if odd else " and ".join(left_out)
     return f"must be one word of printable ASCII characters, and holds {what}"

@@ -252,7 +252,7 @@ class Connection:
         if not self.trouble:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
-            self._end(mqtt_errors.closed(self.endpoint.host, "closed by us"))
+            self._end(mqtt_errors.closed(self.endpoint.host, "closed by this program"))
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         """Call paho. Whatever it raises, or a failure it returns, ends the connection."""
@@ -280,7 +280,7 @@ class Connection:
                 return mqtt_errors.too_large(host, str(error), packets.MOST_BYTES)
             case packets.UnexpectedError() if self.accepted:
                 return mqtt_errors.unexpected(host, str(error))
-        what = f"sent what is not MQTT ({type(error).__name__})"
+        what = f"sent data that is not MQTT ({type(error).__name__})"
         return mqtt_errors.not_mqtt(host, port, what)
 
     def _not_taking(self, what: str) -> Trouble:
@@ -289,7 +289,7 @@ class Connection:
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
             return mqtt_errors.closed(self.endpoint.host, why)
-        what = "takes connections and does not answer in MQTT"
+        what = "accepts connections and does not answer in MQTT"
         return mqtt_errors.not_mqtt(self.endpoint.host, self.endpoint.port, what)
 
     def _end(self, why: Trouble) -> None:

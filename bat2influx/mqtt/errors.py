@@ -31,15 +31,15 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
         what = "the token or its password is wrong, or the token was removed at the device"
         how = f"pair again: {pair_command(host, config, again=True)} (pairing mode: {place})"
     else:
-        what = "the password is wrong" if has_password else "it wants a password"
+        what = "the password is wrong" if has_password else "it requires a password"
         how = (
             f"set password in {config} to that of the device (on it: {place}). Under its security"
-            ' profile "Paired devices only" that one does not count:'
+            ' profile "Paired devices only" it does not accept that password:'
             f" run {pair_command(host, config)} for a token"
         )
     return Trouble(
         "login",
-        f"{host} refused the login of {user!r}{_aside(said)}: {what}; {how}; then reload"
+        f"{host} rejected the login of {user!r}{_aside(said)}: {what}; {how}; then reload"
         " bat2influx",
         Backoff.LOGIN,
     )
@@ -54,10 +54,10 @@ def login_starting(host: str, user: str) -> Trouble:
     """The same of a login that has worked. VENUS, "Presence": so it is while a device boots."""
     return Trouble(
         "login: starting",
-        f"{host} refused the login of {user!r}, which has worked before; the device may be"
+        f"{host} rejected the login of {user!r}, which has worked before; the device may be"
         " starting",
         Backoff.STARTING,
-        "trying again each 5 s for two minutes",
+        "retrying every 5 s for two minutes",
     )
 
 
@@ -65,36 +65,38 @@ def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trou
     """The same of the VRM cloud. VENUS: e-mail address and access token."""
     return Trouble(
         "vrm login",
-        f"{host} refused the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
-        f" VRM account, or password is no access token of it; make a token ({_PLACE}) and set user"
-        f" and password in {config}; then reload bat2influx",
+        f"{host} rejected the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
+        f" VRM account, or password is not an access token of this account; create a token"
+        f" ({_PLACE}) and set user and password in {config}; then reload bat2influx",
         Backoff.LOGIN,
     )
 
 
 def vrm_certificate(host: str, cause: str, ca_file: str, config: str) -> Trouble:
     """VRM's certificate is not trusted. VENUS: an authority of Victron's own has signed it."""
-    untrusted = f"is signed by nobody whom {ca_file or 'this computer'} vouches for"
+    authority = f"in {ca_file}" if ca_file else "that this computer trusts"
+    untrusted = f"is not signed by an authority {authority}"
     return Trouble(
         "vrm certificate",
-        f"the certificate of {host} {_UNTRUSTED.get(cause, untrusted)}; Victron signs it with an"
-        " authority of its own, whose certificate is the file venus-ca.crt of Victron's project"
-        " dbus-flashmq, or /etc/ssl/certs/ccgx-ca.pem on a device: put it on this computer, and"
-        f" its path as ca_file into {config}",
+        f"the certificate of {host} {_UNTRUSTED.get(cause, untrusted)}; Victron signs it with its"
+        " own authority, whose certificate is the file venus-ca.crt of Victron's project"
+        " dbus-flashmq, or /etc/ssl/certs/ccgx-ca.pem on a device: copy that file to this"
+        f" computer, and write its path as ca_file in {config}",
         Backoff.CERTIFICATE,
     )
 
 
 def connack_refused(host: str, what: str) -> Trouble:
     """Any other refusal by CONNACK."""
-    return Trouble("connack", f"{host} refused the connection: {what}", Backoff.LOGIN)
+    return Trouble("connack", f"{host} rejected the connection: {what}", Backoff.LOGIN)
 
 
 def subscription_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
     """SUBACK with 128 or more."""
     return Trouble(
         "subscription refused",
-        f"{host} does not let {user!r} subscribe to {topic} ({why}); {_rules('read', config)}",
+        f"{host} rejected the subscription of {user!r} to {topic} ({why});"
+        f" {_rules('read', config)}",
         Backoff.LOGIN,
     )
 
@@ -103,7 +105,7 @@ def share_refused(host: str, user: str, topic: str, why: str, config: str) -> Tr
     """The same, of a subscription that several clients share."""
     return Trouble(
         "subscription refused: shared",
-        f"{host} does not let {user!r} share the subscription {topic} ({why}); see that the"
+        f"{host} rejected the shared subscription of {user!r} to {topic} ({why}); check that the"
         f" broker has shared subscriptions switched on, and {_rules('read', config)}, or leave"
         " share_group empty and run one daemon",
         Backoff.LOGIN,
@@ -114,7 +116,7 @@ def publish_refused(host: str, user: str, topic: str, why: str, config: str) -> 
     """PUBACK with 128 or more."""
     return Trouble(
         "publish refused",
-        f"{host} does not let {user!r} publish to {topic} ({why}); {_rules('write', config)}",
+        f"{host} rejected the publish of {user!r} to {topic} ({why}); {_rules('write', config)}",
         Backoff.LOGIN,
     )
 
@@ -123,9 +125,9 @@ def vrm_refused(host: str, user: str, topic: str, why: str, config: str) -> Trou
     """Either of them by the VRM cloud. VENUS: a user has the devices of one's own list alone."""
     return Trouble(
         "vrm refused",
-        f"{host} does not let {user!r} have {topic} ({why}): has this VRM account the"
-        f' device in its list, with the right "Full Control", and is serial in {config} its portal'
-        " id? On the device, VRM Portal has to be Full or Read-only (Settings, VRM)",
+        f"{host} denied {user!r} access to {topic} ({why}): check that this VRM account has the"
+        f' device in its list, with the right "Full Control", and that serial in {config} is the'
+        " device's portal id. On the device, VRM Portal must be Full or Read-only (Settings, VRM)",
         Backoff.LOGIN,
     )
 
@@ -136,8 +138,8 @@ def _aside(said: str) -> str:
 
 def _rules(right: str, config: str) -> str:
     return (
-        f"give it the right to {right} that in the broker's access rules, or set user and password"
-        f" in {config} to one who has it"
+        f"give this user the right to {right} it in the broker's access rules, or set user and"
+        f" password in {config} to those of a user who has that right"
     )
 
 
@@ -146,7 +148,7 @@ def name_unknown(host: str, config: str) -> Trouble:
     how = "install libnss-mdns, or " if host.rstrip(".").endswith(".local") else ""
     return Trouble(
         "name",
-        f"cannot resolve {host}; {how}write the device's IP address as address in {config}",
+        f"cannot resolve {host}; {how}set address in {config} to the device's IP address",
     )
 
 
@@ -154,7 +156,7 @@ def refused(host: str, port: int) -> Trouble:
     """The host is there and nobody listens."""
     return Trouble(
         "refused",
-        f"{host} refuses port {port}; switch on MQTT in the device's settings"
+        f"connection refused by {host} port {port}; switch on MQTT in the device's settings"
         " (Services or Integrations, MQTT access)",
     )
 
@@ -163,8 +165,8 @@ def only_tls(host: str, config: str) -> Trouble:
     """1883 is closed and 8883 open. VENUS: so it is under the profiles Secured and Paired."""
     return Trouble(
         "only tls",
-        f"{host} refuses port 1883 and has 8883 open: its security profile wants TLS and a"
-        f" password; {pin(host, config)}, and password",
+        f"connection refused by {host} port 1883, and port 8883 is open: the device's security"
+        f" profile requires TLS and a password; {pin(host, config)}, and password",
     )
 
 
@@ -173,13 +175,13 @@ def no_tls_port(host: str, config: str, *, trusted: bool = False) -> Trouble:
 
     With `trusted` the file says which certificate it has to show: then nothing leads around that.
     """
-    what = f"{host} refuses port 8883 and has 1883 open, which is without TLS"
+    what = f"connection refused by {host} port 8883, and port 1883 (without TLS) is open"
     if trusted:
-        how = f"{_PERHAPS_ANOTHER}: is address in {config} right, and TLS switched on there?"
+        how = f"{_PERHAPS_ANOTHER}: check address in {config}, and that TLS is switched on there"
     else:
         how = (
             f"write tls = no in {config}, or update the device to Venus OS 3.50 or later, which has"
-            " it"
+            " TLS"
         )
     return Trouble("no tls port", f"{what}; {how}")
 
@@ -188,14 +190,15 @@ def unreachable(host: str, port: int, why: str) -> Trouble:
     """No way to the host, or no answer from it."""
     return Trouble(
         "unreachable",
-        f"cannot reach {host} port {port} ({why}); is the device on, and in this network?",
+        f"{host} port {port} is unreachable ({why}); check that the device is on, and in this"
+        " network",
     )
 
 
 def not_mqtt(host: str, port: int, what: str) -> Trouble:
     """Connected, and then nothing that is MQTT."""
     return Trouble(
-        "protocol", f"{host} port {port} {what}; are address and port those of the device?"
+        "protocol", f"{host} port {port} {what}; check that address and port are the device's"
     )
 
 
@@ -203,9 +206,9 @@ def too_large(host: str, size: str, most: int) -> Trouble:
     """A packet of so many bytes has begun. Which topic it is of would stand in it."""
     return Trouble(
         "packet: too large",
-        f"{host} began to send a packet of {size} bytes, and more than {most:,} are not taken; no"
-        " value of a device has so many: look for a retained message of that size at the broker,"
-        " and remove it",
+        f"{host} started to send a packet of {size} bytes (the limit is {most:,}); no value of a"
+        " device is that large: find the retained message of that size on the broker, and remove"
+        " it",
         Backoff.BROKEN_RULES,
     )
 
@@ -214,8 +217,8 @@ def unexpected(host: str, name: str) -> Trouble:
     """A packet that no broker sends to a client that subscribes with QoS 0."""
     return Trouble(
         "packet: unexpected",
-        f"{host} sent what no MQTT broker sends to this program (packet {name}); update or restart"
-        " the broker, and if that does not help, see that address and port are the device's",
+        f"{host} violated the MQTT protocol (unexpected packet {name}); update or restart the"
+        " broker; if that does not help, check that address and port are the device's",
         Backoff.BROKEN_RULES,
     )
 
@@ -227,26 +230,26 @@ def not_taking(host: str, what: str) -> Trouble:
     """
     return Trouble(
         "not taking",
-        f"{host} does not take what is sent to it ({what}); if that comes back, it hangs or has too"
-        " much to do: restart it",
+        f"{host} does not process what is sent to it ({what}); if that happens again, the broker"
+        " hangs or is overloaded: restart it",
         Backoff.BROKEN_RULES,
     )
 
 
 def says_nothing(host: str, port: int) -> Trouble:
     """Connected, and then no word."""
-    return not_mqtt(host, port, "accepts connections and says nothing")
+    return not_mqtt(host, port, "accepts connections and does not answer")
 
 
 def no_password(host: str, port: int) -> Trouble:
     """It does not answer in a way that a password may go out to."""
-    what = "answers neither MQTT nor TLS, so that the password was not sent"
+    what = "answers neither MQTT nor TLS, so the password was not sent"
     return not_mqtt(host, port, what)
 
 
 def tls_wanted(host: str, port: int, config: str) -> Trouble:
     """TLS is not configured, and the port speaks it."""
-    return Trouble("tls wanted", f"{host} port {port} speaks TLS; {pin(host, config, port)}")
+    return Trouble("tls wanted", f"{host} port {port} requires TLS; {pin(host, config, port)}")
 
 
 def no_tls(host: str, port: int, config: str, *, trusted: bool = False) -> Trouble:
@@ -254,17 +257,17 @@ def no_tls(host: str, port: int, config: str, *, trusted: bool = False) -> Troub
     if port == 1883:
         how = f"write port = 8883 in {config}"
     elif trusted:
-        how = f"{_PERHAPS_ANOTHER}: are address and port in {config} right?"
+        how = f"{_PERHAPS_ANOTHER}: check address and port in {config}"
     else:
-        how = f"write the port that does, or tls = no, in {config}"
-    return Trouble("no tls", f"{host} port {port} does not speak TLS; {how}")
+        how = f"write the port that does use TLS, or tls = no, in {config}"
+    return Trouble("no tls", f"{host} port {port} does not use TLS; {how}")
 
 
 def tls_too_old(host: str, port: int) -> Trouble:
     """No version of TLS in common."""
     return Trouble(
         "tls version",
-        f"{host} port {port} has no TLS 1.2, and nothing older is used; update its firmware",
+        f"{host} port {port} does not support TLS 1.2 or later; update the device's firmware",
         Backoff.CERTIFICATE,
     )
 
@@ -273,7 +276,7 @@ def tls_failed(host: str, port: int, why: str) -> Trouble:
     """Any other end of a handshake."""
     return Trouble(
         "tls",
-        f"{host} port {port} and we come to no agreement on TLS ({why}); is it the device?",
+        f"TLS handshake with {host} port {port} failed ({why}); check that it is the device",
         Backoff.CERTIFICATE,
     )
 
@@ -282,10 +285,10 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
     """Not the certificate that is pinned."""
     return Trouble(
         "certificate changed",
-        f"{host} shows another certificate than the one pinned in {config}:"
-        f" {shown} instead of {pinned}; a device makes a new one when the old one nears its end or"
-        f" its firmware is installed anew; otherwise {_PERHAPS_ANOTHER}. If you have a reason to"
-        f" trust it, replace the line by the one that '{pin_command(host, port)}' prints",
+        f"{host} shows a certificate other than the one pinned in {config}:"
+        f" {shown} instead of {pinned}; a device creates a new one before the old one expires or"
+        f" when its firmware is reinstalled; otherwise {_PERHAPS_ANOTHER}. If you have a reason to"
+        f" trust the new one, replace the line with what '{pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
 
@@ -293,16 +296,16 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
 def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: str) -> Trouble:
     """No authority that we trust has signed it. VENUS: a device's own is self-signed."""
     if ca_file:
-        what = f"no certificate in {ca_file} vouches for that of {host} ({why});"
+        what = f"the certificate of {host} is not signed by an authority in {ca_file} ({why});"
         how = (
             f"{_PERHAPS_ANOTHER}. If you know that it is, and ca_file is for another certificate,"
             f" write the line that '{pin_command(host, port)}' prints in its place"
         )
     else:
         what = (
-            f"nobody whom we trust vouches for the certificate of {host} ({why}), as is usual for"
+            f"the certificate of {host} is not signed by a trusted certificate authority ({why}),"
         )
-        how = f"a device; {pin(host, config, port)}"
+        how = f"as is usual for a device; {pin(host, config, port)}"
     return Trouble("certificate untrusted", f"{what} {how}", Backoff.CERTIFICATE)
 
 
@@ -311,8 +314,8 @@ def certificate_of_another(host: str, port: int, config: str) -> Trouble:
     return Trouble(
         "certificate name",
         f"the certificate is not for the name {host}; {_PERHAPS_ANOTHER}. A device's own is for"
-        f" venus.local: write that as address in {config}; or, if you know that it is yours,"
-        f" verify_host = no, or the line that '{pin_command(host, port)}' prints",
+        f" venus.local: write that as address in {config}; or, if you know that it is your device,"
+        f" write verify_host = no, or the line that '{pin_command(host, port)}' prints",
         Backoff.CERTIFICATE,
     )
 
@@ -321,9 +324,9 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
     """The certificate has expired, or is not valid yet."""
     return Trouble(
         "certificate date",
-        f"the certificate of {host} {what}; is the clock of this computer right? Then restart the"
-        f" device, which makes a new one; or, if you know that it is your device, write the line"
-        f" that '{pin_command(host, port)}' prints in {config}",
+        f"the certificate of {host} {what}; check the clock of this computer. If that is right,"
+        f" restart the device, which creates a new one; or, if you know that it is your device,"
+        f" write the line that '{pin_command(host, port)}' prints in {config}",
         Backoff.CERTIFICATE,
     )
 

@@ -109,7 +109,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
     def _packet_queue(self, command: int, packet: bytes, *more: Any, **named: Any) -> Any:
         waiting, size = len(self._out_packet) + 1, self.waiting_bytes + len(packet)
         if waiting > MOST_WAITING or size > MOST_WAITING_BYTES:
-            raise NotTakingError(f"{waiting:,} packets of {size:,} bytes wait to be sent")
+            raise NotTakingError(f"{waiting:,} packets of {size:,} bytes are queued to be sent")
         self.waiting_bytes = size
         return super()._packet_queue(command, packet, *more, **named)
 

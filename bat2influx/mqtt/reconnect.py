@@ -39,7 +39,7 @@ class State(Enum):
     OPEN = "open"
     DISCOVERING = "discovering"
     POLLING = "polling"
-    SILENT = "silent"
+    SILENT = "not responding"
 
 
 _MQTT = frozenset({"login", "vrm login", "connack"})  # causes that a broker's own answer has
@@ -223,5 +223,5 @@ def _starting(why: Trouble) -> Trouble:
     return why._replace(
         cause=f"{why.cause}: starting",
         what=f"{what}, and a login there has worked before; the device may be starting",
-        meanwhile="trying again",
+        meanwhile="retrying",
     )

@@ -47,10 +47,10 @@ class TlsFault(Enum):
     OTHER_NAME = "is for another name"
     UNTRUSTED = "is not trusted"
     SILENT = "accepts connections and does not answer in TLS"
-    NO_TLS = "does not speak TLS"
-    OLD_TLS = "has no TLS 1.2"
-    OURS = "refuses our certificate, or wants one"
-    OTHER = "comes to no agreement with us"
+    NO_TLS = "does not use TLS"
+    OLD_TLS = "does not support TLS 1.2 or later"
+    OURS = "rejects the client certificate, or requires one"
+    OTHER = "fails the TLS handshake"
 
 
 @dataclass(frozen=True, slots=True)

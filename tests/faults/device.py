@@ -31,8 +31,8 @@ from tests.standins.network.mqtt_peers import (
 from tests.support.compare import NINE
 from tests.support.daemon import wait
 
-HUNG = r"WARNING: gx\.example port 1883 accepts connections and says nothing"
-NO_BROKER = r"WARNING: gx\.example port 1883 .*; are address and port those of the device"
+HUNG = r"WARNING: gx\.example port 1883 accepts connections and does not answer"
+NO_BROKER = r"WARNING: gx\.example port 1883 .*; check that address and port are the device"
 GARBAGE = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
     b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",

@@ -11,9 +11,9 @@ from tests.support.daemon import wait
 
 UNDER_WAY = 1.0  # s; what was said so shortly before may not have left the broker yet
 SILENT = r"WARNING: device .* at gx\.example is silent"
-UNREACHABLE = r"WARNING: cannot reach gx\.example"
+UNREACHABLE = r"WARNING: gx\.example port 1883 is unreachable"
 ENDED = r"WARNING: gx\.example ended the connection"
-REFUSED = r"WARNING: gx\.example refuses port 1883"
+REFUSED = r"WARNING: connection refused by gx\.example port 1883"
 
 
 @contextmanager

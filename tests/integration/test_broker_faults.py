@@ -74,12 +74,15 @@ def test_a_broker_that_is_down_at_start_is_waited_for(setting: Setting) -> None:
     setting.mosquitto.stop()
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, Battery=QUICK)
-    wait("the cause in STATUS", lambda: f"refuses port {setting.mosquitto.port}" in notify.status)
+    wait(
+        "the cause in STATUS",
+        lambda: f"refused by 127.0.0.1 port {setting.mosquitto.port}" in notify.status,
+    )
     setting.mosquitto.start()
     setting.venus(Device(PORTAL_ID))
     wait("values", setting.stored, AGAIN)
     daemon.wait_for_log("connected to 127.0.0.1, after")
-    assert len(daemon.says("refuses port")) == 1
+    assert len(daemon.says("connection refused by")) == 1
     assert daemon.stop() == 0
 
 
@@ -111,7 +114,7 @@ def test_a_killed_broker_loses_no_value_that_came(setting: Setting) -> None:
     daemon = setting.daemon(Battery=GIVEN)
     wait("values", lambda: len(kept(setting, "Soc")) >= 5)
     setting.mosquitto.kill()
-    daemon.wait_for_log("127.0.0.1 (ended the connection|refuses port)")
+    daemon.wait_for_log("127.0.0.1 ended the connection|connection refused by 127.0.0.1")
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
         assert_complete(setting, device, field, leaf)
@@ -150,18 +153,18 @@ def test_user_and_password_open_the_broker(locked: Setting) -> None:
 
 @pytest.mark.parametrize(
     ("password", "what"),
-    [("wrong-One", "the password is wrong"), ("", "it wants a password")],
+    [("wrong-One", "the password is wrong"), ("", "it requires a password")],
 )
 def test_a_refused_login_says_what_to_do(locked: Setting, password: str, what: str) -> None:
     """The log says once which file to look at, STATUS= says the same, and no secret is in them."""
     notify = locked.notify_socket()
     daemon = locked.daemon(notify=notify, watchdog=6, Battery={**QUICK, "password": password})
-    line = daemon.wait_for_log("127.0.0.1 refused the login of 'bat2influx'")
+    line = daemon.wait_for_log("127.0.0.1 rejected the login of 'bat2influx'")
     assert what in line
     assert f"set password in {locked.directory}/bat2influx.ini" in line
     wait("the same in STATUS", lambda: what in notify.status)
     assert daemon.stop(END) == 0
-    assert len(daemon.says("refused the login")) == 1
+    assert len(daemon.says("rejected the login")) == 1
     assert "wrong-One" not in daemon.log.read_text() + notify.status
 
 
@@ -179,16 +182,16 @@ class Stuck:
 HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 NO_SUBACK = frozenset({mqtt_peers.SUBSCRIBE})
-HINT = "; are address and port those of the device"
+HINT = "; check that address and port are the device"
 CAUSES: dict[str, tuple[Callable[[], mqtt_peers.Peer | mqtt_peers.Void | None], str]] = {
-    "says nothing": (mqtt_peers.Peer, "accepts connections and says nothing" + HINT),
-    "void": (mqtt_peers.Void, r"cannot reach 127.0.0.1 port \d+ \(no answer\)"),
+    "says nothing": (mqtt_peers.Peer, "accepts connections and does not answer" + HINT),
+    "void": (mqtt_peers.Void, r"127.0.0.1 port \d+ is unreachable \(no answer\)"),
     "name server silent": (lambda: None, "resolving venus.example"),
     "name server none": (
         lambda: None,
-        "cannot resolve venus.example; write the device.s IP address as address in /.*ini",
+        "cannot resolve venus.example; set address in /.*ini to the device.s IP",
     ),
-    "closed port": (lambda: None, r"127.0.0.1 refuses port \d+; switch on MQTT"),
+    "closed port": (lambda: None, r"connection refused by 127.0.0.1 port \d+; switch on MQTT"),
     "ends at once": (lambda: mqtt_peers.Talker(b"", ends=True), HINT),
     "HTTP": (lambda: mqtt_peers.Talker(HTTP, ends=True), HINT),
     "SSH": (lambda: mqtt_peers.Talker(SSH), HINT),
@@ -196,7 +199,7 @@ CAUSES: dict[str, tuple[Callable[[], mqtt_peers.Peer | mqtt_peers.Void | None], 
     "half a CONNACK": (lambda: mqtt_peers.Talker(b"\x20\x02\x00"), HINT),
     "client id": (
         lambda: mqtt_peers.Talker(b"\x20\x02\x00\x02"),
-        "refused the connection: client id",
+        "rejected the connection: client id",
     ),
     "no SUBACK": (
         lambda: mqtt_peers.Device(mutes=NO_SUBACK),

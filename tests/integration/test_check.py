@@ -88,7 +88,7 @@ def test_each_step_is_a_line_that_says_ok(setting: Setting, door: Door) -> None:
     assert check.text("portal id") == A
     assert check.text("instance") == "vebus 275"
     assert re.fullmatch(r"[0-9.]+ V \(vebus/275/Dc/0/Voltage\)", check.text("Voltage"))
-    assert check.text("database") == "'battery' is there, and may be written to"
+    assert check.text("database") == "'battery' exists, and writing is permitted"
     assert "\x1b" not in check.output
     assert [attempt.outcome.name for attempt in door.attempts] == ["ACCEPTED"]
 
@@ -170,7 +170,7 @@ def test_each_of_several_devices_has_lines_of_its_own(fleet: Setting, missing: s
     steps = ["port", "login", "portal id", "instance", *NINE]
     assert check.below(f"Battery {there}") == [("ok", step) for step in steps]
     assert check.below("Influx") == [("ok", "InfluxDB"), ("ok", "database")]
-    assert f"127.0.0.1 refuses port {port}" in check.text("port")
+    assert f"connection refused by 127.0.0.1 port {port}" in check.text("port")
 
 
 def test_with_several_devices_all_is_well_when_each_is(fleet: Setting) -> None:

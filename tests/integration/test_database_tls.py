@@ -169,7 +169,7 @@ def test_a_server_without_tls_is_told_as_that() -> None:
     """It answers in plain HTTP."""
     with Handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"") as peer:
         outcome = write(writer(peer.port, tls=Tls()), BATCH)
-    assert_kept(outcome, "database tls", "does not speak TLS", "are port and tls under [Influx]")
+    assert_kept(outcome, "database tls", "does not use TLS", "are port and tls under [Influx]")
 
 
 class Handshake(Peer):
@@ -265,7 +265,9 @@ def test_a_door_that_stays_closed_is_told_as_that(
     outcome = write(writer(door.port, tls=tls), BATCH)
     assert outcome.undecided == BATCH
     assert outcome.trouble is not None
-    assert "refuses our certificate, or wants one; set client_cert" in outcome.trouble.text
+    assert (
+        "rejects the client certificate, or requires one; set client_cert" in outcome.trouble.text
+    )
 
 
 def test_a_renewed_certificate_of_ours_needs_no_restart(

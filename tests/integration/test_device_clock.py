@@ -251,7 +251,7 @@ def test_a_device_that_tells_of_changes_alone(setting: Setting, tmp_path: Path) 
     ("clock", "then"),
     [
         ("device", ", which time stamps are by"),
-        ("own", "; for time stamps by that one write clock = device under [Battery] in "),
+        ("own", "; to use the device's for time stamps, write clock = device under [Battery] in "),
     ],
 )
 def test_check_says_how_far_the_clocks_are_apart(

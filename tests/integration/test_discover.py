@@ -93,7 +93,7 @@ def test_a_device_is_listed_by_one_full_republish(mosquitto: Mosquitto, ini: Pat
     assert topic == f"R/{B}/keepalive"
     assert b"full-publish-completed-echo" in payload
     assert (device.log.counters.republishes, device.log.counters.errors) == (1, 0)
-    assert f"{ini}: there is no such file; going on without the file" in result.err
+    assert f"{ini}: there is no such file; continuing without the file" in result.err
 
 
 def test_its_lines_go_into_the_file(mosquitto: Mosquitto, ini: Path) -> None:
@@ -116,7 +116,7 @@ def test_its_lines_go_into_the_file(mosquitto: Mosquitto, ini: Path) -> None:
         str(f) for f in loaded(other, printed).batteries[0].fields
     }
     assert (again.code, again.out) == (EX_OK, "")
-    assert f"{ini} has these lines already" in again.err
+    assert f"{ini} already has these lines" in again.err
 
 
 def test_everything_is_listed_when_asked_for(mosquitto: Mosquitto, ini: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_device_that_does_not_say_when_it_is_through_is_listed(
     with VenusRunner("127.0.0.1", mosquitto.port, Old(B)):
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
-    assert "did not confirm that this is all" in result.err
+    assert "did not confirm that the list is complete" in result.err
     assert "vebus/275/Dc/0/Voltage" in result.out
 
 
@@ -208,7 +208,10 @@ def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini:
         device.silence()
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
-    assert f"device {B} at 127.0.0.1:{mosquitto.port} is not responding; is it on?" in result.err
+    assert (
+        f"device {B} at 127.0.0.1:{mosquitto.port} does not respond; check that it is on"
+        in result.err
+    )
     assert loaded(ini, result).batteries[0].port == mosquitto.port
 
 
@@ -217,8 +220,8 @@ def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path)
     with mqtt_peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
         for port, why in (
             (mosquitto.port, "no device has said its portal id"),
-            (free_port(), "refuses port"),
-            (talker.port, "are address and port those of the device"),
+            (free_port(), "connection refused by"),
+            (talker.port, "check that address and port are the device's"),
         ):
             result = discover(ini, f"127.0.0.1:{port}")
             assert (result.code, result.out) == (EX_UNAVAILABLE, "")
@@ -243,7 +246,7 @@ def test_a_bad_file_is_no_obstacle(mosquitto: Mosquitto, ini: Path) -> None:
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
     first = f"{ini}, line 2: [Battery] port = many: must be a whole number from 1 to 65535"
-    assert result.err.splitlines()[0] == f"{first} (and 1 more); going on without the file"
+    assert result.err.splitlines()[0] == f"{first} (and 1 more); continuing without the file"
 
 
 # Logins and TLS.
@@ -274,10 +277,10 @@ def test_where_a_login_is_wanted_it_says_what_to_write(
         asked = discover(ini, where)
         assert asked.code == EX_OK
         assert asked.lines == [
-            "# a Venus device at 127.0.0.1: it wants a password",
+            "# a Venus device at 127.0.0.1: it requires a password",
             "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
             f"# {ini}, and run: bat2influx discover {where}",
-            '# Under its security profile "Paired devices only" a token takes the place of it:',
+            '# Under its security profile "Paired devices only" a token replaces the password:',
             f"# bat2influx --config {ini} pair 127.0.0.1",
             "[Battery]",
             "address = 127.0.0.1",
@@ -308,7 +311,7 @@ def test_a_wrong_password_is_tried_once(opened: Opener, mosquitto: Mosquitto, in
     )
     result = discover(ini, "127.0.0.1")
     assert result.code == EX_OK
-    assert "it refuses the password of the ini file" in result.lines[0]
+    assert "it rejects the password in the ini file" in result.lines[0]
     assert "wrong-one" not in result.out + result.err
     assert [attempt.given for attempt in door.attempts] == [True]
 

@@ -113,11 +113,11 @@ def test_a_device_whose_description_is_odd_is_asked_all_the_same(
     assert result.code == EX_OK
     assert f"at {GX}, portal id {A}" in result.lines[0]
     known = f'# Cerbo GX "Cerbo GX ({B})" at {SECOND_GX}, portal id {B}'
-    assert result.lines[-1] == f"{known}: MQTT is not to be reached"
+    assert result.lines[-1] == f"{known}: MQTT is unreachable"
     assert all(line.isprintable() for line in result.out.split("\n"))
     assert loaded(network.ini, result).batteries[0].address == GX
     if fault != "hostile":
-        assert f"{GX} is a GX device by its answer, but" in result.err
+        assert f"{GX} answered as a GX device, but" in result.err
     if fault == "elsewhere":
         assert "192.0.2.99" in result.err
 
@@ -131,7 +131,7 @@ def test_a_device_that_answers_too_much_is_listed_once(network: Network, fault: 
     result = network.discover()
     assert result.code == EX_OK
     assert result.out.count("[Battery]") == 1
-    assert result.err.count(f"asking {GX}") == 1
+    assert result.err.count(f"connecting to {GX}") == 1
 
 
 def test_another_vendors_device_does_not_count(network: Network) -> None:
@@ -180,7 +180,7 @@ def test_a_password_goes_to_the_files_address_and_to_no_other_device_found(
     result = network.discover()
     assert result.code == EX_OK
     assert "vebus/275/Dc/0/Voltage" in result.out
-    assert f"at {SECOND_GX}, portal id {A}: it wants a password" in result.out
+    assert f"at {SECOND_GX}, portal id {A}: it requires a password" in result.out
     assert b"MQTT" in heard.read_bytes()
     assert b"sesame" not in heard.read_bytes()
     assert "sesame" not in result.out + result.err

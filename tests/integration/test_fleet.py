@@ -279,7 +279,7 @@ def test_a_user_who_may_send_nothing(setting: Setting) -> None:
     device.foreign(5, keepalive=True)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=16, Battery={**FLEET, "user": "mute"})
-    refusal = f"does not let 'mute' publish to R/{devices[0].portal_id}/keepalive"
+    refusal = f"rejected the publish of 'mute' to R/{devices[0].portal_id}/keepalive"
     daemon.wait_for_log(refusal)
     wait("values", lambda: len(kept(setting)) == len(NINE))
     wait("it in STATUS", lambda: refusal in notify.status)
@@ -304,7 +304,7 @@ def test_check_looks_at_one_of_them(setting: Setting) -> None:
     devices[2].foreign(5, keepalive=True)
     check = setting.daemon(Battery=FLEET, options=("check",))
     assert check.wait_for_end() == 0, check.log.read_text()
-    assert check.says(f"ok *devices *3 devices; this is {portals(3)[2]}")
+    assert check.says(f"ok *devices *3 devices; checking {portals(3)[2]}")
     assert check.says("ok *Voltage .* V ")
 
 
@@ -316,7 +316,7 @@ def test_watch_shows_one_of_them(setting: Setting) -> None:
     wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
     nameless = setting.daemon(Battery=SHARED, options=("watch",))
     assert nameless.wait_for_end() == 64
-    assert nameless.says("every device behind 127.0.0.1; name one by its portal id")
+    assert nameless.says("every device behind 127.0.0.1; give the portal id of one")
     watch = setting.daemon(Battery=SHARED, options=("watch", portals(2)[1]))
     watch.wait_for_log("Voltage [0-9.]+ V")
     watch.stop()

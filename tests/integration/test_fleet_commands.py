@@ -33,13 +33,17 @@ def test_watch_looks_at_the_one_that_is_named(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("battery", "named", "problem"),
     [
-        (FLEET, [], "serial = [*] is every device behind 127.0.0.1; name one by its portal id"),
+        (FLEET, [], "serial = [*] is every device behind 127.0.0.1; give the portal id of one"),
         (
             FLEET,
             ["x/#"],
-            "serial = [*] is every device behind 127.0.0.1; name one by its portal id",
+            "serial = [*] is every device behind 127.0.0.1; give the portal id of one",
         ),
-        ({"serial": NOBODY}, [NOBODY], "a portal id goes with serial = [*], which .* has not"),
+        (
+            {"serial": NOBODY},
+            [NOBODY],
+            "a portal id is used with serial = [*] only, which .* does not have",
+        ),
     ],
     ids=["nobody", "nonsense", "no fleet"],
 )

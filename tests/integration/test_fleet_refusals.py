@@ -14,7 +14,7 @@ from tests.support.daemon import BOUND
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (158, "no shared subscriptions there"),
+        (158, "shared subscriptions not supported"),
         (143, "topic filter not accepted"),
         (135, "not authorised"),
         (128, "no reason is given"),
@@ -29,7 +29,7 @@ def test_a_broker_without_shared_subscriptions(code: int, why: str) -> None:
         assert conversation.open() is None
         conversation.connection.subscribe(["N/+/vebus/+/Soc"], share_group="store")
         text = said_of(conversation)
-        assert f"share the subscription $share/store/N/+/vebus/+/Soc ({why})" in text
+        assert f"to $share/store/N/+/vebus/+/Soc ({why})" in text
         assert "or leave share_group empty and run one daemon" in text
 
 
@@ -60,9 +60,9 @@ def test_what_may_be_refused_is_declined() -> None:
         connection = conversation.connection
         mid = connection.subscribe(["R/+/keepalive"], may_be_refused=True)
         assert conversation.wait(lambda: mid in connection.acknowledged, BOUND)
-        assert "subscribe to R/+/keepalive (not authorised)" in connection.declined[mid].text
+        assert "to R/+/keepalive (not authorised)" in connection.declined[mid].text
         for _ in range(30):  # more than may be under way at once
             connection.publish("a", checked=True, may_be_refused=True)
         assert conversation.wait(lambda: not connection._checked, BOUND)
-        assert "publish to a (not authorised)" in connection.declined[0].text
+        assert "to a (not authorised)" in connection.declined[0].text
         assert conversation.trouble is None

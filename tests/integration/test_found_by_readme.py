@@ -64,4 +64,4 @@ def test_setup_db_told_an_administrator_to_be_one(tmp_path: Path) -> None:
     assert done.returncode == os.EX_UNAVAILABLE
     assert "authorization failed" in done.stdout
     assert "--admin USER" not in done.stdout
-    assert "what is above is done" not in done.stdout
+    assert "the steps above are done" not in done.stdout

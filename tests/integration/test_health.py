@@ -58,6 +58,6 @@ def test_it_is_well_while_values_come_and_only_then(setting: Setting) -> None:
     assert daemon.stop() == 0
     assert ask(ini, run) == (
         69,
-        f"bat2influx health: no daemon runs with {ini}, or not as this user"
+        f"bat2influx health: no daemon is running with {ini} as this user"
         f" (no {run}/bat2influx.health)\n",
     )

@@ -146,7 +146,7 @@ def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatc
     with Peer() as peer, closing(Reconnector(endpoint(peer.port), _nobody)) as line:
         drive(line, lambda: line.trouble)
         assert line.trouble
-        assert "says nothing" in line.trouble.text
+        assert "does not answer" in line.trouble.text
         assert len(peer.calls) == 1
 
 
@@ -175,7 +175,7 @@ def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
         drive(line, lambda: line.trouble)
         assert peer.levels == [NEW, OLD]
         assert line.trouble
-        assert line.trouble.text == "127.0.0.1 refused the connection: client id"
+        assert line.trouble.text == "127.0.0.1 rejected the connection: client id"
         assert session(peer.port).open() == line.trouble
     with (
         Broker(connect=lambda _: b"") as peer,
@@ -212,7 +212,7 @@ def test_a_refusal_in_mqtt_5_is_final() -> None:
     with Broker(connect=lambda _: refusal) as peer:
         why = session(peer.port).open()
         assert why
-        assert why.text == "127.0.0.1 refused the connection: server busy: come back later"
+        assert why.text == "127.0.0.1 rejected the connection: server busy: come back later"
         assert peer.levels == [NEW]
 
 
@@ -232,15 +232,15 @@ def test_a_refused_login_has_the_brokers_reason() -> None:
         with Broker(connect=lambda _, a=refusal: a) as peer:
             why = session(peer.port, password="sesame").open()
             assert why
-            assert f"127.0.0.1 refused the login of {text}" in why.text
+            assert f"127.0.0.1 rejected the login of {text}" in why.text
 
 
 ENDS: dict[bytes, str] = {
-    b"\x8e": "another client has our client id",
-    b"\x8b\x00": "it is shutting down",
-    b"\x8b" + properties(said("back at noon")): "it is shutting down: back at noon",
-    b"\x98" + properties(b"\x26\0\1a\0\1b", said("go away")): "by its administrator: go away",
-    b"": "without a reason",
+    b"\x8e": "session taken over by a client with the same client id",
+    b"\x8b\x00": "server shutting down",
+    b"\x8b" + properties(said("back at noon")): "server shutting down: back at noon",
+    b"\x98" + properties(b"\x26\0\1a\0\1b", said("go away")): "administrative action: go away",
+    b"": "no reason is given",
     b"\xf0": "code 240",
 }
 
@@ -281,11 +281,11 @@ def test_a_refused_topic_is_named_with_the_reason() -> None:
             why = conversation.subscribe(["a", "b", "c"])
             assert why
             assert why.cause == "subscription refused"
-            assert "does not let 'u' subscribe to b (not authorised: for members)" in why.text
+            assert "rejected the subscription of 'u' to b (not authorised: for members)" in why.text
         with closing(session(peer.port)) as conversation:
             assert conversation.open() is None
             conversation.publish("a", checked=True)
-            assert "let 'u' publish to a (not authorised: for members)" in said_of(conversation)
+            assert "publish of 'u' to a (not authorised: for members)" in said_of(conversation)
 
 
 def test_a_broker_with_another_keepalive_is_kept_to() -> None:

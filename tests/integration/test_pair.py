@@ -177,7 +177,7 @@ def test_a_wrong_password_is_refused_once(gx: Gx, tmp_path: Path) -> None:
     (tmp_path / "device-password").write_text("an old one")
     result = gx.pair(page, "--password", credentials=tmp_path)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"{gx.host} refuses the password; it is that of its security profile" in result.err
+    assert f"{gx.host} rejects the password; use that of its security profile" in result.err
     assert "Wrong password" not in result.err  # an answer may repeat what was sent
     assert [each.right for each in page.asked] == [False]
     assert door.attempts == []
@@ -225,7 +225,7 @@ def test_a_broker_with_another_certificate_gets_no_token(gx: Gx) -> None:
     page.press()
     result = gx.pair(page)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert "has shown another certificate meanwhile" in result.err
+    assert "has changed its certificate during the pairing" in result.err
     assert door.attempts == []
 
 
@@ -255,6 +255,6 @@ def test_a_removed_token_is_named_with_the_way_to_another(
     daemon = setting.daemon(Battery={key: value.strip('"') for key, value in lines.items()})
     wait("values", lambda: kept(setting, "Voltage"))
     page.remove(lines["user"])
-    line = daemon.wait_for_log("refused the login of 'token/bat2influx/")
+    line = daemon.wait_for_log("rejected the login of 'token/bat2influx/")
     assert "the token was removed at the device; pair again: 'bat2influx --config" in line
     assert f"pair {gx.host}'" in line

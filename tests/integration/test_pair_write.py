@@ -51,7 +51,9 @@ def test_a_first_pairing_needs_nothing_else(home: Home, tmp_path: Path) -> None:
     """Secret, user, certificate: the shipped file has three lines more that say something."""
     result = home.results["first"]
     assert result.code == EX_OK, result.err
-    assert result.err.endswith("venus.local lets us in. Now run: systemctl restart bat2influx\n")
+    assert result.err.endswith(
+        "venus.local accepted the login. Now run: systemctl restart bat2influx\n"
+    )
     mode, secret = result.files[SECRET]
     assert mode == "600"
     assert secret.strip() not in result.out + result.err
@@ -73,7 +75,7 @@ def test_a_second_time_takes_a_yes(home: Home) -> None:
     """Without it nothing is asked and nothing changes; with it the token is another."""
     first, again, confirmed = (home.results[each] for each in ("first", "again", "confirmed"))
     assert again.code == EX_CONFIG
-    assert f"{SECRET} holds a password already; with --yes" in again.err
+    assert f"{SECRET} already holds a password; --yes" in again.err
     assert again.files == first.files
     assert confirmed.code == EX_OK, confirmed.err
     assert "is the one pinned in the file" in confirmed.err

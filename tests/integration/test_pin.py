@@ -141,7 +141,7 @@ def test_what_the_certificate_says_is_one_comment(opened: Opener, tmp_path: Path
     target = f"127.0.0.1:{door.tls_port}"
     (told,) = comments(run("pin", target))
     assert told.startswith(
-        "# the certificate of 127.0.0.1: CN=venus.local, signed by itself, valid until "
+        "# the certificate of 127.0.0.1: CN=venus.local, self-signed, valid until "
     )
     assert re.search(r"[A-Z][a-z]{2} [ 0-3]?[0-9] [0-9:]{8} 20[0-9]{2} GMT$", told)
     door.certificate = signed_certificate(tmp_path, authority(tmp_path), names=("gx.example",))
@@ -260,7 +260,7 @@ def test_a_port_without_tls(mosquitto: Mosquitto) -> None:
     """It is told as that, with nothing on stdout."""
     result = run("pin", f"127.0.0.1:{mosquitto.port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"127.0.0.1 port {mosquitto.port} does not speak TLS" in result.err
+    assert f"127.0.0.1 port {mosquitto.port} does not use TLS" in result.err
     assert len(result.err.splitlines()) == 1
 
 
@@ -269,7 +269,10 @@ def test_a_port_that_is_closed() -> None:
     port = free_port()
     result = run("pin", f"127.0.0.1:{port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert result.err == f"127.0.0.1 refuses port {port}; does a server listen there?\n"
+    assert (
+        result.err
+        == f"connection refused by 127.0.0.1 port {port}; check that a server listens there\n"
+    )
 
 
 def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
@@ -278,7 +281,9 @@ def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "old", config=f"listener 1883 {host}"):
         result = run("pin", host)
     assert result.code == EX_UNAVAILABLE
-    assert f"{host} refuses port 8883 and has 1883 open" in result.err
+    assert (
+        f"connection refused by {host} port 8883, and port 1883 (without TLS) is open" in result.err
+    )
 
 
 def test_a_name_that_nobody_knows() -> None:

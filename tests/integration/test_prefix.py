@@ -82,8 +82,8 @@ def test_a_refusal_names_the_topic_that_the_broker_knows(tmp_path: Path) -> None
             assert conversation.open() is None
             why = conversation.subscribe([SOC])
             assert why
-            assert f"subscribe to boat/{SOC} (" in why.text
+            assert f"to boat/{SOC} (" in why.text
         with closing(below(server.port, "boat/", **login)) as conversation:
             assert conversation.open() is None
             conversation.publish(f"R/{P}/keepalive", checked=True)
-            assert f"publish to boat/R/{P}/keepalive (" in said_of(conversation)
+            assert f"to boat/R/{P}/keepalive (" in said_of(conversation)

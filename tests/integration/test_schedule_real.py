@@ -184,8 +184,8 @@ def test_a_login_refused_after_six_seconds_is_no_network_fault(minute: Minute) -
     """It is said once, with what to do, however long the device takes to say no."""
     said = minute.refused.says("WARNING")
     assert len(said) == 1
-    assert "127.0.0.1 refused the login of 'bat2influx': the password is wrong" in said[0]
+    assert "127.0.0.1 rejected the login of 'bat2influx': the password is wrong" in said[0]
     assert f"set password in {minute.refused_notify.path.parent}/bat2influx.ini" in said[0]
-    assert "refused the login" in minute.refused_notify.status
+    assert "rejected the login" in minute.refused_notify.status
     assert "pass-Word1" not in minute.refused.log.read_text() + minute.refused_notify.status
     assert minute.refused.stop() == 0

@@ -112,7 +112,7 @@ def test_a_changed_password_is_waited_for(secured: Secured) -> None:
     daemon = secured.setting.daemon(notify=notify, module=IMPATIENT)
     wait("a second attempt", lambda: len(before.attempts) == 2, 150)
     wait("its end", lambda: not before._tasks)
-    assert "refused the login of 'bat2influx': the password is wrong" in notify.status
+    assert "rejected the login of 'bat2influx': the password is wrong" in notify.status
     before.close()
     after = secured.door()
     wait("a third attempt", lambda: after.attempts, 150)
@@ -141,11 +141,11 @@ def test_found_a_booting_device_was_left_alone_for_a_minute(secured: Secured) ->
     assert {each.outcome for each in door.attempts[refused:]} == {Outcome.BOOTING}
     door.booted()
     more_values(secured.setting)
-    assert len(daemon.says("WARNING.*refused the login")) == 1
+    assert len(daemon.says("WARNING.*rejected the login")) == 1
 
 
 @pytest.mark.parametrize(
-    ("login", "what"), [("password = wrong", "the password is wrong"), ("", "wants a password")]
+    ("login", "what"), [("password = wrong", "the password is wrong"), ("", "requires a password")]
 )
 def test_a_refusal_after_six_seconds_is_no_fault_of_the_network(
     secured: Secured, login: str, what: str
@@ -155,8 +155,8 @@ def test_a_refusal_after_six_seconds_is_no_fault_of_the_network(
     notify = secured.setting.notify_socket()
     secured.write(*secured.by_tls, *([login] if login else ()))
     daemon = secured.setting.daemon(notify=notify)
-    daemon.wait_for_log(f"{secured.host} refused the login of 'bat2influx': .*{what}")
-    wait("the same in STATUS", lambda: "refused the login of 'bat2influx'" in notify.status)
+    daemon.wait_for_log(f"{secured.host} rejected the login of 'bat2influx': .*{what}")
+    wait("the same in STATUS", lambda: "rejected the login of 'bat2influx'" in notify.status)
     assert len(daemon.says("WARNING|ERROR")) == len(door.attempts) == 1
 
 
@@ -252,7 +252,7 @@ def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
     door.certificate = secured.own
     more_values(secured.setting)
     wait("a good STATUS", lambda: "certificate" not in notify.status)
-    assert len(daemon.says("shows another certificate")) == 1
+    assert len(daemon.says("shows a certificate other than")) == 1
     assert len(door.attempts) == 2
 
 
@@ -264,7 +264,7 @@ def test_a_profile_that_closes_the_port_is_told(secured: Secured) -> None:
     daemon = secured.setting.daemon(notify=notify, Battery=QUICK)
     more_values(secured.setting)
     door.set_profile(Profile.SECURED)
-    why = f"{secured.host} refuses port 1883 and has 8883 open"
+    why = f"connection refused by {secured.host} port 1883, and port 8883 is open"
     daemon.wait_for_log(f"{why}.*'bat2influx pin {secured.host}'")
     wait("the same in STATUS", lambda: why in notify.status)
     assert not any(attempt.tls for attempt in door.attempts)

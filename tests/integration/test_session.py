@@ -110,7 +110,7 @@ def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "what"), [("wrong", "the password is wrong"), ("", "it wants a password")]
+    ("password", "what"), [("wrong", "the password is wrong"), ("", "it requires a password")]
 )
 def test_a_refusal_after_six_seconds_is_a_refused_login(
     opened: Opener, own: Tls, password: str, what: str
@@ -121,7 +121,7 @@ def test_a_refusal_after_six_seconds_is_a_refused_login(
         why = conversation.open()
         assert why
         assert why.cause == "login"
-        assert f"127.0.0.1 refused the login of 'bat2influx': {what}" in why.text
+        assert f"127.0.0.1 rejected the login of 'bat2influx': {what}" in why.text
     assert len(door.attempts) == 1
 
 
@@ -243,12 +243,12 @@ def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         why = conversation.open()
         assert why
         assert why.cause == "protocol"
-        assert "answers neither MQTT nor TLS, so that the password was not sent" in why.text
+        assert "answers neither MQTT nor TLS, so the password was not sent" in why.text
         assert len(peer.calls) == 2
     with Peer() as peer, closing(at(peer.port, user="", password="")) as conversation:
         why = conversation.open()
         assert why
-        assert "accepts connections and says nothing" in why.text
+        assert "accepts connections and does not answer" in why.text
 
 
 def test_who_is_cut_off_within_tls_does_not_try_without(tmp_path: Path) -> None:

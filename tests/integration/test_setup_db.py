@@ -116,7 +116,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
     assert first["grants"] == [{"database": "empty", "privilege": "WRITE"}]
     again = setup()
     assert " made" not in again
-    assert again.count(" is there") == 11, again  # the database and its policy are two
+    assert again.count(" exists") == 11, again  # the database and its policy are two
     assert "note" not in again
     assert setup.state() == first
 
@@ -132,7 +132,7 @@ def test_a_filled_database_is_downsampled_and_loses_nothing(make: Make) -> None:
     assert len(before) > 1000
     for _ in range(2):
         said = setup()
-        assert "policy 'autogen' left as it is, kept for ever and not for 90d; --change" in said
+        assert "policy 'autogen' unchanged, kept for ever and not for 90d; --change" in said
         assert setup.rows("autogen") == before
     # The minute that ends while this runs may be there, or not.
     for policy, seconds in (("minutes", 60), ("hours", HOUR)):
@@ -191,13 +191,13 @@ def test_change_gives_raw_values_up_after_they_are_downsampled(make: Make) -> No
     points = _points(_day() - 10 * DAY, 20 * 60)
     setup.write(points)
     said = setup(change=True, raw=2 * DAY)
-    assert "policy 'autogen' altered, kept for 2d and no more for ever; the server removes " in said
+    assert "policy 'autogen' altered, kept for 2d instead of for ever; the server removes " in said
     (autogen,) = (row for row in setup.state()["policies"] if row["name"] == "autogen")
     assert autogen["duration"] == "48h0m0s"
     assert autogen["shardGroupDuration"] == "24h0m0s"
     for policy, seconds in (("minutes", 60), ("hours", HOUR)):
         _assert_same(setup.values(policy), _recomputed(points, seconds, time.time()))
-    assert "policy 'autogen' is there, kept for 2d" in setup(change=True, raw=2 * DAY)
+    assert "policy 'autogen' exists, kept for 2d" in setup(change=True, raw=2 * DAY)
     assert "policy 'autogen' altered, kept for ever" in setup(change=True, raw=FOREVER)
 
 
@@ -212,13 +212,13 @@ def test_a_query_that_differs_is_kept_until_one_says_so(make: Make) -> None:
     before = setup.state()
     setup.write([("", "Extra", 1.5, (_day() - 9 * DAY) * NS)])
     said = setup()
-    assert said.count("left as it is; it lacks Extra, Extra_min, Extra_max; --change") == 4
+    assert said.count("unchanged; it lacks Extra, Extra_min, Extra_max; --change") == 4
     assert said.count("CREATE CONTINUOUS QUERY bat2influx_dc_") == 4
-    assert said.count("not filled in") == 3
+    assert said.count("not filled, because") == 3
     assert setup.state()["queries"] == before["queries"]
     assert setup.values("minutes") == {}
     said = setup(change=True)
-    assert said.count("made anew, for it lacks Extra, Extra_min, Extra_max") == 4
+    assert said.count("recreated, because it lacks Extra, Extra_min, Extra_max") == 4
     assert set(setup.values("hours").values()) == {1.5}
     assert "lacks" not in setup()
 
@@ -229,7 +229,7 @@ def test_a_policy_that_the_file_names_is_made(make: Make) -> None:
     setup.ask("CREATE DATABASE named")
     influx = dataclasses.replace(setup.settings.influx, retention_policy="mine")
     setup.settings = dataclasses.replace(setup.settings, influx=influx)
-    assert "policy 'mine' made, kept for 90d" in setup()
+    assert "policy 'mine' created, kept for 90d" in setup()
     policies = setup.state()["policies"]
     assert [
         (row["name"], row["default"]) for row in policies if row["name"] in ("mine", "autogen")
@@ -301,8 +301,8 @@ def test_a_statement_that_is_refused_ends_it_and_the_next_run_goes_on(make: Make
     time_ns = (_day() - 5 * DAY) * NS
     setup.server.write(f'dc Voltage="text" {time_ns}', "refused")
     said = setup(code=EX_UNAVAILABLE)
-    assert said.splitlines()[-2].startswith("wrong fill minutes  the server refused it: ")
-    assert "another run goes on from here" in said.splitlines()[-1]
+    assert said.splitlines()[-2].startswith("wrong fill minutes  the server rejected it: ")
+    assert "run the command again to continue from here" in said.splitlines()[-1]
     assert len(setup.state()["queries"]) == 6
     assert setup.state()["users"] == []
     setup.ask("DROP CONTINUOUS QUERY bat2influx_dc_hours ON refused")
@@ -322,7 +322,7 @@ def test_a_clash_of_names_is_told_before_anything_is_done(
     settings = dataclasses.replace(setup.settings, batteries=(battery,))
     code = setup_db(settings, setup.ask, Retention(), os.environ, dry_run=False, change=True)
     assert code == EX_CONFIG
-    assert "clash.ini: [Fields]: Voltage_min is also what the min" in capsys.readouterr().err
+    assert "clash.ini: [Fields]: Voltage_min is also the name of the min" in capsys.readouterr().err
     assert {"name": "clash"} not in setup.ask("SHOW DATABASES")
 
 
@@ -351,4 +351,4 @@ def test_only_an_administrator_can_set_up(
                 server.query(statement, "guarded")
         server.login = admin
         assert setup().count(" made") == 0
-        assert setup(change=True).count("has the file's password") == 1
+        assert setup(change=True).count("now has the file's password") == 1

@@ -91,7 +91,7 @@ def test_names_with_an_instance_are_those_that_are_stored(make: Make) -> None:
     """Which there are, the device has said by then; before that it is told that none is known."""
     setup = make("named", NAMED)
     said = setup()
-    assert "note  instances     none is stored yet, so that none is downsampled; when" in said
+    assert "note  instances     none is stored yet, so none is downsampled; once" in said
     soc = {(function, "Soc") for function in ("mean", "min", "max")}
     assert all(query - {("time", "60s"), ("time", "3600s")} == soc for query in _computed(setup))
     start, expected = _start(), Values()
@@ -109,7 +109,7 @@ def test_names_with_an_instance_are_those_that_are_stored(make: Make) -> None:
     assert "Voltage_1" not in kept
     said = setup(change=True)
     assert (
-        "ok    instances     downsampled are those that are known, solarcharger 288,"
+        "ok    instances     the known ones are downsampled, solarcharger 288,"
         " vebus 275 and 289; when there is another one, run this again with --change" in said
     )
     assert setup.values("minutes") == expected
@@ -121,7 +121,7 @@ def test_where_nothing_is_known_there_is_no_query(make: Make) -> None:
     only = "[Fields]\ndefaults = no\npresets = solar\ninstances = name\n"
     setup = make("unknown", only)
     said = setup()
-    assert "policy 'hours' made" in said
+    assert "policy 'hours' created" in said
     assert "none is stored yet" in said
     assert setup.state()["queries"] == []
     setup.write(_minute("", _start(), "SolarPower_288", [100.0]))
@@ -134,7 +134,7 @@ def test_an_instance_that_the_file_gives_is_known(make: Make) -> None:
     """Nothing need be stored for it."""
     setup = make("given", "[Battery]\ninstance = 276\n[Fields]\ninstances = name\n")
     said = setup()
-    assert "downsampled are those that are known, vebus 276" in said
+    assert "the known ones are downsampled, vebus 276" in said
     assert all(("mean", "Soc_276") in query for query in _computed(setup))
 
 

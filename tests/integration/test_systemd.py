@@ -89,7 +89,7 @@ def test_without_a_device_ready_is_told_after_ten_seconds_with_what_is_waited_fo
     setting.daemon(notify=notify, Battery=QUICK)
     ready = first(notify, "READY")
     assert notify.times("READY")[0] - began > 9.0
-    assert f"127.0.0.1 refuses port {setting.mosquitto.port}" in ready["STATUS"]
+    assert f"connection refused by 127.0.0.1 port {setting.mosquitto.port}" in ready["STATUS"]
     assert not notify.times("WATCHDOG")
 
 

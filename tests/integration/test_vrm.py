@@ -88,7 +88,7 @@ def test_a_token_that_is_wrong(setting: Setting, cloud: VrmCloud) -> None:
         daemon = setting.daemon(
             module=MODULE, environment=cloud.client_environment, Battery={"password": "0000beef"}
         )
-        line = daemon.wait_for_log("refused the login")
+        line = daemon.wait_for_log("rejected the login")
         assert "access token" in line
         assert "0000beef" not in daemon.log.read_text()
 

@@ -64,7 +64,7 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     ini = setting.write_ini(Battery=GIVEN)
     pane = tmux.pane(in_shell(command(setting, ini)), 80, 24)
     text = pane.wait_for("'battery' is not there yet", "Voltage 52.62 V 0 s", "connected, polling")
-    assert "on disk     nothing waits" in text
+    assert "on disk     nothing queued" in text
     assert "daemon      not running here" in text
     assert "before" not in text
     wait("every field", lambda: fields_shown(pane.text) >= NINE.keys())
@@ -109,7 +109,7 @@ def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
     wait("questions", lambda: lead() >= 4)
     setting.influxdb.stop()
     pane.wait_for(
-        "values wait for the database, the oldest from",
+        "values queued, the oldest from",
         "values are kept; ",
         f"database ! InfluxDB at 127.0.0.1:{setting.influxdb.port} cannot be reached (connection"
         " refused); is it running, and are address and port under [Influx] in"

@@ -191,9 +191,9 @@ def test_root_by_hand_leaves_files_that_the_service_can_use(running: Plant) -> N
     try:
         done = running.run("timeout", "--signal=TERM", "20", "bat2influx", "run", check=False)
         said = done.stdout + done.stderr
-        assert "INFO: started by root; running as bat2influx, to whom " + state in said
+        assert "INFO: started by root; running as bat2influx, the owner of " + state in said
         waiting = running.run("bat2influx", "spool").stdout
-        assert not waiting.startswith("waiting   0"), said
+        assert not waiting.startswith("queued    0"), said
         owners = running.run("find", state, "-printf", "%u\n").stdout.split()
         assert {*owners} == {"bat2influx"}
     finally:

@@ -46,9 +46,9 @@ def store(plant: Plant, name: str, secret: str) -> None:
 def test_without_the_password_the_status_says_what_to_do(secured: Plant) -> None:
     """A refused login is named, with what to set, in status and journal."""
     secured.systemctl("start", "--no-block", UNIT)
-    [entry] = secured.wait_for_message("refused the login")
+    [entry] = secured.wait_for_message("rejected the login")
     assert "set password in /etc/bat2influx/bat2influx.ini" in entry["MESSAGE"]
-    secured.wait("the status", lambda: "refused the login" in secured.status())
+    secured.wait("the status", lambda: "rejected the login" in secured.status())
 
 
 def test_a_plain_credential_is_used(secured: Plant) -> None:
@@ -81,7 +81,7 @@ def test_a_rotated_credential_is_used_after_a_restart(secured: Plant) -> None:
     store(secured, MQTT, "the old one")
     since = secured.now()
     secured.systemctl("start", "--no-block", UNIT)
-    secured.wait_for_message("refused the login", since=since)
+    secured.wait_for_message("rejected the login", since=since)
     store(secured, MQTT, PASSWORD)
     since = secured.now()
     secured.systemctl("restart", UNIT)
@@ -103,7 +103,7 @@ def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: P
     secured.write(INI, f"[Battery boat]\naddress = 127.0.0.1\nuser = {USER}\n")
     store(secured, f"bat2influx.{name}", PASSWORD)
     secured.systemctl("start", "--no-block", UNIT)
-    secured.wait_for_message("refused the login")
+    secured.wait_for_message("rejected the login")
     [hint] = secured.run("bat2influx check | grep 'does not load'").stdout.splitlines()
     line = hint.partition(": write ")[2].partition(" below [Service]")[0]
     assert line == f"LoadCredential={name}:bat2influx.{name}"
@@ -113,7 +113,7 @@ def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: P
     secured.wait_for_values(since=since)
     by_hand = secured.run("bat2influx", "check", check=False)
     assert "password for MQTT of [Battery boat] in a credential" in by_hand.stdout
-    command = by_hand.stdout.partition("; with it: ")[2].splitlines()[0].split()
+    command = by_hand.stdout.partition("; to use it, run: ")[2].splitlines()[0].split()
     as_told = secured.run(*command, check=False)
     assert as_told.returncode == 0, as_told.stdout + as_told.stderr
 
@@ -155,13 +155,13 @@ def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encryp
         store(secured, MQTT, PASSWORD)
     by_hand = secured.run("bat2influx", "check", check=False)
     assert by_hand.returncode == EX_UNAVAILABLE, by_hand.stdout
-    assert "refused the login" in by_hand.stdout
+    assert "rejected the login" in by_hand.stdout
     hint = next(line for line in by_hand.stdout.splitlines() if line.startswith("note"))
     assert "bat2influx has its password for MQTT in a credential" in hint
-    as_told = secured.run(*hint.partition("; with it: ")[2].split(), check=False)
+    as_told = secured.run(*hint.partition("; to use it, run: ")[2].split(), check=False)
     assert as_told.returncode == 0, as_told.stdout + as_told.stderr
     assert "with a password" in as_told.stdout
-    assert "cannot see" not in as_told.stdout
+    assert "which this command cannot read" not in as_told.stdout
 
 
 def test_the_password_of_the_database_is_a_credential_too(secured: Plant) -> None:

@@ -14,7 +14,7 @@ from bat2influx.daemon.status import FIRST_STEPS
 from tests.system.package import program_version, version
 from tests.system.plant import INI, NINE, UNIT, Plant
 
-UNRESOLVED = "cannot resolve venus.local; install libnss-mdns, or write the device's IP address"
+UNRESOLVED = "cannot resolve venus.local; install libnss-mdns, or set address in"
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,9 @@ def test_a_boot_with_the_device_off_is_not_held_up(running: Plant) -> None:
     ended = running.systemctl("show", "--value", "-p", "FinishTimestampMonotonic").stdout
     began = running.systemctl("show", "--value", "-p", "UserspaceTimestampMonotonic").stdout
     assert (int(ended) - int(began)) / 1e6 < 40  # s; 10 are meant, the watchdog's are 120
-    running.wait("the status", lambda: "127.0.0.1 refuses port 1883" in running.status())
+    running.wait(
+        "the status", lambda: "connection refused by 127.0.0.1 port 1883" in running.status()
+    )
     since = running.now()
     running.systemctl("start", "mosquitto", "venus")
     running.wait_for_values(since=since)

@@ -45,7 +45,9 @@ def test_a_paired_device_is_read_after_two_commands(paired: Plant, package: Path
     paired.install(package)
     done = paired.run("bat2influx", "pair", "--write")
     assert "+user = token/bat2influx/" in done.stdout
-    assert done.stderr.endswith("venus.local lets us in. Now run: systemctl restart bat2influx\n")
+    assert done.stderr.endswith(
+        "venus.local accepted the login. Now run: systemctl restart bat2influx\n"
+    )
     listed = paired.run("ls", "-l", "/etc/credstore/bat2influx.mqtt-password").stdout
     assert listed.startswith("-rw------- 1 root root ")
     listed = paired.run("ls", "-l", INI).stdout
@@ -59,7 +61,7 @@ def test_a_paired_device_is_read_after_two_commands(paired: Plant, package: Path
     paired.run("bat2influx", "health")
 
     paired.systemctl("kill", "--kill-whom=main", "--signal=USR1", "gx")
-    [entry] = paired.wait_for_message("refused the login of 'token/bat2influx/")
+    [entry] = paired.wait_for_message("rejected the login of 'token/bat2influx/")
     assert "pair again: 'bat2influx pair venus.local --write --yes'" in entry["MESSAGE"]
     paired.systemctl("restart", "gx")
     paired.run("bat2influx", "pair", "venus.local", "--write", "--yes")

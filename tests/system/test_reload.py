@@ -133,10 +133,10 @@ def test_a_restart_while_the_database_is_away_loses_nothing(running: Plant) -> N
     spool = "/var/lib/bat2influx/spool.sqlite"
     status = running.run("stat", "-c", "%a %U", spool).stdout
     assert status == "600 bat2influx\n"
-    assert running.run("bat2influx", "spool").stdout.startswith("waiting   ")
+    assert running.run("bat2influx", "spool").stdout.startswith("queued    ")
     running.systemctl("start", "influxdb")
     running.wait_for_message("takes values again", since=since)
     running.wait("an empty queue", lambda: running.waiting() == 0)
     running.wait_for_values(since=running.now())
-    assert running.run("bat2influx", "spool").stdout.startswith("waiting   0 values")
+    assert running.run("bat2influx", "spool").stdout.startswith("queued    0 values")
     assert running.restarts() == 0

@@ -1,4 +1,4 @@
-"""A note where a login crosses the network as it is: whoever is on the way can read it. Pure."""
+"""A note about a login that is sent unencrypted, so that others can read it. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def clear_login(
 ) -> Iterator[Step]:
     """Yield a note about `what`, a secret that is sent to `host`; none with TLS or on this machine.
 
-    `addresses` are what the host stands for, as far as that is known; `how` is what to write.
+    `addresses` are those of the host, as far as they are known; `how` is the advice.
     """
     known = [*addresses] or [host]
     if what and not tls and not all(map(_is_here, known)):
-        yield Step(NOTE, "login", f"{what} crosses the network in the clear; {how}")
+        yield Step(NOTE, "login", f"{what} is sent unencrypted over the network; {how}")
 
 
 def _is_here(address: str) -> bool:

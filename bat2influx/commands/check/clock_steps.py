@@ -1,7 +1,7 @@
-"""What `check` prints of the clocks: this machine's, and the device's as its heartbeats show it.
+"""What `check` prints about clocks: this machine's, and the device's as its heartbeats show it.
 
-Where this machine's is synchronised, the first heartbeat that has come by the way does, and nothing
-is waited for; else a few are, so that the time is certain.
+If this machine's clock is synchronised, a heartbeat received so far is enough, and `check` does not
+wait for one; otherwise it waits for several, so that the time is certain.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ LABEL = "clock"
 def clock_steps(
     own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
 ) -> Iterator[Step]:
-    """Yield how far both clocks are apart, and which one time stamps are by.
+    """Yield the difference of both clocks, and which one time stamps use.
 
-    `overheard` has what the device has published so far; `config` is the file to name.
+    `overheard` has what the device has published so far; `config` is the file to name in texts.
     """
     now = own.look()
     if not own.synchronised:
@@ -39,16 +39,16 @@ def clock_steps(
     difference = 0 if shown is None else now.own_distance - shown
     if abs(difference) > WORTH_A_NOTE:
         text = f"this machine's clock is {difference_text(difference)} the device's; time stamps"
-        yield Step(NOTE, LABEL, f"{text} are by this machine's")
+        yield Step(NOTE, LABEL, f"{text} use this machine's clock")
     elif battery.clock == "device":
         why = "systemd-timesyncd has set it, or does not run"
-        yield Step(OK, LABEL, f"time stamps are by this machine's: {why}")
+        yield Step(OK, LABEL, f"time stamps use this machine's clock, because {why}")
 
 
 def _not_synchronised(
     own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
 ) -> Step:
-    """Wait for heartbeats, and return what they show."""
+    """Wait for heartbeats, and return the step about the difference they show."""
     clock = overheard.clock
     if clock.distance is None:
 
@@ -61,11 +61,11 @@ def _not_synchronised(
     ours = "this machine's clock is not synchronised, and"
     difference = clock.difference(own.look())
     if difference is None:
-        return Step(NOTE, LABEL, f"{ours} the device shows no time within reason")
+        return Step(NOTE, LABEL, f"{ours} the device reports no plausible time")
     if abs(difference) <= DIFFERS:
         return Step(OK, LABEL, f"{ours} agrees with the device's")
     text = f"{ours} {difference_text(difference)} the device's"
     if battery.clock == "device":
-        return Step(NOTE, LABEL, f"{text}, which time stamps are by")
-    what = f"for time stamps by that one write clock = device under {battery.section} in {config}"
-    return Step(NOTE, LABEL, f"{text}; {what}")
+        return Step(NOTE, LABEL, f"{text}; time stamps use the device's clock")
+    what = f"write clock = device under {battery.section} in {config}"
+    return Step(NOTE, LABEL, f"{text}; to use the device's for time stamps, {what}")

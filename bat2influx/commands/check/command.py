@@ -1,4 +1,4 @@
-"""`bat2influx check`: the file alone, at each reload, or each step to the database, a line each."""
+"""`bat2influx check`: the file only, at each reload, or every step to the database, a line each."""
 
 from __future__ import annotations
 

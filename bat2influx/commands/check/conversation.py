@@ -1,7 +1,7 @@
 """The conversation of `check` with one device: portal id, instances and fields, step by step.
 
-A device that does not respond is asked once in each of the two ways that firmware knows. Nothing
-is ever stored.
+A device that does not respond gets one keepalive of each of the two kinds that firmware knows.
+Nothing is stored.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from bat2influx.venus import examples, protocol
 
 PORTAL_WITHIN = 5.0  # s; retained messages come at once
 ANSWERS_WITHIN = 10.0  # s; a hung device answers late
-OLD_FIRMWARE = 60.0  # s; a twelfth of it is how long nothing is taken for all, without an echo
-SEARCH_WITHIN = 12.0  # s, for two questions with a twelfth of OLD_FIRMWARE each
+OLD_FIRMWARE = 60.0  # s; without an echo a list is complete a twelfth of it after the last message
+SEARCH_WITHIN = 12.0  # s, for two keepalives with a twelfth of OLD_FIRMWARE each
 LEAVES_AFTER = 3.0  # s to wait for a sub-tree; firmware before 3.20 answers only leaves
 
 
@@ -56,8 +56,8 @@ class Conversation:
         self._listed: set[str] = set()  # portal ids of retained messages
         self._overheard = Overheard(battery.serial)
         self._answers = False  # whether the device is known to answer requests
-        self._by_leaf = False  # whether only leaves are read, as sub-trees are not answered
-        self._absent: set[str] = set()  # topics of instances that are not there
+        self._by_leaf = False  # whether only leaves are read, because sub-trees get no answer
+        self._absent: set[str] = set()  # topics of instances that do not exist
         self._discovery = Discovery(Wanted.of(battery), again_after=OLD_FIRMWARE, config=config)
 
     def portal(self) -> Iterator[Step]:
@@ -146,7 +146,7 @@ class Conversation:
         return device_errors.device_silent(address, portal, given=given)
 
     def _places(self, plan: Plan) -> Iterator[Step]:
-        """Yield which of the wanted services are there."""
+        """Yield which of the wanted services exist."""
         discovery, address, there = self._discovery, self._battery.address, self._overheard.places
         gone, missing = [], [*discovery.open]
         for place, topics in plan.places.items():
@@ -176,7 +176,9 @@ class Conversation:
         """Yield the services of a system without an inverter, with the lines that read them."""
         yield wrong(device_errors.no_vebus(self._battery.address, self._overheard.places))
         if lines := ini_lines.live_fields(self._overheard.survey):
-            yield Step(NOTE, "[Fields]", "\n".join(("these lines would do:", *lines)))
+            yield Step(
+                NOTE, "[Fields]", "\n".join(("these lines read what the device has:", *lines))
+            )
 
     def fields(self) -> Iterator[Step]:
         """Read every field once, and yield its value."""

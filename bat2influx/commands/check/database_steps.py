@@ -1,4 +1,4 @@
-"""The steps from the name of the database to the right to write, told in the daemon's words."""
+"""The steps from the name of the database to the right to write, with the daemon's messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def database_steps(settings: Settings) -> Iterator[Step]:
             "the token" if influx.token else "the password" if influx.password else "",
             influx.address,
             (),
-            f"give the database a certificate, and write tls = yes under [Influx] in"
+            f"set up TLS on the database server, and write tls = yes under [Influx] in"
             f" {settings.path}",
             tls=influx.tls is not None,
         )
@@ -44,6 +44,6 @@ def database_steps(settings: Settings) -> Iterator[Step]:
     elif probe.open:
         yield Step(NOTE, "database", f"{db!r}: {probe.open}")
     elif probe.missing:
-        yield Step(OK, "database", f"{db!r} is not there yet; it is made with the first value")
+        yield Step(OK, "database", f"{db!r} does not exist yet; it is created with the first write")
     else:
-        yield Step(OK, "database", f"{db!r} is there, and may be written to")
+        yield Step(OK, "database", f"{db!r} exists, and writing is permitted")

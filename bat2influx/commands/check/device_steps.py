@@ -1,7 +1,7 @@
-"""The steps from a device's name to each field's value, in the daemon's words.
+"""The steps from a device's name to each field's value, with the daemon's messages.
 
-The daemon's own parts take them. Where a step fails, those that need it are left out; what was in
-order before it is printed. conversation.py has the steps behind the login.
+The daemon's own parts take them. After a failed step the steps that need it are left out; the
+successful ones before it are printed. conversation.py has the steps after the login.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             "the password" if battery.password else "",
             endpoint.host,
             session.addresses,
-            f"a device under a security profile takes TLS: write tls = yes in {config}",
+            f"a device with a security profile supports TLS: write tls = yes in {config}",
             tls=endpoint.tls is not None,
         )
         fleet = battery.fleet
@@ -48,11 +48,11 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
             if not portals:
                 yield wrong(session.trouble or no_device(session, battery, config))
                 return
-            yield Step(OK, "devices", f"{Census(len(portals), ())}; this is {portals[0]}")
+            yield Step(OK, "devices", f"{Census(len(portals), ())}; checking {portals[0]}")
             battery = replace(battery, serial=portals[0])
         conversation = Conversation(session, battery, config)
         parts = [conversation.portal, conversation.instances, conversation.fields]
-        if not fleet:  # whose devices have a clock each
+        if not fleet:  # each device of a fleet has its own clock
             parts.append(conversation.clock)
         for steps in parts:
             yield from steps()
@@ -61,7 +61,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
 
 
 def _way(session: Session, outcome: Link | Trouble) -> Iterator[Step]:
-    """Yield name, port and TLS; each before the trouble was in order."""
+    """Yield name, port and TLS; those before the trouble succeeded."""
     endpoint = session.endpoint
     if session.addresses and endpoint.host not in session.addresses:
         yield Step(OK, "name", f"{endpoint.host} is {', '.join(session.addresses)}")
@@ -76,6 +76,6 @@ def _way(session: Session, outcome: Link | Trouble) -> Iterator[Step]:
         if endpoint.tls.fingerprint:
             trusted = "the certificate is the pinned one"
         else:
-            trusted = f"the certificate is good by {endpoint.tls.ca_file or 'the system'}"
-            trusted += "" if endpoint.tls.verify_host else ", whatever its name"
+            trusted = f"the certificate is trusted by {endpoint.tls.ca_file or 'the system'}"
+            trusted += "" if endpoint.tls.verify_host else ", and its name is not checked"
         yield Step(OK, "TLS", f"{outcome.version}, {trusted}")

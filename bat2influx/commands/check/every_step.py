@@ -1,6 +1,6 @@
 """Every step of `bat2influx check`, from the file over each device to the database, as lines.
 
-Where the file has several devices, each has its lines below its section's name.
+With several devices in the file, each has its lines below its section's name.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def check(
 ) -> int:
     """Take every step and print it; return the exit code, 0 or 69, or 78 for an open choice.
 
-    What is wrong with one device keeps nobody from looking at the others. With `as_json` the steps
-    are printed by that, without the result.
+    A problem of one device does not stop the check of the others. With `as_json` that prints the
+    steps, without the result.
     """
     show = as_json or Printer(sys.stdout, environment)
     show(Step(OK, "file", str(settings.path)))

@@ -1,4 +1,4 @@
-"""What `check` prints of fields: the value of each, and those that the device does not have.
+"""What `check` prints about fields: the value of each, and those that the device does not have.
 
 Rules: no socket; answers are handed in.
 """
@@ -21,8 +21,8 @@ Value = float | NoValue
 class FirstValues:
     """The first value on each of the `wanted` topics, in `values`.
 
-    All topics of a device are subscribed to meanwhile, and a payload may have 1 MiB: of a message
-    that is wanted its value is kept, and of others nothing.
+    All topics of the device are subscribed at that time, and a payload may have 1 MiB: only the
+    values of wanted messages are kept.
     """
 
     def __init__(self, wanted: Collection[str]) -> None:

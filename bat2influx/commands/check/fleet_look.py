@@ -1,6 +1,6 @@
-"""A look at a fleet for a command: which devices there are, and which of them speaks.
+"""Looks at a fleet for a command: which devices it has, and which of them is publishing.
 
-Nothing is asked for, and nothing is taken away from daemons that share the work.
+It requests nothing, and takes no message from daemons that share the work.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
 from bat2influx.venus import protocol
 
-OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive beats each 3 s
+OTHERS_WITHIN = 1.0  # s after the first; a device that is kept alive sends a heartbeat every 3 s
 BEAT_WITHIN = 4.0  # s
 
 
 def fleet_portals(session: Session) -> list[str]:
-    """Return the portal ids behind a broker, one that speaks first, if any does."""
+    """Return the portal ids behind a broker, first one that is publishing, if any is."""
     found: dict[str, None] = {}
     speaking: list[str] = []
 

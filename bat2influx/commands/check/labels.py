@@ -29,6 +29,6 @@ _LABELS = {  # by the first part of a trouble's cause; the causes of TLS are man
 
 
 def wrong(why: Trouble, label: str = "") -> Step:
-    """Return the step at which a trouble is met; without `label` the cause of `why` names it."""
+    """Return the step that failed with `why`; without `label` the cause of `why` names it."""
     kind = why.cause.partition(":")[0]
     return Step(WRONG, label or _LABELS.get(kind, "TLS"), why.what)

@@ -1,7 +1,7 @@
 """The messages of one device while `check` looks for its instances, requested or not.
 
 Rules: no socket. A retained message does not prove that the device responds, but shows which
-services there are: firmware before Venus OS 3.20 publishes all its values retained.
+services exist: firmware before Venus OS 3.20 publishes all its values retained.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Overheard:
     """The values of the device `portal` so far, as a survey.
 
     `speaks` is whether one of its messages was not retained. `clock` is what heartbeats show, and
-    `shown` the distance that a single one shows, see device_clock.py; the least late counts.
+    `shown` the distance that a single one shows (device_clock.py); the least delayed one counts.
     """
 
     def __init__(self, portal: str) -> None:
@@ -44,6 +44,6 @@ class Overheard:
 
     @property
     def places(self) -> tuple[ServiceInstance, ...]:
-        """The services that are there, those first that a battery owner wants."""
+        """The services that exist, first those that a battery owner wants."""
         numbers = self.survey.numbers
         return tuple(place for place in self.survey.places() if PRODUCT in numbers[place])

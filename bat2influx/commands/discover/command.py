@@ -1,7 +1,7 @@
 """`bat2influx discover`: finds Venus devices and prints lines for the ini file.
 
-Rules: the result alone is on stdout, and is a file that loads; what happens meanwhile, and what is
-in the way, is on stderr. Of several devices the first has live lines, the others are commented out.
+Rules: stdout has only the result, which is a valid file; progress and problems are on stderr. The
+lines of the first of several devices are active, those of the others are commented out.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
 
 _NOBODY = """\
-no Venus device has answered the search. It may be
-- off, or in another network or VLAN, into which such a search does not pass;
-- held up by a firewall on this machine: let UDP answers in (from the device, to a high port);
-- under the security profile "Paired devices only", in which a device answers no search.
+no Venus device has answered the search. Possible reasons:
+- the device is off, or in another network or VLAN, which the search does not reach;
+- a firewall on this machine blocks the answers: allow UDP from the device to high ports;
+- the device has the security profile "Paired devices only", and answers no search.
 If you know its name or address, run: bat2influx discover HOST
 and for a login under that profile: bat2influx pair HOST"""
 
@@ -84,9 +84,10 @@ def discover(
 ) -> int:
     """Look for devices, or at `host`, as in HOST[:PORT]; print them, and return the exit code.
 
-    `load` reads the ini file `config`, and may raise ConfigError: then it goes on without one.
-    `everything` lists configuration and housekeeping, too. With `writing` the lines of the one
-    device go into the file, and what has changed is printed. With `as_json` objects are printed.
+    `load` reads the ini file `config`, and may raise ConfigError: then the search continues without
+    the file. `everything` lists configuration and housekeeping, too. With `writing` the lines of
+    the only device are written into the file, and the changes are printed. With `as_json` objects
+    are printed.
     """
     try:
         target = None if host is None else Target(*checks.host_and_port(host))
@@ -104,7 +105,7 @@ def discover(
     targets = [target] if target else _named(_search(problems_of(None)), batteries)
     outcomes = []
     for each in targets:
-        complain(f"asking {each}")
+        complain(f"connecting to {each}")
         own = own_of(each, batteries)
         tell = problems_of(each.host)
         inquiry = Inquiry(each, own, config=str(config), everything=everything, say=tell)
@@ -124,7 +125,7 @@ def discover(
 
 
 def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
-    """Return what the ini file has for a host that is its address, and for that port of it."""
+    """Return the section of the ini file with this host as its address, and with this port."""
     for battery in batteries:
         if is_at(battery, target.host) and target.port in (None, battery.port):
             return battery
@@ -137,26 +138,26 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
     except ConfigError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
-        complain(f"{first.splitlines()[0]}{more}; going on without the file")
+        complain(f"{first.splitlines()[0]}{more}; continuing without the file")
         return ()
 
 
 def _search(tell: Callable[[str], None]) -> Sequence[FoundDevice]:
     out_of = lan_search.interfaces()
     if not out_of:
-        tell("no network interface is up; there is nowhere to search")
+        tell("no network interface is up; the search is not possible")
         return ()
     complain(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
     found = lan_search.find_devices(out_of, tell)
     if not found:
         tell(_NOBODY)
     if len(found) > MAX_DEVICES:
-        tell(f"{len(found)} devices have answered; {MAX_DEVICES} of them are asked")
+        tell(f"{len(found)} devices have answered; only {MAX_DEVICES} of them are queried")
     return found[:MAX_DEVICES]
 
 
 def _named(found: Sequence[FoundDevice], batteries: Sequence[Battery]) -> list[Target]:
-    """Return whom to ask, by the address in the ini file where that is the device found."""
+    """Return the hosts to query, with the address in the ini file if that is the device found."""
     by_address: dict[str, str] = {}
     for battery in batteries if found else ():
         try:

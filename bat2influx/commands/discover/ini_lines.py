@@ -1,10 +1,10 @@
-"""What a survey has found, as lines for the ini file that can be pasted as they are.
+"""Makes lines for the ini file of a survey; they can be pasted unchanged.
 
-Rules: every block loads, whatever the device has said. Only names, paths and instances that were
-checked stand in a setting; a text of the device stands in a comment of its own, in one line, made
-plain. Values that a battery owner wants are live lines; the others are commented out, since each
-would be read once a second, and so are the few lines that would do in their place. A block fits
-into what a file may hold, with room for the rest of it.
+Rules: every block is valid, whatever the device publishes. A setting holds only checked names,
+paths and instances; a text of the device is in a separate comment, in one line of printable text.
+Values that a battery owner wants are active lines; the others are commented out, because each would
+be read once a second, and so are the few lines that can replace them. A block is smaller than the
+largest allowed file, with room for the other sections.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.protocol import is_portal_id
 from bat2influx.venus.units import DEFAULT_FIELDS, WANTED, unit_of
 
-ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the others are comments and other sections
+ROOM = MAX_FILE * 3 // 4  # bytes for all the services; the rest is for comments and other sections
 _NINE = {field.path: field.name for field in DEFAULT_FIELDS}  # paths of vebus
 _SEPARATORS = re.compile(r"[/_.-]+")
-_WIDEST = 48  # columns; what is longer is not aligned
+_WIDEST = 48  # columns; longer names are not aligned
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How a device was reached, which is what [Battery] has to say.
+    """How the connection to a device was made, for [Battery].
 
-    `port` is None where it is the usual one; `fingerprint` is the certificate's, None without TLS.
-    `prefix` is what a bridge puts in front of the topics.
+    `port` is None for the usual one; `fingerprint` is the certificate's, None without TLS. `prefix`
+    is what a bridge puts in front of the topics.
     """
 
     address: str
@@ -59,14 +59,14 @@ class Row:
 
 
 def heading(address: str, model: str, name: str, portal: str) -> str:
-    """Return a comment that says which device it is; what is not known of it is ''."""
+    """Return a comment that names the device; unknown parts are ''."""
     device = " ".join(part for part in (plain(model), f'"{plain(name)}"' if name else "") if part)
     known = f", portal id {plain(portal)}" if portal else ""
     return f"# {device or 'a Venus device'} at {plain(address)}{known}"
 
 
 def battery(reached: Reached) -> list[str]:
-    """Return [Battery] with the lines by which the device is reached."""
+    """Return [Battery] with the lines for the connection to the device."""
     lines = ["[Battery]", f"address = {reached.address}"]
     if reached.port is not None:
         lines.append(f"port = {reached.port}")
@@ -82,8 +82,8 @@ def block(
 ) -> list[str]:
     """Return the lines for one device: [Battery], then [Fields] with what it has.
 
-    `alone` says that no other device is behind the same broker, so that no serial is needed. With
-    `everything` nothing is left out, and the lines may be more than a file may hold.
+    With `alone` no other device is behind the same broker, so that no serial is needed. With
+    `everything` nothing is left out, and the lines may be larger than an allowed file.
     """
     lines = battery(reached)
     if not alone and is_portal_id(survey.portal):
@@ -92,7 +92,7 @@ def block(
     if len(multis) > 1:
         others = " and ".join(str(place.instance) for place in multis[1:5])
         lines += [
-            f"# which vebus the nine fields are read from; there is {others}, too",
+            f"# the vebus that the nine default fields are read from; there is also {others}",
             f"instance = {multis[0].instance}",
         ]
     services = _services(survey, multis[0] if multis else None, everything=everything)
@@ -100,7 +100,10 @@ def block(
     fields = [line for text in (texts if everything else _fitting(texts)) for line in text]
     lines += ["", "[Fields]"]
     if not multis and any(line and line[0] != "#" for line in fields):
-        lines += ["# there is no vebus here, which the nine fields are of", "defaults = no"]
+        lines += [
+            "# the nine default fields are of vebus, which this device does not have",
+            "defaults = no",
+        ]
     return lines + _in_few_lines(survey, multis) + fields
 
 
@@ -119,7 +122,7 @@ def presets_of(survey: Survey) -> tuple[str, ...]:
 def live_fields(survey: Survey) -> list[str]:
     """Return the lines of [Fields] that a device without vebus needs, without the comments.
 
-    None where it has nothing that a battery owner wants.
+    Empty if it has nothing that a battery owner wants.
     """
     lines = block(survey, Reached(""))
     below = lines[lines.index("[Fields]") :]
@@ -128,19 +131,19 @@ def live_fields(survey: Survey) -> list[str]:
 
 
 def _in_few_lines(survey: Survey, multis: Sequence[ServiceInstance]) -> list[str]:
-    """Return, commented out, the presets of which the device has something, and all instances."""
+    """Return, commented out, presets of which the device has values, and a line for instances."""
     lines, presets = [], presets_of(survey)
     kinds = [place.service for place in survey.places()]
     wanted = {p.service for key in presets for p in PRESETS[key]} | {"vebus"}
     several = [kind for kind in dict.fromkeys(kinds) if kind in wanted and kinds.count(kind) > 1]
     if presets:
         lines += [
-            "# in place of all the lines below, by the names in bat2influx.ini(5)",
+            "# instead of all the lines below, with the names in bat2influx.ini(5)",
             f"# presets = {', '.join(presets)}",
         ]
     if several:
-        line = f"# of {' and '.join(several)} there are several: all of them, by a tag instance"
-        more = f"; take instance = {multis[0].instance} above away" if len(multis) > 1 else ""
+        line = f"# several of {' and '.join(several)}: this stores all, with the tag instance"
+        more = f"; remove instance = {multis[0].instance} above" if len(multis) > 1 else ""
         lines += [f"{line}{more}", "# instances = tag"]
     return lines
 
@@ -166,7 +169,7 @@ def _services(
             used.add(name)
             unit = unit_of(place.service, path)
             comment = f"{paths[path]:.10g} {unit}".strip()
-            comment += ", stored anyway" if is_nine else ""
+            comment += ", stored by default" if is_nine else ""
             leaf, value = f"{place}/{path}", paths[path]
             rows.append(Row(name, leaf, comment, path in wanted, is_nine, value, unit))
         names = ", ".join(f'"{name}"' for name in survey.names_of(place))
@@ -180,7 +183,7 @@ def _name(place: ServiceInstance, path: str, used: set[str], *, several: bool) -
     words = _SEPARATORS.split("/".join((place.service, *middle, *parts)))
     first, *rest = (word[:1].upper() + word[1:] for word in words)
     name = "".join(rest if rest and rest[0].startswith(first) else (first, *rest))
-    if not is_key(name) or not could_be_field(name, path):  # the file would take it for a secret
+    if not is_key(name) or not could_be_field(name, path):  # the file would treat it as a secret
         return None
     number, free = 1, name
     while free in used:
@@ -199,7 +202,7 @@ def _formatted(head: str, rows: Sequence[Row]) -> list[str]:
     told = False
     for name, row in zip(names, rows, strict=True):
         if not row.wanted and not told:
-            lines.append("# other values; each is read once a second if you take away its #")
+            lines.append("# other values; each is read once a second if you remove its #")
             told = True
         lines.append(f"{name:<{wide}} = {row.leaf:<{leaf_wide}}  # {row.comment}")
     return lines

@@ -1,9 +1,9 @@
-"""What one host has behind it, asked by MQTT, and the lines for the ini file that come of it.
+"""Queries one host by MQTT for its devices, and makes lines for the ini file.
 
-Rules: a secret is sent in one case only: the ini file has it for this very host, and then in the
-way that the file says. Everybody is asked without one else, in clear first, and by TLS where that
-port is closed. Each device is asked for one full republish, and one that does not respond is asked
-again in the way of firmware before Venus OS 3.20; nothing is written to it.
+Rules: a secret is sent only if the ini file has it for this host, and only in the way that the file
+says. Otherwise a host is queried without a password, first unencrypted, and with TLS if that port
+is closed. Each device gets one request for a full republish; one that does not respond gets a
+second, in the way of firmware before Venus OS 3.20. Nothing is written to a device.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from bat2influx.net.tls import Tls
 from bat2influx.printable import plain
 from bat2influx.venus import protocol
 
-USER = "bat2influx"  # of whom has no password
+USER = "bat2influx"  # where there is no password
 PORTALS_WITHIN = 5.0  # s, for the first retained Serial
-OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends what is retained in one go
-FIRST_WITHIN = 5.0  # s, for the first value of a republish, in each of the two ways to ask for it
-QUIET = 4.0  # s without a new path end it: firmware before 3.50 need not say when it is through
+OTHERS_WITHIN = 1.0  # s, for those of other devices; a broker sends all retained messages at once
+FIRST_WITHIN = 5.0  # s, for the first value of a republish, for each of the two kinds of keepalive
+QUIET = 4.0  # s without a new path end it: firmware before 3.50 may not mark the end
 REPUBLISH_WITHIN = 30.0  # s in all
 MAX_PORTALS = 16  # behind one broker
 
-# Where these are in the way, TLS may be what is wanted.
+# Troubles that TLS may solve.
 _TRY_TLS = frozenset({"refused", "unreachable", "only tls", "tls wanted", "login"})
 
 
@@ -49,9 +49,9 @@ _UNKNOWN = Description()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host to ask; `port` is None where both usual ones are tried.
+    """A host to query; `port` is None if both usual ones are tried.
 
-    `description` is what it has said of itself by SSDP.
+    `description` is its description by SSDP.
     """
 
     host: str
@@ -65,9 +65,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class InquiryResult:
-    """What came of it: a block of lines for each device, and whether a broker has answered.
+    """The result: a block of lines for each device, and whether a broker has answered.
 
-    `records` has the same for `--json`, and a device that could not be asked, too.
+    `records` has the same for `--json`, also a device that could not be queried.
     """
 
     blocks: tuple[list[str], ...] = ()
@@ -76,10 +76,10 @@ class InquiryResult:
 
 
 class Inquiry:
-    """Asks one host.
+    """Queries one host.
 
-    `own` is what the ini file has for this very host, None otherwise; `config` is that file's
-    name. `say` is told, in lines for people, what is in the way.
+    `own` is the section of the ini file for this host, or None; `config` is that file's name. `say`
+    gets problems, in lines for people.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class Inquiry:
         self._moved = False  # whether another prefix than the given one is asked
 
     def make(self) -> InquiryResult:
-        """Ask, and return what there is."""
-        refused: Session | None = None  # the latest that wanted another login
+        """Query the host, and return the result."""
+        refused: Session | None = None  # the latest whose login was rejected
         for endpoint in self._endpoints():
             with closing(Session(endpoint)) as session:
                 trouble = session.open()
@@ -116,7 +116,7 @@ class Inquiry:
         return self._locked(refused) if refused else self._absent()
 
     def _endpoints(self) -> Iterator[Endpoint]:
-        """Yield whom to ask and how, the next for where the one before was not let in."""
+        """Yield the endpoints to try, one after the other until a login is accepted."""
         host, port, own = self._target.host, self._target.port, self._own
         if own:
             yield endpoint_of(own, self._config)
@@ -124,13 +124,13 @@ class Inquiry:
                 return
         else:
             yield Endpoint(host, port or MQTT_PORT, USER, "", self._config)
-        # Every certificate will do: there is no password that its owner could get.
+        # Any certificate is accepted, because no password is sent.
         unusual = own.port if own and own.port != MQTT_PORT else None
         anybody = Tls(trust_any=True)
         yield Endpoint(host, port or unusual or MQTT_TLS_PORT, USER, "", self._config, anybody)
 
     def _look(self, session: Session) -> InquiryResult:
-        """See what is behind a broker that has let us in."""
+        """Query the devices behind a broker that has accepted the login."""
         portals = self._portals(session)
         surveys = self._surveys(session, portals)
         if session.trouble:
@@ -139,8 +139,8 @@ class Inquiry:
             if (elsewhere := self._elsewhere(session)) is not None:
                 return elsewhere
             if not portals:
-                what = f"no device has said its portal id at {self._target}"
-                self._say(f"{what}; is it a Venus device?")
+                what = f"no device has published its portal id at {self._target}"
+                self._say(f"{what}; check that it is a Venus device")
         reached = self._reached(session)
         blocks: list[list[str]] = []
         way, known, records = self._way(session), self._target.description, list[Record]()
@@ -156,7 +156,7 @@ class Inquiry:
         return InquiryResult(tuple(blocks), bool(blocks), tuple(records))
 
     def _elsewhere(self, session: Session) -> InquiryResult | None:
-        """Ask below another prefix, if devices are there; else return None."""
+        """Query below another prefix, if it has devices; else return None."""
         own, prefix = self._own, session.endpoint.prefix
         if own and own.vrm:
             return None
@@ -166,12 +166,12 @@ class Inquiry:
             return None
         host = str(self._target)
         self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
-        self._moved = True  # one other prefix is asked, and no third
+        self._moved = True  # one other prefix is queried, and no third
         with closing(Session(replace(session.endpoint, prefix=prefixes[0]))) as other:
             return None if other.open() else self._look(other)
 
     def _portals(self, session: Session) -> Sequence[str]:
-        """Return the portal ids behind a broker: those it has, else those known otherwise."""
+        """Return the portal ids behind a broker: those it lists, else one known from elsewhere."""
         found: set[str] = set()
 
         def see(message: Message) -> bool:
@@ -184,16 +184,15 @@ class Inquiry:
         if not session.subscribe([protocol.PORTALS]) and session.until(see, PORTALS_WITHIN):
             session.until(lambda message: see(message) and False, OTHERS_WITHIN)
         if len(found) > MAX_PORTALS:
-            self._say(
-                f"{len(found)} devices are at {self._target}; {MAX_PORTALS} of them are asked"
-            )
+            what = f"{len(found)} devices are at {self._target}"
+            self._say(f"{what}; only {MAX_PORTALS} of them are queried")
         self._listed = bool(found)
         given = self._own.serial if self._own and not self._own.fleet else ""
         known = given or self._target.description.portal
         return sorted(found)[:MAX_PORTALS] or [portal for portal in (known,) if portal]
 
     def _surveys(self, session: Session, portals: Sequence[str]) -> Sequence[Survey]:
-        """Ask each device for a full republish, and return what they have said."""
+        """Request a full republish of each device, and return the surveys."""
         surveys = {portal: Survey(portal, secrets.token_hex(4)) for portal in portals}
         if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
             return ()
@@ -249,25 +248,28 @@ class Inquiry:
                 why = device_errors.questions_unanswered(host, portal, prefix, values=one_way)
                 self._say(why.text)
             elif not survey.numbers:
-                bridge = " Where a bridge brings its topics, does that forward R/#?"
-                self._say(f"{device} is not responding; is it on?{bridge if self._listed else ''}")
+                bridge = ". If a bridge forwards its topics, check that it also forwards R/#"
+                what = f"{device} does not respond; check that it is on"
+                self._say(f"{what}{bridge if self._listed else ''}")
             if survey.numbers and not survey.complete:
-                self._say(f"{device} did not confirm that this is all; the list may lack something")
+                self._say(
+                    f"{device} did not confirm that the list is complete; values may be missing"
+                )
 
     def _locked(self, session: Session) -> InquiryResult:
-        """Return the lines by which one gets in, where a login is wanted."""
+        """Return the lines for a login, if the host requires one."""
         if self._own and self._own.password:
             state = DeviceState.LOGIN_REJECTED
-            self._say(f"{self._target} refuses the login in {self._config}")
-            what = "it refuses the password of the ini file"
+            self._say(f"{self._target} rejects the login in {self._config}")
+            what = "it rejects the password in the ini file"
         else:
             state = DeviceState.LOGIN_REQUIRED
-            self._say(f"{self._target} wants a login")
-            what = "it wants a password"
+            self._say(f"{self._target} requires a login")
+            what = "it requires a password"
         command = f"bat2influx discover {self._target}"
         pair = pair_command(self._target.host, self._config)[1:-1]
         token = [
-            '# Under its security profile "Paired devices only" a token takes the place of it:',
+            '# Under its security profile "Paired devices only" a token replaces the password:',
             f"# {plain(pair, 300)}",
         ]
         block = [
@@ -283,14 +285,14 @@ class Inquiry:
         return InquiryResult((block,), reached=True, records=(record,))
 
     def _absent(self) -> InquiryResult:
-        """Return what is known of a device that could not be asked."""
+        """Return what is known of a device that could not be queried."""
         description, way = self._target.description, Way(self._target.host, self._target.port)
         state = DeviceState.UNREACHABLE if description.mqtt is not False else DeviceState.MQTT_OFF
         records = (device_lines.without_survey(state, way, description),)
         if description == _UNKNOWN:
             return InquiryResult(records=records)
         off = "switched off on it: Settings, Services or Integrations"
-        what = off if description.mqtt is False else "not to be reached"
+        what = off if description.mqtt is False else "unreachable"
         return InquiryResult(([f"{self._heading()}: MQTT is {what}"],), records=records)
 
     def _reached(self, session: Session) -> Reached:

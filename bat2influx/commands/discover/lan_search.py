@@ -1,8 +1,8 @@
-"""The search for GX devices in the network: the sockets under ssdp.py.
+"""Searches the network for GX devices: the sockets under ssdp.py.
 
-Rules: it is sent out of every interface, since a machine in several networks has the device in
-one of them only. Everything has a bound, in time, in bytes and in number, however the peers
-answer; no proxy is used and no redirection followed.
+Rules: the search is sent out of every interface, because in a machine with several networks the
+device is in one of them only. Everything has a bound, in time, in bytes and in number, however the
+peers answer; no proxy is used and no redirection followed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LISTENING = 3.0  # s in all, a second longer than the last answer may take
 FETCHING = 5.0  # s in all for a description
 MAX_ANSWERS = 32
 MAX_PER_ADDRESS = 4  # of these; a GX device sends one, and another program on it may send one more
-MAX_HEAD = 16_384  # bytes before a description; a GX device sends 200, and they take ten times that
+MAX_HEAD = 16_384  # bytes before a description; a GX device sends 200; parsing takes ten times that
 _TTL = 4  # as section 1.2.2 of the UPnP Device Architecture 1.0 has it
 _AT_ONCE = 8
 
@@ -61,7 +61,7 @@ class FoundDevice:
 
 
 class NoDescriptionError(Exception):
-    """A description could not be had; the text says why."""
+    """A description could not be read; the text says why."""
 
 
 def interfaces() -> tuple[Interface, ...]:
@@ -79,7 +79,7 @@ def _usable(control: socket.socket, table: bytes) -> Iterator[Interface]:
         entry = table[start : start + _IFREQ]
         try:
             answer = fcntl.ioctl(control, _SIOCGIFFLAGS, entry)
-        except OSError:  # it has just gone
+        except OSError:  # the interface has just been removed
             continue
         (flags,) = struct.unpack_from("H", answer, 16)
         if flags & _UP and not flags & _LOOPBACK:
@@ -93,7 +93,7 @@ def find_devices(
 ) -> tuple[FoundDevice, ...]:
     """Search, and return the devices that have answered, one for each address.
 
-    `say` is told, in lines for people, what was odd.
+    `say` gets problems, in lines for people.
     """
     answers: dict[str, list[SearchResponse]] = {}
     for answer in search(out_of, say):
@@ -103,12 +103,12 @@ def find_devices(
     found = dict[str, Description]()
     for address, (found[address], odd) in zip(answers, described, strict=True):
         for what in odd:
-            say(f"{address} is a GX device by its answer, but {what}")
+            say(f"{address} answered as a GX device, but {what}")
     return tuple(FoundDevice(*item) for item in sorted(found.items()))
 
 
 def _described(answers: Sequence[SearchResponse]) -> tuple[Description, list[str]]:
-    """Return what an address says of itself, and what was odd; none is asked after a portal id."""
+    """Return the description of an address, and problems; none is read after a portal id."""
     best, odd = Description(), list[str]()
     for answer in answers:
         outcome = _description(answer)
@@ -124,12 +124,12 @@ def _described(answers: Sequence[SearchResponse]) -> tuple[Description, list[str
 def _description(answer: SearchResponse) -> Description | str:
     place = ssdp.description_url(answer)
     if place is None:
-        return f"it is odd, for it refers to {plain(answer.location) or 'nothing'}; not asked there"
+        return f"refers to {plain(answer.location) or 'nothing'}, which is not queried"
     try:
         xml = fetch(place)
     except NoDescriptionError as error:
-        return f"its description cannot be had: {error}"
-    return ssdp.describe(xml) or "its description is no sound XML"
+        return f"its description cannot be read: {error}"
+    return ssdp.describe(xml) or "its description is not valid XML"
 
 
 def search(out_of: Sequence[Interface], say: Callable[[str], None]) -> tuple[SearchResponse, ...]:
@@ -175,7 +175,7 @@ def _collect(
         if due and now >= due[0]:
             due.pop(0)
             for sock in senders:
-                with suppress(OSError):  # no route out of this one, or its cable is out
+                with suppress(OSError):  # no route out of this interface, or no link
                     sock.sendto(ssdp.search_request(), (ssdp.GROUP, ssdp.SSDP_PORT))
         until = due[0] if due else LISTENING
         for key, _ in selector.select(max(0.0, until - now)):
@@ -185,10 +185,11 @@ def _collect(
             of_address[answer.address] += 1
             if of_address[answer.address] > MAX_PER_ADDRESS:
                 if of_address[answer.address] == MAX_PER_ADDRESS + 1:
-                    say(f"more than {MAX_PER_ADDRESS} answers have come from {answer.address}")
+                    what = f"more than {MAX_PER_ADDRESS} answers came from {answer.address}"
+                    say(f"{what}; the others are ignored")
                 continue
             if len(answers) == MAX_ANSWERS:
-                say(f"more than {MAX_ANSWERS} answers have come; the others are left out")
+                say(f"more than {MAX_ANSWERS} answers came; the others are ignored")
                 return answers
             answers[answer] = None
     return answers
@@ -197,13 +198,13 @@ def _collect(
 def _receive(sock: socket.socket) -> SearchResponse | None:
     try:
         datagram, (address, _) = sock.recvfrom(4096)
-    except OSError:  # nothing after all, or what an earlier send has met
+    except OSError:  # no datagram, or the error of an earlier send
         return None
     return ssdp.parse_response(datagram, address)
 
 
 class _Head:
-    """The lines before the document, of which there are so many bytes at the most."""
+    """The lines before the document, with a limit in bytes."""
 
     def __init__(self, file: BufferedIOBase) -> None:
         self._file = file
@@ -213,13 +214,14 @@ class _Head:
         line = self._file.readline(min(most, self._left + 1))
         self._left -= len(line)
         if self._left < 0:
-            raise NoDescriptionError(f"its head is larger than {MAX_HEAD // 1024} KiB")
+            raise NoDescriptionError(f"its header is larger than {MAX_HEAD // 1024} KiB")
         return line
 
 
 class _Response(http.client.HTTPResponse):
-    """One whose head is bounded as a whole: http.client takes 100 lines of 64 KiB, and ten times
-    their size to parse them.
+    """A response whose head is bounded as a whole.
+
+    http.client accepts 100 lines of 64 KiB, and needs ten times their size to parse them.
     """
 
     def begin(self) -> None:
@@ -234,8 +236,8 @@ class _Response(http.client.HTTPResponse):
 def fetch(place: DescriptionUrl, seconds: float = FETCHING) -> bytes:
     """Return the document at `place`.
 
-    Raises NoDescriptionError when it does not come within `seconds` in all, however it drips,
-    is larger than 64 KiB, has a head of more than 16 KiB, or anything but status 200 is the answer.
+    Raises NoDescriptionError if it is not complete within `seconds` in all, is larger than 64 KiB,
+    has a head of more than 16 KiB, or if the status is not 200.
     """
     connection = http.client.HTTPConnection(place.host, place.port, timeout=seconds)
     connection.response_class = _Response

@@ -1,10 +1,10 @@
-"""How a GX device is found in its network, by SSDP: the texts of it, as values in and values out.
+"""The messages of SSDP, by which a GX device is found in its network, as values in and values out.
 
 The sources are the UPnP Device Architecture 1.0, sections 1.2 (search and answer) and 2.1
 (description), and for what a GX device says the description file in Victron's meta-victronenergy.
 
-Rules: all that is read here is a stranger's, so nothing raises for what it says; what cannot be
-read is None. No socket: lan_search.py has them.
+Rules: all input is untrusted, so no content raises an error; invalid input gives None. No socket:
+lan_search.py has them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WANTED = ("friendlyName", "modelName", "X_VrmPortalId", "X_MqttOnLan")
 
 @dataclass(frozen=True, slots=True)
 class SearchResponse:
-    """A GX device's answer to a search; `address` is where it came from."""
+    """A GX device's answer to a search; `address` is its source address."""
 
     address: str
     location: str
@@ -46,7 +46,7 @@ class DescriptionUrl:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a device says of itself; '' and None stand for what it does not say.
+    """A device's description of itself; '' and None stand for what it lacks.
 
     `portal` is the portal id; `mqtt` tells whether MQTT is switched on.
     """
@@ -70,7 +70,7 @@ def search_request() -> bytes:
 
 
 def parse_response(datagram: bytes, address: str) -> SearchResponse | None:
-    """Return the answer in a datagram from `address`; None when it is not a GX device's."""
+    """Return the answer in a datagram from `address`; None if it is not from a GX device."""
     status, *lines = datagram.decode("latin-1").splitlines() or [""]
     headers: dict[str, str] = {}
     for line in lines:
@@ -82,14 +82,14 @@ def parse_response(datagram: bytes, address: str) -> SearchResponse | None:
 
 
 def description_url(answer: SearchResponse) -> DescriptionUrl | None:
-    """Return where the description is, if that is at the very address that answered, else None.
+    """Return where the description is, if it is at the address that answered, else None.
 
-    An answer that points at another machine would have us send a request there.
+    An answer must not make this program send a request to another machine.
     """
     try:
         url = urlsplit(answer.location)
         host, port = url.hostname, url.port or 80
-    except ValueError:  # brackets that do not match, or a port that is none
+    except ValueError:  # brackets that do not match, or an invalid port
         return None
     if url.scheme != "http" or host != answer.address or "@" in url.netloc:
         return None
@@ -98,10 +98,10 @@ def description_url(answer: SearchResponse) -> DescriptionUrl | None:
 
 
 def describe(xml: bytes) -> Description | None:
-    """Return what a description says, whatever its namespaces; None when it is no sound XML.
+    """Return the content of a description, whatever its namespaces; None if it is not valid XML.
 
-    A document type is not taken either: a description has none, and entities can be made to
-    fill the memory.
+    A document type is rejected, too: a description has none, and its entities could fill the
+    memory.
     """
     target = _DescriptionBuilder()
     parser = XMLParser(target=target)

@@ -1,8 +1,8 @@
-"""What a device says in a full republish, sorted out: its services, their numbers and names.
+"""Collects a device's full republish: its services, their numbers and names.
 
-Rules: no socket and no clock. All that comes is a stranger's: what is no number, does not fit into
-a line of the ini file or is beyond the bounds below is passed over. A value that is taken back
-(null, or no bytes at all) is gone.
+Rules: no socket and no clock. All input is untrusted: what is not a number, does not fit into a
+line of the ini file or exceeds the bounds below is ignored. A null value or an empty payload
+removes the value.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class ServiceInstance(NamedTuple):
 
 
 class Survey:
-    """What the device `portal` has said so far.
+    """What the device `portal` has published so far.
 
-    Hand every message to `see`; all is there when `complete` turns true, which it does at the end
-    of the republish that was asked for with `echo`. `numbers` are by place and path.
+    Hand every message to `see`; `complete` turns true at the end of the republish that was
+    requested with `echo`. `numbers` are by place and path.
     """
 
     def __init__(self, portal: str, echo: str) -> None:
@@ -106,28 +106,28 @@ class Survey:
     def places(self, *, everything: bool = False) -> tuple[ServiceInstance, ...]:
         """Return the services that have numbers, those a battery owner wants first.
 
-        What is configuration or housekeeping is among them with `everything` only.
+        Configuration and housekeeping are included with `everything` only.
         """
         shown = (p for p in self.numbers if everything or p.service not in BACKGROUND_SERVICES)
         return tuple(sorted(shown, key=lambda place: (_ORDER.get(place.service, 99), place)))
 
     def names_of(self, place: ServiceInstance) -> tuple[str, ...]:
-        """Return the names of a service that are there: product, and what its owner calls it."""
+        """Return the known names of a service: its owner's name for it, and the product."""
         texts = (self._texts.get(f"{place}/{name}", "") for name in reversed(_NAMES))
         return tuple(dict.fromkeys(text for text in texts if text))
 
     @property
     def model(self) -> str:
-        """Which GX device it is, as in Cerbo GX; '' when it did not say."""
+        """The model of the GX device, as in Cerbo GX; '' if unknown."""
         return self._texts.get(_MODEL, "")
 
     @property
     def name(self) -> str:
-        """What the owner calls the system; '' when it has no name."""
+        """The owner's name for the system; '' if it has none."""
         return self._texts.get(_SYSTEM_NAME, "")
 
 
 def _text(payload: bytes) -> str:
-    """Return the text in a payload like {"value":"Cerbo GX"}, made plain; '' for all else."""
+    """Return the text in a payload like {"value":"Cerbo GX"}, printable; '' for anything else."""
     value = parse_object(payload).get("value") if len(payload) <= MAX_PAYLOAD else None
     return plain(value) if isinstance(value, str) else ""

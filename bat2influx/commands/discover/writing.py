@@ -1,8 +1,8 @@
-"""What `discover` has found, put into the configuration file: the live lines of one device.
+"""Writes the active lines of the one device that `discover` found into the configuration file.
 
-Rules: of several devices none is chosen by the program. A comment is no setting; what the file has
-beside the lines stays as it is, the user and the password among it. In a directory of another user
-root goes on as that one.
+Rules: the program does not choose among several devices. Comments are not written; other settings
+in the file stay unchanged, user and password among them. In another user's directory root works as
+that user.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from bat2influx.config.settings import Battery, ConfigError, known_names
 from bat2influx.mqtt.advice import pair_command
 from bat2influx.service.ownership import OwnerError, become_owner
 
-_LOCKED = "password ="  # ends the lines of a device that wants a login
+_LOCKED = "password ="  # ends the lines of a device that requires a login
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """Where lines go; with `confirmed` they replace what somebody has chosen."""
+    """Where lines go; with `confirmed` they replace settings that a person has chosen."""
 
     config: Path
     confirmed: bool = False
 
     def write(self, found: Sequence[tuple[str, list[str]]], batteries: Sequence[Battery]) -> int:
-        """Write the one device that was found, by host and lines; return the exit code.
+        """Write the lines of the only device found; return the exit code.
 
-        `batteries` are those in the file.
+        `found` are hosts with their lines, `batteries` the sections in the file.
         """
         live = [(host, block) for host, block in found if any(_is_live(line) for line in block)]
         if len(live) > 1:
             hosts = dict.fromkeys(host for host, _ in live)
             if len(hosts) > 1:
-                how = f"name one of {', '.join(hosts)}: bat2influx discover --write HOST"
+                how = f"choose one of {', '.join(hosts)}: bat2influx discover --write HOST"
             else:
                 how = "run the command without --write, and copy the lines of one"
             complain(f"{len(live)} devices were found, and nothing was written; {how}")
@@ -63,12 +63,12 @@ class Writing:
             configuration.complain(error.problems)
             return os.EX_CONFIG
         if not changed:
-            complain(f"{self.config} has these lines already")
+            complain(f"{self.config} already has these lines")
         complain(self._next(host, locked=_LOCKED in block))
         return os.EX_OK
 
     def _write(self, host: str, block: list[str], batteries: Sequence[Battery]) -> bool:
-        """Change the file, and print how; return whether there was something to change."""
+        """Change the file, and print the changes; return whether there were any."""
         own = section_for(batteries, host)
         suffix = f" {own.name}" if own and own.name else ""
         wanted = {
@@ -84,7 +84,7 @@ class Writing:
     def _next(self, host: str, *, locked: bool) -> str:
         if locked:
             return (
-                f"{host} wants a login: write its password into {self.config}, or, under its"
+                f"{host} requires a login: write its password into {self.config}, or, under its"
                 f' security profile "Paired devices only", run'
                 f" {pair_command(host, str(self.config))}"
             )

@@ -1,8 +1,8 @@
-"""`bat2influx pair [HOST]`: pairs this computer with a device, and puts the login in its place.
+"""`bat2influx pair [HOST]`: pairs this computer with a device, and stores the login.
 
-Rules: the result alone is on stdout: the lines for the file, or with --write what has changed in
-it; what happens meanwhile is on stderr. A password is asked for without echo, or is a credential,
-and stands in no argument.
+Rules: stdout has only the result: the lines for the file, or with --write what has changed in it;
+progress is on stderr. A password is asked for without echo, or is a credential, and is in no
+argument.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of the command: its arguments."""
+    """The arguments of the command."""
 
     host: str | None
     config: Path
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str]) -> int:
-    """Pair with a device; print what came of it, and return the exit code.
+    """Pair with a device; print the result, and return the exit code.
 
     `load` reads the ini file, and may raise ConfigError.
     """
@@ -94,8 +94,8 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
         place = Place(wish.config, battery.name if battery else "")
         same = battery if battery and (host is None or ini_edit.is_at(battery, host)) else None
         if same and same.tls and same.tls.ca_file and not wish.yes:
-            what = "trusts a device by ca_file, and a pairing pins what the device shows now"
-            raise ConfigError([f"{same.section} {what}; with --yes it goes on"])
+            what = "trusts the device by ca_file, but pairing pins the certificate it shows now"
+            raise ConfigError([f"{same.section} {what}; --yes continues"])
         target = _target(wish, place, same, host, port)
         likely = Login(
             target.host,
@@ -122,24 +122,24 @@ def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str
 
 
 def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
-    """Return the section of the file for a host, None where there is none.
+    """Return the section of the file for a host, None if there is none.
 
-    Raises ConfigError where it is not clear which is meant, or the section is of another kind.
+    Raises ConfigError if several sections are possible, or the section cannot be paired.
     """
     battery = ini_edit.section_for(batteries, host)
     if battery and battery.vrm:
-        what = "is reached by Victron's cloud, in which nothing is paired"
-        raise ConfigError([f"{battery.section} {what}; for one nearby write its address"])
+        what = "uses the VRM cloud, which has no pairing"
+        raise ConfigError([f"{battery.section} {what}; for a local device write its address"])
     if battery and battery.topic_prefix:
-        what = "has a topic_prefix, which is a bridge's: its login is the broker's"
-        raise ConfigError([f"{battery.section} {what}, and that pairs with nobody"])
+        what = "has a topic_prefix, so that its login is that of a bridge's broker"
+        raise ConfigError([f"{battery.section} {what}, which has no pairing"])
     return battery
 
 
 def _target(
     wish: Wish, place: Place, same: Battery | None, host: str | None, port: int | None
 ) -> Target:
-    """Return whom to pair with; `same` is what the file has for that very host."""
+    """Return the device to pair with; `same` is the section of the file for that host."""
     return Target(
         host=same.address if same else host or USUAL_HOST,  # as the file spells it
         client=name_of_client(socket.gethostname(), machine_id(), place.unit),
@@ -151,7 +151,7 @@ def _target(
 
 
 def password_of(host: str, environment: Mapping[str, str]) -> str | None:
-    """Return the device's password, from a credential or the terminal; None where there is none."""
+    """Return the device's password, from a credential or the terminal; None without one."""
     directory = environment.get("CREDENTIALS_DIRECTORY")
     if directory:
         try:
@@ -161,10 +161,10 @@ def password_of(host: str, environment: Mapping[str, str]) -> str | None:
         except ConfigError as error:
             configuration.complain(error.problems)
             return None
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the echo has to come back
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # getpass restores the echo
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)  # it would be seen
+            warnings.simplefilter("error", getpass.GetPassWarning)  # the password would be visible
             return getpass.getpass(f"Password of {host}: ")
     except (EOFError, KeyboardInterrupt, getpass.GetPassWarning):
         return None
@@ -173,7 +173,7 @@ def password_of(host: str, environment: Mapping[str, str]) -> str | None:
 
 
 def machine_id(path: Path = _MACHINE) -> bytes:
-    """Return the id of this computer; one for this time where it has none."""
+    """Return the id of this computer; a random one if it has none."""
     try:
         return path.read_bytes().strip() or os.urandom(16)
     except OSError:
@@ -181,9 +181,10 @@ def machine_id(path: Path = _MACHINE) -> bytes:
 
 
 def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
-    """Return what the file has, nothing where there is none. Raises ConfigError for a bad one.
+    """Return the sections of the file, none if there is no file. Raises ConfigError for a bad file.
 
-    It may have the fingerprint of the very device, without which anybody would get the password.
+    The file may have the device's fingerprint, without which another machine could get the
+    password.
     """
     try:
         return load().batteries
@@ -194,11 +195,11 @@ def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
 
 
 def _hand_over(wish: Wish, place: Place, login: Login) -> int:
-    """Write or print what came of it."""
+    """Write or print the login."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
     if not wish.write:
-        complain(f"{login.address} lets us in; these lines are for {wish.config}:")
+        complain(f"{login.address} accepted the login; these lines are for {wish.config}:")
         say("\n".join(placing.lines(place, login)))
         return os.EX_OK
     try:
@@ -209,8 +210,8 @@ def _hand_over(wish: Wish, place: Place, login: Login) -> int:
         problems = error.problems
     else:
         say("\n".join(shown))
-        complain(f"{login.address} lets us in. Now run: {place.next_command}")
+        complain(f"{login.address} accepted the login. Now run: {place.next_command}")
         return os.EX_OK
     configuration.complain(problems)
-    complain("nothing was written; the command may be run again, which replaces the token")
+    complain("nothing was written; run the command again, which replaces the token")
     return os.EX_CANTCREAT

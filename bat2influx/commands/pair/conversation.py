@@ -1,7 +1,7 @@
 """Carries out a pairing, stage by stage: certificate, token, login.
 
-Rules: what comes after what is in stages.py; here is how each is done. The token leaves for the
-device that gave it out and for nobody else: the broker has to show the same certificate.
+Rules: stages.py has the order; here is how each action is done. The token is sent only to the
+device that issued it: the broker must show the same certificate.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from bat2influx.printable import plain
 from bat2influx.venus import pairing
 from bat2influx.venus.pairing import HTTPS_PORT, PAIRING_MODE, Refusal, Token
 
-ASK_EACH = 2.0  # s between two requests; a person at the device sees that it works
+ASK_EACH = 2.0  # s between two requests; short enough for a person at the device
 LOG_IN_EACH = 2.0  # s between two logins
-LOGIN_WITHIN = 30.0  # s; the port opens with the first token, and a refusal takes up to 6 s
-LONGEST = 400  # characters of what is in the way
+LOGIN_WITHIN = 30.0  # s; the port opens with the first token, and a rejection takes up to 6 s
+LONGEST = 400  # characters of a problem
 _SECOND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The device, and as whom to pair; `pinned` is the fingerprint in the file, '' for none."""
+    """The device, and the client's name; `pinned` is the fingerprint in the file, '' for none."""
 
     host: str
     client: str
@@ -42,10 +42,10 @@ class Target:
 
 
 class Conversation:
-    """One pairing. `token` and `fingerprint` are what came of it.
+    """One pairing. `token` and `fingerprint` are its result.
 
-    `password` is None where pairing mode is to be used; it is called once, after the certificate
-    was shown, and returns the password of the device or None. `clock` is monotonic, in seconds.
+    `password` is None for pairing mode; otherwise it is called once, after the certificate was
+    shown, and returns the password of the device or None. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Conversation:
         self._countdown = countdown
         self._clock = clock
         self._sleep = sleep
-        self._end = 0.0  # of what is waited for
+        self._end = 0.0  # of the current wait
         self._said = ""  # by the device, in its latest refusal
         self._unanswered = ""  # why the latest request had no answer
-        self._why = ""  # it has failed, for people
+        self._why = ""  # why it has failed, for people
         self._actions: dict[Action, Callable[[], Event | None]] = {
             Action.READ_CERTIFICATE: self._read_certificate,
             Action.SHOW_CERTIFICATE: self._show_certificate,
@@ -84,7 +84,7 @@ class Conversation:
         }
 
     def run(self) -> bool:
-        """Pair; return whether the device has let us in. What is in the way was said."""
+        """Pair; return whether the device has accepted the login. A problem has been reported."""
         stage, event = Stage.START, Event.BEGIN
         while True:
             stage, actions = step(stage, event)
@@ -157,7 +157,7 @@ class Conversation:
             self.token, self._password = found, ""
             self._end = self._clock() + LOGIN_WITHIN
             self._countdown.clear()
-            self._say(f"{target.host} has given out the token {found.user}; logging in with it")
+            self._say(f"{target.host} issued the token {found.user}; logging in with it")
             return Event.TOKEN
         self._why = texts.refused(target.host, found, with_password=bool(password))
         if found.why is Refusal.CLOSED:
@@ -206,7 +206,7 @@ class Conversation:
         return Event.TIME_UP if self._clock() >= self._end else Event.REST_OVER
 
     def _quote(self, said: str) -> None:
-        """Repeat what the device says, where that is new."""
+        """Report the device's own reason, if it is new."""
         if said and said != self._said and not self._password:
             self._countdown.clear()
             self._say(f'{self._target.host} answers: "{said}"')

@@ -1,7 +1,7 @@
-"""How long a device is still waited for: one line that counts down, or now and then a line more.
+"""Shows how long the command still waits for a device.
 
-A terminal has the line rewritten in place, each second; anything else gets a line at a time, so
-that a journal or a file is not filled.
+On a terminal one line is rewritten every second; elsewhere a new line is printed at intervals, so
+that a journal or a file does not fill up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TextIO
 
 from bat2influx.commands.output import say
 
-EACH = 30.0  # s between two lines where there is no terminal
+EACH = 30.0  # s between two lines without a terminal
 _CLEAR = "\r\x1b[K"  # the line, from its beginning on
 
 
@@ -36,7 +36,7 @@ class Countdown:
             self._next = left - EACH
 
     def clear(self) -> None:
-        """Make room for other lines."""
+        """Remove the line, before other lines are printed."""
         if self._shown:
             self._stream.write(_CLEAR)
             self._stream.flush()

@@ -1,7 +1,7 @@
-"""A form sent to a device by HTTPS, and its answer: bounded, in a time that is limited in all.
+"""Sends a form to a device by HTTPS, and reads its answer: with a limit in size, and in total time.
 
-Rules: the certificate has to be the one that is known before anything of the request leaves. No
-redirect is followed, no cookie kept, and a connection carries one request.
+Rules: the certificate is compared with the known one before the request is sent. No redirect is
+followed, no cookie kept, and a connection carries one request.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from bat2influx.net.tls import Tls, context
 from bat2influx.printable import plain
 from bat2influx.venus.pairing import HTTPS_PORT
 
-REQUEST_WITHIN = 10.0  # s with name, TLS and answer; a small device makes a token in under one
+REQUEST_WITHIN = 10.0  # s with name, TLS and answer; a small device creates a token in under one
 
 __all__ = ["REQUEST_WITHIN", "NoHttpError", "OtherCertificateError", "UnansweredError", "post"]
 
 
 class UnansweredError(Exception):
-    """There was no whole answer; the text says why in a few words."""
+    """There was no complete answer; the text says why in a few words."""
 
 
 def post(host: str, port: int, path: str, form: bytes, fingerprint: str) -> Answer:
     """Send a form to the host whose certificate has this fingerprint; return its answer.
 
-    Raises UnansweredError, OtherCertificateError, and NoHttpError for an answer that is no HTTP.
+    Raises UnansweredError, OtherCertificateError, and NoHttpError for an answer that is not HTTP.
     """
-    assert fingerprint, "nothing is sent to somebody unknown"
+    assert fingerprint, "nothing is sent to an unknown server"
     name = bracketed(host.partition("%")[0].rstrip("."))
     where = name if port == HTTPS_PORT else f"{name}:{port}"
     lines = (
@@ -56,13 +56,13 @@ def post(host: str, port: int, path: str, form: bytes, fingerprint: str) -> Answ
             raise
         raise UnansweredError(_why(dialer, "")) from None
     except NoAnswerError:
-        raise UnansweredError(_why(dialer, "it ended the connection")) from None
+        raise UnansweredError(_why(dialer, "it closed the connection")) from None
     except OSError as error:
         raise UnansweredError(_why(dialer, plain(error.strerror or str(error)).lower())) from None
     finally:
         dialer.deadline.close()
     if not answer.whole:
-        raise UnansweredError(_why(dialer, "it ended the connection within its answer"))
+        raise UnansweredError(_why(dialer, "it closed the connection in the middle of its answer"))
     return answer
 
 

@@ -1,10 +1,10 @@
-"""Where a token goes: the password into the credential of the service, the rest into its file.
+"""Stores a token: the password in the credential of the service, the rest in its file.
 
-A secret is a file in /etc/credstore that the unit loads (systemd.exec(5), "Credentials"). That of a
-[Battery NAME] is one that the unit does not know of: a drop-in has it loaded.
+A secret is a file in /etc/credstore that the unit loads (systemd.exec(5), "Credentials"). The unit
+does not list that of a [Battery NAME]: a drop-in loads it.
 
-Rules: what stands in the way is found before a device is asked. All files change or none does, the
-configuration last: without it the others are of no use, and do no harm.
+Rules: obstacles are detected before a request is sent to the device. All files change or none does,
+the configuration last: without it the others have no effect.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PRIVATE, _PUBLIC = 0o700, 0o755  # directories that are created
 class Place:
     """A section of a configuration file, and the credential with its password.
 
-    `name` is NAME of [Battery NAME], '' for [Battery]; `root` is where the file system begins.
+    `name` is NAME of [Battery NAME], '' for [Battery]; `root` is the root of the file system.
     """
 
     config: Path
@@ -62,7 +62,7 @@ class Place:
 
     @property
     def drop_in(self) -> Path | None:
-        """The file that has the unit load the credential; None where it does so by itself."""
+        """The file with which the unit loads the credential; None if it needs none."""
         if not self.name:
             return None
         directory = self.root / _UNITS / f"{self.unit}.service.d"
@@ -70,25 +70,25 @@ class Place:
 
     @property
     def credential(self) -> str:
-        """The line that has the unit load the credential."""
+        """The line with which the unit loads the credential."""
         return f"LoadCredential={credential_of(self.name)}:{self.secret.name}"
 
     @property
     def drop_in_text(self) -> bytes:
-        """What is written into the drop-in."""
+        """The content of the drop-in."""
         lines = f"# by bat2influx pair, for [{self.section}]", "[Service]", self.credential, ""
         return "\n".join(lines).encode()
 
     @property
     def next_command(self) -> str:
-        """What brings into force what was written."""
+        """The command that applies the changes."""
         reload = "systemctl daemon-reload && " if self.drop_in else ""
         return f"{reload}systemctl restart {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How the device is reached from now on."""
+    """The connection to the device from now on."""
 
     address: str
     port: int
@@ -96,7 +96,7 @@ class Login:
     token: Token
 
     def settings(self, *, secret: bool) -> dict[str, str]:
-        """Return what the section has to have, '' for what must be empty; the password if so."""
+        """Return the settings of the section, '' for empty; the password with `secret` only."""
         return {
             "address": self.address,
             "port": "" if self.port == MQTT_TLS_PORT else str(self.port),
@@ -110,14 +110,14 @@ class Login:
 
 
 def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
-    """Yield what keeps the command from writing, before a device is asked; each for people.
+    """Yield what prevents writing, before a request is sent to the device; each for people.
 
     `likely` is the login as far as it is known by then. Raises ChangeError and ConfigError.
     """
     if not is_of_service(place.config) or place.config.suffix != ".ini":
         yield (
-            f"--write is for a file of the service, in /etc/bat2influx; {place.config} is none:"
-            " without --write the lines are printed"
+            f"--write is for files of the service, in /etc/bat2influx, which {place.config} is not:"
+            " leave out --write to print the lines"
         )
         return
     if os.geteuid() != 0:
@@ -125,19 +125,19 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
         return
     if place.encrypted.exists():
         yield (
-            f"the service has its password in {place.encrypted}, beside which a plain one cannot"
-            " be loaded; remove that file and the drop-in that names it, or run the command"
+            f"the service has its password in {place.encrypted}, which prevents loading a plain"
+            " one; remove that file and the drop-in that names it, or run the command"
             " without --write and encrypt the new password with systemd-creds"
         )
     if not place.name.isascii():
-        yield f"[{place.section}] has a name that no credential can have; rename it to ASCII"
+        yield f"[{place.section}] has a name that is not ASCII, unlike any credential; rename it"
     stored = read_file(place.secret, MAX_FILE)
     if stored and stored.strip() and not confirmed:
-        yield f"{place.secret} holds a password already; with --yes the new one takes its place"
+        yield f"{place.secret} already holds a password; --yes replaces it"
     if place.drop_in and not confirmed:
         unit = read_file(place.drop_in, MAX_FILE)
         if unit and unit.strip() and unit != place.drop_in_text:
-            yield f"{place.drop_in} has other lines already; with --yes new ones take their place"
+            yield f"{place.drop_in} already has other lines; --yes replaces them"
     try:
         edited(place.config, {place.section: likely.settings(secret=False)}, confirmed=confirmed)
     except UnconfirmedError as error:
@@ -145,7 +145,7 @@ def obstacles(place: Place, likely: Login, *, confirmed: bool) -> Iterator[str]:
 
 
 def lines(place: Place, login: Login) -> list[str]:
-    """Return the lines for the file, with the password as it has to be written there."""
+    """Return the lines for the file, with the password in the notation of the file."""
     made = [f"[{place.section}]"]
     for key, value in login.settings(secret=True).items():
         try:
@@ -156,7 +156,7 @@ def lines(place: Place, login: Login) -> list[str]:
 
 
 def write(place: Place, login: Login, *, confirmed: bool) -> Sequence[str]:
-    """Put a login where the service finds it; return what has changed, line by line.
+    """Store a login for the service; return what has changed, line by line.
 
     Raises ConfigError, ChangeError and UnconfirmedError; then nothing has changed.
     """
@@ -170,7 +170,10 @@ def write(place: Place, login: Login, *, confirmed: bool) -> Sequence[str]:
         private=True,
     )
     changes = [secret]
-    shown = [*edit.diff, f"{place.secret}: the password of {login.token.user}, for root alone"]
+    shown = [
+        *edit.diff,
+        f"{place.secret}: the password of {login.token.user}, readable by root only",
+    ]
     if place.drop_in:
         loaded, text = place.credential, place.drop_in_text
         before = read_file(place.drop_in, MAX_FILE)

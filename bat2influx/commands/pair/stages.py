@@ -1,14 +1,14 @@
 """The stages of a pairing: a table of (stage, event) to (stage, actions), and nothing else.
 
-Pure. Events are facts, actions are what conversation.py carries out in turn; the last one of a step
-brings the next event. What is in no cell cannot happen.
+Pure. Events are facts; conversation.py carries out the actions in order; the last one of a step
+returns the next event. An event without a cell is a bug.
 
     START -> READING -> CHOOSING -> ASKING <-> RESTING            (the device's pairing mode)
                                  -> ASKING_ONCE                   (its password)
                         both     -> LOGGING_IN <-> LOGIN_RESTING -> PAIRED
 
-Rules: nothing is asked before the certificate is known, and each later connection has to show the
-same one. A password is asked for once and sent once: it may be wrong, and a device counts that.
+Rules: no request is sent before the certificate is known, and each later connection must show the
+same one. A password is asked for once and sent once: it may be wrong, and a device counts failures.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Event(Enum):
     BEGIN = auto()
     CERTIFICATE = auto()
     NO_CERTIFICATE = auto()
-    OTHER_CERTIFICATE = auto()  # than the file or the beginning had
-    PAIRING_MODE = auto()  # is how it is to be done
-    PASSWORD = auto()  # is there
+    OTHER_CERTIFICATE = auto()  # than in the file or at the beginning
+    PAIRING_MODE = auto()  # was chosen
+    PASSWORD = auto()  # was given
     NO_PASSWORD = auto()
     TOKEN = auto()
     CLOSED = auto()  # pairing mode is off, or the password is wrong
-    NOT_READY = auto()  # no answer, or that of a web server that starts
+    NOT_READY = auto()  # no answer, or that of a web server that is starting
     REFUSED = auto()
     REST_OVER = auto()
     TIME_UP = auto()
@@ -52,17 +52,17 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """What is to be done."""
+    """What conversation.py does."""
 
     READ_CERTIFICATE = auto()
     SHOW_CERTIFICATE = auto()
     CHOOSE = auto()
     SAY_WHAT_TO_PRESS = auto()
     ASK = auto()
-    REST = auto()  # until the next request, or the end of all
+    REST = auto()  # until the next request, or the time limit
     LOG_IN = auto()
     REST_BEFORE_LOGIN = auto()
-    REPORT = auto()  # what is in the way
+    REPORT = auto()  # the problem
 
 
 Step = tuple[Stage, tuple[Action, ...]]
@@ -106,14 +106,14 @@ ENDS = (Stage.PAIRED, Stage.FAILED)
 
 
 class ImpossibleError(AssertionError):
-    """An event in a stage that has no cell for it: a mistake in the program."""
+    """An event in a stage that has no cell for it: a bug."""
 
     def __init__(self, stage: Stage, event: Event) -> None:
         super().__init__(f"{event.name} cannot happen in stage {stage.name}")
 
 
 def step(stage: Stage, event: Event) -> Step:
-    """Return the next stage, and what is to be done there. Raises ImpossibleError."""
+    """Return the next stage, and its actions. Raises ImpossibleError."""
     try:
         return TABLE[stage, event]
     except KeyError:

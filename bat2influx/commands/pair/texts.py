@@ -1,6 +1,6 @@
-"""What people read of a pairing: each text says what is wrong, and what to do. No secret is in one.
+"""The messages of a pairing: each says what is wrong, and what to do. No secret is in one.
 
-`host` is the device as it was asked for, `said` its own reason, made plain, or ''.
+`host` is the device as given, `said` its own reason, printable, or ''.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def certificate(host: str, fingerprint: str, *, pinned: bool) -> str:
         return f"the certificate of {host} is the one pinned in the file"
     return (
         f"the certificate of {host} has the SHA-256 fingerprint\n  {fingerprint}\n"
-        "It is trusted from now on; whether it is your device's, only you can tell."
+        "It is trusted from now on; only you can check that it is your device's."
     )
 
 
@@ -24,104 +24,106 @@ def what_to_press(host: str) -> str:
     """Return what a person has to do at the device."""
     return (
         f"Switch on the pairing mode of {host} now: on its screen or in its remote console\n"
-        f"({_SETTINGS}), or with two presses of its button, where it has one."
+        f"({_SETTINGS}), or press its button twice, if it has one."
     )
 
 
 def time_up(host: str, seconds: float, said: str, unanswered: str) -> str:
-    """Nobody has switched pairing mode on. `unanswered` is why the last request had no answer."""
+    """Pairing mode was not switched on. `unanswered` is why the last request had no answer."""
     minutes = f"{seconds / 60:g} min"
     if unanswered:
-        return f"{host} has given out no token in {minutes}, and last {_no_answer(unanswered)}"
+        return f"{host} issued no token in {minutes}, and at last {_no_answer(unanswered)}"
     return (
-        f"{host} has given out no token in {minutes}{_aside(said)}; run the command again and"
-        f" switch on pairing mode meanwhile ({_SETTINGS}), or use --password. A device"
-        f" without pairing mode needs Venus OS {SINCE} or later"
+        f"{host} issued no token in {minutes}{_aside(said)}; run the command again and, while it"
+        f" waits, switch on pairing mode ({_SETTINGS}), or use --password. A device without"
+        f" pairing mode needs Venus OS {SINCE} or later"
     )
 
 
 def refused(host: str, refusal: Refused, *, with_password: bool) -> str:
-    """The device has refused for good."""
+    """The device has rejected the request, and a retry would not help."""
     aside = _aside(refusal.said)
     match refusal.why:
         case Refusal.CLOSED if with_password:
             return (
-                f"{host} refuses the password{aside}; it is that of its security profile"
-                f" ({_SETTINGS}). Without --password, pairing mode does it"
+                f"{host} rejects the password{aside}; use that of its security profile"
+                f" ({_SETTINGS}), or pairing mode, without --password"
             )
         case Refusal.UNKNOWN:
             return (
                 f"{host} has no pairing (status {refusal.status}{_more(refusal.said)}); update it"
-                f" to Venus OS {SINCE} or later, or see that the address is the device's"
+                f" to Venus OS {SINCE} or later, or check that the address is the device's"
             )
         case Refusal.TOO_OFTEN:
-            return f"{host} was asked too often{aside}; wait for some minutes, then try again"
+            return (
+                f"{host} received too many requests{aside}; wait for some minutes, then try again"
+            )
         case Refusal.STARTING:
             return (
                 f"{host} is not ready (status {refusal.status}{_more(refusal.said)}); it may be"
                 " starting: try again in two minutes"
             )
     return (
-        f"{host} answers, but not as a device does that is paired (status {refusal.status}"
-        f"{_more(refusal.said)}); is the address right?"
+        f"{host} sent an unexpected answer (status {refusal.status}"
+        f"{_more(refusal.said)}); check that the address is the device's"
     )
 
 
 def no_http(host: str, port: int) -> str:
-    """What answers there is no web server."""
-    return f"{host} port {port} does not speak HTTPS; is the address the device's?"
+    """The port does not answer in HTTP."""
+    return f"{host} port {port} does not use HTTPS; check that the address is the device's"
 
 
 def closed(host: str, port: int) -> str:
-    """Nobody listens on the port for HTTPS."""
+    """The port for HTTPS is closed."""
     return (
-        f"{host} refuses port {port}, on which a device is paired; is it a Venus device, with its"
-        " remote console on the local network switched on?"
+        f"connection refused by {host} port {port}, which pairing needs; check that it is a Venus"
+        " device, and that its remote console on the local network is switched on"
     )
 
 
 def unanswered(host: str, why: str) -> str:
-    """A request with a password had no answer, and is not sent again by itself."""
+    """A request with a password had no answer; there is no automatic retry."""
     return f"{host} {_no_answer(why)}; try again"
 
 
 def other_certificate(host: str, shown: str, known: str, config: str, *, pinned: bool) -> str:
     """Not the certificate that is pinned, or was shown at the beginning.
 
-    `shown` is '' where it is not known which it is.
+    `shown` is '' if its fingerprint is unknown.
     """
     which = f": {shown} instead of {known}" if shown else f" than {known}"
     if pinned:
         return (
-            f"{host} shows another certificate than the one pinned in {config}{which};"
-            " nothing was sent. A device makes a new one when the old one nears its end,"
+            f"{host} shows a certificate other than the one pinned in {config}{which};"
+            " nothing was sent. A device creates a new one before the old one expires;"
             " otherwise this may not be your device. If you have a reason to trust it, empty"
             f" fingerprint in {config} and run the command again"
         )
     return (
-        f"{host} has shown another certificate meanwhile{which}; nothing more was sent."
-        " Somebody else may be answering in its place: see whose address it is, and run"
+        f"{host} has changed its certificate during the pairing{which}; nothing more was sent."
+        " Another machine may be answering in its place: check whose address it is, and run"
         " the command again"
     )
 
 
 def no_login(host: str, why: str) -> str:
-    """The token was given out and does not let us in."""
+    """The device issued a token, but the login with it fails."""
     return (
-        f"{host} has given out a token, and a login by MQTT with it fails: {why}. Nothing was"
-        " written; the command may be run again, which replaces the token"
+        f"{host} issued a token, but the MQTT login with it fails: {why}. Nothing was written;"
+        " run the command again, which replaces the token"
     )
 
 
 def login_refused() -> str:
-    """The broker refuses the token that the device has just given out."""
-    return "its broker refuses the token"
+    """The broker rejects the token that the device has just issued."""
+    return "its broker rejects the token"
 
 
 def no_password() -> str:
-    """Nobody has given the password of the device."""
+    """There is no password of the device."""
     return (
-        "no password was given; without a terminal it is taken from the credential"
+        "no password was given; without a terminal it is read from the credential"
         " device-password (systemd-run -p LoadCredential=device-password:FILE)"
     )
 

@@ -1,4 +1,4 @@
-"""`bat2influx setup-db`: sets the database up, or says how to where that is done otherwise."""
+"""`bat2influx setup-db`: sets the database up, or prints how to, except for InfluxDB 1."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _duration(least: int) -> Callable[[str], int]:
 
 def _run(options: argparse.Namespace) -> int:
     if options.admin_password_file and not options.admin:
-        return _fail("--admin-password-file goes with --admin", os.EX_USAGE)
+        return _fail("--admin-password-file needs --admin", os.EX_USAGE)
     settings = configuration.read_or_complain(options.config)
     if settings is None:
         return os.EX_CONFIG
@@ -112,10 +112,10 @@ def set_up_database(
     dry_run: bool,
     change: bool,
 ) -> int:
-    """Set the database of `settings` up, or say how to; return the exit code.
+    """Set the database of `settings` up, or print how to; return the exit code.
 
-    `admin` logs in as that user, whose password is in `password_file` or asked for; without it
-    the login of the file is used.
+    `admin` logs in as that user; the password is in `password_file`, or the terminal asks for it.
+    Without `admin` the login of the file is used.
     """
     influx, config = settings.influx, str(settings.path)
     if admin:
@@ -132,7 +132,7 @@ def set_up_database(
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):
         lines = elsewhere(dialect, settings, wanted, change=change)
-        print("\n".join(lines))  # noqa: T201 - a script, of names in our file, to be run as it is
+        print("\n".join(lines))  # noqa: T201 - a script, to be run unchanged
         return os.EX_OK
     ask = StatementRunner(http, diagnosis)
     try:
@@ -152,7 +152,7 @@ def _password(user: str, file: Path | None) -> str:
     except FileNotFoundError:
         raise ConfigError([f"{file}: there is no such file"]) from None
     except EOFError:
-        text = f"nobody says the password of {user}; write it to a file, and give that by"
+        text = f"no password of {user} was given; write it to a file, and name the file with"
         raise ConfigError([f"{text} --admin-password-file"]) from None
 
 

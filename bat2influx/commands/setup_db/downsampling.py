@@ -1,15 +1,15 @@
-"""Downsampling: which columns are made of the fields, over which spans, by which statements.
+"""Downsampling: the columns computed from the fields, their intervals, and the statements.
 
-Pure. What is made of a span comes from raw values alone, never from another mean, which is wrong
-where there are gaps. A field keeps its name for its mean, so that a query reads raw values, minutes
-and hours alike, by the policy that it names; NAME_min and NAME_max stand beside it. What counts up
-and what is a code have their last value under their own name and nothing else.
+Pure. An interval is computed from raw values only, never from another mean, which is wrong if there
+are gaps. The mean has the name of its field, so that the same query reads raw values, minutes and
+hours, by the policy that it names; NAME_min and NAME_max are further columns. Counters and codes
+have only their last value, under their own name.
 
 A run of a continuous query costs the server work before it reads the first value: for each column
-it copies what it holds in memory of the shard, up to a day. Hence few runs that look back a little,
-and one each day that looks back far enough for values that come late. Measured on 1.6.7, nine
-fields each second, CPU time: 0.07 s for an hour that is on disk, 0.5 s in the evening when the day
-is in memory, 1.5 s for a day; in all some 35 s a day, 0.04 % of a core.
+it copies the part of the shard that is in memory, up to a day. Hence few runs that look back a
+little, and a daily one that looks back far enough for values that come late. Measured on 1.6.7,
+nine fields every second, CPU time: 0.07 s for an hour that is on disk, 0.5 s in the evening when
+the day is in memory, 1.5 s for a day; in all some 35 s a day, 0.04 % of a core.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from bat2influx.influx.influxql import tokens as tokens_of
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import is_code
 
-LEAST_RAW = HOUR  # InfluxDB takes nothing shorter
-LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would refuse its values
+LEAST_RAW = HOUR  # InfluxDB accepts nothing shorter
+LEAST_DOWNSAMPLED = 7 * DAY  # more than a run looks back, or the server would reject its values
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long values are kept, in s: raw, by minutes and by hours.
+    """How long values are kept, in s: raw values, 1-minute and hourly values.
 
-    `fill` is how far back the downsampled ones are computed from raw values that are there.
+    `fill` is how far back the downsampled ones are computed from existing raw values.
     """
 
     raw: int = 90 * DAY
@@ -84,7 +84,7 @@ SPAN = DAY  # of one statement that fills in; a multiple of each interval
 
 @dataclass(frozen=True, slots=True)
 class RawMeasurement:
-    """Where raw values are."""
+    """The measurement with the raw values."""
 
     db: str
     policy: str
@@ -97,7 +97,7 @@ class RawMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A downsampled field: what a function makes of a raw one."""
+    """A downsampled field: a function of a raw one."""
 
     function: str
     field: str
@@ -108,24 +108,24 @@ class Column:
 
 
 class ClashError(ValueError):
-    """Two things would have one name; the text is for people."""
+    """Two things would have the same name; the text is for people."""
 
 
 def counts_up(field: Field) -> bool:
-    """Tell whether a value only grows, or grows until it begins anew: energy, yield, history.
+    """Tell whether a value is a counter, which may be reset: energy, yield, history.
 
-    A mean of it says nothing, the last value everything.
+    Its mean is meaningless; only its last value is stored.
     """
     parts = field.path.split("/")
     return (
         "Energy" in parts or "History" in parts or ("Yield" in parts and parts[-1] != "Power")
-    )  # Yield/Power is what a charger gives at the moment
+    )  # Yield/Power is the present power of a charger
 
 
 def last_alone(field: Field) -> bool:
-    """Tell whether of a span the last value alone means something.
+    """Tell whether only the last value of an interval is meaningful.
 
-    So it is with what counts up, and with codes: between Bulk and Float there is no mean.
+    That is true of counters and of codes: between Bulk and Float there is no mean.
     """
     return counts_up(field) or is_code(field.service, field.path)
 
@@ -138,7 +138,7 @@ def means_and_lasts(batteries: Iterable[Battery]) -> tuple[list[str], list[str]]
 
 
 def told_apart(battery: Battery) -> tuple[Field, ...]:
-    """Return the fields that are stored with an instance behind their names (device/plan.py)."""
+    """Return the fields whose stored names end in an instance (device/plan.py)."""
     own = (f for f in battery.fields if f.instance is None and f.service != SYSTEM)
     return tuple(field for field in own if battery.instances_of(field.service) == "name")
 
@@ -146,8 +146,8 @@ def told_apart(battery: Battery) -> tuple[Field, ...]:
 def as_stored(battery: Battery, stored: Iterable[str]) -> tuple[Field, ...]:
     """Return a device's fields with the names that they are stored under.
 
-    Which instances there are behind a name, the device alone says: they are those of the names in
-    `stored`, but for an instance of vebus that the file gives.
+    Only the device knows the instances of a name: they are those of the names in `stored`, except
+    an instance of vebus that the file gives.
     """
     numbers: dict[str, set[int]] = {}
     for stem, _, number in (each.rpartition("_") for each in stored):
@@ -186,7 +186,7 @@ def columns(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Column, 
             derived = f"{field.name}_{function}"
             if section := taken.get(derived):
                 raise ClashError(
-                    f"{section}: {derived} is also what the {function} of {field.name} is called"
+                    f"{section}: {derived} is also the name of the {function} of {field.name}"
                     " among the downsampled values; rename one of them"
                 )
             found[derived] = Column(function, field.name, derived)
@@ -208,10 +208,10 @@ def continuous_query(
 def fill(
     grain: Grain, source: RawMeasurement, made: Iterable[Column], first: int, end: int
 ) -> Iterator[Statement]:
-    """Yield the statements that downsample what is there from `first` to before `end`, in s.
+    """Yield the statements that downsample the values from `first` to before `end`, in s.
 
-    The interval under way at `end` is left to the continuous query. That of `first` is written: a
-    server removes whole shards, whose edges are those of hours, so that none is cut in two.
+    The continuous query computes the interval that contains `end`. That of `first` is written: a
+    server removes whole shards, which begin at full hours, so that it is complete.
     """
     made = tuple(made)
     for start, until in spans(grain.seconds, first, end, SPAN):
@@ -221,8 +221,8 @@ def fill(
 def spans(seconds: int, first: int, end: int, span: int) -> Iterator[tuple[int, int]]:
     """Yield the beginnings and the ends of spans of whole intervals, in s.
 
-    They join, from the interval of `first` to before that of `end`. `span` is a multiple of
-    `seconds`, and none is longer.
+    They are contiguous, from the interval of `first` to before that of `end`. `span`, a multiple of
+    `seconds`, is the longest.
     """
     start, end = (each // seconds * seconds for each in (first, end))
     while start < end:
@@ -237,7 +237,7 @@ def between(start: int, until: int) -> str:
 
 
 def _select(grain: Grain, source: RawMeasurement, made: Iterable[Column], where: str = "") -> str:
-    # Without full names a statement reads and writes the default policy; without * tags are lost.
+    # Without full names a statement uses the default policy; without * the tags are lost.
     return (
         f"SELECT {', '.join(map(str, made))} INTO {source.table(grain.policy)}"
         f" FROM {source.table(source.policy)}{where} GROUP BY time({duration(grain.seconds)}), *"
@@ -249,7 +249,7 @@ def _moment(seconds: int) -> str:
 
 
 def difference(there: str, wanted: str) -> str:
-    """Return in a few words in what a continuous query that is there differs, '' for nothing."""
+    """Return in a few words how an existing continuous query differs, '' if it does not."""
     if tokens_of(there) == tokens_of(wanted):
         return ""
     has, needs = (dict.fromkeys(_names(tokens_of(text))) for text in (there, wanted))
@@ -258,7 +258,7 @@ def difference(there: str, wanted: str) -> str:
         parts.append(f"lacks {', '.join(missing)}")
     if extra := [each for each in has if each not in needs]:
         parts.append(f"has {', '.join(extra)} too")
-    return " and ".join(parts) or "is another one"
+    return " and ".join(parts) or "is a different one"
 
 
 def _names(parts: tuple[str, ...]) -> list[str]:

@@ -1,22 +1,22 @@
-"""Energies: what each power came to in an hour, in kWh, above zero and below it.
+"""Energies: the energy of each power in an hour, in kWh, above zero and below it.
 
 Pure. A mean of an hour cancels charging against discharging, so that no day can be added up from
 means. Hence two columns beside those of a power: NAME_plus_kWh of the minutes whose mean is
 positive, NAME_minus_kWh of those whose mean is negative, both as amounts. They are sums over the
 means of minutes; a minute without a value has no energy, and nothing fills a gap.
 
-Hours and not days, because a continuous query has one time zone for ever (its tz() works on 1.6.7),
-while hours add up to the days of any zone, those on which the clocks change among them. Where a
-zone is half an hour off, a day is right to that half hour.
+Hours and not days, because a continuous query has one fixed time zone (its tz() works on 1.6.7),
+while hours add up to the days of any zone, also to days with a clock change. In a zone that is half
+an hour off, a day is right to that half hour.
 
 Minutes and not raw values, because minutes exist for years, so that energies reach back to where
-raw values have been removed; and because 60 rows an hour cost less than 3,600. A run may come
+raw values have been removed; and because 60 values an hour cost less than 3,600. A run may come
 before that of the minutes: the next one looks back far enough to include them.
 
-Each field has a sub-query of its own. Each sum of the outer query runs a whole sub-query, so that
-one of all fields would cost with their square. Measured on 1.6.7, CPU time for a day: 12 powers
-0.07 s by 12 sub-queries and 0.46 s by one, 50 powers 0.29 s and 5.9 s. Without GROUP BY * within
-it, a sub-query would lose the tags and add up all sites.
+Each field has a separate sub-query. Each sum of the outer query runs a whole sub-query, so that
+one for all fields would cost the square of their number. Measured on 1.6.7, CPU time for a day:
+12 powers 0.07 s by 12 sub-queries and 0.46 s by one, 50 powers 0.29 s and 5.9 s. Without GROUP BY *
+within it, a sub-query would lose the tags and add up all sites.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from bat2influx.influx.influxql import DAY, HOUR, Statement, duration, plain_sta
 from bat2influx.venus.protocol import Field
 from bat2influx.venus.units import unit_of
 
-NAME = "energies"  # in the lines about them and in the names of queries and tasks
+NAME = "energies"  # in output lines and in the names of queries and tasks
 PLUS, MINUS = "_plus_kWh", "_minus_kWh"
 W_MINUTES = 60_000  # that are one kWh
 # Each looks back an interval more than the minutes of the same hour or day need to be written.
@@ -54,11 +54,11 @@ class Energy:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the columns are called."""
+        """The names of the columns."""
         return f"{self.field}{PLUS}", f"{self.field}{MINUS}"
 
     def minutes(self, table: str) -> str:
-        """Return the sub-query of each minute's kWh."""
+        """Return the sub-query for the kWh of every minute."""
         power, (plus, minus) = quote_name(self.field), map(quote_name, self.names)
         return (
             f"(SELECT ({power} + abs({power})) / {2 * W_MINUTES} AS {plus},"
@@ -69,7 +69,7 @@ class Energy:
 def powers(fields: Iterable[Field]) -> list[str]:
     """Return the names of those fields that are powers in W, each once.
 
-    A name that one device gives to a power and another to something else is none.
+    A name that is a power of one device and something else of another is left out.
     """
     found: dict[str, bool] = {}
     for field in fields:
@@ -88,7 +88,7 @@ def energies(fields: Iterable[Field], tags: Iterable[str] = ()) -> tuple[Energy,
         for name in energy.names:
             if section := taken.get(name):
                 raise ClashError(
-                    f"{section}: {name} is also what the energy of {energy.field} is called among"
+                    f"{section}: {name} is also the name of the energy of {energy.field} among"
                     " the downsampled values; rename one of them"
                 )
     return found
@@ -111,7 +111,7 @@ def fill(
 ) -> Iterator[Statement]:
     """Yield the statements that compute the energies from `first` to before `end`, in s.
 
-    Whole hours: that of `first` is the first one, that under way at `end` is left to the query.
+    Whole hours, from that of `first`; the continuous query computes the one that contains `end`.
     """
     made = tuple(made)
     for start, until in spans(HOUR, first, end, SPAN):

@@ -1,8 +1,8 @@
 """Flux: what the tasks of InfluxDB 2 compute, as the bodies of the script's shell functions.
 
-Pure. A body prints Flux for the span from $1 to $2, in the task as in what fills in; $raw, $minutes
-and $hours are the IDs of the buckets. What is of the file is in here-documents of which the shell
-expands nothing.
+Pure. A body prints Flux for the span from $1 to $2, both for the task and for filling; $raw,
+$minutes and $hours are the IDs of the buckets. Text from the file is in here-documents in which the
+shell expands nothing.
 
 Sources: Flux, "aggregateWindow()", "map()" and "to()"; InfluxDB 2, "Define task options".
 """
@@ -24,7 +24,7 @@ def string(text: str) -> str:
 
 
 def task_name(what: str, settings: Settings) -> str:
-    """Return what the task that computes minutes, hours or energies is called."""
+    """Return the name of the task that computes minutes, hours or energies."""
     return f"bat2influx_{settings.influx.measurement}_{what}"
 
 
@@ -46,7 +46,7 @@ def of_grain(grain: Grain, settings: Settings) -> Iterator[str]:
 def of_energies(settings: Settings) -> Iterator[str]:
     """Yield the lines of a body that computes the energies of hours from minutes.
 
-    The task waits 10 minutes for that of the minutes, which begins at the same moment.
+    The task waits 10 minutes for that of the minutes, which starts at the same time.
     """
     yield from _begin(energies.NAME, MINUTES.policy, settings, ", offset: 10m")
     values = _values(powers(settings))
@@ -80,7 +80,7 @@ def _values(fields: list[str]) -> str:
 
 
 def _written(lines: list[str], function: str, suffix: str, grain: Grain) -> Iterator[str]:
-    """Yield what makes one value of each interval, and writes it under the field's name."""
+    """Yield the lines that compute one value per interval, and write it under the field's name."""
     yield "    cat <<'END'"
     yield ""
     yield from lines

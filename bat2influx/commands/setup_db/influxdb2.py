@@ -1,13 +1,13 @@
-"""What `setup-db` prints for InfluxDB 2: a script that makes what is missing and keeps what exists.
+"""What `setup-db` prints for InfluxDB 2: a script that creates what is missing.
 
-Pure. The script is for a POSIX shell and the command influx, and asks the server itself what there
-is, so that it is the same for a new server and for one that has stored values for years.
+Pure. The script is for a POSIX shell and the command influx, and asks the server for the existing
+state, so that it is the same for a new server and for one that has stored values for years.
 
-The first mapping of a database is its default one, whatever is asked for, and hides the virtual
-mapping of the bucket of that name. So the bucket that serves as the database is mapped first, as
-the policy autogen, which it has been by its name: its values stay visible, and its tokens work.
+The first mapping of a database is always its default one, and hides the virtual mapping of the
+bucket of that name. So the bucket that serves as the database is mapped first, as the policy
+autogen, which it has been by its name: its values stay visible, and its tokens work.
 
-What the tasks compute is in flux.py.
+flux.py has the computations of the tasks.
 
 Sources: "influx bucket", "influx v1 dbrp", "influx auth", "influx task" and "influx query" of
 InfluxDB 2; its dbrp/service.go (default and virtual mappings).
@@ -35,9 +35,9 @@ from bat2influx.influx.influxql import FOREVER, HOUR, duration
 _AUTOGEN = "autogen"  # the policy that a bucket without / in its name is
 
 _BEGIN = """\
-# InfluxDB 2 has buckets and tasks for this. These lines are a script for it, which makes what is
-# missing and keeps what exists, so that it can be run again. Nothing has been changed yet. Save it,
-# read it, and run it where the command influx has the login of an administrator ("influx config
+# InfluxDB 2 has buckets and tasks for this. These lines are a script, which creates what is missing
+# and keeps what exists, so that it can be run again. Nothing has been changed yet. Save it, read
+# it, and run it where the command influx has the login of an administrator ("influx config
 # create", or INFLUX_HOST, INFLUX_ORG and INFLUX_TOKEN in the environment):
 #
 #     bat2influx setup-db >influxdb2.sh
@@ -62,7 +62,7 @@ mapped() { # --default | --rp POLICY: the ID of the bucket that a mapping names,
         awk -F '\t+' '!NF || /^VIRTUAL/ { end = 1 } !end { print $3; end = 1 }'
 }
 
-place() { # POLICY BUCKET RETENTION: sets id, and made to yes for a bucket that is new
+place() { # POLICY BUCKET RETENTION: sets id, and made to yes for a new bucket
     made=no
     mapping=$(mapped --rp "$1")
     id=$mapping
@@ -99,7 +99,7 @@ token() { # DESCRIPTION OPTION...: a token, unless there is one of this descript
 if [ "$new" = yes ]; then # the one for [Influx] token; it may write raw values and nothing else
     token "bat2influx writes $db" --write-bucket "$raw"
 else
-    echo "tokens that may write to the bucket $raw stay valid; a further one is made by"
+    echo "tokens that may write to the bucket $raw stay valid; create a further one with"
     echo "    influx auth create --write-bucket $raw"
 fi
 token "Grafana reads $db" --read-bucket "$raw" --read-bucket "$minutes" --read-bucket "$hours"
@@ -225,7 +225,7 @@ def _tasks(settings: Settings, *, change: bool) -> Iterator[str]:
     yield from (_TASK % there).splitlines()
     for name, grain, _ in computed:
         every = duration(grain.seconds)
-        # A range that begins within an interval would write it anew from a part of its values.
+        # A range that begins within an interval would overwrite it, from a part of its values.
         since = f"date.truncate(t: -{LOOKS_BACK[grain.policy]}, unit: {every})"
         until = f"date.truncate(t: now(), unit: {every})"
         yield ""
@@ -250,7 +250,7 @@ def _filling(settings: Settings, wanted: Retention, *, change: bool) -> Iterator
     if change:
         yield ""
         if powers:
-            yield "# Before minutes are kept less long, energies are computed from all of them."
+            yield "# Before minutes are kept for less time, energies are computed from all of them."
             yield from _filled("$minutes", [(energies.NAME, HOURS)], wanted, change=change)
             filled.append((energies.NAME, HOURS))  # of the minutes that are added
         yield f'influx bucket update --id "$minutes" --retention {_kept(wanted.minutes)}'
@@ -263,11 +263,11 @@ def _filling(settings: Settings, wanted: Retention, *, change: bool) -> Iterator
 def _filled(
     bucket: str, filled: list[tuple[str, Grain]], wanted: Retention, *, change: bool
 ) -> Iterator[str]:
-    """Yield what computes each of `filled` from the oldest value in a bucket on.
+    """Yield the lines that compute each of `filled` from the oldest value in a bucket on.
 
-    What is older than the bucket keeps is refused, and time goes on while this runs. Before raw
-    values are given up, all of them are used. A limit is at a whole hour, or its energy would be
-    that of a part.
+    Values older than the bucket's retention are rejected, and time passes while this runs. Before
+    raw values are removed, all of them are used. A limit is at a full hour, otherwise its energy
+    would be that of a part.
     """
     yield f'oldest "{bucket}"'
     yield 'if [ -n "$first" ]; then'
@@ -288,6 +288,6 @@ def _raw_retention(wanted: Retention, *, change: bool) -> Iterator[str]:
         yield update
         return
     yield 'if [ "$new" = no ]; then'
-    yield '    echo "how long the bucket $raw keeps raw values is left as it is; this alters it:"'
+    yield '    echo "how long the bucket $raw keeps raw values is unchanged; this alters it:"'
     yield f'    echo "    influx bucket update --id $raw --retention {_kept(wanted.raw)}"'
     yield "fi"

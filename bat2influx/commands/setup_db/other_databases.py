@@ -1,11 +1,11 @@
-"""What `setup-db` says where there are no continuous queries: what to do there, with commands.
+"""What `setup-db` prints for databases without continuous queries: what to do, with commands.
 
-Pure. Nothing is asked of those servers and nothing changed. For InfluxDB 2 and 3 the lines are a
-script for a POSIX shell, in which what is for people is a comment.
+Pure. Nothing is read from those servers and nothing changed. For InfluxDB 2 and 3 the lines are a
+script for a POSIX shell, with explanations as comments.
 
 Sources: "influxdb3 create database", "influxdb3 update database", "influxdb3 create trigger" and
 the downsampler plugin's source (influxdata/influxdb3_plugins) of InfluxDB 3; VictoriaMetrics,
-"Stream aggregation" and "Retention". InfluxDB 2 has its own module.
+"Stream aggregation" and "Retention". InfluxDB 2 is in influxdb2.py.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PLUGIN_TAKES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # its pattern for a fi
 def elsewhere(
     dialect: Dialect, settings: Settings, wanted: Retention, *, change: bool = False
 ) -> list[str]:
-    """Return the lines that tell how to set up a database of `dialect`, which is not InfluxDB 1.
+    """Return the lines on how to set up a database of `dialect`, which is not InfluxDB 1.
 
-    With `change` the commands alter what is there and differs; without, they keep it.
+    With `change` the commands alter existing things that differ; otherwise they keep them.
     """
     if dialect is Dialect.VICTORIAMETRICS:
         return [*_names(settings), *_victoriametrics(settings, wanted)]
@@ -47,11 +47,11 @@ def elsewhere(
 
 
 def _names(settings: Settings) -> Iterator[str]:
-    """Tell of names that the device alone knows in full."""
+    """Yield a note about names that only the device knows in full."""
     apart = [field.name for battery in settings.batteries for field in told_apart(battery)]
     if apart:
-        yield "With instances = name an instance is behind names of fields, left out here. Write"
-        yield f"them as they are stored, as in {apart[0]}_275, each that there is."
+        yield "With instances = name the names of fields end in an instance, left out here. Write"
+        yield f"every name as it is stored, as in {apart[0]}_275."
         yield ""
 
 
@@ -81,7 +81,7 @@ def _influxdb3(settings: Settings, wanted: Retention, *, change: bool) -> Iterat
     asked = "" if change else " Remove the # where that is meant, or use setup-db --change."
     yield from _comment(
         "A database that exists: the first write creates one, too, which keeps values forever. This"
-        " sets how long, on Core as well (tried with 3.6.0), and values that are older are removed."
+        " sets how long, on Core too (tried with 3.6.0), and values that are older are removed."
         f"{asked}"
     )
     for database, seconds in databases.items():
@@ -98,7 +98,7 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
-    """Tell how InfluxData's plugin downsamples, and what it calls the fields."""
+    """Yield how InfluxData's plugin downsamples, and how it names the fields."""
     influx = settings.influx
     if "," in influx.measurement + influx.db:
         yield from _comment(
@@ -138,7 +138,7 @@ def _downsampling(settings: Settings, raw: str) -> Iterator[str]:
             "specific_fields": ".".join((*gauges, *counters)),
         }
         given = ",".join(f"{key}={value}" for key, value in arguments.items())
-        # On the hour, or the first and the last interval of the window would be parts.
+        # On the hour, otherwise the first and the last interval of the window would be parts.
         yield f"influxdb3 create trigger --database {quote(raw)} --path {_PLUGIN} \\"
         yield f"    --trigger-spec {quote('cron:0 0 * * * *')} \\"
         yield f"    --trigger-arguments {quote(given)} \\"
@@ -159,10 +159,10 @@ def _plugin_names(
     name = (gauges or counters)[0]
     yield from _comment(
         f"The plugin names fields by what it computes: {', '.join(called)}. Minutes and hours have"
-        f" no {name}, unlike those of InfluxDB 1 and 2, and each row has record_count, time_from"
-        " and time_to as well. The dashboards that come with bat2influx do not work with InfluxDB"
+        f" no {name}, unlike those of InfluxDB 1 and 2, and each row also has record_count,"
+        " time_from and time_to. The dashboards that come with bat2influx do not work with InfluxDB"
         " 3: they choose by retention policy, which it does not have. A query names the database,"
-        " in Grafana by a data source of its own:"
+        " in Grafana with a separate data source:"
     )
     stored = f"{name}_avg" if gauges else f"{name}_last_value"
     table = '"' + measurement.replace('"', '""') + '"'
@@ -194,12 +194,12 @@ def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
     kept = (wanted.raw, wanted.minutes, wanted.hours)
     longest = "100y" if FOREVER in kept else f"{-(-max(kept) // DAY)}d"
     example = f"avg_over_time({influx.measurement}_{(gauges or counters)[0]}[1m])"
-    yield "VictoriaMetrics makes its database by itself, and keeps all series equally long, a month"
+    yield "VictoriaMetrics creates its database itself, and keeps all series equally long, a month"
     yield "unless it is started with (on Debian in ARGS of /etc/default/victoria-metrics):"
     yield ""
     yield f"-retentionPeriod={longest}"
     yield ""
-    yield "It packs raw values so tightly that keeping them all is what to do; minutes and hours"
+    yield "It compresses raw values so well that you can keep them all; minutes and hours"
     yield f"are computed when they are read, as in {example}."
     if powers := flux.powers(settings):
         minute = f"avg_over_time({influx.measurement}_{powers[0]}[1m])"
@@ -210,8 +210,8 @@ def _victoriametrics(settings: Settings, wanted: Retention) -> Iterator[str]:
         yield ""
     yield "To have minutes and hours beforehand, start it (1.112, not the 1.79 of Debian 12) with"
     yield "-streamAggr.config=FILE -streamAggr.keepInput, and this as FILE. Values that come late,"
-    yield "after the database was away, are in the raw series alone, for aggregation goes by when a"
-    yield "value arrives."
+    yield "after an outage of the database, are in the raw series only, because aggregation goes by"
+    yield "the time of arrival."
     yield ""
     for grain in GRAINS:
         for fields, outputs in ((gauges, "avg, min, max"), (counters, "last")):

@@ -1,8 +1,8 @@
-"""What `setup-db` is to do: what is wanted against what is there, as tasks in their order.
+"""The plan of `setup-db`: the wanted state compared with the existing one, as tasks in order.
 
-Pure. What is there is kept unless `change` is given, and each thing is a task that says so. The
-order matters: downsampled values are filled in before raw ones are given up, energies before
-minutes are, and the queries are there before that, so that no interval falls between the two.
+Pure. Existing things stay unchanged without `change`, and a task reports each of them. The order
+matters: downsampled values are filled before raw values are removed, energies before minutes are,
+and the queries exist before that, so that no interval is left out.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from bat2influx.config.settings import Settings
 from bat2influx.influx import influxql
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
 
-RAW = "raw"  # the policy of raw values, where nobody has named one
+RAW = "raw"  # the policy of raw values, by default
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A retention policy that is there; it keeps values for `kept` s, in shards of `shard` s."""
+    """An existing retention policy; it keeps values for `kept` s, in shards of `shard` s."""
 
     kept: int
     shard: int
@@ -48,11 +48,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What is there. Of the database: policies, continuous queries with their texts by name.
+    """The existing state: policies, and continuous queries with their texts, by name.
 
     `first` is the time of the oldest raw value in s, `first_minute` that of the oldest minute.
-    `fields` are the names of those that hold numbers, looked at where they tell something. `admin`
-    is None where there is no such user, `right` what it may do with the database.
+    `fields` are the names of numeric fields, read only if they are needed. `admin` is None if there
+    is no such user, `right` its right to the database.
     """
 
     database: bool = False
@@ -67,7 +67,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The line that is true once the statements have been carried out; often there are none."""
+    """A line that is true after the statements; often there are none."""
 
     step: Step
     statements: tuple[Statement, ...] = ()
@@ -108,7 +108,7 @@ class _SetupPlan:
         tags = [tag for tag, _ in influx.tags]
         self._columns: tuple[Column, ...] = columns(fields, tags)
         self._energies = energies.energies(fields, tags)
-        self._unlike: set[str] = set()  # what a query of somebody else's computes
+        self._unlike: set[str] = set()  # what differing queries compute
 
     def tasks(self) -> Iterator[Task]:
         yield from self._raw()
@@ -143,10 +143,10 @@ class _SetupPlan:
     def _raw(self) -> Iterator[Task]:
         db, policy, kept = self._influx.db, self._source.policy, self._wanted.raw
         if not self._found.database:
-            text = f"{db!r} made; raw values are in its policy {policy!r}, kept {for_people(kept)}"
+            text = f"{db!r} created; raw values are in policy {policy!r}, kept {for_people(kept)}"
             yield Task(Step(OK, "database", text), (influxql.create_database(db, policy, kept),))
             return
-        yield Task(Step(OK, "database", f"{db!r} is there"))
+        yield Task(Step(OK, "database", f"{db!r} exists"))
         if not self._to_give_up():
             yield self._policy("raw", policy, kept, default=not self._has_default())
 
@@ -154,12 +154,12 @@ class _SetupPlan:
         return any(policy.default for policy in self._found.policies.values())
 
     def _to_give_up(self) -> bool:
-        """Tell whether the policy of raw values is to be altered, which comes last."""
+        """Tell whether the policy of raw values will be altered, which comes last."""
         there = self._found.policies.get(self._source.policy)
         return self._change and there is not None and there.kept != self._wanted.raw
 
     def _minutes_to_give_up(self) -> bool:
-        """Tell whether minutes are to be kept less long, which energies are computed before."""
+        """Tell whether minutes will be kept for less time; energies are computed before that."""
         there, wanted = self._found.policies.get(MINUTES.policy), self._wanted.minutes
         if not self._change or there is None or wanted == FOREVER:
             return False
@@ -176,14 +176,14 @@ class _SetupPlan:
         long = for_people(kept)
         if there is None:
             made = influxql.create_policy(db, policy, kept, shard=shard, default=default)
-            return Task(Step(OK, label, f"policy {policy!r} made, kept {long}"), (made,))
+            return Task(Step(OK, label, f"policy {policy!r} created, kept {long}"), (made,))
         if there.kept == kept:
-            return Task(Step(OK, label, f"policy {policy!r} is there, kept {long}"))
+            return Task(Step(OK, label, f"policy {policy!r} exists, kept {long}"))
         if not self._change:
-            text = f"policy {policy!r} left as it is, kept {for_people(there.kept)} and not {long}"
+            text = f"policy {policy!r} unchanged, kept {for_people(there.kept)} and not {long}"
             return Task(Step(NOTE, label, f"{text}; --change alters it"))
         shard = _shard_within(kept) if kept != FOREVER and there.shard > kept else 0
-        text = f"policy {policy!r} altered, kept {long} and no more {for_people(there.kept)}"
+        text = f"policy {policy!r} altered, kept {long} instead of {for_people(there.kept)}"
         text += self._lost(kept) if label == "raw" else ""
         return Task(Step(OK, label, text), (influxql.alter_policy(db, policy, kept, shard=shard),))
 
@@ -195,7 +195,7 @@ class _SetupPlan:
         return f"; the server removes {gone / DAY:.1f} days of raw values that are older"
 
     def _instances(self) -> Iterator[Task]:
-        """Tell which instances are downsampled where a device alone says which there are."""
+        """Report which instances are downsampled, if only the device knows them."""
         if not any(map(told_apart, self._batteries)):
             return
         known: dict[str, set[int]] = {}
@@ -204,39 +204,39 @@ class _SetupPlan:
                 if each.instance is not None and each not in battery.fields:
                     known.setdefault(each.service, set()).add(each.instance)
         if not known:
-            text = "none is stored yet, so that none is downsampled; when some are, run this again"
+            text = "none is stored yet, so none is downsampled; once some are, run this again"
             yield Task(Step(NOTE, "instances", f"{text} with --change"))
             return
         listed = ", ".join(
             f"{service} {' and '.join(map(str, sorted(numbers)))}"
             for service, numbers in known.items()
         )
-        text = f"downsampled are those that are known, {listed}; when there is another one, run"
+        text = f"the known ones are downsampled, {listed}; when there is another one, run"
         yield Task(Step(OK, "instances", f"{text} this again with --change"))
 
     def _query(self, what: str, run: Run, wanted: tuple[str, Statement]) -> Task:
         name, made = wanted
         label = f"into {what}"
-        text = f"each {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
+        text = f"every {influxql.duration(run.every)}, of the last {influxql.duration(run.back)}"
         there = self._found.queries.get(name)
         if there is None:
-            return Task(Step(OK, label, f"query {name!r} made, {text}"), (made,))
+            return Task(Step(OK, label, f"query {name!r} created, {text}"), (made,))
         differs = difference(there, made.text)
         if not differs:
-            return Task(Step(OK, label, f"query {name!r} is there, {text}"))
+            return Task(Step(OK, label, f"query {name!r} exists, {text}"))
         if self._change:
             drop = influxql.drop_query(self._influx.db, name)
             return Task(
-                Step(OK, label, f"query {name!r} made anew, for it {differs}"), (drop, made)
+                Step(OK, label, f"query {name!r} recreated, because it {differs}"), (drop, made)
             )
         self._unlike.add(what)
-        text = f"query {name!r} left as it is; it {differs}; --change alters it. It is\n{there}"
+        text = f"query {name!r} unchanged; it {differs}; --change alters it. It is\n{there}"
         return Task(Step(NOTE, label, text))
 
     def _fill(self, grain: Grain) -> Iterator[Task]:
         label, first = f"fill {grain.policy}", self._found.first
         if grain.policy in self._unlike:
-            text = "not filled in, for the query above would make something else of it"
+            text = "not filled, because the query above computes something else"
             yield Task(Step(NOTE, label, text))
             return
         if first is None:
@@ -249,7 +249,7 @@ class _SetupPlan:
     def _fill_energies(self) -> Iterator[Task]:
         label = f"fill {energies.NAME}"
         if self._unlike & {MINUTES.policy, energies.NAME}:
-            text = "not filled in, for a query above would make something else of it"
+            text = "not filled, because a query above computes something else"
             yield Task(Step(NOTE, label, text))
             return
         known = [each for each in (self._found.first, self._found.first_minute) if each is not None]
@@ -261,13 +261,13 @@ class _SetupPlan:
         yield from self._filled(label, "minutes", first, made)
 
     def _back_to(self, first: int, grain: Grain, *, everything: bool) -> int:
-        """Return from when on a policy is filled in, where there are values from `first` on.
+        """Return the time from which a policy is filled, if there are values from `first` on.
 
-        A limit is at a whole hour, or its energy would be that of a part.
+        A limit is at a full hour, otherwise its energy would be that of a part.
         """
         there = self._found.policies.get(grain.policy)
         kept = there.kept if there and not self._change else self._kept(grain)
-        if kept != FOREVER:  # what is older is refused, and time goes on while this runs
+        if kept != FOREVER:  # older values are rejected, and time passes while this runs
             first = max(first, (self._now - kept + SPAN) // HOUR * HOUR)
         if self._wanted.fill != FOREVER and not everything:
             first = max(first, (self._now - self._wanted.fill) // HOUR * HOUR)
@@ -284,32 +284,34 @@ class _SetupPlan:
     def _user(self) -> Iterator[Task]:
         user, password, admin = self._influx.user, self._influx.password, self._found.admin
         if not user:
-            yield Task(Step(OK, "user", "the file names none in [Influx]; none is made"))
+            yield Task(Step(OK, "user", "the file names none in [Influx]; none is created"))
             return
         if admin is None and not password:
-            text = f"{user!r} is not there, and not made, for the file has no password for it"
+            text = f"{user!r} does not exist; not created, because the file has no password for it"
             yield Task(Step(NOTE, "user", text))
             return
         if admin is None:
             made = influxql.create_user(user, password)
-            yield Task(Step(OK, "user", f"{user!r} made"), (made,))
+            yield Task(Step(OK, "user", f"{user!r} created"), (made,))
         elif self._change and password:
             made = influxql.set_password(user, password)
-            yield Task(Step(OK, "user", f"{user!r} is there, and has the file's password"), (made,))
+            yield Task(
+                Step(OK, "user", f"{user!r} exists, and now has the file's password"), (made,)
+            )
         else:
-            text = f"{user!r} is there; its password is left as it is"
+            text = f"{user!r} exists; its password is unchanged"
             yield Task(Step(OK, "user", text))
         yield self._right(user)
 
     def _right(self, user: str) -> Task:
         db, right = self._influx.db, self._found.right
         if self._found.admin:
-            text = f"{user!r} is an administrator, and may do more than write; left as it is"
+            text = f"{user!r} is an administrator, and may do more than write; unchanged"
             return Task(Step(NOTE, "right", text))
         if right in ("WRITE", "ALL PRIVILEGES"):
             more = "; it may read, too" if right != "WRITE" else ""
             return Task(Step(OK, "right", f"{user!r} may write to {db!r}{more}"))
-        if right == "READ":  # a right takes the place of the one before
+        if right == "READ":  # a new right replaces the old one
             text = f"{user!r} may write to {db!r} now, and read as before"
             return Task(Step(OK, "right", text), (influxql.grant("ALL", db, user),))
         text = f"{user!r} may write to {db!r} now, and do nothing else there"
@@ -317,7 +319,7 @@ class _SetupPlan:
 
 
 def _shard_within(kept: int) -> int:
-    """Return the size of a shard, in s, that the server itself would take for a new policy."""
+    """Return the size of a shard, in s, that the server would choose for a new policy."""
     if kept < 2 * DAY:
         return HOUR
     return DAY if kept <= 180 * DAY else 7 * DAY

@@ -1,7 +1,7 @@
-"""The setting up of InfluxDB 1: database, policies, downsampling and user, a line each.
+"""Sets InfluxDB 1 up: database, policies, downsampling and user, a line each.
 
-It looks first, says what it is to do (plan.py), and does that, one statement after the other.
-The first one that is refused ends it; what was done before stays, and a second run goes on.
+It reads the existing state, makes a plan (plan.py), and carries it out, one statement after the
+other. The first rejected statement ends it; what was done before stays, and a second run continues.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def setup_db(
     change: bool,
     admin: str = "",
 ) -> int:
-    """Set the database up; return the exit code. `admin` is who was named to do so.
+    """Set the database up; return the exit code. `admin` is the user given for that.
 
     `ask` runs one statement and returns its rows, each a dict of columns and tags; it raises
-    StatementError for one that is refused, and whatever it likes for trouble on the way, which
-    passes through here. A statement that fills in may take minutes. With `dry_run` nothing is
-    changed: the statements are printed instead, and what needs none goes to stderr.
+    StatementError for a rejected one; other exceptions, such as for a lost connection, pass
+    through. A statement that fills in may take minutes. With `dry_run` nothing is changed: the
+    statements are printed instead, and steps without one go to stderr.
     """
     show = Printer(sys.stderr if dry_run else sys.stdout, environment)
     label = LOOKING
@@ -81,14 +81,14 @@ def setup_db(
         show(Step(WRONG, label, why))
         return os.EX_UNAVAILABLE
     except OddAnswerError as error:
-        why = f"the server's answer is none of InfluxDB 1: {error}; are address and port under"
-        show(Step(WRONG, label, f"{why} [Influx] in {settings.path} right?"))
+        why = f"unexpected answer of the server: {error}; check address and port under [Influx]"
+        show(Step(WRONG, label, f"{why} in {settings.path}"))
         return os.EX_UNAVAILABLE
     return os.EX_OK
 
 
 def look(settings: Settings, ask: RunStatement) -> DatabaseState:
-    """Look at what is there. Raises StatementError."""
+    """Return the existing state. Raises StatementError."""
     influx, db = settings.influx, quote_name(settings.influx.db)
     admin, right = _user(influx.user, influx.db, ask)
     if influx.db not in {text(row, "name") for row in ask("SHOW DATABASES")}:
@@ -118,7 +118,7 @@ def look(settings: Settings, ask: RunStatement) -> DatabaseState:
 
 
 def _user(user: str, db: str, ask: RunStatement) -> tuple[bool | None, str]:
-    # Asked in any case: only an administrator sees all that is there.
+    # Queried in any case: only an administrator can see all of it.
     users = {text(row, "user"): column(row, "admin", bool) for row in ask("SHOW USERS")}
     if user not in users:
         return None, ""
@@ -128,7 +128,7 @@ def _user(user: str, db: str, ask: RunStatement) -> tuple[bool | None, str]:
 
 
 def _queries(db: str, ask: RunStatement) -> dict[str, str]:
-    """Return the continuous queries of a database; which one it is stands in their text alone."""
+    """Return the continuous queries of a database, which only their text names."""
     start = influxql.tokens(f"CREATE CONTINUOUS QUERY {quote_name('')} ON {quote_name(db)}")
     found = {}
     for row in ask("SHOW CONTINUOUS QUERIES"):
@@ -148,7 +148,7 @@ def _fields(db: str, policy: str, measurement: str, ask: RunStatement) -> frozen
 
 
 def _first(db: str, policy: str, measurement: str, ask: RunStatement) -> int | None:
-    """Return the time of a policy's oldest value in s; a shard at a time, for the whole is slow."""
+    """Return the time of a policy's oldest value in s; read shard by shard, because all is slow."""
     table = ".".join(map(quote_name, (db, policy, measurement)))
     spans = sorted(
         (moment(row, "start_time"), moment(row, "end_time"))
@@ -179,16 +179,16 @@ def _done(task: Task, ask: RunStatement) -> Step:
 
 
 def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str:
-    """Return what to tell of a refusal; `admin` is who was named for all this, '' for nobody."""
+    """Return the text about a rejected statement; `admin` is the given user, '' without one."""
     reason = plain(mask_of(settings.influx)(reason), LONGEST)
     if NO_ADMIN in reason:
         return influx_errors.no_admin("the server").what
-    told = f"the server refused it: {reason}"
+    told = f"the server rejected it: {reason}"
     if begun:
-        told += "\nwhat is above is done; another run goes on from here"
+        told += "\nthe steps above are done; run the command again to continue from here"
     if not any(word in reason.lower() for word in _OF_RIGHTS):
         return told
     if admin:
-        return f"{told}\nis {admin!r} an administrator of the database server, with that password?"
+        return f"{told}\ncheck that {admin!r} is an administrator of the server, with that password"
     told += "\nthis needs an administrator of the database server: --admin USER"
     return told if settings.influx.token else f"{told}; or, with InfluxDB 3, a token in the file"

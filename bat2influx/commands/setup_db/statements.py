@@ -1,4 +1,4 @@
-"""Statements to a database as its administrator, one after the other."""
+"""Runs statements on a database as its administrator, one after the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_CELLS = 100_000  # columns and tags of all rows of a series; the longest an
 
 
 class UnansweredError(Exception):
-    """No answer, or none of a database; `trouble` says why."""
+    """No answer, or not that of a database; `trouble` says why."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(trouble.what)
@@ -39,8 +39,8 @@ class StatementRunner:
     def __call__(self, statement: str) -> list[QueryRow]:
         """Run one statement; return its rows, columns and tags alike, times in ns.
 
-        Raises StatementError when the server refuses it, UnansweredError when it does not answer,
-        OddAnswerError when its answer has no rows in its way.
+        Raises StatementError if the server rejects it, UnansweredError without an answer, and
+        OddAnswerError if the answer has an unexpected form.
         """
         reply = self._package.query(statement)
         if reply.trouble:
@@ -53,9 +53,9 @@ class StatementRunner:
             why = self._diagnosis.of_answer(reply, None, http.server, http.where, "query")
             raise UnansweredError(why)
         if not reply.whole:
-            raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or broke off")
+            raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or incomplete")
         results = parse_object(reply.body).get("results")
-        if not isinstance(results, list):  # the page of something else that answers anything
+        if not isinstance(results, list):  # an answer of another kind of server
             why = self._diagnosis.of_nobody(reply, self._http.where, "query")
             raise UnansweredError(why)
         return list(_rows(results))
@@ -68,11 +68,11 @@ def _rows(results: list[Any]) -> Iterator[QueryRow]:
             tags = _object(_object(series).get("tags", {}))
             rows = _list(_object(series).get("values", []), "a list of values")
             if len(rows) * (len(columns) + len(tags)) > MOST_CELLS:
-                raise OddAnswerError("it has more columns than rows could need")
+                raise OddAnswerError("it has too many columns")
             for values in rows:
                 row = _list(values, "a list of values")
                 if len(row) != len(columns) or not all(isinstance(name, str) for name in columns):
-                    raise OddAnswerError("its columns are not those of its values")
+                    raise OddAnswerError("its columns do not match its values")
                 yield {**tags, **dict(zip(columns, row, strict=True))}
 
 
@@ -84,5 +84,5 @@ def _list(found: object, what: str) -> list[Any]:
 
 def _object(found: object) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise OddAnswerError("it has something else where an object should be")
+        raise OddAnswerError("it has another type where an object is expected")
     return found

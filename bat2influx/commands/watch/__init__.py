@@ -1,6 +1,6 @@
-"""`bat2influx watch`: the values as they come, and how all the parts are.
+"""`bat2influx watch`: shows the values as they arrive, and the state of all parts.
 
-sources.py makes a model (model.py) of what comes; layout.py and table.py make lines of styled text
-of that (text.py), which terminal.py draws; lines.py is for where there is no terminal. Start with
-command.py.
+sources.py makes a model (model.py) of the input; layout.py and table.py make lines of styled text
+(text.py) of the model, which terminal.py draws; lines.py is for output without a terminal.
+Start with command.py.
 """

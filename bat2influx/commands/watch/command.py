@@ -1,7 +1,7 @@
-"""`bat2influx watch`: what comes from the devices, as it comes, and how all the parts are.
+"""`bat2influx watch`: shows the devices' values as they arrive, and the state of all parts.
 
-It reads by the daemon's own devices, so that whatever they meet with has the same name. Nothing is
-stored and no file is written; beside a running daemon it is one more client of the broker.
+It reads with the daemon's own classes, so that failures have the same names. Nothing is stored and
+no file is written; beside a running daemon it is one more client of the broker.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from bat2influx.service.journal import Plain
 from bat2influx.service.ownership import OwnerError, become_owner
 
 SAID = 2  # lines of the log that are shown
-LAG = NS // 20  # by which it asks later than the daemon, to which the answers say nothing new then
+LAG = NS // 20  # by which it reads later than the daemon, so that the daemon ignores the answers
 
 
 class Face(Protocol):
-    """What shows it to people: a terminal, or lines."""
+    """The output: a terminal, or lines."""
 
     ended: bool
 
@@ -89,9 +89,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def watch(settings: Settings, environment: Mapping[str, str]) -> int:
-    """Show it until `q`, SIGINT, SIGTERM, or the end of who reads it; return the exit code, 0."""
+    """Show it until `q`, SIGINT, SIGTERM, or the reader's end; return the exit code, 0."""
     hints = [*unseen_secrets(settings, environment, command="watch", by="--pty")]
-    try:  # root alone may look for these; what else there is to see, the owner of it may
+    try:  # only root may read these hints; everything else the state's owner may read
         state = paths.state_directory(settings.path, environment)
         become_owner(state, paths.service_user(settings.path, environment))
     except (OwnerError, OSError) as error:
@@ -116,7 +116,7 @@ def watch(settings: Settings, environment: Mapping[str, str]) -> int:
 
 
 class Watch:
-    """The devices, what is asked besides, and one turn of the loop after the other."""
+    """The devices, the periodic checks, and the loop."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Watch:
         said: _Said,
         hints: Sequence[str],
     ) -> None:
-        """`hints` are shown beside what is wrong: of secrets that are not seen here."""
+        """`hints` about secrets that this command cannot read are shown beside problems."""
         self._settings = settings
         self._secrets = hints
         self._said = said
@@ -144,14 +144,14 @@ class Watch:
         self._answers: list[Fact] = []
 
     def catch_signals(self) -> None:
-        """Have them end this in good order, as a terminal needs it."""
+        """Let signals end the loop, so that the terminal is restored."""
         self._loop.wakeup.catch_signals()
         signal.signal(signal.SIGQUIT, signal.getsignal(signal.SIGTERM))
 
     def run(self, face: Face) -> None:
-        """Go on until the end is asked for."""
+        """Run until a key or a signal ends it."""
         wakeup = self._loop.wakeup
-        while not (face.ended or wakeup.stop or wakeup.reload):  # SIGHUP: the terminal is gone
+        while not (face.ended or wakeup.stop or wakeup.reload):  # SIGHUP: the terminal is closed
             most = face.timeout(time.monotonic())
             ready = self._loop.wait(self._devices, self._look, most, face.descriptors)
             if self._step(ready):
@@ -162,7 +162,7 @@ class Watch:
                 face.show(self._view(now))
 
     def close(self) -> None:
-        """Leave the brokers, and ask no more."""
+        """Disconnect from the brokers, and stop the checks."""
         for check in self._asked:
             check.stop()
         for device in self._devices:
@@ -170,7 +170,7 @@ class Watch:
         self._loop.close()
 
     def _step(self, ready: dict[int, int]) -> bool:
-        """Have the devices do what they can; return whether there is something new."""
+        """Step the devices; return whether there is something new."""
         now = self._look()
         if step := self._clock.take_step():
             for device in self._devices:
@@ -207,7 +207,7 @@ class Watch:
         )
 
     def _look(self) -> Now:
-        """Look at the clocks; what the devices see of the wall clock goes after it by LAG."""
+        """Look at the clocks; the devices see the wall clock LAG later."""
         now = self._clock.look()
         return now._replace(wall_ns=now.wall_ns - LAG)
 
@@ -223,7 +223,7 @@ class Watch:
 
 
 class _Known(RememberedDevices):
-    """What the daemon has found, as far as it can be read; here nothing is kept."""
+    """What the daemon has discovered, as far as it can be read; nothing is written here."""
 
     def keep(self, key: str, found: DeviceRecord) -> None:
         """Leave the file as it is."""
@@ -233,18 +233,18 @@ class _Known(RememberedDevices):
 
 
 class _Said(logging.Handler):
-    """What the parts log: the latest of it beside the values, or to stderr."""
+    """The log of the parts: the latest entries beside the values, or to stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.latest: deque[Fact] = deque(maxlen=SAID)
 
     def collect(self) -> None:
-        """Keep the latest, to be shown."""
+        """Keep the latest entries, to show them."""
         self._take_over(self)
 
     def hand_on(self) -> None:
-        """Have on stderr what is not told as a trouble anyhow, from its beginning to its end."""
+        """Write to stderr the entries that are not about a trouble, which has its own lines."""
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(Plain())
         handler.addFilter(lambda record: not hasattr(record, "COUNT"))

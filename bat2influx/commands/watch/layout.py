@@ -1,7 +1,7 @@
-"""The layout of `bat2influx watch`: what is known in, lines of styled text out.
+"""The layout of `bat2influx watch`: the model in, lines of styled text out.
 
-Pure. No line is longer than the width, and there are no more of them than the height. What is
-wrong is said in words and has a mark; a style only stresses it.
+Pure. No line is longer than the width, and there are no more lines than the height. A problem has
+words and a mark; a style only highlights it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from bat2influx.commands.watch.text import (
     wrapped,
 )
 
-LABEL = 10  # cells of what stands before a fact
+LABEL = 10  # cells of the label before a fact
 MOST_LINES = 3  # lines of a fact
-KEYS = "q ends"
+KEYS = "q quits"
 _STYLES = {Level.WELL: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
 
 
@@ -44,7 +44,7 @@ class Layout(NamedTuple):
 def lay_out(
     view: View, width: int, height: int, *, first: int = 0, glyphs: Glyphs = UTF8
 ) -> Layout:
-    """Return what `width` columns and `height` lines have room for, from the row `first` on."""
+    """Return what fits into `width` columns and `height` lines, from the row `first` on."""
     facts = [fact for part in view.parts for fact in part.facts] + [*view.facts]
     table = Table(view, width, glyphs)
     bottom = [_said(fact, width, glyphs) for fact in view.said]
@@ -76,7 +76,7 @@ def _title(view: View, width: int, glyphs: Glyphs) -> StyledLine:
 
 
 def _facts(facts: Sequence[Fact], width: int, glyphs: Glyphs, most: int) -> Iterator[StyledLine]:
-    """Yield the facts in lines, `most` each; a label stands at the first of its facts."""
+    """Yield the facts in lines, at most `most` each; only the first fact of a label shows it."""
     before = ""
     for fact in facts:
         label = "" if fact.label == before else fact.label

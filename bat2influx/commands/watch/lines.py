@@ -1,7 +1,7 @@
-"""`bat2influx watch` where there is no terminal: lines, for a pipe, a file, or a dumb terminal.
+"""`bat2influx watch` without a terminal: lines, for a pipe, a file, or a dumb terminal.
 
-Each second a line for each device, with the time in front. What is wrong has lines of its own,
-when it begins and when it ends.
+Every second a line for each device, with the time in front. A problem has a separate line when it
+begins, and one when it ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DECIMALS = 4
 
 
 class Lines:
-    """Writes to stdout; `ended` once nobody reads that any more."""
+    """Writes to stdout; `ended` once the reader has closed it."""
 
     def __init__(self, glyphs: Glyphs = UTF8) -> None:
         self.ended = False
@@ -44,7 +44,7 @@ class Lines:
         pass
 
     def news(self, now: float) -> None:
-        """There is something to show; it will be, when it is time."""
+        """Ignore that there is something new; the next lines will have it."""
 
     def timeout(self, now: float) -> float:
         """Return the seconds to the next lines."""
@@ -55,7 +55,7 @@ class Lines:
         return now >= self._next
 
     def show(self, view: View) -> None:
-        """Write them, the next ones at the turn of the second."""
+        """Write the lines; the next ones are due at the next full second."""
         left = EACH - view.time.microsecond / 1e6
         self._next = view.now + (left if left > EACH / 2 else left + EACH)
         try:
@@ -70,7 +70,7 @@ class Lines:
 
 
 class Troubles:
-    """What is wrong, from line to line."""
+    """The current problems."""
 
     def __init__(self) -> None:
         self._now: dict[tuple[str, str], Fact] = {}
@@ -82,10 +82,10 @@ class Troubles:
         before, self._now = self._now, wrong
         for key, fact in wrong.items():
             if key not in before:
-                yield f"{_time(view)} trouble: {fact.label}: {fact.text}"
+                yield f"{_time(view)} problem: {fact.label}: {fact.text}"
         for key, fact in before.items():
             if key not in wrong:
-                yield f"{_time(view)} over: {fact.label}: {fact.text}"
+                yield f"{_time(view)} resolved: {fact.label}: {fact.text}"
 
 
 def lines(view: View, glyphs: Glyphs = UTF8) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""What `bat2influx watch` knows: the latest values with their histories, and how the parts are.
+"""The model of `bat2influx watch`: the latest values with histories, and the state of the parts.
 
-No socket, no clock: times are handed in, monotonic, in s. Nothing is kept but the history that a
-wide terminal has room for, and that of so many values as one looks through: how many there are is
-for the device to say, which may have a thousand services.
+No socket, no clock: times are handed in, monotonic, in s. The history has a bound: the columns that
+a wide terminal can show, of MOST_GRAPHS values, because a device may have a thousand services.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from bat2influx.venus.units import unit_of
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
 COLUMNS = 300  # kept
-MOST_GRAPHS = 200  # values of a device that have a history; of the others the latest is kept
+MOST_GRAPHS = 200  # values of a device with a history; of the others only the latest is kept
 STALE_AFTER = 5.0  # s; until then no value is stale
 DECIMALS = 3
-LONGEST = 2000  # characters of a text that others have a part in
+LONGEST = 2000  # characters of a text with untrusted parts
 
 
 class Level(IntEnum):
-    """How a fact is to be taken."""
+    """How serious a fact is."""
 
     WELL = 0
     NOTE = 1
@@ -38,9 +37,9 @@ class Level(IntEnum):
 
 
 class Fact(NamedTuple):
-    """How a part is, in words; `label` says which.
+    """The state of a part, in words; `label` names the part.
 
-    `cause` names what is wrong, and stays the same while the text may tell for how long.
+    `cause` names the problem, and stays the same while the text may change, such as its duration.
     """
 
     label: str
@@ -51,7 +50,7 @@ class Fact(NamedTuple):
 
 @dataclass(slots=True)
 class _Column:
-    """What has come in the column number `place`, the latest of it in `last`."""
+    """The values in the column number `place`; `last` is the latest one."""
 
     place: int
     last: float
@@ -84,11 +83,11 @@ class History:
 
     @property
     def latest(self) -> tuple[float, float] | None:
-        """When the latest value has come, and what it is."""
+        """The arrival of the latest value, and the value."""
         return self._latest
 
     def add(self, now: float, value: float) -> None:
-        """A value has come."""
+        """Add a value."""
         place = int(now // self._column)
         self._latest = now, value
         if not self._columns or self._columns[-1].place != place:
@@ -100,14 +99,14 @@ class History:
 
     @property
     def decimals(self) -> int:
-        """How many decimals do it justice: 3 below 10, 2 below 100, 1 from there on."""
+        """The useful number of decimals: at most 3 below 10, 2 below 100, 1 from there on."""
         allowed = 3 if self._largest < 10.0 else 2 if self._largest < 100.0 else 1
         return min(allowed, self._needed)
 
     def columns(self, now: float, count: int, lasts: float) -> list[float | None]:
         """Return the mean of each of the latest `count` columns, oldest first.
 
-        Where nothing has come the last value goes on for `lasts` s, and then there is none.
+        Without a new value the last one is repeated for `lasts` s; after that there is none.
         """
         end = int(now // self._column) + 1
         first = end - count
@@ -134,9 +133,9 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """A field: `value` is None where it has none, and `instead` then what it has.
+    """A field: without a value `value` is None and `instead` says why.
 
-    `age` is in s, None as long as nothing has come; `lasts` is how long a value holds, in s.
+    `age` is in s, None before the first value; `lasts` is how long a value is valid, in s.
     """
 
     name: str
@@ -151,7 +150,7 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A device: `name` is that of its section, `facts` how it is, the first without a fault."""
+    """A device: `name` is that of its section, `facts` its state, problems after the first."""
 
     name: str
     facts: tuple[Fact, ...]
@@ -180,7 +179,7 @@ class Values:
         self._fields: dict[str, Field | None] = {}
 
     def take(self, readings: Iterable[Reading], labels: Sequence[str], now: float) -> None:
-        """Take what has come since the last time; `labels` are what the device shows."""
+        """Take the values since the last call; `labels` are those of the device."""
         known = set(labels)
         for reading in readings:
             label = f"{reading.field}/{reading.origin.instance}"
@@ -192,10 +191,10 @@ class Values:
     def rows(
         self, labels: Sequence[str], without: Mapping[str, str], now: float, *, answers: bool
     ) -> tuple[FieldRow, ...]:
-        """Return a row for each label; `without` says which have no value now, and what instead.
+        """Return a row for each label; `without` has those without a value now, and why.
 
-        `answers` is whether the device is there. Of notifications it is all that tells whether a
-        value still holds, for what does not change is not told.
+        `answers` is whether the device responds. With notifications only this shows whether a value
+        is still valid, because unchanged values are not published.
         """
         return tuple(self._row(label, without.get(label, ""), now, answers) for label in labels)
 

@@ -1,7 +1,7 @@
-"""What `bat2influx watch` shows: a device's values, the database, the disk, and the daemon.
+"""The sources of `bat2influx watch`: a device's values, the database, the disk, and the daemon.
 
-A device is stepped by the loop. The others are asked now and then, each on a thread of its own,
-which nobody waits for: a database may take its time to answer, and a disk too. Nothing is written.
+The loop steps the devices. Database and disk are checked every EACH seconds, each on its own
+thread, because both may answer slowly. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from bat2influx.printable import plain, span
 from bat2influx.reading import NS
 
 EACH = 2.0  # s between two questions
-WAITS = 10.0  # s; what is on disk for longer waits for more than its turn
+WAITS = 10.0  # s; values that are queued on disk for longer are worth a note
 
 
 class PeriodicCheck:
-    """Asks again and again; `answer` is the latest one, `failure` what has ended it."""
+    """Checks periodically; `answer` is the latest result, `failure` the exception that ended it."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class PeriodicCheck:
         *,
         cut: Callable[[], None] = lambda: None,
     ) -> None:
-        """`wake` is called after each answer; `cut` ends a question that is under way."""
+        """`wake` is called after each result; `cut` ends a check that is under way."""
         self.answer = first
         self.failure: BaseException | None = None
         self._ask, self._wake, self._cut = ask, wake, cut
@@ -46,7 +46,7 @@ class PeriodicCheck:
         threading.Thread(target=self._run, name=first.label, daemon=True).start()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop checking."""
         self._over.set()
         self._cut()
 
@@ -62,9 +62,9 @@ class PeriodicCheck:
 
 
 def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) -> PeriodicCheck:
-    """Have the database asked; with `watchdog`, in s, it is given as long as the daemon gives it.
+    """Check the database; with `watchdog`, in s, the time limit is that of the daemon.
 
-    It is asked what would become of a write, by one that has no line in it.
+    The check is a write without a line, which the database answers like any write.
     """
     writer = Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, watchdog / 4))
 
@@ -76,20 +76,20 @@ def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) 
 
 
 def database(probe: Probe, where: str, db: str) -> Fact:
-    """Return what an answer of the database tells."""
+    """Return the state of the database by its answer."""
     if probe.trouble:
         what = plain(probe.trouble.what, LONGEST)
         return Fact("database", what, Level.WRONG, probe.trouble.cause)
     version = f" {probe.server.version}" if probe.server.version else ""
     who = f"{probe.server.name}{version} at {where}"
     if probe.missing:
-        text = f"{who} answers; {db!r} is not there yet, it is made with the first value"
+        text = f"{who} answers; {db!r} does not exist yet, it is created with the first write"
         return Fact("database", text)
     return Fact("database", f"{who}, {db!r}, answers")
 
 
 def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
-    """Have the spool in the directory `state` looked at."""
+    """Check the spool in the directory `state`."""
 
     def ask() -> Fact:
         try:
@@ -103,21 +103,21 @@ def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
 
 def disk(found: Summary, now_ns: int) -> Fact:
     """Return what is on disk; `now_ns` is by the wall clock."""
-    level, text = Level.WELL, "nothing waits"
+    level, text = Level.WELL, "nothing queued"
     if found.waiting:
-        many = "values wait" if found.waiting > 1 else "value waits"
-        text = f"{found.waiting} {many} for the database"
+        many = "values" if found.waiting > 1 else "value"
+        text = f"{found.waiting} {many} queued"
     if found.waiting and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
         text += f", the oldest from {span(age)} ago"
         level = Level.NOTE if age > WAITS else Level.WELL
     if found.rejected:
-        text += f"; {found.rejected} {'rows' if found.rejected > 1 else 'row'} refused"
+        text += f"; {found.rejected} {'points' if found.rejected > 1 else 'point'} rejected"
         level = Level.NOTE
     return Fact("on disk", text, level, "disk" if level else "")
 
 
 def ask_daemon(path: Path | None, shown: Collection[str]) -> Fact:
-    """Return how the daemon is that has its health in the file `path`; `shown` as below."""
+    """Return the state of the daemon with the health file `path`; `shown` as below."""
     try:
         found = health.read_health(path) if path else None
     except health.UnreadableError as error:
@@ -126,7 +126,7 @@ def ask_daemon(path: Path | None, shown: Collection[str]) -> Fact:
 
 
 def daemon(found: health.Health | None, shown: Collection[str], now: float) -> Fact:
-    """Return what the daemon says of itself, but for what begins with what is `shown` anyhow."""
+    """Return the daemon's status, without the parts that begin with a text in `shown`."""
     if found is None:
         return Fact("daemon", "not running here")
     status = plain(found.status, LONGEST)
@@ -136,14 +136,14 @@ def daemon(found: health.Health | None, shown: Collection[str], now: float) -> F
             status = f"{before}; {rest.partition('; ')[2]}".removeprefix("; ").strip("; ")
     if illness := found.illness(now):
         return Fact("daemon", f"{illness}; {status}", Level.WRONG, "daemon")
-    return Fact("daemon", f"well: {status}")
+    return Fact("daemon", f"healthy: {status}")
 
 
-HEARTBEAT = 3.0  # s between two messages of a device that is kept alive (VENUS, "Keepalive")
+HEARTBEAT = 3.0  # s between two heartbeats of a device that is kept alive (VENUS, "Keepalive")
 
 
 class Watched:
-    """A device, and what has come from it. Hand it the time after each step."""
+    """A device, and its values. Hand it the time after each step."""
 
     def __init__(self, device: Device, column: float, *, alone: bool) -> None:
         """`column` is the s of a graph's column; `alone`, whether there is no other device."""
@@ -154,10 +154,10 @@ class Watched:
         late = HEARTBEAT + STALE_AFTER if battery.mode == "notify" else 3 * battery.interval
         self._late = max(STALE_AFTER, late)
         self._messages = 0
-        self._heard: float | None = None  # when it has said something, while it is asked
+        self._heard: float | None = None  # time of its latest message, while it is polled
 
     def take(self, now: float) -> None:
-        """Take what has come."""
+        """Take new values."""
         device = self.device
         if readings := device.take_readings():
             self._values.take(readings, device.labels, now)
@@ -168,13 +168,13 @@ class Watched:
             self._heard = now
 
     def part(self, now: float) -> Part:
-        """Return what is shown of it."""
+        """Return the device as it is shown."""
         device, answers = self.device, self.device.state is State.POLLING
         rows = self._values.rows(device.labels, device.without_value, now, answers=answers)
         return Part(device.battery.name, tuple(self._facts(now)), rows)
 
     def beginnings(self) -> Iterator[str]:
-        """Yield how what is shown of it begins in the daemon's status line."""
+        """Yield the beginnings of its parts in the daemon's status line."""
         device = self.device
         site = f"{device.battery.name}: " if device.battery.name else ""
         yield from (f"{site}{label} " for label in device.labels[:1])
@@ -185,7 +185,7 @@ class Watched:
         text = f"{self._who()}: {self._how()}"
         silent = now - self._heard if self._heard is not None else 0.0
         if silent > self._late:
-            text = f"{text}, but nothing has come for {span(silent)}"
+            text = f"{text}, but no message for {span(silent)}"
             yield Fact(self._label, text, Level.WRONG, "silence")
         else:
             yield Fact(self._label, text)
@@ -202,9 +202,9 @@ class Watched:
         device, battery = self.device, self.device.battery
         connected = "connected, " if device.connected else ""
         if device.state is State.WAITING:
-            return "waiting to connect again"
+            return "waiting to reconnect"
         if device.state is not State.POLLING:
             return f"{connected}{device.state.value}"
         if battery.mode == "notify":
-            return f"{connected}hearing of changes"
-        return f"{connected}polling each {battery.interval:g} s"
+            return f"{connected}receiving changes"
+        return f"{connected}polling every {battery.interval:g} s"

@@ -1,6 +1,6 @@
-"""The table of `bat2influx watch`: a row for each field, and a window on it where they are many.
+"""The table of `bat2influx watch`: a row for each field, and a window if there are many.
 
-Pure. All rows have the same columns, whichever are shown, so that nothing moves when one scrolls.
+Pure. All rows have the same columns, whichever are shown, so that nothing moves while scrolling.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from bat2influx.commands.watch.text import (
 )
 from bat2influx.printable import span
 
-GRAPH = 8  # columns, from which on there is a graph
-RANGE = 100  # columns of the terminal, from which on a graph has its range beside it
+GRAPH = 8  # columns that a graph needs at least
+RANGE = 100  # columns of a terminal that shows the range of each graph, at least
 AGE = 7  # cells
-WHOLE = 5  # cells for what is before a point, at the least
+WHOLE = 5  # cells for the part before a point, at least
 STALE = " stale"
 
 
 class Table:
-    """The rows of all devices; where there are several, each has its name above its own."""
+    """The rows of all devices; each of several devices has its name above its rows."""
 
     def __init__(self, view: View, width: int, glyphs: Glyphs) -> None:
         self._view, self._width, self._glyphs = view, width, glyphs
@@ -63,10 +63,10 @@ class Table:
         return len(self._entries)
 
     def window(self, first: int, room: int) -> tuple[list[StyledLine], int, int]:
-        """Return the lines that there is room for, the first of them, and how many a page has.
+        """Return the lines that fit into `room`, the first row, and the rows of a page.
 
-        Where that is not all, the last line says so, and the name of the device to which the first
-        row belongs stays above it.
+        If these are not all, the last line says so, and the name of the first row's device stays
+        above it.
         """
         count = len(self)
         if count <= room:
@@ -88,7 +88,7 @@ class Table:
 
     @property
     def head(self) -> StyledLine:
-        """What stands above the columns."""
+        """The line above the columns."""
         glyphs = self._glyphs
         values = self._whole + self._rest + 1 + self._unit
         parts = [

@@ -1,7 +1,7 @@
 """A terminal that shows the layout of layout.py: the only module that knows curses.
 
-Rules: what is drawn is compared with what is there, so that only what has changed is sent. The
-terminal is as before at the end, whatever that end is.
+Rules: curses compares each drawing with the one before, and sends only the changes. The terminal is
+restored at the end, whatever ends the command.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from bat2influx.commands.watch.layout import lay_out
 from bat2influx.commands.watch.model import View
 from bat2influx.commands.watch.text import ASCII, UTF8, Glyphs, Style
 
-FRAME = 0.25  # s between two drawings, at the least
-TOGETHER = 0.05  # s; what comes within it is drawn at once
-HALF = 0.5  # s; ages are looked at between two values, so that they count evenly
-ESCAPE = 25  # ms in which the rest of a key's sequence has to come
+FRAME = 0.25  # s between two drawings, at least
+TOGETHER = 0.05  # s; messages within it are drawn together
+HALF = 0.5  # s; ages are drawn between two values, so that they increase evenly
+ESCAPE = 25  # ms in which the rest of a key's sequence must arrive
 
 _COLOURS = {Style.WELL: curses.COLOR_GREEN, Style.NOTE: curses.COLOR_YELLOW}
 _COLOURS |= {Style.WRONG: curses.COLOR_RED}
@@ -32,7 +32,7 @@ _STRESS = {Style.TITLE: curses.A_BOLD, Style.FAINT: curses.A_DIM, Style.WRONG: c
 
 
 def is_fit(environment: Mapping[str, str]) -> bool:
-    """Tell whether stdin and stdout are a terminal on which one can write anywhere."""
+    """Tell whether stdin and stdout are a terminal with a movable cursor."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or not environment.get("TERM"):
         return False
     with contextlib.suppress(curses.error):
@@ -42,7 +42,7 @@ def is_fit(environment: Mapping[str, str]) -> bool:
 
 
 def glyphs() -> Glyphs:
-    """Return what the terminal shows, as the locale says."""
+    """Return the characters that the terminal can show, by the locale."""
     codeset = locale.nl_langinfo(locale.CODESET)
     return UTF8 if codeset.upper().replace("-", "") == "UTF8" else ASCII
 
@@ -78,7 +78,7 @@ class Screen:
         self._restore()
 
     def news(self, now: float) -> None:
-        """There is something to show."""
+        """Note that there is something to show."""
         if not self._new:
             self._new, self._news = True, now
 
@@ -89,7 +89,7 @@ class Screen:
         return 1.0 - (now - self._news + HALF) % 1.0
 
     def due(self, now: float) -> bool:
-        """Return whether to draw now: what is new, or what has grown older by a second."""
+        """Return whether to draw now: there is something new, or ages have changed by a second."""
         if self._new:
             return now >= self._next()
         return (now - self._news + HALF) // 1.0 > (self._drawn - self._news + HALF) // 1.0
@@ -106,13 +106,13 @@ class Screen:
         for y, line in enumerate(layout.lines):
             self._window.move(y, 0)
             for text, style in line:
-                with contextlib.suppress(curses.error):  # behind the very last cell
+                with contextlib.suppress(curses.error):  # after the last cell
                     self._window.addstr(text, self._attributes[style])
         self._window.noutrefresh()
         curses.doupdate()
 
     def read(self) -> None:
-        """Take the keys that were pressed."""
+        """Handle the pressed keys."""
         some = False
         while (key := self._window.getch()) != -1:
             some = True
@@ -146,9 +146,9 @@ class Screen:
         curses.set_escdelay(ESCAPE)
         self._window.keypad(True)
         self._window.nodelay(True)
-        with contextlib.suppress(curses.error):  # it cannot be hidden
+        with contextlib.suppress(curses.error):  # the terminal cannot hide it
             curses.curs_set(0)
-        # Heard, so that it wakes the loop; curses' own handler is not set then.
+        # With this handler, in place of curses', the signal wakes the loop.
         signal.signal(signal.SIGWINCH, lambda *_: self._at_once())
         self._attributes = {style: _STRESS.get(style, curses.A_NORMAL) for style in Style}
         if self._colour:
@@ -165,11 +165,11 @@ class Screen:
                 self._attributes[style] |= curses.color_pair(pair)
 
     def _at_once(self) -> None:
-        """Draw as soon as possible, for a person waits for it."""
+        """Draw as soon as possible, because a person waits for it."""
         self._new, self._drawn, self._news = True, 0.0, 0.0
 
     def _size(self) -> tuple[int, int]:
-        """Return columns and lines, and have curses know them."""
+        """Return columns and lines, and update curses."""
         height, width = self._window.getmaxyx()
         with contextlib.suppress(OSError):
             there = os.get_terminal_size(sys.stdout.fileno())
@@ -189,7 +189,7 @@ class Screen:
 
 
 def _is_gone(fd: int) -> bool:
-    """Return whether the terminal has been taken away."""
+    """Return whether the terminal has been closed."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return any(mask & (select.POLLHUP | select.POLLERR) for _, mask in poll.poll(0))

@@ -1,7 +1,7 @@
 """Text for a terminal: how many cells it takes, and what a number looks like.
 
-Pure. A cell is the room of one Latin letter; East Asian characters take two, marks that stand on
-another character none.
+Pure. A cell is the room of one Latin letter; East Asian characters take two, marks
+on another character take none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bat2influx.commands.watch.model import Level
 
 MARKS = {Level.WELL: " ", Level.NOTE: "-", Level.WRONG: "!"}
 UNITS = {"°C": "degC"}  # in ASCII
-DIGITS = 10  # of a number's whole part, beyond which it is written with an exponent
+DIGITS = 10  # of a number's whole part; longer numbers have an exponent
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """What stands for what; `bars` from the lowest to the highest."""
+    """The characters to draw with; `bars` from the lowest to the highest."""
 
     bars: str
     more: str  # where a text was cut
@@ -34,7 +34,7 @@ ASCII = Glyphs("_.-:=+*#", "~", ascii=True)
 
 
 class Style(Enum):
-    """How a text is stressed."""
+    """How a text is highlighted."""
 
     PLAIN = "plain"
     TITLE = "title"
@@ -60,7 +60,7 @@ def cells(text: str) -> int:
 
 
 def clean(text: str, glyphs: Glyphs = UTF8) -> str:
-    """Return `text` without what would move the cursor, in characters that the terminal has."""
+    """Return `text` without characters that move the cursor or that the terminal lacks."""
     kept = printable.clean(text).replace("\n", " ")
     if not glyphs.ascii:
         return kept
@@ -68,7 +68,7 @@ def clean(text: str, glyphs: Glyphs = UTF8) -> str:
 
 
 def cut(text: str, width: int, glyphs: Glyphs = UTF8) -> str:
-    """Return `text` in `width` cells at the most; it ends with a mark where it was cut."""
+    """Return `text` in `width` cells at most; a cut text ends with a mark."""
     if cells(text) <= width:
         return text
     kept, room = [], width - 1
@@ -131,7 +131,7 @@ def _lines(text: str, width: int) -> Iterator[str]:
 
 
 def number(value: float, decimals: int) -> tuple[str, str]:
-    """Return a number as what is before its point, and the rest."""
+    """Return a number as the part before its point, and the rest."""
     if not abs(value) < 10**DIGITS:
         return f"{value:.4g}", ""
     text = f"{value:.{decimals}f}"
@@ -142,7 +142,7 @@ def number(value: float, decimals: int) -> tuple[str, str]:
 
 
 def bars(columns: Sequence[float | None], glyphs: Glyphs) -> str:
-    """Return a bar for each column, by the range of them all; a blank where there is none."""
+    """Return a bar for each column, by the range of all; a space for None."""
     there = [value for value in columns if value is not None]
     if not there:
         return " " * len(columns)

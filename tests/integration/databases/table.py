@@ -252,7 +252,7 @@ def setting_up(kind: Kind, directory: Path) -> str:
         command = [sys.executable, "-m", "bat2influx", "--config", path, "setup-db"]
         for _ in range(2):
             done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
-        if "policy 'minutes' is there" in done.stdout:
+        if "policy 'minutes' exists" in done.stdout:
             return "makes all of it"
         assert kind.title in done.stdout.splitlines()[0]
         return "says how"

@@ -45,9 +45,9 @@ def test_each_device_has_a_credential_of_its_own(tmp_path: Path) -> None:
     (hint,) = hints(tmp_path, settings)
     assert hint.startswith(
         "bat2influx has its password for MQTT, password for MQTT of [Battery boat] and token for"
-        " InfluxDB in a credential, which this command cannot see; with it: "
+        " InfluxDB in a credential, which this command cannot read; to use it, run: "
     )
-    assert shlex.split(hint.partition("; with it: ")[2]) == [
+    assert shlex.split(hint.partition("; to use it, run: ")[2]) == [
         *("systemd-run", "--pipe", "--quiet", "--wait"),
         *("-p", "LoadCredential=mqtt-password:bat2influx.mqtt-password"),
         *("-p", f"LoadCredential={BOAT}:bat2influx.{BOAT}"),
@@ -63,7 +63,7 @@ def test_an_instance_of_the_template_has_its_own(tmp_path: Path, name: str) -> N
     settings = configured(tmp_path, f"[Battery {name}]\n", INI.with_name("sea.ini"))
     holding(tmp_path, f"bat2influx@sea.mqtt-password-{name}", f"bat2influx.mqtt-password-{name}")
     (hint,) = hints(tmp_path, settings)
-    assert shlex.split(hint.partition("; with it: ")[2])[4:] == [
+    assert shlex.split(hint.partition("; to use it, run: ")[2])[4:] == [
         *("-p", f"LoadCredential=mqtt-password-{name}:bat2influx@sea.mqtt-password-{name}"),
         *("bat2influx", "--config", "/etc/bat2influx/sea.ini", "check"),
     ]
@@ -94,7 +94,7 @@ def test_one_that_the_running_service_does_not_load_is_told_with_the_line(tmp_pa
     assert unloaded == (
         f"bat2influx does not load bat2influx.{BOAT}, the password for MQTT of [Battery boat]:"
         f" write LoadCredential={BOAT}:bat2influx.{BOAT} below [Service] with systemctl edit"
-        " bat2influx, and restart it"
+        " bat2influx, and restart the service"
     )
     assert unseen.startswith("bat2influx has its password for MQTT in a credential")
     assert f"-p LoadCredential={BOAT}:bat2influx.{BOAT} bat2influx check" in unseen

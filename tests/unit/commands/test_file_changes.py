@@ -98,7 +98,7 @@ def test_what_has_changed_since_is_not_written_over(
     path = tmp_path / "x.ini"
     if there is not None:
         path.write_bytes(there)
-    with pytest.raises(ChangeError, match="has changed meanwhile"):
+    with pytest.raises(ChangeError, match="has changed in the meantime"):
         apply([FileChange(path, before, NEW)])
     assert files(tmp_path) == ({} if there is None else {"x.ini": there})
 

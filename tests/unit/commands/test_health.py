@@ -52,7 +52,7 @@ def test_what_the_daemon_writes_is_told_as_long_as_it_runs(
     (path,) = run.iterdir()
     writer.close()
     assert ask(run) == EX_UNAVAILABLE
-    text = f"bat2influx health: no daemon runs with {INI}, or not as this user (no {path})\n"
+    text = f"bat2influx health: no daemon is running with {INI} as this user (no file {path})\n"
     assert capsys.readouterr() == ("", text)
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_used_is_named(run: Path, capsys: pytest.CaptureFi
     path.unlink()
     path.write_text("x" * 180_000)
     assert ask(run) == EX_UNAVAILABLE
-    end = "; one that runs replaces it each second\n"
+    end = "; a running daemon replaces it every second\n"
     assert capsys.readouterr().err == (
         f"bat2influx health: cannot read {path} (it is not a regular file){end}"
         f"bat2influx health: {path} is longer than 64 KiB{end}"
@@ -144,7 +144,7 @@ def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixtur
     """The question is answered by what is missing."""
     assert health.tell(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
     assert capsys.readouterr().err == (
-        "bat2influx health: no daemon runs with /home/me/mine.ini, or not as this user"
+        "bat2influx health: no daemon is running with /home/me/mine.ini as this user"
         " (neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set)\n"
     )
 
@@ -156,4 +156,4 @@ def test_there_is_nothing_to_choose(run: Path, capsys: pytest.CaptureFixture[str
     options = parser.parse_args([])
     options.config = Path("/home/me/mine.ini")
     assert options.function(options) == EX_UNAVAILABLE
-    assert f"(no {run}/mine.health)" in capsys.readouterr().err
+    assert f"(no file {run}/mine.health)" in capsys.readouterr().err

@@ -57,8 +57,7 @@ def test_what_somebody_has_chosen_is_replaced_only_if_confirmed(path: Path) -> N
     with pytest.raises(UnconfirmedError) as raised:
         edited(path, wanted, confirmed=False)
     assert str(raised.value) == (
-        f"{path} has values of its own for [Battery] user, [Battery] password; with --yes the new"
-        " ones take their place"
+        f"{path} already has values for [Battery] user, [Battery] password; --yes replaces them"
     )
     edit = edited(path, wanted, confirmed=True)
     assert edit.change
@@ -85,7 +84,7 @@ def test_a_file_that_would_not_load_is_not_written(path: Path) -> None:
     """Settings that each are good may be wrong beside one another."""
     path.write_text("[Battery]\nca_file = /etc/ssl/none.pem\ntls = no\n".replace("ca_file", "# x"))
     wanted = {"Battery": {"fingerprint": ":".join(["AB"] * 32)}}
-    with pytest.raises(ConfigError, match="the file would not load any more"):
+    with pytest.raises(ConfigError, match="the changed file would have errors"):
         edited(path, wanted, confirmed=True)
 
 

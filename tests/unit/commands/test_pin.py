@@ -67,7 +67,7 @@ def test_a_certificate_becomes_lines(
 ) -> None:
     """With the port where that is not the usual one; nothing of ours is sent."""
     assert pin(host, CONFIG) == EX_OK
-    comment = f"# the certificate of {name}: CN=venus.local, signed by itself, valid until {UNTIL}"
+    comment = f"# the certificate of {name}: CN=venus.local, self-signed, valid until {UNTIL}"
     own = [f"port = {port}"] if port != 8883 else []
     assert capsys.readouterr() == ("\n".join([comment, *own, *LINES, ""]), "")
     anyone, alone = Tls(trust_any=True), Tls(only=CERTIFICATE, verify_host=False)
@@ -89,7 +89,7 @@ def test_a_certificate_becomes_lines(
             {"subject": ((("serialNumber", "7"),),), "issuer": VENUS},
             "serialNumber=7, signed by CN=venus.local, valid until an unknown date",
         ),
-        ({}, "no name, signed by itself, valid until an unknown date"),
+        ({}, "no name, self-signed, valid until an unknown date"),
         (
             {"subject": ((("commonName", "x\nport = 1\x1b[2J"),),), "issuer": VENUS},
             "CN=x port = 1 [2J, signed by CN=venus.local, valid until an unknown date",
@@ -145,7 +145,7 @@ def test_a_certificate_that_cannot_be_read_is_pinned_all_the_same(
         (
             "venus.local:8086",
             mqtt_errors.refused(HOST, 8086),
-            "venus.local refuses port 8086; does a server listen there?",
+            "connection refused by venus.local port 8086; check that a server listens there",
         ),
         ("venus.local:8086", mqtt_errors.no_tls(HOST, 8086, CONFIG), ""),
         ("venus.local", mqtt_errors.no_tls_port(HOST, CONFIG), ""),

@@ -114,7 +114,7 @@ def test_an_error_of_ours_is_logged_and_ends_the_daemon(
     (record,) = caplog.records
     assert (record.levelno, record.message) == (
         logging.CRITICAL,
-        "ending, for an error in bat2influx",
+        "exiting: internal error in bat2influx",
     )
     assert "ZeroDivisionError: of ours" in str(record.exc_text)
     assert vars(record)["MESSAGE_ID"] == journal.event("internal error")["MESSAGE_ID"]
@@ -157,7 +157,7 @@ def test_found_root_left_files_that_the_service_could_not_use(options: argparse.
         done = as_root(options, state)
         assert done.returncode == 42
         assert done.stdout == f"venus.local {NOBODY} {NOBODY} {NOBODY} None\n"
-        said = f"INFO: started by root; running as nobody, to whom {state} belongs\n"
+        said = f"INFO: started by root; running as nobody, the owner of {state}\n"
         assert done.stderr == said
         assert (state / "spool.sqlite").stat().st_uid == NOBODY
 
@@ -226,7 +226,9 @@ def test_found_root_ran_below_a_directory_that_the_service_took(
             )
             assert done.returncode == code
             assert done.stdout == ("" if code == EX_NOPERM else "0\n")
-            what = f"{state} is not the service's yet, and root's files there would be in its way"
+            what = (
+                f"{state} does not belong to the service yet, and root's files there would block it"
+            )
             told = f"{what}; run: systemctl start bat2influx\n"
             assert done.stderr == (told if code == EX_NOPERM else "")
         assert state.exists() == made

@@ -76,7 +76,7 @@ def line(stamp: int, value: float = 1.5) -> bytes:
 def test_without_a_file_nothing_waits(state: State, capsys: pytest.CaptureFixture[str]) -> None:
     """And none is made."""
     assert state.run() == EX_OK
-    assert capsys.readouterr() == ("waiting   0 values\nrejected  0 rows\n", "")
+    assert capsys.readouterr() == ("queued    0 values\nrejected  0 points\n", "")
     assert not state.path.exists()
 
 
@@ -88,8 +88,8 @@ def test_what_waits_has_its_age_and_its_size(
     before = state.files()
     assert state.run() == EX_OK
     assert capsys.readouterr().out == (
-        f"waiting   2 values, the oldest from 2026-11-18 11:06:40 UTC, 0.0 MB in {state.path}\n"
-        "rejected  0 rows\n"
+        f"queued    2 values, the oldest from 2026-11-18 11:06:40 UTC, 0.0 MB in {state.path}\n"
+        "rejected  0 points\n"
     )
     assert state.files() == before
 
@@ -105,8 +105,8 @@ def test_what_was_rejected_is_told_by_reason(
     state.store(rejected=[RejectedLine(line(10), hostile)])
     assert state.run() == EX_OK
     waiting, rejected, first, second = capsys.readouterr().out.splitlines()
-    assert waiting.startswith("waiting   0 values, ")
-    assert rejected == "rejected  4 rows"
+    assert waiting.startswith("queued    0 values, ")
+    assert rejected == "rejected  4 points"
     assert first == (
         "          3, the first at 2026-11-18 11:06:39 UTC, the latest at 2026-11-18 11:06:40 UTC:"
         " field type conflict"
@@ -130,7 +130,7 @@ def test_a_stamp_far_away_is_told(
     """A clock that was never set makes such ones."""
     state.store([line(stamp)])
     assert state.run() == EX_OK
-    assert f"waiting   1 values, the oldest from {when}, " in capsys.readouterr().out
+    assert f"queued    1 values, the oldest from {when}, " in capsys.readouterr().out
 
 
 # What it exports
@@ -167,7 +167,7 @@ def test_rejected_rows_are_tried_again_by_the_daemon(
     """The request is left for it, and the rows stay where they are."""
     state.store([line(1)], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "bad")])
     assert state.run(retry=True) == EX_OK
-    text = "asked for: 2 rows are tried again by bat2influx, at once if it runs\n"
+    text = "requested: bat2influx retries 2 points, at once if it is running\n"
     assert capsys.readouterr() == (text, "")
     assert "retry-rejected" in state.files()
     with closing(DiskQueue(state.path, 10**7)) as queue:
@@ -182,7 +182,7 @@ def test_where_nothing_was_rejected_nothing_is_asked_for(
     assert state.run(retry=True) == EX_OK
     state.store([line(1)])
     assert state.run(retry=True) == EX_OK
-    assert capsys.readouterr().out == "no row has been refused\n" * 2
+    assert capsys.readouterr().out == "there are no rejected points\n" * 2
     assert "retry-rejected" not in state.files()
 
 
@@ -257,7 +257,7 @@ def test_root_asks_as_the_owner_of_the_state(theirs: tuple[State, Path]) -> None
     assert as_root(state, ini, "--export").stdout.endswith("\ndc V=1.5 1\n")
     done = as_root(state, ini, "--retry-rejected")
     assert (done.stdout, done.stderr) == (
-        "asked for: 1 rows are tried again by bat2influx, at once if it runs\n",
+        "requested: bat2influx retries 1 points, at once if it is running\n",
         "",
     )
     owners = {path.name: path.stat().st_uid for path in state.path.iterdir()}
@@ -321,9 +321,9 @@ def test_the_state_directory_is_that_of_the_file(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("STATE_DIRECTORY", str(state.path))
     assert run(config=ini) == EX_OK
-    assert capsys.readouterr().out.startswith("waiting   1 values, ")
+    assert capsys.readouterr().out.startswith("queued    1 values, ")
     assert run("--retry-rejected", config=ini) == EX_OK
-    assert capsys.readouterr().out == "no row has been refused\n"
+    assert capsys.readouterr().out == "there are no rejected points\n"
 
 
 def test_rejected_goes_with_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -331,7 +331,7 @@ def test_rejected_goes_with_export(tmp_path: Path, capsys: pytest.CaptureFixture
     gone = tmp_path / "gone.ini"
     assert run("--rejected", config=gone) == EX_USAGE
     assert run("--rejected", "--retry-rejected", config=gone) == EX_USAGE
-    text = "bat2influx spool: --rejected goes with --export\n"
+    text = "bat2influx spool: --rejected needs --export\n"
     assert capsys.readouterr() == ("", text * 2)
     with pytest.raises(argparse.ArgumentError, match="not allowed with"):
         run("--export", "--retry-rejected", config=gone)

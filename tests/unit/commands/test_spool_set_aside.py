@@ -32,16 +32,16 @@ def test_a_file_that_was_set_aside_is_shown_and_can_be_put_back(
     aside = salvage.set_aside(tmp_path / disk_format.NAME, "format-2")
     disk_format.companion(aside, "-wal").write_bytes(b"x" * 200_000)
     assert shown(tmp_path, capsys) == [
-        "waiting   0 values",
-        f"set aside {aside.name}, 0.2 MB; with the version that wrote it, and once no value waits,"
-        " stop the service and rename it to spool.sqlite",
-        "rejected  0 rows",
+        "queued    0 values",
+        f"set aside {aside.name}, 0.2 MB; with the version that wrote it, and once no value"
+        " is queued, stop the service and rename it to spool.sqlite",
+        "rejected  0 points",
     ]
     disk_format.companion(aside, "-wal").unlink()
     aside.rename(tmp_path / "spool.sqlite")
     waiting, rejected = shown(tmp_path, capsys)
-    assert waiting.startswith("waiting   2 values, ")
-    assert rejected == "rejected  0 rows"
+    assert waiting.startswith("queued    2 values, ")
+    assert rejected == "rejected  0 points"
 
 
 def test_several_are_shown_from_the_oldest_on(

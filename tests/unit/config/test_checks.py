@@ -196,13 +196,13 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
         for value in ("ca.pem", "./ca.pem", "~/ca.pem")
     ],
     ("path", (), ["/a", "/b"], "be printable"),
-    ("token", (), "a b", "be one word of printable ASCII characters, and holds a blank"),
+    ("token", (), "a b", "be one word of printable ASCII characters, and holds a space"),
     *[
-        ("name", ("/[",), value, "be a printable name without \\ and / and [, without blanks")
+        ("name", ("/[",), value, "be a printable name without \\ and / and [, without spaces")
         for value in ("a[b", "a\\b", " a", "a ", "#a", ".", "..", "a\nb", ["a", "b"])
     ],
     *[
-        ("name", ("/[",), value, "be a printable name without \\ and / and [, without blanks")
+        ("name", ("/[",), value, "be a printable name without \\ and / and [, without spaces")
         for value in ("a/b/c", "a/", "/b", "/", "a/..", "a[/b", "a@b/c", 'a"/b', ["a/b", "c"])
     ],
     *[
@@ -215,7 +215,7 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
             ("a ;b/it's", '"a ;b"', '"it\'s"'),
         )
     ],
-    ("name", ("=",), "a=b", "be a printable name without \\ and =, without blanks"),
+    ("name", ("=",), "a=b", "be a printable name without \\ and =, without spaces"),
     *[
         ("tags", (), value, "be name:value, …, as in site:home, room:cellar;")
         for value in ("home", "site:", ":home", "time:1", "_a:1", "#a:1", "a\\:1", "a:#1", "a:..")

@@ -96,7 +96,7 @@ def test_blank_lines_around_a_token_are_no_part_of_it(tmp_path: Path, written: s
     [
         (f"{SECRET}\n{SECRET}\n", "holds more than one line; a credential is one line"),
         ("Token\n", "holds nothing but 'Token'; write the token alone"),
-        (f"my {SECRET}", "holds a blank; write the token alone"),
+        (f"my {SECRET}", "holds a space; write the token alone"),
     ],
 )
 def test_a_bad_token_is_refused_with_its_file(tmp_path: Path, written: str, problem: str) -> None:

@@ -107,9 +107,9 @@ def test_a_preset_that_is_none_hides_no_other_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("own", "problem"),
     [
-        ("Voltage_275 = vebus/275/Dc/0/Voltage", "is what Voltage of instance 275 is called"),
-        ("SolarPower_1 = system/Dc/Pv/Power", "is what SolarPower of instance 1 is called"),
-        ("Ps_2 = grid/2/Ac/Power", "is what Ps of instance 2 is called"),
+        ("Voltage_275 = vebus/275/Dc/0/Voltage", "is the name of Voltage of instance 275"),
+        ("SolarPower_1 = system/Dc/Pv/Power", "is the name of SolarPower of instance 1"),
+        ("Ps_2 = grid/2/Ac/Power", "is the name of Ps of instance 2"),
         ("SystemSolarPower_0 = vebus/275/Soc", None),  # system is one
         ("Gs_2 = grid/2/Ac/Power", None),  # Gs names its instance
         ("Voltage_a = vebus/275/Dc/0/Voltage", None),
@@ -184,12 +184,12 @@ def test_instances_of_a_kind_alone(
         (
             "presets = battery/512, battery/513",
             "presets: battery/512 and battery/513 would have the same names; write"
-            " instances = battery/tag, too, or name for tag",
+            " instances = battery/tag, too, or name instead of tag",
         ),
         (
             "presets = solar/1, solar/2\ninstances = solarcharger/tag",
             "presets: solar/1 and solar/2 would have the same names; write"
-            " instances = pvinverter/tag, too, or name for tag",
+            " instances = pvinverter/tag, too, or name instead of tag",
         ),
         (
             "instances = batery/tag\npresets = battery",
@@ -197,7 +197,7 @@ def test_instances_of_a_kind_alone(
         ),
         (
             "BatterySoc_7 = battery/7/Soh\npresets = battery/512\ninstances = battery/name",
-            "BatterySoc_7: is what BatterySoc of instance 7 is called; rename it",
+            "BatterySoc_7: is the name of BatterySoc of instance 7; rename it",
         ),
         (
             "BatterySoc = battery/7/Soc\npresets = battery/512",

@@ -41,11 +41,11 @@ db = house
 db = home
 """
     assert problems(tmp_path, text) == [
-        "line 3: [Battery] password: written with ':'; write password = …",
+        "line 3: [Battery] password: has ':' and no '='; write password = …",
         "line 4: [Battery] intervall: unknown key; did you mean interval?",
         "line 5: [Influxdb]: unknown section; did you mean [Influx]?",
         "line 8: [Influx] port = 80860: must be a whole number from 1 to 65535",
-        "line 10: [Influx] db: is set again, first in line 9; keep one of the two",
+        "line 10: [Influx] db: is set twice, first in line 9; keep one of the two",
     ]
 
 
@@ -114,7 +114,7 @@ TAGS = "must be name:value, …, as in site:home, room:cellar"
         ("Influx", "tags = site:", f"tags = site:: {TAGS}"),
         ("Influx", "tags = time:1", f"tags = time:1: {TAGS}"),
         ("Influx", "tags = a:1, a:2", f"tags = a:1, a:2: {TAGS}"),
-        ("Influx", "tags = a:1, Power:2", "tags: Power is a field too; rename one of them"),
+        ("Influx", "tags = a:1, Power:2", "tags: Power is also a field; rename one of them"),
         ("Spool", "max_size = 1KB", f"max_size = 1KB: {SIZE}"),
         ("Spool", "max_size = 9999GB", f"max_size = 9999GB: {SIZE}"),
         ("Spool", "max_size = much", f"max_size = much: {SIZE}"),
@@ -126,7 +126,11 @@ TAGS = "must be name:value, …, as in site:home, room:cellar"
         ("Fields", "Pv = a/b, c/d", "Pv = a/b, c/d: must be service[/instance]/path"),
         ("Fields", "Pv = vebus/a@b", "Pv = …: must be service[/instance]/path"),
         ("Fields", "Pv =", "Pv: is empty; write service[/instance]/path"),
-        ("Fields", "Soc = system/Dc/Battery/Soc", "Soc: is one of the nine; rename it"),
+        (
+            "Fields",
+            "Soc = system/Dc/Battery/Soc",
+            "Soc: is one of the nine default fields; rename it",
+        ),
         ("Fields", "time = vebus/Soc", "time: must be printable, without \\ or _ in front"),
         ("Fields", "__many__ = vebus/Soc", "must be printable, without \\ or _ in front"),
         ("Fields", "'a\\b' = vebus/Soc", "must be printable, without \\"),
@@ -251,8 +255,8 @@ def test_found_a_secret_cut_at_a_quote_and_a_hash_within_it(tmp_path: Path, line
     quote = line.split()[2][0]
     (told,) = problems(tmp_path, f"[Influx]\n{line}")
     assert told == (
-        f"line 2: [Influx] password: could end at either {quote}; put a comment on a line of its"
-        f" own, or a secret that holds {quote} in the other kind of quotes"
+        f"line 2: [Influx] password: could end at either {quote}; put the comment on a separate"
+        f" line, or a secret that holds {quote} in the other kind of quotes"
     )
 
 
@@ -317,9 +321,9 @@ def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
         (SECRET, "is neither a [Section] nor key = value"),
         (f"{SECRET}=", "[Battery]: unknown key; there are address"),
         (f"password{SECRET} = x", "[Battery]: unknown key; did you mean password?"),
-        (f"password: a={SECRET}", "[Battery] password: written with ':'; write password = …"),
-        (f"pasword: {SECRET}", "[Battery] pasword: written with ':'; write password = …"),
-        (f"{SECRET}: x", "[Battery]: written with ':'; write key = …"),
+        (f"password: a={SECRET}", "[Battery] password: has ':' and no '='; write password = …"),
+        (f"pasword: {SECRET}", "[Battery] pasword: has ':' and no '='; write password = …"),
+        (f"{SECRET}: x", "[Battery]: has ':' and no '='; write key = …"),
         (f"= {SECRET}", "is neither a [Section] nor key = value"),
         (f"; {SECRET}", "a comment begins with #, not with ;"),
         (f";password = {SECRET}", "a comment begins with #, not with ;"),
@@ -381,12 +385,12 @@ port = x
     sections = "there are [Battery], [Influx], [Fields], [Spool], [Metrics]"
     hidden, *rest = problems(tmp_path, text.replace(f"[{SECRET}]", "[12/3]"))
     assert hidden == (
-        "line 1: password: stands before any section; write [Battery] or [Influx] above it"
+        "line 1: password: is before the first section; write [Battery] or [Influx] above it"
     )
     assert rest == [
-        "line 2: stands before any [Section]",
-        "line 5: [Battery]: begins again, first in line 3; join the two",
-        "line 6: [Battery] port: is set again, first in line 4; keep one of the two",
+        "line 2: is before the first [Section]",
+        "line 5: [Battery]: is repeated, first in line 3; merge the two",
+        "line 6: [Battery] port: is set twice, first in line 4; keep one of the two",
         f"line 7: […]: unknown section; {sections}",
         f"line 9: [DEFAULT]: unknown section; {sections}",
         "line 11: [influx]: unknown section; did you mean [Influx]?",
@@ -397,7 +401,7 @@ def test_fields_by_the_same_name(tmp_path: Path) -> None:
     """A name stands for one field; quotes do not make it another."""
     text = "[Fields]\nPv = solarcharger/Yield/Power\n'Pv' = solarcharger/Pv/V"
     assert problems(tmp_path, text) == [
-        "line 3: [Fields] Pv: is set again, first in line 2; keep one of the two"
+        "line 3: [Fields] Pv: is set twice, first in line 2; keep one of the two"
     ]
 
 
@@ -436,7 +440,7 @@ def test_a_file_of_the_original_script(tmp_path: Path) -> None:
         "  line 11: write user = …",
         "  line 12: write password = …",
         '  line 13: write measurement = "sen,sors"',
-        "  line 15: leave it out, there is no such key here",
+        "  line 15: remove the line, because there is no such key here",
     ]
     assert "write db = bat in [Influx]" in lines[-1]
 
@@ -475,7 +479,7 @@ def test_the_command_for_a_file_of_the_original_script_works(tmp_path: Path) -> 
         (b"[Battery]\n\npassword = hunter-Zq7\xff", "line 3: holds a byte that is not UTF-8;"),
         (b"[Battery]\n\0\0\0", "line 2: holds a NUL byte;"),
         ("[Battery]\npassword = hunter-Zq7".encode("utf-16"), "line 1: holds a byte that is not"),
-        (b"#" * 65537, "is larger than 64 KiB; is it the right file?"),
+        (b"#" * 65537, "is larger than 64 KiB; check that it is the right file"),
     ],
 )
 def test_files_that_are_no_text(tmp_path: Path, content: bytes, problem: str) -> None:

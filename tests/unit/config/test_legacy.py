@@ -54,8 +54,8 @@ def test_a_file_is_known_by_its_colons_alone(text: str, is_one: bool) -> None:
         ("user: me@home", "write user = …"),
         ("token: abc", "write token = …"),
         ("Token: a,b", "write token = …"),
-        ("password: hunter", "leave it out, there is no such key here"),
-        ("colour: red", "leave it out, there is no such key here"),
+        ("password: hunter", "remove the line, because there is no such key here"),
+        ("colour: red", "remove the line, because there is no such key here"),
     ],
 )
 def test_a_line_is_rewritten_or_left_out(line: str, change: str) -> None:
@@ -69,7 +69,7 @@ def test_a_line_in_a_section_that_is_none_is_left_out() -> None:
     """There is no key where there is no section."""
     answer = told("[Influx]\naddress: x\n[Log]\naddress: y")
     assert answer
-    assert answer[2] == "  line 4: leave it out, there is no such key here"
+    assert answer[2] == "  line 4: remove the line, because there is no such key here"
 
 
 def test_the_answer_goes_by_lines_and_ends_with_one_command() -> None:
@@ -77,7 +77,7 @@ def test_the_answer_goes_by_lines_and_ends_with_one_command() -> None:
     text = "; mine\n[Battery]\naddress: a\n; and\n[Influx]\ndb: b"
     assert told(text, "/home/me/my battery.ini") == [
         "/home/me/my battery.ini, line 3: this is a file of the original script"
-        " (bat2influx.py of venusos2influx), with key: value; here it is key = value. Change",
+        " (bat2influx.py of venusos2influx), with key: value; bat2influx reads key = value. Change",
         "  line 1: begin the comment with #",
         "  line 3: write address = a",
         "  line 4: begin the comment with #",

@@ -45,12 +45,11 @@ def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
     [
         (
             "[Battery]\nserial = *",
-            "line 2: [Battery] serial = *: so many devices are not asked each second; write"
-            " mode = notify, too",
+            "line 2: [Battery] serial = *: all devices cannot be polled; write mode = notify, too",
         ),
         (
             FLEET + "instance = 275",
-            "line 4: [Battery] instance = 275: is one device's; with serial = * leave it empty",
+            "line 4: [Battery] instance = 275: is for one device; with serial = * leave it empty",
         ),
         (
             FLEET + "[Fields]\ninstances = battery/tag",
@@ -69,13 +68,13 @@ def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
         ),
         (
             "[Battery]\nserial = c0619ab12345\nshare_group = x",
-            "line 3: [Battery] share_group = x: counts with serial = * only; write that, or leave"
+            "line 3: [Battery] share_group = x: is used with serial = * only; write that, or leave"
             " it empty",
         ),
         (
             FLEET + "share_group = x\n[Influx]\ntimestamps = tick",
-            "line 6: [Influx] timestamps = tick: a row would hold what one daemon of several has"
-            " heard last; with share_group leave it empty",
+            "line 6: [Influx] timestamps = tick: cannot be used with share_group, because"
+            " each daemon receives some values only; leave it empty",
         ),
         (
             FLEET + "[Fields]\nportal = vebus/Soc",
@@ -83,7 +82,7 @@ def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
         ),
         (
             FLEET + "serial = c*",
-            "line 4: [Battery] serial: is set again, first in line 2; keep one of the two",
+            "line 4: [Battery] serial: is set twice, first in line 2; keep one of the two",
         ),
     ],
 )
@@ -106,7 +105,7 @@ def test_the_cloud_has_no_fleet(tmp_path: Path) -> None:
         "[Battery]\naddress = vrm\nserial = *\nmode = notify\nuser = me@example.com\npassword = x"
     )
     assert problems(tmp_path, text) == [
-        "line 3: [Battery] serial = *: the cloud gives out single devices only; write a portal id"
+        "line 3: [Battery] serial = *: the VRM cloud has single devices only; write a portal id"
     ]
 
 
@@ -124,9 +123,9 @@ def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "portal", "said"),
     [
-        (FLEET, "", "every device behind venus.local; name one by its portal id"),
-        (FLEET, "a/b", "name one by its portal id, as in c0619ab12345"),
-        ("", "c0619ab12345", "goes with serial = *, which"),
+        (FLEET, "", "every device behind venus.local; give the portal id of one"),
+        (FLEET, "a/b", "give the portal id of one, as in c0619ab12345"),
+        ("", "c0619ab12345", "is used with serial = * only, which"),
     ],
 )
 def test_a_device_that_is_not_said(tmp_path: Path, text: str, portal: str, said: str) -> None:
@@ -139,8 +138,8 @@ def test_found_two_devices_shared_a_credential(tmp_path: Path) -> None:
     """A blank in a name is _ in that of its credential; one of the two has to be renamed."""
     text = "[Battery a b]\naddress = 10.0.0.2\n[Battery a_b]\naddress = 10.0.0.3\n"
     assert problems(tmp_path, text) == [
-        "line 3: [Battery a_b]: has the credential of [Battery a b], mqtt-password-a_b; rename one"
-        " of them"
+        "line 3: [Battery a_b]: has the same credential as [Battery a b], mqtt-password-a_b;"
+        " rename one of them"
     ]
     assert len(read(tmp_path, text.replace("a_b", "a_c")).batteries) == 2
 
@@ -181,15 +180,15 @@ def test_parts_of_the_origin_as_tags(
     [
         (
             "[Influx]\ntags = portal:x\ndevice_tags = portal",
-            "line 2: [Influx] tags: portal is one of the device's tags; rename yours",
+            "line 2: [Influx] tags: portal is also one of the device's tags; rename this one",
         ),
         (
             "[Influx]\ntags = instance:x\n[Fields]\ninstances = tag",
-            "line 2: [Influx] tags: instance is one of the device's tags; rename yours",
+            "line 2: [Influx] tags: instance is also one of the device's tags; rename this one",
         ),
         (
             "[Influx]\ntags = GridPower:x\n[Fields]\npresets = grid",
-            "line 2: [Influx] tags: GridPower is a field too; rename one of them",
+            "line 2: [Influx] tags: GridPower is also a field; rename one of them",
         ),
         (
             "[Influx]\ndevice_tags = service\n[Fields]\nservice = vebus/State",
@@ -205,7 +204,7 @@ def test_parts_of_the_origin_as_tags(
         ),
         (
             "[Influx]\ntags = site:x\n[Battery boat]",
-            "line 2: [Influx] tags: site is the tag of [Battery NAME]; rename yours",
+            "line 2: [Influx] tags: site is also the tag of [Battery NAME]; rename this one",
         ),
     ],
 )
@@ -232,13 +231,13 @@ def test_stamps_may_follow_the_clock_of_one_device(tmp_path: Path) -> None:
     [
         (
             FLEET + "clock = device",
-            "line 4: [Battery] clock = device: each device of a fleet has a clock of its own; leave"
+            "line 4: [Battery] clock = device: each device of a fleet has its own clock; leave"
             " it empty",
         ),
         (
             "[Battery shed]\nclock = device\n[Battery boat]\nclock = device",
-            "line 4: [Battery boat] clock = device: stamps follow one clock, and [Battery shed] has"
-            " that; leave one of both empty",
+            "line 4: [Battery boat] clock = device: [Battery shed] has it already, for one"
+            " device at most; leave one of the two empty",
         ),
         (
             "[Battery]\nclock = devise",

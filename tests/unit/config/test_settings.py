@@ -348,7 +348,7 @@ def test_a_mark_of_other_comments_within_a_value_is_a_part_of_it(tmp_path: Path)
 
 def test_a_token_is_used_without_what_was_pasted_with_it(tmp_path: Path) -> None:
     """What was left out is noted with its place, in the file that the token is from."""
-    said = "left out, as no part of it: 'Bearer'; write the token alone"
+    said = "ignored, because not part of it: 'Bearer'; write the token alone"
     ini = "[Influx]\ntoken = Bearer geheim"
     settings = read(tmp_path, ini)
     assert settings.influx.token == "geheim"
@@ -357,7 +357,7 @@ def test_a_token_is_used_without_what_was_pasted_with_it(tmp_path: Path) -> None
     credential.write_text(" 'other'\n")
     settings = read(tmp_path, ini, credentials=tmp_path)
     assert settings.influx.token == "other"
-    said = said.replace("'Bearer'", "blanks, quotes")
+    said = said.replace("'Bearer'", "spaces, quotes")
     assert settings.notes == (f"{credential}: {said}",)
     credential.write_text("other\n")
     settings = read(tmp_path, ini, credentials=tmp_path)

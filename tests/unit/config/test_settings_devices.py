@@ -85,7 +85,8 @@ Soh = battery
         "line 2: [Battery attic] port = 0: must be a whole number from 1 to 65535",
         "line 3: [Battery attic] prot: unknown key; did you mean port?",
         "line 4: [Battery attic] share_group = a/b: must be a name without /, + and #, as in store",
-        "line 6: [Fields attic] Voltage: is one of the nine; rename it, or write defaults = no",
+        "line 6: [Fields attic] Voltage: is one of the nine default fields; rename it, or"
+        " write defaults = no",
         "line 7: [Fields attic] default: unknown key; did you mean defaults?",
         "line 8: [Fields attic] Soh = battery: has no path: it must be service[/instance]/path,"
         " as in vebus/Soc",
@@ -97,7 +98,7 @@ def test_fields_without_their_device(tmp_path: Path) -> None:
     text = "[Battery attic]\n[Fields atic]\nPv = grid/Ac/Power\n[Fields boat]"
     assert problems(tmp_path, text) == [
         "line 2: [Fields atic]: there is no [Battery atic]; did you mean [Fields attic]?",
-        "line 4: [Fields boat]: there is no [Battery boat], whose fields they would be",
+        "line 4: [Fields boat]: there is no [Battery boat]; add it, or remove this section",
     ]
 
 
@@ -106,14 +107,14 @@ def test_fields_that_are_nobodys(tmp_path: Path) -> None:
     text = "[Fields]\ndefaults =\n{}\n[Battery attic]\n[Fields attic]"
     assert read(tmp_path, text.format("presets ="))
     assert problems(tmp_path, text.format("presets = grid")) == [
-        "line 1: [Fields]: each device has a section of its own; remove this one"
+        "line 1: [Fields]: is not used, because each device has its own section; remove this one"
     ]
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", "-x", "x" * 33, "a,b", "a\u200bb", f"{SECRET}!"])
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     """They become a tag and a part of a file's name; what stands below them is passed over."""
-    what = "a device's name has letters, digits, blanks and . _ -, 32 at most"
+    what = "a device's name has letters, digits, spaces and . _ -, 32 at most"
     for kind in ("Battery", "Fields"):
         text = f"[{kind} {name}]\npassword {SECRET}\npassword = {SECRET}\nport = 0"
         shown, other = problems(tmp_path, text)
@@ -131,7 +132,7 @@ def test_names(tmp_path: Path, name: str) -> None:
 def test_sections_that_begin_again(tmp_path: Path) -> None:
     """Blanks make no other name."""
     assert problems(tmp_path, "[Battery a b]\n[Battery  a  b]") == [
-        "line 2: [Battery a b]: begins again, first in line 1; join the two"
+        "line 2: [Battery a b]: is repeated, first in line 1; merge the two"
     ]
 
 
@@ -237,11 +238,17 @@ def test_what_the_cloud_cannot_do_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("tls = no", "tls = no: the cloud speaks nothing else; leave it out, or write yes"),
+        ("tls = no", "tls = no: the VRM cloud requires TLS; leave it out, or write yes"),
         ("tls = maybe", "tls = maybe: must be yes or no"),
-        ("topic_prefix = boat", "topic_prefix = boat: is a bridge's; the cloud has none, leave it"),
-        ("topic_prefix = yes", "topic_prefix = yes: is a bridge's; the cloud has none, leave it"),
-        ("verify_host = no", "verify_host = no: would trust everybody's certificate"),
+        (
+            "topic_prefix = boat",
+            "topic_prefix = boat: is for a bridge, and the VRM cloud has none; leave it",
+        ),
+        (
+            "topic_prefix = yes",
+            "topic_prefix = yes: is for a bridge, and the VRM cloud has none; leave it",
+        ),
+        ("verify_host = no", "verify_host = no: would accept any certificate"),
     ],
 )
 def test_what_the_cloud_has_not(tmp_path: Path, line: str, problem: str) -> None:
@@ -254,7 +261,7 @@ def test_what_the_cloud_has_not(tmp_path: Path, line: str, problem: str) -> None
 def test_the_clouds_user_is_an_e_mail_address(tmp_path: Path, user: str) -> None:
     """A user of a device is none of the cloud."""
     (told,) = problems(tmp_path, CLOUD.replace("me@example.com", user))
-    what = "must be the e-mail address of an account, for address = vrm"
+    what = "must be the e-mail address of a VRM account, with address = vrm"
     assert told == f"line 4: [Battery] user = {user}: {what}"
 
 
@@ -263,4 +270,4 @@ def test_users_of_the_cloud_may_have_a_plus(tmp_path: Path) -> None:
     text = CLOUD.replace("me@", "me+vrm@")
     assert read(tmp_path, text).batteries[0].user == "me+vrm@example.com"
     (told,) = problems(tmp_path, text.replace("= vrm\n", "= venus.local\n"))
-    assert told == "line 4: [Battery] user = …: must be without + and #, which a device refuses"
+    assert told == "line 4: [Battery] user = …: must be without + and #, which a device rejects"

@@ -17,7 +17,7 @@ PINNED = (
 )
 FINGERPRINT = "must be a SHA-256 fingerprint, 64 hexadecimal digits"
 CA_FILE = "must be a path from the root"
-WITH_TLS = "counts with tls = yes only; write that, too"
+WITH_TLS = "is used with tls = yes only; write that, too"
 
 
 @pytest.mark.parametrize(("tls", "port"), [("", 1883), ("no", 1883), ("yes", 8883)])
@@ -88,7 +88,7 @@ def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
     locked = tmp_path / "locked.key"
     openssl = ["openssl", "rsa", "-aes128", "-passout", "pass:geheim", "-in", own.key]
     subprocess.run([*openssl, "-out", locked], check=True, capture_output=True)
-    pair = "and client_key are no certificate and its key in PEM"
+    pair = "and client_key are not a certificate and its key in PEM"
     for cert, key, problem in (
         (own.cert, other.key, pair),
         (own.cert, locked, pair),
@@ -102,7 +102,7 @@ def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
         assert told.startswith("line 3: [Influx] client_cert = /")
         assert told.endswith(f": {problem}")
     (told,) = problems(tmp_path, f"[Influx]\ntls = yes\nclient_key = {own.key}")
-    assert told == "line 3: [Influx] client_key: counts with client_cert only; write that, too"
+    assert told == "line 3: [Influx] client_key: is used with client_cert only; write that, too"
     (told,) = problems(tmp_path, f"[Influx]\nclient_cert = {own.cert}")
     assert told == f"line 2: [Influx] client_cert: {WITH_TLS}"
 
@@ -110,7 +110,7 @@ def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
 def test_one_login_excludes_the_other(tmp_path: Path) -> None:
     """It would be left open which of a user and a token counts; a credential is one, too."""
     text = "[Influx]\nuser = me\n"
-    both = "line 2: [Influx] user: there is a token; keep one of both"
+    both = "line 2: [Influx] user: token is set, too; keep one of the two"
     assert problems(tmp_path, f"{text}token = t0ken") == [both]
     (tmp_path / "influx-token").write_text("t0ken\n")
     assert problems(tmp_path, text, credentials=tmp_path) == [both]
@@ -121,8 +121,8 @@ def test_one_login_excludes_the_other(tmp_path: Path) -> None:
 def test_what_the_daemon_says_of_itself_is_apart_from_the_values(tmp_path: Path) -> None:
     """Its fields would be taken for some of the battery."""
     assert problems(tmp_path, "[Influx]\nself_measurement = dc") == [
-        "line 2: [Influx] self_measurement = dc: is the measurement of the values, too; name"
-        " another one"
+        "line 2: [Influx] self_measurement = dc: is also the measurement of the values;"
+        " choose another name"
     ]
     assert read(tmp_path, "[Influx]\nself_measurement = own").influx.self_measurement == "own"
 
@@ -156,7 +156,7 @@ def test_what_is_not_allowed(tmp_path: Path, line: str, problem: str) -> None:
 def test_what_trusts_everybody_is_not_allowed(tmp_path: Path) -> None:
     """The authorities of the system vouch for everybody, and then any name would do."""
     assert problems(tmp_path, "[Battery]\ntls = yes\nverify_host = no") == [
-        "line 3: [Battery] verify_host = no: would trust everybody's certificate; write ca_file or"
+        "line 3: [Battery] verify_host = no: would accept any certificate; write ca_file or"
         " fingerprint, too"
     ]
 
@@ -166,7 +166,7 @@ def test_one_kind_of_trust_excludes_the_other(tmp_path: Path) -> None:
     file = device_certificate(tmp_path).cert
     text = f"[Battery]\ntls = yes\nfingerprint = {PINNED}\nca_file = {file}"
     assert problems(tmp_path, text) == [
-        "line 4: [Battery] ca_file: the fingerprint trusts one certificate; keep one of both"
+        "line 4: [Battery] ca_file: fingerprint is set, too; keep one of the two"
     ]
 
 

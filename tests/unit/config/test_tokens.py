@@ -22,12 +22,12 @@ TOKEN = "aPi-v3_hunter+Zq7/=="
         ("Token Bearer {}", ["'Token'", "'Bearer'"]),
         ("Authorization: Token {}", ["'Authorization:'", "'Token'"]),
         ("authorization:Bearer {}", ["'Authorization:'", "'Bearer'"]),
-        (' "Authorization: Bearer {} "\n', ["blanks", "quotes", "'Authorization:'", "'Bearer'"]),
+        (' "Authorization: Bearer {} "\n', ["spaces", "quotes", "'Authorization:'", "'Bearer'"]),
         ("INFLUX_TOKEN={}", ["the name of a variable"]),
         ("export INFLUXDB3_AUTH_TOKEN='{}'", ["the name of a variable", "quotes"]),
-        (" {}", ["blanks"]),
-        ("{}\t\n", ["blanks"]),
-        ("\u00a0{}\u200b", ["blanks"]),
+        (" {}", ["spaces"]),
+        ("{}\t\n", ["spaces"]),
+        ("\u00a0{}\u200b", ["spaces"]),
         ('"{}"', ["quotes"]),
         ("'{}'", ["quotes"]),
         ("`{}`", ["quotes"]),
@@ -42,7 +42,9 @@ def test_what_is_around_a_token_is_left_out(around: str, left_out: list[str]) ->
     assert token(written) == written
     said = remark(written)
     if left_out:
-        assert said == f"left out, as no part of it: {', '.join(left_out)}; write the token alone"
+        assert (
+            said == f"ignored, because not part of it: {', '.join(left_out)}; write the token alone"
+        )
     else:
         assert said is None
 
@@ -65,12 +67,12 @@ def test_no_token_is_none() -> None:
     ("written", "holds"),
     [
         ("Token", "nothing but 'Token'"),
-        ("bearer ", "nothing but blanks and 'Bearer'"),
+        ("bearer ", "nothing but spaces and 'Bearer'"),
         ("Authorization: Token", "nothing but 'Authorization:' and 'Token'"),
-        ("  ", "nothing but blanks"),
+        ("  ", "nothing but spaces"),
         ('""', "nothing but quotes"),
-        (f"my {TOKEN}", "a blank"),
-        (f"{TOKEN}\n{TOKEN}", "a blank"),
+        (f"my {TOKEN}", "a space"),
+        (f"{TOKEN}\n{TOKEN}", "a space"),
         (f"{TOKEN[:4]}\u2026", "U+2026"),
         (f"{TOKEN[:4]}\u200b{TOKEN[4:]}", "U+200B"),
         (f"{TOKEN}\x1b", "U+001B"),

@@ -76,7 +76,7 @@ def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
         (State.CONNECTING, ["connecting 10.0.0.2"]),
         (State.LOGIN, ["login 10.0.0.2"]),
         (State.DISCOVERING, ["discovering 10.0.0.2"]),
-        (State.SILENT, ["silent 10.0.0.2"]),
+        (State.SILENT, ["not responding 10.0.0.2"]),
         (State.POLLING, []),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_clock_that_is_awaited_is_told(hold: Hold, parts: list[str]) -> None:
 def test_a_device_that_is_not_read_shows_no_values() -> None:
     """What it has said last is not how it is now."""
     silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
-    assert line(silent) == ["silent 10.0.0.2", NOTHING]
+    assert line(silent) == ["not responding 10.0.0.2", NOTHING]
     silent.trouble = REFUSED
     assert line(silent) == ["the broker at 10.0.0.2 cannot be reached", "trying again", NOTHING]
 

@@ -100,7 +100,7 @@ def test_a_closed_port_is_told_from_an_unknown_name() -> None:
     assert isinstance(unknown, Trouble)
     assert refused.cause == "refused"
     assert unknown.text == (
-        "cannot resolve nowhere.invalid; write the device's IP address as address in /etc/x.ini"
+        "cannot resolve nowhere.invalid; set address in /etc/x.ini to the device's IP address"
     )
     assert "secret" not in refused.text + unknown.text + repr(Endpoint("h", 1, "u", "secret", "c"))
 
@@ -214,8 +214,8 @@ def trouble_of(connection: Connection, peer: socket.socket, data: bytes) -> Trou
         (b"\x00\x00", "packet: unexpected", "packet type 0"),
         (b"\x62\x02\0\x01", "packet: unexpected", "packet PUBREL"),
         (b"\xf0\x00", "packet: unexpected", "packet AUTH"),
-        (b"\x30\xff\xff\xff\xff\x01", "protocol", "sent what is not MQTT (MalformedError)"),
-        (b"\x30\x04\x00\x09N/", "protocol", "sent what is not MQTT (MalformedError)"),
+        (b"\x30\xff\xff\xff\xff\x01", "protocol", "sent data that is not MQTT (MalformedError)"),
+        (b"\x30\x04\x00\x09N/", "protocol", "sent data that is not MQTT (MalformedError)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -238,7 +238,7 @@ def test_what_is_no_broker_at_all_is_told_from_one_that_misbehaves(pair: PAIR, d
     """Before a login nobody knows that it is one: address and port may be wrong."""
     told = trouble_of(opened(pair, welcome=False), pair[1], data)
     assert told.cause == "protocol"
-    assert "are address and port those of the device?" in told.text
+    assert "check that address and port are the device's" in told.text
 
 
 def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:

@@ -207,8 +207,8 @@ def test_the_first_address_that_takes_the_connection_is_used(network: Network) -
         ([NO_ANSWER, NO_ROUTE], "unreachable", "(no route to host)"),
         ([NO_ROUTE, NO_ANSWER], "unreachable", "(no answer)"),
         ([NO_ANSWER, OSError()], "unreachable", "(oserror)"),
-        ([REFUSED, NO_ANSWER], "refused", "refuses port 1883"),
-        ([NO_ROUTE, REFUSED], "refused", "refuses port 1883"),
+        ([REFUSED, NO_ANSWER], "refused", "connection refused by venus.local port 1883"),
+        ([NO_ROUTE, REFUSED], "refused", "connection refused by venus.local port 1883"),
     ],
 )
 def test_one_address_that_refuses_shows_that_the_host_is_there(

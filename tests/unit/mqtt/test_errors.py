@@ -66,7 +66,7 @@ def test_each_failure_has_its_cause_and_its_delay(
     ("user", "has_password", "said", "words"),
     [
         ("bat2influx", True, "", "'bat2influx': the password is wrong; set password in"),
-        ("bat2influx", False, "", "'bat2influx': it wants a password; set password in"),
+        ("bat2influx", False, "", "'bat2influx': it requires a password; set password in"),
         (
             "token/x",
             True,
@@ -74,8 +74,8 @@ def test_each_failure_has_its_cause_and_its_delay(
             "the token or its password is wrong, or the token was removed at the device; pair",
         ),
         ("token/x", False, "", f"pair again: 'bat2influx --config {INI} pair {HOST}'"),
-        ("u", True, "", f"does not count: run 'bat2influx --config {INI} pair {HOST}' for a token"),
-        ("u", True, "not today", "refused the login of 'u' (not today): the password"),
+        ("u", True, "", f"that password: run 'bat2influx --config {INI} pair {HOST}' for a token"),
+        ("u", True, "not today", "rejected the login of 'u' (not today): the password"),
     ],
 )
 def test_a_refused_login_has_advice_for_what_was_tried(
@@ -109,8 +109,8 @@ def test_a_refused_login_of_the_vrm_cloud_names_the_portal(said: str, aside: str
         ("certificate changed", "", "is not the one that fingerprint names"),
         ("certificate name", "/ca.pem", "is for another name"),
         ("certificate date", "/ca.pem", "is out of date, or the clock of this computer is wrong"),
-        ("certificate untrusted", "", "is signed by nobody whom this computer vouches for"),
-        ("certificate untrusted", "/ca.pem", "is signed by nobody whom /ca.pem vouches for"),
+        ("certificate untrusted", "", "is not signed by an authority that this computer trusts"),
+        ("certificate untrusted", "/ca.pem", "is not signed by an authority in /ca.pem"),
     ],
 )
 def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is(
@@ -119,16 +119,19 @@ def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is
     """Victron signs it with an authority of its own, whose certificate has to be put there."""
     text = errors.vrm_certificate(HOST, cause, ca_file, INI).text
     assert f"the certificate of venus.local {words}; Victron signs it" in text
-    assert "ca_file into /etc/x.ini" in text
+    assert "write its path as ca_file in /etc/x.ini" in text
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (errors.subscription_refused, "subscribe to N/# (banned); give it the right to read that"),
-        (errors.share_refused, "share the subscription N/# (banned); see that the broker has"),
-        (errors.publish_refused, "publish to N/# (banned); give it the right to write that"),
-        (errors.vrm_refused, "have N/# (banned): has this VRM account the device in its list"),
+        (
+            errors.subscription_refused,
+            "rejected the subscription of 'u' to N/# (banned); give this",
+        ),
+        (errors.share_refused, "rejected the shared subscription of 'u' to N/# (banned); check"),
+        (errors.publish_refused, "rejected the publish of 'u' to N/# (banned); give this user"),
+        (errors.vrm_refused, "denied 'u' access to N/# (banned): check that this VRM account"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_the_right_that_is_missing(
@@ -136,7 +139,7 @@ def test_what_is_not_allowed_is_named_with_the_right_that_is_missing(
 ) -> None:
     """User, topic and the broker's reason stand in the text."""
     text = made(HOST, "u", "N/#", "banned", INI).text
-    assert text.startswith(f"venus.local does not let 'u' {words}")
+    assert text.startswith(f"venus.local {words}")
     assert INI in text
 
 
@@ -147,11 +150,12 @@ def test_a_name_of_mdns_has_its_own_remedy(host: str, mdns: bool) -> None:
     """Only names that end with .local need libnss-mdns."""
     text = errors.name_unknown(host, INI).text
     assert ("install libnss-mdns, or" in text) is mdns
-    assert "write the device's IP address as address in /etc/x.ini" in text
+    assert "set address in /etc/x.ini to the device's IP address" in text
 
 
 @pytest.mark.parametrize(
-    ("port", "advice"), [(1883, "write port = 8883 in"), (1884, "that does, or tls = no, in")]
+    ("port", "advice"),
+    [(1883, "write port = 8883 in"), (1884, "that does use TLS, or tls = no, in")],
 )
 def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) -> None:
     """A port of one's own choice may be for use without TLS."""
@@ -201,10 +205,10 @@ def test_the_command_that_pins_can_be_entered_as_it_stands(
 def test_an_authority_of_ones_own_is_named_where_it_does_not_vouch() -> None:
     """Without one it is the system's authorities, of which a device's certificate has none."""
     assert (
-        "no certificate in /ca.pem vouches for that of venus.local (self"
+        "the certificate of venus.local is not signed by an authority in /ca.pem (self"
         in untrusted("/ca.pem").text
     )
-    assert "nobody whom we trust vouches for" in untrusted().text
+    assert "is not signed by a trusted certificate authority" in untrusted().text
     assert "as is usual for a device; write tls = yes and the line that" in untrusted().text
 
 
@@ -212,17 +216,17 @@ def test_a_packet_that_is_too_large_is_told_with_its_size_and_what_to_do() -> No
     """Which message it is cannot be known before it is read; what it may be is said."""
     text = errors.too_large(HOST, "150,000,060", 1_048_576).text
     assert text == (
-        "venus.local began to send a packet of 150,000,060 bytes, and more than 1,048,576 are not"
-        " taken; no value of a device has so many: look for a retained message of that size at the"
-        " broker, and remove it"
+        "venus.local started to send a packet of 150,000,060 bytes (the limit is 1,048,576); no"
+        " value of a device is that large: find the retained message of that size on the broker,"
+        " and remove it"
     )
 
 
 def test_what_keeps_a_connection_from_going_on_names_the_host() -> None:
     """And what was met with."""
     assert errors.unexpected(HOST, "PINGREQ").text.startswith(
-        "venus.local sent what no MQTT broker sends to this program (packet PINGREQ); "
+        "venus.local violated the MQTT protocol (unexpected packet PINGREQ); "
     )
     assert errors.not_taking(HOST, "101 subscriptions are not acknowledged").text.startswith(
-        "venus.local does not take what is sent to it (101 subscriptions are not acknowledged); "
+        "venus.local does not process what is sent to it (101 subscriptions are not acknowledged); "
     )

@@ -15,7 +15,7 @@ from tests.unit.mqtt.broker_by_hand import LINK, Way
 NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
 CLOSED = Trouble("closed", "venus.local ended the connection")
 NO_MQTT = Trouble("protocol", "venus.local does not answer in MQTT")
-REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+REFUSED = Trouble("login", "venus.local rejected the login", Backoff.LOGIN)
 UNKNOWN = Trouble("name", "cannot resolve venus.local")
 
 
@@ -180,7 +180,7 @@ def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: 
     assert way.reconnector.state is State.WAITING
     assert way.reconnector.trouble
     assert way.reconnector.trouble.cause == "protocol"
-    assert "says nothing" in way.reconnector.trouble.text
+    assert "does not answer" in way.reconnector.trouble.text
     way.connect()
     assert way.attempts == [(NEW, Look.NONE)] * 2
 

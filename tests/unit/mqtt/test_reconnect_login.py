@@ -11,7 +11,7 @@ from bat2influx.mqtt import errors
 from bat2influx.mqtt.reconnect import TRUSTED, State
 from tests.unit.mqtt.broker_by_hand import Way
 
-REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+REFUSED = Trouble("login", "venus.local rejected the login", Backoff.LOGIN)
 CLOSED = Trouble("closed", "venus.local ended the connection")
 
 
@@ -103,7 +103,7 @@ def test_a_device_that_was_off_has_its_boot_still_to_come(way: Way, away: Troubl
 @pytest.mark.parametrize(
     "why",
     [
-        Trouble("vrm login", "the cloud refused the login", Backoff.LOGIN),
+        Trouble("vrm login", "the cloud rejected the login", Backoff.LOGIN),
         Trouble("certificate changed", "another certificate", Backoff.CERTIFICATE),
         errors.only_tls("gx", "x.ini"),  # its security profile was changed
         errors.tls_wanted("gx", 1883, "x.ini"),
@@ -122,10 +122,13 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
 @pytest.mark.parametrize(
     ("why", "what"),
     [
-        (errors.refused("gx", 1883), "gx refuses port 1883"),
-        (errors.no_tls_port("gx", "x.ini"), "gx refuses port 8883 and has 1883 open"),
-        (errors.no_tls("gx", 8883, "x.ini"), "gx port 8883 does not speak TLS"),
-        (errors.tls_failed("gx", 8883, "reset"), "gx port 8883 and we come to no agreement on TLS"),
+        (errors.refused("gx", 1883), "connection refused by gx port 1883"),
+        (
+            errors.no_tls_port("gx", "x.ini"),
+            "connection refused by gx port 8883, and port 1883 (without TLS) is open",
+        ),
+        (errors.no_tls("gx", 8883, "x.ini"), "gx port 8883 does not use TLS"),
+        (errors.tls_failed("gx", 8883, "reset"), "TLS handshake with gx port 8883 failed (reset)"),
     ],
 )
 def test_found_nobody_is_told_to_change_what_has_worked(way: Way, why: Trouble, what: str) -> None:

@@ -23,7 +23,7 @@ from tests.unit.mqtt.broker_by_hand import FakeConnection, FakeConnector
 NEW, OLD = Protocol.MQTT_5, Protocol.MQTT_3_1_1
 CLOSED = Trouble("closed", "venus.local ended the connection")
 NO_MQTT = Trouble("protocol", "venus.local does not answer in MQTT")
-REFUSED = Trouble("login", "venus.local refused the login", Backoff.LOGIN)
+REFUSED = Trouble("login", "venus.local rejected the login", Backoff.LOGIN)
 UNKNOWN = Trouble("name", "cannot resolve venus.local")
 SILENT = mqtt_errors.says_nothing("venus.local", 1883)
 LINK = SimpleNamespace(certificate=None)

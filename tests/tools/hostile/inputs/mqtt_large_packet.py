@@ -15,7 +15,7 @@ CHUNK = 1 << 20
 
 def run(directory: Path, scale: float) -> Outcome:
     """Send it once."""
-    return brokers.struck(directory, chunks(round(SIZE * scale)), "began to send a packet of ")
+    return brokers.struck(directory, chunks(round(SIZE * scale)), "started to send a packet of ")
 
 
 def chunks(size: int) -> Iterator[bytes]:

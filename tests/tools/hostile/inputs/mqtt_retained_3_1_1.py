@@ -30,7 +30,7 @@ def run(directory: Path, scale: float) -> Outcome:
         wait("values", setting.stored)
         before = brokers.peak(daemon)
         brokers.publish_retained(setting.mosquitto.port, TOPIC, round(SIZE * scale))
-        daemon.wait_for_log("began to send a packet of [0-9,]+ bytes, and more than 1,048,576 are")
+        daemon.wait_for_log(r"started to send a packet of [0-9,]+ bytes \(the limit is 1,048,576")
         calls = len(old.calls)
         wait("more attempts", lambda: len(old.calls) >= calls + ATTEMPTS)
         brokers.publish_retained(setting.mosquitto.port, TOPIC, 0)
@@ -38,7 +38,7 @@ def run(directory: Path, scale: float) -> Outcome:
         brokers.again(setting)
         seconds = time.monotonic() - removed
         after = brokers.peak(daemon)
-        assert len(daemon.says("began to send a packet")) == 1, "it is told once"
+        assert len(daemon.says("started to send a packet")) == 1, "it is told once"
         assert daemon.stop() == 0
         lost = brokers.lost(setting, device)
         return Outcome(before, after, seconds, lost, "from its removal on")

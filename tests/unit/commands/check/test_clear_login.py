@@ -7,7 +7,7 @@ import pytest
 from bat2influx.commands.check.clear_login import clear_login
 from bat2influx.commands.steps import NOTE, Step
 
-NOTED = [Step(NOTE, "login", "the password crosses the network in the clear; do this")]
+NOTED = [Step(NOTE, "login", "the password is sent unencrypted over the network; do this")]
 
 
 @pytest.mark.parametrize(

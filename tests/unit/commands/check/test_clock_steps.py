@@ -81,8 +81,9 @@ def test_a_clock_that_is_synchronised_is_compared_by_the_way(
     """Nobody waits for it; a difference is for information, as this machine's clock counts."""
     made = broker()
     found = steps(monkeypatch, made, ahead, right=True, clock=clock)
-    text = f"this machine's clock is {told} the device's; time stamps are by this machine's"
-    why = "time stamps are by this machine's: systemd-timesyncd has set it, or does not run"
+    own = "time stamps use this machine's clock"
+    text = f"this machine's clock is {told} the device's; {own}"
+    why = f"{own}, because systemd-timesyncd has set it, or does not run"
     expected = [Step(NOTE, "clock", text)] if told else []
     if clock == "device" and not told:
         expected = [Step(OK, "clock", why)]
@@ -99,14 +100,14 @@ def test_a_clock_that_is_synchronised_is_compared_by_the_way(
             "own",
             -259_200.0,
             NOTE,
-            f"{OURS} 259200.0 s behind the device's; for time stamps by that one write"
+            f"{OURS} 259200.0 s behind the device's; to use the device's for time stamps, write"
             f" clock = device under [Battery] in {CONFIG}",
         ),
         (
             "device",
             -259_200.0,
             NOTE,
-            f"{OURS} 259200.0 s behind the device's, which time stamps are by",
+            f"{OURS} 259200.0 s behind the device's; time stamps use the device's clock",
         ),
     ],
 )
@@ -134,7 +135,7 @@ def test_a_device_that_does_not_know_the_time(
     if shows is not None:
         beats(made, *((at, shows + at) for at in range(3, 60, 3)))
     found = steps(monkeypatch, made, -3600.0, right=False)
-    assert found == [Step(NOTE, "clock", f"{OURS} the device shows no time within reason")]
+    assert found == [Step(NOTE, "clock", f"{OURS} the device reports no plausible time")]
     assert waited(made, BEATS_WITHIN)
 
 

@@ -52,7 +52,7 @@ def test_offline_says_what_was_left_out_of_the_token(
     ini.write_text("[Influx]\ntoken = Bearer s3cret\n")
     assert run("--offline", config=ini) == EX_OK
     note, end = capsys.readouterr().out.splitlines()
-    assert note.startswith(f"note: {ini}, line 2: [Influx] token: left out, as no part of it")
+    assert note.startswith(f"note: {ini}, line 2: [Influx] token: ignored, because not part of it")
     assert "s3cret" not in note
     assert end == f"{ini}: ok"
 

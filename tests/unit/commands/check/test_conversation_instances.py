@@ -214,7 +214,7 @@ def test_what_there_is_in_place_of_an_inverter_is_reported(
     assert "it has battery 512, solarcharger 288 and 289. To read" in first.text
     assert second[:2] == (NOTE, "[Fields]")
     head, *lines = second.text.split("\n")
-    assert head == "these lines would do:"
+    assert head == "these lines read what the device has:"
     assert lines[:2] == ["[Fields]", "defaults = no"]
     assert "BatterySoc = battery/512/Soc # 66 %" in {" ".join(line.split()) for line in lines}
     assert "#" not in {line[0] for line in lines}

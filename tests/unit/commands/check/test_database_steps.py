@@ -53,13 +53,13 @@ def test_a_database_that_takes_values_is_told(
     monkeypatch: pytest.MonkeyPatch, server: Server, tls: Tls | None, step: Step
 ) -> None:
     """What it is, where, and that the right is there."""
-    right = Step(OK, "database", "'battery' is there, and may be written to")
+    right = Step(OK, "database", "'battery' exists, and writing is permitted")
     assert steps(monkeypatch, Probe(None, False, server), tls) == [step, right]
 
 
 def test_a_database_that_is_not_there_yet_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon makes it."""
-    text = "'battery' is not there yet; it is made with the first value"
+    text = "'battery' does not exist yet; it is created with the first write"
     assert steps(monkeypatch, Probe(None, True, SERVER)) == [KNOWN, Step(OK, "database", text)]
 
 
@@ -88,7 +88,7 @@ def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPat
         (influx_errors.no_database(PEER, "me", "battery", "not authorized"), "database"),
         (influx_errors.no_bucket(PEER, "battery", "", "no", CONFIG), "database"),
         (influx_errors.no_retention_policy(PEER, "battery", "raw", CONFIG), "database"),
-        (influx_errors.database_tls(PEER, "does not speak TLS", CONFIG), "InfluxDB"),
+        (influx_errors.database_tls(PEER, "does not use TLS", CONFIG), "InfluxDB"),
         (influx_errors.database_tls_wanted(PEER, CONFIG), "InfluxDB"),
         (influx_errors.database_certificate(PEER, "has expired", "pin", CONFIG), "InfluxDB"),
         (influx_errors.no_such_path(PEER, 404, CONFIG), "InfluxDB"),

@@ -143,11 +143,11 @@ def test_what_a_name_stands_for_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     ("tls", "text"),
     [
         (Tls(fingerprint=PINNED), "TLSv1.3, the certificate is the pinned one"),
-        (Tls(ca_file="/ca.pem"), "TLSv1.3, the certificate is good by /ca.pem"),
-        (Tls(), "TLSv1.3, the certificate is good by the system"),
+        (Tls(ca_file="/ca.pem"), "TLSv1.3, the certificate is trusted by /ca.pem"),
+        (Tls(), "TLSv1.3, the certificate is trusted by the system"),
         (
             Tls(verify_host=False),
-            "TLSv1.3, the certificate is good by the system, whatever its name",
+            "TLSv1.3, the certificate is trusted by the system, and its name is not checked",
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_of_a_fleet_one_device_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     broker = HandBroker(HandDevice(), HandDevice(OTHER))
     found = taken(monkeypatch, broker, battery(serial="*"))
     assert found[2:] == [
-        Step(OK, "devices", f"2 devices; this is {P}"),
+        Step(OK, "devices", f"2 devices; checking {P}"),
         *(PORTAL, INSTANCE, *VALUES),
     ]
 

@@ -144,9 +144,9 @@ def test_a_host_is_asked_with_what_the_file_has_for_it(home: Home) -> None:
     [
         (
             ["x.ini, line 2: port\nmore of it"],
-            "x.ini, line 2: port; going on without the file",
+            "x.ini, line 2: port; continuing without the file",
         ),
-        (["first", "second", "third"], "first (and 2 more); going on without the file"),
+        (["first", "second", "third"], "first (and 2 more); continuing without the file"),
     ],
 )
 def test_a_bad_file_is_told_in_a_line(
@@ -156,7 +156,7 @@ def test_a_bad_file_is_told_in_a_line(
     home.problems = problems
     home.results["venus.local"] = InquiryResult((BLOCK,), reached=True)
     assert home.discover("venus.local") == EX_OK
-    assert capsys.readouterr().err.splitlines() == [said, "asking venus.local"]
+    assert capsys.readouterr().err.splitlines() == [said, "connecting to venus.local"]
     assert home.asked == [(Target("venus.local"), None)]
 
 
@@ -196,13 +196,13 @@ def test_without_a_network_nobody_is_searched(
     home.interfaces = ()
     monkeypatch.setattr(lan_search, "find_devices", None)
     assert home.discover() == EX_UNAVAILABLE
-    text = "no network interface is up; there is nowhere to search\n"
+    text = "no network interface is up; the search is not possible\n"
     assert capsys.readouterr() == ("", text)
 
 
 def test_of_many_devices_some_are_asked(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     """There is an end to them."""
-    told = "17 devices have answered; 16 of them are asked"
+    told = "17 devices have answered; only 16 of them are queried"
     for count in (MAX_DEVICES, MAX_DEVICES + 1):
         home.asked.clear()
         home.find(*(f"192.0.2.{n}" for n in range(20, 20 + count)))

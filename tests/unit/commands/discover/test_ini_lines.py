@@ -91,10 +91,10 @@ def test_a_line_says_value_and_unit() -> None:
     begin = lines.index("# vebus/275")
     assert lines[begin:] == [
         "# vebus/275",
-        "# Voltage           = vebus/275/Dc/0/Voltage      # 53.2 V, stored anyway",
+        "# Voltage           = vebus/275/Dc/0/Voltage      # 53.2 V, stored by default",
         "VebusDcTemperature  = vebus/275/Dc/0/Temperature  # 21.5 °C",
         "VebusState          = vebus/275/State             # 3",
-        "# other values; each is read once a second if you take away its #",
+        "# other values; each is read once a second if you remove its #",
         "# VebusOddFrequency = vebus/275/Odd/Frequency     # 50 Hz",
         "# VebusOddThing     = vebus/275/Odd/Thing         # -1",
     ]
@@ -126,7 +126,7 @@ def test_two_multis_take_a_line_for_the_instance() -> None:
     lines = ini_lines.block(survey, AT)
     made = pasted(lines)
     assert made.batteries[0].instance == 276
-    assert "# which vebus the nine fields are read from; there is 288, too" in lines
+    assert "# the vebus that the nine default fields are read from; there is also 288" in lines
     assert "vebus/288/Dc/0/Voltage" in {str(field) for field in own(made)}
     assert "vebus/276/Dc/0/Voltage" not in {str(field) for field in own(made)}
 
@@ -289,7 +289,7 @@ def test_of_many_multis_some_are_named() -> None:
     """The first one is taken; the line has the next four."""
     block = ini_lines.block(told(*((f"vebus/{n}/Soc", 1) for n in range(1, 8))), AT)
     assert block[2:4] == [
-        "# which vebus the nine fields are read from; there is 2 and 3 and 4 and 5, too",
+        "# the vebus that the nine default fields are read from; there is also 2 and 3 and 4 and 5",
         "instance = 1",
     ]
 

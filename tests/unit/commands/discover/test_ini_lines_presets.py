@@ -33,8 +33,8 @@ def test_a_large_system_in_two_lines() -> None:
     presets = ("battery", "grid", "solar", "system", "phases")
     assert offered(lines) == [f"presets = {', '.join(presets)}", "instances = tag"]
     assert (
-        "# of vebus there are several: all of them, by a tag instance; take instance = 275 above"
-        " away" in lines
+        "# several of vebus: this stores all, with the tag instance; remove instance = 275 above"
+        in lines
     )
     few = in_few_lines(lines)
     assert len(live(few)) < 10

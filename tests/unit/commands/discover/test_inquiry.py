@@ -188,16 +188,16 @@ def test_where_a_login_is_wanted_the_lines_have_room_for_it(
     asked.meet(*outcomes)
     (block,) = asked.make(Target(HOST)).blocks
     assert block == [
-        f"{HEADING}: it wants a password",
+        f"{HEADING}: it requires a password",
         "# (on it: Settings, General, Access & Security). Write it below, put these lines into",
         f"# {CONFIG}, and run: bat2influx discover venus.local",
-        '# Under its security profile "Paired devices only" a token takes the place of it:',
+        '# Under its security profile "Paired devices only" a token replaces the password:',
         "# bat2influx pair venus.local --write",
         "[Battery]",
         *lines,
         "password =",
     ]
-    assert asked.said[-1] == "venus.local wants a login"
+    assert asked.said[-1] == "venus.local requires a login"
 
 
 def test_after_a_login_is_wanted_no_other_trouble_is_told(asked: Asked) -> None:
@@ -205,7 +205,7 @@ def test_after_a_login_is_wanted_no_other_trouble_is_told(asked: Asked) -> None:
     asked.meet(LOGIN, REFUSED)
     result = asked.make(Target(HOST))
     assert result.reached
-    assert asked.said == ["venus.local wants a login"]
+    assert asked.said == ["venus.local requires a login"]
 
 
 @pytest.mark.parametrize(
@@ -214,21 +214,21 @@ def test_after_a_login_is_wanted_no_other_trouble_is_told(asked: Asked) -> None:
         (
             battery(password=SECRET),
             LOGIN,
-            "it refuses the password of the ini file",
-            f"venus.local refuses the login in {CONFIG}",
+            "it rejects the password in the ini file",
+            f"venus.local rejects the login in {CONFIG}",
         ),
-        (battery(), LOGIN, "it wants a password", "venus.local wants a login"),
+        (battery(), LOGIN, "it requires a password", "venus.local requires a login"),
         (
             battery(password=SECRET, tls=PIN, port=8883),
             LOGIN,
-            "it refuses the password of the ini file",
-            f"venus.local refuses the login in {CONFIG}",
+            "it rejects the password in the ini file",
+            f"venus.local rejects the login in {CONFIG}",
         ),
         (
             battery(password=SECRET, vrm=True, tls=Tls(), port=443),
             VRM_LOGIN,
-            "it refuses the password of the ini file",
-            f"venus.local refuses the login in {CONFIG}",
+            "it rejects the password in the ini file",
+            f"venus.local rejects the login in {CONFIG}",
         ),
     ],
 )
@@ -263,9 +263,9 @@ def test_a_password_of_the_file_that_is_refused_is_told(
         ),
         (
             Description(model="Venus GX", mqtt=True),
-            (["# Venus GX at venus.local: MQTT is not to be reached"],),
+            (["# Venus GX at venus.local: MQTT is unreachable"],),
         ),
-        (Description(portal=P), ([f"{HEADING}, portal id {P}: MQTT is not to be reached"],)),
+        (Description(portal=P), ([f"{HEADING}, portal id {P}: MQTT is unreachable"],)),
     ],
 )
 def test_of_a_device_that_cannot_be_asked_there_is_what_it_has_said_of_itself(

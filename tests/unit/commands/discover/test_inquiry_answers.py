@@ -30,7 +30,7 @@ from tests.unit.commands.session_by_hand import (
     battery,
 )
 
-BRIDGE = " Where a bridge brings its topics, does that forward R/#?"
+BRIDGE = ". If a bridge forwards its topics, check that it also forwards R/#"
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
     blocks = asked.make(Target(HOST)).blocks
     assert [block[3] for block in blocks] == [f"serial = {P}", f"serial = {OTHER}"]
     assert asked.said == [
-        f"device {OTHER} at venus.local is not responding; is it on?{BRIDGE}",
+        f"device {OTHER} at venus.local does not respond; check that it is on{BRIDGE}",
     ]
 
 
@@ -104,7 +104,7 @@ def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None
     """There is an end to them, and how many there are is told."""
     for count, said in (
         (MAX_PORTALS, []),
-        (MAX_PORTALS + 2, ["18 devices are at venus.local; 16 of them are asked"]),
+        (MAX_PORTALS + 2, ["18 devices are at venus.local; only 16 of them are queried"]),
     ):
         asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(count)))
         blocks = asked.make(Target(HOST)).blocks
@@ -119,7 +119,7 @@ def test_a_broker_that_makes_up_devices_takes_no_more_memory(
     monkeypatch.setattr(protocol, "MOST_PORTALS", MAX_PORTALS + 1)
     asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 9)))
     assert len(asked.make(Target(HOST)).blocks) == MAX_PORTALS
-    assert asked.said == ["17 devices are at venus.local; 16 of them are asked"]
+    assert asked.said == ["17 devices are at venus.local; only 16 of them are queried"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_portal_id_that_is_not_listed_may_be_known(
     assert result.reached is (portal is not None)
     published = [topic for topic, _ in asked.broker.published]
     assert published == ([f"R/{portal}/keepalive"] if portal else [])
-    none = ["no device has said its portal id at venus.local; is it a Venus device?"]
+    none = ["no device has published its portal id at venus.local; check that it is a Venus device"]
     assert asked.said == ([] if portal else none)
 
 
@@ -169,7 +169,9 @@ def test_a_device_that_says_nothing_has_a_block_without_values(
     result = asked.make(Target(HOST))
     assert result.reached
     assert result.blocks[0][-1] == "[Fields]"
-    assert asked.said == [f"device {P} at venus.local is not responding; is it on?{BRIDGE}"]
+    assert asked.said == [
+        f"device {P} at venus.local does not respond; check that it is on{BRIDGE}"
+    ]
     waited = asked.broker.now - START - inquiry.OTHERS_WITHIN
     assert waited == 2 * inquiry.FIRST_WITHIN
 
@@ -184,7 +186,8 @@ def test_a_device_that_does_not_say_that_this_is_all_is_given_time(
     (block,) = asked.make(Target(HOST)).blocks
     assert any("= tank/1/Level" in line for line in block)
     assert asked.said == [
-        f"device {P} at venus.local did not confirm that this is all; the list may lack something"
+        f"device {P} at venus.local did not confirm that the list is complete;"
+        " values may be missing"
     ]
     assert asked.broker.now == START + inquiry.OTHERS_WITHIN + 2 * inquiry.QUIET
 

@@ -38,7 +38,8 @@ def test_firmware_before_3_20_is_asked_in_its_own_way(asked: Asks) -> None:
         f"R/{P}/vebus/275/ProductId",
     ]
     assert look.said == [
-        f"device {P} at venus.local did not confirm that this is all; the list may lack something"
+        f"device {P} at venus.local did not confirm that the list is complete;"
+        " values may be missing"
     ]
     took = inquiry.OTHERS_WITHIN + inquiry.FIRST_WITHIN + 2 * inquiry.QUIET
     assert look.broker.now == START + took
@@ -100,7 +101,7 @@ def test_a_prefix_is_looked_for_once(asked: Asks, monkeypatch: pytest.MonkeyPatc
     assert (result.blocks, result.reached) == ((), False)
     assert len(look.broker.sessions) == 2
     assert look.said[1:] == [
-        "no device has said its portal id at venus.local; is it a Venus device?"
+        "no device has published its portal id at venus.local; check that it is a Venus device"
     ]
 
 

@@ -216,7 +216,7 @@ def test_a_flood_of_answers_has_an_end(air: Air) -> None:
     ]
     air.senders = (f"192.0.2.{number}" for number in range(MAX_ANSWERS + 1))
     assert len(air.search(ETH0)) == MAX_ANSWERS
-    assert air.said == ["more than 32 answers have come; the others are left out"]
+    assert air.said == ["more than 32 answers came; the others are ignored"]
     assert air.now < air.begun + 1.0
 
 
@@ -230,7 +230,9 @@ def test_one_address_does_not_crowd_out_the_others(air: Air) -> None:
     air.senders = (*[ADDRESS] * 2 * MAX_ANSWERS, "192.0.2.9").__iter__()
     found = [each.address for each in air.search(ETH0)]
     assert found == [*[ADDRESS] * MAX_PER_ADDRESS, "192.0.2.9"]
-    assert air.said == [f"more than {MAX_PER_ADDRESS} answers have come from {ADDRESS}"]
+    assert air.said == [
+        f"more than {MAX_PER_ADDRESS} answers came from {ADDRESS}; the others are ignored"
+    ]
 
 
 def test_a_search_leaves_by_its_own_interface() -> None:
@@ -287,15 +289,15 @@ def test_each_address_is_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "http://192.0.2.99/a",
             b"",
-            "it is odd, for it refers to http://192.0.2.99/a; not asked there",
+            "refers to http://192.0.2.99/a, which is not queried",
         ),
-        ("", b"", "it is odd, for it refers to nothing; not asked there"),
+        ("", b"", "refers to nothing, which is not queried"),
         (
             "http://192.0.2.20/a",
             NoDescriptionError("status 404 from port 80"),
-            "its description cannot be had: status 404 from port 80",
+            "its description cannot be read: status 404 from port 80",
         ),
-        ("http://192.0.2.20/a", b"<half", "its description is no sound XML"),
+        ("http://192.0.2.20/a", b"<half", "its description is not valid XML"),
     ],
 )
 def test_a_device_without_a_description_is_one_all_the_same(
@@ -304,7 +306,7 @@ def test_a_device_without_a_description_is_one_all_the_same(
     """What is in the way is told."""
     found, said = devices(monkeypatch, [SearchResponse(ADDRESS, location)], {"/a": document})
     assert found == (FoundDevice(ADDRESS, Description()),)
-    assert said == [f"192.0.2.20 is a GX device by its answer, but {why}"]
+    assert said == [f"192.0.2.20 answered as a GX device, but {why}"]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_head_of_the_largest_size_is_read() -> None:
         assert fetch(where) == b""
     with (
         dripping(head(MAX_HEAD + 1), b"") as where,
-        pytest.raises(NoDescriptionError, match="its head is larger than 16 KiB"),
+        pytest.raises(NoDescriptionError, match="its header is larger than 16 KiB"),
     ):
         fetch(where)
 
@@ -130,7 +130,7 @@ def test_a_head_without_end_is_given_up(beginning: bytes, drop: bytes) -> None:
     """As soon as it is too large, and long before the time is up."""
     with (
         dripping(beginning, drop) as where,
-        pytest.raises(NoDescriptionError, match="its head is larger than 16 KiB"),
+        pytest.raises(NoDescriptionError, match="its header is larger than 16 KiB"),
     ):
         fetch(where, 60.0)
 

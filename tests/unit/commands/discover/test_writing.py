@@ -27,7 +27,7 @@ BLOCK = [
     "# Other = battery/512/Dc/0/Voltage  # 52 V",
 ]
 LOCKED = [
-    "# a Venus device at gx: it wants a password",
+    "# a Venus device at gx: it requires a password",
     "[Battery]",
     "address = gx",
     "tls = yes",
@@ -65,7 +65,10 @@ def test_a_named_device_has_its_own_sections(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("hosts", "how"),
-    [(("a", "b"), "name one of a, b: bat2influx discover"), (("a", "a"), "copy the lines of one")],
+    [
+        (("a", "b"), "choose one of a, b: bat2influx discover"),
+        (("a", "a"), "copy the lines of one"),
+    ],
 )
 def test_of_several_devices_none_is_chosen(
     path: Path, capsys: pytest.CaptureFixture[str], hosts: tuple[str, str], how: str
@@ -94,7 +97,7 @@ def test_a_device_that_wants_a_login_leads_to_one(
     assert "password = mine\n" in path.read_text()
     assert f"fingerprint = {PIN}\n" in path.read_text()
     err = capsys.readouterr().err
-    assert "gx wants a login: write its password into" in err
+    assert "gx requires a login: write its password into" in err
     assert f"run 'bat2influx --config {path} pair gx'" in err
 
 
@@ -104,7 +107,7 @@ def test_what_somebody_has_chosen_takes_a_yes(
     """Such as a field of that name with another path."""
     path.write_text("[Fields]\nSoh = battery/513/Soh\n")
     assert Writing(path).write([("gx", BLOCK)], ()) == EX_CONFIG
-    assert "[Fields] Soh; with --yes" in capsys.readouterr().err
+    assert "[Fields] Soh; --yes" in capsys.readouterr().err
     assert path.read_text() == "[Fields]\nSoh = battery/513/Soh\n"
     assert Writing(path, confirmed=True).write([("gx", BLOCK)], ()) == EX_OK
     assert "Soh = battery/512/Soh\n" in path.read_text()
@@ -132,7 +135,7 @@ def test_the_same_again_changes_nothing(path: Path, capsys: pytest.CaptureFixtur
     assert Writing(path).write([("gx", BLOCK)], load(path).batteries) == EX_OK
     out, err = capsys.readouterr()
     assert out == ""
-    assert "has these lines already" in err
+    assert "already has these lines" in err
     assert path.stat().st_ino == before.st_ino
 
 

@@ -88,7 +88,7 @@ def test_without_a_file_it_is_the_usual_device(
         f"user = {TOKEN.user}",
         f"password = {TOKEN.password}",
     ]
-    assert err == f"venus.local lets us in; these lines are for {config}:\n"
+    assert err == f"venus.local accepted the login; these lines are for {config}:\n"
 
 
 def test_the_file_says_which_device_and_certificate(device: HandConversation, config: Path) -> None:
@@ -127,7 +127,7 @@ def test_of_several_devices_the_one_with_that_address_is_meant() -> None:
     assert chosen([a], None) is a
     assert chosen([a], "elsewhere") is a
     assert chosen([], "gx1") is None
-    for host, words in ((None, "name one by its address"), ("gx3", "write address = gx3 into")):
+    for host, words in ((None, "give the address of one"), ("gx3", "write address = gx3 into")):
         with pytest.raises(ConfigError, match=r"\[Battery a\] \(gx1\), \[Battery b\] \(gx2\); .*"):
             chosen([a, b], host)
         with pytest.raises(ConfigError, match=words):
@@ -137,7 +137,7 @@ def test_of_several_devices_the_one_with_that_address_is_meant() -> None:
 @pytest.mark.parametrize(
     ("section", "words"),
     [
-        (named("", "mqtt1.victronenergy.com", vrm=True), "reached by Victron's cloud"),
+        (named("", "mqtt1.victronenergy.com", vrm=True), "uses the VRM cloud"),
         (named("", "gx", topic_prefix="boat/"), "has a topic_prefix"),
     ],
 )
@@ -188,7 +188,7 @@ def test_a_device_that_is_trusted_by_an_authority_is_pinned_on_demand_alone(
     authority = certificate(tmp_path / "ca", "device", "gx").cert
     written(config, f"[Battery]\naddress = gx\ntls = yes\nca_file = {authority}\n")
     assert run(config, "gx") == EX_CONFIG
-    assert "[Battery] trusts a device by ca_file" in capsys.readouterr().err
+    assert "[Battery] trusts the device by ca_file" in capsys.readouterr().err
     assert device.targets == []
     assert run(config, "gx", yes=True) == EX_OK
 
@@ -198,7 +198,7 @@ def test_what_is_in_the_way_of_writing_is_said_before_a_device_is_asked(
 ) -> None:
     """Such as that the file is not the service's."""
     assert run(config, write=True) == EX_CONFIG
-    assert "--write is for a file of the service" in capsys.readouterr().err
+    assert "--write is for files of the service" in capsys.readouterr().err
     assert device.targets == []
 
 
@@ -220,11 +220,11 @@ def test_it_is_written_and_said_what_comes_next(
     assert run(config, "gx", write=True) == EX_OK
     out, err = capsys.readouterr()
     assert "+user = token/bat2influx/pi1" in out
-    assert err.endswith("gx lets us in. Now run: systemctl restart bat2influx\n")
+    assert err.endswith("gx accepted the login. Now run: systemctl restart bat2influx\n")
     assert TOKEN.password not in out + err
     assert (service / "etc/credstore/bat2influx.mqtt-password").read_text() == "s3cret\n"
     assert run(config, "gx", write=True) == EX_CONFIG
-    assert "holds a password already; with --yes" in capsys.readouterr().err
+    assert "already holds a password; --yes" in capsys.readouterr().err
     assert run(config, "gx", write=True, yes=True) == EX_OK
 
 
@@ -243,7 +243,7 @@ def test_what_changes_while_a_device_is_asked_is_left_as_it_is(
 
     monkeypatch.setattr(HandConversation, "run", edits)
     assert run(config, "gx", write=True) == EX_CANTCREAT
-    assert "nothing was written; the command may be run again" in capsys.readouterr().err
+    assert "nothing was written; run the command again" in capsys.readouterr().err
     assert config.read_text() == "[Battery]\npassword = mine\n"
     assert not (service / "etc/credstore/bat2influx.mqtt-password").exists()
 

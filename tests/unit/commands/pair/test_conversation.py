@@ -111,7 +111,7 @@ def test_a_token_is_had_in_pairing_mode(house: House) -> None:
     assert PIN in house.said[0]
     assert "Switch on the pairing mode" in house.said[1]
     assert house.said[2] == f'{HOST} answers: "Pairing mode is off"'
-    assert "has given out the token token/bat2influx/pi1" in house.said[3]
+    assert "issued the token token/bat2influx/pi1" in house.said[3]
     assert [*house.forms[0]] == ["role", "device_id"]
     assert house.now == 1000.0 + 2 * ASK_EACH
     (login,) = house.logins
@@ -136,15 +136,15 @@ def test_a_token_is_had_by_the_password(house: House) -> None:
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        ((401, b"no: sesame"), "venus.local refuses the password; it is that of its"),
+        ((401, b"no: sesame"), "venus.local rejects the password; use that of its"),
         ((404, b""), "venus.local has no pairing (status 404)"),
-        ((429, b""), "was asked too often"),
+        ((429, b""), "received too many requests"),
         ((503, b""), "it may be starting: try again"),
-        ((302, b""), "is the address right?"),
-        ((200, b"<html>"), "is the address right?"),
+        ((302, b""), "check that the address is the device's"),
+        ((200, b"<html>"), "check that the address is the device's"),
         (https.UnansweredError("no way"), "did not answer (no way); try again"),
-        (https.NoHttpError(), "does not speak HTTPS"),
-        (https.OtherCertificateError(OTHER), f"meanwhile: {OTHER} instead of {PIN}"),
+        (https.NoHttpError(), "does not use HTTPS"),
+        (https.OtherCertificateError(OTHER), f"during the pairing: {OTHER} instead of {PIN}"),
     ],
 )
 def test_with_a_password_every_refusal_is_the_end(
@@ -163,9 +163,9 @@ def test_with_a_password_every_refusal_is_the_end(
     ("outcome", "words"),
     [
         ((404, b""), "update it to Venus OS 3.80 or later"),
-        ((429, b""), "was asked too often"),
-        ((302, b""), "is the address right?"),
-        (https.NoHttpError(), "does not speak HTTPS"),
+        ((429, b""), "received too many requests"),
+        ((302, b""), "check that the address is the device's"),
+        (https.NoHttpError(), "does not use HTTPS"),
         (https.OtherCertificateError(OTHER), "nothing more was sent"),
     ],
 )
@@ -186,7 +186,7 @@ def test_in_pairing_mode_some_refusals_are_the_end(
         (CLOSED, 'no token in 2 min ("Pairing mode is off"); run the command again'),
         ((400, b""), "no token in 2 min; run the command again"),
         ((502, b""), "no token in 2 min; run the command again"),
-        (https.UnansweredError("no way"), "in 2 min, and last did not answer (no way)"),
+        (https.UnansweredError("no way"), "in 2 min, and at last did not answer (no way)"),
     ],
 )
 def test_a_device_is_asked_for_two_minutes(house: House, outcome: Outcome, words: str) -> None:
@@ -213,10 +213,13 @@ def test_a_device_that_does_not_answer_for_a_while_is_waited_for(house: House) -
     ("trouble", "words"),
     [
         (mqtt_errors.name_unknown(HOST, CONFIG), "cannot resolve venus.local"),
-        (mqtt_errors.refused(HOST, 443), "refuses port 443, on which a device is paired"),
-        (mqtt_errors.no_tls(HOST, 443, CONFIG), "port 443 does not speak HTTPS"),
-        (mqtt_errors.says_nothing(HOST, 443), "port 443 does not speak HTTPS"),
-        (mqtt_errors.unreachable(HOST, 443, "no route"), "is the device on"),
+        (
+            mqtt_errors.refused(HOST, 443),
+            "connection refused by venus.local port 443, which pairing needs",
+        ),
+        (mqtt_errors.no_tls(HOST, 443, CONFIG), "port 443 does not use HTTPS"),
+        (mqtt_errors.says_nothing(HOST, 443), "port 443 does not use HTTPS"),
+        (mqtt_errors.unreachable(HOST, 443, "no route"), "check that the device is on"),
     ],
 )
 def test_without_a_certificate_nothing_is_asked(house: House, trouble: Trouble, words: str) -> None:
@@ -259,8 +262,11 @@ def test_a_broker_that_takes_its_time_is_waited_for(house: House) -> None:
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (mqtt_errors.login_refused(HOST, TOKEN.user, True, CONFIG), "fails: its broker refuses"),
-        (mqtt_errors.refused(HOST, 8884), "fails: venus.local refuses port 8884; switch on MQTT"),
+        (mqtt_errors.login_refused(HOST, TOKEN.user, True, CONFIG), "fails: its broker rejects"),
+        (
+            mqtt_errors.refused(HOST, 8884),
+            "fails: connection refused by venus.local port 8884; switch on MQTT",
+        ),
     ],
 )
 def test_a_token_that_does_not_let_us_in_is_none(
@@ -282,4 +288,4 @@ def test_the_token_does_not_go_to_another_certificate(house: House) -> None:
     house.pair()
     assert not house.let_in
     assert len(house.logins) == 1
-    assert "another certificate meanwhile" in house.said[-1]
+    assert "changed its certificate during the pairing" in house.said[-1]

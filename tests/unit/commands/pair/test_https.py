@@ -113,12 +113,12 @@ def test_what_is_no_http_is_told_from_silence(
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"", "it ended the connection"),
-        (b"HTTP/1.1 200 OK\r\nContent-Le", "it ended the connection"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "within its answer"),
+        (b"", "it closed the connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "it closed the connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "in the middle of its answer"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * (MOST_BODY + 9),
-            "within its answer",
+            "in the middle of its answer",
         ),
     ],
 )

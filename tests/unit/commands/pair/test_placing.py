@@ -136,7 +136,7 @@ def test_found_a_file_that_no_unit_reads_took_the_password_of_one(root: Path, na
     """A copy beside the file has the stem of its unit."""
     place = Place(root / "etc/bat2influx" / name, root=root)
     (found,) = obstacles(place, LOGIN, confirmed=True)
-    assert "is none" in found
+    assert "is not: leave out --write" in found
 
 
 def test_a_drop_in_of_other_lines_is_in_the_way(root: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_drop_in_of_other_lines_is_in_the_way(root: Path) -> None:
     assert [*obstacles(place, LOGIN, confirmed=False)] == []
     place.drop_in.write_text("[Service]\nNice=5\n")
     (found,) = obstacles(place, LOGIN, confirmed=False)
-    assert "has other lines already" in found
+    assert "already has other lines" in found
     assert [*obstacles(place, LOGIN, confirmed=True)] == []
 
 
@@ -165,9 +165,8 @@ def test_a_password_that_is_there_is_in_the_way(root: Path) -> None:
     (root / INI).write_text("[Battery]\npassword = old\n")
     found = [*obstacles(place, LOGIN, confirmed=False)]
     assert found == [
-        f"{root / SECRET} holds a password already; with --yes the new one takes its place",
-        f"{root / INI} has a value of its own for [Battery] password; with --yes the new one takes"
-        " its place",
+        f"{root / SECRET} already holds a password; --yes replaces it",
+        f"{root / INI} already has a value for [Battery] password; --yes replaces it",
     ]
     assert [*obstacles(place, LOGIN, confirmed=True)] == []
     (root / SECRET).write_text("\n")
@@ -187,7 +186,7 @@ def test_only_root_writes_and_only_for_the_service(
 ) -> None:
     """Elsewhere nothing would load the credential."""
     (found,) = obstacles(Place(root / "try.ini", root=root), LOGIN, confirmed=True)
-    assert "without --write the lines are printed" in found
+    assert "leave out --write to print the lines" in found
     monkeypatch.setattr(placing.os, "geteuid", lambda: 1000)
     (found,) = obstacles(Place(root / INI, root=root), LOGIN, confirmed=True)
     assert found.endswith("run the command as root")

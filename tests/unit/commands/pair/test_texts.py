@@ -14,13 +14,13 @@ A, B = "AA:01", "BB:02"
 @pytest.mark.parametrize(
     ("why", "password", "words"),
     [
-        (Refusal.CLOSED, True, "refuses the password"),
+        (Refusal.CLOSED, True, "rejects the password"),
         (Refusal.UNKNOWN, False, "update it to Venus OS 3.80 or later"),
         (Refusal.UNKNOWN, True, "has no pairing (status 418"),
         (Refusal.TOO_OFTEN, True, "wait for some minutes"),
         (Refusal.STARTING, True, "try again in two minutes"),
-        (Refusal.ODD, False, "is the address right?"),
-        (Refusal.CLOSED, False, "is the address right?"),
+        (Refusal.ODD, False, "check that the address is the device's"),
+        (Refusal.CLOSED, False, "check that the address is the device's"),
     ],
 )
 def test_a_refusal_says_what_to_do(why: Refusal, password: bool, words: str) -> None:
@@ -36,7 +36,7 @@ def test_a_refusal_says_what_to_do(why: Refusal, password: bool, words: str) -> 
 def test_a_certificate_is_shown_for_a_person_to_judge() -> None:
     """One that is pinned needs no look."""
     assert A in texts.certificate(HOST, A, pinned=False)
-    assert "only you can tell" in texts.certificate(HOST, A, pinned=False)
+    assert "only you can check" in texts.certificate(HOST, A, pinned=False)
     assert A not in texts.certificate(HOST, A, pinned=True)
 
 
@@ -46,7 +46,7 @@ def test_another_certificate_ends_it(pinned: bool) -> None:
     text = texts.other_certificate(HOST, B, A, INI, pinned=pinned)
     assert f"{B} instead of {A}" in text
     assert ("empty fingerprint in /etc/x.ini" in text) is pinned
-    assert f"certificate{' meanwhile' if not pinned else ''}" in text
+    assert f"certificate{' during the pairing' if not pinned else ''}" in text
     assert f"than {A}" in texts.other_certificate(HOST, "", A, INI, pinned=pinned)
 
 
@@ -54,17 +54,20 @@ def test_two_minutes_without_a_token_say_why() -> None:
     """What the device has said last, or that it has not answered."""
     assert 'in 2 min ("off"); run' in texts.time_up(HOST, 120.0, "off", "")
     assert "switch on pairing mode" in texts.time_up(HOST, 120.0, "", "")
-    assert "last did not answer (no way)" in texts.time_up(HOST, 120.0, "", "no way")
+    assert "at last did not answer (no way)" in texts.time_up(HOST, 120.0, "", "no way")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (texts.what_to_press(HOST), "Switch on the pairing mode of venus.local now"),
-        (texts.no_http(HOST, 443), "port 443 does not speak HTTPS"),
-        (texts.closed(HOST, 443), "refuses port 443, on which a device is paired"),
+        (texts.no_http(HOST, 443), "port 443 does not use HTTPS"),
+        (
+            texts.closed(HOST, 443),
+            "connection refused by venus.local port 443, which pairing needs",
+        ),
         (texts.unanswered(HOST, "why"), "did not answer (why); try again"),
-        (texts.no_login(HOST, texts.login_refused()), "refuses the token. Nothing was written"),
+        (texts.no_login(HOST, texts.login_refused()), "rejects the token. Nothing was written"),
         (texts.no_password(), "the credential device-password"),
     ],
 )

@@ -187,8 +187,8 @@ def test_a_password_that_nobody_says_is_a_bad_configuration(
     assert run(settings, admin="root") == EX_CONFIG
     assert capsys.readouterr().err == (
         f"bat2influx setup-db: {gone}: there is no such file\n"
-        "bat2influx setup-db: nobody says the password of root; write it to a file, and give that"
-        " by --admin-password-file\n"
+        "bat2influx setup-db: no password of root was given; write it to a file, and name the"
+        " file with --admin-password-file\n"
     )
     assert database.logins == []
 
@@ -257,7 +257,7 @@ def test_a_password_file_is_of_an_administrator(
     options = parsed("--admin-password-file", "/x")
     options.config = settings.path
     assert options.function(options) == EX_USAGE
-    text = "bat2influx setup-db: --admin-password-file goes with --admin\n"
+    text = "bat2influx setup-db: --admin-password-file needs --admin\n"
     assert capsys.readouterr().err == text
 
 

@@ -97,7 +97,7 @@ def test_what_differs_is_named() -> None:
     _, late = continuous_query(MINUTES, MINUTES.runs[1], SOURCE, VOLTAGE)
     assert difference(two.text, one.text) == "lacks Voltage_max"
     assert difference(one.text, two.text) == "has Voltage_max too"
-    assert difference(late.text, one.text) == "is another one"
+    assert difference(late.text, one.text) == "is a different one"
     assert difference(one.text, one.text.replace("60s", "1m")) == ""
 
 

@@ -71,7 +71,9 @@ def test_a_name_that_is_a_power_of_one_device_alone_has_no_energy() -> None:
 def test_a_name_that_is_taken_is_an_error(name: str) -> None:
     """By a field or by a tag."""
     own = parse_field(name, "vebus/Soc")
-    with pytest.raises(ClashError, match=rf"\[Fields\]: {name} is also what the energy of Power"):
+    with pytest.raises(
+        ClashError, match=rf"\[Fields\]: {name} is also the name of the energy of Power"
+    ):
         energies.energies([own, *DEFAULT_FIELDS])
     with pytest.raises(ClashError, match=rf"\[Influx\] tags: {name} "):
         energies.energies(DEFAULT_FIELDS, [name])

@@ -129,7 +129,7 @@ def test_where_all_is_there_nothing_is_done(settings: Settings) -> None:
         *("fill minutes", "fill hours", "fill energies", "user", "right"),
     ]
     assert all(task.step.state == OK for task in tasks)
-    assert said(tasks[0]) == (Step(OK, "database", "'battery' is there"), [])
+    assert said(tasks[0]) == (Step(OK, "database", "'battery' exists"), [])
     assert all(each.startswith("SELECT ") for each in statements(tasks))
 
 
@@ -151,7 +151,7 @@ def test_a_database_that_is_not_there_is_made(settings: Settings) -> None:
         given = policy if policy == "mine" else ""
         influx = dataclasses.replace(settings.influx, retention_policy=given)
         own = dataclasses.replace(settings, influx=influx)
-        text = f"'battery' made; raw values are in its policy {policy!r}, kept for ever"
+        text = f"'battery' created; raw values are in policy {policy!r}, kept for ever"
         assert said(planned(own, DatabaseState(), raw=FOREVER)[0]) == (
             Step(OK, "database", text),
             [f'CREATE DATABASE "battery" WITH DURATION INF REPLICATION 1 NAME "{policy}"'],
@@ -161,34 +161,34 @@ def test_a_database_that_is_not_there_is_made(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("policies", "change", "step", "statement"),
     [
-        (RAW, False, Step(OK, "raw", "policy 'raw' is there, kept for 90d"), ""),
-        (RAW, True, Step(OK, "raw", "policy 'raw' is there, kept for 90d"), ""),
+        (RAW, False, Step(OK, "raw", "policy 'raw' exists, kept for 90d"), ""),
+        (RAW, True, Step(OK, "raw", "policy 'raw' exists, kept for 90d"), ""),
         (
             {"raw": Policy(FOREVER, 7 * DAY, default=True)},
             False,
             Step(
                 NOTE,
                 "raw",
-                "policy 'raw' left as it is, kept for ever and not for 90d; --change alters it",
+                "policy 'raw' unchanged, kept for ever and not for 90d; --change alters it",
             ),
             "",
         ),
         (
             {"raw": Policy(FOREVER, 7 * DAY, default=True)},
             True,
-            Step(OK, "raw", "policy 'raw' altered, kept for 90d and no more for ever"),
+            Step(OK, "raw", "policy 'raw' altered, kept for 90d instead of for ever"),
             'ALTER RETENTION POLICY "raw" ON "battery" DURATION 90d',
         ),
         (
             {},
             False,
-            Step(OK, "raw", "policy 'raw' made, kept for 90d"),
+            Step(OK, "raw", "policy 'raw' created, kept for 90d"),
             'CREATE RETENTION POLICY "raw" ON "battery" DURATION 90d REPLICATION 1 DEFAULT',
         ),
         (
             {"minutes": Policy(FOREVER, DAY, default=False)},
             True,
-            Step(OK, "raw", "policy 'raw' made, kept for 90d"),
+            Step(OK, "raw", "policy 'raw' created, kept for 90d"),
             'CREATE RETENTION POLICY "raw" ON "battery" DURATION 90d REPLICATION 1 DEFAULT',
         ),
     ],
@@ -208,7 +208,7 @@ def test_a_policy_that_the_file_names_is_made_beside_the_default(settings: Setti
     own = dataclasses.replace(settings, influx=influx)
     (task,) = of("raw", planned(own, THERE))
     assert said(task) == (
-        Step(OK, "raw", "policy 'mine' made, kept for 90d"),
+        Step(OK, "raw", "policy 'mine' created, kept for 90d"),
         ['CREATE RETENTION POLICY "mine" ON "battery" DURATION 90d REPLICATION 1'],
     )
 
@@ -275,7 +275,7 @@ def test_only_of_raw_values_is_said_what_goes(settings: Settings) -> None:
     """`first` is that of raw values, and says nothing about the others."""
     found = dataclasses.replace(THERE, first=NOW - 3000 * DAY)
     (task,) = of("minutes", planned(settings, found, change=True, minutes=10 * DAY))
-    assert task.step.text == "policy 'minutes' altered, kept for 10d and no more for 1825d"
+    assert task.step.text == "policy 'minutes' altered, kept for 10d instead of for 1825d"
 
 
 @pytest.mark.parametrize(

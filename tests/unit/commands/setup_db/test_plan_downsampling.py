@@ -52,14 +52,14 @@ def test_a_query_that_is_not_there_is_made(settings: Settings) -> None:
     """Two for each policy and for energies; the line says how often and how far back each runs."""
     tasks = into(planned(settings, THERE))
     assert [task.step for task in tasks] == [
-        Step(OK, label, f"query {name!r} made, {runs}")
+        Step(OK, label, f"query {name!r} created, {runs}")
         for label, name, runs in (
-            ("into minutes", "bat2influx_dc_minutes", "each 30m, of the last 1h"),
-            ("into minutes", "bat2influx_dc_minutes_late", "each 1d, of the last 3d"),
-            ("into hours", "bat2influx_dc_hours", "each 1h, of the last 2h"),
-            ("into hours", "bat2influx_dc_hours_late", "each 1d, of the last 3d"),
-            ("into energies", "bat2influx_dc_energies", "each 1h, of the last 3h"),
-            ("into energies", "bat2influx_dc_energies_late", "each 1d, of the last 4d"),
+            ("into minutes", "bat2influx_dc_minutes", "every 30m, of the last 1h"),
+            ("into minutes", "bat2influx_dc_minutes_late", "every 1d, of the last 3d"),
+            ("into hours", "bat2influx_dc_hours", "every 1h, of the last 2h"),
+            ("into hours", "bat2influx_dc_hours_late", "every 1d, of the last 3d"),
+            ("into energies", "bat2influx_dc_energies", "every 1h, of the last 3h"),
+            ("into energies", "bat2influx_dc_energies_late", "every 1d, of the last 4d"),
         )
     ]
     assert statements(tasks) == [*queries(settings, SOURCE).values()]
@@ -74,9 +74,7 @@ def test_a_query_that_is_there_stays(settings: Settings, change: bool) -> None:
     }
     found = dataclasses.replace(THERE, queries=there)
     tasks = into(planned(settings, found, change=change))
-    assert tasks[0].step.text == (
-        "query 'bat2influx_dc_minutes' is there, each 30m, of the last 1h"
-    )
+    assert tasks[0].step.text == ("query 'bat2influx_dc_minutes' exists, every 30m, of the last 1h")
     assert not statements(tasks)
 
 
@@ -85,7 +83,7 @@ def test_a_query_that_is_there_stays(settings: Settings, change: bool) -> None:
     [
         ('last("Pv") AS "Pv"', 'last("Pv") AS "Sun"', "lacks Pv and has Sun too"),
         (', last("Pv") AS "Pv"', "", "lacks Pv"),
-        ("RESAMPLE EVERY 30m", "RESAMPLE EVERY 15m", "is another one"),
+        ("RESAMPLE EVERY 30m", "RESAMPLE EVERY 15m", "is a different one"),
     ],
 )
 def test_a_query_that_differs_is_altered_on_request_alone(
@@ -98,21 +96,21 @@ def test_a_query_that_differs_is_altered_on_request_alone(
     assert there != wanted
     found = dataclasses.replace(THERE, queries=there, first=NOW - DAY)
     kept = planned(settings, found)
-    text = f"query {name!r} left as it is; it {differs}; --change alters it. It is\n{there[name]}"
+    text = f"query {name!r} unchanged; it {differs}; --change alters it. It is\n{there[name]}"
     assert said(into(kept)[0]) == (Step(NOTE, "into minutes", text), [])
     (filled,) = of("fill minutes", kept)
     assert said(filled) == (
         Step(
             NOTE,
             "fill minutes",
-            "not filled in, for the query above would make something else of it",
+            "not filled, because the query above computes something else",
         ),
         [],
     )
     assert of("fill hours", kept)[0].statements
     altered = planned(settings, found, change=True)
     assert said(into(altered)[0]) == (
-        Step(OK, "into minutes", f"query {name!r} made anew, for it {differs}"),
+        Step(OK, "into minutes", f"query {name!r} recreated, because it {differs}"),
         [f'DROP CONTINUOUS QUERY "{name}" ON "battery"', wanted[name]],
     )
     assert of("fill minutes", altered)[0].statements
@@ -233,12 +231,12 @@ def test_what_is_too_old_for_the_policy_is_not_filled_in(settings: Settings) -> 
         ("tag", {"Soc_275"}, "", ""),
         (
             *("name", {"Other_275", "Soc"}, NOTE),
-            "none is stored yet, so that none is downsampled; when some are, run this again with"
+            "none is stored yet, so none is downsampled; once some are, run this again with"
             " --change",
         ),
         (
             *("name", {"Soc_289", "Soc_275", "Grid_30", "Old_31"}, OK),
-            "downsampled are those that are known, vebus 275 and 289, grid 30; when there is"
+            "the known ones are downsampled, vebus 275 and 289, grid 30; when there is"
             " another one, run this again with --change",
         ),
     ],

@@ -140,7 +140,7 @@ def test_energies_are_not_filled_in_beside_a_query_that_differs(
     there[name] = there[name].replace('"Power', '"Other')
     found = dataclasses.replace(THERE, queries=there, first=NOW - DAY)
     (task,) = of(FILL, planned(settings, found))
-    text = "not filled in, for a query above would make something else of it"
+    text = "not filled, because a query above computes something else"
     assert said(task) == (Step(NOTE, FILL, text), [])
     changed = planned(settings, found, change=True)
     assert of(FILL, changed)[0].statements
@@ -167,5 +167,5 @@ def test_the_energy_of_an_instance_has_its_name(tmp_path: Path) -> None:
 def test_a_clash_with_an_energy_is_found_first(tmp_path: Path) -> None:
     """As one with a mean's minimum is."""
     own = configured(tmp_path, "[Fields]\nPower_plus_kWh = vebus/Soc\n")
-    with pytest.raises(ClashError, match="the energy of Power is called"):
+    with pytest.raises(ClashError, match="the name of the energy of Power"):
         planned(own, THERE)

@@ -22,21 +22,21 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.mark.parametrize(
     ("user", "password", "admin", "change", "state", "text", "statement"),
     [
-        ("", "", None, False, OK, "the file names none in [Influx]; none is made", ""),
-        ("", "", None, True, OK, "the file names none in [Influx]; none is made", ""),
+        ("", "", None, False, OK, "the file names none in [Influx]; none is created", ""),
+        ("", "", None, True, OK, "the file names none in [Influx]; none is created", ""),
         (
             *("me", "", None, True, NOTE),
-            *("'me' is not there, and not made, for the file has no password for it", ""),
+            *("'me' does not exist; not created, because the file has no password for it", ""),
         ),
-        ("me", "p", None, False, OK, "'me' made", "CREATE USER \"me\" WITH PASSWORD '…'"),
-        ("me", "p", False, False, OK, "'me' is there; its password is left as it is", ""),
-        ("me", "", False, True, OK, "'me' is there; its password is left as it is", ""),
+        ("me", "p", None, False, OK, "'me' created", "CREATE USER \"me\" WITH PASSWORD '…'"),
+        ("me", "p", False, False, OK, "'me' exists; its password is unchanged", ""),
+        ("me", "", False, True, OK, "'me' exists; its password is unchanged", ""),
         (
-            *("me", "p", False, True, OK, "'me' is there, and has the file's password"),
+            *("me", "p", False, True, OK, "'me' exists, and now has the file's password"),
             "SET PASSWORD FOR \"me\" = '…'",
         ),
         (
-            *("me", "p", True, True, OK, "'me' is there, and has the file's password"),
+            *("me", "p", True, True, OK, "'me' exists, and now has the file's password"),
             "SET PASSWORD FOR \"me\" = '…'",
         ),
     ],
@@ -76,7 +76,7 @@ def test_a_user_is_made_where_there_is_none(
         ),
         (
             *(True, "", NOTE),
-            *("'writer' is an administrator, and may do more than write; left as it is", ""),
+            *("'writer' is an administrator, and may do more than write; unchanged", ""),
         ),
     ],
 )
@@ -91,7 +91,7 @@ def test_the_right_to_write_is_granted_where_it_is_missing(
 
 def test_a_user_without_a_password_is_not_made(settings: Settings) -> None:
     """Nor one without a name; what there is, is said."""
-    for user, password, text in (("writer", "", "no password"), ("", "", "none is made")):
+    for user, password, text in (("writer", "", "no password"), ("", "", "none is created")):
         influx = dataclasses.replace(settings.influx, user=user, password=password)
         tasks = planned(dataclasses.replace(settings, influx=influx), DatabaseState())
         assert text in tasks[-1].step.text

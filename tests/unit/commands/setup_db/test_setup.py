@@ -223,7 +223,7 @@ NEEDS = "\nthis needs an administrator of the database server: --admin USER"
         (
             *("authorization failed", "root", ""),
             "authorization failed"
-            "\nis 'root' an administrator of the database server, with that password?",
+            "\ncheck that 'root' is an administrator of the server, with that password",
         ),
     ],
 )
@@ -241,7 +241,7 @@ def test_who_may_not_is_told_who_may(
     own = dataclasses.replace(settings, influx=influx)
     server.refuses["SHOW USERS"] = reason
     assert run(own, server, admin=admin) == EX_UNAVAILABLE
-    shown = f"the server refused it: {text}".replace("\n", "\n" + " " * 20)
+    shown = f"the server rejected it: {text}".replace("\n", "\n" + " " * 20)
     assert capsys.readouterr().out == f"wrong looking       {shown}\n"
 
 
@@ -255,8 +255,8 @@ def test_the_first_refusal_ends_it(
     database, minutes, *rest = capsys.readouterr().out.splitlines()
     assert [database[:20].split(), minutes[:20].split()] == [["ok", "database"], ["ok", "minutes"]]
     assert rest == [
-        "wrong hours         the server refused it: no room",
-        " " * 20 + "what is above is done; another run goes on from here",
+        "wrong hours         the server rejected it: no room",
+        " " * 20 + "the steps above are done; run the command again to continue from here",
     ]
 
 

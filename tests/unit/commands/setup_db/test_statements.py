@@ -136,7 +136,7 @@ def test_an_odd_answer_is_named(series: object) -> None:
 def test_an_answer_whose_tags_would_fill_the_memory_is_odd() -> None:
     """A little of it can make rows of a gigabyte."""
     series = {"columns": [], "tags": {str(n): "" for n in range(1000)}, "values": [[]] * 1000}
-    with pytest.raises(OddAnswerError, match="more columns than rows"):
+    with pytest.raises(OddAnswerError, match="too many columns"):
         run(answer(series))
 
 

@@ -204,7 +204,7 @@ def run(config: Path, *arguments: str) -> int:
     [
         ("", [], 7, ""),
         ("*", [P], 7, ""),
-        ("", [P], EX_USAGE, "bat2influx watch: a portal id goes with serial = *"),
+        ("", [P], EX_USAGE, "bat2influx watch: a portal id is used with serial = *"),
         ("*", [], EX_USAGE, "bat2influx watch: serial = * is every device behind venus.local"),
         ("*", ["a/b"], EX_USAGE, "bat2influx watch: serial = * is every device behind"),
         ("a/b", [], EX_CONFIG, "line 3: [Battery] serial = a/b: must be a portal id"),

@@ -26,7 +26,7 @@ from tests.unit.commands.watch.test_sources_device import HandDevice
 
 DOWN = Fact("database", "InfluxDB cannot be reached", Level.WRONG, "database")
 WELL = Fact("database", "InfluxDB answers")
-EMPTY = Fact("on disk", "nothing waits")
+EMPTY = Fact("on disk", "nothing queued")
 SETTINGS = Settings(Path("/home/me/x.ini"), (battery(),), DEFAULTS, 10**8)
 
 

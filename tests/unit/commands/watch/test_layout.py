@@ -20,11 +20,11 @@ TROUBLE = (
 )
 FACTS = (
     Fact("database", "InfluxDB 1.6.7 at localhost:8086, 'battery', answers"),
-    Fact("on disk", "nothing waits"),
+    Fact("on disk", "nothing queued"),
     Fact("daemon", "not running here"),
 )
 DOWN = (Fact("database", TROUBLE, Level.WRONG, "database"), *FACTS[1:])
-DEVICE = Fact("device", "c0619ab1c2d3 at venus.local:1883: connected, polling each 1 s")
+DEVICE = Fact("device", "c0619ab1c2d3 at venus.local:1883: connected, polling every 1 s")
 
 
 def row(
@@ -86,11 +86,11 @@ NINE = (
 def test_all_that_counts_has_room_in_80_columns() -> None:
     """How the parts are, and each value with its unit, its age and its graph."""
     lines = texts(view(*NINE))
-    assert lines[0] == f"bat2influx watch{'2026-07-14 14:03:12  q ends':>64}"
+    assert lines[0] == f"bat2influx watch{'2026-07-14 14:03:12  q quits':>64}"
     assert lines[1:5] == [
-        "device      c0619ab1c2d3 at venus.local:1883: connected, polling each 1 s",
+        "device      c0619ab1c2d3 at venus.local:1883: connected, polling every 1 s",
         "database    InfluxDB 1.6.7 at localhost:8086, 'battery', answers",
-        "on disk     nothing waits",
+        "on disk     nothing queued",
         "daemon      not running here",
     ]
     assert lines[6].split() == ["field", "value", "age", "the", "last", "2", "min"]
@@ -128,13 +128,13 @@ def test_a_trouble_is_told_by_its_style_too() -> None:
 
 def test_several_devices_stand_below_each_other() -> None:
     """Each with its name, above its rows and with how it is."""
-    facts = {name: Fact(name, "polling each 1 s") for name in ("home", "boat")}
+    facts = {name: Fact(name, "polling every 1 s") for name in ("home", "boat")}
     why = Fact("boat", "cannot reach venus.local", Level.WRONG, "unreachable")
     parts = Part("home", (facts["home"],), NINE[:2]), Part("boat", (facts["boat"], why), NINE[2:3])
     lines = texts(replace(view(), parts=parts))
     assert lines[1:4] == [
-        "home        polling each 1 s",
-        "boat        polling each 1 s",
+        "home        polling every 1 s",
+        "boat        polling every 1 s",
         "          ! cannot reach venus.local",
     ]
     assert [line.split()[0] for line in lines[9:14]] == [

@@ -48,9 +48,9 @@ def test_a_trouble_has_a_line_when_it_begins_and_one_when_it_ends() -> None:
     silent = Fact("device", "nothing for 6 s", Level.WRONG, "silence")
     assert not [*troubles.lines(view())]
     assert [*troubles.lines(view(facts=(*DOWN, silent)))] == [
-        f"{TIME} trouble: database: {TROUBLE}",
-        f"{TIME} trouble: device: nothing for 6 s",
+        f"{TIME} problem: database: {TROUBLE}",
+        f"{TIME} problem: device: nothing for 6 s",
     ]
     assert not [*troubles.lines(view(facts=(*DOWN, silent._replace(text="nothing for 7 s"))))]
-    assert [*troubles.lines(view(facts=DOWN))] == [f"{TIME} over: device: nothing for 7 s"]
-    assert [*troubles.lines(view(facts=FACTS))] == [f"{TIME} over: database: {TROUBLE}"]
+    assert [*troubles.lines(view(facts=DOWN))] == [f"{TIME} resolved: device: nothing for 7 s"]
+    assert [*troubles.lines(view(facts=FACTS))] == [f"{TIME} resolved: database: {TROUBLE}"]

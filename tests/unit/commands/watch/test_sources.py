@@ -47,7 +47,7 @@ def test_the_database_is_told_in_the_daemons_words() -> None:
     fact = database(Probe(None, False, SERVER), "x:8086", "battery")
     assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
     fact = database(Probe(None, True, SERVER), "x:8086", "battery")
-    missing = "'battery' is not there yet, it is made with the first value"
+    missing = "'battery' does not exist yet, it is created with the first write"
     assert fact == Fact("database", f"InfluxDB 1.6.7 at x:8086 answers; {missing}", Level.WELL)
     fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
     assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
@@ -56,12 +56,12 @@ def test_the_database_is_told_in_the_daemons_words() -> None:
 def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
     """What waits for its turn alone is as it should be."""
     now = 100 * NS
-    assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing waits")
+    assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing queued")
     assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
     fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
-    text = "620 values wait for the database, the oldest from 62 s ago; 3 rows refused"
+    text = "620 values queued, the oldest from 62 s ago; 3 points rejected"
     assert (fact.text, fact.level) == (text, Level.NOTE)
-    assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values wait for the database"
+    assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values queued"
 
 
 def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
@@ -69,7 +69,7 @@ def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
     status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 waiting"
     health = Health(at=10.0, alive=9.5, within=120.0, status=status)
     fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
-    assert fact == Fact("daemon", "well: values are kept; 9.0 values/s, 62 waiting")
+    assert fact == Fact("daemon", "healthy: values are kept; 9.0 values/s, 62 waiting")
     assert DOWN.text in daemon(health, [], 11.0).text
     assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
     fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
@@ -90,29 +90,29 @@ def test_a_database_is_called_what_it_is(server: Server, text: str) -> None:
     assert database(Probe(None, False, server), "x:8086", "battery") == Fact("database", text)
 
 
-TWO_WAIT = "2 values wait for the database"
+TWO_WAIT = "2 values queued"
 
 
 @pytest.mark.parametrize(
     ("found", "text", "level"),
     [
-        (Summary(1, 0, 9, None), "1 value waits for the database", Level.WELL),
+        (Summary(1, 0, 9, None), "1 value queued", Level.WELL),
         (
             *(
                 Summary(2, 0, 9, 100 * NS),
-                "2 values wait for the database, the oldest from 10 s ago",
+                "2 values queued, the oldest from 10 s ago",
             ),
             Level.WELL,
         ),
         (
             *(
                 Summary(2, 0, 9, 99 * NS),
-                "2 values wait for the database, the oldest from 11 s ago",
+                "2 values queued, the oldest from 11 s ago",
             ),
             Level.NOTE,
         ),
-        (Summary(0, 1, 9, None), "nothing waits; 1 row refused", Level.NOTE),
-        (Summary(0, 2, 9, 99 * NS), "nothing waits; 2 rows refused", Level.NOTE),
+        (Summary(0, 1, 9, None), "nothing queued; 1 point rejected", Level.NOTE),
+        (Summary(0, 2, 9, 99 * NS), "nothing queued; 2 points rejected", Level.NOTE),
     ],
 )
 def test_what_is_on_disk_is_told_in_numbers(found: Summary, text: str, level: Level) -> None:
@@ -136,7 +136,7 @@ def test_of_the_daemons_line_parts_are_left_out_as_a_whole(
 ) -> None:
     """From where they begin to the next semicolon, and only where a part begins so."""
     health = Health(at=10.0, alive=10.0, within=120.0, status=status)
-    assert daemon(health, shown, 11.0) == Fact("daemon", f"well: {left}")
+    assert daemon(health, shown, 11.0) == Fact("daemon", f"healthy: {left}")
 
 
 def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
@@ -268,12 +268,12 @@ def test_the_disk_is_looked_at_without_a_trace(
     check: Any = ask_disk(state, print)
     assert (check.first, check.ask()) == (
         Fact("on disk", "looking"),
-        Fact("on disk", "nothing waits"),
+        Fact("on disk", "nothing queued"),
     )
     assert not state.exists()
     with closing(DiskQueue(state, 10**7)) as queue:
         queue.append([b"dc V=1.5 %d" % (99 * NS)])
-    text = "1 value waits for the database, the oldest from 11 s ago"
+    text = "1 value queued, the oldest from 11 s ago"
     assert check.ask() == Fact("on disk", text, Level.NOTE, "disk")
     (state / "spool.sqlite").write_bytes(b"no database\n" * 1000)
     fact = check.ask()

@@ -52,14 +52,14 @@ WHO = f"{P} at venus.local:1883"
 @pytest.mark.parametrize(
     ("state", "connected", "mode", "how"),
     [
-        (State.POLLING, True, "poll", "connected, polling each 1 s"),
-        (State.POLLING, True, "notify", "connected, hearing of changes"),
-        (State.WAITING, False, "poll", "waiting to connect again"),
+        (State.POLLING, True, "poll", "connected, polling every 1 s"),
+        (State.POLLING, True, "notify", "connected, receiving changes"),
+        (State.WAITING, False, "poll", "waiting to reconnect"),
         (State.RESOLVING, False, "poll", "resolving"),
         (State.CONNECTING, False, "poll", "connecting"),
         (State.LOGIN, False, "notify", "login"),
         (State.DISCOVERING, True, "notify", "connected, discovering"),
-        (State.SILENT, True, "poll", "connected, silent"),
+        (State.SILENT, True, "poll", "connected, not responding"),
     ],
 )
 def test_how_a_device_is_is_told_by_its_state(
@@ -111,7 +111,7 @@ def test_a_device_that_says_nothing_is_told(changes: dict[str, Any], late: float
     (fact,) = facts(shown, 100.5 + late)
     assert (fact.level, fact.cause) == (Level.WRONG, "silence")
     text = facts(shown, 100.0 + late)[0].text
-    assert fact.text == f"{text}, but nothing has come for {0.5 + late:.0f} s"
+    assert fact.text == f"{text}, but no message for {0.5 + late:.0f} s"
     device.messages += 1
     shown.take(101.0 + late)
     assert [each.level for each in facts(shown, 101.0 + late)] == [Level.WELL]
