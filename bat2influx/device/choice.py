@@ -39,7 +39,7 @@ class Choice:
         first = f"device {portal} has several instances of {service} ({numbers}):"
         own = [field for field in fields if field.instance is None and not field.optional]
         all_of_them = [
-            f"or, to have all of them, this one under {self._fields}:",
+            f"or, to read all of them, this line under {self._fields}:",
             "instances = tag",
         ]
         if service == "vebus":
@@ -57,7 +57,7 @@ class Choice:
             lines, all_of_them = ["instances = tag", "instances = name"], []
             if preset := preset_of(fields[0].name):
                 one = f"presets = {preset}/{instances[0]}"
-                all_of_them = ["or, to have one of them, name it behind its preset, as in", one]
+                all_of_them = ["or, to read one, write its instance after the preset, as in", one]
         return UndecidedError(
             "\n".join([f"{first} {where} in {self._config}", *lines, *all_of_them])
         )

@@ -214,7 +214,7 @@ class Device(Source):
             return
         if new and self.undecided is not None:
             self.undecided = None
-            log.info("nothing is left to choose at %s", self.battery.address)
+            log.info("no selection is needed at %s any more", self.battery.address)
         if portal not in (None, discovery.portal):
             self._go_over_to_another(now)
             return

@@ -36,6 +36,6 @@ class Introduction:
         self._given = what
         extra = event("reading", PORTAL_ID=portal or "", PEER=battery.address)
         if battery.mode == "notify":
-            log.info("hearing of changes from %s", what, extra=extra)
+            log.info("receiving changes from %s", what, extra=extra)
         else:
-            log.info("reading %s each %g s", what, battery.interval, extra=extra)
+            log.info("reading %s every %g s", what, battery.interval, extra=extra)

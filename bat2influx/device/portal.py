@@ -221,6 +221,7 @@ class Doubt:
         self._doubts = Pace(watchdog / 2)
         self._contact = Contact.NEW
         self._deadline = 0.0
+        self._message_at = math.inf  # of the latest; before one, when the first connection began
         self._responding = Episode(log, {"PEER": host})
 
     @property
@@ -238,13 +239,15 @@ class Doubt:
         if self.heard:
             self._contact = Contact.QUIET
         self._deadline = now + self._patience
+        self._message_at = min(self._message_at, now)
 
     def message(self, now: float) -> None:
         """The device has sent something."""
         self._contact = Contact.HEARD
         self._deadline = now + self._patience
+        self._message_at = now
         if self._responding.trouble:
-            self._responding.recovered(f"device {self._portals.portal} answers", now)
+            self._responding.recovered(f"device {self._portals.portal} responds again", now)
 
     def overdue(self, connection: Connection, now: float) -> bool:
         """Report and doubt a device that is not discovered in time, if it is not.
@@ -271,11 +274,12 @@ class Doubt:
     def report(self, now: float) -> None:
         """The device is not responding: report it, with what is there in its place."""
         portal = self._portals.portal
-        self._responding.failed(self._why(portal), now, PORTAL_ID=portal or "")
+        self._responding.failed(self._why(portal, now), now, PORTAL_ID=portal or "")
 
-    def _why(self, portal: str | None) -> Trouble:
+    def _why(self, portal: str | None, now: float) -> Trouble:
         if portal is None:
             return device_errors.no_portal(self._host, self._config)
         if others := self._portals.others:
             return device_errors.wrong_portal(self._host, portal, others, self._config)
-        return device_errors.device_silent(self._host, portal, given=self._portals.given)
+        quiet, given = now - self._message_at, self._portals.given
+        return device_errors.device_silent(self._host, portal, quiet, given=given)

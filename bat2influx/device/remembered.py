@@ -123,16 +123,16 @@ class RememberedDevices:
         try:
             found, odd = understood(parse(data) if len(data) <= MAX_FILE else None)
         except ValueError:
-            self._tell("is damaged, or of another version")
+            self._tell("is damaged or has another version")
             return {}
         if odd:
             named = ", ".join(plain(key) for key in odd[:MOST_NAMED])
             more = f" and {len(odd) - MOST_NAMED} more" if len(odd) > MOST_NAMED else ""
-            self._tell(f"has odd entries, which are left out ({named}{more})")
+            self._tell(f"has invalid entries, which are ignored ({named}{more})")
         return found
 
     def _tell(self, what: str) -> None:
-        text = "%s %s; what it is for will be found out anew at each start"
+        text = "%s %s; the devices are discovered again at each start"
         log.warning(text, self._path, what, extra=event("memory"))
 
 

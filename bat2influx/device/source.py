@@ -40,7 +40,8 @@ class Census(NamedTuple):
 
     def __str__(self) -> str:
         count = f"{self.devices:,} device{'' if self.devices == 1 else 's'}"
-        return f"{count}, {len(self.silent):,} silent ({self.named})" if self.silent else count
+        silent = f"{len(self.silent):,} not responding ({self.named})"
+        return f"{count}, {silent}" if self.silent else count
 
     @property
     def named(self) -> str:

@@ -17,5 +17,5 @@ def follows(table: Mapping[tuple[S, E], Cell], state: S, event: E, subject: str)
     Raises AssertionError, with `subject` ("a portal id"), state and event in its text.
     """
     cell = table.get((state, event))
-    assert cell is not None, f"{subject} that is {state.value} cannot meet with: {event.value}"
+    assert cell is not None, f"{subject} in state {state.value!r} cannot receive: {event.value}"
     return cell

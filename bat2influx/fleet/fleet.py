@@ -159,7 +159,7 @@ class Fleet(Source):
             group = self.battery.share_group
             sharing = f", sharing the work in the group {group}" if group else ""
             extra = event("reading", PORTAL_ID="*", PEER=self.battery.address)
-            text = "hearing of changes from all devices at %s%s"
+            text = "receiving changes from all devices at %s%s"
             log.info(text, self.battery.address, sharing, extra=extra)
 
     def _converse(self, connection: Connection, now: Now) -> None:

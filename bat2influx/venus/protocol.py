@@ -78,7 +78,7 @@ def parse_field(name: str, text: str) -> Field:
     for segment in rest:
         if not _SEGMENT.match(segment):
             what = "an empty part" if not segment else f"the part {segment!r}"
-            raise ValueError(f"has {what} in its path; wildcards cannot be asked for")
+            raise ValueError(f"has {what} in its path; wildcards are not supported")
     return Field(name, parts[0], instance, "/".join(rest))
 
 

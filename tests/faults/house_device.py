@@ -10,7 +10,7 @@ from tests.faults.house import REACHED, House, now
 from tests.support.daemon import wait
 
 UNDER_WAY = 1.0  # s; what was said so shortly before may not have left the broker yet
-SILENT = r"WARNING: device .* at gx\.example is silent"
+SILENT = r"WARNING: device .* at gx\.example does not respond"
 UNREACHABLE = r"WARNING: cannot reach gx\.example"
 ENDED = r"WARNING: gx\.example ended the connection"
 REFUSED = r"WARNING: gx\.example refuses port 1883"

@@ -47,7 +47,7 @@ def test_one_is_not_there_and_the_other_loses_nothing(setting: Setting, way: str
             "Battery boat": battery(setting, serial=B, instance=275, port=port),
         },
     )
-    named = f"refuses port {port}" if way == "off" else f"device {B} at 127.0.0.1 is silent"
+    named = f"refuses port {port}" if way == "off" else f"device {B} at 127.0.0.1 does not respond"
     wait("its name in STATUS", lambda: named in notify.status)
     wait("pings", lambda: len(notify.times("WATCHDOG")) >= 4)
     assert "home: Voltage " in notify.status

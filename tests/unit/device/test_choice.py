@@ -81,7 +81,7 @@ def test_of_a_preset_one_instance_can_be_named_behind_it() -> None:
     assert others == [
         "instances = tag",
         "instances = name",
-        "or, to have one of them, name it behind its preset, as in",
+        "or, to read one, write its instance after the preset, as in",
         "presets = solar/288",
     ]
 

@@ -55,7 +55,7 @@ def test_a_device_that_is_to_be_found_is_read_and_remembered(
     assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
     assert device.device.state is State.POLLING
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 275})
-    assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 each 1 s") == 1
+    assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 every 1 s") == 1
     assert not device.cause
 
 
@@ -150,8 +150,8 @@ def test_what_need_not_be_there_is_looked_for_while_the_rest_is_read(
     assert device.asked[-1] == (device.seconds, "grid/30/Ac/Power")
     reading = [line for line in caplog.messages if line.startswith("reading ")]
     assert [line.partition(f"portal id {P}, ")[2] for line in reading] == [
-        "vebus 275 each 1 s",
-        "grid 30, vebus 275 each 1 s",
+        "vebus 275 every 1 s",
+        "grid 30, vebus 275 every 1 s",
     ]
 
 
@@ -168,7 +168,7 @@ def test_of_a_device_without_anything_to_read_nothing_is_told(
 
 
 @pytest.mark.parametrize(
-    ("mode", "text"), [("poll", "reading {} each 1 s"), ("notify", "hearing of changes from {}")]
+    ("mode", "text"), [("poll", "reading {} every 1 s"), ("notify", "receiving changes from {}")]
 )
 def test_what_is_read_from_where_is_told_once(
     home: Make, caplog: pytest.LogCaptureFixture, mode: str, text: str
@@ -197,7 +197,7 @@ def test_a_portal_id_that_nobody_says_is_told_after_a_while(
     device.go_on(1)
     assert device.cause == "portal"
     device.go_on(120)
-    assert caplog.text.count("no device has said its portal id") == 1
+    assert caplog.text.count("no device has published its portal id") == 1
     assert len(device.broker.lines) == 1
     device.say(SERIAL, retain=True)
     device.go_on(4)
@@ -205,7 +205,7 @@ def test_a_portal_id_that_nobody_says_is_told_after_a_while(
     device.go_on(1)
     assert device.device.state is State.POLLING
     assert not device.cause
-    assert f"device {P} answers, after" in caplog.text
+    assert f"device {P} responds again, after" in caplog.text
 
 
 def test_a_subscription_that_is_not_confirmed_takes_a_new_connection(home: Make) -> None:
@@ -303,7 +303,7 @@ def test_an_instance_that_has_moved_is_followed(
     device.go_on(3, "vebus/276/Soc", RELAY_LEAF)
     assert device.device.latest == {"Soc": 1.0, "Relay": 1.0}
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 276})
-    assert "vebus 276 each 1 s" in caplog.text
+    assert "vebus 276 every 1 s" in caplog.text
     assert len(device.broker.lines) == 1
     assert not device.cause
 
@@ -336,7 +336,7 @@ def test_an_inverter_that_is_configured_is_not_followed(home: Make) -> None:
     device.say("vebus/276/ProductId")
     device.go_on(10, RELAY_LEAF)
     assert device.cause == "wrong instance: vebus 275"
-    assert "vebus 276; correct instance" in (device.device.trouble or ("", ""))[1]
+    assert "vebus 276. Correct instance" in (device.device.trouble or ("", ""))[1]
     assert device.device.labels == ["Soc", "Relay"]
 
 

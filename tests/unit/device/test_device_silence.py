@@ -70,7 +70,7 @@ def test_silence_is_answered_by_a_keepalive_then_a_connection_then_a_keepalive_e
     ]
     assert max(when for when, what in device.asked if what in READS) == begun + 14
     assert device.listed == [0, 4]  # with each keepalive on the new connection
-    assert caplog.text.count("is silent; is it on, and is serial right?") == 1
+    assert caplog.text.count("does not respond (no message for 15 s). Check that it is on") == 1
 
 
 @pytest.mark.parametrize("leaf", [SOC_LEAF, "heartbeat", "vebus/275/State"])
@@ -83,7 +83,7 @@ def test_any_message_ends_a_silence(
     assert {*device.step(1.0)} == READS
     assert device.device.state is State.POLLING
     assert not device.cause
-    assert f"device {P} answers, after" in caplog.text
+    assert f"device {P} responds again, after" in caplog.text
 
 
 @pytest.mark.parametrize("vrm", [False, True])
@@ -176,7 +176,7 @@ def test_another_device_takes_the_place_of_one_that_was_found(
     device.step(0.5)
     assert [each.origin.portal for each in device.device.take_readings()] == [B]
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(B, {"vebus": 276})
-    assert f"reading 10.0.0.2, portal id {B}, vebus 276 each 1 s" in caplog.text
+    assert f"reading 10.0.0.2, portal id {B}, vebus 276 every 1 s" in caplog.text
     assert not device.cause
 
 

@@ -117,7 +117,7 @@ def test_found_undecided_never_ended(home: Make, caplog: pytest.LogCaptureFixtur
     device.go_on(3)
     assert device.device.undecided is None
     assert device.device.portal == P
-    assert "nothing is left to choose at 10.0.0.2" in caplog.messages
+    assert "no selection is needed at 10.0.0.2 any more" in caplog.messages
 
 
 def test_a_preset_that_names_its_instance_leaves_nothing_to_choose() -> None:

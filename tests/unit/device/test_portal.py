@@ -89,7 +89,7 @@ def test_what_the_table_does_not_have_cannot_happen() -> None:
     missing = [each for each in product(State, Event) if each not in TABLE]
     assert not [event for _, event in missing if event in (Event.BEGUN, Event.DOUBTED)]
     for state, event in missing:
-        with pytest.raises(AssertionError, match="cannot meet with"):
+        with pytest.raises(AssertionError, match="cannot receive"):
             follows(portal.TABLE, state, event, "a portal id")
 
 
@@ -353,10 +353,14 @@ def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) 
 @pytest.mark.parametrize(
     ("options", "there", "text"),
     [
-        ({}, [], "no device has said its portal id at 10.0.0.2"),
-        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: what is there is not among"),
-        ({"given": A}, [], f"device {A} at 10.0.0.2 is silent; is it on, and is serial right?"),
-        ({"remembered": A}, [], f"device {A} at 10.0.0.2 is silent; is it on? Then restart it"),
+        ({}, [], "no device has published its portal id at 10.0.0.2"),
+        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: the devices there have"),
+        ({"given": A}, [], f"device {A} at 10.0.0.2 does not respond (no message for 2 s). Check"),
+        (
+            {"remembered": A},
+            [],
+            "(no message for 2 s). Check that it is on and connected, and rest",
+        ),
     ],
 )
 def test_what_is_reported_names_what_there_is_in_its_place(
@@ -373,4 +377,4 @@ def test_what_is_reported_names_what_there_is_in_its_place(
     assert text in caplog.text
     doubted.doubt.message(5.0)
     assert doubted.doubt.trouble is None
-    assert f"device {doubted.asked.search.portal} answers, after 3 s" in caplog.text
+    assert f"device {doubted.asked.search.portal} responds again, after 3 s" in caplog.text

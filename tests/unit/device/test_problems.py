@@ -181,7 +181,7 @@ def test_text_is_told_as_what_will_never_be_a_number(minute: Minute) -> None:
     """A path that has something else than a number was a mistake, whatever else is null."""
     minute.go_on(10, VOLTAGE, CURRENT, GRID)
     minute.go_on(30, VOLTAGE, CURRENT, GRID, void=PV, kind=NoValue.TEXT)
-    assert "has text for Pv (solarcharger/288/Yield/Power), and no number" in minute.text
+    assert "has text for Pv (solarcharger/288/Yield/Power), not a number" in minute.text
     assert minute.absence.without_value() == {"Pv": "text"}
 
 
@@ -217,7 +217,7 @@ def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> Non
     minute.discovery.missing = ("vebus",)
     minute.discovery.places = frozenset({("battery", 512), ("solarcharger", 288)})
     minute.go_on(15, VOLTAGE, CURRENT, GRID, PV)
-    assert "has no vebus (is that connected" in minute.text
+    assert "has no vebus (check that it is connected" in minute.text
     assert "it has" not in minute.text  # it may boot more slowly
     minute.go_on(1, VOLTAGE, CURRENT, GRID, PV)
     assert "it has battery 512, solarcharger 288" in minute.text

@@ -104,7 +104,7 @@ def test_what_the_table_does_not_have_cannot_happen() -> None:
     missing = [each for each in product(State, Event) if each not in TABLE]
     assert not [event for _, event in missing if event is Event.DROPPED]
     for state, event in missing:
-        with pytest.raises(AssertionError, match="cannot meet with"):
+        with pytest.raises(AssertionError, match="cannot receive"):
             follows(question.TABLE, state, event, "a question")
 
 

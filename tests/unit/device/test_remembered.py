@@ -74,7 +74,7 @@ def test_a_damaged_file_is_told_and_written_anew(
     kept(tmp_path).write_bytes(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path)
-    assert f"{kept(tmp_path)} is damaged, or of another version" in caplog.text
+    assert f"{kept(tmp_path)} is damaged or has another version" in caplog.text
     assert remembered.recall("a") is None
     keep(remembered, KEY, FOUND)
     assert RememberedDevices(tmp_path).recall(KEY) == FOUND
@@ -107,7 +107,7 @@ def test_an_odd_entry_is_left_out_and_the_others_hold(
     kept(tmp_path).write_text(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path)
-    assert f"{kept(tmp_path)} has odd entries, which are left out (odd);" in caplog.text
+    assert f"{kept(tmp_path)} has invalid entries, which are ignored (odd);" in caplog.text
     assert remembered.recall("odd\x1b") is None
     assert remembered.recall(KEY) == DeviceRecord("Site_2-B", {"vebus": 275})
 
@@ -120,7 +120,7 @@ def test_of_many_odd_entries_three_are_named(
     kept(tmp_path).write_text(json.dumps({"format": 1, "devices": devices}))
     with caplog.at_level(logging.WARNING, "bat2influx"):
         RememberedDevices(tmp_path)
-    assert "left out (0, 1, 2 and 997 more)" in caplog.text
+    assert "ignored (0, 1, 2 and 997 more)" in caplog.text
 
 
 def test_the_file_is_never_longer_than_is_read(tmp_path: Path) -> None:

@@ -74,11 +74,11 @@ def test_no_device_is_told_after_a_while(told: Told) -> None:
     assert told.see(LATE - 1, nobody) == []
     assert not told.cause
     (warning,) = told.see(LATE, nobody)
-    assert warning.startswith(f"WARNING: no device has said its portal id at {HOST}")
+    assert warning.startswith(f"WARNING: no device has published its portal id at {HOST}")
     assert told.see(LATE + 5, nobody) == []
     assert told.cause == "portal"
     (end,) = told.see(LATE + 10)
-    assert end.startswith(f"INFO: there are devices at {HOST}, after 10 s")
+    assert end.startswith(f"INFO: devices detected at {HOST}, after 10 s")
     assert not told.cause
 
 
@@ -87,7 +87,7 @@ def test_the_topic_that_a_bridge_carries_over_has_its_prefix(
 ) -> None:
     """So that it can be compared with the bridge's configuration."""
     (warning,) = Told(caplog, topic_prefix="site/").see(LATE, Census(0, ()))
-    assert "message site/N/+/system/0/Serial;" in warning
+    assert "(no retained message site/N/+/system/0/Serial)" in warning
     assert f"topic_prefix in {FILE}" in warning
 
 
@@ -100,22 +100,22 @@ def test_silent_devices_are_told_and_no_trouble(
 ) -> None:
     """They are in the log, with their names, and in the census; other ones are not told anew."""
     (warning,) = told.see(BEGUN, Census(10, silent))
-    verb = "is" if len(silent) == 1 else "are"
-    assert warning == f"WARNING: {words} at {HOST} {verb} silent ({', '.join(silent)})"
+    verb = "does" if len(silent) == 1 else "do"
+    assert warning == f"WARNING: {words} at {HOST} {verb} not respond ({', '.join(silent)})"
     assert told.see(BEGUN + 5, Census(10, ("c", "d", "e"))) == []
     assert told.diagnosis.trouble is None
-    assert told.see(BEGUN + 9) == [f"INFO: every device at {HOST} speaks, after 9 s"]
+    assert told.see(BEGUN + 9) == [f"INFO: every device at {HOST} responds again, after 9 s"]
 
 
 def test_one_device_too_many_is_told_until_there_is_room(told: Told) -> None:
     """A look without a message of such a device is no end while all places are taken."""
     full = Census(MOST_DEVICES, ())
     (warning,) = told.see(BEGUN, full, left_out=1, full=True)
-    assert f"{HOST} has more than 100,000 devices, and the others are left out" in warning
+    assert f"{HOST} has more than 100,000 devices; the others are ignored" in warning
     assert told.see(BEGUN + 5, full, full=True) == []
     assert told.cause == "fleet: too many"
     assert told.see(BEGUN + 10, Census(MOST_DEVICES - 1, ())) == [
-        f"INFO: there is room for each device at {HOST}, after 10 s"
+        f"INFO: there is room for every device at {HOST}, after 10 s"
     ]
     assert not told.cause
 
@@ -125,8 +125,8 @@ def test_more_than_there_is_room_for_is_told_with_what_to_raise(told: Told) -> N
     (warning,) = told.see(BEGUN, Census(2_700, ()), left_out=1, full=True)
     assert warning == (
         f"WARNING: {HOST} has more devices or topics than max_memory in {FILE} has room for"
-        " (24 MB: 2,700 devices with what they say), and the others are left out; raise that if"
-        " they are yours"
+        " (24 MB: 2,700 devices with their topics); the others are ignored. Raise max_memory if"
+        " these devices are yours"
     )
 
 
@@ -136,18 +136,18 @@ def test_no_value_is_told_later_where_devices_speak(told: Told) -> None:
     assert told.see(LATER, valued=False, speaking=False) == []
     assert not told.cause
     (warning,) = told.see(LATER, valued=False)
-    assert "none of them has said a value of the fields in /etc/x.ini" in warning
+    assert "none has sent a value of the fields in /etc/x.ini" in warning
     assert told.see(LATER + 5, valued=False, speaking=False) == []
     assert told.cause == "fleet: no values"
-    assert told.see(LATER + 10) == [f"INFO: values come from {HOST}, after 10 s"]
+    assert told.see(LATER + 10) == [f"INFO: values arrive from {HOST}, after 10 s"]
     assert not told.cause
 
 
 def test_no_value_in_a_group_has_causes_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """Another daemon may get them all, or the broker does not know such subscriptions."""
     (warning,) = Told(caplog, share_group="store").see(LATER, valued=False)
-    assert "another one of the group store gets them all" in warning
-    assert f"share_group in {FILE} has to be empty" in warning
+    assert "another daemon of the group store receives all values" in warning
+    assert "leave share_group empty" in warning
 
 
 def test_a_refused_keepalive_is_told_in_the_words_of_the_broker(told: Told) -> None:
@@ -159,7 +159,7 @@ def test_a_refused_keepalive_is_told_in_the_words_of_the_broker(told: Told) -> N
     assert told.see(asked + W / 8, asked=math.inf) == []
     assert told.cause == "publish refused"
     (end,) = told.see(asked + W / 8, asked=asked)
-    assert end == f"INFO: {HOST} takes keepalives, after 45 s"
+    assert end == f"INFO: {HOST} accepts keepalives, after 45 s"
     assert not told.cause
 
 
@@ -181,9 +181,9 @@ def test_keepalives_that_are_not_heard_are_told_and_no_trouble(
     """At once where the subscription was refused, else W/8 after the first one was sent."""
     entries = told.see(now, **{"overheard": False, **look})
     assert len(entries) == is_told
-    assert all(f"{HOST} does not let 'reader' hear R/+/keepalive" in entry for entry in entries)
+    assert all(f"{HOST} does not let 'reader' read R/+/keepalive" in entry for entry in entries)
     assert told.diagnosis.trouble is None
-    end = [f"INFO: {HOST} lets keepalives be heard, after 5 s"]
+    end = [f"INFO: {HOST} delivers keepalives to this daemon, after 5 s"]
     assert told.see(now + 5) == (end if is_told else [])
 
 

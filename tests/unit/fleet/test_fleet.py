@@ -64,14 +64,14 @@ def test_that_it_reads_is_logged_once(
     """With the broker as its peer and all devices as what is read; a new connection is no news."""
     fleet = make(share_group=group)
     (record,) = caplog.records
-    assert record.getMessage() == f"hearing of changes from all devices at {HOST}{more}"
+    assert record.getMessage() == f"receiving changes from all devices at {HOST}{more}"
     own = vars(record)
     assert (own["PORTAL_ID"], own["PEER"]) == ("*", HOST)
     assert own["MESSAGE_ID"] == message_id("reading")
     fleet.broker.line.trouble = LOST
     fleet.go_on(3)
     assert fleet.fleet.reconnects == 1
-    assert caplog.text.count("hearing of changes") == 1
+    assert caplog.text.count("receiving changes") == 1
 
 
 # What counts as a message
