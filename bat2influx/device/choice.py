@@ -1,4 +1,4 @@
-"""What only a person can decide, as lines for the configuration."""
+"""Choices that only a user can make, as lines for the configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bat2influx.venus.protocol import Field
 
 
 class UndecidedError(Exception):
-    """Several devices or instances are there; the text lists them as lines for the ini."""
+    """There are several devices or instances; the text lists them as lines for the ini file."""
 
 
 class Choice:
@@ -32,7 +32,7 @@ class Choice:
     def of_instances(
         self, portal: str, instances: Sequence[int], fields: Sequence[Field]
     ) -> UndecidedError:
-        """Return the error for several instances of the service that all of `fields` are of."""
+        """Return the error for several instances of the service of all `fields`."""
         service = fields[0].service
         numbers = some(instances, " and ")
         instances = instances[:MOST_NAMED]

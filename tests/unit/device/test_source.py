@@ -285,6 +285,6 @@ def test_the_endpoint_of_a_section() -> None:
 def test_a_census_in_words() -> None:
     """A few of the silent ones are named."""
     assert str(Census(1, ())) == "1 device"
-    assert str(Census(1000, ("a", "b"))) == "1,000 devices, 2 silent (a, b)"
-    assert str(Census(1000, tuple("abc"))) == "1,000 devices, 3 silent (a, b, c)"
-    assert str(Census(1000, tuple("abcd"))) == "1,000 devices, 4 silent (a, b, c, …)"
+    assert str(Census(1000, ("a", "b"))) == "1,000 devices, 2 not responding (a, b)"
+    assert str(Census(1000, tuple("abc"))) == "1,000 devices, 3 not responding (a, b, c)"
+    assert str(Census(1000, tuple("abcd"))) == "1,000 devices, 4 not responding (a, b, c, …)"
