@@ -216,7 +216,7 @@ class Device(Source):
             self.undecided = None
             log.info("no selection is needed at %s any more", self.battery.address)
         if portal not in (None, discovery.portal):
-            self._go_over_to_another(now)
+            self._switch_device(now)
             return
         heard = self.state is State.DISCOVERING and self._doubt.heard
         if doubting and not discovery.doubting and self.state is not State.POLLING and not heard:
@@ -275,7 +275,7 @@ class Device(Source):
         if self._discovery.result:
             self._remembered.keep(key_of(self.battery), self._discovery.result)
 
-    def _go_over_to_another(self, now: Now) -> None:
+    def _switch_device(self, now: Now) -> None:
         """Another device is there instead of the discovered one: start over with it."""
         self._broker.drop(now.mono)
         self._plan = None

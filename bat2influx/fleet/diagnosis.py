@@ -1,6 +1,7 @@
-"""What is told of a fleet, in the log and in STATUS=: what is wrong, once, and its end.
+"""What is reported of a fleet, in the log and in STATUS=: each problem once, and its end.
 
-Devices that are silent are told in the log and counted in the census; all else is a trouble too.
+Devices that do not respond are logged and counted in the census; every other problem is also a
+trouble.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ log = logging.getLogger(__name__)
 
 
 class Look(NamedTuple):
-    """What is to be seen on a connection; times are monotonic s, inf where it has not happened.
+    """The state of a connection; times are monotonic s, inf if it has not happened.
 
-    `speaking` says whether a device was heard of late; `left_out` counts messages of devices and
-    topics that are one too many, and `full` is whether there is still no room for another one.
+    `speaking` is whether a device sent a message recently; `left_out` counts messages of devices
+    and topics that are ignored, and `full` is whether there is still no room for another one.
     """
 
     begun: float
     asked: float  # when the first keepalive was sent
-    valued: bool  # whether a value has come
+    valued: bool  # whether a value has arrived
     speaking: bool
-    overheard: bool  # whether a keepalive has come back
+    overheard: bool  # whether the broker has delivered a keepalive
     deaf: bool  # whether the subscription to keepalives was refused
-    refused: Trouble | None  # the latest keepalive that was
+    refused: Trouble | None  # the latest refused keepalive
     left_out: int
     full: bool
 
 
 class Diagnosis:
-    """What is wrong with a fleet, as far as people have been told. To be shown a look at times."""
+    """The reported problems of a fleet. Call `tell` with a new Look at intervals."""
 
     def __init__(self, battery: Battery, watchdog: float, config: str) -> None:
-        """`watchdog` is the interval W in s; `config` the file to name in messages."""
+        """`watchdog` is the interval W in s; `config` is the file to name in messages."""
         self._battery = battery
         self._config = config
         self._late = watchdog / 8  # for an answer
@@ -55,21 +56,21 @@ class Diagnosis:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong with the way to the devices."""
+        """What is wrong with the connection to the devices."""
         episodes = (self._no_devices, self._refused, self._crowded, self._valued)
         return next((each.trouble for each in episodes if each.trouble), None)
 
     def tell(self, census: Census, look: Look, now: float) -> None:
-        """Tell what is new."""
-        self._tell_of_devices(census, look, now)
-        self._tell_of_keepalives(look, now)
+        """Log what is new."""
+        self._report_devices(census, look, now)
+        self._report_keepalives(look, now)
         host, group = self._battery.address, self._battery.share_group
         if look.valued:
             self._valued.recovered(f"values arrive from {host}", now)
         elif look.speaking and now >= look.begun + self._later:
             self._valued.failed(no_values(host, group, self._config), now)
 
-    def _tell_of_devices(self, census: Census, look: Look, now: float) -> None:
+    def _report_devices(self, census: Census, look: Look, now: float) -> None:
         host, config = self._battery.address, self._config
         if census.silent:
             self._hearing.failed(devices_silent(host, census), now)
@@ -86,7 +87,7 @@ class Diagnosis:
         elif not look.full:
             self._crowded.recovered(f"there is room for every device at {host}", now)
 
-    def _tell_of_keepalives(self, look: Look, now: float) -> None:
+    def _report_keepalives(self, look: Look, now: float) -> None:
         host, user = self._battery.address, self._battery.user
         late = look.asked < math.inf and now >= look.asked + self._late
         if look.refused:

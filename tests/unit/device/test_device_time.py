@@ -118,5 +118,5 @@ def test_another_device_has_another_clock(home: Make) -> None:
     device = home(BY_DEVICE)
     device.device.clock_wanted = True
     go_on(device, 20)
-    device.device._go_over_to_another(at(device.seconds))
+    device.device._switch_device(at(device.seconds))
     assert device.device.clock.distance is None
