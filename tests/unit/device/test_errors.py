@@ -1,4 +1,4 @@
-"""What can be wrong with a device: a cause that has an event, and what people need to know."""
+"""The troubles of a device: a cause that has an event, and what users need to know."""
 
 from __future__ import annotations
 
@@ -144,10 +144,10 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
 
 
 @pytest.mark.parametrize(("trouble", "cause", "parts"), CASES)
-def test_what_is_wrong_is_said_with_where_and_what_to_do(
+def test_each_text_says_where_and_what_to_do(
     trouble: Trouble, cause: str, parts: Sequence[str]
 ) -> None:
-    """The cause is what tells one trouble from another; the text names the device's address."""
+    """The cause distinguishes troubles; the text names the device's address."""
     assert trouble.cause == cause
     for part in (HOST, *parts):
         assert part in trouble.text
@@ -155,12 +155,12 @@ def test_what_is_wrong_is_said_with_where_and_what_to_do(
 
 @pytest.mark.parametrize("cause", sorted({cause for _, cause, _ in CASES}))
 def test_each_has_an_event_in_the_journal(cause: str) -> None:
-    """By its id `journalctl -x` finds what the event means."""
+    """By its id `journalctl -x` finds the explanation of the event."""
     assert message_id(cause)
 
 
 def test_another_field_is_another_cause() -> None:
-    """So that a second missing field is logged though a first one has been."""
+    """So that a second missing field is logged after a first one."""
     one, two = (errors.fields_missing(HOST, [], names) for names in ([SOC], [SOC, "V"]))
     assert one.cause != two.cause
     assert errors.fields_void(HOST, [SOC]).cause != errors.fields_void(HOST, ["V"]).cause
@@ -184,7 +184,7 @@ SINCE = dict.fromkeys(MANY, "since 14:03:12")
     ],
 )
 def test_of_a_thousand_services_some_are_named(trouble: Trouble, cause: str) -> None:
-    """And all of them are one cause, whichever they are: a device may have them take turns."""
+    """All of them are one cause, whichever they are: a device may alternate them."""
     assert trouble.cause == cause
     assert "vebus 19" in trouble.text
     assert "vebus 20" not in trouble.text

@@ -22,7 +22,7 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_it_names_address_portal_id_and_services(caplog: pytest.LogCaptureFixture) -> None:
-    """And how it is read."""
+    """And whether it is polled."""
     Introduction().give(BATTERY, P, FOUND, PLAN)
     Introduction().give(replace(BATTERY, mode="notify"), P, {}, PLAN)
     where = f"10.0.0.2, portal id {P}"
@@ -53,6 +53,6 @@ def test_of_a_thousand_instances_some_are_named(caplog: pytest.LogCaptureFixture
 def test_a_device_of_which_nothing_is_read_is_not_introduced(
     caplog: pytest.LogCaptureFixture, plan: Plan | None
 ) -> None:
-    """It would be reported as read."""
+    """Otherwise it would be reported as read."""
     Introduction().give(BATTERY, P, FOUND, plan)
     assert caplog.messages == []

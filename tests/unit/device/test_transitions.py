@@ -1,4 +1,4 @@
-"""How a table of states is read."""
+"""How a cell of a state table is looked up."""
 
 from enum import Enum
 
