@@ -69,15 +69,15 @@ class Intake(BaseIntake):
         self._notified = battery.mode == "notify"
         self._waits = self._notified and by_tick  # whether values are stored at the next tick
         self._problems = problems
-        self._said: dict[str, float] = {}  # notified values by label: stored in this tick, or
+        self._in_tick: dict[str, float] = {}  # notified values by label: stored in this tick, or
         # to be stored at the next one
 
     def begin_tick(self, start_ns: int, plan: Plan) -> None:
         """The tick for `start_ns` (wall clock) has begun, and its requests are sent."""
         self._stamper.begin_tick(start_ns)
-        said, self._said = self._said, {}
+        in_tick, self._in_tick = self._in_tick, {}
         if self._waits:
-            for label, value in said.items():
+            for label, value in in_tick.items():
                 self._store(plan, label, value, start_ns)
 
     def take(self, plan: Plan, message: Message, now: Now) -> None:
@@ -94,21 +94,21 @@ class Intake(BaseIntake):
 
     def take_value(self, plan: Plan, labels: Iterable[str], value: float, arrival_ns: int) -> None:
         """Process a value for these labels; `arrival_ns` is the wall clock."""
-        said = self._said
+        in_tick = self._in_tick
         for label in labels:
             if self._waits:
-                said[label] = self.latest[label] = value
-            elif self._notified and said.get(label) == value:
+                in_tick[label] = self.latest[label] = value
+            elif self._notified and in_tick.get(label) == value:
                 self.no_values[NoValue.SAID_AGAIN] += 1
             else:
-                said[label] = value
+                in_tick[label] = value
                 self._store(plan, label, value, arrival_ns)
 
     def forget(self, labels: Iterable[str]) -> None:
         """These labels have no value any more."""
         for label in labels:
             self.latest.pop(label, None)
-            self._said.pop(label, None)
+            self._in_tick.pop(label, None)
 
     def _store(self, plan: Plan, label: str, value: float, arrival_ns: int) -> None:
         series = plan.series.get(label)  # None: queued for a tick, but of an earlier plan
