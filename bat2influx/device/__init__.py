@@ -1,14 +1,14 @@
-"""One Venus OS device: found, asked, heard, missed, and its values taken in.
+"""One Venus OS device: discovery, read requests, detection of failures, and its values.
 
-A value's way here: connection -> device.py -> intake.py (decoded and stamped) -> the main loop. An
-ordinary one goes by short_way.py in between, which means the same and takes less time.
+The path of a value: connection -> device.py -> intake.py (decodes and stamps) -> the main loop. An
+ordinary value passes through short_way.py instead, with the same result in less time.
 
-Rules: no thread and no clock; times are handed in. Nothing is raised for what a peer does.
+Rules: no thread and no clock; times are passed in. Nothing a peer does raises an exception.
 
-Start with device.py, which puts the parts together: wanted (what the configuration leaves open),
-portal (which device), discovery with question (its instances) and arrivals (what appears later),
-plan (what to ask), schedule and poller (when), keepalive and silence (of the device as a whole),
-remembered (what the next start knows).
-presence.py has what is there, with the tables of states in fields.py and services.py; problems.py
-words it for people. source.py is what a device and a fleet have in common.
+Start with device.py, which connects the parts: wanted (what the configuration leaves open), portal
+(which device), discovery with question (its instances) and arrivals (services that appear later),
+plan (what to request), schedule and poller (when), keepalive and silence (of the whole device),
+remembered (what is known at the next start).
+presence.py knows what is present, with the state tables in fields.py and services.py; problems.py
+turns that into messages for users. source.py has what a device and a fleet have in common.
 """

@@ -1,19 +1,19 @@
 """Detects the services that appear while a device is read.
 
-VENUS: a service that appears while a keepalive is in force is published whole, its ProductId among
-the rest; one that leaves sends zero bytes on each of its topics. So the ProductIds of all
-services that may be wanted stay subscribed to. Which of some optional paths a new one has, a read
-of its root brings out: a few seconds later it is read.
+VENUS: a service that appears while a keepalive is in force is published completely, including its
+ProductId; one that leaves sends zero bytes on each of its topics. So the ProductIds of all
+services that may be wanted stay subscribed to. A read of its root shows which optional paths a
+new service has: the service is read a few seconds later.
 
     state       PRODUCT ID         TIME                                FAREWELL
-    WATCHING    COLLECTING, 1 s    -                                   no longer there
-    COLLECTING  one more           EXAMINING, 1 s (read its root);     no longer there
-                                   WATCHING where no path is optional
-    EXAMINING   for the next time  WATCHING, or COLLECTING the next    no longer there
+    WATCHING    COLLECTING, 1 s    -                                   no longer present
+    COLLECTING  adds one           EXAMINING, 1 s (read its root);     no longer present
+                                   WATCHING if no path is optional
+    EXAMINING   for the next time  WATCHING, or COLLECTING the next    no longer present
 
-A republish has the ProductIds of what is known as well, which is no news.
+A republish also contains the ProductIds of known services; these are not new.
 
-Pure but for the subscriptions and reads on the connection handed in; times are monotonic seconds.
+Pure, except for subscriptions and reads on the connection passed in; times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus.protocol import MOST_PLACES, is_instance
 
-COLLECT = 1.0  # s; services that start together appear within it, or are the next arrival
+COLLECT = 1.0  # s; services that start together appear within it; later ones are another arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
 MOST_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
 
 
 class State(Enum):
-    """What is done about new services."""
+    """How far the handling of new services is."""
 
     WATCHING = "watching"
     COLLECTING = "collecting"
@@ -51,13 +51,13 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """The services of one device that are there, of those that may be wanted.
+    """The services of one device that are present, out of those that may be wanted.
 
     `there` are their places, as far as the device has published them.
     """
 
     def __init__(self, services: Iterable[str], paths: Iterable[tuple[str, str]]) -> None:
-        """`services` may be wanted; `paths` are the optional ones, as (service, path)."""
+        """`services` may be wanted; `paths` are the optional paths, as (service, path)."""
         self.there: set[Place] = set()
         self.state = State.WATCHING
         self._services = tuple(dict.fromkeys(services))
@@ -66,17 +66,17 @@ class Arrivals:
             self._paths.setdefault(service, []).append(path)
         self._portal = ""
         self._new: set[Place] = set()
-        self._batch: set[Place] = set()  # those that are examined
-        self._examined: dict[str, bool] = {}  # whether each leaf has come
+        self._batch: set[Place] = set()  # those being examined
+        self._examined: dict[str, bool] = {}  # whether each leaf has arrived
         self._until = math.inf
 
     @property
     def begun(self) -> bool:
-        """Whether it is watched on this connection."""
+        """Whether new services are watched for on this connection."""
         return bool(self._portal)
 
     def stop(self) -> None:
-        """The connection is lost: what is there is not known any more."""
+        """The connection is lost: which services are present is no longer known."""
         for each in (self.there, self._new, self._batch):
             each.clear()
         self._examined.clear()
@@ -96,7 +96,7 @@ class Arrivals:
         return tuple(f"N/{self._portal}/{each}/+/ProductId" for each in self._services)
 
     def see(self, topic: str, payload: bytes, now: float) -> bool:
-        """Take a message into account; return whether it is one that was asked for here."""
+        """Process a message; return whether it was requested here."""
         head, _, leaf = topic.partition(f"/{self._portal}/")
         if head != "N" or not self.begun:
             return False
@@ -121,9 +121,9 @@ class Arrivals:
     def step(
         self, connection: Connection, known: Collection[Place], read: Container[str], now: float
     ) -> Arrival | None:
-        """Go on as far as the time has come; return what has arrived.
+        """Advance as far as the time allows; return what has arrived.
 
-        `known` are read already, and are no news; the topics in `read` stay subscribed to.
+        Places in `known` are already read and are not new; topics in `read` stay subscribed to.
         """
         if now < self._until:
             return None
@@ -152,7 +152,7 @@ class Arrivals:
         return self._until
 
     def _examine(self, connection: Connection) -> bool:
-        """Read what has arrived, where some paths are optional; return whether there are such."""
+        """Read the new services that have optional paths; return whether there are any."""
         leaves = [f"{s}/{i}/{path}" for s, i in self._batch for path in self._paths.get(s, ())]
         if not leaves:
             return False

@@ -1,4 +1,4 @@
-"""What only a person can decide, as lines for the configuration."""
+"""Choices that only a user can make, as lines for the configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bat2influx.venus.protocol import Field
 
 
 class UndecidedError(Exception):
-    """Several devices or instances are there; the text lists them as lines for the ini."""
+    """There are several devices or instances; the text lists them as lines for the ini file."""
 
 
 class Choice:
@@ -32,14 +32,14 @@ class Choice:
     def of_instances(
         self, portal: str, instances: Sequence[int], fields: Sequence[Field]
     ) -> UndecidedError:
-        """Return the error for several instances of the service that all of `fields` are of."""
+        """Return the error for several instances of the service of all `fields`."""
         service = fields[0].service
         numbers = some(instances, " and ")
         instances = instances[:MOST_NAMED]
         first = f"device {portal} has several instances of {service} ({numbers}):"
         own = [field for field in fields if field.instance is None and not field.optional]
         all_of_them = [
-            f"or, to have all of them, this one under {self._fields}:",
+            f"or, to read all of them, this line under {self._fields}:",
             "instances = tag",
         ]
         if service == "vebus":
@@ -57,7 +57,7 @@ class Choice:
             lines, all_of_them = ["instances = tag", "instances = name"], []
             if preset := preset_of(fields[0].name):
                 one = f"presets = {preset}/{instances[0]}"
-                all_of_them = ["or, to have one of them, name it behind its preset, as in", one]
+                all_of_them = ["or, to read one, write its instance after the preset, as in", one]
         return UndecidedError(
             "\n".join([f"{first} {where} in {self._config}", *lines, *all_of_them])
         )

@@ -1,8 +1,8 @@
 """One Venus OS device: its connection, its schedule and its silence, step by step.
 
-A device has no thread and no clock of its own: the main loop calls `step` when its socket is
-ready or `timeout` has run out, and takes its readings away. It never raises for what the peer does;
-`undecided` is the one thing that only a person can settle.
+A device has no thread and no clock: the main loop calls `step` when its socket is ready or
+`timeout` has elapsed, and takes its values. It never raises an exception for what the peer does;
+`undecided` is the one state that only a user can resolve.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bat2influx.venus.protocol import NoValue
 
 log = logging.getLogger(__name__)
 
-# How old what is known of a device's clock may be, where it is only reported.
+# The maximum age of what is known of a device's clock, if the clock is only reported.
 LOOK_AT_CLOCK = 600 * NS
 
 
@@ -56,9 +56,9 @@ class Device(Source):
         remembered: RememberedDevices,
         wake: Callable[[], None],
     ) -> None:
-        """`watchdog` is the interval W in s; `config` the file to name in messages.
+        """`watchdog` is the interval W in s; `config` is the file to name in messages.
 
-        `remembered` has what was found at earlier starts.
+        `remembered` has the discoveries of earlier starts.
         """
         notified = battery.mode == "notify"
         self._presence = Presence(watchdog, notified=notified)
@@ -93,12 +93,12 @@ class Device(Source):
             self._standstill,
             prefix=battery.topic_prefix,
         )
-        self._choose_again = Pace(watchdog / 2)  # to see whether there is still something to choose
+        self._choose_again = Pace(watchdog / 2)  # to check whether a choice is still needed
 
-    # What the main loop asks
+    # Queries of the main loop
 
     def timeout(self, now: Now) -> float:
-        """Return the seconds after which `step` has something to do even if nothing comes."""
+        """Return the seconds after which `step` has something to do even if no message arrives."""
         waits = [self._broker.timeout(now.mono)]
         if self.state in (State.POLLING, State.SILENT):
             waits.append(self._silence.due() - now.mono)
@@ -111,28 +111,28 @@ class Device(Source):
         return max(0.0, min(waits))
 
     def rescan(self) -> None:
-        """See what is there now, and ask for all that rests: a person has reloaded the daemon."""
+        """Search for services again and request everything: a user has reloaded the daemon."""
         self._discovery.rescan()
         self._presence.ask_for_all()
 
     def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns since the last step."""
+        """The wall clock was set by `step_ns` ns since the last step."""
         super().clock_set(step_ns)
         self._presence.services.clock_set(step_ns)
 
     @property
     def census(self) -> None:
-        """Which only a fleet has."""
+        """None: only a fleet has a census."""
         return
 
     @property
     def latest(self) -> Mapping[str, float]:
-        """The latest values, by what they are shown under."""
+        """The latest values, by label."""
         return self._intake.latest
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong, if anything: the way to the broker, then the device, then its fields."""
+        """What is wrong, if anything: first the connection, then the device, then its fields."""
         if self.undecided:
             return Trouble("undecided", " ".join(self.undecided.split("\n")))
         return self._broker.trouble or self._doubt.trouble or self._problems.trouble
@@ -155,26 +155,26 @@ class Device(Source):
 
     @property
     def labels(self) -> list[str]:
-        """What the values are shown under: those that have to be there, then the others."""
+        """The labels of the values: the required ones, then the optional ones."""
         if self._plan is None:
             return []
         topics = sorted(self._plan.fields, key=self._plan.optional.__contains__)
         return [label for topic in topics for label in self._plan.fields[topic]]
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long, which is no silence of the device."""
+        """This machine has stood still for `seconds`, which is no silence of the device."""
         self._silence.stalled(seconds)
         self._presence.stalled(seconds)
         self._problems.stalled(seconds)
 
     def awaits(self, since: float) -> bool:
-        """Return whether an answer is under way to what was asked since then (monotonic s)."""
+        """Return whether an answer to a request since then (monotonic s) is still expected."""
         return self.state is State.POLLING and self._presence.awaits(since)
 
     def _go_on_with(self, battery: Battery) -> None:
         self._poller.reschedule(battery)
 
-    # Conversing
+    # Requests
 
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
@@ -190,11 +190,11 @@ class Device(Source):
         self._note_progress(connection, now)
         parts = (self._find, self._meet_arrivals, self._await_subscription, self._remedy, self._ask)
         for part in parts:
-            if self._broker.connection is connection:  # none of them has dropped it
+            if self._broker.connection is connection:  # not dropped by an earlier part
                 part(connection, now)
 
     def _note_progress(self, connection: Connection, now: Now) -> None:
-        """A broker that has confirmed a subscription is reached; a login alone may not last."""
+        """Confirm the connection only after a SUBACK: a login alone may not last."""
         if connection.acknowledged:
             self._broker.confirmed(now.mono)
         if self.state is State.DISCOVERING and self._doubt.overdue(connection, now.mono):
@@ -214,9 +214,9 @@ class Device(Source):
             return
         if new and self.undecided is not None:
             self.undecided = None
-            log.info("nothing is left to choose at %s", self.battery.address)
+            log.info("no selection is needed at %s any more", self.battery.address)
         if portal not in (None, discovery.portal):
-            self._go_over_to_another(now)
+            self._switch_device(now)
             return
         heard = self.state is State.DISCOVERING and self._doubt.heard
         if doubting and not discovery.doubting and self.state is not State.POLLING and not heard:
@@ -224,13 +224,13 @@ class Device(Source):
         if discovery.old is not None:
             keepalive = self._poller.keepalive
             (keepalive.is_old if discovery.old else keepalive.is_new)()
-        self._presence.changed = self._presence.changed or new  # which may be reported now
+        self._presence.changed = self._presence.changed or new  # may be reported now
         known = (discovery.done or discovery.missing) if new else self._plan is None
         if known and discovery.portal and not (self._plan is None and discovery.open and not new):
             self._use(connection, self._planned(discovery.portal), now)
 
     def _meet_arrivals(self, connection: Connection, now: Now) -> None:
-        """Read what has appeared, where it is wanted."""
+        """Read the services that have appeared, if they are wanted."""
         arrivals = self._discovery.arrivals
         due = self._presence.changed or now.mono >= arrivals.due() or not arrivals.begun
         if self._plan is None or not due or self._discovery.portals.looking:
@@ -245,7 +245,7 @@ class Device(Source):
             self._use(connection, self._planned(self._plan.portal), now)
 
     def _undecide(self, connection: Connection, what: str, now: Now) -> None:
-        """A person has to choose, unless there is less to choose from at another look."""
+        """A user must choose, unless another search finds fewer candidates."""
         if self.undecided is None:
             log.error("%s", what, extra=event("undecided"))
             self._choose_again.rest(now.mono)
@@ -259,7 +259,7 @@ class Device(Source):
         return Plan(portal, discovery.usable, discovery.found, instances_of=how, present=there)
 
     def _use(self, connection: Connection, plan: Plan, now: Now) -> None:
-        """Read by this plan from now on, if it is another one."""
+        """Read by this plan from now on, if it differs from the current one."""
         before = self._plan
         if before is not None and plan.subscriptions == before.subscriptions:
             return
@@ -275,8 +275,8 @@ class Device(Source):
         if self._discovery.result:
             self._remembered.keep(key_of(self.battery), self._discovery.result)
 
-    def _go_over_to_another(self, now: Now) -> None:
-        """Another device is there in place of the one that was found once: begin anew with it."""
+    def _switch_device(self, now: Now) -> None:
+        """Another device is there instead of the discovered one: start over with it."""
         self._broker.drop(now.mono)
         self._plan = None
         self.clock = DeviceClock()
@@ -286,7 +286,7 @@ class Device(Source):
         self._subscribed = connection.subscribe(plan.subscriptions)
 
     def _begin_to_read(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
-        """The device is there (again), read by `plan`."""
+        """The device responds (again) and is read by `plan`."""
         self._poller.begin(plan, now, new_connection=new_connection)
         self._problems.begin(plan)
 
@@ -300,18 +300,18 @@ class Device(Source):
             self._introduce()
 
     def _remedy(self, connection: Connection, now: Now) -> None:
-        """Do what is due against silence; in discovery, the questions are asked there."""
+        """Carry out what is due against silence, except during discovery, which asks by itself."""
         if self.state not in (State.POLLING, State.SILENT) or self.portal is None:
             return
         remedy = self._silence.remedy(now.mono)
         if remedy is Remedy.KEEPALIVE:
             self._poller.rouse(connection, self.portal, self._silence.times)
             if self.state is State.SILENT:
-                if self._discovery.doubting:  # still, a minute later: so it will not be settled
+                if self._discovery.doubting:  # still, after a minute: the list will not be closed
                     self._doubt.report(now.mono)
                 self._doubt.look(connection, now.mono)
         elif remedy is Remedy.RECONNECT:
-            if self.messages:  # else it turns out on the new connection whether it is there at all
+            if self.messages:  # else the new connection shows whether the device is there at all
                 self._doubt.report(now.mono)
             self._broker.drop(now.mono)
 
@@ -337,18 +337,18 @@ class Device(Source):
             self._problems.tell(self._discovery, now)
 
     def _awaiting(self, now: Now) -> bool:
-        """Whether something is missing that the device may publish by itself when it is there."""
+        """Whether something is missing that the device may publish unasked once it is present."""
         missing = bool(self._presence.absent()) or self._discovery.awaits(now.mono)
         return missing or self._awaits_heartbeats(now)
 
     def _awaits_heartbeats(self, now: Now) -> bool:
-        """Whether its clock is to be known, which a keepalive brings; old firmware shows none."""
+        """Whether the device's clock is wanted: a keepalive brings it, except from old firmware."""
         if not self.clock_wanted or self._poller.keepalive.knows is KeepaliveKind.OLD:
             return False
         return self.battery.clock == "device" or not self.clock.is_heard(now, LOOK_AT_CLOCK)
 
     def _take_held(self, plan: Plan, now: Now, *, tick: bool) -> None:
-        """Take what was held, in case it was from the device's cache, and was not."""
+        """Process held messages that have turned out not to be from the device's cache."""
         for message in self._presence.release(now, tick=tick):
             self._intake.take(plan, message, now)
 
@@ -356,7 +356,7 @@ class Device(Source):
         found = self._discovery.found
         self._introduction.give(self.battery, self.portal, found, self._plan)
 
-    # Taking
+    # Messages
 
     def _take(self, connection: Connection, now: Now) -> None:
         before, short, plan = self.messages, self._short_way, self._plan
@@ -376,21 +376,21 @@ class Device(Source):
             self._heard(now)
 
     def _take_field(self, plan: Plan, message: Message, now: Now) -> None:
-        """Take a message on a field's topic, at the time of its arrival."""
+        """Process a message on a field's topic, at the time of its arrival."""
         mono = now.mono + (message.arrival - now.boot_ns) / NS
         if self._standstill.within(now.mono, mono):
             self._presence.gap()
         meaning = self._presence.message(message, now._replace(mono=mono))
         if meaning is Meaning.VALUE:
             self._intake.take(plan, message, now)
-        elif meaning in (Meaning.BESIDES, Meaning.HELD_INSTEAD):  # one of them is no value
+        elif meaning in (Meaning.BESIDES, Meaning.HELD_INSTEAD):  # one of the messages is no value
             self._intake.count(NoValue.NO_TICK)
         elif meaning is Meaning.FAREWELL:
             self._intake.count(NoValue.ZERO_BYTES)
             self._intake.forget(plan.fields[message.topic])
 
     def _take_other(self, message: Message, now: Now) -> None:
-        """Take a message that is no field's: an answer to discovery, a heartbeat, or nothing."""
+        """Process any other message: an answer to discovery, a heartbeat, or an unwanted one."""
         topic = message.topic
         asked_for = self._discovery.see(topic, message.payload, now.mono)
         if topic.startswith(f"N/{self.portal}/") and not message.retain:

@@ -1,11 +1,11 @@
 """The clock of a device, as its heartbeats show it.
 
-A heartbeat has the device's Unix time in whole seconds, each 3 s while a keepalive is in force
-(VENUS, "Keepalive"). It may come late: after a freeze several come in one burst. So a time counts
-when BEATS heartbeats, over SPAN at least, agree on how far the device's clock is from the clock
-that nobody sets (CLOCK_BOOTTIME). A clock that stands still, leaps to and fro or shows a year
-before this program or after 2099 agrees with nothing. What is known stays known when heartbeats
-stop or show no time: both clocks go on at the same pace.
+A heartbeat contains the device's Unix time in whole seconds, every 3 s while a keepalive is in
+force (VENUS, "Keepalive"). It may arrive late: after a freeze several arrive in one burst. So a
+time counts only when BEATS heartbeats, over SPAN at least, agree on the distance between the
+device's clock and the clock that nobody sets (CLOCK_BOOTTIME). A clock that stands still, jumps
+back and forth, or shows a year before this program or after 2099 agrees with nothing. The known
+distance stays valid when heartbeats stop or show no time: both clocks run at the same rate.
 
     state       fits what is known   new            one more of them   enough of them   no time
     UNKNOWN     -                    FOUND, begin   -                  -                UNKNOWN
@@ -13,8 +13,8 @@ stop or show no time: both clocks go on at the same pace.
     KNOWN       KNOWN, slew          DOUBTED, begin -                  -                KNOWN
     DOUBTED     KNOWN, slew          DOUBTED, begin DOUBTED, count     KNOWN, take      KNOWN
 
-Pure: no clock and no socket. A distance is what to add to ns since the boot to have the device's
-time in ns since 1970.
+Pure: no clock and no socket. A distance is what to add to ns since boot to get the device's time
+in ns since 1970.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from bat2influx.device.transitions import follows
 from bat2influx.reading import NS
 from bat2influx.venus.protocol import NoValue, decode
 
-LATEST = 4_102_444_800 * NS  # 2100-01-01: a clock that shows more is wrong
-TOLERANCE = 2 * NS  # whole seconds, and a broker that is busy
+LATEST = 4_102_444_800 * NS  # 2100-01-01: a clock that shows a later time is wrong
+TOLERANCE = 2 * NS  # for whole seconds and a busy broker
 BEATS = 3
-SPAN = 4 * NS  # three heartbeats take 6 s; so a burst is no clock
-SLEW = NS // 1000  # for each heartbeat, 333 ppm: a clock of quartz is off by 100 at the most
-CURRENT = 900 * NS  # a difference that is older is not reported
+SPAN = 4 * NS  # three heartbeats take 6 s, so a burst does not count
+SLEW = NS // 1000  # for each heartbeat, 333 ppm: a quartz clock is off by 100 ppm at most
+CURRENT = 900 * NS  # an older difference is not reported
 
 
 class State(Enum):
-    """What is known of the clock."""
+    """What is known of the device's clock."""
 
     UNKNOWN = "not known"
     FOUND = "shown for the first time"
     KNOWN = "known"
-    DOUBTED = "known and shown otherwise"
+    DOUBTED = "known, but the latest heartbeat differs"
 
 
 class Event(Enum):
     """What a heartbeat shows."""
 
-    NO_TIME = "no time within reason"
+    NO_TIME = "no plausible time"
     FITS = "the known time"
     NEW = "another time"
     MORE = "the new time again"
@@ -55,12 +55,12 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """What is done with its time."""
+    """What to do with the time of a heartbeat."""
 
     NOTHING = "nothing"
     BEGIN = "begin to count"
     COUNT = "count"
-    TAKE = "take it for the device's clock"
+    TAKE = "use it as the device's clock"
     SLEW = "follow it slowly"
 
 
@@ -83,7 +83,7 @@ TABLE = {
 
 
 class _New(NamedTuple):
-    """A distance that heartbeats agree on: since when (ns since the boot), and how many."""
+    """A distance that heartbeats agree on: since when (ns since boot), and how many."""
 
     distance: int
     since: int
@@ -97,10 +97,10 @@ class DeviceClock:
         self.state = State.UNKNOWN
         self.distance: int | None = None
         self._new = _New(0, 0, 0)
-        self._fitted = 0  # when a heartbeat has last shown the known time, in ns since the boot
+        self._fitted = 0  # when the latest heartbeat with the known time arrived, ns since boot
 
     def beat(self, payload: bytes, arrival: int) -> None:
-        """Take the payload of a heartbeat that came at `arrival` (ns since the boot)."""
+        """Process the payload of a heartbeat that arrived at `arrival` (ns since boot)."""
         distance = distance_of(payload, arrival)
         event = self._event(distance, arrival)
         self.state, action = follows(TABLE, self.state, event, "a device's clock")
@@ -111,7 +111,7 @@ class DeviceClock:
             return
         if action is Action.SLEW:
             self._slew(distance)
-        else:  # the time that came least late is the right one
+        else:  # the heartbeat with the least delay is the right one
             new = self._new
             best = max(distance, new.distance)
             self._new = _New(best, new.since, new.beats + 1)
@@ -123,14 +123,14 @@ class DeviceClock:
     def difference(self, now: Now) -> int | None:
         """Return by how many ns this machine's own clock is ahead of the device's.
 
-        None while that is not known, or was last heard of longer than CURRENT ago.
+        None while that is not known, or if the last heartbeat is older than CURRENT.
         """
         if self.distance is None or not self.is_heard(now, CURRENT):
             return None
         return now.own_distance - self.distance
 
     def is_heard(self, now: Now, within: int) -> bool:
-        """Return whether a heartbeat has shown the known time in the latest `within` ns."""
+        """Return whether a heartbeat has shown the known time within the last `within` ns."""
         return self.distance is not None and now.boot_ns <= self._fitted + within
 
     def _event(self, distance: int | None, arrival: int) -> Event:
@@ -145,7 +145,7 @@ class DeviceClock:
         return Event.ENOUGH if enough else Event.MORE
 
     def _slew(self, distance: int) -> None:
-        """Follow a clock that is slewed, or goes at another pace; within half a second it fits."""
+        """Follow a clock that is slewed or runs at another rate; it fits within half a second."""
         assert self.distance is not None
         if distance > self.distance + NS // 2:
             self.distance += SLEW
@@ -154,9 +154,9 @@ class DeviceClock:
 
 
 def distance_of(payload: bytes, arrival: int) -> int | None:
-    """Return the distance that a heartbeat shows; None where it shows no time within reason.
+    """Return the distance that a heartbeat shows; None if it shows no plausible time.
 
-    A time in whole seconds stands for the middle of its second.
+    A time in whole seconds stands for the middle of that second.
     """
     value = decode(payload)
     if isinstance(value, NoValue) or not EARLIEST <= value * NS < LATEST:

@@ -1,10 +1,10 @@
-"""Finds the device instances that the configuration leaves open; portal.py has the portal id.
+"""Finds the device instances that the configuration leaves open; portal.py finds the portal id.
 
-The instances are those of the ProductIds in a full republish, for which question.py asks, and what
-a preset asks for is there if it comes in one. Nothing is ever guessed: several candidates are an
-error that lists them as lines for the configuration, unless all of them are wanted, and what is not
-there is looked for again. Only what the configuration leaves open can be such a choice, and it is
-an error only before the device is read for the first time: later it is a problem beside the rest.
+The instances are those of the ProductIds in a full republish, which question.py requests. The
+paths of a preset exist if they appear in a republish. Nothing is guessed: several candidates are an
+error that lists them as lines for the configuration, unless all of them are wanted. What does not
+exist is searched for again. A choice can only concern what the configuration leaves open. It is an
+error only before the device is read for the first time; later it is one problem among others.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from bat2influx.venus.protocol import Field
 
 __all__ = ["Discovery", "UndecidedError"]
 
-SURVEY_AGAIN = 15  # times `again_after`: what a preset asks for may be plugged in later
-WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: a device that boots has all of it by then
+SURVEY_AGAIN = 15  # times `again_after`: devices of a preset may be plugged in later
+WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: by then a booting device has all services
 
 
 class Discovery:
-    """What is known of one device, and the questions that make it more.
+    """What is known of one device, and the questions that complete it.
 
-    `portals` has the portal id, and `question` asks the device as often as `republish` allows.
+    `portals` has the portal id; `question` asks the device as often as `republish` allows.
     `found` (instances by service) and `present` (service/instance/path of optional fields) are kept
-    over connections; `start` begins again on each.
+    over connections; `start` begins again on each connection.
 
-    What is known may become wrong: `doubt_instances` asks again. An instance that was found is then
-    replaced; a configured one stays, and `elsewhere` has those that are there instead.
+    Known instances may become wrong: `doubt_instances` asks again. A discovered instance is then
+    replaced; a configured one stays, and `elsewhere` has the instances that exist instead.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Discovery:
             known = DeviceRecord("")
         self.found = wanted.first_instances(known.instances)
         self.present: frozenset[str] = frozenset()
-        self.missing: tuple[str, ...] = ()  # asked for, and not there
-        self.places: frozenset[Place] = frozenset()  # what is there, where there is no vebus
+        self.missing: tuple[str, ...] = ()  # requested, but not present
+        self.places: frozenset[Place] = frozenset()  # the services present, if there is no vebus
         self.elsewhere: dict[Place, tuple[int, ...]] = {}
         self.choices: dict[str, str] = {}  # candidates by service, while the rest is read
         self.question = Question(
@@ -83,8 +83,8 @@ class Discovery:
         self._doubted: dict[str, set[int]] = {}  # instances by service
         self.arrivals = Arrivals(sorted(wanted.left_open | wanted.kinds), wanted.optional)
         self._wait_for_kinds = WAIT_FOR_KINDS * again_after
-        self._wait_until = math.inf  # for kinds of a preset that have never been there
-        self._is_read = False  # the device, so that no choice is an error any more
+        self._wait_until = math.inf  # for kinds of a preset that never existed
+        self._is_read = False  # whether the device is read: then a choice is no error any more
 
     @property
     def portal(self) -> str | None:
@@ -93,38 +93,38 @@ class Discovery:
 
     @property
     def old(self) -> bool | None:
-        """Whether the firmware knows the old keepalive only, as far as is known."""
+        """Whether the firmware understands only the old keepalive, as far as known."""
         return self.question.old
 
     @property
     def echoed(self) -> bool:
-        """Whether a question has been answered to its end."""
+        """Whether the end of an answer was ever received."""
         return self.question.echoed
 
     @property
     def doubting(self) -> bool:
-        """Whether it is just being seen which devices there are."""
+        """Whether the devices behind the broker are being listed again."""
         return self.portals.doubting
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The services whose instance is still to be found."""
+        """The services whose instance is still to be discovered."""
         return tuple(service for service in self._wanted.services if service not in self.found)
 
     @property
     def done(self) -> bool:
-        """Whether all is known, and nothing in doubt."""
+        """Whether everything is known and nothing is in doubt."""
         return not (self.portals.looking or self.open or self._doubted or self._survey.due)
 
     @property
     def usable(self) -> list[Field]:
-        """The fields that can be asked for with what is known."""
+        """The fields that can be requested with what is known."""
         known = self.found.keys() | {SYSTEM}
         return [f for f in self._wanted.fields if f.instance is not None or f.service in known]
 
     @property
     def result(self) -> DeviceRecord | None:
-        """What is worth remembering: what was found, and not what is configured."""
+        """What to remember: what was discovered, without what is configured."""
         if self.portal is None:
             return None
         given = {*self._wanted.given, *self._wanted.several}
@@ -139,32 +139,32 @@ class Discovery:
         self.arrivals.stop()
 
     def look_again(self, now: float) -> None:
-        """See now and then what is there of all that may be."""
+        """Check at intervals which of all possible services and paths exist."""
         if self._survey.come(now):
             self.question.drop()
 
     def rescan(self) -> None:
-        """See what is there now, as soon as one may; what is not is no longer wanted."""
+        """Check what exists now, as soon as permitted; what does not exist is no longer wanted."""
         self._survey.replan(Look.REPLACE if self._wanted.more else Look.NONE)
         self.question.drop()
 
     def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
-        """These instances of services do not respond: ask which ones are there."""
+        """These instances of services do not respond: ask which instances exist."""
         for service, instance in places:
             self._doubted.setdefault(service, set()).add(instance)
             self.question.drop()  # and ask again, for this service too
 
     def settle(self) -> None:
-        """The device is read: a choice that turns up from now on is in `choices`, no error."""
+        """The device is read: from now on a choice goes to `choices` and is no error."""
         self._is_read = True
 
     @property
     def reconsidering(self) -> bool:
-        """Whether it is just being seen which instances there are."""
+        """Whether the instances are being checked."""
         return bool(self._doubted)
 
     def see(self, topic: str, payload: bytes, now: float) -> bool:
-        """Take a message into account; return whether it was asked for here."""
+        """Process a message; return whether it was requested here."""
         if self.portals.see(topic, payload):
             return True
         watched = self.arrivals.see(topic, payload, now)
@@ -176,16 +176,16 @@ class Discovery:
         return self.question.idle and self.arrivals.state is WATCHING
 
     def see_value(self, topic: str, payload: bytes, now: float) -> None:
-        """Take a message on the topic of a field into account."""
+        """Process a message on the topic of a field."""
         if not self.question.idle:
             self.question.see(topic, payload)
         if self.arrivals.state is not WATCHING:
             self.arrivals.see(topic, payload, now)
 
     def awaits(self, now: float) -> bool:
-        """Return whether something that is wanted may be about to appear.
+        """Return whether something wanted may be about to appear.
 
-        A kind of a preset that was never there is awaited for some minutes after a connection only:
+        A kind of a preset that never existed is awaited only for some minutes after a connection:
         most devices have none.
         """
         self._wait_until = min(self._wait_until, now + self._wait_for_kinds)
@@ -195,10 +195,10 @@ class Discovery:
     def arrive(
         self, connection: Connection, plan: Plan, absent: Collection[Place], now: float
     ) -> bool:
-        """Take in the services that have appeared; return whether that changes what is read.
+        """Take over the services that have appeared; return whether that changes the plan.
 
-        `plan` is what is read, `absent` what of it does not respond, or has left. Raises
-        UndecidedError.
+        `plan` is the current plan; `absent` has the places of the plan that do not respond or have
+        left. Raises UndecidedError.
         """
         if not self.arrivals.begun:
             assert self.portal is not None
@@ -214,9 +214,9 @@ class Discovery:
         return self._follow(absent) or new
 
     def moved(self, place: Place) -> tuple[int, ...]:
-        """Return where an inverter is that has left, and is configured under this instance.
+        """Return the instances of an inverter that has left its configured instance.
 
-        Of other services a system may have several, so that another one proves nothing.
+        A system may have several of any other service, so another instance proves nothing there.
         """
         service, instance = place
         if service != "vebus" or self._was_found(service, instance):
@@ -238,17 +238,17 @@ class Discovery:
         self.missing = self.open
         read = {leaf.partition("/")[0] for leaf in arrival.leaves}
         unread = {service for service, _ in arrival.places} & self._wanted.kinds - read
-        if unread and self.old is not False:  # old firmware is not read by a root
+        if unread and self.old is not False:  # old firmware does not answer reads of a root
             self._survey.want()
             self.question.drop()
         return True
 
     def _is_left_open(self, service: str) -> bool:
-        """Return whether the configuration leaves open which instance it is."""
+        """Return whether the configuration leaves the instance of a service open."""
         return service in self._wanted.left_open and service not in self._wanted.given
 
     def _follow(self, absent: Collection[Place]) -> bool:
-        """Go over to another instance of a service, where the own one is there no more."""
+        """Use another instance of a service if the discovered one is no longer there."""
         followed = False
         for service, instance in absent:
             there = {number for each, number in self.arrivals.there if each == service}
@@ -259,7 +259,7 @@ class Discovery:
         return followed
 
     def _was_found(self, service: str, instance: int) -> bool:
-        """Return whether this is the one that was found, and that may give way to another."""
+        """Return whether this instance was discovered, so that another one may replace it."""
         return self.found.get(service) == (instance,) and service not in self._wanted.given
 
     def step(self, connection: Connection, now: float) -> bool:
@@ -283,7 +283,7 @@ class Discovery:
         return True
 
     def _ask(self, connection: Connection, now: float) -> None:
-        """Ask for all that is not known, or in doubt."""
+        """Ask for everything that is unknown or in doubt."""
         assert self.portal is not None
         wanted = self._wanted
         several = (service for service in wanted.services if service in wanted.several)
@@ -292,7 +292,7 @@ class Discovery:
         self.question.ask(connection, self.portal, services, paths, now)
 
     def _forget(self) -> None:
-        """Of the device that has just been found nothing is known but what is configured."""
+        """Another device was found: nothing is known of it except what is configured."""
         self.question.drop()
         self.question.forget()
         self.found, self.missing = dict(self._wanted.given), ()
@@ -304,7 +304,7 @@ class Discovery:
         self._doubted.clear()
 
     def _decide(self, answers: protocol.InstanceSearch, now: float) -> None:
-        """Take in what is there. Raises UndecidedError."""
+        """Evaluate the answers. Raises UndecidedError."""
         wanted = self._wanted
         replace = self._survey.look is Look.REPLACE
         for service, instances in answers.found.items():
@@ -325,12 +325,12 @@ class Discovery:
         self.missing, self.places = self.open, frozenset(answers.places)
 
     def _add(self, service: str, instances: Collection[int], kept: tuple[int, ...]) -> None:
-        """Have these instances of a service beside those that are kept, as many as there may be."""
+        """Add these instances of a service to those in `kept`, up to the limit."""
         new = sorted({*instances} - {*kept})[: protocol.MOST_PLACES - len(kept)]
         self.found[service] = tuple(sorted((*kept, *new)))
 
     def _note_present(self, leaves: Collection[str], kept: frozenset[str]) -> None:
-        """Have these optional paths beside those that are kept, as many as there may be."""
+        """Add these optional paths to those in `kept`, up to the limit."""
         new = sorted({*leaves} - kept)[: protocol.MOST_LEAVES - len(kept)]
         self.present = kept.union(new)
 

@@ -1,12 +1,12 @@
-"""What is expected on each field's topic, and what a message there is: the table.
+"""What is expected on each field's topic, and what a message there means: the state table.
 
-VENUS: every subscriber gets every publish, so that a message on a field's topic may be the answer
-to our read request, that to somebody else's, a notification of a change, or a value from the
-device's cache in a full republish. Nothing in it shows which. A republish ends with
-`full_publish_completed`, within milliseconds; it shows the values of a service that hangs as if
-they were fresh. A farewell has zero bytes; after it a value means that the service is back.
+VENUS: every subscriber gets every publish. So a message on a field's topic may be the answer to
+this daemon's read request, the answer to another client, a notification of a change, or a value
+from the device's cache in a full republish. Nothing in the message shows which. A republish ends
+with `full_publish_completed`, within milliseconds; it shows the values of a service that hangs as
+if they were fresh. A farewell has zero bytes; a value after it means that the service is back.
 
-Polled (one value a tick):
+Polled (one value per tick):
 
     state    ASK       MESSAGE                        REPUBLISHED  W/8 LATER  FAREWELL  STALL
     IDLE     ASKED     not the first of a tick        -            -          LEFT      STALLED
@@ -16,12 +16,12 @@ Polled (one value a tick):
     SILENT   SILENT    held                           drops held   -          LEFT      SILENT
     LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
 
-Held is a message for each open request, for 0.5 s; where old ones may come first, it is the latest
-one of the first 0.25 s, and what answers a request that was sent after it is held beside it. It is
-then a value, and the state is IDLE. When the next tick is earlier it is so at that, unless it may
-be an old one: in STALLED and SILENT, and where the request is 2 s old.
-By notifications a message is a value in IDLE, ASKED, OVERDUE and LEFT as well, unless its service
-is in doubt; what a republish drops is read.
+One message is held for each open request, for 0.5 s. If old messages may come first, the latest
+message of the first 0.25 s is held, and also a message that answers a later request. After that
+time a held message is a value, and the state is IDLE. An earlier tick ends the time, unless the
+message may be an old one: in STALLED and SILENT, and if the request is 2 s old.
+By notifications, a message is also a value in IDLE, ASKED, OVERDUE and LEFT, unless its service
+is in doubt; values that a republish drops are read.
 
 Pure: times are monotonic seconds, W is the watchdog interval.
 """
@@ -37,20 +37,20 @@ from bat2influx.device.plan import Request
 from bat2influx.mqtt.connection import Message
 
 ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
-ASKS = 2  # requests without an answer, before the next one rests: one alone may have been lost
-OLD_AFTER = 2.0  # s; an answer so long after its request may have been queued in a freeze
-LATE_AFTER = 3.0  # s; an answer that has not come by then is missed, and shown as such
-BURST = 0.25  # s; what was queued comes within milliseconds, and the latest of it counts
-HOLD = 0.5  # s; a republish of thousands of values ends within it, and a value is late by no more
+ASKS = 2  # unanswered requests before the next one is delayed: a single one may have been lost
+OLD_AFTER = 2.0  # s; an answer so long after its request may have been queued during a freeze
+LATE_AFTER = 3.0  # s; an answer that has not arrived by then is shown as missing
+BURST = 0.25  # s; queued messages arrive within milliseconds, and the latest one counts
+HOLD = 0.5  # s; a republish of thousands of values ends within it; the longest delay of a value
 
 
 class FieldState(Enum):
     """What is expected on a topic."""
 
-    IDLE = "nothing is asked"
+    IDLE = "no request is open"
     ASKED = "a request is open, and the one before it was answered"
     OVERDUE = "an earlier request is open, too"
-    STALLED = "this machine or the connection stood still: old messages come first"
+    STALLED = "this machine or the connection stood still: old messages arrive first"
     SILENT = "no answer for W/8"
     LEFT = "its service has left"
 
@@ -60,7 +60,7 @@ class Meaning(Enum):
 
     VALUE = "a value"
     HELD = "a value, unless a republish ends in a moment"
-    HELD_INSTEAD = "a value in place of one that was held, unless a republish ends in a moment"
+    HELD_INSTEAD = "a value that replaces a held one, unless a republish ends in a moment"
     BESIDES = "not the first of a tick"
     FAREWELL = "its service has left"
 
@@ -77,21 +77,21 @@ class _Topic:
     since: float = math.inf  # of the first request without an answer
     latest: float = -math.inf  # when the latest request was sent
     asks: int = 0  # requests without an answer
-    answered_at: float = -math.inf  # when the latest value came
+    answered_at: float = -math.inf  # when the latest value arrived
     held: tuple[Message, ...] = ()
-    held_at: float = -math.inf  # when the latest of them came
-    until: float = math.inf  # when it is a value
+    held_at: float = -math.inf  # when the latest held message arrived
+    until: float = math.inf  # when a held message becomes a value
 
 
 class FieldStates:
     """The states of one device's fields, by the topics of their answers.
 
-    A request all of whose paths are LEFT, or SILENT after ASKS of it, is sent each W/2 only. What
-    ends such a state, and a new beginning, have everything asked for at the next tick.
+    A request all of whose paths are LEFT, or SILENT after ASKS requests, is sent only every W/2.
+    The end of such a state, and a new beginning, make the next tick request everything.
     """
 
     def __init__(self, watchdog: float, *, notified: bool) -> None:
-        """`notified`: every change is wanted, not one value a tick."""
+        """`notified`: every change is wanted, not one value per tick."""
         self._silent_after = watchdog / 8
         self._again_after = watchdog / 2
         self._notified = notified
@@ -102,10 +102,10 @@ class FieldStates:
         self._returned = False
 
     def pace(self, interval: float) -> None:
-        """It is asked each so many s: what is held makes room for the next answer by then."""
+        """The fields are requested every `interval` s; a message is held no longer than that."""
         self._hold, self._burst = min(HOLD, interval), min(BURST, interval / 2)
 
-    # Asking
+    # Requests
 
     def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return those of `requests` that are to be sent now, and note them as sent."""
@@ -119,7 +119,7 @@ class FieldStates:
         return due
 
     def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
-        """Return those for absent or dropped values whose turn it is, and note them as sent."""
+        """Return the requests that are due for absent or dropped values, and note them as sent."""
         wanted = {*self.silent(now), *self._reread}
         due = [
             request
@@ -130,7 +130,7 @@ class FieldStates:
         return due
 
     def expect(self, requests: Iterable[Request], now: float) -> None:
-        """These have been sent, or something that brings the same answers."""
+        """These requests were sent, or something else that brings the same answers."""
         for request in requests:
             self._asked[request.topic] = now
             self._reread.difference_update(request.answers)
@@ -142,16 +142,16 @@ class FieldStates:
                 topic.asks += 1
 
     def take_return(self) -> bool:
-        """Return whether an absent field has come back since the last call."""
+        """Return whether an absent field has returned since the last call."""
         returned, self._returned = self._returned, False
         return returned
 
     # Messages
 
     def message(self, message: Message, now: float, *, doubt: bool = False) -> Meaning:
-        """Return what a message on a field's topic is; one with zero bytes goes to `left`.
+        """Return what a message on a field's topic means; for one with zero bytes call `left`.
 
-        With `doubt`, its service may be hanging.
+        With `doubt`, its service may hang.
         """
         topic = self._of(message.topic)
         state = topic.state
@@ -161,7 +161,7 @@ class FieldStates:
         if self._notified:
             certain = not (doubt or state in _DOUBTFUL)
         else:
-            if topic.since == math.inf:  # nothing is asked, or an answer has come
+            if topic.since == math.inf:  # no open request, or it was answered
                 return Meaning.BESIDES
             certain = state is FieldState.ASKED and now <= topic.since + ANSWER_WITHIN
         if certain:
@@ -174,7 +174,7 @@ class FieldStates:
             topic.held = (*topic.held, message)
         elif self._notified or now <= topic.until - self._hold + self._burst:
             topic.held, meaning = (*topic.held[:-1], message), Meaning.HELD_INSTEAD
-        elif topic.latest > topic.held_at:  # a request was sent since then, which this answers
+        elif topic.latest > topic.held_at:  # a request was sent since then: this is its answer
             topic.held = (*topic.held, message)
         else:
             return Meaning.BESIDES
@@ -182,10 +182,10 @@ class FieldStates:
         return meaning
 
     def takes(self, name: str, now: float) -> bool:
-        """Take a message into account if it is an ordinary value; return whether it is.
+        """Process a message if it is an ordinary value; return whether it is.
 
-        That is one for which `message` has no other answer whatever is in doubt elsewhere, in the
-        state in which nearly all come. If it is none, nothing is changed.
+        An ordinary value is one for which `message` returns VALUE whatever is in doubt elsewhere,
+        in the state of nearly all messages. Otherwise nothing is changed.
         """
         topic = self._topics.get(name)
         if topic is None:
@@ -193,7 +193,7 @@ class FieldStates:
         if self._notified:
             if topic.state is not FieldState.IDLE or topic.held:
                 return False
-            topic.answered_at = now  # the rest of it is as after an answer
+            topic.answered_at = now  # everything else is as after an answer
         else:
             if topic.state is not FieldState.ASKED or now > topic.since + ANSWER_WITHIN:
                 return False
@@ -201,12 +201,12 @@ class FieldStates:
         return True
 
     def _room(self, topic: _Topic, now: float) -> int:
-        """Return how many are held: an answer for each request, unless old messages may come."""
+        """Return how many messages are held: one per request, or one if old messages may come."""
         old = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
         return 1 if old or self._notified else topic.asks
 
     def republished(self) -> int:
-        """A full republish has ended: drop what is held; return how many messages that were."""
+        """A full republish has ended: drop the held messages; return how many were dropped."""
         dropped = 0
         for name, topic in self._topics.items():
             if topic.held:
@@ -217,14 +217,14 @@ class FieldStates:
         return dropped
 
     def release(self, now: float, *, tick: bool = False) -> list[Message]:
-        """Return what was held and is a value now; with `tick`, the next tick begins."""
+        """Return the held messages that are values now; with `tick`, the next tick begins."""
         released: list[Message] = []
         for topic in self._topics.values():
             late = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
             early = tick and not late
             if topic.held and (now >= topic.until or early):
                 released += topic.held
-                open_still = topic.latest > topic.held_at  # what came before is no answer to it
+                open_still = topic.latest > topic.held_at  # a message before it is no answer to it
                 self._answered(topic, topic.held_at)
                 if open_still:
                     topic.state, topic.since, topic.asks = FieldState.ASKED, topic.latest, 1
@@ -237,7 +237,7 @@ class FieldStates:
         return min(silent, min((t.until for t in self._topics.values()), default=math.inf))
 
     def left(self, names: Iterable[str]) -> None:
-        """The service of these topics has sent its farewell, which ends all expectations."""
+        """The service of these topics has sent its farewell: nothing is expected of it any more."""
         for name in names:
             self._topics[name] = _Topic(FieldState.LEFT, asks=ASKS)
 
@@ -249,7 +249,7 @@ class FieldStates:
                 topic.state = FieldState.SILENT
 
     def gap(self) -> None:
-        """The connection stood still, or the device: what was queued meanwhile comes first."""
+        """The connection or the device stood still: queued messages arrive first."""
         for topic in self._topics.values():
             if topic.state not in _ABSENT:
                 topic.state = FieldState.STALLED
@@ -257,7 +257,7 @@ class FieldStates:
     # Time
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long: messages sent meanwhile are yet to come."""
+        """This machine has stood still for `seconds`: messages of that time are yet to arrive."""
         for topic in self._topics.values():
             topic.since += seconds
             topic.latest += seconds
@@ -266,9 +266,9 @@ class FieldStates:
         self.gap()
 
     def begin(self) -> None:
-        """The device is back, or the connection new: what went unanswered before counts no more.
+        """The device is back, or the connection is new: earlier requests no longer count.
 
-        What was absent is so until it is heard again; it may have come back meanwhile.
+        An absent field stays absent until a message arrives; it may have returned in the meantime.
         """
         for name, topic in self._topics.items():
             absent = topic.state in _ABSENT
@@ -277,15 +277,15 @@ class FieldStates:
         self._asked.clear()
 
     def ask_for_all(self) -> None:
-        """Ask for everything at the next tick, whatever has rested."""
+        """Request everything at the next tick, including requests at rest."""
         self._asked.clear()
 
     def forget_all_but(self, names: Container[str]) -> None:
-        """What is asked for has changed: answers on other topics are not expected any more."""
+        """The requested topics have changed: answers on other topics are no longer expected."""
         self._topics = {name: topic for name, topic in self._topics.items() if name in names}
         self._reread = {name for name in self._reread if name in names}
 
-    # What there is to know
+    # Queries
 
     def state(self, name: str) -> FieldState:
         """Return the state of a topic."""
@@ -298,11 +298,11 @@ class FieldStates:
         return topic.since if topic else math.inf
 
     def answered_at(self, name: str) -> float:
-        """Return when the latest value of a topic came."""
+        """Return when the latest value of a topic arrived."""
         return self._of(name).answered_at
 
     def awaits(self, since: float) -> bool:
-        """Return whether an answer is under way to what was asked since then."""
+        """Return whether an answer to a request since then is still expected."""
         return any(topic.since >= since and topic.state in _OPEN for topic in self._topics.values())
 
     def silent(self, now: float) -> list[str]:
@@ -313,7 +313,7 @@ class FieldStates:
         return [name for name, topic in self._topics.items() if topic.state in _ABSENT]
 
     def late(self, now: float) -> list[str]:
-        """Return the topics whose answer is missed, though it may be on its way."""
+        """Return the topics whose answer is late, though it may still arrive."""
         return [
             name
             for name, topic in self._topics.items()
@@ -329,7 +329,7 @@ class FieldStates:
         topic.held, topic.until = (), math.inf
 
     def _rests(self, request: Request, absent: Container[str]) -> bool:
-        """Return whether it is not sent at each tick: all of it is absent, and was asked twice."""
+        """Return whether a request is delayed: all absent, and requested ASKS times."""
         return all(name in absent and self._topics[name].asks >= ASKS for name in request.answers)
 
     def _rested(self, request: Request, now: float) -> bool:

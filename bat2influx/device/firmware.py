@@ -1,8 +1,8 @@
-"""Which keepalive a device's firmware understands, as far as its answers show: the table.
+"""Which keepalive a device's firmware understands, as far as its answers show: the state table.
 
-VENUS: firmware before Venus OS 3.20 (dbus-mqtt) understands the old keepalive alone, and never
-reports the end of a republish. While it is awake that brings no answer, so that no answer proves
-nothing about a device that has answered the old one before.
+VENUS: firmware before Venus OS 3.20 (dbus-mqtt) understands only the old keepalive, and never
+reports the end of a republish. While it is awake the old keepalive brings no answer, so a missing
+answer proves nothing about a device that has answered the old keepalive before.
 
     state      UNANSWERED  ANSWERED  ENDED
     UNKNOWN    OLD_TRIED   -         NEW
@@ -11,8 +11,8 @@ nothing about a device that has answered the old one before.
     NEW_TRIED  OLD_TRIED   -         NEW
     NEW        OLD_TRIED   -         -
 
-UNANSWERED is that the latest question brought nothing, ANSWERED that something came while it was
-asked, ENDED that a republish ended. What is in no cell changes nothing.
+UNANSWERED: the latest question brought no message. ANSWERED: a message arrived while the question
+was open. ENDED: a republish ended. An event that is in no cell changes nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from enum import Enum
 
 
 class Firmware(Enum):
-    """What is known of it."""
+    """What is known of the firmware."""
 
     UNKNOWN = "unknown"
-    OLD_TRIED = "asked in the old way, without an answer yet"
+    OLD_TRIED = "asked with the old keepalive, no answer yet"
     OLD = "before Venus OS 3.20"
-    NEW_TRIED = "asked in the new way again, without an answer yet"
+    NEW_TRIED = "asked with the new keepalive again, no answer yet"
     NEW = "Venus OS 3.20 or later"
 
 
 class Sign(Enum):
-    """What its answers show."""
+    """What the device's answers show."""
 
-    UNANSWERED = "the latest question brought nothing"
-    ANSWERED = "something came while it was asked"
+    UNANSWERED = "the latest question brought no message"
+    ANSWERED = "a message arrived while the question was open"
     ENDED = "a republish ended"
 
 
@@ -47,4 +47,4 @@ TRANSITIONS = {
     (_F.NEW_TRIED, _S.UNANSWERED): _F.OLD_TRIED,
     (_F.NEW, _S.UNANSWERED): _F.OLD_TRIED,
 }
-OLD = (Firmware.OLD_TRIED, Firmware.OLD)  # the device is asked in the old way
+OLD = (Firmware.OLD_TRIED, Firmware.OLD)  # the device is asked with the old keepalive

@@ -1,10 +1,10 @@
-"""What a device says about its fields, as readings: decoded and stamped.
+"""The values of a device's fields: decoded and stamped.
 
-Polled, a field has one value a tick; which message that is, presence.py decides. By notifications
-each new value counts; the same value of a field again within a tick does not. With a row for each
-tick, a notification counts at the next one, so that the rows are those of a poll.
+Polled, a field has one value per tick; presence.py decides which message that is. By notifications
+each new value counts; the same value of a field again within a tick does not. With one row per
+tick, a notification counts at the next tick, so that the rows are the same as those of polling.
 
-No socket, no clock: times are handed in.
+No socket, no clock: times are passed in.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bat2influx.venus.protocol import NoValue
 
 
 class BaseIntake:
-    """Readings, and what the messages were that are none: of a device, or of a fleet."""
+    """Values, and counts of messages that are no values: of a device, or of a fleet."""
 
     def __init__(self, site: str, *, by_tick: bool) -> None:
         """`site` is the name of the section, '' for `[Battery]`."""
-        self.rows: list[Row] = []  # the readings since they were taken away
+        self.rows: list[Row] = []  # the values since the last take_away
         self.last_value_ns: int | None = None  # the stamp of the latest value
         self.no_values: Counter[NoValue] = Counter()
         self._site = site
@@ -35,23 +35,23 @@ class BaseIntake:
 
     @property
     def readings(self) -> list[Reading]:
-        """The readings since they were taken away."""
+        """The values since the last `take_away`."""
         return [
             Reading(time_ns, self._site, stored.field, value, stored.origin)
             for stored, value, time_ns in self.rows
         ]
 
     def take_away(self) -> list[Row]:
-        """Return the readings since the last call."""
+        """Return the values since the last call."""
         taken, self.rows = self.rows, []
         return taken
 
     def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns."""
+        """The wall clock was set by `step_ns` ns."""
         self._stamper.clock_set(step_ns)
 
     def count(self, reason: NoValue, messages: int = 1) -> None:
-        """So many messages were no values, for this reason."""
+        """Count messages that were no values, for this reason."""
         if messages:
             self.no_values[reason] += messages
 
@@ -61,27 +61,27 @@ class BaseIntake:
 
 
 class Intake(BaseIntake):
-    """The readings of one device, and what its messages were that are none."""
+    """The values of one device, and counts of its messages that are no values."""
 
     def __init__(self, battery: Battery, problems: Problems, *, by_tick: bool) -> None:
         super().__init__(battery.name, by_tick=by_tick)
         self.latest: dict[str, float] = {}  # by label, as in the plan
         self._notified = battery.mode == "notify"
-        self._waits = self._notified and by_tick  # for the next tick
+        self._waits = self._notified and by_tick  # whether values are stored at the next tick
         self._problems = problems
-        self._said: dict[str, float] = {}  # notified, by label: what was stored in this tick,
-        # or waits for the next one
+        self._in_tick: dict[str, float] = {}  # notified values by label: stored in this tick, or
+        # to be stored at the next one
 
     def begin_tick(self, start_ns: int, plan: Plan) -> None:
-        """The tick that stands for `start_ns` (wall clock) has come, and its requests are sent."""
+        """The tick for `start_ns` (wall clock) has begun, and its requests are sent."""
         self._stamper.begin_tick(start_ns)
-        said, self._said = self._said, {}
+        in_tick, self._in_tick = self._in_tick, {}
         if self._waits:
-            for label, value in said.items():
+            for label, value in in_tick.items():
                 self._store(plan, label, value, start_ns)
 
     def take(self, plan: Plan, message: Message, now: Now) -> None:
-        """Take a message on one of the plan's topics that means a value, or that there is none."""
+        """Process a message on one of the plan's topics: a value, or that there is none."""
         topic = message.topic
         value = protocol.decode(message.payload)
         if isinstance(value, NoValue):
@@ -93,25 +93,25 @@ class Intake(BaseIntake):
         self.take_value(plan, plan.fields[topic], value, message.arrival + now.distance)
 
     def take_value(self, plan: Plan, labels: Iterable[str], value: float, arrival_ns: int) -> None:
-        """Take a value of these labels; `arrival_ns` is the wall clock."""
-        said = self._said
+        """Process a value for these labels; `arrival_ns` is the wall clock."""
+        in_tick = self._in_tick
         for label in labels:
             if self._waits:
-                said[label] = self.latest[label] = value
-            elif self._notified and said.get(label) == value:
+                in_tick[label] = self.latest[label] = value
+            elif self._notified and in_tick.get(label) == value:
                 self.no_values[NoValue.SAID_AGAIN] += 1
             else:
-                said[label] = value
+                in_tick[label] = value
                 self._store(plan, label, value, arrival_ns)
 
     def forget(self, labels: Iterable[str]) -> None:
-        """There is no value of these any more."""
+        """These labels have no value any more."""
         for label in labels:
             self.latest.pop(label, None)
-            self._said.pop(label, None)
+            self._in_tick.pop(label, None)
 
     def _store(self, plan: Plan, label: str, value: float, arrival_ns: int) -> None:
-        series = plan.series.get(label)  # None: of an earlier plan, and waiting for its tick
+        series = plan.series.get(label)  # None: queued for a tick, but of an earlier plan
         time_ns = self._stamper.stamp(label, arrival_ns) if series else None
         if series is None or time_ns is None:
             self.no_values[NoValue.NO_TICK] += 1

@@ -1,4 +1,4 @@
-"""The log entry that reports which device is read, and what of it."""
+"""The log entry that reports which device is read, and which of its services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Introduction:
-    """Logs a device when it is read, and again only when something else is read of it."""
+    """Logs a device when reading begins, and again only when other services are read."""
 
     def __init__(self) -> None:
         self._given = ""
@@ -26,7 +26,7 @@ class Introduction:
         found: Mapping[str, Iterable[int]],
         plan: Plan | None,
     ) -> None:
-        """Log it, where `plan` has any field; `found` are the instances by service."""
+        """Log the device if `plan` has any field; `found` has the instances by service."""
         services = ", ".join(
             f"{service} {some([*numbers], ' and ')}" for service, numbers in sorted(found.items())
         )
@@ -36,6 +36,6 @@ class Introduction:
         self._given = what
         extra = event("reading", PORTAL_ID=portal or "", PEER=battery.address)
         if battery.mode == "notify":
-            log.info("hearing of changes from %s", what, extra=extra)
+            log.info("receiving changes from %s", what, extra=extra)
         else:
-            log.info("reading %s each %g s", what, battery.interval, extra=extra)
+            log.info("reading %s every %g s", what, battery.interval, extra=extra)

@@ -1,9 +1,10 @@
-"""When a device is asked to tell of its changes, and when it may be asked to tell everything.
+"""When a device is sent keepalives, and when it may be asked for a full republish.
 
-VENUS: a keepalive lasts 60 s; one sort has the device publish all its values at once, which is
-hundreds of messages, the other brings changes only. Firmware before Venus OS 3.20 (dbus-mqtt) does
-not know the second sort, or none by that name; a read of its serial number keeps it alive, and it
-publishes everything when it had not been. It never says that it has, and has no heartbeat.
+VENUS: a keepalive lasts 60 s. One kind makes the device publish all its values at once, which is
+hundreds of messages; the other kind brings changes only. Firmware before Venus OS 3.20 (dbus-mqtt)
+does not know the second kind, or not by that name: a read of its serial number keeps it alive, and
+it publishes everything if it was not awake before. It never reports that it has done so, and has
+no heartbeat.
 
 Pure: times are monotonic seconds, and spans are fractions of the watchdog interval W.
 """
@@ -15,36 +16,36 @@ from enum import Enum
 
 
 class KeepaliveKind(Enum):
-    """What to send."""
+    """Which keepalive to send."""
 
-    FULL = "full"  # of a fleet's devices, which one cannot read with a wildcard
+    FULL = "full"  # for the devices of a fleet, because a wildcard cannot be read
     CHANGES = "changes"
     OLD = "old"  # the keepalive of old firmware
 
 
 class Republish:
-    """One device's full republishes: one each W/2 (a minute) at the most, whatever wants them."""
+    """Limits the full republishes of one device to one every W/2 (a minute), whoever wants them."""
 
     def __init__(self, watchdog: float) -> None:
         self._apart = watchdog / 2
         self._last = -math.inf
 
     def may(self, now: float) -> bool:
-        """Return whether one may be asked for now."""
+        """Return whether a republish may be requested now."""
         return now >= self._last + self._apart
 
     def asked(self, now: float) -> None:
-        """One has been asked for."""
+        """A republish was requested."""
         self._last = now
 
 
 class KeepAlive:
     """The keepalives of a device that is not polled.
 
-    One for the changes each W/4 (30 s): a full one would bring values from the device's cache, so
-    that what has not changed is read. A device that goes quiet for W/24 (5 s; a heartbeat comes
-    each 3 s) may not know the way in which it was asked: it is then asked the other way, until it
-    is clear which one it knows.
+    One keepalive for changes every W/4 (30 s): a full one would bring values from the device's
+    cache, so values that have not changed are read. A device that sends nothing for W/24 (5 s; a
+    heartbeat comes every 3 s) may not understand the kind of keepalive that was sent. The other
+    kind is then sent, until it is clear which one the device understands.
     """
 
     def __init__(self, watchdog: float, republish: Republish) -> None:
@@ -52,10 +53,10 @@ class KeepAlive:
         self._quiet = watchdog / 24
         self._republish = republish
         self._sent: float | None = None  # on this connection
-        self._look = math.inf  # when to see whether it knows the way
+        self._look = math.inf  # when to check whether the device understands this kind
         self._old = False
-        self._clear = False  # that it knows this way
-        self._tried = False  # the other way, in this quiet
+        self._clear = False  # whether the device is known to understand this kind
+        self._tried = False  # whether the other kind was tried since the latest message
 
     @property
     def first(self) -> bool:
@@ -63,51 +64,51 @@ class KeepAlive:
         return self._sent is None
 
     def begin(self) -> None:
-        """A connection is ready to carry what it brings."""
+        """A connection is ready to carry the notifications."""
         self._sent = None
         self._tried = False
 
     def message(self, now: float) -> None:
-        """The device has said something."""
+        """The device has sent a message."""
         self._look = now + self._quiet
         if self._tried:
             self._clear, self._tried = self._old, False
 
     def is_new(self) -> None:
-        """A full republish has ended, or the heart has beaten, as old firmware never says."""
+        """A republish has ended or a heartbeat has arrived: old firmware reports neither."""
         self._clear, self._old = True, False
 
     def is_old(self) -> None:
-        """It has turned out that the device knows the old way only."""
+        """The device has turned out to understand only the old keepalive."""
         self._clear = self._old = True
 
     @property
     def knows(self) -> KeepaliveKind | None:
-        """OLD or CHANGES where it is clear which of them the device knows, else None."""
+        """OLD or CHANGES if it is clear which one the device understands, else None."""
         if not self._clear:
             return None
         return KeepaliveKind.OLD if self._old else KeepaliveKind.CHANGES
 
     def due(self) -> float:
-        """Return when the next one is due, if nothing is heard until then."""
+        """Return when the next keepalive is due if no message arrives until then."""
         if self._sent is None:
             return -math.inf
         regular = self._sent + self._every
         return regular if self._clear or self._tried else min(regular, self._look)
 
     def next(self, now: float) -> KeepaliveKind | None:
-        """Return what is to be sent now; to be sent at once."""
+        """Return the keepalive to send now; the caller must send it at once."""
         if now < self.due():
             return None
         first, regular = self._sent is None, self._sent is None or now >= self._sent + self._every
         if not regular and not self._clear:
             if not (self._old or self._republish.may(now)):
-                self._look = now + self._quiet  # it is too early to try
+                self._look = now + self._quiet  # too early to try
                 return None
             self._old, self._tried = not self._old, True
         self._sent, self._look = now, now + self._quiet
         if not self._old:
             return KeepaliveKind.CHANGES
-        if first or self._tried:  # which is a full republish where the other way is known
+        if first or self._tried:  # a full republish, if the device understands the new keepalive
             self._republish.asked(now)
         return KeepaliveKind.OLD

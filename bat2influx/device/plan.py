@@ -1,7 +1,7 @@
 """What is read of a device: topics to subscribe to, read requests, and what each answer is.
 
-Pure. Portal id and instances come from discovery.py. That a request reaches a device, and that an
-answer comes, is not known here.
+Pure. Portal id and instances come from discovery.py. Whether a request reaches a device, and
+whether an answer arrives, is not known here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bat2influx.reading import Origin
 from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
 
-# Victron's wiki, page "dbus": changes of these are not signalled on D-Bus, so nobody hears of them.
+# Victron's wiki, page "dbus": changes of these are not signalled on D-Bus, so none is notified.
 UNTOLD = re.compile("vebus/[0-9]+/Ac/.*/S")
-SYSTEM = "system"  # the one service of which there is one, with the instance 0
+SYSTEM = "system"  # exists exactly once, with the instance 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +30,24 @@ class Request:
     slow: bool
 
     def leaves(self) -> list[Request]:
-        """Return the requests for each answer by itself."""
+        """Return a separate request for each answer."""
         return [Request(f"R{topic[1:]}", (topic,), self.slow) for topic in self.answers]
 
 
 class Series(NamedTuple):
-    """What the values of a topic are stored as."""
+    """The field and origin under which a topic's values are stored."""
 
     field: str
     origin: Origin
 
 
 class Plan:
-    """What to subscribe to and what to ask.
+    """What to subscribe to and what to request.
 
-    `fields` has the labels of what is wanted of a topic, `series` what each label is stored as. A
-    label is what people see: the field's name, with the instance behind it where several are told
-    apart by a tag. `optional` are the topics whose absence is no fault, `untold` the requests for
-    what a device does not notify of.
+    `fields` has the labels by topic, `series` the stored field by label. A label is what users see:
+    the field's name, followed by the instance if a tag distinguishes several. `optional` are the
+    topics whose absence is no fault, `untold` the requests for values that a device does not notify
+    of.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Plan:
     ) -> None:
         """`found` has the instances of each service whose fields do not name one.
 
-        `instances_of` returns how several of a service are told apart: "tag" or "name". Of the
-        optional fields those in `present` (service/instance/path) are read.
+        `instances_of` returns how several instances of a service are distinguished: "tag" or
+        "name". Of the optional fields those in `present` (service/instance/path) are read.
         """
         self.portal = portal
         self.heartbeat = f"N/{portal}/heartbeat"
@@ -71,7 +71,7 @@ class Plan:
         self.places: dict[tuple[str, int], tuple[str, ...]] = {}  # topics by service and instance
         self._instances_of, self._present = instances_of, present
         self._found = {SYSTEM: (0,), **found}
-        # Two fields may want the same path: it is asked for once and stored under both names.
+        # Two fields may want the same path: it is requested once and stored under both names.
         labels: dict[str, list[str]] = {}
         slow: dict[str, bool] = {}
         needed: set[str] = set()
@@ -118,10 +118,10 @@ class Plan:
             yield leaf, label
 
     def _requests(self, leaves: Mapping[str, bool]) -> Iterable[Request]:
-        """Sub-trees from two wanted siblings up, but never a service's root; else leaves.
+        """Request sub-trees with two wanted siblings or more, never a service's root; else leaves.
 
-        A sub-tree is answered with everything below it, so that what it covers is not asked for
-        a second time, and the slow leaves below a fast one come with it.
+        The answer to a sub-tree has everything below it. So what it covers is not requested a
+        second time, and slow leaves below a fast one come with it.
         """
         children: dict[str, list[str]] = {}
         for leaf in leaves:
@@ -140,7 +140,7 @@ class Plan:
 
 
 def _parents(leaf: str) -> Iterator[str]:
-    """Yield what a leaf is below, the service first: a few, however many leaves there are."""
+    """Yield the parents of a leaf, the service first: only a few, however many leaves there are."""
     end = leaf.find("/")
     while end >= 0:
         yield leaf[:end]

@@ -1,10 +1,12 @@
-"""What a device is asked while it answers: read requests at each tick, or keepalives.
+"""What a device is asked while it responds: read requests at each tick, or keepalives.
 
-Polled, it is asked for what is due at each tick. By notifications it is asked to tell of its
-changes, and for what it has never told; a tick is then a moment to look at what has come.
+Polled, it is sent the requests that are due at each tick. By notifications it is sent keepalives
+for changes, and requests for values that it has not sent; a tick is then a moment to check what
+has arrived.
 
 Firmware before Venus OS 3.20 (dbus-mqtt) answers the read of a sub-tree with one message on the
-sub-tree's own topic: where nothing below one has ever come, its leaves are asked for one by one.
+sub-tree's own topic: if no message below a sub-tree ever arrived, its leaves are requested one by
+one.
 """
 
 from __future__ import annotations
@@ -20,9 +22,7 @@ from bat2influx.device.schedule import Schedule, Tick
 from bat2influx.mqtt.connection import Connection
 from bat2influx.venus import protocol
 
-OLD_AFTER = (
-    15  # keepalives without an answer, where it is polled; then each other one is an old one
-)
+OLD_AFTER = 15  # unanswered keepalives to a polled device; then every other one is an old keepalive
 _KEEPALIVES = {
     KeepaliveKind.CHANGES: protocol.keepalive,
     KeepaliveKind.OLD: protocol.old_keepalive,
@@ -30,7 +30,7 @@ _KEEPALIVES = {
 
 
 class Poller:
-    """The questions to one device, by its schedule. What comes of them is taken elsewhere."""
+    """Sends the requests to one device, by its schedule. The answers are processed elsewhere."""
 
     def __init__(
         self, battery: Battery, presence: Presence, republish: Republish, w: float
@@ -43,11 +43,11 @@ class Poller:
         if not self._notify:
             presence.pace(battery.interval)
         self._wake_each = w / 4
-        self._woken = -math.inf  # when the latest keepalive for what is missing was sent
-        self._by_leaf: set[str] = set()  # topics of requests for sub-trees
+        self._woken = -math.inf  # when the latest keepalive for missing services was sent
+        self._by_leaf: set[str] = set()  # requests for sub-trees that are split into leaves
 
     def begin(self, plan: Plan, now: Now, *, new_connection: bool = False) -> None:
-        """The device is there (again), read by `plan`."""
+        """The device responds (again) and is read by `plan`."""
         self._presence.begin(plan, now)
         self.keepalive.begin()
         if new_connection:
@@ -61,13 +61,13 @@ class Poller:
         self._schedule.restart()
 
     def reschedule(self, battery: Battery) -> None:
-        """Go on with the intervals of `battery`."""
+        """Continue with the intervals of `battery`."""
         self._schedule = Schedule(battery.interval, battery.soc_interval)
         if not self._notify:
             self._presence.pace(battery.interval)
 
     def wait(self, now: Now, *, awaiting: bool = False) -> float:
-        """Return the seconds to the next question; `awaiting` as in `ask`."""
+        """Return the seconds to the next request; `awaiting` as in `keep_alive`."""
         waits = [self._schedule.wait(now.wall_ns, now.mono), self._presence.due() - now.mono]
         if self._notify:
             waits.append(self.keepalive.due() - now.mono)
@@ -76,7 +76,7 @@ class Poller:
         return min(waits)
 
     def due(self, now: Now) -> Tick | None:
-        """Return the tick that has come, if one has; for `ask`, at once."""
+        """Return the tick that is due, if any, for an immediate `ask`."""
         tick = self._schedule.due(now.wall_ns, now.mono)
         if tick is not None and self._presence.take_return():
             return tick._replace(slow=True)
@@ -85,10 +85,10 @@ class Poller:
     def keep_alive(
         self, connection: Connection, plan: Plan, now: Now, *, awaiting: bool = False
     ) -> None:
-        """Have the device publish its changes, where they are wanted.
+        """Make the device publish its changes, if they are wanted.
 
-        Polled, that is while something is missing (`awaiting`): what appears while a keepalive is
-        in force is published at once, unasked (VENUS, "Presence").
+        Polled, that is the case while something is missing (`awaiting`): a service that appears
+        while a keepalive is in force is published at once, unasked (VENUS, "Presence").
         """
         if self._notify:
             self._ask_for_changes(connection, plan, now)
@@ -100,10 +100,10 @@ class Poller:
             connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
 
     def rouse(self, connection: Connection, portal: str, times: int) -> None:
-        """Send a device that is not responding a keepalive, the `times`-th in this silence.
+        """Send a keepalive to a device that is not responding, the `times`-th in this silence.
 
-        It may not understand the one that was sent before: then each other one is of the other
-        kind, after a while where it is polled.
+        The device may not understand the keepalive that was sent before. Then every other one is of
+        the other kind; for a polled device only after OLD_AFTER keepalives.
         """
         ask = self.keepalive.knows
         patience = 1 if self._notify else OLD_AFTER
@@ -129,8 +129,8 @@ class Poller:
         if ask is None:
             return
         connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
-        # What has not changed is brought by a full republish, and by old firmware that was asleep:
-        # one that a search has woken publishes nothing again.
+        # Unchanged values come with a full republish, and from old firmware that was asleep. Old
+        # firmware that a search has woken publishes nothing again, so the values are read.
         bare = first and ask is not KeepaliveKind.FULL
         for request in self._requests(plan, now) if bare else plan.untold:
             connection.publish(request.topic)
@@ -138,7 +138,7 @@ class Poller:
             self._presence.expect(plan.requests, now.mono)
 
     def _requests(self, plan: Plan, now: Now) -> list[Request]:
-        """Return the requests of the plan, those for sub-trees as the device knows them."""
+        """Return the requests of the plan, with sub-trees split if the device needs that."""
         knows = self.keepalive.knows
         if knows is KeepaliveKind.CHANGES:
             return [*plan.requests]

@@ -1,12 +1,12 @@
 """Finds the portal id of one device, and doubts it while the device is not responding.
 
-The portal id is in the topic of the one retained message of a device, its Serial. Who is there is
-a list: subscribe to all Serials, then unsubscribe. The broker confirms that only after what it sent
-before, so that the UNSUBACK closes the list. No portal id is guessed: of several, a person has to
-choose, and one that is configured is never replaced.
+The portal id is in the topic of the one retained message of a device, its Serial. To list the
+devices: subscribe to all Serials, then unsubscribe. The broker confirms the unsubscription only
+after the messages that it sent before, so the UNSUBACK closes the list. No portal id is guessed:
+a user must choose one of several, and a configured one is never replaced.
 
 Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
-seconds that are handed in, and so is the connection on which an action is carried out.
+seconds that are passed in, and so is the connection on which an action is carried out.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ log = logging.getLogger(__name__)
 
 
 class State(Enum):
-    """What is known of the portal id. Serials are listed in every state but KNOWN."""
+    """What is known of the portal id. Serials are listed in every state except KNOWN."""
 
-    UNKNOWN = "unknown"  # subscribed to the Serials, none has come
-    COLLECTING = "collecting"  # one has come, others may be under way
-    SEVERAL = "several"  # a person has to choose
+    UNKNOWN = "unknown"  # subscribed to the Serials, none has arrived
+    COLLECTING = "collecting"  # one has arrived, others may follow
+    SEVERAL = "several"  # a user must choose
     KNOWN = "known"  # configured, remembered or found
     LISTING = "listing"  # in doubt: subscribed to the Serials, not confirmed yet
     CLOSING = "closing"  # in doubt: the list is being closed
 
 
 class Event(Enum):
-    """What happens to it. The last three are what a closed list shows."""
+    """What happens to the search. The last three are what a closed list shows."""
 
-    BEGUN = "a new connection, or another look on the same one"
+    BEGUN = "a new connection, or another search on the same one"
     SERIAL = "the first Serial"
     DOUBTED = "the device is not responding"
-    SUBACK = "the subscription is confirmed, or refused"
-    OWN = "the list has the own device, or none"
-    ONE = "the list has another one alone, and none is configured"
-    OTHERS = "the list has others, none of which may be taken unasked"
+    SUBACK = "the subscription is confirmed or refused"
+    OWN = "the list has this device, or none"
+    ONE = "the list has only another device, and no portal id is configured"
+    OTHERS = "the list has other devices; a user must choose"
 
 
 class Action(Enum):
-    """What follows from it."""
+    """What follows from an event."""
 
     NOTHING = "nothing"
     SUBSCRIBE = "subscribe to the Serials"
     TRY_TO_SUBSCRIBE = "subscribe to the Serials, which may be refused"
     UNSUBSCRIBE = "unsubscribe from the Serials"
     TAKE = "take the listed portal id"
-    NOTE = "note which others are there in place of the own one"
+    NOTE = "note which other devices are there instead of this one"
     CHOOSE = "raise UndecidedError"
 
 
@@ -86,16 +86,17 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
 
 
 class PortalSearch:
-    """The portal id of one device, and the questions to the broker about it.
+    """The portal id of one device, and the requests to the broker about it.
 
-    `portal` is None until one is known; `others` has what the latest list had in its place. Both
-    are kept over connections. `given` is whether the portal id is configured.
+    `portal` is None until one is known; `others` has the portal ids of the latest list if that one
+    is not among them. Both are kept over connections. `given` is whether the portal id is
+    configured.
     """
 
     def __init__(self, *, given: str, remembered: str, listable: bool, choice: Choice) -> None:
         """`given` is configured, `remembered` is from an earlier start ('' each: none).
 
-        `listable` is whether the broker lets one see which portal ids there are.
+        `listable` is whether the broker lists portal ids to this client.
         """
         self.portal: str | None = given or remembered or None
         self.others: tuple[str, ...] = ()
@@ -121,16 +122,16 @@ class PortalSearch:
         self._meet(Event.BEGUN, connection)
 
     def doubt(self, connection: Connection) -> bool:
-        """The device is not responding: see whether another is there. The device is asked nothing.
+        """The device is not responding: check whether another is there, without asking the device.
 
-        Return whether that will be seen.
+        Return whether the broker can show that.
         """
         if self._listable:
             self._meet(Event.DOUBTED, connection)
         return self._listable
 
     def see(self, topic: str, payload: bytes) -> bool:
-        """Take a message into account; return whether it is a Serial that was asked for."""
+        """Process a message; return whether it is a Serial that was requested."""
         portal = protocol.portal_of(topic) if self.looking else None
         if portal is None:
             return False
@@ -140,15 +141,15 @@ class PortalSearch:
         return True
 
     def step(self, connection: Connection) -> bool:
-        """Go on as far as the broker has answered; return whether another portal id is known.
+        """Advance as far as the broker has answered; return whether another portal id is known.
 
-        Raises UndecidedError, at each step until the next beginning.
+        Raises UndecidedError, at each step until the next `begin`.
         """
         event = self._event(connection)
         return event is not None and self._meet(event, connection)
 
     def _event(self, connection: Connection) -> Event | None:
-        """Return what has come meanwhile."""
+        """Return the next event, if any."""
         if self.state is State.UNKNOWN:
             return Event.SERIAL if self._listed else None
         if self.state is State.KNOWN or self._asked not in connection.acknowledged:
@@ -160,7 +161,7 @@ class PortalSearch:
         return Event.ONE if len(self._listed) == 1 and not self.given else Event.OTHERS
 
     def _meet(self, event: Event, connection: Connection) -> bool:
-        """Do what follows from an event; return whether another portal id is known."""
+        """Carry out the action for an event; return whether another portal id is known."""
         self.state, action = follows(TABLE, self.state, event, "a portal id")
         match action:
             case Action.SUBSCRIBE | Action.TRY_TO_SUBSCRIBE:
@@ -180,26 +181,26 @@ class PortalSearch:
 
 
 class Contact(Enum):
-    """What a device has sent until now. NEW -> QUIET: doubted; HEARD -> QUIET: a new connection."""
+    """What a device has sent so far. NEW -> QUIET: doubted; HEARD -> QUIET: a new connection."""
 
-    NEW = "new"  # never heard, and not doubted yet: it may be another one
-    QUIET = "quiet"  # not heard on this connection
-    HEARD = "heard"  # on this connection
+    NEW = "new"  # no message ever, and not doubted yet: it may be another device
+    QUIET = "quiet"  # no message on this connection
+    HEARD = "heard"  # a message on this connection
 
 
 class Pace:
-    """Something that is done once each `span` seconds at the most."""
+    """Limits an action to once every `span` seconds."""
 
     def __init__(self, span: float) -> None:
         self._span = span
         self._next = -math.inf
 
     def rest(self, now: float) -> None:
-        """It is not due for one span from now on."""
+        """The action is not due for one span from now."""
         self._next = now + self._span
 
     def due(self, now: float) -> bool:
-        """Return whether it is to be done now; to be done at once."""
+        """Return whether the action is due now; the caller must carry it out at once."""
         if now < self._next:
             return False
         self.rest(now)
@@ -209,8 +210,9 @@ class Pace:
 class Doubt:
     """Doubts the portal id of a device that is not responding, and reports that it is not.
 
-    While a device is being discovered, W/8 without a message are one doubt, and then one each W/2.
-    The first doubt about a device that is NEW comes before the report: another device may be there.
+    While a device is being discovered, the first doubt comes after W/8 without a message, then one
+    every W/2. For a NEW device the first doubt comes before the report: another device may be
+    there.
     """
 
     def __init__(self, portals: PortalSearch, host: str, config: str, watchdog: float) -> None:
@@ -221,16 +223,17 @@ class Doubt:
         self._doubts = Pace(watchdog / 2)
         self._contact = Contact.NEW
         self._deadline = 0.0
+        self._message_at = math.inf  # of the latest; before one, when the first connection began
         self._responding = Episode(log, {"PEER": host})
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong, if the device is not responding."""
+        """The trouble, if the device is not responding."""
         return self._responding.trouble
 
     @property
     def heard(self) -> bool:
-        """Whether the device has sent something on this connection."""
+        """Whether the device has sent a message on this connection."""
         return self._contact is Contact.HEARD
 
     def begin(self, now: float) -> None:
@@ -238,18 +241,20 @@ class Doubt:
         if self.heard:
             self._contact = Contact.QUIET
         self._deadline = now + self._patience
+        self._message_at = min(self._message_at, now)
 
     def message(self, now: float) -> None:
-        """The device has sent something."""
+        """The device has sent a message."""
         self._contact = Contact.HEARD
         self._deadline = now + self._patience
+        self._message_at = now
         if self._responding.trouble:
-            self._responding.recovered(f"device {self._portals.portal} answers", now)
+            self._responding.recovered(f"device {self._portals.portal} responds again", now)
 
     def overdue(self, connection: Connection, now: float) -> bool:
-        """Report and doubt a device that is not discovered in time, if it is not.
+        """Report and doubt a device that is not discovered in time.
 
-        Return whether a new connection alone helps: the broker has lost a subscription.
+        Return whether only a new connection helps: the broker has lost a subscription.
         """
         if now < self._deadline:
             return False
@@ -264,18 +269,19 @@ class Doubt:
         return lost
 
     def look(self, connection: Connection, now: float) -> None:
-        """See whether another device is there; where that is not to be seen, report at once."""
+        """Check whether another device is there; report at once if the broker cannot show that."""
         if not self._portals.doubt(connection):
             self.report(now)
 
     def report(self, now: float) -> None:
-        """The device is not responding: report it, with what is there in its place."""
+        """The device is not responding: report that, with the devices found instead."""
         portal = self._portals.portal
-        self._responding.failed(self._why(portal), now, PORTAL_ID=portal or "")
+        self._responding.failed(self._why(portal, now), now, PORTAL_ID=portal or "")
 
-    def _why(self, portal: str | None) -> Trouble:
+    def _why(self, portal: str | None, now: float) -> Trouble:
         if portal is None:
             return device_errors.no_portal(self._host, self._config)
         if others := self._portals.others:
             return device_errors.wrong_portal(self._host, portal, others, self._config)
-        return device_errors.device_silent(self._host, portal, given=self._portals.given)
+        quiet, given = now - self._message_at, self._portals.given
+        return device_errors.device_silent(self._host, portal, quiet, given=given)

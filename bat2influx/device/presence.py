@@ -1,10 +1,10 @@
-"""Who is there: the one owner of the states of a device's fields and services.
+"""Which fields and services are present: the one owner of their states.
 
-fields.py has the table of a field, services.py that of a service. Here the two meet: what is a
-value counts as heard of its service, a farewell on one topic is one of the whole service, and a
-service none of whose fields is answered does not respond.
+fields.py has the table of a field, services.py that of a service. Here the two are combined: a
+value counts as a message of its service, a farewell on one topic is one of the whole service, and
+a service none of whose fields is answered does not respond.
 
-Rules: no thread, no socket, nothing is logged (problems.py does that); times are handed in.
+Rules: no thread, no socket, nothing is logged (problems.py does that); times are passed in.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ class Presence:
     """What is known of one device's services and fields."""
 
     def __init__(self, watchdog: float, *, notified: bool) -> None:
-        """`notified`: every change is wanted, not one value a tick."""
+        """`notified`: every change is wanted, not one value per tick."""
         self.services = Services()
-        self.changed = True  # whether there is something to report; reset by whoever reports it
+        self.changed = True  # whether there is something to report; reset by the reporter
         self._fields = FieldStates(watchdog, notified=notified)
         self._probes = Probes(watchdog) if notified else None
         self._plan: Plan | None = None
         self._places: dict[str, Place] = {}  # by topic
-        self._worked: set[str] = set()  # topics that have been answered, with a value or without
+        self._worked: set[str] = set()  # topics that were answered, with or without a value
         self._silent_after = watchdog / 8
-        self._heard_at: dict[Place, float] = {}  # when a service was heard last (monotonic s)
-        self._tries = 0  # probes so far, so that each is for another path
+        self._heard_at: dict[Place, float] = {}  # latest message of a service (monotonic s)
+        self._tries = 0  # probes so far, so that each uses another path
 
     def begin(self, plan: Plan, now: Now) -> None:
-        """The device is there (again), read by `plan`."""
+        """The device responds (again) and is read by `plan`."""
         self._fields.begin()
         self.change(plan, now)
         if self._probes:
             self._probes.begin([*plan.places], now.mono)
 
     def change(self, plan: Plan, now: Now) -> None:
-        """It is read by `plan` from now on; what is under way of what stays is not forgotten."""
+        """The device is read by `plan` from now on; open requests of topics that stay are kept."""
         self.changed = True
         if self._plan is plan:
             return
@@ -58,25 +58,25 @@ class Presence:
             self._probes.change([*plan.places])
 
     def pace(self, interval: float) -> None:
-        """It is asked each so many s."""
+        """The device is polled every `interval` s."""
         self._fields.pace(interval)
 
-    # Asking
+    # Requests
 
     def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return those of `requests` that are to be sent now, and note them as sent."""
         return self._fields.to_ask(requests, now)
 
     def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
-        """Return those for absent values whose turn it is, where the others come by themselves."""
+        """Return the requests that are due for absent values; the others are notified."""
         return self._fields.to_ask_again(requests, now)
 
     def expect(self, requests: Iterable[Request], now: float) -> None:
-        """What brings the answers to `requests` has been sent."""
+        """Something that brings the answers to `requests` was sent."""
         self._fields.expect(requests, now)
 
     def to_probe(self, now: float) -> list[str]:
-        """Return a topic of each service that is to be read now, to see whether it is there."""
+        """Return one topic of each service that must be read now, to check whether it responds."""
         if self._probes is None or self._plan is None:
             return []
         places = [p for p in self._plan.places if self.services[p].state in _PROBED]
@@ -86,23 +86,23 @@ class Presence:
         return topics
 
     def ask_for_all(self) -> None:
-        """Ask for everything soon, whatever has rested."""
+        """Request everything soon, including requests at rest."""
         self._fields.ask_for_all()
 
     def take_return(self) -> bool:
-        """Return whether something absent has come back since the last call."""
+        """Return whether something absent has returned since the last call."""
         return self._fields.take_return()
 
     def awaits(self, since: float) -> bool:
-        """Return whether an answer is under way to what was asked since then."""
+        """Return whether an answer to a request since then is still expected."""
         return self._fields.awaits(since)
 
     # Messages
 
     def message(self, message: Message, now: Now) -> Meaning:
-        """Return what a message on a topic of the plan means; it is taken into account."""
+        """Process a message on a topic of the plan; return what it means."""
         place = self._places.get(message.topic)
-        if self._plan is None or place is None:  # it came before the reading has begun
+        if self._plan is None or place is None:  # it arrived before reading began
             return Meaning.BESIDES
         if not message.payload:
             self._fields.left(self._plan.places[place])
@@ -122,19 +122,19 @@ class Presence:
 
     @property
     def doubted(self) -> Collection[Place]:
-        """The services that a probe is open for."""
+        """The services with an open probe."""
         return self._probes.open if self._probes else ()
 
     def takes(self, topic: str, at: float) -> bool:
-        """Take a message into account if it is an ordinary value; return whether it is.
+        """Process a message if it is an ordinary value; return whether it is.
 
-        Its service is ANSWERING and not doubted; `at` is when it came (monotonic s). `values_came`
-        is to be told, before anything else is asked or told here.
+        Its service must be ANSWERING and not doubted; `at` is when it arrived (monotonic s). The
+        caller must call `values_came` before any other method.
         """
         return self._fields.takes(topic, at)
 
     def values_came(self, latest: Mapping[str, float]) -> None:
-        """Ordinary values have come on these topics; when the latest of each (monotonic s)."""
+        """Ordinary values arrived on these topics; the latest arrival of each (monotonic s)."""
         self._worked.update(latest)
         heard: dict[Place, float] = {}
         for topic, at in latest.items():
@@ -146,13 +146,13 @@ class Presence:
                 self._probes.heard(place, at)
 
     def republished(self) -> int:
-        """A full republish has ended; return how many messages it was in place of values."""
+        """A full republish has ended; return how many messages it was instead of values."""
         if self._probes:
             self._probes.republished()
         return self._fields.republished()
 
     def release(self, now: Now, *, tick: bool = False) -> list[Message]:
-        """Return what was held and is a value now; with `tick`, the next tick begins."""
+        """Return the held messages that are values now; with `tick`, the next tick begins."""
         released = self._fields.release(now.mono, tick=tick)
         for message in released:
             self._heard(message.topic, now)
@@ -161,7 +161,7 @@ class Presence:
     # Time
 
     def look(self, now: Now) -> None:
-        """See who has not answered for too long."""
+        """Detect services that have not answered for too long."""
         if self._plan is None:
             return
         hanging = self._probes.unanswered(now.mono) if self._probes else []
@@ -178,13 +178,13 @@ class Presence:
     def _is_quiet(
         self, place: Place, silent: Iterable[str], others: Iterable[str], now: float
     ) -> bool:
-        """Return whether nothing of a service has come since a request of W/8 ago.
+        """Return whether a service has sent nothing since a request W/8 ago.
 
-        `silent` are those of its topics that are not answered. A path that was not asked for in
-        that time is no evidence of an answer, nor is one that was asked for just now.
+        `silent` are its unanswered topics. A path that was not requested in that time is no
+        evidence of an answer, nor is one that was requested just now.
         """
         heard = self._heard_at.get(place)
-        if heard is None:  # never: then what was asked last may still be answered
+        if heard is None:  # never: the latest request may still be answered
             return bool(silent) and all(self._fields.state(t) is FieldState.IDLE for t in others)
         latest = now - self._silent_after
         return any(heard <= self._fields.open_since(topic) <= latest for topic in silent)
@@ -192,25 +192,25 @@ class Presence:
     def due(self, *, leaving: bool = False) -> float:
         """Return when `release`, `look` or `to_probe` has something to do (monotonic s).
 
-        Who is `leaving` has nothing to probe.
+        A daemon that is `leaving` sends no probes.
         """
         probes = [self._probes.due()] if self._probes and not leaving else []
         return min([self._fields.due(), *probes])
 
     def gap(self) -> None:
-        """Nothing has come for longer than a heartbeat: the next messages may be old ones."""
+        """No message came for longer than a heartbeat: the next messages may be old ones."""
         self._fields.gap()
 
     @property
     def unsettled(self) -> bool:
-        """Whether a service is yet to give its first answer, or its first one since a farewell."""
+        """Whether a service has yet to give its first answer, or its first since a farewell."""
         places = self._plan.places if self._plan else ()
         return any(self.services[place].state in _UNSETTLED for place in places)
 
     def is_unsettled(self, topic: str) -> bool:
-        """Return whether that is so of the service of a topic, which has left a moment ago.
+        """Return whether the service of a topic is RETURNING: it left a moment ago.
 
-        Until it has answered, its other topics are no news.
+        Until it has answered, its other topics need no report.
         """
         return self.services[self._places[topic]].state is ServiceState.RETURNING
 
@@ -221,13 +221,13 @@ class Presence:
         if self._probes:
             self._probes.stalled(seconds)
 
-    # What there is to know
+    # Queries
 
     def absent(self) -> list[Place]:
         """Return the services that have left or do not respond.
 
-        `system` does not leave: where nothing of it was ever answered, its paths are wrong, and a
-        single one that is not answered any more is reported as that.
+        `system` does not leave. If none of it was ever answered, its paths are wrong; a single path
+        that is no longer answered is reported as a path.
         """
         plan = self._plan
         return [
@@ -238,25 +238,25 @@ class Presence:
         ]
 
     def silent(self, now: float) -> list[str]:
-        """Return the topics on which no answer has come for long, the optional ones among them."""
+        """Return the topics without an answer for W/8, including the optional ones."""
         return self._fields.silent(now)
 
     def never_answered(self, now: float) -> set[str]:
-        """Return the topics on which no answer has come for long, and none ever."""
+        """Return the topics without an answer for W/8, and never any before."""
         absent = {*self._fields.silent(now)} - self._worked
         return {topic for topic in absent if self._fields.state(topic) is FieldState.SILENT}
 
     def late(self, now: float) -> list[str]:
-        """Return the topics on which an answer is late by some seconds, or absent."""
+        """Return the topics whose answer is some seconds late, or absent."""
         return self._fields.late(now)
 
     @property
     def any_worked(self) -> bool:
-        """Whether anything has ever been answered."""
+        """Whether any topic was ever answered."""
         return bool(self._worked)
 
     def worked(self, topic: str) -> bool:
-        """Return whether it has ever been answered."""
+        """Return whether the topic was ever answered."""
         return topic in self._worked
 
     def _heard(self, topic: str, now: Now) -> None:
@@ -272,7 +272,7 @@ class Presence:
             self.changed = True
 
     def _a_topic_of(self, topics: Sequence[str]) -> str:
-        """Return a topic to probe: one that has worked and is not silent, another one each time."""
+        """Return a topic to probe: an answered one if possible, a different one each time."""
         absent = (FieldState.SILENT, FieldState.LEFT)
         good = [t for t in topics if t in self._worked and self._fields.state(t) not in absent]
         self._tries += 1

@@ -1,10 +1,10 @@
 """What is reported of a device's fields: which are missing, since when, and why if that is known.
 
-A path that is not answered is a path that the device does not have, or one of a service that is not
-there, has left, or hangs, or that has another instance. A path that is answered without a number
-has no value now. An optional field is reported only if its service was there and is gone.
+An unanswered path is one that the device does not have, or one of a service that does not exist,
+has left, hangs, or has another instance. A path that is answered without a number has no value now.
+An optional field is reported only if its service was there and has left.
 
-Rules: no thread, no socket; times are handed in. Each problem is logged once, and so is its end.
+Rules: no thread, no socket; times are passed in. Each problem is logged once, and so is its end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bat2influx.venus.protocol import MOST_LEAVES, NoValue
 log = logging.getLogger(__name__)
 
 _NULL = (NoValue.NULL, NoValue.EMPTY_LIST)  # what a device publishes when it has no value
-_ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values, but never to become numbers
+_ODD = (NoValue.TEXT, NoValue.BOOLEAN, NoValue.OTHER_TYPE)  # values that never become numbers
 _DAY = 86_400  # s
 
 
@@ -40,18 +40,18 @@ class Problems:
     def __init__(
         self, host: str, config: str, watchdog: float, presence: Presence, prefix: str = ""
     ) -> None:
-        """`prefix` stands before all topics, where a bridge has put it there."""
+        """`prefix` is what a bridge has put before all topics."""
         self._host, self._prefix = host, prefix
         self._config = config
         self._patience = watchdog / 8
         self._doubt_again = 5 * watchdog
         self._presence = presence
         self._plan: Plan | None = None
-        self._doubted: dict[Place, float] = {}  # when each was last
+        self._doubted: dict[Place, float] = {}  # when each was doubted last
         self._void: dict[str, float] = {}  # topic: since when it has had no value
-        self._kind: dict[str, NoValue] = {}  # topic: what it had instead, the last time
-        self._filled: set[str] = set()  # topics that have had one
-        self._late: list[str] = []  # topics without an answer, if only of late
+        self._kind: dict[str, NoValue] = {}  # topic: what its latest message had instead
+        self._filled: set[str] = set()  # topics that have had a value
+        self._late: list[str] = []  # topics without an answer for some seconds
         self._no_vebus_since = math.inf
         self._paths = DampedEpisode(log, {"PEER": host})
         self._voids = DampedEpisode(log, {"PEER": host})
@@ -68,21 +68,21 @@ class Problems:
             self._void = {
                 topic: since for topic, since in self._void.items() if topic in plan.fields
             }
-            if len(self._filled) + len(self._kind) > MOST_LEAVES:  # instances come and go
+            if len(self._filled) + len(self._kind) > MOST_LEAVES:  # instances change
                 self._filled &= plan.fields.keys()
                 self._kind = {topic: self._kind[topic] for topic in self._void}
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long."""
+        """This machine has stood still for `seconds`."""
         self._void = {topic: since + seconds for topic, since in self._void.items()}
 
     def filled(self, topic: str) -> None:
-        """It had a value."""
+        """A topic had a value."""
         self._filled.add(topic)
         self._void.pop(topic, None)
 
     def void(self, topic: str, reason: NoValue, now: float) -> None:
-        """It had none."""
+        """A topic had no value, for this reason."""
         if reason in _NULL or reason in _ODD:
             self._void.setdefault(topic, now)
             self._kind[topic] = reason
@@ -103,7 +103,7 @@ class Problems:
     def doubtful(self, now: float) -> list[Place]:
         """Return the instances of services to ask about now: those that do not respond.
 
-        Not one that has left, as that is known.
+        A service that has left is not among them, because that is known.
         """
         due = []
         for place in self._presence.absent():
@@ -116,14 +116,14 @@ class Problems:
         return due
 
     def tell(self, discovery: Discovery, now: Now) -> None:
-        """Log what is missing while the rest is read, and that it is no longer."""
+        """Log what is missing while the rest is read, and when nothing is missing any more."""
         assert self._plan is not None
         self._late = self._presence.late(now.mono)
         fields = {"PORTAL_ID": self._plan.portal}
         silent = self._silent(now.mono)
         if why := self._unanswered_trouble(discovery, silent, now):
             self._paths.failed(why, now.mono, TOPIC=_topics(silent), **fields)
-        elif not (discovery.reconsidering or self._presence.unsettled):  # else it is not complete
+        elif not (discovery.reconsidering or self._presence.unsettled):  # else not complete
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
         void = [topic for topic in needed if self._never_had(topic, now.mono)]
@@ -169,7 +169,7 @@ class Problems:
         )
 
     def _one_cause(self, discovery: Discovery, silent: list[str], now: Now) -> Trouble | None:
-        """Return what is the cause of all that is not answered, or to be settled before it."""
+        """Return the one cause of all unanswered requests, or a problem to resolve first."""
         assert self._plan is not None
         if discovery.choices:
             return device_errors.choice_left(*next(iter(discovery.choices.items())))
@@ -188,7 +188,7 @@ class Problems:
         return None
 
     def _has_no_vebus(self, discovery: Discovery, now: float) -> bool:
-        """Return whether the inverter has been missing for a while: it may boot more slowly."""
+        """Return whether the inverter has been missing for W/8: it may boot more slowly."""
         missing = "vebus" in discovery.missing
         self._no_vebus_since = min(self._no_vebus_since, now) if missing else math.inf
         return now >= self._no_vebus_since + self._patience
@@ -201,23 +201,23 @@ class Problems:
         return topic not in self._filled and now >= since + self._patience
 
     def _silent(self, now: float) -> list[str]:
-        """Return the topics without an answer that are not optional, or of what was there."""
+        """Return the unanswered topics that are required, without the optional ones."""
         assert self._plan is not None
         return [each for each in self._presence.silent(now) if each not in self._plan.optional]
 
     def _names(self, topics: Iterable[str]) -> list[str]:
-        """Return the fields of `topics` with their paths, for people."""
+        """Return the fields of `topics` with their paths, for a message."""
         assert self._plan is not None
         prefix = len(f"N/{self._plan.portal}/")
         return [f"{'/'.join(self._plan.fields[each])} ({each[prefix:]})" for each in topics]
 
 
 def _topics(topics: Sequence[str]) -> str:
-    """Return the topics for a field of the journal: as many as the text names."""
+    """Return the topics for a journal field: as many as the text names."""
     return " ".join(topics[:MOST_NAMED])
 
 
 def _since(then_ns: int, now_ns: int) -> str:
-    """Return a moment as people write it, in local time; with the date if it is not of late."""
+    """Return "since" and a local time as text; with the date if it is more than a day ago."""
     shape = "%H:%M:%S" if now_ns - then_ns < _DAY * NS else "%Y-%m-%d %H:%M"
     return time.strftime(f"since {shape}", time.localtime(then_ns / NS))

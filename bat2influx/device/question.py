@@ -1,14 +1,14 @@
-"""Asks one device what it has: a full republish, and how far the answers to it have come.
+"""Asks one device what it has: requests a full republish and tracks the answers.
 
-VENUS: a keepalive with an echo has the device publish all its values, and then the echo. Firmware
-before Venus OS 3.50 ends without the echo. Firmware before 3.20 knows another keepalive, and never
-reports the end. So an end is the best answer, and else what has arrived after some seconds is
-enough. A device that does not answer is asked in the other way the next time.
+VENUS: a keepalive with an echo makes the device publish all its values, and then the echo. Firmware
+before Venus OS 3.50 ends without the echo. Firmware before 3.20 understands another keepalive, and
+never reports the end. So an end is the best answer; otherwise the messages that have arrived after
+some seconds are enough. A device that does not answer is sent the other keepalive the next time.
 
 Rules: TABLE alone decides what follows from an event. No thread and no clock: times are monotonic
-seconds that are handed in, and so is the connection on which an action is carried out. How often
-may be asked is for `Republish`, which is shared with whoever else asks for one. What an answer
-means is for discovery.py.
+seconds that are passed in, and so is the connection on which an action is carried out. `Republish`
+limits how often the device is asked; it is shared with everything else that asks for a republish.
+discovery.py decides what an answer means.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from bat2influx.venus import protocol
 
 
 class State(Enum):
-    """How far a question has come. Answers are heard in every state but IDLE."""
+    """How far a question has come. Answers are accepted in every state except IDLE."""
 
-    IDLE = "idle"  # nothing is asked
+    IDLE = "idle"  # no question is open
     SUBSCRIBING = "subscribing"  # to the answers, not confirmed yet
     WAITING = "waiting"  # until the device may be asked
     ASKED = "asked"  # the device has some seconds to answer
-    LATE = "late"  # they are over, and the answers have not ended
-    ANSWERED = "answered"  # that is all, as far as can be seen; nothing follows from it yet
+    LATE = "late"  # the seconds have elapsed, and the answers have not ended
+    ANSWERED = "answered"  # the answers are final, but not evaluated yet
 
 
 class Event(Enum):
-    """What happens to it."""
+    """What happens to a question."""
 
     DROPPED = "a new connection, or something else is to be asked"
     WANTED = "there is something to ask"
-    SUBACK = "the subscription is confirmed, or refused"
+    SUBACK = "the subscription is confirmed or refused"
     ALLOWED = "the device may be asked for a full republish"
-    OVERDUE = "the seconds are over"
-    UNANSWERED = "nothing has come, and the other way was never tried"
-    ENOUGH = "what has come will do without an end"
+    OVERDUE = "the seconds have elapsed"
+    UNANSWERED = "no message has arrived, and the other keepalive was never tried"
+    ENOUGH = "the answers are enough without an end"
     ENDED = "the republish has ended"
-    DECIDED = "what follows from the answers is done"
+    DECIDED = "the answers are evaluated"
 
 
 class Action(Enum):
-    """What follows from it."""
+    """What follows from an event."""
 
     NOTHING = "nothing"
     SUBSCRIBE = "subscribe to the answers"
-    ASK = "ask for a full republish, in the other way if the latest question is unanswered"
-    NOTE = "note that the device answers, and is not of the old firmware"
+    ASK = "ask for a full republish, by the other keepalive if the latest one is unanswered"
+    NOTE = "note that the device answers, and that its firmware is not the old one"
     UNSUBSCRIBE = "unsubscribe from the answers"
 
 
@@ -78,16 +78,16 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
 
 
 class Question:
-    """What one device is asked, one question after the other.
+    """The questions to one device, one after the other.
 
-    `firmware` is what is known of it, `echoed` whether an answer ever has ended. Both are kept over
-    connections.
+    `firmware` is what is known of it, `echoed` whether the end of an answer was ever received. Both
+    are kept over connections.
     """
 
     def __init__(
         self, republish: Republish, patience: float, firmware: Firmware = Firmware.UNKNOWN
     ) -> None:
-        """`patience` is how long the device has to answer, in s, where its answer has no end."""
+        """`patience` is how long the device has to answer, in s, if its answer has no end."""
         self.state = State.IDLE
         self.firmware = firmware
         self.echoed = False
@@ -95,21 +95,21 @@ class Question:
         self._patience = patience
         self._search = protocol.InstanceSearch("", ())  # what is asked, and its answers
         self._subscribed = 0  # the id of its subscription
-        self._late = math.inf  # when the seconds of the latest question are over
-        self._unanswered = False  # the latest question, if it was for something else or lost
+        self._late = math.inf  # when the seconds of the latest question have elapsed
+        self._unanswered = False  # whether the latest question has brought no message so far
 
     @property
     def old(self) -> bool | None:
-        """Whether the device is asked in the way of old firmware; None where no answer shows it."""
+        """Whether the device is sent the old keepalive; None if no answer shows the firmware."""
         return None if self.firmware is Firmware.UNKNOWN else self.firmware in OLD
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is asked."""
+        """Whether no question is open."""
         return self.state is State.IDLE
 
     def drop(self) -> None:
-        """Ask it no more: the connection is a new one, or something else is to be asked."""
+        """End the question: the connection is new, or something else is to be asked."""
         self.state, _ = follows(TABLE, self.state, Event.DROPPED, "a question")
 
     def forget(self) -> None:
@@ -124,12 +124,12 @@ class Question:
         paths: Iterable[tuple[str, str]],
         now: float,
     ) -> None:
-        """Ask which instances of `services` are there, and which have `paths` (service, path)."""
+        """Ask which instances of `services` exist, and which have `paths` (service, path)."""
         self._search = protocol.InstanceSearch(portal, services, os.urandom(4).hex(), paths)
         self._meet(Event.WANTED, connection, now)
 
     def see(self, topic: str, payload: bytes) -> bool:
-        """Take a message into account; return whether it is an answer."""
+        """Process a message; return whether it is an answer."""
         if self.idle or not self._search.see(topic, payload):
             return False
         self._unanswered = False
@@ -139,10 +139,10 @@ class Question:
     def step(
         self, connection: Connection, now: float, *, none_will_do: bool
     ) -> protocol.InstanceSearch | None:
-        """Go on as far as the time and the answers have come; return them if that is all.
+        """Advance as far as the time and the answers allow; return the answers once they are final.
 
-        `none_will_do` is whether it is an answer, too, that nothing comes in time. They are
-        returned at each step until `end` or `drop`.
+        With `none_will_do`, no answer in time is an answer, too. The answers are returned at each
+        step until `end` or `drop`.
         """
         if self.state is State.SUBSCRIBING and self._subscribed in connection.acknowledged:
             self._meet(Event.SUBACK, connection, now)
@@ -153,16 +153,16 @@ class Question:
         return self._search if self.state is State.ANSWERED else None
 
     def end(self, connection: Connection, kept: Collection[str], now: float) -> None:
-        """What follows from the answers is done. The topics in `kept` stay subscribed to."""
+        """The answers are evaluated. The topics in `kept` stay subscribed to."""
         self._meet(Event.DECIDED, connection, now, kept)
 
     def _event(self, now: float, *, none_will_do: bool) -> Event | None:
-        """Return what has come meanwhile."""
+        """Return the next event, if any."""
         if self.state in (State.IDLE, State.SUBSCRIBING):
             return None
         if self._search.complete:
             return Event.ENDED
-        # What appears by itself, while nothing was asked, may be the first of several.
+        # A service that appears unasked may be the first of several.
         if self.state is State.LATE and (none_will_do or any(self._search.found.values())):
             return Event.ENOUGH
         if self.state in (State.WAITING, State.LATE) and self._republish.may(now):
@@ -174,7 +174,7 @@ class Question:
     def _meet(
         self, event: Event, connection: Connection, now: float, kept: Collection[str] = ()
     ) -> None:
-        """Do what follows from an event."""
+        """Carry out the action for an event."""
         self.state, action = follows(TABLE, self.state, event, "a question")
         search = self._search
         match action:
@@ -193,7 +193,7 @@ class Question:
         self.firmware = TRANSITIONS.get((self.firmware, sign), self.firmware)
 
     def _publish(self, connection: Connection, now: float) -> None:
-        """Ask for a full republish, in the way that was answered, or not tried, the last time."""
+        """Ask for a full republish, with the keepalive that was answered, or the other one."""
         if self._unanswered:
             self._note(Sign.UNANSWERED)
         self._late, self._unanswered = now + self._patience, True
@@ -206,38 +206,38 @@ class Question:
 
 
 class Look(Enum):
-    """Whether it is to be seen what is there of all that may be."""
+    """Whether to survey all that may exist."""
 
-    NONE = "not now"
-    DUE = "it is"
-    REPLACE = "it is, and what was there before is forgotten"
+    NONE = "no survey"
+    DUE = "a survey is due"
+    REPLACE = "a survey is due, and its result replaces the earlier one"
 
 
 class Survey:
-    """When to see what is there of all that may be: what a preset asks for may come later."""
+    """When to survey all that may exist: devices of a preset may be connected later."""
 
     def __init__(self, every: float) -> None:
-        """`every` are the seconds from one that is done to the next."""
+        """`every` is the time from the end of one survey to the next, in s."""
         self.look = Look.NONE
         self._every = every
         self._next = math.inf
 
     @property
     def due(self) -> bool:
-        """Whether one is due."""
+        """Whether a survey is due."""
         return self.look is not Look.NONE
 
     def want(self) -> None:
-        """One is due, whatever the time."""
+        """A survey is due now, whatever the time."""
         if self.look is Look.NONE:
             self.look = Look.DUE
 
     def replan(self, look: Look) -> None:
-        """What was planned counts no more: this does, and the next one follows when it is done."""
+        """Replace the planned survey by `look`; the next one is planned when it is done."""
         self.look, self._next = look, math.inf
 
     def come(self, now: float) -> bool:
-        """Return whether the time for the next one has come, which is due then."""
+        """Return whether the time of the next survey has come; it is due then."""
         if now < self._next:
             return False
         self._next = math.inf
@@ -245,5 +245,5 @@ class Survey:
         return True
 
     def done(self, now: float) -> None:
-        """It is known what is there."""
+        """The survey is complete."""
         self.look, self._next = Look.NONE, now + self._every

@@ -1,17 +1,18 @@
-"""What was found out about devices, kept in the state directory for the next start.
+"""Discovered properties of devices, kept in the state directory for the next start.
 
 Format: `devices.json`, UTF-8:
 
     {"format": 1, "devices": {"venus.local:1883": {"portal": "c0619ab1c2d3",
                                                    "instances": {"vebus": 275}}}}
 
-with `"old": true` behind the instances where the firmware is from before Venus OS 3.20. A key is
-the address and port in the configuration, with the section's name and @ in front where it has one.
-The file is written whole beside itself and then renamed, and only when something has
-changed. Recovery: it holds nothing that cannot be found again, so that what is wrong with it is
-told once, and it is written anew after the next discovery. An entry that is not as described is
-left out, and the others hold. Sizes: of MAX_FILE bytes all is believed or nothing, and a file that
-would be longer loses the entries that were found longest ago.
+with `"old": true` after the instances if the firmware is from before Venus OS 3.20. A key is the
+address and port in the configuration, preceded by the section's name and @ if it has one. The file
+is written completely under another name and then renamed, and only when something has changed.
+
+Recovery: the file contains nothing that cannot be discovered again. So a fault of the file is
+logged once, and the file is written again after the next discovery. An entry that is not as
+described is ignored, and the others are used. Sizes: a file of more than MAX_FILE bytes is ignored
+completely; a file that would be longer loses the entries with the oldest discovery.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_FILE = 256 * 1024  # bytes
-MOST_NAMED = 3  # odd entries
+MOST_NAMED = 3  # invalid entries in a message
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """What was found of a device: its portal id, the instances of services, and its age.
+    """What was discovered of a device: its portal id, the instances of services, and its age.
 
     `old` is whether the firmware is from before Venus OS 3.20.
     """
@@ -53,21 +54,21 @@ class DeviceRecord:
 
 
 def key_of(battery: Battery) -> str:
-    """Return the key of what is known of a device."""
+    """Return the key of a device in the file."""
     named = f"{battery.name}@" if battery.name else ""
     return f"{named}{battery.address}:{battery.port}"
 
 
 class RememberedDevices:
-    """The file; owned by the main thread, and written by one of its own: an SD card takes its time.
+    """The file; owned by the main thread, and written by a separate thread: an SD card is slow.
 
-    What is to be written while that is under way is written next, in its latest form.
+    A change during a write is written next, in its latest form.
     """
 
     def __init__(self, state: Path) -> None:
         self._path = state / "devices.json"
         self._lock = threading.Lock()
-        self._text: str | None = None  # to be written
+        self._text: str | None = None  # to be written next
         self._writer: threading.Thread | None = None
         self._devices = self._read()
 
@@ -76,7 +77,7 @@ class RememberedDevices:
         return self._devices.get(key)
 
     def keep(self, key: str, found: DeviceRecord) -> None:
-        """Have `found` known at the next start."""
+        """Keep `found` for the next start."""
         if self._devices.get(key) == found:
             return
         self._devices.pop(key, None)
@@ -90,7 +91,7 @@ class RememberedDevices:
                 self._writer.start()
 
     def flush(self, seconds: float) -> None:
-        """Wait until all is written, for so long at the most."""
+        """Wait until everything is written, for `seconds` at most."""
         if writer := self._writer:
             writer.join(seconds)
 
@@ -123,16 +124,16 @@ class RememberedDevices:
         try:
             found, odd = understood(parse(data) if len(data) <= MAX_FILE else None)
         except ValueError:
-            self._tell("is damaged, or of another version")
+            self._tell("is damaged or has another version")
             return {}
         if odd:
             named = ", ".join(plain(key) for key in odd[:MOST_NAMED])
             more = f" and {len(odd) - MOST_NAMED} more" if len(odd) > MOST_NAMED else ""
-            self._tell(f"has odd entries, which are left out ({named}{more})")
+            self._tell(f"has invalid entries, which are ignored ({named}{more})")
         return found
 
     def _tell(self, what: str) -> None:
-        text = "%s %s; what it is for will be found out anew at each start"
+        text = "%s %s; the devices are discovered again at each start"
         log.warning(text, self._path, what, extra=event("memory"))
 
 
@@ -146,9 +147,9 @@ def _written(devices: Mapping[str, DeviceRecord]) -> str:
 
 
 def understood(content: Any) -> tuple[dict[str, DeviceRecord], list[str]]:
-    """Return what the file says, and the keys of entries that are not as described.
+    """Return the devices in the file, and the keys of invalid entries.
 
-    Raises ValueError for a file that is not.
+    Raises ValueError if the whole file is invalid.
     """
     devices = content.get("devices") if isinstance(content, dict) else None
     if not isinstance(devices, dict) or content.get("format") != FORMAT:
@@ -158,7 +159,7 @@ def understood(content: Any) -> tuple[dict[str, DeviceRecord], list[str]]:
 
 
 def _found(each: Any) -> DeviceRecord | None:
-    """Return what an entry says; None where it is odd."""
+    """Return what an entry describes; None if it is invalid."""
     if not isinstance(each, dict):
         return None
     portal, instances, old = each.get("portal"), each.get("instances"), each.get("old", False)

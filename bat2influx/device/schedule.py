@@ -1,13 +1,13 @@
 """When a device is read: ticks in phase with the wall clock.
 
-Tick k falls at wall clock (k + 1/2) * interval, in the middle of the second it stands for, so
-that neither a late loop nor a late answer carries a value over the second's edge. The wall clock
-is read anew each time, so that a slewed or stepped clock is followed at once; the monotonic clock
-only keeps two ticks apart, whatever the wall clock does. A tick that is late by half an interval
-or more is skipped, never made up for.
+Tick k falls at wall clock (k + 1/2) * interval, in the middle of the second it stands for, so that
+neither a late loop nor a late answer carries a value over the second's edge. The wall clock is read
+again each time, so that a slewed or stepped clock is followed at once; the monotonic clock only
+keeps two ticks apart, whatever the wall clock does. A tick that is late by half an interval or more
+is skipped and not made up for.
 
-Wall clock is in integer nanoseconds since 1970, so that tick numbers are exact; the monotonic
-clock and all durations are in seconds.
+Wall clock is in integer nanoseconds since 1970, so that tick numbers are exact; the monotonic clock
+and all durations are in seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bat2influx.reading import NS
 
 
 class Tick(NamedTuple):
-    """A moment to ask: `start_ns` is the wall clock it stands for, `slow`: slow paths too."""
+    """A moment to send requests for the wall clock `start_ns`; `slow`: also of slow paths."""
 
     start_ns: int
     slow: bool
@@ -49,12 +49,12 @@ class Schedule:
     def wait(self, wall_ns: int, mono: float) -> float:
         """Return the seconds to the next moment at which a tick may be due."""
         number, late = self._latest(wall_ns)
-        if self._wanted(number, late):  # now, but for a clock that was set
+        if self._wanted(number, late):  # now, unless the clock was set
             return max(0.0, self._last_mono + self._apart - mono)
         return (self._middle(number + 1) - wall_ns) / NS
 
     def restart(self) -> None:
-        """Have the next tick ask for the slow paths too: the connection is new."""
+        """Make the next tick request the slow paths too: the connection is new."""
         self._last_slow = None
 
     def _wanted(self, number: int, late: int) -> bool:

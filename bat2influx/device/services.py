@@ -1,8 +1,8 @@
-"""The states of a device's services, by their instances: the table.
+"""The states of a device's services, by their instances: the state table.
 
-A place is a service with its instance, as ("vebus", 275). VENUS: one that leaves sends a farewell
-on all of its topics, one that appears is published whole, one that hangs or crashes does not
-respond, without a farewell.
+A place is a service with its instance, such as ("vebus", 275). VENUS: a service that leaves sends a
+farewell on all of its topics, one that appears is published completely, and one that hangs or
+crashes does not respond, without a farewell.
 
     state           HEARD      NO_ANSWER       FAREWELL  BACK
     EXPECTED        ANSWERING  NOT_RESPONDING  LEFT      -
@@ -11,11 +11,11 @@ respond, without a farewell.
     LEFT            ANSWERING  -               -         RETURNING
     RETURNING       ANSWERING  NOT_RESPONDING  LEFT      -
 
-HEARD is an answer, or a notification, and never a value of a republish; NO_ANSWER is that nothing
-was heard since a request of W/8 ago; BACK is a value after a farewell, before an answer.
+HEARD is an answer or a notification, and never a value of a republish. NO_ANSWER: no message since
+a request W/8 ago. BACK is a value after a farewell, before an answer.
 
-By notifications nothing is asked, so that a service that hangs looks like one whose values stay as
-they are. One that publishes nothing for W/24 is therefore read on one path: `Probes`.
+By notifications nothing is requested, so a service that hangs looks like one whose values do not
+change. A service that publishes nothing for W/24 is therefore read on one path: `Probes`.
 
 Pure: `now` is monotonic seconds, `since_ns` wall clock.
 """
@@ -29,7 +29,7 @@ from enum import Enum
 
 
 class ServiceState(Enum):
-    """Where a service is."""
+    """The state of a service."""
 
     EXPECTED = "expected"
     ANSWERING = "answering"
@@ -39,7 +39,7 @@ class ServiceState(Enum):
 
 
 class Event(Enum):
-    """What is met of a service."""
+    """What happens to a service."""
 
     HEARD = "heard"
     NO_ANSWER = "no answer for W/8"
@@ -68,7 +68,7 @@ Place = tuple[str, int]
 
 @dataclass(slots=True)
 class Service:
-    """A service: its state since when, and whether it has ever been heard."""
+    """A service: its state since when, and whether it has ever sent a message."""
 
     state: ServiceState
     since_ns: int
@@ -76,7 +76,7 @@ class Service:
 
 
 class Services:
-    """All that are read of one device."""
+    """All services that are read of one device."""
 
     def __init__(self) -> None:
         self._services: dict[Place, Service] = {}
@@ -86,14 +86,14 @@ class Services:
         return self._services[place]
 
     def read(self, places: list[Place], now_ns: int) -> None:
-        """Have these be read, and no others; those that were read stay as they are."""
+        """Read these and no others; services that were read before keep their state."""
         known = self._services
         self._services = {
             place: known.get(place, Service(ServiceState.EXPECTED, now_ns)) for place in places
         }
 
     def meet(self, place: Place, event: Event, now_ns: int) -> bool:
-        """Return whether this has changed the state. In any other cell nothing changes."""
+        """Return whether an event has changed the state; in other cells nothing changes."""
         service = self._services[place]
         after = TRANSITIONS.get((service.state, event), service.state)
         if after is service.state:
@@ -103,20 +103,21 @@ class Services:
         return True
 
     def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns."""
+        """The wall clock was set by `step_ns` ns."""
         for service in self._services.values():
             service.since_ns += step_ns
 
     def absent(self) -> list[Place]:
-        """Return those that are not responding, or have left."""
+        """Return the services that are not responding or have left."""
         return [place for place, own in self._services.items() if own.state in ABSENT]
 
 
 class Probes:
-    """When to read a service that may hang, where nothing else is asked.
+    """When to read a service that may hang, if nothing else is requested.
 
-    One is sent after W/24 without a message of the service, and then each W/24, until the service
-    is heard or W/8 are over: an answer may be lost in a republish, and a path may be gone.
+    A probe is sent after W/24 without a message of the service, and then every W/24, until the
+    service sends one or W/8 have elapsed: an answer may be lost in a republish, and a path may no
+    longer exist.
     """
 
     def __init__(self, watchdog: float) -> None:
@@ -124,15 +125,15 @@ class Probes:
         self._silent_after = watchdog / 8
         self._watched: list[Place] = []
         self._next: dict[Place, float] = {}  # when to send one
-        self._sent: dict[Place, float] = {}  # open probes: the first since it was heard
+        self._sent: dict[Place, float] = {}  # open probes: the first since the latest message
 
     def heard(self, place: Place, now: float) -> None:
-        """It has sent something that is no republish."""
+        """The service has sent a message that is no republish."""
         self._next[place] = now + self._quiet
         self._sent.pop(place, None)
 
     def republished(self) -> None:
-        """What has just come proves nothing, and an answer may be lost in it: have all be read."""
+        """A republish proves nothing, and an answer may be lost in it: probe all services."""
         self._next = dict.fromkeys(self._next, -math.inf)
 
     def to_send(self, places: list[Place], now: float) -> list[Place]:
@@ -146,7 +147,7 @@ class Probes:
 
     @property
     def open(self) -> Collection[Place]:
-        """Those that a probe is open for."""
+        """The services with an open probe."""
         return self._sent
 
     def doubts(self, place: Place) -> bool:
@@ -154,7 +155,7 @@ class Probes:
         return place in self._sent
 
     def unanswered(self, now: float) -> list[Place]:
-        """Return those that have not answered for W/8."""
+        """Return the services that have not answered for W/8."""
         return [
             place
             for place in self._watched
@@ -162,7 +163,7 @@ class Probes:
         ]
 
     def due(self) -> float:
-        """Return when one is to be sent, or to be given up, of those that are watched."""
+        """Return when a probe of a watched service is to be sent or given up."""
         waits = [self._next.get(place, -math.inf) for place in self._watched]
         waits += [
             self._sent[place] + self._silent_after for place in self._watched if place in self._sent
@@ -170,15 +171,15 @@ class Probes:
         return min(waits, default=math.inf)
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long: messages sent meanwhile are yet to come."""
+        """This machine has stood still for `seconds`: messages of that time are yet to arrive."""
         for times in (self._next, self._sent):
             times.update({place: time + seconds for place, time in times.items()})
 
     def begin(self, places: list[Place], now: float) -> None:
-        """The connection is new, or the device is back: these are heard of from now on."""
+        """The connection is new, or the device is back: the services may now send messages."""
         self._watched, self._next = places, dict.fromkeys(places, now + self._quiet)
         self._sent.clear()
 
     def change(self, places: list[Place]) -> None:
-        """These are read from now on; what is known of others that are read stays."""
+        """These services are read from now on; what is known of those that stay is kept."""
         self._watched = places

@@ -1,16 +1,16 @@
-"""The short way of an ordinary value: known topic, expected, a number, from a service that answers.
+"""The short way of an ordinary value: known topic, expected, a number, its service responds.
 
-Nearly every message is one. It means the same as on the long way (device.py: presence.message, then
-intake.take), and takes a third of the time: its topic is looked up as it came, and what is the same
-for all messages of a topic is ready in a record. Whatever else comes is handed back for the long
-way, in its turn. The tests hold one way against the other.
+Nearly every message is an ordinary value. The result is the same as on the long way (device.py:
+presence.message, then intake.take) in a third of the time: the topic is looked up unparsed, and a
+record has everything that is the same for all messages of a topic. All other messages are handed
+back for the long way, in order. The tests compare the two ways.
 
-Ordinary is, in the words of fields.py: polled, the state ASKED, in time for it; by notifications,
-the state IDLE with nothing held. And nothing is looked for (discovery), no probe of the service is
-open, and nothing stood still.
+Ordinary means, in the terms of fields.py: polled, the state ASKED, within ANSWER_WITHIN; by
+notifications, the state IDLE without a held message. Also, no discovery is running, no probe of the
+service is open, and nothing stood still.
 
-What only the latest value of a topic counts for is noted at the end, or before a message goes the
-long way.
+What only the latest value of a topic is needed for is noted at the end, or before a message goes
+the long way.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ShortWay:
         *,
         prefix: str,
     ) -> None:
-        self.taken = 0  # messages, ever
+        self.taken = 0  # messages processed so far
         self._presence = presence
         self._discovery = discovery
         self._problems = problems
@@ -68,8 +68,8 @@ class ShortWay:
         self._records: dict[bytes, _Record] = {}  # by topic, with the prefix
 
     def take(self, packets: Iterable[Packet], plan: Plan | None, now: Now) -> Iterator[Packet]:
-        """Take those of `packets` that are ordinary, and yield the others, in order."""
-        heard: dict[str, float] = {}  # when the latest value of a topic came
+        """Process those of `packets` that are ordinary, and yield the others, in order."""
+        heard: dict[str, float] = {}  # when the latest value of a topic arrived
         mono, boot_ns, distance = now.mono, now.boot_ns, now.distance
         latest, takes = self._standstill.latest(mono), self._presence.takes
         take_value = self._intake.take_value
@@ -93,7 +93,7 @@ class ShortWay:
     def _begin(self, plan: Plan | None) -> tuple[dict[bytes, _Record], Collection[Place]]:
         """Return the records of `plan`, and the services that are doubted now.
 
-        There are none while more than a value is to be seen in a message.
+        Both are empty while messages may mean more than a value.
         """
         presence = self._presence
         if plan is None or not presence.reads(plan) or not self._discovery.at_rest:
@@ -110,7 +110,7 @@ class ShortWay:
         return self._records, presence.doubted
 
     def _note(self, heard: dict[str, float]) -> None:
-        """Note when the latest values of topics came (monotonic s), and forget that here."""
+        """Note when the latest values of topics arrived (monotonic s), and empty `heard`."""
         if heard:
             self._presence.values_came(heard)
             for topic in heard:

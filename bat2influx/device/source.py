@@ -1,7 +1,7 @@
-"""Where values come from: what a device and a fleet of them have in common.
+"""Sources of values: what a device and a fleet of devices have in common.
 
-A source has no thread and no clock of its own: the main loop calls `step` when its socket is ready
-or `timeout` has run out, and takes its readings away. It never raises for what the peer does.
+A source has no thread and no clock: the main loop calls `step` when its socket is ready or
+`timeout` has elapsed, and takes its values. It never raises an exception for what the peer does.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from bat2influx.mqtt.reconnect import Reconnector, State
 from bat2influx.reading import Reading, Row
 from bat2influx.venus.protocol import NoValue
 
-NAMED = 3  # of the silent devices
+NAMED = 3  # portal ids of devices that do not respond, in a message
 
 
 def endpoint_of(battery: Battery, config: str) -> Endpoint:
-    """Return where the broker of a section of the file is; `config` is that file, for messages."""
+    """Return the broker's endpoint for a section of the file `config`, which messages name."""
     own = battery.address, battery.port, battery.user, battery.password
     return Endpoint(*own, config, battery.tls, battery.topic_prefix, battery.vrm)
 
 
 class Census(NamedTuple):
-    """How many devices a fleet has, and the portal ids of those that are silent."""
+    """How many devices a fleet has, and the portal ids of those that do not respond."""
 
     devices: int
     silent: Sequence[str]
 
     def __str__(self) -> str:
         count = f"{self.devices:,} device{'' if self.devices == 1 else 's'}"
-        return f"{count}, {len(self.silent):,} silent ({self.named})" if self.silent else count
+        silent = f"{len(self.silent):,} not responding ({self.named})"
+        return f"{count}, {silent}" if self.silent else count
 
     @property
     def named(self) -> str:
-        """The first few of those that are silent, for people."""
+        """The first few portal ids of those that do not respond, for messages."""
         more = ("…",) if len(self.silent) > NAMED else ()
         return ", ".join((*self.silent[:NAMED], *more))
 
@@ -55,23 +56,23 @@ class Source(ABC):
     def __init__(
         self, battery: Battery, intake: BaseIntake, *, config: str, wake: Callable[[], None]
     ) -> None:
-        """`intake` has what is taken in; `config` is the file to name in messages.
+        """`intake` has the values; `config` is the file to name in messages.
 
         `wake` is called from another thread when there is a reason to step.
         """
         self.battery = battery
-        self.messages = 0  # that it has said
-        self.undecided: str | None = None  # what only a person can settle
-        self.clock = DeviceClock()  # of a fleet, whose devices each have one, it is never known
-        self.clock_wanted = False  # whether to ask for it, where it does not come by itself
+        self.messages = 0  # received so far
+        self.undecided: str | None = None  # a choice that only a user can make
+        self.clock = DeviceClock()  # never known for a fleet, each of whose devices has one
+        self.clock_wanted = False  # whether to request it if it does not arrive unasked
         self._config = config
         self._broker = Reconnector(endpoint_of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the broker is connected
-        self._begun: Connection | None = None  # the connection that the conversation is on
+        self._begun: Connection | None = None  # the connection that `_begin` was called for
         self._readings = intake
         self._leaving = False
 
-    # What the main loop asks
+    # Queries of the main loop
 
     def fileno(self) -> int:
         """Return the descriptor to select on, -1 when there is none."""
@@ -79,7 +80,7 @@ class Source(ABC):
 
     @property
     def connection(self) -> object | None:
-        """What the descriptor belongs to: another connection may have one of the same number."""
+        """The owner of the descriptor; another connection may get the same number."""
         return self._broker.connection
 
     @property
@@ -89,27 +90,27 @@ class Source(ABC):
 
     @property
     def state(self) -> State:
-        """Where the conversation stands."""
+        """The state of the connection and of the device."""
         return self._stage if self._broker.state is State.OPEN else self._broker.state
 
     @abstractmethod
     def timeout(self, now: Now) -> float:
-        """Return the seconds after which `step` has something to do even if nothing comes."""
+        """Return the seconds after which `step` has something to do even if no message arrives."""
 
     @property
     @abstractmethod
     def census(self) -> Census | None:
-        """How many devices there are, of a fleet; what is told in place of the latest values."""
+        """How many devices a fleet has; shown instead of the latest values."""
 
     @property
     @abstractmethod
     def latest(self) -> Mapping[str, float]:
-        """The latest values, by what they are shown under."""
+        """The latest values, by label."""
 
     @property
     @abstractmethod
     def labels(self) -> list[str]:
-        """What the values are shown under: those that have to be there, then the others."""
+        """The labels of the values: the required ones, then the optional ones."""
 
     @property
     @abstractmethod
@@ -133,7 +134,7 @@ class Source(ABC):
 
     @property
     def no_values(self) -> Mapping[NoValue, int]:
-        """How many messages were no values, by what they were."""
+        """How many messages were no values, by reason."""
         return self._readings.no_values
 
     @property
@@ -143,13 +144,13 @@ class Source(ABC):
 
     @property
     def reconnects(self) -> int:
-        """How often it has logged in to the broker, but for the first time."""
+        """How often it has logged in to the broker, without the first time."""
         return max(0, self._broker.logins - 1)
 
-    # What the main loop does
+    # Actions of the main loop
 
     def step(self, now: Now, *, readable: bool = False, writable: bool = False) -> None:
-        """Do all that can be done now without waiting."""
+        """Do everything that can be done now without waiting."""
         self._broker.step(now.mono, readable=readable, writable=writable)
         connection = self._broker.connection
         if connection is None:
@@ -163,67 +164,67 @@ class Source(ABC):
 
     @property
     def has_readings(self) -> bool:
-        """Whether there are readings since they were last taken."""
+        """Whether there are values since the last take."""
         return bool(self._readings.rows)
 
     def take_readings(self) -> list[Reading]:
-        """Return the readings since the last call."""
+        """Return the values since the last call."""
         readings = self._readings.readings
         self._readings.take_away()
         return readings
 
     def take_rows(self) -> list[Row]:
-        """Return the same as rows, which take less time."""
+        """Return the same as rows, which takes less time."""
         return self._readings.take_away()
 
     def takes(self, battery: Battery) -> bool:
-        """Return whether `battery` differs in nothing but the intervals, for `reschedule`."""
+        """Return whether `battery` differs only in the intervals, so `reschedule` is enough."""
         own = self.battery
         return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
 
     def reschedule(self, battery: Battery) -> None:
-        """Go on with the intervals of `battery`; the connection stays."""
+        """Continue with the intervals of `battery`; the connection stays."""
         if battery != self.battery:
             self.battery = battery
             self._go_on_with(battery)
 
     @abstractmethod
     def rescan(self) -> None:
-        """A person has reloaded the daemon: see what is there now."""
+        """A user has reloaded the daemon: search for services again."""
 
     @abstractmethod
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long, which is no silence of a device."""
+        """This machine has stood still for `seconds`, which is no silence of a device."""
 
     def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns since the last step."""
+        """The wall clock was set by `step_ns` ns since the last step."""
         self._readings.clock_set(step_ns)
 
     def ask_no_more(self) -> None:
-        """Take what comes, and ask for nothing from now on."""
+        """Process what arrives, and send no more requests."""
         self._leaving = True
 
     @abstractmethod
     def awaits(self, since: float) -> bool:
-        """Return whether an answer is under way to what was asked since then (monotonic s)."""
+        """Return whether an answer to a request since then (monotonic s) is still expected."""
 
     def close(self) -> None:
-        """Leave the broker, or stop trying to reach it."""
+        """Disconnect from the broker, or stop connecting."""
         self._broker.close()
 
-    # What a device and a fleet do in ways of their own
+    # What a device and a fleet do differently
 
     @abstractmethod
     def _take(self, connection: Connection, now: Now) -> None:
-        """Take what has come."""
+        """Process the messages that have arrived."""
 
     @abstractmethod
     def _begin(self, connection: Connection, now: Now) -> None:
-        """Begin the conversation on a new connection."""
+        """Begin on a new connection."""
 
     @abstractmethod
     def _converse(self, connection: Connection, now: Now) -> None:
-        """Ask what is due."""
+        """Send the requests that are due."""
 
     @abstractmethod
     def _go_on_with(self, battery: Battery) -> None:

@@ -1,7 +1,7 @@
-"""Detects that this machine, or the connection, stood still: old messages come first then.
+"""Detects that this machine, or the connection, stood still: queued messages arrive first then.
 
-The main loop sees a wait that took too long. A process can be stopped anywhere, though: between two
-waits, or after it has looked at the clock.
+The main loop detects a wait that took too long. However, a process can be stopped anywhere: between
+two waits, or after it has read the clock.
 
 Pure: times are monotonic seconds.
 """
@@ -10,28 +10,28 @@ from __future__ import annotations
 
 import math
 
-PAUSE = 2.0  # s, from one step to the next: the main loop waits for 1 s at the most
-GAP = 3.5  # s, without a message; a heartbeat comes each 3 s, unless something stands still
+PAUSE = 2.0  # s, from one step to the next: the main loop waits for 1 s at most
+GAP = 3.5  # s, without a message; a heartbeat comes every 3 s, unless something stands still
 
 
 class Standstill:
-    """What a device sees of it, from step to step."""
+    """What a device detects of a standstill, from step to step."""
 
     def __init__(self, *, heartbeat: bool) -> None:
-        """`heartbeat` is whether the device is kept publishing, so that a silence is a gap."""
+        """`heartbeat` is whether the device is kept publishing, so that a pause shows one."""
         self._heartbeat = heartbeat
         self._stepped = math.inf  # when it was stepped last
 
     def before(self, now: float, heard: float | None) -> bool:
-        """Return whether there was one before this step; `heard` is when a message came last."""
+        """Return whether there was one before this step; `heard`: when the latest message came."""
         paused = now > self._stepped + PAUSE
         self._stepped = now
         return paused or (self._heartbeat and heard is not None and now > heard + GAP)
 
     def within(self, now: float, arrival: float) -> bool:
-        """Return whether a message shows one since this step looked at the clock, at `now`."""
+        """Return whether a message shows a standstill since this step read the clock, at `now`."""
         return arrival > self.latest(now)
 
     def latest(self, now: float) -> float:
-        """Return until when a message may come that shows none."""
+        """Return until when a message may arrive without showing a standstill."""
         return now + PAUSE

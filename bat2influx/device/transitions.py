@@ -1,4 +1,4 @@
-"""How a table of states is read: (state, event) to what follows."""
+"""Looks up a cell in a table of states: (state, event) to what follows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Cell = TypeVar("Cell")
 
 
 def follows(table: Mapping[tuple[S, E], Cell], state: S, event: E, subject: str) -> Cell:
-    """Return the cell of `table`; what it does not have cannot happen.
+    """Return the cell of `table`. A combination that the table does not have cannot happen.
 
     Raises AssertionError, with `subject` ("a portal id"), state and event in its text.
     """
     cell = table.get((state, event))
-    assert cell is not None, f"{subject} that is {state.value} cannot meet with: {event.value}"
+    assert cell is not None, f"{subject} in state {state.value!r} cannot receive: {event.value}"
     return cell

@@ -1,6 +1,6 @@
-"""What the configuration wants of one device, and what it leaves open for the discovery.
+"""What the configuration wants of one device, and what it leaves to the discovery.
 
-Rules: values alone, that never change.
+Rules: immutable values only.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bat2influx.venus.protocol import Field
 class Wanted:
     """The configuration of one device, as far as the discovery needs it.
 
-    `portal` ('': none) and `vebus`, an instance, are configured. Of the services in `several` all
-    instances are wanted. `listed` is whether the broker lists its portal ids, `name` that of the
+    `portal` ('': none) and `vebus`, an instance, are configured. All instances of the services in
+    `several` are wanted. `listed` is whether the broker lists its portal ids, `name` is that of the
     section, `[Battery NAME]`. The instance of `system` is always 0 and needs no discovery.
     """
 
@@ -55,7 +55,7 @@ class Wanted:
 
     @cached_property
     def left_open(self) -> frozenset[str]:
-        """The services whose instance is to be discovered, required or not."""
+        """The services whose instance is to be discovered, required or optional."""
         return frozenset(protocol.services_to_find(self.fields))
 
     @cached_property
@@ -70,9 +70,9 @@ class Wanted:
 
     @property
     def more(self) -> bool:
-        """Whether a device may have more than is required."""
+        """Whether a device may have more than what is required."""
         return bool(self.left_open.intersection(self.several) or self.optional)
 
     def first_instances(self, known: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-        """Return the instances to begin with: the configured ones, then those `known` before."""
+        """Return the instances to start with: the configured ones, then those `known` before."""
         return {s: (n,) for s, n in known.items() if s not in self.several} | dict(self.given)

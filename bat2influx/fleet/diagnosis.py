@@ -1,6 +1,7 @@
-"""What is told of a fleet, in the log and in STATUS=: what is wrong, once, and its end.
+"""What is reported of a fleet, in the log and in STATUS=: each problem once, and its end.
 
-Devices that are silent are told in the log and counted in the census; all else is a trouble too.
+Devices that do not respond are logged and counted in the census; every other problem is also a
+trouble.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ log = logging.getLogger(__name__)
 
 
 class Look(NamedTuple):
-    """What is to be seen on a connection; times are monotonic s, inf where it has not happened.
+    """The state of a connection; times are monotonic s, inf if it has not happened.
 
-    `speaking` says whether a device was heard of late; `left_out` counts messages of devices and
-    topics that are one too many, and `full` is whether there is still no room for another one.
+    `speaking` is whether a device sent a message recently; `left_out` counts messages of devices
+    and topics that are ignored, and `full` is whether there is still no room for another one.
     """
 
     begun: float
     asked: float  # when the first keepalive was sent
-    valued: bool  # whether a value has come
+    valued: bool  # whether a value has arrived
     speaking: bool
-    overheard: bool  # whether a keepalive has come back
+    overheard: bool  # whether the broker has delivered a keepalive
     deaf: bool  # whether the subscription to keepalives was refused
-    refused: Trouble | None  # the latest keepalive that was
+    refused: Trouble | None  # the latest refused keepalive
     left_out: int
     full: bool
 
 
 class Diagnosis:
-    """What is wrong with a fleet, as far as people have been told. To be shown a look at times."""
+    """The reported problems of a fleet. Call `tell` with a new Look at intervals."""
 
     def __init__(self, battery: Battery, watchdog: float, config: str) -> None:
-        """`watchdog` is the interval W in s; `config` the file to name in messages."""
+        """`watchdog` is the interval W in s; `config` is the file to name in messages."""
         self._battery = battery
         self._config = config
         self._late = watchdog / 8  # for an answer
@@ -55,28 +56,28 @@ class Diagnosis:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong with the way to the devices."""
+        """What is wrong with the connection to the devices."""
         episodes = (self._no_devices, self._refused, self._crowded, self._valued)
         return next((each.trouble for each in episodes if each.trouble), None)
 
     def tell(self, census: Census, look: Look, now: float) -> None:
-        """Tell what is new."""
-        self._tell_of_devices(census, look, now)
-        self._tell_of_keepalives(look, now)
+        """Log what is new."""
+        self._report_devices(census, look, now)
+        self._report_keepalives(look, now)
         host, group = self._battery.address, self._battery.share_group
         if look.valued:
-            self._valued.recovered(f"values come from {host}", now)
+            self._valued.recovered(f"values arrive from {host}", now)
         elif look.speaking and now >= look.begun + self._later:
             self._valued.failed(no_values(host, group, self._config), now)
 
-    def _tell_of_devices(self, census: Census, look: Look, now: float) -> None:
+    def _report_devices(self, census: Census, look: Look, now: float) -> None:
         host, config = self._battery.address, self._config
         if census.silent:
             self._hearing.failed(devices_silent(host, census), now)
         else:
-            self._hearing.recovered(f"every device at {host} speaks", now)
+            self._hearing.recovered(f"every device at {host} responds again", now)
         if census.devices:
-            self._no_devices.recovered(f"there are devices at {host}", now)
+            self._no_devices.recovered(f"devices detected at {host}", now)
         elif now >= look.begun + self._late:
             prefix = self._battery.topic_prefix
             self._no_devices.failed(no_devices(host, prefix, config), now)
@@ -84,70 +85,71 @@ class Diagnosis:
             most = self._battery.max_memory
             self._crowded.failed(too_many(host, census.devices, most, config), now)
         elif not look.full:
-            self._crowded.recovered(f"there is room for each device at {host}", now)
+            self._crowded.recovered(f"there is room for every device at {host}", now)
 
-    def _tell_of_keepalives(self, look: Look, now: float) -> None:
+    def _report_keepalives(self, look: Look, now: float) -> None:
         host, user = self._battery.address, self._battery.user
         late = look.asked < math.inf and now >= look.asked + self._late
         if look.refused:
             self._refused.failed(look.refused, now)
         elif late:
-            self._refused.recovered(f"{host} takes keepalives", now)
+            self._refused.recovered(f"{host} accepts keepalives", now)
         if look.overheard:
-            self._unheard.recovered(f"{host} lets keepalives be heard", now)
+            self._unheard.recovered(f"{host} delivers keepalives to this daemon", now)
         elif late or look.deaf:
             self._unheard.failed(keepalives_unheard(host, user, self._config), now)
 
 
 def no_devices(host: str, prefix: str, config: str) -> Trouble:
-    """The broker is there, and nobody behind it."""
+    """The broker responds, but has no device."""
     below = f"{prefix}N/+/system/0/Serial"
     return Trouble(
         "portal",
-        f"no device has said its portal id at {host}, which a bridge has to carry over as the"
-        f" retained message {below}; is topic_prefix in {config} the bridge's?",
+        f"no device has published its portal id at {host} (no retained message {below}). Check that"
+        f" the bridge forwards that message, and that topic_prefix in {config} is the bridge's",
     )
 
 
 def devices_silent(host: str, census: Census) -> Trouble:
-    """Some of them, or all, say nothing."""
+    """Some of the devices, or all, do not respond."""
     count = len(census.silent)
-    verb = "is" if count == 1 else "are"
+    verb = "does" if count == 1 else "do"
     return Trouble(
         "silent",
-        f"{count:,} of {census.devices:,} devices at {host} {verb} silent ({census.named})",
+        f"{count:,} of {census.devices:,} devices at {host} {verb} not respond ({census.named})",
     )
 
 
 def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
-    """Nothing comes of the keepalives that are sent, not even our own."""
+    """The broker delivers no keepalives, not even those of this daemon."""
     return Trouble(
         "subscription refused: keepalives",
-        f"{host} does not let {user!r} hear R/+/keepalive; give it the right to read that in the"
-        f" broker's access rules, or set user and password in {config} to one who has it",
-        meanwhile="each daemon keeps all devices awake, as it does not hear the others do so",
+        f"{host} does not let {user!r} read R/+/keepalive. Grant the right to read that topic in"
+        f" the broker's access rules, or set user and password in {config} to a user who has it",
+        meanwhile="until then each daemon sends keepalives to all devices",
     )
 
 
 def too_many(host: str, devices: int, memory: int, config: str) -> Trouble:
-    """More devices than one daemon keeps awake, or than there is room for, or made-up ones."""
+    """There are more devices than one daemon supports, or more than fit into memory."""
     what = f"{host} has more devices or topics than max_memory in {config} has room for"
-    what += f" ({memory / 1e6:,.0f} MB: {devices:,} devices with what they say)"
-    how = "raise that if they are yours"
+    what += f" ({memory / 1e6:,.0f} MB: {devices:,} devices with their topics)"
+    how = "Raise max_memory if these devices are yours"
     if devices >= MOST_DEVICES:
         what = f"{host} has more than {MOST_DEVICES:,} devices"
-        how = f"spread them over several brokers, or topic_prefix in {config}, each with a daemon"
-        how += " of its own"
-    return Trouble("fleet: too many", f"{what}, and the others are left out; {how}")
+        how = f"Distribute them over several brokers, or values of topic_prefix in {config}, each"
+        how += " with a separate daemon"
+    return Trouble("fleet: too many", f"{what}; the others are ignored. {how}")
 
 
 def no_values(host: str, group: str, config: str) -> Trouble:
-    """Devices are heard, and nothing of what is to be stored."""
-    what = f"devices speak at {host}, and none of them has said a value of the fields in {config}"
+    """Devices respond, but no value that is to be stored has arrived."""
+    what = f"devices at {host} respond, but none has sent a value of the fields in {config}"
     if group:
         what = (
-            f"devices speak at {host}, and no value has come to this daemon: either another one of"
-            f" the group {group} gets them all, or the broker does not know shared subscriptions"
-            f" and share_group in {config} has to be empty, or the fields there are of nothing"
+            f"devices at {host} respond, but this daemon has received no value. Either another"
+            f" daemon of the group {group} receives all values, or no device has the fields in"
+            f" {config}, or the broker does not support shared subscriptions: then leave"
+            " share_group empty"
         )
     return Trouble("fleet: no values", what)

@@ -1,9 +1,9 @@
 """All Venus OS devices behind one broker: one connection, wildcards, and keepalives for each.
 
-To the main loop a fleet is what a device is (device/source.py). The devices tell of their changes;
-which there are is told by the retained message of each, or by whatever else one says. A message
-takes the same short way however many there are: its topic is looked up once, and parsed once in its
-life.
+To the main loop a fleet is a source like a device (device/source.py). The devices publish their
+changes. A device is detected by its retained message, or by any other message. The cost of a
+message does not depend on the number of devices: its topic is looked up once per message, and
+parsed once in its lifetime.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Fleet(Source):
         config: str,
         wake: Callable[[], None],
     ) -> None:
-        """`watchdog` is the interval W in s; `config` the file to name in messages."""
+        """`watchdog` is the interval W in s; `config` is the file to name in messages."""
         self._watchdog = watchdog
         shared = bool(battery.share_group)
         self._memory = Memory(battery.max_memory)
@@ -64,22 +64,22 @@ class Fleet(Source):
         self._schedule = Schedule(battery.interval, battery.soc_interval)
         self._silence = Silence(watchdog)
         self._silent: list[str] = []
-        self._look_at = 0.0  # when to look after the devices
+        self._look_at = 0.0  # when to check the devices
         self._subscribed: set[int] = set()
         self._overhearing = 0  # the id of the subscription to keepalives
-        self._acknowledged_by = math.inf  # when all subscriptions have to be
-        self._asked = math.inf  # when the first was sent on this connection
-        self._overheard = False  # whether any has come back
+        self._acknowledged_by = math.inf  # the deadline for all subscriptions
+        self._asked = math.inf  # when the first keepalive was sent on this connection
+        self._overheard = False  # whether the broker has delivered any keepalive
         self._ready = 0.0  # when the broker had confirmed all subscriptions
-        self._valued = False  # whether a value has come since then
+        self._valued = False  # whether a value has arrived since then
         self._diagnosis = Diagnosis(battery, watchdog, config)
-        self._left_out = 0  # messages of devices that are one too many, since the latest look
+        self._left_out = 0  # messages of ignored devices since the latest look
         self._introduced = False
 
-    # What the main loop asks
+    # Queries of the main loop
 
     def timeout(self, now: Now) -> float:
-        """Return the seconds after which `step` has something to do even if nothing comes."""
+        """Return the seconds after which `step` has something to do even if no message arrives."""
         waits = [self._broker.timeout(now.mono)]
         if self.state is State.POLLING:
             waits += [self._look_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
@@ -89,22 +89,22 @@ class Fleet(Source):
 
     @property
     def census(self) -> Census:
-        """How many devices there are, and which are silent."""
+        """How many devices there are, and which do not respond."""
         return Census(len(self._keepalives.pulses), self._silent)
 
     @property
     def latest(self) -> Mapping[str, float]:
-        """Nothing: the census is shown in place of so many values."""
+        """Nothing: the census is shown instead of so many values."""
         return {}
 
     @property
     def labels(self) -> list[str]:
-        """Nothing, as there are no values shown."""
+        """Nothing: no values are shown."""
         return []
 
     @property
     def without_value(self) -> dict[str, str]:
-        """Nothing: of a fleet it is not known which fields a device should have."""
+        """Nothing: it is not known which fields a device of a fleet should have."""
         return {}
 
     @property
@@ -114,30 +114,31 @@ class Fleet(Source):
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong with the way to the devices; those that are silent are in the census."""
+        """What is wrong with the connection to the devices; silent devices are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
 
     def rescan(self) -> None:
-        """Nothing is to be done: a fleet hears of whatever appears."""
+        """Nothing to do: a fleet detects every device that appears."""
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long, which is no silence of a device."""
+        """This machine has stood still for `seconds`, which is no silence of a device."""
         self._silence.stalled(seconds)
         self._keepalives.stalled(seconds)
 
     def awaits(self, since: float) -> bool:
-        """Return that no answer is under way: nothing is asked for that would not come anew."""
+        """Return False: an answer that is lost now comes again with the next republish."""
         return False
 
     def _go_on_with(self, battery: Battery) -> None:
         self._schedule = Schedule(battery.interval, battery.soc_interval)
 
-    # Conversing
+    # Requests
 
     def _begin(self, connection: Connection, now: Now) -> None:
-        """Begin the conversation on a new connection.
+        """Begin on a new connection.
 
-        What is retained comes last: behind too much of it Mosquitto drops acknowledgements, too.
+        Retained messages are subscribed to last: Mosquitto drops acknowledgements behind too many
+        of them.
         """
         self._acknowledged_by = now.mono + self._watchdog / 4
         self._asked, self._overheard = math.inf, False
@@ -159,7 +160,7 @@ class Fleet(Source):
             group = self.battery.share_group
             sharing = f", sharing the work in the group {group}" if group else ""
             extra = event("reading", PORTAL_ID="*", PEER=self.battery.address)
-            text = "hearing of changes from all devices at %s%s"
+            text = "receiving changes from all devices at %s%s"
             log.info(text, self.battery.address, sharing, extra=extra)
 
     def _converse(self, connection: Connection, now: Now) -> None:
@@ -173,7 +174,7 @@ class Fleet(Source):
 
     @property
     def _has_room(self) -> bool:
-        """Whether keepalives may be sent; else the acknowledgements of earlier ones wake us."""
+        """Whether keepalives may be sent; if not, acknowledgements of earlier ones wake it."""
         return self._broker.connection is not None and self._broker.connection.has_room()
 
     def _go_on(self, connection: Connection, now: Now) -> None:
@@ -195,11 +196,11 @@ class Fleet(Source):
             self._broker.drop(now.mono)
 
     def _answers_due(self, now: Now) -> bool:
-        """Whether devices were asked so long ago that one should have said something."""
+        """Whether devices were asked so long ago that one should have answered."""
         return now.mono >= self._asked + self._watchdog / 8
 
     def _is_dead(self, now: Now) -> bool:
-        """Whether to try another connection, as nobody says anything on this one."""
+        """Whether to reconnect, because no device sends anything on this connection."""
         return self._silence.remedy(now.mono) is Remedy.RECONNECT
 
     def _keep_alive(self, connection: Connection, portal: str, ask: KeepaliveKind) -> None:
@@ -210,7 +211,7 @@ class Fleet(Source):
                 connection.publish(topic)
 
     def _look_after(self, connection: Connection, now: float) -> None:
-        """See who is silent, and have people told of what is wrong."""
+        """Detect devices that do not respond, and report what is wrong."""
         self._silent = self._keepalives.look_after(now)
         pulses = self._keepalives.pulses.values()
         look = Look(
@@ -227,7 +228,7 @@ class Fleet(Source):
         self._left_out = 0
         self._diagnosis.tell(self.census, look, now)
 
-    # Taking
+    # Messages
 
     def _take(self, connection: Connection, now: Now) -> None:
         before, mono, distance = self.messages, now.mono, now.distance
@@ -250,11 +251,11 @@ class Fleet(Source):
         self._valued = self._valued or bool(self._intake.rows)
 
     def _take_other(self, message: Message, now: Now) -> None:
-        """Take a message that is not a value of a known topic."""
+        """Process a message that is not a value of a known topic."""
         topic, mono = message.topic, now.mono
         if portal := heartbeat_of(topic):
             if not message.retain:
-                self._spoke(portal, mono)
+                self._note_message(portal, mono)
         elif portal := keepalive_of(topic):
             if not message.retain:
                 self._overheard = True
@@ -267,9 +268,9 @@ class Fleet(Source):
             self._intake.no_values[NoValue.OTHER_TOPIC] += 1
 
     def _take_first(self, message: Message, now: Now) -> bool:
-        """Take the first value of a topic; return whether it is one, and there is room for it."""
+        """Process the first value of a topic; return False if it is none or there is no room."""
         wanted = self._plan.find(message.topic)
-        pulse = self._spoke(wanted.origin.portal, now.mono) if wanted else None
+        pulse = self._note_message(wanted.origin.portal, now.mono) if wanted else None
         series = self._intake.learn(message.topic, wanted, pulse) if wanted and pulse else None
         if not wanted or not series:
             self._left_out += bool(pulse) and self._memory.full
@@ -279,16 +280,16 @@ class Fleet(Source):
         return True
 
     def _note_untold(self, origin: Origin) -> None:
-        """Note what is to be asked for of a service, once."""
+        """Note once which values of a service must be requested."""
         known = self._untold.get(origin.portal, {})
         topics = self._plan.untold(origin) if origin not in known else []
         if topics and self._memory.takes_requests(origin.portal, topics):
             self._untold.setdefault(origin.portal, {})[origin] = topics
 
     def _take_sign(self, portal: str, message: Message, now: float) -> None:
-        """Take the one message that a device has retained; an empty one takes it away.
+        """Process the one message that a device has retained; an empty one removes the device.
 
-        That it comes anew is no sign that somebody keeps the device awake.
+        A retained message that arrives again does not show that a client keeps the device awake.
         """
         if protocol.names_device(message.payload):
             self.messages += not message.retain
@@ -300,7 +301,7 @@ class Fleet(Source):
             self._memory.forget(portal)
             self._silent = [each for each in self._silent if each != portal]
 
-    def _spoke(self, portal: str, now: float) -> Pulse | None:
+    def _note_message(self, portal: str, now: float) -> Pulse | None:
         self.messages += 1
         pulse = self._pulse(portal, now)
         if pulse:
@@ -308,7 +309,7 @@ class Fleet(Source):
         return pulse
 
     def _pulse(self, portal: str, now: float) -> Pulse | None:
-        """Return that of a device, maybe a new one; None if it is one too many."""
+        """Return the pulse of a device, which may be new; None if there is no room for it."""
         pulses = self._keepalives.pulses
         if pulse := pulses.get(portal):
             return pulse

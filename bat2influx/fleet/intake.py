@@ -1,12 +1,11 @@
-"""What the devices of a fleet say about their fields, as readings: decoded and stamped.
+"""The values of a fleet's devices: decoded and stamped.
 
-As device/intake.py for one device by notifications, but for two things. A message takes one look
-into one dictionary, by its topic as it came. And where the work is shared, all that comes is
-stored: what one daemon has heard twice may have been something else in between, which another one
-has heard.
+Like device/intake.py for one device by notifications, with two differences. A message needs one
+look-up in one dictionary, by its unparsed topic. And if the work is shared, every value is stored:
+between two equal values here, another daemon may have received a different one.
 
-No socket, no clock: times are handed in. A device has at most SERIES_OF_ONE topics, and all of them
-as many as there is room for in `Memory`.
+No socket, no clock: times are passed in. A device has at most SERIES_OF_ONE topics; all devices
+together have as many as fit into `Memory`.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ SERIES_OF_ONE = 1_000
 
 
 class TopicSeries:
-    """What the values of a topic are stored as, and the latest of them; `key` is for its stamps.
+    """What the values of a topic are stored as, and the latest value; `key` is for its stamps.
 
-    `more` are further fields of the same topic; nearly none has any.
+    `more` are further fields of the same topic; nearly no topic has any.
     """
 
     __slots__ = ("field", "key", "more", "origin", "pulse", "stamp", "tick", "value")
@@ -37,19 +36,19 @@ class TopicSeries:
         self.pulse = pulse
         self.more: tuple[TopicSeries, ...] = ()
         self.value = 0.0
-        self.tick = -1  # in which it was said
-        self.stamp = -1  # of the latest by arrival
+        self.tick = -1  # of the latest value
+        self.stamp = -1  # the latest stamp by arrival
 
 
 class FleetIntake(BaseIntake):
-    """The readings of a fleet, and what its messages were that are none."""
+    """The values of a fleet, and counts of its messages that are no values."""
 
     def __init__(
         self, site: str, memory: Memory, *, by_tick: bool, shared: bool, prefix: str = ""
     ) -> None:
-        """`site` is the name of the section; `memory` counts what is kept of each device.
+        """`site` is the name of the section; `memory` counts the bytes kept for each device.
 
-        `prefix` is what a bridge has put in front of all topics.
+        `prefix` is what a bridge has put before all topics.
         """
         super().__init__(site, by_tick=by_tick)
         self.known: dict[bytes, TopicSeries] = {}  # by topic, with the prefix
@@ -59,12 +58,12 @@ class FleetIntake(BaseIntake):
         self._by_tick = by_tick
         self._shared = shared
         self._tick = 0
-        self._waiting: dict[TopicSeries, float] = {}  # for the next tick
+        self._waiting: dict[TopicSeries, float] = {}  # to be stored at the next tick
 
     def learn(self, topic: str, wanted: WantedTopic, pulse: Pulse) -> TopicSeries | None:
-        """A topic has come for the first time, of the device with this pulse.
+        """Add a topic that has arrived for the first time, of the device with this pulse.
 
-        None if there is no room for it.
+        Returns None if there is no room for it.
         """
         portal, (first, *others) = wanted.origin.portal, wanted.fields
         topics = self._topics.setdefault(portal, [])
@@ -82,7 +81,7 @@ class FleetIntake(BaseIntake):
         return series
 
     def forget(self, portal: str) -> None:
-        """A device is there no more."""
+        """A device no longer exists."""
         for topic in self._topics.pop(portal, ()):
             series = self.known.pop(topic)
             for each in (series, *series.more):
@@ -90,7 +89,7 @@ class FleetIntake(BaseIntake):
                 self._stamper.forget(each.key)
 
     def begin_tick(self, start_ns: int) -> None:
-        """The tick that stands for `start_ns` (wall clock) has come."""
+        """The tick for `start_ns` (wall clock) has begun."""
         self._stamper.begin_tick(start_ns)
         self._tick += 1
         waiting, self._waiting = self._waiting, {}
@@ -100,7 +99,7 @@ class FleetIntake(BaseIntake):
                 self._add(series, value, time_ns)
 
     def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
-        """Take a message of a known topic; `arrival_ns` is the wall clock."""
+        """Process a message of a known topic; `arrival_ns` is the wall clock."""
         value = protocol.decode(payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1

@@ -1,15 +1,16 @@
 """When the devices of a fleet are sent keepalives, and by which of several daemons.
 
-Daemons do not speak to each other: each hears every keepalive that anybody sends to a device, its
-own among them. A device is due when the latest is W/4 old (30 s; VENUS: one lasts 60 s), and a
-random part of W/40 (3 s) later that each daemon draws for itself: whoever is first sends it, and
-the others hear of it. Of a daemon that ends nobody has to know.
+Daemons do not communicate with each other: each receives every keepalive that any client sends to a
+device, including its own. A device is due when its latest keepalive is W/4 old (30 s; VENUS: one
+lasts 60 s), plus a random part of W/40 (3 s) that each daemon draws for itself. The first daemon
+sends it, and the others receive it. When a daemon stops, no other daemon has to be notified.
 
-The first one brings all values, by a full republish: to a device that is new, to each on a new
-connection, and to one that has said nothing for W/8. There is one in W/2 (a minute) for a device at
-the most, whoever has asked for it, and EACH_SECOND in a second for all of them; a device whose turn
-is later than W/4 from now tells of its changes until then. One that speaks already is kept alive by
-somebody: where the work is shared, one listens for W/8 to be told by whom.
+The first keepalive requests all values, by a full republish: for a device that is new, for each on
+a new connection, and for one that has sent nothing for W/8. A device gets at most one full
+republish every W/2 (a minute), whoever requests it, and all devices together EACH_SECOND per
+second. A device whose turn is later than W/4 from now is asked for changes until then. A device
+that already sends values is kept alive by some client: if the work is shared, the daemon listens
+for W/8 to learn which.
 
 Pure: times are monotonic seconds, spans are fractions of the watchdog interval W.
 """
@@ -22,16 +23,16 @@ from collections.abc import Callable, Iterator
 
 from bat2influx.device.keepalive import KeepaliveKind
 
-EACH_SECOND = 25  # full republishes; one may be thousands of messages
-MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives a second
-MOST_OLD = 1_000  # entries of the agenda that count no more, beside one for each device
+EACH_SECOND = 25  # full republishes per second; one may be thousands of messages
+MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives per second
+MOST_OLD = 1_000  # obsolete entries of the agenda, in addition to one for each device
 SUPPRESSED = b"suppress-republish"  # in the payload of a keepalive that brings changes only
 
 
 class Pulse:
     """What is known of one device's keepalives, and of its silence.
 
-    `heard` is to be set with each message of the device; it is -inf before the first.
+    The caller sets `heard` with each message of the device; it is -inf before the first.
     """
 
     __slots__ = (
@@ -50,14 +51,14 @@ class Pulse:
     def __init__(self, portal: str) -> None:
         self.portal = portal
         self.heard = -math.inf
-        self.since = -math.inf  # since when it is waited for
+        self.since = -math.inf  # since when a message is expected
         self.kept = -math.inf  # the latest keepalive, since then
-        self.full = -math.inf  # the latest full republish that anybody has asked for, ever
-        self.wants = True  # all values
-        self.turn = math.inf  # to be asked for all values
-        self.at = math.inf  # when to look at it again
-        self.lost = False  # it has said nothing for W/8
-        self.silent = False  # nothing for W
+        self.full = -math.inf  # the latest full republish that any client has requested
+        self.wants = True  # whether a full republish is needed
+        self.turn = math.inf  # when to request a full republish
+        self.at = math.inf  # when to check the device again
+        self.lost = False  # whether it has sent nothing for W/8
+        self.silent = False  # whether it has sent nothing for W
 
 
 class Keepalives:
@@ -66,7 +67,7 @@ class Keepalives:
     def __init__(self, watchdog: float, chance: Callable[[], float], *, shared: bool) -> None:
         """`chance` returns a random number from 0 to 1.
 
-        With `shared` a keepalive of somebody else is taken for that of a daemon in the same group,
+        With `shared`, another client's keepalive is treated as that of a daemon in the same group,
         which has stored the values.
         """
         self.pulses: dict[str, Pulse] = {}  # by portal id
@@ -78,17 +79,17 @@ class Keepalives:
         self._chance = chance
         self._shared = shared
         self._agenda: list[tuple[float, str]] = []
-        self._turn = -math.inf  # the latest that was given
+        self._turn = -math.inf  # the latest turn of any device
 
     def begin(self, now: float) -> None:
-        """The connection is new: what was sent, and said, before it may not have been heard."""
+        """The connection is new: messages and keepalives before it may be missing."""
         self._agenda.clear()
         self._turn = -math.inf
         for pulse in self.pulses.values():
             self._await(pulse, now)
 
     def add(self, portal: str, now: float) -> Pulse:
-        """There is such a device, maybe a new one."""
+        """A device exists; it may be new."""
         pulse = self.pulses.get(portal)
         if pulse is None:
             pulse = self.pulses[portal] = Pulse(portal)
@@ -96,11 +97,11 @@ class Keepalives:
         return pulse
 
     def remove(self, portal: str) -> None:
-        """There is no such device any more."""
+        """A device no longer exists."""
         self.pulses.pop(portal, None)
 
     def kept(self, portal: str, payload: bytes, now: float) -> None:
-        """A keepalive was sent to a device, by whomever."""
+        """A client has sent a keepalive to a device."""
         pulse = self.pulses.get(portal)
         if pulse is None:
             return
@@ -111,13 +112,13 @@ class Keepalives:
             pulse.wants = False
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long: what was said meanwhile is yet to come."""
+        """This machine has stood still for `seconds`: messages of that time are yet to arrive."""
         for pulse in self.pulses.values():
             pulse.heard += seconds
             pulse.since += seconds
 
     def look_after(self, now: float) -> list[str]:
-        """Return the devices that have said nothing for W; to be called each few seconds."""
+        """Return the devices that have sent nothing for W; to be called every few seconds."""
         silent = []
         for pulse in self.pulses.values():
             if pulse.heard > now - self._listen:
@@ -132,18 +133,18 @@ class Keepalives:
         return silent
 
     def due(self) -> float:
-        """Return when the next one may be due."""
+        """Return when the next keepalive may be due."""
         return self._agenda[0][0] if self._agenda else math.inf
 
     def next(self, now: float) -> Iterator[tuple[str, KeepaliveKind]]:
-        """Yield what is to be sent now, and to whom; to be sent at once.
+        """Yield the keepalives to send now, with their devices; the caller must send them at once.
 
-        Whoever stops in between has the others the next time.
+        If the caller stops early, the remaining ones come with the next call.
         """
         while self._agenda and self._agenda[0][0] <= now:
             at, portal = heapq.heappop(self._agenda)
             pulse = self.pulses.get(portal)
-            if pulse is not None and at == pulse.at:  # it is there, and was not put elsewhere
+            if pulse is not None and at == pulse.at:  # it exists, and the entry is not obsolete
                 ask = self._ask(pulse, now)
                 if ask is not None:
                     pulse.kept = now
@@ -152,15 +153,15 @@ class Keepalives:
                     yield portal, ask
 
     def _await(self, pulse: Pulse, now: float) -> None:
-        """Begin anew with a device."""
+        """Start over with a device."""
         pulse.since, pulse.kept = now, -math.inf
         pulse.wants, pulse.turn = True, math.inf
         self._look_at(pulse, now + self._apart * (1.0 + self._chance()))
 
     def _ask(self, pulse: Pulse, now: float) -> KeepaliveKind | None:
-        """Return what is to be sent to a device now."""
+        """Return the keepalive to send to a device now, if any."""
         wanted = self._wanted(pulse)
-        if wanted > now:  # maybe somebody else was first
+        if wanted > now:  # maybe another client was first
             pulse.turn = math.inf
         elif pulse.turn == math.inf:
             pulse.turn = self._turn = max(now, self._turn + 1.0 / EACH_SECOND)
@@ -171,14 +172,14 @@ class Keepalives:
         return KeepaliveKind.CHANGES if now >= self._regular(pulse) and not soon else None
 
     def _next(self, pulse: Pulse, now: float) -> float:
-        """Return when to look at a device again."""
+        """Return when to check a device again."""
         wanted, regular = self._wanted(pulse), self._regular(pulse)
         late = self._chance() * self._apart
         times = [pulse.turn, wanted + late, regular + late]
         return min(each for each in times if each > now)
 
     def _regular(self, pulse: Pulse) -> float:
-        """Return when the next one of any sort is due."""
+        """Return when the next keepalive of any kind is due."""
         return pulse.kept + self._every if pulse.kept > -math.inf else self._first(pulse)
 
     def _first(self, pulse: Pulse) -> float:
@@ -187,13 +188,13 @@ class Keepalives:
 
     def _wanted(self, pulse: Pulse) -> float:
         """Return when a full republish is due."""
-        if not pulse.wants and pulse.heard >= pulse.full:  # else it has not been answered
+        if not pulse.wants and pulse.heard >= pulse.full:  # else the latest request is unanswered
             return math.inf
         return max(self._first(pulse), pulse.full + self._rest)
 
     def _look_at(self, pulse: Pulse, at: float) -> None:
         pulse.at = at
-        if len(self._agenda) >= 2 * len(self.pulses) + MOST_OLD:  # of devices that have gone
+        if len(self._agenda) >= 2 * len(self.pulses) + MOST_OLD:  # of removed devices
             self._agenda[:] = [(each.at, each.portal) for each in self.pulses.values()]
             heapq.heapify(self._agenda)
         else:

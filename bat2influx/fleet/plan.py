@@ -1,8 +1,7 @@
-"""What is subscribed to of all devices behind a broker, and what each of their topics is.
+"""What to subscribe to of all devices behind a broker, and what each of their topics is.
 
-Pure. As device/plan.py is for one device, but nothing is discovered before: a wildcard stands for
-the portal id, and for the instance where a field names none; the first message on a topic says
-both.
+Pure. Like device/plan.py for one device, but without a discovery: a wildcard stands for the portal
+id, and for the instance if a field names none; the first message on a topic shows both.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _VALUE = re.compile(rf"N/({PORTAL_ID})/([a-z0-9_]+)/([0-9]{{1,9}})/(.+)")
 
 
 class WantedTopic(NamedTuple):
-    """The fields that a topic's values are stored as, and where these are from."""
+    """The fields that a topic's values are stored as, and their origin."""
 
     fields: tuple[str, ...]
     origin: Origin
 
 
 class FleetPlan:
-    """`filters` have the values, `signs` tell of devices that are there."""
+    """`filters` are the topic filters of values, `signs` those that show which devices exist."""
 
     signs = (PORTALS, HEARTBEATS)
 
@@ -46,7 +45,7 @@ class FleetPlan:
         self.filters = tuple(each for each in filters if each not in self.signs)
 
     def find(self, topic: str) -> WantedTopic | None:
-        """Return what a topic is read for; None if for nothing."""
+        """Return what a topic is read for; None if it is not wanted."""
         match = _VALUE.fullmatch(topic)
         if match is None:
             return None
@@ -56,7 +55,7 @@ class FleetPlan:
         return WantedTopic(fields, Origin(portal, service, instance)) if fields else None
 
     def untold(self, origin: Origin) -> list[str]:
-        """Return what to ask for of a service, since the device does not tell of its changes."""
+        """Return what to request of a service because the device does not notify of its changes."""
         service, instance = origin.service, origin.instance
         leaves = (
             f"{service}/{instance}/{path}"
@@ -67,7 +66,7 @@ class FleetPlan:
 
 
 def _instances(service: str, fields: Iterable[Field]) -> Iterable[str]:
-    """Return the instances to subscribe to, without an overlap: it would bring all twice."""
+    """Return the instances to subscribe to, without overlap, which would deliver values twice."""
     if service == SYSTEM and all(field.instance is None for field in fields):
         return ("0",)
     if any(field.instance is None for field in fields):

@@ -1,6 +1,6 @@
-"""What Victron's devices say on MQTT, and what it means.
+"""The MQTT protocol of Victron's devices: topics, payloads, paths and presets.
 
-Rules: pure; no socket, no clock, no state that is not handed in. Whatever bytes come, nothing is
-raised. A fact of the protocol names its source. Start with protocol.py; a path and its unit are
-in units.py, a preset in presets.py.
+Rules: pure; no socket, no clock, no state that is not passed in. No input raises an exception,
+whatever its bytes. A fact of the protocol names its source. Start with protocol.py; paths and units
+are in units.py, presets in presets.py.
 """

@@ -1,17 +1,17 @@
-"""What could be read of a device that has no inverter, by the services that it has.
+"""Example lines for a device without an inverter, by the services that it has.
 
-The nine fields are of `vebus`. A shunt with solar chargers, or an RS inverter, has none: VENUS,
-"Presence". Which of the other services are there is enough to name some lines that would do.
+The nine default fields are those of `vebus`. A shunt with solar chargers, or an RS inverter, has no
+vebus: VENUS, "Presence". The list of the other services is enough for some lines that would work.
 
-Rules: pure. A service is a stranger's text where it is in no table here, and has been checked to be
-one by who hands it in. What is named is bounded.
+Rules: pure. A service that is in no table here is untrusted text; the caller has checked that it is
+a service name. The number of named services is limited.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-# Of each kind the value that its owner wants first, as a name and a path.
+# The most wanted value of each kind, as a name and a path.
 EXAMPLES: Mapping[str, tuple[str, str]] = {
     "battery": ("Soc", "Soc"),
     "solarcharger": ("Pv", "Yield/Power"),
@@ -24,32 +24,32 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "tank": ("Tank", "Level"),
     "temperature": ("Temperature", "Temperature"),
 }
-# What belongs to the GX device itself, and not to what it measures.
+# Services of the GX device itself, which measure nothing.
 BACKGROUND_SERVICES = frozenset(
     {"adc", "ble", "fronius", "hub4", "logger", "modbusclient", "modbustcp", "mqtt", "platform"}
     | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
 )
-MOST_KINDS = 6  # that are named, and
-MOST_INSTANCES = 4  # of each of them
+MOST_KINDS = 6  # kinds that are named
+MOST_INSTANCES = 4  # instances that are named of each kind
 MOST_LINES = 3
 
 _ORDER = {service: number for number, service in enumerate(EXAMPLES)}
 
 
 def measuring(places: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    """Return the instances by service, of those that measure something; what is known first."""
+    """Return the instances by service, of services that measure something; known ones first."""
     found: dict[str, set[int]] = {}
     for service, instance in places:
-        if service not in BACKGROUND_SERVICES and service != "system":  # which sums up the others
+        if service not in BACKGROUND_SERVICES and service != "system":  # system has totals
             found.setdefault(service, set()).add(instance)
     kinds = sorted(found, key=lambda service: (_ORDER.get(service, 99), service))
     return {service: sorted(found[service]) for service in kinds}
 
 
 def named(places: Iterable[tuple[str, int]]) -> str:
-    """Return the services that measure something, for people; '' where there are none.
+    """Return the services that measure something, as text; '' if there are none.
 
-    As in "battery 512, solarcharger 288 and 289".
+    For example "battery 512, solarcharger 288 and 289".
     """
     parts = [f"{kind} {_listed(own)}" for kind, own in measuring(places).items()]
     return ", ".join((*parts[:MOST_KINDS], *(("…",) if len(parts) > MOST_KINDS else ())))
@@ -63,7 +63,7 @@ def _listed(instances: list[int]) -> str:
 
 
 def example_lines(places: Iterable[tuple[str, int]]) -> list[str]:
-    """Return some lines for [Fields] that read these services, one of each kind, at most three."""
+    """Return up to three lines for [Fields] that read these services, one per kind."""
     return [
         f"{EXAMPLES[kind][0]} = {kind}/{instances[0]}/{EXAMPLES[kind][1]}"
         for kind, instances in measuring(places).items()

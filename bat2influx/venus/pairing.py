@@ -1,13 +1,13 @@
-"""Pairing: how a device gives out a token, the login of its profile "Paired devices only".
+"""Pairing: how a device issues a token, the login of its profile "Paired devices only".
 
-A form is sent by HTTPS, and JSON with the user and the password for MQTT comes back. It takes the
-device's pairing mode, which a person switches on at the device and which lasts some two minutes, or
-the password of the security profile. The same name paired again replaces the token before.
+A form is sent by HTTPS; the answer is JSON with user and password for MQTT. It requires the
+device's pairing mode, which a person switches on at the device and which lasts about two minutes,
+or the password of the security profile. Pairing the same name again replaces the earlier token.
 
-Source: VENUS, "Pairing" (Venus OS 3.80). What a refusal's status means is not written down there:
-without a password every refusal of the request itself is taken for a pairing mode that is off.
+Source: VENUS, "Pairing" (Venus OS 3.80). The meaning of a refusal's status is not documented there:
+without a password, every refusal of the request itself is interpreted as pairing mode being off.
 
-Rules: pure. What comes is a stranger's: a token that is none, or would not fit into a CONNECT or
+Rules: pure. Answers are untrusted: a token that is malformed, or would not fit into a CONNECT or
 the file, is refused, and of a text only some printable characters are kept.
 """
 
@@ -25,13 +25,13 @@ from bat2influx.safe_json import parse_object
 HTTPS_PORT = 443
 PATH = "/auth/generate-token/"
 ROLE = "bat2influx"
-PAIRING_MODE = 120.0  # s that a device's pairing mode lasts
+PAIRING_MODE = 120.0  # s; how long a device's pairing mode lasts
 SINCE = "3.80"  # of Venus OS
-MOST_SECRET = 256  # characters of a user or a password; those of a device have some 40
-LONGEST_REASON = 120  # characters of the text with which a device refuses
-_LONGEST_HOST = 20  # characters of the host's name in that of the device
+MOST_SECRET = 256  # characters of a user or a password; those of a device have about 40
+LONGEST_REASON = 120  # characters of the text of a refusal
+_LONGEST_HOST = 20  # characters of the host's name in the client's name
 
-# VENUS: token/<role>/<id>; + and # are refused in a user, and neither may hold a blank
+# VENUS: token/<role>/<id>; + and # are not allowed in a user, and a blank in neither
 _USER = re.compile(r"token/[!-~]+/[!-~]+")
 _PASSWORD = re.compile(r"[!-~]+")
 _TEXTS = ("error", "message", "detail", "reason")
@@ -40,13 +40,13 @@ _NO_SUCH_PAGE = (404, 405, 410, 501)
 
 
 class Refusal(Enum):
-    """Why a device gives out no token."""
+    """Why a device issues no token."""
 
     CLOSED = "its pairing mode is off, or the password is wrong"
-    TOO_OFTEN = "it was asked too often"
+    TOO_OFTEN = "it received too many requests"
     STARTING = "its web server is not ready"
-    UNKNOWN = "it has no pairing"
-    ODD = "its answer is not that of a pairing"
+    UNKNOWN = "it does not support pairing"
+    ODD = "its answer is not an answer to a pairing request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer without a token; `said` is the device's own text, made plain, or ''."""
+    """An answer without a token; `said` is the device's own text, sanitized, or ''."""
 
     why: Refusal
     status: int
@@ -67,11 +67,11 @@ class Refused:
 
 
 def name_of_client(host: str, machine: bytes, unit: str) -> str:
-    """Return the name under which a device lists us: letters and digits only.
+    """Return the name under which a device lists this client: letters and digits only.
 
-    It begins with the name of this computer, for the person who looks through the list at the
-    device, and tells it from others of that name. `machine` is the id of this computer, which is
-    not to be known elsewhere and does not leave; `unit` is the service that is paired.
+    It begins with the name of this computer, for the person who reads the list at the device; the
+    rest distinguishes clients of the same name. `machine` is the id of this computer, which is
+    private and is not sent; `unit` is the service that is paired.
     """
     letters = "".join(char for char in host.partition(".")[0].lower() if _is_name(char))
     own = hashlib.blake2b(unit.encode(), key=machine[:64], digest_size=4).hexdigest()
@@ -79,7 +79,7 @@ def name_of_client(host: str, machine: bytes, unit: str) -> str:
 
 
 def form(name: str, password: str = "") -> bytes:
-    """Return the form that asks for a token; without a password it counts in pairing mode alone."""
+    """Return the form that requests a token; without a password it works only in pairing mode."""
     fields = {"role": ROLE, "device_id": name}
     if password:
         fields["password"] = password
@@ -87,7 +87,7 @@ def form(name: str, password: str = "") -> bytes:
 
 
 def answer(status: int, body: bytes, secret: str = "") -> Token | Refused:
-    """Return what a device has answered; `secret` is what its text must not show."""
+    """Interpret a device's answer; `secret` is what the returned text must not contain."""
     if status == 200:
         found = parse_object(body)
         user, password = found.get("token_name"), found.get("password")
@@ -117,7 +117,7 @@ def _said(body: bytes, secret: str) -> str:
     found = parse_object(body)
     texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]
     text = texts[0] if texts else "" if found else body.decode("utf-8", "replace")
-    # A page may repeat the password, in whatever spelling: who sent one hears nothing of its text.
+    # A page may repeat the password in any encoding: its text is dropped if one was sent.
     return "" if secret else plain(_TAG.sub(" ", text[:4096]), LONGEST_REASON)
 
 

@@ -1,11 +1,10 @@
-"""Guesses what stands in front of a device's topics, from the serial numbers that a broker retains.
+"""Detects the prefix of a device's topics, from the serial numbers that a broker retains.
 
-A bridge may put a prefix in front of N/ and R/. The one retained message of a device is then below
-that prefix, and shows it to whoever subscribes one or two levels deeper than the device itself
-would need.
+A bridge may put a prefix before N/ and R/. The one retained message of a device is then below that
+prefix. A subscription one or two levels deeper than usual shows it.
 
-Rules: pure. A topic is a stranger's text: a prefix that could not stand in the configuration, or
-would not be seen as it is, is none.
+Rules: pure. A topic is untrusted text: a prefix that could not be configured, or would not be
+displayed as it is, is ignored.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ import re
 
 from bat2influx.venus import protocol
 
-# One level and two, and none at all for a prefix that is configured and should not be.
+# One and two levels, and none for a prefix that is configured by mistake.
 ELSEWHERE = (protocol.PORTALS, f"+/{protocol.PORTALS}", f"+/+/{protocol.PORTALS}")
-MOST_PREFIXES = 8  # that are kept of one broker: a person can try so many
+MOST_PREFIXES = 8  # kept of one broker: as many as a user can try
 MAX_PREFIX = 120  # characters
 _SPLIT = re.compile(r"((?:[^/]+/){0,2})(N/[^/]+/system/0/Serial)")
 _ODD = frozenset("+#'\"")
 
 
 class PrefixSearch:
-    """The prefixes under which a broker has devices. Hand each message to `see`.
+    """The prefixes under which a broker has devices. Pass each message to `see`.
 
-    `found` has the portal ids by prefix; a prefix has a slash at its end, and '' is none. The
-    prefix `own` is passed over.
+    `found` has the portal ids by prefix; a prefix ends with a slash, and '' is no prefix. The
+    prefix `own` is ignored.
     """
 
     def __init__(self, own: str = "") -> None:
@@ -34,7 +33,7 @@ class PrefixSearch:
         self._own = own
 
     def see(self, topic: str, payload: bytes) -> None:
-        """Take a message into account, whatever its topic, which has nothing cut off."""
+        """Process a message of any topic; the topic must be complete."""
         match = _SPLIT.fullmatch(topic)
         if match is None or not protocol.names_device(payload):
             return
@@ -47,13 +46,13 @@ class PrefixSearch:
                 portals.append(portal)
 
     def prefixes(self, portal: str = "") -> tuple[str, ...]:
-        """Return those of the device `portal`, or of any where that is '' or has none; in order."""
+        """Return the prefixes of `portal`, or all if that is '' or has none; sorted."""
         own = [prefix for prefix, portals in self.found.items() if portal in portals]
         return tuple(sorted(own or self.found))
 
 
 def _may_be_configured(prefix: str) -> bool:
-    """Return whether it fits topic_prefix, and into a line of a log, as it is."""
+    """Return whether a prefix is valid as topic_prefix and printable in a log line."""
     last = prefix.removesuffix("/").rpartition("/")[2]
     odd = prefix[:1] == "$" or prefix != prefix.strip() or _ODD & {*prefix}
     return len(prefix) <= MAX_PREFIX and prefix.isprintable() and not odd and last not in {*"NRW"}

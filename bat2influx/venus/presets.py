@@ -1,12 +1,13 @@
-"""The presets of [Fields]: what people mean by battery, grid, solar, system, phases and so on.
+"""The presets of [Fields]: groups of fields named battery, grid, solar, system, phases and so on.
 
-Rules: a name begins with what is measured and ends with the quantity in full, and is there once,
-whichever presets are taken together and with the nine. A device seldom has all of a preset: what it
-has not got is left out (Field.optional). Where it has several of a service, `instances` decides, or
-the instance that is written behind the preset: `battery/512`.
+Rules: a name begins with what is measured and ends with the full name of the quantity. It is
+unique, whichever presets are combined with each other and with the nine default fields. A device
+seldom has all fields of a preset: fields that it does not have are left out (Field.optional). If it
+has several instances of a service, `instances` decides, or the instance after the preset:
+`battery/512`.
 
 Paths and units are those of units.py. All of these values are numbers; an enumeration is stored as
-its number, whose meanings stand in Victron's register list.
+its number, whose meanings are in Victron's register list.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _RS = {key: quantity for key, quantity in _VEBUS.items() if key != "S"}
 
 
 class Chosen(NamedTuple):
-    """A preset as the file names it: `instance` is None where it names none."""
+    """A preset as the file names it: `instance` is None if it names none."""
 
     preset: str
     instance: int | None
@@ -75,7 +76,7 @@ def _grid() -> Iterator[Preset]:
 
 
 def _solar() -> Iterator[Preset]:
-    """Chargers on the battery's side, inverters on the mains' side."""
+    """Chargers on the battery side, inverters on the mains side."""
     yield _preset("SolarPower", "solarcharger", "Yield/Power")
     yield _preset("SolarYield", "solarcharger", "Yield/User")
     yield _preset("SolarVoltage", "solarcharger", "Pv/V")
@@ -87,7 +88,7 @@ def _solar() -> Iterator[Preset]:
 
 
 def _system() -> Iterator[Preset]:
-    """What the GX device makes of all the others; its grid is + from the mains."""
+    """What the GX device computes from all the others; grid: + from the mains."""
     for quantity in (*DC, "Soc", "TimeToGo", "ConsumedAmphours"):
         yield _preset(f"SystemBattery{quantity}", "system", f"Dc/Battery/{quantity}")
     yield _preset("SystemSolarPower", "system", "Dc/Pv/Power")
@@ -129,7 +130,7 @@ def _rs(name: str, service: str) -> Iterator[Preset]:
 
 
 def _inverter() -> Iterator[Preset]:
-    """RS inverter/chargers, the system they make together, and inverters alone, as a Phoenix is."""
+    """RS inverter/chargers, the system they form, and plain inverters such as a Phoenix."""
     for quantity in (*DC, "Temperature"):
         yield _preset(f"MultiBattery{quantity}", "multi", f"Dc/0/{quantity}")
     yield _preset("MultiSoc", "multi", "Soc")
@@ -150,7 +151,7 @@ def _inverter() -> Iterator[Preset]:
 
 
 def _metered(name: str, service: str) -> Iterator[Preset]:
-    """What an AC meter has, in all and by phases; energies count up."""
+    """The values of an AC meter, in total and per phase; energies count up."""
     yield _preset(f"{name}Power", service, "Ac/Power")
     for phase in PHASES:
         for quantity in DC:
@@ -160,7 +161,7 @@ def _metered(name: str, service: str) -> Iterator[Preset]:
 
 
 def _loads() -> Iterator[Preset]:
-    """What takes power besides, and the engines that give it: + to a load, + from an engine."""
+    """Other consumers, and engines that generate power: + to a load, + from an engine."""
     yield from _metered("AcLoad", "acload")
     for quantity in DC:
         yield _preset(f"DcLoad{quantity}", "dcload", f"Dc/0/{quantity}")
@@ -186,7 +187,7 @@ def _loads() -> Iterator[Preset]:
 
 
 def _tanks() -> Iterator[Preset]:
-    """Tanks, and sensors of temperature."""
+    """Tanks and temperature sensors."""
     for quantity in ("Level", "Remaining", "Capacity", "Status"):
         yield _preset(f"Tank{quantity}", "tank", quantity)
     for quantity in ("Temperature", "Humidity", "Status"):
@@ -206,20 +207,20 @@ PRESETS: Mapping[str, tuple[Preset, ...]] = {
 
 
 def chosen(text: str) -> Chosen:
-    """Read `preset` or `preset/instance`, which settings.load has checked."""
+    """Read `preset` or `preset/instance`, which settings.load has validated."""
     preset, _, instance = text.partition("/")
     return Chosen(preset, int(instance) if instance else None)
 
 
 def services_of(preset: str) -> tuple[str, ...]:
-    """Return the services that a preset is of. Raises KeyError where it is none."""
+    """Return the services of a preset. Raises KeyError for an unknown name."""
     return tuple(dict.fromkeys(each.service for each in PRESETS[preset]))
 
 
 def fields_of(names: Iterable[str]) -> tuple[Field, ...]:
-    """Return the fields of the presets in `names`, each once; `battery/512` is of that instance.
+    """Return the fields of the presets in `names`, each once; `battery/512` is only that instance.
 
-    Two instances of one preset have the same names. Raises KeyError for another name.
+    Two instances of one preset have the same names. Raises KeyError for an unknown name.
     """
     return tuple(
         Field(each.name, each.service, instance, each.path, optional=True)
@@ -229,5 +230,5 @@ def fields_of(names: Iterable[str]) -> tuple[Field, ...]:
 
 
 def preset_of(name: str) -> str | None:
-    """Return the preset that has a field of this name, None when there is none."""
+    """Return the preset that has a field of this name, or None."""
     return next((key for key, own in PRESETS.items() if name in {p.name for p in own}), None)

@@ -1,11 +1,11 @@
-"""What a Venus OS device understands and says on MQTT, as values in and values out.
+"""What a Venus OS device understands and publishes on MQTT: values in, values out.
 
-No socket, no clock, no state that is not handed in. The facts are Victron's: read requests,
-keepalive and payloads as in the README of dbus-flashmq, paths and units as in the register list
-of dbus_modbustcp.
+No socket, no clock, no state that is not passed in. The facts are Victron's: read requests,
+keepalive and payloads as in the README of dbus-flashmq, paths and units as in the register list of
+dbus_modbustcp.
 
-Topics: `R/<portal id>/<service>/<instance>/<D-Bus path>` asks, the same with `N/` answers. An
-answer's topic is looked up, never parsed: only what was subscribed to can become a reading.
+Topics: `R/<portal id>/<service>/<instance>/<D-Bus path>` is a request, the same with `N/` is the
+answer. An answer's topic is looked up, never parsed: only subscribed topics can become values.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from enum import Enum
 from bat2influx.safe_json import parse, parse_object
 
 _JSON = json.JSONDecoder()
-_BLANKS = " \t\n\r"  # which may stand around JSON
+_BLANKS = " \t\n\r"  # allowed around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
-# What a device writes for nearly every value; what it looks like is JSON, with the same meaning.
+# What a device writes for nearly every value; as JSON it has the same meaning.
 _PLAIN = re.compile(rb'\{"value":-?(?!0[0-9])[0-9]+(?:\.[0-9]+)?\}').fullmatch
-_MOST_PLAIN = 32  # bytes; of so few digits each number is finite
+_MOST_PLAIN = 32  # bytes; every number of so few digits is finite
 DECIMALS = 4
-_SERVICE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # Victron's have 15 characters at the most
+_SERVICE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # Victron's have 15 characters at most
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
-PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # what may stand in a topic as one; Victron's have 12 characters
+PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # as part of a topic; Victron's have 12 characters
 _PORTAL_TOPIC = re.compile(rf"N/({PORTAL_ID})/system/0/Serial")
-MOST_PLACES = 1_000  # services of one device that are kept; a large one has a hundred
-MOST_LEAVES = 10_000  # paths of one device that are kept; all presets have under 200 of a service
-MOST_PORTALS = 1_000  # portal ids that are kept of one broker, where one device is looked for
+MOST_PLACES = 1_000  # services of one device that are kept; a large device has a hundred
+MOST_LEAVES = 10_000  # paths of one device that are kept; all presets have under 200 per service
+MOST_PORTALS = 1_000  # portal ids of one broker that are kept in the search for one device
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of the measurement and where on the device's D-Bus its value is.
 
-    `instance` is the device instance, None where it is to be found (`vebus/Soc`); `path` has no
-    slash in front (`Dc/0/Voltage`). That a device has not got an `optional` one is no fault.
+    `instance` is the device instance, None if it is to be discovered (`vebus/Soc`); `path` has no
+    leading slash (`Dc/0/Voltage`). It is no fault if a device does not have an `optional` field.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Field:
 
     @property
     def slow(self) -> bool:
-        """State of charge moves slowly: it is read at `soc_interval`."""
+        """State of charge changes slowly: it is read at `soc_interval`."""
         return self.path == "Soc" or self.path.endswith("/Soc")
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Field:
 def parse_field(name: str, text: str) -> Field:
     """Read `service[/instance]/path`, as in `[Fields] Pv = solarcharger/288/Yield/Power`.
 
-    Raises ValueError, with a text for people, when it is not of that form.
+    Raises ValueError, with a text for users, for any other form.
     """
     parts = text.strip().split("/")
     if parts[0] in {"N", "R", "W"}:
@@ -78,12 +78,12 @@ def parse_field(name: str, text: str) -> Field:
     for segment in rest:
         if not _SEGMENT.match(segment):
             what = "an empty part" if not segment else f"the part {segment!r}"
-            raise ValueError(f"has {what} in its path; wildcards cannot be asked for")
+            raise ValueError(f"has {what} in its path; wildcards are not supported")
     return Field(name, parts[0], instance, "/".join(rest))
 
 
 class NoValue(Enum):
-    """Why a message is not a value. Counted by these names; none of them is an error of ours."""
+    """Why a message is not a value. Counted by these names; none is an error of the daemon."""
 
     NULL = "null"
     EMPTY_LIST = "empty list"
@@ -107,8 +107,8 @@ class NoValue(Enum):
 def decode(payload: bytes) -> float | NoValue:
     """Return the number in a payload like `{"value":53.2}`, rounded to four decimals.
 
-    Anything else is named. Never raises, whatever the bytes. `[]` is how the older dbus-mqtt
-    said null; a message of zero bytes says that the device has left the bus.
+    For any other payload, return the reason. Never raises, whatever the bytes. `[]` is the null of
+    the older dbus-mqtt; a message of zero bytes means that the service has left the bus.
     """
     if len(payload) <= _MOST_PLAIN and _PLAIN(payload):
         return round(float(payload[9:-1]), DECIMALS) + 0.0  # no -0.0
@@ -116,14 +116,14 @@ def decode(payload: bytes) -> float | NoValue:
 
 
 def decode_json(payload: bytes) -> float | NoValue:
-    """Do what `decode` does, for a payload of whatever form."""
+    """Do the same as `decode`, for a payload of any form."""
     if not payload:
         return NoValue.ZERO_BYTES
     if len(payload) > MAX_PAYLOAD:
         return NoValue.TOO_LONG
     try:
         text = payload.decode("utf-8").strip(_BLANKS)
-        message, end = _JSON.raw_decode(text)  # which is what decode() does, in half the time
+        message, end = _JSON.raw_decode(text)  # the same as decode(), in half the time
     except RecursionError:
         return NoValue.TOO_DEEP
     except ValueError:  # not UTF-8, not JSON, or more digits than int() accepts
@@ -170,8 +170,8 @@ def is_portal_id(text: str) -> bool:
 def names_device(payload: bytes) -> bool:
     """Return whether a retained Serial shows that there is a device.
 
-    It does with a serial number: a text, or a number. A message of zero bytes takes one away, and
-    a null was left by something that had none.
+    The value must be a serial number: a text or a number. A message of zero bytes removes a device,
+    and a null is left by something that had no serial number.
     """
     value = parse_object(payload).get("value") if len(payload) <= MAX_PAYLOAD else None
     return bool(value) and isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -180,9 +180,9 @@ def names_device(payload: bytes) -> bool:
 def keepalive(portal: str, *, echo: str | None = None) -> tuple[str, bytes]:
     """Return topic and payload of a keepalive: suppressed, or a full republish with an echo.
 
-    Each asks the device for 60 s of notifications. The suppressed one brings changes only; the
-    other has every value published, then `full_publish_completed` with the echo (Venus OS 3.50
-    and later; without it before).
+    Each requests 60 s of notifications. The suppressed one brings changes only; the other makes the
+    device publish every value, then `full_publish_completed` with the echo (Venus OS 3.50 and
+    later; without it before).
     """
     option: object = {"full-publish-completed-echo": echo} if echo else "suppress-republish"
     payload = json.dumps({"keepalive-options": [option]}, separators=(",", ":"))
@@ -195,26 +195,26 @@ def full_keepalive(portal: str) -> tuple[str, bytes]:
 
 
 def old_keepalive(portal: str) -> tuple[str, bytes]:
-    """Return topic and payload of the keepalive of firmware that does not know the other.
+    """Return topic and payload of the keepalive for firmware before Venus OS 3.20.
 
-    Where it does, this is a full republish.
+    Firmware that understands the other keepalive answers this one with a full republish.
     """
     return f"R/{portal}/system/0/Serial", b""
 
 
 def completed(portal: str) -> str:
-    """Return the topic on which a device says that a full republish has ended."""
+    """Return the topic on which a device reports the end of a full republish."""
     return f"N/{portal}/full_publish_completed"
 
 
 class InstanceSearch:
     """Finds the instances of services, and which of some paths a device has.
 
-    Subscribe to `subscriptions`, send the keepalive with `echo`, hand every message to `see`;
-    what was found is whole when `complete` turns true.
+    Subscribe to `subscriptions`, send the keepalive with `echo`, pass every message to `see`; the
+    result is complete when `complete` becomes true.
 
-    Nothing of a topic is kept that is longer than what is looked for: where vebus is, every service
-    name counts as an answer, and may have 64 KiB.
+    No part of a topic is kept that is longer than what is searched for: if vebus is searched for,
+    every service name counts as an answer, and a name may have 64 KiB.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class InstanceSearch:
         echo: str = "",
         paths: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """`paths` are (service, path) to look for; their services are looked for, too."""
+        """`paths` are (service, path) to search for; their services are searched for, too."""
         self.portal = portal
         self.echo = echo
         wanted = dict.fromkeys(paths)
@@ -245,7 +245,7 @@ class InstanceSearch:
         )
 
     def see(self, topic: str, payload: bytes) -> bool:
-        """Take a message into account; return whether it is one of those subscribed to here."""
+        """Process a message; return whether it is one of those subscribed to here."""
         if topic == self._completed:
             self.complete = self.complete or self._is_ours(payload)
             return True
@@ -278,12 +278,12 @@ class InstanceSearch:
 
 
 def is_instance(text: str) -> bool:
-    """Return whether a part of a topic is a device instance: it may be text, too (VENUS)."""
+    """Return whether a part of a topic is a device instance: it may also be text (VENUS)."""
     return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def services_to_find(fields: Iterable[Field]) -> tuple[str, ...]:
-    """Return the services whose instance has to be found. That of `system` is always 0."""
+    """Return the services whose instance must be discovered. That of `system` is always 0."""
     return tuple(
         dict.fromkeys(f.service for f in fields if f.instance is None and f.service != "system")
     )

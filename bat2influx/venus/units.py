@@ -1,4 +1,4 @@
-"""The D-Bus paths that are known by name: their units, the nine fields, and what is offered.
+"""Known D-Bus paths: their units, the nine default fields, and the fields that are offered.
 
 One table, from Victron's register list (dbus_modbustcp, attributes.csv), dbus-systemcalc,
 dbus-acsystem and the page "dbus" in the wiki of venus; VENUS, "Values a battery owner wants", has
@@ -92,7 +92,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         **_phases("Ac/Out", _AC),
         **_codes("Ac/ActiveIn/ActiveInput", "State", "Mode", "ErrorCode"),
     },
-    "acsystem": {  # what dbus-acsystem makes of the RS units of a system
+    "acsystem": {  # the totals of a system's RS units, by dbus-acsystem
         **_phases("Ac/In/1", _without(_AC, "S")),
         **_phases("Ac/In/2", {"P": "W"}),
         **_phases("Ac/Out", _without(_AC, "S")),
@@ -137,8 +137,8 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "tank": {"Level": "%", "Remaining": "m³", "Capacity": "m³", **_codes("Status")},
     "temperature": {"Temperature": "°C", "Humidity": "%", **_codes("Status")},
 }
-# What a preset has and `discover` does not offer by itself: totals of what is offered by phases,
-# what counts up or names a state beside the powers, and all that is neither battery, sun nor mains.
+# In presets, but not offered by `discover`: totals of values that are offered per phase, counters
+# and states beside the powers, and everything except battery, solar and mains.
 _BESIDE = ("acload", "dcload", "genset", "alternator", "evcharger", "tank", "temperature")
 _IN_PRESETS_ALONE = frozenset(
     {
@@ -184,7 +184,7 @@ DEFAULT_FIELDS = tuple(
 
 
 def unit_of(service: str, path: str) -> str:
-    """Return the unit of a path, '' where it has none or it is not known."""
+    """Return the unit of a path, '' if it has none or the unit is not known."""
     known = PATHS.get(service, {}).get(path)
     if known is not None:
         return known
@@ -194,8 +194,8 @@ def unit_of(service: str, path: str) -> str:
 
 
 def is_code(service: str, path: str) -> bool:
-    """Return whether the number of a path stands for a state, so that there is no mean of two.
+    """Return whether the number of a path stands for a state, so that a mean makes no sense.
 
-    It does where the table has no unit, and of any service by what the path's last part is called.
+    That is the case if the table has no unit, and for any service by the last part of the path.
     """
     return not PATHS.get(service, {}).get(path, "?") or _CODE.fullmatch(path) is not None

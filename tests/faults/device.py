@@ -54,7 +54,10 @@ def restarted(house: House) -> Sequence[Window]:
 
 def silent(house: House) -> Sequence[Window]:
     """Let the device hang beside its broker until the daemon asks only now and then."""
-    with house.says_once(SILENT), house.says("device .* answers, after", AGAIN + house.watchdog):
+    with (
+        house.says_once(SILENT),
+        house.says("device .* responds again, after", AGAIN + house.watchdog),
+    ):
         house.device.silence()
         keepalives = _keepalives(house)
         wait("one, and one on a new connection", lambda: _keepalives(house) >= keepalives + 2)

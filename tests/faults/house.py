@@ -45,7 +45,7 @@ CABLES = {
 }
 USER, PASSWORD = "bat", "gehe1m"  # of the database
 NOBODY = "02:00:00:00:00:99"  # a hardware address
-REACHED = "(connected to gx.example|device .* answers), after"
+REACHED = "(connected to gx.example|device .* responds again), after"
 AGAIN = 60.0  # s, within which data comes again: the longest back-off, twice
 
 

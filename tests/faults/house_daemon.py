@@ -93,7 +93,7 @@ def _lacking(house: House, field: str) -> list[tuple[float, float]]:
 def _all_read(house: House) -> bool:
     status = house.notify.status  # it has the latest values, or says that none come
     latest = {f"{field} {number:g}" for field, number in _latest(house).items()}
-    return "is silent" in status or latest <= {*re.split("[,;] ", status)}
+    return "does not respond" in status or latest <= {*re.split("[,;] ", status)}
 
 
 def _latest(house: House) -> dict[str, float]:

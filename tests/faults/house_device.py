@@ -10,7 +10,7 @@ from tests.faults.house import REACHED, House, now
 from tests.support.daemon import wait
 
 UNDER_WAY = 1.0  # s; what was said so shortly before may not have left the broker yet
-SILENT = r"WARNING: device .* at gx\.example is silent"
+SILENT = r"WARNING: device .* at gx\.example does not respond"
 UNREACHABLE = r"WARNING: gx\.example port 1883 is unreachable"
 ENDED = r"WARNING: gx\.example ended the connection"
 REFUSED = r"WARNING: connection refused by gx\.example port 1883"

@@ -203,11 +203,11 @@ CAUSES: dict[str, tuple[Callable[[], mqtt_peers.Peer | mqtt_peers.Void | None], 
     ),
     "no SUBACK": (
         lambda: mqtt_peers.Device(mutes=NO_SUBACK),
-        "no device has said its portal id at 127.0.0.1; is that the device?.* set serial in /.*ini",
+        "no device has published its portal id at 127.0.0.1. Check .* set serial in /.*ini",
     ),
     "found no SUBACK was no trouble": (
         lambda: mqtt_peers.Device(mutes=NO_SUBACK),
-        f"device {PORTAL_ID} at 127.0.0.1 is silent",
+        f"device {PORTAL_ID} at 127.0.0.1 does not respond",
     ),
 }
 

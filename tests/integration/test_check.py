@@ -126,7 +126,7 @@ def test_a_silent_device_is_asked_once(setting: Setting) -> None:
     setting.venus(device)
     check = Check(setting.write_ini())
     assert check.of("wrong") == ["device"]
-    assert f"device {A} at 127.0.0.1 is silent" in check.text("device")
+    assert f"device {A} at 127.0.0.1 does not respond" in check.text("device")
     assert check.code == EX_UNAVAILABLE
     assert [request.topic for request in device.log.requests] == [
         f"R/{A}/keepalive",
@@ -249,9 +249,9 @@ def test_more_fields_are_looked_at_each(setting: Setting) -> None:
     assert check.of("note") == ["P2"]
     assert check.of("wrong") == ["Name", "Typo"]
     assert "has no value (null) for P2 (vebus/275/Ac/ActiveIn/L2/P)" in check.text("P2")
-    assert "has text for Name (vebus/275/ProductName), and no number" in check.text("Name")
+    assert "has text for Name (vebus/275/ProductName), not a number" in check.text("Name")
     assert "does not answer for Typo (vebus/275/Dc/0/Volts)" in check.text("Typo")
-    assert "asking again" not in check.output
+    assert "retrying" not in check.output
 
 
 def test_no_secret_is_shown(setting: Setting, door: Door, tmp_path: Path) -> None:

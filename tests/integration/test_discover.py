@@ -191,7 +191,7 @@ def test_found_firmware_before_3_20_was_listed_empty(
             result = discover(ini, f"127.0.0.1:{mosquitto.port}")
             assert result.code == EX_OK
             assert "not responding" not in result.err
-            assert "questions are not answered" not in result.err
+            assert "does not answer requests" not in result.err
             (battery,) = loaded(ini, result).batteries
             paths = {str(field) for field in battery.fields}
             assert {"vebus/Soc", "vebus/275/Ac/Out/L1/V", "solarcharger/288/Yield/Power"} < paths

@@ -152,11 +152,11 @@ def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
     """With no retained Serial on the broker the daemon says so and waits for one."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
-    wait("its cause", lambda: "no device has said its portal id at 127.0.0.1" in notify.status)
+    wait("its cause", lambda: "no device has published its portal id at 127.0.0.1" in notify.status)
     setting.venus(Device(A))
     wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
     daemon.wait_for_log(f"device {A} answers")
-    assert len(daemon.says("no device has said its portal id")) == 1
+    assert len(daemon.says("no device has published its portal id")) == 1
 
 
 def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Setting) -> None:
@@ -169,7 +169,7 @@ def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Settin
     )
     wait(
         "it in STATUS",
-        lambda: "has no vebus 999, but vebus 275; correct instance in" in notify.status,
+        lambda: "has no vebus 999, but vebus 275. Correct instance in" in notify.status,
     )
     reads = device.log.counters.reads
     daemon.wait_for_log("has no vebus 999, but vebus 275")
@@ -183,7 +183,7 @@ def test_a_serial_that_is_not_there_is_named(setting: Setting) -> None:
     setting.venus(Device(A))
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery={**QUICK, "serial": B})
-    other = f"no device {B} at 127.0.0.1: what is there has the portal id {A}; set serial in "
+    other = f"no device {B} at 127.0.0.1: the device there has the portal id {A}. Set serial in "
     daemon.wait_for_log(other)
     wait("the same in STATUS", lambda: other in notify.status)
     assert daemon.running
@@ -193,7 +193,7 @@ def test_found_a_withdrawn_serial_was_taken_for_a_device(setting: Setting) -> No
     """The empty message that takes a retained Serial from the broker names no device."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
-    wait("its cause", lambda: "no device has said its portal id" in notify.status)
+    wait("its cause", lambda: "no device has published its portal id" in notify.status)
     topic, port = f"N/{B}/system/0/Serial", setting.mosquitto.port
     publish.single(topic, b"", retain=True, hostname="127.0.0.1", port=port)
     setting.venus(Device(A))
@@ -223,7 +223,7 @@ def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: S
     daemon = setting.daemon(notify=notify, watchdog=24, Battery=QUICK, Fields=own)
     wait("the others", lambda: {name for _, name, _ in setting.stored()} == NINE.keys(), 20)
     wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
-    assert not daemon.says("is silent")
+    assert not daemon.says("does not respond")
 
 
 class Questions:

@@ -157,15 +157,15 @@ def test_devices_that_come_and_that_fall_silent(setting: Setting) -> None:
     wait("all", lambda: "8 devices;" in notify.status)
     wait("all fields of all", lambda: len(kept(setting)) == 8 * len(NINE))
     hush(devices[:5])
-    wait("their silence", lambda: "8 devices, 5 silent (" in notify.status)
-    named = re.search(r"silent \((.*), …\)", notify.status)
+    wait("their silence", lambda: "8 devices, 5 not responding (" in notify.status)
+    named = re.search(r"not responding \((.*), …\)", notify.status)
     assert named
     assert {*named[1].split(", ")} <= {*portals(5)}
     assert len(named[1].split(", ")) == 3
     speak(devices)
     wait("their return", lambda: "8 devices;" in notify.status)
-    assert len(daemon.says("WARNING.* silent")) == 1
-    assert daemon.says("every device at 127.0.0.1 speaks, after")
+    assert len(daemon.says("WARNING.* not respond")) == 1
+    assert daemon.says("every device at 127.0.0.1 responds again, after")
     assert daemon.stop() == 0
 
 
@@ -256,7 +256,7 @@ def test_a_user_who_may_not_hear_keepalives(setting: Setting) -> None:
     devices = fleet(2)
     setting.venus(*devices)
     daemon = setting.daemon(watchdog=16, Battery={**FLEET, "user": "deaf"})
-    daemon.wait_for_log("does not let 'deaf' hear R/[+]/keepalive")
+    daemon.wait_for_log("does not let 'deaf' read R/[+]/keepalive")
     wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
     asked = [device.log.counters.keepalives for device in devices]
     wait(
@@ -290,7 +290,7 @@ def test_nobody_behind_the_broker(setting: Setting) -> None:
     """It is said what is waited for, by the daemon as by check."""
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=16, Battery=FLEET)
-    what = "no device has said its portal id at 127.0.0.1"
+    what = "no device has published its portal id at 127.0.0.1"
     wait("it in STATUS", lambda: what in notify.status)
     check = setting.daemon(Battery=FLEET, options=("check",))
     assert check.wait_for_end() == 69
@@ -340,7 +340,7 @@ def test_a_reload(setting: Setting) -> None:
         wait("the reload", lambda: len(daemon.says("configuration reloaded")) > before)
 
     reload(Battery={**FLEET, "interval": 2})
-    assert len(daemon.says("hearing of changes")) == 1
+    assert len(daemon.says("receiving changes")) == 1
     reload(Battery=FLEET, Fields={"Mode": "vebus/Mode"})
     everybody = {*portals(3)}
     wait("the new field", lambda: {r["portal"] for r in setting.rows("Mode, portal")} >= everybody)

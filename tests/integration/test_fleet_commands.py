@@ -26,7 +26,7 @@ def test_watch_looks_at_the_one_that_is_named(setting: Setting) -> None:
         environment={"TERM": "dumb"},
     )
     watch.wait_for_log("Voltage [0-9.]+ V, .*F [0-9.]+ Hz")
-    assert watch.says(f"hearing of changes from 127.0.0.1, portal id {portals(3)[1]}")
+    assert watch.says(f"receiving changes from 127.0.0.1, portal id {portals(3)[1]}")
     assert watch.stop() == 0
 
 

@@ -120,7 +120,7 @@ def test_no_values_though_devices_speak(mosquitto: Mosquitto) -> None:
         for _ in steps(made, lambda: made.trouble):
             said.sendall(beat)
         assert made.trouble
-        assert "either another one of the group store gets them all" in made.trouble.text
+        assert "Either another daemon of the group store receives all" in made.trouble.text
         said.sendall(publish(LAST, VALUE))
         for _ in steps(made, lambda: not made.trouble):
             said.sendall(beat)

@@ -147,7 +147,7 @@ def test_text_is_refused_by_name(setting: Setting) -> None:
     )
     wait("the state", lambda: "State" in {field for _, field, _ in setting.stored()})
     said = daemon.wait_for_log("has text for Product")
-    assert "take it out" in said
+    assert "Remove the field" in said
     assert "Product" not in {field for _, field, _ in setting.stored()}
 
 

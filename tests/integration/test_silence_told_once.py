@@ -48,7 +48,7 @@ def test_a_device_that_has_answered_is_not_called_silent(
     """Its silence is told once, and so is the end of that."""
     caplog.set_level("INFO", "bat2influx")
     with Back() as peer, stepped(peer.port, tmp_path, watchdog=W) as device:
-        for _ in steps(device, lambda: "answers, after" in caplog.text and device.latest):
+        for _ in steps(device, lambda: "responds again, after" in caplog.text and device.latest):
             pass
-    assert caplog.text.count("is silent") == 1
-    assert caplog.text.count("answers, after") == 1
+    assert caplog.text.count("does not respond") == 1
+    assert caplog.text.count("responds again, after") == 1

@@ -101,7 +101,7 @@ def test_a_watchdog_shorter_than_that_has_ready_told_sooner(setting: Setting) ->
     ready = first(notify, "READY")
     assert notify.times("READY")[0] - began > 0.9
     assert "127.0.0.1" in ready["STATUS"]
-    wait("the reason", lambda: "no device has said its portal id" in notify.status)
+    wait("the reason", lambda: "no device has published its portal id" in notify.status)
 
 
 def test_what_is_wrong_with_the_database_is_in_the_status(setting: Setting) -> None:
@@ -138,7 +138,7 @@ def test_no_message_no_ping(setting: Setting) -> None:
     assert time.monotonic() - silent > W / 2  # one each W/2, so that two lie between three
     device.speak()
     wait("pings again", pings(notify, 4))
-    assert daemon.says("INFO: .*answers")
+    assert daemon.says("INFO: .*responds again")
     assert len(notify.times("READY")) == 1
 
 

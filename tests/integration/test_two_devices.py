@@ -50,7 +50,7 @@ def test_one_is_not_there_and_the_other_loses_nothing(setting: Setting, way: str
     named = (
         f"refused by 127.0.0.1 port {port}"
         if way == "off"
-        else f"device {B} at 127.0.0.1 is silent"
+        else f"device {B} at 127.0.0.1 does not respond"
     )
     wait("its name in STATUS", lambda: named in notify.status)
     wait("pings", lambda: len(notify.times("WATCHDOG")) >= 4)

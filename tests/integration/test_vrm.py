@@ -115,6 +115,8 @@ def test_a_device_that_is_not_online_is_silent(setting: Setting, cloud: VrmCloud
             environment=cloud.client_environment,
             Battery={"instance": 275},
         )
-        wait("it in STATUS", lambda: f"device {P} at {cloud.name} is silent" in notify.status)
+        wait(
+            "it in STATUS", lambda: f"device {P} at {cloud.name} does not respond" in notify.status
+        )
         device.speak()
         wait("values", setting.stored)

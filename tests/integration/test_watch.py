@@ -73,7 +73,9 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     where = f"127.0.0.1:{setting.influxdb.port}"
     pane.wait_for(f"database ! InfluxDB at {where} cannot be reached (connection refused); is it")
     device.silence()
-    text = pane.wait_for(f"! device {P} at 127.0.0.1 is silent;", "! Voltage 52.62 V", "stale")
+    text = pane.wait_for(
+        f"! device {P} at 127.0.0.1 does not respond", "! Voltage 52.62 V", "stale"
+    )
     device.speak()
     setting.influxdb.start()
     pane.wait_for(f" at {where} answers", "connected, polling", " Voltage 52.6")
@@ -194,7 +196,7 @@ def test_lines_for_a_pipe_until_nobody_reads_them(setting: Setting) -> None:
         r" I [0-9.-]+ A, V [0-9.]+ V, P [0-9.-]+ W, S [0-9.-]+ VA, F [0-9.]+ Hz\n",
         lines[-1],
     )
-    assert said == [f"INFO: reading 127.0.0.1, portal id {P}, vebus 275 each 1 s"]
+    assert said == [f"INFO: reading 127.0.0.1, portal id {P}, vebus 275 every 1 s"]
 
 
 def test_troubles_have_lines_of_their_own(setting: Setting) -> None:

@@ -37,7 +37,7 @@ from tests.standins.venus.login import Profile
 from tests.standins.venus.mqtt import VenusRunner
 from tests.support.daemon import Daemon, NotifySocket, wait
 from tests.support.part import Part
-from tests.support.said import Said, entries_of, steps_of
+from tests.support.said import Said, entries_of, pattern_of, steps_of, timeless
 
 PORTAL, OTHER_PORTAL = "c0619ab1c2d3", "d4e5f60718a9"
 PASSWORD = "sesame, inside"
@@ -150,7 +150,7 @@ class Home(Part):
         if checked.returncode == os.EX_CONFIG:
             daemon.wait_for_end()
         else:
-            texts = [re.escape(step.text) for step in steps if step.state != "ok"]
+            texts = [pattern_of(step.text) for step in steps if step.state != "ok"]
             for pattern in [logged] if logged else texts:
                 daemon.wait_for_log(pattern)
             awaited = status or logged or texts[0]
@@ -160,7 +160,7 @@ class Home(Part):
             steps,
             checked.stderr.rstrip("\n"),
             tuple(entries_of(daemon.log.read_text())),
-            notify.status,
+            timeless(notify.status),
             daemon.exit_code,
         )
 

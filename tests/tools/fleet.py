@@ -170,7 +170,7 @@ class Run(Part):
             watchdog=self.watchdog,
             environment={"STATE_DIRECTORY": str(self.setting.directory / f"{self.db}-{number}")},
         )
-        daemon.wait_for_log("hearing of changes")
+        daemon.wait_for_log("receiving changes")
         return daemon
 
     def awake(self) -> None:

@@ -143,7 +143,7 @@ class Conversation:
         if listed and prefix:
             return device_errors.questions_unanswered(address, portal, prefix, values=False)
         given = bool(self._battery.serial) and not listed
-        return device_errors.device_silent(address, portal, given=given)
+        return device_errors.device_silent(address, portal, SEARCH_WITHIN, given=given)
 
     def _places(self, plan: Plan) -> Iterator[Step]:
         """Yield which of the wanted services exist."""

@@ -243,7 +243,7 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
     """Values of a thousand devices are no line."""
     fleet = reading(Soc=50.0)
     fleet.census = Census(1000, ("a", "b"))
-    assert line(fleet) == ["1,000 devices, 2 silent (a, b)", NOTHING]
+    assert line(fleet) == ["1,000 devices, 2 not responding (a, b)", NOTHING]
 
 
 @pytest.mark.parametrize(

@@ -14,24 +14,24 @@ VEBUS, GRID = ("vebus", 275), ("grid", 30)
 
 
 class Connection:
-    """In place of one: what is asked of it."""
+    """Stands in for a connection and records the requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
     def subscribe(self, topics: Any, *, may_be_refused: bool = False) -> int:
-        """Note it."""
+        """Record it."""
         how = "may subscribe" if may_be_refused else "subscribe"
         self.asked += [(how, each) for each in topics]
         return 1
 
     def unsubscribe(self, topics: Any) -> int:
-        """Note it."""
+        """Record it."""
         self.asked += [("unsubscribe", each) for each in topics]
         return 2
 
     def publish(self, topic: str) -> None:
-        """Note it."""
+        """Record it."""
         self.asked.append(("publish", topic))
 
 
@@ -48,7 +48,7 @@ class Watch:
         self.read: list[str] = []  # topics
 
     def say(self, *leaves: str, payload: bytes = ONE) -> list[bool]:
-        """Have messages come; return whether they were asked for."""
+        """Deliver messages; return whether they were requested."""
         return [self.arrivals.see(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
 
     def step(self, seconds: float, *known: tuple[str, int]) -> Arrival | None:
@@ -58,7 +58,7 @@ class Watch:
 
 
 def test_the_product_ids_of_what_may_be_wanted_are_watched() -> None:
-    """A broker that does not let one see them is used all the same."""
+    """A broker that refuses these subscriptions is used all the same."""
     line: Any = Connection()
     arrivals = Arrivals(["vebus", "grid"], [])
     assert not arrivals.begun
@@ -69,7 +69,7 @@ def test_the_product_ids_of_what_may_be_wanted_are_watched() -> None:
 
 
 def test_what_appears_together_has_arrived_a_moment_later() -> None:
-    """Once; a second republish is no news."""
+    """It arrives once; a second republish brings nothing new."""
     watch = Watch()
     assert watch.say("vebus/275/ProductId", "vebus/276/ProductId") == [True, True]
     assert watch.arrivals.state is State.COLLECTING
@@ -82,15 +82,15 @@ def test_what_appears_together_has_arrived_a_moment_later() -> None:
 
 
 def test_what_is_read_already_is_no_news() -> None:
-    """It is there."""
+    """A service that is already read does not arrive again."""
     watch = Watch()
     watch.say("vebus/275/ProductId")
     assert watch.step(COLLECT, VEBUS) is None
     assert watch.arrivals.there == {VEBUS}
 
 
-def test_which_optional_paths_one_has_a_read_of_its_root_brings_out() -> None:
-    """What does not come is dropped again."""
+def test_a_read_of_the_root_shows_the_optional_paths() -> None:
+    """Paths that do not appear are unsubscribed from."""
     watch = Watch()
     watch.say("grid/30/ProductId")
     assert watch.step(COLLECT) is None
@@ -107,7 +107,7 @@ def test_which_optional_paths_one_has_a_read_of_its_root_brings_out() -> None:
 
 
 def test_what_is_read_stays_subscribed_to() -> None:
-    """Under another name, or of an earlier look."""
+    """This holds for a path under another name, or of an earlier examination."""
     watch = Watch()
     watch.read = [f"N/{P}/grid/30/Ac/Power"]
     watch.say("grid/30/ProductId")
@@ -133,7 +133,7 @@ def test_what_appears_while_another_is_examined_is_the_next_arrival() -> None:
 
 
 def test_one_that_leaves_at_once_has_not_arrived() -> None:
-    """In each state."""
+    """This holds in each state."""
     for steps in (0, 1):
         watch = Watch()
         watch.say("grid/30/ProductId")
@@ -145,8 +145,8 @@ def test_one_that_leaves_at_once_has_not_arrived() -> None:
         assert watch.arrivals.state is State.WATCHING
 
 
-def test_one_that_has_left_arrives_anew() -> None:
-    """It is news again."""
+def test_one_that_has_left_arrives_again() -> None:
+    """It is new again."""
     watch = Watch()
     watch.say("vebus/275/ProductId")
     watch.step(COLLECT)
@@ -156,7 +156,7 @@ def test_one_that_has_left_arrives_anew() -> None:
 
 
 def test_what_is_not_wanted_is_not_asked_for() -> None:
-    """Another service, another device, a text as instance, another path."""
+    """Other services, other devices, text as instance, and other paths are ignored."""
     watch = Watch()
     others = ["tank/20/ProductId", "vebus/a/ProductId", "vebus/1/Soc", "vebus/1/x/ProductId"]
     assert watch.say(*others) == [False] * 4
@@ -165,15 +165,15 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
     assert watch.arrivals.there == set()
 
 
-def test_a_device_that_makes_up_services_fills_no_memory() -> None:
-    """Of so many nobody wants one more."""
+def test_a_device_that_invents_services_fills_no_memory() -> None:
+    """The number of stored services is limited."""
     watch = Watch()
     watch.say(*(f"vebus/{number}/ProductId" for number in range(MOST_PLACES + 50)))
     assert len(watch.arrivals.there) == MOST_PLACES
 
 
 def test_of_very_many_some_are_examined_at_a_time() -> None:
-    """A device that makes them up has us subscribe to little at once; none of them is left out."""
+    """Invented services cause few subscriptions at a time; all of them are examined."""
     watch = Watch()
     watch.say(*(f"grid/{number}/ProductId" for number in range(2 * MOST_AT_ONCE + 1)))
     arrived = []
@@ -189,7 +189,7 @@ def test_of_very_many_some_are_examined_at_a_time() -> None:
 
 
 def test_on_a_lost_connection_nothing_is_known_any_more() -> None:
-    """Nor is anything due."""
+    """And nothing is due."""
     watch = Watch()
     watch.say("vebus/275/ProductId")
     watch.arrivals.stop()

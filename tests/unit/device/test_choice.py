@@ -1,4 +1,4 @@
-"""What only a person can decide, as lines that can be copied into the configuration."""
+"""Choices that only a user can make, as lines to copy into the configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lines_of(error: UndecidedError) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize(("name", "section"), [("", "[Battery]"), ("attic", "[Battery attic]")])
 def test_of_several_devices_each_is_a_line(name: str, section: str) -> None:
-    """In the order in which they are handed in, with the section and the file that it goes to."""
+    """In the given order, with the section and the file that the line belongs to."""
     first, others = lines_of(Choice(FILE, name).of_devices("venus.local", ["b", "a"]))
     assert f"several devices at venus.local: put one of these lines under {section} in {FILE}" in (
         first
@@ -39,7 +39,7 @@ def test_of_several_devices_each_is_a_line(name: str, section: str) -> None:
 def test_of_several_inverters_each_is_a_line_of_the_battery(
     name: str, battery: str, fields: str
 ) -> None:
-    """One line is for all nine fields; or all inverters are taken, by a line of the fields."""
+    """One line selects the inverter for all nine fields; a line of [Fields] reads all inverters."""
     soc = parse_field("Soc", "vebus/Soc")
     first, others = lines_of(Choice(FILE, name).of_instances(P, [275, 276], [soc]))
     assert first == (
@@ -52,7 +52,7 @@ def test_of_several_inverters_each_is_a_line_of_the_battery(
 
 
 def test_of_another_service_each_name_has_its_choices() -> None:
-    """They are lines of [Fields], name by name; those that have an instance are not among them."""
+    """They are lines of [Fields], name by name; fields with an instance are not among them."""
     given = parse_field("Sun", "solarcharger/288/Yield/User")
     optional = Field("State", "solarcharger", None, "State", optional=True)
     choice = Choice(FILE, "").of_instances(P, [288, 289], [PV, given, optional, PANEL])
@@ -67,8 +67,8 @@ def test_of_another_service_each_name_has_its_choices() -> None:
     assert others[-1] == ALL_OF_THEM
 
 
-def test_of_a_preset_all_instances_are_taken() -> None:
-    """Its fields have no lines of their own: what is left is how the instances are told apart."""
+def test_of_a_preset_all_instances_are_read() -> None:
+    """Its fields have no lines; the choice is how to distinguish the instances."""
     optional = Field("State", "solarcharger", None, "State", optional=True)
     first, others = lines_of(Choice(FILE, "").of_instances(P, [288, 289], [optional]))
     assert first.endswith(f"put one of these lines under [Fields] in {FILE}")
@@ -76,18 +76,18 @@ def test_of_a_preset_all_instances_are_taken() -> None:
 
 
 def test_of_a_preset_one_instance_can_be_named_behind_it() -> None:
-    """Where the field is one of a preset, which is named with one of those that are there."""
+    """For a field of a preset, an example line names the preset with an instance."""
     _, others = lines_of(Choice(FILE, "").of_instances(P, [288, 289], fields_of(["solar"])[:2]))
     assert others == [
         "instances = tag",
         "instances = name",
-        "or, to have one of them, name it behind its preset, as in",
+        "or, to read one, write its instance after the preset, as in",
         "presets = solar/288",
     ]
 
 
 def test_three_are_listed_as_three() -> None:
-    """However many there are, each has a line."""
+    """Each has a line."""
     first, others = lines_of(Choice(FILE, "").of_instances(P, [1, 2, 30], [PV]))
     assert "(1 and 2 and 30)" in first
     assert [line for line in others if line.startswith("Pv = ")] == [
@@ -96,7 +96,7 @@ def test_three_are_listed_as_three() -> None:
 
 
 def test_of_a_thousand_the_first_are_listed_with_the_number_of_the_others() -> None:
-    """Somebody has made them up, and the text goes into the log and the status line."""
+    """They may be invented, and the text goes into the log and the status line."""
     many = [f"made-up-{number}" for number in range(1000)]
     first, others = lines_of(Choice(FILE, "").of_devices("venus.local", many))
     assert others == [*(f"serial = {each}" for each in many[:20]), "# and 980 others"]

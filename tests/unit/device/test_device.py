@@ -30,7 +30,7 @@ KNOWN = DeviceRecord(P, {"vebus": 275})
 
 
 class Home:
-    """A device behind a broker of the test's own, stepped each second."""
+    """A device behind a broker of the test, stepped every second."""
 
     def __init__(self, broker: Broker, state: Path, battery: Battery) -> None:
         self.broker = broker
@@ -43,12 +43,12 @@ class Home:
             remembered=self.remembered,
             wake=lambda: None,
         )
-        self.seconds = 0.5  # which is the time of a tick
+        self.seconds = 0.5  # the time of a tick
         self.asked: list[tuple[float, str]] = []  # when, and what
         self.echo = ""
 
     def step(self, seconds: float = 0.0) -> list[str]:
-        """Let time pass, and step; return what the device was asked then."""
+        """Let time pass, and step; return the requests of that step."""
         self.seconds += seconds
         self.device.step(at(self.seconds), readable=True)
         asked = [self._name(*each) for line in self.broker.lines for each in line.published]
@@ -58,7 +58,7 @@ class Home:
         return asked
 
     def go_on(self, seconds: int, *leaves: str) -> list[tuple[float, str]]:
-        """Step each second, in which these leaves are answered; return what was asked, and when."""
+        """Step every second, answering these leaves; return the requests, with their times."""
         before = len(self.asked)
         for _ in range(seconds):
             self.say(*leaves)
@@ -68,7 +68,7 @@ class Home:
     def say(
         self, *leaves: str, payload: bytes = VALUE, portal: str = P, retain: bool = False
     ) -> None:
-        """Have messages come on the latest connection."""
+        """Deliver messages on the latest connection."""
         for leaf in leaves:
             arrival = round(self.seconds * NS)
             self.broker.line.say(f"N/{portal}/{leaf}", payload, retain=retain, arrival=arrival)
@@ -83,7 +83,7 @@ class Home:
         leaf = topic.split("/", 2)[2]
         if leaf == SERIAL:
             return OLD
-        if leaf != "keepalive":  # which alone is of no use where it is refused
+        if leaf != "keepalive":  # a refused keepalive ends the connection
             return leaf.removesuffix(" (unchecked)")
         option = json.loads(payload)["keepalive-options"][0] if payload else FULL
         if isinstance(option, dict):
@@ -93,12 +93,12 @@ class Home:
 
     @property
     def questions(self) -> list[tuple[float, str]]:
-        """What the device was asked that was no read, and when."""
+        """The requests to the device other than reads, with their times."""
         return [(when, what) for when, what in self.asked if what in (FULL, CHANGES, OLD, SEARCH)]
 
     @property
     def listed(self) -> list[int]:
-        """How often it was looked which portal ids there are, on each connection."""
+        """How often the portal ids were listed, on each connection."""
         wanted = [
             [topics for what, topics in line.asked if what != "unsubscribe"]
             for line in self.broker.lines
@@ -120,7 +120,7 @@ def topics(*leaves: str) -> tuple[str, ...]:
 
 
 def homes(patch: pytest.MonkeyPatch, state: Path, log: pytest.LogCaptureFixture) -> Make:
-    """Return what makes a device that was just connected to, maybe one that is remembered."""
+    """Return a function that makes a connected device, optionally a remembered one."""
     log.set_level(logging.INFO, "bat2influx")
     broker = Broker(patch)
 
@@ -141,7 +141,7 @@ def homes(patch: pytest.MonkeyPatch, state: Path, log: pytest.LogCaptureFixture)
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
@@ -149,7 +149,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> None:
-    """No question is needed before; the first tick is at once."""
+    """No question is needed before; the first tick is immediate."""
     device = home(confirms=False)
     assert device.asked == []
     assert device.device.state is State.DISCOVERING
@@ -165,8 +165,8 @@ def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> Non
 
 
 @pytest.mark.parametrize("mode", ["poll", "notify"])
-def test_values_that_come_with_the_confirmation_are_survived(home: Make, mode: str) -> None:
-    """A device that somebody else keeps awake tells of changes at once."""
+def test_values_together_with_the_confirmation_are_survived(home: Make, mode: str) -> None:
+    """A device that another client keeps awake sends changes at once."""
     device = home(replace(GIVEN, mode=mode), confirms=False)
     device.broker.line.confirm()
     device.say(SOC_LEAF)
@@ -183,10 +183,10 @@ def test_values_that_come_with_the_confirmation_are_survived(home: Make, mode: s
         ("full_publish_completed", [CHANGES, CHANGES, CHANGES, CHANGES]),
     ],
 )
-def test_new_firmware_is_known_by_what_the_old_never_says(
+def test_new_firmware_is_detected_by_what_the_old_never_reports(
     home: Make, sign: str, kinds: list[str]
 ) -> None:
-    """Else it is asked in the old way after a while, and so on when it goes on answering."""
+    """Otherwise the old keepalive is sent after a while, and again as long as it is answered."""
     device = home(replace(GIVEN, mode="notify"))
     assert f"N/{P}/full_publish_completed" in device.broker.line.asked[0][1]
     device.go_on(1, sign)
@@ -197,7 +197,7 @@ def test_new_firmware_is_known_by_what_the_old_never_says(
     assert len(device.broker.lines) == 1
 
 
-# What counts as a message
+# Messages that count
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,10 @@ def test_new_firmware_is_known_by_what_the_old_never_says(
         (SOC_LEAF, {"portal": "0a1b2c3d4e5f"}, 0, NoValue.OTHER_TOPIC),
     ],
 )
-def test_whatever_the_device_itself_says_now_counts_as_a_message(
+def test_any_message_that_is_not_retained_counts(
     home: Make, leaf: str, options: dict[str, Any], messages: int, kind: NoValue | None
 ) -> None:
-    """Not what the broker has kept, and not another device; what is no value is counted."""
+    """Retained messages and other devices do not count; messages without a value are counted."""
     device = home()
     device.say(leaf, **options)
     device.step(1.0)
@@ -229,7 +229,7 @@ def test_whatever_the_device_itself_says_now_counts_as_a_message(
 
 
 def test_a_value_is_a_reading_that_is_shown(home: Make) -> None:
-    """With the wall clock of its arrival as its stamp."""
+    """Its stamp is the wall clock of its arrival."""
     device = home()
     device.say(SOC_LEAF)
     arrival = at(device.seconds).wall_ns
@@ -239,13 +239,13 @@ def test_a_value_is_a_reading_that_is_shown(home: Make) -> None:
     assert device.device.latest == {"Soc": 1.0}
 
 
-# What the main loop asks
+# Queries of the main loop
 
 
 def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make) -> None:
-    """Whichever is first, and never less than nothing."""
+    """Whichever is first, and never negative."""
     device = home(replace(GIVEN, interval=30.0))
-    assert device.device.timeout(at(0.6)) == 1.0  # which is for the connection itself
+    assert device.device.timeout(at(0.6)) == 1.0  # for the connection itself
     device.broker.line.pending = True
     assert device.device.timeout(at(0.6)) == 0.0
     device.broker.line.pending = False
@@ -259,15 +259,15 @@ def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make
 def test_no_tick_is_waited_for_where_nothing_is_asked(
     home: Make, *, confirms: bool, leaves: bool
 ) -> None:
-    """As of a device that is left, or one that is not read yet."""
+    """For example after `ask_no_more`, or before the device is read."""
     device = home(replace(GIVEN, interval=30.0), confirms=confirms)
     if leaves:
         device.device.ask_no_more()
     assert device.device.timeout(at(4.8)) == 1.0
 
 
-def test_a_device_that_is_left_is_asked_no_more_and_still_heard(home: Make) -> None:
-    """What is under way to what was asked is awaited, until it has come."""
+def test_after_ask_no_more_messages_are_still_processed(home: Make) -> None:
+    """Open requests are awaited until their answers have arrived."""
     device = home()
     since = at(device.seconds).mono
     assert device.device.awaits(since)
@@ -282,16 +282,16 @@ def test_a_device_that_is_left_is_asked_no_more_and_still_heard(home: Make) -> N
     assert len(device.device.take_readings()) == 2
 
 
-def test_no_answer_is_under_way_on_a_connection_that_is_lost(home: Make) -> None:
-    """Nothing that was asked on it is waited for."""
+def test_no_answer_is_expected_on_a_lost_connection(home: Make) -> None:
+    """Its requests are no longer awaited."""
     device = home()
     device.broker.line.trouble = LOST
     device.step(0.1)
     assert not device.device.awaits(at(0.0).mono)
 
 
-def test_what_need_not_be_there_is_shown_last(home: Make) -> None:
-    """Those that have to be there are the first to be read by a person."""
+def test_optional_values_are_shown_last(home: Make) -> None:
+    """Required values are shown first."""
     optional = Field("Grid", "grid", 30, "Ac/Power", optional=True)
     device = home(replace(GIVEN, fields=(optional, SOC, RELAY)))
     device.step(1.0)
@@ -310,8 +310,8 @@ def test_other_intervals_leave_the_connection_alone(home: Make) -> None:
     assert len(device.broker.lines) == 1
 
 
-def test_the_way_to_the_broker_is_the_first_of_several_troubles(home: Make) -> None:
-    """As long as it lasts; then what is wrong with the fields is shown again."""
+def test_the_connection_is_the_first_of_several_troubles(home: Make) -> None:
+    """As long as it lasts; then the trouble of the fields is shown again."""
     device = home()
     device.go_on(30, RELAY_LEAF)
     missing = device.cause

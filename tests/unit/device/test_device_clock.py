@@ -1,4 +1,4 @@
-"""A device's clock, heartbeat by heartbeat: each cell of its table, its bounds, and what lasts."""
+"""A device's clock, heartbeat by heartbeat: each cell of its table, its limits, and persistence."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bat2influx.device.device_clock import (
 from bat2influx.reading import NS
 
 TIME = 1_780_000_000  # s since 1970, of the device at its boot
-BOOT = 500 * NS  # ns since our boot, then
+BOOT = 500 * NS  # ns since this machine's boot, then
 HOUR = 3600
 
 
 class Beating:
-    """A device whose heart beats each 3 s; `time` is what its clock shows, in s."""
+    """A device with a heartbeat every 3 s; `time` is what its clock shows, in s."""
 
     def __init__(self) -> None:
         self.clock = DeviceClock()
@@ -34,7 +34,7 @@ class Beating:
         self.arrival = BOOT
 
     def beat(self, *shown: int | bytes | None, late: float = 0.0, each: int = 3) -> list[State]:
-        """Let heartbeats come that show a time of their own, or the clock's; return the states."""
+        """Deliver heartbeats that show the given time, or the clock's; return the states."""
         states = []
         for what in shown:
             if what is not None:
@@ -48,7 +48,7 @@ class Beating:
         return states
 
     def seen_at(self, own: int = 0) -> Now:
-        """Return a look at our clock, which is `own` s ahead of the device's."""
+        """Return a look at this machine's clock, which is `own` s ahead of the device's."""
         return Now((self.time + own) * NS, 0.0, self.arrival)
 
 
@@ -60,7 +60,7 @@ def known() -> Beating:
 
 
 def doubted() -> Beating:
-    """Return a device whose clock is known, and has leapt by an hour since."""
+    """Return a device whose clock is known, and has since jumped by an hour."""
     made = known()
     made.time += HOUR
     assert made.beat(None) == [State.DOUBTED]
@@ -83,7 +83,7 @@ STATES = {
 
 
 def show(made: Beating, event: Event) -> None:
-    """Have heartbeats bring about an event."""
+    """Deliver heartbeats that cause an event."""
     match event:
         case Event.NO_TIME:
             made.beat(b'{"value":null}')
@@ -101,7 +101,7 @@ def show(made: Beating, event: Event) -> None:
 
 @pytest.mark.parametrize(("state", "event"), [*TABLE], ids=lambda each: each.name)
 def test_each_cell_of_the_table(state: State, event: Event) -> None:
-    """The state that follows is the table's; what is not to be taken leaves the distance."""
+    """The next state is the table's; a time that is not taken leaves the distance unchanged."""
     made = STATES[state]()
     before, seen = made.clock.distance, []
     look = DeviceClock._event
@@ -119,14 +119,14 @@ def test_each_cell_of_the_table(state: State, event: Event) -> None:
 
 
 def test_what_the_table_does_not_have_cannot_happen() -> None:
-    """All that a clock with nothing known can meet with is a new time, or none."""
+    """While nothing is known, a heartbeat can only show a new time, or none."""
     met = {event for state, event in TABLE if state is State.UNKNOWN}
     assert met == {Event.NO_TIME, Event.NEW}
     assert (State.KNOWN, Event.MORE) not in TABLE
 
 
 def test_the_time_is_the_middle_of_the_second_that_is_shown() -> None:
-    """A fraction, should firmware ever send one, is taken as it is."""
+    """A fraction, should firmware ever send one, is used as it is."""
     assert distance_of(b'{"value":1780000000}', BOOT) == TIME * NS + NS // 2 - BOOT
     assert distance_of(b'{"value":1780000000.25}', BOOT) == TIME * NS + NS // 4 - BOOT
 
@@ -155,7 +155,7 @@ def test_a_time_is_within_reason_from_this_program_s_year_to_2099(
 
 
 def test_heartbeats_over_a_while_have_to_agree() -> None:
-    """As many of them as are needed, and not in one burst: that would be no clock."""
+    """As many as needed, and not in one burst, which would prove nothing."""
     made = Beating()
     assert made.beat(*[None] * (BEATS - 1))[-1] is State.FOUND
     burst = Beating()
@@ -165,14 +165,14 @@ def test_heartbeats_over_a_while_have_to_agree() -> None:
 
 
 def test_found_a_clock_that_stands_still_agreed_with_itself() -> None:
-    """The same time each 3 s is none."""
+    """The same time every 3 s is no clock."""
     made = Beating()
     made.beat(*[TIME] * 50)
     assert made.clock.distance is None
 
 
 def test_a_burst_after_a_freeze_does_not_move_what_is_known() -> None:
-    """Twenty heartbeats that were held come at one moment, each with its own time."""
+    """Twenty delayed heartbeats arrive at one moment, each with its own time."""
     made = known()
     before = made.clock.distance
     freeze = 60
@@ -186,7 +186,7 @@ def test_a_burst_after_a_freeze_does_not_move_what_is_known() -> None:
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR, 3 * TOLERANCE // NS])
 def test_a_leap_counts_once_heartbeats_agree_on_it(step: int) -> None:
-    """The device has been set: after 6 s the new time is the known one."""
+    """The device's clock was set: after 6 s the new time is the known one."""
     made = known()
     before = made.clock.distance
     made.time += step
@@ -198,7 +198,7 @@ def test_a_leap_counts_once_heartbeats_agree_on_it(step: int) -> None:
 
 
 def test_a_clock_that_leaps_to_and_fro_changes_nothing() -> None:
-    """Each other heartbeat shows an hour more."""
+    """Every other heartbeat shows an hour more."""
     made = known()
     before = made.clock.distance
     made.beat(*[made.time + 3 * number + HOUR * (number % 2) for number in range(40)])
@@ -207,7 +207,7 @@ def test_a_clock_that_leaps_to_and_fro_changes_nothing() -> None:
 
 @pytest.mark.parametrize("what", [b"", b'{"value":null}', b'{"value":25}', None])
 def test_a_clock_that_is_lost_stays_known(what: bytes | None) -> None:
-    """The device has restarted in 1970, sends nonsense, or is heard of no more."""
+    """The device has restarted in 1970, sends nonsense, or sends no more heartbeats."""
     made = known()
     before = made.clock.distance
     if what is None:
@@ -219,7 +219,7 @@ def test_a_clock_that_is_lost_stays_known(what: bytes | None) -> None:
 
 
 def test_a_late_heartbeat_does_not_count_against_the_others() -> None:
-    """Of those that agree the least late one is right."""
+    """Of those that agree, the one with the least delay is right."""
     made = Beating()
     made.beat(None, late=1.0)
     made.beat(None, late=0.0)
@@ -228,8 +228,8 @@ def test_a_late_heartbeat_does_not_count_against_the_others() -> None:
 
 
 @pytest.mark.parametrize("pace", [100, -100])
-def test_a_clock_of_another_pace_is_followed_without_a_step(pace: int) -> None:
-    """100 ppm are 0.3 ms for each heartbeat, 2.9 s in eight hours; never more than SLEW at once."""
+def test_a_clock_of_another_rate_is_followed_without_a_step(pace: int) -> None:
+    """100 ppm are 0.3 ms per heartbeat, 2.9 s in eight hours; never more than SLEW at once."""
     made = known()
     start = made.clock.distance
     assert start is not None
@@ -246,8 +246,8 @@ def test_a_clock_of_another_pace_is_followed_without_a_step(pace: int) -> None:
     assert before - start == pytest.approx(pace * 28_800_000, abs=1.5 * NS)
 
 
-def test_the_difference_is_ours_less_the_device_s() -> None:
-    """By our own clock, whatever the stamps follow; the device's half second is not known."""
+def test_the_difference_is_this_machine_s_time_minus_the_device_s() -> None:
+    """By this machine's clock, whatever the stamps follow; the device's half second is unknown."""
     made = known()
     now = made.seen_at(own=-100)
     assert made.clock.difference(now) == -100 * NS - NS // 2

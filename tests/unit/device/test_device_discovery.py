@@ -1,4 +1,4 @@
-"""A device that is to be found: what is told meanwhile, and what is read then (W = 120 s)."""
+"""Discovery of a device: what is reported during it, and what is read then (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ GRID = Field("Grid", "grid", None, "Ac/Power", optional=True)
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
 def test_a_device_that_is_to_be_found_is_read_and_remembered(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Portal id, instance, subscription: then it is read, and what was found is kept."""
+    """Portal id, instance, subscription: then it is read, and the discovery is remembered."""
     device = home(FOUND)
     assert device.broker.line.asked == [("subscribe", (PORTALS,))]
     assert device.device.labels == []
@@ -55,19 +55,19 @@ def test_a_device_that_is_to_be_found_is_read_and_remembered(
     assert device.step(1.0) == [SOC_LEAF, RELAY_LEAF]
     assert device.device.state is State.POLLING
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 275})
-    assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 each 1 s") == 1
+    assert caplog.text.count(f"reading 10.0.0.2, portal id {P}, vebus 275 every 1 s") == 1
     assert not device.cause
 
 
 def test_a_remembered_device_is_read_as_a_given_one(home: Make) -> None:
-    """At the next start nothing is asked before."""
+    """At the next start no question is needed."""
     device = home(FOUND, KNOWN)
     assert [what for _, what in device.asked] == [SOC_LEAF, RELAY_LEAF]
     assert device.device.state is State.POLLING
 
 
 def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
-    """It is named, looked for each W/2, and read once it is there, on the same connection."""
+    """It is named, searched for every W/2, and read once it appears, on the same connection."""
     device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
@@ -100,7 +100,7 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     ],
     ids=["devices", "instances"],
 )
-def test_what_only_a_person_can_decide_is_an_error_once(
+def test_what_only_a_user_can_decide_is_an_error_once(
     home: Make, caplog: pytest.LogCaptureFixture, battery: Battery, leaves: list[str], choice: str
 ) -> None:
     """Several devices, or instances: the lines to choose from are logged, and nothing is read."""
@@ -121,7 +121,7 @@ def test_what_only_a_person_can_decide_is_an_error_once(
 
 
 def test_a_service_that_is_missing_is_not_looked_for_in_a_silence(home: Make) -> None:
-    """A silent device is asked nothing but a keepalive now and then."""
+    """A device that does not respond is sent only a keepalive at intervals."""
     device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
@@ -130,10 +130,10 @@ def test_a_service_that_is_missing_is_not_looked_for_in_a_silence(home: Make) ->
     assert [when for when, what in device.questions if what == SEARCH] == [1.5]
 
 
-def test_what_need_not_be_there_is_looked_for_while_the_rest_is_read(
+def test_optional_fields_are_searched_for_while_the_rest_is_read(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At the start and each quarter of an hour; what is there is then read, and told once."""
+    """At the start and every quarter of an hour; what appears is then read, and logged once."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
     assert [what for _, what in device.asked] == [CHANGES, SOC_LEAF, RELAY_LEAF]
     device.step(1.0)
@@ -143,22 +143,22 @@ def test_what_need_not_be_there_is_looked_for_while_the_rest_is_read(
     first, second = [when for when, what in device.questions if what == SEARCH]
     assert second - first == pytest.approx(900.0, abs=5.0)
     awake = [when for when, what in device.questions if what == CHANGES]
-    assert awake == [0.5 + 30 * n for n in range(20)]  # ten minutes, in case that it boots
+    assert awake == [0.5 + 30 * n for n in range(20)]  # ten minutes, in case it boots
     assert device.broker.line.asked[-1][0] == "subscribe"
     device.complete("grid/30/ProductId", "grid/30/Ac/Power")
     device.go_on(2)
     assert device.asked[-1] == (device.seconds, "grid/30/Ac/Power")
     reading = [line for line in caplog.messages if line.startswith("reading ")]
     assert [line.partition(f"portal id {P}, ")[2] for line in reading] == [
-        "vebus 275 each 1 s",
-        "grid 30, vebus 275 each 1 s",
+        "vebus 275 every 1 s",
+        "grid 30, vebus 275 every 1 s",
     ]
 
 
-def test_of_a_device_without_anything_to_read_nothing_is_told(
+def test_of_a_device_without_anything_to_read_nothing_is_reported(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where all that is wanted need not be there, and is not."""
+    """All wanted fields are optional, and none is present."""
     device = home(replace(GIVEN, fields=(GRID,)))
     device.step(1.0)
     device.complete()
@@ -168,26 +168,26 @@ def test_of_a_device_without_anything_to_read_nothing_is_told(
 
 
 @pytest.mark.parametrize(
-    ("mode", "text"), [("poll", "reading {} each 1 s"), ("notify", "hearing of changes from {}")]
+    ("mode", "text"), [("poll", "reading {} every 1 s"), ("notify", "receiving changes from {}")]
 )
-def test_what_is_read_from_where_is_told_once(
+def test_what_is_read_from_where_is_logged_once(
     home: Make, caplog: pytest.LogCaptureFixture, mode: str, text: str
 ) -> None:
-    """And not at each new connection."""
+    """It is not logged at each new connection."""
     device = home(replace(GIVEN, mode=mode))
     for _ in range(3):
         device.step(1.0)
         device.broker.line.trouble = LOST
         device.go_on(20)
     place = f"10.0.0.2, portal id {P}, vebus 275"
-    told = [line for line in caplog.messages if place in line]
-    assert told == [text.format(place)]
+    logged = [line for line in caplog.messages if place in line]
+    assert logged == [text.format(place)]
 
 
-# What is wrong meanwhile
+# Troubles during a discovery
 
 
-def test_a_portal_id_that_nobody_says_is_told_after_a_while(
+def test_a_missing_portal_id_is_reported_after_w_8(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """From W/8 on, on the same connection; it ends with the first answer."""
@@ -197,7 +197,7 @@ def test_a_portal_id_that_nobody_says_is_told_after_a_while(
     device.go_on(1)
     assert device.cause == "portal"
     device.go_on(120)
-    assert caplog.text.count("no device has said its portal id") == 1
+    assert caplog.text.count("no device has published its portal id") == 1
     assert len(device.broker.lines) == 1
     device.say(SERIAL, retain=True)
     device.go_on(4)
@@ -205,7 +205,7 @@ def test_a_portal_id_that_nobody_says_is_told_after_a_while(
     device.go_on(1)
     assert device.device.state is State.POLLING
     assert not device.cause
-    assert f"device {P} answers, after" in caplog.text
+    assert f"device {P} responds again, after" in caplog.text
 
 
 def test_a_subscription_that_is_not_confirmed_takes_a_new_connection(home: Make) -> None:
@@ -227,7 +227,7 @@ def test_a_subscription_that_is_not_confirmed_takes_a_new_connection(home: Make)
 def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
     home: Make, there: list[str], portal: str
 ) -> None:
-    """After W/8; the only other one takes its place, on a connection of its own."""
+    """After W/8; the only other device replaces it, on a new connection."""
     device = home(FOUND, known=DeviceRecord(P))
     device.go_on(15)
     assert device.questions == [(1.5, SEARCH), (6.5, OLD)]
@@ -241,7 +241,7 @@ def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
 
 
 def test_a_portal_id_that_is_not_known_is_in_no_topic(home: Make) -> None:
-    """Though all instances are given."""
+    """Even if all instances are given."""
     device = home(replace(GIVEN, serial=""))
     device.go_on(5)
     assert device.broker.line.asked == [("subscribe", (PORTALS,))]
@@ -250,8 +250,8 @@ def test_a_portal_id_that_is_not_known_is_in_no_topic(home: Make) -> None:
     assert device.device.state is State.POLLING
 
 
-def test_a_device_that_speaks_is_not_doubted_though_nothing_is_found(home: Make) -> None:
-    """Its time begins anew with each message; from then on it is told at once."""
+def test_a_device_that_sends_messages_is_not_doubted_though_nothing_is_found(home: Make) -> None:
+    """Its time begins again with each message; from then on a silence is reported at once."""
     device = home(replace(FOUND, serial=P))
     for _ in range(9):
         device.go_on(1, "heartbeat")
@@ -271,10 +271,10 @@ def test_a_device_that_speaks_is_not_doubted_though_nothing_is_found(home: Make)
         (True, [0] * 6, ["", "", *["silent"] * 4]),
     ],
 )
-def test_a_doubt_is_repeated_each_half_w(
+def test_a_doubt_is_repeated_every_half_w(
     home: Make, vrm: bool, listed: list[int], causes: list[str]
 ) -> None:
-    """While nothing answers; where the broker does not list devices, the second one is told."""
+    """While the device does not respond; if the broker lists no devices, the second is reported."""
     device = home(replace(FOUND, serial=P, vrm=vrm))
     seen = []
     for _ in listed:
@@ -283,13 +283,13 @@ def test_a_doubt_is_repeated_each_half_w(
     assert seen == [*zip(listed, causes, strict=True)]
 
 
-# What is found later
+# Later discoveries
 
 
 def test_an_instance_that_has_moved_is_followed(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once all of it is silent while the rest answers; on the same connection."""
+    """Once none of it is answered while the rest is; on the same connection."""
     device = home(FOUND, known=KNOWN)
     device.go_on(18, RELAY_LEAF)
     assert device.questions[-1][1] == SEARCH
@@ -303,17 +303,17 @@ def test_an_instance_that_has_moved_is_followed(
     device.go_on(3, "vebus/276/Soc", RELAY_LEAF)
     assert device.device.latest == {"Soc": 1.0, "Relay": 1.0}
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(P, {"vebus": 276})
-    assert "vebus 276 each 1 s" in caplog.text
+    assert "vebus 276 every 1 s" in caplog.text
     assert len(device.broker.lines) == 1
     assert not device.cause
 
 
-# What appears
+# Services that appear
 
 
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_a_renumbered_inverter_is_read_within_seconds(home: Make, mode: str) -> None:
-    """It leaves as 275 and is back as 276, by notifications as well; nothing is searched for."""
+    """It leaves as 275 and returns as 276, by notifications, too; no search is needed."""
     device = home(replace(FOUND, mode=mode), known=KNOWN)
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
@@ -336,12 +336,12 @@ def test_an_inverter_that_is_configured_is_not_followed(home: Make) -> None:
     device.say("vebus/276/ProductId")
     device.go_on(10, RELAY_LEAF)
     assert device.cause == "wrong instance: vebus 275"
-    assert "vebus 276; correct instance" in (device.device.trouble or ("", ""))[1]
+    assert "vebus 276. Correct instance" in (device.device.trouble or ("", ""))[1]
     assert device.device.labels == ["Soc", "Relay"]
 
 
 def test_another_inverter_beside_one_that_answers_is_left_alone(home: Make) -> None:
-    """Until that one leaves."""
+    """Until the one that is read leaves."""
     device = home(FOUND, known=KNOWN)
     device.go_on(2, SOC_LEAF, RELAY_LEAF)
     device.say("vebus/276/ProductId", "vebus/275/ProductId")
@@ -355,7 +355,7 @@ def test_another_inverter_beside_one_that_answers_is_left_alone(home: Make) -> N
 def test_services_that_come_up_after_the_daemon_are_read_within_seconds(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A device and the daemon boot together: what a preset wants appears when it appears."""
+    """A device and the daemon boot together: services of a preset are read when they appear."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
     device.step(1.0)
     device.complete()
@@ -371,7 +371,7 @@ def test_services_that_come_up_after_the_daemon_are_read_within_seconds(
 
 
 def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: Make) -> None:
-    """The one that was missing is no more."""
+    """It is no longer reported as missing."""
     device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
@@ -385,8 +385,8 @@ def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: 
     assert [what for _, what in device.questions].count(SEARCH) == 1
 
 
-def test_a_reload_looks_anew(home: Make) -> None:
-    """What rests is asked for at the next tick; a republish is still one a minute at most."""
+def test_a_reload_searches_again(home: Make) -> None:
+    """Delayed requests are sent at the next tick; a republish still comes at most once a minute."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
     device.step(1.0)
     device.complete()

@@ -1,4 +1,4 @@
-"""Services that hang, leave and come, thought through second by second (W = 120 s)."""
+"""Services that hang, leave and appear, second by second (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ NOTIFY = replace(GIVEN, mode="notify")
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
 def stored(device: Home) -> Counter[str]:
-    """Return how many values of each field have come since the last time."""
+    """Return how many values of each field have arrived since the last call."""
     return Counter(each.field for each in device.device.take_readings())
 
 
 def subscribed(device: Home) -> set[str]:
-    """Return the topics that are subscribed to on the latest connection."""
+    """Return the topics with a subscription on the latest connection."""
     own: set[str] = set()
     for what, names in device.broker.line.asked:
         own = own - {*names} if what == "unsubscribe" else own | {*names}
@@ -64,7 +64,7 @@ def subscribed(device: Home) -> set[str]:
 
 
 def test_a_notification_together_with_the_confirmation_ends_nothing(home: Make) -> None:
-    """A device that others keep awake speaks as soon as it is subscribed to."""
+    """A device that other clients keep awake sends values as soon as it is subscribed to."""
     device = home(confirms=False)
     device.broker.line.confirm()
     device.say(SOC_LEAF)
@@ -73,7 +73,7 @@ def test_a_notification_together_with_the_confirmation_ends_nothing(home: Make) 
 
 
 def test_nothing_is_due_of_an_arrival_on_a_connection_that_is_lost(home: Make) -> None:
-    """Else the main loop turns without a pause for as long as the device is away."""
+    """Otherwise the main loop would spin while the device is off."""
     device = home(FOUND, KNOWN)
     device.go_on(2, RELAY_LEAF, SOC_LEAF)
     device.say("vebus/276/ProductId")
@@ -86,7 +86,7 @@ def test_nothing_is_due_of_an_arrival_on_a_connection_that_is_lost(home: Make) -
 
 
 def test_a_preset_of_one_instance_stays_subscribed_to(home: Make) -> None:
-    """That its ProductId comes in the first republish is no arrival."""
+    """Its ProductId in the first republish is no arrival."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
     device.step(1.0)
     device.complete("battery/512/ProductId", BATTERY_LEAF)
@@ -95,10 +95,10 @@ def test_a_preset_of_one_instance_stays_subscribed_to(home: Make) -> None:
 
 
 def test_a_preset_of_one_instance_stays_subscribed_to_when_it_comes_back(home: Make) -> None:
-    """What is read already is examined without an end to its subscription."""
+    """An examination does not end the subscription of a topic that is read."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
     device.step(1.0)
-    device.complete(BATTERY_LEAF)  # its ProductId is not seen before
+    device.complete(BATTERY_LEAF)  # its ProductId has not appeared before
     device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
     device.say("battery/512/ProductId", BATTERY_LEAF, payload=b"")
     device.go_on(5, RELAY_LEAF, SOC_LEAF)
@@ -108,7 +108,7 @@ def test_a_preset_of_one_instance_stays_subscribed_to_when_it_comes_back(home: M
 
 
 def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
-    """The values in the republish that it asks for are on topics that are read."""
+    """The values in the republish that it requests are on topics that are read."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
     device.step(1.0)
     device.complete("battery/512/ProductId", BATTERY_LEAF)
@@ -123,7 +123,7 @@ def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
 
 
 def test_the_answer_to_a_probe_in_a_republish_is_asked_for_again(home: Make) -> None:
-    """It is dropped with the rest, and the service is no less there for it."""
+    """It is dropped with the rest; the service still counts as present."""
     device = home(replace(NOTIFY, fields=(SOC, LEVEL)))
     republished = False
     for second in range(120):
@@ -134,15 +134,15 @@ def test_the_answer_to_a_probe_in_a_republish_is_asked_for_again(home: Make) -> 
         if LEVEL_LEAF in asked:
             device.say(LEVEL_LEAF)
             device.step(0.001)
-            if second > 10 and not republished:  # somebody else's full keepalive, just then
+            if second > 10 and not republished:  # another client's full keepalive, just then
                 device.say(LEVEL_LEAF, SOC_LEAF, "full_publish_completed")
                 republished = True
             device.step(0.01)
         assert not device.cause, f"after {second} s"
 
 
-def test_a_removed_path_says_nothing_of_its_service(home: Make) -> None:
-    """By notifications, too: the service is probed by what it answers."""
+def test_a_removed_path_proves_nothing_about_its_service(home: Make) -> None:
+    """By notifications, too: the service is probed by an answered path."""
     device = home(replace(NOTIFY, fields=(SOC, RAW, LEVEL)))
     device.say(SOC_LEAF, RAW_LEAF, LEVEL_LEAF)
     causes = set()
@@ -162,7 +162,7 @@ def test_a_removed_path_says_nothing_of_its_service(home: Make) -> None:
 def test_a_service_hangs_though_its_state_of_charge_is_not_asked_for_yet(
     home: Make, caplog: pytest.LogCaptureFixture, soc_interval: float
 ) -> None:
-    """After W/8 without an answer, and it is told as that alone."""
+    """After W/8 without an answer, and that is its only report."""
     device = home(replace(GIVEN, soc_interval=soc_interval, fields=(SOC, VOLTAGE, RELAY)))
     device.say(SOC_LEAF, VOLTAGE_LEAF, RELAY_LEAF)
     for _ in range(62):
@@ -180,18 +180,18 @@ def test_a_service_hangs_though_its_state_of_charge_is_not_asked_for_yet(
 
 
 def test_a_service_that_hangs_from_the_start_is_no_wrong_path(home: Make) -> None:
-    """A wrong path is told of a service that answers."""
+    """A wrong path is reported only if its service answers."""
     device = home()
     for _ in range(30):
         device.say(RELAY_LEAF)
         if SEARCH in device.step(1.0):
-            device.complete("vebus/275/ProductId")  # from the cache: it is there, and hangs
+            device.complete("vebus/275/ProductId")  # from the cache: it is present, and hangs
     assert device.device.trouble
     assert "no such path" not in device.device.trouble.what
 
 
-def test_what_a_search_has_shown_is_told_before_the_next_tick(home: Make) -> None:
-    """Which may be half a minute later."""
+def test_the_result_of_a_search_is_reported_before_the_next_tick(home: Make) -> None:
+    """The next tick may be half a minute later."""
     device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
     for _ in range(200):
         asked = device.step(0.5)
@@ -207,7 +207,7 @@ def test_what_a_search_has_shown_is_told_before_the_next_tick(home: Make) -> Non
 
 
 def test_one_answer_that_is_lost_costs_one_tick(home: Make) -> None:
-    """At 30 s, too: what is silent after W/8 is asked for at the next tick all the same."""
+    """At 30 s, too: a path unanswered for W/8 is requested at the next tick all the same."""
     device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
     lost = False
     ticks = []
@@ -226,7 +226,7 @@ def test_one_answer_that_is_lost_costs_one_tick(home: Make) -> None:
 
 
 def test_old_firmware_that_is_awake_stays_known_as_old(home: Make) -> None:
-    """Nothing is republished while it is awake, so that a search in the old way has no answer."""
+    """It republishes nothing while it is awake, so a search by the old keepalive has no answer."""
     device = home(replace(GIVEN, fields=(VOLTAGE, CURRENT, RELAY, LEVEL, BATTERY)))
     woken = -math.inf
     late: list[str] = []
@@ -249,7 +249,7 @@ def test_old_firmware_that_is_awake_stays_known_as_old(home: Make) -> None:
 
 
 def test_what_arrives_costs_the_others_no_tick(home: Make) -> None:
-    """On a slow link an answer is under way while what is read becomes more."""
+    """On a slow link an answer is still expected while more topics are read."""
     device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
     device.step(1.0)
     device.complete()
@@ -266,7 +266,7 @@ def test_what_arrives_costs_the_others_no_tick(home: Make) -> None:
 
 
 def test_a_renumbered_inverter_is_named_where_the_instance_is_configured(home: Make) -> None:
-    """That it is there under another instance is known, and is what a person has to know."""
+    """Its other instance is known, and is what a user must know."""
     device = home()
     device.go_on(5, RELAY_LEAF, SOC_LEAF, "vebus/275/ProductId")
     device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
@@ -278,7 +278,7 @@ def test_a_renumbered_inverter_is_named_where_the_instance_is_configured(home: M
 
 
 def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) -> None:
-    """By notifications: what was queued for four seconds is of the past."""
+    """By notifications: messages queued for four seconds are old."""
     device = home(replace(NOTIFY, fields=(SOC, RELAY)))
     for number in range(50):
         device.say(SOC_LEAF, "heartbeat", payload=b'{"value":%d}' % number)
@@ -295,7 +295,7 @@ def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) 
 
 @pytest.mark.parametrize("where", ["before the answer is read", "after it", "in the step"])
 def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> None:
-    """The process may be stopped anywhere: what was queued then is not of now, and counts once."""
+    """The process may be stopped anywhere: messages queued then are old, and count once."""
     device = home(replace(GIVEN, fields=(SOC, RELAY)))
     for _ in range(3):  # a tick, and its answers
         device.step(1.0)
@@ -308,7 +308,7 @@ def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> N
         device.step(0.001)
     stored(device)
     woken = device.seconds + 5.1
-    if where == "in the step":  # which has looked at the clock before it was stopped
+    if where == "in the step":  # which has read the clock before it was stopped
         before, device.seconds = device.seconds, woken
         device.say(*[SOC_LEAF] * 10, payload=b'{"value":7}')
         device.seconds = before + 0.002
@@ -325,7 +325,7 @@ def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> N
     assert values == [10]
 
 
-# Whatever comes
+# Random events
 
 ANY = [
     *(SOC_LEAF, RELAY_LEAF, VOLTAGE_LEAF, BATTERY_LEAF, "vebus/276/Soc", "vebus/275/ProductId"),

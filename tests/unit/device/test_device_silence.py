@@ -1,4 +1,4 @@
-"""A device that says nothing: what it is asked, and what is there instead (W = 120 s)."""
+"""A device that does not respond: the requests to it, and what is there instead (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ READS = {SOC_LEAF, RELAY_LEAF}
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
 def silent(home: Home, *there: str) -> Home:
-    """Have a device answer, and then be silent until the new connection has shown who is there."""
+    """Let a device respond, then stop until the new connection has listed the devices."""
     home.go_on(5, SOC_LEAF, RELAY_LEAF)
     home.go_on(16)
     for portal in there:
@@ -46,10 +46,10 @@ def silent(home: Home, *there: str) -> Home:
     return home
 
 
-def test_silence_is_answered_by_a_keepalive_then_a_connection_then_a_keepalive_each_half_w(
+def test_a_silence_causes_a_keepalive_then_a_connection_then_a_keepalive_every_half_w(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is read until W/8, and no more; the trouble is logged once."""
+    """It is read until W/8, and no longer; the trouble is logged once."""
     device = home()
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     begun = device.seconds
@@ -70,27 +70,27 @@ def test_silence_is_answered_by_a_keepalive_then_a_connection_then_a_keepalive_e
     ]
     assert max(when for when, what in device.asked if what in READS) == begun + 14
     assert device.listed == [0, 4]  # with each keepalive on the new connection
-    assert caplog.text.count("is silent; is it on, and is serial right?") == 1
+    assert caplog.text.count("does not respond (no message for 15 s). Check that it is on") == 1
 
 
 @pytest.mark.parametrize("leaf", [SOC_LEAF, "heartbeat", "vebus/275/State"])
 def test_any_message_ends_a_silence(
     home: Make, caplog: pytest.LogCaptureFixture, leaf: str
 ) -> None:
-    """It is read at the next tick, all of it, and the end is logged."""
+    """Everything is read at the next tick, and the end is logged."""
     device = silent(home())
     device.say(leaf)
     assert {*device.step(1.0)} == READS
     assert device.device.state is State.POLLING
     assert not device.cause
-    assert f"device {P} answers, after" in caplog.text
+    assert f"device {P} responds again, after" in caplog.text
 
 
 @pytest.mark.parametrize("vrm", [False, True])
-def test_a_device_that_is_silent_from_the_start_is_told_when_nothing_else_is_there(
+def test_a_device_without_any_message_is_reported_if_no_other_is_listed(
     home: Make, *, vrm: bool
 ) -> None:
-    """Before that it may be another one, of which there is more to tell."""
+    """Before that another device may be there, which is a different report."""
     device = home(replace(GIVEN, vrm=vrm))
     device.go_on(15)
     assert device.device.state is State.WAITING
@@ -101,7 +101,7 @@ def test_a_device_that_is_silent_from_the_start_is_told_when_nothing_else_is_the
 
 
 def test_a_broker_that_was_lost_is_no_silence_of_the_device(home: Make) -> None:
-    """On the new connection it has its time anew, and all is read, however slowly it moves."""
+    """A new connection restarts its time, and everything is read, also slow paths."""
     device = home(replace(GIVEN, soc_interval=3600.0))
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     device.go_on(8)
@@ -115,8 +115,8 @@ def test_a_broker_that_was_lost_is_no_silence_of_the_device(home: Make) -> None:
     assert {what for when, what in device.asked if when > begun} == READS
 
 
-def test_a_machine_that_stood_still_has_heard_no_silence(home: Make) -> None:
-    """Neither of the device nor of a field: the spans are longer by as much."""
+def test_a_standstill_of_this_machine_is_no_silence(home: Make) -> None:
+    """Neither of the device nor of a field: the spans are longer by the same time."""
     device = home()
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     device.go_on(9)
@@ -138,10 +138,10 @@ def test_a_machine_that_stood_still_has_heard_no_silence(home: Make) -> None:
         ("poll", "new", [CHANGES] * 19),
     ],
 )
-def test_a_silent_device_may_be_one_with_old_firmware(
+def test_a_device_that_does_not_respond_may_have_old_firmware(
     home: Make, mode: str, known: DeviceRecord | str | None, kinds: list[str]
 ) -> None:
-    """Where that is not known, each other keepalive is an old one: polled, after a while."""
+    """If the firmware is not known, every other keepalive is an old one: polled, after a while."""
     if isinstance(known, DeviceRecord):
         device = home(replace(FOUND, mode=mode), known)
     else:
@@ -153,13 +153,13 @@ def test_a_silent_device_may_be_one_with_old_firmware(
     assert [what for _, what in device.questions][: len(kinds)] == kinds
 
 
-# What is there in its place
+# Devices there instead
 
 
 def test_another_device_takes_the_place_of_one_that_was_found(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It begins anew with that: its instances, its values, and what is remembered."""
+    """It starts over with that device: its instances, its values, and what is remembered."""
     device = silent(home(FOUND, KNOWN), B)
     assert device.device.portal == B
     assert device.listed == [0, 1, 0]
@@ -176,7 +176,7 @@ def test_another_device_takes_the_place_of_one_that_was_found(
     device.step(0.5)
     assert [each.origin.portal for each in device.device.take_readings()] == [B]
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(B, {"vebus": 276})
-    assert f"reading 10.0.0.2, portal id {B}, vebus 276 each 1 s" in caplog.text
+    assert f"reading 10.0.0.2, portal id {B}, vebus 276 every 1 s" in caplog.text
     assert not device.cause
 
 
@@ -192,10 +192,10 @@ def test_another_device_takes_the_place_of_one_that_was_found(
         (replace(GIVEN, vrm=True), [], "silent"),
     ],
 )
-def test_a_silent_device_that_keeps_its_place(
+def test_a_device_that_does_not_respond_and_is_not_replaced(
     home: Make, battery: Battery, there: list[str], cause: str
 ) -> None:
-    """It is configured, or there, or none of several others: that is told, and it is asked on."""
+    """It is configured, or listed, or several others are: that is reported, and requests go on."""
     device = silent(home(battery, KNOWN if battery is FOUND else None), *there)
     assert device.device.portal == P
     assert device.device.state is State.SILENT
@@ -206,7 +206,7 @@ def test_a_silent_device_that_keeps_its_place(
 
 
 def test_notified_a_device_that_is_back_is_asked_for_everything(home: Make) -> None:
-    """By reads: a full republish would show what is in its cache."""
+    """By reads: a full republish would show its cache."""
     device = home(replace(GIVEN, mode="notify"))
     device.go_on(1, SOC_LEAF, RELAY_LEAF)
     device.go_on(60)
@@ -215,7 +215,7 @@ def test_notified_a_device_that_is_back_is_asked_for_everything(home: Make) -> N
     assert {*device.step(1.0)} == {CHANGES, *READS}
 
 
-# A doubt that takes its time
+# A doubt that takes long
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_doubt_that_ends_after_the_silence_is_no_trouble(
     after: tuple[tuple[int, ...], ...],
     states: tuple[State, State],
 ) -> None:
-    """The device is heard before the broker has confirmed 1, the list, and 3, its end."""
+    """The device responds before the broker has confirmed 1, the list, and 3, its end."""
     device = silent(home())
     device.broker.confirms = False
     device.broker.line.trouble = LOST
@@ -250,8 +250,8 @@ def test_a_doubt_that_ends_after_the_silence_is_no_trouble(
     assert not device.cause
 
 
-def test_a_doubt_that_never_ends_is_told_all_the_same(home: Make) -> None:
-    """A minute later the broker will not tell any more who is there."""
+def test_a_doubt_that_never_ends_is_reported_all_the_same(home: Make) -> None:
+    """After a minute the broker will not confirm the list any more."""
     device = home()
     device.broker.confirms = False
     device.go_on(16)
@@ -262,8 +262,8 @@ def test_a_doubt_that_never_ends_is_told_all_the_same(home: Make) -> None:
     assert device.listed == [0, 1]
 
 
-def test_a_device_that_was_heard_is_connected_to_at_once_when_it_is_lost(home: Make) -> None:
-    """However often the broker was tried before: the waits begin anew."""
+def test_after_a_message_a_lost_connection_is_retried_at_once(home: Make) -> None:
+    """However many attempts there were before: the delays begin with the shortest."""
     device = home()
     device.broker.unreachable = LOST
     device.broker.line.trouble = LOST

@@ -1,4 +1,4 @@
-"""A device's heartbeats, asked for while its clock is wanted (W = 120 s)."""
+"""A device's heartbeats, requested while its clock is wanted (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NOTIFY = replace(GIVEN, mode="notify")
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
 def go_on(device: Home, seconds: int, *, alive: float = 60.0) -> list[float]:
-    """Step each second as the device answers; its heart beats `alive` s from each keepalive.
+    """Step every second with answers; heartbeats come for `alive` s from each keepalive.
 
-    Return when it was asked for changes.
+    Return when changes were requested.
     """
     before = len(device.asked)
     for _ in range(seconds):
@@ -62,7 +62,7 @@ def go_on(device: Home, seconds: int, *, alive: float = 60.0) -> list[float]:
 def test_a_polled_device_is_kept_awake_for_its_clock_alone(
     home: Make, battery: object, wanted: bool, asked: int
 ) -> None:
-    """All the time where stamps follow it, and else each ten minutes; by notifications it is."""
+    """Always if stamps follow it, else every ten minutes; by notifications it is awake anyway."""
     device = home(battery)
     device.device.clock_wanted = wanted
     times = go_on(device, 1290)
@@ -73,7 +73,7 @@ def test_a_polled_device_is_kept_awake_for_its_clock_alone(
 
 
 def test_the_time_is_that_of_the_arrival(home: Make) -> None:
-    """Values go on to be one a tick meanwhile."""
+    """There is still one value per tick."""
     device = home(BY_DEVICE)
     device.device.clock_wanted = True
     go_on(device, 20)
@@ -84,7 +84,7 @@ def test_the_time_is_that_of_the_arrival(home: Make) -> None:
 
 
 def test_it_is_asked_no_more_once_it_is_not_wanted(home: Make) -> None:
-    """Our clock has been synchronised; what is known stays known."""
+    """This machine's clock has been synchronised; the known distance stays."""
     device = home(BY_DEVICE)
     device.device.clock_wanted = True
     go_on(device, 100)
@@ -103,7 +103,7 @@ def test_old_firmware_is_not_asked_for_what_it_does_not_have(home: Make) -> None
 
 
 def test_retained_and_foreign_heartbeats_show_no_time(home: Make) -> None:
-    """Nor does one of another device behind the same broker."""
+    """The latter are of another device behind the same broker."""
     device = home()
     for _ in range(5):
         shown = b'{"value":%d}' % (at(device.seconds).wall_ns // NS)
@@ -114,9 +114,9 @@ def test_retained_and_foreign_heartbeats_show_no_time(home: Make) -> None:
 
 
 def test_another_device_has_another_clock(home: Make) -> None:
-    """What was known of the first one is of no use."""
+    """The first device's clock is forgotten."""
     device = home(BY_DEVICE)
     device.device.clock_wanted = True
     go_on(device, 20)
-    device.device._go_over_to_another(at(device.seconds))
+    device.device._switch_device(at(device.seconds))
     assert device.device.clock.distance is None

@@ -1,4 +1,4 @@
-"""What is asked to find a device, and what follows from the answers, with a clock made by hand."""
+"""The questions that find a device, and the results of the answers, with a clock made by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEEPALIVE, OLD = "keepalive", "system/0/Serial"  # below R/<portal id>/
 
 
 class Line:
-    """In place of a connection: notes what is asked, and confirms it at once if it `confirms`."""
+    """Stands in for a connection: records requests, and confirms them at once if it `confirms`."""
 
     def __init__(self, *, confirms: bool = True) -> None:
         self.endpoint = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")
@@ -36,19 +36,19 @@ class Line:
         self.published: list[tuple[str, bytes]] = []
 
     def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
-        """Note it."""
+        """Record it."""
         return self._note("subscribe, if allowed" if may_be_refused else "subscribe", topics)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
-        """Note it."""
+        """Record it."""
         return self._note("unsubscribe", topics)
 
     def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
-        """Note it, where a refusal is not noticed by a mark."""
+        """Record it, with a mark if a refusal is detected."""
         self.published.append((topic if checked else f"{topic} (unchecked)", payload))
 
     def confirm(self) -> None:
-        """Confirm all that was asked."""
+        """Confirm all requests."""
         self.acknowledged.update(range(1, len(self.asked) + 1))
 
     def _note(self, what: str, topics: Iterable[str]) -> int:
@@ -59,7 +59,7 @@ class Line:
 
 
 class Search:
-    """A discovery on a connection, stepped as the device does."""
+    """A discovery on a connection, stepped like that of a device."""
 
     def __init__(self, *fields: Field, confirms: bool = True, **options: Any) -> None:
         self.line: Any = Line(confirms=confirms)
@@ -72,32 +72,32 @@ class Search:
         self.now = 0.0
 
     def step(self, seconds: float = 0.0) -> bool:
-        """Let time pass, and step as far as it goes; return whether something new is known."""
+        """Let time pass, and step as far as possible; return whether something new is known."""
         self.now += seconds
         return any(self.discovery.step(self.line, self.now) for _ in range(4))
 
     def say(self, *leaves: str, portal: str = A, payload: bytes = b'{"value":1}') -> list[bool]:
-        """Hand messages to the discovery; return whether they were asked for."""
+        """Pass messages to the discovery; return whether they were requested."""
         return [self.discovery.see(f"N/{portal}/{leaf}", payload, self.now) for leaf in leaves]
 
     def complete(self, *leaves: str, echo: str | None = "ours") -> bool:
         """Answer the latest question: these leaves, then the end of the republish."""
         self.say(*leaves)
         own = json.loads(self.line.published[-1][1])["keepalive-options"][0]
-        said = own["full-publish-completed-echo"] if echo == "ours" else echo
-        end = {"value": 1} | ({"full-publish-completed-echo": said} if said else {})
+        echoed = own["full-publish-completed-echo"] if echo == "ours" else echo
+        end = {"value": 1} | ({"full-publish-completed-echo": echoed} if echoed else {})
         self.say("full_publish_completed", payload=json.dumps(end).encode())
         return self.step()
 
     @property
     def questions(self) -> list[str]:
-        """What the device was asked, below R/<portal id>/."""
+        """The requests to the device, below R/<portal id>/."""
         below = f"R/{self.discovery.portal}/"
         return [topic.removeprefix(below) for topic, _ in self.line.published]
 
 
 def serial(*portals: str, search: Search, payload: bytes = b'{"value":1}') -> None:
-    """Have the broker deliver the retained message of devices."""
+    """Deliver the retained message of devices."""
     for portal in portals:
         assert search.say("system/0/Serial", portal=portal, payload=payload) == [True]
 
@@ -106,7 +106,7 @@ def serial(*portals: str, search: Search, payload: bytes = b'{"value":1}') -> No
 
 
 def test_portal_ids_are_subscribed_to_where_none_is_known() -> None:
-    """A portal id that is configured, or remembered, is not looked for."""
+    """A configured or remembered portal id is not searched for."""
     assert Search(portal="").line.asked == [("subscribe", (PORTALS,))]
     assert not Search(portal=A).line.asked
     assert not Search(portal="", known=DeviceRecord(A)).line.asked
@@ -114,7 +114,7 @@ def test_portal_ids_are_subscribed_to_where_none_is_known() -> None:
 
 
 def test_the_first_portal_id_counts_only_behind_a_barrier() -> None:
-    """The broker may have more retained messages under way until it confirms the barrier."""
+    """More retained messages may arrive until the broker confirms the barrier."""
     search = Search(portal="", confirms=False)
     assert not search.step()
     serial(A, search=search)
@@ -145,7 +145,7 @@ def test_several_portal_ids_are_undecided() -> None:
 
 
 def test_nothing_is_asked_where_all_is_known() -> None:
-    """Instances that are given, in [Battery] or in the fields, and system need no search."""
+    """Instances given in [Battery] or in the fields, and system, need no search."""
     search = Search(SOC, RELAY, PV_288, vebus=275)
     assert search.discovery.done
     assert search.discovery.found == {"vebus": (275,)}
@@ -156,9 +156,9 @@ def test_nothing_is_asked_where_all_is_known() -> None:
 
 
 def test_the_question_follows_the_confirmed_subscription() -> None:
-    """Else the answers might come before the broker delivers them.
+    """Otherwise answers might arrive before the broker delivers them.
 
-    Where an inverter is looked for, all services are seen: those that are there may be named.
+    If an inverter is searched for, all services are subscribed to, for messages.
     """
     search = Search(SOC, PV, confirms=False)
     assert search.discovery.open == ("vebus", "solarcharger")
@@ -172,9 +172,9 @@ def test_the_question_follows_the_confirmed_subscription() -> None:
 
 
 def test_one_instance_of_each_service_is_found() -> None:
-    """The search then ends: what it subscribed to is dropped, and all is known.
+    """Then the search ends: its subscriptions end, and everything is known.
 
-    Not the end of a republish, which tells cached values from others.
+    The subscription to the end of a republish stays: it distinguishes cached values.
     """
     search = Search(SOC, PV, RELAY)
     search.step()
@@ -189,8 +189,8 @@ def test_one_instance_of_each_service_is_found() -> None:
 
 
 @pytest.mark.parametrize(("echo", "ends"), [("ours", True), (None, True), ("another's", False)])
-def test_the_echo_tells_whose_republish_has_ended(echo: str | None, ends: bool) -> None:
-    """Firmware before Venus OS 3.50 gives no echo, so that any end counts there."""
+def test_the_echo_shows_whose_republish_has_ended(echo: str | None, ends: bool) -> None:
+    """Firmware before Venus OS 3.50 sends no echo, so any end counts there."""
     search = Search(SOC)
     search.step()
     assert search.complete("vebus/275/ProductId", echo=echo) is ends
@@ -207,7 +207,7 @@ def test_the_echo_tells_whose_republish_has_ended(echo: str | None, ends: bool) 
 def test_without_an_end_some_seconds_are_enough(
     seconds: float, leaves: list[str], ends: bool
 ) -> None:
-    """After a twelfth of the span, what was found counts, and what was not is missing."""
+    """After a twelfth of the span, found instances count, and the others are missing."""
     search = Search(SOC, PV)
     search.step()
     search.say(*leaves)
@@ -217,7 +217,7 @@ def test_without_an_end_some_seconds_are_enough(
 
 
 def test_a_missing_service_is_looked_for_again() -> None:
-    """Each span once, while the others are known; it is missing no longer once it is found."""
+    """Once per span, while the others are known; it is no longer missing once it is found."""
     search = Search(SOC, PV)
     search.step()
     assert search.complete("vebus/275/ProductId")
@@ -251,7 +251,7 @@ def test_several_instances_are_undecided(field: Field, service: str, line: str) 
 
 
 def test_several_instances_are_all_taken_where_they_are_wanted() -> None:
-    """One that is gone at a later look is kept where it is needed; given ones stay as they are."""
+    """A required one that is absent at a later survey is kept; given ones do not change."""
     search = Search(SOC, PV, several=True, vebus=275)
     search.step()
     seen = ["vebus/276/ProductId", "solarcharger/289/ProductId", "solarcharger/288/ProductId"]
@@ -268,8 +268,8 @@ def test_several_instances_are_all_taken_where_they_are_wanted() -> None:
 # The questions
 
 
-def test_full_republishes_are_shared_with_who_else_asks_for_one() -> None:
-    """The search waits until the device may be asked for one, and notes its own."""
+def test_full_republishes_are_shared_with_other_requests() -> None:
+    """The search waits until the device may be asked, and records its own request."""
     republish = Republish(2 * AGAIN)
     republish.asked(-10.0)
     search = Search(SOC, republish=republish)
@@ -281,7 +281,7 @@ def test_full_republishes_are_shared_with_who_else_asks_for_one() -> None:
 
 
 def test_a_new_connection_asks_no_sooner() -> None:
-    """A search that was cut short is repeated when the device may be asked."""
+    """An interrupted search is repeated when the device may be asked."""
     search = Search(SOC)
     search.step()
     search.line = Line()
@@ -296,10 +296,10 @@ def test_a_new_connection_asks_no_sooner() -> None:
     ("known", "questions"),
     [(None, [KEEPALIVE, OLD, KEEPALIVE]), (DeviceRecord(A, old=True), [OLD, KEEPALIVE, OLD])],
 )
-def test_who_does_not_answer_is_asked_the_other_way(
+def test_a_device_that_does_not_answer_gets_the_other_keepalive(
     known: DeviceRecord | None, questions: list[str]
 ) -> None:
-    """Firmware before Venus OS 3.20 knows the old question only; what is remembered is first."""
+    """Firmware before Venus OS 3.20 understands only the old question; a known one is first."""
     search = Search(SOC, portal="", known=known) if known else Search(SOC)
     for _ in questions:
         search.step(AGAIN)
@@ -307,7 +307,7 @@ def test_who_does_not_answer_is_asked_the_other_way(
 
 
 def test_found_a_false_warning_for_a_minute_where_the_first_question_is_not_understood() -> None:
-    """The other way is tried after a twelfth of the span, once; from then on each span."""
+    """The other keepalive is tried once after a twelfth of the span; then every span."""
     search = Search(SOC)
     search.step()
     search.say("vebus/275/Soc")

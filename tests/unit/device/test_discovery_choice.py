@@ -1,4 +1,4 @@
-"""What may be a choice for a person, and what never is: only what the configuration leaves open."""
+"""What can be a choice for a user: only what the configuration leaves open."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHER = "0a1b2c3d4e5f"
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a device, behind a broker that welcomes everybody."""
+    """A function that makes a device, behind a broker that accepts every login."""
     return homes(monkeypatch, tmp_path, caplog)
 
 
@@ -46,8 +46,8 @@ def test_an_instance_that_is_given_is_decided_whatever_else_is_there() -> None:
 
 
 @pytest.mark.parametrize("there", [(), CHARGERS[1:2], CHARGERS[1:]])
-def test_found_a_given_instance_that_was_away_ended_the_daemon(there: tuple[str, ...]) -> None:
-    """It is away, whether one, two or no other instances are there; none takes its place."""
+def test_found_a_given_instance_that_was_absent_ended_the_daemon(there: tuple[str, ...]) -> None:
+    """It is absent, whether one, two or no other instances exist; none replaces it."""
     search = Search(SOC, PV_288, vebus=275)
     search.discovery.doubt_instances([("solarcharger", 288)])
     search.step()
@@ -63,7 +63,7 @@ def test_found_a_given_instance_that_was_away_ended_the_daemon(there: tuple[str,
 def test_what_turns_up_twice_once_a_device_is_read_is_a_choice_beside_the_rest(
     field: Field,
 ) -> None:
-    """No error is raised; the choice is gone as soon as one of them is."""
+    """No error is raised; the choice ends as soon as one of the instances leaves."""
     search = Search(SOC, field, vebus=275)
     search.step()
     assert search.complete()
@@ -83,7 +83,7 @@ def test_what_turns_up_twice_once_a_device_is_read_is_a_choice_beside_the_rest(
 
 @pytest.mark.parametrize("field", [PV, GRID, SOC])
 def test_before_a_device_is_read_it_is_an_error(field: Field) -> None:
-    """Nothing is guessed, of a preset neither."""
+    """Nothing is guessed, not for a preset either."""
     search = Search(field)
     search.step()
     with pytest.raises(UndecidedError):
@@ -93,7 +93,7 @@ def test_before_a_device_is_read_it_is_an_error(field: Field) -> None:
 def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The device is read on, nothing is undecided, and the words name what is away."""
+    """The device is still read, nothing is undecided, and the text names the absent charger."""
     device = home(replace(GIVEN, fields=(SOC, PV_288, RELAY)))
     device.go_on(5, SOC_LEAF, PV_288_LEAF, RELAY_LEAF)
     device.go_on(80, SOC_LEAF, RELAY_LEAF)
@@ -106,7 +106,7 @@ def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
 
 
 def test_found_undecided_never_ended(home: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Of two devices behind a broker one is taken away: the other is read."""
+    """One of two devices behind a broker is removed: the other is read."""
     device = home(FOUND)
     for portal in (P, OTHER):
         device.say(SERIAL, portal=portal, retain=True)
@@ -117,11 +117,11 @@ def test_found_undecided_never_ended(home: Make, caplog: pytest.LogCaptureFixtur
     device.go_on(3)
     assert device.device.undecided is None
     assert device.device.portal == P
-    assert "nothing is left to choose at 10.0.0.2" in caplog.messages
+    assert "no selection is needed at 10.0.0.2 any more" in caplog.messages
 
 
 def test_a_preset_that_names_its_instance_leaves_nothing_to_choose() -> None:
-    """The survey finds what there is of it, whatever else is there of its kind."""
+    """The survey finds the paths of that instance, whatever other instances exist."""
     search = Search(SOC, Field("Grid", "grid", 31, "Ac/Power", optional=True), vebus=275)
     search.step()
     leaves = [f"grid/{number}/{path}" for number in (30, 31) for path in ("ProductId", "Ac/Power")]
@@ -133,7 +133,7 @@ def test_a_preset_that_names_its_instance_leaves_nothing_to_choose() -> None:
 
 
 def test_of_one_kind_all_are_taken_while_another_one_is_a_choice() -> None:
-    """As the configuration says kind by kind; of the one it is remembered which was found."""
+    """As configured kind by kind; for the latter the found instance is remembered."""
     search = Search(SOC, PV, several={"solarcharger"})
     search.step()
     pv = ["solarcharger/288/ProductId", "solarcharger/289/ProductId"]

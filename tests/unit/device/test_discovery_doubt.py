@@ -1,4 +1,4 @@
-"""What is known of a device and may stop being so: what is remembered, and what is in doubt."""
+"""Knowledge of a device that may become wrong: what is remembered, and what is in doubt."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ VEBUS = ("vebus", 275)
         ({"portal": "", "several": True}, B, {}),
     ],
 )
-def test_what_is_remembered_counts_unless_the_configuration_says_otherwise(
+def test_what_is_remembered_counts_unless_the_configuration_differs(
     options: dict[str, Any], portal: str, found: dict[str, tuple[int, ...]]
 ) -> None:
-    """Nothing of another device is believed, and no single instance where all are wanted."""
+    """Nothing of another device is used, and no single instance if all are wanted."""
     discovery = Search(SOC, known=DeviceRecord(B, {"vebus": 275}), **options).discovery
     assert (discovery.portal, discovery.found) == (portal, found)
     assert discovery.old is None
 
 
 def test_what_is_worth_remembering() -> None:
-    """What was found: not what is given, and no instances where all are wanted."""
+    """What was discovered: not what is given, and no instances if all are wanted."""
     assert Search(portal="").discovery.result is None
     assert Search(SOC, vebus=275).discovery.result == DeviceRecord(A)
     for several, instances in ((False, {"solarcharger": 288}), (True, {})):
@@ -62,9 +62,9 @@ def test_what_is_worth_remembering() -> None:
 
 
 def test_optional_fields_are_present_or_not_and_never_missing() -> None:
-    """They cost one survey, and another one each quarter of an hour.
+    """They cost one survey, and another one every quarter of an hour.
 
-    What was there is read on while it is away, until a person has the daemon look anew.
+    Absent ones are still read, until a user reloads the daemon.
     """
     search = Search(SOC, GRID, vebus=275)
     assert not search.discovery.done
@@ -90,7 +90,7 @@ def test_optional_fields_are_present_or_not_and_never_missing() -> None:
 
 
 def test_an_optional_path_of_system_needs_no_instance() -> None:
-    """There is one such service: none is found, and none is worth remembering."""
+    """That service exists once: no instance is discovered or remembered."""
     search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
     search.step()
     assert search.complete("system/0/Dc/Battery/Power")
@@ -102,7 +102,7 @@ def test_an_optional_path_of_system_needs_no_instance() -> None:
 
 
 def doubting(there: list[str], **options: Any) -> Search:
-    """Return a search that has doubted its portal id, with the devices that were there then."""
+    """Return a search that has doubted its portal id, with the devices of that list."""
     search = Search(SOC, **options)
     assert search.discovery.portals.doubt(search.line)
     assert search.discovery.doubting
@@ -114,15 +114,15 @@ def doubting(there: list[str], **options: Any) -> Search:
 
 
 def test_a_choice_at_one_device_is_none_at_another() -> None:
-    """What is to be chosen there is seen anew."""
+    """The choices of the other device are determined again."""
     search = doubting([B], portal="", vebus=275, known=DeviceRecord(A))
     search.discovery.choices["solarcharger"] = "instances = tag"
     assert search.discovery.step(search.line, 0.0)
     assert search.discovery.choices == {}
 
 
-def test_of_the_device_that_is_gone_nothing_is_kept() -> None:
-    """Instances, optional fields, what was missing or elsewhere: all is looked for again."""
+def test_of_the_replaced_device_nothing_is_kept() -> None:
+    """Instances, optional fields, missing services: everything is searched for again."""
     known = DeviceRecord(A, {"vebus": 275})
     search = Search(SOC, PV, GRID, portal="", known=known)
     search.step()
@@ -149,7 +149,7 @@ def test_of_the_device_that_is_gone_nothing_is_kept() -> None:
 def test_of_the_other_device_all_that_may_be_is_looked_for(
     fields: list[Field], several: bool
 ) -> None:
-    """Though nothing is missing that has to be there."""
+    """Even if no required service is missing."""
     known = {"portal": "", "known": DeviceRecord(A), "vebus": 275, "several": several}
     search = Search(*fields, **known)
     search.step()
@@ -163,8 +163,8 @@ def test_of_the_other_device_all_that_may_be_is_looked_for(
     assert not search.discovery.done
 
 
-def test_answers_of_the_device_are_heard_while_its_portal_id_is_in_doubt() -> None:
-    """A search that is under way loses nothing, and goes on afterwards."""
+def test_answers_of_the_device_count_while_its_portal_id_is_in_doubt() -> None:
+    """A running search loses no answer, and continues afterwards."""
     search = Search(SOC)
     search.step()
     search.discovery.portals.doubt(search.line)
@@ -194,7 +194,7 @@ def test_answers_of_the_device_are_heard_while_its_portal_id_is_in_doubt() -> No
 def test_the_only_other_instance_takes_the_place_of_one_that_was_found(
     options: dict[str, Any], there: list[int], found: int, elsewhere: dict[Any, Any]
 ) -> None:
-    """A configured instance stays; what there is instead is elsewhere, () for nothing."""
+    """A configured instance stays; those that exist instead are in `elsewhere`, () if none."""
     search = Search(SOC, **options)
     assert search.discovery.done
     search.discovery.doubt_instances([VEBUS])
@@ -210,7 +210,7 @@ def test_the_only_other_instance_takes_the_place_of_one_that_was_found(
 
 
 def test_an_instance_that_is_back_is_elsewhere_no_more() -> None:
-    """The next doubt about it ends what the one before has brought."""
+    """The next doubt about it replaces the result of the one before."""
     search = Search(SOC, vebus=275)
     for there, elsewhere in (("vebus/276/ProductId", {VEBUS: (276,)}), ("vebus/275/ProductId", {})):
         search.discovery.doubt_instances([VEBUS])
@@ -220,7 +220,7 @@ def test_an_instance_that_is_back_is_elsewhere_no_more() -> None:
 
 
 def test_an_instance_of_a_field_of_its_own_is_no_reason_to_change_the_one_that_was_found() -> None:
-    """Beside it, what is there instead is elsewhere."""
+    """The instances that exist instead of it are in `elsewhere`."""
     search = Search(SOC, known=DeviceRecord(A, {"vebus": 275}))
     search.discovery.doubt_instances([("vebus", 276)])
     search.step()
@@ -230,10 +230,10 @@ def test_an_instance_of_a_field_of_its_own_is_no_reason_to_change_the_one_that_w
 
 
 @pytest.mark.parametrize(("field", "ends"), [(SOC, True), (PV, False), (GRID, False)])
-def test_a_service_that_is_gone_is_known_without_an_end_of_the_republish(
+def test_a_service_that_has_left_is_known_without_an_end_of_the_republish(
     field: Field, ends: bool
 ) -> None:
-    """Before Venus OS 3.50 some seconds without a word are enough, if nothing else is wanted."""
+    """Before Venus OS 3.50 some seconds without an answer are enough, if nothing else is wanted."""
     search = Search(field, vebus=275)
     search.discovery.doubt_instances([VEBUS])
     search.step()
@@ -242,8 +242,8 @@ def test_a_service_that_is_gone_is_known_without_an_end_of_the_republish(
     assert search.discovery.elsewhere == ({VEBUS: ()} if ends else {})
 
 
-def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
-    """With the doubtful service among the questions; the end of the first one is not its end."""
+def test_a_doubt_restarts_a_running_search() -> None:
+    """With the doubted service in the question; the end of the first one is not its end."""
     search = Search(SOC, PV, vebus=275)
     search.step()
     search.discovery.doubt_instances([VEBUS])
@@ -256,7 +256,7 @@ def test_a_doubt_begins_a_search_that_is_under_way_anew() -> None:
 
 
 def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> None:
-    """A question that was under way is asked again, of the other one."""
+    """An open question is asked again, to the other device."""
     search = Search(SOC, portal="", known=DeviceRecord(A, {}))
     search.step()
     search.say("vebus/275/ProductId")
@@ -269,8 +269,8 @@ def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> N
     assert search.discovery.found == {}
 
 
-def test_what_a_device_makes_up_is_bounded_over_all_its_surveys() -> None:
-    """Each time others: the instances and the paths that are read do not grow for ever."""
+def test_what_a_device_invents_is_limited_over_all_its_surveys() -> None:
+    """Different ones each time: the instances and paths that are read do not grow without limit."""
     search = Search(GRID, several=True)
     for begin in range(0, 3 * protocol.MOST_PLACES, protocol.MOST_PLACES - 1):
         search.step(SURVEY)
@@ -284,7 +284,7 @@ def test_what_a_device_makes_up_is_bounded_over_all_its_surveys() -> None:
 
 
 def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
-    """Optional fields of the one service that has no instance are looked for as well."""
+    """Optional fields of the one service without an instance are searched for, too."""
     search = Search(Field("Dc", "system", None, "Dc/Battery/Power", optional=True))
     search.discovery.rescan()
     assert not search.discovery.done
@@ -294,7 +294,7 @@ def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:
 
 
 def test_found_a_question_about_nothing_counted_as_an_answer() -> None:
-    """Where all instances are wanted of a service whose fields give one."""
+    """All instances are wanted of a service whose fields name one."""
     search = Search(PV_288, several={"solarcharger"})
     assert search.discovery.done
     assert not search.discovery.echoed

@@ -1,4 +1,4 @@
-"""What can be wrong with a device: a cause that has an event, and what people need to know."""
+"""The troubles of a device: a cause that has an event, and what users need to know."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     (
         errors.wrong_portal(HOST, P, ["a"], FILE),
         "wrong portal",
-        [f"no device {P}", "has the portal id a;", f"set serial in {FILE}", "leave it empty"],
+        [f"no device {P}", "has the portal id a.", f"Set serial in {FILE} to this portal id"],
     ),
     (
         errors.wrong_portal(HOST, P, ["a", "b"], FILE),
         "wrong portal",
-        [f"no device {P}", "is not among the portal ids a, b;"],
+        [f"no device {P}", "have the portal ids a, b.", "to one of them, or leave serial empty"],
     ),
     (
         errors.wrong_instance(HOST, "vebus", 1, [275, 276], FILE),
         "wrong instance: vebus 1",
-        ["no vebus 1, but vebus 275 and 276", f"correct instance in {FILE}"],
+        ["no vebus 1, but vebus 275 and 276", f"Correct instance in {FILE}"],
     ),
     (
         errors.wrong_instance(HOST, "grid", 1, [30], FILE),
         "wrong instance: grid 1",
-        ["no grid 1, but grid 30", f"correct the instance under [Fields] in {FILE}"],
+        ["no grid 1, but grid 30", f"Correct the instance under [Fields] in {FILE}"],
     ),
     (
         errors.fields_missing(HOST, ["vebus", "tank"], []),
         "missing: has no vebus, tank",
-        ["has no vebus, tank", "asking again"],
+        ["has no vebus, tank", "retrying"],
     ),
     (
         errors.fields_missing(HOST, [], [SOC, "V (vebus/275/V)"]),
         f"missing: does not answer for {SOC}, V (vebus/275/V)",
-        [f"does not answer for {SOC}, V (vebus/275/V)", "asking again"],
+        [f"does not answer for {SOC}, V (vebus/275/V)", "retrying"],
     ),
     (
         errors.fields_missing(HOST, ["tank"], [SOC]),
@@ -53,7 +53,7 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     (
         errors.fields_missing(HOST, [], [], left={"vebus 275": "since 14:03:12"}),
         "missing: no longer has vebus 275",
-        ["no longer has vebus 275 (since 14:03:12) (is that switched off, or unplugged?)"],
+        ["no longer has vebus 275 (since 14:03:12) (check that it is connected and switched on)"],
     ),
     (
         errors.fields_missing(HOST, [], [], hanging={"a 1": "since 1", "b 2": "since 2"}),
@@ -63,29 +63,29 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
     (
         errors.fields_missing(HOST, [], [], mute={"a 1": "X (a/1/Y)"}),
         "missing: never an answer from a 1",
-        ["has no answer from a 1 for X (a/1/Y) (does that hang, or is it asked for wrong paths?)"],
+        ["has no answer from a 1 for X (a/1/Y) (restart the device, or correct the paths)"],
     ),
     (
         errors.fields_missing(HOST, [], [], [SOC]),
         f"missing: no longer answers for {SOC}",
-        [f"no longer answers for {SOC} (is that phase or sensor still there? Else take it out)"],
+        [f"no longer answers for {SOC} (check this phase or sensor, or remove the field)"],
     ),
     (
         errors.fields_void(HOST, [SOC]),
         f"no value: {SOC}",
-        [f"no value (null) for {SOC}", "take it out of [Fields]"],
+        [f"no value (null) for {SOC}", "remove the field from [Fields]"],
     ),
     (
         errors.fields_odd(HOST, [SOC], "text"),
         f"no number: {SOC}",
-        [f"has text for {SOC}, and no number", "take it out of [Fields]"],
+        [f"has text for {SOC}, not a number", "Remove the field from [Fields]"],
     ),
     (
         errors.other_prefix(HOST, "", ["home/cellar/"], FILE),
         "portal: prefix",
         [
             f"at {HOST} without a prefix;",
-            "the prefix home/cellar: set topic_prefix = home/cellar in",
+            "the prefix home/cellar. Set topic_prefix = home/cellar in",
         ],
     ),
     (
@@ -93,19 +93,19 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         "portal: prefix",
         [
             "under the prefix boat;",
-            "under the prefixes a, b: set topic_prefix in",
+            "under the prefixes a, b. Set topic_prefix in",
             "to one of them",
         ],
     ),
     (
         errors.other_prefix(HOST, "boat/", [""], FILE),
         "portal: prefix",
-        ["under the prefix boat;", "are there without one: take topic_prefix out of"],
+        ["under the prefix boat;", "has topics without a prefix. Remove topic_prefix from"],
     ),
     (
         errors.other_prefix(HOST, "boat/", ["", "a/"], FILE),
         "portal: prefix",
-        ["are there without a prefix, and under a: leave topic_prefix in", "empty, or set it to"],
+        ["without a prefix and under the prefix a. Leave topic_prefix in", "empty, or set it to"],
     ),
     (
         errors.no_vebus(HOST, [("solarcharger", 288), ("battery", 512), ("system", 0)]),
@@ -114,32 +114,40 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
             "has no vebus",
             "it has battery 512, solarcharger 288. To read",
             "defaults = no, Soc = battery/512/Soc, Pv = solarcharger/288/Yield/Power;",
-            f"'bat2influx discover {HOST}' prints all; asking again",
+            f"'bat2influx discover {HOST}' prints all lines; retrying",
         ],
     ),
     (
         errors.questions_unanswered(HOST, P, values=True),
         "unanswered",
         [
-            f"values of device {P} arrive",
-            "questions are not answered: does the bridge forward R/#?",
+            f"device {P} at {HOST} sends values, but does not answer requests.",
+            "Check that the bridge forwards R/# to the device",
         ],
     ),
     (
         errors.questions_unanswered(HOST, P, "boat/", values=False),
         "unanswered",
-        ["keeps the serial number", "is the device on", "forward R/#? Here that is boat/R/#"],
+        ["retains the serial number", "that the device is on", "bridge forwards boat/R/# to"],
     ),
-    (errors.device_silent(HOST, P, given=True), "silent", [P, "is serial right?"]),
-    (errors.device_silent(HOST, P, given=False), "silent", [P, "restart it"]),
+    (
+        errors.device_silent(HOST, P, 15.0, given=True),
+        "silent",
+        [f"{P} at {HOST} does not respond (no message for 15 s). Check", "that serial is right"],
+    ),
+    (
+        errors.device_silent(HOST, P, 720.0, given=False),
+        "silent",
+        [f"{P} at {HOST} does not respond (no message for 12 min). Check", "restart it"],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("trouble", "cause", "parts"), CASES)
-def test_what_is_wrong_is_said_with_where_and_what_to_do(
+def test_each_text_says_where_and_what_to_do(
     trouble: Trouble, cause: str, parts: Sequence[str]
 ) -> None:
-    """The cause is what tells one trouble from another; the text names the device's address."""
+    """The cause distinguishes troubles; the text names the device's address."""
     assert trouble.cause == cause
     for part in (HOST, *parts):
         assert part in trouble.text
@@ -147,12 +155,12 @@ def test_what_is_wrong_is_said_with_where_and_what_to_do(
 
 @pytest.mark.parametrize("cause", sorted({cause for _, cause, _ in CASES}))
 def test_each_has_an_event_in_the_journal(cause: str) -> None:
-    """By its id `journalctl -x` finds what the event means."""
+    """By its id `journalctl -x` finds the explanation of the event."""
     assert message_id(cause)
 
 
 def test_another_field_is_another_cause() -> None:
-    """So that a second missing field is logged though a first one has been."""
+    """So that a second missing field is logged after a first one."""
     one, two = (errors.fields_missing(HOST, [], names) for names in ([SOC], [SOC, "V"]))
     assert one.cause != two.cause
     assert errors.fields_void(HOST, [SOC]).cause != errors.fields_void(HOST, ["V"]).cause
@@ -176,7 +184,7 @@ SINCE = dict.fromkeys(MANY, "since 14:03:12")
     ],
 )
 def test_of_a_thousand_services_some_are_named(trouble: Trouble, cause: str) -> None:
-    """And all of them are one cause, whichever they are: a device may have them take turns."""
+    """All of them are one cause, whichever they are: a device may alternate them."""
     assert trouble.cause == cause
     assert "vebus 19" in trouble.text
     assert "vebus 20" not in trouble.text

@@ -33,10 +33,10 @@ def test_a_cell_of_the_table(state: Firmware, sign: Sign, after: Firmware) -> No
 
 
 def test_every_cell_is_held_here() -> None:
-    """Also those in which nothing changes."""
+    """Including those in which nothing changes."""
     assert {(state, sign) for state, sign, _ in CELLS} == {(f, s) for f in F for s in S}
 
 
-def test_the_old_way_is_used_where_it_is_tried_or_proven() -> None:
+def test_the_old_keepalive_is_used_where_it_is_tried_or_proven() -> None:
     """And in no other state."""
     assert {*OLD} == {F.OLD_TRIED, F.OLD}

@@ -1,4 +1,4 @@
-"""What a device says, as readings: which values count, and with which stamp."""
+"""The values of a device: which messages count, and with which stamp."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Desk:
             self.tick()
 
     def tick(self) -> None:
-        """Have the tick of the next second come."""
+        """Begin the tick of the next second."""
         self.now += NS - self.now % NS if self.now else 0
         self.intake.begin_tick(START + self.now, self.plan)
 
     def say(self, *payloads: bytes, topic: str = POWER) -> None:
-        """Have messages come, and be taken 20 ms later."""
+        """Deliver messages, and process them 20 ms later."""
         for payload in payloads:
             self.now += NS // 1000
             message = Message(topic, payload, False, BOOT + self.now)
@@ -58,7 +58,7 @@ class Desk:
             self.intake.take(self.plan, message, now)
 
     def stored(self, field: str = "Power") -> list[tuple[int, float]]:
-        """Return (ms since START, value) of what is to be stored."""
+        """Return (ms since START, value) of the values to be stored."""
         return [
             ((each.time_ns - START) * 1000 // NS, each.value)
             for each in self.intake.readings
@@ -67,7 +67,7 @@ class Desk:
 
 
 def test_a_value_is_stamped_with_its_arrival() -> None:
-    """By the wall clock, not with the later moment at which it is taken; rounded, with origin."""
+    """By the wall clock, not at the later time of processing; rounded, with origin."""
     desk = Desk()
     desk.say(b'{"value":53.123456}')
     time_ns, origin = START + NS // 1000, Origin(P, "vebus", 275)
@@ -85,7 +85,7 @@ def test_a_topic_of_two_fields_is_a_reading_of_each() -> None:
 
 
 def test_readings_are_taken_away_once() -> None:
-    """The next call has what has come since."""
+    """The next call returns the values since then."""
     desk = Desk()
     desk.say(ONE)
     assert [value for _, value, _ in desk.intake.take_away()] == [1.0]
@@ -110,7 +110,7 @@ def test_readings_are_taken_away_once() -> None:
 def test_what_is_no_number_is_counted_by_its_kind(
     payload: bytes, kind: NoValue, shown: str | None
 ) -> None:
-    """Nothing is stored and the latest value is not shown any more; null and text are noted."""
+    """Nothing is stored, and the latest value is no longer shown; null and text are recorded."""
     desk = Desk()
     desk.say(ONE, payload)
     assert desk.stored() == [(1, 1.0)]
@@ -120,7 +120,7 @@ def test_what_is_no_number_is_counted_by_its_kind(
 
 
 def test_a_number_ends_what_had_no_value() -> None:
-    """The field is not without a value any more."""
+    """The field is no longer without a value."""
     desk = Desk()
     desk.say(NULL, ONE)
     assert desk.problems.without_value() == {}
@@ -143,7 +143,7 @@ def test_a_number_ends_what_had_no_value() -> None:
 def test_notified_the_same_value_again_within_a_tick_is_not_stored(
     payloads: list[bytes], stored: list[float], again: int
 ) -> None:
-    """It is counted; anything else in between makes it new."""
+    """It is counted; any other message in between makes it new."""
     desk = Desk(mode="notify")
     desk.say(*payloads)
     assert [value for _, value in desk.stored()] == stored
@@ -154,7 +154,7 @@ def test_notified_the_same_value_again_within_a_tick_is_not_stored(
 def test_the_same_value_counts_in_the_next_tick_and_of_another_field(
     mode: Literal["poll", "notify"],
 ) -> None:
-    """Each tick may have its value, and a field says nothing about another one."""
+    """Each tick may have its value, and fields are independent of each other."""
     desk = Desk(mode=mode)
     desk.say(ONE)
     desk.say(ONE, topic=SOC)
@@ -166,14 +166,14 @@ def test_the_same_value_counts_in_the_next_tick_and_of_another_field(
 
 
 def test_polled_each_value_that_is_handed_in_is_stored() -> None:
-    """Which message of a tick that is, is decided before."""
+    """The message of a tick is chosen before."""
     desk = Desk()
     desk.say(ONE, ONE)
     assert desk.stored() == [(1, 1.0), (2, 1.0)]
 
 
 def test_what_is_forgotten_is_shown_no_more() -> None:
-    """Of a field whose service has left; and it is in no row of a later tick."""
+    """The service of the field has left; the value is in no row of a later tick."""
     desk = Desk(by_tick=True, mode="notify")
     desk.say(ONE)
     desk.intake.forget(["Power"])
@@ -183,7 +183,7 @@ def test_what_is_forgotten_is_shown_no_more() -> None:
 
 
 def test_by_arrival_a_value_needs_no_tick() -> None:
-    """What comes before the first tick is stored."""
+    """A value before the first tick is stored."""
     desk = Desk(tick=False)
     desk.say(ONE)
     assert desk.stored() == [(1, 1.0)]
@@ -238,7 +238,7 @@ def test_notified_by_tick_the_last_value_counts_at_the_next_tick() -> None:
 
 
 def test_notified_by_tick_a_value_may_come_before_the_first_tick() -> None:
-    """It waits for it."""
+    """It is queued for that tick."""
     desk = Desk(by_tick=True, mode="notify", tick=False)
     desk.say(ONE)
     desk.tick()
@@ -246,7 +246,7 @@ def test_notified_by_tick_a_value_may_come_before_the_first_tick() -> None:
 
 
 def test_notified_by_tick_what_has_no_value_any_more_is_in_no_row() -> None:
-    """Null takes back what waits for the tick."""
+    """Null removes the value that is queued for the tick."""
     desk = Desk(by_tick=True, mode="notify")
     desk.say(ONE, NULL)
     desk.tick()
@@ -255,7 +255,7 @@ def test_notified_by_tick_what_has_no_value_any_more_is_in_no_row() -> None:
 
 
 def test_notified_by_tick_a_value_of_an_earlier_plan_is_none() -> None:
-    """The label that waited is read no more: it is counted, and the others are stored."""
+    """The label is no longer read: its value is counted, and the others are stored."""
     desk = Desk(by_tick=True, mode="notify")
     desk.say(ONE)
     desk.say(TWO, topic=SOC)

@@ -22,13 +22,13 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_it_names_address_portal_id_and_services(caplog: pytest.LogCaptureFixture) -> None:
-    """And how it is read."""
+    """And whether it is polled."""
     Introduction().give(BATTERY, P, FOUND, PLAN)
     Introduction().give(replace(BATTERY, mode="notify"), P, {}, PLAN)
     where = f"10.0.0.2, portal id {P}"
     assert caplog.messages == [
-        f"reading {where}, grid 30, vebus 275 and 276 each 1 s",
-        f"hearing of changes from {where}",
+        f"reading {where}, grid 30, vebus 275 and 276 every 1 s",
+        f"receiving changes from {where}",
     ]
     assert {record.PORTAL_ID for record in caplog.records} == {P}  # type: ignore[attr-defined]
 
@@ -46,13 +46,13 @@ def test_of_a_thousand_instances_some_are_named(caplog: pytest.LogCaptureFixture
     Introduction().give(BATTERY, P, {"vebus": range(1000)}, PLAN)
     (text,) = caplog.messages
     assert "vebus 0 and 1 and 2" in text
-    assert "19 and 980 others each 1 s" in text
+    assert "19 and 980 others every 1 s" in text
 
 
 @pytest.mark.parametrize("plan", [None, Plan(P, [], {})])
 def test_a_device_of_which_nothing_is_read_is_not_introduced(
     caplog: pytest.LogCaptureFixture, plan: Plan | None
 ) -> None:
-    """It would be reported as read."""
+    """Otherwise it would be reported as read."""
     Introduction().give(BATTERY, P, FOUND, plan)
     assert caplog.messages == []

@@ -1,4 +1,4 @@
-"""When a device is asked to tell of its changes, and when to tell everything."""
+"""When a device is asked for its changes, and when for everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ W = 120.0
 
 
 class Device:
-    """A device that knows one of the ways, asked each second."""
+    """A device that understands one kind of keepalive, stepped every second."""
 
     def __init__(self, knows: set[KeepaliveKind], speaks_each: float = 3.0) -> None:
         self.republish = Republish(W)
@@ -22,7 +22,7 @@ class Device:
         self.now = 1000.0
 
     def go_on(self, seconds: int) -> list[tuple[float, KeepaliveKind]]:
-        """Let time pass; return what was asked meanwhile, in s from its beginning."""
+        """Let time pass; return the keepalives sent, in s from the beginning."""
         begin, before = self.now, len(self.asked)
         for _ in range(seconds):
             ask = self.keepalive.next(self.now)
@@ -42,7 +42,7 @@ class Device:
 NEW = {KeepaliveKind.CHANGES}
 
 
-def test_a_keepalive_for_the_changes_each_30_s() -> None:
+def test_a_keepalive_for_the_changes_every_30_s() -> None:
     """Never a full one: its values are from the device's cache."""
     asked = Device(NEW).go_on(100)
     assert asked == [(when, KeepaliveKind.CHANGES) for when in (0, 30, 60, 90)]
@@ -56,8 +56,8 @@ def test_each_beginning_has_a_keepalive() -> None:
     assert [when for when, _ in device.go_on(31)] == [0, 30]
 
 
-def test_firmware_that_knows_the_old_way_only() -> None:
-    """After 5 s of silence it is asked that way, and then always; each connection begins so."""
+def test_firmware_that_understands_only_the_old_keepalive() -> None:
+    """After 5 s of silence the old keepalive is sent, and then always, also on new connections."""
     device = Device({KeepaliveKind.OLD}, speaks_each=20.0)
     asked = device.go_on(200)
     assert asked[0] == (0, KeepaliveKind.CHANGES)
@@ -67,8 +67,8 @@ def test_firmware_that_knows_the_old_way_only() -> None:
     assert device.go_on(100)[0] == (0, KeepaliveKind.OLD)
 
 
-def test_the_old_way_is_not_tried_before_a_republish_is_allowed() -> None:
-    """As it is one where the other way is known."""
+def test_the_old_keepalive_is_not_tried_before_a_republish_is_allowed() -> None:
+    """Because it is a republish for firmware that understands the new one."""
     device = Device(set())
     device.republish.asked(device.now)
     old = [when for when, kind in device.go_on(100) if kind is KeepaliveKind.OLD]
@@ -76,7 +76,7 @@ def test_the_old_way_is_not_tried_before_a_republish_is_allowed() -> None:
 
 
 def test_new_firmware_in_place_of_the_old_is_noticed() -> None:
-    """It ends the republish that it takes the old way for, and says so."""
+    """It treats the old keepalive as a republish, and reports the end."""
     device = Device({KeepaliveKind.OLD})
     device.keepalive.is_old()
     assert device.go_on(1) == [(0, KeepaliveKind.OLD)]

@@ -1,4 +1,4 @@
-"""What is read of a device of which several services are alike, and what need not be there."""
+"""The plan of a device with several services of one kind, and with optional fields."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OPTIONAL = [
 ]
 
 
-def test_two_inverters_are_told_apart_by_their_origin() -> None:
-    """With the instance as a tag the field keeps its name, and what people see has the instance."""
+def test_two_inverters_are_distinguished_by_their_origin() -> None:
+    """With the instance as a tag the field keeps its name, and the label has the instance."""
     plan = Plan(P, DEFAULT_FIELDS, TWO, instances_of=lambda _: "tag")
     assert plan.fields[f"N/{P}/vebus/276/Soc"] == ("Soc/276",)
     assert plan.series["Soc/276"] == Series("Soc", Origin(P, "vebus", 276))
@@ -25,14 +25,14 @@ def test_two_inverters_are_told_apart_by_their_origin() -> None:
 
 
 def test_a_single_inverter_has_no_instance_in_what_is_shown() -> None:
-    """Where there is nothing to tell apart, nothing is said."""
+    """Without several instances the label needs none."""
     plan = Plan(P, DEFAULT_FIELDS, {"vebus": (275,)}, instances_of=lambda _: "tag")
     assert plan.fields[f"N/{P}/vebus/275/Soc"] == ("Soc",)
     assert plan.series["Soc"].origin.instance == 275
 
 
 def test_the_instance_is_in_the_name_however_many_there_are() -> None:
-    """A second one does not rename the fields of the first; nor does it touch given ones."""
+    """A second one does not rename the fields of the first; given instances do not change."""
     own = [parse_field("Sun", "solarcharger/288/Yield/Power"), parse_field("Load", "system/Ac/X")]
     for found in (TWO, {"vebus": (275,)}):
         plan = Plan(P, [*DEFAULT_FIELDS, *own], found, instances_of=lambda _: "name")
@@ -42,7 +42,7 @@ def test_the_instance_is_in_the_name_however_many_there_are() -> None:
 
 
 def test_of_the_optional_fields_those_are_read_that_are_there() -> None:
-    """A device without them is not asked for them, and their absence is no fault."""
+    """Absent ones are not requested, and their absence is no fault."""
     found = {"vebus": (275,), "grid": (30,)}
     fields = [*DEFAULT_FIELDS, *OPTIONAL]
     assert Plan(P, fields, found).optional == frozenset()
@@ -54,7 +54,7 @@ def test_of_the_optional_fields_those_are_read_that_are_there() -> None:
 
 
 def test_a_path_that_is_wanted_otherwise_is_not_optional() -> None:
-    """One's own field of the same path has to be there."""
+    """A configured field of the same path is required."""
     fields = [OPTIONAL[0], parse_field("Grid", "grid/Ac/Power")]
     plan = Plan(P, fields, {"grid": (30,)}, present={"grid/30/Ac/Power"})
     assert plan.fields == {f"N/{P}/grid/30/Ac/Power": ("GridPower", "Grid")}
@@ -62,7 +62,7 @@ def test_a_path_that_is_wanted_otherwise_is_not_optional() -> None:
 
 
 def test_a_preset_of_one_instance_is_read_there_alone() -> None:
-    """Whatever else there is of the kind; of what is there, and without a mark in its label."""
+    """Whatever other instances exist; without a mark in its label."""
     there = {"battery/512/Soc", "battery/513/Soc", "battery/512/Dc/0/Voltage"}
     plan = Plan(P, fields_of(["battery/512"]), {}, present=there)
     assert plan.fields == {
@@ -82,8 +82,8 @@ def test_two_instances_of_a_preset_have_their_instances_in_what_is_shown() -> No
     }
 
 
-def test_one_kind_is_told_apart_by_name_and_another_one_by_its_tag() -> None:
-    """The nine keep their names where only the batteries are told apart by theirs."""
+def test_one_kind_is_distinguished_by_name_and_another_one_by_its_tag() -> None:
+    """The nine fields keep their names if only the batteries have the instance in theirs."""
     how = {"battery": "name", "solarcharger": "tag"}
     fields = [
         *DEFAULT_FIELDS,

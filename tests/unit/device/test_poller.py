@@ -1,4 +1,4 @@
-"""What a device is asked while it answers, with clocks made by hand (W = 120 s)."""
+"""The requests to a device while it responds, with clocks made by hand (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ KEEPALIVES = {
 
 
 class Questions:
-    """In place of a connection: what is asked, keepalives by their kind and reads by their leaf."""
+    """Stands in for a connection: records keepalives by their kind and reads by their leaf."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
     def publish(self, topic: str, payload: bytes = b"", *, checked: bool = False) -> None:
-        """Note it; a keepalive is checked, as a broker that refuses it is of no use."""
+        """Record it; a keepalive must be checked, because a broker that refuses it is of no use."""
         kind = KEEPALIVES.get((topic, payload))
         assert checked == (kind is not None)
         assert kind or not payload
@@ -46,7 +46,7 @@ class Questions:
 
 
 class Talk:
-    """A poller, asked once in the middle of each second."""
+    """A poller, stepped once in the middle of every second."""
 
     def __init__(self, mode: Literal["poll", "notify"] = "poll") -> None:
         self.battery = Battery(
@@ -67,7 +67,7 @@ class Talk:
         return Now(START + ns, 1000.0 + self.seconds, ns)
 
     def ask(self, *answers: str) -> list[str]:
-        """Ask what is due; have these leaves answered, and a second pass. Return the questions."""
+        """Send what is due; answer these leaves, and let a second pass. Return the requests."""
         connection: Any = Questions()
         self.poller.keep_alive(connection, self.plan, self.now, awaiting=self.awaiting)
         if tick := self.poller.due(self.now):
@@ -81,7 +81,7 @@ class Talk:
         return connection.asked  # type: ignore[no-any-return]
 
     def go_on(self, seconds: int, *answers: str) -> list[list[str]]:
-        """Ask so often; return the questions of each time."""
+        """Step that many times; return the requests of each time."""
         return [self.ask(*answers) for _ in range(seconds)]
 
 
@@ -91,8 +91,8 @@ EVERYTHING = [SOC, *DC_LEAVES, *AC_LEAVES]
 # Polled
 
 
-def test_polled_all_is_asked_at_a_tick_and_what_is_slow_now_and_then() -> None:
-    """Sub-trees in one request; the state of charge at the first tick and each soc_interval."""
+def test_polled_all_is_requested_at_a_tick_and_slow_paths_less_often() -> None:
+    """Sub-trees in one request; the state of charge at the first tick and every soc_interval."""
     asked = Talk().go_on(21, *EVERYTHING)
     assert asked[0] == [DC, SOC, AC]
     assert {tuple(each) for each in asked} == {(DC, SOC, AC), (DC, AC)}
@@ -102,7 +102,7 @@ def test_polled_all_is_asked_at_a_tick_and_what_is_slow_now_and_then() -> None:
 
 
 def test_polled_nothing_is_asked_between_two_ticks() -> None:
-    """A tick comes once."""
+    """Each tick is carried out once."""
     talk = Talk()
     assert talk.poller.due(talk.now)
     talk.seconds += 0.9
@@ -113,7 +113,7 @@ def test_polled_nothing_is_asked_between_two_ticks() -> None:
 
 @pytest.mark.parametrize("new_connection", [True, False])
 def test_a_new_connection_has_what_is_slow_asked_at_once(new_connection: bool) -> None:
-    """Which a device that answers again on the same connection is not owed."""
+    """A device that responds again on the same connection does not need that."""
     talk = Talk()
     talk.go_on(12, *EVERYTHING)
     assert talk.ask(*EVERYTHING) == [DC, AC]
@@ -121,8 +121,8 @@ def test_a_new_connection_has_what_is_slow_asked_at_once(new_connection: bool) -
     assert (SOC in talk.ask(*EVERYTHING)) is new_connection
 
 
-def test_polled_a_silent_path_is_asked_seldom() -> None:
-    """After W/8 without an answer each W/2, while the others go on."""
+def test_polled_an_unanswered_path_is_requested_less_often() -> None:
+    """After W/8 without an answer every W/2, while the others are read as before."""
     talk = Talk()
     asked = talk.go_on(100, *EVERYTHING[1:])
     when = [second for second, each in enumerate(asked) if SOC in each]
@@ -131,7 +131,7 @@ def test_polled_a_silent_path_is_asked_seldom() -> None:
 
 
 def test_a_new_beginning_has_all_asked_at_once() -> None:
-    """What went unanswered before is asked at the next tick, and not W/2 after the last time."""
+    """Unanswered requests are sent at the next tick, not W/2 after the last time."""
     talk = Talk()
     talk.go_on(26)
     assert talk.ask() == []
@@ -139,8 +139,8 @@ def test_a_new_beginning_has_all_asked_at_once() -> None:
     assert talk.ask() == [*DC_LEAVES, *AC_LEAVES]
 
 
-def test_what_has_come_back_is_asked_for_at_the_next_tick_slow_or_not() -> None:
-    """And not when its turn comes."""
+def test_returned_fields_are_requested_at_the_next_tick_slow_or_not() -> None:
+    """And not only when it is due."""
     talk = Talk()
     talk.go_on(2, *EVERYTHING)
     farewell = Message(f"N/{P}/{SOC}", b"", False, 0)
@@ -151,7 +151,7 @@ def test_what_has_come_back_is_asked_for_at_the_next_tick_slow_or_not() -> None:
 
 
 def test_polled_the_device_is_kept_awake_while_something_is_missing() -> None:
-    """At once and each W/4, in the way that it knows; and at once on a new connection."""
+    """At once and every W/4, by the right keepalive; at once on a new connection, too."""
     talk = Talk()
     talk.awaiting = True
     asked = talk.go_on(65, *EVERYTHING)
@@ -177,7 +177,7 @@ def test_the_wait_is_no_longer_than_to_the_next_keepalive() -> None:
 
 
 def test_the_wait_is_that_to_the_next_tick() -> None:
-    """Polled, no keepalive is due; other intervals count from their next tick on."""
+    """Polled, no keepalive is due; new intervals apply from their next tick on."""
     talk = Talk()
     talk.ask()
     talk.seconds = 1.1
@@ -195,7 +195,7 @@ def test_the_wait_is_that_to_the_next_tick() -> None:
 
 
 def test_polled_a_sub_tree_without_any_answer_is_asked_leaf_by_leaf() -> None:
-    """After W/8, while another sub-tree is answered; and so it stays when its leaves answer."""
+    """After W/8, while another sub-tree is answered; this stays so when its leaves answer."""
     talk = Talk()
     before = talk.go_on(15, SOC, *AC_LEAVES)
     assert all(DC in each for each in before)
@@ -208,7 +208,7 @@ def test_polled_a_sub_tree_without_any_answer_is_asked_leaf_by_leaf() -> None:
 
 
 def test_polled_a_sub_tree_with_one_answer_stays_one_request() -> None:
-    """Who answers for one leaf of it knows sub-trees."""
+    """A device that answers for one of its leaves understands sub-trees."""
     talk = Talk()
     asked = talk.go_on(100, SOC, DC_LEAVES[0], *AC_LEAVES)
     assert all(DC in each for each in asked)
@@ -216,7 +216,7 @@ def test_polled_a_sub_tree_with_one_answer_stays_one_request() -> None:
 
 @pytest.mark.parametrize(("knows", "leaves"), [("new", False), ("old", True)])
 def test_where_the_firmware_is_known_no_answer_decides(knows: str, leaves: bool) -> None:
-    """Old firmware is asked leaf by leaf at once, new firmware never, whatever it leaves out."""
+    """Old firmware gets requests for leaves at once, new firmware never, whatever is unanswered."""
     talk = Talk()
     (talk.poller.keepalive.is_old if knows == "old" else talk.poller.keepalive.is_new)()
     unknown = {DC, AC} if leaves else {*DC_LEAVES}
@@ -227,7 +227,7 @@ def test_where_the_firmware_is_known_no_answer_decides(knows: str, leaves: bool)
 
 
 def test_new_firmware_in_place_of_the_old_is_asked_for_sub_trees_again() -> None:
-    """What was asked leaf by leaf before does not stay so."""
+    """Requests leaf by leaf are not permanent."""
     talk = Talk()
     talk.go_on(20, SOC, *AC_LEAVES)
     assert DC not in talk.go_on(70, *EVERYTHING)[-1]
@@ -244,10 +244,10 @@ def test_new_firmware_in_place_of_the_old_is_asked_for_sub_trees_again() -> None
         ("notify", "new", [CHANGES] * 20),
     ],
 )
-def test_a_device_that_is_not_responding_is_asked_in_the_way_that_it_knows(
+def test_a_device_that_is_not_responding_is_sent_the_keepalive_that_it_understands(
     mode: Literal["poll", "notify"], knows: str | None, kinds: list[str]
 ) -> None:
-    """Where that is not known, in both by turns: polled, after a while."""
+    """If that is not known, by both keepalives alternately: polled, after a while."""
     talk = Talk(mode)
     if knows:
         (talk.poller.keepalive.is_old if knows == "old" else talk.poller.keepalive.is_new)()
@@ -260,8 +260,8 @@ def test_a_device_that_is_not_responding_is_asked_in_the_way_that_it_knows(
 # By notifications
 
 
-def test_notified_all_is_read_once_and_then_changes_are_told() -> None:
-    """A keepalive each W/4, with a read of what no device tells of its changes."""
+def test_notified_all_is_read_once_and_then_changes_are_received() -> None:
+    """A keepalive every W/4, with a read of the values that no device notifies of."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     asked = talk.go_on(62, *EVERYTHING)
@@ -272,8 +272,8 @@ def test_notified_all_is_read_once_and_then_changes_are_told() -> None:
     }
 
 
-def test_notified_a_service_that_says_nothing_is_read_on_one_path() -> None:
-    """After W/24, on one that has worked; no more where nothing has answered for W/8."""
+def test_notified_a_service_that_sends_nothing_is_read_on_one_path() -> None:
+    """After W/24, on a path that has worked; no longer after W/8 without any answer."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     talk.ask(DC_LEAVES[1])
@@ -286,7 +286,7 @@ def test_notified_a_service_that_says_nothing_is_read_on_one_path() -> None:
 
 
 def test_notified_old_firmware_is_kept_awake_in_its_own_way() -> None:
-    """Which may have been awake, with nothing to say anew: all is read once, leaf by leaf."""
+    """It may have been awake and publish nothing: everything is read once, leaf by leaf."""
     talk = Talk("notify")
     talk.poller.keepalive.is_old()
     assert talk.ask(*EVERYTHING) == [OLD, *DC_LEAVES, SOC, *AC_LEAVES]
@@ -295,7 +295,7 @@ def test_notified_old_firmware_is_kept_awake_in_its_own_way() -> None:
 
 
 def test_notified_a_new_beginning_has_a_first_keepalive() -> None:
-    """It comes at once, with reads of everything."""
+    """It is sent at once, with reads of everything."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     for pause in (0, 58, 0):
@@ -304,8 +304,8 @@ def test_notified_a_new_beginning_has_a_first_keepalive() -> None:
         assert talk.ask(*EVERYTHING) == [CHANGES, DC, SOC, AC]
 
 
-def test_notified_what_the_first_keepalive_did_not_bring_is_read_now_and_then() -> None:
-    """From W/8 on each W/2, and nothing of what has come."""
+def test_notified_what_the_first_keepalive_did_not_bring_is_read_at_intervals() -> None:
+    """From W/8 on every W/2, and nothing that has arrived."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     talk.ask(*EVERYTHING[1:])
@@ -315,8 +315,8 @@ def test_notified_what_the_first_keepalive_did_not_bring_is_read_now_and_then() 
     assert not any(DC in each or AC in each for each in asked)
 
 
-def test_notified_an_answer_is_under_way_to_the_first_keepalive() -> None:
-    """As to a read; a later keepalive awaits none."""
+def test_notified_an_answer_is_expected_to_the_first_keepalive() -> None:
+    """Like that to a read; a later keepalive expects none."""
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     begun = talk.now.mono
@@ -328,7 +328,7 @@ def test_notified_an_answer_is_under_way_to_the_first_keepalive() -> None:
 
 
 def test_notified_the_wait_is_that_to_the_keepalive_or_the_tick() -> None:
-    """Whichever is sooner; before the first keepalive there is none."""
+    """Whichever is sooner; the first keepalive is due at once."""
     talk = Talk("notify")
     talk.seconds = 0.6
     assert talk.poller.wait(talk.now) <= 0

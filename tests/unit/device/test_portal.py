@@ -1,4 +1,4 @@
-"""How a portal id is found and doubted: a test for each cell of the table, and what is reported."""
+"""How a portal id is found and doubted: a test for each cell of the table, and the reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ END = ("unsubscribe", (PORTALS,))
 
 
 class Asked:
-    """A portal id that is looked for, on a connection that confirms when it is told to."""
+    """A search for a portal id, on a connection that confirms when told to."""
 
     def __init__(self, *, given: str = "", remembered: str = "", listable: bool = True) -> None:
         self.line: Any = Line(confirms=False)
@@ -32,7 +32,7 @@ class Asked:
         self.search.begin(self.line)
 
     def come(self, *portals: str, payload: bytes = b'{"value":1}') -> None:
-        """Have the Serials of devices come."""
+        """Deliver the Serials of devices."""
         for each in portals:
             assert self.search.see(f"N/{each}/system/0/Serial", payload)
 
@@ -41,25 +41,25 @@ class Asked:
         return self.search.step(self.line)
 
     def confirm(self) -> bool:
-        """Have the broker confirm all that was asked, and step."""
+        """Confirm all requests, and step."""
         self.line.confirm()
         return self.step()
 
     def end(self) -> None:
-        """Go on until a list that has begun in doubt is closed."""
+        """Step until a list that has begun in doubt is closed."""
         while self.search.doubting:
             self.confirm()
 
     @property
     def known(self) -> tuple[str | None, tuple[str, ...]]:
-        """The portal id, and what the latest list had in its place."""
+        """The portal id, and the other devices of the latest list."""
         return self.search.portal, self.search.others
 
 
 def reached(state: State, *there: str, given: bool = False) -> Asked:
-    """Return a search in `state`, for which these devices were there, A being known or the first.
+    """Return a search in `state`, with these devices listed; A is known or the first.
 
-    On the connection there are then one subscription or none, and its end where that was asked for.
+    The connection has one subscription or none, and its end if that was requested.
     """
     if state in (State.UNKNOWN, State.COLLECTING, State.SEVERAL):
         asked = Asked()
@@ -85,17 +85,17 @@ def reached(state: State, *there: str, given: bool = False) -> Asked:
 
 
 def test_what_the_table_does_not_have_cannot_happen() -> None:
-    """It says so; each state takes a beginning and a doubt, whatever else it meets with."""
+    """An error names it; each state accepts BEGUN and DOUBTED, whatever else."""
     missing = [each for each in product(State, Event) if each not in TABLE]
     assert not [event for _, event in missing if event in (Event.BEGUN, Event.DOUBTED)]
     for state, event in missing:
-        with pytest.raises(AssertionError, match="cannot meet with"):
+        with pytest.raises(AssertionError, match="cannot receive"):
             follows(portal.TABLE, state, event, "a portal id")
 
 
 @pytest.mark.parametrize("state", State)
 def test_a_new_connection_begins_the_list_again_or_ends_the_doubt(state: State) -> None:
-    """What was subscribed to has ended with the old one, and what was listed does not count."""
+    """The earlier subscription has ended, and the earlier list does not count."""
     asked = reached(state, *((B,) if state is State.CLOSING else ()))
     known = asked.search.portal
     asked.line = Line(confirms=False)
@@ -108,7 +108,7 @@ def test_a_new_connection_begins_the_list_again_or_ends_the_doubt(state: State) 
 
 @pytest.mark.parametrize("state", State)
 def test_a_doubt_begins_a_list_where_there_is_none_yet(state: State) -> None:
-    """A portal id that is not known is being looked for; a second doubt is the same as one."""
+    """An unknown portal id is already searched for; a second doubt changes nothing."""
     asked = reached(state)
     before = list(asked.line.asked)
     assert asked.search.doubt(asked.line)
@@ -128,7 +128,7 @@ def test_nothing_follows_from_no_event(state: State) -> None:
 
 
 def test_the_first_serial_closes_the_list() -> None:
-    """The others, if any, are under way: all have come when the broker confirms."""
+    """Others may follow: all have arrived when the broker confirms."""
     asked = reached(State.UNKNOWN)
     asked.come(A)
     assert not asked.step()
@@ -138,7 +138,7 @@ def test_the_first_serial_closes_the_list() -> None:
 
 
 def test_the_only_one_is_taken() -> None:
-    """It is in no doubt then."""
+    """Then it is not in doubt."""
     asked = reached(State.COLLECTING, B)
     assert asked.confirm()
     assert asked.search.state is State.KNOWN
@@ -146,7 +146,7 @@ def test_the_only_one_is_taken() -> None:
     assert not asked.search.looking
 
 
-def test_of_several_a_person_has_to_choose() -> None:
+def test_of_several_a_user_must_choose() -> None:
     """None is guessed; the error lists each as a line, in order, and the same again later."""
     asked = reached(State.COLLECTING, A, B)
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_of_several_a_person_has_to_choose() -> None:
 
 
 def test_a_doubt_waits_until_the_subscription_is_confirmed_or_refused() -> None:
-    """A refusal is no end of the connection, and leaves the list empty."""
+    """A refusal does not end the connection, and leaves the list empty."""
     asked = reached(State.LISTING)
     asked.come(B)
     assert not asked.confirm()
@@ -182,7 +182,7 @@ def test_a_doubt_waits_until_the_subscription_is_confirmed_or_refused() -> None:
 def test_the_only_other_device_takes_the_place_of_one_that_was_found(
     there: list[str], found: tuple[str, tuple[str, ...]], given: tuple[str, tuple[str, ...]]
 ) -> None:
-    """A configured portal id stays, as does one beside which there are several candidates."""
+    """A configured portal id stays, and so does a found one if there are several candidates."""
     for configured, known in ((False, found), (True, given)):
         asked = reached(State.CLOSING, *there, given=configured)
         assert asked.confirm() is (known[0] != A)
@@ -190,12 +190,12 @@ def test_the_only_other_device_takes_the_place_of_one_that_was_found(
         assert asked.known == known
 
 
-# What is listed
+# The list
 
 
 @pytest.mark.parametrize("payload", [b"", b'{"value":null}', b'{"value": []}'])
 def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
-    """The one that has a number is found beside it, and there is nothing to choose."""
+    """The one that has a number is found beside it, and no choice is needed."""
     asked = Asked()
     asked.come(B, payload=payload)
     assert not asked.step()
@@ -208,22 +208,22 @@ def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_serials_alone_are_asked_for_and_only_while_devices_are_listed(state: State) -> None:
-    """Whatever else comes is for somebody else."""
+    """All other messages are for others."""
     asked = reached(state)
     assert not asked.search.see(f"N/{A}/vebus/275/ProductId", b'{"value":1}')
     assert asked.search.see(f"N/{A}/system/0/Serial", b"") is (state is not State.KNOWN)
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.LISTING])
-def test_a_broker_that_makes_up_portal_ids_takes_no_more_memory(state: State) -> None:
-    """So many are kept as a person can be asked about, and more."""
+def test_a_broker_that_invents_portal_ids_takes_no_more_memory(state: State) -> None:
+    """The number that is kept is limited; it is more than a user can choose from."""
     asked = reached(state)
     asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS + 5)))
     assert len(asked.search._listed) == MOST_PORTALS
 
 
-def test_however_many_there_are_the_own_one_is_seen() -> None:
-    """Else it would be told that others are there in its place."""
+def test_however_many_there_are_this_device_is_detected() -> None:
+    """Otherwise the report would say that others are there instead."""
     asked = reached(State.LISTING)
     asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A)
     assert not asked.confirm()
@@ -248,7 +248,7 @@ def test_what_was_listed_before_a_doubt_does_not_count() -> None:
 def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them_in_doubt(
     options: dict[str, str],
 ) -> None:
-    """As the VRM cloud; the caller learns that nothing will be seen."""
+    """Such as the VRM cloud; the caller learns that no list will come."""
     asked = Asked(**options, listable=False)
     before = list(asked.line.asked)
     assert not asked.search.doubt(asked.line)
@@ -257,7 +257,7 @@ def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them_in_doubt(
 
 
 def test_what_is_configured_counts_before_what_is_remembered() -> None:
-    """And what others there were is known until the next list, over connections."""
+    """The other portal ids are known until the next list, over connections."""
     assert Asked(given=A, remembered=B).search.portal == A
     asked = reached(State.CLOSING, B, given=True)
     asked.confirm()
@@ -267,11 +267,11 @@ def test_what_is_configured_counts_before_what_is_remembered() -> None:
     assert asked.known == (A, (B,))
 
 
-# What is done now and then
+# Actions at intervals
 
 
-def test_a_pace_is_due_at_once_and_then_each_span() -> None:
-    """A rest begins the span as well as what is done."""
+def test_a_pace_is_due_at_once_and_then_every_span() -> None:
+    """A rest begins the span, too."""
     pace = Pace(60.0)
     assert [now for now in (5.0, 5.1, 64.9, 65.0, 66.0) if pace.due(now)] == [5.0, 65.0]
     pace.rest(100.0)
@@ -291,18 +291,18 @@ class Doubted:
         self.doubt.begin(0.0)
 
     def overdue(self, now: float) -> tuple[bool, str, int]:
-        """Return whether to give up, the cause of the report, and how many lists have begun."""
+        """Return whether to give up, the cause of the report, and the number of lists begun."""
         lost = self.doubt.overdue(self.asked.line, now)
         lists = sum(what != "unsubscribe" for what, _ in self.asked.line.asked)
         return lost, self.cause, lists
 
     @property
     def cause(self) -> str:
-        """The cause of what is reported."""
+        """The cause of the report."""
         return self.doubt.trouble.cause if self.doubt.trouble else ""
 
 
-def test_a_device_that_was_never_heard_is_doubted_before_it_is_reported() -> None:
+def test_a_device_without_any_message_is_doubted_before_it_is_reported() -> None:
     """After W/8; the next doubt is W/2 after the first."""
     doubted = Doubted(remembered=A)
     assert doubted.overdue(14.9) == (False, "", 0)
@@ -315,7 +315,7 @@ def test_a_device_that_was_never_heard_is_doubted_before_it_is_reported() -> Non
 
 
 @pytest.mark.parametrize("reconnected", [False, True])
-def test_a_device_that_was_heard_is_reported_with_the_doubt(*, reconnected: bool) -> None:
+def test_a_device_with_earlier_messages_is_reported_with_the_doubt(*, reconnected: bool) -> None:
     """On this connection or on one before; its time begins with its latest message."""
     doubted = Doubted(remembered=A)
     doubted.doubt.message(10.0)
@@ -328,13 +328,13 @@ def test_a_device_that_was_heard_is_reported_with_the_doubt(*, reconnected: bool
     assert doubted.doubt.heard is not reconnected
 
 
-def test_a_portal_id_that_nobody_has_said_is_reported_at_once() -> None:
-    """It is being looked for; what a doubt asks is asked already."""
+def test_a_missing_portal_id_is_reported_at_once() -> None:
+    """The search for it is already running, so a doubt adds nothing."""
     assert Doubted().overdue(15.0) == (False, "portal", 1)
 
 
 def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
-    """That is reported, and no doubt about the device."""
+    """The loss is reported, and the device is not doubted."""
     doubted = Doubted(given=A)
     doubted.asked.line.awaits = True
     assert doubted.overdue(15.0) == (True, "silent", 0)
@@ -344,7 +344,7 @@ def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
 
 @pytest.mark.parametrize(("listable", "cause"), [(True, ""), (False, "silent")])
 def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) -> None:
-    """Else another device may be there, of which there is more to report."""
+    """Otherwise another device may be there, which is a different report."""
     doubted = Doubted(given=A, listable=listable)
     doubted.doubt.look(doubted.asked.line, 1.0)
     assert doubted.cause == cause
@@ -353,16 +353,20 @@ def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) 
 @pytest.mark.parametrize(
     ("options", "there", "text"),
     [
-        ({}, [], "no device has said its portal id at 10.0.0.2"),
-        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: what is there is not among"),
-        ({"given": A}, [], f"device {A} at 10.0.0.2 is silent; is it on, and is serial right?"),
-        ({"remembered": A}, [], f"device {A} at 10.0.0.2 is silent; is it on? Then restart it"),
+        ({}, [], "no device has published its portal id at 10.0.0.2"),
+        ({"given": A}, [B, C], f"no device {A} at 10.0.0.2: the devices there have"),
+        ({"given": A}, [], f"device {A} at 10.0.0.2 does not respond (no message for 2 s). Check"),
+        (
+            {"remembered": A},
+            [],
+            "(no message for 2 s). Check that it is on and connected, and rest",
+        ),
     ],
 )
-def test_what_is_reported_names_what_there_is_in_its_place(
+def test_the_report_names_the_devices_found_instead(
     caplog: pytest.LogCaptureFixture, options: dict[str, str], there: list[str], text: str
 ) -> None:
-    """It ends with the next message."""
+    """The trouble ends with the next message."""
     caplog.set_level("INFO", "bat2influx")
     doubted = Doubted(**options)
     if options:
@@ -373,4 +377,4 @@ def test_what_is_reported_names_what_there_is_in_its_place(
     assert text in caplog.text
     doubted.doubt.message(5.0)
     assert doubted.doubt.trouble is None
-    assert f"device {doubted.asked.search.portal} answers, after 3 s" in caplog.text
+    assert f"device {doubted.asked.search.portal} responds again, after 3 s" in caplog.text

@@ -1,4 +1,4 @@
-"""Fields and services together: what a message means, who is absent, since when (W = 120 s)."""
+"""Fields and services together: the meaning of messages, what is absent, since when (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRID = "system/0/Ac/Grid/L1/Power"
 
 
 class Side:
-    """What is known of a device's services, in a time that passes by the second."""
+    """The presence of a device's services, in a time that passes by the second."""
 
     def __init__(self, *, notified: bool = False) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)}, present={*PV_LEAVES})
@@ -47,19 +47,19 @@ class Side:
         return Now(START + ns, self.seconds, ns)
 
     def say(self, *leaves: str, payload: bytes = b"{}") -> list[Meaning]:
-        """Have these come; return what they mean."""
+        """Deliver these messages; return what they mean."""
         return [
             self.presence.message(Message(f"N/{P}/{leaf}", payload, False, 0), self.now)
             for leaf in leaves
         ]
 
     def republish(self, *leaves: str) -> int:
-        """Have these come in a full republish; return how many were in place of values."""
+        """Deliver these in a full republish; return how many were instead of values."""
         self.say(*leaves)
         return self.presence.republished()
 
     def go_on(self, seconds: int, *leaves: str) -> list[str]:
-        """Ask at each second, and have these answered; return what was probed."""
+        """Send requests every second, with answers for these; return the probes."""
         probed = []
         for _ in range(seconds):
             self.seconds += 1.0
@@ -74,14 +74,14 @@ class Side:
         return probed
 
     def state(self, place: tuple[str, int]) -> tuple[ServiceState, float]:
-        """Return the state of a service, and since when it is so (s)."""
+        """Return the state of a service, and since when (s)."""
         service = self.presence.services[place]
         return service.state, (service.since_ns - START) / NS
 
 
 @pytest.mark.parametrize("notified", [False, True])
 def test_a_farewell_on_one_topic_is_one_of_the_whole_service(notified: bool) -> None:
-    """It is no answer, and is acted on when it comes; the others are not concerned."""
+    """It is no answer, and takes effect at once; other services do not change."""
     side = Side(notified=notified)
     side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
     side.presence.changed = False
@@ -105,7 +105,7 @@ def test_a_farewell_on_one_topic_is_one_of_the_whole_service(notified: bool) -> 
 def test_a_value_after_a_farewell_is_a_return(
     notified: bool, meaning: Meaning, state: ServiceState
 ) -> None:
-    """Polled, it is asked for everything at the next tick; by notifications it is a value."""
+    """Polled, everything is requested at the next tick; by notifications it is a value."""
     side = Side(notified=notified)
     side.go_on(5, *LEAVES)
     side.say(*LEAVES, payload=b"")
@@ -134,7 +134,7 @@ def test_polled_a_service_that_hangs_does_not_respond_after_w_8() -> None:
 
 
 def test_polled_no_republish_hides_that_a_service_hangs() -> None:
-    """Though one comes each few seconds, and none of its values is one."""
+    """Even if one comes every few seconds: none of its values counts."""
     side = Side()
     side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
     meanings = []
@@ -149,7 +149,7 @@ def test_polled_no_republish_hides_that_a_service_hangs() -> None:
 
 
 def test_notified_a_service_that_hangs_does_not_respond_after_probes() -> None:
-    """W/24 after its last change it is read, W/8 later it is known; a republish shows nothing."""
+    """It is read W/24 after its last change, and detected W/8 later; a republish proves nothing."""
     side = Side(notified=True)
     side.say(*LEAVES, *PV_LEAVES, GRID)
     side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
@@ -168,7 +168,7 @@ def test_notified_a_service_that_hangs_does_not_respond_after_probes() -> None:
 
 
 def test_notified_a_service_whose_values_rest_answers_its_probe() -> None:
-    """It is read each W/24, and nothing is wrong."""
+    """It is read every W/24, and nothing is wrong."""
     side = Side(notified=True)
     side.say(*LEAVES, *PV_LEAVES, GRID)
     for _ in range(5):
@@ -182,29 +182,29 @@ def test_notified_a_service_whose_values_rest_answers_its_probe() -> None:
 
 
 def test_notified_a_change_beside_no_doubt_is_a_value_at_once() -> None:
-    """Several in a second, too."""
+    """Also several in a second."""
     side = Side(notified=True)
     assert {*side.say(*LEAVES, *LEAVES)} == {Meaning.VALUE}
 
 
-def test_what_comes_before_the_reading_begins_is_no_value() -> None:
-    """The broker's confirmation and the first notifications come in one piece."""
+def test_messages_before_reading_begins_are_no_values() -> None:
+    """The broker's confirmation and the first notifications arrive together."""
     early = Presence(W, notified=True)
     message = Message(f"N/{P}/{GRID}", b"{}", False, 0)
     assert early.message(message, Side().now) is Meaning.BESIDES
     assert early.message(message._replace(payload=b""), Side().now) is Meaning.BESIDES
 
 
-def test_of_a_service_that_need_not_be_there_its_absence_is_known() -> None:
-    """All of its paths count, where none has to be there."""
+def test_the_absence_of_an_optional_service_is_known() -> None:
+    """All of its paths count if none is required."""
     side = Side()
     side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
     side.go_on(16, *LEAVES, GRID)
     assert side.presence.absent() == [PV]
 
 
-def test_found_a_path_that_is_gone_made_its_service_hang_where_it_is_asked_seldom() -> None:
-    """At 30 s, all the others were heard last when they were asked last, with that one."""
+def test_found_a_removed_path_made_its_service_hang_at_a_long_interval() -> None:
+    """At 30 s, all the others had their latest message at their latest request, with that path."""
     side = Side()
     side.go_on(1, *LEAVES, *PV_LEAVES, GRID)
     for _ in range(4):
@@ -219,8 +219,8 @@ def test_found_a_path_that_is_gone_made_its_service_hang_where_it_is_asked_seldo
     assert side.presence.silent(side.seconds) == [f"N/{P}/{LEAVES[1]}"]
 
 
-def test_found_a_path_that_is_gone_made_its_service_hang_at_a_new_connection() -> None:
-    """It is silent from before, and the first answers are under way."""
+def test_found_a_removed_path_made_its_service_hang_at_a_new_connection() -> None:
+    """It is unanswered from before, and the first answers are still expected."""
     side = Side()
     side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
     side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
@@ -247,7 +247,7 @@ def test_the_paths_of_system_are_wrong_and_it_is_not_absent() -> None:
 
 
 def test_a_system_that_hangs_is_absent() -> None:
-    """As a whole, where several of its paths are read."""
+    """As a whole, if several of its paths are read."""
     side = Side()
     side.plan = Plan(P, [*FIELDS, parse_field("Pv2", "system/Dc/Pv/Power")], {"vebus": (275,)})
     side.presence.begin(side.plan, side.now)
@@ -257,7 +257,7 @@ def test_a_system_that_hangs_is_absent() -> None:
 
 
 def test_a_new_connection_keeps_who_was_absent_and_since_when() -> None:
-    """It is asked at once, and its answer ends that."""
+    """It is requested at once, and its answer ends that."""
     side = Side()
     side.go_on(5, *LEAVES, GRID)
     side.say(LEAVES[0], payload=b"")
@@ -268,8 +268,8 @@ def test_a_new_connection_keeps_who_was_absent_and_since_when() -> None:
     assert side.state(VEBUS)[0] is ServiceState.ANSWERING
 
 
-def test_a_machine_that_stood_still_misses_nobody() -> None:
-    """Polled or not: what was said meanwhile is yet to come."""
+def test_after_a_standstill_of_this_machine_no_service_is_missing() -> None:
+    """Polled or not: messages of that time are yet to arrive."""
     for side in (Side(), Side(notified=True)):
         side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
         side.presence.stalled(100.0)

@@ -31,7 +31,7 @@ PV, GRID = f"N/{P}/solarcharger/288/Yield/Power", f"N/{P}/system/0/Ac/Grid/L1/Po
 
 
 class Minute:
-    """A device's absence, asked each second; `answers` come at once, with a number."""
+    """A device's absence, polled every second; `answers` arrive at once, with a number."""
 
     def __init__(self) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
@@ -46,7 +46,7 @@ class Minute:
 
     @property
     def clocks(self) -> Now:
-        """The time, for who wants both."""
+        """The time on both clocks."""
         ns = round(self.now * NS)
         return Now(1_767_225_610 * NS + ns, self.now, ns)
 
@@ -71,7 +71,7 @@ class Minute:
             self.look()
 
     def say(self, topic: str, payload: bytes = b"{}") -> Meaning:
-        """Have a message come; it is taken once no republish can end any more."""
+        """Deliver a message; it is processed once no republish can end any more."""
         meaning = self.presence.message(Message(topic, payload, False, 0), self.clocks)
         if meaning is Meaning.HELD:
             ns = round((self.now + 1.0) * NS)
@@ -79,7 +79,7 @@ class Minute:
         return meaning
 
     def look(self) -> None:
-        """See who is missing, and report it."""
+        """Detect what is missing, and report it."""
         self.presence.look(self.clocks)
         self.doubted += [(self.now, place) for place in self.absence.doubtful(self.now)]
         self.absence.tell(self.discovery, self.clocks)
@@ -92,12 +92,12 @@ class Minute:
 
 @pytest.fixture
 def minute() -> Minute:
-    """A device just connected to."""
+    """A device that was just connected."""
     return Minute()
 
 
 def test_an_instance_is_doubted_when_all_of_it_is_silent(minute: Minute) -> None:
-    """After W/8, and then each 5 W; the one instance of system is not in doubt."""
+    """After W/8, and then every 5 W; the one instance of system is not doubted."""
     minute.go_on(20, VOLTAGE, CURRENT)
     assert minute.doubted == [(16.0, ("solarcharger", 288))]
     minute.go_on(700, VOLTAGE, CURRENT)
@@ -105,22 +105,22 @@ def test_an_instance_is_doubted_when_all_of_it_is_silent(minute: Minute) -> None
 
 
 def test_a_path_beside_others_that_answer_leaves_the_instance_alone(minute: Minute) -> None:
-    """It is named, as a path that is not there."""
+    """It is reported as a path that does not exist."""
     minute.go_on(30, VOLTAGE, PV, GRID)
     assert not minute.doubted
     assert "does not answer for Current (vebus/275/Dc/0/Current)" in minute.text
 
 
-def test_an_instance_that_is_elsewhere_is_told_with_what_there_is(minute: Minute) -> None:
-    """The doubt has found another one: that is the cause, whatever else is not answered."""
+def test_an_instance_that_is_elsewhere_is_reported_with_what_there_is(minute: Minute) -> None:
+    """The doubt has found another one: that is the cause, whatever else is unanswered."""
     minute.go_on(20, VOLTAGE, CURRENT)
     minute.discovery.elsewhere["solarcharger", 288] = (289, 290)
     minute.go_on(1, VOLTAGE, CURRENT)
     assert "has no solarcharger 288, but solarcharger 289 and 290" in minute.text
 
 
-def test_a_service_that_is_gone_is_told_as_a_whole(minute: Minute) -> None:
-    """Its paths are not listed one by one, those of others are."""
+def test_a_service_that_has_left_is_reported_as_a_whole(minute: Minute) -> None:
+    """Its paths are not listed one by one; those of others are."""
     minute.go_on(20, VOLTAGE, CURRENT)
     minute.discovery.elsewhere["solarcharger", 288] = ()
     minute.go_on(1, VOLTAGE, CURRENT)
@@ -130,7 +130,7 @@ def test_a_service_that_is_gone_is_told_as_a_whole(minute: Minute) -> None:
 
 
 def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixture) -> None:
-    """What was in doubt is doubted again when it stops responding again."""
+    """The instance is doubted again when it stops responding again."""
     minute.go_on(20, VOLTAGE, CURRENT)
     with caplog.at_level(logging.INFO, "bat2influx"):
         minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
@@ -140,8 +140,8 @@ def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixtu
     assert [place for _, place in minute.doubted] == [("solarcharger", 288)] * 2
 
 
-def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
-    """In a moment it is known which of several causes it is; each would be a warning of its own."""
+def test_nothing_is_reported_while_the_doubt_is_open(minute: Minute) -> None:
+    """The cause is determined in a moment; each guess would be a separate warning."""
     minute.discovery.doubt_instances([("solarcharger", 288)])
     minute.go_on(60, VOLTAGE, CURRENT, GRID)
     assert not minute.text
@@ -150,15 +150,15 @@ def test_nothing_is_told_while_the_doubt_is_open(minute: Minute) -> None:
 def test_found_a_service_that_had_worked_was_not_named_before_the_doubt_had_ended(
     minute: Minute,
 ) -> None:
-    """A republish, which settles it, may be a minute away."""
+    """The republish that ends it may be a minute away."""
     minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
     minute.discovery.doubt_instances([("solarcharger", 288)])
     minute.go_on(16, VOLTAGE, CURRENT, GRID)
     assert "solarcharger 288 is not responding (since " in minute.text
 
 
-def test_null_from_the_beginning_is_told_after_a_while(minute: Minute) -> None:
-    """Not at once: a sensor may take its time; and no longer when it has a value."""
+def test_null_from_the_beginning_is_reported_after_a_while(minute: Minute) -> None:
+    """Not at once: a sensor may need some time; and no longer once it has a value."""
     minute.go_on(15, VOLTAGE, CURRENT, GRID, void=PV)
     assert minute.absence.without_value() == {"Pv": "null"}
     assert not minute.text
@@ -170,23 +170,23 @@ def test_null_from_the_beginning_is_told_after_a_while(minute: Minute) -> None:
 
 
 def test_null_after_a_value_is_no_trouble(minute: Minute) -> None:
-    """The sun sets, the mains are cut: that is what null is for."""
+    """The sun sets, the mains fail: null is normal then."""
     minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
     minute.go_on(300, VOLTAGE, CURRENT, GRID, void=PV)
     assert minute.absence.without_value() == {"Pv": "null"}
     assert not minute.text
 
 
-def test_text_is_told_as_what_will_never_be_a_number(minute: Minute) -> None:
-    """A path that has something else than a number was a mistake, whatever else is null."""
+def test_text_is_reported_as_never_a_number(minute: Minute) -> None:
+    """A path with something else than a number is a mistake, whatever else is null."""
     minute.go_on(10, VOLTAGE, CURRENT, GRID)
     minute.go_on(30, VOLTAGE, CURRENT, GRID, void=PV, kind=NoValue.TEXT)
-    assert "has text for Pv (solarcharger/288/Yield/Power), and no number" in minute.text
+    assert "has text for Pv (solarcharger/288/Yield/Power), not a number" in minute.text
     assert minute.absence.without_value() == {"Pv": "text"}
 
 
 def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> None:
-    """When an instance has moved, its old paths are neither silent nor without a value."""
+    """When an instance has moved, its old paths are neither unanswered nor without a value."""
     minute.go_on(60, CURRENT, GRID, PV, void=VOLTAGE)
     assert minute.text
     minute.plan = Plan(P, FIELDS, {"vebus": (276,)})
@@ -198,26 +198,26 @@ def test_another_plan_forgets_what_is_not_asked_for_any_more(minute: Minute) -> 
 
 
 def test_found_a_path_that_worked_was_called_one_that_does_not_exist(minute: Minute) -> None:
-    """Of what was answered before it is reported that it no longer is, and nothing else."""
+    """A path that was answered before is reported as no longer answered."""
     minute.go_on(20, VOLTAGE, CURRENT, PV, GRID)
     minute.go_on(30, CURRENT, PV, GRID)
     assert "no longer answers for Voltage (vebus/275/Dc/0/Voltage)" in minute.text
     assert "correct it" not in minute.text
 
 
-def test_a_choice_that_turns_up_later_is_told_beside_the_rest(minute: Minute) -> None:
+def test_a_later_choice_is_reported_beside_the_rest(minute: Minute) -> None:
     """With its lines, and that the other fields are read."""
     minute.discovery.choices["grid"] = "several grids:\ninstances = tag"
     minute.go_on(1, VOLTAGE, CURRENT, PV, GRID)
     assert minute.text == "several grids: instances = tag; the other fields are read"
 
 
-def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> None:
-    """With lines that would do, in place of a question whether the inverter is switched on."""
+def test_the_services_of_a_system_without_an_inverter_are_reported(minute: Minute) -> None:
+    """With lines that would work, instead of the advice to switch on the inverter."""
     minute.discovery.missing = ("vebus",)
     minute.discovery.places = frozenset({("battery", 512), ("solarcharger", 288)})
     minute.go_on(15, VOLTAGE, CURRENT, GRID, PV)
-    assert "has no vebus (is that connected" in minute.text
+    assert "has no vebus (check that it is connected" in minute.text
     assert "it has" not in minute.text  # it may boot more slowly
     minute.go_on(1, VOLTAGE, CURRENT, GRID, PV)
     assert "it has battery 512, solarcharger 288" in minute.text
@@ -228,14 +228,14 @@ def test_a_system_without_an_inverter_is_told_what_it_has(minute: Minute) -> Non
     ("echoed", "cause"), [(False, "unanswered"), (True, "missing: never an answer from ")]
 )
 def test_a_bridge_in_one_direction_is_named(minute: Minute, echoed: bool, cause: str) -> None:
-    """Nothing was ever answered, while the device publishes something: no path is called wrong."""
+    """Nothing was ever answered, but the device publishes something: no path is called wrong."""
     minute.discovery.question.echoed = echoed
     minute.go_on(20)
     assert minute.absence.trouble
     assert minute.absence.trouble.cause.startswith(cause)
 
 
-def test_what_is_missing_is_shown_before_it_is_told(minute: Minute) -> None:
+def test_missing_fields_are_shown_before_they_are_reported(minute: Minute) -> None:
     """In the first seconds of an absence nothing is wrong yet, and the value is not shown."""
     minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
     minute.go_on(5, CURRENT, PV, GRID)
@@ -245,8 +245,8 @@ def test_what_is_missing_is_shown_before_it_is_told(minute: Minute) -> None:
     assert minute.absence.without_value() == {}
 
 
-def test_a_service_that_hangs_or_left_is_told_with_the_time(minute: Minute) -> None:
-    """Since when, and whether it sent a farewell; another that leaves is another line."""
+def test_a_service_that_hangs_or_left_is_reported_with_the_time(minute: Minute) -> None:
+    """Since when, and whether it sent a farewell; another service that leaves is another line."""
     minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
     minute.say(PV, b"")
     minute.look()
@@ -257,10 +257,10 @@ def test_a_service_that_hangs_or_left_is_told_with_the_time(minute: Minute) -> N
     assert "correct it" not in minute.text
 
 
-def test_found_a_service_that_restarts_was_said_not_to_answer_for_its_paths(
+def test_found_a_service_that_restarts_was_reported_not_to_answer_for_its_paths(
     minute: Minute,
 ) -> None:
-    """Between its first value and the next tick they are absent still, and that is no news."""
+    """Between its first value and the next tick they are still absent, which needs no report."""
     minute.go_on(5, VOLTAGE, CURRENT, PV, GRID)
     minute.say(VOLTAGE, b"")
     minute.say(VOLTAGE)
@@ -270,8 +270,8 @@ def test_found_a_service_that_restarts_was_said_not_to_answer_for_its_paths(
     assert not minute.text
 
 
-def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
-    """That it need not be there is no reason not to report it when it was."""
+def test_a_service_of_a_preset_is_reported_when_it_leaves() -> None:
+    """It was there, so its absence is reported although it is optional."""
     minute = Minute()
     minute.plan = Plan(
         P,
@@ -287,7 +287,7 @@ def test_a_service_that_came_by_a_preset_is_told_when_it_leaves() -> None:
 
 
 def many(count: int) -> Minute:
-    """Return a device that has so many inverters, all of which are read."""
+    """Return a device with that many inverters, all of which are read."""
     minute = Minute()
     minute.plan = Plan(P, FIELDS[:1], {"vebus": range(count)}, instances_of=lambda _: "tag")
     minute.begin()
@@ -297,7 +297,7 @@ def many(count: int) -> Minute:
 def test_of_a_thousand_services_some_topics_are_in_the_journal(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As many as the text names, be they without an answer or without a value."""
+    """As many as the text names, whether without an answer or without a value."""
     minute = many(1000)
     topics = [*minute.plan.fields]
     minute.go_on(20, topics[0])
@@ -314,7 +314,7 @@ def test_of_a_thousand_services_some_topics_are_in_the_journal(
 def test_services_that_take_turns_are_reported_a_few_times(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """All there and none there, each few seconds for an hour: not a warning each time."""
+    """All and none present alternately, every few seconds for an hour: no warning each time."""
     caplog.set_level(logging.INFO, "bat2influx")
     minute = many(2)
     topics = [*minute.plan.fields]
@@ -327,7 +327,7 @@ def test_services_that_take_turns_are_reported_a_few_times(
 
 
 def test_topics_that_are_read_no_more_are_forgotten() -> None:
-    """Where there are many of them: a device may name ever new instances."""
+    """If there are many of them: a device may invent new instances without end."""
     minute = many(1)
     for number in range(30):
         plan = Plan(P, FIELDS[:1], {"vebus": range(1000 * number, 1000 * (number + 1))})

@@ -24,7 +24,7 @@ KNOWN = {None: Firmware.UNKNOWN, True: Firmware.OLD_TRIED, False: Firmware.NEW}
 
 
 class Asked:
-    """A question for `pv` and an optional path of `grid`, on a connection that confirms if told."""
+    """A question for `pv` and an optional path of `grid`; the connection confirms if told."""
 
     def __init__(self, *, old: bool | None = None) -> None:
         self.line: Any = Line(confirms=False)
@@ -33,11 +33,11 @@ class Asked:
         self.now = 1000.0
 
     def ask(self) -> None:
-        """Begin a question."""
+        """Start a question."""
         self.question.ask(self.line, A, ["pv"], [("grid", "P")], self.now)
 
     def confirm(self) -> bool:
-        """Have the broker confirm all that was asked, and step."""
+        """Confirm all requests, and step."""
         self.line.confirm()
         return self.step()
 
@@ -49,11 +49,11 @@ class Asked:
         return answers is not None
 
     def come(self, *leaves: str) -> list[bool]:
-        """Have values come; return whether they are answers."""
+        """Deliver values; return whether they are answers."""
         return [self.question.see(f"N/{A}/{leaf}", b'{"value":1}') for leaf in leaves]
 
     def end(self, echo: str | None = "ours") -> None:
-        """Have a republish end, with the echo of the latest question, another one or none."""
+        """End a republish, with the echo of the latest question, another one or none."""
         if echo == "ours":
             sent = json.loads(self.line.published[-1][1])
             echo = sent["keepalive-options"][0]["full-publish-completed-echo"]
@@ -69,14 +69,14 @@ class Asked:
 
     @property
     def questions(self) -> list[str]:
-        """What the device was asked, below R/<portal id>/."""
+        """The requests to the device, below R/<portal id>/."""
         return [topic.removeprefix(f"R/{A}/") for topic, _ in self.line.published]
 
 
 def reached(state: State, *, old: bool | None = None) -> Asked:
-    """Return a question in `state`, of which no answer has come, or the end alone.
+    """Return a question in `state`, without an answer, or with the end alone.
 
-    The device has been asked a moment ago, if it was; in WAITING it may not be asked yet.
+    The device was asked a moment ago, if at all; in WAITING it may not be asked yet.
     """
     asked = Asked(old=old)
     if state is State.IDLE:
@@ -87,7 +87,7 @@ def reached(state: State, *, old: bool | None = None) -> Asked:
     if state is not State.SUBSCRIBING:
         assert not asked.confirm()
     if state is State.LATE:
-        asked.question.see(f"N/{A}/pv/x/ProductId", b"{}")  # else the other way is tried
+        asked.question.see(f"N/{A}/pv/x/ProductId", b"{}")  # else the other keepalive is tried
         assert not asked.step(PATIENCE)
     if state is State.ANSWERED:
         asked.end()
@@ -100,11 +100,11 @@ def reached(state: State, *, old: bool | None = None) -> Asked:
 
 
 def test_what_the_table_does_not_have_cannot_happen() -> None:
-    """It says so; each state takes an end of the connection, whatever else it meets with."""
+    """An error names it; each state accepts DROPPED, whatever else."""
     missing = [each for each in product(State, Event) if each not in TABLE]
     assert not [event for _, event in missing if event is Event.DROPPED]
     for state, event in missing:
-        with pytest.raises(AssertionError, match="cannot meet with"):
+        with pytest.raises(AssertionError, match="cannot receive"):
             follows(question.TABLE, state, event, "a question")
 
 
@@ -122,7 +122,7 @@ def test_a_question_that_is_dropped_hears_nothing_more(state: State) -> None:
 
 @pytest.mark.parametrize("state", [each for each in State if each is not State.ANSWERED])
 def test_nothing_follows_from_no_event(state: State) -> None:
-    """As long as the device has sent nothing, and no time has come."""
+    """As long as the device has sent nothing, and no time has elapsed."""
     asked = reached(state)
     before = [*asked.line.asked, *asked.line.published]
     for _ in range(3):
@@ -131,8 +131,8 @@ def test_nothing_follows_from_no_event(state: State) -> None:
     assert [*asked.line.asked, *asked.line.published] == before
 
 
-def test_who_asks_subscribes_to_the_answers_first() -> None:
-    """The device is asked once they are confirmed: else some might not be delivered."""
+def test_the_answers_are_subscribed_to_before_the_question() -> None:
+    """The device is asked once they are confirmed: else answers might not be delivered."""
     asked = reached(State.IDLE)
     asked.ask()
     assert asked.question.state is State.SUBSCRIBING
@@ -146,15 +146,15 @@ def test_who_asks_subscribes_to_the_answers_first() -> None:
 
 
 @pytest.mark.parametrize("state", [State.SUBSCRIBING, State.WAITING, State.ASKED, State.LATE])
-def test_what_comes_meanwhile_is_heard(state: State) -> None:
-    """Whatever it is that has brought it."""
+def test_answers_before_the_question_count(state: State) -> None:
+    """Whatever has caused it."""
     asked = reached(state)
     assert asked.come("pv/288/ProductId", "grid/30/P", "pv/288/P") == [True, True, False]
     assert not asked.question.idle
 
 
-def test_a_device_that_was_asked_by_somebody_else_is_not_asked_yet() -> None:
-    """It is when it may be, and others have to wait then."""
+def test_a_device_that_was_asked_by_another_client_is_not_asked_yet() -> None:
+    """It is asked when permitted, and then others must wait."""
     asked = reached(State.WAITING)
     assert not asked.step(APART - 1.0)
     assert not asked.questions
@@ -166,7 +166,7 @@ def test_a_device_that_was_asked_by_somebody_else_is_not_asked_yet() -> None:
 
 @pytest.mark.parametrize("state", [State.WAITING, State.ASKED, State.LATE])
 def test_the_end_of_a_republish_is_an_answer_with_whatever_it_has_brought(state: State) -> None:
-    """One without an echo, of firmware before 3.50; not that of somebody else's question."""
+    """Also one without an echo, of firmware before 3.50; not that of another client's question."""
     asked = reached(state)
     asked.end("another's")
     assert not asked.step()
@@ -178,7 +178,7 @@ def test_the_end_of_a_republish_is_an_answer_with_whatever_it_has_brought(state:
 
 
 @pytest.mark.parametrize("leaves", [[], ["pv/288/ProductId"]])
-def test_what_has_come_before_the_device_was_asked_is_not_enough(leaves: list[str]) -> None:
+def test_answers_before_the_device_was_asked_are_not_enough(leaves: list[str]) -> None:
     """It may be the first of several that appear by themselves, however long that takes."""
     asked = reached(State.WAITING)
     asked.come(*leaves)
@@ -189,10 +189,10 @@ def test_what_has_come_before_the_device_was_asked_is_not_enough(leaves: list[st
 @pytest.mark.parametrize(
     ("leaves", "none_will_do"), [(["pv/288/ProductId"], False), ([], True)], ids=["some", "none"]
 )
-def test_after_some_seconds_what_has_come_is_enough(
+def test_after_some_seconds_the_answers_so_far_are_enough(
     leaves: list[str], *, none_will_do: bool
 ) -> None:
-    """Nothing at all is, where that is known to be an answer; the firmware is not known by it."""
+    """So is no answer at all, if that counts as an answer; it does not show the firmware."""
     asked = reached(State.ASKED)
     asked.come(*leaves)
     assert not asked.step(PATIENCE - 0.1, none_will_do=none_will_do)
@@ -203,8 +203,8 @@ def test_after_some_seconds_what_has_come_is_enough(
     assert asked.questions == [KEEPALIVE]
 
 
-def test_what_comes_late_is_enough_at_once() -> None:
-    """The seconds are over already."""
+def test_late_answers_are_enough_at_once() -> None:
+    """The seconds have already elapsed."""
     asked = reached(State.LATE)
     asked.come("pv/288/ProductId")
     assert asked.step()
@@ -223,8 +223,8 @@ def test_a_device_that_has_not_answered_is_asked_again_when_it_may_be() -> None:
     assert asked.step(0.1, none_will_do=True)
 
 
-def test_a_device_that_has_sent_nothing_is_asked_the_other_way_at_once() -> None:
-    """It may be of old firmware; that is done once, and then there is time for it, too."""
+def test_a_device_that_has_sent_nothing_gets_the_other_keepalive_at_once() -> None:
+    """It may have old firmware; this is done once, and then it has time to answer, too."""
     asked = reached(State.ASKED)
     assert not asked.step(PATIENCE)
     assert asked.question.state is State.ASKED
@@ -238,8 +238,8 @@ def test_a_device_that_has_sent_nothing_is_asked_the_other_way_at_once() -> None
     assert asked.questions == [KEEPALIVE, OLD, KEEPALIVE]
 
 
-def test_answers_are_there_until_something_has_followed_from_them() -> None:
-    """What comes meanwhile is among them."""
+def test_answers_are_returned_until_they_are_evaluated() -> None:
+    """Later messages are among them."""
     asked = reached(State.ANSWERED)
     asked.come("pv/288/ProductId")
     assert asked.step(APART)
@@ -247,8 +247,8 @@ def test_answers_are_there_until_something_has_followed_from_them() -> None:
     assert asked.questions == [KEEPALIVE]
 
 
-def test_an_end_may_come_behind_what_was_enough() -> None:
-    """While a person has to choose; the firmware is known then."""
+def test_an_end_may_follow_answers_that_were_enough() -> None:
+    """While a user must choose; then the firmware is known."""
     asked = reached(State.LATE)
     asked.come("pv/288/ProductId")
     assert asked.step()
@@ -259,19 +259,19 @@ def test_an_end_may_come_behind_what_was_enough() -> None:
 
 
 def test_at_the_end_the_answers_are_unsubscribed_from() -> None:
-    """Not from what others hear as well, and from the end of a republish never."""
+    """Not from topics that others need, too, and never from the end of a republish."""
     asked = reached(State.ANSWERED)
     asked.question.end(asked.line, [PRODUCTS], asked.now)
     assert asked.question.idle
     assert asked.line.asked == [LIST, ("unsubscribe", (f"N/{A}/grid/+/ProductId", GRID))]
 
 
-# In which way the device is asked
+# Which keepalive the device is sent
 
 
 @pytest.mark.parametrize("when", [State.ASKED, State.SUBSCRIBING, State.WAITING, None])
 def test_a_question_that_nobody_answered_counts_though_it_was_dropped(when: State | None) -> None:
-    """The next one is asked the other way, unless something comes `when` it still helps."""
+    """The next one uses the other keepalive, unless something comes `when` it still helps."""
 
     def come() -> None:
         if asked.question.state is when:
@@ -292,10 +292,10 @@ def test_a_question_that_nobody_answered_counts_though_it_was_dropped(when: Stat
     ("old", "questions"),
     [(None, [KEEPALIVE, OLD, KEEPALIVE]), (True, [OLD, KEEPALIVE, OLD])],
 )
-def test_who_never_answers_is_asked_in_each_way_in_turn(
+def test_a_device_that_never_answers_gets_both_keepalives_in_turn(
     old: bool | None, questions: list[str]
 ) -> None:
-    """The first way is the one that is known of earlier."""
+    """Beginning with the keepalive that is known from earlier."""
     asked = reached(State.SUBSCRIBING, old=old)
     asked.line.confirm()
     for number in range(3):
@@ -303,8 +303,8 @@ def test_who_never_answers_is_asked_in_each_way_in_turn(
         assert asked.questions == questions[: number + 1]
 
 
-def test_firmware_that_has_ended_a_republish_is_not_asked_the_other_way_at_once() -> None:
-    """Nor is that of which it is known that it is old."""
+def test_firmware_that_has_ended_a_republish_does_not_get_the_other_keepalive_at_once() -> None:
+    """Nor is firmware that is known to be old."""
     for old in (True, False):
         asked = reached(State.ASKED, old=old)
         assert not asked.step(PATIENCE)
@@ -313,7 +313,7 @@ def test_firmware_that_has_ended_a_republish_is_not_asked_the_other_way_at_once(
 
 
 def test_of_another_device_it_is_not_known_how_it_is_asked() -> None:
-    """Nor has it left anything unanswered."""
+    """And it has left no question unanswered."""
     asked = reached(State.ASKED, old=True)
     asked.question.drop()
     asked.question.forget()
@@ -334,11 +334,11 @@ def test_each_question_has_an_echo_of_its_own() -> None:
     assert not asked.step()
 
 
-# When it is to be seen what is there
+# When a survey is due
 
 
 def test_a_survey_follows_another_one_after_a_span() -> None:
-    """The span begins when one is done; until then none is due by the time."""
+    """The span begins when one is done; before that none is planned."""
     survey = Survey(900.0)
     assert not survey.due
     assert not survey.come(5000.0)
@@ -350,8 +350,8 @@ def test_a_survey_follows_another_one_after_a_span() -> None:
     assert survey.look is Look.DUE
 
 
-def test_one_that_forgets_is_still_to_forget_when_another_reason_comes() -> None:
-    """The next one does not; what the time had planned counts no more."""
+def test_a_survey_that_replaces_still_does_when_another_reason_comes() -> None:
+    """The next one does not; the planned one is cancelled."""
     survey = Survey(900.0)
     survey.done(0.0)
     survey.replan(Look.REPLACE)

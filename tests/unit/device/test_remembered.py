@@ -1,4 +1,4 @@
-"""What was found out about devices, and the file that keeps it."""
+"""Discovered properties of devices, and the file that keeps them."""
 
 import json
 import logging
@@ -21,13 +21,13 @@ def kept(state: Path) -> Path:
 
 
 def keep(remembered: RememberedDevices, key: str, found: DeviceRecord) -> None:
-    """Have it known, and wait until it is written."""
+    """Store it, and wait until it is written."""
     remembered.keep(key, found)
     remembered.flush(60.0)
 
 
 def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
-    """A portal id and instances outlive the process, each device's under its own key."""
+    """Portal id and instances outlive the process, each device's under its own key."""
     state = tmp_path / "bat2influx"
     remembered = RememberedDevices(state)
     assert remembered.recall(KEY) is None
@@ -40,7 +40,7 @@ def test_what_is_kept_is_known_at_the_next_start(tmp_path: Path) -> None:
 
 
 def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
-    """The SD card is touched when something has changed, and only then."""
+    """The SD card is written only when something has changed."""
     remembered = RememberedDevices(tmp_path)
     keep(remembered, KEY, FOUND)
     before = kept(tmp_path).stat()
@@ -67,14 +67,14 @@ def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
         pytest.param(b'{"format": 1, "devices": {}}' + 256 * 1024 * b" ", id="long"),
     ],
 )
-def test_a_damaged_file_is_told_and_written_anew(
+def test_a_damaged_file_is_reported_and_rewritten(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is believed of a file that is not as described, and nothing ends for it."""
+    """Nothing of such a file is used, and the daemon goes on."""
     kept(tmp_path).write_bytes(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path)
-    assert f"{kept(tmp_path)} is damaged, or of another version" in caplog.text
+    assert f"{kept(tmp_path)} is damaged or has another version" in caplog.text
     assert remembered.recall("a") is None
     keep(remembered, KEY, FOUND)
     assert RememberedDevices(tmp_path).recall(KEY) == FOUND
@@ -98,33 +98,33 @@ def test_a_damaged_file_is_told_and_written_anew(
         '{"portal": "b", "instances": [1]}',
     ],
 )
-def test_an_odd_entry_is_left_out_and_the_others_hold(
+def test_an_invalid_entry_is_ignored_and_the_others_are_used(
     entry: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Found: one odd portal id had the whole file declared damaged, and every device searched."""
+    """Found: one invalid portal id made the whole file invalid; every device was searched for."""
     good = '{"portal": "Site_2-B", "instances": {"vebus": 275}}'
     content = f'{{"format": 1, "devices": {{"odd\\u001b": {entry}, "{KEY}": {good}}}}}'
     kept(tmp_path).write_text(content)
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path)
-    assert f"{kept(tmp_path)} has odd entries, which are left out (odd);" in caplog.text
+    assert f"{kept(tmp_path)} has invalid entries, which are ignored (odd);" in caplog.text
     assert remembered.recall("odd\x1b") is None
     assert remembered.recall(KEY) == DeviceRecord("Site_2-B", {"vebus": 275})
 
 
-def test_of_many_odd_entries_three_are_named(
+def test_of_many_invalid_entries_three_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A line of the log has an end."""
+    """The length of a log line is limited."""
     devices = {str(number): None for number in range(1000)}
     kept(tmp_path).write_text(json.dumps({"format": 1, "devices": devices}))
     with caplog.at_level(logging.WARNING, "bat2influx"):
         RememberedDevices(tmp_path)
-    assert "left out (0, 1, 2 and 997 more)" in caplog.text
+    assert "ignored (0, 1, 2 and 997 more)" in caplog.text
 
 
 def test_the_file_is_never_longer_than_is_read(tmp_path: Path) -> None:
-    """What was found longest ago goes, and the latest is known at the next start."""
+    """The oldest entry is dropped, and the latest is known at the next start."""
     state = tmp_path / "state"
     remembered = RememberedDevices(state)
     long = {f"{number}{'x' * 1000}": number for number in range(100)}
@@ -138,20 +138,20 @@ def test_the_file_is_never_longer_than_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/etc/x")])
-def test_what_is_no_file_is_told_at_once(
+def test_what_is_no_file_is_reported_at_once(
     put: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At a FIFO nobody waits, and no link is followed."""
+    """Reading does not wait at a FIFO, and follows no link."""
     put(kept(tmp_path))
     with caplog.at_level(logging.WARNING, "bat2influx"):
         assert RememberedDevices(tmp_path).recall(KEY) is None
     assert f"{kept(tmp_path)} cannot be read: it is " in caplog.text
 
 
-def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
+def test_a_directory_that_is_not_writable_is_reported_and_costs_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was found goes on to be known until the end of the process."""
+    """The entries are known until the end of the process."""
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING, "bat2influx"):
         remembered = RememberedDevices(tmp_path / "file" / "state")
@@ -161,7 +161,7 @@ def test_a_place_that_cannot_be_written_is_told_and_costs_nothing_else(
 
 
 def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path) -> None:
-    """What lies beside the file from a start that was cut off is never read, and goes."""
+    """The temporary file of an interrupted start is never read, and is replaced."""
     keep(RememberedDevices(tmp_path), KEY, FOUND)
     (tmp_path / "devices.new").write_text('{"format": 1, "dev')
     remembered = RememberedDevices(tmp_path)
@@ -173,7 +173,7 @@ def test_an_end_between_writing_and_renaming_leaves_the_old_file(tmp_path: Path)
 def test_found_a_slow_disk_held_up_the_main_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has something kept goes on at once; what comes meanwhile is written in its turn."""
+    """The caller continues at once; later changes are written afterwards."""
     goes_on, texts = threading.Event(), []
 
     def slow(_: RememberedDevices, text: str) -> None:
@@ -192,7 +192,7 @@ def test_found_a_slow_disk_held_up_the_main_thread(
 
 
 def test_whatever_may_be_a_portal_id_is_known_at_the_next_start(tmp_path: Path) -> None:
-    """A broker's devices may be called what its owner likes: the same rule holds everywhere."""
+    """Owners may choose any portal id: the same rule applies everywhere."""
     found = DeviceRecord("site_2-b", {"vebus": 276})
     keep(RememberedDevices(tmp_path), KEY, found)
     assert RememberedDevices(tmp_path).recall(KEY) == found

@@ -1,4 +1,4 @@
-"""The schedule, with clocks made by hand: every second is covered, nothing comes in bunches."""
+"""The schedule, with clocks made by hand: every second is covered, and there are no bursts."""
 
 import random
 from itertools import pairwise
@@ -28,7 +28,7 @@ class Loop:
         self.wall_ns += round(seconds * self.rate * NS)
 
     def next_tick(self, late: float = 0.0) -> Tick:
-        """Wait as the schedule says, `late` s longer, until a tick is due."""
+        """Wait as the schedule requires, `late` s longer, until a tick is due."""
         for _ in range(1000):
             self.advance(self.schedule.wait(self.wall_ns, self.mono) + late)
             if tick := self.schedule.due(self.wall_ns, self.mono):
@@ -37,7 +37,7 @@ class Loop:
 
 
 def test_24_hours_cover_each_of_86400_seconds() -> None:
-    """With a jittered loop and jittered answers, each second of a day has its answer."""
+    """With a jittered loop and jittered answers, every second of a day has its answer."""
     rng = random.Random(1)
     loop = Loop(Schedule(1.0, 10.0))
     covered = set()
@@ -49,7 +49,7 @@ def test_24_hours_cover_each_of_86400_seconds() -> None:
 
 @pytest.mark.parametrize("rate", [0.9995, 1.0005, 0.99, 1.01])
 def test_a_slewed_clock_is_followed(rate: float) -> None:
-    """Each second of the wall clock is covered while it is slewed, even far beyond 500 ppm."""
+    """Every second of the wall clock is covered while it is slewed, even far beyond 500 ppm."""
     loop = Loop(Schedule(1.0, 10.0), rate=rate)
     seconds = [loop.next_tick(late=0.01).start_ns // NS for _ in range(5000)]
     assert seconds == list(range(seconds[0], seconds[0] + 5000))
@@ -57,7 +57,7 @@ def test_a_slewed_clock_is_followed(rate: float) -> None:
 
 @pytest.mark.parametrize("stall", [10.0, 10.3, 9.6, 10.75])
 def test_a_stall_gives_no_burst(stall: float) -> None:
-    """After a stall of 10 s at most one tick comes at once, and none is made up for."""
+    """After a stall of 10 s at most one tick is due at once, and none is made up for."""
     loop = Loop(Schedule(1.0, 10.0))
     before = loop.next_tick()
     loop.advance(stall)
@@ -72,7 +72,7 @@ def test_a_stall_gives_no_burst(stall: float) -> None:
 
 @pytest.mark.parametrize("step", [-3600.0, -1.0, -0.3, -2.5, 0.4, 3.0, 86_400.0, -1e9])
 def test_a_stepped_clock_is_followed_at_once(step: float) -> None:
-    """After a step in either direction reading goes on within 2 intervals, in the new phase."""
+    """After a step in either direction reading continues within 2 intervals, in the new phase."""
     loop = Loop(Schedule(1.0, 10.0))
     for _ in range(3):
         loop.next_tick()
@@ -105,7 +105,7 @@ def test_ticks_are_half_an_interval_apart_whatever_the_clock_does(
             last = loop.mono
 
 
-def test_slow_paths_come_with_the_first_tick_and_each_soc_interval() -> None:
+def test_slow_paths_come_with_the_first_tick_and_every_soc_interval() -> None:
     """Soc is read at once, then every 10 s; after a reconnection at once again."""
     loop = Loop(Schedule(1.0, 10.0))
     slow = [loop.next_tick().slow for _ in range(41)]

@@ -22,7 +22,7 @@ WAYS: dict[ServiceState, list[Event]] = {
 @pytest.mark.parametrize("state", ServiceState)
 @pytest.mark.parametrize("event", Event)
 def test_a_cell_of_the_table(state: ServiceState, event: Event) -> None:
-    """What is in no cell changes nothing; a change has its time."""
+    """An event that is in no cell changes nothing; a change has its time."""
     services = Services()
     services.read([VEBUS], 1)
     for step in WAYS[state]:
@@ -37,7 +37,7 @@ def test_a_cell_of_the_table(state: ServiceState, event: Event) -> None:
 
 
 def test_the_table_as_a_reader_expects_it() -> None:
-    """A farewell and an answer mean the same in each state; no answer is none after a farewell."""
+    """A farewell and an answer mean the same in each state; after a farewell silence is normal."""
     for state in ServiceState:
         left, answering = ServiceState.LEFT, ServiceState.ANSWERING
         assert TRANSITIONS.get((state, Event.FAREWELL), state) is left
@@ -47,8 +47,8 @@ def test_the_table_as_a_reader_expects_it() -> None:
         assert silent is (state if gone else ServiceState.NOT_RESPONDING)
 
 
-def test_one_that_was_heard_has_worked() -> None:
-    """And so it stays known, whatever becomes of it."""
+def test_a_service_that_was_heard_has_worked() -> None:
+    """This stays so, whatever happens to it."""
     services = Services()
     services.read([VEBUS, PV], 1)
     services.meet(VEBUS, Event.HEARD, 2)
@@ -59,7 +59,7 @@ def test_one_that_was_heard_has_worked() -> None:
 
 
 def test_another_plan_keeps_what_is_known() -> None:
-    """Of what is read as before; the others are forgotten."""
+    """Of services that are still read; the others are forgotten."""
     services = Services()
     services.read([VEBUS, PV], 1)
     services.meet(VEBUS, Event.FAREWELL, 2)
@@ -81,8 +81,8 @@ def test_a_clock_that_is_set_takes_the_times_with_it() -> None:
 # Probes
 
 
-def test_a_service_that_says_nothing_is_read_after_a_while() -> None:
-    """W/24 after its last message, and then each W/24 until it is heard."""
+def test_a_service_that_sends_nothing_is_read_after_a_while() -> None:
+    """W/24 after its last message, and then every W/24 until it sends one."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.heard(VEBUS, 3.0)
@@ -96,7 +96,7 @@ def test_a_service_that_says_nothing_is_read_after_a_while() -> None:
 
 
 def test_probes_without_an_answer_are_given_up_after_w_8() -> None:
-    """The service is then known to be absent, and read as others that are."""
+    """The service is then known to be absent, and read like other absent ones."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     assert probes.due() == 5.0
@@ -109,7 +109,7 @@ def test_probes_without_an_answer_are_given_up_after_w_8() -> None:
 
 
 def test_an_answer_that_a_republish_may_have_hidden_is_asked_for_again() -> None:
-    """At once, and the service is given up no later for it."""
+    """At once, without delaying the end of the probe."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.to_send([VEBUS], 5.0)
@@ -119,7 +119,7 @@ def test_an_answer_that_a_republish_may_have_hidden_is_asked_for_again() -> None
 
 
 def test_another_plan_keeps_the_times_of_what_stays() -> None:
-    """What is new has a while to publish something."""
+    """New services have some time to publish something."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.change([VEBUS, PV])
@@ -138,7 +138,7 @@ def test_a_service_that_is_known_to_be_absent_is_not_waited_for() -> None:
 
 
 def test_after_a_republish_each_service_is_read() -> None:
-    """What it has shown may be from the cache."""
+    """Its values may be from the cache."""
     probes = Probes(W)
     probes.begin([VEBUS, PV], 0.0)
     probes.heard(VEBUS, 1.0)
@@ -148,7 +148,7 @@ def test_after_a_republish_each_service_is_read() -> None:
 
 
 def test_a_stall_is_no_silence_of_a_service() -> None:
-    """All spans are later by as much."""
+    """All spans are later by the same time."""
     probes = Probes(W)
     probes.begin([VEBUS, PV], 0.0)
     probes.to_send([PV], 5.0)
@@ -161,7 +161,7 @@ def test_a_stall_is_no_silence_of_a_service() -> None:
 
 
 def test_a_new_beginning_forgets_open_probes() -> None:
-    """Their answers would have come on the connection that is lost."""
+    """Their answers would have come on the lost connection."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
     probes.to_send([VEBUS], 5.0)

@@ -1,4 +1,4 @@
-"""The short way of ordinary values, held against the long way: two devices hear the same."""
+"""The short way of ordinary values against the long way: two devices get the same messages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PAUSES = (0.0, 0.0, 0.001, 0.1, 0.24, 0.3, 0.5, 0.999, 1.0, 1.0, 1.0, 2.5, 4.0, 
 
 
 def known(part: object) -> Any:
-    """Return all that a part of a device knows, in a form that can be compared."""
+    """Return the state of a part of a device, in a form that can be compared."""
     if isinstance(part, dict):
         return [(known(key), known(each)) for key, each in part.items()]
     if isinstance(part, set | frozenset):
@@ -93,7 +93,7 @@ class Forgetful:
 
 
 class Pair:
-    """Two devices that hear the same, of which one takes the long way always."""
+    """Two devices that get the same messages, one of which always uses the long way."""
 
     def __init__(self, patch: pytest.MonkeyPatch, battery: Battery, *, by_tick: bool) -> None:
         patch.setattr(random, "random", lambda: 1.0)
@@ -116,37 +116,37 @@ class Pair:
         self.step(0.0)
 
     def lines(self) -> Iterator[LiveLine]:
-        """Yield the connections that there are."""
+        """Yield the connections."""
         for device in (self.short, self.long):
             if line := device._broker.connection:
                 yield cast(LiveLine, line)
 
     def say(self, topic: str, payload: bytes, *, retain: bool = False, after: float = 0.0) -> None:
-        """Have both hear it, so many s after the clock was looked at."""
+        """Deliver a message to both, so many s after the clock was read."""
         self.arrival = max(self.arrival, round((self.seconds + after) * NS))
         for line in self.lines():
             line.say(self.prefix + topic, payload, retain=retain, arrival=self.arrival)
 
     def answer(self, payload: bytes) -> None:
-        """Have each field have this value."""
+        """Answer each field with this value."""
         for leaf in LEAVES:
             self.say(f"N/{P}/{leaf}", payload, after=0.002)
 
     def farewell(self, place: str) -> None:
-        """Have a service leave."""
+        """Let a service leave."""
         for leaf in (*LEAVES, *OTHERS):
             if leaf.startswith(place):
                 self.say(f"N/{P}/{leaf}", b"")
 
     def complete(self) -> None:
-        """Have a full republish end, with what nobody reads."""
+        """End a full republish, with values that are not read."""
         self.say(f"N/{P}/battery/512/ProductId", b'{"value":1}')
         self.say(f"N/{P}/full_publish_completed", b'{"full-publish-completed-echo":"0"}')
 
     def step(self, seconds: float) -> None:
-        """Let time pass, and step both; see that they have come to the same.
+        """Let time pass, and step both; check that the results are equal.
 
-        To see all that they know takes long, and is done now and then.
+        The complete comparison takes long, and is done at intervals.
         """
         self.seconds += seconds
         self.steps += 1
@@ -160,11 +160,11 @@ class Pair:
             line.published.clear()
 
     def compare(self) -> None:
-        """See that both know the same."""
+        """Check that the states of both are equal."""
         assert self._knows(self.short) == self._knows(self.long)
 
     def stalled(self, seconds: float) -> None:
-        """This machine has stood still for so long."""
+        """This machine has stood still for `seconds`."""
         self.seconds += seconds
         self.short.stalled(seconds)
         self.long.stalled(seconds)
@@ -175,12 +175,12 @@ class Pair:
         self.long.clock_set(step_ns)
 
     def rescan(self) -> None:
-        """A person has reloaded the daemon."""
+        """A user has reloaded the daemon."""
         self.short.rescan()
         self.long.rescan()
 
     def lose(self) -> None:
-        """Have the connection end."""
+        """End the connection."""
         for line in self.lines():
             line.trouble = LOST
 
@@ -239,7 +239,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("rescan")),
     st.tuples(st.just("lose")),
 )
-# A preset has it be seen first which paths there are.
+# With a preset, a survey of the paths comes first.
 SETTINGS = st.builds(
     lambda mode, prefix, preset: replace(
         GIVEN, mode=mode, topic_prefix=prefix, fields=FIELDS if preset else FIELDS[:-1]
@@ -252,10 +252,10 @@ SETTINGS = st.builds(
 
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.booleans(), st.integers(0, 3), st.lists(EVENTS, min_size=12, max_size=40))
-def test_both_ways_come_to_the_same(
+def test_both_ways_have_the_same_results(
     battery: Battery, by_tick: bool, ticks: int, events: list[tuple[Any, ...]]
 ) -> None:
-    """Whatever comes, and when: the same readings, counts, questions and states at each step."""
+    """Whatever comes, and when: the same values, counts, requests and states at each step."""
     with pairs(battery, by_tick=by_tick) as pair:
         for number in range(ticks):
             pair.answer(b'{"value":%d}' % number)
@@ -279,11 +279,11 @@ def test_both_ways_come_to_the_same(
     st.lists(st.tuples(st.sampled_from(EDGES), st.sampled_from(LEAVES)), max_size=40),
 )
 def test_numbers_at_the_edge_are_the_same(
-    battery: Battery, by_tick: bool, said: list[tuple[str, str]]
+    battery: Battery, by_tick: bool, numbers: list[tuple[str, str]]
 ) -> None:
-    """Long, odd and huge ones, each in time after a tick."""
+    """Long, unusual and huge ones, each in time after a tick."""
     with pairs(battery, by_tick=by_tick) as pair:
-        for number, leaf in said:
+        for number, leaf in numbers:
             pair.answer(b'{"value":1}')
             pair.step(0.01)
             pair.step(0.99)
@@ -293,21 +293,21 @@ def test_numbers_at_the_edge_are_the_same(
 
 
 def conversation() -> Iterable[tuple[float, str, bytes, bool]]:
-    """Yield what a device was recorded to say, and when (s since the beginning)."""
+    """Yield a device's recorded messages, and when (s since the beginning)."""
     begun = latest = 0.0
-    for said in map(json.loads, TRANSCRIPT.read_text().splitlines()):
-        if "scene" in said:
+    for entry in map(json.loads, TRANSCRIPT.read_text().splitlines()):
+        if "scene" in entry:
             begun = latest + 1.0
-        elif said.get("from") == "device":
-            latest = begun + said["ms"] / 1000
-            yield latest, said["topic"], said["payload"].encode(), said["retain"]
+        elif entry.get("from") == "device":
+            latest = begun + entry["ms"] / 1000
+            yield latest, entry["topic"], entry["payload"].encode(), entry["retain"]
 
 
 @pytest.mark.parametrize("by_tick", [False, True])
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 @pytest.mark.parametrize("each", [0.02, 1.0])
 def test_a_conversation_is_the_same_by_both_ways(mode: str, by_tick: bool, each: float) -> None:
-    """What a device was recorded to say, in reads that are so many s apart."""
+    """A device's recorded messages, in reads with different intervals."""
     fields = tuple(
         parse_field(path.replace("/", ""), path)
         for path in ("vebus/Soc", "vebus/Dc/0/Voltage", "vebus/Dc/0/Current", "vebus/Dc/0/Power")
@@ -328,7 +328,7 @@ def test_a_conversation_is_the_same_by_both_ways(mode: str, by_tick: bool, each:
 @pytest.mark.parametrize("by_tick", [False, True])
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_what_is_ordinary_takes_the_short_way(mode: str, by_tick: bool, prefix: str) -> None:
-    """All answers of a tick, or changes, once each service has answered; whoever asks for them."""
+    """All answers of a tick, or changes, once each service has answered; whoever requested them."""
     battery = replace(
         GIVEN, mode=cast(Any, mode), soc_interval=1.0, topic_prefix=prefix, fields=FIELDS[:-1]
     )
@@ -348,7 +348,7 @@ SOC, POWER = f"N/{P}/{LEAVES[0]}", f"N/{P}/{LEAVES[2]}"
 
 
 def settled(pair: Pair) -> Pair:
-    """Have all fields be answered for some ticks."""
+    """Answer all fields for some ticks."""
     for number in range(5):
         pair.answer(b'{"value":%d}' % number)
         pair.step(0.1)
@@ -370,7 +370,7 @@ def settled(pair: Pair) -> Pair:
 def test_what_is_not_ordinary_takes_the_long_way(
     mode: str, payload: bytes, how: dict[str, Any]
 ) -> None:
-    """It is counted and understood there, and what follows is the same again."""
+    """It is counted and processed there, and later results are the same again."""
     battery = replace(GIVEN, mode=cast(Any, mode), soc_interval=1.0, fields=FIELDS[:-1])
     with pairs(battery) as pair:
         settled(pair)
@@ -383,22 +383,22 @@ def test_what_is_not_ordinary_takes_the_long_way(
 
 
 def test_a_question_sees_the_values_that_answer_it() -> None:
-    """While it is open, all take the long way: a path that did not come then is not there."""
+    """While it is open, all take the long way: a path that does not appear then does not exist."""
     with pairs(replace(GIVEN, mode="notify")) as pair:
         for _ in range(2):
             settled(pair)
             pair.complete()
             pair.step(0.1)
             assert "BatterySoc" in pair.short.labels
-            for _ in range(12):  # one may be asked each W/2
+            for _ in range(12):  # one is permitted every W/2
                 settled(pair)
             pair.rescan()
             pair.step(0.1)
         pair.compare()
 
 
-def test_what_comes_before_the_reading_has_begun_is_handed_back() -> None:
-    """By the plan that is to be read next, on a new connection, or by none at all."""
+def test_messages_before_reading_begins_are_handed_back() -> None:
+    """By the next plan, on a new connection, or by no plan at all."""
     with pairs(replace(GIVEN, fields=FIELDS[:-1])) as pair:
         settled(pair)
         packets: list[Packet] = [(SOC.encode(), b'{"value":7}', 0, round(pair.seconds * NS))]
@@ -407,7 +407,7 @@ def test_what_comes_before_the_reading_has_begun_is_handed_back() -> None:
             assert [*handed_back] == packets
 
 
-def test_a_service_is_heard_when_its_latest_value_comes() -> None:
+def test_a_service_counts_as_heard_when_its_latest_value_arrives() -> None:
     """Whichever of its topics came first in a read."""
     with pairs(replace(GIVEN, mode="notify", fields=FIELDS[:-1])) as pair:
         settled(pair)
@@ -418,7 +418,7 @@ def test_a_service_is_heard_when_its_latest_value_comes() -> None:
 
 
 def test_what_is_handed_back_is_in_its_turn() -> None:
-    """The values before it are taken before it is seen, and those after it afterwards."""
+    """Earlier values are processed before it, and later ones afterwards."""
     with pairs(replace(GIVEN, mode="notify", fields=FIELDS[:-1])) as pair:
         for number in range(20):
             pair.answer(b'{"value":%d}' % number)

@@ -19,7 +19,7 @@ def run(silence: Silence, start: float, end: float) -> list[tuple[float, Remedy]
     return done
 
 
-def test_a_silent_device_is_asked_then_reconnected_to_then_asked_each_minute() -> None:
+def test_a_silence_causes_a_keepalive_then_a_reconnection_then_keepalives_every_minute() -> None:
     """W/12, W/8, at the new connection, and then each W/2."""
     silence = Silence(W)
     silence.connected(0.0)
@@ -35,14 +35,14 @@ def test_a_silent_device_is_asked_then_reconnected_to_then_asked_each_minute() -
 
 
 def test_nothing_is_done_before_the_first_connection() -> None:
-    """Without a connection there is nobody to be silent."""
+    """Without a connection there is no silence."""
     silence = Silence(W)
     assert silence.remedy(1e6) is None
     assert silence.due() == float("inf")
 
 
 def test_a_message_ends_the_silence() -> None:
-    """The first message says so, and the count of seconds begins anew."""
+    """The first message ends it, and the time begins again."""
     silence = Silence(W)
     silence.connected(0.0)
     assert not silence.message(1.0)
@@ -53,8 +53,8 @@ def test_a_message_ends_the_silence() -> None:
     assert silence.due() == 71.0
 
 
-def test_a_silent_device_is_asked_at_each_new_connection() -> None:
-    """A device that was restarted has forgotten what it was asked before."""
+def test_a_device_that_does_not_respond_is_asked_at_each_new_connection() -> None:
+    """A restarted device has forgotten earlier requests."""
     silence = Silence(W)
     silence.connected(0.0)
     run(silence, 0.0, 20.0)
@@ -65,7 +65,7 @@ def test_a_silent_device_is_asked_at_each_new_connection() -> None:
 
 
 def test_an_outage_of_the_broker_is_no_silence_of_the_device() -> None:
-    """After a reconnection for another reason the device has its W/12 anew."""
+    """After a reconnection for another reason the device's W/12 begin again."""
     silence = Silence(W)
     silence.connected(0.0)
     silence.message(1.0)
@@ -74,8 +74,8 @@ def test_an_outage_of_the_broker_is_no_silence_of_the_device() -> None:
     assert silence.due() == 510.0
 
 
-def test_a_machine_that_stood_still_has_heard_no_silence() -> None:
-    """What the device said meanwhile is yet to be read: the spans begin later by the stall."""
+def test_a_standstill_of_this_machine_is_no_silence() -> None:
+    """Messages of that time are yet to be read: the spans begin later by the stall."""
     silence = Silence(W)
     silence.connected(0.0)
     silence.stalled(100.0)

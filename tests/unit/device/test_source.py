@@ -1,4 +1,4 @@
-"""What a device and a fleet have in common: where the conversation stands, and what is told."""
+"""What a device and a fleet have in common: states and reports."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ class LiveLine(Line):
         return 7
 
     def step(self, *, readable: bool, writable: bool) -> None:
-        """Note it."""
+        """Record it."""
         self.steps.append((readable, writable))
 
     def say(self, topic: str, payload: bytes, *, retain: bool, arrival: int) -> None:
-        """Have a message come."""
+        """Deliver a message."""
         self.waiting.append((topic.encode(), payload, int(retain), arrival))
 
     def take_packets(self) -> list[Packet]:
-        """Return what has come."""
+        """Return what has arrived."""
         taken, self.waiting = self.waiting, []
         return taken
 
@@ -78,7 +78,7 @@ class LiveLine(Line):
 
 
 class Broker:
-    """A broker that takes each connection; `lines` has them, `welcomes` and `confirms` how."""
+    """A broker that accepts each connection; `lines` has them, `welcomes` and `confirms` how."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.lines: list[LiveLine] = []
@@ -101,7 +101,7 @@ class Broker:
 
 
 class Plain(Source):
-    """A source that notes what is wanted of it; what it says of itself is nothing."""
+    """A source that records what is wanted of it, and has no values."""
 
     census = trouble = None
     latest: ClassVar[dict[str, float]] = {}
@@ -149,12 +149,12 @@ class Plain(Source):
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    """A broker that welcomes everybody."""
+    """A broker that accepts every login."""
     return Broker(monkeypatch)
 
 
 def test_before_the_first_step_there_is_nothing(broker: Broker) -> None:
-    """No connection is tried, and there is no descriptor to wait for."""
+    """No connection is attempted, and there is no descriptor to wait for."""
     source = Plain()
     assert (source.state, source.fileno(), source.wants_write) == (State.WAITING, -1, False)
     assert not source.connected
@@ -163,7 +163,7 @@ def test_before_the_first_step_there_is_nothing(broker: Broker) -> None:
 
 
 def test_a_conversation_begins_once_on_each_connection(broker: Broker) -> None:
-    """What has come is taken first; the state is the broker's part, and then the conversation's."""
+    """Messages are processed first; the state is the broker's, and then the conversation's."""
     source = Plain()
     broker.welcomes = False
     source.step(at(0))
@@ -184,7 +184,7 @@ def test_a_conversation_begins_once_on_each_connection(broker: Broker) -> None:
 
 
 def test_what_came_before_a_connection_ended_is_taken(broker: Broker) -> None:
-    """Nothing is asked on it any more, and the next one begins anew."""
+    """No request is sent on it any more, and the next connection starts over."""
     source = Plain()
     source.step(at(0))
     source.called()
@@ -200,7 +200,7 @@ def test_what_came_before_a_connection_ended_is_taken(broker: Broker) -> None:
 
 
 def test_a_broker_that_is_not_reached_is_tried_again(broker: Broker) -> None:
-    """Until then nothing of the conversation is called."""
+    """Until then no method of the conversation is called."""
     source = Plain()
     broker.unreachable = LOST
     source.step(at(0))
@@ -259,7 +259,7 @@ def test_a_clock_that_was_set_is_followed_by_the_stamps() -> None:
 def test_other_intervals_are_taken_without_a_new_source(
     changes: dict[str, Any], takes: bool
 ) -> None:
-    """Anything else that differs needs a new one."""
+    """Any other difference needs a new one."""
     assert Plain().takes(replace(BATTERY, **changes)) is takes
 
 
@@ -275,7 +275,7 @@ def test_a_source_goes_on_with_other_intervals() -> None:
 
 
 def test_the_endpoint_of_a_section() -> None:
-    """All that the way to the broker needs to know, and the file to name in messages."""
+    """Everything that the connection needs, and the file to name in messages."""
     tls = Tls()
     battery = replace(BATTERY, port=8883, tls=tls, topic_prefix="site/", vrm=True)
     expected = Endpoint("10.0.0.2", 8883, "u", "p", "/etc/x.ini", tls, "site/", True)
@@ -283,8 +283,8 @@ def test_the_endpoint_of_a_section() -> None:
 
 
 def test_a_census_in_words() -> None:
-    """A few of the silent ones are named."""
+    """A few of those that do not respond are named."""
     assert str(Census(1, ())) == "1 device"
-    assert str(Census(1000, ("a", "b"))) == "1,000 devices, 2 silent (a, b)"
-    assert str(Census(1000, tuple("abc"))) == "1,000 devices, 3 silent (a, b, c)"
-    assert str(Census(1000, tuple("abcd"))) == "1,000 devices, 4 silent (a, b, c, …)"
+    assert str(Census(1000, ("a", "b"))) == "1,000 devices, 2 not responding (a, b)"
+    assert str(Census(1000, tuple("abc"))) == "1,000 devices, 3 not responding (a, b, c)"
+    assert str(Census(1000, tuple("abcd"))) == "1,000 devices, 4 not responding (a, b, c, …)"

@@ -8,7 +8,7 @@ from bat2influx.device.standstill import GAP, PAUSE, Standstill
 
 
 def test_the_first_step_follows_no_pause() -> None:
-    """Nobody was stopped before."""
+    """Nothing was stopped before it."""
     assert not Standstill(heartbeat=True).before(1000.0, None)
 
 
@@ -30,7 +30,7 @@ def test_a_gap_counts_where_a_heartbeat_is_awaited(heartbeat: bool, gap: bool) -
 
 
 def test_a_message_from_after_the_look_at_the_clock_shows_one_within_the_step() -> None:
-    """It cannot have come before it was looked at; some time is spent in a step."""
+    """It cannot have arrived before the clock was read; a step takes some time."""
     standstill = Standstill(heartbeat=False)
     assert not standstill.within(1000.0, 1000.0 + PAUSE)
     assert standstill.within(1000.0, 1000.1 + PAUSE)

@@ -1,4 +1,4 @@
-"""How a table of states is read."""
+"""How a cell of a state table is looked up."""
 
 from enum import Enum
 
@@ -30,5 +30,5 @@ def test_a_cell_is_what_follows() -> None:
 
 def test_what_is_in_no_cell_is_named() -> None:
     """It cannot happen; if it does, the subject, its state and the event are in the text."""
-    with pytest.raises(AssertionError, match="a door that is shut cannot meet with: a push"):
+    with pytest.raises(AssertionError, match="a door in state 'shut' cannot receive: a push"):
         follows(TABLE, Door.SHUT, Push.IN, "a door")

@@ -52,7 +52,7 @@ def test_a_device_may_have_more_than_is_required(
 
 
 def test_a_configured_instance_comes_before_a_known_one() -> None:
-    """Of a service of which all instances are wanted, one that is known is not all."""
+    """If all instances of a service are wanted, a known one is not enough."""
     known = {"vebus": 276, "solarcharger": 288, "grid": 30}
     wanted = Wanted((SOC,), vebus=275, several=("solarcharger",))
     assert wanted.given == {"vebus": (275,)}

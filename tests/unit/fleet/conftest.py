@@ -9,5 +9,5 @@ from tests.unit.fleet.fleet_by_hand import Make, fleets
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Make:
-    """What makes a fleet, behind a broker that welcomes everybody."""
+    """A function that makes a fleet, behind a broker that accepts every login."""
     return fleets(monkeypatch, caplog)

@@ -1,6 +1,6 @@
 """A fleet on connections made by hand, stepped with clocks made by hand.
 
-A device is asked at once when its turn has come: the part of its wait that is random is nothing.
+The random part of a device's wait is zero, so a device is asked at once when its turn has come.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIELDS = tuple(
     parse_field(*each)
     for each in (
         ("Soc", "vebus/Soc"),
-        ("Load", "vebus/Ac/Out/L1/S"),  # of whose changes a device does not tell
+        ("Load", "vebus/Ac/Out/L1/S"),  # of whose changes a device does not notify
         ("Relay", "system/Relay/0/State"),
     )
 )
@@ -37,7 +37,7 @@ FLEET = replace(BATTERY, serial="*", instance=None, fields=FIELDS, mode="notify"
 
 
 class FleetLine(LiveLine):
-    """A line that knows groups, what may be refused, and for how many messages there is `room`."""
+    """A line with groups, refusals, and `room` for a number of messages."""
 
     room = 1_000_000
 
@@ -48,7 +48,7 @@ class FleetLine(LiveLine):
     def subscribe(
         self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
     ) -> int:
-        """Note it."""
+        """Record it."""
         what = "subscribe, if allowed" if may_be_refused else "subscribe"
         return self._note(f"{what}, in {share_group}" if share_group else what, topics)
 
@@ -60,7 +60,7 @@ class FleetLine(LiveLine):
         checked: bool = False,
         may_be_refused: bool = False,
     ) -> None:
-        """Note it, a mark behind the topic if a refusal is noticed and is not the end."""
+        """Record it, with a mark if a refusal is detected and does not end the connection."""
         mark = {(True, True): " (if allowed)", (False, False): ""}[checked, may_be_refused]
         self.published.append((topic + mark, payload))
         self.room -= checked
@@ -70,12 +70,12 @@ class FleetLine(LiveLine):
         self.trouble = why
 
     def has_room(self) -> bool:
-        """Return whether there is room for another one that is checked."""
+        """Return whether there is room for another checked message."""
         return self.room > 0
 
 
 class FleetBroker(Broker):
-    """A broker that takes each connection."""
+    """A broker that accepts each connection."""
 
     @property
     def line(self) -> FleetLine:
@@ -88,17 +88,17 @@ class FleetBroker(Broker):
 
 
 class SteppedFleet:
-    """A fleet behind such a broker; what it sends is there as words: "full", a portal id."""
+    """A fleet behind such a broker; its messages are recorded as words: "full", a portal id."""
 
     def __init__(self, broker: FleetBroker, battery: Battery, *, by_tick: bool) -> None:
         self.broker = broker
         self.fleet = Fleet(battery, by_tick=by_tick, watchdog=W, config=FILE, wake=lambda: None)
-        self.seconds = 0.5  # which is the time of a tick
+        self.seconds = 0.5  # the time of a tick
         self.asked: list[tuple[float, str]] = []  # when, and what
         self._taken: list[Reading] = []
 
     def step(self, seconds: float = 0.0) -> list[str]:
-        """Let time pass, and step as the main loop does; return what was sent then."""
+        """Let time pass, and step like the main loop; return the messages of that step."""
         self.seconds += seconds
         self.fleet.step(at(self.seconds), readable=True)
         self._taken += self.fleet.take_readings()
@@ -109,7 +109,7 @@ class SteppedFleet:
         return sent
 
     def go_on(self, seconds: int, *leaves: str, portal: str = A) -> list[tuple[float, str]]:
-        """Step each second, in which a device says these; return what was sent, and when."""
+        """Step every second, with these messages of a device; return what was sent, and when."""
         before = len(self.asked)
         for _ in range(seconds):
             self.say(*leaves, portal=portal)
@@ -119,22 +119,22 @@ class SteppedFleet:
     def say(
         self, *leaves: str, portal: str = A, payload: bytes = VALUE, retain: bool = False
     ) -> None:
-        """Have a device say something on the latest connection."""
+        """Deliver a device's message on the latest connection."""
         for leaf in leaves:
             self.hear(f"N/{portal}/{leaf}", payload, retain=retain)
 
     def hear(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
-        """Have a message of whatever topic come."""
+        """Deliver a message on any topic."""
         arrival = round(self.seconds * NS)
         self.broker.line.say(topic, payload, retain=retain, arrival=arrival)
 
     def sign(self, *portals: str, payload: bytes = VALUE) -> None:
-        """Have the broker deliver what these devices have retained; an empty one is a farewell."""
+        """Deliver what these devices have retained; an empty message is a farewell."""
         for portal in portals:
             self.say(SERIAL, portal=portal, payload=payload, retain=True)
 
     def readings(self) -> list[Reading]:
-        """Return the readings since the last call."""
+        """Return the values since the last call."""
         taken, self._taken = self._taken, []
         return taken
 
@@ -149,7 +149,7 @@ class SteppedFleet:
 
     @property
     def devices(self) -> tuple[int, list[str]]:
-        """How many there are, and which are silent."""
+        """How many there are, and which do not respond."""
         return self.fleet.census.devices, [*self.fleet.census.silent]
 
 
@@ -165,7 +165,7 @@ Make = Callable[..., SteppedFleet]
 
 
 def fleets(patch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture) -> Make:
-    """Return what makes a fleet that was just connected to."""
+    """Return a function that makes a connected fleet."""
     log.set_level(logging.INFO, "bat2influx")
     patch.setattr(fleet_module, "random", SimpleNamespace(random=lambda: 0.0))
     broker = FleetBroker(patch)

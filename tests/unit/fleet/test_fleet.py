@@ -32,7 +32,7 @@ NULL = b'{"value":null}'
 
 @pytest.mark.parametrize(("group", "values"), [("", "subscribe"), ("store", "subscribe, in store")])
 def test_keepalives_signs_and_values_are_subscribed_to(make: Make, group: str, values: str) -> None:
-    """A refusal of the keepalives is borne, and values alone are shared in the group."""
+    """A refusal of the keepalives is tolerated, and only values are shared in the group."""
     fleet = make(share_group=group)
     assert fleet.broker.line.asked == [
         ("subscribe, if allowed", ("R/+/keepalive",)),
@@ -43,7 +43,7 @@ def test_keepalives_signs_and_values_are_subscribed_to(make: Make, group: str, v
 
 @pytest.mark.parametrize("late", [1, 2, 3])
 def test_it_begins_once_every_subscription_is_confirmed(make: Make, late: int) -> None:
-    """Until then no device is asked, though there is one."""
+    """Until then no device is sent a request, even if there is one."""
     fleet = make(confirms=False)
     fleet.broker.line.acknowledged |= {1, 2, 3} - {late}
     fleet.sign(A)
@@ -61,20 +61,20 @@ def test_it_begins_once_every_subscription_is_confirmed(make: Make, late: int) -
 def test_that_it_reads_is_logged_once(
     make: Make, caplog: pytest.LogCaptureFixture, group: str, more: str
 ) -> None:
-    """With the broker as its peer and all devices as what is read; a new connection is no news."""
+    """With the broker as its peer, for all devices; not again on a new connection."""
     fleet = make(share_group=group)
     (record,) = caplog.records
-    assert record.getMessage() == f"hearing of changes from all devices at {HOST}{more}"
+    assert record.getMessage() == f"receiving changes from all devices at {HOST}{more}"
     own = vars(record)
     assert (own["PORTAL_ID"], own["PEER"]) == ("*", HOST)
     assert own["MESSAGE_ID"] == message_id("reading")
     fleet.broker.line.trouble = LOST
     fleet.go_on(3)
     assert fleet.fleet.reconnects == 1
-    assert caplog.text.count("hearing of changes") == 1
+    assert caplog.text.count("receiving changes") == 1
 
 
-# What counts as a message
+# Messages that count
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_that_it_reads_is_logged_once(
         (f"R/{A}/keepalive", b"", True, 0, 0, None),
     ],
 )
-def test_what_is_heard_first_of_a_device(
+def test_the_first_message_of_a_device(
     make: Make,
     topic: str,
     payload: bytes,
@@ -104,7 +104,7 @@ def test_what_is_heard_first_of_a_device(
     devices: int,
     kind: NoValue | None,
 ) -> None:
-    """It is a message if the device says it now, and there is a device if it is of its own."""
+    """It counts as a message if it is not retained; a topic of a device adds the device."""
     fleet = make()
     fleet.hear(topic, payload, retain=retain)
     fleet.step(1.0)
@@ -124,10 +124,10 @@ def test_what_is_heard_first_of_a_device(
         (b'{"value":2}', True, 0, NoValue.RETAINED),
     ],
 )
-def test_what_is_heard_on_a_topic_that_is_known(
+def test_a_message_on_a_known_topic(
     make: Make, payload: bytes, retain: bool, messages: int, kind: NoValue | None
 ) -> None:
-    """What the broker has kept is no value, whatever was said before."""
+    """A retained message is no value, whatever came before."""
     fleet = make(interval=30.0)
     fleet.go_on(1, SOC_LEAF)
     assert fleet.stored() == [(A, "Soc", 1.0)]
@@ -139,7 +139,7 @@ def test_what_is_heard_on_a_topic_that_is_known(
 
 
 def test_of_several_messages_at_once_each_is_taken(make: Make) -> None:
-    """Known topics and new ones, in their order, of whatever device."""
+    """Known topics and new ones, in their order, of any device."""
     fleet = make()
     fleet.go_on(1, SOC_LEAF)
     fleet.stored()
@@ -157,7 +157,7 @@ def test_of_several_messages_at_once_each_is_taken(make: Make) -> None:
 def test_a_device_that_has_its_number_of_topics_has_no_more(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it says on another one counts as said, and is not stored."""
+    """A message on another topic counts as a message, and is not stored."""
     monkeypatch.setattr(intake, "SERIES_OF_ONE", 1)
     fleet = make()
     fleet.say(SOC_LEAF, LOAD_LEAF)
@@ -172,7 +172,7 @@ def test_a_device_that_has_its_number_of_topics_has_no_more(
 
 
 def test_a_value_has_the_wall_clock_of_its_arrival(make: Make) -> None:
-    """The first one of a topic as well as later ones, with the section and where it is from."""
+    """The first value of a topic and later ones, with the section and the origin."""
     fleet = make(name="Boat")
     expected = []
     for value in (61.5, 62.5):
@@ -186,14 +186,14 @@ def test_a_value_has_the_wall_clock_of_its_arrival(make: Make) -> None:
 
 @pytest.mark.parametrize(("group", "stored"), [("", 4), ("store", 6)])
 def test_the_same_value_is_stored_once_in_a_tick(make: Make, group: str, stored: int) -> None:
-    """Where the work is shared each is, since another daemon may have heard of a change between."""
+    """If the work is shared, each is, because another daemon may have received a change between."""
     fleet = make(interval=2.0, share_group=group)  # ticks at 1, 3 and 5 s
     fleet.go_on(6, SOC_LEAF)
     assert len(fleet.stored()) == stored
 
 
 def test_by_tick_the_latest_value_of_each_tick_is_stored(make: Make) -> None:
-    """With the start of the tick as its stamp; what has no value since then has no row."""
+    """With the start of the tick as its stamp; a topic without a value since then has no row."""
     fleet = make(by_tick=True, interval=10.0)  # ticks at 5, 15 and 25 s
     fleet.go_on(2, SOC_LEAF)
     fleet.say(SOC_LEAF, payload=b'{"value":2}')
@@ -214,11 +214,11 @@ def test_other_intervals_leave_the_connection_alone(make: Make) -> None:
     assert len(fleet.broker.lines) == 1
 
 
-# What the main loop asks
+# Queries of the main loop
 
 
 def test_of_a_fleet_no_single_values_are_shown(make: Make) -> None:
-    """Neither those that there are nor those that are missing; and no answer is awaited."""
+    """Neither present nor missing ones; and no answer is awaited."""
     fleet = make()
     fleet.go_on(5, SOC_LEAF)
     assert fleet.fleet.latest == {}
@@ -233,7 +233,7 @@ def test_of_a_fleet_no_single_values_are_shown(make: Make) -> None:
     [
         (0.5, 0.6, 1.0),  # for the connection itself
         (0.5, 3.3, 0.2),  # for the first keepalive
-        (3.5, 5.3, 0.2),  # for a look at who is silent, each W/24
+        (3.5, 5.3, 0.2),  # for a check of the devices, every W/24
         (5.5, 10.3, 0.2),
         (19.5, 19.8, 0.2),  # for the tick
         (30.5, 33.3, 0.2),  # for the next keepalive
@@ -244,7 +244,7 @@ def test_of_a_fleet_no_single_values_are_shown(make: Make) -> None:
 def test_the_wait_is_that_to_the_tick_the_look_or_the_keepalive(
     make: Make, stepped: float, asked: float, wait: float
 ) -> None:
-    """Whichever is first, and never less than nothing."""
+    """Whichever is first, and never negative."""
     fleet = make(interval=20.0)  # ticks at 0 and 20 s
     fleet.sign(A)
     fleet.step()
@@ -266,7 +266,7 @@ def test_what_was_read_ahead_is_not_waited_for(make: Make) -> None:
 def test_no_keepalive_is_waited_for_where_none_is_sent(
     make: Make, *, confirms: bool, leaves: bool, wait: float
 ) -> None:
-    """As of a fleet that is left, or one that is not read yet."""
+    """For example after `ask_no_more`, or before the fleet is read."""
     fleet = make(confirms=confirms, interval=20.0)
     fleet.sign(A)
     fleet.step()

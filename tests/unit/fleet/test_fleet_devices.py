@@ -1,4 +1,4 @@
-"""The devices of a fleet: their keepalives, those that come and leave, silence (W = 120 s)."""
+"""The devices of a fleet: keepalives, devices that appear and leave, silence (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGES = b'{"keepalive-options":["suppress-republish"]}'
 
 
 def with_devices(fleet: SteppedFleet, *portals: str) -> SteppedFleet:
-    """Have the broker deliver what these devices have retained."""
+    """Deliver what these devices have retained."""
     fleet.sign(*portals)
     fleet.step()
     return fleet
@@ -34,7 +34,7 @@ def with_devices(fleet: SteppedFleet, *portals: str) -> SteppedFleet:
 
 
 def test_a_device_is_asked_for_all_it_has_and_then_for_changes(make: Make) -> None:
-    """From W/40 after its sign on, each W/4; each device as it has come."""
+    """From W/40 after its sign on, every W/4; each device from its own sign."""
     fleet = with_devices(make(), A)
     fleet.go_on(10, "heartbeat")
     fleet.sign(B)
@@ -55,10 +55,10 @@ def test_a_device_is_asked_for_all_it_has_and_then_for_changes(make: Make) -> No
         (b"", True, [(3.5, f"full {A}"), (33.5, f"changes {A}")]),
     ],
 )
-def test_a_keepalive_of_somebody_else_is_heard(
+def test_a_keepalive_of_another_client_counts(
     make: Make, payload: bytes, retain: bool, asked: list[tuple[float, str]]
 ) -> None:
-    """One that has brought all values need not be sent, but not what the broker has kept."""
+    """One that has brought all values is not sent again; a retained one does not count."""
     fleet = with_devices(make(), A)
     fleet.go_on(1, "heartbeat")
     fleet.hear(f"R/{A}/keepalive", payload, retain=retain)
@@ -68,7 +68,7 @@ def test_a_keepalive_of_somebody_else_is_heard(
 
 
 def test_where_the_work_is_shared_a_daemon_that_joins_listens_first(make: Make) -> None:
-    """For W/8, to a device that speaks; a keepalive in that time is one of the group."""
+    """For W/8, to a device that sends values; a keepalive in that time is one of the group."""
     fleet = with_devices(make(share_group="store"), A, B)
     for _ in range(9):
         fleet.say("heartbeat", portal=B)
@@ -80,8 +80,8 @@ def test_where_the_work_is_shared_a_daemon_that_joins_listens_first(make: Make) 
     assert fleet.asked == [(15.5, f"full {B}")]
 
 
-def test_what_a_device_does_not_tell_of_is_asked_for_with_each_keepalive(make: Make) -> None:
-    """Of each service that has said anything, and of no other device."""
+def test_values_that_are_not_notified_are_requested_with_each_keepalive(make: Make) -> None:
+    """Of each service that has sent anything, and of no other device."""
     fleet = with_devices(make(), A, B)
     fleet.say(SOC_LEAF, "vebus/276/Soc")
     fleet.say("system/0/Relay/0/State", portal=B)
@@ -97,14 +97,14 @@ def test_what_a_device_does_not_tell_of_is_asked_for_with_each_keepalive(make: M
 
 
 @pytest.mark.parametrize("lasts", [10, 70])
-def test_a_new_connection_asks_each_device_anew(make: Make, lasts: int) -> None:
-    """For all it has, but never twice in W/2; what it does not tell of is asked for again."""
+def test_a_new_connection_asks_each_device_again(make: Make, lasts: int) -> None:
+    """For a full republish, but never twice in W/2; apparent power is requested again."""
     fleet = with_devices(make(), A)
     fleet.go_on(lasts, SOC_LEAF)
     fleet.broker.line.trouble = LOST
     fleet.step()
     begun = fleet.seconds
-    fleet.go_on(2)  # and so it is connected
+    fleet.go_on(2)  # so it is connected
     asked = fleet.go_on(3, SOC_LEAF)
     kind = "full" if lasts == 70 else "changes"
     assert [what for _, what in asked] == [f"{kind} {A}", f"R/{A}/{LOAD_LEAF}"]
@@ -112,8 +112,8 @@ def test_a_new_connection_asks_each_device_anew(make: Make, lasts: int) -> None:
     assert len(fleet.broker.lines) == 2
 
 
-def test_a_fleet_that_is_left_is_asked_no_more_and_still_heard(make: Make) -> None:
-    """Neither the devices that there were nor those that come."""
+def test_after_ask_no_more_messages_are_still_processed(make: Make) -> None:
+    """Neither the known devices nor new ones."""
     fleet = with_devices(make(), A)
     fleet.fleet.ask_no_more()
     fleet.sign(B)
@@ -126,8 +126,8 @@ def test_a_fleet_that_is_left_is_asked_no_more_and_still_heard(make: Make) -> No
 # Coming and leaving
 
 
-def test_a_device_that_is_taken_away_is_forgotten(make: Make) -> None:
-    """It is asked no more, and its topics take no room; the others stay."""
+def test_a_device_that_is_removed_is_forgotten(make: Make) -> None:
+    """It gets no more requests, and its topics need no memory; the others stay."""
     fleet = with_devices(make(), A, B)
     fleet.say(SOC_LEAF)
     fleet.say(SOC_LEAF, portal=B)
@@ -141,7 +141,7 @@ def test_a_device_that_is_taken_away_is_forgotten(make: Make) -> None:
 
 
 def test_behind_a_bridge_topics_have_its_prefix(make: Make) -> None:
-    """What does not begin with it is of nobody; a device that leaves is forgotten as any other."""
+    """A topic without it is ignored; a device that leaves is forgotten like any other."""
     fleet = make(topic_prefix="site/7/")
     for topic in (f"N/{B}/{SOC_LEAF}", *[f"site/7/N/{B}/{SOC_LEAF}"] * 3):
         fleet.seconds += 1.0
@@ -156,7 +156,7 @@ def test_behind_a_bridge_topics_have_its_prefix(make: Make) -> None:
 
 
 def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:
-    """No device comes of it."""
+    """It adds no device."""
     fleet = make()
     fleet.sign(A, payload=b"")
     fleet.step()
@@ -164,7 +164,7 @@ def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:
 
 
 def test_a_serial_without_a_number_is_no_device(make: Make) -> None:
-    """Nor does it take away one that is there."""
+    """Nor does it remove one."""
     fleet = with_devices(make(), A)
     for portal in (A, B):
         fleet.sign(portal, payload=b'{"value":null}')
@@ -172,8 +172,8 @@ def test_a_serial_without_a_number_is_no_device(make: Make) -> None:
     assert fleet.devices == (1, [])
 
 
-def test_a_device_that_speaks_again_is_a_new_one(make: Make) -> None:
-    """It is asked for all it has, and its values are stored."""
+def test_a_removed_device_that_responds_again_is_a_new_one(make: Make) -> None:
+    """A full republish is requested, and its values are stored."""
     fleet = with_devices(make(), A)
     fleet.go_on(10, SOC_LEAF)
     fleet.sign(A, payload=b"")
@@ -189,7 +189,7 @@ def test_a_device_that_speaks_again_is_a_new_one(make: Make) -> None:
 
 
 def bounded(make: Make, patch: pytest.MonkeyPatch) -> SteppedFleet:
-    """Have two devices, where there is room for no more."""
+    """Have two devices, and room for no more."""
     for module in (fleet_module, diagnosis):
         patch.setattr(module, "MOST_DEVICES", 2)
     return with_devices(make(), A, B)
@@ -199,14 +199,14 @@ def bounded(make: Make, patch: pytest.MonkeyPatch) -> SteppedFleet:
     ("leaf", "messages", "counted"),
     [(SERIAL, 1, {}), ("heartbeat", 1, {}), (SOC_LEAF, 1, {NoValue.OTHER_TOPIC: 1})],
 )
-def test_a_device_that_is_one_too_many_is_left_out(
+def test_a_device_beyond_the_limit_is_ignored(
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
     leaf: str,
     messages: int,
     counted: dict[NoValue, int],
 ) -> None:
-    """Whatever it says; nothing is stored of it, and it is told at the next look."""
+    """Whatever it sends; nothing of it is stored, and it is reported at the next look."""
     fleet = bounded(make, monkeypatch)
     fleet.say(leaf, portal=C)
     fleet.step(1.0)
@@ -221,10 +221,10 @@ def test_a_device_that_is_one_too_many_is_left_out(
 
 
 @pytest.mark.parametrize("leaf", [SERIAL, "heartbeat", SOC_LEAF])
-def test_the_last_one_that_there_is_room_for_is_not_left_out(
+def test_the_last_one_that_there_is_room_for_is_not_ignored(
     make: Make, monkeypatch: pytest.MonkeyPatch, leaf: str
 ) -> None:
-    """Nor what a device says that is known already."""
+    """Nor is a message of a known device."""
     fleet = bounded(make, monkeypatch)
     fleet.go_on(5, leaf)
     fleet.go_on(1, leaf, portal=B)
@@ -233,10 +233,10 @@ def test_the_last_one_that_there_is_room_for_is_not_left_out(
     assert not fleet.cause
 
 
-def test_a_device_takes_the_room_of_one_that_was_taken_away(
+def test_a_device_takes_the_room_of_a_removed_one(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was left out counts for one look; then, with room for all, the trouble is over."""
+    """What was left out counts for one look; then, with room for all, the trouble ends."""
     fleet = bounded(make, monkeypatch)
     fleet.sign(C)
     fleet.go_on(5, SOC_LEAF)
@@ -255,7 +255,7 @@ def test_a_device_takes_the_room_of_one_that_was_taken_away(
 
 
 def silent(make: Make) -> SteppedFleet:
-    """Have two devices, one of which has said something once and is silent since."""
+    """Have two devices, one of which has sent one message and none since."""
     fleet = with_devices(make(), A, B)
     fleet.say(SOC_LEAF)
     fleet.step()
@@ -264,8 +264,8 @@ def silent(make: Make) -> SteppedFleet:
     return fleet
 
 
-def test_a_device_is_silent_after_w(make: Make) -> None:
-    """It is noticed at a look, each W/24, and the others are not."""
+def test_a_device_counts_as_silent_after_w(make: Make) -> None:
+    """A look, every W/24, detects it, and not the others."""
     fleet = with_devices(make(), A, B)
     fleet.say(SOC_LEAF)
     fleet.step()
@@ -287,8 +287,8 @@ def test_a_device_is_silent_after_w(make: Make) -> None:
         (f"N/{A}/heartbeat", VALUE),
     ],
 )
-def test_whatever_a_device_says_ends_its_silence(make: Make, topic: str, payload: bytes) -> None:
-    """It is asked for all it has, since changes were lost, W/2 after it was the last time."""
+def test_any_message_of_a_device_ends_its_silence(make: Make, topic: str, payload: bytes) -> None:
+    """A full republish is requested because changes were lost, W/2 after the latest one."""
     fleet = silent(make)
     fleet.hear(topic, payload)
     fleet.go_on(6, "heartbeat", portal=B)
@@ -308,10 +308,8 @@ def test_whatever_a_device_says_ends_its_silence(make: Make, topic: str, payload
         (f"R/{A}/keepalive", False),
     ],
 )
-def test_what_is_no_word_of_the_device_ends_no_silence(
-    make: Make, topic: str, retain: bool
-) -> None:
-    """What is retained may come anew at any time, and a keepalive is of a daemon."""
+def test_a_message_of_another_client_ends_no_silence(make: Make, topic: str, retain: bool) -> None:
+    """A retained message may come at any time, and a keepalive is sent by a daemon."""
     fleet = silent(make)
     fleet.hear(topic, VALUE, retain=retain)
     fleet.go_on(6, "heartbeat", portal=B)
@@ -319,10 +317,10 @@ def test_what_is_no_word_of_the_device_ends_no_silence(
 
 
 @pytest.mark.parametrize(("stall", "noticed"), [(0.0, [A]), (30.0, [])])
-def test_a_machine_that_stood_still_is_no_silence_of_a_device(
+def test_a_standstill_of_this_machine_is_no_silence_of_a_device(
     make: Make, stall: float, noticed: list[str]
 ) -> None:
-    """The time of it does not count."""
+    """The time of the standstill does not count."""
     fleet = with_devices(make(), A, B)
     fleet.go_on(1, "heartbeat")
     fleet.fleet.stalled(stall)
@@ -331,7 +329,7 @@ def test_a_machine_that_stood_still_is_no_silence_of_a_device(
 
 
 def test_a_device_that_was_never_asked_is_not_silent_after_a_stall(make: Make) -> None:
-    """It is waited for from then on; what is asked first is asked after the stall."""
+    """Its time begins after the stall, like its first request."""
     fleet = make()
     fleet.sign(A)
     fleet.step(1.0)
@@ -340,8 +338,8 @@ def test_a_device_that_was_never_asked_is_not_silent_after_a_stall(make: Make) -
     assert fleet.devices == (1, [])
 
 
-def test_a_device_that_is_taken_away_is_not_silent(make: Make) -> None:
-    """It is in no count from that moment on."""
+def test_a_device_that_is_removed_is_not_silent(make: Make) -> None:
+    """From then on it is in no count."""
     fleet = make()
     fleet.sign(A)
     fleet.go_on(130)

@@ -1,4 +1,4 @@
-"""What is stored of what the devices of a fleet say."""
+"""Which messages of a fleet's devices are stored."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Devices:
             self.intake.learn(f"N/{portal}/vebus/275/A", wanted, Pulse(portal))
 
     def say(self, payload: str, portal: str = "c0") -> None:
-        """Have a device say something, a moment later."""
+        """Deliver a device's message, a moment later."""
         self.now += 1000
         series = self.intake.known[f"N/{portal}/vebus/275/A".encode()]
         self.intake.take(series, payload.encode(), self.now)
 
     def tick(self) -> None:
-        """Have the next tick come."""
+        """Begin the next tick."""
         self.now += NS - self.now % NS
         self.intake.begin_tick(self.now)
 
     def kept(self, portal: str = "c0", field: str = "A") -> list[tuple[float, float]]:
-        """Return (s since the start, value) of what was stored."""
+        """Return (s since the start, value) of the stored values."""
         return [
             ((each.time_ns - START) / NS, each.value)
             for each in self.intake.readings
@@ -65,7 +65,7 @@ def test_a_topic_may_be_two_fields() -> None:
 
 
 def test_the_same_again_within_a_tick() -> None:
-    """It is not stored, but of another device, in the next tick, or after something else."""
+    """It is not stored, except of another device, in the next tick, or after another message."""
     devices = Devices(topics=2)
     for payload in ('{"value":1}', '{"value":1}', '{"value":2}', '{"value":1}'):
         devices.say(payload)
@@ -81,7 +81,7 @@ def test_the_same_again_within_a_tick() -> None:
 
 
 def test_where_the_work_is_shared_all_is_stored() -> None:
-    """Another daemon may have heard something else in between."""
+    """Another daemon may have received another value in between."""
     devices = Devices(shared=True)
     for _ in range(3):
         devices.say('{"value":1}')
@@ -89,7 +89,7 @@ def test_where_the_work_is_shared_all_is_stored() -> None:
 
 
 def test_by_tick_the_last_of_a_second_is_in_the_next_row() -> None:
-    """With the stamp of that, and once; what has no value any more is in none."""
+    """With the stamp of that row, and once; a field without a value any more is in none."""
     devices = Devices(by_tick=True, topics=2)
     devices.say('{"value":1}')
     devices.say('{"value":2}')
@@ -105,10 +105,10 @@ def test_by_tick_the_last_of_a_second_is_in_the_next_row() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=60))
-def test_the_latest_that_is_stored_is_the_latest_that_was_said(
+def test_the_latest_stored_value_is_the_latest_received_value(
     said: Sequence[tuple[int, int]],
 ) -> None:
-    """Of each device, whatever was left out as said again; and no stamp comes twice."""
+    """Of each device, whatever repeated values were left out; and stamps are unique."""
     devices = Devices(topics=3)
     latest = {}
     for portal, value in said:
@@ -124,7 +124,7 @@ def test_the_latest_that_is_stored_is_the_latest_that_was_said(
 
 @pytest.mark.parametrize("by_tick", [False, True])
 def test_a_device_that_is_forgotten(by_tick: bool) -> None:
-    """None of its topics is known, and all of the others are; nothing of it is yet to be stored."""
+    """None of its topics is known, and all of the others are; no queued value of it is stored."""
     devices = Devices(by_tick=by_tick, topics=11)
     devices.say('{"value":1}', "c1")
     devices.intake.take_away()
@@ -136,8 +136,8 @@ def test_a_device_that_is_forgotten(by_tick: bool) -> None:
     assert not devices.intake.readings
 
 
-def test_topics_that_are_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device has so many at most, and so have all; what is over is left out."""
+def test_invented_topics_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number per device and in total is limited; the others are ignored."""
     monkeypatch.setattr(fleet_intake, "SERIES_OF_ONE", 3)
     memory = Memory(5 * (SERIES + len("a/0")))
     intake = FleetIntake("", memory, by_tick=False, shared=False)

@@ -1,4 +1,4 @@
-"""Several daemons keep the same devices awake, and know of each other by what they hear alone."""
+"""Several daemons keep the same devices awake, coordinated only by received keepalives."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0
 LASTS = 60.0  # s, VENUS
-LATENCY = 0.2  # s, from a keepalive to whoever hears it
-STEP = 0.1  # s between two looks of a daemon
+LATENCY = 0.2  # s, from a keepalive to its receivers
+STEP = 0.1  # s between two checks by a daemon
 SLACK = LATENCY + STEP
 
 
@@ -35,7 +35,7 @@ class Sent:
 
 @dataclass
 class Plant:
-    """Some daemons and devices in a simulated time; `off` are devices that do not answer."""
+    """Some daemons and devices in a simulated time; `off` are devices that do not respond."""
 
     daemons: int
     portals: tuple[str, ...]
@@ -55,7 +55,7 @@ class Plant:
             self.start(number)
 
     def start(self, number: int) -> None:
-        """Start a daemon, which sees at once what is retained."""
+        """Start a daemon, which receives the retained messages at once."""
         chance = random.Random(f"{self.seed} {number}").random
         daemon = self.running[number] = Keepalives(W, chance, shared=self.shared)
         daemon.begin(self.now)
@@ -63,7 +63,7 @@ class Plant:
             daemon.add(portal, self.now)
 
     def kill(self, number: int) -> None:
-        """End one, without a word."""
+        """End a daemon abruptly."""
         del self.running[number]
 
     def go_on(self, seconds: float, each: Callable[[], None] = lambda: None) -> None:
@@ -85,11 +85,11 @@ class Plant:
                     daemon.look_after(self.now)
 
     def foreign(self, portal: str, ask: KeepaliveKind = KeepaliveKind.CHANGES) -> None:
-        """Somebody else sends one."""
+        """Another client sends a keepalive."""
         self._send(portal, ask, -1)
 
     def times(self, portal: str, *asks: KeepaliveKind, since: float = 0.0) -> list[float]:
-        """Return when one was sent to a device."""
+        """Return when a device was sent one."""
         return [
             sent.time
             for sent in self.sent
@@ -121,7 +121,7 @@ class Plant:
 
 
 def portals(number: int) -> tuple[str, ...]:
-    """Return so many portal ids."""
+    """Return that many portal ids."""
     return tuple(f"c06{each:03}" for each in range(number))
 
 
@@ -135,9 +135,9 @@ def portals(number: int) -> tuple[str, ...]:
 def test_once_per_device_however_many_daemons(
     daemons: int, shared: bool, seed: int, deaths: list[float]
 ) -> None:
-    """No device is kept alive too late, nor twice in a period but at once by two, nor falls asleep.
+    """No device is kept alive late or twice in a period, except by two at once, or falls asleep.
 
-    So it is while daemons die one after the other; and full republishes are a minute apart.
+    The same holds while daemons end one after the other; and full republishes are a minute apart.
     """
     plant = Plant(daemons, portals(12), seed, shared=shared)
     plant.go_on(20.0)
@@ -161,7 +161,7 @@ def test_once_per_device_however_many_daemons(
 
 
 def test_a_daemon_that_joins_listens_first() -> None:
-    """Where the work is shared, no device that another one has just asked is asked again."""
+    """If the work is shared, no device that another daemon has just asked is asked again."""
     plant = Plant(1, portals(10))
     plant.go_on(100.0)
     plant.start(1)
@@ -173,7 +173,7 @@ def test_a_daemon_that_joins_listens_first() -> None:
 
 
 def test_by_itself_it_wants_all_values_though_others_keep_the_devices_awake() -> None:
-    """What does not change would not come otherwise."""
+    """Otherwise unchanged values would not arrive."""
     plant = Plant(0, portals(1), shared=False)
     (portal,) = plant.portals
 
@@ -190,20 +190,20 @@ def test_by_itself_it_wants_all_values_though_others_keep_the_devices_awake() ->
 
 
 def test_full_republishes_are_spread() -> None:
-    """A thousand devices do not answer at once, and none of them waits for long."""
+    """A thousand devices do not answer at once, and none of them has to wait long."""
     plant = Plant(1, portals(1000))
     plant.go_on(50.0)
     full = sorted(sent.time for sent in plant.sent if sent.ask is KeepaliveKind.FULL)
     assert len(full) == 1000
     for begin in range(1000, 1050):
         in_it = sum(begin <= when < begin + 1 for when in full)
-        assert in_it <= EACH_SECOND + 2  # the simulation looks each 0.1 s
+        assert in_it <= EACH_SECOND + 2  # the simulation steps every 0.1 s
     first = {portal: plant.times(portal)[0] for portal in plant.portals}
     assert max(first.values()) <= 1000 + W / 4 + W / 20 + SLACK
 
 
 def test_a_device_that_was_off_is_asked_for_all_it_has() -> None:
-    """Within a minute from when it is back, and once."""
+    """Within a minute of its return, and once."""
     plant = Plant(2, portals(3))
     plant.go_on(100.0)
     gone = plant.portals[0]
@@ -221,7 +221,7 @@ def test_a_device_that_was_off_is_asked_for_all_it_has() -> None:
 
 
 def test_a_short_silence_loses_no_value() -> None:
-    """What a device has told while its bridge was down for half a minute is asked for."""
+    """Changes during half a minute without its bridge are requested."""
     plant = Plant(1, portals(1))
     (portal,) = plant.portals
     plant.go_on(100.0)
@@ -233,8 +233,8 @@ def test_a_short_silence_loses_no_value() -> None:
     assert len(plant.times(portal, KeepaliveKind.FULL, since=back)) == 1
 
 
-def test_a_new_connection_begins_anew() -> None:
-    """What changed meanwhile is asked for, but never twice in a minute."""
+def test_a_new_connection_starts_over() -> None:
+    """Changes in between are requested, but never twice in a minute."""
     plant = Plant(1, portals(5))
     plant.go_on(10.0)
     for _ in range(10):
@@ -246,8 +246,8 @@ def test_a_new_connection_begins_anew() -> None:
         assert len(full) >= 2
 
 
-def test_a_device_that_is_taken_away_is_asked_no_more() -> None:
-    """Nor counted as silent."""
+def test_a_device_that_is_removed_is_asked_no_more() -> None:
+    """And it is not counted as not responding."""
     plant = Plant(1, portals(2))
     plant.go_on(50.0)
     (daemon,) = plant.running.values()
@@ -260,7 +260,7 @@ def test_a_device_that_is_taken_away_is_asked_no_more() -> None:
 
 
 def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
-    """Those that count no more are thrown away, and no device that is there is left out."""
+    """Obsolete entries are removed, and no present device is left out."""
     keepalives = Keepalives(W, lambda: 0.5, shared=False)
     keepalives.add("stays", 0.0)
     for number in range(5_000):
@@ -270,8 +270,8 @@ def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
     assert "stays" in {portal for portal, _ in keepalives.next(6.0)}
 
 
-def test_who_stops_in_between_has_the_others_the_next_time() -> None:
-    """No device is taken from the agenda for having been looked at."""
+def test_keepalives_that_were_not_taken_come_with_the_next_call() -> None:
+    """A device stays on the agenda until its keepalive was taken."""
     keepalives = Keepalives(W, lambda: 0.0, shared=False)
     for portal in "abc":
         keepalives.add(portal, 0.0)

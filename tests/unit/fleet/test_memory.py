@@ -1,4 +1,4 @@
-"""What is counted of a fleet: bytes for each device, and never less than it takes."""
+"""The memory counted for a fleet: bytes for each device, and never less than they take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bat2influx.venus.units import DEFAULT_FIELDS
 
 
 def test_there_is_room_until_the_bytes_are_used() -> None:
-    """Names count, and so does each field of a topic and each topic that is asked for."""
+    """Names count, and so does each field of a topic and each requested topic."""
     memory = Memory(2 * DEVICE + 2 * SERIES + REQUEST + 2 + 2 * 7 + 3)
     assert memory.takes_device("a")
     assert memory.takes_device("b")
@@ -27,7 +27,7 @@ def test_there_is_room_until_the_bytes_are_used() -> None:
 
 
 def test_what_is_forgotten_makes_room() -> None:
-    """All of it, and once; of a device that is not known there is nothing to forget."""
+    """All of it, and once; an unknown device has nothing to forget."""
     memory = Memory(2 * (DEVICE + 1))
     assert memory.takes_device("a")
     assert memory.takes_device("b")
@@ -43,7 +43,7 @@ def test_what_is_forgotten_makes_room() -> None:
 @pytest.mark.parametrize("by_tick", [False, True])
 @pytest.mark.parametrize("length", [12, 64])
 def test_what_is_counted_is_what_is_taken(length: int, by_tick: bool) -> None:
-    """Of a thousand devices with the nine fields, lines included, by Python's own count."""
+    """A thousand devices with the nine fields, lines included, by Python's own count."""
     memory, plan = Memory(10**9), FleetPlan(DEFAULT_FIELDS)
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""What is subscribed to of a fleet, and what each of its topics is."""
+"""The subscriptions for a fleet, and what each of their topics is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_each_of_the_nine_is_one_filter() -> None:
 
 
 def test_no_filter_overlaps_another() -> None:
-    """A broker delivers a message once for each filter that it fits."""
+    """A broker delivers a message once for each filter that matches it."""
     made = plan(A="vebus/Soc", B="vebus/275/Soc", C="system/Soc", D="grid/30/P", E="grid/31/P")
     assert made.filters == (
         "N/+/vebus/+/Soc",
@@ -45,12 +45,12 @@ def test_no_filter_overlaps_another() -> None:
     ["", "N", TOPIC[2:], f"R{TOPIC[1:]}", f"{TOPIC}/x", TOPIC.replace("275", "x"), "N//a/0/b"],
 )
 def test_what_is_no_value(topic: str) -> None:
-    """It is read for nothing."""
+    """It is not wanted."""
     assert FleetPlan(DEFAULT_FIELDS).find(topic) is None
 
 
 def test_apparent_power_is_to_be_asked_for() -> None:
-    """Of each service of which something was heard."""
+    """Of each service that has sent a message."""
     made = FleetPlan(DEFAULT_FIELDS)
     assert made.untold(Origin(P, "vebus", 276)) == [f"R/{P}/vebus/276/Ac/ActiveIn/L1/S"]
     assert made.untold(Origin(P, "grid", 30)) == []
@@ -76,19 +76,19 @@ def test_signs_of_life() -> None:
     ids=["found twice", "given twice", "a sign", "found and given", "given", "none"],
 )
 def test_nothing_is_subscribed_to_twice(fields: dict[str, str], filters: tuple[str, ...]) -> None:
-    """Neither for two fields of a path, nor what a device is known by anyway."""
+    """Neither for two fields of a path, nor for what shows a device anyway."""
     assert plan(**fields).filters == filters
 
 
 def test_apparent_power_of_given_instances_is_asked_of_these_alone() -> None:
-    """Of another instance of the service nothing is stored."""
+    """Of other instances of the service nothing is stored."""
     made = plan(S="vebus/275/Ac/Out/L1/S", P="vebus/275/Ac/Out/L1/P", T="grid/275/Ac/In/L1/S")
     assert made.untold(Origin(P, "vebus", 275)) == [f"R/{P}/vebus/275/Ac/Out/L1/S"]
     assert made.untold(Origin(P, "vebus", 276)) == []
 
 
 def test_two_instances_of_a_preset_are_two_filters() -> None:
-    """Of one name, told apart by where each value is from."""
+    """They have one name, and are distinguished by the origin of each value."""
     made = FleetPlan(fields_of(["battery/512", "battery/513"]))
     assert {"N/+/battery/512/Soc", "N/+/battery/513/Soc"} < {*made.filters}
     for instance in (512, 513):

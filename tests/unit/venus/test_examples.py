@@ -1,4 +1,4 @@
-"""Which services are named where there is no inverter, and the lines that read them."""
+"""The services that are named if there is no inverter, and the lines that read them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ SHUNT = [("system", 0), ("solarcharger", 289), ("battery", 512), ("solarcharger"
 def test_what_measures_something_is_named_with_its_instances(
     places: list[tuple[str, int]], text: str
 ) -> None:
-    """In one order, whatever the order in which it was found; housekeeping is left out."""
+    """In one order, whatever the order of discovery; background services are left out."""
     assert named(places) == text
 
 
 def test_a_large_system_is_named_in_part() -> None:
-    """A line of a log has an end."""
+    """The length of a log line is limited."""
     assert named([(f"kind{n}", 0) for n in range(50)]).count(",") == MOST_KINDS
     assert named([(f"kind{n}", 0) for n in range(50)]).endswith(", …")
 
 
 def test_the_lines_are_lines_of_the_file() -> None:
-    """One of each kind, three at most, and none of a kind that nobody knows."""
+    """One per kind, three at most, and none of an unknown kind."""
     assert example_lines(SHUNT) == ["Soc = battery/512/Soc", "Pv = solarcharger/288/Yield/Power"]
     assert example_lines([("evcharger", 40)]) == []
     assert len(example_lines((kind, 1) for kind in EXAMPLES)) == MOST_LINES
@@ -56,5 +56,5 @@ def test_the_lines_are_lines_of_the_file() -> None:
 
 
 def test_names_of_different_kinds_differ() -> None:
-    """Else a second line would be a mistake in the file."""
+    """Otherwise a second line would be a mistake in the file."""
     assert len({name for name, _ in EXAMPLES.values()}) == len(EXAMPLES)

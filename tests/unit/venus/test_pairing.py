@@ -1,4 +1,4 @@
-"""What is sent to a device to be paired, and what its answers mean."""
+"""The request for a token, and the meaning of a device's answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def given(user: object = USER, password: object = PASSWORD) -> bytes:
 
 
 def test_a_token_is_read() -> None:
-    """Its password is not shown by accident; other members of the object are passed over."""
+    """Its password is not shown by accident; other members of the object are ignored."""
     token = answer(200, given())
     assert token == Token(USER, PASSWORD)
     assert PASSWORD not in repr(token)
@@ -57,18 +57,18 @@ def test_a_token_is_read() -> None:
     ],
 )
 def test_what_is_no_token_is_none(user: object, password: object) -> None:
-    """What does not fit into a CONNECT, the file or a credential does not get there."""
+    """A token that does not fit into a CONNECT, the file or a credential is refused."""
     assert answer(200, given(user, password)) == Refused(Refusal.ODD, 200)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"<html>", b"\xff", b"[" * 50_000])
 def test_an_answer_that_is_no_json_is_no_pairing(body: bytes) -> None:
-    """Something else listens there."""
+    """Another server listens there."""
     assert answer(200, body) == Refused(Refusal.ODD, 200)
 
 
-def test_as_long_as_may_be_is_taken() -> None:
-    """The bound counts."""
+def test_the_longest_token_is_accepted() -> None:
+    """The limit is inclusive."""
     assert answer(200, given(password="x" * MOST_SECRET)) == Token(USER, "x" * MOST_SECRET)
 
 
@@ -94,7 +94,7 @@ def test_as_long_as_may_be_is_taken() -> None:
     ],
 )
 def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
-    """A redirect is not followed: the password would go elsewhere."""
+    """A redirect is not followed: the password would be sent elsewhere."""
     assert answer(status, b"") == Refused(why, status)
 
 
@@ -111,7 +111,7 @@ def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
     ],
 )
 def test_the_devices_own_reason_is_kept_in_plain_text(body: bytes, said: str) -> None:
-    """In one line without markup, and nothing that moves a cursor."""
+    """In one line without markup and control characters."""
     assert answer(403, body) == Refused(Refusal.CLOSED, 403, said)
 
 
@@ -124,13 +124,13 @@ def test_a_reason_is_bounded_and_shows_no_secret() -> None:
 
 
 def test_the_form_has_the_password_only_where_there_is_one() -> None:
-    """Whatever characters it has."""
+    """Whatever its characters."""
     assert parse_qs(form("boat1").decode()) == {"role": ["bat2influx"], "device_id": ["boat1"]}
     assert parse_qs(form("b", "a&b=ü #").decode())["password"] == ["a&b=ü #"]
 
 
 def test_the_name_is_readable_and_of_letters_and_digits() -> None:
-    """VENUS: others are refused; of a long name of a computer the beginning is enough."""
+    """VENUS: other characters are refused; of a long computer name the beginning is used."""
     name = name_of_client("Boat-Pi.lan", MACHINE, "bat2influx")
     assert name.startswith("boatpi")
     assert name.isascii()
@@ -140,7 +140,7 @@ def test_the_name_is_readable_and_of_letters_and_digits() -> None:
 
 
 def test_the_name_is_the_same_again_and_another_elsewhere() -> None:
-    """So that a token is replaced, and nobody else's is; the machine's id cannot be read in it."""
+    """So a token is replaced, and no other client's; the name does not reveal the machine's id."""
     names = [
         name_of_client("pi", MACHINE, "bat2influx"),
         name_of_client("pi", MACHINE[::-1], "bat2influx"),

@@ -1,4 +1,4 @@
-"""Which prefix a device's topics are under, by what a broker keeps."""
+"""The prefix of a device's topics, by the messages that a broker retains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERIAL = b'{"value":"c0619ab1c2d3"}'
 
 
 def found(*prefixes: str, own: str = "", payload: bytes = SERIAL) -> tuple[str, ...]:
-    """Return the guesses where a device's serial number is kept under these prefixes."""
+    """Return the prefixes found if serial numbers are retained under these prefixes."""
     search = PrefixSearch(own)
     for prefix in prefixes:
         search.see(f"{prefix}N/{P}/system/0/Serial", payload)
@@ -22,7 +22,7 @@ def found(*prefixes: str, own: str = "", payload: bytes = SERIAL) -> tuple[str, 
 
 @pytest.mark.parametrize("prefix", ["", "home/", "home/cellar/", "boat 2/", "Küche/"])
 def test_a_prefix_of_up_to_two_levels_is_found(prefix: str) -> None:
-    """By one of the subscriptions, and as the configuration takes it."""
+    """By one of the subscriptions, and in the form of the configuration."""
     topic = f"{prefix}N/{P}/system/0/Serial"
     assert [topic_matches_sub(each, topic) for each in ELSEWHERE].count(True) == 1
     assert found(prefix, own="boat/") == (prefix,)
@@ -48,18 +48,18 @@ def test_a_prefix_of_up_to_two_levels_is_found(prefix: str) -> None:
     ],
 )
 def test_what_could_not_be_configured_is_no_prefix(prefix: str) -> None:
-    """A stranger's topic writes neither to a terminal nor into the file."""
+    """An untrusted topic goes neither to a terminal nor into the file."""
     assert found(prefix, own="own/") == ()
 
 
 @pytest.mark.parametrize("payload", [b"", b'{"value":null}', b"x"])
 def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
-    """A message that takes one away is not a hint."""
+    """A message that removes a device does not count."""
     assert found("home/", payload=payload) == ()
 
 
 def test_other_topics_are_no_hint() -> None:
-    """Only the message that a device has retained is."""
+    """Only the message that a device has retained counts."""
     search = PrefixSearch()
     for topic in (f"home/N/{P}/vebus/275/Serial", f"home/R/{P}/system/0/Serial", "", "home/N/+"):
         search.see(topic, SERIAL)
@@ -68,7 +68,7 @@ def test_other_topics_are_no_hint() -> None:
 
 
 def test_the_device_that_is_configured_counts_before_others() -> None:
-    """Where it is known which portal id is meant, the prefixes of other devices are no guess."""
+    """If the portal id is known, prefixes of other devices do not count."""
     search = PrefixSearch()
     search.see(f"home/N/{P}/system/0/Serial", SERIAL)
     search.see(f"boat/N/{OTHER}/system/0/Serial", SERIAL)
@@ -76,8 +76,8 @@ def test_the_device_that_is_configured_counts_before_others() -> None:
     assert search.prefixes("unknown") == search.prefixes() == ("boat/", "home/")
 
 
-def test_a_broker_that_makes_up_prefixes_takes_no_more_memory() -> None:
-    """Neither prefixes nor the devices below one grow without an end."""
+def test_a_broker_that_invents_prefixes_takes_no_more_memory() -> None:
+    """The numbers of prefixes and of devices below each are limited."""
     search = PrefixSearch()
     for number in range(5 * MOST_PREFIXES):
         search.see(f"home/N/p{number}/system/0/Serial", SERIAL)

@@ -1,4 +1,4 @@
-"""The presets: which fields they are, that no name stands for two, and their units."""
+"""The presets: their fields, unique names, and units."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BY_NAME = {field.name: f"{field.service}/{field.path}" for field in ALL}
 
 
 def test_no_name_is_there_twice() -> None:
-    """All presets and the nine can be stored side by side, downsampled ones included."""
+    """All presets and the nine default fields can be stored together, also downsampled."""
     names = [field.name for field in (*DEFAULT_FIELDS, *ALL)]
     assert len(names) == len(set(names))
     assert columns((*DEFAULT_FIELDS, *ALL))
 
 
 def test_no_path_is_there_twice() -> None:
-    """Two names for one value would be stored twice."""
+    """A value with two names would be stored twice."""
     assert len({*BY_NAME.values()}) == len(ALL)
 
 
@@ -39,7 +39,7 @@ def test_names_begin_with_what_is_measured() -> None:
 
 
 def test_fields_of_a_preset_may_be_missing_and_name_no_instance() -> None:
-    """They are what parse_field makes of their path, but for that."""
+    """Apart from that they equal what parse_field makes of their path."""
     for field in ALL:
         plain = parse_field(field.name, str(field))
         assert field == Field(field.name, plain.service, None, plain.path, optional=True)
@@ -55,7 +55,7 @@ def test_presets_are_put_together_in_the_order_given_and_each_once() -> None:
 
 
 def test_an_instance_behind_a_preset_is_that_of_all_its_fields() -> None:
-    """Of each of its services, and by the same names; what is not there is no fault."""
+    """Of each of its services, with the same names; absent ones are no fault."""
     of_288 = fields_of(["solar/288"])
     assert {field.service for field in of_288} == {"solarcharger", "pvinverter"}
     assert {field.instance for field in of_288} == {288}
@@ -134,12 +134,12 @@ def test_a_preset_is_read_as_it_is_written() -> None:
     ],
 )
 def test_names_stand_for_the_paths_that_are_documented(name: str, path: str) -> None:
-    """What is stored under a name does not change with a version."""
+    """The values stored under a name do not change with a version."""
     assert BY_NAME[name] == path
 
 
 def test_three_phases_are_alike() -> None:
-    """What there is of L1 there is of L2 and L3, by name and by path."""
+    """Every field of L1 exists for L2 and L3, by name and by path."""
     first = {name: path for name, path in BY_NAME.items() if "L1" in name}
     assert first
     for phase in PHASES:
@@ -148,7 +148,7 @@ def test_three_phases_are_alike() -> None:
 
 
 def test_presets_have_all_that_a_battery_owner_wants() -> None:
-    """What `discover` proposes is there, but for what belongs to the nine and to no preset."""
+    """Everything that `discover` proposes, except fields of the nine that are in no preset."""
     wanted = {f"{service}/{path}" for service, paths in WANTED.items() for path in paths}
     left_out = {f"vebus/Dc/0/{what}" for what in ("Temperature", "MaxChargeCurrent")}
     assert wanted - {*BY_NAME.values()} - left_out == {
@@ -157,7 +157,7 @@ def test_presets_have_all_that_a_battery_owner_wants() -> None:
 
 
 def test_units_are_known_and_agree_with_what_is_shown_elsewhere() -> None:
-    """Only a code has none, and its name says what it is one of."""
+    """Only a code has none, and its name shows its kind."""
     assert all(field.path in PATHS[field.service] for field in (*ALL, *DEFAULT_FIELDS))
     codes = {field.name for field in ALL if not unit_of(field.service, field.path)}
     ends = ("State", "Mode", "Error", "Status", "ActiveInput")
@@ -168,7 +168,7 @@ def test_units_are_known_and_agree_with_what_is_shown_elsewhere() -> None:
 
 
 def test_energies_are_counters_and_nothing_else_is() -> None:
-    """Of what counts up, downsampling keeps the last value."""
+    """Of counters, downsampling keeps the last value."""
     counters = {field.name for field in ALL if counts_up(field)}
     assert counters == {f.name for f in ALL if unit_of(f.service, f.path) == "kWh"}
 

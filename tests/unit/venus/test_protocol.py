@@ -1,4 +1,4 @@
-"""Topics and payloads of a Venus OS device: what is a value, what is not, and what is asked."""
+"""Topics and payloads of a Venus OS device: what is a value, what is not, and the requests."""
 
 import json
 import math
@@ -62,14 +62,14 @@ PLAIN_TEXTS = st.one_of(
 
 @settings(max_examples=1000)
 @given(PLAIN_TEXTS, st.sampled_from(['{"value":%s}'] * 5 + ['{"value":%s}\n', '{"value": %s}']))
-def test_the_plain_form_is_read_as_any_json_is(text: str, form: str) -> None:
-    """The quick way of what devices write comes to the same float, or to the same reason."""
+def test_the_plain_form_is_read_like_any_json(text: str, form: str) -> None:
+    """The fast path for usual payloads gives the same float, or the same reason."""
     payload = (form % text).encode()
     assert repr(decode(payload)) == repr(decode_json(payload))
 
 
 @pytest.mark.parametrize("payload", REAL)
-def test_what_a_device_has_said_is_read_as_any_json_is(payload: bytes) -> None:
+def test_a_recorded_payload_is_read_like_any_json(payload: bytes) -> None:
     """Numbers, nulls, texts and objects of a recorded conversation."""
     assert decode(payload) == decode_json(payload)
 
@@ -116,7 +116,7 @@ def test_minus_zero_is_zero() -> None:
     ],
 )
 def test_what_is_no_value_is_named(payload: bytes, reason: NoValue) -> None:
-    """Every kind of payload that is no number has a reason of its own."""
+    """Every kind of payload without a number has a separate reason."""
     assert decode(payload) is reason
 
 
@@ -147,7 +147,7 @@ def test_a_value_is_decoded_whatever_stands_beside_it(
 
 
 def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
-    """Sub-trees from two wanted siblings up; Soc, alone at the service's root, as a leaf."""
+    """Sub-trees with two wanted siblings or more; Soc, alone at the service's root, as a leaf."""
     plan = Plan(PORTAL, DEFAULT_FIELDS, {"vebus": (275,)})
     asked = {request.topic.removeprefix(f"R/{PORTAL}/"): request.slow for request in plan.requests}
     trees = ("vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1")
@@ -158,14 +158,14 @@ def test_the_nine_are_asked_for_by_two_sub_trees_and_a_leaf() -> None:
 
 
 def test_a_services_root_is_never_asked_for() -> None:
-    """Wanted leaves right below a service are read one by one, however many they are."""
+    """Wanted leaves directly below a service are read one by one, however many they are."""
     fields = [parse_field(name, f"vebus/{name}") for name in ("Soc", "State", "Mode")]
     topics = {request.topic for request in Plan(PORTAL, fields, {"vebus": (275,)}).requests}
     assert topics == {f"R/{PORTAL}/vebus/275/{name}" for name in ("Soc", "State", "Mode")}
 
 
 def test_what_a_sub_tree_covers_is_not_asked_for_again() -> None:
-    """Leaves below a sub-tree that is read anyhow add no request, slow ones included."""
+    """Leaves below a requested sub-tree add no request, slow ones included."""
     paths = ("Dc/Battery/Voltage", "Dc/Battery/Power", "Dc/Battery/Soc", "Dc/Battery/X/Y", "Dc/Pv")
     fields = [parse_field(path.replace("/", ""), f"system/{path}") for path in paths]
     plan = Plan(PORTAL, fields, {})
@@ -240,7 +240,7 @@ def test_only_soc_is_slow() -> None:
 
 
 def test_the_portal_id_is_in_the_retained_topic() -> None:
-    """It may begin with a zero; nothing but the topic of a Serial says one."""
+    """It may begin with a zero; only the topic of a Serial contains one."""
     assert portal_of("N/0619ab1c2d3f/system/0/Serial") == "0619ab1c2d3f"
     others = ("N/a/b/system/0/Serial", "N//system/0/Serial", "R/a/system/0/Serial", "N/a/system")
     for topic in others:
@@ -262,14 +262,14 @@ def test_the_portal_id_is_in_the_retained_topic() -> None:
         ("\u0661", False),
     ],
 )
-def test_one_rule_says_what_may_be_a_portal_id(text: str, valid: bool) -> None:
-    """Letters, digits, _ and - of ASCII, at most 64; the topic of a Serial follows it."""
+def test_one_rule_defines_portal_ids(text: str, valid: bool) -> None:
+    """Letters, digits, _ and - of ASCII, at most 64; the topic of a Serial has the same rule."""
     assert is_portal_id(text) is valid
     assert portal_of(f"N/{text}/system/0/Serial") == (text if valid else None)
 
 
 def test_a_serial_without_a_number_names_no_device() -> None:
-    """A null is what a system leaves that has none, zero bytes take one away; the rest is none."""
+    """A null comes from a system without a serial number; zero bytes remove a device."""
     for payload in (b'{"value":"c0619ab1c2d3"}', b'{"max":null, "value":"x"}', b'{"value": 12}'):
         assert names_device(payload)
     for none in ("null", "[]", "{}", '""', "true", "false", '["c0619ab1c2d3"]'):
@@ -290,7 +290,7 @@ def test_keepalives_are_what_the_device_understands() -> None:
     )
 
 
-def test_instances_are_complete_at_our_own_echo() -> None:
+def test_instances_are_complete_at_the_own_echo() -> None:
     """Another client's republish does not end the search; one without an echo (old) does."""
     search = InstanceSearch(PORTAL, ["vebus", "grid"], "mine")
     completed = f"N/{PORTAL}/full_publish_completed"
@@ -325,7 +325,7 @@ def test_a_payload_of_the_largest_size_is_read() -> None:
 
 
 def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
-    """Bounded, and no made-up name among them; elsewhere only those that are wanted."""
+    """Limited, and without invented names; elsewhere only those that are wanted."""
     search = InstanceSearch(PORTAL, ["vebus"], "mine")
     for leaf in ("battery/512", "solarcharger/288", "B+d/1", "gps/x"):
         assert search.see(f"N/{PORTAL}/{leaf}/ProductId", b'{"value":1}')
@@ -344,8 +344,8 @@ def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
     assert not other.see(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
 
 
-def test_a_service_with_a_made_up_name_is_not_kept() -> None:
-    """Of 64 characters at the most: a topic may have 65,535."""
+def test_a_service_with_a_invented_name_is_not_kept() -> None:
+    """Names have 64 characters at most: a topic may have 65,535."""
     search = InstanceSearch("c0619ab1c2d3", ["vebus"])
     for name in ("a" * 64, "b" * 65, "c" * 60_000):
         search.see(f"N/c0619ab1c2d3/{name}/0/ProductId", b'{"value":1}')

@@ -1,4 +1,4 @@
-"""The table of known paths: which there are, what each is measured in, and what is offered."""
+"""The table of known paths: their units, and which are offered."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ from bat2influx.venus.units import DEFAULT_FIELDS, PATHS, PHASES, WANTED, is_cod
     ],
 )
 def test_the_unit_of_a_path(service: str, path: str, unit: str) -> None:
-    """From the table, or by what the last part means in all of Victron's services."""
+    """From the table, or by the meaning of the last part in all of Victron's services."""
     assert unit_of(service, path) == unit
 
 
 def test_the_nine_fields() -> None:
-    """Their names and paths are what is in people's databases."""
+    """Their names and paths are in existing databases."""
     assert {field.name: f"{field.service}/{field.path}" for field in DEFAULT_FIELDS} == {
         "Voltage": "vebus/Dc/0/Voltage",
         "Current": "vebus/Dc/0/Current",
@@ -72,7 +72,7 @@ def test_the_nine_fields() -> None:
 
 
 def test_a_path_of_one_phase_is_there_for_each_with_the_same_unit() -> None:
-    """Nothing is offered of L1 that L2 and L3 do not have, but for inverters of one phase."""
+    """Everything offered of L1 exists for L2 and L3, except for inverters of one phase."""
     for service, paths in PATHS.items():
         if service == "inverter":
             continue
@@ -85,7 +85,7 @@ def test_a_path_of_one_phase_is_there_for_each_with_the_same_unit() -> None:
 
 
 def test_every_path_can_be_a_field() -> None:
-    """As written in the table it can be written into [Fields]."""
+    """Each path of the table is valid in [Fields]."""
     for service, paths in PATHS.items():
         for path in paths:
             field = parse_field("X", f"{service}/{path}")
@@ -93,7 +93,7 @@ def test_every_path_can_be_a_field() -> None:
 
 
 def test_what_has_no_unit_is_a_code() -> None:
-    """Its number is the name of a state, which no average is made of; nothing else is one."""
+    """Its number names a state, of which no average is made; nothing else does."""
     for service, paths in PATHS.items():
         for path, unit in paths.items():
             assert is_code(service, path) is (not unit), (service, path)
@@ -127,7 +127,7 @@ def test_a_code_of_any_service_is_known_by_the_last_part_of_its_path(
     "path", ["Soc", "Ac/ActiveIn/CurrentLimit", "State/Voltage", "Errors", "Alarms/LowVoltage"]
 )
 def test_what_is_called_otherwise_is_no_code(path: str) -> None:
-    """Nor is an alarm: of a minute it is the maximum that says whether there was one."""
+    """Nor is an alarm: its maximum per minute shows whether there was one."""
     assert not is_code("vebus", path)
 
 
@@ -152,7 +152,7 @@ def test_what_is_offered_is_the_table_without_totals_and_counters() -> None:
 
 
 def test_rs_inverters_are_offered_and_loads_and_tanks_are_not() -> None:
-    """Each value that is offered is read once a second: those of battery, sun and mains."""
+    """Each offered value is read every second: those of battery, solar and mains."""
     assert {"multi", "acsystem", "inverter"} <= WANTED.keys()
     beside = {"acload", "dcload", "genset", "alternator", "evcharger", "tank", "temperature"}
     assert PATHS.keys() - WANTED.keys() == beside

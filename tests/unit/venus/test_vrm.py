@@ -1,4 +1,4 @@
-"""The VRM cloud: which host has a device, and what the password of an account is."""
+"""The VRM cloud: the host of a device, and the password of an account."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def test_the_host_follows_from_the_portal_id(portal: str, number: int) -> None:
 def test_the_word_token_stands_in_front_of_an_access_token_once(
     written: str, password: str
 ) -> None:
-    """Whether it is copied with the word or without, the login is the same."""
+    """Whether or not it is copied with the word, the login is the same."""
     assert vrm.password_of(written) == password

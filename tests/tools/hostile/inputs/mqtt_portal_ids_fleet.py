@@ -44,7 +44,7 @@ def run(directory: Path, scale: float) -> Outcome:
         seconds = time.monotonic() - started
         daemon.wait_for_log("than max_memory in .* has room for")
         second = setting.daemon(Battery=battery, Influx={"measurement": "second"})
-        second.wait_for_log("hearing of changes")
+        second.wait_for_log("receiving changes")
         second.wait_for_log("than max_memory in .* has room for")
         after = max(brokers.peak(daemon), brokers.peak(second))
         assert len(daemon.says("than max_memory in")) == 1, "it is told once"

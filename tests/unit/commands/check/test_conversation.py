@@ -8,6 +8,7 @@ from bat2influx.commands.bridge_look import PREFIXES_WITHIN
 from bat2influx.commands.check import conversation, device_steps
 from bat2influx.commands.check.conversation import (
     PORTAL_WITHIN,
+    SEARCH_WITHIN,
 )
 from bat2influx.commands.steps import WRONG
 from bat2influx.config.settings import Battery
@@ -83,7 +84,7 @@ def test_a_broker_that_confirms_nothing_leaves_the_portal_id_open(
     broker = HandBroker(HandDevice())
     broker.acknowledges = False
     found = taken(monkeypatch, broker, battery(serial=P))
-    why = device_errors.device_silent(HOST, P, given=False)
+    why = device_errors.device_silent(HOST, P, SEARCH_WITHIN, given=False)
     assert found == [PORT_OPEN, LOGGED_IN, wrong("device", why)]
     assert not broker.published
 
@@ -103,10 +104,10 @@ def portal_trouble(
 @pytest.mark.parametrize(
     ("there", "own", "text"),
     [
-        ("boat/", "", "set topic_prefix = boat in"),
-        ("home/cellar/", "", "set topic_prefix = home/cellar in"),
-        ("home/cellar/", "home/", "set topic_prefix = home/cellar in"),
-        ("", "boat/", "take topic_prefix out of"),
+        ("boat/", "", "Set topic_prefix = boat in"),
+        ("home/cellar/", "", "Set topic_prefix = home/cellar in"),
+        ("home/cellar/", "home/", "Set topic_prefix = home/cellar in"),
+        ("", "boat/", "Remove topic_prefix from"),
     ],
 )
 @pytest.mark.parametrize("serial", ["", P, "*"])

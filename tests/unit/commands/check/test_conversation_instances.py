@@ -9,6 +9,7 @@ import pytest
 from bat2influx.commands.check.conversation import (
     LEAVES_AFTER,
     OLD_FIRMWARE,
+    SEARCH_WITHIN,
 )
 from bat2influx.commands.steps import NOTE, OK, WRONG, Step
 from bat2influx.device import errors as device_errors
@@ -55,7 +56,9 @@ def test_a_device_that_answers_nothing_is_not_responding(
     """It is asked once in each way; a portal id may be wrong that the broker does not know."""
     broker = HandBroker(HandDevice(silent=True, listed=listed))
     found = after_portal(monkeypatch, broker, battery(serial=serial))
-    assert found == [wrong("device", device_errors.device_silent(HOST, P, given=given))]
+    assert found == [
+        wrong("device", device_errors.device_silent(HOST, P, SEARCH_WITHIN, given=given))
+    ]
     assert asked(broker) == KEEPALIVES
 
 
@@ -175,7 +178,7 @@ def test_notifications_of_what_is_wanted_are_not_taken_for_answers(
         broker.at(float(second), f"N/{P}/vebus/275/Soc", b'{"value":1}')
     own = battery(instance=275, fields=(*battery().fields, *fields_of(["grid"])), instances="name")
     (step,) = after_portal(monkeypatch, broker, own)
-    assert "values of device" in step.text
+    assert "sends values, but does not answer requests" in step.text
 
 
 def test_a_prefix_shows_that_there_is_a_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +278,7 @@ def test_a_given_instance_of_vebus_that_is_elsewhere_is_reported(
     broker = HandBroker(HandDevice())
     why = device_errors.wrong_instance(HOST, "vebus", 276, (275,), CONFIG)
     assert after_portal(monkeypatch, broker, battery(instance=276)) == [wrong("instance", why)]
-    assert "correct instance" in why.what
+    assert "Correct instance" in why.what
     assert len(broker.published) == 1
     assert f"N/{P}/vebus/276/Soc" not in broker.subscribed
 

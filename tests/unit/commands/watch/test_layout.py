@@ -148,8 +148,8 @@ def test_several_devices_stand_below_each_other() -> None:
 
 def test_what_was_said_last_stands_at_the_end() -> None:
     """Where there is room for it beside the values."""
-    said = (Fact("14:03:01", "reading venus.local each 1 s"),)
-    assert texts(view(*NINE, said=said))[-1] == "14:03:01 reading venus.local each 1 s"
+    said = (Fact("14:03:01", "reading venus.local every 1 s"),)
+    assert texts(view(*NINE, said=said))[-1] == "14:03:01 reading venus.local every 1 s"
     assert "reading" not in "".join(texts(view(*NINE, said=said), 80, 8))
 
 

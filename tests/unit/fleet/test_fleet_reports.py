@@ -1,4 +1,4 @@
-"""What a fleet tells of itself, and when it takes its connection for dead (W = 120 s)."""
+"""The reports of a fleet, and when it treats its connection as dead (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.unit.fleet.fleet_by_hand import (
 )
 
 REFUSED = Trouble("publish refused", "the broker takes no keepalive")
-UNHEARD = "does not let 'u' hear R/+/keepalive"
+UNHEARD = "does not let 'u' read R/+/keepalive"
 
 
 def until(fleet: SteppedFleet, cause: str, *leaves: str, most: int = 200) -> float:
-    """Go on until this is the cause of what is wrong; return when it was."""
+    """Step until this is the cause of the trouble; return when it was."""
     for _ in range(most):
         if fleet.cause == cause:
             return fleet.seconds
@@ -34,7 +34,7 @@ def until(fleet: SteppedFleet, cause: str, *leaves: str, most: int = 200) -> flo
 
 
 def lose(fleet: SteppedFleet) -> None:
-    """Have the connection end, and another one begin."""
+    """End the connection, and begin another one."""
     lines = len(fleet.broker.lines)
     fleet.broker.line.trouble = LOST
     fleet.go_on(2)
@@ -45,10 +45,8 @@ def lose(fleet: SteppedFleet) -> None:
 # Troubles
 
 
-def test_of_a_fleet_that_is_fine_nothing_is_wrong(
-    make: Make, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nor is anything told but that it is read."""
+def test_of_a_healthy_fleet_nothing_is_wrong(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """And only the start of reading is logged."""
     fleet = make()
     fleet.go_on(3, SOC_LEAF)
     for _ in range(200):
@@ -58,8 +56,8 @@ def test_of_a_fleet_that_is_fine_nothing_is_wrong(
     assert len(caplog.records) == 1
 
 
-def test_no_device_is_told_w_8_after_the_subscriptions(make: Make) -> None:
-    """Not after the login, when nobody can be known; a device ends it at the next look."""
+def test_no_device_is_reported_w_8_after_the_subscriptions(make: Make) -> None:
+    """Not after the login, when no device can be known; a device ends it at the next look."""
     fleet = make(confirms=False)
     fleet.go_on(10)
     fleet.broker.line.confirm()
@@ -69,8 +67,8 @@ def test_no_device_is_told_w_8_after_the_subscriptions(make: Make) -> None:
     assert until(fleet, "", "heartbeat") == 31.5
 
 
-def test_no_value_is_told_after_w_2_of_each_connection(make: Make) -> None:
-    """A value on the one before it is no value on this one."""
+def test_no_value_is_reported_after_w_2_of_each_connection(make: Make) -> None:
+    """A value on the earlier connection does not count on this one."""
     fleet = make()
     assert until(fleet, "fleet: no values", "heartbeat") == 60.5
     fleet.go_on(1, SOC_LEAF)
@@ -83,10 +81,10 @@ def test_no_value_is_told_after_w_2_of_each_connection(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("speaks", "cause"), [(8, ""), (9, "fleet: no values")])
-def test_no_value_is_told_only_where_a_device_was_heard_in_the_last_w_8(
+def test_no_value_is_reported_only_if_a_device_responded_in_the_last_w_8(
     make: Make, speaks: int, cause: str
 ) -> None:
-    """A sign that comes anew is not its word."""
+    """A repeated retained message does not count."""
     fleet = make()
     fleet.go_on(37)
     fleet.go_on(speaks, "heartbeat")
@@ -96,7 +94,7 @@ def test_no_value_is_told_only_where_a_device_was_heard_in_the_last_w_8(
 
 
 def test_a_refused_keepalive_is_a_trouble_until_the_next_connection_takes_it(make: Make) -> None:
-    """It is told at the next look, in the words of the broker."""
+    """It is reported at the next look, in the words of the broker."""
     fleet = make()
     fleet.go_on(5, SOC_LEAF)
     fleet.broker.line.declined[0] = REFUSED
@@ -109,7 +107,7 @@ def test_a_refused_keepalive_is_a_trouble_until_the_next_connection_takes_it(mak
     assert begun + 15 <= until(fleet, "", SOC_LEAF) <= begun + 25
 
 
-def test_the_way_to_the_broker_is_the_first_of_several_troubles(make: Make) -> None:
+def test_the_connection_is_the_first_of_several_troubles(make: Make) -> None:
     """It lasts until the subscriptions are confirmed; then the other is shown again."""
     fleet = make()
     until(fleet, "portal")
@@ -124,11 +122,11 @@ def test_the_way_to_the_broker_is_the_first_of_several_troubles(make: Make) -> N
     assert (fleet.cause, fleet.fleet.state) == ("portal", State.POLLING)
 
 
-# Keepalives that are not heard
+# Keepalives that are not delivered
 
 
-def told_unheard(fleet: SteppedFleet, log: pytest.LogCaptureFixture, *leaves: str) -> float:
-    """Go on until it is told that keepalives are not heard; return when it was."""
+def until_unheard(fleet: SteppedFleet, log: pytest.LogCaptureFixture, *leaves: str) -> float:
+    """Step until missing keepalives are reported; return when that was."""
     before = log.text.count(UNHEARD)
     for _ in range(100):
         fleet.go_on(1, *leaves)
@@ -137,7 +135,7 @@ def told_unheard(fleet: SteppedFleet, log: pytest.LogCaptureFixture, *leaves: st
     return 0.0
 
 
-def test_keepalives_that_do_not_come_back_are_told_w_8_after_the_first(
+def test_keepalives_that_are_not_delivered_are_reported_w_8_after_the_first(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However many are sent later; it is no trouble."""
@@ -146,7 +144,7 @@ def test_keepalives_that_do_not_come_back_are_told_w_8_after_the_first(
     fleet.sign(A)
     fleet.go_on(10, SOC_LEAF)
     fleet.sign(B)
-    assert told_unheard(fleet, caplog, SOC_LEAF) == 25.5
+    assert until_unheard(fleet, caplog, SOC_LEAF) == 25.5
     assert [what for _, what in fleet.asked if what.startswith("full")] == [
         f"full {A}",
         f"full {B}",
@@ -157,41 +155,41 @@ def test_keepalives_that_do_not_come_back_are_told_w_8_after_the_first(
 def test_where_no_keepalive_was_sent_none_is_missed(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As of a fleet of nobody."""
-    assert told_unheard(make(), caplog) == 0.0
+    """For example in a fleet without devices."""
+    assert until_unheard(make(), caplog) == 0.0
 
 
-def test_a_refused_subscription_to_keepalives_is_told_at_the_first_look(
+def test_a_refused_subscription_to_keepalives_is_reported_at_the_first_look(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The conversation goes on without."""
+    """The fleet is read without it."""
     fleet = make(confirms=False)
     fleet.broker.line.declined[1] = REFUSED
     fleet.broker.line.confirm()
-    assert told_unheard(fleet, caplog, SOC_LEAF) == 1.5
+    assert until_unheard(fleet, caplog, SOC_LEAF) == 1.5
     assert fleet.fleet.state is State.POLLING
     assert not fleet.cause
 
 
-def test_each_connection_has_to_show_that_keepalives_are_heard(
+def test_each_connection_must_show_that_keepalives_are_delivered(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That one has come back on the connection before it, or the broker had kept it, is no sign."""
+    """One received on the earlier connection, or a retained one, does not count."""
     fleet = make()
     fleet.go_on(4, SOC_LEAF)
     fleet.hear(f"R/{A}/keepalive")
-    assert told_unheard(fleet, caplog, SOC_LEAF) == 0.0
+    assert until_unheard(fleet, caplog, SOC_LEAF) == 0.0
     lose(fleet)
     fleet.hear(f"R/{A}/keepalive", retain=True)
     begun = fleet.seconds
-    assert begun + 18 <= told_unheard(fleet, caplog, SOC_LEAF) <= begun + 23
+    assert begun + 18 <= until_unheard(fleet, caplog, SOC_LEAF) <= begun + 23
 
 
 # A connection that is dead
 
 
 def dropped(fleet: SteppedFleet, *topics: str, most: int = 100) -> float:
-    """Go on, with these messages each second, until it connects anew; return when it did."""
+    """Step, with these messages every second, until it reconnects; return when it did."""
     lines = len(fleet.broker.lines)
     for _ in range(most):
         for topic in topics:
@@ -202,8 +200,8 @@ def dropped(fleet: SteppedFleet, *topics: str, most: int = 100) -> float:
     return 0.0
 
 
-def test_a_fleet_that_says_nothing_is_connected_to_anew_once(make: Make) -> None:
-    """W/8 after the first question; the next connection is kept until a device has spoken."""
+def test_a_fleet_that_sends_nothing_is_reconnected_to_once(make: Make) -> None:
+    """W/8 after the first request; the next connection is kept until a device has responded."""
     fleet = make()
     fleet.go_on(1, "heartbeat")
     assert dropped(fleet, f"R/{B}/keepalive") == 21.5
@@ -215,16 +213,16 @@ def test_a_fleet_that_says_nothing_is_connected_to_anew_once(make: Make) -> None
 
 
 @pytest.mark.parametrize("topic", ["heartbeat", SOC_LEAF, SERIAL])
-def test_a_connection_on_which_any_device_speaks_is_kept(make: Make, topic: str) -> None:
-    """Though others are silent."""
+def test_a_connection_on_which_any_device_responds_is_kept(make: Make, topic: str) -> None:
+    """Even if others do not respond."""
     fleet = make()
     fleet.sign(B)
     assert dropped(fleet, f"N/{A}/{topic}") == 0.0
     assert fleet.fleet.messages == 100
 
 
-def test_a_fleet_that_has_never_said_anything_is_waited_for(make: Make) -> None:
-    """Its devices may be off; what the broker has kept of them is no message."""
+def test_a_fleet_without_any_message_is_waited_for(make: Make) -> None:
+    """Its devices may be off; a retained message does not count."""
     fleet = make()
     fleet.sign(A)
     assert dropped(fleet) == 0.0
@@ -232,7 +230,7 @@ def test_a_fleet_that_has_never_said_anything_is_waited_for(make: Make) -> None:
 
 
 def test_before_a_device_was_asked_no_connection_is_dead(make: Make) -> None:
-    """A fleet that is left does not ask."""
+    """After `ask_no_more` no device is asked."""
     fleet = make()
     fleet.go_on(1, "heartbeat")
     fleet.fleet.ask_no_more()
@@ -240,7 +238,7 @@ def test_before_a_device_was_asked_no_connection_is_dead(make: Make) -> None:
 
 
 def test_an_answer_has_w_8_from_the_first_question_of_each_connection(make: Make) -> None:
-    """What was asked on the one before it will not be answered."""
+    """Requests on the earlier connection will not be answered."""
     fleet = make()
     fleet.go_on(30, SOC_LEAF)
     lose(fleet)
@@ -250,10 +248,10 @@ def test_an_answer_has_w_8_from_the_first_question_of_each_connection(make: Make
 
 
 @pytest.mark.parametrize(("stall", "when"), [(0.0, 21.5), (8.0, 29.5)])
-def test_a_machine_that_stood_still_gives_the_devices_as_much_longer(
+def test_a_standstill_of_this_machine_gives_the_devices_more_time(
     make: Make, stall: float, when: float
 ) -> None:
-    """What they have said meanwhile is yet to come."""
+    """Messages of that time are yet to arrive."""
     fleet = make()
     fleet.go_on(1, "heartbeat")
     fleet.fleet.stalled(stall)
@@ -262,7 +260,7 @@ def test_a_machine_that_stood_still_gives_the_devices_as_much_longer(
 
 @pytest.mark.parametrize(("leaf", "soon"), [("heartbeat", True), (SERIAL, True), ("x/1/A", False)])
 def test_after_a_message_the_next_failure_is_a_first_one(make: Make, leaf: str, soon: bool) -> None:
-    """The wait for the next connection is the shortest; without a message it grows."""
+    """The delay before the next connection is the shortest; without a message it grows."""
     fleet = make()
     waits = []
     for _ in range(6):
@@ -276,8 +274,8 @@ def test_after_a_message_the_next_failure_is_a_first_one(make: Make, leaf: str, 
     assert (waits[-1] <= 0.5) is soon
 
 
-def test_by_tick_a_fleet_that_speaks_has_values(make: Make) -> None:
-    """They become readings at their tick, and are taken away before the next message."""
+def test_by_tick_a_fleet_that_responds_has_values(make: Make) -> None:
+    """They are stored at their tick, and are taken away before the next message."""
     fleet = make(by_tick=True)
     for _ in range(100):
         fleet.go_on(1, SOC_LEAF)
@@ -286,7 +284,7 @@ def test_by_tick_a_fleet_that_speaks_has_values(make: Make) -> None:
 
 
 def test_keepalives_wait_for_room_and_none_is_lost(make: Make) -> None:
-    """Where the broker has yet to acknowledge so many; meanwhile nothing is due."""
+    """While the broker has many to acknowledge; nothing is due during that time."""
     fleet = make()
     fleet.sign(A, B, C)
     fleet.step()
@@ -299,8 +297,8 @@ def test_keepalives_wait_for_room_and_none_is_lost(make: Make) -> None:
     assert {each.split()[1] for each in asked} == {A, B, C}
 
 
-def test_what_there_is_no_room_for_is_left_out_and_told(make: Make) -> None:
-    """Devices and topics; those that are known are read on, and one that goes makes room."""
+def test_what_there_is_no_room_for_is_ignored_and_reported(make: Make) -> None:
+    """Devices and topics; known ones are still read, and one that leaves makes room."""
     fleet = make(max_memory=3_500)
     fleet.say(SOC_LEAF, portal=A)
     fleet.say(SOC_LEAF, portal=B)
@@ -321,7 +319,7 @@ def test_what_there_is_no_room_for_is_left_out_and_told(make: Make) -> None:
 
 
 def test_found_a_fleet_waited_for_a_lost_acknowledgement_for_ever(make: Make) -> None:
-    """Without one of each subscription in W/4 it is told, and another connection is tried."""
+    """If a subscription is not acknowledged in W/4, that is reported, and it reconnects."""
     fleet = make(confirms=False)
     fleet.go_on(29)
     assert not fleet.cause
