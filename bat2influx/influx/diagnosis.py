@@ -107,9 +107,9 @@ class Diagnosis:
         if first:
             drop = quote(f"DROP MEASUREMENT {quote_name(found)}")
             ways.append(
-                f"to free this one, influx -database {quote(self._influx.db)} -execute {drop},"
-                " which deletes all of it, minutes and hours included (and frees nothing while"
-                " there is another whose name begins with it), then"
+                f"to free this one, run influx -database {quote(self._influx.db)} -execute {drop},"
+                " which deletes all of it, minutes and hours included (without effect while the"
+                " name of another measurement begins with it), then"
                 " bat2influx spool --retry-rejected"
             )
         return "; or, ".join(ways)

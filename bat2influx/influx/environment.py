@@ -94,9 +94,9 @@ def _proxy(url: str) -> Proxy:
     except ValueError:  # a port that is none, or half an address of IPv6
         host, port = None, None
     if not host:
-        raise ProxyError("the proxy of the environment is no address, as in http://proxy:3128")
+        raise ProxyError("the proxy in the environment is not an address as http://proxy:3128")
     if parts.scheme not in _PORTS:
-        raise ProxyError(f"a proxy of the kind {parts.scheme} cannot be used, but one of http can")
+        raise ProxyError(f"a proxy of type {parts.scheme} is not supported; use one of type http")
     login = ""
     if parts.username is not None:
         login = basic(unquote(parts.username), unquote(parts.password or ""))

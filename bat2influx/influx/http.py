@@ -258,9 +258,9 @@ def _words_for(error: Exception) -> str:
     if isinstance(error, (TimeoutError, ProxyError)) and error.args:
         return str(error.args[-1])
     if isinstance(error, NoAnswerError) or is_end_of_file(error):
-        return "it ends the connection without an answer, as for want of TLS or a certificate"
+        return "it closed the connection without an answer; it may require TLS or a certificate"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, NoHttpError):
-        return "what it answers is no HTTP"
+        return "its answer is not HTTP"
     return type(error).__name__

@@ -204,7 +204,7 @@ class Transport:
     def _through(self, proxy: Proxy) -> socket.socket:
         """Return a connection to a proxy, or through it where TLS is spoken from end to end."""
         if proxy.tls and self._influx.tls is not None:
-            text = f"the proxy {proxy.where} would need TLS within TLS; use one of http"
+            text = f"the proxy {proxy.where} would need TLS within TLS; use one of type http"
             raise ProxyError(text)
         sock = self._dialer.connect(proxy.host, proxy.port)
         if proxy.tls:

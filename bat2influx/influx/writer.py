@@ -236,7 +236,7 @@ class Writer:
         there = databases_in(reply.body) if reply.ok else None
         name = database_of_3(self._influx.db, self._influx.retention_policy)
         if there is None:
-            text = "whether it is there, and may be written to, is not seen without writing"
+            text = "whether it exists and is writable cannot be checked without writing"
             return Probe(None, missing=False, server=self.server, open=text)
         if name not in there:
             return Probe(None, missing=True, server=self.server)
