@@ -26,18 +26,18 @@ def last_line(figures: Figures) -> LastLine:
     waiting = figures.waiting - figures.on_disk
     parts = []
     if waiting:
-        parts.append(f"{waiting} values could be neither stored nor put on disk and are lost")
+        parts.append(f"{waiting} values were neither stored nor written to disk and are lost")
     if figures.on_disk:
-        parts.append(f"{figures.on_disk} values wait on disk for the next start")
+        parts.append(f"{figures.on_disk} values are queued on disk for the next start")
     if unkept:
-        parts.append(f"{unkept} refused rows could not be put on disk and are lost")
+        parts.append(f"{unkept} rejected values were not written to disk and are lost")
     if figures.rejected_on_disk:
-        kept = f"{figures.rejected_on_disk} refused rows are kept aside"
-        parts.append(f"{kept} (`bat2influx spool` lists them)")
+        quarantined = f"{figures.rejected_on_disk} rejected values are quarantined"
+        parts.append(f"{quarantined} (`bat2influx spool` lists them)")
     if figures.dropped:
-        parts.append(f"{figures.dropped} values that waited were dropped before")
+        parts.append(f"{figures.dropped} queued values were dropped before")
     if figures.rejected_dropped:
-        parts.append(f"{figures.rejected_dropped} refused rows were dropped before")
+        parts.append(f"{figures.rejected_dropped} rejected values were dropped before")
     if not parts:
         parts.append("every value is stored")
     else:
@@ -45,7 +45,8 @@ def last_line(figures: Figures) -> LastLine:
     begin = "stopped"
     level = logging.INFO
     if figures.failed_thread:
-        begin, level = f"stopped because the {figures.failed_thread} thread failed", logging.ERROR
+        begin = f"stopped because worker thread {figures.failed_thread!r} failed"
+        level = logging.ERROR
     if waiting or unkept:
         level = logging.ERROR
     return LastLine("; ".join((begin, *parts)), level, waiting + unkept)

@@ -51,14 +51,14 @@ class Health:
     def illness(self, now: float) -> str:
         """Return what is wrong at `now` (monotonic, s); empty when it is well."""
         if self.at > now:
-            return "what is known of the daemon is from before this machine has started"
+            return "the health file was written before the latest start of this machine"
         if now - self.at > STUCK_AFTER:
-            return f"the daemon has stood still, or was killed, {now - self.at:.0f} s ago"
+            return f"the daemon hung or was killed {now - self.at:.0f} s ago"
         if self.alive is None:
-            return "nothing has come from a device yet"
+            return "no device has sent a message yet"
         if now - self.alive > self.within:
             since = f"{now - self.alive:.0f} s"
-            return f"nothing has come from a device, or a part has stopped, for {since}"
+            return f"no device has sent a message, or a worker thread has hung, for {since}"
         return ""
 
 
@@ -100,7 +100,7 @@ def read_health(path: Path) -> Health | None:
     try:
         return _understood(parse(data))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise UnreadableError(f"{path} is damaged, or of another version") from error
+        raise UnreadableError(f"{path} is damaged or of another version") from error
 
 
 def _understood(content: Any) -> Health:

@@ -117,8 +117,8 @@ class Daemon:
     def ended(self) -> bool:
         """Whether to leave the loop; says why where a failure is the reason."""
         if (failure := self._delivery.failure) is not None:
-            text, extra = "ending, for a thread has died", event("internal error")
-            log.critical(text, exc_info=failure, extra=extra)
+            text, extra = "exiting: worker thread %r failed", event("internal error")
+            log.critical(text, self._delivery.failed_thread, exc_info=failure, extra=extra)
             self.exit_code = os.EX_SOFTWARE
         if all(device.undecided for device in self.devices):
             self.exit_code = os.EX_CONFIG
@@ -148,9 +148,10 @@ class Daemon:
             self._hold = self._stamps.hold
             self._delivery.hold(self._hold)
             if self._hold is Hold.NO:
-                log.info("values wait for the clock no longer", extra=event("clock right"))
+                text = "no longer waiting for the clock; queued values are stored"
+                log.info(text, extra=event("clock right"))
             else:
-                text = "%s; values wait for that"
+                text = "%s; values are queued until it is"
                 log.info(text, self._hold.value, extra=event("clock awaited"))
 
     def step_devices(self, ready: dict[int, int]) -> None:
@@ -207,7 +208,7 @@ class Daemon:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("%s", problem, extra=event("bad configuration"))
-            text = "the configuration is bad and was not reloaded; going on with the old one"
+            text = "the configuration has mistakes and was not reloaded; the old one stays in force"
             log.error(text, extra=event("reload refused"))
         else:
             self._go_over_to(settings)
@@ -231,7 +232,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Leave the devices, deliver what waits, end."""
-        notify.stopping("storing what waits")
+        notify.stopping("storing queued values")
         for device in self.devices:
             device.close()
         self.deliver(all_of_them=True)

@@ -102,7 +102,7 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
     Quantity(
         "reconnects",
         "broker_reconnects_total",
-        "Logins to the device's broker since the start, but for the first.",
+        "Logins to the device's broker since the start, except the first.",
         lambda device: device.reconnects,
     ),
     Quantity(
@@ -120,19 +120,19 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
     Quantity(
         "devices",
         "devices",
-        "Devices behind the broker, of a fleet.",
+        "Devices behind the broker of a fleet.",
         lambda device: device.devices,
     ),
     Quantity(
         "devices_silent",
         "devices_silent",
-        "Those of them that say nothing.",
+        "Devices behind the broker that do not respond.",
         lambda device: device.silent,
     ),
     Quantity(
         "",
         "clock_difference_seconds",
-        "By how much this machine's clock, which is not synchronised, is ahead of the device's.",
+        "How far this machine's clock, which is not synchronised, is ahead of the device's.",
         lambda device: device.clock_difference,
     ),
     Quantity(
@@ -158,39 +158,39 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
     Quantity(
         "waiting",
         "values_waiting",
-        "Values that wait for the database.",
+        "Values that are queued for the database.",
         lambda report: report.waiting,
     ),
     Quantity(
         "rejected",
         "values_rejected",
-        "Values that the database has refused for good, and that are kept aside.",
+        "Values that the database has rejected and that are quarantined.",
         lambda report: report.rejected,
     ),
     Quantity(
         "dropped",
         "values_dropped_total",
-        "Values that were lost since the start while they waited, for want of room or with a"
-        " damaged file.",
+        "Queued values that were dropped since the start, because the queue was full or its file"
+        " damaged.",
         lambda report: report.dropped,
     ),
     Quantity(
         "rejected_dropped",
         "values_rejected_dropped_total",
-        "Values that were refused and kept aside, and lost since the start, for want of room or"
-        " with a damaged file.",
+        "Quarantined values that were dropped since the start, because their space was full or"
+        " the file damaged.",
         lambda report: report.rejected_dropped,
     ),
     Quantity(
         "spool_used",
         "spool_used_ratio",
-        "How much of the room for what waits is taken; at 1 the oldest values go.",
+        "Used part of the queue's space; at 1 the oldest values are dropped.",
         lambda report: report.spool_used,
     ),
     Quantity(
         "delay",
         "delay_seconds",
-        "The longest from a value's time to its being stored, in the 10 s before this report.",
+        "Longest time from a value's timestamp to its storage, in the 10 s before this report.",
         lambda report: report.delay,
     ),
     Quantity(
@@ -214,7 +214,7 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
     Quantity(
         "",
         "report_timestamp_seconds",
-        "The time of this report, which is made anew each 10 s.",
+        "The time of this report, which is replaced every 10 s.",
         lambda report: report.time_ns / NS,
     ),
 )
@@ -253,14 +253,14 @@ def prometheus_text(report: Report, version: str, config: str = "") -> str:
         for own, device in named
         for reason in NoValue
     )
-    what = "Messages that were no value, by what they were instead."
+    what = "Messages without a number, by what they had instead."
     families.append(_family("messages_without_value_total", what, reasons))
     since = (
         ({**own, "service": service, "instance": str(instance)}, since_ns / NS)
         for own, device in named
         for (service, instance), since_ns in (device.missing or {}).items()
     )
-    what = "Since when a service of the device has left or does not respond."
+    what = "The time since which a service of the device has left or does not respond."
     families.append(_family("service_missing_since_timestamp_seconds", what, since))
     families += [
         _family(name, help_text, _samples(of, [(labels, report)]))

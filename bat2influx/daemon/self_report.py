@@ -134,8 +134,8 @@ def _text_file(config: Path) -> TextFile | None:
     if path:
         return TextFile(path)
     text = (
-        "[Metrics] textfile = yes: there is no directory for the file; write"
-        " RuntimeDirectory=bat2influx in the unit, or set RUNTIME_DIRECTORY"
+        "[Metrics] textfile = yes: there is no directory for the file; add"
+        " RuntimeDirectory=bat2influx to the unit, or set RUNTIME_DIRECTORY"
     )
     log.warning(text, extra=event("textfile"))
     return None

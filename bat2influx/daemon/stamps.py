@@ -51,14 +51,14 @@ class Stamps:
             self._clock.follow(distance)
         elif action is Action.LEAVE:
             self._clock.follow(None)
-            log.info("time stamps are by this machine's clock again", extra=event("clock own"))
+            log.info("timestamps follow this machine's clock again", extra=event("clock own"))
         if action is not Action.FOLLOW or before is StampedBy.DEVICE:
             return action is Action.LEAVE
         assert guide is not None
         assert difference is not None
         text = (
-            "time stamps are by the clock of the device at %s until this machine's is synchronised,"
-            " which is %s it"
+            "timestamps follow the clock of the device at %s until this machine's is synchronised"
+            " (this machine's is %s the device's)"
         )
         where, extra = guide.battery.address, event("clock followed", PEER=guide.battery.address)
         log.info(text, where, difference_text(difference), extra=extra)
@@ -77,8 +77,8 @@ class Stamps:
             if difference is None or abs(difference) <= DIFFERS:
                 continue
             site = f"{device.battery.name}: " if device.battery.name else ""
-            ours = "this machine's clock is not synchronised, and"
+            ours = "this machine's clock is not synchronised and is"
             text = f"{site}{ours} {difference_text(difference)} the device's"
             followed = self.by is StampedBy.DEVICE and device.battery.clock == "device"
-            found.append(f"{text}, which time stamps are by" if followed else text)
+            found.append(f"{text} (timestamps follow the device's)" if followed else text)
         return found

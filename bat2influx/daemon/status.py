@@ -58,7 +58,7 @@ class Status:
         clocks: Sequence[str] = (),
     ) -> str:
         """Return the line; `clocks` is what is to be known of clocks besides `hold`."""
-        parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
+        parts = [] if hold is Hold.NO else [f"{hold.value}; values are queued until it is"]
         parts += clocks
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
         if any(_unconfigured(each) for each in devices):
@@ -71,9 +71,9 @@ class Status:
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
-        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} waiting"
+        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} queued"
         if figures.rejected:
-            counts += f", {figures.rejected} refused"
+            counts += f", {figures.rejected} rejected"
         if dropped := figures.dropped + figures.rejected_dropped:
             counts += f", {dropped} dropped"
         return joined(parts, counts, notify.MAX_STATUS)

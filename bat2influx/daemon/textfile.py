@@ -36,7 +36,7 @@ class TextFile:
         self,
         path: Path,
         reader: str = "the node exporter",
-        remedy: str = ", or write textfile = no",
+        remedy: str = ", or set textfile = no",
     ) -> None:
         self._path = path
         self._reader, self._remedy = reader, remedy
@@ -50,7 +50,7 @@ class TextFile:
         except OSError as error:
             what = (
                 f"cannot write {self._path} for {self._reader} ({error.strerror}); make its"
-                f" directory writable and have room there{self._remedy}"
+                f" directory writable and free space there{self._remedy}"
             )
             self._writing.failed(Trouble("textfile", what), now)
             with contextlib.suppress(OSError):

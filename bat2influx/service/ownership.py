@@ -37,7 +37,7 @@ class OwnerError(Exception):
 
     def __init__(self, owner: Owner, error: OSError) -> None:
         super().__init__(
-            f"{owner.path} belongs to {owner.name}, as whom root cannot go on here"
+            f"{owner.path} belongs to {owner.name}; root cannot switch to that user here"
             f" ({error.strerror})"
         )
         self.owner = owner

@@ -98,11 +98,11 @@ def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
 ) -> None:
     """One device that a person has to settle does not end the others."""
     daemon = harness.daemon()
-    daemon._delivery = delivery(failure=failure)
+    daemon._delivery = delivery(failure=failure, failed_thread="keeper")
     daemon.devices = tuple(quiet(undecided=each) for each in undecided)
     daemon._wakeup.stop = stop
     assert (daemon.ended, daemon.exit_code) == (ended, code)
-    assert ("ending, for a thread has died" in caplog.text) is (failure is not None)
+    assert ("exiting: worker thread 'keeper' failed" in caplog.text) is (failure is not None)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_what_is_awaited_of_the_clock_is_told_at_each_change(
             daemon.follow_clock()
     assert to.calls == [("hold", Hold.UNSET), ("hold", Hold.UNSYNCHRONISED), ("hold", Hold.NO)]
     assert [record.getMessage() for record in caplog.records] == [
-        "the clock has not been set; values wait for that",
-        "the clock is not synchronised yet; values wait for that",
-        "values wait for the clock no longer",
+        "the clock has not been set; values are queued until it is",
+        "the clock is not synchronised yet; values are queued until it is",
+        "no longer waiting for the clock; queued values are stored",
     ]
 
 
@@ -310,7 +310,7 @@ def test_pings_and_intervals_are_for_a_service_manager_that_watches(
     health = json.loads((harness.run / "bat2influx.health").read_text())
     assert (health["at"], health["alive"]) == (STARTED + 16, STARTED + 15)
     assert health["within"] == 120.0
-    assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 waiting"
+    assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 queued"
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,6 @@ def test_a_bad_file_is_told_and_changes_nothing(
     assert [record.getMessage() for record in caplog.records] == [
         "/b.ini, line 1: one",
         "/b.ini, line 2: two 100%",
-        "the configuration is bad and was not reloaded; going on with the old one",
+        "the configuration has mistakes and was not reloaded; the old one stays in force",
     ]
     assert harness.sent == ["RELOADING=1", "READY=1"]
