@@ -1,4 +1,4 @@
-"""The last line of the log: what has become of the values. Pure."""
+"""The last line of the log: what happened to the values. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bat2influx.delivery.figures import Figures
 
 
 class LastLine(NamedTuple):
-    """The line, its level, and how many values are lost with the process."""
+    """The line, its log level, and the number of values that are lost with the process."""
 
     text: str
     level: int
@@ -17,10 +17,10 @@ class LastLine(NamedTuple):
 
 
 def last_line(figures: Figures) -> LastLine:
-    """Return the line for what there is when both threads have ended.
+    """Return the line for the `figures` after both threads have ended.
 
-    It says that every value is stored only when that is so of all since the start, and of those
-    from before. What waits or is refused and is not on disk by now is lost.
+    The line says "every value is stored" only if that holds for all values since the start, and for
+    those queued before. Queued or rejected values that are not on disk by now are lost.
     """
     unkept = figures.rejected - figures.rejected_on_disk
     waiting = figures.waiting - figures.on_disk

@@ -1,9 +1,9 @@
-"""What the daemon tells about itself: the same numbers for InfluxDB and for Prometheus.
+"""The daemon's own metrics: the same numbers for InfluxDB and for Prometheus.
 
-Pure: a `Report` comes in, and readings of the self-measurement or a text in Prometheus' format go
-out. Both are made from one table, so that neither knows what the other does not. What is not known
-is absent rather than a zero. Counts are since the start of the process; a name that ends in
-`_total` is a counter, every other one a gauge.
+Pure: takes a `Report`, returns values of the self-measurement or a text in Prometheus' format. Both
+come from one table, so that they have the same numbers. An unknown number is absent, not zero.
+Counts are since the start of the process; a name that ends in `_total` is a counter, every other
+one a gauge.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ _IN_LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """How it is with one device; `site` is the name of its section, '' for `[Battery]`.
+    """The state of one device; `site` is the name of its section, '' for `[Battery]`.
 
-    `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
-    the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
-    do not respond. Of one device, `missing` has the services that have left or do not respond, with
-    since when (ns since 1970), and `clock_difference` is by how many s this machine's clock is
-    ahead of the device's, where that is known and ours is not synchronised.
+    `without_value` counts the fields that have no number at present; `last_value_ns` is the
+    timestamp of the latest value, in ns since 1970. For a fleet, `devices` counts all devices, and
+    `silent` those that do not respond. For one device, `missing` maps the services that have left
+    or do not respond to since when (ns since 1970), and `clock_difference` is how many s this
+    machine's clock is ahead of the device's, if that is known and this machine's clock is not
+    synchronised.
     """
 
     site: str
@@ -49,7 +50,7 @@ class DeviceReport:
     clock_difference: float | None = None
 
     def after(self, earlier: DeviceReport) -> DeviceReport:
-        """Return this with what was counted before a reload began to count anew."""
+        """Return this plus the counts from before a reload replaced the device."""
         last = self.last_value_ns
         return replace(
             self,
@@ -62,11 +63,11 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How it is with the daemon, at `time_ns` (since 1970).
+    """The state of the daemon at `time_ns` (since 1970).
 
     `uptime` and `delay` are in s, `memory` in bytes, `spool_used` from 0 to 1. `delay` is the
-    longest from a value's stamp to its being stored since the last report, None when nothing was
-    stored; `database_up` is None before the database has been tried.
+    longest time from a value's timestamp to its storage since the last report, None if nothing was
+    stored; `database_up` is None before the first write.
     """
 
     time_ns: int
@@ -84,7 +85,7 @@ class Report:
 
 
 class Quantity(NamedTuple, Generic[T]):
-    """One number of a report, under both its names; without a `field` it is Prometheus' alone."""
+    """One number of a report, under both its names; without a `field` only for Prometheus."""
 
     field: str
     name: str
@@ -221,7 +222,7 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
 
 
 def readings(report: Report) -> list[Reading]:
-    """Return the report as readings: a device's are of its site, the daemon's of none."""
+    """Return the report as values: a device's have its site, the daemon's have none."""
     made = [
         (device.site, quantity.field, quantity.of(device))
         for device in report.devices
@@ -238,8 +239,8 @@ def readings(report: Report) -> list[Reading]:
 def prometheus_text(report: Report, version: str, config: str = "") -> str:
     """Return the report in Prometheus' text format.
 
-    `config`, where it is not '', becomes a label of everything: one node exporter may read the
-    files of several daemons, and refuses what two of them say under the same name and labels.
+    `config`, unless '', becomes a label of every sample: one node exporter may read the files of
+    several daemons, and rejects two samples with the same name and labels.
     """
     labels = {"config": config} if config else {}
     info = [({**labels, "version": version}, 1)]
@@ -281,7 +282,7 @@ def _samples(of: Callable[[T], float | None], named: Iterable[tuple[Labels, T]])
 
 
 def _family(name: str, what: str, samples: Samples) -> str:
-    """Return a metric with its samples; nothing when it has none."""
+    """Return a metric with its samples; '' without samples."""
     lines = [f"{PREFIX}{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
     if not lines:
         return ""

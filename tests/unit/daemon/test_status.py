@@ -273,7 +273,7 @@ def test_values_are_counted_since_the_latest_line(values: int, seconds: float, r
     """The first one comes at once, and half a second is the least that a rate is made of."""
     status = Status(0.0, 120.0)
     status.count(100)
-    status.tell("", 50.0)
+    status.send("", 50.0)
     status.count(values - 1)
     status.count(1)
     text = status.text((), delivery(), Hold.NO, 50.0 + seconds)
@@ -294,15 +294,15 @@ def test_it_is_ready_with_the_first_value(told: list[tuple[str, str]]) -> None:
     """That is told at once, though a line was told just before; and only once."""
     status = Status(100.0, 120.0)
     assert status.due(100.0)
-    status.tell("looking", 100.0)
+    status.send("looking", 100.0)
     assert not status.due(100.5)
     status.count(1)
     assert status.due(100.5)
-    status.tell("Soc 61", 100.5)
+    status.send("Soc 61", 100.5)
     status.count(1)
     assert not status.due(101.0)
     assert status.due(101.5)
-    status.tell("Soc 62", 101.5)
+    status.send("Soc 62", 101.5)
     assert told == [("status", "looking"), ("ready", "Soc 61"), ("status", "Soc 62")]
 
 
@@ -314,9 +314,9 @@ def test_without_a_value_it_is_ready_after_a_while(
 ) -> None:
     """After 10 s, or W/12 where that is less: a start does not hold up the boot."""
     status = Status(100.0, watchdog)
-    status.tell("a", 100.0 + within - 0.5)
-    status.tell("b", 100.0 + within)
-    status.tell("c", 100.0 + within + 1)
+    status.send("a", 100.0 + within - 0.5)
+    status.send("b", 100.0 + within)
+    status.send("c", 100.0 + within + 1)
     assert told == [("status", "a"), ("ready", "b"), ("status", "c")]
 
 
@@ -324,11 +324,11 @@ def test_a_line_is_told_again_only_when_it_is_another(told: list[tuple[str, str]
     """The service manager has it already; ready comes with it all the same."""
     status = Status(0.0, 120.0)
     for now in (0.0, 1.0, 2.0):
-        status.tell("same", now)
-    status.tell("same", 10.0)
-    status.tell("same", 11.0)
-    status.tell("other", 12.0)
-    status.tell("same", 13.0)
+        status.send("same", now)
+    status.send("same", 10.0)
+    status.send("same", 11.0)
+    status.send("other", 12.0)
+    status.send("same", 13.0)
     assert told == [("status", "same"), ("ready", "same"), ("status", "other"), ("status", "same")]
 
 
@@ -336,7 +336,7 @@ def test_a_line_is_due_a_second_after_the_latest() -> None:
     """One that was late does not have the next come sooner."""
     status = Status(100.0, 120.0)
     assert (status.timeout(99.0), status.timeout(100.0), status.timeout(101.0)) == (1.0, 0.0, 0.0)
-    status.tell("", 107.5)
+    status.send("", 107.5)
     assert (status.timeout(107.5), status.timeout(108.0), status.timeout(110.0)) == (1.0, 0.5, 0.0)
     assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]
 
