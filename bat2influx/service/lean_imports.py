@@ -20,7 +20,7 @@ from types import ModuleType
 _UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
 _HTTP = "http.client"
 _EMPTY = ("urllib.request", "hashlib", "ssl")  # paho cannot be imported without these
-# Exceptions that paho 1.6 and 2.1 catch from a socket; the socket of mqtt/link.py never raises them.
+# Exceptions that paho 1.6 and 2.1 catch from a socket; mqtt/link.py never raises them.
 _NAMES_OF_SSL = ("SSLWantReadError", "SSLWantWriteError")
 
 
