@@ -1,4 +1,4 @@
-"""The running program: one loop, and what it tells of itself.
+"""The running program: one loop, its status, health and self-measurement.
 
 Rules: nothing that the main thread calls may block. Start with main.py: `run` is the table of
 contents.

@@ -1,4 +1,4 @@
-"""The last line of the log: what has become of the values. Pure."""
+"""The last line of the log: what happened to the values. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bat2influx.delivery.figures import Figures
 
 
 class LastLine(NamedTuple):
-    """The line, its level, and how many values are lost with the process."""
+    """The line, its log level, and the number of values that are lost with the process."""
 
     text: str
     level: int
@@ -17,27 +17,27 @@ class LastLine(NamedTuple):
 
 
 def last_line(figures: Figures) -> LastLine:
-    """Return the line for what there is when both threads have ended.
+    """Return the line for the `figures` after both threads have ended.
 
-    It says that every value is stored only when that is so of all since the start, and of those
-    from before. What waits or is refused and is not on disk by now is lost.
+    The line says "every value is stored" only if that holds for all values since the start, and for
+    those queued before. Queued or rejected values that are not on disk by now are lost.
     """
     unkept = figures.rejected - figures.rejected_on_disk
     waiting = figures.waiting - figures.on_disk
     parts = []
     if waiting:
-        parts.append(f"{waiting} values could be neither stored nor put on disk and are lost")
+        parts.append(f"{waiting} values were neither stored nor written to disk and are lost")
     if figures.on_disk:
-        parts.append(f"{figures.on_disk} values wait on disk for the next start")
+        parts.append(f"{figures.on_disk} values are queued on disk for the next start")
     if unkept:
-        parts.append(f"{unkept} refused rows could not be put on disk and are lost")
+        parts.append(f"{unkept} rejected values were not written to disk and are lost")
     if figures.rejected_on_disk:
-        kept = f"{figures.rejected_on_disk} refused rows are kept aside"
-        parts.append(f"{kept} (`bat2influx spool` lists them)")
+        quarantined = f"{figures.rejected_on_disk} rejected values are quarantined"
+        parts.append(f"{quarantined} (`bat2influx spool` lists them)")
     if figures.dropped:
-        parts.append(f"{figures.dropped} values that waited were dropped before")
+        parts.append(f"{figures.dropped} queued values were dropped before")
     if figures.rejected_dropped:
-        parts.append(f"{figures.rejected_dropped} refused rows were dropped before")
+        parts.append(f"{figures.rejected_dropped} rejected values were dropped before")
     if not parts:
         parts.append("every value is stored")
     else:
@@ -45,7 +45,8 @@ def last_line(figures: Figures) -> LastLine:
     begin = "stopped"
     level = logging.INFO
     if figures.failed_thread:
-        begin, level = f"stopped because the {figures.failed_thread} thread failed", logging.ERROR
+        begin = f"stopped because worker thread {figures.failed_thread!r} failed"
+        level = logging.ERROR
     if waiting or unkept:
         level = logging.ERROR
     return LastLine("; ".join((begin, *parts)), level, waiting + unkept)

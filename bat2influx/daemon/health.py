@@ -1,17 +1,17 @@
-"""Whether the daemon is well, for who cannot ask systemd: a container's health check, `watch`.
+"""Whether the daemon is healthy, for readers without systemd: a container's health check, `watch`.
 
 Format: `NAME.health` beside the node exporter's file, NAME being that of the ini, one JSON object:
 
     {"format": 1, "at": 5120.4, "alive": 5120.3, "within": 120.0, "status": "Voltage 52.6, ..."}
 
-`at` is when it was written and `alive` when the watchdog's ping was last earned (null: not yet),
-both in s by CLOCK_MONOTONIC, which all processes of a machine share; `within` is W, in s. The file
-is replaced each second while the daemon runs, and goes with it. A later daemon also writes
-"figures", an object with the fields of HealthFigures, which an earlier reader passes over.
+`at` is the time of writing and `alive` that of the latest deserved watchdog ping (null: none yet),
+both in s of CLOCK_MONOTONIC, which all processes of a machine share; `within` is W, in s. The
+daemon replaces the file every second, and removes it at its end. A later daemon also writes
+"figures", an object with the fields of HealthFigures, which an earlier reader ignores.
 
-Rules: well is what systemd's watchdog would take for well, and no more: a message of a device in
-the latest W, while the threads that store go on. An absent database is told and is no illness, for
-nothing is lost by it.
+Rules: healthy means what systemd's watchdog accepts, and no more: a message from a device within
+the latest W, and delivery threads that make progress. An unreachable database is in `status`, but
+does not make the daemon unhealthy, because no value is lost.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from bat2influx.service import ownership
 FORMAT = 1
 SUFFIX = ".health"
 MAX_FILE = 64 * 1024  # bytes
-MAX_STATUS = 2000  # characters; JSON makes twelve bytes of one at the most
-STUCK_AFTER = 10.0  # s; a daemon that has written nothing for so long is stuck, or was killed
+MAX_STATUS = 2000  # characters; each takes at most twelve bytes in JSON
+STUCK_AFTER = 10.0  # s without a write, after which the daemon counts as hanging or killed
 
 
 class UnreadableError(Exception):
-    """There is a file, and it tells nothing; the text says why."""
+    """The file exists but cannot be used; the text says why."""
 
 
 class Condition(Enum):
@@ -88,7 +88,7 @@ class HealthFigures:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the file says; `figures` is None of a daemon that writes none."""
+    """The content of the file; `figures` is None of a daemon that writes none."""
 
     at: float
     alive: float | None
@@ -109,19 +109,19 @@ class Health:
     def illness(self, now: float) -> str:
         """Return what is wrong at `now` (monotonic, s); empty when it is well."""
         if self.at > now:
-            return "what is known of the daemon is from before this machine has started"
+            return "the health file was written before the latest start of this machine"
         if now - self.at > STUCK_AFTER:
-            return f"the daemon has stood still, or was killed, {now - self.at:.0f} s ago"
+            return f"the daemon hung or was killed {now - self.at:.0f} s ago"
         if self.alive is None:
-            return "nothing has come from a device yet"
+            return "no device has sent a message yet"
         if now - self.alive > self.within:
             since = f"{now - self.alive:.0f} s"
-            return f"nothing has come from a device, or a part has stopped, for {since}"
+            return f"no device has sent a message, or a worker thread has hung, for {since}"
         return ""
 
 
 class HealthFile:
-    """Keeps the file, where there is a place for it."""
+    """Writes the file, if there is a runtime directory."""
 
     def __init__(self, config: Path, within: float) -> None:
         path = paths.runtime_file(config, os.environ, SUFFIX)
@@ -131,24 +131,24 @@ class HealthFile:
     def write(
         self, now: float, alive: float | None, status: str, figures: HealthFigures | None = None
     ) -> None:
-        """Say how it is at `now`; `alive` as above."""
+        """Write the state at `now`; `alive` as above."""
         if self._file:
             health = Health(now, alive, self._within, shortened(status, MAX_STATUS), figures)
             self._file.write(json.dumps({"format": FORMAT, **asdict(health)}), now)
 
     def close(self) -> None:
-        """Have no file any more."""
+        """Remove the file."""
         if self._file:
             self._file.remove()
 
 
 def health_path(config: Path, environment: Mapping[str, str]) -> Path | None:
-    """Return where the daemon with this ini has its file, as seen from outside its unit."""
+    """Return the path of the file of the daemon with this ini, as seen from outside its unit."""
     return paths.runtime_file_of_service(config, environment, SUFFIX)
 
 
 def read_health(path: Path) -> Health | None:
-    """Return what the file says; None where there is none. Raises UnreadableError."""
+    """Return the content of the file; None if it does not exist. Raises UnreadableError."""
     try:
         data = ownership.read_regular(path, MAX_FILE + 1)
     except FileNotFoundError:
@@ -160,11 +160,11 @@ def read_health(path: Path) -> Health | None:
     try:
         return _understood(parse(data))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise UnreadableError(f"{path} is damaged, or of another version") from error
+        raise UnreadableError(f"{path} is damaged or of another version") from error
 
 
 def _understood(content: Any) -> Health:
-    """Return what a file says. Raises one of several errors when it is not as described."""
+    """Return the content as a Health. Raises ValueError, TypeError, KeyError or OverflowError."""
     if content["format"] != FORMAT:
         raise ValueError
     alive = None if content["alive"] is None else float(content["alive"])

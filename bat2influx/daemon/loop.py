@@ -1,7 +1,7 @@
-"""What a loop with devices waits on: one selector, and a descriptor that wakes it.
+"""The event loop's selector for devices, and the descriptor that wakes it.
 
-Signals and other threads write into that descriptor. Whoever turns the loop looks at the clock,
-and calls nothing in it that may block.
+Signals and other threads write to that descriptor. The caller reads the clock, and calls nothing
+in the loop that may block.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from types import FrameType
 from bat2influx.clock import Now
 from bat2influx.device.source import Source
 
-STALL = 0.5  # s; a wait that takes so much longer than it was to is a machine that stood still
+STALL = 0.5  # s beyond its timeout, after which a wait counts as a stall of the machine
 
 
 class Loop:
-    """Waits for devices, and steps them."""
+    """Waits for events of devices, and calls their `step`."""
 
     def __init__(self) -> None:
         self.wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.wakeup, selectors.EVENT_READ)
-        self._owners: dict[int, object] = {}  # by descriptor, whose number the next one may have
-        self._stood_still = 0.0  # s, in the latest wait, beyond what it was to take
+        self._owners: dict[int, object] = {}  # by descriptor, whose number may be reused
+        self._stood_still = 0.0  # s that the latest wait took beyond its timeout
 
     def wait(
         self,
@@ -36,10 +36,10 @@ class Loop:
         most: float,
         more: Iterable[int] = (),
     ) -> dict[int, int]:
-        """Wait for sockets, signals, threads and what devices have to do; return what is ready.
+        """Wait for sockets, signals, threads and timeouts of devices; return what is ready.
 
-        It takes `most` s at the most, by the clocks that `look` looks at. `more` are descriptors to
-        read from, besides those of the devices.
+        The wait takes at most `most` s of the clock that `look` reads. `more` are descriptors to
+        read from, in addition to those of the devices.
         """
         now = look()
         self._watch(devices, more)
@@ -51,7 +51,7 @@ class Loop:
         return ready
 
     def step(self, devices: Sequence[Source], ready: dict[int, int], now: Now) -> bool:
-        """Have each device do what it can; return whether one of them has said something."""
+        """Step each device; return whether one of them has received a message."""
         heard = False
         for device in devices:
             if self._stood_still > STALL:
@@ -67,7 +67,7 @@ class Loop:
         return heard
 
     def close(self) -> None:
-        """Wait no more, and give the signals back."""
+        """Close the selector, and reset the signals' wake-up descriptor."""
         self._selector.close()
         self.wakeup.close()
 
@@ -85,7 +85,7 @@ class Loop:
         for fd in wanted.keys() - watched.keys():
             self._selector.register(fd, wanted[fd])
         for fd in wanted.keys() & watched.keys():
-            if self._owners.get(fd) is not before.get(fd):  # the kernel forgot the closed one
+            if self._owners.get(fd) is not before.get(fd):  # the kernel dropped the closed one
                 self._selector.unregister(fd)
                 self._selector.register(fd, wanted[fd])
             elif wanted[fd] != watched[fd]:
@@ -93,7 +93,7 @@ class Loop:
 
 
 class Wakeup:
-    """A descriptor that signals and threads make readable, and what the signals asked for."""
+    """A descriptor that signals and threads make readable, and flags for what signals requested."""
 
     def __init__(self) -> None:
         self.stop = False
@@ -108,11 +108,11 @@ class Wakeup:
 
     def wake(self) -> None:
         """Wake the main loop, from any thread."""
-        with contextlib.suppress(OSError):  # full: it is awake already; closed: it has ended
+        with contextlib.suppress(OSError):  # full: already awake; closed: the loop has ended
             self._writer.send(b"w")
 
     def drain(self) -> None:
-        """Have the descriptor rest until the next waking."""
+        """Drain the wake-up socket."""
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(4096):
                 pass
@@ -125,7 +125,7 @@ class Wakeup:
         signal.signal(signal.SIGHUP, self._on_reload)
 
     def close(self) -> None:
-        """Give the signals back."""
+        """Reset the signals' wake-up descriptor, and close the sockets."""
         signal.set_wakeup_fd(-1)
         self._reader.close()
         self._writer.close()

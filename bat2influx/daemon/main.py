@@ -1,6 +1,6 @@
-"""The daemon: puts the parts together and turns the loop.
+"""The daemon: assembles the parts and runs the loop.
 
-Nothing that the main thread calls may block: what can hang is on a thread of its own.
+Nothing that the main thread calls may block: calls that may hang run in worker threads.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
 
-# Of a device's spans W/24 is the shortest, in which a message has to arrive: with a WatchdogSec of
-# less than so many times the time between two, a healthy one would always be "not responding".
+# W/24 is a device's shortest time limit, within which a message must arrive. With a WatchdogSec of
+# fewer than so many intervals between messages, a healthy device would count as "not responding".
 PACES = 32
 HEARTBEAT = 3.0  # s
 
-# The answers to the questions of a tick come within 2 ms of each other (VENUS), and a request to
-# the database costs more than the values in it: so the first ones wait for the others.
+# The answers to the requests of a tick come within 2 ms of each other (VENUS), and a request to the
+# database costs more than the values in it: so the first answers wait for the others.
 GATHER = 0.004  # s
-GATHER_FOR = 0.25  # s; who has not answered by then is not waited for
+GATHER_FOR = 0.25  # s after which an unanswered request is not waited for
 
-LAST_WORDS = 0.5  # s, for the answers under way at the end
-STOP_TIMEOUT = 7.5  # s, for what still waits then
-MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi has other things to do
+LAST_WORDS = 0.5  # s at the end for answers to pending requests
+STOP_TIMEOUT = 7.5  # s at the end to deliver queued values
+MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi needs its memory for other programs, too
 
 Reload = Callable[[], Settings]
 
 
 def run(settings: Settings, reload: Reload) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code. `reload` reads the file anew."""
+    """Run until SIGTERM or SIGINT; return the exit code. `reload` reads the file again."""
     daemon = Daemon(settings, reload)
     try:
         daemon.start()
@@ -61,17 +61,17 @@ def run(settings: Settings, reload: Reload) -> int:
             daemon.follow_clock()
             daemon.step_devices(ready)
             daemon.deliver()
-            daemon.tell_of_itself()
+            daemon.report_metrics()
             daemon.report()
-            daemon.reload_if_asked()
-        daemon.hear_out()
+            daemon.reload_if_requested()
+        daemon.await_replies()
     finally:
         daemon.stop()
     return daemon.exit_code
 
 
 class Daemon:
-    """The parts of the running program, and what one turn of the loop does with them."""
+    """The parts of the running program, and the steps of one turn of the loop."""
 
     def __init__(self, settings: Settings, reload: Reload) -> None:
         self.settings = settings
@@ -86,7 +86,7 @@ class Daemon:
         self._now = now = self._clock.look()
         self._stamps = Stamps(self._clock)
         self._hold = Hold.NO
-        self._gather_until = math.inf  # monotonic s: when readings that wait for others go
+        self._gather_until = math.inf  # monotonic s: when to deliver values that wait for others
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
         state = paths.state_directory(settings.path, os.environ)
@@ -108,26 +108,26 @@ class Daemon:
     # One turn of the loop
 
     def start(self) -> None:
-        """Take over signals, and start the threads."""
+        """Install the signal handlers, and start the threads."""
         faulthandler.enable()
         self._wakeup.catch_signals()
         self._delivery.start()
 
     @property
     def ended(self) -> bool:
-        """Whether to leave the loop; says why where a failure is the reason."""
+        """Whether to leave the loop; logs the reason if it is a failure."""
         if (failure := self._delivery.failure) is not None:
-            text, extra = "ending, for a thread has died", event("internal error")
-            log.critical(text, exc_info=failure, extra=extra)
+            text, extra = "exiting: worker thread %r failed", event("internal error")
+            log.critical(text, self._delivery.failed_thread, exc_info=failure, extra=extra)
             self.exit_code = os.EX_SOFTWARE
         if all(device.undecided for device in self.devices):
             self.exit_code = os.EX_CONFIG
         return self._wakeup.stop or self.exit_code != os.EX_OK
 
     def wait(self, most: float = math.inf) -> dict[int, int]:
-        """Wait for sockets, signals, threads and the next thing due; return what is ready.
+        """Wait for sockets, signals, threads and the next timeout; return what is ready.
 
-        It takes `most` s at the most.
+        The wait takes at most `most` s.
         """
         now = self._clock.look().mono
         most = min(most, self._status.timeout(now), self._self_report.timeout(now))
@@ -135,12 +135,12 @@ class Daemon:
         return self._loop.wait(self.devices, self._clock.look, min(most, self._clock.timeout()))
 
     def follow_clock(self) -> None:
-        """Look at the clock; what does not have its stamp from this look goes with a step."""
+        """Read the clock; if it was set, deliver earlier values first and report the step."""
         switched = self._stamps.choose(self.devices)
         self._now = self._clock.look()
         self._delivery.offset_ns = self._now.offset_ns
         if step := self._clock.take_step():
-            self.deliver(all_of_them=True)  # their stamps are of the time before it
+            self.deliver(all_of_them=True)  # their timestamps are from before the step
             (self._delivery.clock_switched if switched else self._delivery.clock_set)(step)
             for device in self.devices:
                 device.clock_set(step)
@@ -148,21 +148,22 @@ class Daemon:
             self._hold = self._stamps.hold
             self._delivery.hold(self._hold)
             if self._hold is Hold.NO:
-                log.info("values wait for the clock no longer", extra=event("clock right"))
+                text = "no longer waiting for the clock; queued values are stored"
+                log.info(text, extra=event("clock right"))
             else:
-                text = "%s; values wait for that"
+                text = "%s; values are queued until it is"
                 log.info(text, self._hold.value, extra=event("clock awaited"))
 
     def step_devices(self, ready: dict[int, int]) -> None:
-        """Have each device do what it can."""
+        """Step each device, and count a message for the watchdog."""
         if self._loop.step(self.devices, ready, self._now):
             self._watchdog.message()
 
     def deliver(self, *, all_of_them: bool = False) -> None:
-        """Hand the new readings over to the database, those of a tick together.
+        """Hand new values over to the delivery, those of a tick together.
 
-        Those of a device wait for GATHER at the most while it has still to answer, unless
-        `all_of_them` are to go.
+        The values of a device wait at most GATHER while it has pending requests, unless
+        `all_of_them` is set.
         """
         now = self._now.mono
         late = all_of_them or now >= self._gather_until
@@ -174,19 +175,19 @@ class Daemon:
                 self._delivery.put(self._encoder.lines(device.battery.name, rows))
                 self._status.count(len(rows))
 
-    def tell_of_itself(self) -> None:
-        """Have the database, and the node exporter's file, know how things are."""
+    def report_metrics(self) -> None:
+        """Report the daemon's own metrics to the database and the node exporter's file."""
         if lines := self._self_report.report(self._now, self.devices, self._delivery):
             self._delivery.put(lines)
 
     def report(self) -> None:
-        """Tell the service manager how things are."""
+        """Send watchdog ping, status and watchdog interval to the service manager."""
         now = self._clock.look()
         if self._watchdog.ping(now.mono, self._delivery.finished.values()) and self._watched:
             notify.ping()
         if self._status.due(now.mono):
             text = self._status_text(now)
-            self._status.tell(text, now.mono)
+            self._status.send(text, now.mono)
             values = (device.last_value_ns for device in self.devices)
             figures = health.HealthFigures.of(self._delivery.figures, values)
             self._health.write(now.mono, self._watchdog.alive, text, figures)
@@ -198,8 +199,8 @@ class Daemon:
         clocks = self._stamps.remarks(self.devices, now)
         return self._status.text(self.devices, self._delivery, self._hold, now.mono, clocks)
 
-    def reload_if_asked(self) -> None:
-        """Go over to the file as it is now; if it is bad, say so and go on as before."""
+    def reload_if_requested(self) -> None:
+        """Reload the configuration if requested; with mistakes, log them and keep the old one."""
         if not self._wakeup.reload:
             return
         self._wakeup.reload = False
@@ -209,15 +210,15 @@ class Daemon:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("%s", problem, extra=event("bad configuration"))
-            text = "the configuration is bad and was not reloaded; going on with the old one"
+            text = "the configuration has mistakes and was not reloaded; the old one stays in force"
             log.error(text, extra=event("reload refused"))
         else:
-            self._go_over_to(settings)
+            self._apply(settings)
             log.info("configuration reloaded", extra=event("reloaded"))
         notify.ready(self._status_text(self._now))
 
-    def hear_out(self) -> None:
-        """Take along what was asked for just now and has not come yet."""
+    def await_replies(self) -> None:
+        """Wait for the answers to pending requests, for at most LAST_WORDS."""
         if self.exit_code != os.EX_OK:
             return
         for device in self.devices:
@@ -232,8 +233,8 @@ class Daemon:
             left = start + LAST_WORDS - self._now.mono
 
     def stop(self) -> None:
-        """Leave the devices, deliver what waits, end."""
-        notify.stopping("storing what waits")
+        """Disconnect the devices, deliver queued values, stop the threads."""
+        notify.stopping("storing queued values")
         for device in self.devices:
             device.close()
         self.deliver(all_of_them=True)
@@ -256,7 +257,7 @@ class Daemon:
         pace = HEARTBEAT if battery.mode == "notify" else min(battery.interval, HEARTBEAT)
         w = max(self._w, PACES * pace)
         if battery.fleet:
-            from bat2influx.fleet.fleet import Fleet  # noqa: PLC0415 - most have none
+            from bat2influx.fleet.fleet import Fleet  # noqa: PLC0415 - few users have a fleet
 
             return Fleet(battery, by_tick=by_tick, watchdog=w, config=config, wake=wake)
         return Device(
@@ -271,8 +272,8 @@ class Daemon:
     def _writer(self, settings: Settings) -> Writer:
         return Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, self._w / 4))
 
-    def _go_over_to(self, settings: Settings) -> None:
-        self.deliver(all_of_them=True)  # of devices that leave, and by the names until now
+    def _apply(self, settings: Settings) -> None:
+        self.deliver(all_of_them=True)  # values of removed devices, and with the old names
         before, self.settings = self.settings, settings
         if settings.influx != before.influx:
             self._delivery.use(self._writer(settings))

@@ -1,9 +1,9 @@
-"""What the daemon tells about itself: the same numbers for InfluxDB and for Prometheus.
+"""The daemon's own metrics: the same numbers for InfluxDB and for Prometheus.
 
-Pure: a `Report` comes in, and readings of the self-measurement or a text in Prometheus' format go
-out. Both are made from one table, so that neither knows what the other does not. What is not known
-is absent rather than a zero. Counts are since the start of the process; a name that ends in
-`_total` is a counter, every other one a gauge.
+Pure: takes a `Report`, returns values of the self-measurement or a text in Prometheus' format. Both
+come from one table, so that they have the same numbers. An unknown number is absent, not zero.
+Counts are since the start of the process; a name that ends in `_total` is a counter, every other
+one a gauge.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ _IN_LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """How it is with one device; `site` is the name of its section, '' for `[Battery]`.
+    """The state of one device; `site` is the name of its section, '' for `[Battery]`.
 
-    `without_value` counts the fields that have none at present; `last_value_ns` is the stamp of
-    the latest value, in ns since 1970. Of a fleet, `devices` counts all, and `silent` those that
-    do not respond. Of one device, `missing` has the services that have left or do not respond, with
-    since when (ns since 1970), and `clock_difference` is by how many s this machine's clock is
-    ahead of the device's, where that is known and ours is not synchronised.
+    `without_value` counts the fields that have no number at present; `last_value_ns` is the
+    timestamp of the latest value, in ns since 1970. For a fleet, `devices` counts all devices, and
+    `silent` those that do not respond. For one device, `missing` maps the services that have left
+    or do not respond to since when (ns since 1970), and `clock_difference` is how many s this
+    machine's clock is ahead of the device's, if that is known and this machine's clock is not
+    synchronised.
     """
 
     site: str
@@ -49,7 +50,7 @@ class DeviceReport:
     clock_difference: float | None = None
 
     def after(self, earlier: DeviceReport) -> DeviceReport:
-        """Return this with what was counted before a reload began to count anew."""
+        """Return this plus the counts from before a reload replaced the device."""
         last = self.last_value_ns
         return replace(
             self,
@@ -62,11 +63,11 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How it is with the daemon, at `time_ns` (since 1970).
+    """The state of the daemon at `time_ns` (since 1970).
 
     `uptime` and `delay` are in s, `memory` in bytes, `spool_used` from 0 to 1. `delay` is the
-    longest from a value's stamp to its being stored since the last report, None when nothing was
-    stored; `database_up` is None before the database has been tried.
+    longest time from a value's timestamp to its storage since the last report, None if nothing was
+    stored; `database_up` is None before the first write.
     """
 
     time_ns: int
@@ -84,7 +85,7 @@ class Report:
 
 
 class Quantity(NamedTuple, Generic[T]):
-    """One number of a report, under both its names; without a `field` it is Prometheus' alone."""
+    """One number of a report, under both its names; without a `field` only for Prometheus."""
 
     field: str
     name: str
@@ -102,7 +103,7 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
     Quantity(
         "reconnects",
         "broker_reconnects_total",
-        "Logins to the device's broker since the start, but for the first.",
+        "Logins to the device's broker since the start, except the first.",
         lambda device: device.reconnects,
     ),
     Quantity(
@@ -120,19 +121,19 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
     Quantity(
         "devices",
         "devices",
-        "Devices behind the broker, of a fleet.",
+        "Devices behind the broker of a fleet.",
         lambda device: device.devices,
     ),
     Quantity(
         "devices_silent",
         "devices_silent",
-        "Those of them that say nothing.",
+        "Devices behind the broker that do not respond.",
         lambda device: device.silent,
     ),
     Quantity(
         "",
         "clock_difference_seconds",
-        "By how much this machine's clock, which is not synchronised, is ahead of the device's.",
+        "How far this machine's clock, which is not synchronised, is ahead of the device's.",
         lambda device: device.clock_difference,
     ),
     Quantity(
@@ -158,39 +159,39 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
     Quantity(
         "waiting",
         "values_waiting",
-        "Values that wait for the database.",
+        "Values that are queued for the database.",
         lambda report: report.waiting,
     ),
     Quantity(
         "rejected",
         "values_rejected",
-        "Values that the database has refused for good, and that are kept aside.",
+        "Values that the database has rejected and that are quarantined.",
         lambda report: report.rejected,
     ),
     Quantity(
         "dropped",
         "values_dropped_total",
-        "Values that were lost since the start while they waited, for want of room or with a"
-        " damaged file.",
+        "Queued values that were dropped since the start, because the queue was full or its file"
+        " damaged.",
         lambda report: report.dropped,
     ),
     Quantity(
         "rejected_dropped",
         "values_rejected_dropped_total",
-        "Values that were refused and kept aside, and lost since the start, for want of room or"
-        " with a damaged file.",
+        "Quarantined values that were dropped since the start, because their space was full or"
+        " the file damaged.",
         lambda report: report.rejected_dropped,
     ),
     Quantity(
         "spool_used",
         "spool_used_ratio",
-        "How much of the room for what waits is taken; at 1 the oldest values go.",
+        "Used part of the queue's space; at 1 the oldest values are dropped.",
         lambda report: report.spool_used,
     ),
     Quantity(
         "delay",
         "delay_seconds",
-        "The longest from a value's time to its being stored, in the 10 s before this report.",
+        "Longest time from a value's timestamp to its storage, in the 10 s before this report.",
         lambda report: report.delay,
     ),
     Quantity(
@@ -214,14 +215,14 @@ OF_DAEMON: tuple[Quantity[Report], ...] = (
     Quantity(
         "",
         "report_timestamp_seconds",
-        "The time of this report, which is made anew each 10 s.",
+        "The time of this report, which is replaced every 10 s.",
         lambda report: report.time_ns / NS,
     ),
 )
 
 
 def readings(report: Report) -> list[Reading]:
-    """Return the report as readings: a device's are of its site, the daemon's of none."""
+    """Return the report as values: a device's have its site, the daemon's have none."""
     made = [
         (device.site, quantity.field, quantity.of(device))
         for device in report.devices
@@ -238,8 +239,8 @@ def readings(report: Report) -> list[Reading]:
 def prometheus_text(report: Report, version: str, config: str = "") -> str:
     """Return the report in Prometheus' text format.
 
-    `config`, where it is not '', becomes a label of everything: one node exporter may read the
-    files of several daemons, and refuses what two of them say under the same name and labels.
+    `config`, unless '', becomes a label of every sample: one node exporter may read the files of
+    several daemons, and rejects two samples with the same name and labels.
     """
     labels = {"config": config} if config else {}
     info = [({**labels, "version": version}, 1)]
@@ -253,14 +254,14 @@ def prometheus_text(report: Report, version: str, config: str = "") -> str:
         for own, device in named
         for reason in NoValue
     )
-    what = "Messages that were no value, by what they were instead."
+    what = "Messages without a number, by what they had instead."
     families.append(_family("messages_without_value_total", what, reasons))
     since = (
         ({**own, "service": service, "instance": str(instance)}, since_ns / NS)
         for own, device in named
         for (service, instance), since_ns in (device.missing or {}).items()
     )
-    what = "Since when a service of the device has left or does not respond."
+    what = "The time since which a service of the device has left or does not respond."
     families.append(_family("service_missing_since_timestamp_seconds", what, since))
     families += [
         _family(name, help_text, _samples(of, [(labels, report)]))
@@ -281,7 +282,7 @@ def _samples(of: Callable[[T], float | None], named: Iterable[tuple[Labels, T]])
 
 
 def _family(name: str, what: str, samples: Samples) -> str:
-    """Return a metric with its samples; nothing when it has none."""
+    """Return a metric with its samples; '' without samples."""
     lines = [f"{PREFIX}{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
     if not lines:
         return ""

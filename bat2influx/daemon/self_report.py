@@ -1,7 +1,7 @@
-"""About itself: gathers what the daemon knows of its parts, each EVERY seconds.
+"""Collects the daemon's own metrics every EVERY seconds.
 
-The lines for the self-measurement go the way of all others, through the delivery; so they wait
-with them, and their stamps go with a clock that is set.
+The lines of the self-measurement go through the delivery like all others: they are queued with
+them, and their timestamps are corrected when the clock is set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STATM = Path("/proc/self/statm")
 
 
 class SelfReport:
-    """Makes the reports that the settings ask for."""
+    """Writes the reports that the settings request."""
 
     def __init__(self, settings: Settings, now: Now) -> None:
         self._began_ns = now.boot_ns
@@ -44,7 +44,7 @@ class SelfReport:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Report as `settings` ask for from now on."""
+        """Report as `settings` request from now on."""
         self._config = "" if settings.path.stem == USUAL else settings.path.stem
         own = settings.influx.self_measurement
         self._encoder = Encoder(own, settings.influx.tags) if own else None
@@ -59,9 +59,9 @@ class SelfReport:
         return max(0.0, self._next - now) if self._encoder or self._file else math.inf
 
     def report(self, now: Now, devices: Sequence[Source], delivery: Delivery) -> list[bytes]:
-        """Write the file, if it is time for that, and return the lines for the database.
+        """Write the file if it is due, and return the lines for the database.
 
-        `now` has to be the look at the clock from which on a step is one of what waits.
+        `now` must be the latest reading of the clock: a step after it corrects the queued lines.
         """
         if self.timeout(now.mono) > 0.0:
             return []
@@ -74,12 +74,12 @@ class SelfReport:
         return [self._encoder.encode(reading) for reading in metrics.readings(report)]
 
     def left(self, device: Source) -> None:
-        """A reload is about to replace this device, or takes it away: its counts go on."""
+        """Save the counts of a device that a reload replaces or removes."""
         seen = self._seen(device, None)
         self._before[seen.site] = seen
 
     def close(self) -> None:
-        """Have no file any more."""
+        """Remove the file."""
         if self._file:
             self._file.remove()
         self._file = None
@@ -102,7 +102,7 @@ class SelfReport:
         )
 
     def _seen(self, device: Source, now: Now | None) -> DeviceReport:
-        """Return how it is with a device; nothing of clocks without a look at ours."""
+        """Return the state of a device; without `now` no difference of clocks."""
         site, census = device.battery.name, device.census
         difference = device.clock.difference(now) if now and device.clock_wanted else None
         seen = DeviceReport(
@@ -122,7 +122,7 @@ class SelfReport:
 
 
 def resident(statm: Path) -> int | None:
-    """Return the bytes of memory that the process has, as proc(5) says; None where it does not."""
+    """Return the resident memory of the process in bytes (proc(5)); None if unknown."""
     try:
         return int(statm.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -134,8 +134,8 @@ def _text_file(config: Path) -> TextFile | None:
     if path:
         return TextFile(path)
     text = (
-        "[Metrics] textfile = yes: there is no directory for the file; write"
-        " RuntimeDirectory=bat2influx in the unit, or set RUNTIME_DIRECTORY"
+        "[Metrics] textfile = yes: there is no directory for the file; add"
+        " RuntimeDirectory=bat2influx to the unit, or set RUNTIME_DIRECTORY"
     )
     log.warning(text, extra=event("textfile"))
     return None

@@ -1,7 +1,7 @@
-"""Which clock time stamps are by: this machine's, or that of the device with `clock = device`.
+"""Which clock timestamps follow: this machine's, or that of the device with `clock = device`.
 
-A boat without a network has nothing to set its clock by but the device, whose clock goes on while
-it is switched off. So stamps follow that one until this machine's is synchronised.
+A boat without a network has no time source but the device, whose clock runs on while it is off.
+So timestamps follow the device's clock until this machine's is synchronised.
 
     state      own counts   device not known  agrees     close      differs
     OWN        OWN          OWN               CONFIRMED  CONFIRMED  DEVICE, follow
@@ -9,11 +9,11 @@ it is switched off. So stamps follow that one until this machine's is synchronis
     DEVICE     OWN, leave   DEVICE            CONFIRMED, DEVICE,    DEVICE, follow
                                               leave      follow
 
-To begin and to end with the device's clock is a step of the clock to everything else in the daemon:
-values that are still queued are moved, values that may be stored stay. A leap of our own clock is
-none meanwhile. A device that is not heard of any more is followed by what is known of its clock.
+A change of clocks is a step of the clock for the rest of the daemon: timestamps of queued values
+are corrected, those of values that may be stored stay. While timestamps follow the device, a step
+of this machine's clock has no effect. If the device stops to respond, its last known clock counts.
 
-Pure: differences are in ns, ours less the device's.
+Pure: differences are in ns, this machine's clock less the device's.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from enum import Enum
 from bat2influx.device.transitions import follows
 from bat2influx.reading import NS
 
-AGREES = NS  # the device shows whole seconds, and nothing better is to be had
-DIFFERS = 2 * NS  # more than AGREES, or a difference in between would change clocks again and again
+AGREES = NS  # the device sends whole seconds only
+DIFFERS = 2 * NS  # more than AGREES: hysteresis against repeated changes of the clock
 
 
 class StampedBy(Enum):
-    """The clock that stamps are by."""
+    """The clock that timestamps follow."""
 
     OWN = "this machine's"
     CONFIRMED = "this machine's, with which the device's agrees"
@@ -36,9 +36,9 @@ class StampedBy(Enum):
 
 
 class Event(Enum):
-    """What is known of both clocks."""
+    """The relation of both clocks."""
 
-    OWN = "ours is synchronised, or the device's is not to be followed"
+    OWN = "this machine's is synchronised, or no device's clock is configured"
     UNKNOWN = "the device's is not known"
     AGREES = "both agree"
     CLOSE = "they differ a little"
@@ -50,7 +50,7 @@ class Action(Enum):
 
     NOTHING = "nothing"
     FOLLOW = "follow the device's clock, as it is known now"
-    LEAVE = "go by our own clock"
+    LEAVE = "follow this machine's clock again"
 
 
 TABLE = {
@@ -78,7 +78,7 @@ def step(state: StampedBy, event: Event) -> tuple[StampedBy, Action]:
 
 
 def event_of(difference: int | None, *, own: bool) -> Event:
-    """Return what is known; `difference` is None where the device's clock is not known.
+    """Return the relation of the clocks; `difference` is None if the device's is unknown.
 
     `own` is whether this machine's clock counts whatever the device's shows.
     """
@@ -92,6 +92,6 @@ def event_of(difference: int | None, *, own: bool) -> Event:
 
 
 def difference_text(difference: int) -> str:
-    """Return in words how our clock is to the device's, as in "3.0 s behind"."""
+    """Return this machine's clock relative to the device's, as in "3.0 s behind"."""
     way = "ahead of" if difference > 0 else "behind"
     return f"{abs(difference) / NS:.1f} s {way}"

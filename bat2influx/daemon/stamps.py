@@ -1,7 +1,7 @@
-"""Has time stamps follow the device's clock while stamp_clock.py says so, and reports on clocks.
+"""Makes timestamps follow the device's clock as stamp_clock.py decides, and reports on clocks.
 
-Rules: owned by the main thread, which asks once a turn. The device whose section has
-`clock = device` is the one; there is one at the most (config/rules.py).
+Rules: owned by the main thread, which calls `choose` once a turn. At most one section has
+`clock = device` (config/rules.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Stamps:
-    """Which clock stamps are by, of this machine with its `clock` and of its devices."""
+    """Which clock timestamps follow: this machine's `clock`, or a device's."""
 
     def __init__(self, clock: Clock) -> None:
         self.by = StampedBy.OWN
@@ -27,20 +27,20 @@ class Stamps:
 
     @property
     def hold(self) -> Hold:
-        """Whether values wait for this machine's clock: not where the device's does for it."""
+        """Whether values wait for this machine's clock; not while timestamps follow a device's."""
         return self._clock.hold if self.by is StampedBy.OWN else Hold.NO
 
     def choose(self, devices: Sequence[Source]) -> bool:
-        """Choose the clock for the next look; return whether it is another one than before.
+        """Choose the clock for the next reading; return whether it has changed.
 
-        Devices learn whether their clock is wanted.
+        Also sets `clock_wanted` of the devices.
         """
         ours = self._clock.synchronised
         for device in devices:
             device.clock_wanted = not ours
         guide = next((each for each in devices if each.battery.clock == "device"), None)
         if self.by is StampedBy.OWN and (ours or guide is None):
-            return False  # which is nearly always so, and takes no look
+            return False  # the usual case, without a reading of the clock
         now = self._clock.look()
         distance = guide.clock.distance if guide else None
         difference = None if distance is None else now.own_distance - distance
@@ -51,23 +51,23 @@ class Stamps:
             self._clock.follow(distance)
         elif action is Action.LEAVE:
             self._clock.follow(None)
-            log.info("time stamps are by this machine's clock again", extra=event("clock own"))
+            log.info("timestamps follow this machine's clock again", extra=event("clock own"))
         if action is not Action.FOLLOW or before is StampedBy.DEVICE:
             return action is Action.LEAVE
         assert guide is not None
         assert difference is not None
         text = (
-            "time stamps are by the clock of the device at %s until this machine's is synchronised,"
-            " which is %s it"
+            "timestamps follow the clock of the device at %s until this machine's is synchronised"
+            " (this machine's is %s the device's)"
         )
         where, extra = guide.battery.address, event("clock followed", PEER=guide.battery.address)
         log.info(text, where, difference_text(difference), extra=extra)
         return True
 
     def remarks(self, devices: Sequence[Source], now: Now) -> list[str]:
-        """Return what is to be known of the clocks, for the status line.
+        """Return remarks on the clocks for the status line.
 
-        While ours is not synchronised: how far it is from those of devices, from DIFFERS on.
+        While this machine's clock is not synchronised: differences to devices' clocks over DIFFERS.
         """
         if self._clock.synchronised:
             return []
@@ -77,8 +77,8 @@ class Stamps:
             if difference is None or abs(difference) <= DIFFERS:
                 continue
             site = f"{device.battery.name}: " if device.battery.name else ""
-            ours = "this machine's clock is not synchronised, and"
+            ours = "this machine's clock is not synchronised and is"
             text = f"{site}{ours} {difference_text(difference)} the device's"
             followed = self.by is StampedBy.DEVICE and device.battery.clock == "device"
-            found.append(f"{text}, which time stamps are by" if followed else text)
+            found.append(f"{text} (timestamps follow the device's)" if followed else text)
         return found

@@ -1,8 +1,7 @@
-"""The line that says how things are, for `systemctl status` and for the end of the start-up.
+"""The status line for `systemctl status`, and the notification that the start has ended.
 
-What is wrong comes first, then what a person wants to know: values per second, the latest ones,
-how many wait, are refused and were dropped. Ready is when the first value has come, or when it is
-clear what is waited for.
+Problems come first, then the latest values, values per second, and the numbers of queued, rejected
+and dropped values. The service is ready with the first value, or after READY_WITHIN.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ READY_WITHIN = 10.0  # s; a start must not hold up the boot
 
 
 class Status:
-    """Counts values, and tells the service manager."""
+    """Counts values, and notifies the service manager."""
 
     def __init__(self, now: float, watchdog: float) -> None:
         self._ready = False
@@ -35,10 +34,10 @@ class Status:
         self._next = now
         self._counted = 0
         self._since = now
-        self._told = ""
+        self._sent = ""
 
     def count(self, values: int) -> None:
-        """So many values have passed decoding."""
+        """Count values that were decoded."""
         self._counted += values
 
     def timeout(self, now: float) -> float:
@@ -46,7 +45,7 @@ class Status:
         return max(0.0, self._next - now)
 
     def due(self, now: float) -> bool:
-        """Return whether there is something to tell: the first value at once."""
+        """Return whether a status line is due; for the first value at once."""
         return now >= self._next or (self._counted > 0 and not self._ready)
 
     def text(
@@ -57,8 +56,8 @@ class Status:
         now: float,
         clocks: Sequence[str] = (),
     ) -> str:
-        """Return the line; `clocks` is what is to be known of clocks besides `hold`."""
-        parts = [] if hold is Hold.NO else [f"{hold.value}; values wait for that"]
+        """Return the line; `clocks` are remarks on clocks in addition to `hold`."""
+        parts = [] if hold is Hold.NO else [f"{hold.value}; values are queued until it is"]
         parts += clocks
         parts += [_site(each) + each.trouble.text for each in devices if each.trouble]
         if any(_unconfigured(each) for each in devices):
@@ -71,28 +70,28 @@ class Status:
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
-        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} waiting"
+        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} queued"
         if figures.rejected:
-            counts += f", {figures.rejected} refused"
+            counts += f", {figures.rejected} rejected"
         if dropped := figures.dropped + figures.rejected_dropped:
             counts += f", {dropped} dropped"
         return joined(parts, counts, notify.MAX_STATUS)
 
-    def tell(self, text: str, now: float) -> None:
-        """Send the line, and READY=1 with it when it is time for that."""
+    def send(self, text: str, now: float) -> None:
+        """Send the line, once with READY=1 when the service is ready."""
         if not self._ready and (self._counted or now >= self._ready_at):
             self._ready = True
             notify.ready(text)
-        elif text != self._told:
+        elif text != self._sent:
             notify.status(text)
-        self._told = text
+        self._sent = text
         self._counted, self._since, self._next = 0, now, now + EVERY
 
 
 def joined(parts: Sequence[str], last: str, longest: int) -> str:
     """Return all `parts` and the `last` in at most `longest` characters.
 
-    The parts that have no room are counted, and `last` is always there, up to a quarter of it.
+    Parts that do not fit are counted. `last` is always present, in a quarter of `longest`.
     """
     last = shortened(last, longest // 4)
     whole = "; ".join((*parts, last))
@@ -109,7 +108,7 @@ def joined(parts: Sequence[str], last: str, longest: int) -> str:
 
 
 def _unconfigured(device: Source) -> bool:
-    """Return whether the section is as installed, and finds no device of the name in it."""
+    """Return whether the section is as installed, and its default name does not resolve."""
     battery = device.battery
     as_shipped = battery.address == SHIPPED_ADDRESS and not battery.password
     unresolved = device.trouble is not None and device.trouble.cause == "name"

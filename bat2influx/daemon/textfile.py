@@ -1,13 +1,13 @@
-"""Files in the runtime directory that others read beside the daemon, replaced each time.
+"""Files in the runtime directory that other programs read; each write replaces the file.
 
-One is for the node exporter's textfile collector, in Prometheus' text; health.py has the other.
+One is for the node exporter's textfile collector, in Prometheus' format; health.py has the other.
 
-Rules: whoever reads it sees the old text or the new one, for it is written beside and renamed, and
-everybody may read it, whatever the umask. At the end of the daemon it goes: numbers of a process
-that is no more would lie. What a kill has left is told by the time that stands in it.
+Rules: a reader sees the old text or the new one, because the text is written to another file and
+renamed. Every user may read the file, whatever the umask. The daemon removes it at its end, because
+numbers of an ended process mislead. A file that a killed daemon left is recognised by its time.
 
-It is written by the main thread. That may be, for the place is below /run, which is in memory, and
-the text is a few kilobytes; a write that fails is told and tried again, and ends nothing.
+The main thread writes the file. It does not block, because the file is under /run, in memory, and
+has a few kilobytes. A failed write is logged and retried, and has no other effect.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ MODE = 0o644  # its reader is another user
 class TextFile:
     """Owns the file at `path`, which `reader` reads.
 
-    `remedy` is what helps against a file that cannot be written, beside room and rights.
+    `remedy` is advice for a file that cannot be written, in addition to space and permissions.
     """
 
     def __init__(
         self,
         path: Path,
         reader: str = "the node exporter",
-        remedy: str = ", or write textfile = no",
+        remedy: str = ", or set textfile = no",
     ) -> None:
         self._path = path
         self._reader, self._remedy = reader, remedy
-        self._beside = path.with_name(f"{path.name}.new")  # which the collector passes over
+        self._beside = path.with_name(f"{path.name}.new")  # the collector ignores this suffix
         self._writing = Episode(log)
 
     def write(self, text: str, now: float) -> None:
-        """Replace the text, at `now` (monotonic, s); tell of it when that does not work."""
+        """Replace the text, at `now` (monotonic, s); log a failure."""
         try:
             self._replace(text.encode())
         except OSError as error:
             what = (
                 f"cannot write {self._path} for {self._reader} ({error.strerror}); make its"
-                f" directory writable and have room there{self._remedy}"
+                f" directory writable and free space there{self._remedy}"
             )
             self._writing.failed(Trouble("textfile", what), now)
             with contextlib.suppress(OSError):
@@ -59,8 +59,8 @@ class TextFile:
             self._writing.recovered(f"{self._path} is written again", now)
 
     def remove(self) -> None:
-        """Have no file any more."""
-        with contextlib.suppress(OSError):  # gone already, or as little writable as before
+        """Remove the file."""
+        with contextlib.suppress(OSError):  # removed already, or still not writable
             self._path.unlink()
 
     def _replace(self, data: bytes) -> None:

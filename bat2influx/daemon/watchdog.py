@@ -1,40 +1,40 @@
-"""Whether the daemon earns the service manager's ping: no message, no ping.
+"""Whether to send the watchdog ping: only after a message from a device.
 
-Nor is there one when a thread has finished nothing within its deadline.
+Nor is there a ping if a thread has finished nothing within its deadline.
 
-Pure: all spans are fractions of the watchdog interval W, all times are monotonic seconds.
+Pure: all time limits are fractions of the watchdog interval W, all times monotonic seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-DEFAULT_WATCHDOG = 120.0  # s, W when nobody watches
+DEFAULT_WATCHDOG = 120.0  # s, W without a watchdog
 
 
 class Watchdog:
-    """Earns the pings to the service manager, and sets the interval of a start without a device.
+    """Decides on pings to the service manager, and on the interval while no device responds.
 
-    A device that is off must not cost a restart every W: a start that has heard nothing within
-    W/12 asks for 7.5 W until the first message. The service manager forgets that at a restart.
+    A device that is off must not cause a restart every W: without a message within W/12 after the
+    start, the interval becomes 7.5 W until the first message. A restart resets the interval.
     """
 
     def __init__(self, interval: float, now: float) -> None:
         self.interval = interval
         self._start = now
-        self.alive: float | None = None  # when a ping was last earned, whether it was due or not
+        self.alive: float | None = None  # when a ping was last deserved, whether it was due or not
         self._pinged = now
-        self._news = False  # a message since this was last looked at
+        self._news = False  # a message since the latest call of `ping` that accepted it
         self._message = False  # one since the last ping
         self._heard = False
         self._extended = False
 
     def message(self) -> None:
-        """A device has said something."""
+        """Count a message of a device."""
         self._news = self._message = self._heard = True
 
     def interval_wanted(self, now: float) -> float | None:
-        """Return the interval to ask the service manager for, where it has to change."""
+        """Return the interval to request from the service manager, None if it stays."""
         if self._heard and self._extended:
             self._extended = False
             return self.interval
@@ -44,9 +44,9 @@ class Watchdog:
         return None
 
     def ping(self, now: float, threads: Iterable[float]) -> bool:
-        """Return whether a ping is earned now; `threads` has when each last finished something.
+        """Return whether to ping now; `threads` has the times when each last finished something.
 
-        Pings are W/8 apart at least; a thread may take up to W/2.
+        Pings are at least W/8 apart; a thread may take up to W/2.
         """
         if not self._message or any(now - finished > self.interval / 2 for finished in threads):
             return False

@@ -162,6 +162,11 @@ class Delivery:
             self._changed.notify_all()
 
     @property
+    def failed_thread(self) -> str:
+        """Name of the thread that failed first, '' while none has; set together with `failure`."""
+        return self._failed_thread
+
+    @property
     def figures(self) -> Figures:
         """How it is at this moment; for the main thread."""
         trouble = self._inbox_report.trouble

@@ -93,18 +93,18 @@ def explain(error: DiskFailure, path: Path) -> DiskError:
     why = reason.strerror if reason else str(error) or type(error).__name__
     match fault:
         case DiskFault.FULL:
-            text = f"no room for {path} ({why}); make room there, `df {path.parent}` shows it"
+            text = f"no space left for {path} ({why}); free space there, see `df {path.parent}`"
         case DiskFault.READ_ONLY:
             text = (
-                f"cannot write {path} ({why}); the file system has to be writable, and"
-                f" {path.parent} has to belong to the user that bat2influx runs as"
+                f"cannot write {path} ({why}); the file system must be writable, and"
+                f" {path.parent} must belong to the user that bat2influx runs as"
             )
         case DiskFault.BUSY:
-            text = f"{path} is locked by another program; end it, `fuser {path}` shows it"
+            text = f"{path} is locked by another program; stop it, see `fuser {path}`"
         case DiskFault.DAMAGED:
             text = f"{path} is damaged ({why})"
         case _:
-            text = f"cannot use {path} ({why}); `dmesg` shows what the disk says"
+            text = f"cannot use {path} ({why}); see `dmesg` for errors of the disk"
     return DiskError(fault, text)
 
 

@@ -243,8 +243,8 @@ class DiskFile:
             self.opened()  # for the figures
         least = "" if known else "at least "  # what was at the ends may have left no trace
         text = f"{self._what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values"
-        text += f" go on waiting, {least}{lost} are lost" if lost else " go on waiting"
-        text += f"; of the refused rows {least}{gone} are lost" if gone else ""
+        text += f" stay queued, {least}{lost} are lost" if lost else " stay queued"
+        text += f"; of the rejected values {least}{gone} are lost" if gone else ""
         raise DiskError(DiskFault.DAMAGED, text)
 
     def _step_aside(self, version: int) -> NoReturn:
@@ -255,9 +255,9 @@ class DiskFile:
             raise explain(error, self.path) from error
         self._forget()
         text = (
-            f"{self.path} is of format {version}, written by a later bat2influx; it is kept as"
-            f" {aside.name}: with that version installed again, and once no value waits, stop the"
-            " service and rename it back"
+            f"{self.path} has format {version} of a later bat2influx; it is kept as {aside.name}:"
+            " to use it, install that version again, wait until no value is queued, stop the"
+            " service and rename the file back"
         )
         raise DiskError(DiskFault.NEWER, text)
 
@@ -269,7 +269,7 @@ class DiskFile:
         self.lost += waited
         self.rejected_lost += rejected
         if waited or rejected:
-            text = f"{self.path} is gone; somebody has removed it with {waited + rejected} values"
+            text = f"{self.path} was removed from outside; {waited + rejected} values are lost"
             raise DiskError(DiskFault.OTHER, text)
 
     def _forget(self) -> None:

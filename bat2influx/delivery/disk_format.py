@@ -201,7 +201,7 @@ def check(db: sqlite3.Connection) -> None:
     """
     ((found,),) = db.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
-        raise DamagedError(f"it does not hold together: {str(found).splitlines()[-1]}")
+        raise DamagedError(f"it is inconsistent: {str(found).splitlines()[-1]}")
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -220,7 +220,7 @@ def _check_version(db: sqlite3.Connection) -> None:
         tables = db.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
         for (each,) in tables:
             if known := KNOWN_TABLES.get(each):
-                raise DamagedError(f"it says that it is of format {version}, and is of {known}")
+                raise DamagedError(f"its number is of format {version}, its tables are of {known}")
         raise NewerError(version)
 
 

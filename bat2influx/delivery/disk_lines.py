@@ -57,7 +57,7 @@ def packed(lines: Sequence[bytes]) -> bytes:
     """
     text = b"\n".join(lines)
     if text.count(b"\n") != len(lines) - 1:
-        raise LineError("a line ends in the middle")
+        raise LineError("a line contains a newline")
     if not text:
         raise LineError("a line is empty")
     if len(text) > MOST_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
@@ -84,12 +84,12 @@ def unpacked(stored: bytes) -> list[bytes]:
     lines = count(stored)
     whole = stream.eof and not stream.unused_data
     if not whole or not 0 < lines <= ROW_LINES or text.count(b"\n") != 2 * lines - 1:
-        raise DamagedError("a row cannot be unpacked: it has another length")
+        raise DamagedError("a row cannot be unpacked: its length is wrong")
     pieces = text.split(b"\n")
     try:
         return _together(pieces[:lines], pieces[lines:])
     except ValueError as error:
-        raise DamagedError("a row cannot be unpacked: a stamp is none") from error
+        raise DamagedError("a row cannot be unpacked: a timestamp is not a number") from error
 
 
 def count(stored: bytes) -> int:

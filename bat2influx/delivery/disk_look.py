@@ -64,4 +64,4 @@ def _look(path: Path) -> Generator[None, None, None]:
         if fault := header_fault(page[:100], pages):
             raise DamagedError(fault)
     if wal.lost:
-        raise DamagedError("a part of its WAL is not what was written")
+        raise DamagedError("a part of its WAL is altered")

@@ -162,12 +162,12 @@ def header_fault(header: bytes, pages: float | None) -> str:
     there are, if that is known, with a part of one as a fraction.
     """
     if any(header[at : at + len(value)] != value for at, value in _CONSTANT):
-        return "its header is not what it was"
+        return "its header is altered"
     if not {header[18], header[19]} <= {1, 2}:
         return "its header has an unknown journal mode"
     size = _u32(header, 28)
     if pages is not None and header[24:28] == header[92:96] and size != pages:
-        return f"it has {pages:.6g} pages, and {size} by its header"
+        return f"it has {pages:.6g} pages, but {size} by its header"
     if _u32(header, 36) >= size and _u32(header, 36):
         return "its header has more free pages than pages"
     return ""

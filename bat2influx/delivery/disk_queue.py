@@ -337,7 +337,7 @@ def request_retry(directory: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         if error.errno in _IRREGULAR:
-            text = f"{path} is not a regular file, which bat2influx makes there; remove it"
+            text = f"{path} is not a regular file; remove it"
             raise DiskError(DiskFault.OTHER, text) from error
         raise explain(error, path) from error
 

@@ -107,17 +107,17 @@ class DiskReader:
         try:
             yield
         except disk_format.NewerError as newer:
-            text = f"{self._path} is of format {newer.version}, written by a later bat2influx"
+            text = f"{self._path} has format {newer.version} of a later bat2influx"
             raise DiskError(DiskFault.NEWER, text) from newer
         except FileNotFoundError:
             raise
         except FAILURES as error:
             code = getattr(error, "sqlite_errorcode", 0)
             if code in {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_ERROR}:
-                text = f"{self._path} can be read once bat2influx has been started again ({error})"
+                text = f"{self._path} cannot be read before the next start of bat2influx ({error})"
                 raise DiskError(DiskFault.OTHER, text) from error
             found = explain(error, self._path)
             if found.fault is DiskFault.DAMAGED:
-                text = f"{found}; bat2influx saves what it can when it comes upon it"
+                text = f"{found}; the daemon recovers what is readable when it opens the file"
                 raise DiskError(found.fault, text) from error
             raise found from error

@@ -57,7 +57,7 @@ class Repair:
         except BaseException:
             self._look = None
             raise
-        text = f"{self._path} has a large WAL, which is looked at first; this takes a while"
+        text = f"{self._path} has a large WAL, which is checked first; this takes a while"
         raise DiskError(DiskFault.LOOKING, text)
 
     def begin(self, damage: str) -> None:
@@ -81,7 +81,7 @@ class Repair:
             raise self._failure(error) from error
         if saved is None:
             count = self._salvage.saved
-            text = f"{self._damage}; {count} of its values are saved so far, the others follow"
+            text = f"{self._damage}; {count} of its values are recovered so far, recovery goes on"
             raise DiskError(DiskFault.SAVING, text)
         self._end()
         return saved

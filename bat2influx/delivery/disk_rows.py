@@ -90,7 +90,7 @@ def checked(record: tuple[object, ...]) -> Stored:
         or not stored
         or crc != crc_of(number, stored, reason)
     ):
-        raise DamagedError(f"a row does not have its checksum: {number}")
+        raise DamagedError(f"a row has a wrong checksum: {number}")
     return Stored(number, stored, reason, time)
 
 
@@ -194,7 +194,7 @@ def drop_rejected(db: sqlite3.Connection, most: int) -> None:
     begun = first[0][0] if first else ever
     size = scalar(db, "PRAGMA page_count") * scalar(db, "PRAGMA page_size")
     if not isinstance(begun, int) or not 0 <= ever - begun <= size:
-        raise DamagedError("the sizes of the refused rows are not what they were")
+        raise DamagedError("the sizes of the rejected rows are inconsistent")
     beyond = ever - most
     kept = db.execute(
         "SELECT number FROM rejected WHERE before >= ? ORDER BY number LIMIT 1", (beyond,)
@@ -253,5 +253,5 @@ def scalar(db: sqlite3.Connection, question: str) -> int:
 
 def _whole(found: list[tuple[object]]) -> int:
     if not found or not isinstance(found[0][0], int):
-        raise DamagedError(f"a number is none: {found[:1]}")
+        raise DamagedError(f"not a number: {found[:1]}")
     return found[0][0]

@@ -54,7 +54,7 @@ class Reports:
 
     def delivered(self, peer: str, now: float) -> None:
         """The database took a batch."""
-        self._takes_values = f"{peer} takes values again"
+        self._takes_values = f"{peer} is reachable again"
         self.goes_on(now)
 
     def goes_on(self, now: float) -> None:
@@ -68,21 +68,21 @@ class Reports:
             cause = row.reason
             if cause not in self._reasons and len(self._reasons) < MOST_REASONS:
                 self._reasons.add(cause)
-                text = "InfluxDB refuses a row, which is kept aside: %s: %s%s"
+                text = "value rejected by the database and quarantined (%s): %s%s"
                 line = row.line.decode("utf-8", "replace")
                 extra = event("row refused")
                 log.error(text, cause, line, row.advice and f"; {row.advice}", extra=extra)
 
     def retried(self, count: int) -> None:
         """So many rejected lines are queued again, and their reasons count as new."""
-        text, extra = "%d refused rows are tried again, as asked for", event("retried")
+        text, extra = "%d quarantined values are queued again, as requested", event("retried")
         log.info(text, count, extra=extra)
         self._reasons.clear()
 
     def found_on_disk(self, count: int) -> None:
         """So many lines are on disk from an earlier start."""
-        text, extra = "%d values wait on disk, from before", event("waiting on disk")
-        log.info(text, count, extra=extra)
+        text = "%d values are queued on disk, from an earlier start"
+        log.info(text, count, extra=event("waiting on disk"))
 
     def clock_set(self, step_ns: int, count: int, *, switched: bool = False) -> None:
         """The clock was set, and the stamps of so many queued lines with it.
@@ -91,38 +91,37 @@ class Reports:
         """
         way, extra = "forward" if step_ns > 0 else "back", event("clock set")
         if switched:
-            text = "by that, time is %.1f s further %s; so are the stamps of %d queued values"
-            log.info(text, abs(step_ns) / NS, way, count, extra=extra)
-            return
-        text = "the clock was set %s by %.1f s; so are the stamps of %d values that wait"
+            text = "timestamps move %s by %.1f s, also those of %d queued values"
+        else:
+            text = "the clock was set %s by %.1f s; timestamps of %d queued values are corrected"
         log.info(text, way, abs(step_ns) / NS, count, extra=extra)
 
     def disk(self, fault: DiskError | None, now: float) -> None:
         """Whether the disk works."""
         if fault:
             why = Trouble(
-                f"disk {fault.fault.value}", str(fault), meanwhile="values wait in memory"
+                f"disk {fault.fault.value}", str(fault), meanwhile="values are queued in memory"
             )
             self._disk.failed(why, now)
         else:
-            self._disk.recovered("what waits is safe again", now)
+            self._disk.recovered("queued values are safe on disk again", now)
 
     def growing(self, fullness: float, queued: int, now: float) -> None:
         """Warn while there is still time to act: more than half of the queue is in use."""
         if fullness > 0.5:
-            text = f"{queued} values wait, and half the room for them is used"
+            text = f"{queued} values are queued, and half the space for them is used"
             self._growing.failed(Trouble("growing", text), now)
         elif not queued:
-            self._growing.recovered("no value waits any more", now)
+            self._growing.recovered("the queue is empty again", now)
 
     def dropped(self, count: int, queued: int, now: float) -> None:
         """Warn when `count`, of the lines dropped at the bound so far, has grown."""
         if count > self._dropped:
             self._dropped = count
-            text = f"too many values wait: the oldest are dropped, {count} so far"
+            text = f"the queue is full: the oldest values are dropped, {count} so far"
             self._overflow.failed(Trouble("overflow", text), now)
         elif self._overflow.trouble and not queued:
-            self._overflow.recovered(f"{count} values were dropped in all", now)
+            self._overflow.recovered(f"the queue is empty again; {count} values were dropped", now)
 
     def rejected_dropped(self, count: int, kept: int, now: float) -> None:
         """Warn when `count`, of the refused rows dropped at their bound so far, has grown.
@@ -132,13 +131,13 @@ class Reports:
         if count > self._rejected_dropped:
             self._rejected_dropped = count
             text = (
-                f"too many rows are refused: the oldest of those kept aside are dropped, {count} so"
-                f" far, {kept} are kept; `bat2influx spool` lists them with the reasons: put these"
-                " right, and have the rows sent again with --retry-rejected"
+                f"too many values are rejected: the oldest quarantined ones are dropped, {count} so"
+                f" far, {kept} are quarantined; `bat2influx spool` lists them with the reasons:"
+                " correct these, then send the values again with --retry-rejected"
             )
             self._aside.failed(Trouble("refused dropped", text), now)
         elif self._aside.trouble and not kept:
-            text = f"no refused row is kept aside any more, {count} were dropped in all"
+            text = f"no rejected value is quarantined any more; {count} were dropped"
             self._aside.recovered(text, now)
 
 
@@ -159,9 +158,9 @@ class InboxReport:
         if lost > self._lost:
             self._lost = lost
             text = (
-                "values are not taken into the queue: the oldest are dropped,"
-                f" {lost} so far; does the disk hang? `dmesg` shows it"
+                "values cannot be queued: the oldest are dropped,"
+                f" {lost} so far; the disk may hang, see `dmesg`"
             )
             self._overflow.failed(Trouble("inbox overflow", text), now)
         elif taken:
-            self._overflow.recovered(f"values are queued again, {lost} were dropped in all", now)
+            self._overflow.recovered(f"values are queued again; {lost} were dropped", now)

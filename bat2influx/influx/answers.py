@@ -1,9 +1,9 @@
-"""What an answer to a write means for its rows: the one place, with one table for each database.
+"""What an answer to a write means for its rows, with one table for each database.
 
-Pure: a status and a body in, a Meaning out. A row is rejected for nothing but what a table has as
-that database's own way to say that a row is bad; whatever no table has keeps all rows, for it may
-be about anything: the disk of the server, a gateway before it, a login. Whether a row that is
-called bad goes for good is for the writer, who knows if this server has ever taken one.
+Pure: a status and a body in, a Meaning out. A row is rejected only if a table lists the answer as
+this database's own error for a bad row. After any other answer all rows stay queued, because the
+cause may be anything: the disk of the server, a gateway in front of it, a login. The writer decides
+whether a bad row is rejected for good: it knows whether this server has ever accepted one.
 
 Sources: coordinator/points_writer.go, tsdb/shard.go, tsdb/store.go and models/points.go of InfluxDB
 1 and 2 (branches master-1.x and main-2.x); measured on 1.6.7, 2.7.12, 2.9.1 and 3.6.0 (INFLUXDB,
@@ -22,31 +22,31 @@ from bat2influx.safe_json import parse_object
 
 
 class Meaning(Enum):
-    """What becomes of the rows of one write."""
+    """What happens to the rows of one write."""
 
     STORED = "stored"
-    BAD_ROW = "one row or more is bad"  # those are rejected, once they are known
-    REFUSED = "something in it is refused, and it is not said to be a row"  # kept
-    TOO_LARGE = "more than is taken at once"  # sent in parts
-    NO_DATABASE = "there is no database of that name"  # made, where that can be done
-    KEPT = "it says nothing about the rows"
+    BAD_ROW = "at least one row is bad"  # those are rejected, once identified
+    REFUSED = "rejected for a reason that may not be in a row"  # stays queued
+    TOO_LARGE = "larger than the server accepts at once"  # sent in parts
+    NO_DATABASE = "there is no database of that name"  # created if the server can
+    KEPT = "the answer is not about the rows"  # all stay queued
 
 
 class Kind(Enum):
-    """What is wrong with a bad row, as far as other rows have it, too."""
+    """What is wrong with a bad row, by which other rows it affects."""
 
-    TYPE = "its field has another type"  # as all rows of that field in the same shard
-    SERIES = "its series is one too many"  # as all rows of that series
-    AGE = "it is older than what is kept"  # as all that are older
-    ROW = "it is bad by itself"
+    TYPE = "its field has another type"  # affects all rows of that field in the same shard
+    SERIES = "its series exceeds a limit"  # affects all rows of that series
+    AGE = "it is older than the retention policy"  # affects all older rows
+    ROW = "this row alone is bad"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an answer means, and the `reason` in the server's words, where they are its own.
+    """What an answer means, and the server's own `reason`, None without one.
 
-    `named` has the rows that it says are bad: their place in the body, from 0, and how they begin.
-    `kind` is what is wrong with a bad row, and `dialect` who says so.
+    `named` has the rows that the answer names as bad: their index in the body, from 0, and how they
+    begin. `kind` is what is wrong with a bad row, `dialect` the kind of server.
     """
 
     meaning: Meaning
@@ -57,11 +57,11 @@ class Answer:
 
     @property
     def cause(self) -> str:
-        """The reason without what differs from row to row, so that one cause has one name."""
+        """The reason without the parts that differ between rows."""
         return cause_of(self.reason or "")
 
 
-# What is wrong with a row, by the words behind "partial write: "; the first that is found counts.
+# What is wrong with a row, by the text after "partial write: "; the first match counts.
 _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"field type conflict", Kind.TYPE),
     (r"points beyond retention policy", Kind.AGE),
@@ -72,8 +72,8 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"input field \S+ on measurement \S+ is invalid|time outside range", Kind.ROW),
     (r"unable to parse( '|:| dropped|$)", Kind.ROW),
 )
-# Statuses, how the reason begins (nothing: whatever it is, and if there is none), what that means,
-# and what is wrong with the row. The first that fits counts; where none does, all rows are kept.
+# Statuses, a pattern for the reason (None: any reason or none), the meaning, and what is wrong with
+# the row. The first match counts; without a match all rows stay queued.
 _Line = tuple[frozenset[int], re.Pattern[str] | None, Meaning, Kind]
 
 
@@ -123,8 +123,7 @@ _TABLES: Mapping[Dialect, Sequence[_Line]] = {
         _line({413}, None, Meaning.TOO_LARGE),
     ),
 }
-# What says that it is InfluxDB, of a version that nobody here knows, is believed that it has
-# stored something; what it refuses is kept.
+# An InfluxDB of an unknown version: its success counts, what it rejects stays queued.
 _UNKNOWN: Sequence[_Line] = (
     _line({204}, None, Meaning.STORED),
     _line({400, 422}, r"", Meaning.REFUSED),
@@ -135,9 +134,9 @@ _UNKNOWN: Sequence[_Line] = (
 def meaning_of(
     server: Server, status: int, body: bytes, mask: Callable[[str], str] = lambda text: text
 ) -> Answer:
-    """Return what an answer to a write means; `mask` takes the secrets out of its reason.
+    """Return what an answer to a write means; `mask` removes secrets from its reason.
 
-    What nobody knows as a database stores nothing, whatever it answers.
+    An unidentified server stores nothing, whatever it answers.
     """
     reason = reason_of(server, status, body)
     shown = reason_of(server, status, body, mask)
@@ -152,9 +151,9 @@ def meaning_of(
 def cause_of(reason: str) -> str:
     """Return a reason without its count of dropped rows, which is wrong and differs each time.
 
-    Nor does it have the rows themselves, nor the database, which InfluxDB 1.12 and 2 name.
+    The rows themselves are removed too, and the database, which InfluxDB 1.12 and 2 name.
     """
-    if reason.startswith("remoteAddr: "):  # VictoriaMetrics has our port, and the row
+    if reason.startswith("remoteAddr: "):  # VictoriaMetrics quotes the client's port, and the row
         reason = re.sub(r"^remoteAddr: .*?; requestURI: .*?; ", "", reason)
         reason = re.sub(r"(influx line) \".*\"", r"\1", reason)
     reason = re.sub(r"unable to parse '.*': ", "unable to parse: ", reason)
@@ -163,7 +162,7 @@ def cause_of(reason: str) -> str:
 
 
 def _named(server: Server, body: bytes) -> tuple[tuple[int, str], ...]:
-    """Return the rows that InfluxDB 3 says are bad: one as an object, several as a list."""
+    """Return the rows that InfluxDB 3 names as bad: one as an object, several as a list."""
     if server.dialect is not Dialect.INFLUXDB3:
         return ()
     data = parse_object(body).get("data")

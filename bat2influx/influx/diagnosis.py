@@ -1,4 +1,4 @@
-"""What is wrong with a database, by an answer that decides nothing about rows. Pure."""
+"""The Trouble for an answer of a database that decides nothing about rows. Pure."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.influx.transport import bracketed
 from bat2influx.printable import plain
 
-WANTS_TLS = (  # as Go's servers answer, InfluxDB among them, and nginx (INFLUXDB, last section)
+WANTS_TLS = (  # answers of servers in Go, such as InfluxDB, and of nginx (INFLUXDB, last section)
     b"HTTP request to an HTTPS server",
     b"plain HTTP request was sent to HTTPS port",
     b"speaking plain HTTP to an SSL-enabled server port",  # Apache
 )
-_NO_SUCH_PATH = "unsupported path"  # with 400, as VictoriaMetrics answers, its cluster too
-_MALFORMED = "Authorization header was malformed"  # with 400, as InfluxDB 3 answers to a token
+_NO_SUCH_PATH = "unsupported path"  # with 400, from VictoriaMetrics and its cluster
+_MALFORMED = "Authorization header was malformed"  # with 400, InfluxDB 3's answer to a bad token
 MOVED = frozenset({301, 302, 303, 307, 308})
-NO_ADMIN = "create admin user first"  # with auth-enabled, and nobody to log in
-_LONGEST = 200  # characters of an address that is shown
+NO_ADMIN = "create admin user first"  # with auth-enabled, before there is a user
+_LONGEST = 200  # characters of an address in a message
 _PORTS = {"http": 80, "https": 443}
 
 
 class Diagnosis:
-    """Tells what is wrong with one database, as it is configured in `influx`."""
+    """Diagnoses answers of one database, which is configured in `influx`."""
 
     def __init__(self, influx: Influx, config: str, mask: Mask | None = None) -> None:
         """`config` is the file to name in messages; `mask` is that of the HttpClient."""
@@ -42,9 +42,9 @@ class Diagnosis:
     def of_answer(
         self, reply: Reply, reason: str | None, server: Server, where: str, asked: str
     ) -> Trouble:
-        """Return what a reply means whose `reason` is the server's own, or None.
+        """Return the Trouble for a reply; `reason` is the server's own, None without one.
 
-        `asked` is the path that was asked for: ping, write or query.
+        `asked` is the requested path: ping, write or query.
         """
         influx, config, status = self._influx, self._config, reply.status
         peer = f"{server.name} at {where}"
@@ -79,7 +79,7 @@ class Diagnosis:
         return influx_errors.database_answer(who, status, text, config, own=own)
 
     def of_nobody(self, reply: Reply, where: str, asked: str) -> Trouble:
-        """Return what is wrong where an answer does not say that a database has given it."""
+        """Return the Trouble for an answer that does not identify its server as a database."""
         status = reply.status
         if status // 100 == 2:
             return influx_errors.not_a_database(where, status, self._config)
@@ -89,11 +89,11 @@ class Diagnosis:
         return why
 
     def advice(self, answer: Answer, line: bytes) -> str:
-        """Return what to do about a row that was rejected; nothing where that is unknown.
+        """Return what to do about a rejected row; '' if unknown.
 
-        No statement of InfluxDB 1 frees the type of a field but that which takes all of a
-        measurement (tried on 1.6.7: neither DELETE nor DROP SERIES does), and that does not while
-        another one is there whose name begins in the same way (tried, too).
+        In InfluxDB 1 only DROP MEASUREMENT resets the type of a field (tested on 1.6.7: neither
+        DELETE nor DROP SERIES does), and it has no effect while the name of another measurement
+        begins with this one's (tested, too).
         """
         if answer.kind is not Kind.TYPE:
             return ""
@@ -107,15 +107,15 @@ class Diagnosis:
         if first:
             drop = quote(f"DROP MEASUREMENT {quote_name(found)}")
             ways.append(
-                f"to free this one, influx -database {quote(self._influx.db)} -execute {drop},"
-                " which deletes all of it, minutes and hours included (and frees nothing while"
-                " there is another whose name begins with it), then"
+                f"to free this one, run influx -database {quote(self._influx.db)} -execute {drop},"
+                " which deletes all of it, minutes and hours included (without effect while the"
+                " name of another measurement begins with it), then"
                 " bat2influx spool --retry-rejected"
             )
         return "; or, ".join(ways)
 
     def no_database(self, server: Server, where: str, answer: str) -> Trouble:
-        """Return that there is none of the configured name, and that it is not to be made."""
+        """Return the Trouble for a database that does not exist and cannot be created."""
         influx, peer = self._influx, f"{server.name} at {where}"
         if NO_ADMIN in answer:
             return influx_errors.no_admin(peer)
@@ -127,15 +127,15 @@ class Diagnosis:
 
 
 def wants_tls(reply: Reply) -> bool:
-    """Return whether an answer says that TLS is spoken there."""
+    """Return whether an answer says that the port requires TLS."""
     return reply.status == 400 and any(words in reply.body for words in WANTS_TLS)
 
 
 def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]:
-    """Return where a redirect of a request to `asked` points to, and the lines that lead there.
+    """Return the target of a redirect of a request to `asked`, and the lines that lead there.
 
-    There are none where it points to anything but what was asked for. The query is left out, as
-    it may hold a secret.
+    There are no lines if the target is another request. The target is without its query, which may
+    contain a secret.
     """
     scheme = "http" if influx.tls is None else "https"
     host = bracketed(influx.address)
@@ -144,14 +144,14 @@ def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]
         there = urlsplit(urljoin(base, location))
         port = there.port or _PORTS.get(there.scheme, 0)
         address = there.hostname or ""
-    except ValueError:  # a port that is none, or half an address of IPv6
+    except ValueError:  # an invalid port or IPv6 address
         return plain(location, _LONGEST), []
     shown = plain(f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}", _LONGEST)
     path, slash, last = there.path.rpartition("/")
-    other_api = path.endswith(("/api/v2", "/api/v3"))  # which is no path for the others
+    other_api = path.endswith(("/api/v2", "/api/v3"))  # not usable as `path`
     if not (port and address and slash and last == asked) or other_api:
         return shown, []
-    if influx.tls is not None and there.scheme != "https":  # nothing leads around the trust
+    if influx.tls is not None and there.scheme != "https":  # never suggest to disable TLS
         return shown, []
     lines = []
     if address != influx.address.lower():

@@ -1,7 +1,7 @@
-"""Which database it is that is spoken to, by what it says of itself, and what it does differently.
+"""Which kind of database a server is, by its answers, and how the kinds differ.
 
-Pure: an answer to `GET /ping` in, a Server out. The write interface is that of InfluxDB 1 with all
-of them; what differs are the answers, and what can be done besides writing.
+Pure: an answer to `GET /ping` in, a Server out. All kinds have the write interface of InfluxDB 1;
+they differ in their answers, and in what is possible besides writing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST_ERROR = 500
 
 
 class Dialect(Enum):
-    """A kind of database, as people call it."""
+    """A kind of database, with its usual name."""
 
     INFLUXDB1 = "InfluxDB 1"
     INFLUXDB2 = "InfluxDB 2"
@@ -30,41 +30,41 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database that has been asked; `dialect` is None where it did not say, `version` then ''."""
+    """A database server; `dialect` is None and `version` '' while it has not identified itself."""
 
     dialect: Dialect | None = None
     version: str = ""
 
     @property
     def known(self) -> bool:
-        """Whether it has said that it is a database, be it of a version that nobody knows."""
+        """Whether it has identified itself as a database, even of an unknown version."""
         return self.dialect is not None or self.version != ""
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence."""
+        """Its name in messages."""
         return "VictoriaMetrics" if self.dialect is Dialect.VICTORIAMETRICS else "InfluxDB"
 
     @property
     def may_create(self) -> bool:
-        """Whether a database that is not there can be made by a statement."""
+        """Whether a statement can create a missing database."""
         return self.dialect is Dialect.INFLUXDB1
 
     @property
     def speaks_plainly(self) -> bool:
-        """Whether an error of its own may be plain text."""
+        """Whether its own errors may be plain text."""
         return self.dialect in (Dialect.VICTORIAMETRICS, Dialect.INFLUXDB3)
 
 
 def identify(
     headers: Mapping[str, str], body: bytes, mask: Callable[[str], str] = lambda text: text
 ) -> Server:
-    """Return what an answer to `GET /ping` tells; `mask` takes the secrets out of it.
+    """Return the server behind an answer to `GET /ping`; `mask` removes secrets from its version.
 
-    InfluxDB 1 and 2 have their version in a header of every answer, 3 of this one, and in its
-    body, where it may want a token for it (401). VictoriaMetrics has none, and names its host on
-    every answer (INFLUXDB, table). A build of one's own of InfluxDB 2 says "dev" for its version,
-    one of 1 "unknown"; 1 alone has an id for each request beside that.
+    InfluxDB 1 and 2 have their version in a header of every answer. InfluxDB 3 has it in a header
+    of this answer, and in the body, for which it may require a token (401). VictoriaMetrics has no
+    version, and its host name in every answer (INFLUXDB, table). A custom build of InfluxDB 2 has
+    the version "dev", one of InfluxDB 1 "unknown"; only InfluxDB 1 has a request id in addition.
     """
     if "X-Server-Hostname" in headers:
         return Server(Dialect.VICTORIAMETRICS)
@@ -83,13 +83,13 @@ def identify(
 def reason_of(
     server: Server, status: int, body: bytes, mask: Callable[[str], str] = lambda text: text
 ) -> str | None:
-    """Return the error that an answer tells, if it is one that the database gives.
+    """Return the error in an answer, if the database itself gave it; otherwise None.
 
-    `mask` takes the secrets out, before the text is cut to its length.
+    `mask` removes secrets before the text is cut to its length.
 
-    InfluxDB 1 says "error", 2 "code" and "message", 3 "error" and, of a write, "data" with what is
-    wrong with a row, or a list of that; a message alone is somebody else's. 3 and VictoriaMetrics
-    may say it in plain text, which a page of somebody else is not.
+    InfluxDB 1 has "error", 2 "code" and "message", 3 "error" and, for a write, "data" with the
+    problem of a row, or a list of these. A "message" without "code" is from another program. 3 and
+    VictoriaMetrics may have plain text; HTML is from another program.
     """
     message = parse(body)
     if status == 200:  # the error is that of a statement
@@ -109,17 +109,17 @@ def reason_of(
 
 
 def database_of_3(db: str, policy: str) -> str:
-    """Return the name of the database of InfluxDB 3 that stands for a database with a policy.
+    """Return the name of InfluxDB 3's database for a database with a retention policy.
 
-    The default policy is none, and any other makes another database, in small letters: "db/raw"
-    (iox_http/src/write/v1.rs of its source).
+    With the default policy it is the same name, any other policy has a separate database, in lower
+    case: "db/raw" (iox_http/src/write/v1.rs of its source).
     """
     policy = policy.lower()
     return db if policy in ("", "autogen", "default") else f"{db}/{policy}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the s for which a server wants to be left alone, 300 at the most, if it says so."""
+    """Return the seconds of a Retry-After header, at most 300; None without a valid one."""
     value = headers.get("Retry-After", "")
     return min(float(value), 300.0) if value.isascii() and value.isdigit() else None
 

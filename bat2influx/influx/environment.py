@@ -1,8 +1,8 @@
-"""Proxies and logins of the environment, for who has asked for them by `use_environment`.
+"""Proxies and logins from the environment, for users who have set `use_environment`.
 
-http_proxy, https_proxy, all_proxy and no_proxy, in small letters or capitals, as curl has them;
-~/.netrc, or the file that NETRC names. The standard library reads both, and is imported when it is
-asked: next to nobody does, and it takes 2 MB.
+http_proxy, https_proxy, all_proxy and no_proxy, in lower or upper case, as with curl; ~/.netrc, or
+the file that NETRC names. The standard library reads both. It is imported on demand, because it
+takes 2 MB and few users need it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ProxyError(OSError):
-    """A proxy that cannot be used, or does not let us through; the text says which and why."""
+    """A proxy is unusable or rejects the connection; the text says which proxy and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy; with `tls` it is spoken to by TLS. `login` is a header of its own, '' for none."""
+    """A proxy; `tls` is whether it is connected by TLS, `login` its login header, '' for none."""
 
     host: str
     port: int
@@ -38,9 +38,9 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy for requests to a server, None for none. Raises ProxyError.
+    """Return the proxy for requests to a server, None without one. Raises ProxyError.
 
-    `scheme` is http or https, as the server's.
+    `scheme` is the server's: http or https.
     """
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - 2 MB
 
@@ -52,11 +52,11 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def login_for(host: str) -> tuple[str, str] | None:
-    """Return the user and the password that ~/.netrc has for a host; None where it has none.
+    """Return the user and the password that ~/.netrc has for a host; None without an entry.
 
-    A file that cannot be read, or be understood, has none.
+    An unreadable or invalid file counts as empty.
     """
-    from netrc import NetrcParseError, netrc  # noqa: PLC0415 - next to nobody needs it
+    from netrc import NetrcParseError, netrc  # noqa: PLC0415 - few users need it
 
     named = os.environ.get("NETRC")
     for name in [named] if named else ["~/.netrc", "~/_netrc"]:
@@ -65,7 +65,7 @@ def login_for(host: str) -> tuple[str, str] | None:
             break
         except FileNotFoundError:
             continue
-        except (NetrcParseError, OSError, RuntimeError, UnicodeError):  # no home is a RuntimeError
+        except (NetrcParseError, OSError, RuntimeError, UnicodeError):  # RuntimeError: no home
             return None
     else:
         return None
@@ -76,13 +76,13 @@ def login_for(host: str) -> tuple[str, str] | None:
 
 
 def secrets_for(host: str) -> list[str]:
-    """Return the passwords that may go out with requests to a server, to it or to a proxy."""
+    """Return the passwords that requests to a server may contain, for it or for a proxy."""
     from urllib.request import getproxies  # noqa: PLC0415 - 2 MB
 
     login = login_for(host)
     found = [login[1]] if login else []
     for url in getproxies().values():
-        with suppress(ValueError):  # what is no address is told when it is used
+        with suppress(ValueError):  # an invalid address is reported when it is used
             found.append(unquote(urlsplit(url if "://" in url else f"http://{url}").password or ""))
     return [secret for secret in found if secret]
 
@@ -91,12 +91,12 @@ def _proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:  # a port that is none, or half an address of IPv6
+    except ValueError:  # an invalid port or IPv6 address
         host, port = None, None
     if not host:
-        raise ProxyError("the proxy of the environment is no address, as in http://proxy:3128")
+        raise ProxyError("the proxy in the environment is not an address as http://proxy:3128")
     if parts.scheme not in _PORTS:
-        raise ProxyError(f"a proxy of the kind {parts.scheme} cannot be used, but one of http can")
+        raise ProxyError(f"a proxy of type {parts.scheme} is not supported; use one of type http")
     login = ""
     if parts.username is not None:
         login = basic(unquote(parts.username), unquote(parts.password or ""))
@@ -104,12 +104,12 @@ def _proxy(url: str) -> Proxy:
 
 
 def basic(user: str, password: str) -> str:
-    """Return a login as a header has it (RFC 7617, in UTF-8)."""
+    """Return a login in the form of a header (RFC 7617, in UTF-8)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _is_inside(host: str, networks: str) -> bool:
-    """Return whether an address is in one of the networks that no_proxy lists, as 10.0.0.0/8."""
+    """Return whether an address is in one of no_proxy's networks, such as 10.0.0.0/8."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -118,6 +118,6 @@ def _is_inside(host: str, networks: str) -> bool:
         try:
             if "/" in each and address in ipaddress.ip_network(each, strict=False):
                 return True
-        except ValueError:  # a name, or nothing
+        except ValueError:  # a host name, or empty
             continue
     return False

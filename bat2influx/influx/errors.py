@@ -1,6 +1,6 @@
-"""What can go wrong with the database, in the words that people read.
+"""Messages for failures of the database.
 
-`peer` says which one it is, as in "InfluxDB at localhost:8086".
+`peer` names the database, as in "InfluxDB at localhost:8086".
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from collections.abc import Sequence
 
 from bat2influx.failure import Backoff, Trouble
 
-_KEPT = "values are kept"
+_KEPT = "values are queued"
 
 
 def database_unreachable(peer: str, why: str, config: str) -> Trouble:
-    """No connection to the database, or it broke."""
+    """No connection to the database, or the connection broke."""
     return Trouble(
         "database",
-        f"{peer} cannot be reached ({why}); is it running, and are address and port"
-        f" under [Influx] in {config} right?",
+        f"{peer} is unreachable ({why}); check that it is running, and address and port"
+        f" under [Influx] in {config}",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def database_slow(peer: str, seconds: float) -> Trouble:
-    """The database took a request and did not end it in time."""
+    """The database accepted a request and did not answer in time."""
     return Trouble(
         "database slow",
         f"{peer} does not answer within {seconds:g} s",
@@ -36,16 +36,16 @@ def database_slow(peer: str, seconds: float) -> Trouble:
 def database_login(
     peer: str, user: str, answer: str, config: str, *, token: bool = False
 ) -> Trouble:
-    """401."""
+    """Status 401."""
     if token:
-        who, what = "the token", "token"
+        problem, what = "rejects the token", "token"
     elif user:
-        who, what = f"user {user!r} or its password", "user and password"
+        problem, what = f"rejects the login of user {user!r}", "user and password"
     else:
-        who, what = "us, for it wants a login", "user and password, or token,"
+        problem, what = "requires a login", "user and password, or token,"
     return Trouble(
         "database login",
-        f"{peer} refuses {who} ({answer}); set {what} under [Influx] in {config}",
+        f"{peer} {problem} ({answer}); set {what} under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
@@ -54,34 +54,34 @@ def database_login(
 def database_right(
     peer: str, user: str, db: str, answer: str, *, token: bool = False, buckets: bool = False
 ) -> Trouble:
-    """403; with `buckets` it is InfluxDB 2, which gives rights to write to one of those."""
-    who = "the token" if token else f"user {user!r}" if user else "us"
+    """Status 403; with `buckets` from InfluxDB 2, which grants write access to buckets."""
+    who = "the token" if token else f"user {user!r}" if user else "requests without a login"
     if buckets and token:
         how = (
-            f"make one that may write to the bucket of {db!r}, as by influx auth create"
+            f"create one with write access to the bucket of {db!r}, with influx auth create"
             " --write-bucket ID, and set it under [Influx]"
         )
     elif buckets and user:
         how = (
-            f"make one that may write to the bucket of {db!r}, as by influx v1 auth create"
+            f"create one with write access to the bucket of {db!r}, with influx v1 auth create"
             " --write-bucket ID --username NAME, and set it under [Influx]"
         )
     elif token:
-        how = f"give it the right to write to {db!r}, or set another"
+        how = f"grant it write access to {db!r}, or set another token"
     elif user:
-        how = f'as its administrator, enter GRANT WRITE ON "{db}" TO "{user}"'
+        how = f'as administrator of the database, enter GRANT WRITE ON "{db}" TO "{user}"'
     else:
         how = "set user and password under [Influx]"
     return Trouble(
         "database right",
-        f"{peer} does not let {who} write ({answer}); {how}",
+        f"{peer} does not allow {who} to write ({answer}); {how}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble:
-    """500 with InfluxDB 1.6.7, in whose words it is "not found"."""
+    """Status 500 with InfluxDB 1.6.7, which reports "retention policy not found"."""
     return Trouble(
         "no retention policy",
         f"the database {db!r} of {peer} has no retention policy {policy!r}; create it,"
@@ -94,40 +94,40 @@ def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble
 def no_bucket(
     peer: str, db: str, policy: str, answer: str, config: str, *, login: str = "token"
 ) -> Trouble:
-    """404 with InfluxDB 2, which says so of a bucket that the login is not for, too (INFLUXDB)."""
+    """Status 404 with InfluxDB 2, also for a bucket that the login has no access to (INFLUXDB)."""
     what = f"{db!r}, policy {policy!r}" if policy else repr(db)
     if login == "token":
-        how = "influx auth create --write-bucket ID makes one that may"
+        how = "influx auth create --write-bucket ID"
     else:
-        how = "influx v1 auth create --write-bucket ID --username NAME makes one that may"
+        how = "influx v1 auth create --write-bucket ID --username NAME"
     return Trouble(
         "no database",
-        f"{peer} knows no bucket for the database {what}, or the {login} may not see it ({answer})."
-        " There is none: make it as 'bat2influx setup-db' prints, or correct db and"
-        f" retention_policy in {config}. There is one: the {login} is for another, or from before"
-        f" it was made anew; {how}",
+        f"{peer} has no bucket for the database {what}, or the {login} has no access to it"
+        f" ({answer}). If there is none, create it as 'bat2influx setup-db' prints, or correct db"
+        f" and retention_policy in {config}. If there is one, the {login} is for another bucket, or"
+        f" older than this one; create a new {login} with {how}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def no_admin(peer: str) -> Trouble:
-    """InfluxDB 1 with auth-enabled, before its first user is made."""
+    """InfluxDB 1 with auth-enabled, before its first user is created."""
     make = "CREATE USER admin WITH PASSWORD '…' WITH ALL PRIVILEGES"
     return Trouble(
         "database login",
-        f"{peer} wants a login and has no administrator yet; make one, by influx -execute"
-        f' "{make}", and then bat2influx setup-db --admin admin',
+        f"{peer} requires a login and has no administrator yet; create one with influx -execute"
+        f' "{make}", then run bat2influx setup-db --admin admin',
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def no_tokens(peer: str, config: str) -> Trouble:
-    """A token for InfluxDB 1, which has users."""
+    """A token is set for InfluxDB 1, which has users instead."""
     return Trouble(
         "database login",
-        f"{peer} is of version 1, which takes no token; set user and password in its place under"
+        f"{peer} has version 1, which supports no tokens; set user and password instead under"
         f" [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
@@ -135,18 +135,18 @@ def no_tokens(peer: str, config: str) -> Trouble:
 
 
 def behind_proxy(where: str, status: int, words: str) -> Trouble:
-    """502 or 504 of somebody else's."""
+    """Status 502 or 504, from a proxy."""
     return Trouble(
         f"database {status}",
-        f"a proxy at {where} does not reach the database behind it ({status} {words}); is that"
-        " running?",
+        f"a proxy at {where} cannot connect to the database behind it ({status} {words}); check"
+        " that the database is running",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
-    """The database is not there and may not, or cannot, be created."""
+    """The database does not exist, and the user may not or the server cannot create it."""
     if "not authorized" in answer:
         what = f"and user {user!r} may not create it"
         how = f'enter CREATE DATABASE "{db}"; GRANT WRITE ON "{db}" TO "{user}"'
@@ -155,46 +155,47 @@ def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
         how = f'enter CREATE DATABASE "{db}"'
     return Trouble(
         "no database",
-        f"{peer} has no database {db!r} {what}; as its administrator, {how}",
+        f"{peer} has no database {db!r}, {what}; as administrator of the database, {how}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def database_tls(peer: str, what: str, config: str, *, trusted: bool = False) -> Trouble:
-    """No TLS with the server; `what` is what it does, or does not.
+    """No TLS with the server; `what` is a TlsFault's text.
 
-    With `trusted` the file says which certificate it has to show: nothing leads around that then.
+    With `trusted` the configuration names the trusted certificate, so that the message must not
+    suggest tls = no.
     """
     if trusted:
-        how = f"this may not be your database; are address and port under [Influx] in {config}"
+        how = f"this may not be your database; check address and port under [Influx] in {config}"
     else:
-        how = f"are port and tls under [Influx] in {config}"
+        how = f"check port and tls under [Influx] in {config}"
     return Trouble(
         "database tls",
-        f"{peer} {what}; {how} right?",
+        f"{peer} {what}; {how}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def database_tls_wanted(peer: str, config: str) -> Trouble:
-    """400 with "Client sent an HTTP request to an HTTPS server", or nothing that is HTTP."""
+    """Status 400 "Client sent an HTTP request to an HTTPS server", or an answer in TLS."""
     return Trouble(
         "database tls",
-        f"{peer} wants TLS; write tls = yes under [Influx] in {config}",
+        f"{peer} requires TLS; set tls = yes under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble:
-    """The server's certificate is not to be trusted; `pin` prints the line by which it would be."""
+    """The server's certificate is not trusted; the command `pin` prints the line that trusts it."""
     return Trouble(
         "database certificate",
         f"the certificate of {peer} {what}; this may not be your database. If you know that it is,"
-        f" write ca_file with who has signed it, or the line that '{pin}' prints, under [Influx] in"
-        f" {config}",
+        f" set ca_file to the certificate of its authority, or add the line that '{pin}' prints,"
+        f" under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
@@ -203,19 +204,19 @@ def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble
 def database_certificate_changed(
     peer: str, shown: str, pinned: str, pin: str, config: str
 ) -> Trouble:
-    """Not the certificate that is pinned."""
+    """The server's certificate is not the pinned one."""
     return Trouble(
         "database certificate",
-        f"{peer} shows another certificate than the one pinned in {config}: {shown} instead of"
+        f"{peer} presents another certificate than the one pinned in {config}: {shown} instead of"
         f" {pinned}; this may not be your database. If you have a reason to trust it, replace the"
-        f" line by the one that '{pin}' prints",
+        f" line with the one that '{pin}' prints",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def client_certificate(peer: str, what: str, config: str) -> Trouble:
-    """It wants a certificate of ours, or has no trust in the one there is."""
+    """The server requires a client certificate, or does not trust the configured one."""
     return Trouble(
         "database certificate",
         f"{peer} {what}; set client_cert and client_key under [Influx] in {config}",
@@ -225,83 +226,85 @@ def client_certificate(peer: str, what: str, config: str) -> Trouble:
 
 
 def trust_unreadable(what: str, why: str, config: str) -> Trouble:
-    """A file with certificates, or a key, is not there any more, or no longer one."""
+    """A file with certificates or a key is missing or unusable since the configuration was read."""
     return Trouble(
         "database certificate",
-        f"{what} under [Influx] in {config} cannot be used ({why}); put it right there",
+        f"{what} under [Influx] in {config} cannot be used ({why}); correct the setting or the"
+        " file",
         Backoff.DATABASE_LOGIN,
         _KEPT,
     )
 
 
 def no_such_path(peer: str, status: int, config: str) -> Trouble:
-    """It is there, and takes values at another address."""
+    """The server accepts values at another path only."""
     return Trouble(
         "database answer: path",
-        f"{peer} takes no values at that path (status {status}); is path under [Influx] in {config}"
-        " right? It is empty for most, and insert/0/influx for VictoriaMetrics' cluster",
+        f"{peer} accepts no values at that path (status {status}); check path under [Influx] in"
+        f" {config}: it is empty for most databases, and insert/0/influx for a cluster of"
+        " VictoriaMetrics",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def database_answer(peer: str, status: int, answer: str, config: str, *, own: bool) -> Trouble:
-    """Any other answer: that of a server in trouble or, if not its `own`, of something else."""
+    """Any other answer: of a failing database or, if not its `own`, of another program."""
     if own:
         what = f"{peer} answers {status} {answer}"
     else:
         what = (
-            f"{peer} answers {status} {answer}, not as InfluxDB does; are address"
-            f" and port under [Influx] in {config} right?"
+            f"{peer} answers {status} {answer}, not as InfluxDB does; check address"
+            f" and port under [Influx] in {config}"
         )
     return Trouble(f"database {status}", what, Backoff.DATABASE, _KEPT)
 
 
 def not_a_database(where: str, status: int, config: str) -> Trouble:
-    """Something answers, be it yes, and does not say that it is a database."""
+    """A server answers, even with success, but does not identify itself as a database."""
     return Trouble(
         "database answer: not a database",
-        f"what answers at {where} does not say that it is a database (status {status}), as the"
-        " login page of a network, or a proxy that keeps /ping to itself; nothing counts as stored"
-        f" before it does. Are address and port under [Influx] in {config} right?",
+        f"the server at {where} does not identify itself as a database (status {status}): it may be"
+        " the login page of a network, or a proxy that blocks /ping; until it does, no value counts"
+        f" as stored. Check address and port under [Influx] in {config}",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def nobody_known(where: str, status: int, words: str, config: str) -> Trouble:
-    """Something answers, and neither to /ping nor otherwise says that it is a database."""
+    """A server answers with an error and does not identify itself as a database."""
     return Trouble(
         f"database {status}",
-        f"the database at {where} answers {status} {words}, not as InfluxDB does; are address and"
-        f" port under [Influx] in {config} right, and does a proxy before it let /ping through?",
+        f"the database at {where} answers {status} {words}, not as InfluxDB does; check address and"
+        f" port under [Influx] in {config}, and that a proxy in front of it passes /ping",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def moved(peer: str, status: str, target: str, lines: Sequence[str], config: str) -> Trouble:
-    """301, 302, 303, 307 or 308; `lines` of the ini lead to where it points, if they do."""
+    """Status 301, 302, 303, 307 or 308; `lines` of the ini lead to the target, where they can."""
     if lines:
-        what = f"write {', '.join(lines)} under [Influx] in {config}"
+        what = f"set {', '.join(lines)} under [Influx] in {config}"
     else:
         what = (
-            "which is not the same request at another place, as with the login page of a network;"
-            f" are address and port under [Influx] in {config} right?"
+            "which is another request, as with the login page of a network; check address and port"
+            f" under [Influx] in {config}"
         )
     return Trouble(
         "database answer: moved",
-        f"{peer} answers {status} and points to {target}{';' if lines else ','} {what}",
+        f"{peer} answers {status} and redirects to {target}{';' if lines else ','} {what}",
         Backoff.DATABASE,
         _KEPT,
     )
 
 
 def refuses_all(peer: str, reason: str) -> Trouble:
-    """Rows were refused as bad rows are, and none was taken that would prove that it takes any."""
+    """The server rejected lines as bad, and accepted none that would prove that it works."""
     return Trouble(
         "database answer: refuses all",
-        f"{peer} refuses every value ({reason}); none is given up{_disk(reason)}",
+        f"{peer} rejects every value ({reason}); none is dropped{_disk(reason)}",
         Backoff.DATABASE,
         _KEPT,
     )
@@ -312,22 +315,22 @@ def _disk(reason: str) -> str:
 
 
 def rows_refused(peer: str, count: int, reason: str) -> Trouble:
-    """Rows were refused for what nobody knows as a fault of a row."""
+    """The server rejected lines with a reason that is not known as a fault of a line."""
     return Trouble(
         "database answer: refused",
-        f"{peer} refuses {count} {'value' if count == 1 else 'values'} ({reason}), and it is not"
-        " clear that these are what is wrong; they are tried again",
+        f"{peer} rejects {count} {'value' if count == 1 else 'values'} ({reason}), but the reason"
+        " may not be in the values; they are sent again",
         Backoff.ROWS,
         _KEPT,
     )
 
 
 def too_large_alone(peer: str, size: int) -> Trouble:
-    """413, or its like, to a body with one row."""
+    """Status 413, or its equivalent, to a body with one line."""
     return Trouble(
         "database answer: too large",
-        f"{peer}, or a proxy before it, finds even one value of {size} bytes too large; allow it"
-        " larger requests, as by client_max_body_size of nginx",
+        f"{peer}, or a proxy in front of it, rejects even one value of {size} bytes as too large;"
+        " allow larger requests, as with client_max_body_size of nginx",
         Backoff.ROWS,
         _KEPT,
     )

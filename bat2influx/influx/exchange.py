@@ -1,12 +1,12 @@
-"""One request and its answer, in HTTP/1.1, on a socket that is connected; http.client reads it.
+"""One request and its answer, in HTTP/1.1, on a connected socket; http.client parses the answer.
 
-What leaves are bytes that the caller has made. What comes is bounded in every direction but time,
-which is the deadline's: http.client itself takes lines of 64 KiB, of which the parser of headers
-needs ten times the size.
+The caller supplies the bytes of the request. The answer is bounded in size, and in time by the
+deadline: http.client itself accepts lines of 64 KiB, for which the parser of headers needs ten
+times the memory.
 
-Rules: the head of an answer counts from its last line on, whatever becomes of its body. Nothing
-is unpacked, no redirect followed, no cookie kept. What is not read to its end costs the connection,
-and so does what comes behind it.
+Rules: the head of an answer counts once it is complete, whatever happens to its body. Nothing is
+decompressed, no redirect followed, no cookie kept. A body that is not read to its end, or data
+after it, closes the connection.
 
 Source: RFC 9112 (messages), sections 4 to 7 and 9.3; RFC 9110, section 15.2 (interim answers).
 """
@@ -25,14 +25,14 @@ with lean_imports.imports_of_http_client():
     from http.client import HTTPException, HTTPResponse
 
 MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
-LONGEST_LINE = 8192  # bytes, of an answer's first line, of each of its headers, and of a chunk's
-MOST_HEADERS = 100  # with the empty line at their end; it is http.client's own bound
+LONGEST_LINE = 8192  # bytes of the status line, of each header, and of a chunk's size line
+MOST_HEADERS = 100  # including the empty line at the end; http.client's own bound
 _CHUNK = 8192  # bytes
 _BEGINS = b"HTTP/"
 
 
 class NoHttpError(Exception):
-    """What came is no HTTP; `begun` is how it begins."""
+    """The answer is not HTTP; `begun` has its first bytes."""
 
     def __init__(self, begun: bytes = b"") -> None:
         super().__init__("no HTTP")
@@ -40,11 +40,11 @@ class NoHttpError(Exception):
 
 
 class NoAnswerError(ConnectionError):
-    """The connection ended before there was an answer."""
+    """The connection was closed before an answer came."""
 
 
 class Headers(Mapping[str, str]):
-    """The headers of an answer, by any spelling of their names; of several alike the first."""
+    """The headers of an answer, by names in any case; the first of several equal names."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, str] = {}
@@ -59,15 +59,15 @@ class Headers(Mapping[str, str]):
         return len(self._by_name)
 
     def add(self, name: str, value: str) -> None:
-        """Take in one more."""
+        """Add a header, unless the name exists."""
         self._by_name.setdefault(name.lower(), value)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came; `whole` is whether all of the body did, and could be read.
+    """An answer; `whole` is whether the complete body was read.
 
-    `words` are those of the status. `kept` is whether the connection takes a further request.
+    `words` is the reason phrase. `kept` is whether the connection can be used again.
     """
 
     status: int
@@ -79,22 +79,22 @@ class Answer:
 
 
 class _Stream(io.BufferedReader):
-    """What comes on a socket, in lines that are bounded and have an end.
+    """Buffered input of a socket, in lines that are bounded and complete.
 
-    It stands for the socket, too, of which http.client asks for a file.
+    It also stands in for the socket, from which http.client requests a file.
     """
 
-    first = b""  # line that was read
+    first = b""  # the first line that was read
 
     def makefile(self, _mode: str) -> _Stream:
         """Return itself."""
         return self
 
     def close(self) -> None:
-        """Stay open: http.client closes what has no further answer for it."""
+        """Stay open, although http.client closes the file after an answer."""
 
     def readline(self, _size: int | None = -1) -> bytes:
-        """Return a line. Raises NoHttpError for a long one, NoAnswerError for half a one."""
+        """Return a line. Raises NoHttpError if it is too long, NoAnswerError if incomplete."""
         line = super().readline(LONGEST_LINE + 1)
         self.first = self.first or line
         if len(line) > LONGEST_LINE:
@@ -103,7 +103,7 @@ class _Stream(io.BufferedReader):
             begun = self.first[: len(_BEGINS)]
             if begun != _BEGINS[: len(begun)]:
                 raise NoHttpError(begun)
-            raise NoAnswerError("no answer, or half a one")
+            raise NoAnswerError("no complete answer")
         return line
 
 
@@ -116,10 +116,9 @@ def exchange(
 ) -> Answer:
     """Send a request, made with `method`; return its answer.
 
-    `begun` is called when the head of the answer is there, `most` is how many bytes of its body are
-    read. A server that has had enough may answer
-    and end the connection before it has all of a request: then the answer counts. Raises OSError,
-    NoAnswerError among them, and NoHttpError.
+    `begun` is called when the head of the answer is complete; at most `most` bytes of its body are
+    read. A server may answer and close the connection before it has read all of a request: then the
+    answer counts. Raises OSError, including NoAnswerError, and NoHttpError.
     """
     ended: OSError | None = None
     try:
@@ -146,7 +145,7 @@ def exchange(
 
 
 def _read_head(stream: _Stream, method: str) -> HTTPResponse:
-    """Return the head of the answer, past those that only say that it is to come."""
+    """Return the head of the final answer, after interim answers (1xx)."""
     while True:
         response = HTTPResponse(stream, method=method)  # type: ignore[arg-type]
         try:
@@ -158,13 +157,13 @@ def _read_head(stream: _Stream, method: str) -> HTTPResponse:
 
 
 def _read_body(response: HTTPResponse, method: str, most: int) -> tuple[bytes, bool]:
-    """Return the body as far as it came, and whether that is all.
+    """Return the received part of the body, and whether it is complete.
 
-    A reset behind an answer takes nothing of it away. A body that is packed is none, because
-    nobody has asked for that.
+    A reset after an answer does not invalidate it. A compressed body counts as empty, because the
+    request did not allow compression.
     """
     if method == "CONNECT" and response.status // 100 == 2:
-        response.will_close = False  # what follows is of the server behind the proxy
+        response.will_close = False  # further data is from the server behind the proxy
         return b"", True
     counted = response.length is not None
     body, whole = bytearray(), False
@@ -182,12 +181,12 @@ def _read_body(response: HTTPResponse, method: str, most: int) -> tuple[bytes, b
 
 
 def _has_more(sock: socket.socket, stream: _Stream) -> bool:
-    """Return whether something lies behind an answer, which would count as that to the next."""
+    """Return whether there is data after an answer, which would count as the next answer."""
     before = sock.gettimeout()
     sock.settimeout(0.0)
     try:
         return bool(stream.peek(1))
-    except OSError:  # nothing, or an end that the next request meets with
+    except OSError:  # no data, or a closed connection, which the next request detects
         return False
     finally:
         sock.settimeout(before)

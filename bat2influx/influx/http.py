@@ -1,9 +1,9 @@
-"""The way to a database: a request in, a Reply out, whatever the peer does; nothing is raised.
+"""HTTP requests to a database: a request in, a Reply out; a peer's failure raises nothing.
 
-What carries it is transport.py, within a deadline for all of it.
+transport.py carries the request, within one deadline for all of it.
 
-Rules: the certificate is judged before a login leaves. Neither proxy variables nor ~/.netrc count,
-unless `use_environment` says so. No redirect is followed.
+Rules: the certificate is verified before a login is sent. Proxy variables and ~/.netrc count only
+with `use_environment`. No redirect is followed.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ from bat2influx.net.tls import (
 )
 from bat2influx.printable import plain
 
-DEADLINE = 8.0  # s, for one request in all
-_LONGEST = 500  # characters of what an error says
+DEADLINE = 8.0  # s, for one complete request
+_LONGEST = 500  # characters of an error's text
 _ENDED = (NoAnswerError, ConnectionResetError, BrokenPipeError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one request has come to; `status` is 0 where nothing was answered.
+    """The result of one request; `status` is 0 without an answer.
 
-    `trouble` says why there is no answer; `in_doubt`, whether it may have been carried out though
-    it failed. `whole` is whether all of the body came, and could be read.
+    `trouble` says why there is no answer. `in_doubt` is whether the server may have executed the
+    request although it failed. `whole` is whether the complete body was read.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     words: str = ""  # of the status
-    ok: bool = False  # answered as it should be
+    ok: bool = False  # the expected status
     trouble: Trouble | None = None
     in_doubt: bool = False
     whole: bool = True
@@ -74,8 +74,8 @@ class HttpClient:
     ) -> None:
         """`config` is the file to name in messages; `deadline` is in s.
 
-        `most` is how many bytes of an answer's body are read.
-        `mask` takes secrets out of what the server says, by default those of `influx`.
+        At most `most` bytes of an answer's body are read. `mask` removes secrets from the server's
+        texts, by default those of `influx`.
         """
         self.server = Server()
         self.progress: Callable[[], None] = lambda: None  # called after each request
@@ -85,11 +85,11 @@ class HttpClient:
         self._config = config
         self._deadline = deadline
         self._transport = Transport(influx, most)
-        self._answered = False  # the latest request, as far as the head of an answer
+        self._answered = False  # whether the latest request has the head of an answer
 
     @property
     def where(self) -> str:
-        """Address and port, and the path there, for people."""
+        """Address, port and path, for messages."""
         return f"{self._host}{self._influx.path}"
 
     @property
@@ -102,23 +102,23 @@ class HttpClient:
 
     @property
     def peer(self) -> str:
-        """What it is, and where, for people."""
+        """Kind and address of the server, for messages."""
         return f"{self.server.name} at {self.where}"
 
     @property
     def connection(self) -> int:
-        """The number of the latest connection; another one may lead to another server."""
+        """The number of the latest connection; each may lead to another server."""
         return self._transport.connections
 
     def ping(self) -> Reply:
-        """Find out what it is that answers there, in `server`."""
+        """Determine which server answers, in `server`."""
         reply = self.ask("ping", "GET", expected=204)
         if reply.status:
             self.recognise(reply.headers, reply.body)
         return reply
 
     def recognise(self, headers: Mapping[str, str], body: bytes = b"") -> bool:
-        """Take in what an answer says of the server; return whether it is known by that."""
+        """Set `server` from an answer; return whether the answer identifies it."""
         self.server = found = identify(headers, body, self.mask)
         return found.known
 
@@ -132,11 +132,11 @@ class HttpClient:
         content: str = "text/plain; charset=utf-8",
         expected: int = 200,
     ) -> Reply:
-        """Carry out one request; the answer is as it should be with the status `expected`.
+        """Carry out one request; the Reply is `ok` with the status `expected`.
 
-        A connection that was kept from an earlier request may end just as this one leaves, for
-        the server has had it open for long enough. That is no failure of the server, and it is
-        asked once more at once, by a new connection and within the same deadline.
+        The server may close a persistent connection just as a request is sent, because of its idle
+        timeout. That is not a failure: the request is repeated at once, on a new connection and
+        within the same deadline.
         """
         target = f"{path}?{urlencode(params)}" if params else path
         transport, in_doubt = self._transport, False
@@ -149,25 +149,25 @@ class HttpClient:
                 in_doubt = True
         self.progress()
         reply = self._reply(got, expected)
-        del got  # or a failure would hold its frames, and they it, with all that was sent
+        del got  # otherwise a failure and its frames would keep each other and the sent data alive
         return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
 
     def _carry_out(self, method: str, target: str, data: bytes, content: str) -> Answer | Exception:
         self._answered = False
         try:
             return self._transport.exchange(method, target, data, content, self._begun)
-        except Exception as error:  # noqa: BLE001 - what an answer makes them raise is the peer's
+        except Exception as error:  # noqa: BLE001 - a peer's answer may raise any of them
             return error
 
     def _begun(self) -> None:
-        """Take note that there is a head. The body has what is left of the deadline.
+        """Note that the head of an answer is complete. The body has the rest of the deadline.
 
-        InfluxDB 1 sends the head of an answer at once, and its rows when the statement is done.
+        InfluxDB 1 sends the head of an answer at once, and its rows when the statement has ended.
         """
         self._answered = True
 
     def _has_ended(self, got: Answer | Exception) -> bool:
-        """Return whether a connection has ended without an answer, before its time was up."""
+        """Return whether the connection was closed without an answer, before the deadline."""
         if self._answered or self._transport.deadline.expired:
             return False
         return isinstance(got, _ENDED) or (isinstance(got, Exception) and is_end_of_file(got))
@@ -175,18 +175,18 @@ class HttpClient:
     def query(self, statement: str, db: str = "") -> Reply:
         """Carry out one statement of InfluxQL, times in ns.
 
-        It goes in the body: it may hold a password, and a URL stands in logs.
+        The statement is sent in the body: it may contain a password, and servers log URLs.
         """
         data = urlencode({"q": statement, "db": db, "epoch": "ns"}).encode()
         return self.ask("query", data=data, content="application/x-www-form-urlencoded")
 
     def cut(self) -> None:
-        """End the request under way, from another thread."""
+        """Abort the pending request, from another thread."""
         self._transport.deadline.cut()
 
     def _reply(self, got: Answer | Exception, expected: int) -> Reply:
         transport, why = self._transport, None
-        late = transport.deadline.expired  # perhaps while a head was read
+        late = transport.deadline.expired  # possibly while the head was read
         if late or (isinstance(got, TimeoutError) and transport.reached):
             why = influx_errors.database_slow(self.peer, self._deadline)
         elif isinstance(got, Exception):
@@ -215,7 +215,7 @@ class HttpClient:
             )
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
-        # TLS 1.3 has it that ours is refused after the handshake.
+        # With TLS 1.3 a server rejects the client certificate after the handshake.
         if is_of_openssl(failure) and fault_of(failure) is TlsFault.OURS:
             return self._no_tls(TlsFault.OURS, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
@@ -237,7 +237,7 @@ class HttpClient:
         return influx_errors.database_tls(self.peer, what, self._config, trusted=trusted)
 
     def _unreadable(self, error: OSError) -> Trouble:
-        """Return which file cannot be used; OpenSSL does not say."""
+        """Return the Trouble with all files that may be unusable; OpenSSL names none."""
         tls = self._influx.tls
         assert tls is not None
         keys = ("client_cert", "client_key", "ca_file")
@@ -247,20 +247,20 @@ class HttpClient:
 
 
 def _is_tls_alert(error: Exception) -> bool:
-    """Return whether an answer began as an alert of TLS does, as of a server that has no words."""
+    """Return whether an answer begins like a TLS alert, which some servers send without a text."""
     return isinstance(error, NoHttpError) and error.begun.startswith(b"\x15\x03")
 
 
 def _words_for(error: Exception) -> str:
-    """Return the cause in a few words."""
+    """Return the cause as a short text."""
     if isinstance(error, socket.gaierror):
         return "its name does not resolve"
     if isinstance(error, (TimeoutError, ProxyError)) and error.args:
         return str(error.args[-1])
     if isinstance(error, NoAnswerError) or is_end_of_file(error):
-        return "it ends the connection without an answer, as for want of TLS or a certificate"
+        return "it closed the connection without an answer; it may require TLS or a certificate"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, NoHttpError):
-        return "what it answers is no HTTP"
+        return "its answer is not HTTP"
     return type(error).__name__

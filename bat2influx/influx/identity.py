@@ -1,6 +1,6 @@
-"""Which database it is that answers: it is asked before anything is sent, and once more if need be.
+"""Which database answers: it is determined before the first write, and again when it may change.
 
-A proxy may keep pings to itself; then other questions are asked whose answers show it.
+A proxy may block pings; then other requests are sent whose answers identify the database.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bat2influx.safe_json import parse
 
 
 class Identity:
-    """What is known of the server behind a client; it is in the client's `server`."""
+    """Determines the server behind a client, and sets the client's `server`."""
 
     def __init__(self, http: HttpClient, diagnosis: Diagnosis) -> None:
         self._http = http
         self._diagnosis = diagnosis
-        self._asked_on: int | None = None  # the connection on which it said that it is a database
+        self._asked_on: int | None = None  # the connection on which it identified itself
 
     def forget(self) -> None:
-        """Ask again before the next write: it may be another one when it is back."""
+        """Ask again before the next write: after a failure it may be another server."""
         self._asked_on = None
 
     def find_out(self, write: Mapping[str, str] | None = None) -> Trouble | None:
-        """Ask which server it is, unless it is known; return why that does not come out.
+        """Determine which server it is, unless it is known; return the Trouble if that fails.
 
-        `write` has the parameters of a write without a line, by which it is asked at last; InfluxDB
-        3 would make the database for it.
+        `write` has the parameters of a write without a line, which is the last request tried;
+        InfluxDB 3 would create the database for it.
         """
         if self._asked_on is not None:
             return None
@@ -38,20 +38,20 @@ class Identity:
         if reply.trouble:
             return reply.trouble
         if not (self._http.server.known or reply.status in MOVED or wants_tls(reply)):
-            self._look_behind(write)
+            self._ask_otherwise(write)
         if not self._http.server.known:
             return self._diagnosis.of_nobody(reply, self._http.where, "ping")
         self._asked_on = self._http.connection
         return None
 
     def holds(self) -> bool:
-        """Return whether what has just answered is a database: it said so, or does when asked."""
+        """Return whether the server of the latest answer is a database; ask it if necessary."""
         if self._asked_on != self._http.connection:
             self._asked_on = None
         return self.find_out() is None
 
-    def _look_behind(self, write: Mapping[str, str] | None) -> None:
-        """Look for what says of itself which database it is, in any answer but that to a ping."""
+    def _ask_otherwise(self, write: Mapping[str, str] | None) -> None:
+        """Search the answers to other requests than a ping for the identity of the database."""
         reply = self._http.query("SHOW DATABASES")
         if self._http.recognise(reply.headers):
             return
@@ -64,7 +64,7 @@ class Identity:
 
 
 def databases_in(body: bytes) -> set[str] | None:
-    """Return the databases that an answer of InfluxDB 3 lists; None where it is none."""
+    """Return the databases that an answer of InfluxDB 3 lists; None for any other answer."""
     rows = parse(body)
     if not isinstance(rows, list):
         return None

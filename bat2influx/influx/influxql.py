@@ -1,9 +1,9 @@
 """Statements of InfluxQL 1, as texts.
 
-Pure. Whatever comes from outside is quoted, never pasted; a secret stands in a statement's text,
-and nowhere in what is shown of it. Durations are whole seconds, 0 is for ever, as InfluxDB has it.
+Pure. Input from outside is always quoted. A secret is in a statement's text, never in its printed
+form. Durations are whole seconds; 0 is for ever, as in InfluxDB.
 
-Source: InfluxData, "InfluxQL reference" of InfluxDB 1; tried on 1.6.7.
+Source: InfluxData, "InfluxQL reference" of InfluxDB 1; tested on 1.6.7.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from itertools import islice
 HOUR = 3600
 DAY = 24 * HOUR
 FOREVER = 0
-HIDDEN = "…"  # what stands for a secret
+HIDDEN = "…"  # in place of a secret
 
 _UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _LONGEST_DURATION = 36_500 * DAY  # a century; InfluxDB counts in ns, and ends at 292 years
 _GO_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)(?:\.[0-9]+)?s)?")
-# What follows a quote that is not closed is one token. As several, each of its quotes would be
-# looked at up to the end of the text; nothing here is tried in a second way, for the same reason.
+# The text after an unclosed quote is one token. Otherwise the pattern would search from each of its
+# quotes to the end of the text. It never backtracks, for the same reason.
 _TOKEN = re.compile(
     r""" "(?P<name>(?:\\.|[^"\\])*+)" | (?P<text>'(?:\\.|[^'\\])*+') | (?P<word>\w++)
         | ["'].*+ | \S """,
@@ -31,19 +31,19 @@ _DURATION = re.compile(r"([0-9]{1,12})([smhdw])")  # of more digits int() may re
 
 
 class StatementError(Exception):
-    """The server refused a statement; the text is the server's own."""
+    """The server rejected a statement; the text is the server's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement; `shown` is how it may be printed, with HIDDEN where a secret stands."""
+    """A statement; `shown` is its printed form, with HIDDEN in place of a secret."""
 
     text: str = field(repr=False)
     shown: str
 
 
 def plain_statement(text: str) -> Statement:
-    """Return a statement in which there is no secret."""
+    """Return a statement without a secret."""
     return Statement(text, text)
 
 
@@ -62,7 +62,7 @@ def _escaped(text: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Return a duration as InfluxQL takes it: 90d, 36h, INF."""
+    """Return a duration in the form of InfluxQL: 90d, 36h, INF."""
     if seconds == FOREVER:
         return "INF"
     unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
@@ -70,14 +70,14 @@ def duration(seconds: int) -> str:
 
 
 def for_people(seconds: int) -> str:
-    """Return how long something is kept, as the end of a sentence."""
+    """Return how long values are kept, as the end of a sentence."""
     return "for ever" if seconds == FOREVER else f"for {duration(seconds)}"
 
 
 def parse_duration(text: str, least: int = HOUR) -> int:
     """Read a duration of the command line, such as 90d or forever, in s.
 
-    Raises ValueError, with a text for people, when it is none or shorter than `least`.
+    Raises ValueError, with a text for users, if it is invalid or shorter than `least`.
     """
     if text == "forever":
         return FOREVER
@@ -95,7 +95,10 @@ def parse_duration(text: str, least: int = HOUR) -> int:
 
 
 def server_duration(text: str) -> int:
-    """Read a duration of SHOW RETENTION POLICIES, such as 2160h0m0s, in s; 0 is for ever."""
+    """Return a duration of SHOW RETENTION POLICIES, such as 2160h0m0s, in s; 0 is for ever.
+
+    Raises ValueError.
+    """
     match = _GO_DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"not a duration: {text!r}")
@@ -104,7 +107,7 @@ def server_duration(text: str) -> int:
 
 
 def create_database(db: str, policy: str, kept: int) -> Statement:
-    """Make a database whose default policy keeps values for `kept` s."""
+    """Create a database whose default policy keeps values for `kept` s."""
     return plain_statement(
         f"CREATE DATABASE {quote_name(db)} WITH DURATION {duration(kept)} REPLICATION 1"
         f" NAME {quote_name(policy)}"
@@ -114,7 +117,7 @@ def create_database(db: str, policy: str, kept: int) -> Statement:
 def create_policy(
     db: str, policy: str, kept: int, *, shard: int = 0, default: bool = False
 ) -> Statement:
-    """Make a retention policy; a `shard` of 0 s leaves the size of its shards to the server."""
+    """Create a retention policy; with a `shard` of 0 s the server chooses the shard duration."""
     return plain_statement(
         f"CREATE RETENTION POLICY {quote_name(policy)} ON {quote_name(db)}"
         f" DURATION {duration(kept)} REPLICATION 1{_shard(shard)}{' DEFAULT' if default else ''}"
@@ -122,7 +125,7 @@ def create_policy(
 
 
 def alter_policy(db: str, policy: str, kept: int, *, shard: int = 0) -> Statement:
-    """Change how long a policy keeps values; a `shard` of 0 s leaves that as it is."""
+    """Change how long a policy keeps values; a `shard` of 0 s keeps the shard duration."""
     return plain_statement(
         f"ALTER RETENTION POLICY {quote_name(policy)} ON {quote_name(db)} DURATION {duration(kept)}"
         f"{_shard(shard)}"
@@ -139,12 +142,12 @@ def drop_query(db: str, query: str) -> Statement:
 
 
 def create_user(user: str, password: str) -> Statement:
-    """Make a user without any right."""
+    """Create a user without any right."""
     return _with_secret(f"CREATE USER {quote_name(user)} WITH PASSWORD ", password)
 
 
 def set_password(user: str, password: str) -> Statement:
-    """Give a user another password."""
+    """Change the password of a user."""
     return _with_secret(f"SET PASSWORD FOR {quote_name(user)} = ", password)
 
 
@@ -153,15 +156,15 @@ def _with_secret(text: str, secret: str) -> Statement:
 
 
 def grant(right: str, db: str, user: str) -> Statement:
-    """Give `user` a right, WRITE or ALL, in place of the one that it has in `db`."""
+    """Give `user` a right, WRITE or ALL, which replaces its present right in `db`."""
     return plain_statement(f"GRANT {right} ON {quote_name(db)} TO {quote_name(user)}")
 
 
 def tokens(statement: str, most: int | None = None) -> tuple[str, ...]:
-    """Return the first `most` parts of a statement, or all, without their quotes, to be compared.
+    """Return the first `most` parts of a statement, or all, without their quotes, for comparison.
 
-    A server writes a statement in its own way: 1d for 24h, a name without quotes that need not be.
-    What it writes may be anything: the time that this takes grows as the text does.
+    A server prints a statement in its own form: 1d for 24h, a name without unnecessary quotes. Its
+    text may be anything: the run time is linear in its length.
     """
     return tuple(map(_plain_token, islice(_TOKEN.finditer(statement), most)))
 

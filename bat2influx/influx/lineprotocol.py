@@ -1,10 +1,8 @@
-"""Readings as lines of InfluxDB's line protocol, and the one place that reads a line's stamp.
+"""Values as lines of InfluxDB's line protocol, and the parser of a line's timestamp.
 
-One field a line, always.
-
-A point with several fields is rejected as a whole; alone, a rejected field takes no neighbour
-along. Fields are always written as floats: an integer written once would fix the field's type,
-and every float after it would be rejected.
+Each line has one field: InfluxDB rejects a point with several fields as a whole, so that one bad
+field would cost the others. Fields are always written as floats: an integer written once would fix
+the field's type, and InfluxDB would reject every float after it.
 """
 
 from __future__ import annotations
@@ -14,19 +12,19 @@ from collections.abc import Iterable, Sequence
 
 from bat2influx.reading import Origin, Reading, Row, Stored
 
-_DIGITS = 19  # of a stamp from 2001 to 2262
-MOST_HEADS = 50_000  # of fields of devices, 460 bytes each: those of a fleet come and go
+_DIGITS = 19  # of a timestamp from 2001 to 2262
+MOST_HEADS = 50_000  # cached heads of lines, 460 bytes each; devices of a fleet come and go
 
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 
 
 class Encoder:
-    """Writes readings of one measurement, with the same tags on each.
+    """Encodes values of one measurement, with the same tags on each.
 
-    `device_tags` are the parts of a reading's origin that become tags: portal, service, instance.
-    Names and tags are taken as the configuration allows them: not empty, printable, without a
-    backslash, the measurement without `=`; those have no unambiguous form in line protocol.
+    `device_tags` are the parts of a value's origin that become tags: portal, service, instance.
+    Names and tags must be as the configuration allows them: not empty, printable, without a
+    backslash, the measurement without `=`; others have no unambiguous form in line protocol.
     """
 
     def __init__(
@@ -42,12 +40,12 @@ class Encoder:
         self._count = 0  # of these heads
 
     def encode(self, reading: Reading) -> bytes:
-        """Return the line for `reading`, without a newline; the stamp is in nanoseconds."""
+        """Return the line for `reading`, without a newline; the timestamp is in nanoseconds."""
         time_ns, site, field, value, origin = reading
         return f"{self._head(site, field, origin)}{value!r} {time_ns}".encode()
 
     def lines(self, site: str, rows: Iterable[Row]) -> list[bytes]:
-        """Return the lines for the readings of a site, as `encode` has them."""
+        """Return the lines for the values of a site, in the form of `encode`."""
         heads = self._heads.setdefault(site, {})
         return [
             f"{heads.get(stored) or self._learn(site, stored)}{value!r} {time_ns}".encode()
@@ -78,19 +76,19 @@ class Encoder:
 
 
 def stamp_of(line: bytes) -> int | None:
-    """Return the stamp of `line`, in ns; None where a damaged file has left none.
+    """Return the timestamp of `line`, in ns; None if a damaged file has left no valid one.
 
-    Anything that would not fit into the 64 bits of InfluxDB's time is none.
+    A number that does not fit into the 64 bits of InfluxDB's time is not valid.
     """
     text = line.rpartition(b" ")[2]
     return int(text) if text.removeprefix(b"-").isdigit() and len(text) < 20 else None
 
 
 def oldest_stamp(lines: Sequence[bytes]) -> int | None:
-    """Return the oldest stamp of some lines, in ns; None where none has one."""
+    """Return the oldest timestamp of some lines, in ns; None if no line has one."""
     texts = [line.rpartition(b" ")[2] for line in lines]
     if {*map(len, texts)} == {_DIGITS} and b"".join(texts).isdigit():
-        return int(min(texts))  # as texts they are in the same order, and it takes a third
+        return int(min(texts))  # texts of equal length have the same order, in a third of the time
     return min((each for each in map(stamp_of, lines) if each is not None), default=None)
 
 
@@ -101,6 +99,6 @@ def measurement_of(line: bytes) -> str:
 
 
 def moved(line: bytes, step_ns: int) -> bytes:
-    """Return `line` with its stamp moved by so many ns; one without a stamp stays as it is."""
+    """Return `line` with its timestamp moved by `step_ns`; a line without one stays as it is."""
     stamp = stamp_of(line)
     return line if stamp is None else b"%b %d" % (line.rpartition(b" ")[0], stamp + step_ns)

@@ -1,6 +1,6 @@
-"""What the database has made of a batch: the one thing that the sender hands back.
+"""What the database did with a batch: the result of the sender.
 
-Lines leave their queue by this alone. Pure.
+Only an outcome removes lines from their queue. Pure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from bat2influx.failure import Trouble
 
 @dataclass(frozen=True, slots=True)
 class RejectedLine:
-    """A line that the database will not take, its reason in the database's words, and a remedy.
+    """A line that the database rejects, with the database's own reason.
 
-    `advice` is what people can do about it, where something is known.
+    `advice` is what a person can do about it, '' if unknown.
     """
 
     line: bytes
@@ -24,11 +24,11 @@ class RejectedLine:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the database has made of a batch.
+    """What the database did with a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why. With `in_doubt` some of them may be stored already, for an answer was lost. With
-    `passing` the trouble may be over with the next batch, and is not to be told yet.
+    says why. With `in_doubt` some of them may be stored already, because an answer was lost. With
+    `passing` the trouble may end with the next batch, and is not logged yet.
     """
 
     accepted: int = 0

@@ -1,8 +1,8 @@
-"""The `influxdb` package, for statements that a user runs: its client, on our way to the database.
+"""The `influxdb` package, for statements that a user runs: its client, over an HttpClient.
 
-`InfluxDBClient` asks; what it asks goes out by an HttpClient, which has the deadline, the trust
-and the bounds that `requests` lacks. Imported by the commands alone: the daemon has no need of it,
-and the package takes 10 MB with what it imports.
+`InfluxDBClient` makes the requests; an HttpClient sends them, because it has the deadline, the
+certificate checks and the bounds that `requests` lacks. Only the commands import this module: the
+daemon does not need it, and the package takes 10 MB with its imports.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Package:
         session = requests.Session()
         session.trust_env = False
         self._client = InfluxDBClient(username=None, password=None, retries=1, session=session)
-        session.mount("http://", self._adapter)  # in place of the one that the client has mounted
+        session.mount("http://", self._adapter)  # replaces the one that the client has mounted
 
     def query(self, statement: str) -> Reply:
         """Carry out one statement of InfluxQL, times in ns. Raises nothing for a peer's failure.
 
-        It goes in the body: it may hold a password, and a URL stands in logs.
+        The statement is sent in the body: it may contain a password, and servers log URLs.
         """
         data = urlencode({"q": statement, "db": "", "epoch": "ns"}).encode()
         self._client.request("query", "POST", data=data, headers={"Content-Type": _FORM})
@@ -44,8 +44,8 @@ class Package:
 class _Adapter(BaseAdapter):  # type: ignore[misc]
     """Carries the requests of a session; the answer to the latest one is in `reply`.
 
-    The package gets nothing of it: it would unpack a msgpack, for which five bytes can reserve
-    half a megabyte, and it has no words for what can go wrong.
+    The package gets an empty answer: it would unpack msgpack, where five bytes can allocate half a
+    megabyte, and it has no texts for failures.
     """
 
     def __init__(self, http: HttpClient) -> None:
@@ -54,7 +54,7 @@ class _Adapter(BaseAdapter):  # type: ignore[misc]
         self._http = http
 
     def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
-        """Carry out a request, whose path alone counts of its address."""
+        """Carry out a request; only the path of its URL counts."""
         content = request.headers["Content-Type"]
         self.reply = self._http.ask(
             request.path_url.removeprefix("/"), request.method, data=request.body, content=content
@@ -64,4 +64,4 @@ class _Adapter(BaseAdapter):  # type: ignore[misc]
         return done
 
     def close(self) -> None:
-        """Leave the connection to whose it is."""
+        """Leave the connection open: the HttpClient owns it."""

@@ -1,6 +1,6 @@
-"""What rows a database rejects, whatever their value, once a row alone has proven it.
+"""Which kinds of rows a database rejects, learned from rows that were sent alone.
 
-Pure: lines and answers in, what to send together out.
+Pure: lines and answers in, groups of lines to send together out.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.reading import NS
 
-MOST_KNOWN = 1000  # fields, each of one day: those of a large fleet, or of one for years
+MOST_KNOWN = 1000  # fields, each of one day: of a large fleet, or of one field for years
 _NEVER = -(2**63)
-_DAY = 86_400 * NS  # no shard begins or ends within one, but for those of an hour
+_DAY = 86_400 * NS  # shards begin and end between days, except those of an hour
 _Field = tuple[bytes, int]
 _OLD: _Field = (b"", 0)
 
 
 class KnownRejects:
-    """What rows are rejected for, whatever their value, once a row alone has proven it.
+    """Known causes of rejection that do not depend on a row's value, proven by a row sent alone.
 
-    It is their field of one day, whose type is another or whose series is one too many, or which is
-    refused for a reason that nobody knows; or it is their age: what is older than a row beyond the
-    retention policy is beyond it, too. Rows of a known kind are sent by themselves, and one request
-    tells whether it still holds.
+    A cause is a field of one day, if its type is another, its series exceeds a limit, or the reason
+    is unknown; or it is the age: rows older than one beyond the retention policy are beyond it,
+    too. Rows with a known cause are sent separately, so that one request shows whether the cause
+    still holds.
     """
 
     def __init__(self) -> None:
         self._causes: dict[_Field, str] = {}
-        self._age = _NEVER  # stamp of the newest row known to be too old
+        self._age = _NEVER  # timestamp of the newest row known to be too old
 
     def sort(self, lines: Sequence[bytes]) -> list[Sequence[bytes]]:
-        """Return what to send together, the last first."""
+        """Return groups of rows to send together, the last group first."""
         if not self._causes and self._age == _NEVER:
             return [lines] if lines else []
         kinds: dict[_Field | None, list[bytes]] = {}
@@ -46,14 +46,14 @@ class KnownRejects:
         return [*kinds.values(), *([sound] if sound else [])]
 
     def explains(self, part: Sequence[bytes], answer: Answer) -> bool:
-        """Return whether each row of `part` is of a kind known to be refused with this answer."""
+        """Return whether each row of `part` has a cause known to be rejected with this answer."""
         if answer.kind is Kind.AGE:
             return max(map(_stamp, part)) <= self._age
         fields = set(map(field_of, part))
         return len(fields) == 1 and self._causes.get(fields.pop()) == answer.cause
 
     def learn(self, part: Sequence[bytes], answer: Answer) -> bool:
-        """Take in that `part` was refused; return whether that is something new."""
+        """Take in that `part` was rejected; return whether that is a new cause."""
         before = self._age
         if answer.kind is Kind.AGE:
             self._age = max(self._age, *map(_stamp, part))
@@ -68,7 +68,7 @@ class KnownRejects:
         return True
 
     def accepted(self, part: Sequence[bytes]) -> None:
-        """Forget what no longer holds."""
+        """Forget causes that no longer hold."""
         if self._causes:
             for line in part:
                 self._causes.pop(field_of(line), None)
@@ -77,12 +77,12 @@ class KnownRejects:
 
 
 def field_of(line: bytes) -> _Field:
-    """Return measurement, tags and field of a line, and its day: these have one type together."""
+    """Return measurement, tags and field of a line, and its day, which together have one type."""
     stamp = stamp_of(line)
     return line.rpartition(b"=")[0], -1 if stamp is None else stamp // _DAY
 
 
 def _stamp(line: bytes) -> int:
-    """Return the stamp of `line`; one that has none is newer than all."""
+    """Return the timestamp of `line`; a line without one counts as newer than all."""
     stamp = stamp_of(line)
     return -_NEVER if stamp is None else stamp

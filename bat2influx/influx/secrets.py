@@ -1,8 +1,8 @@
-"""Secrets in what a database says: none of ours is shown, in whatever form it comes back. Pure.
+"""Removes the configured secrets from a database's texts, in whatever encoding they return. Pure.
 
-A server, or what stands before it, may repeat the login that it was sent: as it is, within JSON or
-HTML, encoded as for a URL, in parts of these, as the header has it, or in the middle of a text that
-it has in base64. What is shown later as a blank, or not at all, may stand between its characters.
+A server, or a proxy in front of it, may repeat the login that it was sent: as it is, in JSON or
+HTML, URL-encoded, in a mix of these, as in the header, or within a text in base64. Characters that
+are later shown as a blank, or not at all, may be between its characters.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bat2influx.config.settings import Influx
 from bat2influx.influx.influxql import HIDDEN
 
 Mask = Callable[[str], str]
-SHORT = 3  # characters; one of so few is in every text, and is hidden where it stands by itself
-_BETWEEN = 3  # characters that are not shown, between two of a secret
+SHORT = 3  # characters; a secret this short occurs in every text, and is hidden only as a word
+_BETWEEN = 3  # invisible characters between two characters of a secret
 _UNSEEN = (
     r"[\0-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
     f"{{0,{_BETWEEN}}}"
@@ -25,7 +25,10 @@ _NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 def mask_of(*influxes: Influx, more: Iterable[str] = ()) -> Mask:
-    """Return what takes the secrets of these, and `more`, out of a text before it is cut."""
+    """Return a function that removes the secrets of these, and `more`, from a text.
+
+    Apply it before the text is cut.
+    """
     patterns = {
         pattern
         for influx in influxes
@@ -40,7 +43,7 @@ def mask_of(*influxes: Influx, more: Iterable[str] = ()) -> Mask:
 
 
 def _patterns(secret: str, user: str) -> Iterator[str]:
-    """Yield what finds each form of a secret; in base64 it may stand anywhere in a text."""
+    """Yield patterns for each form of a secret; in base64 it may be anywhere in a text."""
     spelled = _UNSEEN.join(map(_spelled, secret))
     yield spelled if len(secret) > SHORT else rf"(?<!\w){spelled}(?!\w)"
     whole = secret.encode()
@@ -55,12 +58,12 @@ def _patterns(secret: str, user: str) -> Iterator[str]:
 
 
 def _either_alphabet(form: str) -> str:
-    """Return what finds a text of base64, be it the one for a URL."""
+    """Return a pattern for a text in base64, of the standard or the URL alphabet."""
     return re.escape(form).replace(r"\+", "[+-]").replace("/", "[/_]")
 
 
 def _spelled(char: str) -> str:
-    """Return what finds a character: itself, behind backslashes, or in one of the usual codes."""
+    """Return a pattern for a character: itself, escaped, or in one of the usual encodings."""
     number, units = ord(char), char.encode("utf-16-be", "surrogatepass")
     ways = [
         re.escape(char),
@@ -83,5 +86,5 @@ def _spelled(char: str) -> str:
 
 
 def _digits(text: str) -> str:
-    """Return what finds hexadecimal digits in letters of either size."""
+    """Return a pattern for hexadecimal digits in either case."""
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in text)

@@ -1,10 +1,10 @@
-"""What becomes of each row of a batch, by the answers to the requests that it is cut into. Pure.
+"""Decides for each row of a batch whether it is stored, rejected or undecided. Pure.
 
-A batch that is refused for a bad row is halved until that row stands alone, unless the server names
-it. A row that was refused is rejected once something proves that the server judges rows at all: it
-has taken another row of the same batch, or any before, on the same connection or, where the answer
-itself says whose it is, since it last failed. Without that it is kept, as is a row that is refused
-for what nobody knows as a row's fault, or that is too large by itself.
+A batch with a bad row is halved until that row is alone, unless the server names the row. A bad row
+is rejected only with proof that the server really evaluates rows: it has accepted another row of
+the same batch, or an earlier row on the same connection or, if the answer itself identifies the
+server, since its latest failure. Without proof the row stays queued. So does a row with an unknown
+reason, or a row that is too large by itself.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from bat2influx.influx.batch_size import BatchSize, size_of
 from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.influx.rejects import KnownRejects, field_of
 
-# Requests for one batch: each bad row may take two, and the rest of a batch can wait its turn.
+# Requests for one batch: each bad row may take two; the rest of the batch is sent later.
 MOST_REQUESTS = 400
-# Rows kept as refused alone before any is taken: with so many it is no row, but what answers.
+# Rows rejected alone before any is accepted: with so many the cause is the server, not a row.
 MOST_KEPT_UNTAKEN = 4
-# Rows of one field that are refused alone for an unknown reason: then it is the field, not a row.
+# Rows of one field rejected alone for an unknown reason: then the cause is the field, not a row.
 MOST_ALIKE = 3
-# Batches in a row of which nothing is taken, before that is told: a bad value that comes alone has
-# to wait for one that is taken.
+# Consecutive batches without an accepted row before that is logged: a bad value that comes alone
+# has to wait for one that is accepted.
 MOST_PASSING = 3
 MOST_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
 
 
 class Sieve:
-    """What is known of a server from the batches so far: what it refuses, and how much it takes."""
+    """What earlier batches have shown of a server: which rows it rejects, how much it accepts."""
 
     def __init__(self, advice: Callable[[Answer, bytes], str]) -> None:
         """`advice` returns what to do about a row that was rejected."""
         self.advice = advice
         self.known = KnownRejects()
         self.size = BatchSize()
-        self.proven_on: int | None = None  # the connection on which rows were taken last
-        self.unproven = 0  # batches in a row, with bad rows and nothing taken
+        self.proven_on: int | None = None  # the connection on which rows were accepted last
+        self.unproven = 0  # consecutive batches with bad rows and none accepted
 
     def begin(self, lines: Sequence[bytes]) -> Sifting:
-        """Return what becomes of a batch."""
+        """Return a Sifting for a batch."""
         return Sifting(self, lines)
 
 
 class Sifting:
-    """One batch on its way."""
+    """One batch while it is being sent."""
 
     def __init__(self, sieve: Sieve, lines: Sequence[bytes]) -> None:
         self._sieve = sieve
         self._lines = lines
-        rows = list(dict.fromkeys(lines))  # a line that stands there twice is one row
+        rows = list(dict.fromkeys(lines))  # two equal lines are one row
         self._parts = sieve.known.sort(rows)
         self._rejected: dict[bytes, Answer] = {}
-        self._unproven: dict[bytes, Answer] = {}  # called bad, by what may be no judge
-        self._kept: dict[bytes, Answer] = {}  # refused for what is no known fault of a row
+        self._unproven: dict[bytes, Answer] = {}  # bad according to an unproven server
+        self._kept: dict[bytes, Answer] = {}  # rejected for a reason that is not known of rows
         self._taken = False
         self._requests = 0
-        self._in_vain = 0  # rows that were sent alone, and are kept
+        self._in_vain = 0  # rows that were sent alone, and stay queued
 
     def next_part(self) -> Sequence[bytes] | None:
-        """Return what to send next; None when nothing is left, or enough was asked."""
+        """Return the rows to send next; None if none are left, or a bound is reached."""
         if not self._parts or self._requests >= MOST_REQUESTS:
             return None
         if not self._taken and self._in_vain >= MOST_KEPT_UNTAKEN:
@@ -76,9 +76,9 @@ class Sifting:
     def decide(
         self, part: Sequence[bytes], answer: Answer, connection: int, *, signed: bool = False
     ) -> None:
-        """Take in the answer to the write of `part`, on that connection.
+        """Take in the answer to the write of `part`, on the connection of that number.
 
-        `signed` is whether the answer itself says whose it is.
+        `signed` is whether the answer itself identifies the server.
         """
         match answer.meaning:
             case Meaning.STORED:
@@ -91,7 +91,7 @@ class Sifting:
                     self._parts.append(part)
                 else:
                     self._kept[part[0]] = answer
-                    self._in_vain += 2  # as few rows are that large: two are proof enough
+                    self._in_vain += 2  # rows of that size are rare: two are proof enough
             case Meaning.BAD_ROW:
                 proven_on = self._sieve.proven_on
                 proven = proven_on == connection or (signed and proven_on is not None)
@@ -102,7 +102,7 @@ class Sifting:
                 self._parts.append(part)
 
     def failed(self, part: Sequence[bytes], *, late: bool) -> None:
-        """Take in that there was no answer to `part`, or none in time."""
+        """Take in that `part` had no answer, or (`late`) none in time."""
         self._sieve.proven_on = None
         if late:
             self._sieve.size.too_slow(part)
@@ -115,7 +115,7 @@ class Sifting:
         *,
         in_doubt: bool = False,
     ) -> Outcome:
-        """Return what became of each row; `trouble` has ended it before its time."""
+        """Return the outcome of the batch; `trouble` is what ended it early."""
         if self._taken:
             self._rejected |= self._unproven
             self._unproven.clear()
@@ -140,7 +140,7 @@ class Sifting:
         )
 
     def _why(self, peer: str) -> Trouble | None:
-        """Return why rows are kept, where it is not what has ended the batch."""
+        """Return why rows stay queued, if nothing ended the batch early."""
         if self._unproven:
             return influx_errors.refuses_all(peer, next(iter(self._unproven.values())).cause)
         if not self._kept:
@@ -170,9 +170,9 @@ class Sifting:
         self._learn(bad, answer)
 
     def _keep(self, part: Sequence[bytes], answer: Answer) -> None:
-        """Keep a row that is refused alone; of a field known for that, all but the newest one.
+        """Keep a row that is rejected alone; of a field known for that, all but the newest row.
 
-        That one is sent alone, to see if it still is so.
+        The newest row is sent alone, to see whether that still holds.
         """
         if len(part) == 1:
             self._in_vain += 1
@@ -198,7 +198,7 @@ class Sifting:
 
 
 def _named(part: Sequence[bytes], answer: Answer) -> list[bytes]:
-    """Return the rows of `part` that the server names, if it means what stands there."""
+    """Return the rows of `part` that the server names, if its quotations match."""
     rows = []
     for number, begins in answer.named:
         if number < len(part) and part[number].decode("utf-8", "replace").startswith(begins[:20]):

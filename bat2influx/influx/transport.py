@@ -1,12 +1,12 @@
-"""The way to one database: a connection that is kept, a time limit in all, and whom it trusts.
+"""Connections to one database: persistent, with a deadline for each request, and with TLS.
 
-The timeout of a socket begins anew with each byte, so that an answer that drips would hold it for
-ever. Here the deadline shuts the socket down when the time is up.
+The timeout of a socket restarts with each byte, so that a server that sends single bytes could
+block it for ever. Here the deadline shuts the socket down.
 
-Rules: the certificate is judged before anything of a request leaves. What is trusted, and what the
-environment has where it counts, is read again for each connection, so that a renewed certificate of
-ours counts from the next one on. Nothing is sent on a connection that has ended, or has something
-to say that nobody asked for.
+Rules: the certificate is verified before any part of a request is sent. Certificate files, and the
+environment if it counts, are read again for each connection, so that a renewed client certificate
+counts from the next connection on. Nothing is sent on a connection that is closed, or that has
+unrequested data.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bat2influx.printable import plain
 if TYPE_CHECKING:
     import ssl
 
-_LONGEST = 100  # characters of what a proxy says
+_LONGEST = 100  # characters of a proxy's text
 _PORTS = {"http": 80, "https": 443}
 _AGENT = f"User-Agent: bat2influx/{__version__}"
 
 
 class HandshakeError(Exception):
-    """TLS came to nothing, as `error` says; nothing of the request has left."""
+    """The TLS handshake failed with `error`; no part of the request was sent."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -44,7 +44,7 @@ class HandshakeError(Exception):
 
 
 class TrustError(Exception):
-    """A file that says whom to trust, or who we are, cannot be used, as `error` says."""
+    """A file with trusted certificates or the client certificate is unusable; `error` says why."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -52,7 +52,7 @@ class TrustError(Exception):
 
 
 class OtherCertificateError(Exception):
-    """Not the certificate that is pinned; `shown` is the fingerprint of the one there is."""
+    """The certificate is not the pinned one; `shown` is its fingerprint."""
 
     def __init__(self, shown: str) -> None:
         super().__init__(shown)
@@ -60,9 +60,9 @@ class OtherCertificateError(Exception):
 
 
 class Dialer:
-    """Makes the sockets of requests to one server, all of which have one `deadline`.
+    """Connects the sockets of requests to one server, which share one `deadline`.
 
-    `connections` is how many were begun, ever.
+    `connections` counts all connection attempts.
     """
 
     def __init__(self) -> None:
@@ -70,10 +70,13 @@ class Dialer:
         self.deadline = Deadline()
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Return a socket connected to the first address that answers in half of the time left."""
+        """Return a socket connected to the first address that answers.
+
+        Each address has half of the remaining time. Raises OSError.
+        """
         failure, deadline = OSError("no address"), self.deadline
         self.connections += 1
-        # Less than all that is left: the deadline would end it without a reason.
+        # Less than the remaining time: the deadline would end it without a reason.
         most = 0.8 * deadline.left()
         for family, kind, protocol, _, address in resolver.resolve(host, port, most):
             sock = socket.socket(family, kind, protocol)
@@ -93,10 +96,10 @@ class Dialer:
     def secure(
         self, sock: socket.socket, host: str, settings: ssl.SSLContext, fingerprint: str
     ) -> ssl.SSLSocket:
-        """Return the socket with TLS begun on it; it is closed where that comes to nothing.
+        """Return the socket with TLS after the handshake; on failure the socket is closed.
 
-        `fingerprint` is that of the one certificate that is trusted, '' where `settings` judge.
-        Raises HandshakeError and OtherCertificateError, and anything at the deadline.
+        `fingerprint` is that of the only trusted certificate, '' if `settings` verify it. Raises
+        HandshakeError and OtherCertificateError, and any exception at the deadline.
         """
         secured = sock
         try:
@@ -118,9 +121,9 @@ class Dialer:
 
 
 class Transport:
-    """Carries requests to one server, one after the other, on a connection that is kept.
+    """Carries requests to one server, one after the other, on a persistent connection.
 
-    `reached` is whether the server may have seen something of the latest request, `most` how many
+    `reached` is whether the server may have received part of the latest request. At most `most`
     bytes of an answer's body are read.
     """
 
@@ -130,7 +133,7 @@ class Transport:
         self._influx = influx
         self._dialer = Dialer()
         self._sock: socket.socket | None = None
-        self._start = influx.path  # of what is asked for: with a proxy, the whole address
+        self._start = influx.path  # of the request's target: with a proxy, the whole address
         self._headers = b""
 
     def __del__(self) -> None:
@@ -138,16 +141,16 @@ class Transport:
 
     @property
     def deadline(self) -> Deadline:
-        """The time limit of what is under way."""
+        """The time limit of the pending request."""
         return self._dialer.deadline
 
     @property
     def connections(self) -> int:
-        """How many connections were begun, ever."""
+        """The number of connection attempts since the start."""
         return self._dialer.connections
 
     def close(self) -> None:
-        """End the connection, if there is one."""
+        """Close the connection, if there is one."""
         if self._sock is not None:
             self._dialer.deadline.watch(None)
             self._sock.close()
@@ -158,8 +161,8 @@ class Transport:
     ) -> Answer:
         """Carry out one request, within the deadline; return its answer.
 
-        `path` follows on that of the configuration, `content` is the type of `data`. `begun` is
-        called when the head of the answer is there. Raises what came between.
+        `path` is appended to that of the configuration, `content` is the type of `data`. `begun` is
+        called when the head of the answer is complete. Raises any failure of the connection.
         """
         self.reached = False
         if self._sock is not None and not is_usable(self._sock):
@@ -180,7 +183,7 @@ class Transport:
         return answer
 
     def _open(self) -> socket.socket:
-        """Return a new connection, on which the next thing to send is a request."""
+        """Return a new connection that is ready for a request."""
         influx = self._influx
         scheme = "http" if influx.tls is None else "https"
         try:
@@ -202,9 +205,9 @@ class Transport:
         return sock
 
     def _through(self, proxy: Proxy) -> socket.socket:
-        """Return a connection to a proxy, or through it where TLS is spoken from end to end."""
+        """Return a connection to a proxy, or a tunnel through it for end-to-end TLS."""
         if proxy.tls and self._influx.tls is not None:
-            text = f"the proxy {proxy.where} would need TLS within TLS; use one of http"
+            text = f"the proxy {proxy.where} would need TLS within TLS; use one of type http"
             raise ProxyError(text)
         sock = self._dialer.connect(proxy.host, proxy.port)
         if proxy.tls:
@@ -218,7 +221,7 @@ class Transport:
         return sock
 
     def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
-        """Have a proxy connect `sock` to the server. Raises OSError."""
+        """Request from a proxy a tunnel to the server on `sock`. Raises OSError."""
         lines = [f"CONNECT {self._host} HTTP/1.1", f"Host: {self._host}", _AGENT]
         if proxy.login:
             lines.append(f"Proxy-Authorization: {proxy.login}")
@@ -230,17 +233,17 @@ class Transport:
 
     @property
     def _host(self) -> str:
-        """The server, as a proxy is told: a zone is no part of an address elsewhere."""
+        """The server's address for a proxy, without a zone, which is valid on this machine only."""
         return f"{bracketed(_bare(self._influx.address))}:{self._influx.port}"
 
     def _lines(self, proxy_login: str) -> bytes:
-        """Return the headers that all requests on a connection have, and the empty line."""
+        """Return the headers of all requests on a connection, with the empty line."""
         influx = self._influx
         scheme = "http" if influx.tls is None else "https"
         host = bracketed(_bare(influx.address))
         port = "" if influx.port == _PORTS[scheme] else f":{influx.port}"
         lines = [f"Host: {host}{port}", _AGENT, "Accept: application/json"]
-        lines.append("Accept-Encoding: identity")  # an answer is short, and read as it comes
+        lines.append("Accept-Encoding: identity")  # answers are short, and read uncompressed
         if login := self._login():
             lines.append(f"Authorization: {login}")
         if proxy_login:
@@ -248,9 +251,9 @@ class Transport:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def _login(self) -> str:
-        """Return our login; that of ~/.netrc comes last."""
+        """Return the login header; a login of ~/.netrc has the lowest priority."""
         influx = self._influx
-        if influx.token:  # InfluxDB 3 takes this form, too (INFLUXDB)
+        if influx.token:  # InfluxDB 3 accepts this form, too (INFLUXDB)
             return f"Token {influx.token}"
         if influx.user:
             return basic(influx.user, influx.password)
@@ -260,17 +263,17 @@ class Transport:
 
 
 def bracketed(address: str) -> str:
-    """Return an address as it stands in front of a port."""
+    """Return an address in the form for a port after it."""
     return f"[{address}]" if ":" in address else address
 
 
 def _bare(address: str) -> str:
-    """Return an address as a peer knows it, without a zone and without its last dot."""
+    """Return an address without a zone and without a trailing dot, for a peer."""
     return address.partition("%")[0].rstrip(".")
 
 
 def is_usable(sock: socket.socket) -> bool:
-    """Return whether a kept connection is quiet: its end could be read, as could a stray answer."""
+    """Return whether a persistent connection is still open and has no unrequested data."""
     waiting = select.poll()
     waiting.register(sock, select.POLLIN)
     return not waiting.poll(0)

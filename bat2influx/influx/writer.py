@@ -1,13 +1,13 @@
-"""Writing to InfluxDB, and to what takes its line protocol.
+"""Writing to InfluxDB, and to other databases that accept its line protocol.
 
-One batch in, one outcome out. Lines leave their queue by the outcome alone: each is accepted,
-rejected (with a reason), or undecided and to be sent again. Sending a line again is harmless,
-because its stamp stays the same.
+One batch in, one outcome out. Only the outcome removes lines from their queue: each line is
+accepted, rejected (with a reason), or undecided and sent again. Sending a line again is harmless,
+because its timestamp stays the same.
 
-What an answer means for rows stands in answers.py, what becomes of each row of a batch in
-sifting.py. A database has to be proven, too: before a write it is asked what it is, and again on
-each new connection whose answers do not say so themselves. What has not said that it is one is sent
-nothing, and has stored nothing.
+answers.py has what an answer means for rows, sifting.py what happens to each row of a batch. The
+server must identify itself as a database: the writer asks before a write, and again on each new
+connection whose answers do not identify it. Without that nothing is sent, and nothing counts as
+stored.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
 log = logging.getLogger(__name__)
 
 LINES_AT_ONCE = 5000  # in a request
-LINES_AT_ONCE_3 = 20_000  # to InfluxDB 3, which takes up to a second for each, whatever its size
+LINES_AT_ONCE_3 = 20_000  # to InfluxDB 3, which needs up to a second per request of any size
 
 
 class Probe(NamedTuple):
-    """What would become of a write.
+    """The expected result of a write.
 
-    `missing` is whether the database is not there; without a `trouble` it will be created. `open`
-    is what could not be seen without writing.
+    `missing` is whether the database does not exist; without a `trouble` the first write creates
+    it. `open` is what cannot be checked without writing.
     """
 
     trouble: Trouble | None
@@ -60,9 +60,9 @@ class Probe(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one request has come to; `trouble` says why, where the rows are kept.
+    """The result of one request; `trouble` says why rows stay queued.
 
-    `status` is 0 where nothing was answered; `signed` is whether the answer says whose it is.
+    `status` is 0 without an answer; `signed` is whether the answer identifies the server.
     """
 
     status: int
@@ -82,7 +82,7 @@ class Writer:
         self._http = HttpClient(influx, config, deadline)
         self._diagnosis = Diagnosis(influx, config, self._http.mask)
         self._identity = Identity(self._http, self._diagnosis)
-        self._sign: set[Dialect | None] = set()  # those whose answers to a write say whose they are
+        self._sign: set[Dialect | None] = set()  # those whose answers to a write identify them
         self._params = {"db": influx.db}
         if influx.retention_policy:
             self._params["rp"] = influx.retention_policy
@@ -90,29 +90,29 @@ class Writer:
 
     @property
     def where(self) -> str:
-        """Address and port, for people."""
+        """Address and port, for messages."""
         return self._http.where
 
     @property
     def peer(self) -> str:
-        """What it is, and where, for people."""
+        """Kind and address of the server, for messages."""
         return self._http.peer
 
     @property
     def server(self) -> Server:
-        """What it is, as far as it is known by now."""
+        """The server, as far as it is known."""
         return self._http.server
 
     @property
     def lines_at_once(self) -> int:
-        """How many lines make a good batch."""
+        """The number of lines of a full batch."""
         three = self.server.dialect is Dialect.INFLUXDB3
         return LINES_AT_ONCE_3 if three else LINES_AT_ONCE
 
     def write(self, lines: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
-        """Write `lines` and return what became of each. Raises nothing for a peer's failure.
+        """Write `lines` and return the outcome. Raises nothing for a peer's failure.
 
-        `progress` is called after each request, for one bad line takes many.
+        `progress` is called after each request, because one bad line takes many.
         """
         self._http.progress = progress
         if why := self._identity.find_out(self._params):
@@ -131,10 +131,10 @@ class Writer:
         return sifted.ended(self.peer)
 
     def probe(self) -> Probe:
-        """Find out what would become of a write, without writing: by one that has no line.
+        """Check whether a write would succeed, with a write without a line.
 
-        InfluxDB 1.6.7 looks at login, database, right and retention policy before it sees that.
-        InfluxDB 3 makes the database for it, for good: it is asked first which there are.
+        InfluxDB 1.6.7 checks login, database, right and retention policy before the lines. InfluxDB
+        3 would create the database for that: it is asked first for its list of databases.
         """
         if why := self._identity.find_out():
             return Probe(why, missing=False, server=self.server)
@@ -152,7 +152,7 @@ class Writer:
         return Probe(why, missing, self.server)
 
     def cut(self) -> None:
-        """End the request under way, from another thread."""
+        """Abort the pending request, from another thread."""
         self._http.cut()
 
     def _post(self, lines: Sequence[bytes]) -> Verdict:
@@ -171,23 +171,23 @@ class Writer:
             why = self._diagnosis.of_nobody(reply, self.where, "write")
             return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
         if unsigned and answer.meaning not in (Meaning.TOO_LARGE, Meaning.KEPT):
-            answer = Answer(Meaning.KEPT)  # it is of something in front
+            answer = Answer(Meaning.KEPT)  # it is from a proxy in front
         if not lines and answer.reason and "write was empty" in answer.reason:
-            answer = Answer(Meaning.STORED)  # InfluxDB 3 has got as far as looking for lines
-        return self._told(reply, answer, "write", keeping=not lines, signed=said.known)
+            answer = Answer(Meaning.STORED)  # InfluxDB 3 has checked everything but the lines
+        return self._verdict(reply, answer, "write", keeping=not lines, signed=said.known)
 
     def _query(self, statement: str) -> Verdict:
-        """Carry out a statement; without a trouble it was."""
+        """Carry out a statement; without a trouble it succeeded."""
         reply = self._http.query(statement)
         reason = self._reason(reply)
         if reply.ok and reason is None:
             return Verdict(reply.status, Answer(Meaning.STORED))
-        return self._told(reply, Answer(Meaning.KEPT, reason), "query")
+        return self._verdict(reply, Answer(Meaning.KEPT, reason), "query")
 
     def _reason(self, reply: Reply) -> str | None:
         return reason_of(self.server, reply.status, reply.body, self._http.mask)
 
-    def _told(
+    def _verdict(
         self,
         reply: Reply,
         answer: Answer,
@@ -196,7 +196,7 @@ class Writer:
         keeping: bool = False,
         signed: bool = False,
     ) -> Verdict:
-        """Add what is to be told where nothing is decided, or with `keeping` nothing stored."""
+        """Add the Trouble if nothing is decided, or with `keeping` if nothing is stored."""
         if reply.trouble:
             self._identity.forget()
             return Verdict(0, answer, reply.trouble, in_doubt=reply.in_doubt)
@@ -207,7 +207,7 @@ class Writer:
         return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.in_doubt)
 
     def _without_database(self, lines: Sequence[bytes], verdict: Verdict) -> Verdict:
-        """Create the database and write to it, where that can be done."""
+        """Create the database and write to it, if the server can create it."""
         if not self.server.may_create:
             return _kept(verdict, self._no_database(_words(verdict)))
         made = self._query(f"CREATE DATABASE {quote_name(self._influx.db)}")
@@ -227,16 +227,16 @@ class Writer:
         return self._diagnosis.no_database(self.server, self.where, answer)
 
     def _probe_by_list(self) -> Probe:
-        """Find the database among those that are there, and only then write nothing to it."""
+        """Look for the database in the list, and only if it exists send a write without a line."""
         params = {"format": "json"}
         reply = self._http.ask("api/v3/configure/database", "GET", params=params)
         if reply.trouble or reply.status == 401:
-            verdict = self._told(reply, Answer(Meaning.KEPT, self._reason(reply)), "")
+            verdict = self._verdict(reply, Answer(Meaning.KEPT, self._reason(reply)), "")
             return Probe(verdict.trouble, missing=False, server=self.server)
         there = databases_in(reply.body) if reply.ok else None
         name = database_of_3(self._influx.db, self._influx.retention_policy)
         if there is None:
-            text = "whether it is there, and may be written to, is not seen without writing"
+            text = "whether it exists and is writable cannot be checked without writing"
             return Probe(None, missing=False, server=self.server, open=text)
         if name not in there:
             return Probe(None, missing=True, server=self.server)
@@ -248,7 +248,7 @@ def _kept(verdict: Verdict, why: Trouble) -> Verdict:
 
 
 def _words(verdict: Verdict) -> str:
-    """Return what a server has said, or what is wrong with it."""
+    """Return the server's reason, or the trouble's text."""
     if verdict.answer.reason is not None:
         return verdict.answer.reason
     return verdict.trouble.what if verdict.trouble else ""

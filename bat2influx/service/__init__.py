@@ -1,8 +1,7 @@
-"""systemd, the log and the service's user: what the service manager is told, what a person reads,
-and how root meets files of that user.
+"""systemd, the log, and access of root to files of the service's user.
 
-Rules: a person reads what has to be acted on, once; its repeats are counted, its end is one line.
-Values, requests and single messages are never logged. Start with journal.py; each event and its id
-stand in events.py, and in systemd/bat2influx.catalog what to do about it. ownership.py is for
-commands that root runs, lean_imports.py for the memory of a service that runs for years.
+Rules: the log has what a person has to act on, once; repeats are counted, the end is one line.
+Values, requests and single messages are never logged. Start with journal.py; events.py has each
+event with its id, and systemd/bat2influx.catalog what to do about it. ownership.py is for commands
+that root runs, lean_imports.py saves memory in a service that runs for years.
 """

@@ -1,10 +1,10 @@
-"""The events that a person will meet in the journal, each with an id of its own.
+"""The events in the journal, each with its id.
 
-The id goes with an entry as MESSAGE_ID. By it `journalctl -x` finds what the event means and what
-to do, in systemd/bat2influx.catalog, and people and programs find the event whatever its text.
+An entry has the id as MESSAGE_ID. `journalctl -x` uses it to find the explanation in
+systemd/bat2influx.catalog, and programs use it to find the event whatever its text.
 
-Rules: an event is named like the `cause` of its Trouble, or by what has happened where there is
-none. An id is random (`systemd-id128 new`), is never changed, and never used for another event.
+Rules: an event has the name of its Trouble's `cause`, or of what happened if there is no Trouble.
+An id is random (`systemd-id128 new`), never changes, and is never used for another event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
     {
-        # the way to the device
+        # the connection to the device
         "name": "e821e510a6124b0dac06cd2d95b5519a",
         "refused": "aebebe055cf74ebc99d6215db5df49d9",
         "unreachable": "6428ca855de54533ab8bea874f1d1807",
@@ -71,7 +71,7 @@ MESSAGE_IDS: Mapping[str, str] = MappingProxyType(
         "overflow": "8559fea9b2e2419e9059490a23e97a81",
         "refused dropped": "001033e25f3147fe913071912b6d9cae",
         "inbox overflow": "fdca288df32846f4b22086582b487263",
-        # what waits on disk
+        # the queue on disk
         "waiting on disk": "aa64b7ba3c564d47a05226bcf2847b59",
         "disk fault": "808797e7a99c40449dacc83e98a32bfc",
         "retried": "7a4cdb2b338948df8747e21f2c8ef4b7",
@@ -97,7 +97,7 @@ _STATUS = re.compile("database [0-9]+")  # of HTTP
 
 
 def message_id(event: str) -> str | None:
-    """Return the id of an event or a `cause`, whatever a cause says after a colon; else None."""
+    """Return the id of an event or a `cause`, without its part after a colon; None if unknown."""
     name = event.partition(":")[0]
     if _STATUS.fullmatch(name):
         name = "database answer"

@@ -1,7 +1,7 @@
-"""What people read: the journal under systemd, stderr elsewhere.
+"""The log: to the journal under systemd, to stderr elsewhere.
 
-Logged is what a person may have to act on, once: the first failure is a warning, its repeats are
-counted, its end is one line. Values, requests and single messages are never logged.
+The log has what a person may have to act on, once: the first failure is a warning, repeats are
+counted, the end is one line. Values, requests and single messages are never logged.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from bat2influx.service.events import message_id
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
-RETURNS = 4  # how often causes that were told before are told again in an episode, beside reminders
-LASTING = 10.0  # s; what works for less time has not lasted, once it fails again and again
+RETURNS = 4  # how often an episode logs causes again that it has logged, apart from reminders
+LASTING = 10.0  # s that a peer must work before its recovery is logged, after repeated failures
 MOST_LASTING = 600.0  # s
-MOST_CAUSES = 100  # that are known of an episode; each further one counts as told before
-MOST_A_MINUTE = 10  # warnings of one episode, and as many ends: a peer may flip each second
+MOST_CAUSES = 100  # that an episode remembers; each further one counts as logged before
+MOST_A_MINUTE = 10  # warnings of one episode, and as many recoveries: a peer may flap every second
 MINUTE = 60.0  # s
-LONGEST_ENTRY = 4_000  # characters of an entry and of a field of it: no text of ours has 1,000
-LONGEST_TRACEBACK = 16_000  # characters; ours have some 3,000
-IN_A_ROW = 4  # ends in an hour, from which on an end is told only when it has lasted
+LONGEST_ENTRY = 4_000  # characters of an entry and of each field; the program's texts have < 1,000
+LONGEST_TRACEBACK = 16_000  # characters; the program's have some 3,000
+IN_A_ROW = 4  # recoveries in an hour, after which a recovery must last to be logged
 
 
 def event(name: str, **fields: str) -> dict[str, str]:
-    """Return the `extra` of a log entry: its MESSAGE_ID and fields of its own.
+    """Return the `extra` of a log entry: its MESSAGE_ID and its own fields.
 
     `name` is an event of events.py, or the `cause` of a Trouble.
     """
@@ -43,23 +43,23 @@ def event(name: str, **fields: str) -> dict[str, str]:
 
 
 class Entry(logging.Formatter):
-    """The text of an entry, which has a bound, whoever has had a part in it."""
+    """The text of an entry, with bounded length, because peers may supply parts of it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message, cut at its end; what else has it of the record then has no more."""
+        """Return the message, cut at its end; the record's own message is cut, too."""
         text = record.getMessage()
         if len(text) > LONGEST_ENTRY:
             record.msg, record.args = shortened(text, LONGEST_ENTRY), ()
         return super().format(record)
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - as logging has it
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Return a traceback, cut in its middle."""
         text, half = super().formatException(ei), LONGEST_TRACEBACK // 2
         return text if len(text) <= LONGEST_TRACEBACK else f"{text[:half]}…{text[1 - half :]}"
 
 
 class Plain(Entry):
-    """A line for a terminal: nothing in it moves the cursor, whoever has had a part in it."""
+    """A line for a terminal, without control characters, because peers may supply parts of it."""
 
     def __init__(self) -> None:
         super().__init__("%(levelname)s: %(message)s")
@@ -70,7 +70,7 @@ class Plain(Entry):
 
 
 def set_up() -> None:
-    """Send the program's log to the journal, where stderr goes there, or to stderr."""
+    """Send the program's log to the journal if stderr goes there, otherwise to stderr."""
     log = logging.getLogger("bat2influx")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -85,7 +85,7 @@ def set_up() -> None:
 
 
 def stderr_is_journal() -> bool:
-    """Compare stderr with `$JOURNAL_STREAM`, as systemd.exec(5) says."""
+    """Return whether stderr is connected to the journal (`$JOURNAL_STREAM`, systemd.exec(5))."""
     try:
         status = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):
@@ -94,48 +94,49 @@ def stderr_is_journal() -> bool:
 
 
 class Episode:
-    """One thing that can fail for long: told at its first failure, each hour, and at its end.
+    """A failure that may last: logged at its start, every hour, and at its end.
 
-    Another cause is told at once. Causes that take turns are not told each time: one that was told
-    before in the episode is told a few times more, and then by the reminders alone.
+    A new cause is logged at once. A cause that the episode has logged before is logged RETURNS
+    times more, and then in the hourly reminders only, so that alternating causes do not fill the
+    log.
 
-    What is told has a bound in a minute, whatever a peer does: what it is then is told later, if it
-    lasts, and an episode of which nothing was told ends without a word.
+    The number of entries per minute is bounded, whatever a peer does. A cause beyond the bound is
+    logged later if it lasts. The end of an episode without an entry is not logged.
     """
 
     def __init__(
         self, log: logging.Logger, fields: Mapping[str, str] | None = None, *, counted: str = ""
     ) -> None:
-        """`fields` go with each entry into the journal.
+        """`fields` are added to each journal entry.
 
-        `counted` names what `failed` is called for ("failed attempt"); without it, `failed` only
-        tells that the state goes on.
+        `counted` names what a call of `failed` stands for ("failed attempt"); without it, the calls
+        are not counted in texts.
         """
         self._log = log
         self._counted = counted
         self._fields = dict(fields or {})
         self._trouble: Trouble | None = None
         self._own: dict[str, str] = {}
-        self._began = self._told = 0.0
-        self._causes: set[str] = set()  # that were told in this episode
+        self._began = self._logged_at = 0.0
+        self._causes: set[str] = set()  # that were logged in this episode
         self._returns = 0
-        self._latest: deque[float] = deque(maxlen=MOST_A_MINUTE)  # when something was told
-        self._owed = False  # whether something is to be told as soon as it may be
+        self._latest: deque[float] = deque(maxlen=MOST_A_MINUTE)  # times of entries
+        self._due = False  # whether an entry is due as soon as the bound allows
         self.count = 0
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong now, if anything."""
+        """The present failure, None without one."""
         return self._trouble
 
     def is_about(self, **fields: str) -> None:
-        """Have these go with each entry from here on, in place of those of the same names."""
+        """Add these fields to each entry from now on; they replace fields of the same names."""
         self._fields.update(fields)
 
     def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
-        """It has failed, at `now` (monotonic, s).
+        """Take in a failure at `now` (monotonic, s).
 
-        `fields` go with the entries of this episode into the journal, beside those of all.
+        `fields` are added to the journal entries of this episode.
         """
         self._own = fields
         before, self._trouble = self._trouble, trouble
@@ -144,19 +145,19 @@ class Episode:
             self._causes.clear()
         self.count += 1
         if before is None or (before.cause != trouble.cause and self._is_news(trouble.cause)):
-            self._owed = True
-        if self._owed:
-            if self._may_tell(now):
-                self._tell(trouble.text, now)
-        elif now >= self._told + REMIND:
-            self._tell(f"{trouble.text} (still, {self._extent(now)})", now)
+            self._due = True
+        if self._due:
+            if self._may_log(now):
+                self._write(trouble.text, now)
+        elif now >= self._logged_at + REMIND:
+            self._write(f"{trouble.text} (still, {self._extent(now)})", now)
 
     def recovered(self, text: str, now: float) -> None:
-        """It works (again): one line, if it had failed."""
+        """Take in a success at `now`; it logs `text` if there was a failure."""
         if self._trouble is None:
             return
-        self._trouble, self._owed = None, False
-        if not self._causes:  # nothing was told
+        self._trouble, self._due = None, False
+        if not self._causes:  # nothing was logged
             return
         extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
@@ -167,7 +168,7 @@ class Episode:
         self._returns += 1
         return self._returns <= RETURNS
 
-    def _may_tell(self, now: float) -> bool:
+    def _may_log(self, now: float) -> bool:
         return len(self._latest) < MOST_A_MINUTE or now >= self._latest[0] + MINUTE
 
     def _extent(self, now: float) -> str:
@@ -176,8 +177,8 @@ class Episode:
             extent += f" and {self.count} {self._counted}{'' if self.count == 1 else 's'}"
         return extent
 
-    def _tell(self, text: str, now: float) -> None:
-        self._told, self._owed = now, False
+    def _write(self, text: str, now: float) -> None:
+        self._logged_at, self._due = now, False
         self._latest.append(now)
         cause = self._trouble.cause if self._trouble else ""
         if len(self._causes) < MOST_CAUSES:
@@ -187,10 +188,10 @@ class Episode:
 
 
 class DampedEpisode(Episode):
-    """An episode of something that may work and fail by turns, for hours.
+    """An episode of a peer that may work and fail alternately, for hours.
 
-    Its end is told at once, IN_A_ROW times in an hour. After that each end is told only when it has
-    worked for a while, twice as long each time: LASTING, and MOST_LASTING at the most.
+    A recovery is logged at once, IN_A_ROW times in an hour. After that a recovery is logged only
+    after it has lasted: LASTING at first, twice as long each time, at most MOST_LASTING.
     """
 
     def __init__(
@@ -198,17 +199,17 @@ class DampedEpisode(Episode):
     ) -> None:
         super().__init__(log, fields, counted=counted)
         self._works_since: float | None = None  # s; None while it fails
-        self._ends: deque[float] = deque()  # when they were told, in the last hour
+        self._ends: deque[float] = deque()  # times of logged recoveries, in the last hour
 
     def failed(self, trouble: Trouble, now: float, **fields: str) -> None:
-        """It has failed, at `now` (monotonic, s)."""
+        """Take in a failure at `now` (monotonic, s)."""
         self._works_since = None
         while self.trouble is None and self._ends and self._ends[0] <= now - REMIND:
             self._ends.popleft()
         super().failed(trouble, now, **fields)
 
     def recovered(self, text: str, now: float) -> None:
-        """It works, or goes on working: one line when that counts as the end of a failure."""
+        """Take in a success, or that it lasts; logs `text` once the recovery has lasted."""
         if self._works_since is None:
             self._works_since = now
         if self.trouble and now >= self._works_since + self._lasting:
@@ -217,6 +218,6 @@ class DampedEpisode(Episode):
 
     @property
     def _lasting(self) -> float:
-        """How long it has to work for its end to be told (s)."""
+        """Time in s that a recovery must last before it is logged."""
         more = len(self._ends) - IN_A_ROW
         return min(LASTING * 2.0**more, MOST_LASTING) if more >= 0 else 0.0

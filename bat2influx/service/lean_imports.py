@@ -1,13 +1,12 @@
-"""Keeps out of memory what libraries import wherever it is installed, and nobody here uses.
+"""Keeps modules out of memory that libraries import but this program does not use.
 
-`paho` imports urllib.request, which takes 1 MB with what it imports, for a proxy of sockets that it
-makes itself, hashlib, 0.7 MB, for websockets, and ssl, 4 MB; its sockets are made by us.
-`http.client` imports ssl for a class of its own, which it does without where there is none. A
-daemon that speaks TLS imports ssl later, for its own use (net/tls.py).
-`influxdb` imports pandas, with numpy 60 MB and a second at the start, for a class of its own.
-`requests` 2.28 (Debian 12) imports chardet, 2 MB of tables, to guess the encoding of a text; where
-it is not there, it does with a smaller library, of which it then says that it was not tried.
-`urllib3` imports what unpacks answers that are packed in ways that no database uses, 1 MB.
+`paho` imports urllib.request (1 MB with its imports) for proxies, hashlib (0.7 MB) for websockets,
+and ssl (4 MB); this program gives it connected sockets instead. `http.client` imports ssl for
+HTTPSConnection, and works without it. A daemon that uses TLS imports ssl later (net/tls.py).
+`influxdb` imports pandas, with numpy 60 MB and a second at the start, for DataFrameClient.
+`requests` 2.28 (Debian 12) imports chardet, 2 MB of tables, to guess the encoding of a text;
+without chardet it uses a smaller library, and warns that this combination is untested.
+`urllib3` imports decompressors for encodings that no database uses, 1 MB.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from types import ModuleType
 
 _UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
 _HTTP = "http.client"
-_EMPTY = ("urllib.request", "hashlib", "ssl")  # what paho cannot be imported without
-# What paho 1.6 and 2.1 except from a socket, which a link never raises.
+_EMPTY = ("urllib.request", "hashlib", "ssl")  # paho cannot be imported without these
+# Exceptions that paho 1.6 and 2.1 catch from a socket; mqtt/link.py never raises them.
 _NAMES_OF_SSL = ("SSLWantReadError", "SSLWantWriteError")
 
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Have what is imported meanwhile believe that these are not installed."""
+    """Make imports inside this block behave as if the unused modules were not installed."""
     with _hidden(_UNUSED), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*chardet", module="requests")
         yield
@@ -35,9 +34,9 @@ def imports() -> Iterator[None]:
 
 @contextmanager
 def imports_of_http_client() -> Iterator[None]:
-    """Have http.client imported without TLS, for its importer alone.
+    """Import http.client without TLS inside this block, for its importer only.
 
-    Whoever imports it afterwards gets one of his own, with all that it has.
+    A later import elsewhere gets a complete, separate module.
     """
     if "ssl" in sys.modules or _HTTP in sys.modules:
         yield
@@ -52,7 +51,7 @@ def imports_of_http_client() -> Iterator[None]:
 
 @contextmanager
 def imports_of_paho() -> Iterator[None]:
-    """Have what is imported meanwhile take empty modules for what paho does not use here."""
+    """Replace modules that paho does not need here by empty ones inside this block."""
     empty = [name for name in _EMPTY if name not in sys.modules]
     stand_ins = {name: ModuleType(name) for name in empty}
     if stand_in := stand_ins.get("ssl"):
@@ -63,7 +62,7 @@ def imports_of_paho() -> Iterator[None]:
 
 @contextmanager
 def _hidden(names: Iterable[str]) -> Iterator[None]:
-    """Have imports of these fail, where they are not imported yet."""
+    """Make imports of these modules fail, unless they are imported already."""
     with _for_a_while({name: None for name in names if name not in sys.modules}):
         yield
 

@@ -1,7 +1,7 @@
-"""Talking to the service manager: readiness, status, watchdog.
+"""Notifications to the service manager: readiness, status, watchdog.
 
 Without `$NOTIFY_SOCKET` every call is without effect. python3-systemd has no
-sd_watchdog_enabled(3): its two variables are read here.
+sd_watchdog_enabled(3): this module reads its two variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_STATUS = 1000  # characters; systemd ignores a notification of more than 4 k
 
 
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Return the watchdog interval in s that is asked of this process, None without one."""
+    """Return the watchdog interval in s of this process, None without a watchdog."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     process = environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or int(microseconds) == 0:
@@ -28,17 +28,17 @@ def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
 
 
 def ready(status: str) -> None:
-    """Say that the service has started, or has reloaded."""
+    """Notify that the service has started, or has reloaded."""
     _notify("READY=1", _status(status))
 
 
 def reloading() -> None:
-    """Say that a reload begins; `ready` ends it."""
+    """Notify that a reload begins; `ready` ends it."""
     _notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def stopping(status: str) -> None:
-    """Say that the service is about to end."""
+    """Notify that the service is stopping."""
     _notify("STOPPING=1", _status(status))
 
 
@@ -48,12 +48,12 @@ def status(text: str) -> None:
 
 
 def ping() -> None:
-    """Say that the service is alive."""
+    """Send a watchdog ping."""
     _notify("WATCHDOG=1")
 
 
 def set_watchdog(seconds: float) -> None:
-    """Ask for another watchdog interval, until the next start."""
+    """Request another watchdog interval, until the next start."""
     _notify(f"WATCHDOG_USEC={round(seconds * 1e6)}")
 
 
@@ -63,6 +63,6 @@ def _status(text: str) -> str:
 
 
 def _notify(*lines: str) -> None:
-    # A service manager that does not listen, or a text that it cannot take, is no reason to end.
+    # A failed notification must not end the daemon.
     with contextlib.suppress(OSError, ValueError):
         daemon.notify("\n".join(lines))

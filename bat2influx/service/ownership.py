@@ -1,13 +1,13 @@
-"""Files of another user: how root and others meet a directory that is not theirs.
+"""Safe access to files in directories of another user.
 
 The state directory and the runtime directory belong to the daemon's user, who can put anything
-there, and can do so between a look at a file and its opening.
+there, also between a check of a file and its opening.
 
-Rules: a command that root runs gives root's rights up, for good, before it touches such a
+Rules: a command that root runs gives up root's rights permanently before it touches such a
 directory: whatever the owner has put there is then used with the owner's own rights. That holds
-before the service's first start, too, because who starts it meanwhile gives the directory away,
-below a process of root's. A file for other programs is opened only if it is regular, never through
-a symbolic link, and without waiting.
+before the service's first start, too, because a start in the meantime changes the owner of the
+directory while a process of root uses it. A file for other programs is opened only if it is
+regular, never through a symbolic link, and without waiting.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class Owner(NamedTuple):
 
 
 class OwnerError(Exception):
-    """Root's rights cannot be given up; `owner` is whose they should be. The text says why."""
+    """Root cannot switch to the user `owner`. The text says why."""
 
     def __init__(self, owner: Owner, error: OSError) -> None:
         super().__init__(
-            f"{owner.path} belongs to {owner.name}, as whom root cannot go on here"
+            f"{owner.path} belongs to {owner.name}; root cannot switch to that user here"
             f" ({error.strerror})"
         )
         self.owner = owner
 
 
 def first_owner(path: Path) -> Owner | None:
-    """Return the owner of the first thing on the way to `path` that is not root's.
+    """Return the owner of the first component of `path` that does not belong to root.
 
-    Whoever owns a directory decides what is below it, so that nobody further down counts. What
-    does not exist yet belongs to nobody; None where all of the way is root's. Raises OSError.
+    The owner of a directory controls everything in it, so that owners further down do not count.
+    None if all existing components belong to root. Raises OSError.
     """
     links, done, left = 0, Path("/"), [*path.absolute().parts[1:]]
     while left:
@@ -74,9 +74,9 @@ def first_owner(path: Path) -> Owner | None:
 
 
 def owner_to_be(path: Path, user: str) -> Owner | None:
-    """Return the user of this name as the owner of `path`, which is nobody's but root's until then.
+    """Return the user of this name as the future owner of `path`, which belongs to root so far.
 
-    None where another user has it, where there is no such user, or the user is root.
+    None if `path` belongs to another user, if there is no such user, or if the user is root.
     """
     try:
         entry = pwd.getpwnam(user) if user else None
@@ -88,10 +88,10 @@ def owner_to_be(path: Path, user: str) -> Owner | None:
 
 
 def become_owner(path: Path, user: str = "") -> Owner | None:
-    """Where this is root and `path` another user's, go on as that user; return who that is.
+    """If this process is root's and `path` another user's, become that user; return the user.
 
-    `user` is whose it is to be, '' for nobody's: where it is nobody's else, root goes on as that
-    one. It cannot be taken back. Raises OSError, and OwnerError where root may not do so.
+    If `path` belongs to root, become `user` instead ('' for nobody). This cannot be undone. Raises
+    OSError, and OwnerError if root may not switch.
     """
     if os.geteuid() != _ROOT:
         return None
@@ -112,7 +112,7 @@ def become_owner(path: Path, user: str = "") -> Owner | None:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Return what is in a file, at most `most` bytes. Raises OSError, for what is no file too."""
+    """Return the content of a file, at most `most` bytes. Raises OSError, also if not regular."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags)

@@ -17,13 +17,13 @@ from tests.faults.scenario import Scenario
 from tests.standins.network import apart
 
 DAY = 86_400.0  # s
-NO_LONGER = "values wait for the clock no longer"
+NO_LONGER = "no longer waiting for the clock"
 
 
 def in_1970(house: House) -> Sequence[Window]:
     """Start the daemon with a clock that nobody has set, and set it once values have come."""
     lost = _restart(house, 10 * DAY - now())
-    house.daemon.wait_for_log("the clock has not been set; values wait for that")
+    house.daemon.wait_for_log("the clock has not been set; values are queued until it is")
     house.more_reads(10)
     with house.says(NO_LONGER):
         house.clocks.put(wall=0.0)
@@ -36,10 +36,12 @@ def late(house: House) -> Sequence[Window]:
     """Start with a clock three days behind, and set it and report that once values have come."""
     with _timesyncd() as synchronised:
         lost = _restart(house, -3 * DAY)
-        house.daemon.wait_for_log("the clock is not synchronised yet; values wait for that")
+        house.daemon.wait_for_log(
+            "the clock is not synchronised yet; values are queued until it is"
+        )
         house.more_reads(10)
         assert "the clock is not synchronised yet" in house.notify.status
-        with house.says("the clock was set forward by 259200.0 s; so are the stamps of"):
+        with house.says("the clock was set forward by 259200.0 s; timestamps of"):
             house.clocks.put(wall=0.0)
         with house.says(NO_LONGER):
             synchronised.touch()
@@ -89,7 +91,7 @@ def _set_meanwhile(house: House, step: float) -> None:
     with house_database.away(house):
         begin = now()
         house.more_reads(10)
-        with house.says(f"the clock was set {there} by {abs(step):.1f} s; so are the stamps of"):
+        with house.says(f"the clock was set {there} by {abs(step):.1f} s; timestamps of"):
             house.clocks.put(wall=step)
         house.more_reads(10)
     all_stamped(house, step, begin, now())

@@ -22,7 +22,7 @@ from tests.support.daemon import wait
 FREEZE = 4.0  # s; what was under way comes so much later, and is stamped when it comes
 LAST = 2.0  # s; what a kill loses: one in memory, and the way to it and to the disk
 NIGHT = 8 * 3600.0  # s
-FROM_BEFORE = "values wait on disk, from before"
+FROM_BEFORE = "values are queued on disk, from an earlier start"
 
 
 def frozen(house: House) -> Sequence[Window]:
@@ -66,7 +66,7 @@ def stopped(house: House) -> Sequence[Window]:
     ended = house.daemon
     with house.says(f"[0-9]+ {FROM_BEFORE}"):
         unread = restart(house)
-    (line,) = ended.says("stopped; [0-9]+ values wait on disk")
+    (line,) = ended.says("stopped; [0-9]+ values are queued on disk")
     assert house.daemon.says(f"{line.split()[2]} {FROM_BEFORE}")
     house_database.start(house)
     calm(house)

@@ -119,7 +119,7 @@ def dropped(house: House) -> Sequence[Window]:
 def password_changed(house: House) -> Sequence[Window]:
     """Change the password of the database's user, and change it back."""
     change = f"SET PASSWORD FOR {USER} ="
-    refusal = f"refuses user '{USER}' or its password"
+    refusal = f"rejects the login of user '{USER}'"
     _deny(house, refusal, f"{change} 'another'", f"{change} '{PASSWORD}'")
     assert not house.daemon.says(PASSWORD)
     return ()
@@ -128,7 +128,7 @@ def password_changed(house: House) -> Sequence[Window]:
 def right_taken(house: House) -> Sequence[Window]:
     """Take the right to write from the database's user, and give it back."""
     right = "ALL PRIVILEGES"
-    refusal = f"does not let user '{USER}' write"
+    refusal = f"does not allow user '{USER}' to write"
     _deny(house, refusal, f"REVOKE {right} FROM {USER}", f"GRANT {right} TO {USER}")
     return ()
 
@@ -164,7 +164,7 @@ def small_requests(house: House) -> Sequence[Window]:
 
 def field_refused(house: House) -> Sequence[Window]:
     """Give the voltage another type in the database, mend that, and retry the rejected values."""
-    refuses = "refuses a row, which is kept aside"
+    refuses = "value rejected by the database and quarantined"
     with house.says(refuses + ".*field type conflict"), _out_of_reach(house):
         _save(house)
         house.database.query("DROP MEASUREMENT dc", "battery")
@@ -182,7 +182,7 @@ def field_refused(house: House) -> Sequence[Window]:
         _save(house, ", ".join(f'"{field}"' for field in NINE if field != "Voltage"))
         house.database.query("DROP MEASUREMENT dc", "battery")
         _restore(house)
-    with house.says(r"[0-9]+ refused rows are tried again, as asked for"):
+    with house.says(r"[0-9]+ quarantined values are queued again, as requested"):
         house.spool("--retry-rejected")
     wait("none to be rejected", lambda: _rejected(house) == 0)
     calm(house)

@@ -33,7 +33,7 @@ from tests.support.daemon import wait
 from tests.support.process import Process
 from tests.support.spool_rows import stored_with
 
-SAFE = "what waits is safe again"
+SAFE = "queued values are safe on disk again"
 READS = 10
 SYNC = 1_500_000  # µs
 BOUND = "1MB"
@@ -56,9 +56,9 @@ def full(house: House) -> Sequence[Window]:
         house_database.kill(house)
         wait("values on disk", house.on_disk)
         with house.says(SAFE):
-            with house.says(r"WARNING: no room for .*spool\.sqlite.*"):
+            with house.says(r"WARNING: no space left for .*spool\.sqlite.*"):
                 disk.fill(house.state)
-            shows(house, "no room for")
+            shows(house, "no space left for")
             house.more_reads(READS)
             house_database.start(house)
             house.more_reads(5)
@@ -144,7 +144,7 @@ def locked(house: House) -> Sequence[Window]:
 
 def damaged(house: House) -> Sequence[Window]:
     """Change a byte of what is queued on disk while the daemon is down."""
-    counts = r"is damaged .* kept as (\S+), and (\d+) of its values go on waiting, (\d+) are lost"
+    counts = r"is damaged .* kept as (\S+), and (\d+) of its values stay queued, (\d+) are lost"
     house_database.kill(house)
     house.more_reads(15)
     with house.says(counts):
@@ -187,11 +187,11 @@ def _not_stored(house: House, queued: Sequence[str]) -> Iterator[float]:
 
 def spool_full(house: House) -> Sequence[Window]:
     """Have an outage that is too long for the bound of the spool."""
-    dropping = "too many values wait: the oldest are dropped"
-    total = "([0-9]+) values were dropped in all"
+    dropping = "the queue is full: the oldest values are dropped"
+    total = "([0-9]+) values were dropped"
     calm(house)
     first = restart(house, Spool={"max_size": BOUND}, Influx={"tags": f"site:{SITE}"}, Fields=MORE)
-    half = house.says("half the room for them is used")
+    half = house.says("half the space for them is used")
     with house.says(dropping, 120.0), half, hushed(house):
         wait_until_stored(house)
         begin = now()

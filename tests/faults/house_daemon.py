@@ -24,7 +24,7 @@ def calm(house: House) -> None:
     """Wait until nothing is held up any more, and nothing waits on disk."""
 
     def passes() -> bool:
-        found = re.search(r"(\d+) waiting", house.notify.status)
+        found = re.search(r"(\d+) queued", house.notify.status)
         return found is not None and int(found[1]) <= _A_FEW
 
     wait("no queue", passes)

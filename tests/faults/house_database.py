@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from tests.faults.house import House
 from tests.support.daemon import wait
 
-AWAY = "cannot be reached"
+AWAY = "is unreachable"
 LATE = "WARNING: InfluxDB at .* does not answer within"
-BACK = "takes values again"
+BACK = "is reachable again"
 
 
 def kill(house: House) -> None:
@@ -20,7 +20,7 @@ def kill(house: House) -> None:
 
 
 def start(house: House) -> None:
-    """Start the database, and wait until it takes values again."""
+    """Start the database, and wait until the daemon logs that it is reachable again."""
     with house.says(BACK):
         house.database.start()
 

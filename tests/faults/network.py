@@ -22,7 +22,7 @@ from tests.support.daemon import wait
 MINUTE = 60.0  # s
 BURST = 1.0  # s; what was queued comes then, and the latest of it counts
 NO_DEVICE = r"WARNING: cannot resolve gx\.example"
-NO_DATABASE = r"WARNING: InfluxDB at db\.example:8086 cannot be reached"
+NO_DATABASE = r"WARNING: InfluxDB at db\.example:8086 is unreachable"
 
 
 def database_cable_cut(house: House) -> Sequence[Window]:

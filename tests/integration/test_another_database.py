@@ -57,7 +57,7 @@ def drained(directory: Path, state: Path, running: Running) -> list[Value]:
     )
     own = {"STATE_DIRECTORY": str(directory / "state")}
     with Daemon(ini, directory / "daemon.log", environment=own) as daemon:
-        told = daemon.wait_for_log("values wait on disk, from before")
+        told = daemon.wait_for_log("values are queued on disk, from an earlier start")
         count = int(re.findall(r"(\d+) values wait on disk", told)[0])
         wait("all of it", lambda: len(running.stored()) >= count)
         assert daemon.stop() == 0

@@ -43,7 +43,7 @@ from tests.support.writing import lines, write, writer
 
 ROWS = lines(count=200)
 NO = "InfluxDB at 127.0.0.1:{port} "
-NOBODY = "what answers at 127.0.0.1:{port} does not say that it is a database (status 204"
+NOBODY = "the server at 127.0.0.1:{port} does not identify itself as a database (status 204"
 _numbers = count()
 
 
@@ -74,17 +74,17 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     "a proxy with 413 to everything": (too_large, "answers 413 Request Entity Too Large", 12),
     "a proxy with 413 to every write": (
         lambda: refuses(page("413 Request Entity Too Large")),
-        "finds even one value of 35 bytes too large",
+        "rejects even one value of 35 bytes as too large",
         14,
     ),
     "a gateway's 400 with JSON": (
         lambda: refuses(told("400 Bad Request", error="bad request")),
-        NO + "refuses every value (bad request)",
+        NO + "rejects every value (bad request)",
         60,
     ),
     "a gateway's 422 with JSON": (
         lambda: refuses(told("422 Unprocessable Entity", error="blocked by policy")),
-        NO + "refuses every value (blocked by policy)",
+        NO + "rejects every value (blocked by policy)",
         60,
     ),
     "a gateway's 400 with a message": (
@@ -99,13 +99,13 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     ),
     "a full disk of the database": (
         lambda: refuses(DISK_FULL),
-        NO + "refuses every value (partial write: write /var/lib/influxdb/data: no space left",
+        NO + "rejects every value (partial write: write /var/lib/influxdb/data: no space left",
         60,
     ),
     "a captive portal with 204": (lambda: always(ACCEPTED), NOBODY, 12),
     "a captive portal with its page": (
         lambda: always(redirect("302 Found", "http://portal.lan/login")),
-        "answers 302 Found and points to http://portal.lan/login, which is not the same request",
+        "answers 302 Found and redirects to http://portal.lan/login, which is another request",
         3,
     ),
     "a place that has moved": (
@@ -208,7 +208,7 @@ def test_a_tls_port_is_told_as_one_each_time(of: str, abrupt: bool) -> None:
             outcome = write(writer(peer.port), ROWS)
             assert outcome.undecided == ROWS
             assert outcome.trouble
-            assert "wants TLS; write tls = yes under [Influx]" in outcome.trouble.text
+            assert "requires TLS; set tls = yes under [Influx]" in outcome.trouble.text
 
 
 @pytest.mark.parametrize("pasted", ["Bearer {}", "Token {}", " {}"])
@@ -219,7 +219,7 @@ def test_a_token_that_influxdb_3_finds_malformed_is_a_login(pasted: str) -> None
         assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], ROWS)
         assert outcome.trouble
         assert outcome.trouble.cause == "database login"
-        assert "refuses the token" in outcome.trouble.text
+        assert "rejects the token" in outcome.trouble.text
         assert write(writer(peer.port, token=peer.token), ROWS).accepted == 200
 
 
@@ -265,7 +265,7 @@ def test_while_it_lasts_all_is_kept_and_one_line_says_why(
         told_now = [trouble.text for trouble in figures.troubles]
         gateway.judge = through
         wait("the rest", lambda: made.figures.waiting == 0)
-        wait("the line", lambda: "takes values again" in caplog.text)
+        wait("the line", lambda: "is reachable again" in caplog.text)
         figures = made.figures
     assert (figures.accepted, figures.rejected, figures.dropped) == (200, 0, 0)
     assert len(server.query("SELECT Voltage FROM dc", db)) == 200

@@ -198,7 +198,7 @@ def test_one_warning_and_one_line_of_recovery(
     assert warning.levelname == "WARNING"
     assert warning.getMessage().startswith(f"InfluxDB at {where} answers 503 busy")
     assert recovery.levelname == "INFO"
-    assert recovery.getMessage().startswith(f"InfluxDB at {where} takes values again")
+    assert recovery.getMessage().startswith(f"InfluxDB at {where} is reachable again")
     assert "5 failed attempts" in recovery.getMessage()
 
 
@@ -215,7 +215,7 @@ def test_rows_rejected_are_told_once_for_each_reason(
             wait("the refusals", nothing_waits(made))
         wait("the count", lambda: made.figures.rejected == 5)
     assert [record.getMessage() for record in caplog.records] == [
-        f"InfluxDB refuses a row, which is kept aside: {why}: {lines()[0].decode()}"
+        f"value rejected by the database and quarantined ({why}): {lines()[0].decode()}"
     ]
     assert made.figures.accepted == 1
 
@@ -237,11 +237,13 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
         wait("the line", lambda: "dropped in all" in caplog.text)
         assert peer.lines == [batch[0], *batch[-10:]]
     texts = [record.getMessage() for record in caplog.records]
-    assert any(text.endswith("values wait, and half the room for them is used") for text in texts)
-    assert any(text.startswith("no value waits any more") for text in texts)
+    assert any(
+        text.endswith("values are queued, and half the space for them is used") for text in texts
+    )
+    assert any(text.startswith("the queue is empty again") for text in texts)
     texts = [text for text in texts if "dropped" in text]
-    assert texts[0].startswith("too many values wait: the oldest are dropped, ")
-    assert texts[-1].startswith("19 values were dropped in all")
+    assert texts[0].startswith("the queue is full: the oldest values are dropped, ")
+    assert texts[-1].startswith("the queue is empty again; 19 values were dropped")
     assert made.figures.accepted == 11
 
 

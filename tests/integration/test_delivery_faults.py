@@ -14,7 +14,9 @@ from tests.support.daemon import Daemon, Setting, wait
 P = "c0619ab1c2d3"
 W = 32.0  # s: a POST then has 8 s, and a stall of this machine is not yet a silent device
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
-TROUBLE = r"WARNING: .*(cannot be reached|does not answer|answers|refuses|does not let)"
+TROUBLE = (
+    r"WARNING: .*(is unreachable|does not answer|answers|rejects|requires a login|does not allow)"
+)
 
 
 @pytest.fixture
@@ -67,12 +69,12 @@ def test_a_database_that_is_not_there_at_the_start(setting: Setting, device: Dev
     """The device is read from the first second on; what it says is stored when the database is."""
     setting.influxdb.stop()
     daemon = start(setting)
-    daemon.wait_for_log(r"WARNING: .*cannot be reached \(connection refused\)")
+    daemon.wait_for_log(r"WARNING: .*is unreachable \(connection refused\)")
     wait("some reads", reads(device, 30))
     setting.influxdb.start()
-    daemon.wait_for_log("takes values again")
+    daemon.wait_for_log("is reachable again")
     assert_all_arrives(setting, device)
-    assert len(daemon.says(TROUBLE)) == len(daemon.says("takes values again")) == 1
+    assert len(daemon.says(TROUBLE)) == len(daemon.says("is reachable again")) == 1
     assert daemon.stop() == 0
     assert daemon.says("every value is stored")
 
@@ -84,10 +86,10 @@ def test_a_database_that_goes_and_comes_back(setting: Setting, device: Device, w
     wait("the first values", nine(setting))
     for times in (1, 2):
         getattr(setting.influxdb, way)()
-        wait("trouble", lambda times=times: len(daemon.says("cannot be reached")) == times)
+        wait("trouble", lambda times=times: len(daemon.says("is unreachable")) == times)
         wait("some reads", reads(device, 30))
         setting.influxdb.start()
-        wait("recovery", lambda times=times: len(daemon.says("takes values again")) == times)
+        wait("recovery", lambda times=times: len(daemon.says("is reachable again")) == times)
     assert_all_arrives(setting, device)
     assert daemon.stop() == 0
 
@@ -97,15 +99,17 @@ def test_a_field_that_the_database_has_as_an_integer(setting: Setting, device: D
     setting.influxdb.query("CREATE DATABASE battery")
     setting.influxdb.write("dc Power=1i", "battery")
     daemon = start(setting)
-    said_so = daemon.wait_for_log("ERROR: .*refuses a row")
+    said_so = daemon.wait_for_log("ERROR: value rejected by the database")
     assert 'input field "Power" on measurement "dc" is type float' in said_so
     wait("some values", lambda: len(kept(setting, "Soc")) >= 15)
     assert_all_arrives(setting, device, "Power")
     assert [value for _, value in kept(setting, "Power")] == [1]
-    assert len(daemon.says("refuses a row")) == 1
+    assert len(daemon.says("rejected by the database")) == 1
     assert not daemon.says(TROUBLE)
     assert daemon.stop() == 0
-    kept_aside = r"stopped; [0-9]+ refused rows are kept aside \(`bat2influx spool` lists them\)"
+    kept_aside = (
+        r"stopped; [0-9]+ rejected values are quarantined \(`bat2influx spool` lists them\)"
+    )
     assert daemon.says(kept_aside + "; [0-9]+ values are stored")
     assert not daemon.says("every value is stored")
 
@@ -119,7 +123,7 @@ def test_a_retention_policy_that_is_missing(setting: Setting, device: Device) ->
     setting.influxdb.query(
         "CREATE RETENTION POLICY years ON battery DURATION INF REPLICATION 1 DEFAULT"
     )
-    daemon.wait_for_log("takes values again")
+    daemon.wait_for_log("is reachable again")
     assert_all_arrives(setting, device)
 
 
@@ -131,10 +135,12 @@ def test_a_login_that_is_refused(setting: Setting, device: Device) -> None:
         closed.create_admin()
         closed.query("CREATE DATABASE battery; CREATE USER bat WITH PASSWORD 'gehe1m'")
         daemon = start(setting, port=closed.port, user="bat", password="gehe1m")
-        daemon.wait_for_log(r"WARNING: .*does not let user 'bat' write \(.*not authorized to write")
+        daemon.wait_for_log(
+            r"WARNING: .*does not allow user 'bat' to write \(.*not authorized to write"
+        )
         wait("some reads", reads(device, 15))
         closed.query("GRANT WRITE ON battery TO bat")
-        daemon.wait_for_log("takes values again")
+        daemon.wait_for_log("is reachable again")
         assert_all_arrives(setting, device)
         assert len(daemon.says(TROUBLE)) == 1
         assert not daemon.says("gehe1m")
@@ -146,7 +152,7 @@ def test_sigterm_delivers_what_waits(setting: Setting, device: Device) -> None:
     daemon = start(setting)
     wait("the first values", nine(setting))
     setting.influxdb.kill()
-    daemon.wait_for_log("cannot be reached")
+    daemon.wait_for_log("is unreachable")
     wait("some reads", reads(device, 60))
     setting.influxdb.start()
     assert daemon.stop(10.0) == 0

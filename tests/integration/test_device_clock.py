@@ -24,10 +24,10 @@ HOUR, DAY = 3600.0, 86_400.0
 IN_1970 = 10 * DAY
 VOLTAGE = NINE["Voltage"]
 EARLY, LATE = 2.0, 5.0  # s, of a stamp: a heartbeat's half second, a tick, and a busy machine
-FOLLOWED = "time stamps are by the clock of the device at 127.0.0.1"
+FOLLOWED = "timestamps follow the clock of the device at 127.0.0.1"
 AN_HOUR = r"3(599|600)\.\d s"
-APART = r"this machine's clock is not synchronised, and 259(199|200)\.\d s behind the device's"
-OWN = "time stamps are by this machine's clock again"
+APART = r"this machine's clock is not synchronised and is 259(199|200)\.\d s behind the device's"
+OWN = "timestamps follow this machine's clock again"
 
 
 class Boat:
@@ -117,9 +117,9 @@ def test_a_machine_in_1970_stores_by_the_clock_of_the_device(
     """From the first value on, whatever becomes of either clock, until ours is synchronised."""
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.start()
-    boat.daemon.wait_for_log("the clock has not been set; values wait for that")
+    boat.daemon.wait_for_log("the clock has not been set; values are queued until it is")
     boat.daemon.wait_for_log(FOLLOWED)
-    boat.daemon.wait_for_log("values wait for the clock no longer")
+    boat.daemon.wait_for_log("no longer waiting for the clock")
     boat.more()
     wait("the status", lambda: "behind the device's, which time" in boat.notify.status)
     boat.clocks.put(wall=-3 * DAY)  # set, and wrong
@@ -161,7 +161,7 @@ def test_values_wait_while_neither_clock_is_set(setting: Setting, tmp_path: Path
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.device.set_clock(25.0 - time.time())
     boat.start()
-    boat.daemon.wait_for_log("the clock has not been set; values wait for that")
+    boat.daemon.wait_for_log("the clock has not been set; values are queued until it is")
     boat.more_reads(50)
     assert not setting.stored()
     boat.device.set_clock(0.0)
@@ -185,8 +185,8 @@ def test_queued_values_go_with_the_switch_and_stored_ones_stay(
     begun = boat.now
     boat.more_reads(20)
     boat.synchronise()
-    moved = boat.daemon.wait_for_log(f"by that, time is {AN_HOUR} further forward")
-    assert int(moved.partition("stamps of ")[2].split()[0]) >= 20
+    moved = boat.daemon.wait_for_log(f"timestamps move forward by {AN_HOUR}, also those of")
+    assert int(moved.partition("those of ")[2].split()[0]) >= 20
     boat.more_reads()
     setting.influxdb.start()
     boat.more()
@@ -250,7 +250,7 @@ def test_a_device_that_tells_of_changes_alone(setting: Setting, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("clock", "then"),
     [
-        ("device", ", which time stamps are by"),
+        ("device", "; time stamps use the device's clock"),
         ("own", "; to use the device's for time stamps, write clock = device under [Battery] in "),
     ],
 )

@@ -78,13 +78,13 @@ def test_a_disk_that_does_not_work_is_said_and_costs_nothing(
     daemon = setting.daemon(notify=notify, Battery=QUICK)
     wait("values", lambda: len(kept(setting, "Soc")) >= 3)
     setting.influxdb.stop()
-    daemon.wait_for_log(r"WARNING: .*spool\.sqlite.*values wait in memory")
+    daemon.wait_for_log(r"WARNING: .*spool\.sqlite.*values are queued in memory")
     more_reads(device, 10)
     setting.directory.joinpath("state").unlink()
-    daemon.wait_for_log("what waits is safe again")
+    daemon.wait_for_log("queued values are safe on disk again")
     wait("it on disk", lambda: on_disk(setting) >= 10 * 9)
     setting.influxdb.start()
-    daemon.wait_for_log("takes values again")
+    daemon.wait_for_log("is reachable again")
     wait("an empty disk", lambda: on_disk(setting) == 0)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():

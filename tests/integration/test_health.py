@@ -35,7 +35,7 @@ def test_it_is_well_while_values_come_and_only_then(setting: Setting) -> None:
     environment = {"RUNTIME_DIRECTORY": str(run), "WATCHDOG_USEC": "16000000"}
     daemon = setting.daemon(environment=environment, Battery={"serial": P, "instance": 275})
     ini = setting.directory / "bat2influx.ini"
-    ill = "nothing has come from a device"
+    ill = "no device has sent a message"
 
     def said(code: int, text: str) -> None:
         """Wait until it ends with `code`, and `text` in what it prints."""
@@ -44,17 +44,17 @@ def test_it_is_well_while_values_come_and_only_then(setting: Setting) -> None:
     said(69, f"{ill} yet")
     device = Device(P)
     setting.venus(device)
-    said(0, "values/s, 0 waiting")
+    said(0, "values/s, 0 queued")
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
-        said(69, "the daemon has stood still, or was killed, ")
+        said(69, "the daemon hung or was killed ")
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
     said(0, "values/s, ")
     setting.influxdb.stop()
     said(0, f"127.0.0.1:{setting.influxdb.port}")
     device.silence()
-    said(69, f"{ill}, or a part has stopped, for ")
+    said(69, f"{ill}, or a worker thread has hung, for ")
     assert daemon.stop() == 0
     assert ask(ini, run) == (
         69,

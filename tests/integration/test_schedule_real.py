@@ -167,7 +167,7 @@ def test_the_hung_database_is_named(minute: Minute) -> None:
     assert any("InfluxDB at 127.0.0.1" in status for status in minute.waiting)
     assert "waiting" in minute.waiting[-1]
     assert len(minute.daemon.says("does not answer within")) == 1
-    assert minute.daemon.says("takes values again")
+    assert minute.daemon.says("is reachable again")
     assert minute.daemon.says("every value is stored")
 
 

@@ -143,7 +143,7 @@ def test_a_time_without_the_database_is_in_it_afterwards(
     wait("more that waits", lambda: shown(run)["values_waiting"] > first + 3 * len(NINE))
     back = time.time_ns()
     setting.influxdb.start()
-    daemon.wait_for_log("takes values again")
+    daemon.wait_for_log("is reachable again")
 
     def little_waits() -> bool:
         when, number = told(setting, "waiting")[-1]

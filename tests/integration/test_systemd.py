@@ -74,7 +74,7 @@ def test_ready_is_told_with_the_first_reading(setting: Setting) -> None:
     assert ready["READY"] == "1"
     assert "values/s" in ready["STATUS"]
     assert any(name in ready["STATUS"] for name in NINE)
-    wait("the next status", lambda: "Voltage" in notify.status and "0 waiting" in notify.status)
+    wait("the next status", lambda: "Voltage" in notify.status and "0 queued" in notify.status)
     assert len(notify.times("READY")) == 1
     assert not notify.values("WATCHDOG_USEC")
 
@@ -110,11 +110,11 @@ def test_what_is_wrong_with_the_database_is_in_the_status(setting: Setting) -> N
     notify = setting.notify_socket()
     setting.venus(Device(P))
     setting.daemon(notify=notify, watchdog=W, Battery=QUICK)
-    wait("the trouble", lambda: "cannot be reached (connection refused)" in notify.status)
-    wait("a number", lambda: not notify.status.endswith("values/s, 0 waiting"))
+    wait("the trouble", lambda: "is unreachable (connection refused)" in notify.status)
+    wait("a number", lambda: not notify.status.endswith("values/s, 0 queued"))
     setting.influxdb.start()
-    wait("recovery", lambda: "cannot be reached" not in notify.status)
-    wait("delivery", lambda: notify.status.endswith(" 0 waiting"))
+    wait("recovery", lambda: "is unreachable" not in notify.status)
+    wait("delivery", lambda: notify.status.endswith(" 0 queued"))
 
 
 # Watchdog
@@ -267,7 +267,7 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
     assert daemon.says("^Traceback")
     assert daemon.says("ZeroDivisionError: made to die by SIGUSR1")
     assert daemon.says("in die_here")
-    assert daemon.says(f"stopped because the {part} thread failed; ")
+    assert daemon.says(f"stopped because worker thread '{part}' failed; ")
     assert not daemon.says("every value is stored")
 
 
@@ -349,7 +349,7 @@ def test_another_database_takes_over_what_waits(setting: Setting) -> None:
     with InfluxDB(setting.directory / "other") as other:
         setting.influxdb.stop()
         daemon = setting.daemon(Battery=QUICK)
-        daemon.wait_for_log("cannot be reached")
+        daemon.wait_for_log("is unreachable")
         wait("reads", lambda: device.log.counters.reads >= 60)
         setting.influxdb = other
         setting.write_ini(Battery=QUICK, Influx={"port": other.port})

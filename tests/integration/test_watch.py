@@ -71,7 +71,7 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     wait("a graph", lambda: BARS.search(pane.text))
     setting.influxdb.stop()
     where = f"127.0.0.1:{setting.influxdb.port}"
-    pane.wait_for(f"database ! InfluxDB at {where} cannot be reached (connection refused); is it")
+    pane.wait_for(f"database ! InfluxDB at {where} is unreachable (connection refused); check")
     device.silence()
     text = pane.wait_for(
         f"! device {P} at 127.0.0.1 does not respond", "! Voltage 52.62 V", "stale"
@@ -97,7 +97,7 @@ def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
     given = (setting.directory / "bat2influx.ini").read_text()
     ini.write_text(f"{given}[Fields]\nState = vebus/State\n")
     pane = tmux.pane(command(setting, ini, **runtime), 200, 50)
-    text = pane.wait_for("daemon well: ", " values/s, 0 waiting", "Voltage", "'battery', answers")
+    text = pane.wait_for("daemon healthy: ", " values/s, 0 queued", "Voltage", "'battery', answers")
     assert len(re.findall("Voltage", text)) == 1
 
     def lead() -> int:
@@ -112,10 +112,10 @@ def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
     setting.influxdb.stop()
     pane.wait_for(
         "values queued, the oldest from",
-        "values are kept; ",
-        f"database ! InfluxDB at 127.0.0.1:{setting.influxdb.port} cannot be reached (connection"
-        " refused); is it running, and are address and port under [Influx] in"
-        f" {ini} right?",
+        "values are queued; ",
+        f"database ! InfluxDB at 127.0.0.1:{setting.influxdb.port} is unreachable (connection"
+        " refused); check that it is running, and address and port under [Influx] in"
+        f" {ini}",
     )
 
 
@@ -206,7 +206,7 @@ def test_troubles_have_lines_of_their_own(setting: Setting) -> None:
     watch = setting.daemon(
         environment={**ENVIRONMENT, "TERM": "dumb"}, options=("watch",), Battery=GIVEN
     )
-    watch.wait_for_log(" trouble: database: InfluxDB at 127.0.0.1:[0-9]+ cannot be reached")
+    watch.wait_for_log(" trouble: database: InfluxDB at 127.0.0.1:[0-9]+ is unreachable")
     watch.wait_for_log(" Voltage [0-9.]+ V, Current ")
     setting.mosquitto.stop()
     watch.wait_for_log(" trouble: device: 127.0.0.1 ")

@@ -305,7 +305,7 @@ def test_nothing_but_bad_lines_is_kept_until_a_good_one_is_taken(server: InfluxD
     outcome = write(made, bad)
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], bad)
     assert outcome.trouble
-    assert "refuses every value (unable to parse" in outcome.trouble.text
+    assert "rejects every value (unable to parse" in outcome.trouble.text
     outcome = write(made, [*outcome.undecided, *lines(count=1)])
     assert (outcome.accepted, outcome.undecided, outcome.trouble) == (1, [], None)
     assert [row.line for row in outcome.rejected] == bad
@@ -388,7 +388,7 @@ class TestLogin:
     @pytest.mark.parametrize(
         ("user", "password", "cause", "found", "advice"),
         [
-            ("", "", "login", "refuses us, for it wants a login", "user and password, or token,"),
+            ("", "", "login", "requires a login", "user and password, or token,"),
             ("writer", "wrong", "login", "'writer' or its password", "set user and password under"),
             ("nobody", PASSWORD, "login", "'nobody' or its pass", "set user and password under"),
             (
@@ -398,7 +398,7 @@ class TestLogin:
                 "not let user 'reader' write",
                 'GRANT WRITE ON "battery"',
             ),
-            ("stranger", PASSWORD, "right", "user 'stranger' write", '"battery" TO "stranger"'),
+            ("stranger", PASSWORD, "right", "user 'stranger' to write", '"battery" TO "stranger"'),
         ],
     )
     def test_a_login_that_is_refused_keeps_everything(

@@ -67,8 +67,11 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
     "400 of a web server": (lambda: HttpPeer(answer("400 Bad Request", PAGE)), "400 Bad Request"),
     "another service": (lambda: HttpPeer(answer("200 OK", '{"message":"done"}')), "200 OK"),
     "a page": (lambda: HttpPeer(answer("200 OK", PAGE)), "200 OK"),
-    "401 of a proxy": (lambda: HttpPeer(answer("401 Unauthorized", PAGE)), "refuses user 'me'"),
-    "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "not let user 'me' write"),
+    "401 of a proxy": (
+        lambda: HttpPeer(answer("401 Unauthorized", PAGE)),
+        "rejects the login of user 'me'",
+    ),
+    "403 of a proxy": (lambda: HttpPeer(answer("403 Forbidden", PAGE)), "allow user 'me' to write"),
     "a redirect": (
         lambda: HttpPeer(answer("302 Found", "", "Location: http://127.0.0.1:9/write")),
         "302 Found",
@@ -78,19 +81,19 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
         "307 Moved",
     ),
     "a bare status": (lambda: HttpPeer(b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"), "500"),
-    "SSH": (lambda: HttpPeer(lambda c: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")), "cannot be reached"),
-    "noise": (lambda: HttpPeer(lambda c: c.sendall(bytes(range(256)))), "cannot be reached"),
+    "SSH": (lambda: HttpPeer(lambda c: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")), "is unreachable"),
+    "noise": (lambda: HttpPeer(lambda c: c.sendall(bytes(range(256)))), "is unreachable"),
     "a header of 9 kB": (
         lambda: HttpPeer(answer("204 No Content", "", f"X: {'x' * 9000}"), ping=None),
-        "cannot be reached (what it answers is no HTTP)",
+        "is unreachable (its answer is not HTTP)",
     ),
     "a line without end": (
         lambda: HttpPeer(b"HTTP/1.1 204 " + b"x" * 70_000),
-        "cannot be reached",
+        "is unreachable",
     ),
     "a thousand headers": (
         lambda: HttpPeer(answer("204 No Content", "", *(f"X-{n}: x" for n in range(1000)))),
-        "cannot be reached",
+        "is unreachable",
     ),
     "reset before the answer": (lambda: HttpPeer(reset), "connection reset"),
     "reset in the status": (lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 204 N")), "reached"),
@@ -149,7 +152,7 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
         lambda: HttpPeer(answer("500 a\x1b[2Jb\x00c")),
         "500 a [2Jb c",
     ),
-    "ends every connection at once": (lambda: HttpPeer(lambda _: None), "cannot be reached"),
+    "ends every connection at once": (lambda: HttpPeer(lambda _: None), "is unreachable"),
     "takes it and never answers": (Silent, "does not answer within 1 s"),
     "drips the status": (Dripping, "does not answer within 1 s"),
     "drips headers": (
@@ -207,7 +210,7 @@ def assert_kept(outcome: Outcome, found: str) -> None:
 def test_nobody_listens() -> None:
     """A port that refuses is named with the address."""
     port = free_port()
-    found = f"127.0.0.1:{port} cannot be reached (connection refused)"
+    found = f"127.0.0.1:{port} is unreachable (connection refused)"
     assert_kept(write(writer(port), BATCH), found)
 
 
@@ -420,7 +423,7 @@ def test_a_name_without_an_address_is_told(resolver: Resolver, failure: Exceptio
     resolver.act = fail
     with HttpPeer(ACCEPTED) as peer:
         made = writer(peer.port, address="unknown.example")
-        assert_kept(write(made, BATCH), "cannot be reached")
+        assert_kept(write(made, BATCH), "is unreachable")
         resolver.act = lambda: None
         assert write(made, BATCH).accepted == 3
 

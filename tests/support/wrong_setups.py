@@ -201,7 +201,7 @@ THE_DATABASE = (
         f"{READ}, {STORED}",
         integer,
         os.EX_OK,
-        logged="refuses a row",
+        logged="rejected by the database",
         status=r"\d refused",
     ),
 )

@@ -187,7 +187,9 @@ class Plant(Machine):
 
     def waiting(self, unit: str = UNIT) -> int:
         """Return how many values wait for the database, as STATUS= says."""
-        found = re.search(r"(\d+) waiting", self.status(unit))
+        found = re.search(
+            r"(\d+) (?:queued|waiting)", self.status(unit)
+        )  # an earlier version: waiting
         return int(found[1]) if found else 0
 
     def restarts(self, unit: str = UNIT) -> int:

@@ -16,12 +16,12 @@ def test_values_wait_until_timesyncd_has_set_the_clock(machine: Plant, package: 
     machine.configure()
     machine.run("mkdir", "-p", TIMESYNC)
     machine.systemctl("enable", "--now", UNIT)
-    machine.wait_for_message("the clock is not synchronised yet; values wait for that")
+    machine.wait_for_message("the clock is not synchronised yet; values are queued until it is")
     held = machine.wait("values that wait", lambda: at_least(18, machine.waiting()))
     assert machine.status().startswith("the clock is not synchronised yet")
     synchronised = machine.now()
     machine.run("touch", f"{TIMESYNC}/synchronized")
-    machine.wait_for_message("values wait for the clock no longer")
+    machine.wait_for_message("no longer waiting for the clock")
     machine.wait("nothing that waits", lambda: machine.waiting() < 9)
     stamps = [stamp for field in NINE for stamp, _ in machine.values(field)]
     assert len([stamp for stamp in stamps if stamp < synchronised]) >= held

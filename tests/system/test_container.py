@@ -83,7 +83,7 @@ def test_its_health_check_tells_the_truth(harbour: Harbour) -> None:
     try:
         harbour.compose("up", "-d")
         asked = "bat2influx health"
-        ill = "nothing has come from a device yet"
+        ill = "no device has sent a message yet"
         harbour.wait("word of it", lambda: ill in harbour.inside(asked).stdout)
         assert not harbour.is_well()
         harbour.speak()

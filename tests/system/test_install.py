@@ -152,7 +152,7 @@ def test_the_catalog_explains_what_has_happened(running: Plant) -> None:
     """`journalctl -x` says of a name that is not resolved what to do, with its fields filled in."""
     text = running.run("journalctl", "--no-pager", "-x", "-u", UNIT).stdout
     explained = text[text.index("cannot resolve venus.local") :]
-    assert "Subject: The name of the device is not known" in explained
+    assert "Subject: Cannot resolve the name of the device" in explained
     assert "libnss-mdns" in explained
     assert "Subject: A device is being read" in explained
     assert re.findall("@[A-Z_]+@", text) == []

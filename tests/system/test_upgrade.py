@@ -29,6 +29,7 @@ AT_A_STOP = 1e9  # ns within which a device may have answered somebody who is on
 AS_A_PERSON = ("env", "-u", "DEBIAN_FRONTEND")
 VOLTAGE = "vebus/275/Dc/0/Voltage"
 HEARD = "/run/heard"
+FROM_BEFORE = "values are queued on disk, from an earlier start"
 TEMPLATE = "/usr/share/bat2influx/bat2influx.ini"
 FORMAT_OF = """\
 import sqlite3, sys
@@ -118,7 +119,7 @@ class Way:
 
 
 def on_disk(plant: Plant, service: Service) -> int:
-    """Return how many values wait on disk, as the installed version's command has it."""
+    """Return how many values are queued on disk, as the installed version's command has it."""
     text = plant.run("bat2influx", "--config", service.ini, "spool").stdout
     found = re.match(r"waiting +(\d+) values", text)
     assert found, text
@@ -259,7 +260,7 @@ def test_what_waited_is_read(upgraded: Way) -> None:
     """Values that the earlier version has left on disk go on waiting, in a file of format 2."""
     plant = upgraded.plant
     for each, before in zip(SERVICES, upgraded.before.waiting, strict=True):
-        assert plant.says("values wait on disk, from before", each.unit, since=upgraded.before.time)
+        assert plant.says(FROM_BEFORE, each.unit, since=upgraded.before.time)
         assert on_disk(plant, each) >= before
         assert format_of(plant, each.spool) == 2
 
@@ -297,7 +298,7 @@ def test_nothing_is_missing_and_nothing_is_there_twice(upgraded_again: Way) -> N
         assert "set aside spool.format-2-" in shown
         since = plant.now()
         put_back(plant, each)
-        plant.wait_for_message("values wait on disk, from before", each.unit, since=since)
+        plant.wait_for_message(FROM_BEFORE, each.unit, since=since)
         plant.wait("an empty queue", lambda each=each: not on_disk(plant, each))
     plant.systemctl("stop", *UNITS)
     for each in SERVICES:

@@ -84,7 +84,7 @@ def run(directory: Path, values: int) -> Outcome:
         daemon = made.daemon(notify=notify)
         wait("values", lambda: len(made.stored()) >= 2 * len(NINE))
         database.stop()
-        daemon.wait_for_log("cannot be reached")
+        daemon.wait_for_log("is unreachable")
         begun = time.time_ns()
         fed = feed(made.mosquitto.port, values, notify)
         ended = time.time_ns()

@@ -161,7 +161,7 @@ def outage(
             all_of_it.end(daemon, signal)
             tell(f"{time.monotonic() - begun:.1f} s: ended by SIG{signal}")
             daemon = all_of_it.start()
-            daemon.wait_for_log("values wait on disk, from before")
+            daemon.wait_for_log("values are queued on disk, from an earlier start")
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
         on_disks += written(daemon.pid)
         all_of_it.device.silence()

@@ -108,7 +108,7 @@ def token(kind: Kind, directory: Path) -> str:
         refused = attempt(running, batch, token="wrong")
         assert refused.undecided == batch
         assert refused.trouble is not None
-        assert "refuses the token" in refused.trouble.text
+        assert "rejects the token" in refused.trouble.text
         return YES
 
 

@@ -153,7 +153,7 @@ def _outage(all_of_it: Plant, tree: str) -> tuple[Outcome, int]:
     export = setting.machine.run(PROGRAM, "--config", INI, "spool", "--export")
     spooled = sum(line.startswith("dc") for line in export.splitlines())
     daemon = all_of_it.start()
-    daemon.wait_for_log("values wait on disk, from before", PATIENCE)
+    daemon.wait_for_log("values are queued on disk, from an earlier start", PATIENCE)
     time.sleep(AWAY / 2)
     all_of_it.device.silence()
     setting.influxdb.start()

@@ -21,7 +21,7 @@ from tests.support.strangers import NOBODY, NOGROUP, needs_root, open_folder
 EX_OK, EX_UNAVAILABLE = 0, 69
 INI = Path("/etc/bat2influx/bat2influx.ini")
 NOW = 1000.0  # s, by the monotonic clock
-SILENT = "nothing has come from a device"
+SILENT = "no device has sent a message"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_the_daemon_writes_is_told_as_long_as_it_runs(
     writer = HealthFile(INI, 120.0)
     writer.write(NOW, None, "looking for venus.local")
     assert ask(run) == EX_UNAVAILABLE
-    said = "nothing has come from a device yet; looking for venus.local\n"
+    said = "no device has sent a message yet; looking for venus.local\n"
     assert capsys.readouterr() == (said, "")
     writer.write(NOW, NOW, "Voltage 52.6\x1b[2J; 9.0 values/s")
     assert ask(run) == EX_OK
@@ -68,10 +68,10 @@ def put(run: Path, at: float, alive: float | None, status: str = "fine") -> None
         (0.0, 0.0, "fine", "fine"),
         (-10.0, -10.0, "fine", "fine"),
         (0.0, 0.0, "", ""),
-        (0.0, -121.0, "fine", f"{SILENT}, or a part has stopped, for 121 s; fine"),
+        (0.0, -121.0, "fine", f"{SILENT}, or a worker thread has hung, for 121 s; fine"),
         (0.0, None, "fine", f"{SILENT} yet; fine"),
         (0.0, None, "", f"{SILENT} yet"),
-        (-11.0, 0.0, "fine", "the daemon has stood still, or was killed, 11 s ago; fine"),
+        (-11.0, 0.0, "fine", "the daemon hung or was killed 11 s ago; fine"),
     ],
 )
 def test_what_is_wrong_stands_before_the_status(

@@ -204,7 +204,7 @@ def test_a_file_of_a_later_version_is_told(
         db.execute(f"PRAGMA user_version = {disk_format.FORMAT + 1}")
     assert state.run(**what) == EX_UNAVAILABLE
     version = disk_format.FORMAT + 1
-    text = f"bat2influx spool: {file} is of format {version}, written by a later bat2influx\n"
+    text = f"bat2influx spool: {file} has format {version} of a later bat2influx\n"
     assert capsys.readouterr() == ("", text)
 
 
@@ -272,7 +272,7 @@ def test_found_root_made_the_target_of_a_link(theirs: tuple[State, Path]) -> Non
     (state.path / "retry-rejected").symlink_to(target)
     done = as_root(state, ini, "--retry-rejected")
     assert done.returncode == EX_UNAVAILABLE
-    assert "retry-rejected is not a regular file, which bat2influx makes there" in done.stderr
+    assert "retry-rejected is not a regular file; remove it" in done.stderr
     assert not target.exists()
 
 

@@ -94,6 +94,7 @@ def delivery(**changes: Any) -> Any:
     """Return a delivery that has everything done."""
     known: dict[str, Any] = {
         "failure": None,
+        "failed_thread": "",
         "finished": {"keeper": STARTED},
         "figures": Figures(),
     }

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from bat2influx.daemon.ending import last_line
 from bat2influx.delivery.figures import Figures
 
-ASIDE = "refused rows are kept aside (`bat2influx spool` lists them)"
-LOST = "values could be neither stored nor put on disk and are lost"
-SENDER = "stopped because the sender thread failed"
+ASIDE = "rejected values are quarantined (`bat2influx spool` lists them)"
+LOST = "values were neither stored nor written to disk and are lost"
+SENDER = "stopped because worker thread 'sender' failed"
 
 
 @pytest.mark.parametrize(
@@ -22,7 +21,7 @@ SENDER = "stopped because the sender thread failed"
         ({"accepted": 12}, ["every value is stored"], logging.INFO, 0),
         (
             {"accepted": 12, "waiting": 7, "on_disk": 7},
-            ["7 values wait on disk for the next start", "12 values are stored"],
+            ["7 values are queued on disk for the next start", "12 values are stored"],
             logging.INFO,
             0,
         ),
@@ -35,7 +34,7 @@ SENDER = "stopped because the sender thread failed"
         (
             {"rejected": 5, "rejected_on_disk": 3},
             [
-                "2 refused rows could not be put on disk and are lost",
+                "2 rejected values were not written to disk and are lost",
                 f"3 {ASIDE}",
                 "0 values are stored",
             ],
@@ -44,13 +43,13 @@ SENDER = "stopped because the sender thread failed"
         ),
         (
             {"accepted": 12, "dropped": 4},
-            ["4 values that waited were dropped before", "12 values are stored"],
+            ["4 queued values were dropped before", "12 values are stored"],
             logging.INFO,
             0,
         ),
         (
             {"accepted": 12, "rejected_dropped": 4},
-            ["4 refused rows were dropped before", "12 values are stored"],
+            ["4 rejected values were dropped before", "12 values are stored"],
             logging.INFO,
             0,
         ),
@@ -67,11 +66,11 @@ SENDER = "stopped because the sender thread failed"
             },
             [
                 f"3 {LOST}",
-                "2 values wait on disk for the next start",
-                "4 refused rows could not be put on disk and are lost",
+                "2 values are queued on disk for the next start",
+                "4 rejected values were not written to disk and are lost",
                 f"5 {ASIDE}",
-                "6 values that waited were dropped before",
-                "7 refused rows were dropped before",
+                "6 queued values were dropped before",
+                "7 rejected values were dropped before",
                 "1 values are stored",
             ],
             logging.ERROR,
@@ -85,6 +84,7 @@ def test_the_last_line_has_all_that_became_of_the_values(
     """What is lost comes first; that every value is stored is said only where nothing else is."""
     found = last_line(Figures(**figures))  # type: ignore[arg-type]
     assert (found.text.split("; "), found.level, found.lost) == (["stopped", *parts], level, lost)
-    failed = last_line(replace(Figures(**figures), failed_thread="sender"))  # type: ignore[arg-type]
+    found = Figures(**figures, failed_thread="sender")  # type: ignore[arg-type]
+    failed = last_line(found)
     assert (failed.text.split("; "), failed.level) == ([SENDER, *parts], logging.ERROR)
     assert failed.lost == lost

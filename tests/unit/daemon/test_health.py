@@ -28,8 +28,8 @@ from bat2influx.daemon.watchdog import Watchdog
 from bat2influx.delivery.figures import Figures
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
-BEFORE = "what is known of the daemon is from before this machine has started"
-SILENT = "nothing has come from a device"
+BEFORE = "the health file was written before the latest start of this machine"
+SILENT = "no device has sent a message"
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (1000.0, 1000.0, 1000.0, ""),
         (1000.0, 1119.0, 1120.0, ""),
-        (1000.0, 1120.0, 1121.0, f"{SILENT}, or a part has stopped, for 121 s"),
+        (1000.0, 1120.0, 1121.0, f"{SILENT}, or a worker thread has hung, for 121 s"),
         (None, 1000.0, 1000.0, f"{SILENT} yet"),
         (1000.0, 1000.0, 1010.0, ""),
-        (1000.0, 1000.0, 1010.5, "the daemon has stood still, or was killed, 10 s ago"),
+        (1000.0, 1000.0, 1010.5, "the daemon hung or was killed 10 s ago"),
         (1000.0, 1000.0, 999.0, BEFORE),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_understood_is_named(tmp_path: Path, content: str) ->
     """Half a file, or one of another version, proves nothing, and is not taken for none."""
     path = tmp_path / "bat2influx.health"
     path.write_text(content)
-    with pytest.raises(UnreadableError, match=re.escape(f"{path} is damaged, or of another")):
+    with pytest.raises(UnreadableError, match=re.escape(f"{path} is damaged or of another")):
         read_health(path)
 
 

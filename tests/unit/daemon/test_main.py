@@ -56,12 +56,12 @@ def test_a_turn_goes_by_its_order_until_it_has_ended(monkeypatch: pytest.MonkeyP
     made = Turning()
     monkeypatch.setattr(main, "Daemon", lambda *_: made)
     assert main.run(None, None) == 78  # type: ignore[arg-type]
-    turn = ["wait", "follow_clock", "step_devices", "deliver", "tell_of_itself", "report"]
-    names = ["start", *[*turn, "reload_if_asked"] * 2, "hear_out", "stop"]
+    turn = ["wait", "follow_clock", "step_devices", "deliver", "report_metrics", "report"]
+    names = ["start", *[*turn, "reload_if_requested"] * 2, "await_replies", "stop"]
     assert [call[0] for call in made.calls] == names
 
 
-@pytest.mark.parametrize("where", ["start", "step_devices", "hear_out"])
+@pytest.mark.parametrize("where", ["start", "step_devices", "await_replies"])
 def test_the_parts_are_stopped_whatever_happens(
     monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_the_parts_are_stopped_whatever_happens(
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    made = Part(**{"ended": where == "hear_out", where: fail})
+    made = Part(**{"ended": where == "await_replies", where: fail})
     monkeypatch.setattr(main, "Daemon", lambda *_: made)
     with pytest.raises(ZeroDivisionError):
         main.run(None, None)  # type: ignore[arg-type]
@@ -98,11 +98,11 @@ def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
 ) -> None:
     """One device that a person has to settle does not end the others."""
     daemon = harness.daemon()
-    daemon._delivery = delivery(failure=failure)
+    daemon._delivery = delivery(failure=failure, failed_thread="keeper")
     daemon.devices = tuple(quiet(undecided=each) for each in undecided)
     daemon._wakeup.stop = stop
     assert (daemon.ended, daemon.exit_code) == (ended, code)
-    assert ("ending, for a thread has died" in caplog.text) is (failure is not None)
+    assert ("exiting: worker thread 'keeper' failed" in caplog.text) is (failure is not None)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_what_is_awaited_of_the_clock_is_told_at_each_change(
             daemon.follow_clock()
     assert to.calls == [("hold", Hold.UNSET), ("hold", Hold.UNSYNCHRONISED), ("hold", Hold.NO)]
     assert [record.getMessage() for record in caplog.records] == [
-        "the clock has not been set; values wait for that",
-        "the clock is not synchronised yet; values wait for that",
-        "values wait for the clock no longer",
+        "the clock has not been set; values are queued until it is",
+        "the clock is not synchronised yet; values are queued until it is",
+        "no longer waiting for the clock; queued values are stored",
     ]
 
 
@@ -272,7 +272,7 @@ def test_readings_that_gather_go_before_a_device_leaves(harness: Harness) -> Non
     daemon.deliver()
     assert to.calls == []
     daemon._self_report = Part()
-    daemon._go_over_to(harness.settings("[Influx]\nmeasurement = other\n" + TWO))
+    daemon._apply(harness.settings("[Influx]\nmeasurement = other\n" + TWO))
     assert to.calls == [("put", [b"dc Soc=61.0 1"])]
 
 
@@ -310,7 +310,7 @@ def test_pings_and_intervals_are_for_a_service_manager_that_watches(
     health = json.loads((harness.run / "bat2influx.health").read_text())
     assert (health["at"], health["alive"]) == (STARTED + 16, STARTED + 15)
     assert health["within"] == 120.0
-    assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 waiting"
+    assert health["status"] == "looking for 10.0.0.2; 0.0 values/s, 0 queued"
 
 
 def test_the_health_file_has_the_figures_of_the_delivery(harness: Harness) -> None:
@@ -355,7 +355,7 @@ def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
     for at in (0.0, 5.0, 10.0):
         daemon._clock.now = at
         daemon.follow_clock()
-        daemon.tell_of_itself()
+        daemon.report_metrics()
     lines = [call[1] for call in put.calls if call[0] == "put"]
     assert len(lines) == 2
     assert b"own stored=0.0 %d" % TIME in lines[0]
@@ -407,7 +407,7 @@ def test_answers_under_way_at_the_end_are_waited_for(
     said = quiet(awaits=awaits, take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (quiet(), said)
     daemon._status._next = math.inf
-    daemon.hear_out()
+    daemon.await_replies()
     assert loop.waits == waits
     assert {*since} == {STARTED - LAST_WORDS}
     assert len(to.calls) == len(waits)
@@ -419,7 +419,7 @@ def test_after_a_failure_nothing_is_waited_for(harness: Harness) -> None:
     daemon = harness.daemon()
     daemon.exit_code = os.EX_SOFTWARE
     daemon.devices = (quiet(),)
-    daemon.hear_out()
+    daemon.await_replies()
     assert daemon.devices[0].calls == []
 
 

@@ -77,7 +77,7 @@ def test_a_reload_keeps_every_device_that_it_can(
     )
     monkeypatch.setattr(Source, "close", lambda each: calls.append(("closed", each.battery.name)))
     daemon._wakeup.reload = True
-    daemon.reload_if_asked()
+    daemon.reload_if_requested()
     found = kinds(before, daemon.devices)
     assert list(found.items()) == list(expected.items())
     assert calls == [(what, name) for name in left for what in ("left", "closed")]
@@ -106,7 +106,7 @@ def test_a_reload_goes_over_to_another_writer_where_the_database_is_another(
     daemon = harness.daemon(reload=lambda: harness.settings(text))
     writer, encoder = daemon._delivery._writer, daemon._encoder
     daemon._wakeup.reload = True
-    daemon.reload_if_asked()
+    daemon.reload_if_requested()
     assert (daemon._delivery._writer is not writer) is other
     assert (daemon._encoder is not encoder) is other
 
@@ -121,11 +121,11 @@ def test_a_reload_is_done_once_and_told(harness: Harness, caplog: pytest.LogCapt
 
     daemon = harness.daemon(reload=reload)
     with caplog.at_level(logging.INFO, "bat2influx"):
-        daemon.reload_if_asked()
+        daemon.reload_if_requested()
         assert (asked, harness.sent) == ([], [])
         daemon._wakeup.reload = True
-        daemon.reload_if_asked()
-        daemon.reload_if_asked()
+        daemon.reload_if_requested()
+        daemon.reload_if_requested()
     assert (asked, harness.sent) == ([1], ["RELOADING=1", "READY=1"])
     assert [record.getMessage() for record in caplog.records] == ["configuration reloaded"]
 
@@ -141,11 +141,11 @@ def test_a_bad_file_is_told_and_changes_nothing(
     daemon = harness.daemon(reload=reload)
     before = daemon.settings, daemon.devices, daemon._delivery._writer
     daemon._wakeup.reload = True
-    daemon.reload_if_asked()
+    daemon.reload_if_requested()
     assert (daemon.settings, daemon.devices, daemon._delivery._writer) == before
     assert [record.getMessage() for record in caplog.records] == [
         "/b.ini, line 1: one",
         "/b.ini, line 2: two 100%",
-        "the configuration is bad and was not reloaded; going on with the old one",
+        "the configuration has mistakes and was not reloaded; the old one stays in force",
     ]
     assert harness.sent == ["RELOADING=1", "READY=1"]

@@ -107,8 +107,8 @@ def test_a_file_without_a_place_is_told_once_with_the_remedy(
     made.use(asked)
     assert made.timeout(1e9) == math.inf
     assert [record.getMessage() for record in caplog.records] == [
-        "[Metrics] textfile = yes: there is no directory for the file; write"
-        " RuntimeDirectory=bat2influx in the unit, or set RUNTIME_DIRECTORY"
+        "[Metrics] textfile = yes: there is no directory for the file; add"
+        " RuntimeDirectory=bat2influx to the unit, or set RUNTIME_DIRECTORY"
     ]
 
 

@@ -61,9 +61,9 @@ def test_stamps_follow_until_ours_is_synchronised(
         assert [made.choose([there]) for _ in range(3)] == [True, False, False]
     assert (made.by, clock.take_step()) == (StampedBy.OWN, -HOUR * NS)
     assert [record.getMessage() for record in caplog.records] == [
-        "time stamps are by the clock of the device at 10.0.0.2 until this machine's is"
-        " synchronised, which is 3600.0 s behind it",
-        "time stamps are by this machine's clock again",
+        "timestamps follow the clock of the device at 10.0.0.2 until this machine's is"
+        " synchronised (this machine's is 3600.0 s behind the device's)",
+        "timestamps follow this machine's clock again",
     ]
 
 
@@ -138,7 +138,7 @@ def test_a_clock_that_is_known_no_more_is_followed_on(clock: Clock) -> None:
 
 
 def test_a_reload_takes_the_setting_away(clock: Clock) -> None:
-    """Stamps are by our own clock at once, and values wait for that if they have to."""
+    """Stamps are by our own clock at once, and values are queued until it is if they have to."""
     clock.hold = Hold.UNSET
     made = stamps(clock)
     made.choose([device(HOUR)])
@@ -161,9 +161,9 @@ def test_how_far_clocks_are_apart_is_remarked(clock: Clock) -> None:
     devices = [device(HOUR), device(-5, "own", "boat"), device(2, "own"), device(None, "own")]
     made.choose(devices)
     assert made.remarks(devices, clock.look()) == [
-        "this machine's clock is not synchronised, and 3600.0 s behind the device's, which time"
-        " stamps are by",
-        "boat: this machine's clock is not synchronised, and 5.0 s ahead of the device's",
+        "this machine's clock is not synchronised and is 3600.0 s behind the device's (timestamps"
+        " follow the device's)",
+        "boat: this machine's clock is not synchronised and is 5.0 s ahead of the device's",
     ]
     clock.synchronised = True
     assert made.remarks(devices, clock.look()) == []

@@ -28,10 +28,10 @@ from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify
 from tests import TOP
 
-REFUSED = Trouble("refused", "the broker at 10.0.0.2 cannot be reached", meanwhile="trying again")
+REFUSED = Trouble("refused", "the broker at 10.0.0.2 is unreachable", meanwhile="trying again")
 BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", meanwhile="values wait")
 FULL = Trouble("disk full", "no room for the spool")
-NOTHING = "0.0 values/s, 0 waiting"
+NOTHING = "0.0 values/s, 0 queued"
 
 
 def device(name: str = "", state: State = State.POLLING, **changes: Any) -> Any:
@@ -152,8 +152,8 @@ def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
     to = delivery(7, 0, [BUSY, FULL])
     assert line(*devices, to=to, hold=Hold.UNSET) == [
         "the clock has not been set",
-        "values wait for that",
-        "a: the broker at 10.0.0.2 cannot be reached",
+        "values are queued until it is",
+        "a: the broker at 10.0.0.2 is unreachable",
         "trying again",
         "c: no room for the spool",
         "InfluxDB at 10.0.0.3 is away",
@@ -161,7 +161,7 @@ def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
         "no room for the spool",
         "b: resolving 10.0.0.2",
         "c: Soc 50",
-        "0.0 values/s, 7 waiting",
+        "0.0 values/s, 7 queued",
     ]
 
 
@@ -171,11 +171,11 @@ def test_a_long_line_ends_and_says_how_much_is_not_in_it() -> None:
     text = Status(0.0, 120.0).text(devices, delivery(7), Hold.NO, 1.0)
     first, *_, more, last = text.split("; ")
     assert len(text) <= notify.MAX_STATUS
-    assert first == "site 0: the broker at 10.0.0.2 cannot be reached"
+    assert first == "site 0: the broker at 10.0.0.2 is unreachable"
     shown = text.count("site ")
     assert more == f"and {1000 - shown} more"
     assert shown > 5
-    assert last == "0.0 values/s, 7 waiting"
+    assert last == "0.0 values/s, 7 queued"
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,11 @@ def test_parts_are_joined_up_to_a_length(
     ("hold", "parts"),
     [
         (Hold.NO, []),
-        (Hold.UNSET, ["the clock has not been set", "values wait for that"]),
-        (Hold.UNSYNCHRONISED, ["the clock is not synchronised yet", "values wait for that"]),
+        (Hold.UNSET, ["the clock has not been set", "values are queued until it is"]),
+        (
+            Hold.UNSYNCHRONISED,
+            ["the clock is not synchronised yet", "values are queued until it is"],
+        ),
     ],
 )
 def test_a_clock_that_is_awaited_is_told(hold: Hold, parts: list[str]) -> None:
@@ -213,7 +216,7 @@ def test_a_device_that_is_not_read_shows_no_values() -> None:
     silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
     assert line(silent) == ["not responding 10.0.0.2", NOTHING]
     silent.trouble = REFUSED
-    assert line(silent) == ["the broker at 10.0.0.2 cannot be reached", "trying again", NOTHING]
+    assert line(silent) == ["the broker at 10.0.0.2 is unreachable", "trying again", NOTHING]
 
 
 def test_values_come_in_the_order_of_the_fields() -> None:
@@ -249,12 +252,12 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
 @pytest.mark.parametrize(
     ("figures", "counts"),
     [
-        ({}, "0 waiting"),
-        ({"waiting": 9}, "9 waiting"),
-        ({"waiting": 9, "rejected": 2}, "9 waiting, 2 refused"),
-        ({"dropped": 3}, "0 waiting, 3 dropped"),
-        ({"rejected": 2, "rejected_dropped": 4}, "0 waiting, 2 refused, 4 dropped"),
-        ({"dropped": 3, "rejected_dropped": 4}, "0 waiting, 7 dropped"),
+        ({}, "0 queued"),
+        ({"waiting": 9}, "9 queued"),
+        ({"waiting": 9, "rejected": 2}, "9 queued, 2 rejected"),
+        ({"dropped": 3}, "0 queued, 3 dropped"),
+        ({"rejected": 2, "rejected_dropped": 4}, "0 queued, 2 rejected, 4 dropped"),
+        ({"dropped": 3, "rejected_dropped": 4}, "0 queued, 7 dropped"),
     ],
 )
 def test_counts_of_the_delivery_end_the_line(figures: dict[str, int], counts: str) -> None:
@@ -270,11 +273,11 @@ def test_values_are_counted_since_the_latest_line(values: int, seconds: float, r
     """The first one comes at once, and half a second is the least that a rate is made of."""
     status = Status(0.0, 120.0)
     status.count(100)
-    status.tell("", 50.0)
+    status.send("", 50.0)
     status.count(values - 1)
     status.count(1)
     text = status.text((), delivery(), Hold.NO, 50.0 + seconds)
-    assert text == f"{rate} values/s, 0 waiting"
+    assert text == f"{rate} values/s, 0 queued"
     assert status.text((), delivery(), Hold.NO, 50.0 + seconds) == text
 
 
@@ -291,15 +294,15 @@ def test_it_is_ready_with_the_first_value(told: list[tuple[str, str]]) -> None:
     """That is told at once, though a line was told just before; and only once."""
     status = Status(100.0, 120.0)
     assert status.due(100.0)
-    status.tell("looking", 100.0)
+    status.send("looking", 100.0)
     assert not status.due(100.5)
     status.count(1)
     assert status.due(100.5)
-    status.tell("Soc 61", 100.5)
+    status.send("Soc 61", 100.5)
     status.count(1)
     assert not status.due(101.0)
     assert status.due(101.5)
-    status.tell("Soc 62", 101.5)
+    status.send("Soc 62", 101.5)
     assert told == [("status", "looking"), ("ready", "Soc 61"), ("status", "Soc 62")]
 
 
@@ -311,9 +314,9 @@ def test_without_a_value_it_is_ready_after_a_while(
 ) -> None:
     """After 10 s, or W/12 where that is less: a start does not hold up the boot."""
     status = Status(100.0, watchdog)
-    status.tell("a", 100.0 + within - 0.5)
-    status.tell("b", 100.0 + within)
-    status.tell("c", 100.0 + within + 1)
+    status.send("a", 100.0 + within - 0.5)
+    status.send("b", 100.0 + within)
+    status.send("c", 100.0 + within + 1)
     assert told == [("status", "a"), ("ready", "b"), ("status", "c")]
 
 
@@ -321,11 +324,11 @@ def test_a_line_is_told_again_only_when_it_is_another(told: list[tuple[str, str]
     """The service manager has it already; ready comes with it all the same."""
     status = Status(0.0, 120.0)
     for now in (0.0, 1.0, 2.0):
-        status.tell("same", now)
-    status.tell("same", 10.0)
-    status.tell("same", 11.0)
-    status.tell("other", 12.0)
-    status.tell("same", 13.0)
+        status.send("same", now)
+    status.send("same", 10.0)
+    status.send("same", 11.0)
+    status.send("other", 12.0)
+    status.send("same", 13.0)
     assert told == [("status", "same"), ("ready", "same"), ("status", "other"), ("status", "same")]
 
 
@@ -333,7 +336,7 @@ def test_a_line_is_due_a_second_after_the_latest() -> None:
     """One that was late does not have the next come sooner."""
     status = Status(100.0, 120.0)
     assert (status.timeout(99.0), status.timeout(100.0), status.timeout(101.0)) == (1.0, 0.0, 0.0)
-    status.tell("", 107.5)
+    status.send("", 107.5)
     assert (status.timeout(107.5), status.timeout(108.0), status.timeout(110.0)) == (1.0, 0.5, 0.0)
     assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]
 
@@ -342,5 +345,5 @@ def test_what_is_to_be_known_of_clocks_comes_first() -> None:
     """Behind what values wait for, and before what is wrong."""
     devices, remark = (device(trouble=FULL),), "the clock is not synchronised"
     text = Status(0.0, 120.0).text(devices, delivery(), Hold.UNSET, 1.0, [remark])
-    awaited = f"{Hold.UNSET.value}; values wait for that"
+    awaited = f"{Hold.UNSET.value}; values are queued until it is"
     assert text == "; ".join((awaited, remark, FULL.text, NOTHING))

@@ -54,7 +54,7 @@ def test_a_write_that_fails_is_told_once_and_so_is_its_end(
         file.write("x 2\n", 70.0)
     assert [record.getMessage() for record in caplog.records] == [
         f"cannot write {directory}/bat2influx.prom for the node exporter (No such file or"
-        " directory); make its directory writable and have room there, or write textfile = no",
+        " directory); make its directory writable and free space there, or set textfile = no",
         f"{directory}/bat2influx.prom is written again, after 60 s",
     ]
     assert (directory / "bat2influx.prom").read_text() == "x 2\n"
@@ -114,7 +114,7 @@ def test_a_place_that_is_taken_is_told_with_reader_and_remedy(
     (record,) = caplog.records
     assert record.getMessage() == (
         f"cannot write {path} for `bat2influx health` (Is a directory); make its directory"
-        " writable and have room there"
+        " writable and free space there"
     )
     assert vars(record)["MESSAGE_ID"] == MESSAGE_IDS["textfile"]
     assert [each.name for each in tmp_path.iterdir()] == ["bat2influx.health"]

@@ -94,7 +94,7 @@ def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: 
 @pytest.mark.parametrize(
     "error",
     [
-        DamagedError("a row does not have its checksum: 7"),
+        DamagedError("a row has a wrong checksum: 7"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     ],
 )
@@ -184,20 +184,23 @@ def test_a_file_that_may_not_be_written_is_told_as_such(
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (coded(sqlite3.SQLITE_FULL), "no room for {path} (words); make room there, `df {top}`"),
+        (
+            coded(sqlite3.SQLITE_FULL),
+            "no space left for {path} (words); free space there, see `df {top}`",
+        ),
         (
             OSError(errno.EROFS, "Read-only file system"),
-            "cannot write {path} (Read-only file system); the file system has to be writable, and"
-            " {top} has to belong to the user that bat2influx runs as",
+            "cannot write {path} (Read-only file system); the file system must be writable, and"
+            " {top} must belong to the user that bat2influx runs as",
         ),
         (
             coded(sqlite3.SQLITE_BUSY),
-            "{path} is locked by another program; end it, `fuser {path}` shows it",
+            "{path} is locked by another program; stop it, see `fuser {path}`",
         ),
         (coded(sqlite3.SQLITE_CORRUPT), "{path} is damaged (words)"),
         (
             OSError(errno.EIO, "Input/output error"),
-            "cannot use {path} (Input/output error); `dmesg` shows what the disk says",
+            "cannot use {path} (Input/output error); see `dmesg` for errors of the disk",
         ),
     ],
 )

@@ -213,7 +213,7 @@ def test_room_is_left_for_taking_lines_out(
             pass
     else:
         with (
-            pytest.raises(DiskError, match="make room there"),
+            pytest.raises(DiskError, match="free space there"),
             file.transaction(appending=appending),
         ):
             raise AssertionError("it has begun")

@@ -52,7 +52,7 @@ def test_a_file_that_somebody_takes_away_is_missed(
         with closing(disk_format.create(file.path)) as db:
             disk_rows.insert(db, 1, lines(70, 75))
     if told:
-        with pytest.raises(DiskError, match="somebody has removed it with 3 values") as raised:
+        with pytest.raises(DiskError, match="was removed from outside; 3 values") as raised:
             put(file, 80, 81)
         assert raised.value.fault is DiskFault.OTHER
     put(file, 80, 81)
@@ -67,9 +67,9 @@ def test_a_damaged_file_is_replaced_and_has_another_generation(file: DiskFile) -
     take(file, 11, rejected=2)
     assert file._db
     file._db.execute("UPDATE waiting SET crc = 0 WHERE number = 21")
-    text = "10 of its values go on waiting, 10 are lost"
+    text = "10 of its values stay queued, 10 are lost"
     with pytest.raises(DiskError, match=text) as raised, file.guarded():
-        raise DamagedError("a row does not have its checksum: 21")
+        raise DamagedError("a row has a wrong checksum: 21")
     assert raised.value.fault is DiskFault.DAMAGED
     assert (file.figures, file.generation, file.lost) == (Figures(1, 11, 2, 10), 1, 10)
     assert content(file) == lines(10, 20)
@@ -82,7 +82,7 @@ def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
         for table in ("waiting", "rejected"):
             other.execute(f"ALTER TABLE {table} ADD COLUMN more")
         other.execute("PRAGMA user_version = 3")
-    way_back = "with that version installed again, and once no value waits, stop the service and"
+    way_back = "install that version again, wait until no value is queued, stop the service and"
     with pytest.raises(DiskError, match=way_back) as raised:
         put(file, 0, 3)
     assert raised.value.fault is DiskFault.NEWER
@@ -103,7 +103,7 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
 
     with monkeypatch.context() as patched:
         patched.setattr(disk_repair.salvage, "create", fail)
-        text = r"is damaged \(a row is missing\) and cannot be replaced: no room"
+        text = r"is damaged \(a row is missing\) and cannot be replaced: no space left"
         with pytest.raises(DiskError, match=text) as raised, file.guarded():
             raise DamagedError("a row is missing")
     assert (raised.value.fault, file.lost, file.generation) == (DiskFault.FULL, 0, 0)
@@ -111,7 +111,7 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
     with pytest.raises(DiskError, match=text):
         put(file, 3, 4)
     monkeypatch.setattr(disk_repair.Repair, "_may_retry", lambda _: True)
-    with pytest.raises(DiskError, match="3 of its values go on waiting"):
+    with pytest.raises(DiskError, match="3 of its values stay queued"):
         put(file, 3, 4)
     put(file, 3, 4)
     assert content(file) == lines(0, 4)
@@ -124,7 +124,7 @@ def test_rejected_rows_alone_are_missed_too(file: DiskFile) -> None:
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
         assert len([*disk_rows.rows(other, REJECTED)]) == 1
     file.path.unlink()
-    with pytest.raises(DiskError, match="removed it with 2 values"), file.guarded():
+    with pytest.raises(DiskError, match="removed from outside; 2 values"), file.guarded():
         file.opened()
     assert (file.lost, file.rejected_lost) == (0, 2)
 
@@ -135,8 +135,8 @@ def test_rejected_rows_that_a_damaged_file_took_along_are_counted(file: DiskFile
     take(file, 3, rejected=2)
     assert file._db
     file._db.execute("UPDATE rejected SET crc = 0")
-    with pytest.raises(DiskError, match="of the refused rows 2 are lost"), file.guarded():
-        raise DamagedError("a row does not have its checksum: 1")
+    with pytest.raises(DiskError, match="of the rejected values 2 are lost"), file.guarded():
+        raise DamagedError("a row has a wrong checksum: 1")
     assert (file.lost, file.rejected_lost) == (0, 2)
     assert file.figures.rejected == 0
 
@@ -146,7 +146,7 @@ def test_a_file_whose_number_alone_is_that_of_a_later_version_is_damaged(file: D
     put(file, 0, 3)
     file.close()
     disk.change(file.path, 60, b"\0\0\x20\1")
-    with pytest.raises(DiskError, match="3 of its values go on waiting") as raised:
+    with pytest.raises(DiskError, match="3 of its values stay queued") as raised:
         put(file, 3, 4)
     assert raised.value.fault is DiskFault.DAMAGED
     put(file, 3, 4)
@@ -162,7 +162,7 @@ def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(
     take(file, 1, rejected=2)
     file.close()
     disk.change(file.path, place(file.path.read_bytes(), b"PRIMARY KEY, crc") + 2, b"H")
-    with pytest.raises(DiskError, match=r"3 of its values go on waiting$") as raised:
+    with pytest.raises(DiskError, match=r"3 of its values stay queued$") as raised:
         put(file, 3, 4)
     assert raised.value.fault is DiskFault.DAMAGED
     put(file, 3, 4)
@@ -185,8 +185,8 @@ def test_a_large_file_is_saved_in_slices(file: DiskFile, monkeypatch: pytest.Mon
     assert raised.value.fault is DiskFault.DAMAGED
     assert f"{file.path} is damaged (a row is missing); it is kept as" in str(raised.value)
     assert texts[-1] == (
-        f"{file.path} is damaged (a row is missing); 3000 of its values are saved so far, the"
-        " others follow"
+        f"{file.path} is damaged (a row is missing); 3000 of its values are recovered so far,"
+        " recovery goes on"
     )
     put(file, 3000, 3001)
     assert (len(texts) > 10, file.generation, file.lost) == (True, 1, 0)
@@ -220,7 +220,7 @@ def test_a_file_of_which_nothing_can_be_saved_holds_up_nobody(
         raise TypeError("nobody has thought of this")
 
     monkeypatch.setattr(disk_repair.salvage, "Wreck", fail)
-    text = "0 of its values go on waiting, 3 are lost"
+    text = "0 of its values stay queued, 3 are lost"
     with pytest.raises(DiskError, match=text) as raised, file.guarded():
         raise DamagedError("a row is missing")
     assert (raised.value.fault, file.lost, file.generation) == (DiskFault.DAMAGED, 3, 1)
@@ -237,7 +237,7 @@ def test_what_is_lost_of_a_file_found_damaged_is_counted_by_its_numbers(file: Di
         other.execute("UPDATE waiting SET crc = 'x' WHERE number IN (1, 11)")
         other.commit()
     again = make(file.path.parent)
-    with pytest.raises(DiskError, match="10 of its values go on waiting"), again.guarded():
+    with pytest.raises(DiskError, match="10 of its values stay queued"), again.guarded():
         again.opened()
     assert (again.lost, again.figures) == (0, Figures(1, 11, 0, 20))
     again._disconnect()
@@ -251,7 +251,7 @@ def test_what_is_lost_of_a_file_found_damaged_is_counted_by_its_numbers(file: Di
         db = third.opened()
         assert db
         list(disk_rows.rows(db, WAITING))
-    assert "20 of its values go on waiting, 10 are lost" in str(raised.value)
+    assert "20 of its values stay queued, 10 are lost" in str(raised.value)
     assert third.lost == 10
     third._disconnect()
 
@@ -263,7 +263,7 @@ def test_a_row_that_cannot_be_read_at_the_start_is_the_least_that_is_lost(file: 
     file.close()
     disk.change(file.path, file.path.read_bytes().index(b" 25\n"), b"x")
     again = make(file.path.parent)
-    with pytest.raises(DiskError, match="on waiting, at least 10 are lost"), again.guarded():
+    with pytest.raises(DiskError, match="stay queued, at least 10 are lost"), again.guarded():
         again.opened()
     assert again.lost == 10
     again._disconnect()
@@ -280,7 +280,7 @@ def test_a_tree_that_hides_rows_is_found_when_nothing_waits(file: DiskFile) -> N
     empty = b"\x0d\0\0\0\0\x10\0\0".ljust(SIZE, b"\0")
     disk.change(root, SIZE, empty)
     again = make(file.path.parent)
-    with pytest.raises(DiskError, match="does not hold together"), again.guarded():
+    with pytest.raises(DiskError, match="is inconsistent"), again.guarded():
         again.opened()
     with again.guarded():
         again.opened()
@@ -310,7 +310,7 @@ def test_rows_that_come_to_be_hidden_are_found_before_the_file_goes(file: DiskFi
     take(again, again.figures.end)
     again.give_back(now=True)
     assert again.path.exists()
-    with pytest.raises(DiskError, match="does not hold together"):
+    with pytest.raises(DiskError, match="is inconsistent"):
         put(again, 0, 1)
     put(again, 0, 1)
     assert {*lines(0, 3000), *lines(9000, 9001), *lines(0, 1)} <= {*content(again)}

@@ -207,7 +207,7 @@ def test_a_newer_number_alone_is_damage(
         other.execute("PRAGMA user_version = 4097")
         if not in_wal:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        with pytest.raises(DamagedError, match=f"format 4097, and is of {version}"):
+        with pytest.raises(DamagedError, match=f"format 4097, its tables are of {version}"):
             opening(path, 0.0)
 
 
@@ -244,7 +244,7 @@ def test_a_file_is_checked_as_a_whole(path: Path) -> None:
         db.execute("DELETE FROM sqlite_schema WHERE name = 'rejected'")
     with (
         closing(sqlite3.connect(path)) as db,
-        pytest.raises(DamagedError, match="does not hold together: Page 3 is never used"),
+        pytest.raises(DamagedError, match="is inconsistent: Page 3 is never used"),
     ):
         disk_format.check(db)
 
@@ -322,7 +322,7 @@ def test_a_file_of_format_1_is_migrated(tmp_path: Path, in_wal: bool) -> None:
     path = tmp_path / "state" / "spool.sqlite"
     format_1(path, in_wal=in_wal)
     state = tmp_path / "killed" if in_wal else path.parent
-    with pytest.raises(DiskError, match="started again"):
+    with pytest.raises(DiskError, match="before the next start"):
         DiskReader(state)
     queue = queue_in(state)
     queue.open()
@@ -350,7 +350,7 @@ def test_a_damaged_file_of_format_1_is_saved_into_one_of_format_2(tmp_path: Path
     place = path.read_bytes().index(b" 650\n")
     disk.change(path, place, b"x")
     queue = queue_in(tmp_path)
-    with pytest.raises(DiskError, match="618 of its values go on waiting, 82 are lost"):
+    with pytest.raises(DiskError, match="618 of its values stay queued, 82 are lost"):
         queue.next_batch(1000)
         queue.next_batch(1000)
     assert all_of(queue) == [*lines(0, 600), *lines(682, 700)]
@@ -411,7 +411,7 @@ def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None
     with pytest.raises(DiskError, match="format 7"):
         DiskReader(tmp_path)
     queue = queue_in(tmp_path)
-    with pytest.raises(DiskError, match="is of format 7, written by a later") as caught:
+    with pytest.raises(DiskError, match="has format 7 of a later") as caught:
         queue.append(lines(0, 3))
     assert caught.value.fault is DiskFault.NEWER
     (aside,) = tmp_path.iterdir()

@@ -40,8 +40,8 @@ def opened(path: Path, patience: float) -> sqlite3.Connection:
     ("at", "byte", "why"),
     [
         (18, 3, "an unknown journal mode"),
-        (20, 1, "not what it was"),
-        (31, 9, "3 pages, and 9 by its header"),
+        (20, 1, "altered"),
+        (31, 9, "3 pages, but 9 by its header"),
         (39, 7, "more free pages than pages"),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_header_of_a_file_with_a_wal_is_that_in_the_wal(path: Path) -> None:
         if right:
             opened(copy, 0.0).close()
         else:
-            with pytest.raises(DamagedError, match="3 pages, and 1 by its header"):
+            with pytest.raises(DamagedError, match="3 pages, but 1 by its header"):
                 opened(copy, 0.0)
         shutil.rmtree(copy.parent)
         path.unlink()

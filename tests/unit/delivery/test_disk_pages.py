@@ -320,15 +320,15 @@ def test_the_header_of_a_spool_is_right(path: Path) -> None:
 @pytest.mark.parametrize(
     ("at", "value", "why"),
     [
-        (16, 0x20, "not what it was"),  # the size of a page
-        (20, 1, "not what it was"),  # bytes reserved in a page
-        (21, 65, "not what it was"),
-        (52, 1, "not what it was"),  # auto_vacuum
-        (59, 2, "not what it was"),  # UTF-16
+        (16, 0x20, "altered"),  # the size of a page
+        (20, 1, "altered"),  # bytes reserved in a page
+        (21, 65, "altered"),
+        (52, 1, "altered"),  # auto_vacuum
+        (59, 2, "altered"),  # UTF-16
         (18, 3, "an unknown journal mode"),
         (19, 0, "an unknown journal mode"),
-        (31, 2, "it has 3 pages, and 2 by its header"),
-        (30, 1, "it has 3 pages, and 259 by its header"),
+        (31, 2, "it has 3 pages, but 2 by its header"),
+        (30, 1, "it has 3 pages, but 259 by its header"),
         (39, 3, "more free pages than pages"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_size_that_sqlite_does_not_go_by_is_no_fault(path: Path) -> None:
     header = bytearray(path.read_bytes()[:100])
     header[31] = 2
     assert header_fault(bytes(header), None) == ""
-    assert header_fault(bytes(header), 3.5) == "it has 3.5 pages, and 2 by its header"
+    assert header_fault(bytes(header), 3.5) == "it has 3.5 pages, but 2 by its header"
     header[95] += 1
     assert header_fault(bytes(header), 3) == ""
     assert bytes(header[:16]) == disk_pages.MAGIC

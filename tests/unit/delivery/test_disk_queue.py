@@ -131,7 +131,7 @@ def test_a_line_with_a_newline_is_refused(tmp_path: Path) -> None:
     """A line that is two would make a row other than it seems: an error, and nothing is kept."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1))
-    with pytest.raises(ValueError, match="ends in the middle"):
+    with pytest.raises(ValueError, match="contains a newline"):
         queue.append([b"a\nb"])
     assert all_of(queue) == lines(0, 1)
 
@@ -274,7 +274,7 @@ def test_a_request_is_made_through_nothing_that_lies_in_its_place(
     """Found: root made the target of a link; a FIFO would have held the command up."""
     put(tmp_path / "retry-rejected")
     error = fault_of(lambda: request_retry(tmp_path))
-    assert "retry-rejected is not a regular file, which bat2influx makes there" in str(error)
+    assert "retry-rejected is not a regular file; remove it" in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["retry-rejected"]
 
 

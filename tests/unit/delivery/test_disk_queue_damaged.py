@@ -154,7 +154,7 @@ def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
     _pages(tmp_path / "spool.sqlite")
     queue.open()
     told, drained = _drain(queue)
-    found = re.search(r"(\d+) of its values go on waiting, (\d+) are lost", str(told))
+    found = re.search(r"(\d+) of its values stay queued, (\d+) are lost", str(told))
     assert found
     assert int(found[2]) == queue.dropped == 3990 - len(drained) > 0
     assert {each.reason for each in rejected_in(queue, 100)} <= {"a reason"}
@@ -218,7 +218,7 @@ def test_a_line_with_a_newline_is_not_the_files_fault(tmp_path: Path) -> None:
     """The file is left as it is."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 3))
-    with pytest.raises(ValueError, match="ends in the middle"):
+    with pytest.raises(ValueError, match="contains a newline"):
         queue.append([b"a\nb"])
     assert all_of(queue) == lines(0, 3)
     assert not list(tmp_path.glob("spool.damaged-*"))

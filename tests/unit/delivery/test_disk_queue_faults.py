@@ -118,7 +118,7 @@ def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
     queue = queue_in(tmp_path / "state")
     for _ in range(2):
         error = fault_of(lambda: queue.append(lines(50, 51)))
-        assert (error.fault, "has to be writable" in str(error)) == (DiskFault.READ_ONLY, True)
+        assert (error.fault, "must be writable" in str(error)) == (DiskFault.READ_ONLY, True)
     if left == "closed":
         batch = batch_of(queue)
         assert list(batch.lines) == waiting
@@ -185,7 +185,7 @@ def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
     batch = batch_of(queue, 3)
     (tmp_path / "spool.sqlite").unlink()
     error = fault_of(lambda: queue.append(lines(9, 10)))
-    assert (error.fault, "somebody has removed it with 9" in str(error)) == (DiskFault.OTHER, True)
+    assert (error.fault, "was removed from outside; 9" in str(error)) == (DiskFault.OTHER, True)
     assert (len(queue), queue.dropped) == (0, 9)
     queue.append(lines(9, 10))
     queue.settle(batch, [], [])

@@ -190,7 +190,7 @@ def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: st
     else:
         os.truncate(path, path.stat().st_size // 2)
     before = path.read_bytes()
-    with pytest.raises(DiskError, match="bat2influx saves what it can when it") as raised:
+    with pytest.raises(DiskError, match="the daemon recovers what is readable when it") as raised:
         _read(tmp_path)
     assert raised.value.fault is DiskFault.DAMAGED
     assert str(raised.value).startswith(f"{path} is damaged (")
@@ -221,7 +221,9 @@ def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> No
     """Of an older format, or one that was begun: it can be read once that was done."""
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
         other.execute("CREATE TABLE line (a)")
-    with pytest.raises(DiskError, match="can be read once bat2influx has been started") as raised:
+    with pytest.raises(
+        DiskError, match="cannot be read before the next start of bat2influx"
+    ) as raised:
         _read(tmp_path)
     assert raised.value.fault is DiskFault.OTHER
 
@@ -232,7 +234,7 @@ def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
         for table in ("waiting", "rejected"):
             other.execute(f"ALTER TABLE {table} ADD COLUMN more")
         other.execute("PRAGMA user_version = 9")
-    with pytest.raises(DiskError, match="is of format 9, written by a later bat2") as raised:
+    with pytest.raises(DiskError, match="has format 9 of a later bat2") as raised:
         _read(tmp_path)
     assert raised.value.fault is DiskFault.NEWER
     assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]

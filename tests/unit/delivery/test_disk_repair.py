@@ -85,7 +85,7 @@ def test_a_look_at_a_large_wal_is_done_in_slices(
             break
         except DiskError as error:
             assert error.fault is DiskFault.LOOKING
-            assert "has a large WAL, which is looked at first" in str(error)
+            assert "has a large WAL, which is checked first" in str(error)
             slices += 1
     frames = disk_format.companion(killed, "-wal").stat().st_size // 4120
     assert frames // 10 <= slices <= frames // 8
@@ -204,7 +204,10 @@ def test_a_salvage_goes_on_when_there_is_room(tmp_path: Path) -> None:
     put(file, 0, 3000, 90)
     disk.fill(tmp_path)
     counted = counting_tries()
-    with pytest.raises(DiskError, match="cannot be replaced: no room") as raised, file.guarded():
+    with (
+        pytest.raises(DiskError, match="cannot be replaced: no space left") as raised,
+        file.guarded(),
+    ):
         raise DamagedError("a row is missing")
     for _ in range(5):
         with pytest.raises(DiskError) as raised:
@@ -213,7 +216,7 @@ def test_a_salvage_goes_on_when_there_is_room(tmp_path: Path) -> None:
         assert "spool.salvage" not in names(file)
     assert next(counted) == 1
     disk.empty(tmp_path)
-    with pytest.raises(DiskError, match="3000 of its values go on waiting"):
+    with pytest.raises(DiskError, match="3000 of its values stay queued"):
         put(file, 3000, 3001)
     assert next(counted) == 2
     put(file, 3000, 3001)

@@ -76,7 +76,7 @@ def test_a_database_that_fails_is_logged_once_and_so_is_its_end(make: Make, logg
     assert logged() == [
         "W InfluxDB is away",
         "W InfluxDB lets nobody in",
-        "I InfluxDB at a:8086 takes values again, after 10 s and 3 failed attempts",
+        "I InfluxDB at a:8086 is reachable again, after 10 s and 3 failed attempts",
     ]
 
 
@@ -107,7 +107,7 @@ def test_another_database_is_logged_by_its_own_name(
     peers = [record.__dict__["PEER"] for record in caplog.records]
     first, last = logged()
     assert first == "W InfluxDB lets nobody in"
-    assert last.startswith("I InfluxDB at b:8086 takes values again, after 10 s")
+    assert last.startswith("I InfluxDB at b:8086 is reachable again, after 10 s")
     assert peers == ["a:8086", "b:8086"]
 
 
@@ -122,7 +122,7 @@ def test_a_database_that_fails_every_second_time_does_not_fill_the_log(
     texts = logged()
     assert len(texts) == 2 * IN_A_ROW + 2
     assert {*texts[:-1:2]} == {"W InfluxDB is away"}
-    assert all("takes values again" in text for text in texts[1::2])
+    assert all("is reachable again" in text for text in texts[1::2])
     assert f"{100 - IN_A_ROW} failed attempts" in texts[-1]
     assert (keeper.made.figures.troubles, keeper.made.figures.accepted) == ((), 200)
 
@@ -154,7 +154,7 @@ def test_an_end_that_was_held_back_is_not_that_of_another_database(logged: Logge
     assert logged() == []
     reports.delivered("InfluxDB at b:8086", 101.0)
     assert [text.partition(",")[0] for text in logged()] == [
-        "I InfluxDB at b:8086 takes values again"
+        "I InfluxDB at b:8086 is reachable again"
     ]
 
 
@@ -174,6 +174,7 @@ def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) ->
 
 def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logged: Logged) -> None:
     """A field type conflict has its remedy behind it; bytes that are no text are shown."""
+    rejected = "E value rejected by the database and quarantined"
     conflict = "partial write: field type conflict: input field V"
 
     def answer(batch: Sequence[bytes]) -> Outcome:
@@ -189,9 +190,9 @@ def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logge
     keeper.put(0.5, 6, 8)
     keeper.run(100.0)
     assert logged() == [
-        "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000",
-        f"E InfluxDB refuses a row, which is kept aside: {conflict}: dc V=1 0002; do this",
-        "E InfluxDB refuses a row, which is kept aside: other: dc V=\ufffd 5",
+        f"{rejected} (bad): dc V=1 0000",
+        f"{rejected} ({conflict}): dc V=1 0002; do this",
+        f"{rejected} (other): dc V=\ufffd 5",
     ]
 
 
@@ -218,8 +219,8 @@ def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
     keeper.at(2.0, request_retry, tmp_path / "state")
     keeper.at(2.0, keeper.made.put, [])
     keeper.run(100.0)
-    row = "E InfluxDB refuses a row, which is kept aside: bad: dc V=1 0000"
-    assert logged() == [row, "I 4 refused rows are tried again, as asked for", row]
+    row = "E value rejected by the database and quarantined (bad): dc V=1 0000"
+    assert logged() == [row, "I 4 quarantined values are queued again, as requested", row]
     assert keeper.made.figures.rejected == 4
 
 
@@ -240,8 +241,8 @@ def test_a_disk_that_fails_is_logged_with_what_happens_meanwhile(
     assert ids[1] == MESSAGE_IDS["disk fault"]
     assert logged() == [
         "W InfluxDB is away",
-        "W no room for spool.sqlite; make room; values wait in memory",
-        "I what waits is safe again, after 30 s",
+        "W no room for spool.sqlite; make room; values are queued in memory",
+        "I queued values are safe on disk again, after 30 s",
     ]
     assert keeper.spool.on_disk == 1
 
@@ -255,9 +256,9 @@ def test_what_waits_from_before_is_logged_at_the_start(
     keeper.run(10.0)
     assert logged() == ["W InfluxDB is away"]
     make(fails()).run(0.0)
-    assert logged() == ["I 3 values wait on disk, from before"]
+    assert logged() == ["I 3 values are queued on disk, from an earlier start"]
     make(accepts).run(10.0)
-    assert logged() == ["I 3 values wait on disk, from before"]
+    assert logged() == ["I 3 values are queued on disk, from an earlier start"]
     make(accepts).run(10.0)
     assert logged() == []
 
@@ -268,8 +269,8 @@ def test_what_waits_from_before_is_logged_at_the_start(
 @pytest.mark.parametrize(
     ("step", "text"),
     [
-        (3_600 * 10**9, "set forward by 3600.0 s; so are the stamps of 2 values that wait"),
-        (-1_250_000_000, "set back by 1.2 s; so are the stamps of 2 values that wait"),
+        (3_600 * 10**9, "set forward by 3600.0 s; timestamps of 2 queued values are corrected"),
+        (-1_250_000_000, "set back by 1.2 s; timestamps of 2 queued values are corrected"),
     ],
 )
 def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
@@ -291,7 +292,7 @@ def test_another_clock_for_stamps_is_not_logged_as_one_that_was_set(
     keeper.put(0.0, 0, 2)
     keeper.at(1.0, keeper.made.clock_switched, -3_600 * 10**9)
     keeper.run(10.0)
-    text = "by that, time is 3600.0 s further back; so are the stamps of 2 queued values"
+    text = "timestamps move back by 3600.0 s, also those of 2 queued values"
     assert logged() == ["W InfluxDB is away", f"I {text}"]
 
 
@@ -318,9 +319,9 @@ def test_half_of_the_room_is_logged_while_there_is_time_to_act(make: Make, logge
     assert fullness == [0.5, 0.6, 0.9]
     assert logged() == [
         "W InfluxDB is away",
-        "W 6 values wait, and half the room for them is used",
-        "I InfluxDB at a:8086 takes values again, after 20 s and 1 failed attempt",
-        "I no value waits any more, after 19 s",
+        "W 6 values are queued, and half the space for them is used",
+        "I InfluxDB at a:8086 is reachable again, after 20 s and 1 failed attempt",
+        "I the queue is empty again, after 19 s",
     ]
 
 
@@ -332,8 +333,8 @@ def test_what_is_dropped_is_logged_once_and_counted_at_its_end(make: Make, logge
     keeper.run(100.0)
     assert keeper.made.figures.dropped == 6
     assert [text for text in logged() if "dropped" in text] == [
-        "W too many values wait: the oldest are dropped, 2 so far",
-        "I 6 values were dropped in all, after 18 s",
+        "W the queue is full: the oldest values are dropped, 2 so far",
+        "I the queue is empty again; 6 values were dropped, after 18 s",
     ]
 
 
@@ -346,12 +347,12 @@ def test_what_the_inbox_loses_is_logged_while_the_keeper_hangs(
     for number in range(5):
         keeper.made.put(lines(number, number + 1))
     assert logged() == [
-        "W values are not taken into the queue: the oldest are dropped, 1 so far; does the disk"
-        " hang? `dmesg` shows it"
+        "W values cannot be queued: the oldest are dropped, 1 so far; the disk may hang, see"
+        " `dmesg`"
     ]
     keeper.put(5.0, 5, 6)
     keeper.run(10.0)
-    assert logged() == ["I values are queued again, 2 were dropped in all, after 5 s"]
+    assert logged() == ["I values are queued again; 2 were dropped, after 5 s"]
     assert keeper.made.figures.troubles == ()
 
 
@@ -369,9 +370,9 @@ def test_refused_rows_that_are_dropped_are_logged(
     keeper.at(7.0, request_retry, tmp_path / "state")
     keeper.at(7.0, keeper.made.put, [])
     keeper.run(20.0)
-    (warning,) = [text for text in logged() if "rows are refused" in text]
+    (warning,) = [text for text in logged() if "values are rejected" in text]
     first = keeper.made.figures.rejected_dropped
-    assert warning.startswith("W too many rows are refused: the oldest of those kept aside are dr")
+    assert warning.startswith("W too many values are rejected: the oldest quarantined ones are dr")
     assert "`bat2influx spool` lists them" in warning
     assert "--retry-rejected" in warning
     assert [trouble.cause for trouble in seen[0].troubles] == ["refused dropped"]
@@ -385,13 +386,13 @@ def test_refused_rows_that_are_dropped_are_logged(
     [
         ([(0, 0)], []),
         ([(0, 10)], []),
-        ([(5, 10)], ["W 5 so far, 10 are kept"]),
-        ([(5, 10), (5, 10)], ["W 5 so far, 10 are kept"]),
-        ([(5, 10), (6, 10)], ["W 5 so far, 10 are kept"]),
-        ([(5, 10), (6, 0)], ["W 5 so far, 10 are kept"]),
+        ([(5, 10)], ["W 5 so far, 10 are quarantined"]),
+        ([(5, 10), (5, 10)], ["W 5 so far, 10 are quarantined"]),
+        ([(5, 10), (6, 10)], ["W 5 so far, 10 are quarantined"]),
+        ([(5, 10), (6, 0)], ["W 5 so far, 10 are quarantined"]),
         (
             [(5, 10), (6, 10), (6, 0)],
-            ["W 5 so far, 10 are kept", "I 6 were dropped in all, after 2 s"],
+            ["W 5 so far, 10 are quarantined", "I 6 were dropped, after 2 s"],
         ),
     ],
 )
@@ -437,5 +438,5 @@ def test_what_was_lost_with_a_file_is_no_lack_of_room(make: Make, logged: Logged
     keeper.run(100.0)
     assert (keeper.made.figures.dropped, keeper.made.figures.accepted) == (3, 1)
     texts = logged()
-    assert sum("removed it with 3 values" in text for text in texts) == 1
+    assert sum("removed from outside; 3 values are lost" in text for text in texts) == 1
     assert not [text for text in texts if "are dropped" in text]

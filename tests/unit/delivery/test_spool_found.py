@@ -291,7 +291,7 @@ def test_a_keeper_goes_on_while_a_damaged_file_is_saved(
     assert sent > 3
     assert keeper.spool.fault
     assert keeper.spool.fault.fault is DiskFault.DAMAGED
-    assert "3000 of its values go on waiting" in str(keeper.spool.fault)
+    assert "3000 of its values stay queued" in str(keeper.spool.fault)
     keeper.spool.append(lines(6000, 6001))
     keeper.wait(AGAIN)
     assert keeper.spool.fault is None

@@ -35,8 +35,14 @@ def told(status: int, reason: str | None, server: Server, body: bytes = b"", **i
 @pytest.mark.parametrize(
     ("status", "reason", "server", "cause", "words"),
     [
-        (401, "authorization failed", ONE, "database login", "refuses us"),
-        (403, "not authorized", ONE, "database right", "does not let us write"),
+        (401, "authorization failed", ONE, "database login", "requires a login"),
+        (
+            403,
+            "not authorized",
+            ONE,
+            "database right",
+            "does not allow requests without a login to write",
+        ),
         (408, None, ONE, "database 408", "not as InfluxDB does"),
         (429, "slow down", TWO, "database 429", "answers 429 slow down"),
         (500, "timeout", ONE, "database 500", "InfluxDB at db:8086 answers 500 timeout"),
@@ -59,7 +65,7 @@ def test_each_answer_has_its_cause(
 @pytest.mark.parametrize("body", [GO, NGINX])
 def test_a_port_that_wants_tls_is_told(body: bytes) -> None:
     """In the words of Go and of nginx, unless TLS is spoken already."""
-    assert "write tls = yes" in told(400, None, NOBODY, body).text
+    assert "set tls = yes" in told(400, None, NOBODY, body).text
     assert told(400, None, NOBODY, body, tls=Tls()).cause == "database 400"
     assert told(502, None, NOBODY, body).cause == "database 502"
 
@@ -74,7 +80,7 @@ def test_a_token_that_is_no_token_is_a_login() -> None:
     """InfluxDB 3 answers 400 to it, which says nothing about rows."""
     why = told(400, None, NOBODY, MALFORMED, token="a b")
     assert why.cause == "database login"
-    assert "refuses the token" in why.text
+    assert "rejects the token" in why.text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,7 @@ def test_a_token_that_is_no_token_is_a_login() -> None:
         (ONE, {"user": "me"}, 'enter GRANT WRITE ON "battery" TO "me"', "influx "),
         (TWO, {"user": "me"}, "influx v1 auth create --write-bucket", "GRANT"),
         (TWO, {"token": "t"}, "influx auth create --write-bucket", "GRANT"),
-        (THREE, {"token": "t"}, "give it the right to write to 'battery'", "GRANT"),
+        (THREE, {"token": "t"}, "grant it write access to 'battery'", "GRANT"),
     ],
 )
 def test_a_right_is_given_in_the_servers_way(
@@ -99,7 +105,7 @@ def test_a_right_is_given_in_the_servers_way(
     ("server", "words"),
     [
         (ONE, 'CREATE DATABASE "battery"'),
-        (TWO, "There is one: the token is for another, or from before it was made anew"),
+        (TWO, "the token is for another bucket, or older than this one"),
     ],
 )
 def test_a_database_that_is_missing_is_told_in_the_servers_way(server: Server, words: str) -> None:
@@ -114,29 +120,29 @@ def test_what_says_yes_and_not_who_it_is_is_told(status: int) -> None:
     made = Diagnosis(DEFAULTS, CONFIG)
     why = made.of_nobody(Reply(status), "db:8086", "ping")
     assert why.cause == "database answer: not a database"
-    assert "nothing counts as stored" in why.text
+    assert "no value counts as stored" in why.text
     assert made.of_nobody(Reply(401, words="No"), "db:8086", "ping").cause == "database login"
 
 
 @pytest.mark.parametrize("status", [502, 504])
 def test_a_proxy_that_does_not_reach_the_database_is_told(status: int) -> None:
     """Address and port are right then; the database's own answer is another thing."""
-    assert "does not reach the database behind it" in told(status, None, ONE).text
+    assert "cannot connect to the database behind it" in told(status, None, ONE).text
     assert "answers 502 busy" in told(502, "busy", ONE).text
 
 
 def test_influxdb_1_takes_no_token() -> None:
     """Another token would be refused, too."""
-    assert "version 1, which takes no token" in told(401, "no", ONE, token="t").text
-    assert "refuses the token" in told(401, "no", TWO, token="t").text
+    assert "version 1, which supports no tokens" in told(401, "no", ONE, token="t").text
+    assert "rejects the token" in told(401, "no", TWO, token="t").text
 
 
 def test_who_has_no_administrator_yet_is_told_how_to_make_one() -> None:
     """There is nobody who could enter anything."""
     why = "error authorizing query: create admin user first or disable authentication"
-    assert "has no administrator yet; make one" in told(403, why, ONE).text
+    assert "has no administrator yet; create one" in told(403, why, ONE).text
     made = Diagnosis(DEFAULTS, CONFIG).no_database(ONE, "db:8086", why)
-    assert "has no administrator yet; make one" in made.text
+    assert "has no administrator yet; create one" in made.text
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
@@ -144,7 +150,7 @@ def test_what_nobody_knows_may_be_in_front_of_a_database(status: int) -> None:
     """Then it keeps pings to itself; no user of a database is told of."""
     why = Diagnosis(DEFAULTS, CONFIG).of_nobody(Reply(status, words="No"), "db:8086", "ping")
     assert why.cause == f"database {status}"
-    assert "does a proxy before it let /ping through?" in why.text
+    assert "a proxy in front of it passes /ping" in why.text
 
 
 # What to do about a row
@@ -161,9 +167,9 @@ DROP = r"""influx -database battery -execute 'DROP MEASUREMENT "my dc,\"1\""', w
             Kind.TYPE,
             'my dc,"1"',
             f"set another measurement under [Influx] in {CONFIG}, whose name does not begin with my"
-            f' dc,"1", and reload; or, to free this one, {DROP}',
+            f' dc,"1", and reload; or, to free this one, run {DROP}',
         ),
-        (Dialect.INFLUXDB1, Kind.TYPE, "other", f"to free this one, {DROP}"),
+        (Dialect.INFLUXDB1, Kind.TYPE, "other", f"to free this one, run {DROP}"),
         (
             Dialect.INFLUXDB2,
             Kind.TYPE,
@@ -196,8 +202,8 @@ HTTPS = "https://db.example/write?db=battery&u=me&p=gehe1m"
 def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
     """And without what stands in its query."""
     text = told(status, None, ONE, location=HTTPS).text
-    assert f"answers {status} Words and points to https://db.example/write; write " in text
-    assert "write address = db.example, port = 443, tls = yes under [Influx]" in text
+    assert f"answers {status} Words and redirects to https://db.example/write; set " in text
+    assert "set address = db.example, port = 443, tls = yes under [Influx]" in text
     assert "gehe1m" not in text
 
 
@@ -242,7 +248,7 @@ def test_where_it_leads_is_shown_without_secrets(location: str, shown: str) -> N
 def test_a_redirect_to_a_login_page_is_told_as_one() -> None:
     """With address and port in question."""
     text = told(302, None, NOBODY, location="http://portal.lan/login").text
-    assert "points to http://portal.lan/login, which is not the same request" in text
+    assert "redirects to http://portal.lan/login, which is another request" in text
 
 
 def test_found_a_secret_that_a_tab_had_cut_was_joined_again() -> None:

@@ -86,10 +86,10 @@ def test_no_proxy_may_name_networks(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("socks5://p:1080", "kind socks5 cannot be used"),
-        ("http://", "is no address"),
-        ("http://p:port", "is no address"),
-        ("http://[::1", "is no address"),
+        ("socks5://p:1080", "type socks5 is not supported"),
+        ("http://", "is not an address"),
+        ("http://p:port", "is not an address"),
+        ("http://[::1", "is not an address"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_told(

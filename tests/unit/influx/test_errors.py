@@ -55,16 +55,16 @@ def test_each_failure_has_its_cause_and_its_delay(
 ) -> None:
     """Where people must act the delay is long; in each case it is told that nothing is lost."""
     assert (trouble.cause, trouble.backoff) == (cause, backoff)
-    assert trouble.text.endswith("; values are kept")
+    assert trouble.text.endswith("; values are queued")
 
 
 @pytest.mark.parametrize(
     ("user", "token", "words"),
     [
-        ("", True, "refuses the token (no); set token under [Influx] in /etc/x.ini"),
-        ("me", True, "refuses the token (no); set token under"),
-        ("me", False, "refuses user 'me' or its password (no); set user and password under"),
-        ("", False, "refuses us, for it wants a login (no); set user and password, or token,"),
+        ("", True, "rejects the token (no); set token under [Influx] in /etc/x.ini"),
+        ("me", True, "rejects the token (no); set token under"),
+        ("me", False, "rejects the login of user 'me' (no); set user and password under"),
+        ("", False, "requires a login (no); set user and password, or token,"),
     ],
 )
 def test_a_refused_login_names_what_was_tried(user: str, token: bool, words: str) -> None:
@@ -75,10 +75,14 @@ def test_a_refused_login_names_what_was_tried(user: str, token: bool, words: str
 @pytest.mark.parametrize(
     ("user", "token", "words"),
     [
-        ("", True, "let the token write (no); give it the right to write to 'my db', or set"),
-        ("me", False, "let user 'me' write (no); as its administrator, enter GRANT WRITE ON"),
+        ("", True, "allow the token to write (no); grant it write access to 'my db', or set"),
+        (
+            "me",
+            False,
+            "allow user 'me' to write (no); as administrator of the database, enter",
+        ),
         ("me", False, 'GRANT WRITE ON "my db" TO "me"'),
-        ("", False, "let us write (no); set user and password under [Influx]"),
+        ("", False, "allow requests without a login to write (no); set user and password under"),
     ],
 )
 def test_a_right_that_is_missing_is_told_with_how_to_give_it(
@@ -91,8 +95,8 @@ def test_a_right_that_is_missing_is_told_with_how_to_give_it(
 @pytest.mark.parametrize(
     ("answer", "words", "grants"),
     [
-        ("error: not authorized to execute", "and user 'me' may not create it; as its", True),
-        ("no space left", "and does not create it (no space left); as its", False),
+        ("error: not authorized to execute", "and user 'me' may not create it; as", True),
+        ("no space left", "and does not create it (no space left); as", False),
     ],
 )
 def test_a_database_that_is_missing_is_told_with_how_to_create_it(
@@ -100,7 +104,8 @@ def test_a_database_that_is_missing_is_told_with_how_to_create_it(
 ) -> None:
     """Who may not create it gets the right to write, too."""
     text = errors.no_database(PEER, "me", "my db", answer).text
-    assert f"has no database 'my db' {words} administrator, enter CREATE DATABASE \"my db\"" in text
+    assert f"has no database 'my db', {words} administrator of the database, enter" in text
+    assert 'enter CREATE DATABASE "my db"' in text
     assert ('GRANT WRITE ON "my db" TO "me"' in text) is grants
 
 
@@ -111,4 +116,4 @@ def test_an_answer_of_somebody_else_has_address_and_port_in_question(
     """The database's own answer has not."""
     text = errors.database_answer(PEER, 503, "busy", INI, own=own).text
     assert "answers 503 busy" in text
-    assert ("are address and port under [Influx]" in text) is advice
+    assert ("check address and port under [Influx]" in text) is advice

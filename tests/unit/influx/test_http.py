@@ -26,22 +26,22 @@ NO_NAME = socket.gaierror(socket.EAI_NONAME, "unknown")
 LATE = TimeoutError("name resolution of db takes more than 6.4 s")
 OURS = openssl("TLSV13_ALERT_CERTIFICATE_REQUIRED")
 CA_OR_PIN = (
-    "this may not be your database. If you know that it is, write ca_file with who has signed it"
+    "this may not be your database. If you know that it is, set ca_file to the certificate of its"
 )
-ENDED = "ends the connection without an answer, as for want of TLS or a certificate"
+ENDED = "it closed the connection without an answer; it may require TLS or a certificate"
 PROXY = ProxyError("the proxy p:3128 answers 403 Forbidden")
 
 
 @pytest.mark.parametrize(
     ("failure", "cause", "words"),
     [
-        (REFUSED, "database", "cannot be reached (connection refused)"),
+        (REFUSED, "database", "is unreachable (connection refused)"),
         (NO_NAME, "database", "(its name does not resolve)"),
         (LATE, "database", "(name resolution of db takes more than"),
         (PROXY, "database", "(the proxy p:3128 answers 403 Forbidden)"),
         (NoAnswerError("no answer"), "database", ENDED),
-        (NoHttpError(b"SSH-2.0-"), "database", "(what it answers is no HTTP)"),
-        (NoHttpError(), "database", "(what it answers is no HTTP)"),
+        (NoHttpError(b"SSH-2.0-"), "database", "(its answer is not HTTP)"),
+        (NoHttpError(), "database", "(its answer is not HTTP)"),
         (ssl.SSLEOFError(), "database", ENDED),
         (OSError(), "database", "(OSError)"),
         (TimeoutError(), "database", "(TimeoutError)"),
@@ -97,7 +97,7 @@ def test_an_alert_of_tls_is_a_server_that_wants_it(
     transport.act = failing(NoHttpError(b"\x15\x03\x01\x00\x02\x02F"))
     why = made.ask("write").trouble
     assert why
-    assert ("wants TLS" in why.text) is wanted
+    assert ("requires TLS" in why.text) is wanted
 
 
 def test_a_connection_that_times_out_behind_a_request_is_a_server_that_is_slow(

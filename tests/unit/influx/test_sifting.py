@@ -125,7 +125,7 @@ def test_a_type_refused_of_all_rows_is_kept_without_trying_each() -> None:
     outcome, requests = sift(always(CONFLICT), batch)
     assert (outcome.undecided, outcome.rejected) == (batch, [])
     assert outcome.trouble
-    assert "refuses every value (partial write: field type" in outcome.trouble.text
+    assert "rejects every value (partial write: field type" in outcome.trouble.text
     assert len(requests) <= 12
 
 
@@ -156,7 +156,7 @@ def test_a_row_refused_for_an_unknown_reason_is_kept_and_holds_up_no_other(odd: 
     outcome, _ = sift(refusing(batch[odd], answer=REFUSED), batch)
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (31, [], [batch[odd]])
     assert outcome.trouble
-    assert "refuses 1 value (odd)" in outcome.trouble.text
+    assert "rejects 1 value (odd)" in outcome.trouble.text
 
 
 def test_a_trouble_in_the_middle_keeps_what_is_decided() -> None:
@@ -228,7 +228,7 @@ def test_a_row_too_large_by_itself_holds_up_no_other() -> None:
     outcome, _ = sift(server, batch)
     assert (outcome.accepted, outcome.undecided) == (50, [large])
     assert outcome.trouble
-    assert "finds even one value of 912 bytes too large" in outcome.trouble.text
+    assert "rejects even one value of 912 bytes as too large" in outcome.trouble.text
 
 
 def test_a_field_refused_for_an_unknown_reason_is_sent_by_itself() -> None:
@@ -240,7 +240,7 @@ def test_a_field_refused_for_an_unknown_reason_is_sent_by_itself() -> None:
         assert (outcome.accepted, outcome.rejected) == (50, [])
         assert {*outcome.undecided} == {*power}
         assert outcome.trouble
-        assert "refuses 50 values (odd)" in outcome.trouble.text
+        assert "rejects 50 values (odd)" in outcome.trouble.text
         assert len(requests) <= most
 
 

@@ -201,7 +201,7 @@ def test_a_proxy_that_finds_everything_too_large_costs_no_row(
     outcome = bench.write(batch=batch)
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], batch)
     assert outcome.trouble
-    assert "finds even one value of" in outcome.trouble.text
+    assert "rejects even one value of" in outcome.trouble.text
     assert len(bench.http.requests) <= 10
     bench.write(batch=batch)
     assert len(bench.http.requests) == 2

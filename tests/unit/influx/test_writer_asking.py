@@ -72,7 +72,7 @@ def test_another_server_is_known_as_what_it_is(monkeypatch: pytest.MonkeyPatch) 
     outcome = bench.write(no_bucket)
     assert bench.writer.server is TWO
     assert outcome.trouble
-    assert "knows no bucket for the database 'battery'" in outcome.trouble.text
+    assert "has no bucket for the database 'battery'" in outcome.trouble.text
 
 
 def test_a_write_of_nothing_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +209,11 @@ def test_a_probe_without_an_answer_has_the_reason(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (reply(403, error("not authorized")), "user 'me' may not create it; as its administrator"),
-        (reply(403, error("full")), "does not create it (full); as its administrator, enter"),
+        (
+            reply(403, error("not authorized")),
+            "user 'me' may not create it; as administrator of the",
+        ),
+        (reply(403, error("full")), "does not create it (full); as administrator of the"),
     ],
 )
 def test_who_may_not_create_the_database_is_told_what_to_enter(

@@ -135,8 +135,8 @@ def test_root_without_the_right_to_do_so_is_refused(folder: Path) -> None:
     """As in a container that has no capability."""
     os.chown(folder, NOBODY, NOGROUP)
     told = become(folder, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
-    what = "as whom root cannot go on here (Operation not permitted)"
-    assert told == f"refused: {folder} belongs to nobody, {what}\n"
+    what = "; root cannot switch to that user here (Operation not permitted)"
+    assert told == f"refused: {folder} belongs to nobody{what}\n"
 
 
 @needs_root

@@ -35,8 +35,8 @@ def run(directory: Path, scale: float) -> Outcome:
         started = time.monotonic()
         brokers.again(setting)
         seconds = time.monotonic() - started
-        daemon.wait_for_log("go on waiting")
-        told = daemon.says("go on waiting")[0]
+        daemon.wait_for_log("stay queued")
+        told = daemon.says("stay queued")[0]
         lost = int(told.partition(" are lost")[0].rpartition(" ")[2])
         wait("all others", lambda: old_values(setting) == count - lost, STORED)
         after = brokers.peak(daemon)

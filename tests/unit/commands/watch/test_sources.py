@@ -66,14 +66,14 @@ def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
 
 def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
     """Its values and the troubles that are seen from here are left out of its line."""
-    status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 waiting"
+    status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 queued"
     health = Health(at=10.0, alive=9.5, within=120.0, status=status)
     fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
-    assert fact == Fact("daemon", "healthy: values are kept; 9.0 values/s, 62 waiting")
+    assert fact == Fact("daemon", "healthy: values are queued; 9.0 values/s, 62 queued")
     assert DOWN.text in daemon(health, [], 11.0).text
     assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
     fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
-    assert fact.text == "the daemon has stood still, or was killed, 490 s ago; [2J0.0 values/s"
+    assert fact.text == "the daemon hung or was killed 490 s ago; [2J0.0 values/s"
     assert fact.level is Level.WRONG
 
 
