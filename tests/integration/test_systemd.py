@@ -265,7 +265,7 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
     assert daemon.wait_for_end() == 70
     assert daemon.says("CRITICAL: ")
     assert daemon.says("^Traceback")
-    assert daemon.says("ZeroDivisionError: made to die by SIGUSR1")
+    assert daemon.says("ZeroDivisionError: made to fail by SIGUSR1")
     assert daemon.says("in die_here")
     assert daemon.says(f"stopped because the {part} thread failed; ")
     assert not daemon.says("every value is stored")
