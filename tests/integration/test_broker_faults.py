@@ -251,7 +251,7 @@ def test_whatever_hangs_is_reported_and_does_not_delay_the_exit(
 ) -> None:
     """STATUS= reports the fault, the log reports it once, and SIGTERM ends the daemon with 0."""
     if name not in stuck:
-        pytest.skip("a name server of its own takes root, or user namespaces")
+        pytest.skip("a separate name server needs root, or user namespaces")
     daemon, notify, cause = stuck[name].daemon, stuck[name].notify, CAUSES[name][1]
     wait(f"{cause!r} in STATUS", lambda: re.search(cause, notify.status))
     if name != "name server silent":  # nothing has failed there yet

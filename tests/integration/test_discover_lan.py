@@ -78,7 +78,7 @@ class Network(Lan):
 def network(tmp_path: Path) -> Iterator[Network]:
     """A separate network for the test."""
     if not lan.is_possible():
-        pytest.skip("a network of its own takes root, or user namespaces")
+        pytest.skip("a separate network needs root, or user namespaces")
     with Network(tmp_path) as made:
         yield made
 

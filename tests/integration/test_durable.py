@@ -82,7 +82,7 @@ def test_a_disk_that_does_not_work_is_logged_and_loses_nothing(
     more_reads(device, 10)
     setting.directory.joinpath("state").unlink()
     daemon.wait_for_log("what waits is safe again")
-    wait("it on disk", lambda: on_disk(setting) >= 10 * 9)
+    wait("values on disk", lambda: on_disk(setting) >= 10 * 9)
     setting.influxdb.start()
     daemon.wait_for_log("takes values again")
     wait("an empty disk", lambda: on_disk(setting) == 0)

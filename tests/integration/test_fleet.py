@@ -110,7 +110,7 @@ def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
     more(devices, 8)
     assert "20 devices" in notify.status
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     assert daemon.stop() == 0
     stored = kept(setting)
     assert {portal for portal, _ in stored} == {*portals(20)}
@@ -184,7 +184,7 @@ def test_after_an_outage_of_the_broker_all_continues(setting: Setting) -> None:
     def all_since() -> bool:
         return all(when < begun for when, _, _ in missing(setting, devices))
 
-    wait("all that was said since", all_since)
+    wait("all published values since", all_since)
 
 
 @pytest.mark.long
@@ -196,7 +196,7 @@ def test_one_of_two_daemons_is_killed(setting: Setting) -> None:
     wait("all fields of all", lambda: len(kept(setting)) == 10 * len(NINE))
     more(devices, 3)
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     other.freeze()
     frozen = steady_unix_time()
     ends = "closed its connection|Socket error|not connected|disconnect"
@@ -212,7 +212,7 @@ def test_one_of_two_daemons_is_killed(setting: Setting) -> None:
     def only_what_it_had() -> bool:
         return all(frozen <= when <= over for when, _, _ in missing(setting, devices))
 
-    wait("all but what the dead one had", only_what_it_had)
+    wait("all but the values of the killed one", only_what_it_had)
     lost = missing(setting, devices)
     held = sum(
         frozen <= when <= over
@@ -322,7 +322,7 @@ def test_watch_shows_one_of_them(setting: Setting) -> None:
     watch.stop()
     more(devices, 2)
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     assert daemon.stop() == 0
 
 

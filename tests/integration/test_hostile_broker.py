@@ -15,8 +15,8 @@ SMALL = 0.01
 GROWTH = 10_000_000  # bytes; at this size no input has as many
 MAY_LOSE = {  # values, and why
     "mqtt_retained_3_1_1": "answers behind the message, on connections that end with it",
-    "mqtt_answers": "those of a tick, as the broker sends nothing else meanwhile",
-    "mqtt_large_values": "two answers in one tick, as the broker sends nothing else meanwhile",
+    "mqtt_answers": "those of a tick, because the broker sends nothing else",
+    "mqtt_large_values": "two answers in one tick, because the broker sends nothing else",
     "mqtt_portal_ids_fleet": "Mosquitto drops messages for a client that is slower than another",
 }
 BROKERS = [each for each in all_inputs() if each.name.startswith("mqtt_")]

@@ -86,7 +86,7 @@ def _with_gaps(start: int, days: int) -> list[int]:
 
 
 def _recomputed(points: list[Point]) -> Values:
-    """Return each hour's energies in kWh: sums of the minutes' means, by their signs."""
+    """Return hourly energies in kWh: sums of the minutes' means, by their signs."""
     minutes = defaultdict(list)
     for tags, field, value, time_ns in points:
         minutes[tags, field, time_ns // NS // 60 * 60].append(value)

@@ -31,9 +31,9 @@ YES = "yes"
 VERSION = "yes, and its version"
 NS = "to the nanosecond"
 PARTS = "sent in parts"
-REFUSED_FIELD = "one refused field among 16 values a second"
-OTHERS = "the others are stored as they come"
-KEPT, ASIDE, UNSAID = "said, and values are kept", "kept aside", "the database drops it, unsaid"
+REFUSED_FIELD = "one rejected field among 16 values per second"
+OTHERS = "the others are stored as usual"
+KEPT, ASIDE, UNSAID = "logged; values stay queued", "quarantined", "dropped by the database, no error"
 
 Line = Callable[[Kind, Path], str]
 
@@ -143,8 +143,8 @@ def database(kind: Kind, directory: Path) -> str:
         if outcome.accepted == 3:
             resolution(running, batch)
             return {
-                "InfluxDB 1": "the daemon makes it",
-                "InfluxDB 3": "the first write makes it",
+                "InfluxDB 1": "the daemon creates it",
+                "InfluxDB 3": "the first write creates it",
                 "VictoriaMetrics": "it is a label, `db`",
             }[kind.title]
         assert outcome.undecided == batch
@@ -253,50 +253,50 @@ def setting_up(kind: Kind, directory: Path) -> str:
         for _ in range(2):
             done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
         if "policy 'minutes' is there" in done.stdout:
-            return "makes all of it"
+            return "creates all of it"
         assert kind.title in done.stdout.splitlines()[0]
-        return "says how"
+        return "prints what to do"
 
 
 LINES: dict[str, Line] = {
-    "found out what it is": found_out,
+    "kind of database detected": found_out,
     "values and times": stored,
     "`user` and `password`": login,
     "`token`": token,
-    "a login that may not write": right,
+    "a login without the right to write": right,
     "TLS": tls,
-    "a database that is not there": database,
-    "a row that is none, among others": malformed,
+    "a database that does not exist": database,
+    "a malformed line, among others": malformed,
     "a field of another type, among others": other_type,
     REFUSED_FIELD: refused_field,
-    "a row older than what is kept": too_old,
-    "more than is taken at once": too_large,
+    "a point older than the retention": too_old,
+    "a request above the size limit": too_large,
     "`bat2influx setup-db`": setting_up,
 }
 EITHER = f"{ASIDE}; 1.79: {UNSAID}"
 CELLS: dict[str, tuple[str, str, str, str]] = {
-    "found out what it is": (VERSION, VERSION, VERSION, YES),
+    "kind of database detected": (VERSION, VERSION, VERSION, YES),
     "values and times": (NS, NS, NS, "to the millisecond"),
     "`user` and `password`": (YES, YES, "the token is the password", YES),
     "`token`": (NONE, YES, YES, NONE),
-    "a login that may not write": (KEPT, KEPT, KEPT, NONE),
+    "a login without the right to write": (KEPT, KEPT, KEPT, NONE),
     "TLS": (YES, YES, YES, YES),
-    "a database that is not there": (
-        "the daemon makes it",
+    "a database that does not exist": (
+        "the daemon creates it",
         KEPT,
-        "the first write makes it",
+        "the first write creates it",
         "it is a label, `db`",
     ),
-    "a row that is none, among others": (ASIDE, ASIDE, ASIDE, EITHER),
+    "a malformed line, among others": (ASIDE, ASIDE, ASIDE, EITHER),
     "a field of another type, among others": (ASIDE, ASIDE, ASIDE, "stored: all are numbers"),
     REFUSED_FIELD: (OTHERS, OTHERS, OTHERS, "stored: all are numbers"),
-    "a row older than what is kept": (ASIDE, ASIDE, UNSAID, UNSAID),
-    "more than is taken at once": (PARTS, PARTS, PARTS, NONE),
+    "a point older than the retention": (ASIDE, ASIDE, UNSAID, UNSAID),
+    "a request above the size limit": (PARTS, PARTS, PARTS, NONE),
     "`bat2influx setup-db`": (
-        "makes all of it",
-        "says how",
-        "says how",
-        "says how",
+        "creates all of it",
+        "prints what to do",
+        "prints what to do",
+        "prints what to do",
     ),
 }
 

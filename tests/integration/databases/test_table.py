@@ -19,4 +19,4 @@ def test_a_cell_has_the_observed_behaviour(line: str, kind: Kind, tmp_path: Path
 def test_the_readme_has_the_table_as_it_is() -> None:
     """It is written by `python3 -m tests.integration.databases`."""
     assert CELLS.keys() == LINES.keys()
-    assert shown() == text(), "write it anew: /usr/bin/python3 -m tests.integration.databases"
+    assert shown() == text(), "write it again: /usr/bin/python3 -m tests.integration.databases"
