@@ -33,7 +33,7 @@ NS = "to the nanosecond"
 PARTS = "sent in parts"
 REFUSED_FIELD = "one rejected field among 16 values per second"
 OTHERS = "the others are stored as usual"
-KEPT, ASIDE, UNSAID = "logged; values stay queued", "quarantined", "dropped by the database, no error"
+KEPT, ASIDE, UNSAID = "logged; values stay queued", "quarantined", "dropped by it without an error"
 
 Line = Callable[[Kind, Path], str]
 
