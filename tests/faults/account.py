@@ -1,9 +1,10 @@
-"""What the device has answered against what is stored, since the last time that was compared.
+"""Compares the device's answers since the last comparison with the stored values.
 
-Rules: the device goes on meanwhile; what it has answered until now is waited for. Each number is
-there once, at the time at which it was said. What it says unasked, while it is kept alive, is in no
-row. What may be missing is what was said within one of the windows that a scenario names, and where
-another value is in the same tick; whatever else is missing is an error.
+Rules: the device keeps answering during the comparison, which waits for all answers until now to be
+stored. Each number is stored once, with the time at which it was sent. Notifications, while the
+device is kept alive, are not stored. Only two kinds of values may be missing: those sent within the
+windows that a scenario returns, and those with another value in the same tick. Any other missing
+value is an error.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from tests.faults.house import House, now
 from tests.support.compare import LATEST, NINE, answered, around, lacking, said
 from tests.support.daemon import wait
 
-KEPT = 60.0  # s; who looks at the latest values finds some
-EARLIEST = 0.1  # s by which a stamp may be before the saying: two clocks were looked at
+KEPT = 60.0  # s of log to keep, for checks of the latest values
+EARLIEST = 0.1  # s by which a timestamp may be before the publish: these are two clocks
 
 
 class Window(NamedTuple):
-    """From when to when, in s since 1970, by the stand-in's clock."""
+    """A time span, in s since 1970, by the stand-in's clock."""
 
     begin: float
     end: float
@@ -29,14 +30,14 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """How many values were owed, and how many of them, in the windows, are not stored."""
+    """The number of values to store, and how many of them, in the windows, are not stored."""
 
     said: int
     missing: int
 
 
 class Account:
-    """Compares, again and again; begins with the first value that is stored."""
+    """Compares repeatedly, from the first stored value on."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -46,10 +47,10 @@ class Account:
         self._forgotten = False
 
     def balance(self, lost: Sequence[Window] = (), *, offsets: Sequence[float] = (0.0,)) -> Tally:
-        """Wait until all is stored that has been said up to now, and see that it is right.
+        """Wait until all answers up to now are stored, and check values and times.
 
-        `offsets` says by how many s a stamp may be off what the stand-in's clock has: for a daemon
-        whose clock was set.
+        `offsets` has the permitted offsets in s of timestamps from the stand-in's clock: for a
+        daemon whose clock was set.
         """
         since, until = self._since, now()
         total = missing = 0
@@ -62,16 +63,16 @@ class Account:
             owed = [(when, value) for value, when in spoken.items() if not _within(when, lost)]
             stored = self._stored(field, owed, since, offsets)
             values = [value for _, value in stored if value in spoken]
-            assert len(values) == len(set(values)), f"{field} holds a value twice"
+            assert len(values) == len(set(values)), f"{field} has a value twice"
             if not self._forgotten:
                 ever = {value for _, value in said(self._house.device, leaf)}
                 strange = {value for _, value in stored} - ever
-                assert not strange, f"{field} holds what was never said: {strange}"
+                assert not strange, f"{field} has values that were never published: {strange}"
             for stamp, value in stored:
                 if value in spoken:
                     off = stamp / 1e9 - spoken[value]
                     right = any(-EARLIEST < off - each < LATEST for each in offsets)
-                    assert right, f"{field} {value}: the stamp is {off:.3f} s off"
+                    assert right, f"{field} {value}: the timestamp is {off:.3f} s off"
             if len(offsets) == 1:
                 order = [spoken[value] for value in values]
                 assert order == sorted(order), f"{field} is out of order"
@@ -81,12 +82,12 @@ class Account:
         return Tally(total, missing)
 
     def forget(self) -> None:
-        """Have the device's log keep what is still to be balanced, and little more."""
+        """Trim the device's log to the answers not yet compared, and little more."""
         self._forgotten = True
         self._house.device.log.forget(self._since - KEPT)
 
     def _first(self, field: str) -> float | None:
-        """Return when the first value that is stored of a field was said."""
+        """Return when the first stored value of a field was published."""
         stored = {value for _, name, value in self._house.setting.stored() if name == field}
         spoken = answered(self._house.device, NINE[field])
         return next((when for when, value in spoken if value in stored), None)
@@ -98,7 +99,7 @@ class Account:
         since: float,
         offsets: Sequence[float],
     ) -> list[tuple[int, float]]:
-        """Wait until all that is `owed` is there; return (time in ns, number) since then."""
+        """Wait until all `owed` values are stored; return (time in ns, number) since then."""
         condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
         found: list[tuple[int, float]] = []
         asked = {*answered(self._house.device, NINE[field])}
@@ -128,7 +129,7 @@ def _within(when: float, windows: Sequence[Window]) -> bool:
 
 
 def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
-    """Wait until all that was answered in a time is stored, with stamps that are so far off."""
+    """Wait until all answers of a time span are stored, with timestamps off by `offsets`."""
     for field, leaf in NINE.items():
         spoken = [each for each in answered(house.device, leaf) if begin + 1.0 <= each[0] < end]
 
@@ -140,7 +141,7 @@ def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
             gone = lacking(spoken, found, interval=house.interval, offsets=[offset])
             return {} if gone else {value: at / 1e9 for at, value in found}
 
-        assert spoken, "nothing was said"
+        assert spoken, "nothing was published"
         times = wait(field, stored)
         for when, value in spoken:
             if value in times:

@@ -1,7 +1,7 @@
-"""Faults of the clock: it is unset or wrong after a boot, or is set while values are queued.
+"""Faults of the clock: not set or wrong after a boot, or set while values are queued.
 
-Rules: the daemon's clocks are `house.clocks`, and right again at the end of each scenario. The
-stand-in's clock is right throughout; stamps are compared with it.
+Rules: the daemon's clocks are `house.clocks`, and correct again at the end of each scenario. The
+stand-in's clock is always correct; timestamps are compared with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_LONGER = "no longer waiting for the clock"
 
 
 def in_1970(house: House) -> Sequence[Window]:
-    """Start the daemon with a clock that nobody has set, and set it once values have come."""
+    """Start the daemon with a clock that is not set, and set it after values have come."""
     lost = _restart(house, 10 * DAY - now())
     house.daemon.wait_for_log("the clock has not been set; values are queued until it is")
     house.more_reads(10)
@@ -33,7 +33,7 @@ def in_1970(house: House) -> Sequence[Window]:
 
 
 def late(house: House) -> Sequence[Window]:
-    """Start with a clock three days behind, and set it and report that once values have come."""
+    """Start with a clock three days behind; after values have come, set it and report that."""
     with _timesyncd() as synchronised:
         lost = _restart(house, -3 * DAY)
         house.daemon.wait_for_log(
@@ -49,7 +49,7 @@ def late(house: House) -> Sequence[Window]:
 
 
 def _restart(house: House, wall: float) -> Window:
-    """Restart the daemon with a clock that is `wall` s off; return when nobody read the device."""
+    """Restart the daemon with a clock that is `wall` s off; return the span without reads."""
     begin = now() - 1.0
     house.daemon.stop()
     house.clocks.put(wall=wall)
@@ -60,9 +60,9 @@ def _restart(house: House, wall: float) -> Window:
 
 @contextmanager
 def _timesyncd() -> Iterator[Path]:
-    """Have systemd-timesyncd run during a block, as far as that can be seen by its files.
+    """Create the files of a running systemd-timesyncd, for a block.
 
-    Return the file by which it reports that it has set the clock.
+    Yield the file by which it reports that it has set the clock.
     """
     run = Path("/run")
     apart.run("mount", "-t", "tmpfs", "none", run)
@@ -75,13 +75,13 @@ def _timesyncd() -> Iterator[Path]:
 
 
 def set_back(house: House) -> Sequence[Window]:
-    """Set the clock back by a day with values in memory and on disk, and later right again."""
+    """Set the clock back by a day with values in memory and on disk, and later correct it."""
     _set_meanwhile(house, -DAY)
     return ()
 
 
 def set_forward(house: House) -> Sequence[Window]:
-    """Set the clock forward by a day with values in memory and on disk, and later right again."""
+    """Set the clock forward by a day with values in memory and on disk, and later correct it."""
     _set_meanwhile(house, DAY)
     return ()
 
@@ -101,24 +101,24 @@ def _set_meanwhile(house: House, step: float) -> None:
 
 SCENARIOS = {
     "clock_in_1970": Scenario(
-        "The clock begins in 1970, or in another year before this program",
-        "values wait in memory until it is set, however long that takes, and then get the right"
-        " time",
-        "nothing; if the daemon is ended before, what has come",
+        "The clock starts in 1970, or in another year before this program's release",
+        "values are queued in memory until the clock is set, however long that takes; then they get"
+        " the correct time",
+        "nothing; if bat2influx ends before that, all values until then",
         in_1970,
         clocks=True,
     ),
     "clock_late": Scenario(
-        "The clock is not right yet after a boot",
-        "where systemd-timesyncd runs, values wait for it, up to 2 minutes; then they get the"
-        " right time",
+        "The clock is not correct yet after a boot",
+        "if systemd-timesyncd runs, values are queued until it has set the clock, up to 2 minutes;"
+        " then they get the correct time",
         "nothing",
         late,
         clocks=True,
     ),
     "clock_set_back": Scenario(
         "The clock is set back: it was ahead",
-        "what waits is moved with it, and nothing is written over",
+        "queued values get corrected times; no stored value is overwritten",
         "nothing",
         set_back,
         clocks=True,
@@ -126,7 +126,7 @@ SCENARIOS = {
     ),
     "clock_set_forward": Scenario(
         "The clock is set forward: it was behind since the boot",
-        "what waits is moved with it; what is stored, or may be, stays where it is",
+        "queued values get corrected times; values that are or may be stored keep theirs",
         "nothing",
         set_forward,
         clocks=True,

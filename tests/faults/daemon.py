@@ -1,7 +1,7 @@
 """Faults of the daemon and its machine: it is killed, stopped, frozen, reconfigured or suspended.
 
-Rules: whatever the daemon has put on disk is stored once, after it runs again. What the device
-says while nobody reads it is in the windows that a scenario returns.
+Rules: all values that the daemon has put on disk are stored once, after its restart. Values during
+a time without reads are in the windows that a scenario returns.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tests.faults.scenario import Scenario
 from tests.support.compare import NINE, answered
 from tests.support.daemon import wait
 
-FREEZE = 4.0  # s; what was under way comes so much later, and is stamped when it comes
-LAST = 2.0  # s; what a kill loses: one in memory, and the way to it and to the disk
+FREEZE = 4.0  # s; answers under way come so much later, and get the time of their arrival
+LAST = 2.0  # s that a kill loses: 1 s in memory, and the way there and to the disk
 NIGHT = 8 * 3600.0  # s
 FROM_BEFORE = "values are queued on disk, from an earlier start"
 
 
 def frozen(house: House) -> Sequence[Window]:
-    """Freeze the daemon, as a debugger, a snapshot or a machine out of memory does."""
+    """Freeze the daemon, as a debugger, a VM snapshot or lack of memory does."""
     begin = now()
     house.daemon.freeze()
     end = now() + FREEZE
@@ -38,7 +38,7 @@ def frozen(house: House) -> Sequence[Window]:
 
 
 def killed(house: House) -> Sequence[Window]:
-    """Kill the daemon three times while the database is away, as power cuts do."""
+    """Kill the daemon three times while the database is down, as power cuts do."""
     lost = []
     house_database.kill(house)
     for _ in range(3):
@@ -60,7 +60,7 @@ def _is_steady(house: House) -> bool:
 
 
 def stopped(house: House) -> Sequence[Window]:
-    """Stop the daemon in order and start it while the database is away, as an upgrade does."""
+    """Stop the daemon in order and start it while the database is down, as an upgrade does."""
     house_database.kill(house)
     house.more_reads(10)
     ended = house.daemon
@@ -74,7 +74,7 @@ def stopped(house: House) -> Sequence[Window]:
 
 
 def reloaded(house: House) -> Sequence[Window]:
-    """Reload a bad configuration, another interval and the old one while the database is away."""
+    """Reload a bad configuration, another interval and the old one while the database is down."""
     house_database.kill(house)
     with house.says("is bad and was not reloaded"):
         _reload(house, "soon")
@@ -100,7 +100,7 @@ def _pace(house: House) -> float:
 
 
 def machine_asleep(house: House) -> Sequence[Window]:
-    """Suspend the machine for a night with values queued: its clocks go on, the daemon does not."""
+    """Suspend the machine for a night with values queued: clocks advance, the daemon does not."""
     with house_database.away(house):
         begin, sets = now(), len(house.daemon.says("the clock was set"))
         house.more_reads(20)
@@ -120,33 +120,34 @@ def machine_asleep(house: House) -> Sequence[Window]:
 SCENARIOS = {
     "daemon_frozen": Scenario(
         "bat2influx gets no processor time for a while",
-        "it goes on afterwards; an answer from before is old then, and is not stored as new",
-        "the answers that were under way; the device is not asked meanwhile",
+        "it continues afterwards; an answer from before is too old then, and is not stored",
+        "the answers that were under way, and values of that time",
         frozen,
     ),
     "daemon_killed": Scenario(
-        "bat2influx is killed while the database is away",
-        "what was on disk is stored once, after the next start",
-        "the last second before, and what the device says until it is read again",
+        "bat2influx is killed while the database is down",
+        "values on disk are stored once, after the next start",
+        "the last second before, and values until the device is read again",
         killed,
     ),
     "daemon_stopped": Scenario(
-        "bat2influx is stopped, restarted or upgraded while the database is away",
-        "all that waits is on disk before it ends, within 10 s, and stored after the next start",
-        "what the device says until it is read again",
+        "bat2influx is stopped, restarted or upgraded while the database is down",
+        "all queued values are put on disk before it ends, within 10 s, and stored after the next"
+        " start",
+        "values until the device is read again",
         stopped,
     ),
     "daemon_reloaded": Scenario(
-        "The configuration is changed and reloaded while the database is away",
-        "the device is read as it says now, and what waits goes on waiting; a bad file is refused"
-        " and the old one kept",
+        "The configuration is changed and reloaded while the database is down",
+        "the device is read by the new configuration, and queued values stay queued; a bad file is"
+        " rejected, and the old configuration stays in effect",
         "nothing",
         reloaded,
     ),
     "machine_asleep": Scenario(
         "The machine is suspended, and wakes hours later",
-        "that is no clock that was set: what waited keeps its time",
-        "what the device says meanwhile",
+        "this does not count as a change of the clock: queued values keep their times",
+        "values of that time",
         machine_asleep,
         clocks=True,
         offsets=(0.0, NIGHT),

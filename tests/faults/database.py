@@ -1,7 +1,7 @@
-"""Faults of the database: it is down, hangs, is busy, or refuses what it is sent.
+"""Faults of the database: it is down, hangs, is busy, or rejects requests.
 
-Rules: the daemon queues values meanwhile, and loses and repeats none of them. At the end of each
-scenario the database takes values again. What lies between the two, cables and addresses, is in
+Rules: the daemon queues values during the fault, and stores each of them once. At the end of each
+scenario the database accepts values again. Faults between the two, of cables and addresses, are in
 `network`.
 """
 
@@ -26,7 +26,7 @@ from tests.support.process import free_port
 RETRY_AFTER = 3  # s
 SMALL = 1000  # bytes, about 25 values
 MANY = 100  # values, more than fit into a small request
-UNDER_WAY = 5.0  # s; what was said before a copy may be stored just after it
+UNDER_WAY = 5.0  # s; values sent before a copy may be stored just after it
 SAVED = "saved"  # another database
 
 
@@ -76,11 +76,11 @@ def drips(house: House) -> Sequence[Window]:
 
 
 class Drips(InPlace, Dripping):
-    """Each of its bytes comes in time, and the answer never does."""
+    """Each byte comes in time, but the answer never ends."""
 
 
 def busy(house: House) -> Sequence[Window]:
-    """Replace the database by a busy one for three requests, which keep to its Retry-After."""
+    """Replace the database by a busy one for three requests, which obey its Retry-After."""
     header = f"Retry-After: {RETRY_AFTER}"
     unavailable = answer("503 Service Unavailable", '{"error":"too busy"}', header)
     too_many = answer("429 Too Many Requests", '{"error":"too often"}', header)
@@ -97,7 +97,7 @@ def busy(house: House) -> Sequence[Window]:
 
 
 class Busy(InPlace, HttpPeer):
-    """Asks everybody to come again later."""
+    """Answers every request with a Retry-After."""
 
 
 def _address(house: House) -> tuple[str, int]:
@@ -105,7 +105,7 @@ def _address(house: House) -> tuple[str, int]:
 
 
 def dropped(house: House) -> Sequence[Window]:
-    """Drop the database under the running daemon; restore its content for the account."""
+    """Drop the database while the daemon runs; restore its content for the comparison."""
     begin = now() - UNDER_WAY
     with house.says("created the database 'battery'"):
         _save(house)
@@ -126,7 +126,7 @@ def password_changed(house: House) -> Sequence[Window]:
 
 
 def right_taken(house: House) -> Sequence[Window]:
-    """Take the right to write from the database's user, and give it back."""
+    """Revoke the write permission of the database's user, and grant it again."""
     right = "ALL PRIVILEGES"
     refusal = f"does not allow user '{USER}' to write"
     _deny(house, refusal, f"REVOKE {right} FROM {USER}", f"GRANT {right} TO {USER}")
@@ -134,7 +134,7 @@ def right_taken(house: House) -> Sequence[Window]:
 
 
 def _deny(house: House, refusal: str, statement: str, back: str) -> None:
-    """Have a statement make the database refuse values until the log has that, and one undo it."""
+    """Run a statement by which the database rejects values; after the log has that, undo it."""
     with house.says(BACK):
         with house.says(refusal):
             house.database.query(statement)
@@ -145,14 +145,14 @@ def _deny(house: House, refusal: str, statement: str, back: str) -> None:
 
 
 def small_requests(house: House) -> Sequence[Window]:
-    """Let the database return from an outage with a bound on requests below what is queued."""
+    """Restart the database after an outage with a limit of requests below the backlog's size."""
     house_database.kill(house)
     wait("values on disk", lambda: house.on_disk() > MANY)
     house.database.config = f"max-body-size = {SMALL}\n"
     house_database.start(house)
     calm(house)
     (counted,) = house.database.query("SHOW STATS FOR 'httpd'")
-    assert counted["clientError"] > 0, "nothing was too large"
+    assert counted["clientError"] > 0, "no request was too large"
     with house.says(BACK):
         house.database.stop()
         house.more_reads(3)
@@ -163,7 +163,7 @@ def small_requests(house: House) -> Sequence[Window]:
 
 
 def field_refused(house: House) -> Sequence[Window]:
-    """Give the voltage another type in the database, mend that, and retry the rejected values."""
+    """Give the voltage another type in the database, repair that, and retry the rejected values."""
     refuses = "value rejected by the database and quarantined"
     with house.says(refuses + ".*field type conflict"), _out_of_reach(house):
         _save(house)
@@ -191,12 +191,12 @@ def field_refused(house: House) -> Sequence[Window]:
 
 @contextmanager
 def _out_of_reach(house: House) -> Iterator[None]:
-    """Have the database where the daemon does not find it, in a block; nothing is under way."""
+    """Make the database unreachable for the daemon, in a block; no request is under way."""
     port = house.database.port
     house.database.kill()
     house.database.port = free_port()
     house.database.start()
-    house.more_reads(2)  # which the daemon tries to store
+    house.more_reads(2)  # so that the daemon tries to store values
     yield
     house.database.kill()
     house.database.port = port
@@ -208,13 +208,13 @@ def _rejected(house: House) -> int:
 
 
 def _save(house: House, what: str = "*") -> None:
-    """Copy what is stored into another database."""
+    """Copy the stored values into another database."""
     house.database.query(f"CREATE DATABASE {SAVED}")
     _copy(house, what, "battery", SAVED)
 
 
 def _restore(house: House) -> None:
-    """Put what was saved with what is stored now."""
+    """Add the saved values to those stored now."""
     _copy(house, "*", SAVED, "battery")
     house.database.query(f"DROP DATABASE {SAVED}")
 
@@ -227,65 +227,65 @@ def _copy(house: House, what: str, here: str, there: str) -> None:
 SCENARIOS = {
     "database_killed": Scenario(
         "The database is stopped, restarted, upgraded or killed",
-        "values wait, after a second on disk; when it is back the newest are stored first",
+        "values are queued, after 1 s on disk; when it is up again, the newest are stored first",
         "nothing",
         killed,
     ),
     "database_restarted": Scenario(
-        "The database is restarted several times in quick order",
-        "what a restart has cut off is sent again with the same times, so that nothing is there"
-        " twice",
+        "The database is restarted several times in a short time",
+        "requests that a restart has cut off are sent again with the same times, so that no value"
+        " is stored twice",
         "nothing",
         restarted,
     ),
     "database_hangs": Scenario(
-        "The database hangs, and answers no request",
-        "each request ends after 8 s and is sent again later; the device is read meanwhile",
+        "The database hangs, and answers no requests",
+        "each request ends after 8 s and is sent again later; reading continues",
         "nothing",
         hangs,
     ),
     "database_drips": Scenario(
-        "The database's answer drips, byte by byte",
+        "The database's answer comes slowly, byte by byte",
         "the request ends after 8 s in all and is sent again later",
         "nothing",
         drips,
     ),
     "database_busy": Scenario(
         "The database is busy (503, 429)",
-        "values wait, after a second on disk; no request comes before the time that `Retry-After`"
-        " has",
+        "values are queued, after 1 s on disk; the next request comes no earlier than `Retry-After`"
+        " permits",
         "nothing",
         busy,
     ),
     "database_dropped": Scenario(
         "The database is dropped",
-        "it is made again, if the user in the file may do that; otherwise values wait until"
-        " somebody has made it",
-        "what was in it",
+        "it is created again, if the user in the file has the right; otherwise values are queued"
+        " until it exists",
+        "the values that were in it",
         dropped,
     ),
     "database_password_changed": Scenario(
-        "The database refuses the login: its password was changed, its user is gone",
-        "values wait, after a second on disk; it is tried again after 5 s, then at most each"
+        "The database rejects the login: its password was changed, its user was removed",
+        "values are queued, after 1 s on disk; bat2influx retries after 5 s, later at most once per"
         " minute",
         "nothing",
         password_changed,
     ),
     "database_right_taken": Scenario(
-        "The database's user may not write any more",
-        "values wait, after a second on disk; the log has the statement that gives the right back",
+        "The database's user has lost the write permission",
+        "values are queued, after 1 s on disk; the log has the statement that grants it again",
         "nothing",
         right_taken,
     ),
     "database_small_requests": Scenario(
-        "The database refuses large requests (413)",
-        "what waits is sent in smaller parts",
+        "The database rejects large requests (413)",
+        "queued values are sent in smaller parts",
         "nothing",
         small_requests,
     ),
     "field_refused": Scenario(
-        "The database refuses a field, as it has it with another type",
-        "all other fields are stored; the refused values are kept, with the reason, for"
+        "The database rejects a field, because it stores the field with another type",
+        "all other fields are stored; the rejected values are quarantined, with the reason, for"
         " `bat2influx spool --retry-rejected`",
         "nothing",
         field_refused,

@@ -1,7 +1,7 @@
 """Faults of the device and its MQTT broker: restarted, hanging, or not a broker at all.
 
-Rules: the daemon logs each fault once. Values that it cannot hear are lost, and in the windows that
-a scenario returns (`unheard`). The way to the device, cables and addresses, is in `network`.
+Rules: the daemon logs each fault once. Values that it cannot receive are lost, and in the windows
+that a scenario returns (`unheard`). Faults of cables and addresses are in `network`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ GARBAGE = (
     b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
     bytes(range(255, -1, -1)),
 )
-NEVER = -666.25  # which no device has said in full
+NEVER = -666.25  # which no device has sent in full
 HALF = publish(f"N/{PORTAL}/{NINE['Voltage']}", b'{"value":%.2f}' % NEVER)[:-2]
 
 
 def restarted(house: House) -> Sequence[Window]:
-    """Restart the device: the broker is down for a while, and has forgotten the daemon."""
+    """Restart the device: the broker is down for a while, and has no session of the daemon."""
     with unheard(house) as lost:
         with house.says_once(REFUSED), house.says(REFUSED):
             house.broker.stop()
@@ -53,7 +53,7 @@ def restarted(house: House) -> Sequence[Window]:
 
 
 def silent(house: House) -> Sequence[Window]:
-    """Let the device hang beside its broker until the daemon asks only now and then."""
+    """Make the device hang while its broker runs, until the daemon reads only now and then."""
     with (
         house.says_once(SILENT),
         house.says("device .* responds again, after", AGAIN + house.watchdog),
@@ -70,14 +70,14 @@ def _keepalives(house: House) -> int:
 
 
 def broker_restarted(house: House) -> Sequence[Window]:
-    """Restart the broker, in good order, under the daemon and the device."""
+    """Restart the broker, in order, while the daemon and the device run."""
     with house.says_once(ENDED), unheard(house) as lost, house.says(ENDED):
         house.broker.restart()
     return lost
 
 
 def broker_killed(house: House) -> Sequence[Window]:
-    """Kill the broker, and start it when the daemon has tried to connect."""
+    """Kill the broker, and start it after the daemon has tried to connect."""
     with house.says_once(ENDED), house.says_once(REFUSED), unheard(house) as lost:
         with house.says(REFUSED):
             house.broker.kill()
@@ -86,7 +86,7 @@ def broker_killed(house: House) -> Sequence[Window]:
 
 
 def broker_frozen(house: House) -> Sequence[Window]:
-    """Freeze the broker, and the device with it, until the daemon has given up both once."""
+    """Freeze the broker, and so the device, until the daemon has reported both as unavailable."""
     with house.says_once(SILENT), house.says_once(HUNG), unheard(house) as lost:
         with house.says(HUNG):
             house.device.silence()
@@ -97,7 +97,7 @@ def broker_frozen(house: House) -> Sequence[Window]:
 
 
 def broker_garbage(house: House) -> Sequence[Window]:
-    """Replace the broker by something that answers garbage, for five connections."""
+    """Replace the broker by a server that answers garbage, for five connections."""
     with (
         house.says_once(NO_BROKER),
         unheard(house) as lost,
@@ -109,7 +109,7 @@ def broker_garbage(house: House) -> Sequence[Window]:
 
 
 class Garbage(InPlace, Peer):
-    """Answers what is no MQTT."""
+    """Answers with bytes that are no MQTT."""
 
     def serve(self, connection: socket.socket) -> None:
         """Answer once."""
@@ -127,17 +127,17 @@ def broker_resets(house: House) -> Sequence[Window]:
 
 
 class Resetting(InPlace, Peer):
-    """Gives half an answer to the first read, and resets the connection."""
+    """Sends half an answer to the first read, and resets the connection."""
 
     def serve(self, connection: socket.socket) -> None:
-        """Be a broker until then."""
+        """Act as a broker until then."""
         if read_from(connection):
             connection.sendall(HALF)
             reset(connection)
 
 
 def read_from(connection: socket.socket) -> bool:
-    """Be a broker until the first read; return whether there was one."""
+    """Act as a broker until the first read; return whether there was one."""
     for kind, body in packets(connection):
         if kind == CONNECT:
             connection.sendall(WELCOME)
@@ -150,7 +150,7 @@ def read_from(connection: socket.socket) -> bool:
 
 @contextmanager
 def _stranger(house: House, kind: type[InPlace]) -> Iterator[Peer]:
-    """Have the broker be stopped for a block, and a stranger at its address for the daemon."""
+    """Stop the broker for a block, and put another server at its address for the daemon."""
     house.broker.stop()
     try:
         with kind((house.address("gx"), house.broker.port)) as made:
@@ -162,44 +162,44 @@ def _stranger(house: House, kind: type[InPlace]) -> Iterator[Peer]:
 SCENARIOS = {
     "device_restarted": Scenario(
         "The device is restarted, as for an update of its firmware",
-        "noticed at once; read again within 30 s of its return",
-        "what it says before that",
+        "detected at once; read again within 30 s of its return",
+        "values before that",
         restarted,
     ),
     "device_silent": Scenario(
-        "The device hangs: its broker is there, and it says nothing",
-        "reads end after W/8 (15 s); it is asked each W/2 (a minute) whether it is there again",
-        "nothing that it says",
+        "The device hangs: its broker runs, and the device does not respond",
+        "detected after W/8 (15 s); a keepalive every W/2 (1 minute) checks whether it responds",
+        "no value that it sends",
         silent,
     ),
     "broker_restarted": Scenario(
         "The device's MQTT broker is restarted",
-        "noticed at once; connected to anew within a second or two",
-        "what the device says meanwhile",
+        "detected at once; reconnected within 1 to 2 s",
+        "values of that time",
         broker_restarted,
     ),
     "broker_killed": Scenario(
         "The device's MQTT broker crashes, or is switched off for a while",
-        "noticed at once; connected to again within 30 s of its return",
-        "what the device says meanwhile",
+        "detected at once; reconnected within 30 s of its return",
+        "values of that time",
         broker_killed,
     ),
     "broker_frozen": Scenario(
-        "The device's MQTT broker hangs: it takes connections and says nothing",
-        "noticed after W/8 (15 s); a new connection gets 10 s; read again within 30 s of the end",
-        "what the device says meanwhile",
+        "The device's MQTT broker hangs: it accepts connections and does not respond",
+        "detected after W/8 (15 s); a new connection gets 10 s; read again within 30 s of the end",
+        "values of that time",
         broker_frozen,
     ),
     "broker_garbage": Scenario(
-        "Something else answers at the broker's port, in no MQTT",
-        "said as what it is; tried again within 15 s, so that the broker is found when it is back",
-        "what the device says meanwhile",
+        "Another server answers at the broker's port, without MQTT",
+        "reported as such; retried within 15 s, so that the broker is found when it is back",
+        "values of that time",
         broker_garbage,
     ),
     "broker_resets": Scenario(
         "Connections to the broker are reset in the middle of a packet",
-        "noticed at once; connected to anew at once, and then after waits that grow to 15 s",
-        "what the device says meanwhile",
+        "detected at once; reconnected at once, and then after delays that grow to 15 s",
+        "values of that time",
         broker_resets,
     ),
 }

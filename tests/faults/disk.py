@@ -1,7 +1,7 @@
 """Faults of the disk on which values are queued: full, read-only, slow, locked or damaged.
 
-Rules: the database is away in each, so that the disk is needed. Values stay in memory while they
-cannot be written, and the daemon logs that; whatever it drops, it counts.
+Rules: the database is down in each, so that the disk is needed. Values stay in memory while they
+cannot be written, and the daemon logs that; it counts the values that it drops.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ READS = 10
 SYNC = 1_500_000  # µs
 BOUND = "1MB"
 SITE = "full"
-# Long names stand in each line, so that it does not take days to come to the bound: more of them
-# than deflate looks back over, of letters by chance.
+# Each line has long names, so that it does not take days to reach the limit: more of them
+# than deflate's window, of random letters.
 _CHANCE = random.Random(1)
 MORE = {
     f"More{number}{''.join(_CHANCE.choices(string.ascii_letters + string.digits, k=900))}": (
@@ -51,7 +51,7 @@ FIELDS = {**NINE, **dict.fromkeys(MORE, NINE["Voltage"])}
 
 
 def full(house: House) -> Sequence[Window]:
-    """Fill the disk in an outage; the database is back first, then there is room again."""
+    """Fill the disk in an outage; the database is up first, then there is space again."""
     with _small_disk(house):
         house_database.kill(house)
         wait("values on disk", house.on_disk)
@@ -67,7 +67,7 @@ def full(house: House) -> Sequence[Window]:
 
 
 def read_only(house: House) -> Sequence[Window]:
-    """Have the disk be read-only when an outage begins, and writable before its end."""
+    """Make the disk read-only when an outage begins, and writable before its end."""
     with _small_disk(house):
         disk.set_read_only(house.state, True)
         with house.says("cannot write .*Read-only file system"):
@@ -83,16 +83,16 @@ def read_only(house: House) -> Sequence[Window]:
 
 @contextmanager
 def _small_disk(house: House) -> Iterator[None]:
-    """Have the state directory be a disk of 2 MB, in a block; it is lost with what is on it.
+    """Mount a disk of 2 MB as state directory, in a block; it is lost with its content.
 
-    Where nothing is queued the daemon has no file open, or one that is not missed.
+    Without queued values the daemon has no file open, or one that is not needed.
     """
     calm(house)
     apart.run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", house.state)
     mounted = True
     try:
         yield
-        with hushed(house):  # or a value could come to be on it at the last moment
+        with hushed(house):  # otherwise a value could be put on it at the last moment
             wait_until_stored(house)
             calm(house)
             _unmount(house)
@@ -107,7 +107,7 @@ def _unmount(house: House) -> None:
 
 
 def slow(house: House) -> Sequence[Window]:
-    """Have each sync take seconds during an outage and after it, as on a dying SD card."""
+    """Make each sync take seconds during and after an outage, as on a failing SD card."""
     house_database.kill(house)
     wait("values on disk", house.on_disk)
     pid, syncs = str(house.daemon.pid), "fdatasync,fsync"
@@ -130,7 +130,7 @@ def _syncs(log: Path) -> int:
 
 
 def locked(house: House) -> Sequence[Window]:
-    """Have another program hold the lock on the spool for a while in an outage."""
+    """Lock the spool by another program for a while in an outage."""
     text = "is locked by another program"
     house_database.kill(house)
     wait("values on disk", house.on_disk)
@@ -143,7 +143,7 @@ def locked(house: House) -> Sequence[Window]:
 
 
 def damaged(house: House) -> Sequence[Window]:
-    """Change a byte of what is queued on disk while the daemon is down."""
+    """Change a byte of the queued values on disk while the daemon is down."""
     counts = r"is damaged .* kept as (\S+), and (\d+) of its values stay queued, (\d+) are lost"
     house_database.kill(house)
     house.more_reads(15)
@@ -170,7 +170,7 @@ def damaged(house: House) -> Sequence[Window]:
 def _damage(house: House, line: bytes) -> None:
     path = house.state / "spool.sqlite"
     stored = stored_with(path, line)
-    for found in re.finditer(re.escape(stored), path.read_bytes()):  # in a page out of use, too
+    for found in re.finditer(re.escape(stored), path.read_bytes()):  # also in unused pages
         disk.change(path, found.end() - 1, bytes([stored[-1] ^ 1]))
 
 
@@ -186,7 +186,7 @@ def _not_stored(house: House, queued: Sequence[str]) -> Iterator[float]:
 
 
 def spool_full(house: House) -> Sequence[Window]:
-    """Have an outage that is too long for the bound of the spool."""
+    """Make an outage that is too long for the spool's limit."""
     dropping = "the queue is full: the oldest values are dropped"
     total = "([0-9]+) values were dropped"
     calm(house)
@@ -209,7 +209,7 @@ def spool_full(house: House) -> Sequence[Window]:
         stored = _stored(house, field, begin)
         spoken = [each for each in answered(house.device, leaf) if begin < each[0] < last.begin]
         signs = "".join("+" if value in stored else "-" for _, value in spoken)
-        assert re.fullmatch(r"[+-]*-\+{5,}", signs), f"of the newest some are gone: {signs}"
+        assert re.fullmatch(r"[+-]*-\+{5,}", signs), f"the newest values have gaps: {signs}"
         gone += [when for when, value in spoken if value not in stored]
     assert len(gone) == int(found[1])
     return first, Window(min(gone), max(gone)), last
@@ -223,40 +223,39 @@ def _stored(house: House, field: str, since: float) -> set[float]:
 
 SCENARIOS = {
     "disk_full": Scenario(
-        "The disk is full while the database is away",
-        "it is said, and values wait in memory (32 MB: 12 h); they go to disk when there is room",
+        "The disk is full while the database is down",
+        "it is logged, and values stay in memory (32 MB: 12 h) until the disk has space",
         "nothing",
         full,
     ),
     "disk_read_only": Scenario(
-        "The disk has become read-only while the database is away",
-        "it is said, and values wait in memory; they go to disk when it can be written to",
+        "The disk has become read-only while the database is down",
+        "it is logged, and values stay in memory until the disk is writable",
         "nothing",
         read_only,
     ),
     "disk_slow": Scenario(
         "The disk is slow: seconds for each write",
-        "values come to disk later than after a second; the device is read as ever",
+        "values are put on disk later than after 1 s; reading continues",
         "nothing",
         slow,
     ),
     "disk_busy": Scenario(
         "Another program has `spool.sqlite` locked",
-        "it is said, and values wait in memory; they go to disk when the lock is gone",
+        "it is logged, and values stay in memory until the lock is released",
         "nothing",
         locked,
     ),
     "disk_damaged": Scenario(
-        "What waits on disk is damaged",
-        "the file is set aside and named, each row that can be read goes on waiting, and the rest"
-        " is counted",
-        "what cannot be read any more; a damaged last commit counts as one that a power cut broke"
-        " off",
+        "The queue on disk is damaged",
+        "the file is renamed and its name logged; readable values stay queued, and the others are"
+        " counted",
+        "the values that cannot be read; a damaged last commit counts as cut off by a power cut",
         damaged,
     ),
     "spool_full": Scenario(
-        "More waits than `[Spool] max_size` has room for (256 MB: 50 days)",
-        "at half of it there is a warning; then the oldest go, which is said, and counted",
+        "More values are queued than `[Spool] max_size` permits (256 MB: 50 days)",
+        "a warning at half of it; then the oldest values are dropped, logged and counted",
         "the oldest values of the outage",
         spool_full,
     ),

@@ -1,4 +1,4 @@
-"""A house with a battery: the daemon on a machine of its own, and cables to all that it needs.
+"""A house with a battery: the daemon on a separate machine, with cables to its peers.
 
     pi  === gx ===  broker with the stand-in, gx.example
         === db ===  InfluxDB, db.example
@@ -6,7 +6,7 @@
 
 Rules: the daemon is in one network namespace, everything else in another, and a cable can be cut
 on the far side, where the daemon does not see it. Both belong to the calling thread, see `apart`.
-The stand-in never says a number twice.
+The stand-in never sends a number twice.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ CABLES = {
 USER, PASSWORD = "bat", "gehe1m"  # of the database
 NOBODY = "02:00:00:00:00:99"  # a hardware address
 REACHED = "(connected to gx.example|device .* responds again), after"
-AGAIN = 60.0  # s, within which data comes again: the longest back-off, twice
+AGAIN = 60.0  # s until data comes again: the longest back-off, twice
 
 
 class House(Part):
-    """All that there is, running; `interval` and `watchdog` are in s.
+    """The whole running system; `interval` and `watchdog` are in s.
 
-    With `in_hand` the daemon's clocks are those of `clocks`.
+    With `in_hand` the test controls the daemon's clocks by `clocks`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class House(Part):
         directory: Path,
         *,
         interval: float = 0.2,
-        watchdog: float = 40.0,  # so a machine that stalls for 5 s is no silent device
+        watchdog: float = 40.0,  # so a stall of 5 s does not make a device "not responding"
         in_hand: bool = False,
     ) -> None:
         self.directory = directory
@@ -73,7 +73,7 @@ class House(Part):
         self._beside: tuple[Apart, int]
 
     def set_up(self) -> None:
-        """Build it, and wait until the first values are stored."""
+        """Set it up, and wait until the first values are stored."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state.mkdir()
         self.clocks = Clocks(self.directory / "clocks")
@@ -108,13 +108,13 @@ class House(Part):
         wait("values", self.setting.stored)
 
     def close(self) -> None:
-        """Tear it down."""
+        """Stop it."""
         self._stack.close()
 
     # The daemon
 
     def start_daemon(self, **sections: Mapping[str, object]) -> None:
-        """Start it, the first time or once more; `sections` are for its ini this time."""
+        """Start it, the first time or again; `sections` change its ini for this start."""
         with self.beside():
             self.daemon: Daemon = self.setting.daemon(
                 notify=self.notify,
@@ -129,13 +129,13 @@ class House(Part):
         return len(answered(self.device, NINE["Voltage"]))
 
     def more_reads(self, count: int) -> None:
-        """Wait until the device has been read so many times more."""
+        """Wait until the device has been read so many more times."""
         before = self.reads()
         wait("reads", lambda: self.reads() >= before + count, 60.0 + 3 * count * self.interval)
 
     @contextmanager
     def says(self, pattern: str, timeout: float = AGAIN) -> Iterator[None]:
-        """Wait at the end of a block for a line of the log that has not been there before it."""
+        """Wait at the end of a block for a new line of the log."""
         daemon, before = self.daemon, len(self.daemon.says(pattern))
         yield
         before = before if self.daemon is daemon else 0
@@ -144,14 +144,14 @@ class House(Part):
 
     @contextmanager
     def says_once(self, pattern: str) -> Iterator[None]:
-        """See at the end of a block that such a line has come into the log in it, and only one."""
+        """Assert at the end of a block that the log has got exactly one such line in it."""
         before = len(self.daemon.says(pattern))
         yield
         came = self.daemon.says(pattern)[before:]
         assert len(came) == 1, f"{pattern!r} came {len(came)} times: {came[:5]}"
 
     def spool(self, *options: str) -> str:
-        """Run `bat2influx spool` beside the daemon, as people do; return what it prints."""
+        """Run `bat2influx spool` while the daemon runs, as users do; return its output."""
         done = subprocess.run(
             [sys.executable, "-m", "bat2influx", *self.daemon.command[3:5], "spool", *options],
             cwd=TOP,
@@ -164,14 +164,14 @@ class House(Part):
         return done.stdout
 
     def on_disk(self) -> int:
-        """Return how many values wait on disk."""
+        """Return how many values are queued on disk."""
         return int(self.spool().split()[1])
 
-    # What can be done to the rest
+    # Faults of the other parts
 
     @contextmanager
     def cut(self, *cables: str) -> Iterator[None]:
-        """Have cables be cut in a block: links are down, and nobody is told by a FIN."""
+        """Cut cables in a block: links are down, and no FIN reaches either side."""
         for cable in cables:
             apart.run("ip", "link", "set", cable, "down")
         try:
@@ -184,13 +184,13 @@ class House(Part):
 
     @contextmanager
     def deaf(self, cable: str) -> Iterator[None]:
-        """Have all that the far side of a cable sends to the daemon be lost, in a block."""
+        """Drop all packets from the far side of a cable to the daemon, in a block."""
         with self._misled(CABLES[cable][1], cable):
             yield
 
     @contextmanager
     def mute(self, cable: str) -> Iterator[None]:
-        """Have all that the daemon sends over a cable be lost, in a block."""
+        """Drop all packets from the daemon over a cable, in a block."""
         with self.beside(), self._misled(self.address(cable), f"{cable}-far"):
             yield
 
@@ -205,15 +205,15 @@ class House(Part):
             apart.run(*neighbour, "delete", *to)
 
     def address(self, cable: str) -> str:
-        """Return the address that a cable's end on the far side from the daemon has now."""
+        """Return the current address of a cable's far end."""
         return self._names.get(f"{cable}.example", CABLES[cable][0])
 
     def move(self, name: str) -> None:
-        """Have a peer come back with another address, and the name server know it."""
+        """Give a peer another address, and update the name server."""
         cable = name.partition(".")[0]
         before = self._names[name]
         after = ({NAMES[name], OTHER_ADDRESSES[name]} - {before}).pop()
-        # In this order: the kernel takes a second address of a network away with the first.
+        # In this order: with the first address the kernel removes a second one of the same network.
         apart.run("ip", "address", "delete", f"{before}/24", "dev", cable)
         apart.run("ip", "address", "add", f"{after}/24", "dev", cable)
         self._names[name] = after
@@ -221,7 +221,7 @@ class House(Part):
 
     @contextmanager
     def nameless(self) -> Iterator[None]:
-        """Have the name server know no name and say so, in a block; it may be stopped before it."""
+        """Make the name server answer that no name exists, in a block; it may be stopped before."""
         self._tell_names({})
         try:
             yield
@@ -229,20 +229,20 @@ class House(Part):
             self._tell_names(self._names)
 
     def asking(self) -> int:
-        """Return how many questions the daemon has under way to the name server."""
+        """Return how many queries to the name server the daemon has under way."""
         sockets = Path(f"/proc/{self.daemon.pid}/net/udp").read_text().splitlines()[1:]
         return sum(each.split()[2].endswith(":0035") for each in sockets)  # the other side's port
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Be on the daemon's machine for a block."""
+        """Enter the daemon's machine for a block."""
         spaces, pi = self._beside
         with spaces.inside(pi):
             yield
 
     @contextmanager
     def locked_spool(self) -> Iterator[None]:
-        """Have another program lock the file with what waits, in a block; there has to be one."""
+        """Lock the spool file by another program, in a block; the file has to exist."""
         with closing(sqlite3.connect(self.state / "spool.sqlite", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             yield
@@ -258,7 +258,7 @@ class House(Part):
         apart.bind(resolv, Path("/etc/resolv.conf"))
         apart.bind(switch, Path("/etc/nsswitch.conf"))
         options = (
-            "--conf-file=/dev/null --no-daemon"  # as it is, so that it dies with us, see Process
+            "--conf-file=/dev/null --no-daemon"  # killed with this thread, see Process
             f" --no-resolv --no-hosts --addn-hosts={self._hosts} --log-queries"
             f" --bind-interfaces --listen-address={NAME_SERVER}"
         )
@@ -271,7 +271,7 @@ class House(Part):
         wait("the name server", lambda: self._names_read() > 0)
 
     def _tell_names(self, names: Mapping[str, str]) -> None:
-        """Have the name server know these names, at once if it runs."""
+        """Give the name server these names, at once if it runs."""
         before = self._names_read()
         self._write_names(names)
         if self.name_server.running:
@@ -286,5 +286,5 @@ class House(Part):
 
 
 def now() -> float:
-    """Return Unix time in s, by the clock that the stand-in notes its sendings with."""
+    """Return Unix time in s, by the clock of the stand-in's log."""
     return steady_unix_time()

@@ -1,4 +1,4 @@
-"""What scenarios do to the daemon, and wait for in what it tells the service manager."""
+"""What scenarios do to the daemon, and wait for in its messages to the service manager."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _A_FEW = 2 * len(NINE)  # values that may be under way to the database at any ti
 
 
 def shows(house: House, text: str) -> None:
-    """Wait until STATUS= has a text in it."""
+    """Wait until STATUS= contains a text."""
     wait(f"{text!r} in STATUS=", lambda: text in house.notify.status)
 
 
 def calm(house: House) -> None:
-    """Wait until nothing is held up any more, and nothing waits on disk."""
+    """Wait until the backlog is stored, and the queue on disk is empty."""
 
     def passes() -> bool:
         found = re.search(r"(\d+) queued", house.notify.status)
@@ -34,8 +34,8 @@ def calm(house: House) -> None:
 def start(house: House, **sections: Mapping[str, object]) -> None:
     """Start the daemon, with `sections` over its ini until the next start.
 
-    When this returns it has asked the device, so that all is to be stored that it says from now on.
-    What it says for being found is not.
+    When this returns it has read the device, so that all answers from now on have to be stored.
+    Messages during the discovery need not be.
     """
     house.start_daemon(**sections)
     house.daemon.wait_for_log("reading gx.example")
@@ -45,8 +45,8 @@ def start(house: House, **sections: Mapping[str, object]) -> None:
 
 @contextmanager
 def hushed(house: House) -> Iterator[None]:
-    """Have the device say nothing in a block, and the daemon have all that it has said before."""
-    house.more_reads(2)  # so that of each field the latest is one that was asked for
+    """Stop the device's messages for a block that begins after the daemon has all earlier ones."""
+    house.more_reads(2)  # so that the latest value of each field is an answer
     house.device.silence()
     try:
         wait("all to be read", lambda: _all_read(house))
@@ -56,7 +56,7 @@ def hushed(house: House) -> Iterator[None]:
 
 
 def restart(house: House, **sections: Mapping[str, object]) -> Window:
-    """Stop the daemon in order and `start` it; return when nobody read the device."""
+    """Stop the daemon in order and `start` it; return the span without reads."""
     with hushed(house):
         begin = now()
         assert house.daemon.stop() == 0
@@ -65,10 +65,10 @@ def restart(house: House, **sections: Mapping[str, object]) -> Window:
 
 
 def wait_until_stored(house: House) -> None:
-    """Wait until of each field the latest answers of the device are stored.
+    """Wait until the device's latest answers of each field are stored.
 
-    One that came together with another is not waited for, see `lacking`: the daemon lets it go.
-    AssertionError names what is missing, and what STATUS= says.
+    An answer that came together with another one may be missing, see `lacking`: the daemon drops
+    it. AssertionError names the missing values and STATUS=.
     """
     missing: list[str] = []
 
@@ -91,7 +91,7 @@ def _lacking(house: House, field: str) -> list[tuple[float, float]]:
 
 
 def _all_read(house: House) -> bool:
-    status = house.notify.status  # it has the latest values, or says that none come
+    status = house.notify.status  # it has the latest values, or reports that none come
     latest = {f"{field} {number:g}" for field, number in _latest(house).items()}
     return "does not respond" in status or latest <= {*re.split("[,;] ", status)}
 

@@ -1,4 +1,4 @@
-"""How scenarios take the database away and bring it back, and what the daemon logs of that."""
+"""How scenarios stop and start the database, and the daemon's log lines about that."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def away(house: House) -> Iterator[None]:
 
 @contextmanager
 def late(house: House, fault: AbstractContextManager[None]) -> Iterator[None]:
-    """Have a fault on in a block that begins when a request has run into its deadline.
+    """Cause a fault for a block, which begins when a request has exceeded its deadline.
 
     The daemon logs that once, and the end of it once.
     """

@@ -1,4 +1,4 @@
-"""Somebody else at the address of a server that is stopped, who does not talk as it does."""
+"""Another server at the address of a stopped server, with another protocol."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Faults between the daemon and its peers: cables, packets, addresses, and names.
 
 Rules: both peers are healthy; the fault is on the way to them, or in the name server. The daemon
-logs each fault once. What the device says while the daemon cannot hear it is lost, and in the
-windows that a scenario returns (`unheard`). Nothing that was heard is lost.
+logs each fault once. Values that the daemon cannot receive are lost, and in the windows that a
+scenario returns (`unheard`). No received value is lost.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from tests.faults.scenario import Scenario
 from tests.support.daemon import wait
 
 MINUTE = 60.0  # s
-BURST = 1.0  # s; what was queued comes then, and the latest of it counts
+BURST = 1.0  # s; queued messages come then, and the latest counts
 NO_DEVICE = r"WARNING: cannot resolve gx\.example"
 NO_DATABASE = r"WARNING: InfluxDB at db\.example:8086 is unreachable"
 
 
 def database_cable_cut(house: House) -> Sequence[Window]:
-    """Cut the database's cable until a request has run into its deadline, and join it again."""
+    """Cut the database's cable until a request has exceeded its deadline, and restore it."""
     with late(house, house.cut("db")):
         wait("values on disk", house.on_disk)
     return ()
 
 
 def database_requests_lost(house: House) -> Sequence[Window]:
-    """Lose what the daemon sends to the database until a request has run into its deadline."""
+    """Drop the daemon's packets to the database until a request has exceeded its deadline."""
     with late(house, house.mute("db")):
         wait("values on disk", house.on_disk)
     return ()
 
 
 def database_answers_lost(house: House) -> Sequence[Window]:
-    """Lose the database's answers until a batch is queued that is stored already."""
+    """Drop the database's answers until a batch is queued that is stored already."""
     with late(house, house.deaf("db")):
-        wait("a row that is queued though it is stored", lambda: _queued_and_stored(house))
+        wait("a line that is queued though it is stored", lambda: _queued_and_stored(house))
     return ()
 
 
@@ -67,7 +67,7 @@ def database_other_address(house: House) -> Sequence[Window]:
 
 
 def device_cable_cut(house: House) -> Sequence[Window]:
-    """Cut the device's cable until a new connection has been tried in vain, and join it again."""
+    """Cut the device's cable until a new connection has failed, and restore it."""
     with (
         house.says_once(SILENT),
         house.says_once(UNREACHABLE),
@@ -93,7 +93,7 @@ def device_packets_dropped(house: House) -> Sequence[Window]:
 
 
 def device_half_open(house: House) -> Sequence[Window]:
-    """Lose what the daemon sends to the device until that is detected, and then what it is sent."""
+    """Drop packets to the device until that is detected, and then packets from it."""
     lost: list[Window] = []
     for direction in (house.mute, house.deaf):
         with (
@@ -103,7 +103,7 @@ def device_half_open(house: House) -> Sequence[Window]:
             house.says(SILENT),
         ):
             pass
-        # What was queued comes in one burst at the end, of which the latest counts.
+        # Queued messages come in one burst at the end, of which the latest counts.
         lost += [Window(each.begin, each.end + BURST) for each in windows]
     return lost
 
@@ -116,7 +116,7 @@ def device_other_address(house: House) -> Sequence[Window]:
 
 
 def names_fail(house: House) -> Sequence[Window]:
-    """Restart both peers while the name server is off, and have it then refuse what it is asked."""
+    """Restart both peers while the name server is off, and then while it answers with errors."""
     with _unresolved(house, house.name_server.stop) as lost, house.nameless():
         before = _asked(house)
         house.name_server.start()
@@ -126,7 +126,7 @@ def names_fail(house: House) -> Sequence[Window]:
 
 
 def names_hang(house: House) -> Sequence[Window]:
-    """Restart both peers while the name server is frozen, for a minute where there is time."""
+    """Restart both peers while the name server is frozen, for a minute if time permits."""
     begin = now()
     with _unresolved(house, house.name_server.freeze, questions=2) as lost:
         if house.watchdog > MINUTE:
@@ -139,10 +139,10 @@ def names_hang(house: House) -> Sequence[Window]:
 def _unresolved(
     house: House, fail: Callable[[], object], *, questions: int = 0
 ) -> Iterator[list[Window]]:
-    """Restart both peers after `fail`, which takes the name server away; the block brings it back.
+    """Restart both peers after `fail`, a fault of the name server; the block ends the fault.
 
-    The block begins when both have been looked for in vain and so many questions were under way at
-    once. What was not heard makes a window, see `unheard`.
+    The block begins after lookups of both have failed, with so many queries under way at once. The
+    time without messages is a window, see `unheard`.
     """
     with house.says_once(NO_DEVICE), house.says_once(NO_DATABASE), house.says(BACK):
         fail()
@@ -156,69 +156,69 @@ def _unresolved(
 
 
 def _asked(house: House) -> Counter[str]:
-    """Return how often the name server was asked for which name."""
+    """Return the number of queries per name at the name server."""
     return Counter(re.findall(r"query\[A\] (\S+)", house.name_server.log.read_text()))
 
 
 SCENARIOS = {
     "database_cable_cut": Scenario(
         "The cable to the database is cut, or its link goes down",
-        "a request has 8 s; values wait on disk, and are stored within 15 s of its return",
+        "a request has 8 s; values are queued on disk, and stored within 15 s of its return",
         "nothing",
         database_cable_cut,
     ),
     "database_requests_lost": Scenario(
-        "What is sent to the database does not arrive",
-        "a request has 8 s; values wait on disk, and are stored within 15 s of the end",
+        "Packets to the database are lost",
+        "a request has 8 s; values are queued on disk, and stored within 15 s of the end",
         "nothing",
         database_requests_lost,
     ),
     "database_answers_lost": Scenario(
-        "The database stores what it is sent, and its answers are lost",
-        "a request has 8 s; its values are sent again with the same times, and are there once",
+        "The database stores values, but its answers are lost",
+        "a request has 8 s; its values are sent again with the same times, and stored once",
         "nothing, and nothing is stored twice",
         database_answers_lost,
     ),
     "database_other_address": Scenario(
-        "The database has another IP address, and its name leads there",
-        "a request has 8 s; the next one looks the name up and finds it",
+        "The database has got another IP address, and its name resolves to that",
+        "a request has 8 s; the next request resolves the name again",
         "nothing",
         database_other_address,
     ),
     "device_cable_cut": Scenario(
         "The cable to the device is cut, or its link goes down",
-        "noticed after W/8 (15 s) without a word from it; read again within 30 s of its return",
-        "what the device says meanwhile",
+        "detected after W/8 (15 s) without a message; read again within 30 s of its return",
+        "values of that time",
         device_cable_cut,
     ),
     "device_packets_dropped": Scenario(
         "Packets from and to the device are dropped, by a switch or a bad radio link",
-        "noticed after W/8 (15 s) without a word from it; read again within 30 s of the end",
-        "what the device says meanwhile",
+        "detected after W/8 (15 s) without a message; read again within 30 s of the end",
+        "values of that time",
         device_packets_dropped,
     ),
     "device_half_open": Scenario(
         "Packets are lost in one direction alone: from the device, or to it",
-        "noticed after W/8 (15 s) without a word from it; read again within 30 s of the end",
-        "what the device says meanwhile",
+        "detected after W/8 (15 s) without a message; read again within 30 s of the end",
+        "values of that time",
         device_half_open,
     ),
     "device_other_address": Scenario(
-        "The device has another IP address, and its name leads there",
-        "noticed after W/8 (15 s) without a word from it; the name is looked up at each connection",
-        "what the device says meanwhile",
+        "The device has got another IP address, and its name resolves to that",
+        "detected after W/8 (15 s) without a message; each new connection resolves the name again",
+        "values of that time",
         device_other_address,
     ),
     "names_fail": Scenario(
         "Names are not resolved: the name server is off, or answers with an error",
-        "connections go on; for a new one the name is tried again within 15 s",
-        "what the device says while there is no connection to it",
+        "existing connections continue; a new one retries the name within 15 s",
+        "values while there is no connection to the device",
         names_fail,
     ),
     "names_hang": Scenario(
         "Name resolution hangs, for a minute",
-        "it holds up nothing else; connected to again within 30 s of its end",
-        "what the device says while there is no connection to it",
+        "nothing else is delayed; reconnected within 30 s of its end",
+        "values while there is no connection to the device",
         names_hang,
     ),
 }

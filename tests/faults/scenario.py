@@ -1,8 +1,8 @@
-"""What a scenario consists of.
+"""A scenario and its parts.
 
-Rules: `inflict` brings the fault about on a running house, waits until the daemon has met with it
-and until it is over, and leaves the house as it found it, so that others can follow. It returns
-the windows in which what the device has said may be missing; most return none. A file of scenarios
+Rules: `inflict` causes the fault on a running house, waits until the daemon has detected it and
+until it is over, and restores the house, so that other scenarios can follow. It returns the windows
+in which values of the device may be missing; most return none. A file of scenarios
 ends with `SCENARIOS`: each by its id, of which the first word names its group in the README.
 """
 
@@ -23,5 +23,5 @@ class Scenario:
     happens: str
     lost: str
     inflict: Callable[[House], Sequence[Window]]
-    clocks: bool = False  # the daemon's clocks have to be in our hands
-    offsets: Sequence[float] = (0.0,)  # s by which stamps may be off then, see Account.balance
+    clocks: bool = False  # the test has to control the daemon's clocks
+    offsets: Sequence[float] = (0.0,)  # permitted offsets of timestamps in s, see Account.balance

@@ -1,4 +1,4 @@
-"""The end of the daemon while the network is at its worst."""
+"""The exit of the daemon while name resolution hangs."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from tests.faults.house_device import UNDER_WAY
 from tests.standins.network import apart
 from tests.support.daemon import wait
 
-END = 10.0  # s, within which SIGTERM ends the daemon
+END = 10.0  # s; SIGTERM ends the daemon within it
 
 
-def test_names_that_hang_hold_up_no_end(tmp_path: Path) -> None:
-    """SIGTERM ends it in 10 s while both peers are asked for; what waits is stored afterwards."""
+def test_a_hanging_name_resolution_does_not_delay_the_exit(tmp_path: Path) -> None:
+    """SIGTERM ends it in 10 s during lookups of both peers; the next start stores the queue."""
     if not apart.is_possible():
-        pytest.skip("namespaces take root")
+        pytest.skip("namespaces need root")
     with House(tmp_path / "house") as house:
         account = Account(house)
         resolver = house.directory / "resolv.conf"

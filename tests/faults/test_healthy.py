@@ -1,4 +1,4 @@
-"""A system to which nothing happens, and that it wears out no SD card."""
+"""A system without faults does not write to its SD card."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from tests.support.changes import Changes
 from tests.tools import outage
 
-ATTEMPTS = 4  # on a machine that has other things to do
+ATTEMPTS = 4  # on a machine with other loads
 
 
-def test_what_is_healthy_does_nothing_in_the_state_directory(tmp_path: Path) -> None:
-    """No file is made, written, opened or removed there, once the device has been found."""
+def test_a_healthy_daemon_does_not_touch_the_state_directory(tmp_path: Path) -> None:
+    """No file is created, written, opened or removed there after the device's discovery."""
     for attempt in range(ATTEMPTS):
         directory = tmp_path / str(attempt)
         directory.mkdir()
         try:
             assert outage.healthy(directory, 5.0, 0.2)
         except outage.UnhealthyError:
-            continue  # an attempt that is good is enough: a fault of ours would show in each
+            continue  # one good attempt is enough: a fault of the daemon would show in each
         except AssertionError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -26,8 +26,8 @@ def test_what_is_healthy_does_nothing_in_the_state_directory(tmp_path: Path) -> 
             break
 
 
-def test_nothing_that_is_done_there_goes_unseen(tmp_path: Path) -> None:
-    """A file that is made, read, renamed or removed shows, by its name."""
+def test_every_change_there_is_detected(tmp_path: Path) -> None:
+    """A created, read, renamed or removed file is reported by its name."""
     with Changes(tmp_path) as changes:
         assert not changes.new()
         made = tmp_path / "made"

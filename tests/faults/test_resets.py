@@ -1,4 +1,4 @@
-"""Brokers that let the daemon in and reset each connection soon after, for as long as one likes."""
+"""Brokers that accept the daemon's login and reset each connection soon after."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.support.process import free_port
 
 
 class Resetting(Peer):
-    """Answers the first read with `answer` and a half, and then resets the connection."""
+    """Answers the first read with `answer` and half a message, and then resets the connection."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Be a broker until then."""
+        """Act as a broker until then."""
         if read_from(connection):
             connection.sendall(self._answer + HALF)
-            connection.shutdown(socket.SHUT_WR)  # what was said arrives before the reset
+            connection.shutdown(socket.SHUT_WR)  # sent bytes arrive before the reset
             connection.recv(1)
             reset(connection)
 
@@ -35,7 +35,7 @@ class Resetting(Peer):
 @pytest.mark.long
 @pytest.mark.parametrize("answer", [b"", publish(f"N/{PORTAL_ID}/heartbeat", b'{"value":1}')])
 def test_found_resets_again_and_again_filled_the_log(tmp_path: Path, answer: bytes) -> None:
-    """Connections that end soon after they began are told of a few times, not each time."""
+    """Connections that end soon after their start are logged a few times, not every time."""
     unused = Mosquitto(tmp_path / "m"), InfluxDB(tmp_path / "i")
     with Resetting(answer) as peer, Setting(tmp_path, *unused) as setting:
         battery = {"serial": PORTAL_ID, "instance": 275, "interval": 0.2, "port": peer.port}

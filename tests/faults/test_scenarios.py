@@ -1,4 +1,4 @@
-"""Each scenario once, at a quick interval; nothing but what it names is lost."""
+"""Each scenario once, at a short interval; only the values that it names are lost."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ SCENARIOS = table.scenarios()
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_else_is_lost(name: str, tmp_path: Path) -> None:
-    """What the device said is stored, value for value and time for time."""
+    """The device's answers are stored, each value with its time."""
     if not apart.is_possible():
-        pytest.skip("namespaces take root")
+        pytest.skip("namespaces need root")
     scenario = SCENARIOS[name]
     with House(tmp_path / "house", in_hand=scenario.clocks) as house:
         account = Account(house)
@@ -29,4 +29,4 @@ def test_nothing_else_is_lost(name: str, tmp_path: Path) -> None:
 
 def test_the_page_has_these_scenarios_and_no_others() -> None:
     """Each line of its table is one that is run here, in the same words."""
-    assert table.shown() == table.text(), "write it anew: /usr/bin/python3 -m tests.faults"
+    assert table.shown() == table.text(), "write it again: /usr/bin/python3 -m tests.faults"

@@ -1,1 +1,1 @@
-"""Tests of the whole daemon against real servers; run with both generations of paho."""
+"""Tests of the whole daemon with real servers; run with both generations of paho."""

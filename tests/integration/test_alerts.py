@@ -1,4 +1,4 @@
-"""Each alert rule at both sides of its threshold, asked of InfluxDB 1 and of VictoriaMetrics."""
+"""Each alert rule at both sides of its threshold, with InfluxDB 1 and VictoriaMetrics."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Points = list[tuple[str, str, float, int]]  # measurement with tags, field, valu
 def _each(
     where: str, field: str, value: float, back: int, until: int = 0, step: int = 10
 ) -> Points:
-    """Return a value each `step` s from `back` to `until` s before now."""
+    """Return a value every `step` s from `back` to `until` s before now."""
     return [(where, field, value, at) for at in range(back, until, -step)]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is stored, and which series fire; None stands for no data."""
+    """The stored values, and the series that fire; None stands for no data."""
 
     rule: str
     name: str
@@ -156,7 +156,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Ask]]]:
-    """What asks each kind of database, by the names of cases."""
+    """A function that queries each kind of database, by the names of cases."""
     directory = tmp_path_factory.mktemp("alerts")
     with ExitStack() as stack:
         influxdb = stack.enter_context(InfluxDB(directory / "influxdb"))
@@ -180,10 +180,10 @@ def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[st
 
 @pytest.mark.parametrize("uid", alerts.NAMES)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}, {case.name}")
-def test_a_rule_fires_at_one_side_of_its_threshold(
+def test_a_rule_fires_on_one_side_of_its_threshold(
     asks: dict[str, dict[str, Ask]], uid: str, case: Case
 ) -> None:
-    """For that site alone; without data the state of the rule for that counts."""
+    """For that site alone; without data, the rule's state for no data applies."""
     rules = alerts.group(uid)["rules"]
     rule = next(each for each in rules if each["uid"].startswith(f"bat2influx-{case.rule}"))
     found = evaluate(rule, asks[uid][f"{case.rule} {case.name}"])

@@ -1,4 +1,4 @@
-"""Values that waited for one database, and are stored by another."""
+"""Values that were queued for one database, and are stored in another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Spoken = dict[str, list[tuple[float, float]]]  # by field: Unix time in s, and n
 
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spoken]]:
-    """A state directory with a minute of values that no database was there for, and those."""
+    """A state directory with a minute of queued values, without a database, and these values."""
     directory = tmp_path_factory.mktemp("minute")
     device = Device(P, counted=True)
     with (
@@ -47,7 +47,7 @@ def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spo
 
 
 def drained(directory: Path, state: Path, running: Running) -> list[Value]:
-    """Have a daemon store a copy of what waits; return what is there then."""
+    """Make a daemon store a copy of the queue; return the stored values."""
     keys = {**running.settings, "address": "127.0.0.1", "port": running.port}
     shutil.copytree(state, directory / "state")
     ini = directory / "bat2influx.ini"
@@ -69,15 +69,15 @@ def drained(directory: Path, state: Path, running: Running) -> list[Value]:
 def first(
     minute: tuple[Path, Spoken], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[Value], Spoken]:
-    """The minute as InfluxDB 1 has it, which is compared with what the device has said."""
+    """The minute as stored in InfluxDB 1; a test compares it with the device's answers."""
     state, spoken = minute
     directory = tmp_path_factory.mktemp("first")
     with KINDS[0].open(directory / "database") as running:
         return drained(directory, state, running), spoken
 
 
-def test_the_minute_is_the_one_that_was_said(first: tuple[list[Value], Spoken]) -> None:
-    """From InfluxDB 1 it reads back value for value, with nothing between and nothing twice."""
+def test_the_minute_has_the_answers_of_the_device(first: tuple[list[Value], Spoken]) -> None:
+    """InfluxDB 1 returns each value once, and no others."""
     stored, spoken = first
     for field, answers in spoken.items():
         own = [(at, value) for at, name, value in stored if name == field]
@@ -92,7 +92,7 @@ def test_the_minute_is_the_one_that_was_said(first: tuple[list[Value], Spoken]) 
 def test_the_same_minute_reads_back_equal_from_another_database(
     first: tuple[list[Value], Spoken], minute: tuple[Path, Spoken], tmp_path: Path, kind: Kind
 ) -> None:
-    """What waited for one drains into another; to the millisecond in VictoriaMetrics."""
+    """The queue for one database is stored in another; in VictoriaMetrics with ms precision."""
     with kind.open(tmp_path / "database") as running:
         stored = drained(tmp_path, minute[0], running)
     exact, _ = first

@@ -19,7 +19,7 @@ QUICK = {"interval": 0.2, "soc_interval": 0.2}
 
 
 def nine(setting: Setting) -> bool:
-    """Tell whether all are stored, some more than once."""
+    """Return whether all are stored, some more than once."""
     stored = setting.stored()
     return {field for _, field, _ in stored} == NINE.keys() and len(stored) > 50
 
@@ -44,7 +44,7 @@ def test_all_is_found_below_a_prefix(setting: Setting, tmp_path: Path, prefix: s
 def test_what_is_discovered_through_a_bridge_has_its_prefix(
     setting: Setting, tmp_path: Path
 ) -> None:
-    """The lines for the ini are those by which it was reached."""
+    """The lines for the ini are those of its connection."""
     setting.venus(Device(P))
     with Bridged(tmp_path / "house", setting.mosquitto) as house:
         discover = setting.daemon(
@@ -57,7 +57,7 @@ def test_what_is_discovered_through_a_bridge_has_its_prefix(
 
 @pytest.fixture
 def house(setting: Setting, tmp_path: Path) -> Iterator[Bridged]:
-    """A broker to which no retained message comes over."""
+    """A broker that gets no retained message from the bridge."""
     with Bridged(tmp_path / "house", setting.mosquitto, retained=False) as made:
         yield made
 
@@ -66,15 +66,15 @@ def house(setting: Setting, tmp_path: Path) -> Iterator[Bridged]:
 def test_without_a_retained_serial_the_portal_id_is_given(
     setting: Setting, house: Bridged, mode: str
 ) -> None:
-    """With `serial` all is as at the device itself, and the instance is found."""
+    """With `serial` all is as at the device itself, and the instance is discovered."""
     setting.venus(Device(P))
     battery = {**QUICK, "port": house.port, "topic_prefix": "boat", "serial": P, "mode": mode}
     setting.daemon(watchdog=60, Battery=battery)
     wait("the nine", lambda: nine(setting))
 
 
-def test_without_both_it_is_told_to_give_it(setting: Setting, house: Bridged) -> None:
-    """That the broker may be no device is said, with the key to set."""
+def test_without_both_the_key_to_set_is_reported(setting: Setting, house: Bridged) -> None:
+    """The log says that the broker may be no device, with the key to set."""
     setting.venus(Device(P))
     notify = setting.notify_socket()
     setting.daemon(
@@ -85,7 +85,7 @@ def test_without_both_it_is_told_to_give_it(setting: Setting, house: Bridged) ->
 
 
 def test_a_device_that_is_cut_off_behind_the_bridge(setting: Setting, tmp_path: Path) -> None:
-    """The broker is there and the device is not: told as its silence, until the bridge is back."""
+    """The broker runs, the device does not respond: reported until the bridge reconnects."""
     runner = setting.venus(Device(P))
     notify = setting.notify_socket()
     with Bridged(tmp_path / "house", setting.mosquitto) as house:
@@ -96,7 +96,7 @@ def test_a_device_that_is_cut_off_behind_the_bridge(setting: Setting, tmp_path: 
         )
         wait("the nine", lambda: nine(setting))
         setting.mosquitto.stop()
-        wait("its silence", lambda: f"device {P} at 127.0.0.1 does not respond" in notify.status)
+        wait("its report", lambda: f"device {P} at 127.0.0.1 does not respond" in notify.status)
         setting.mosquitto.start()
         assert runner.wait_attached()
         before = len(setting.stored())
@@ -122,14 +122,14 @@ def one_way(
 
 
 def asked_at(setting: Setting, port: int) -> Result:
-    """Return what `discover` makes of a broker."""
+    """Return the result of `discover` for a broker."""
     return discover(setting.write_ini(), f"127.0.0.1:{port}")
 
 
 def test_values_without_answers_name_the_bridge(
     setting: Setting, one_way: tuple[Bridged, Device, str]
 ) -> None:
-    """Others keep the device awake: check reports what is wrong, discover lists the values."""
+    """Other clients keep the device awake: check reports the fault, discover lists the values."""
     house, device, _ = one_way
     device.foreign(1.0, ["system/0/Dc/Battery/Soc"], keepalive=True)
     said, device_there = "sends values, but does not answer requests. Check", f"device {P} at"
@@ -145,10 +145,10 @@ def test_values_without_answers_name_the_bridge(
     assert not [request for request in device.log.requests if "system/0/Dc" not in request.topic]
 
 
-def test_a_kept_serial_without_answers_names_the_bridge(
+def test_a_retained_serial_without_answers_names_the_bridge(
     setting: Setting, one_way: tuple[Bridged, Device, str]
 ) -> None:
-    """Where nobody keeps it awake its serial number is all that there is."""
+    """If no client keeps it awake, its serial number is the only message."""
     house, _, prefix = one_way
     check = Check(setting.write_ini())
     assert check.of("wrong") == ["device"], check.output
@@ -157,16 +157,16 @@ def test_a_kept_serial_without_answers_names_the_bridge(
     assert "R/#" in asked_at(setting, house.port).err
 
 
-# A prefix that is forgotten, or wrong
+# A prefix that is missing, or wrong
 
 
 @pytest.mark.parametrize(
     ("there", "own"), [("boat/", ""), ("home/cellar/", ""), ("home/cellar/", "boat"), ("", "boat")]
 )
-def test_the_prefix_is_guessed_from_what_is_kept(
+def test_the_prefix_is_guessed_from_retained_messages(
     setting: Setting, tmp_path: Path, there: str, own: str
 ) -> None:
-    """With the guess in the file all is well; discover lists the device below it at once."""
+    """With the guess in the file all is ok; discover lists the device below it at once."""
     setting.venus(Device(P))
     with Bridged(tmp_path / "house", setting.mosquitto, prefix=there) as house:
         battery = {"port": house.port} | ({"topic_prefix": own} if own else {})

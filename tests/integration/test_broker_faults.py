@@ -1,4 +1,4 @@
-"""Broker and network at their worst: the daemon says what is wrong, comes back, ends if told."""
+"""Faults of broker and network: the daemon reports them, reconnects, and stops when told to."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from tests.support.process import free_port
 
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
 GIVEN = {**QUICK, "serial": PORTAL_ID, "instance": 275}
-AGAIN = 30.0  # s, within which data comes again once the broker is back
-END = 10.0  # s, within which SIGTERM ends the daemon
+AGAIN = 30.0  # s until data comes again after the broker's return
+END = 10.0  # s; SIGTERM ends the daemon within it
 
 
 def descriptors(daemon: Daemon) -> int:
-    """Return how many descriptors the daemon has open."""
+    """Return how many file descriptors the daemon has open."""
     return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
 def cpu_seconds(daemon: Daemon) -> float:
-    """Return the processor time that the daemon has had."""
+    """Return the processor time of the daemon in s."""
     words = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -47,14 +47,14 @@ def cpu_seconds(daemon: Daemon) -> float:
 
 
 def test_every_address_of_a_host_is_tried(setting: Setting) -> None:
-    """A name with an address at which nobody listens leads to the one where the broker is."""
+    """If no process listens at the first address of a name, the next one is tried."""
     setting.venus(Device(PORTAL_ID))
     setting.daemon(Battery={**GIVEN, "address": "localhost"})
     wait("values", setting.stored)
 
 
 def test_two_daemons_share_a_broker(setting: Setting) -> None:
-    """Each has a client id of its own, so that neither throws the other out; both say goodbye."""
+    """Their client ids differ, so that neither disconnects the other; both send DISCONNECT."""
     setting.venus(Device(PORTAL_ID))
     daemons = []
     for measurement in ("one", "two"):
@@ -70,7 +70,7 @@ def test_two_daemons_share_a_broker(setting: Setting) -> None:
 
 
 def test_a_broker_that_is_down_at_start_is_waited_for(setting: Setting) -> None:
-    """The cause is named while nobody listens; once the broker is there, values come."""
+    """The cause is reported while no broker listens; once the broker runs, values come."""
     setting.mosquitto.stop()
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, Battery=QUICK)
@@ -86,8 +86,8 @@ def test_a_broker_that_is_down_at_start_is_waited_for(setting: Setting) -> None:
     assert daemon.stop() == 0
 
 
-def test_a_restarted_broker_is_subscribed_to_anew(setting: Setting) -> None:
-    """After each restart values come again, none twice, and no descriptor is left behind."""
+def test_a_restarted_broker_is_subscribed_to_again(setting: Setting) -> None:
+    """After each restart values come again, none twice, and no file descriptor leaks."""
     device = Device(PORTAL_ID, counted=True)
     runner = setting.venus(device)
     daemon = setting.daemon(Battery=QUICK)
@@ -98,17 +98,17 @@ def test_a_restarted_broker_is_subscribed_to_anew(setting: Setting) -> None:
         setting.mosquitto.restart()
         assert runner.wait_attached()
         wait("values again", lambda n=before: len(kept(setting, "Soc")) >= n + 5, AGAIN)
-    # One may be open for a moment: a look at the resolver's files, a connection to the database.
+    # One may be open for a moment: a file of the resolver, a connection to the database.
     wait("the descriptors of before", lambda: descriptors(daemon) <= open_before)
     assert daemon.stop() == 0
     for field in NINE:
         values = [value for _, value in kept(setting, field)]
-        assert len(values) == len(set(values)), f"{field} holds a value twice"
+        assert len(values) == len(set(values)), f"{field} has a value twice"
     assert len(daemon.says("connected to 127.0.0.1, after")) == 3
 
 
-def test_a_killed_broker_loses_no_value_that_came(setting: Setting) -> None:
-    """What was received before the connection broke is stored."""
+def test_a_killed_broker_loses_no_received_value(setting: Setting) -> None:
+    """Values received before the connection broke are stored."""
     device = Device(PORTAL_ID, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery=GIVEN)
@@ -120,7 +120,7 @@ def test_a_killed_broker_loses_no_value_that_came(setting: Setting) -> None:
         assert_complete(setting, device, field, leaf)
 
 
-def test_a_frozen_broker_holds_up_no_end(setting: Setting) -> None:
+def test_a_frozen_broker_does_not_delay_the_exit(setting: Setting) -> None:
     """SIGTERM ends the daemon in time while the broker hangs, with every value stored."""
     setting.venus(Device(PORTAL_ID))
     daemon = setting.daemon(Battery=GIVEN)
@@ -132,7 +132,7 @@ def test_a_frozen_broker_holds_up_no_end(setting: Setting) -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path, influxdb: InfluxDB) -> Iterator[Setting]:
-    """A broker that wants a login, with a device behind it."""
+    """A broker that requires a login, with a device behind it."""
     users = {"gx": "device", "bat2influx": "Pass word,#1"}
     with (
         Mosquitto(tmp_path / "mosquitto", users=users) as broker,
@@ -142,8 +142,8 @@ def locked(tmp_path: Path, influxdb: InfluxDB) -> Iterator[Setting]:
         yield made
 
 
-def test_user_and_password_open_the_broker(locked: Setting) -> None:
-    """With the right login values come, and the password is in no log and in no process list."""
+def test_the_broker_accepts_user_and_password(locked: Setting) -> None:
+    """With the right login values come, and no log or process list has the password."""
     daemon = locked.daemon(Battery={**QUICK, "password": '"Pass word,#1"'})
     wait("values", locked.stored)
     assert "Pass word" not in Path(f"/proc/{daemon.pid}/cmdline").read_text()
@@ -155,8 +155,10 @@ def test_user_and_password_open_the_broker(locked: Setting) -> None:
     ("password", "what"),
     [("wrong-One", "the password is wrong"), ("", "it requires a password")],
 )
-def test_a_refused_login_says_what_to_do(locked: Setting, password: str, what: str) -> None:
-    """The log says once which file to look at, STATUS= says the same, and no secret is in them."""
+def test_a_rejected_login_is_reported_with_advice(
+    locked: Setting, password: str, what: str
+) -> None:
+    """Log (once) and STATUS= name the file to check, and contain no secret."""
     notify = locked.notify_socket()
     daemon = locked.daemon(notify=notify, watchdog=6, Battery={**QUICK, "password": password})
     line = daemon.wait_for_log("127.0.0.1 rejected the login of 'bat2influx'")
@@ -168,12 +170,12 @@ def test_a_refused_login_says_what_to_do(locked: Setting, password: str, what: s
     assert "wrong-One" not in daemon.log.read_text() + notify.status
 
 
-# Peers that hang or are something else: all are tried at once, since some take their time
+# Peers that hang or are other servers: all are tested at once, since some take long
 
 
 @dataclass
 class Stuck:
-    """A daemon that cannot get on, and what it tells the service manager."""
+    """A daemon that cannot proceed, and its messages to the service manager."""
 
     daemon: Daemon
     notify: NotifySocket
@@ -247,16 +249,18 @@ def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stuck]
 
 
 @pytest.mark.parametrize("name", CAUSES)
-def test_whatever_hangs_is_named_and_holds_up_no_end(name: str, stuck: dict[str, Stuck]) -> None:
-    """STATUS= says what is wrong, the log says it once, and SIGTERM ends the daemon with 0."""
+def test_whatever_hangs_is_reported_and_does_not_delay_the_exit(
+    name: str, stuck: dict[str, Stuck]
+) -> None:
+    """STATUS= reports the fault, the log reports it once, and SIGTERM ends the daemon with 0."""
     if name not in stuck:
-        pytest.skip("a name server of its own takes root, or user namespaces")
+        pytest.skip("a separate name server needs root, or user namespaces")
     daemon, notify, cause = stuck[name].daemon, stuck[name].notify, CAUSES[name][1]
     wait(f"{cause!r} in STATUS", lambda: re.search(cause, notify.status))
     if name != "name server silent":  # nothing has failed there yet
         assert len(daemon.says(cause)) == 1
     assert daemon.running
-    assert cpu_seconds(daemon) < 5.0, "it does not wait, it spins"
+    assert cpu_seconds(daemon) < 5.0, "it loops without waiting"
     os.kill(daemon.pid, signal.SIGTERM)
     assert daemon.wait_for_end(END) == 0
     assert daemon.says("every value is stored")
@@ -271,14 +275,14 @@ def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: 
     ):
         battery = {**GIVEN, "port": peer.port}
         daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
-        wait("some attempts", lambda: len(peer.calls) >= 6)  # the first in MQTT 5, in vain
+        wait("some attempts", lambda: len(peer.calls) >= 6)  # the first, in MQTT 5, fails
         assert peer.calls[-1] - peer.calls[0] > 3.0, "it does not slow down"
         assert daemon.stop(END) == 0
         assert len(daemon.says("ended the connection")) == 1
 
 
 def test_found_a_subscription_without_an_answer_was_waited_for(tmp_path: Path) -> None:
-    """A broker that keeps a connection and forgets a SUBSCRIBE is connected to anew."""
+    """If a broker keeps a connection but ignores a SUBSCRIBE, the daemon reconnects."""
     unused = Mosquitto(tmp_path / "m"), InfluxDB(tmp_path / "i")
     with mqtt_peers.Device(mutes=NO_SUBACK) as peer, Setting(tmp_path, *unused) as setting:
         battery = {**GIVEN, "port": peer.port}
@@ -292,7 +296,7 @@ def test_found_a_subscription_without_an_answer_was_waited_for(tmp_path: Path) -
 def test_found_an_address_of_an_unknown_family_hung_the_connector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An address that this kernel has no protocol for, as IPv6 may be, is an unreachable one."""
+    """An address without a protocol in this kernel, as IPv6 may be, counts as unreachable."""
     found = [(99, socket.SOCK_STREAM, 0, "", ("::1", 1883))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     connector = Connector(Endpoint("venus.example", 1883, "u", "", "c"), lambda: None)
@@ -301,7 +305,7 @@ def test_found_an_address_of_an_unknown_family_hung_the_connector(
     assert connector.outcome.cause == "unreachable"
 
 
-# What is no MQTT, from a peer that is one otherwise
+# Bytes that are no MQTT, from a peer that otherwise is a broker
 
 STATE = f"N/{PORTAL_ID}/vebus/275/State"
 GOOD = publish(STATE, b'{"value":7}')
@@ -371,7 +375,7 @@ HARMLESS: dict[str, bytes] = {
 
 @dataclass
 class Duel:
-    """One daemon and one peer that is up to no good, for all that follows."""
+    """One daemon and one faulty peer, for all following tests."""
 
     setting: Setting
     peer: mqtt_peers.Device
@@ -379,11 +383,11 @@ class Duel:
     pid: int
 
     def values(self) -> list[float]:
-        """Return all that is stored."""
+        """Return all stored values."""
         return [value for _, value in kept(self.setting, "State")]
 
     def hit(self, strike: Strike) -> None:
-        """Have the peer do it, and wait until it has."""
+        """Make the peer do it, and wait until it has."""
         done = threading.Event()
 
         def act(connection: socket.socket) -> None:
@@ -417,14 +421,14 @@ def duel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duel]:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_not_mqtt_costs_a_connection_and_nothing_else(name: str, duel: Duel) -> None:
-    """After a broken packet the daemon connects and subscribes anew, and values come again."""
+def test_bytes_that_are_no_mqtt_only_cost_a_connection(name: str, duel: Duel) -> None:
+    """After a broken packet the daemon reconnects and subscribes, and values come again."""
     peer = duel.peer
     calls = len(peer.calls)
     duel.hit(MALFORMED[name])
     wait("a new connection", lambda: len(peer.calls) > calls, AGAIN)
     wait("a subscription on it", lambda: len(peer.subscriptions) >= len(peer.calls), AGAIN)
-    stored = len(duel.values())  # by now: those from before may be stored late
+    stored = len(duel.values())  # now: earlier ones may be stored late
     wait("values again", lambda: len(duel.values()) > stored + 1, AGAIN)
     assert duel.daemon.running
     assert duel.daemon.pid == duel.pid
@@ -432,8 +436,8 @@ def test_what_is_not_mqtt_costs_a_connection_and_nothing_else(name: str, duel: D
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_only_looks_like_an_answer_is_let_go(name: str, duel: Duel) -> None:
-    """A message that was not asked for is neither stored nor a reason to end the connection."""
+def test_messages_that_only_look_like_answers_are_ignored(name: str, duel: Duel) -> None:
+    """An unasked message is neither stored nor a reason to end the connection."""
     calls, stored = len(duel.peer.calls), len(duel.values())
     duel.hit(HARMLESS[name])
     wait("more values", lambda: len(duel.values()) >= stored + 2, AGAIN)

@@ -1,4 +1,4 @@
-"""A broker that lets us in and refuses what is asked for then, and the VRM cloud, which does so."""
+"""A broker that accepts the login and rejects later requests, as the VRM cloud does."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ P = "c0619ab1c2d3"
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VrmCloud]:
-    """A broker that lets each user have the own device alone, and this one only look at it."""
+    """A broker where each user has access to one device, and this user may only read."""
     with VrmCloud(tmp_path_factory.mktemp("cloud"), P) as made:
         yield made
 
 
 def guest(cloud: VrmCloud, *, vrm: bool = False) -> Session:
-    """Return a session of somebody who may only look."""
+    """Return a session of a user who may only read."""
     return session(cloud.port, user=GUEST, password=f"Token {GUEST_TOKEN}", vrm=vrm)
 
 
-def test_a_subscription_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
-    """With its topic, and what to do; unless it may be refused."""
+def test_a_rejected_subscription_is_a_trouble(cloud: VrmCloud) -> None:
+    """With its topic, and advice; unless the subscription is optional."""
     with closing(guest(cloud)) as conversation:
         assert conversation.open() is None
         connection = conversation.connection
@@ -49,13 +49,13 @@ def test_a_subscription_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
         assert f"in the broker's access rules, or set user and password in {INI}" in why.text
 
 
-def test_a_request_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
-    """Only where it is checked; of the VRM cloud, the text says what to do there."""
+def test_a_rejected_request_is_a_trouble(cloud: VrmCloud) -> None:
+    """Only if it is checked; for the VRM cloud, the text has advice for that."""
     topic = f"R/{P}/keepalive"
     with closing(guest(cloud)) as conversation:
         assert conversation.open() is None
         conversation.publish(topic)
-        assert conversation.subscribe([f"N/{P}/#"]) is None  # and so it has been taken
+        assert conversation.subscribe([f"N/{P}/#"]) is None  # so the request was accepted
         conversation.publish(topic, checked=True)
         text = said_of(conversation)
         assert f"publish of {GUEST!r} to {topic} (not authorised)" in text
@@ -68,8 +68,8 @@ def test_a_request_that_is_refused_is_a_trouble(cloud: VrmCloud) -> None:
         assert "VRM Portal" in text
 
 
-def test_a_request_that_is_taken_is_none(mosquitto: Mosquitto) -> None:
-    """A hundred of them, each acknowledged; nothing is left of them, and the session goes on."""
+def test_an_accepted_request_is_no_trouble(mosquitto: Mosquitto) -> None:
+    """100 of them, each acknowledged; none leaves a trace, and the session continues."""
     with closing(session(mosquitto.port)) as conversation:
         assert conversation.open() is None
         connection = conversation.connection
@@ -80,8 +80,8 @@ def test_a_request_that_is_taken_is_none(mosquitto: Mosquitto) -> None:
         assert not connection._client._out_messages
 
 
-def test_3_1_1_has_no_word_for_a_refused_request(cloud: VrmCloud) -> None:
-    """There a check is no more than a request; a refused subscription is told."""
+def test_3_1_1_has_no_code_for_a_rejected_request(cloud: VrmCloud) -> None:
+    """There a check is only a request; a rejected subscription is reported."""
     with closing(guest(cloud)) as conversation:
         link = conversation.connect()
         assert not isinstance(link, Trouble)
@@ -96,8 +96,8 @@ def test_3_1_1_has_no_word_for_a_refused_request(cloud: VrmCloud) -> None:
 # The VRM cloud
 
 
-def test_the_cloud_wants_a_token_and_says_so(cloud: VrmCloud) -> None:
-    """A refused login there has nothing to do with the password of a device."""
+def test_the_text_for_the_cloud_names_the_token(cloud: VrmCloud) -> None:
+    """A rejected login there is not about a device's password."""
     why = session(cloud.port, user=GUEST, password="Token none", vrm=True).open()
     assert why
     assert why.cause == "vrm login"
@@ -105,8 +105,8 @@ def test_the_cloud_wants_a_token_and_says_so(cloud: VrmCloud) -> None:
     assert "Token none" not in why.text
 
 
-def test_the_clouds_certificate_takes_victrons_authority(cloud: VrmCloud, tmp_path: Path) -> None:
-    """However it is not trusted, the way out is ca_file, and never to pin it."""
+def test_the_clouds_certificate_needs_victrons_authority(cloud: VrmCloud, tmp_path: Path) -> None:
+    """Whatever the reason why it is not trusted, the advice is ca_file, and never a pin."""
     other = device_certificate(tmp_path)
     for trust in (Tls(), Tls(str(other.cert)), Tls(str(cloud.ca_file))):  # the last: another name
         place = Endpoint(cloud.address, PORT, GUEST, "Token x", INI, trust, vrm=True)

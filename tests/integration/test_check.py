@@ -1,4 +1,4 @@
-"""`bat2influx check` as people run it, where nothing is wrong with the file."""
+"""`bat2influx check` as users run it, with a valid file."""
 
 import os
 import pty
@@ -50,7 +50,7 @@ class Check:
         return [label for each, label, _ in self.lines if each == state]
 
     def text(self, label: str) -> str:
-        """Return what is said of a step."""
+        """Return the text of a step."""
         return "\n".join(text for _, each, text in self.lines if each == label)
 
     def below(self, section: str) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def door(setting: Setting, tmp_path: Path) -> Iterator[Door]:
         yield opened
 
 
-def test_each_step_is_a_line_that_says_ok(setting: Setting, door: Door) -> None:
+def test_each_step_is_a_line_with_ok(setting: Setting, door: Door) -> None:
     """From the file to the right to write, in the order in which things happen."""
     setting.venus(Device(A))
     setting.influxdb.query("CREATE DATABASE battery")
@@ -93,8 +93,8 @@ def test_each_step_is_a_line_that_says_ok(setting: Setting, door: Door) -> None:
     assert [attempt.outcome.name for attempt in door.attempts] == ["ACCEPTED"]
 
 
-def test_nothing_is_stored_and_nothing_made(setting: Setting) -> None:
-    """Neither a value nor the database nor the state directory comes of it."""
+def test_nothing_is_stored_or_created(setting: Setting) -> None:
+    """It creates no value, no database and no state directory."""
     setting.venus(Device(A))
     assert Check(setting.write_ini()).code == EX_OK
     assert {row["name"] for row in setting.influxdb.query("SHOW DATABASES")} <= {"_internal"}
@@ -105,7 +105,7 @@ def test_nothing_is_stored_and_nothing_made(setting: Setting) -> None:
 
 
 def test_a_running_daemon_is_not_disturbed(setting: Setting) -> None:
-    """It has a client id of its own; nothing is written to the device, and nothing asked twice."""
+    """Its client id is separate; nothing is written to the device, and nothing read twice."""
     device = Device(A)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -119,8 +119,8 @@ def test_a_running_daemon_is_not_disturbed(setting: Setting) -> None:
     assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
 
 
-def test_a_silent_device_is_asked_once(setting: Setting) -> None:
-    """One keepalive in each of the two ways, and no read for what would not be answered."""
+def test_a_device_that_does_not_respond_gets_one_keepalive_each_way(setting: Setting) -> None:
+    """One keepalive in each of the two ways, and no read that would not be answered."""
     device = Device(A)
     device.silence()
     setting.venus(device)
@@ -135,7 +135,7 @@ def test_a_silent_device_is_asked_once(setting: Setting) -> None:
 
 
 def test_several_devices_are_a_choice_with_lines_for_the_file(setting: Setting) -> None:
-    """As the daemon, it guesses nothing; the database is looked at all the same."""
+    """As the daemon, it guesses nothing; it checks the database all the same."""
     setting.venus(Device(A), Device(B))
     check = Check(setting.write_ini())
     assert check.code == EX_CONFIG
@@ -159,8 +159,8 @@ def fleet(setting: Setting) -> Setting:
 
 
 @pytest.mark.parametrize("missing", ["home", "boat"])
-def test_each_of_several_devices_has_lines_of_its_own(fleet: Setting, missing: str) -> None:
-    """Where one is switched off, the other and the database are looked at all the same: 69."""
+def test_each_of_several_devices_has_separate_lines(fleet: Setting, missing: str) -> None:
+    """If one is switched off, the other and the database are checked all the same: 69."""
     fleet.venus(Device(A), Device(B))
     port = free_port()
     there = {"home": "boat", "boat": "home"}[missing]
@@ -173,8 +173,8 @@ def test_each_of_several_devices_has_lines_of_its_own(fleet: Setting, missing: s
     assert f"connection refused by 127.0.0.1 port {port}" in check.text("port")
 
 
-def test_with_several_devices_all_is_well_when_each_is(fleet: Setting) -> None:
-    """Each answers for itself; a choice that one leaves open is told below it: 78."""
+def test_with_several_devices_all_is_ok_if_each_is(fleet: Setting) -> None:
+    """Each has a separate result; an open choice of one is reported below it: 78."""
     fleet.venus(Device(A), Device(B, ("vebus", "vebus/276", "system")))
     open_ = Check(fleet.write_ini())
     assert open_.code == EX_CONFIG, open_.output
@@ -185,8 +185,8 @@ def test_with_several_devices_all_is_well_when_each_is(fleet: Setting) -> None:
     assert settled.below("Battery boat")[-1] == ("ok", "F")
 
 
-def test_an_older_firmware_without_an_echo_is_understood(setting: Setting) -> None:
-    """Before Venus OS 3.50 nothing says that the list is whole: then after some seconds."""
+def test_an_older_firmware_without_an_echo_works(setting: Setting) -> None:
+    """Before Venus OS 3.50 no message marks the end of the list: it ends after some seconds."""
     device = Device(A)
     setting.venus(device)
     device._faults.silent.add("full_publish_completed")
@@ -203,7 +203,7 @@ OLD = [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE]
 def test_found_firmware_before_3_20_was_called_silent(
     setting: Setting, firmware: Firmware, instance: object
 ) -> None:
-    """Asleep, it is asked in its own way; awake, it does not publish again: a read shows it."""
+    """Asleep, it gets its kind of request; awake, it does not republish: a read detects it."""
     device = Device(A, firmware=firmware)
     setting.venus(device)
     fields = {"Grid": "system/Ac/Grid/L1/Power", "Load": "system/Ac/Consumption/L1/Power"}
@@ -215,10 +215,10 @@ def test_found_firmware_before_3_20_was_called_silent(
 
 
 @pytest.mark.parametrize("firmware", [Firmware.CURRENT, Firmware.NO_ECHO, Firmware.SELECTIVE])
-def test_a_system_without_an_inverter_gets_the_lines_that_it_needs(
+def test_a_system_without_an_inverter_gets_the_needed_lines(
     setting: Setting, firmware: Firmware
 ) -> None:
-    """What is there is named, and the lines that are printed are a file that checks well."""
+    """Its services are listed, and the printed lines make a file that passes `check`."""
     services = ("battery/512", "solarcharger/288", "solarcharger/289", "system")
     setting.venus(Device(A, services, firmware=firmware))
     check = Check(setting.write_ini())
@@ -235,8 +235,8 @@ def test_a_system_without_an_inverter_gets_the_lines_that_it_needs(
     assert (followed.code, followed.of("wrong")) == (EX_OK, []), followed.output
 
 
-def test_more_fields_are_looked_at_each(setting: Setting) -> None:
-    """One that answers, one that is null, one that is text, one that is not there."""
+def test_each_of_more_fields_is_checked(setting: Setting) -> None:
+    """One that answers, one that is null, one that is text, one that does not exist."""
     setting.venus(Device(A))
     fields = {
         "Grid": "system/Ac/Grid/L1/Power",
@@ -255,7 +255,7 @@ def test_more_fields_are_looked_at_each(setting: Setting) -> None:
 
 
 def test_no_secret_is_shown(setting: Setting, door: Door, tmp_path: Path) -> None:
-    """Neither a password that is right nor one that is wrong."""
+    """Neither a right password nor a wrong one."""
     setting.venus(Device(A))
     with InfluxDB(tmp_path / "secured", auth=True) as database:
         database.create_admin("me", "another-Geheimnis")
@@ -274,7 +274,7 @@ def test_no_secret_is_shown(setting: Setting, door: Door, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("variable", "coloured"), [("X=1", True), ("NO_COLOR=1", False)])
 def test_colours_are_for_terminals(setting: Setting, variable: str, coloured: bool) -> None:
-    """On a terminal the states are coloured, unless the person wants none."""
+    """On a terminal the states are coloured, unless the user disables colours."""
     setting.venus(Device(A))
     ours, theirs = pty.openpty()
     name, _, value = variable.partition("=")
@@ -295,12 +295,12 @@ def test_colours_are_for_terminals(setting: Setting, variable: str, coloured: bo
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # how a terminal without a writer ends
+    except OSError:  # the end of a terminal without a writer
         return b""
 
 
-def test_offline_it_is_the_file_alone(setting: Setting) -> None:
-    """No network, whatever the file says."""
+def test_offline_it_checks_the_file_alone(setting: Setting) -> None:
+    """No network, whatever the file contains."""
     check = Check(setting.write_ini(Battery={"address": "nowhere.invalid"}), "--offline")
     assert check.code == EX_OK
     assert check.output == f"{setting.directory / 'bat2influx.ini'}: ok\n"

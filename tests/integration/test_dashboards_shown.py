@@ -1,7 +1,7 @@
-"""What a person sees of each dashboard, in a real browser, of real databases.
+"""Each dashboard as a user sees it, in a real browser, with real databases.
 
-Each is rendered with all rows open: no panel with an error, none empty that does not say why, no
-title and no text cut, no series twice, no letters that nobody can read.
+Each is rendered with all rows open: no panel with an error, no empty panel without a reason, no cut
+title or text, no duplicate series, no illegible letters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.tools.render.browser import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-FEW = Density(seconds=60, every=60)  # values each so many s are enough for a picture
+FEW = Density(seconds=60, every=60)  # one value every so many s is enough for a picture
 DATABASES = [*KINDS]
 
 
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Filled]]:
-    """Databases that are filled with a house, one of the nine values alone, and two sites."""
+    """Databases with a house, with the nine values of a house alone, and with two sites."""
     with ExitStack() as stack:
         made = {
             "house": household_filled.house,
@@ -69,10 +69,10 @@ def test_a_house_is_shown(
 
 @pytest.mark.parametrize("database", DATABASES)
 @pytest.mark.parametrize("name", NAMES)
-def test_two_sites_are_told_apart(
+def test_two_sites_are_distinguished(
     browser: Browser, houses: dict[str, Filled], name: str, database: str
 ) -> None:
-    """One of them is shown, without the other's series, and the table has both."""
+    """The dashboard shows one of them, without the other's series; the table has both."""
     chosen = {"site": "home"}
     page = rendered(browser, houses["two_sites"], database, name, width=1600, variables=chosen)
     assert _seen(page, database, name) == []
@@ -83,8 +83,10 @@ def test_two_sites_are_told_apart(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_nine_alone_are_shown(browser: Browser, houses: dict[str, Filled], name: str) -> None:
-    """What they do not have says which preset brings it; on a telephone as well."""
+def test_a_house_with_the_nine_alone_is_shown(
+    browser: Browser, houses: dict[str, Filled], name: str
+) -> None:
+    """Panels without values name the preset that adds them; on a telephone too."""
     page = rendered(browser, houses["nine"], "influxdb", name, width=400)
     assert _seen(page, "influxdb", name) == []
     if name == "solar":
@@ -94,8 +96,8 @@ def test_the_nine_alone_are_shown(browser: Browser, houses: dict[str, Filled], n
         assert {"State of charge", "Battery", "Power now"} <= shown
 
 
-def test_a_panel_without_values_has_to_say_why(browser: Browser, houses: dict[str, Filled]) -> None:
-    """The tests above can fail: another measurement has nothing of all this."""
+def test_a_panel_without_values_needs_a_reason(browser: Browser, houses: dict[str, Filled]) -> None:
+    """Proves that the tests above can fail: another measurement has no values."""
     page = rendered(
         browser, houses["nine"], "influxdb", "battery", variables={"measurement": "other"}
     )

@@ -1,7 +1,7 @@
-"""Answers about something else than the rows: none is given up for them, and all are stored after.
+"""Error answers that are not about the lines: no line is rejected, and all are stored later.
 
-Each fault stands before a real InfluxDB 1.6.7, or in its place, and 200 rows wait. While it lasts
-all are kept; when it ends what is stored equals what was sent, to the last row.
+Each fault is placed before a real InfluxDB 1.6.7, or replaces it, and 200 lines are queued. During
+the fault all stay queued; after its end the stored lines equal the sent ones.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _numbers = count()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One server for all tests here; each has a database of its own."""
+    """One server for all tests here; each has a separate database."""
     with InfluxDB(tmp_path_factory.mktemp("influxdb")) as made:
         yield made
 
 
 def always(answer: bytes) -> Judge:
-    """Answer this to everything, also to the question who it is."""
+    """Answer this to everything, also to requests for its version."""
 
     def judge(asked: Asked) -> Verdict:
         del asked
@@ -65,11 +65,11 @@ def always(answer: bytes) -> Judge:
 
 
 def one_row_at_most() -> Judge:
-    """Answer 413 to what has more than one row, as a limit in the wrong unit would."""
+    """Answer 413 to requests with more than one line, as a limit in the wrong unit would."""
     return too_large(len(ROWS[-1]) + 1)
 
 
-# Name: what stands before the database, what is told, and the most requests of three attempts.
+# Name: the fault before the database, the log's text, and the most requests of three attempts.
 FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     "a proxy with 413 to everything": (too_large, "answers 413 Request Entity Too Large", 12),
     "a proxy with 413 to every write": (
@@ -118,8 +118,10 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_no_row_is_given_up_for_an_answer_about_something_else(server: InfluxDB, name: str) -> None:
-    """Nothing is stored or rejected meanwhile, few requests are made, and it is told."""
+def test_no_line_is_rejected_for_an_answer_about_something_else(
+    server: InfluxDB, name: str
+) -> None:
+    """During it nothing is stored or rejected, few requests are sent, and it is reported."""
     fault, words, most = FAULTS[name]
     db = f"battery {next(_numbers)}"
     server.query(f'CREATE DATABASE "{db}"')
@@ -141,8 +143,8 @@ def test_no_row_is_given_up_for_an_answer_about_something_else(server: InfluxDB,
     ]
 
 
-def test_a_limit_of_a_single_row_has_each_sent_alone_and_is_remembered(server: InfluxDB) -> None:
-    """Slow, but nothing is lost; once it is gone, more and more go together."""
+def test_with_a_limit_of_a_single_line_each_is_sent_alone(server: InfluxDB) -> None:
+    """Slow, but nothing is lost; after its end, requests have more and more lines."""
     db = f"battery {next(_numbers)}"
     server.query(f'CREATE DATABASE "{db}"')
     with Gateway(server.port, one_row_at_most()) as gateway:
@@ -153,8 +155,8 @@ def test_a_limit_of_a_single_row_has_each_sent_alone_and_is_remembered(server: I
         assert len(gateway.refused) == refused
 
 
-def test_a_limit_of_bytes_is_found_once(server: InfluxDB) -> None:
-    """Of each 5,000 rows some 127 requests were refused, and each time anew."""
+def test_a_limit_of_bytes_is_determined_once(server: InfluxDB) -> None:
+    """Of each 5,000 lines some 127 requests were rejected, every time again."""
     batch = lines(count=5000)
     with Gateway(server.port, too_large(4096)) as gateway:
         made = writer(gateway.port, db=f"battery {next(_numbers)}")
@@ -162,11 +164,11 @@ def test_a_limit_of_bytes_is_found_once(server: InfluxDB) -> None:
         assert len(gateway.refused) <= 8
         for _ in range(2):
             assert write(made, batch).accepted == 5000
-        assert len(gateway.refused) <= 12  # it is tried again after a while, ever more rarely
+        assert len(gateway.refused) <= 12  # it is retried after a while, less and less often
 
 
-def test_a_bad_row_behind_a_working_gateway_is_still_rejected(server: InfluxDB) -> None:
-    """It is the database that answers."""
+def test_a_bad_line_behind_a_working_gateway_is_still_rejected(server: InfluxDB) -> None:
+    """Because the database itself answers."""
     with Gateway(server.port) as gateway:
         made = writer(gateway.port, db=f"battery {next(_numbers)}")
         outcome = write(made, [*ROWS[:100], b"nonsense", *ROWS[100:]])
@@ -175,10 +177,10 @@ def test_a_bad_row_behind_a_working_gateway_is_still_rejected(server: InfluxDB) 
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_a_kept_connection_that_the_server_closes_is_no_failure(
+def test_an_idle_connection_that_the_server_closes_is_no_failure(
     server: InfluxDB, times: int
 ) -> None:
-    """Its time was over just as the request came: the request goes again, and all is well."""
+    """Its idle timeout ended just as the request came: the request is sent again, without error."""
     with Gateway(server.port, closes_kept(times)) as gateway:
         made = writer(gateway.port, db=f"battery {next(_numbers)}")
         for start in range(0, 200, 10):
@@ -188,7 +190,7 @@ def test_a_kept_connection_that_the_server_closes_is_no_failure(
 
 
 def test_a_database_that_fails_every_second_time_stores_all(server: InfluxDB) -> None:
-    """Each failure is one, and what failed is sent again."""
+    """Each failure counts, and the failed lines are sent again."""
     db = f"battery {next(_numbers)}"
     server.query(f'CREATE DATABASE "{db}"')
     with Gateway(server.port, every(2, FAILS)) as gateway:
@@ -201,8 +203,8 @@ def test_a_database_that_fails_every_second_time_stores_all(server: InfluxDB) ->
 
 @pytest.mark.parametrize("abrupt", [False, True])
 @pytest.mark.parametrize("of", ["go", "nginx"])
-def test_a_tls_port_is_told_as_one_each_time(of: str, abrupt: bool) -> None:
-    """Its answer races with a reset, for it reads no body: 50 of 50 times it is read."""
+def test_a_tls_port_is_always_reported_as_one(of: str, abrupt: bool) -> None:
+    """Its answer races with a reset, because it reads no body: 50 of 50 times it is read."""
     with TlsPort(of, abrupt=abrupt) as peer:
         for _ in range(50):
             outcome = write(writer(peer.port), ROWS)
@@ -213,7 +215,7 @@ def test_a_tls_port_is_told_as_one_each_time(of: str, abrupt: bool) -> None:
 
 @pytest.mark.parametrize("pasted", ["Bearer {}", "Token {}", " {}"])
 def test_a_token_that_influxdb_3_finds_malformed_is_a_login(pasted: str) -> None:
-    """It answers 400 to it, also to the question who it is; no row is judged by that."""
+    """It answers 400, also to requests for its version; no line is rejected for that."""
     with InfluxDB3() as peer:
         outcome = write(writer(peer.port, token=pasted.format(peer.token)), ROWS)
         assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], ROWS)
@@ -227,7 +229,7 @@ def test_a_token_that_influxdb_3_finds_malformed_is_a_login(pasted: str) -> None
 def delivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int, str], Delivery]]:
-    """Makes a delivery into a database at a port, which tries again soon."""
+    """Makes a delivery into a database at a port, with short retry intervals."""
     monkeypatch.setattr(delivery, "delay", lambda *_: 0.2)
     made: list[Delivery] = []
 
@@ -243,13 +245,13 @@ def delivered(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_while_it_lasts_all_is_kept_and_one_line_says_why(
+def test_during_a_fault_all_is_queued_and_one_line_has_the_cause(
     server: InfluxDB,
     name: str,
     delivered: Callable[[int, str], Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """200 rows kept, none rejected, none dropped; afterwards all are stored, and a line says so."""
+    """200 lines queued, none rejected or dropped; afterwards all are stored, and that is logged."""
     fault, words, _ = FAULTS[name]
     db = f"battery {next(_numbers)}"
     server.query(f'CREATE DATABASE "{db}"')
@@ -282,7 +284,7 @@ def test_a_database_that_fails_every_second_time_does_not_fill_the_journal(
     delivered: Callable[[int, str], Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its failures and returns are told a few times, and then as one that lasts."""
+    """Its failures and recoveries are logged a few times, and then as one lasting failure."""
     db = f"battery {next(_numbers)}"
     server.query(f'CREATE DATABASE "{db}"')
     with caplog.at_level(logging.INFO), Gateway(server.port, every(2, FAILS)) as gateway:

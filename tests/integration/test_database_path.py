@@ -1,4 +1,4 @@
-"""What stands in front of /write in the addresses of a database."""
+"""The path before /write in the URLs of a database."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.writing import lines, write, writer
 
 
 def read(tmp_path: Path, path: str) -> str:
-    """Return it as it is configured."""
+    """Return the path as it is configured."""
     ini = tmp_path / "a.ini"
     ini.write_text(f"[Influx]\npath = {path}\n")
     return load(ini).influx.path
 
 
-def test_victoriametrics_takes_values_below_a_path(tmp_path: Path) -> None:
-    """As its cluster does below another one: it is recognised, and they are stored."""
+def test_victoriametrics_accepts_values_below_a_path(tmp_path: Path) -> None:
+    """As its cluster does below another path: it is recognised, and values are stored."""
     with VictoriaMetrics(tmp_path / "victoria") as database:
         made = writer(database.port, path="/influx")
         batch = lines(count=3)
@@ -35,8 +35,8 @@ def test_victoriametrics_takes_values_below_a_path(tmp_path: Path) -> None:
         assert "is path under [Influx] in" in elsewhere.trouble.what
 
 
-def test_influxdb_has_nothing_below_a_path(tmp_path: Path) -> None:
-    """No row is refused for that; it is said what is wrong, and all of them wait."""
+def test_influxdb_has_no_api_below_a_path(tmp_path: Path) -> None:
+    """No line is rejected for that; the error is logged, and all stay queued."""
     with InfluxDB(tmp_path / "influxdb") as database:
         batch = lines(count=3)
         elsewhere = write(writer(database.port, path="/influxdb"), batch)
@@ -47,8 +47,8 @@ def test_influxdb_has_nothing_below_a_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["insert/0/influx", "/insert/0/influx/", "insert//0/influx"])
-def test_slashes_at_its_ends_are_as_one_likes(tmp_path: Path, path: str) -> None:
-    """Every request has it once, with one slash each."""
+def test_slashes_at_its_ends_are_optional(tmp_path: Path, path: str) -> None:
+    """Every request has the path once, with one slash at each end."""
     with HttpPeer(PONG, ACCEPTED, ping=None) as peer:
         assert write(writer(peer.port, path=read(tmp_path, path)), lines()).accepted == 1
         heads = [request.split(b" ")[1] for request in peer.requests]
@@ -59,7 +59,7 @@ def test_slashes_at_its_ends_are_as_one_likes(tmp_path: Path, path: str) -> None
 
 
 @pytest.mark.parametrize("path", ["insert?x", "http://host/insert", "a#b", "é"])
-def test_what_is_no_path(tmp_path: Path, path: str) -> None:
-    """It is said what it has to be."""
+def test_an_invalid_path(tmp_path: Path, path: str) -> None:
+    """The error describes a valid path."""
     with pytest.raises(ConfigError, match="what stands between port and /write"):
         read(tmp_path, f'"{path}"')

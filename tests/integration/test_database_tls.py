@@ -1,4 +1,4 @@
-"""The writer's trust in a database: real servers with TLS, and peers for what they will not do."""
+"""The writer's trust in a database: real servers with TLS, and simulated faulty ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """An authority of one's own."""
+    """A private certificate authority."""
     return authority(tmp_path_factory.mktemp("authority"))
 
 
@@ -63,7 +63,7 @@ def answering(connection: ssl.SSLSocket) -> None:
 
 
 def assert_kept(outcome: Outcome, cause: str, *found: str) -> None:
-    """Assert that the whole batch is to be sent again, and what people are told."""
+    """Assert that the whole batch is to be sent again, and the text of the log."""
     assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
     assert not outcome.in_doubt
@@ -77,8 +77,10 @@ def assert_kept(outcome: Outcome, cause: str, *found: str) -> None:
 # Trust
 
 
-def test_an_authority_of_ones_own_vouches(server: VictoriaMetrics, signer: Certificate) -> None:
-    """With ca_file, by name and by address."""
+def test_a_private_authority_is_trusted_by_ca_file(
+    server: VictoriaMetrics, signer: Certificate
+) -> None:
+    """By name and by address."""
     for address in ("localhost", "127.0.0.1"):
         made = writer(server.port, address=address, tls=Tls(str(signer.cert)), db=address)
         assert write(made, BATCH).accepted == 3
@@ -86,7 +88,7 @@ def test_an_authority_of_ones_own_vouches(server: VictoriaMetrics, signer: Certi
 
 
 def test_a_pinned_certificate_is_enough(server: VictoriaMetrics) -> None:
-    """Whoever has signed it and whatever name it is for, and without a word of a warning."""
+    """Whatever its signer and its name, and without a warning."""
     shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -96,10 +98,10 @@ def test_a_pinned_certificate_is_enough(server: VictoriaMetrics) -> None:
 
 @VERSIONS
 @pytest.mark.parametrize("trust", ["nobody", "another authority", "another fingerprint"])
-def test_nothing_leaves_for_a_server_that_is_not_trusted(
+def test_nothing_is_sent_to_a_server_that_is_not_trusted(
     tmp_path: Path, version: ssl.TLSVersion, trust: str
 ) -> None:
-    """Neither a login nor a value; it is told why, and what to do."""
+    """Neither a login nor a value; the reason and advice are logged."""
     shown = device_certificate(tmp_path)
     other = device_certificate(tmp_path, name="other")
     tls, found = {
@@ -130,17 +132,17 @@ def test_nothing_leaves_for_a_server_that_is_not_trusted(
 def test_a_certificate_out_of_date_or_for_another_name(
     tmp_path: Path, signer: Certificate, settings: dict[str, tuple[int, int]], found: str
 ) -> None:
-    """An authority that is trusted does not help."""
+    """Also from a trusted authority it is rejected."""
     shown = signed_certificate(tmp_path, signer, **settings)  # type: ignore[arg-type]
     with TlsServer(shown, answering) as peer:
         outcome = write(writer(peer.port, tls=Tls(str(signer.cert))), BATCH)
     assert_kept(outcome, "database certificate", found)
 
 
-def test_trust_is_read_anew_for_each_connection(
+def test_certificate_files_are_read_again_for_each_connection(
     server: VictoriaMetrics, signer: Certificate, tmp_path: Path
 ) -> None:
-    """A file that is put right, or renewed, counts without a restart."""
+    """A corrected or renewed file takes effect without a restart."""
     file = tmp_path / "ca.pem"
     made = writer(server.port, tls=Tls(str(file)), db="renewed")
     assert_kept(write(made, BATCH), "database certificate", f"ca_file {file}", "No such file")
@@ -150,11 +152,11 @@ def test_trust_is_read_anew_for_each_connection(
     assert write(made, BATCH).accepted == 3
 
 
-# TLS where there is none, and the other way round
+# TLS with a server without it, and the reverse
 
 
-def test_a_server_that_wants_tls_is_told_as_that(server: VictoriaMetrics) -> None:
-    """InfluxDB says so itself; VictoriaMetrics says nothing at all."""
+def test_a_server_that_requires_tls_is_reported_as_such(server: VictoriaMetrics) -> None:
+    """InfluxDB answers that; VictoriaMetrics answers nothing."""
     says_so = answer(
         "400 Bad Request", f"Client sent an {WANTS_TLS[0].decode()}.\n", "Connection: close"
     )
@@ -167,7 +169,7 @@ def test_a_server_that_wants_tls_is_told_as_that(server: VictoriaMetrics) -> Non
     )
 
 
-def test_a_server_without_tls_is_told_as_that() -> None:
+def test_a_server_without_tls_is_reported_as_such() -> None:
     """It answers in plain HTTP."""
     with Handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"") as peer:
         outcome = write(writer(peer.port, tls=Tls()), BATCH)
@@ -175,14 +177,14 @@ def test_a_server_without_tls_is_told_as_that() -> None:
 
 
 class Handshake(Peer):
-    """Says `start`, and then `drop` again and again."""
+    """Sends `start`, and then `drop` again and again."""
 
     def __init__(self, start: bytes, drop: bytes) -> None:
         self._start, self._drop = start, drop
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Drip."""
+        """Send slowly."""
         connection.sendall(self._start)
         while not self.closing.wait(0.02):
             if self._drop:
@@ -195,7 +197,7 @@ class Handshake(Peer):
     ids=["silent", "dripping"],
 )
 def test_a_handshake_has_a_time_limit_in_all(start: bytes, drop: bytes) -> None:
-    """However it is drawn out, the thread is free again."""
+    """However slow it is, the thread continues after the limit."""
     with Handshake(start, drop) as peer:
         outcome = write(writer(peer.port, DEADLINE, tls=Tls()), BATCH)
     assert outcome.undecided == BATCH
@@ -204,8 +206,8 @@ def test_a_handshake_has_a_time_limit_in_all(start: bytes, drop: bytes) -> None:
     assert outcome.trouble.backoff in (Backoff.DATABASE, Backoff.DATABASE_LOGIN)
 
 
-def test_a_writer_that_is_cut_ends_in_the_middle_of_a_handshake() -> None:
-    """At the end of the daemon nothing waits for a stranger's handshake."""
+def test_cutting_a_writer_ends_a_handshake_under_way() -> None:
+    """The daemon's exit does not wait for a server's handshake."""
     with Handshake(b"", b"") as peer:
         made = writer(peer.port, 60.0, tls=Tls())
         outcomes: list[Outcome] = []
@@ -216,14 +218,14 @@ def test_a_writer_that_is_cut_ends_in_the_middle_of_a_handshake() -> None:
     assert outcomes[0].undecided == BATCH
 
 
-# A certificate of our own
+# A client certificate
 
 
 @pytest.fixture(scope="module")
 def front(
     tmp_path_factory: pytest.TempPathFactory, signer: Certificate
 ) -> Iterator[tuple[TlsFront, InfluxDB, Certificate]]:
-    """A real InfluxDB behind a door that opens to clients of an authority, which comes with it."""
+    """A real InfluxDB behind TLS that requires a client certificate; and its authority."""
     directory = tmp_path_factory.mktemp("front")
     clients = authority(directory, name="clients")
     with (
@@ -234,13 +236,13 @@ def front(
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_a_client_certificate_opens_the_door(
+def test_a_client_certificate_is_accepted(
     front: tuple[TlsFront, InfluxDB, Certificate],
     signer: Certificate,
     tmp_path: Path,
     together: bool,
 ) -> None:
-    """With its key in a file of its own, or in the same."""
+    """With its key in a separate file, or in the same one."""
     door, server, clients = front
     own = client_certificate(tmp_path, clients, name="us")
     key = str(own.key)
@@ -255,10 +257,10 @@ def test_a_client_certificate_opens_the_door(
 
 
 @pytest.mark.parametrize("own", ["none", "a stranger's"])
-def test_a_door_that_stays_closed_is_told_as_that(
+def test_a_missing_or_wrong_client_certificate_is_reported_as_such(
     front: tuple[TlsFront, InfluxDB, Certificate], signer: Certificate, tmp_path: Path, own: str
 ) -> None:
-    """TLS 1.3 has it that this is said only after the handshake."""
+    """With TLS 1.3 the server's alert comes only after the handshake."""
     door = front[0]
     tls = Tls(str(signer.cert))
     if own != "none":
@@ -272,10 +274,10 @@ def test_a_door_that_stays_closed_is_told_as_that(
     )
 
 
-def test_a_renewed_certificate_of_ours_needs_no_restart(
+def test_a_renewed_client_certificate_needs_no_restart(
     front: tuple[TlsFront, InfluxDB, Certificate], signer: Certificate, tmp_path: Path
 ) -> None:
-    """Such certificates may last a day; the files are read anew for each connection."""
+    """Such certificates may last a day; each connection reads the files again."""
     door, _, clients = front
     own = client_certificate(tmp_path, clients, name="renewed")
     good = own.cert.read_bytes()

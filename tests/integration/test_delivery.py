@@ -1,4 +1,4 @@
-"""Keeper and sender: what they send together, when they try again, and how they end."""
+"""Keeper and sender: their batches, their retries, and their end."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ BUSY = answer("503 Service Unavailable", '{"error":"busy"}')
 REFUSED = answer("401 Unauthorized", '{"error":"authorization failed"}')
 IDLE = 0.2  # s
 NEVER = 3600.0  # s
-ENDLESS = MemoryQueue(0)  # stands for one of its own
+ENDLESS = MemoryQueue(0)  # stands for a separate one
 
 Make = Callable[..., Delivery]
 
 
 @dataclass
 class Waits:
-    """What takes the place of the back-off's delay: it is always `wait`, and noted."""
+    """Replaces the back-off's delay: it is always `wait`, and recorded."""
 
     wait: float = 0.0
     asked: list[tuple[Backoff, int]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Waits:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
-    """The delays of the back-off, in the test's hands."""
+    """The delays of the back-off, controlled by the test."""
     made = Waits()
     monkeypatch.setattr(delivery, "delay", made.delay)
     return made
@@ -60,7 +60,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes deliveries, and ends them with the test; what waits is `fresh` for ever, or so long."""
+    """Makes deliveries, and ends them with the test; lines are `fresh` for ever, or so long."""
     made: list[Delivery] = []
 
     def start(
@@ -88,12 +88,12 @@ def put(to: Delivery, batch: Sequence[bytes]) -> None:
 
 
 def nothing_waits(made: Delivery) -> Callable[[], bool]:
-    """Return the condition that all has been stored."""
+    """Return the condition that all lines are stored."""
     return lambda: made.figures.waiting == 0
 
 
-def test_a_lone_value_goes_at_once_and_what_comes_meanwhile_goes_together(make: Make) -> None:
-    """While one request hangs, everything that comes waits for the next and goes in one."""
+def test_a_single_value_is_sent_at_once_and_later_ones_in_one_batch(make: Make) -> None:
+    """While one request hangs, new lines are queued, and the next request has all of them."""
     batch = lines(count=700)
     with Gate() as peer:
         made = make(peer.port)
@@ -107,8 +107,8 @@ def test_a_lone_value_goes_at_once_and_what_comes_meanwhile_goes_together(make: 
         assert made.figures.accepted == 700
 
 
-def test_a_flood_goes_in_batches_of_bounded_size(make: Make) -> None:
-    """However much waits, a request has a size that a server takes."""
+def test_a_flood_is_sent_in_batches_of_bounded_size(make: Make) -> None:
+    """However long the queue is, a request has a size that servers accept."""
     batch = lines(count=2 * MAX_BATCH + 10)
     with Gate() as peer:
         made = make(peer.port)
@@ -121,8 +121,8 @@ def test_a_flood_goes_in_batches_of_bounded_size(make: Make) -> None:
         assert peer.lines == batch
 
 
-def test_a_sender_that_hangs_holds_nobody_up(make: Make) -> None:
-    """While a request hangs, lines are taken and kept, and the keeper gives its signs of life."""
+def test_a_hanging_sender_delays_nothing_else(make: Make) -> None:
+    """While a request hangs, lines are queued, and the keeper gives its signs of life."""
     with Silent() as peer:
         made = make(writer(peer.port, NEVER))
         put(made, lines(count=1))
@@ -144,10 +144,8 @@ def test_both_give_signs_of_life_while_nothing_happens(make: Make) -> None:
             wait(f"the {name}", lambda name=name, when=when: made.finished[name] > when)
 
 
-def test_failures_are_tried_again_in_their_order_and_by_their_kind(
-    make: Make, waits: Waits
-) -> None:
-    """The delay is asked for with the number of the attempt, which success sets back."""
+def test_failures_are_retried_in_order_and_by_their_kind(make: Make, waits: Waits) -> None:
+    """The delay depends on the number of the attempt; success resets the number."""
     with HttpPeer(BUSY, BUSY, REFUSED, ACCEPTED, BUSY, ACCEPTED) as peer:
         made = make(peer.port)
         put(made, lines(count=1))
@@ -159,8 +157,8 @@ def test_failures_are_tried_again_in_their_order_and_by_their_kind(
         assert peer.lines == [*lines() * 4, *lines("Soc") * 2]
 
 
-def test_a_delay_is_kept_whatever_comes_meanwhile(make: Make, waits: Waits) -> None:
-    """New values are no reason to ask a database that has just failed."""
+def test_new_values_do_not_shorten_a_delay(make: Make, waits: Waits) -> None:
+    """New values are no reason for a request to a database that has just failed."""
     waits.wait = 1.0
     with HttpPeer(BUSY, ACCEPTED) as peer:
         made = make(peer.port)
@@ -174,7 +172,7 @@ def test_a_delay_is_kept_whatever_comes_meanwhile(make: Make, waits: Waits) -> N
 
 
 def test_retry_after_is_honoured(make: Make, waits: Waits) -> None:
-    """A server that asks for a pause is given it, even where the back-off is shorter."""
+    """The pause that a server requests is kept, even if the back-off is shorter."""
     with HttpPeer(answer("503 Busy", "", "Retry-After: 1"), ACCEPTED) as peer:
         made = make(peer.port)
         put(made, lines(count=1))
@@ -186,7 +184,7 @@ def test_retry_after_is_honoured(make: Make, waits: Waits) -> None:
 def test_one_warning_and_one_line_of_recovery(
     make: Make, waits: Waits, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often it fails, it is told once, with the count at the end."""
+    """However often it fails, it is logged once, with the count at the end."""
     with caplog.at_level(logging.INFO), HttpPeer(*[BUSY] * 5, ACCEPTED) as peer:
         made = make(peer.port)
         put(made, lines(count=1))
@@ -202,17 +200,17 @@ def test_one_warning_and_one_line_of_recovery(
     assert "5 failed attempts" in recovery.getMessage()
 
 
-def test_rows_rejected_are_told_once_for_each_reason(
+def test_rejected_lines_are_logged_once_for_each_reason(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A row is shown with its reason; the same reason is not told again for the next row."""
+    """A line is logged with its reason; the next line with the same reason is not."""
     why = "partial write: points beyond retention policy"
     bad = answer("400 Bad Request", f'{{"error":"{why} dropped=1"}}')
     with HttpPeer(ACCEPTED, bad) as peer:
         made = make(peer.port)
         for batch in (lines("Power", 1), lines(count=1), lines("Soc", 4)):
             put(made, batch)
-            wait("the refusals", nothing_waits(made))
+            wait("the rejections", nothing_waits(made))
         wait("the count", lambda: made.figures.rejected == 5)
     assert [record.getMessage() for record in caplog.records] == [
         f"value rejected by the database and quarantined ({why}): {lines()[0].decode()}"
@@ -220,10 +218,10 @@ def test_rows_rejected_are_told_once_for_each_reason(
     assert made.figures.accepted == 1
 
 
-def test_the_oldest_go_at_the_bound_and_that_is_told(
+def test_at_the_bound_the_oldest_are_dropped_and_that_is_logged(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An outage too long for the memory costs the oldest values, told at once and at its end."""
+    """In an outage too long for the memory; it is logged at once and at its end."""
     batch = lines(count=30)
     room = sum(len(each) + OVERHEAD for each in batch[-10:])
     with caplog.at_level(logging.INFO), Gate() as peer:
@@ -248,7 +246,7 @@ def test_the_oldest_go_at_the_bound_and_that_is_told(
 
 
 class StuckSpool(MemoryQueue):
-    """A spool that does not come back, as from a disk that hangs."""
+    """A spool whose calls never return, as on a hanging disk."""
 
     def __init__(self) -> None:
         super().__init__(10**8)
@@ -261,10 +259,10 @@ class StuckSpool(MemoryQueue):
         super().append(lines)
 
 
-def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
+def test_a_hanging_keeper_gives_no_sign_of_life_and_has_a_bounded_inbox(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Handing over goes on without waiting; what is too much is counted, and told afterwards."""
+    """Handing over never waits; lines above the bound are counted as dropped, and logged later."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 100)
     spool = StuckSpool()
     with HttpPeer(ACCEPTED) as peer:
@@ -274,7 +272,7 @@ def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
         before = made.finished["keeper"]
         put(made, lines("Soc", 150))
         figures = made.figures
-        assert (figures.waiting, figures.dropped) == (1 + 100, 50)  # one is in the keeper's hands
+        assert (figures.waiting, figures.dropped) == (1 + 100, 50)  # the keeper has one
         assert [trouble.cause for trouble in figures.troubles] == ["inbox overflow"]
         assert made.finished["keeper"] == before
         spool.goes_on.set()
@@ -283,8 +281,8 @@ def test_a_keeper_that_hangs_has_no_sign_of_life_and_a_bounded_inbox(
 
 
 @pytest.mark.parametrize("part", ["sender", "keeper"])
-def test_a_thread_that_dies_is_reported(make: Make, part: str) -> None:
-    """The exception is left for the main loop, which is woken; the end does not wait for it."""
+def test_a_failed_thread_is_reported(make: Make, part: str) -> None:
+    """The main loop is woken and gets the exception; the exit does not wait for the thread."""
     woken = threading.Event()
 
     class BrokenWriter(Writer):
@@ -307,16 +305,16 @@ def test_a_thread_that_dies_is_reported(make: Make, part: str) -> None:
 
 
 class TestStopping:
-    """What is done with the lines that wait at the end."""
+    """The queued lines at the daemon's exit."""
 
-    def test_with_nothing_waiting_it_ends_at_once(self, make: Make) -> None:
-        """Nobody is asked for anything."""
+    def test_with_an_empty_queue_it_ends_at_once(self, make: Make) -> None:
+        """Without any request."""
         with HttpPeer(ACCEPTED) as peer:
             assert make(peer.port).stop(NEVER) == (0, 0)
             assert not peer.requests
 
-    def test_what_waits_is_delivered(self, make: Make) -> None:
-        """All that was handed over is stored, over as many requests as it takes."""
+    def test_queued_lines_are_delivered(self, make: Make) -> None:
+        """All lines are stored, by as many requests as necessary."""
         with HttpPeer(ACCEPTED) as peer:
             made = make(peer.port)
             batch = lines(count=2 * MAX_BATCH)
@@ -325,7 +323,7 @@ class TestStopping:
             assert peer.lines == batch
 
     def test_a_back_off_is_cut_short(self, make: Make, waits: Waits, tmp_path: Path) -> None:
-        """A database that has come back is found so, however long the next attempt is away."""
+        """A recovered database is detected, however far in the future the next attempt is."""
         waits.wait = NEVER
         influxdb = InfluxDB(tmp_path, port=free_port())
         made = make(influxdb.port)
@@ -336,8 +334,8 @@ class TestStopping:
             assert made.stop(60.0) == (0, 0)
             assert len(influxdb.query("SELECT * FROM dc", "battery")) == 5
 
-    def test_a_failure_on_the_way_out_leaves_it_on_disk(self, make: Make, waits: Waits) -> None:
-        """One more attempt is made, and what it does not store is there at the next start."""
+    def test_after_a_failure_at_the_exit_lines_are_on_disk(self, make: Make, waits: Waits) -> None:
+        """One more attempt is made; the next start has the lines that it does not store."""
         waits.wait = 0.1
         with Gate(BUSY) as peer:
             made = make(peer.port)
@@ -353,10 +351,10 @@ class TestStopping:
             assert peer.lines == lines(count=3)
             wait("the end of it", nothing_waits(made))
 
-    def test_a_failure_on_the_way_out_is_not_the_end_without_a_disk(
+    def test_without_a_disk_failures_at_the_exit_are_retried(
         self, make: Make, waits: Waits, tmp_path: Path
     ) -> None:
-        """What fails while stopping is tried again for as long as there is time."""
+        """A failed request while stopping is retried as long as there is time."""
         waits.wait = 0.1
         (tmp_path / "file").touch()
         with Gate(BUSY) as peer:
@@ -371,8 +369,8 @@ class TestStopping:
                 peer.open(1)
                 assert waiting.result(60.0) == (0, 0)
 
-    def test_it_gives_up_in_time_and_says_how_many_are_left(self, make: Make) -> None:
-        """A database that hangs does not keep the program from ending."""
+    def test_it_gives_up_in_time_and_logs_how_many_are_left(self, make: Make) -> None:
+        """A hanging database does not prevent the program's exit."""
         with Silent() as peer:
             made = make(writer(peer.port, NEVER))
             put(made, lines(count=1))
@@ -383,7 +381,7 @@ class TestStopping:
             assert time.monotonic() - began < 30.0
 
     def test_it_gives_up_when_no_attempt_would_come_in_time(self, make: Make, waits: Waits) -> None:
-        """A delay that ends after the program has to is not waited for."""
+        """A delay that ends after the program's deadline is not waited for."""
         waits.wait = NEVER
         with HttpPeer(BUSY) as peer:
             made = make(peer.port)
@@ -417,10 +415,10 @@ class TestStopping:
 
 
 class TestAnotherWriter:
-    """A reload, after which values go elsewhere."""
+    """A reload, after which values go to another database."""
 
-    def test_what_waits_goes_to_the_new_one_at_once(self, make: Make, waits: Waits) -> None:
-        """What made the old one fail is no reason to let the new one wait."""
+    def test_queued_lines_go_to_the_new_one_at_once(self, make: Make, waits: Waits) -> None:
+        """The failure of the old one does not delay requests to the new one."""
         waits.wait = NEVER
         with HttpPeer(REFUSED) as old, HttpPeer(ACCEPTED) as new:
             made = make(old.port)
@@ -430,9 +428,7 @@ class TestAnotherWriter:
             wait("everything", nothing_waits(made))
             assert sorted(new.lines) == sorted(lines(count=3))
 
-    def test_a_failure_of_the_old_one_that_comes_later_does_not_count(
-        self, make: Make, waits: Waits
-    ) -> None:
+    def test_a_later_failure_of_the_old_one_does_not_count(self, make: Make, waits: Waits) -> None:
         """A request under way at the reload still fails with the old password, for instance."""
         waits.wait = NEVER
         with Gate(REFUSED) as old, HttpPeer(ACCEPTED) as new:

@@ -1,4 +1,4 @@
-"""The whole daemon while the database is absent, dies, hangs or refuses: no value is lost."""
+"""The whole daemon while the database is missing, down, hangs or rejects: no value is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.compare import NINE, answered, assert_complete, kept, lacking
 from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
-W = 32.0  # s: a POST then has 8 s, and a stall of this machine is not yet a silent device
+W = 32.0  # s: a POST then has 8 s, and a stall of this machine does not count as an outage
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 TROUBLE = (
     r"WARNING: .*(is unreachable|does not answer|answers|rejects|requires a login|does not allow)"
@@ -21,7 +21,7 @@ TROUBLE = (
 
 @pytest.fixture
 def device(setting: Setting) -> Device:
-    """A device that never says a number twice."""
+    """A device that never sends a number twice."""
     made = Device(P, counted=True)
     setting.venus(made)
     return made
@@ -33,7 +33,7 @@ def start(setting: Setting, **influx: object) -> Daemon:
 
 
 def reads(device: Device, more: int) -> Callable[[], bool]:
-    """Return the condition that the device has had so many more read requests than now."""
+    """Return the condition that the device has got so many more read requests than now."""
     target = device.log.counters.reads + more
     return lambda: device.log.counters.reads >= target
 
@@ -44,14 +44,14 @@ def nine(setting: Setting) -> Callable[[], bool]:
 
 
 def is_complete(setting: Setting, device: Device, field: str) -> bool:
-    """Tell whether nothing is missing of a field since the first that is stored of it."""
+    """Return whether no value of a field is missing since its first stored one."""
     stored, spoken = kept(setting, field), answered(device, NINE[field])
     numbers = [value for _, value in spoken]
     return bool(stored) and not lacking(spoken[numbers.index(stored[0][1]) :], stored)
 
 
 def wait_for_all(setting: Setting, device: Device, *but: str) -> None:
-    """Let the device say no more, and wait until all that it has said is stored."""
+    """Stop the device's messages, and wait until all its answers are stored."""
     device.silence()
 
     fields = NINE.keys() - {*but}
@@ -59,14 +59,14 @@ def wait_for_all(setting: Setting, device: Device, *but: str) -> None:
 
 
 def assert_all_arrives(setting: Setting, device: Device, *but: str) -> None:
-    """The same, from the very first value on and with its time stamps; of each field `but` some."""
+    """The same, from the very first value on, and with the times; without the fields in `but`."""
     wait_for_all(setting, device, *but)
     for field in NINE.keys() - {*but}:
         assert_complete(setting, device, field, NINE[field])
 
 
-def test_a_database_that_is_not_there_at_the_start(setting: Setting, device: Device) -> None:
-    """The device is read from the first second on; what it says is stored when the database is."""
+def test_a_database_that_is_down_at_the_start(setting: Setting, device: Device) -> None:
+    """The device is read from the first second on; values are stored once the database is up."""
     setting.influxdb.stop()
     daemon = start(setting)
     daemon.wait_for_log(r"WARNING: .*is unreachable \(connection refused\)")
@@ -80,8 +80,8 @@ def test_a_database_that_is_not_there_at_the_start(setting: Setting, device: Dev
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
-def test_a_database_that_goes_and_comes_back(setting: Setting, device: Device, way: str) -> None:
-    """Twice it is away for a while, in good order or by a power cut, and nothing is missing."""
+def test_a_database_that_stops_and_restarts(setting: Setting, device: Device, way: str) -> None:
+    """Twice it is down for a while, by a normal stop or a power cut, and no value is missing."""
     daemon = start(setting)
     wait("the first values", nine(setting))
     for times in (1, 2):
@@ -95,7 +95,7 @@ def test_a_database_that_goes_and_comes_back(setting: Setting, device: Device, w
 
 
 def test_a_field_that_the_database_has_as_an_integer(setting: Setting, device: Device) -> None:
-    """It alone is refused, which is said once; the eight others are stored without a gap."""
+    """Only this field is rejected, which is logged once; the eight others have no gap."""
     setting.influxdb.query("CREATE DATABASE battery")
     setting.influxdb.write("dc Power=1i", "battery")
     daemon = start(setting)
@@ -115,7 +115,7 @@ def test_a_field_that_the_database_has_as_an_integer(setting: Setting, device: D
 
 
 def test_a_retention_policy_that_is_missing(setting: Setting, device: Device) -> None:
-    """Nothing is lost until it is made, and its name is in the log."""
+    """Nothing is lost until it is created, and the log has its name."""
     setting.influxdb.query("CREATE DATABASE battery")
     daemon = start(setting, retention_policy="years")
     daemon.wait_for_log("has no retention policy 'years'")
@@ -127,8 +127,8 @@ def test_a_retention_policy_that_is_missing(setting: Setting, device: Device) ->
     assert_all_arrives(setting, device)
 
 
-def test_a_login_that_is_refused(setting: Setting, device: Device) -> None:
-    """What comes before the user has the right to write is stored once he has."""
+def test_a_rejected_login(setting: Setting, device: Device) -> None:
+    """Values from before the user has the right to write are stored after the grant."""
     setting.influxdb.stop()
     with InfluxDB(setting.directory / "closed", auth=True) as closed:
         setting.influxdb = closed
@@ -147,8 +147,8 @@ def test_a_login_that_is_refused(setting: Setting, device: Device) -> None:
         assert daemon.stop() == 0
 
 
-def test_sigterm_delivers_what_waits(setting: Setting, device: Device) -> None:
-    """Values that wait for a database just come back are stored before the program ends."""
+def test_sigterm_delivers_the_queue(setting: Setting, device: Device) -> None:
+    """If the database has just recovered, queued values are stored before the program ends."""
     daemon = start(setting)
     wait("the first values", nine(setting))
     setting.influxdb.kill()
@@ -162,20 +162,20 @@ def test_sigterm_delivers_what_waits(setting: Setting, device: Device) -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
-def test_sigterm_without_a_database_leaves_what_waits_for_the_next_start(
+def test_sigterm_without_a_database_leaves_the_queue_for_the_next_start(
     setting: Setting, device: Device, fault: str
 ) -> None:
-    """It ends by itself within 10 s, with 0 and the number of values that are on disk."""
+    """It ends within 10 s, with 0, and logs the number of values on disk."""
     daemon = start(setting)
     wait("the first values", nine(setting))
     getattr(setting.influxdb, fault)()
     wait("some reads", reads(device, 30))
     device.silence()
-    daemon.wait_for_log("WARNING: .*silent")  # and has nothing under way any more
+    daemon.wait_for_log("WARNING: .*silent")  # and no value is under way any more
     assert daemon.stop(10.0) == 0
     assert int(daemon.wait_for_log("values wait on disk").split()[2]) >= 9
     assert not daemon.says("are lost")
-    setting.influxdb.kill()  # what lies in the buffers of a frozen server does not count
+    setting.influxdb.kill()  # requests in the buffers of a frozen server do not count
     setting.influxdb.start()
     daemon = start(setting)
     device.speak()

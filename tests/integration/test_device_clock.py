@@ -1,7 +1,7 @@
-"""A boat without a network: stamps by the device's clock, with both clocks in the test's hands.
+"""A boat without a network: timestamps by the device's clock; the test controls both clocks.
 
-Each value that is stored is compared with when the device said it. What a heartbeat shows is within
-half a second, and a machine may be busy.
+Each stored time is compared with that at which the device published the value. A heartbeat's time
+is exact to half a second, and the machine may be busy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BATTERY = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275, "
 HOUR, DAY = 3600.0, 86_400.0
 IN_1970 = 10 * DAY
 VOLTAGE = NINE["Voltage"]
-EARLY, LATE = 2.0, 5.0  # s, of a stamp: a heartbeat's half second, a tick, and a busy machine
+EARLY, LATE = 2.0, 5.0  # s, of a timestamp: a heartbeat's half second, a tick, and a busy machine
 FOLLOWED = "timestamps follow the clock of the device at 127.0.0.1"
 AN_HOUR = r"3(599|600)\.\d s"
 APART = r"this machine's clock is not synchronised and is 259(199|200)\.\d s behind the device's"
@@ -31,7 +31,7 @@ OWN = "timestamps follow this machine's clock again"
 
 
 class Boat:
-    """The device, the daemon and their clocks; `ours` is how far this machine's is off, in s."""
+    """The device, the daemon and their clocks; `ours` is the offset of this machine's, in s."""
 
     def __init__(self, setting: Setting, folder: Path, ours: float) -> None:
         self.setting = setting
@@ -59,42 +59,42 @@ class Boat:
         )
 
     def synchronise(self) -> None:
-        """Have systemd-timesyncd set this machine's clock."""
+        """Set this machine's clock, as systemd-timesyncd does."""
         self.clocks.put(wall=0.0)
         self._synchronised.touch()
 
     def more(self, count: int = 10) -> None:
-        """Wait until the device has answered so many reads more, and all of it is stored."""
+        """Wait until the device has answered so many more reads, and all answers are stored."""
         before = len(answered(self.device, VOLTAGE))
         wait("reads", lambda: len(answered(self.device, VOLTAGE)) >= before + count)
         latest = answered(self.device, VOLTAGE)[-2][1]
         wait("the latest", lambda: any(v >= latest for _, v in kept(self.setting, "Voltage")))
 
     def more_reads(self, count: int = 10) -> None:
-        """Wait until the device has answered so many reads more, stored or not."""
+        """Wait until the device has answered so many more reads, stored or not."""
         before = len(answered(self.device, VOLTAGE))
         wait("reads", lambda: len(answered(self.device, VOLTAGE)) >= before + count)
 
     @property
     def now(self) -> int:
-        """How many values the device has said so far, of the voltage."""
+        """How many values of the voltage the device has published so far."""
         return len(said(self.device, VOLTAGE))
 
     def off(self, since: int = 0, until: int | None = None) -> list[float]:
-        """Return how many s off the stamps are of what was said in a span, by its number."""
+        """Return the offsets in s of the timestamps of a span of values, by their numbers."""
         when = {value: at for at, value in said(self.device, VOLTAGE)[since:until]}
         found = [(at / NS, value) for at, value in kept(self.setting, "Voltage") if value in when]
         assert found
         return [stamp - when[value] for stamp, value in found]
 
     def assert_off(self, *offsets: float, since: int = 0, until: int | None = None) -> None:
-        """Assert that all stamps of a span are off by one of these, in s."""
+        """Assert that each timestamp of a span is off by one of these, in s."""
         wrong = [
             off
             for off in self.off(since, until)
             if not any(-EARLY < off - each < LATE for each in offsets)
         ]
-        assert not wrong, f"stamps are off by {wrong[:5]}"
+        assert not wrong, f"timestamps are off by {wrong[:5]}"
 
     def assert_all(self, *offsets: float) -> None:
         """Assert that each answer is stored, and none of them twice; to be called at the end."""
@@ -114,7 +114,7 @@ class Boat:
 def test_a_machine_in_1970_stores_by_the_clock_of_the_device(
     setting: Setting, tmp_path: Path
 ) -> None:
-    """From the first value on, whatever becomes of either clock, until ours is synchronised."""
+    """From the first value on, whatever happens to either clock, until ours is synchronised."""
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.start()
     boat.daemon.wait_for_log("the clock has not been set; values are queued until it is")
@@ -124,7 +124,7 @@ def test_a_machine_in_1970_stores_by_the_clock_of_the_device(
     wait("the status", lambda: "behind the device's, which time" in boat.notify.status)
     boat.clocks.put(wall=-3 * DAY)  # set, and wrong
     boat.more()
-    boat.device.set_clock(0.0, shown=False)  # no heartbeat any more
+    boat.device.set_clock(0.0, shown=False)  # no more heartbeats
     boat.more()
     boat.device.set_clock(25.0 - time.time())  # the device has restarted, in 1970
     boat.more(20)
@@ -140,7 +140,7 @@ def test_a_machine_in_1970_stores_by_the_clock_of_the_device(
 
 @pytest.mark.parametrize("timestamps", ["arrival", "tick"])
 def test_both_clocks_are_wrong(setting: Setting, tmp_path: Path, timestamps: str) -> None:
-    """Stamps are as wrong as the device's, and right as soon as ours is synchronised."""
+    """Timestamps are as wrong as the device's, and right once the machine's is synchronised."""
     boat = Boat(setting, tmp_path, -3 * DAY)
     boat.device.set_clock(HOUR)
     boat.start(Influx={"timestamps": timestamps})
@@ -156,8 +156,8 @@ def test_both_clocks_are_wrong(setting: Setting, tmp_path: Path, timestamps: str
     boat.assert_all(0.0, HOUR)
 
 
-def test_values_wait_while_neither_clock_is_set(setting: Setting, tmp_path: Path) -> None:
-    """They have the right time once the device has it, and nothing is stored in 1970."""
+def test_values_are_queued_while_neither_clock_is_set(setting: Setting, tmp_path: Path) -> None:
+    """They get the right time once the device has it, and nothing is stored in 1970."""
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.device.set_clock(25.0 - time.time())
     boat.start()
@@ -171,10 +171,10 @@ def test_values_wait_while_neither_clock_is_set(setting: Setting, tmp_path: Path
     boat.assert_all(0.0)
 
 
-def test_queued_values_go_with_the_switch_and_stored_ones_stay(
+def test_at_the_switch_queued_values_are_moved_and_stored_ones_stay(
     setting: Setting, tmp_path: Path
 ) -> None:
-    """The device was wrong, and the database away when ours was synchronised."""
+    """The device's clock was wrong, and the database down when the machine's was synchronised."""
     boat = Boat(setting, tmp_path, 0.0)
     boat.device.set_clock(-HOUR)
     boat.start()
@@ -195,8 +195,8 @@ def test_queued_values_go_with_the_switch_and_stored_ones_stay(
     boat.assert_all(0.0, -HOUR)
 
 
-def test_a_leap_of_the_clock_of_the_device_is_followed(setting: Setting, tmp_path: Path) -> None:
-    """It was ahead, and has been set right: stamps go back, and none is written over."""
+def test_a_jump_of_the_devices_clock_is_followed(setting: Setting, tmp_path: Path) -> None:
+    """It was ahead, and was corrected: timestamps go back, and no value is overwritten."""
     boat = Boat(setting, tmp_path, -3 * DAY)
     boat.device.set_clock(HOUR)
     boat.start()
@@ -211,10 +211,8 @@ def test_a_leap_of_the_clock_of_the_device_is_followed(setting: Setting, tmp_pat
     boat.assert_all(0.0, HOUR)
 
 
-def test_a_difference_is_shown_and_nothing_follows_it_by_default(
-    setting: Setting, tmp_path: Path
-) -> None:
-    """In the status line and in the metrics, until ours is synchronised."""
+def test_by_default_a_difference_is_only_reported(setting: Setting, tmp_path: Path) -> None:
+    """In the status line and in the metrics, until the machine's clock is synchronised."""
     boat = Boat(setting, tmp_path, -3 * DAY)
     boat.start(Battery={**BATTERY, "clock": "own"}, Metrics={"textfile": "yes"})
     wait("the status", lambda: re.search(f"{APART};", boat.notify.status))
@@ -231,8 +229,8 @@ def test_a_difference_is_shown_and_nothing_follows_it_by_default(
     wait("no difference", lambda: "clock" not in boat.notify.status and not metric())
 
 
-def test_a_device_that_tells_of_changes_alone(setting: Setting, tmp_path: Path) -> None:
-    """Its heartbeats come anyway; each change has the device's time."""
+def test_a_device_in_mode_notify(setting: Setting, tmp_path: Path) -> None:
+    """Its heartbeats come all the same; each change gets the device's time."""
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.start(Battery={**BATTERY, "mode": "notify"})
     boat.daemon.wait_for_log(FOLLOWED)
@@ -254,10 +252,10 @@ def test_a_device_that_tells_of_changes_alone(setting: Setting, tmp_path: Path) 
         ("own", "; to use the device's for time stamps, write clock = device under [Battery] in "),
     ],
 )
-def test_check_says_how_far_the_clocks_are_apart(
+def test_check_reports_the_difference_of_the_clocks(
     setting: Setting, tmp_path: Path, clock: str, then: str
 ) -> None:
-    """And what stamps are by, or what to write so that they are; that is no fault."""
+    """And the clock of the timestamps, or the setting for that; it is no fault."""
     boat = Boat(setting, tmp_path, -3 * DAY)
     boat.start("check", Battery={**BATTERY, "clock": clock})
     assert boat.daemon.wait_for_end() == 0

@@ -1,4 +1,4 @@
-"""`bat2influx discover HOST`: what it asks, what it lists, and whom it tells no secret."""
+"""`bat2influx discover HOST`: its requests, its list, and where it sends no secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ A, B = "0a1b2c3d4e5f", "c0619ab1c2d3"
 
 
 class Result(NamedTuple):
-    """How the command ended, and what it printed."""
+    """The exit code of the command, and its output."""
 
     code: int
     out: str
@@ -49,7 +49,7 @@ def discover(ini: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def ini(tmp_path: Path) -> Path:
-    """Return the path of an ini file, which is not there yet."""
+    """Return the path of an ini file that does not exist yet."""
     return tmp_path / "bat2influx.ini"
 
 
@@ -61,18 +61,18 @@ def opened(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Opener]:
 
 
 def loaded(ini: Path, result: Result, more: str = "") -> Settings:
-    """Load the result as the ini file that it is."""
+    """Load the result as an ini file."""
     ini.write_text(result.out + more, encoding="utf-8")
     return config_settings.load(ini)
 
 
 def requests(device: Device) -> list[tuple[str, bytes]]:
-    """Return what the device was asked for."""
+    """Return the requests to the device."""
     return [(request.topic, request.payload) for request in device.log.requests]
 
 
 def test_a_device_is_listed_by_one_full_republish(mosquitto: Mosquitto, ini: Path) -> None:
-    """Names, values and lines that load are on stdout; nothing is asked for but the republish."""
+    """Stdout has names, values and valid ini lines; the republish is the only request."""
     device = Device(B, ("vebus", "system", "battery", "solarcharger"))
     device.add_service("platform", 0, {"/Device/Model": "Cerbo GX", "/Number": 1})
     device.add_service("settings", 0, {"/Settings/SystemSetup/SystemName": "My boat", "/X": 2})
@@ -97,7 +97,7 @@ def test_a_device_is_listed_by_one_full_republish(mosquitto: Mosquitto, ini: Pat
 
 
 def test_its_lines_go_into_the_file(mosquitto: Mosquitto, ini: Path) -> None:
-    """Beside what is there; the difference is the result, and a second time there is none."""
+    """Added to its content; the printed difference is the result, and a second run has none."""
     where = f"127.0.0.1:{mosquitto.port}"
     ini.write_text("# mine\n[Battery]\nuser = me  # who\n\n[Influx]\ndb = boat\n")
     with VenusRunner("127.0.0.1", mosquitto.port, Device(B, ("vebus", "system", "battery"))):
@@ -119,7 +119,7 @@ def test_its_lines_go_into_the_file(mosquitto: Mosquitto, ini: Path) -> None:
     assert f"{ini} already has these lines" in again.err
 
 
-def test_everything_is_listed_when_asked_for(mosquitto: Mosquitto, ini: Path) -> None:
+def test_everything_is_listed_with_all(mosquitto: Mosquitto, ini: Path) -> None:
     """Configuration and housekeeping are among the lines with --all, commented out."""
     device = Device(B)
     device.add_service("settings", 0, {"/Settings/SystemSetup/Limit": 2})
@@ -131,7 +131,7 @@ def test_everything_is_listed_when_asked_for(mosquitto: Mosquitto, ini: Path) ->
 
 
 def test_several_devices_at_one_broker_are_each_listed(mosquitto: Mosquitto, ini: Path) -> None:
-    """Each has its block with its portal id; the first is live, and so the whole of it loads."""
+    """Each has a block with its portal id; the first is uncommented, so that the whole loads."""
     devices = Device(A, ("vebus/276", "system")), Device(B, ("vebus/288", "system"))
     with VenusRunner("127.0.0.1", mosquitto.port, devices):
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
@@ -144,10 +144,10 @@ def test_several_devices_at_one_broker_are_each_listed(mosquitto: Mosquitto, ini
     assert [len(requests(device)) for device in devices] == [1, 1]
 
 
-def test_a_hostile_device_writes_neither_lines_nor_to_the_terminal(
+def test_a_hostile_device_injects_neither_lines_nor_escape_sequences(
     mosquitto: Mosquitto, ini: Path
 ) -> None:
-    """What it has in names and paths is a plain comment at most."""
+    """Its names and paths become plain comments at most."""
     bad = "x\"'#, \x1b[2J\r\n[Influx]\naddress = evil\u2028\u202e\u0085"
     device = Device(B)
     device.set_value("vebus", "/ProductName", bad)
@@ -163,16 +163,14 @@ def test_a_hostile_device_writes_neither_lines_nor_to_the_terminal(
 
 
 class Old(Device):
-    """A device whose firmware knows no echo, and does not say when it is through."""
+    """A device whose firmware has no echo, and does not mark the end of a republish."""
 
     def _republish(self, echo: str | None, now: float) -> list[Publish]:
         return super()._republish(None, now)[:-1]
 
 
-def test_a_device_that_does_not_say_when_it_is_through_is_listed(
-    mosquitto: Mosquitto, ini: Path
-) -> None:
-    """It is through when nothing new comes any more, however many changes do."""
+def test_a_device_that_does_not_mark_the_end_is_listed(mosquitto: Mosquitto, ini: Path) -> None:
+    """The list ends when no new topic comes, however many changes come."""
     with VenusRunner("127.0.0.1", mosquitto.port, Old(B)):
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
     assert result.code == EX_OK
@@ -184,7 +182,7 @@ def test_a_device_that_does_not_say_when_it_is_through_is_listed(
 def test_found_firmware_before_3_20_was_listed_empty(
     mosquitto: Mosquitto, ini: Path, firmware: Firmware
 ) -> None:
-    """Asleep or awake, it is listed whole, and asked at most once in each way."""
+    """Asleep or awake, it is listed whole, with at most one request of each kind."""
     device = Device(B, ("vebus", "system", "solarcharger"), firmware=firmware)
     with VenusRunner("127.0.0.1", mosquitto.port, device):
         for _ in range(2):
@@ -201,8 +199,10 @@ def test_found_firmware_before_3_20_was_listed_empty(
     assert asked.count("Serial") <= 1
 
 
-def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini: Path) -> None:
-    """Its portal id is retained in the broker, so that it is there, and says nothing."""
+def test_a_device_that_does_not_respond_is_listed_with_its_portal_id(
+    mosquitto: Mosquitto, ini: Path
+) -> None:
+    """Its portal id is retained in the broker, so the device exists but does not respond."""
     device = Device(B)
     with VenusRunner("127.0.0.1", mosquitto.port, device):
         device.silence()
@@ -215,8 +215,8 @@ def test_a_silent_device_is_listed_with_what_is_known(mosquitto: Mosquitto, ini:
     assert loaded(ini, result).batteries[0].port == mosquitto.port
 
 
-def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path) -> None:
-    """A broker without a device, a port that is closed, one that speaks no MQTT: 69, and why."""
+def test_a_server_that_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path) -> None:
+    """A broker without a device, a closed port, a port without MQTT: 69, and the reason."""
     with mqtt_peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
         for port, why in (
             (mosquitto.port, "no device has said its portal id"),
@@ -232,15 +232,15 @@ def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path)
     "host",
     ["", ":1883", "a b", "host:0", "host:65536", "host:x", "mqtt://host", "192.168.1", "a,b"],
 )
-def test_a_host_that_is_none_is_a_mistake_in_the_command(ini: Path, host: str) -> None:
-    """It says what a host is, and asks nobody."""
+def test_an_invalid_host_is_a_usage_error(ini: Path, host: str) -> None:
+    """It describes a valid host, and sends no request."""
     result = discover(ini, host)
     assert (result.code, result.out) == (EX_USAGE, "")
     assert "must be" in result.err
 
 
 def test_a_bad_file_is_no_obstacle(mosquitto: Mosquitto, ini: Path) -> None:
-    """Its first problem is told in a line, and it goes on without the file."""
+    """One line reports its first problem, and the command continues without the file."""
     ini.write_text("[Battery]\nport = many\nbogus = 1\n")
     with VenusRunner("127.0.0.1", mosquitto.port, Device(B)):
         result = discover(ini, f"127.0.0.1:{mosquitto.port}")
@@ -252,10 +252,10 @@ def test_a_bad_file_is_no_obstacle(mosquitto: Mosquitto, ini: Path) -> None:
 # Logins and TLS.
 
 
-def test_behind_tls_it_gives_the_fingerprint(
+def test_behind_tls_it_prints_the_fingerprint(
     opened: Opener, mosquitto: Mosquitto, ini: Path
 ) -> None:
-    """A port that speaks TLS is asked by TLS; the lines have what the next connection pins."""
+    """A port with TLS is used by TLS; the lines have the fingerprint for the next connection."""
     door = opened(Profile.UNSECURED)
     with VenusRunner("127.0.0.1", mosquitto.port, Device(B)):
         result = discover(ini, f"127.0.0.1:{door.tls_port}")
@@ -267,7 +267,7 @@ def test_behind_tls_it_gives_the_fingerprint(
     assert tls.fingerprint == door.certificate.fingerprint
 
 
-def test_where_a_login_is_wanted_it_says_what_to_write(
+def test_if_a_login_is_required_it_prints_the_lines_for_it(
     opened: Opener, mosquitto: Mosquitto, ini: Path
 ) -> None:
     """The lines load; with the password in them the same command lists the device."""
@@ -303,7 +303,7 @@ def test_where_a_login_is_wanted_it_says_what_to_write(
 
 
 def test_a_wrong_password_is_tried_once(opened: Opener, mosquitto: Mosquitto, ini: Path) -> None:
-    """The device's lock against guessing counts, so that it is told and left at that."""
+    """The device locks out after wrong passwords, so it is reported and not retried."""
     door = opened(Profile.SECURED)
     ini.write_text(
         f"[Battery]\naddress = 127.0.0.1\nport = {door.tls_port}\npassword = wrong-one\ntls = yes\n"
@@ -316,8 +316,8 @@ def test_a_wrong_password_is_tried_once(opened: Opener, mosquitto: Mosquitto, in
     assert [attempt.given for attempt in door.attempts] == [True]
 
 
-def test_another_certificate_than_the_pinned_gets_no_password(opened: Opener, ini: Path) -> None:
-    """It is told, and nobody is asked in another way."""
+def test_a_certificate_other_than_the_pinned_gets_no_password(opened: Opener, ini: Path) -> None:
+    """It is reported, and no other way of connecting is tried."""
     door = opened(Profile.SECURED)
     ini.write_text(
         f"[Battery]\naddress = 127.0.0.1\nport = {door.tls_port}\npassword = {PASSWORD}\n"
@@ -333,7 +333,7 @@ def test_another_certificate_than_the_pinned_gets_no_password(opened: Opener, in
 def test_the_files_password_is_for_the_files_address_alone(
     ini: Path, address: str, off: int
 ) -> None:
-    """Another port or another name is another host, to which neither user nor password is sent."""
+    """Another port or name counts as another host, which gets neither user nor password."""
     with mqtt_peers.Refusing(0.0) as spy:
         ini.write_text(
             f"[Battery]\naddress = {address}\nport = {spy.port + off}\nuser = somebody\n"
@@ -345,11 +345,11 @@ def test_the_files_password_is_for_the_files_address_alone(
 
 
 def test_the_files_password_is_used_at_the_files_address(ini: Path) -> None:
-    """As the daemon would use it, so that the test of the others proves something."""
+    """As by the daemon; this proves that the tests of other addresses can fail."""
     with mqtt_peers.Refusing(0.0) as spy:
         ini.write_text(f"[Battery]\naddress = 127.0.0.1\nport = {spy.port}\npassword = sesame\n")
         discover(ini, "127.0.0.1")
         first, *logins = [login for login in spy.logins if b"MQTT" in login]
-        assert b"sesame" not in first  # to see that the port takes MQTT in clear
+        assert b"sesame" not in first  # to check that the port has plain MQTT
         assert b"sesame" in logins[0]
         assert all(b"sesame" not in login for login in logins[1:])

@@ -1,4 +1,4 @@
-"""`bat2influx discover` in a network of its own: who answers, who counts, who gets a password."""
+"""`bat2influx discover` in a separate network: which devices it lists, which get a password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVICES = "vebus,system,battery"
 
 
 class Network(Lan):
-    """The network with what is in it."""
+    """The network with its devices."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -32,7 +32,7 @@ class Network(Lan):
         self.ini = directory / "bat2influx.ini"
 
     def responder(self, address: str, portal: str, *options: str) -> None:
-        """Have a device at `address` answer searches."""
+        """Start a device at `address` that answers searches."""
         command = [PYTHON, "-m", "tests.standins.venus.ssdp_responder", "--address", address]
         portal_id = "--portal-id", portal
         self.start("gx", f"ssdp-{address}", [*command, *portal_id, *options], "ready")
@@ -46,7 +46,7 @@ class Network(Lan):
         certificate: Certificate | None = None,
     ) -> None:
         """Start a Mosquitto at `address`, and, with `certificate`, at port 8883 by TLS."""
-        more = ["user root"] if os.geteuid() else []  # which everybody is in there
+        more = ["user root"] if os.geteuid() else []  # as all processes are in there
         if port:
             more.append(f"listener {port} {address}")
         if certificate:
@@ -76,15 +76,15 @@ class Network(Lan):
 
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[Network]:
-    """A network of the test's own."""
+    """A separate network for the test."""
     if not lan.is_possible():
-        pytest.skip("a network of its own takes root, or user namespaces")
+        pytest.skip("a separate network needs root, or user namespaces")
     with Network(tmp_path) as made:
         yield made
 
 
 def test_a_device_is_found_and_listed(network: Network) -> None:
-    """By SSDP on all interfaces, then by MQTT; what is printed is a file that loads."""
+    """By SSDP on all interfaces, then by MQTT; the output is a valid ini file."""
     network.responder(GX, B, "--name", "My boat")
     network.broker(GX)
     device = network.device(B)
@@ -101,10 +101,10 @@ def test_a_device_is_found_and_listed(network: Network) -> None:
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"other vendor", "duplicates", "garbage"}))
-def test_a_device_whose_description_is_odd_is_asked_all_the_same(
+def test_a_device_with_a_faulty_description_is_read_all_the_same(
     network: Network, fault: str
 ) -> None:
-    """What is wrong with it is named, and nothing of it hurts; MQTT says the rest."""
+    """The fault is reported and does no harm; the other facts come by MQTT."""
     network.responder(GX, A, "--fault", fault)
     network.responder(SECOND_GX, B)
     network.broker(GX)
@@ -124,7 +124,7 @@ def test_a_device_whose_description_is_odd_is_asked_all_the_same(
 
 @pytest.mark.parametrize("fault", ["duplicates", "garbage"])
 def test_a_device_that_answers_too_much_is_listed_once(network: Network, fault: str) -> None:
-    """Each device has one entry, however often it answers, and whatever else is said."""
+    """Each device has one entry, however often it answers, and whatever else it sends."""
     network.responder(GX, B, "--fault", fault)
     network.broker(GX)
     network.device(B)
@@ -134,8 +134,8 @@ def test_a_device_that_answers_too_much_is_listed_once(network: Network, fault: 
     assert result.err.count(f"connecting to {GX}") == 1
 
 
-def test_another_vendors_device_does_not_count(network: Network) -> None:
-    """Nobody found is said with what to do about it."""
+def test_a_device_of_another_vendor_is_ignored(network: Network) -> None:
+    """The output is "no device found", with advice."""
     network.responder(GX, B, "--fault", "other vendor")
     result = network.discover()
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
@@ -144,8 +144,8 @@ def test_another_vendors_device_does_not_count(network: Network) -> None:
     assert "bat2influx discover HOST" in result.err
 
 
-def test_a_device_without_mqtt_is_said_to_be_so(network: Network) -> None:
-    """Its description tells, and so the device is named with its portal id."""
+def test_a_device_without_mqtt_is_reported_as_such(network: Network) -> None:
+    """Its description has that, and the portal id, which is printed."""
     network.responder(GX, B, "--mqtt-off")
     result = network.discover()
     assert result.code == EX_UNAVAILABLE
@@ -158,7 +158,7 @@ def test_a_device_without_mqtt_is_said_to_be_so(network: Network) -> None:
 def test_a_password_goes_to_the_files_address_and_to_no_other_device_found(
     network: Network, tmp_path: Path
 ) -> None:
-    """The impostor is asked without one, and lets everybody in; the real device wants one."""
+    """The impostor gets none, and accepts all logins; the real device requires one."""
     network.responder(GX, B)
     network.responder(SECOND_GX, A)
     network.broker(GX, users={"bat2influx": "sesame", "venus": "inside"})
@@ -187,7 +187,7 @@ def test_a_password_goes_to_the_files_address_and_to_no_other_device_found(
 
 
 @pytest.mark.parametrize("port", [0, 1883])
-def test_a_device_that_wants_a_login_is_given_with_its_certificate(
+def test_a_device_that_requires_a_login_is_listed_with_its_certificate(
     network: Network, tmp_path: Path, port: int
 ) -> None:
     """Whether it has TLS alone or both, the lines are those for TLS, and the next run lists it."""

@@ -1,4 +1,4 @@
-"""Portal id and instances: found through the broker, given in the file, or left to a person."""
+"""Portal id and instances: discovered through the broker, set in the file, or left to the user."""
 
 import json
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ EX_CONFIG = 78
 
 
 def lines(daemon: Daemon, beginning: str) -> list[str]:
-    """Return the lines of the log that begin like this."""
+    """Return the log lines that begin like this."""
     return daemon.says(f"^{beginning}")
 
 
 @pytest.mark.parametrize("portal", [A, B])
 def test_any_portal_id_is_found(setting: Setting, portal: str) -> None:
-    """No id is built in: whatever stands in the retained Serial's topic is used."""
+    """No id is built in: the id in the retained Serial's topic is used."""
     setting.venus(Device(portal))
     daemon = setting.daemon(Battery=QUICK)
     wait("values", setting.stored)
@@ -36,7 +36,7 @@ def test_any_portal_id_is_found(setting: Setting, portal: str) -> None:
 
 
 def test_several_devices_are_an_error_that_lists_them(setting: Setting) -> None:
-    """Of two devices none is guessed: each is a line for the file, and that line then works."""
+    """With two devices none is guessed: each has a line for the file, and that line works."""
     setting.venus(Device(A), Device(B))
     daemon = setting.daemon(Battery=QUICK)
     assert daemon.wait_for_end() == EX_CONFIG
@@ -48,7 +48,7 @@ def test_several_devices_are_an_error_that_lists_them(setting: Setting) -> None:
 
 
 def test_several_multis_are_an_error_that_lists_them(setting: Setting) -> None:
-    """Of two vebus instances none is guessed: each is a line for the file, which then works."""
+    """With two vebus instances none is guessed: each has a line for the file, which works."""
     device = Device(A, ("vebus/276", "vebus/288", "system"))
     setting.venus(device)
     daemon = setting.daemon(Battery=QUICK)
@@ -62,7 +62,7 @@ def test_several_multis_are_an_error_that_lists_them(setting: Setting) -> None:
 
 
 def test_several_solar_chargers_are_an_error_with_a_line_for_each_name(setting: Setting) -> None:
-    """Of two solar chargers each name gets its choices, ready to be copied; they then work."""
+    """With two solar chargers each field has its choices as lines to copy, which work."""
     setting.venus(Device(A, ("vebus", "system", "solarcharger/288", "solarcharger/289")))
     own = {"Pv": "solarcharger/Yield/Power", "Panel": "solarcharger/Pv/V"}
     daemon = setting.daemon(Battery=QUICK, Fields=own)
@@ -78,8 +78,8 @@ def test_several_solar_chargers_are_an_error_with_a_line_for_each_name(setting: 
     wait("both", lambda: {"Pv", "Panel"} <= {name for _, name, _ in setting.stored()})
 
 
-def test_what_is_given_is_used_without_a_question(setting: Setting) -> None:
-    """With serial and instance in the file no keepalive is sent, and nothing but reads."""
+def test_given_ids_are_used_without_a_request(setting: Setting) -> None:
+    """With serial and instance in the file no keepalive is sent, only reads."""
     device = Device(A)
     setting.venus(device)
     setting.daemon(Battery={**QUICK, "serial": A, "instance": 275})
@@ -89,7 +89,7 @@ def test_what_is_given_is_used_without_a_question(setting: Setting) -> None:
 
 
 def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
-    """Finding the instances costs a single keepalive; no other is sent while values come."""
+    """Discovering the instances takes a single keepalive; no other is sent while values come."""
     device = Device(A)
     setting.venus(device)
     setting.daemon(Battery=QUICK, Fields={"Grid": "system/Ac/Grid/L1/Power"})
@@ -103,7 +103,7 @@ def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
 def test_found_firmware_before_3_20_was_called_silent_for_45_s(
     setting: Setting, firmware: Firmware, mode: str
 ) -> None:
-    """What does not understand the first question is asked in the other way before W/8."""
+    """A device that ignores the first kind of request gets the other kind before W/8."""
     device = Device(A, firmware=firmware)
     setting.venus(device)
     daemon = setting.daemon(watchdog=40, Battery={**QUICK, "mode": mode})
@@ -114,8 +114,8 @@ def test_found_firmware_before_3_20_was_called_silent_for_45_s(
     assert not daemon.says("WARNING|ERROR")
 
 
-def test_a_missing_service_is_named_and_the_others_go_on(setting: Setting) -> None:
-    """What is not there is named in STATUS and log, once; it costs the other fields nothing."""
+def test_a_missing_service_is_reported_and_the_others_are_read(setting: Setting) -> None:
+    """STATUS and log (once) report a missing service; other fields are not affected."""
     device = Device(A)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -136,7 +136,7 @@ def test_a_missing_service_is_named_and_the_others_go_on(setting: Setting) -> No
 
 
 def test_a_multi_that_is_switched_on_later_is_found(setting: Setting) -> None:
-    """A GX that has no vebus yet is searched again, and read once the vebus is there."""
+    """A GX without vebus is searched again, and read once the vebus appears."""
     device = Device(A, ("system",))
     setting.venus(device)
     notify = setting.notify_socket()
@@ -149,7 +149,7 @@ def test_a_multi_that_is_switched_on_later_is_found(setting: Setting) -> None:
 
 
 def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
-    """With no retained Serial on the broker the daemon says so and waits for one."""
+    """Without a retained Serial on the broker the daemon reports that and waits for one."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
     wait("its cause", lambda: "no device has published its portal id at 127.0.0.1" in notify.status)
@@ -159,8 +159,8 @@ def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
     assert len(daemon.says("no device has published its portal id")) == 1
 
 
-def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Setting) -> None:
-    """Reads for a wrong instance, which fill the device's log, slow down to one each W/2."""
+def test_a_missing_instance_is_reported_and_seldom_read(setting: Setting) -> None:
+    """Reads of a wrong instance, which fill the device's log, slow down to one every W/2."""
     device = Device(A)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -178,8 +178,8 @@ def test_an_instance_that_is_not_there_is_named_and_seldom_asked(setting: Settin
     assert not daemon.says(f"device {A} at")
 
 
-def test_a_serial_that_is_not_there_is_named(setting: Setting) -> None:
-    """A wrong portal id is a silent device, and the log says what to look at."""
+def test_a_serial_of_no_device_is_reported(setting: Setting) -> None:
+    """A wrong portal id shows as a device that does not respond; the log says what to check."""
     setting.venus(Device(A))
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery={**QUICK, "serial": B})
@@ -190,7 +190,7 @@ def test_a_serial_that_is_not_there_is_named(setting: Setting) -> None:
 
 
 def test_found_a_withdrawn_serial_was_taken_for_a_device(setting: Setting) -> None:
-    """The empty message that takes a retained Serial from the broker names no device."""
+    """The empty message that removes a retained Serial from the broker is no device."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=4, Battery=QUICK)
     wait("its cause", lambda: "no device has published its portal id" in notify.status)
@@ -202,21 +202,21 @@ def test_found_a_withdrawn_serial_was_taken_for_a_device(setting: Setting) -> No
 
 
 def old_firmware() -> Device:
-    """Return a device that does not say when a republish is complete, as before Venus OS 3.50."""
+    """Return a device that does not mark the end of a republish, as before Venus OS 3.50."""
     device = Device(A)
     device._faults.silent.add("full_publish_completed")
     return device
 
 
 def test_older_firmware_is_found_too(setting: Setting) -> None:
-    """Without a word that the republish is complete, the instances are known after some seconds."""
+    """Without the end of the republish, the instances are known after some seconds."""
     setting.venus(old_firmware())
     setting.daemon(Battery=QUICK)
     wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
 
 
 def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: Setting) -> None:
-    """There, too, a missing service costs the others nothing, and who talks is not silent."""
+    """There too a missing service does not affect the others; the device counts as responding."""
     setting.venus(old_firmware())
     notify = setting.notify_socket()
     own = {"Pv": "solarcharger/Yield/Power"}
@@ -227,25 +227,25 @@ def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: S
 
 
 class Questions:
-    """Takes the place of a connection: confirms every subscription, and keeps what is asked."""
+    """Replaces a connection: confirms every subscription, and records requests."""
 
     def __init__(self) -> None:
         self.acknowledged = {1}
         self.echoes: list[str] = []
 
     def subscribe(self, topics: Iterable[str]) -> int:
-        """Confirm it."""
+        """Confirm the subscription."""
         return 1
 
     unsubscribe = subscribe
 
     def publish(self, topic: str, payload: bytes, *, checked: bool = False) -> None:
-        """Keep the echo that is asked for."""
+        """Record the requested echo."""
         self.echoes += [o["full-publish-completed-echo"] for o in json.loads(payload).popitem()[1]]
 
 
 def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
-    """What a device says of itself does not end a search: that takes an answer to a question."""
+    """An unasked message does not end a search; only the answer to a request does."""
     wanted = Wanted((parse_field("Pv", "solarcharger/Yield/Power"),), portal=A)
     discovery = Discovery(wanted, again_after=60.0, config="c")
     connection: Any = Questions()
@@ -267,8 +267,8 @@ def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None
         discovery.step(connection, 66.0)
 
 
-def test_a_retained_product_id_of_a_multi_that_is_gone_is_no_candidate(setting: Setting) -> None:
-    """An emptied ProductId, as a leaving service sends it, does not make a second instance."""
+def test_a_removed_retained_product_id_of_a_multi_is_no_candidate(setting: Setting) -> None:
+    """An empty ProductId, the farewell of a service, does not count as a second instance."""
     device = Device(A, ("vebus", "system"))
     setting.venus(device)
     device.add_service("vebus", 276, vebus())

@@ -1,4 +1,4 @@
-"""What waits on disk, without namespaces: a healthy system, and a disk that is not there yet."""
+"""The queue on disk, without namespaces: a healthy system, and a disk that is missing at first."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ QUICK = {"serial": P, "instance": 275, "interval": 0.2, "soc_interval": 0.2}
 
 @pytest.fixture
 def device(setting: Setting) -> Device:
-    """A device that never says a number twice."""
+    """A device that never sends a number twice."""
     made = Device(P, counted=True)
     setting.venus(made)
     return made
@@ -30,7 +30,7 @@ def state(setting: Setting) -> Path:
 
 
 def spool(setting: Setting, *options: str) -> str:
-    """Run `bat2influx spool` as people do, beside the daemon."""
+    """Run `bat2influx spool` as users do, while the daemon runs."""
     done = subprocess.run(
         [sys.executable, "-m", "bat2influx", "--config", setting.write_ini(), "spool", *options],
         cwd=TOP,
@@ -44,12 +44,12 @@ def spool(setting: Setting, *options: str) -> str:
 
 
 def on_disk(setting: Setting) -> int:
-    """Return how many values wait on disk."""
+    """Return how many values are queued on disk."""
     return int(spool(setting).split()[1])
 
 
 def reads(device: Device) -> int:
-    """Return how often the battery's voltage has been answered."""
+    """Return how many reads of the battery's voltage the device has answered."""
     return sum(sent.topic.endswith("Dc/0/Voltage") for sent in device.log.sent)
 
 
@@ -60,7 +60,7 @@ def more_reads(device: Device, count: int) -> None:
 
 
 def test_a_healthy_system_leaves_nothing_on_disk(setting: Setting, device: Device) -> None:
-    """Neither while it runs nor at its end is there a file but what was found of the device."""
+    """During and after the run the only file is that of the discovered ids."""
     daemon = setting.daemon(Battery={"interval": 0.2, "soc_interval": 0.2})
     wait("values", lambda: len(kept(setting, "Voltage")) >= 20)
     assert {path.name for path in state(setting).iterdir()} == {"devices.json"}
@@ -69,10 +69,10 @@ def test_a_healthy_system_leaves_nothing_on_disk(setting: Setting, device: Devic
     assert daemon.says("every value is stored")
 
 
-def test_a_disk_that_does_not_work_is_said_and_costs_nothing(
+def test_a_disk_that_does_not_work_is_logged_and_loses_nothing(
     setting: Setting, device: Device
 ) -> None:
-    """The memory goes on; when the disk is there again what waits is put on it."""
+    """The queue stays in memory; when the disk works again, it is put on disk."""
     setting.directory.joinpath("state").touch()  # a file, where the directory is to be
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, Battery=QUICK)
@@ -82,7 +82,7 @@ def test_a_disk_that_does_not_work_is_said_and_costs_nothing(
     more_reads(device, 10)
     setting.directory.joinpath("state").unlink()
     daemon.wait_for_log("queued values are safe on disk again")
-    wait("it on disk", lambda: on_disk(setting) >= 10 * 9)
+    wait("values on disk", lambda: on_disk(setting) >= 10 * 9)
     setting.influxdb.start()
     daemon.wait_for_log("is reachable again")
     wait("an empty disk", lambda: on_disk(setting) == 0)

@@ -1,4 +1,4 @@
-"""Proxy variables and ~/.netrc: they count only if the configuration says so."""
+"""Proxy variables and ~/.netrc: used only if the configuration enables them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = base64.b64encode(b"somebody:else")
 
 
 class Proxy(Peer):
-    """A proxy for CONNECT and for whole addresses, with what was `asked` of it."""
+    """A proxy for CONNECT and for absolute URLs; its requests are in `asked`."""
 
     def __init__(self, to: int) -> None:
         self.asked: list[bytes] = []
@@ -31,7 +31,7 @@ class Proxy(Peer):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Pass one connection on, to where it is allowed to."""
+        """Relay one connection, to a permitted address."""
         with socket.create_connection(("127.0.0.1", self._to)) as server:
             head = connection.recv(65_536)
             self.asked.append(head.split(b"\r\n", 1)[0])
@@ -47,14 +47,14 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     try:
         while data := source.recv(65_536):
             sink.sendall(data)
-    except OSError:  # either side has gone
+    except OSError:  # either side has disconnected
         pass
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home with a ~/.netrc, and no proxy."""
-    programs.find("victoria-metrics")  # before its cache is looked for in that home
+    programs.find("victoria-metrics")  # before HOME, and so the cache, changes
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -66,15 +66,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("use", [False, True])
-def test_a_login_of_netrc_counts_only_if_asked_for(use: bool) -> None:
-    """A login for some other purpose would be shown to the database."""
+def test_a_login_of_netrc_is_used_only_if_enabled(use: bool) -> None:
+    """Otherwise a login for another purpose would be sent to the database."""
     with HttpPeer(ACCEPTED) as peer:
         assert write(writer(peer.port, use_environment=use), BATCH).accepted == 3
     assert (OTHER in peer.requests[0]) is use
 
 
 @pytest.mark.usefixtures("home")
-def test_the_login_of_the_file_comes_before_that_of_netrc() -> None:
+def test_the_login_of_the_file_takes_precedence_over_that_of_netrc() -> None:
     """With user and password, and with a token."""
     with HttpPeer(ACCEPTED) as peer:
         own = writer(peer.port, use_environment=True, user="me", password="mine")
@@ -88,8 +88,8 @@ def test_the_login_of_the_file_comes_before_that_of_netrc() -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("use", [False, True])
-def test_a_proxy_counts_only_if_asked_for(use: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And then the request goes to it, with the whole address."""
+def test_a_proxy_is_used_only_if_enabled(use: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the request goes to the proxy, with the absolute URL."""
     with HttpPeer(ACCEPTED) as peer, Proxy(peer.port) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         made = writer(peer.port, use_environment=use, address="127.0.0.1")
@@ -103,7 +103,7 @@ def test_a_proxy_counts_only_if_asked_for(use: bool, monkeypatch: pytest.MonkeyP
 def test_tls_goes_through_a_proxy_from_end_to_end(
     use: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The certificate is the database's, by the database's name, whatever is in between."""
+    """The certificate is checked for the database's name, whatever is in between."""
     signer = authority(tmp_path)
     certificate = signed_certificate(tmp_path, signer, names=("localhost",))
     with (

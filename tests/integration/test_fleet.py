@@ -19,7 +19,7 @@ from tests.support.daemon import Daemon, Setting, wait
 FLEET = {"serial": "*", "mode": "notify"}
 SHARED = {**FLEET, "share_group": "store"}
 INSTANCE = 275
-Kept = dict[tuple[str, str], dict[float, int]]  # by portal id and field: when each value was
+Kept = dict[tuple[str, str], dict[float, int]]  # by portal id, field: times in ns
 
 
 def portals(number: int) -> list[str]:
@@ -28,23 +28,23 @@ def portals(number: int) -> list[str]:
 
 
 def fleet(number: int) -> list[Device]:
-    """Return so many devices, whose values never repeat."""
+    """Return so many devices with values that never repeat."""
     return [Device(portal, counted=True) for portal in portals(number)]
 
 
 def kept(setting: Setting) -> Kept:
-    """Return what is stored; each value of a field is there once."""
+    """Return the stored values; each value of a field occurs once."""
     found: Kept = defaultdict(dict)
     for row in setting.rows():
         assert row["instance"] == str(INSTANCE)
         for field in NINE:
-            if row.get(field) is not None:  # None at all until the first of any device is there
+            if row.get(field) is not None:  # None until a device has the field
                 found[row["portal"], field][row[field]] = row["time"]
     return found
 
 
 def missing(setting: Setting, devices: Sequence[Device]) -> list[tuple[float, str, float]]:
-    """Return (Unix time, field, value) of all that was said and is not stored."""
+    """Return (Unix time, field, value) of all published values that are not stored."""
     stored = kept(setting)
     return [
         (when, field, value)
@@ -56,19 +56,19 @@ def missing(setting: Setting, devices: Sequence[Device]) -> list[tuple[float, st
 
 
 def hush(devices: Sequence[Device]) -> None:
-    """Have them say nothing more."""
+    """Stop their messages."""
     for device in devices:
         device.silence()
 
 
 def speak(devices: Sequence[Device]) -> None:
-    """Have them go on."""
+    """Resume their messages."""
     for device in devices:
         device.speak()
 
 
 def more(devices: Sequence[Device], count: int) -> None:
-    """Wait until each device has said its voltage so many times more."""
+    """Wait until each device has published its voltage so many more times."""
     before = {device: len(said(device, NINE["Voltage"])) for device in devices}
     wait(
         "more of each",
@@ -77,13 +77,13 @@ def more(devices: Sequence[Device], count: int) -> None:
 
 
 def senders(mosquitto: Mosquitto, portal: str) -> list[str]:
-    """Return the client ids of those who sent a keepalive to a device, by the broker's log."""
+    """Return the ids of the clients that sent a keepalive to a device, by the broker's log."""
     line = re.compile(rf"Received PUBLISH from (\S+) \(.*'R/{portal}/keepalive'")
     return line.findall(mosquitto.log.read_text())
 
 
 def pair(setting: Setting, *watchdogs: float) -> tuple[Daemon, Daemon]:
-    """Start two daemons of one group, each with a state directory of its own."""
+    """Start two daemons of one group, each with a separate state directory."""
     setting.mosquitto.config = "log_type all"
     setting.mosquitto.restart()
     setting.influxdb.query("CREATE DATABASE battery")
@@ -101,7 +101,7 @@ def pair(setting: Setting, *watchdogs: float) -> tuple[Daemon, Daemon]:
 
 
 def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
-    """Under its portal id, once, with its time; one full republish each, and no other question."""
+    """Under its portal id, once, with its time; one full republish each, and no other request."""
     devices = fleet(20)
     setting.venus(*devices)
     notify = setting.notify_socket()
@@ -110,7 +110,7 @@ def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
     more(devices, 8)
     assert "20 devices" in notify.status
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     assert daemon.stop() == 0
     stored = kept(setting)
     assert {portal for portal, _ in stored} == {*portals(20)}
@@ -146,8 +146,8 @@ def test_a_row_for_each_second_and_device(setting: Setting) -> None:
     assert {row["portal"] for row in full} == {*portals(3)}
 
 
-def test_devices_that_come_and_that_fall_silent(setting: Setting) -> None:
-    """A new one is read at once; silent ones are counted and a few are named, in one line."""
+def test_devices_that_appear_and_that_stop_responding(setting: Setting) -> None:
+    """A new one is read at once; one line counts the stopped ones, and names a few."""
     devices = fleet(8)
     setting.venus(*devices[:1])
     notify = setting.notify_socket()
@@ -157,7 +157,7 @@ def test_devices_that_come_and_that_fall_silent(setting: Setting) -> None:
     wait("all", lambda: "8 devices;" in notify.status)
     wait("all fields of all", lambda: len(kept(setting)) == 8 * len(NINE))
     hush(devices[:5])
-    wait("their silence", lambda: "8 devices, 5 not responding (" in notify.status)
+    wait("them to be reported", lambda: "8 devices, 5 not responding (" in notify.status)
     named = re.search(r"not responding \((.*), …\)", notify.status)
     assert named
     assert {*named[1].split(", ")} <= {*portals(5)}
@@ -169,8 +169,8 @@ def test_devices_that_come_and_that_fall_silent(setting: Setting) -> None:
     assert daemon.stop() == 0
 
 
-def test_another_broker_is_no_new_beginning(setting: Setting) -> None:
-    """After the broker has been away all goes on, with what has changed meanwhile."""
+def test_after_an_outage_of_the_broker_all_continues(setting: Setting) -> None:
+    """With the values that have changed during the outage."""
     devices = fleet(4)
     runner = setting.venus(*devices)
     setting.daemon(watchdog=32, Battery=FLEET)
@@ -184,19 +184,19 @@ def test_another_broker_is_no_new_beginning(setting: Setting) -> None:
     def all_since() -> bool:
         return all(when < begun for when, _, _ in missing(setting, devices))
 
-    wait("all that was said since", all_since)
+    wait("all published values since", all_since)
 
 
 @pytest.mark.long
-def test_of_two_daemons_one_dies(setting: Setting) -> None:
-    """Nothing is missing but what the broker has sent to it, or there more often than was said."""
+def test_one_of_two_daemons_is_killed(setting: Setting) -> None:
+    """Only values that the broker has sent to it are missing, and none is stored twice."""
     devices = fleet(10)
     one, other = pair(setting, 64, 64)
     setting.venus(*devices)
     wait("all fields of all", lambda: len(kept(setting)) == 10 * len(NINE))
     more(devices, 3)
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     other.freeze()
     frozen = steady_unix_time()
     ends = "closed its connection|Socket error|not connected|disconnect"
@@ -212,7 +212,7 @@ def test_of_two_daemons_one_dies(setting: Setting) -> None:
     def only_what_it_had() -> bool:
         return all(frozen <= when <= over for when, _, _ in missing(setting, devices))
 
-    wait("all but what the dead one had", only_what_it_had)
+    wait("all but the values of the killed one", only_what_it_had)
     lost = missing(setting, devices)
     held = sum(
         frozen <= when <= over
@@ -220,7 +220,7 @@ def test_of_two_daemons_one_dies(setting: Setting) -> None:
         for leaf in NINE.values()
         for when, _ in said(each, leaf)
     )
-    assert 0 < len(lost) < held  # the other one has had its share all the time
+    assert 0 < len(lost) < held  # the other one got its share all the time
     assert one.stop() == 0
     rows = sum(row[field] is not None for row in setting.rows() for field in NINE)
     assert rows <= sum(len(said(each, leaf)) for each in devices for leaf in NINE.values())
@@ -228,10 +228,10 @@ def test_of_two_daemons_one_dies(setting: Setting) -> None:
 
 @pytest.mark.long
 def test_one_of_two_keeps_the_devices_awake_and_then_the_other(setting: Setting) -> None:
-    """The one that is not in turn sends next to nothing, until nobody else does."""
+    """The second one sends hardly any keepalives, until the first one stops."""
     devices = fleet(5)
     setting.venus(*devices)
-    hasty, patient = pair(setting, 16, 64)  # due each 4 s, and each 16 s
+    hasty, patient = pair(setting, 16, 64)  # due every 4 s, and every 16 s
 
     def by_each() -> list[Counter[str]]:
         return [Counter(senders(setting.mosquitto, portal)) for portal in portals(5)]
@@ -245,8 +245,8 @@ def test_one_of_two_keeps_the_devices_awake_and_then_the_other(setting: Setting)
     assert patient.stop() == 0
 
 
-def test_a_user_who_may_not_hear_keepalives(setting: Setting) -> None:
-    """It is told once, and goes on without."""
+def test_a_user_who_may_not_receive_keepalives(setting: Setting) -> None:
+    """It is logged once, and the daemon works without them."""
     rules = setting.directory / "rules"
     rules.write_text(
         "topic readwrite N/#\ntopic readwrite R/#\nuser deaf\ntopic read N/#\ntopic write R/#\n"
@@ -266,8 +266,8 @@ def test_a_user_who_may_not_hear_keepalives(setting: Setting) -> None:
     assert len(daemon.says("WARNING|ERROR")) == 1
 
 
-def test_a_user_who_may_send_nothing(setting: Setting) -> None:
-    """The keepalive that is refused is named, and what others have said is stored all the same."""
+def test_a_user_who_may_not_publish(setting: Setting) -> None:
+    """The rejected keepalive is reported; values that come all the same are stored."""
     rules = setting.directory / "rules"
     rules.write_text(
         "topic readwrite N/#\ntopic readwrite R/#\nuser mute\ntopic read N/#\ntopic read R/#\n"
@@ -286,8 +286,8 @@ def test_a_user_who_may_send_nothing(setting: Setting) -> None:
     assert len(daemon.says(refusal)) == 1
 
 
-def test_nobody_behind_the_broker(setting: Setting) -> None:
-    """It is said what is waited for, by the daemon as by check."""
+def test_no_device_behind_the_broker(setting: Setting) -> None:
+    """Daemon and check report what they wait for."""
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=16, Battery=FLEET)
     what = "no device has published its portal id at 127.0.0.1"
@@ -297,8 +297,8 @@ def test_nobody_behind_the_broker(setting: Setting) -> None:
     assert check.says(f"wrong *portal id *{what}")
 
 
-def test_check_looks_at_one_of_them(setting: Setting) -> None:
-    """It says how many there are, and shows the values of one that speaks, if any does."""
+def test_check_reads_one_of_them(setting: Setting) -> None:
+    """It prints their number, and the values of one that responds, if any does."""
     devices = fleet(3)
     setting.venus(*devices)
     devices[2].foreign(5, keepalive=True)
@@ -309,7 +309,7 @@ def test_check_looks_at_one_of_them(setting: Setting) -> None:
 
 
 def test_watch_shows_one_of_them(setting: Setting) -> None:
-    """The one that is named, while the others of the group get all that is said."""
+    """The named one, while the daemons of the group get all messages."""
     devices = fleet(2)
     setting.venus(*devices)
     daemon = setting.daemon(watchdog=64, Battery=SHARED)
@@ -322,12 +322,12 @@ def test_watch_shows_one_of_them(setting: Setting) -> None:
     watch.stop()
     more(devices, 2)
     hush(devices)
-    wait("all that was said", lambda: not missing(setting, devices))
+    wait("all published values", lambda: not missing(setting, devices))
     assert daemon.stop() == 0
 
 
 def test_a_reload(setting: Setting) -> None:
-    """Another interval leaves the connection alone; other fields, and one device, are read anew."""
+    """A new interval keeps the connection; new fields, and one device, reconnect."""
     devices = fleet(3)
     setting.venus(*devices)
     daemon = setting.daemon(watchdog=64, Battery=FLEET)

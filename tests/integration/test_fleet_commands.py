@@ -1,4 +1,4 @@
-"""What the commands make of a fleet: check, watch, discover, setup-db and a reload."""
+"""The commands with a fleet: check, watch, discover, setup-db and a reload."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.daemon import Setting, wait
 NOBODY = "c0619ab1ffff"
 
 
-def test_watch_looks_at_the_one_that_is_named(setting: Setting) -> None:
-    """Its values alone, though the others speak."""
+def test_watch_shows_the_named_one(setting: Setting) -> None:
+    """Its values alone, though the others publish too."""
     devices = fleet(3)
     setting.venus(*devices)
     for device in devices:
@@ -47,18 +47,18 @@ def test_watch_looks_at_the_one_that_is_named(setting: Setting) -> None:
     ],
     ids=["nobody", "nonsense", "no fleet"],
 )
-def test_watch_says_what_it_needs(
+def test_watch_reports_a_missing_argument(
     setting: Setting, battery: dict[str, str], named: list[str], problem: str
 ) -> None:
-    """In one line, before anybody is asked for anything."""
+    """In one line, before any request."""
     watch = setting.daemon(Battery=battery, options=("watch", *named))
     assert watch.wait_for_end() == 64
     assert watch.says(f"^bat2influx watch: {problem}")
     assert len(watch.log.read_text().splitlines()) == 1
 
 
-def test_discover_and_setup_db_go_on_as_ever(setting: Setting) -> None:
-    """The first lists who is behind the broker; the second has nothing to do with devices."""
+def test_discover_and_setup_db_work_with_a_fleet(setting: Setting) -> None:
+    """The first lists the devices behind the broker; the second does not depend on devices."""
     setting.venus(*fleet(2))
     port = setting.mosquitto.port
     discover = setting.daemon(Battery=FLEET, options=("discover", f"127.0.0.1:{port}"))
@@ -71,7 +71,7 @@ def test_discover_and_setup_db_go_on_as_ever(setting: Setting) -> None:
 
 
 def test_a_reload_makes_a_fleet_of_a_device_and_the_reverse(setting: Setting) -> None:
-    """What was read before goes on, and what is there besides comes or goes."""
+    """The device that was read before continues; the others are added or removed."""
     devices = fleet(2)
     setting.venus(*devices)
     alone = {"serial": portals(2)[0], "mode": "notify"}

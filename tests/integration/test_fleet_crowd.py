@@ -1,4 +1,4 @@
-"""A fleet whose broker has more than it should, or less: devices, topics, and values."""
+"""A fleet whose broker has too much or too little: devices, topics, and values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUE = b'{"value":1.5}'
 
 @contextmanager
 def fleet(port: int, watchdog: float, group: str = "") -> Iterator[Fleet]:
-    """Have a fleet for a block; `watchdog` in s."""
+    """Yield a fleet for a block; `watchdog` in s."""
     battery = Battery(
         name="",
         address="127.0.0.1",
@@ -49,7 +49,7 @@ def fleet(port: int, watchdog: float, group: str = "") -> Iterator[Fleet]:
 
 @contextmanager
 def speaker(port: int) -> Iterator[socket.socket]:
-    """Have a client that says what it is told to."""
+    """Yield a client that publishes what the test wants."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(packet(CONNECT, b"\x00\x04MQTT\x04\x02\x00\x00\x00\x01x"))
         assert connection.recv(4)[3] == 0
@@ -57,21 +57,21 @@ def speaker(port: int) -> Iterator[socket.socket]:
 
 
 def serial(portal: str, payload: bytes = VALUE) -> bytes:
-    """Return what a device has retained; an empty one takes it away."""
+    """Return the retained message of a device; an empty one removes it."""
     return publish(f"N/{portal}/system/0/Serial", payload, RETAIN)
 
 
 def until(made: Fleet, done: object) -> None:
-    """Step until it is so."""
+    """Step until the condition is true."""
     assert callable(done)
     for _ in steps(made, done):
         pass
 
 
-def test_more_devices_than_one_daemon_takes(
+def test_more_devices_than_the_limit_of_a_daemon(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that were first are read; that there are more is told until there is room again."""
+    """The first ones are read; the excess is reported until there is room again."""
     for module in (fleet_fleet, diagnosis):
         monkeypatch.setattr(module, "MOST_DEVICES", 3)
     names = [f"c{number}" for number in range(5)]
@@ -93,8 +93,8 @@ def test_more_devices_than_one_daemon_takes(
         until(made, lambda: made.census.devices == 3)
 
 
-def test_devices_that_come_and_go_leave_nothing(mosquitto: Mosquitto) -> None:
-    """Neither their topics nor their keepalives are kept once their sign is taken away."""
+def test_devices_that_come_and_go_leave_no_state(mosquitto: Mosquitto) -> None:
+    """After the removal of their retained message no topic and no keepalive is left."""
     with speaker(mosquitto.port) as said, fleet(mosquitto.port, 120.0) as made:
         said.sendall(serial("last"))
         until(made, lambda: made.census.devices == 1)
@@ -113,8 +113,8 @@ def test_devices_that_come_and_go_leave_nothing(mosquitto: Mosquitto) -> None:
 LAST = b"N/last/vebus/275/Soc"
 
 
-def test_no_values_though_devices_speak(mosquitto: Mosquitto) -> None:
-    """It is told what that may come of, and that it is over."""
+def test_no_values_though_devices_publish(mosquitto: Mosquitto) -> None:
+    """The log has possible causes, and the end of the fault."""
     beat = publish("N/c1/heartbeat", VALUE)
     with speaker(mosquitto.port) as said, fleet(mosquitto.port, 8.0, "store") as made:
         for _ in steps(made, lambda: made.trouble):

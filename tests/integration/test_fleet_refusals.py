@@ -1,4 +1,4 @@
-"""Brokers that refuse what a fleet wants: shared subscriptions, or to hear of keepalives."""
+"""Brokers that reject a fleet's subscriptions: shared ones, or those to keepalives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.daemon import BOUND
     ],
 )
 def test_a_broker_without_shared_subscriptions(code: int, why: str) -> None:
-    """The group is named as what it does not take, with what to do instead."""
+    """The log says that it rejects the group, with advice."""
     with (
         Broker(subscribe=lambda body: packet(SUBACK, body[:2] + b"\0" + bytes([code]))) as peer,
         closing(session(peer.port)) as conversation,
@@ -34,7 +34,7 @@ def test_a_broker_without_shared_subscriptions(code: int, why: str) -> None:
 
 
 def test_a_broker_of_3_1_1_without_shared_subscriptions() -> None:
-    """It has one code for all that it refuses, and the same is said."""
+    """It has one code for all rejections, and the log has the same text."""
     with (
         Broker(
             connect=first(NO_MQTT_5["refuses the version"]),
@@ -47,8 +47,8 @@ def test_a_broker_of_3_1_1_without_shared_subscriptions() -> None:
         assert "or leave share_group empty and run one daemon" in said_of(conversation)
 
 
-def test_what_may_be_refused_is_declined() -> None:
-    """It is no end of the connection; what was refused is there with its reason."""
+def test_a_rejected_optional_subscription_is_declined() -> None:
+    """The connection stays; the rejected topic is available with its reason."""
     with (
         Broker(
             subscribe=lambda body: packet(SUBACK, body[:2] + b"\0\x87"),

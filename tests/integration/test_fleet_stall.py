@@ -1,4 +1,4 @@
-"""A fleet on a machine that stands still: the time that is handed in jumps."""
+"""A fleet on a machine that stalls: the time that it is given jumps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ W = 120.0  # s
 
 
 class Turning:
-    """A fleet, stepped by hand, `ahead` s later than it is."""
+    """A fleet, stepped by hand, with a clock `ahead` s fast."""
 
     def __init__(self, setting: Setting) -> None:
         (battery,) = load(setting.write_ini(Battery=FLEET)).batteries
@@ -23,7 +23,7 @@ class Turning:
         self.ahead = 0.0
 
     def turn(self) -> Fleet:
-        """Do what can be done now, and return the fleet."""
+        """Run a step, and return the fleet."""
         descriptor = self.fleet.fileno()
         ready = select.select([descriptor], [], [], 0.02)[0] if descriptor >= 0 else []
         now = Clock().look()
@@ -32,8 +32,8 @@ class Turning:
         return self.fleet
 
 
-def test_a_stall_before_the_first_question_is_no_silence(setting: Setting) -> None:
-    """Nobody was asked yet, so that the connection is not taken for dead; later it is."""
+def test_a_stall_before_the_first_request_is_no_outage(setting: Setting) -> None:
+    """Without a request the connection does not count as dead; after one it does."""
     turning = Turning(setting)
     (device,) = fleet(1)
     try:
@@ -45,7 +45,7 @@ def test_a_stall_before_the_first_question_is_no_silence(setting: Setting) -> No
         turning.ahead = W / 8
         for _ in range(5):
             assert turning.turn()._broker.connection is connection
-        turning.ahead = W / 4  # but now it was asked, and has not answered
+        turning.ahead = W / 4  # now there was a request, without an answer
         wait("its end", lambda: turning.turn()._broker.connection is not connection)
     finally:
         turning.fleet.close()

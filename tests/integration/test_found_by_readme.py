@@ -1,4 +1,4 @@
-"""Faults that were found by running each command of the README as it stands there."""
+"""Bugs that were found by running each command of the README."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def _setup_db(ini: Path, *arguments: str | Path) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         check=False,
-        start_new_session=True,  # without a terminal to ask on
+        start_new_session=True,  # without a terminal for prompts
     )
 
 
 def test_a_long_label_ran_into_the_text() -> None:
-    """A label is told from its text by a space, as VictoriaMetrics is from its address."""
+    """A space separates a label from its text, as VictoriaMetrics from its address."""
     shown = io.StringIO()
     Printer(shown, {})(Step(OK, "VictoriaMetrics", "localhost:8428"))
     assert shown.getvalue() == "ok    VictoriaMetrics localhost:8428\n"
 
 
 def test_pin_spoke_of_mqtt_at_the_port_of_a_database(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a port that is none of MQTT's, a refusal is told as that alone."""
+    """At a port that is none of MQTT's, a refusal is reported without a hint about MQTT."""
     assert pin(f"127.0.0.1:{free_port()}", "bat2influx.ini") == os.EX_UNAVAILABLE
     assert "MQTT" not in capsys.readouterr().err
 
 
-def test_setup_db_ended_with_a_traceback_where_nobody_can_be_asked(tmp_path: Path) -> None:
-    """Without an answer to the question for the password it says so, and what to do."""
+def test_setup_db_ended_with_a_traceback_without_a_terminal(tmp_path: Path) -> None:
+    """Without an answer to the password prompt it reports that, with advice."""
     ini = tmp_path / "bat2influx.ini"
     ini.touch()
     done = _setup_db(ini, "--admin", "admin")
@@ -54,7 +54,7 @@ def test_setup_db_ended_with_a_traceback_where_nobody_can_be_asked(tmp_path: Pat
 
 
 def test_setup_db_told_an_administrator_to_be_one(tmp_path: Path) -> None:
-    """A wrong password of --admin is told as that, not as the lack of --admin."""
+    """A wrong password of --admin is reported as such, not as the lack of --admin."""
     with InfluxDB(tmp_path / "influxdb", auth=True) as server:
         server.create_admin("admin", "right")
         ini, password = tmp_path / "bat2influx.ini", tmp_path / "password"

@@ -1,4 +1,4 @@
-"""Twenty thousand payloads of all kinds in the place of the voltage, through the whole daemon."""
+"""20,000 payloads of all kinds in place of the voltage, through the whole daemon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.compare import NINE, assert_all_said, kept
 from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
-# Where it is polled, what nobody asked for is not stored.
+# In mode = poll, unasked messages are not stored.
 GIVEN = {"mode": "notify", "interval": 0.2, "serial": P, "instance": 275}
 TOPIC = f"N/{P}/{NINE['Voltage']}"
 # Mosquitto drops messages of QoS 0 for a client that is slower than the publisher, by default.
@@ -33,15 +33,15 @@ def resident(daemon: Daemon) -> int:
 
 
 def has_stored(setting: Setting, value: float) -> bool:
-    """Tell whether the latest voltage in the database is this one."""
+    """Return whether the latest voltage in the database is this one."""
     rows = setting.rows('last("Voltage") AS "latest"')
     return bool(rows) and rows[0]["latest"] == value
 
 
 def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
-    """What is a number is stored, in order, the other fields miss nothing, and nothing grows.
+    """Numbers are stored, in order; the other fields have no gap, and no memory grows.
 
-    But for a number that is said again at once.
+    Except for a number that is repeated at once.
     """
     fuzzed = payloads(20)
     sizes, wanted = [], []
@@ -71,9 +71,9 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
         assert daemon.running
         assert len(daemon.says("")) <= MOST_LINES
         assert not daemon.says("WARNING|ERROR|CRITICAL|Traceback")
-        device.silence()  # what it publishes after the end is owed by nobody
+        device.silence()  # publishes after the end need not be stored
         assert daemon.stop() == 0
-        # InfluxDB writes a large float without its point, which json then takes for an int.
+        # InfluxDB writes a large float without its point, and json reads that as an int.
         stored = [float(value) for _, value in kept(setting, "Voltage")]
         assert [value for value, _ in groupby(stored)] == [value for value, _ in groupby(wanted)]
         for field in others:

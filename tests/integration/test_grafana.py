@@ -1,8 +1,7 @@
-"""Every query of the dashboards, asked as Grafana asks it, of databases full of houses.
+"""Every query of the dashboards, sent as Grafana sends it, to databases with simulated houses.
 
-Rules: what there is to read is made once for each kind of house, by
-tests/support/household_filled.py; the tests only read. A series that is there twice fails each of
-them (tests/support/grafana.py).
+Rules: tests/support/household_filled.py fills the databases once for each kind of house; the tests
+only read. A duplicate series fails each of them (tests/support/grafana.py).
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from tests.support.household_weather import DAY, HOUR, MINUTE
 
 DEVICES = 12  # of the fleet
 ALL = [(name, kind) for kind in KINDS for name in DASHBOARDS]
-# What has a value at times alone: charging or discharging, from or to the mains.
+# Fields with a value only at times: charging or discharging, from or to the mains.
 BY_DIRECTION = {"Charging", "Discharging", "Idle", "Full in", "Empty in", "From mains", "To mains"}
 FLOWS = {"Sun", "PV inverter", "Discharging", "Charging", "From mains", "To mains", "House"}
-EDGES = 0.25  # kWh: a minute more or less at each end, with all that the house can take
-RECENT = 10 * MINUTE  # what is shown as of now
+EDGES = 0.25  # kWh: a minute more or less at each end, at the house's full load
+RECENT = 10 * MINUTE  # the age of values that are shown as current
 OF_A_FLEET = {"devices", "devices_silent"}
 
 
@@ -53,7 +52,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 @pytest.fixture(scope="module")
 def nine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    """A house of which the nine values are stored."""
+    """A house with the nine values."""
     with household_filled.nine(tmp_path_factory.mktemp("nine"), days=1.5) as made:
         yield made
 
@@ -83,18 +82,18 @@ def _panel(view: View, title: str) -> tuple[Json, list[Json]]:
 
 
 def _all_shown(asked: Asked, view: View, title: str) -> Shown:
-    """Return what a panel shows, of all its queries."""
+    """Return the series that a panel shows, of all its queries."""
     panel, queries = _panel(view, title)
     made: Shown = {}
     for target in queries:
         more = asked.shown(view, panel, target)
-        assert not made.keys() & more.keys(), "a series is there twice"
+        assert not made.keys() & more.keys(), "a series is duplicate"
         made |= more
     return made
 
 
 def _stored(filled: Filled, target: Json, view: View) -> bool | None:
-    """Tell whether something of what a query reads is in the database; None: only now and then."""
+    """Return whether the database has any values of a query; None: only now and then."""
     end = filled.end
     moments = [*range(end - RECENT, end, MINUTE), *range(end - DAY, end, HOUR), end - 1]
     there = [{name for each in filled.houses for name in each.values(at)} for at in moments]
@@ -109,8 +108,8 @@ def _stored(filled: Filled, target: Json, view: View) -> bool | None:
 
 
 @pytest.mark.parametrize(("name", "kind"), ALL)
-def test_a_query_finds_what_is_stored(house: Filled, name: str, kind: str) -> None:
-    """And nothing else; by direction it may be either. Kept energies begin with a whole hour."""
+def test_a_query_returns_the_stored_values(house: Filled, name: str, kind: str) -> None:
+    """And nothing else; by direction it may be either. Stored energies begin with a whole hour."""
     asked = Asked(house, kind)
     view = asked.view(name, DAY)
     empty = 0
@@ -120,10 +119,10 @@ def test_a_query_finds_what_is_stored(house: Filled, name: str, kind: str) -> No
         if panel["type"] == "stat" and names <= BY_DIRECTION:
             continue
         stored = _stored(house, target, view)
-        if stored is None:  # such as the time to go, which there is while the battery is discharged
+        if stored is None:  # such as the time to go, which exists while the battery is discharged
             continue
         if stored:
-            seen = any if panel["type"] == "table" else all  # which has columns of a fleet, too
+            seen = any if panel["type"] == "table" else all  # which has columns of a fleet too
             assert seen(shown.values()), (panel["title"], target)
             assert shown, (panel["title"], view.query(panel, target))
         else:
@@ -133,8 +132,8 @@ def test_a_query_finds_what_is_stored(house: Filled, name: str, kind: str) -> No
 
 
 @pytest.mark.parametrize(("name", "kind"), ALL)
-def test_who_stores_the_nine_alone_has_a_picture(nine: Filled, name: str, kind: str) -> None:
-    """Without an error; in `overview` all of it but what the house takes, and the sun."""
+def test_with_the_nine_alone_dashboards_show_values(nine: Filled, name: str, kind: str) -> None:
+    """Without an error; in `overview` all except the house's consumption and the sun."""
     asked = Asked(nine, kind)
     view = asked.view(name, DAY)
     without = set()
@@ -149,7 +148,7 @@ def test_who_stores_the_nine_alone_has_a_picture(nine: Filled, name: str, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_role_is_the_first_field_that_is_stored(house: Filled, nine: Filled, kind: str) -> None:
-    """Of those that mean the same."""
+    """Of the fields with the same meaning."""
     presets = {each.name for preset in PRESETS.values() for each in preset}
     for filled, there in ((house, NINE | presets), (nine, NINE)):
         view = Asked(filled, kind).view("overview", HOUR)
@@ -160,7 +159,7 @@ def test_a_role_is_the_first_field_that_is_stored(house: Filled, nine: Filled, k
 
 
 def _powers(filled: Filled, name: str, start: float, end: float) -> list[float]:
-    """Return a power of the house in each minute, in W."""
+    """Return a power of the house per minute, in W."""
     (house,) = filled.houses
     moments = range(round(start) + MINUTE // 2, round(end), MINUTE)
     return [house.values(at).get(name, 0.0) for at in moments]
@@ -173,10 +172,10 @@ def _kwh(watts: list[float], sign: int) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("values", ['"-",', '"minutes".'])
 def test_energies_of_a_day_are_those_of_the_house(house: Filled, kind: str, values: str) -> None:
-    """The sums of what is shown, by each choice of values."""
+    """The sums of the shown values, for each choice of the variable."""
     asked = Asked(house, kind)
     view = asked.view("overview", DAY // 2, **({"from": values} if kind == INFLUXDB else {}))
-    until = house.end - (2 * HOUR if "minutes" in values else 0)  # they are made each half hour
+    until = house.end - (2 * HOUR if "minutes" in values else 0)  # computed every half hour
     view = View(view.dashboard, view.start, until * 1000, view.values)
     shown = _all_shown(asked, view, "Where power comes from and goes to")
     for name, power, sign in (
@@ -192,7 +191,7 @@ def test_energies_of_a_day_are_those_of_the_house(house: Filled, kind: str, valu
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_panel_of_energies_shows_those_of_a_graph(house: Filled, name: str) -> None:
-    """It asks nothing: the graph has series of these names, but what it computes of them."""
+    """It sends no query: the graph has the series from which it computes them."""
     asked = Asked(house, INFLUXDB)
     view = asked.view(name, HOUR)
     by_id = {panel["id"]: panel for panel in panels(view.dashboard)}
@@ -206,7 +205,7 @@ def test_a_panel_of_energies_shows_those_of_a_graph(house: Filled, name: str) ->
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_day_begins_where_the_viewer_is(house: Filled, kind: str, zone: str) -> None:
+def test_a_day_begins_in_the_viewers_time_zone(house: Filled, kind: str, zone: str) -> None:
     """Its energies are those from midnight to midnight there, and today's those until now."""
     asked = Asked(house, kind)
     view = asked.view("energy", 2 * DAY, zone=zone)
@@ -222,8 +221,8 @@ def test_a_day_begins_where_the_viewer_is(house: Filled, kind: str, zone: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_halves_of_the_day_are_in_balance(house: Filled, kind: str) -> None:
-    """What is above zero is as much as what is below, but for what converting loses."""
+def test_both_halves_of_the_day_add_up(house: Filled, kind: str) -> None:
+    """The sums above and below zero are equal, except for losses of conversion."""
     asked = Asked(house, kind)
     shown = _all_shown(
         asked, asked.view("overview", DAY // 2), "Where power comes from and goes to"
@@ -235,8 +234,8 @@ def test_both_halves_of_the_day_are_in_balance(house: Filled, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_several_sites_one_is_shown_and_all_are_in_a_table(two_sites: Filled, kind: str) -> None:
-    """The first, or the one that is chosen; and the table has a row for each."""
+def test_with_several_sites_one_is_shown_and_a_table_has_all(two_sites: Filled, kind: str) -> None:
+    """The first, or the selected one; and the table has a row for each."""
     asked = Asked(two_sites, kind)
     assert asked.offered(load("battery", kind), "site") == ["boat", "home"]
     assert asked.view("battery", HOUR).values["site"] == "boat"
@@ -259,7 +258,7 @@ def test_of_several_sites_one_is_shown_and_all_are_in_a_table(two_sites: Filled,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fleet_is_a_table(fleet: Filled, kind: str) -> None:
-    """A row for each device, and a state of charge for those that respond; one can be chosen."""
+    """A row for each device, and a state of charge for those that respond; one can be selected."""
     asked = Asked(fleet, kind)
     portals = asked.offered(load("battery", kind), "portal")
     assert len(portals) == DEVICES
@@ -273,17 +272,17 @@ def test_a_fleet_is_a_table(fleet: Filled, kind: str) -> None:
 
 
 def _rows(asked: Asked, view: View, panel: Json, target: Json) -> set[str]:
-    """Return the devices in a table of theirs."""
+    """Return the devices in a table of devices."""
     shown = asked.shown(view, panel, target)
     return {name.split()[-1] for name, values in shown.items() if values}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_annotations_mark_what_the_daemon_reported(house: Filled, kind: str) -> None:
-    """A restart, an outage of the database, and values that it rejected: nothing else of a day."""
+    """A restart, an outage of the database, and rejected values: nothing else in a day."""
     asked = Asked(house, kind)
     view = asked.view("daemon", DAY)
-    late = 5 * MINUTE + 600  # filling took some time, and marks are those of ten minutes
+    late = 5 * MINUTE + 600  # filling took some time, and marks have a grid of ten minutes
     for annotation in view.dashboard["annotations"]["list"]:
         begun, lasted = {
             "Restarts": (household_itself.RESTARTED, 0),
@@ -291,14 +290,14 @@ def test_annotations_mark_what_the_daemon_reported(house: Filled, kind: str) -> 
             "Rejected values": (household_itself.REJECTED, 0),
         }[annotation["name"]]
         start, end = house.end - begun - late, house.end - begun + lasted + late
-        # What was written last counts its uptime from another end.
+        # The last report counts its uptime from another end.
         marks = [at for at in asked.marks(view, annotation) if at < house.end - late]
         assert marks, annotation["name"]
         assert all(start <= at <= end for at in marks), annotation["name"]
 
 
 def test_minutes_are_counted_wherever_a_minute_begins(house: Filled) -> None:
-    """The first one begins before what is shown, and without it there was no count at all."""
+    """The first one begins before the shown time; without it there was no count at all."""
     asked = Asked(house, INFLUXDB)
     view = asked.view("battery", HOUR)
     for second in range(0, 60, 7):
@@ -309,11 +308,11 @@ def test_minutes_are_counted_wherever_a_minute_begins(house: Filled) -> None:
         assert share == pytest.approx(100.0, abs=2.0)
 
 
-def test_a_gap_is_seen_unless_a_value_holds(house: Filled) -> None:
+def test_a_gap_is_shown_unless_a_value_persists(house: Filled) -> None:
     """The mains were lost for twenty minutes, and their frequency with them."""
     asked = Asked(house, INFLUXDB)
     lost, back = (house.end - each for each in household_filled.MAINS_LOST)
-    seen, late = {}, 5 * MINUTE  # filling took some time, too
+    seen, late = {}, 5 * MINUTE  # filling took some time too
     for fill in ("null", "previous"):
         view = asked.view("grid", DAY // 2, fill=fill)
         (values,) = _all_shown(asked, view, "Frequency").values()
@@ -323,7 +322,7 @@ def test_a_gap_is_seen_unless_a_value_holds(house: Filled) -> None:
 
 
 def test_a_query_for_a_field_of_another_name_finds_none(house: Filled) -> None:
-    """So that the tests above can fail."""
+    """Proves that the tests above can fail."""
     asked = Asked(house, INFLUXDB)
     view = asked.view("battery", HOUR)
     panel, (target, *_) = _panel(view, "Current and its limits")

@@ -1,4 +1,4 @@
-"""`bat2influx health` beside the daemon as people run it."""
+"""`bat2influx health` while the daemon runs as for users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P = "c0619ab1c2d3"
 
 
 def ask(ini: Path, run: Path) -> tuple[int, str]:
-    """Return the exit code of the command, and what it prints."""
+    """Return the exit code of the command, and its output."""
     done = subprocess.run(
         [sys.executable, "-m", "bat2influx", "--config", ini, "health"],
         env={**os.environ, "RUNTIME_DIRECTORY": str(run)},
@@ -28,8 +28,8 @@ def ask(ini: Path, run: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_it_is_well_while_values_come_and_only_then(setting: Setting) -> None:
-    """Not before the first, not while it stands still, not once the device is gone, nor itself."""
+def test_it_is_healthy_while_values_come_and_only_then(setting: Setting) -> None:
+    """Unhealthy before the first value, while frozen, after the device or daemon has stopped."""
     run = setting.directory / "run"
     run.mkdir()
     environment = {"RUNTIME_DIRECTORY": str(run), "WATCHDOG_USEC": "16000000"}
@@ -38,7 +38,7 @@ def test_it_is_well_while_values_come_and_only_then(setting: Setting) -> None:
     ill = "no device has sent a message"
 
     def said(code: int, text: str) -> None:
-        """Wait until it ends with `code`, and `text` in what it prints."""
+        """Wait until it exits with `code`, and `text` in its output."""
         wait(text, lambda: (found := ask(ini, run))[0] == code and text in found[1])
 
     said(69, f"{ill} yet")

@@ -1,4 +1,4 @@
-"""Hostile answers of a database: what they cost is bounded, and nothing is lost.
+"""Hostile answers of a database: their cost is bounded, and nothing is lost.
 
 These are the inputs of `make hostile`, at a hundredth of their size.
 """
@@ -12,13 +12,13 @@ import pytest
 from tests.tools.hostile.registry import Input, all_inputs, lines
 
 SMALL = 0.01
-GROWTH = 10_000_000  # bytes, while none of the inputs has as many as at full size
+GROWTH = 10_000_000  # bytes; at this size no input has as many
 DATABASES = [each for each in all_inputs() if each.name.startswith("http_")]
 
 
 @pytest.mark.parametrize("hostile", DATABASES, ids=lambda each: each.name)
 def test_a_hostile_database_costs_no_memory_and_no_values(hostile: Input, tmp_path: Path) -> None:
-    """Memory keeps its bound, and all that the device has said is stored afterwards."""
+    """Memory stays within its bound, and all values of the device are stored afterwards."""
     came = hostile.run(tmp_path, SMALL)
     assert came.met
     assert came.after - came.before < GROWTH
@@ -27,5 +27,5 @@ def test_a_hostile_database_costs_no_memory_and_no_values(hostile: Input, tmp_pa
 
 
 def test_all_inputs_are_in_the_table() -> None:
-    """Each with what it is, in words."""
+    """Each with a description."""
     assert len(DATABASES) >= 6

@@ -1,4 +1,4 @@
-"""A large system, all of it from an ini of a few lines: read back and compared."""
+"""A large system, stored with an ini of a few lines: read back and compared."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Series = tuple[str, str]  # a field and the tag `instance`
 
 
 def wanted(instances: str) -> dict[Series, str]:
-    """Return the leaf that each series has to be, by the documented names."""
+    """Return the leaf of each series, by the documented names."""
     paths = [(f.name, f.service, f.path) for f in DEFAULT_FIELDS]
     paths += [(p.name, p.service, p.path) for preset in PRESETS.values() for p in preset]
     found = {}
@@ -46,7 +46,7 @@ def wanted(instances: str) -> dict[Series, str]:
 
 
 def stored(setting: Setting) -> dict[Series, list[tuple[int, float]]]:
-    """Return (time in ns, number) of each series that is stored."""
+    """Return (time in ns, number) of each stored series."""
     found: dict[Series, list[tuple[int, float]]] = {}
     for row in setting.rows():
         for field, value in row.items():
@@ -57,7 +57,7 @@ def stored(setting: Setting) -> dict[Series, list[tuple[int, float]]]:
 
 
 @pytest.mark.parametrize("instances", ["tag", "name"])
-def test_all_of_a_large_system_by_a_few_lines(setting: Setting, instances: str) -> None:
+def test_a_large_system_by_a_few_lines(setting: Setting, instances: str) -> None:
     """Two inverters, three phases, a BMS, a meter and the sun: each value under its name."""
     device = large(P, counted=True)
     setting.venus(device)
@@ -81,19 +81,19 @@ def test_all_of_a_large_system_by_a_few_lines(setting: Setting, instances: str) 
 
 
 def numbers(device: Device, leaf: str) -> set[float]:
-    """Return the numbers that the device has said for a leaf, settings with limits among them."""
+    """Return the numbers that the device has published for a leaf, also settings with limits."""
     payloads = {m.payload for m in device.log.sent if m.topic == f"N/{P}/{leaf}"}
     values = {json.loads(payload)["value"] for payload in payloads}
     return {round(float(value), 4) for value in values if value is not None}
 
 
 def void(device: Device, leaves: dict[Series, str]) -> set[Series]:
-    """Return the series of which the device has said nothing but null."""
+    """Return the series for which the device has published only nulls."""
     return {series for series, leaf in leaves.items() if not numbers(device, leaf)}
 
 
-def test_check_shows_what_of_the_presets_is_there(setting: Setting) -> None:
-    """Each value has a line, what this device lacks is named, and all is well."""
+def test_check_shows_which_fields_of_the_presets_exist(setting: Setting) -> None:
+    """Each value has a line, missing ones are listed, and all is ok."""
     setting.venus(large(P))
     ini = INI.format(mqtt=setting.mosquitto.port, influx=setting.influxdb.port, instances="tag")
     check = setting.daemon(text=ini, options=("check",))
@@ -108,8 +108,8 @@ def test_check_shows_what_of_the_presets_is_there(setting: Setting) -> None:
             assert preset.name in said
 
 
-def test_two_inverters_and_one_wanted(setting: Setting) -> None:
-    """Without `instances` the choices are listed, and with one of them all is well."""
+def test_two_inverters_and_one_selected(setting: Setting) -> None:
+    """Without `instances` the choices are listed, and with one of them all is ok."""
     setting.venus(large(P))
     undecided = setting.daemon(Battery={"interval": 0.2})
     assert undecided.wait_for_end() == 78
@@ -122,7 +122,7 @@ def test_two_inverters_and_one_wanted(setting: Setting) -> None:
 
 
 def test_a_service_that_comes_later_is_found(setting: Setting) -> None:
-    """What a preset asks for is looked for again, and nobody is told that it is not there yet."""
+    """The services of a preset are searched again, and a missing one is not logged."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -136,8 +136,8 @@ def test_a_service_that_comes_later_is_found(setting: Setting) -> None:
     assert not daemon.says("does not answer for|has no grid")
 
 
-def test_text_is_refused_by_name(setting: Setting) -> None:
-    """An enumeration is its number; a text is none, which is told with what to do."""
+def test_a_text_value_is_reported_by_name(setting: Setting) -> None:
+    """An enumeration is stored as its number; a text is no number, and is reported with advice."""
     device = Device(P)
     setting.venus(device)
     daemon = setting.daemon(
@@ -152,7 +152,7 @@ def test_text_is_refused_by_name(setting: Setting) -> None:
 
 
 def test_origin_as_tags(setting: Setting) -> None:
-    """Portal id, service and instance of each value, where they are asked for."""
+    """Portal id, service and instance of each value, if enabled."""
     setting.venus(Device(P))
     setting.daemon(
         Battery={"interval": 0.2},

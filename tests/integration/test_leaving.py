@@ -1,4 +1,4 @@
-"""The end of the daemon between a question and its answer."""
+"""The exit of the daemon between a request and its answer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SURE = 0.4  # s after SIGTERM in which an answer is waited for, whatever the mac
 
 
 def test_sigterm_loses_no_answer_that_is_under_way(setting: Setting) -> None:
-    """What has been asked for is taken along, which no end waits for longer than half a second."""
+    """The daemon waits for answers under way, at most half a second."""
     device = Device(P, counted=True)
     setting.venus(device)
     device.late(LATE)
     met = 0
-    for _ in range(5):  # a machine that stalls may hear the answers before it ends the daemon
+    for _ in range(5):  # on a stalling machine the answers may come before the daemon's exit
         daemon = setting.daemon(Battery=GIVEN)
         daemon.wait_for_log("reading 127.0.0.1")
         reads = device.log.counters.reads
@@ -39,8 +39,8 @@ def test_sigterm_loses_no_answer_that_is_under_way(setting: Setting) -> None:
     raise AssertionError("no answer was ever under way")
 
 
-def test_a_device_that_does_not_answer_holds_up_no_end(setting: Setting) -> None:
-    """It has half a second for its last words."""
+def test_a_device_that_does_not_answer_does_not_delay_the_exit(setting: Setting) -> None:
+    """The daemon waits half a second for its last answers."""
     device = Device(P)
     setting.venus(device)
     daemon = setting.daemon(Battery=GIVEN)

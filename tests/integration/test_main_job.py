@@ -1,4 +1,4 @@
-"""The main job: a battery, once a second, in the database."""
+"""The main job: the values of a battery, every second, in the database."""
 
 import os
 import signal
@@ -23,12 +23,12 @@ GIVEN = {**QUICK, "serial": P, "instance": 275}
 
 
 def fields(setting: Setting) -> set[str]:
-    """Return the names of all that is stored."""
+    """Return the names of all stored fields."""
     return {field for _, field, _ in setting.stored()}
 
 
 def test_the_nine_fields_are_stored_without_any_id_configured(setting: Setting) -> None:
-    """With address and port alone, portal id and instance are found and nine fields stored."""
+    """With address and port alone, portal id and instance are discovered, nine fields stored."""
     setting.venus(Device(P))
     daemon = setting.daemon()
     daemon.wait_for_log("reading 127.0.0.1, portal id c0619ab1c2d3, vebus 275")
@@ -39,7 +39,7 @@ def test_the_nine_fields_are_stored_without_any_id_configured(setting: Setting) 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting, Device]]:
-    """A run of some seconds, with everything given, for the tests that look at what it left."""
+    """A run of some seconds, with all ids given, for the tests of its results."""
     directory = tmp_path_factory.mktemp("record")
     with (
         Mosquitto(directory / "mosquitto") as broker,
@@ -58,22 +58,22 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting, 
         yield setting, device
 
 
-def test_what_the_device_sends_is_what_is_stored(record: tuple[Setting, Device]) -> None:
-    """Each value that came is there once, in order, with its field's name and its moment."""
+def test_the_devices_values_are_stored(record: tuple[Setting, Device]) -> None:
+    """Each received value is stored once, in order, with its field's name and its time."""
     for field, leaf in NINE.items():
         assert_complete(*record, field, leaf)
 
 
 def test_every_field_is_a_float(record: tuple[Setting, Device]) -> None:
-    """Whole numbers are stored as floats too, or the first broken one would be refused."""
+    """Whole numbers are stored as floats too; otherwise the first fraction would be rejected."""
     setting, _ = record
     types = setting.influxdb.query("SHOW FIELD KEYS FROM dc", "battery")
     assert {row["fieldType"] for row in types} == {"float"}
     assert {value for _, value in kept(setting, "State")} == {3, 3.5}
 
 
-def test_only_what_is_asked_for_is_stored(record: tuple[Setting, Device]) -> None:
-    """Temperature and MaxChargeCurrent come with the sub-tree of the others and are let go."""
+def test_only_configured_fields_are_stored(record: tuple[Setting, Device]) -> None:
+    """Temperature and MaxChargeCurrent come with the sub-tree of the others and are ignored."""
     setting, device = record
     sent = {message.topic for message in device.log.sent}
     assert {f"N/{P}/vebus/275/Dc/0/{name}" for name in ("Temperature", "MaxChargeCurrent")} < sent
@@ -82,10 +82,10 @@ def test_only_what_is_asked_for_is_stored(record: tuple[Setting, Device]) -> Non
     assert setting.influxdb.query("SHOW MEASUREMENTS", "battery") == [{"name": "dc"}]
 
 
-def test_the_device_is_asked_by_sub_tree_and_never_written_to(
+def test_the_device_is_read_by_sub_tree_and_never_written_to(
     record: tuple[Setting, Device],
 ) -> None:
-    """One read request for each sub-tree and tick is all it takes, each with an answer."""
+    """One read request per sub-tree and tick is enough, each with an answer."""
     _, device = record
     asked = Counter(
         request.topic.removeprefix(f"R/{P}/vebus/275/") for request in device.log.requests
@@ -97,27 +97,27 @@ def test_the_device_is_asked_by_sub_tree_and_never_written_to(
     assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
 
 
-def test_the_state_of_charge_is_asked_for_at_its_own_interval(
+def test_the_state_of_charge_is_read_at_a_separate_interval(
     record: tuple[Setting, Device],
 ) -> None:
-    """With a soc_interval of five intervals, every fifth tick asks for it."""
+    """With a soc_interval of five intervals, every fifth tick reads it."""
     places = [request.topic.rpartition("/")[2] for request in record[1].log.requests]
     asked = [place for place in places if place in ("Soc", "State")]
     ends = [number for number, place in enumerate(asked) if place == "Soc"]
-    ticks = [end - start - 1 for start, end in pairwise(ends[1:])]  # the first tick asks for all
+    ticks = [end - start - 1 for start, end in pairwise(ends[1:])]  # the first tick reads all
     assert max(ticks) <= 6
     assert median(ticks) >= 4  # after a stall, the next may follow soon
 
 
 def test_one_path_is_stored_under_two_names(record: tuple[Setting, Device]) -> None:
-    """A path that two fields want is asked for once, and its value is stored for both."""
+    """A path of two fields is read once, and its value is stored for both."""
     setting, device = record
     assert kept(setting, "Bank") == kept(setting, "Voltage")
     assert_complete(setting, device, "Bank", NINE["Voltage"])
 
 
 def test_database_measurement_and_tags_are_as_configured(setting: Setting) -> None:
-    """The database is created under its name, and each point has the tags of the file."""
+    """The database is created with its name, and each point has the tags of the file."""
     setting.venus(Device(P))
     daemon = setting.daemon(
         Battery=GIVEN,
@@ -136,7 +136,7 @@ def test_database_measurement_and_tags_are_as_configured(setting: Setting) -> No
 
 
 def test_further_fields_are_a_line_each(setting: Setting) -> None:
-    """A phase, a solar charger found or given, and a service of one's own join the nine."""
+    """A phase, a discovered or given solar charger, and a custom service are added to the nine."""
     device = Device(P, ("vebus", "system", "solarcharger"), counted=True)
     device.set_value("vebus", "/Ac/ActiveIn/L2/V", 229.5)
     device.add_service("meteo", 20, {"/ProductId": 7, "/Irradiance": 512.5, "/Wind/Speed": 3})
@@ -165,7 +165,7 @@ def test_further_fields_are_a_line_each(setting: Setting) -> None:
 
 
 def test_without_the_defaults_only_own_fields_are_read(setting: Setting) -> None:
-    """With `defaults = no` nothing but one's own fields is asked for, found or stored."""
+    """With `defaults = no` only the user's fields are discovered, read and stored."""
     device = Device(P, ("system", "solarcharger"))
     setting.venus(device)
     daemon = setting.daemon(
@@ -179,13 +179,13 @@ def test_without_the_defaults_only_own_fields_are_read(setting: Setting) -> None
 
 
 def assert_mostly_whole(rows: list[Row]) -> None:
-    """Assert that rows have every field, but for those of answers that came after their tick."""
+    """Assert that rows have every field, except those of answers that came after their tick."""
     whole = [row for row in rows if None not in row.values()]
     assert len(whole) > 0.7 * len(rows), rows
 
 
 def test_by_tick_all_fields_of_a_tick_share_a_row(setting: Setting) -> None:
-    """Rows are whole, stand at multiples of the interval, and keep the order of the values."""
+    """Rows are complete, at multiples of the interval, and in the order of the values."""
     device = Device(P, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery=GIVEN, Influx={"timestamps": "tick"})
@@ -202,8 +202,8 @@ def test_by_tick_all_fields_of_a_tick_share_a_row(setting: Setting) -> None:
             assert 0 < moments[value] - stamp / 1e9 < 10, "a tick precedes its answers"
 
 
-def test_by_tick_what_other_clients_ask_for_changes_no_row(setting: Setting) -> None:
-    """The first value of a field in a tick is its value: later ones, asked for by others, go."""
+def test_by_tick_reads_of_other_clients_change_no_row(setting: Setting) -> None:
+    """The first value of a field in a tick is stored; later ones, for others, are ignored."""
     device = Device(P, counted=True)
     setting.venus(device)
     setting.daemon(Battery=GIVEN, Influx={"timestamps": "tick"})
@@ -217,8 +217,8 @@ def test_by_tick_what_other_clients_ask_for_changes_no_row(setting: Setting) -> 
     assert len(said(device, NINE["Voltage"])) > 1.5 * len(rows)
 
 
-def test_found_a_value_before_the_first_tick_had_a_row_of_its_own(setting: Setting) -> None:
-    """By tick, what others ask for before the first tick stands at no moment off the ticks."""
+def test_found_a_value_before_the_first_tick_had_a_separate_row(setting: Setting) -> None:
+    """By tick, answers to other clients before the first tick get no time between ticks."""
     device = Device(P, counted=True)
     device.foreign(50, ["vebus/275/Soc"])
     setting.venus(device)
@@ -233,7 +233,7 @@ def test_found_a_value_before_the_first_tick_had_a_row_of_its_own(setting: Setti
 def test_it_runs_as_a_module_and_as_a_console_script(
     setting: Setting, module: str, end: signal.Signals
 ) -> None:
-    """However it was started, it stores, and ends with 0 at SIGTERM and at Ctrl-C."""
+    """However it was started, it stores values, and exits with 0 at SIGTERM and at Ctrl-C."""
     setting.venus(Device(P))
     daemon = setting.daemon(module=module, Battery=GIVEN)
     wait("a value", setting.stored)
@@ -243,7 +243,7 @@ def test_it_runs_as_a_module_and_as_a_console_script(
 
 
 def test_a_solar_charger_that_comes_later_is_no_reason_to_restart(setting: Setting) -> None:
-    """A service that appears after the start is found, and its values join the others."""
+    """A service that appears after the start is discovered, and its values are stored too."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()

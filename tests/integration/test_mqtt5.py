@@ -1,4 +1,4 @@
-"""MQTT 5 where a broker has it, with the reasons that it gives; 3.1.1 where it has not."""
+"""MQTT 5 if a broker has it, with its reason texts; otherwise 3.1.1."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def endpoint(port: int, *, user: str = "u", password: str = "", vrm: bool = Fals
 
 
 def session(port: int, **login: str | bool) -> Session:
-    """Return a session yet to be opened."""
+    """Return a session that is not open yet."""
     return Session(endpoint(port, **login))  # type: ignore[arg-type]
 
 
 class Broker(Peer):
-    """Answers each kind of packet as it is told to, and has the level of each CONNECT in `levels`.
+    """Answers each kind of packet as the test sets it; `levels` has the level of each CONNECT.
 
-    An answer is made of the packet's body; one to a CONNECT that is no welcome is the last word.
+    An answer is made from the packet's body; after a CONNACK that rejects, the connection ends.
     """
 
     def __init__(self, **answers: Callable[[bytes], bytes]) -> None:
@@ -76,7 +76,7 @@ class Broker(Peer):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Be a broker."""
+        """Act as a broker."""
         for kind, body in packets(connection):
             self.heard.append(kind)
             if kind == CONNECT:
@@ -88,18 +88,18 @@ class Broker(Peer):
 
 
 def said_of(session: Session, done: Callable[[], bool] = lambda: False) -> str:
-    """Return what ends a session, once it has."""
+    """Return the trouble that ends a session, once it has ended."""
     session.wait(done, BOUND)
     why = session.trouble
-    assert why, "it goes on"
+    assert why, "it did not end"
     return why.text
 
 
 # The version
 
 
-def test_a_broker_of_today_is_spoken_to_in_mqtt_5(mosquitto: Mosquitto) -> None:
-    """Its own log says so."""
+def test_a_current_broker_gets_mqtt_5(mosquitto: Mosquitto) -> None:
+    """Its log shows the version."""
     with closing(session(mosquitto.port)) as conversation:
         assert conversation.open() is None
         assert conversation.connection.protocol is NEW
@@ -117,13 +117,13 @@ NO_MQTT_5: dict[str, bytes] = {
 
 
 def first(answer: bytes) -> Callable[[bytes], bytes]:
-    """Return what answers MQTT 5 so, and welcomes 3.1.1."""
+    """Return a peer that gives this answer to MQTT 5, and accepts 3.1.1."""
     return lambda body: answer if level(body) == NEW else WELCOME
 
 
 @pytest.mark.parametrize("answer", NO_MQTT_5.values(), ids=NO_MQTT_5)
-def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
-    """At once, and it is no trouble; a line keeps to it from then on."""
+def test_a_broker_without_mqtt_5_gets_3_1_1(answer: bytes) -> None:
+    """At once, and without a trouble; the line uses 3.1.1 from then on."""
     with Broker(connect=first(answer)) as peer, closing(session(peer.port)) as conversation:
         assert conversation.open() is None
         assert conversation.trouble is None
@@ -140,8 +140,8 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(answer: bytes) -> None:
         assert peer.levels == [NEW, OLD, OLD]
 
 
-def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To wait as long again for an answer to 3.1.1 would take too long."""
+def test_a_broker_that_does_not_answer_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting again for an answer to 3.1.1 would take too long."""
     monkeypatch.setattr(reconnect, "CONNACK_TIMEOUT", 0.2)
     with Peer() as peer, closing(Reconnector(endpoint(peer.port), _nobody)) as line:
         drive(line, lambda: line.trouble)
@@ -151,7 +151,7 @@ def test_a_broker_that_says_nothing_is_asked_once(monkeypatch: pytest.MonkeyPatc
 
 
 def _nobody() -> None:
-    """Wake nobody."""
+    """Do nothing."""
 
 
 def drive(line: Reconnector, done: Callable[[], object]) -> None:
@@ -166,8 +166,8 @@ def drive(line: Reconnector, done: Callable[[], object]) -> None:
     wait("the line", stepped)
 
 
-def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
-    """What is told is how 3.1.1 fared; then TLS is looked for; the next round begins with 5."""
+def test_a_broker_that_rejects_both_is_reported_after_both_were_tried() -> None:
+    """The report has the result of 3.1.1; then TLS is tested; the next round begins with 5."""
     with (
         Broker(connect=lambda body: b"" if level(body) == NEW else b"\x20\x02\x00\x02") as peer,
         closing(Reconnector(endpoint(peer.port), _nobody)) as line,
@@ -189,9 +189,9 @@ def test_a_broker_that_takes_neither_is_told_of_once_both_were_tried() -> None:
 
 @pytest.mark.parametrize("code", [4, 5, 134, 135])
 def test_a_wrong_password_is_tried_once(code: int) -> None:
-    """Whether it is refused in MQTT 5 or as 3.1.1 would: a device locks out who tries often.
+    """Rejected by MQTT 5 or 3.1.1, it is not repeated: a device locks out after many attempts.
 
-    Without a password it is tried before, to see that the port takes MQTT in clear.
+    An attempt without password comes before, to check that the port has plain MQTT.
     """
     short, long = bytes([32, 2, 0, code]), bytes([32, 3, 0, code, 0])
     for answer in (short, long):
@@ -207,7 +207,7 @@ def test_a_wrong_password_is_tried_once(code: int) -> None:
 
 
 def test_a_refusal_in_mqtt_5_is_final() -> None:
-    """Who speaks it and has another reason would have that with 3.1.1 too."""
+    """A broker with MQTT 5 would reject 3.1.1 for the same reason."""
     refusal = packet(CONNACK, b"\0\x89" + properties(said("come back\nlater")))
     with Broker(connect=lambda _: refusal) as peer:
         why = session(peer.port).open()
@@ -216,11 +216,11 @@ def test_a_refusal_in_mqtt_5_is_final() -> None:
         assert peer.levels == [NEW]
 
 
-# What is said
+# Reason texts
 
 
-def test_a_refused_login_has_the_brokers_reason() -> None:
-    """In one line, cut to a length that can be read, and never with the password in it."""
+def test_a_rejected_login_has_the_brokers_reason() -> None:
+    """In one line, cut to a readable length, and never with the password."""
     reasons = {
         "account\x1b[31m\texpired": "'u' (account [31m expired): the password is wrong",
         "x" * 1000: f"'u' ({'x' * (mqtt_connection.LONGEST_REASON - 1)}…): the password is wrong",
@@ -246,8 +246,8 @@ ENDS: dict[bytes, str] = {
 
 
 @pytest.mark.parametrize("body", ENDS, ids=ENDS.values())
-def test_a_broker_that_says_goodbye_is_quoted(body: bytes) -> None:
-    """Whether the reason is a code alone, with properties or without, or a text besides."""
+def test_the_reason_of_a_brokers_disconnect_is_quoted(body: bytes) -> None:
+    """Whether it is a code alone, with or without properties, or also a text."""
     with (
         Broker(publish=lambda _: packet(DISCONNECT, body)) as peer,
         closing(session(peer.port)) as conversation,
@@ -258,8 +258,8 @@ def test_a_broker_that_says_goodbye_is_quoted(body: bytes) -> None:
         assert said_of(conversation) == text
 
 
-def test_a_real_broker_says_why_it_ends_a_connection(tmp_path: Path) -> None:
-    """Mosquitto does so by a code alone."""
+def test_a_real_broker_sends_a_reason_when_it_disconnects(tmp_path: Path) -> None:
+    """Mosquitto sends a code alone."""
     with (
         Mosquitto(tmp_path / "m", config="max_packet_size 1000") as server,
         closing(session(server.port)) as conversation,
@@ -269,8 +269,8 @@ def test_a_real_broker_says_why_it_ends_a_connection(tmp_path: Path) -> None:
         assert said_of(conversation) == "127.0.0.1 ended the connection (packet too large)"
 
 
-def test_a_refused_topic_is_named_with_the_reason() -> None:
-    """That of the first one that is refused of several, by subscription as by request."""
+def test_a_rejected_topic_is_reported_with_the_reason() -> None:
+    """That of the first rejected one of several, for subscriptions and requests."""
     refusal = properties(said("for members"))
     with Broker(
         subscribe=lambda body: packet(SUBACK, body[:2] + refusal + b"\0\x87\x87"),
@@ -288,8 +288,8 @@ def test_a_refused_topic_is_named_with_the_reason() -> None:
             assert "publish of 'u' to a (not authorised: for members)" in said_of(conversation)
 
 
-def test_a_broker_with_another_keepalive_is_kept_to() -> None:
-    """One that wants to hear of us more often says so when it lets us in."""
+def test_a_keepalive_set_by_the_broker_is_used() -> None:
+    """A broker may set a shorter interval of pings in its CONNACK."""
     welcome = packet(CONNACK, b"\0\0" + properties(b"\x13\x00\x01"))
     with Broker(connect=lambda _: welcome) as peer, closing(session(peer.port)) as conversation:
         assert conversation.open() is None
@@ -300,10 +300,10 @@ def test_a_broker_with_another_keepalive_is_kept_to() -> None:
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-def test_a_message_with_more_than_qos_0_is_taken_and_acknowledged(
+def test_a_message_with_more_than_qos_0_is_accepted_and_acknowledged(
     tmp_path: Path, protocol: Protocol
 ) -> None:
-    """A broker may be set up to send what it got as it got it."""
+    """A broker may be configured to deliver messages with the QoS of the publisher."""
     config = "upgrade_outgoing_qos true\nmax_inflight_messages 1"
     with (
         Mosquitto(tmp_path / "m", config=config) as server,

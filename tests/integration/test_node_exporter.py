@@ -1,4 +1,4 @@
-"""What the node exporter makes of the daemon's file, by its own parser."""
+"""The daemon's file, parsed by the node exporter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.daemon.test_metrics import BEHIND, CELLAR, FLEET, LOST, NUMBERS,
 
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]:
-    """A node exporter and its directory, which each test leaves empty."""
+    """A node exporter and its directory, which is empty after each test."""
     directory = tmp_path_factory.mktemp("textfile")
     with NodeExporter(directory, directory.with_suffix(".log")) as started:
         yield started
@@ -25,7 +25,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 
 
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
-    """Its own parser finds all that was put in, with help and type, and no error."""
+    """Its parser returns all numbers of the file, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
     devices = (replace(FLEET, missing=LOST, clock_difference=BEHIND.clock_difference),)
     file.write(metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3"), 0.0)
@@ -47,8 +47,8 @@ def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     assert not [name for name in exporter.samples() if name.startswith("bat2influx_")]
 
 
-def test_two_daemons_are_read_side_by_side(exporter: NodeExporter) -> None:
-    """The second one's file has another label on everything, or the exporter would refuse it."""
+def test_the_files_of_two_daemons_are_read(exporter: NodeExporter) -> None:
+    """All metrics of the second file have another label; otherwise the exporter rejects it."""
     files = [TextFile(exporter.directory / f"{name}.prom") for name in ("bat2influx", "boat")]
     files[0].write(metrics.prometheus_text(REPORT, "1.2.3"), 0.0)
     files[1].write(metrics.prometheus_text(replace(REPORT, waiting=12), "1.2.3", "boat"), 0.0)
@@ -62,8 +62,8 @@ def test_two_daemons_are_read_side_by_side(exporter: NodeExporter) -> None:
         file.remove()
 
 
-def test_a_label_may_hold_anything(exporter: NodeExporter) -> None:
-    """Quotes and backslashes in a name come out as they went in."""
+def test_a_label_may_contain_any_character(exporter: NodeExporter) -> None:
+    """Quotes and backslashes in a name are unchanged in the result."""
     file = TextFile(exporter.directory / "odd.prom")
     odd = 'in the "cellar" \\ or é, {so}'
     file.write(metrics.prometheus_text(REPORT, "1.2.3", odd), 0.0)

@@ -1,4 +1,4 @@
-"""Mode notify: the device tells of its changes, and what is stored says the same as a poll."""
+"""Mode notify: the device publishes its changes, and the stored values equal those of a poll."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ NOTIFY = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275, "m
 POLL = {**NOTIFY, "mode": "poll"}
 CHANGES = b'{"keepalive-options":["suppress-republish"]}'
 LATE = 20  # ticks
-APART = 0.1  # s between a change and a question, so that both ways show the same value
+APART = 0.1  # s between a change and a read, so that both modes have the same value
 
 
 def sent(device: Device, place: str) -> list[tuple[float, bytes]]:
-    """Return when and with what the device was asked for something that ends like this."""
+    """Return times and payloads of requests to the device whose topic ends like this."""
     return [(r.time, r.payload) for r in device.log.requests if r.topic.endswith(place)]
 
 
 def more(setting: Setting, count: int, **place: str) -> Callable[[], bool]:
-    """Return a condition: that so many more values of the voltage are stored than now."""
+    """Return the condition that so many more values of the voltage are stored than now."""
     before = len(kept(setting, "Voltage", **place))
     return lambda: len(kept(setting, "Voltage", **place)) >= before + count
 
 
-def test_all_is_read_once_and_then_the_changes_are_told(setting: Setting) -> None:
-    """No full republish is asked for, and each change of a value is stored once."""
+def test_all_is_read_once_and_then_changes_are_published(setting: Setting) -> None:
+    """No full republish is requested, and each change of a value is stored once."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -54,8 +54,8 @@ def test_all_is_read_once_and_then_the_changes_are_told(setting: Setting) -> Non
     assert not daemon.says("WARNING|ERROR")
 
 
-def test_apparent_power_is_asked_for_now_and_then(setting: Setting) -> None:
-    """A device notifies of no change of it, so that it would stay what it was at first."""
+def test_apparent_power_is_read_now_and_then(setting: Setting) -> None:
+    """A device sends no notification of its changes; without reads it would stay constant."""
     device = Device(P)
     setting.venus(device)
     device.stale("vebus", "/Ac/ActiveIn/L1/S")
@@ -64,7 +64,7 @@ def test_apparent_power_is_asked_for_now_and_then(setting: Setting) -> None:
 
 
 def test_no_full_republish_twice_in_half_w(setting: Setting) -> None:
-    """After a new connection it is read once instead, so that nothing that changed is missed."""
+    """After a reconnect the fields are read once instead, so that no change is missed."""
     device = Device(P)
     runner = setting.venus(device)
     since = steady_unix_time()
@@ -79,22 +79,22 @@ def test_no_full_republish_twice_in_half_w(setting: Setting) -> None:
     assert device.log.counters.reads >= 1
 
 
-def test_what_others_ask_for_is_not_stored_besides(setting: Setting) -> None:
-    """Another client that reads all the time adds nothing where nothing changes."""
+def test_reads_of_other_clients_add_no_values(setting: Setting) -> None:
+    """Another client that reads all the time adds no values while nothing changes."""
     device = Device(P)
     setting.venus(device)
     device.set_value("vebus", "/Dc/0/Voltage", 52.5)
     device.foreign(40, ["vebus/275/Dc/0"], keepalive=True)
     setting.daemon(Battery={**NOTIFY, "interval": 30})
     wait("values", lambda: kept(setting, "Voltage"))
-    wait("questions of the other", lambda: device.log.counters.foreign >= 200)
+    wait("reads of the other client", lambda: device.log.counters.foreign >= 200)
     ticks = {when // (30 * NS) for when, _ in kept(setting, "Voltage")}
     assert len(kept(setting, "Voltage")) <= len(ticks) + 1
 
 
 @pytest.mark.parametrize("timestamps", ["arrival", "tick"])
 def test_forward_filled_it_equals_a_poll_at_every_tick(setting: Setting, timestamps: str) -> None:
-    """Where a value has changed just when it was asked for, the tick is left out."""
+    """If a value has changed just at its read, the tick is left out."""
     device = Device(P)
     setting.venus(device)
     daemons = []
@@ -118,7 +118,7 @@ def test_forward_filled_it_equals_a_poll_at_every_tick(setting: Setting, timesta
 
 
 def nine_of(setting: Setting, measurement: str) -> set[str]:
-    """Return the fields that are stored in a measurement."""
+    """Return the stored fields of a measurement."""
     return {field for _, field, _ in setting.stored(measurement=measurement)}
 
 
@@ -128,10 +128,10 @@ def compare(
     changes: list[float],
     tick: float,
 ) -> int:
-    """Compare at each polled time after the first change; return at how many.
+    """Compare at each polled time after the first change; return the number of times.
 
-    A machine that stands still may let one of the two see a change some ticks before the other:
-    that is let pass, where it is rare.
+    On a machine that stalls, one of the two may get a change some ticks before the other: that is
+    permitted if it is rare.
     """
     times = [when for when, _ in told]
     compared = late = 0
@@ -149,13 +149,13 @@ def compare(
 
 
 @pytest.mark.parametrize("firmware", [Firmware.SELECTIVE, Firmware.FIRST, Firmware.SERIAL_ALONE])
-def test_firmware_without_todays_keepalive(setting: Setting, firmware: Firmware) -> None:
-    """It is kept awake by the question for its serial number, for as long as one looks."""
+def test_firmware_without_the_current_keepalive(setting: Setting, firmware: Firmware) -> None:
+    """Reads of its serial number keep it awake as long as the daemon runs."""
     device = Device(P, firmware=firmware)
     setting.venus(device)
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=16, Battery=NOTIFY)
-    wait("the old question", lambda: len(sent(device, "/system/0/Serial")) >= 4)
+    wait("the old kind of keepalive", lambda: len(sent(device, "/system/0/Serial")) >= 4)
     wait("changes", more(setting, 10))
     since = steady_unix_time()
     before = len(sent(device, "/keepalive"))
@@ -173,7 +173,7 @@ def test_firmware_without_todays_keepalive(setting: Setting, firmware: Firmware)
 def test_old_firmware_is_polled_leaf_by_leaf(
     setting: Setting, firmware: Firmware, given: bool
 ) -> None:
-    """It answers a sub-tree with an object, in which no value would be found."""
+    """It answers a sub-tree with an object, from which no value would be read."""
     device = Device(P, firmware=firmware)
     setting.venus(device)
     battery = POLL if given else {"interval": 0.2, "soc_interval": 0.2}

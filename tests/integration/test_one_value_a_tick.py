@@ -1,7 +1,7 @@
-"""Polled, a field has one value a tick: the first on its topic after the tick's request has left.
+"""In mode poll a field has one value per tick: the first on its topic after the tick's request.
 
-The device is kept alive by somebody else throughout, so that it tells of every change, and shows
-all of its values now and then. What of that is stored is counted from one read to the next.
+Another client keeps the device alive throughout, so that it publishes every change, and republishes
+all its values now and then. The tests count the stored values between two reads.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from tests.support.node_exporter import samples
 
 P = "c0619ab1c2d3"
 HASTY = "tests.support.hasty"
-CHANGES = 5  # a second; none of them falls near the middle of a second, where the ticks are
+CHANGES = 5  # per second; none is near the middle of a second, where the ticks are
 NS = 10**9
 
 pytestmark = pytest.mark.long
 
 
 def every(interval: float, soc_interval: float | None = None) -> dict[str, object]:
-    """Return the ini of a device that is known, and polled so often."""
+    """Return the ini of a device with given ids, polled at this interval."""
     known = {"serial": P, "instance": 275}
     return {**known, "interval": interval, "soc_interval": soc_interval or interval}
 
 
 @pytest.fixture
 def device(setting: Setting) -> Device:
-    """A device that publishes a new number of each path five times a second, and none twice."""
+    """A device that publishes a new number of each path five times per second, none twice."""
     made = Device(P, counted=True)
     setting.venus(made)
     made.quicken(CHANGES)
@@ -46,7 +46,7 @@ def device(setting: Setting) -> Device:
 
 
 def more_asked(device: Device, count: int) -> Callable[[], bool]:
-    """Return a condition: that the voltage was asked for so many times more than now."""
+    """Return the condition that the voltage was read so many more times than now."""
     leaf = NINE["Voltage"]
     before = len(asked(device, leaf))
     return lambda: len(asked(device, leaf)) >= before + count
@@ -65,7 +65,7 @@ def start(setting: Setting, interval: float, soc_interval: float | None = None) 
 
 
 def let_go(setting: Setting, reason: NoValue) -> float:
-    """Return how many messages were counted as no value for this reason, by the metrics."""
+    """Return how many messages the metrics count as no value for this reason."""
     try:
         text = (setting.directory / "bat2influx.prom").read_text()
     except FileNotFoundError:
@@ -75,12 +75,12 @@ def let_go(setting: Setting, reason: NoValue) -> float:
 
 
 @pytest.mark.parametrize(("interval", "ticks"), [(1.0, 20), (5.0, 4)])
-def test_what_others_have_the_device_say_is_counted_and_not_stored(
+def test_messages_caused_by_other_clients_are_counted_and_not_stored(
     setting: Setting, device: Device, interval: float, ticks: int
 ) -> None:
-    """Each field has one value from read to read, whatever is notified, read or republished.
+    """Each field has one value between two reads, whatever is notified, read or republished.
 
-    The state of charge is read at each other tick, and has no value at those between.
+    The state of charge is read at every second tick, and has no value at the others.
     """
     device.foreign(2, ["vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1"], full_interval=7.0)
     daemon = start(setting, interval, 2 * interval)
@@ -101,7 +101,7 @@ def test_what_others_have_the_device_say_is_counted_and_not_stored(
 def test_a_service_that_hangs_has_no_value_whatever_is_republished(
     setting: Setting, device: Device
 ) -> None:
-    """Its values in the plugin's cache are no answers: the log does not say that it answers."""
+    """Its values in the plugin's cache are no answers: the log does not report that it responds."""
     device.foreign(1, ["system/0/Relay/0/State"], full_interval=3.0)
     daemon = setting.daemon(
         watchdog=16, Battery=every(1.0), Fields={"Load": "system/Ac/Consumption/L1/Power"}
@@ -127,7 +127,7 @@ def test_a_service_that_hangs_has_no_value_whatever_is_republished(
 
 @pytest.mark.parametrize("who", ["daemon", "broker"])
 def test_a_burst_after_a_freeze_is_one_value(setting: Setting, device: Device, who: str) -> None:
-    """What was queued meanwhile is of the past, and does not fill the second in which it comes."""
+    """Messages queued during the freeze are old, and count as one value in their second."""
     device.foreign(1, ["system/0/Relay/0/State"], keepalive=True)
     daemon = start(setting, 1.0)
     wait("ticks", more_asked(device, 3))
@@ -152,7 +152,7 @@ def test_a_burst_after_a_freeze_is_one_value(setting: Setting, device: Device, w
 
 
 def _tick(stamp_ns: int) -> int:
-    """Return the second in whose middle the tick of a value came; an answer may be late."""
+    """Return the second with the tick of a value in its middle; an answer may be late."""
     return (stamp_ns - NS // 2) // NS
 
 
@@ -162,7 +162,7 @@ def notifications(device: Device) -> int:
     return sum(m.why is Why.NOTIFICATION and m.topic == topic for m in device.log.sent)
 
 
-# Three chargers, two batteries and no vebus. The ports and the database are the test's.
+# Three chargers, two batteries and no vebus. The test adds the ports and the database.
 FIVE_LINES = """\
 [Battery]
 address = 127.0.0.1
@@ -182,7 +182,7 @@ GONE = "solarcharger/289/Yield/Power"
 
 
 def of(setting: Setting, leaf: str) -> list[tuple[int, float]]:
-    """Return (time in ns, number) of what is stored of a leaf."""
+    """Return (time in ns, number) of the stored values of a leaf."""
     field, instance = EACH_TICK[leaf]
     return [
         (int(row["time"]), float(row[field]))
@@ -192,12 +192,12 @@ def of(setting: Setting, leaf: str) -> list[tuple[int, float]]:
 
 
 def all_of(setting: Setting, leaves: Sequence[str]) -> bool:
-    """Tell whether each of these has a value."""
+    """Return whether each of these has a value."""
     return all(of(setting, leaf) for leaf in leaves)
 
 
 def test_a_charger_is_switched_off_and_on_in_a_system_without_vebus(setting: Setting) -> None:
-    """`check` is content; the others miss no tick, and log and status name the one."""
+    """`check` reports ok; the others miss no tick, and log and status name the missing one."""
     device = Device(P, OFF_GRID, counted=True)
     setting.venus(device)
     device.foreign(1, full_interval=10.0)

@@ -1,4 +1,4 @@
-"""`bat2influx pair` and a device: button, password, refusals, and a token that is removed."""
+"""`bat2influx pair` and a device: button, password, refusals, and a removed token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PORTS = 1883, 8883
 
 
 class Result(NamedTuple):
-    """How the command ended, and what it printed."""
+    """The exit code of the command, and its output."""
 
     code: int
     out: str
@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 
 class Gx:
-    """A device at an address of its own, with the usual ports for MQTT and one for pairing."""
+    """A device at a separate address, with the usual ports for MQTT and one for pairing."""
 
     def __init__(self, directory: Path, broker: Mosquitto, stack: ExitStack) -> None:
         self.host = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.9"
@@ -76,7 +76,7 @@ class Gx:
         return [*start, "pair", target, *arguments]
 
     def pair(self, page: PairingPage, *arguments: str, credentials: Path | None = None) -> Result:
-        """Pair with it, to the end."""
+        """Run the pairing to its end."""
         environment = dict(os.environ)
         if credentials:
             environment["CREDENTIALS_DIRECTORY"] = str(credentials)
@@ -100,7 +100,7 @@ def gx(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Gx]:
 
 
 def presses_at(page: PairingPage, request: int) -> None:
-    """Have somebody press the button when that request comes, the first of them 1."""
+    """Press the button when the request of this number comes; the first is 1."""
     came: list[int] = []
 
     def count() -> None:
@@ -112,7 +112,7 @@ def presses_at(page: PairingPage, request: int) -> None:
 
 
 def test_a_device_is_paired_by_its_button(gx: Gx, mosquitto: Mosquitto) -> None:
-    """MQTT was off; the lines load, and `check` is let in by them."""
+    """MQTT was off; the printed lines are valid, and `check` logs in with them."""
     door, page = gx.open(Profile.OFF)
     presses_at(page, 2)
     result = gx.pair(page)
@@ -135,7 +135,7 @@ def test_a_device_is_paired_by_its_button(gx: Gx, mosquitto: Mosquitto) -> None:
 
 
 def test_a_device_is_paired_by_its_password(gx: Gx, tmp_path: Path) -> None:
-    """From a credential; it is in nothing that is printed, and is sent once."""
+    """From a credential; no output has it, and it is sent once."""
     _, page = gx.open()
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials/device-password").write_text(f"{PASSWORD}\n")
@@ -171,20 +171,20 @@ def test_a_typed_password_is_not_echoed(gx: Gx) -> None:
     assert [each.right for each in page.asked] == [True]
 
 
-def test_a_wrong_password_is_refused_once(gx: Gx, tmp_path: Path) -> None:
-    """It is said what to do, nothing of the answer is quoted, and nothing was tried by MQTT."""
+def test_a_wrong_password_is_rejected_once(gx: Gx, tmp_path: Path) -> None:
+    """There is advice, no part of the answer is quoted, and no MQTT connection is tried."""
     door, page = gx.open()
     (tmp_path / "device-password").write_text("an old one")
     result = gx.pair(page, "--password", credentials=tmp_path)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
     assert f"{gx.host} rejects the password; use that of its security profile" in result.err
-    assert "Wrong password" not in result.err  # an answer may repeat what was sent
+    assert "Wrong password" not in result.err  # an answer may repeat the request
     assert [each.right for each in page.asked] == [False]
     assert door.attempts == []
 
 
 def test_without_a_terminal_there_is_no_prompt(gx: Gx) -> None:
-    """The credential is named, and nothing was sent."""
+    """The text names the credential, and nothing is sent."""
     _, page = gx.open()
     result = gx.pair(page, "--password")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
@@ -192,8 +192,8 @@ def test_without_a_terminal_there_is_no_prompt(gx: Gx) -> None:
     assert page.asked == []
 
 
-def test_a_device_that_is_too_old_says_so(gx: Gx) -> None:
-    """It has no such page."""
+def test_a_device_that_is_too_old_is_reported(gx: Gx) -> None:
+    """It has no pairing page."""
     _, page = gx.open()
     page.answers.append((404, b"<h1>404 Not Found</h1>"))
     result = gx.pair(page)
@@ -201,8 +201,8 @@ def test_a_device_that_is_too_old_says_so(gx: Gx) -> None:
     assert "update it to Venus OS 3.80 or later" in result.err
 
 
-def test_another_certificate_in_between_gets_nothing(gx: Gx) -> None:
-    """Somebody else has taken the address: not a byte is sent, and both fingerprints are named."""
+def test_a_changed_certificate_gets_nothing(gx: Gx) -> None:
+    """Another server has the address: not a byte is sent, and both fingerprints are printed."""
     door, page = gx.open()
 
     def changes() -> None:
@@ -219,7 +219,7 @@ def test_another_certificate_in_between_gets_nothing(gx: Gx) -> None:
 
 
 def test_a_broker_with_another_certificate_gets_no_token(gx: Gx) -> None:
-    """It is not the one that gave it out."""
+    """It is not the server that issued the token."""
     door, page = gx.open()
     door.certificate = gx.other
     page.press()
@@ -229,8 +229,8 @@ def test_a_broker_with_another_certificate_gets_no_token(gx: Gx) -> None:
     assert door.attempts == []
 
 
-def test_the_certificate_in_the_file_counts(gx: Gx) -> None:
-    """Whoever shows another is asked for nothing."""
+def test_the_certificate_in_the_file_is_required(gx: Gx) -> None:
+    """A server with another certificate gets no request."""
     _, page = gx.open()
     lines = f"address = {gx.host}", "tls = yes", f"fingerprint = {gx.other.fingerprint}"
     gx.ini.write_text("\n".join(["[Battery]", *lines]))
@@ -241,10 +241,10 @@ def test_the_certificate_in_the_file_counts(gx: Gx) -> None:
     assert page.asked == []
 
 
-def test_a_removed_token_is_named_with_the_way_to_another(
+def test_a_removed_token_is_reported_with_the_command_for_a_new_one(
     gx: Gx, setting: Setting, tmp_path: Path
 ) -> None:
-    """The daemon is disconnected and refused; the journal has the command."""
+    """The daemon is disconnected and rejected; the journal has the command."""
     _, page = gx.open()
     setting.venus(Device())
     page.press()

@@ -1,4 +1,4 @@
-"""`bat2influx pair --write`, where it is meant to run: names, ports and /etc are real."""
+"""`bat2influx pair --write` with real names, ports and /etc."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET, INI = f"{STORE}/bat2influx.mqtt-password", str(CONFIG)
 
 
 class Result(NamedTuple):
-    """How the command ended, what it printed, and mode and text of each file afterwards."""
+    """Exit code and output of the command, and mode and text of each file afterwards."""
 
     code: int
     out: str
@@ -29,7 +29,7 @@ class Result(NamedTuple):
 
 
 class Home(NamedTuple):
-    """What came of each time; `tokens` are those of the device in the end."""
+    """The results of all runs; `tokens` are those of the device at the end."""
 
     results: dict[str, Result]
     tokens: dict[str, str]
@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_a_first_pairing_needs_nothing_else(home: Home, tmp_path: Path) -> None:
-    """Secret, user, certificate: the shipped file has three lines more that say something."""
+    """Secret, user, certificate: the shipped file gets three more settings."""
     result = home.results["first"]
     assert result.code == EX_OK, result.err
     assert result.err.endswith(
@@ -71,8 +71,8 @@ def test_a_first_pairing_needs_nothing_else(home: Home, tmp_path: Path) -> None:
     assert battery.password == secret.strip()
 
 
-def test_a_second_time_takes_a_yes(home: Home) -> None:
-    """Without it nothing is asked and nothing changes; with it the token is another."""
+def test_a_second_time_needs_yes(home: Home) -> None:
+    """Without --yes nothing is sent or changed; with it the token is replaced."""
     first, again, confirmed = (home.results[each] for each in ("first", "again", "confirmed"))
     assert again.code == EX_CONFIG
     assert f"{SECRET} already holds a password; --yes" in again.err
@@ -84,7 +84,7 @@ def test_a_second_time_takes_a_yes(home: Home) -> None:
 
 
 def test_an_instance_has_its_own(home: Home) -> None:
-    """A file that was not there, a credential of its name, and another name at the device."""
+    """A new file, a credential of its name, and a separate name at the device."""
     result = home.results["instance"]
     assert result.code == EX_OK, result.err
     assert "systemctl restart bat2influx@boat" in result.err
@@ -98,7 +98,7 @@ def test_an_instance_has_its_own(home: Home) -> None:
 
 
 def test_a_named_device_has_a_drop_in(home: Home) -> None:
-    """Its section is found by the address; the other one stays as it was."""
+    """Its section is found by the address; the other one is unchanged."""
     result = home.results["named"]
     assert result.code == EX_OK, result.err
     assert "systemctl daemon-reload && systemctl restart bat2influx" in result.err
@@ -111,8 +111,8 @@ def test_a_named_device_has_a_drop_in(home: Home) -> None:
     assert result.files[f"{SECRET}-boat"][0] == "600"
 
 
-def test_what_cannot_be_written_is_found_before_a_device_is_asked(home: Home) -> None:
-    """All is as it was, and no token is lost."""
+def test_files_that_cannot_be_written_are_detected_before_a_request(home: Home) -> None:
+    """Nothing is changed, and no token is lost."""
     result = home.results["no room"]
     assert result.code == EX_CONFIG
     assert "fingerprint" not in result.err

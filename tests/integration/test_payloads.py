@@ -1,4 +1,4 @@
-"""Payloads that are no value, thrown at the whole daemon: none is stored, and none wedges it."""
+"""Payloads that are no value, sent to the whole daemon: none is stored, and none stops it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 P = "c0619ab1c2d3"
 GIVEN = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 
-NO_VALUES: dict[str, bytes] = {  # zero bytes are a farewell, which tests/unit/device has
+NO_VALUES: dict[str, bytes] = {  # zero bytes are a farewell; tests/unit/device has tests of that
     "null": b'{"value":null}',
     "empty list": b'{"value":[]}',
     "list": b'{"value":[52.1]}',
@@ -65,7 +65,7 @@ VALUES: dict[str, tuple[bytes, float]] = {
 
 @dataclass
 class Feed:
-    """One daemon and one device, whose voltage says strange things, for all that follows."""
+    """One daemon and one device with strange payloads of the voltage, for all following tests."""
 
     setting: Setting
     device: Device
@@ -74,20 +74,20 @@ class Feed:
     pid: int
 
     def voltages(self) -> list[float]:
-        """Return what is stored of the voltage."""
+        """Return the stored values of the voltage."""
         return [value for _, value in kept(self.setting, "Voltage")]
 
     def numbers(self) -> set[float]:
-        """Return what the device has said of the voltage that is a number of its own."""
+        """Return the normal numbers that the device has published of the voltage."""
         return {value for _, value in said(self.device, NINE["Voltage"])}
 
     def sent(self, payload: bytes) -> int:
-        """Return how often the device has said this in the place of the voltage."""
+        """Return how often the device has published this in place of the voltage."""
         topic = f"N/{P}/{NINE['Voltage']}"
         return sum(m.topic == topic and m.payload == payload for m in self.device.log.sent)
 
     def say(self, payload: bytes) -> None:
-        """Have the device answer the next reads with `payload`, and then with numbers again."""
+        """Make the device answer the next reads with `payload`, and then with numbers again."""
         before = self.sent(payload)
         self.device.set_raw("vebus", "/Dc/0/Voltage", payload)
         wait("one of them", lambda: self.sent(payload) > before)
@@ -116,8 +116,8 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
 
 
 @pytest.mark.parametrize("name", NO_VALUES)
-def test_what_is_no_value_is_let_go(name: str, feed: Feed) -> None:
-    """It is not stored, the other fields do not notice, and the next number is stored."""
+def test_payloads_that_are_no_value_are_ignored(name: str, feed: Feed) -> None:
+    """It is not stored, other fields are not affected, and the next number is stored."""
     others = len(kept(feed.setting, "Current"))
     feed.say(NO_VALUES[name])
     assert feed.daemon.running
@@ -129,7 +129,7 @@ def test_what_is_no_value_is_let_go(name: str, feed: Feed) -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_every_way_to_write_a_number_is_stored_as_a_float(name: str, feed: Feed) -> None:
-    """The number is stored, rounded to four decimals, whatever stands beside it."""
+    """The number is stored, rounded to four decimals, whatever other keys there are."""
     payload, number = VALUES[name]
     feed.say(payload)
     assert number in feed.voltages()
@@ -147,7 +147,7 @@ def send(setting: Setting, *messages: tuple[str, bytes], retain: bool = False) -
 
 
 def test_a_retained_value_is_not_stored(setting: Setting) -> None:
-    """What the broker kept from an unknown time is no value of now."""
+    """A retained message is of an unknown time, and no current value."""
     topic = f"N/{P}/{NINE['Voltage']}"
     send(setting, (topic, b'{"value":666.25}'), retain=True)
     device = Device(P)
@@ -157,8 +157,8 @@ def test_a_retained_value_is_not_stored(setting: Setting) -> None:
     assert 666.25 not in [value for _, value in kept(setting, "Voltage")]
 
 
-def test_a_topic_that_was_not_asked_for_is_not_stored(setting: Setting) -> None:
-    """Whatever other clients publish beside the fields' own topics stays out of the database."""
+def test_a_topic_that_was_not_requested_is_not_stored(setting: Setting) -> None:
+    """Publishes of other clients on other topics are not stored."""
     setting.venus(Device(P))
     setting.daemon(Battery=GIVEN)
     wait("values", setting.stored)
@@ -170,8 +170,8 @@ def test_a_topic_that_was_not_asked_for_is_not_stored(setting: Setting) -> None:
     assert 666.25 not in [value for _, _, value in setting.stored()]
 
 
-def test_a_flood_of_what_is_no_value_stops_nothing(feed: Feed) -> None:
-    """A hundred messages of every sort in a row cost no field its values."""
+def test_a_flood_of_payloads_that_are_no_value_stops_nothing(feed: Feed) -> None:
+    """After a hundred messages of every kind in a row no field misses values."""
     topic = f"N/{P}/{NINE['Soc']}"
     before = len(kept(feed.setting, "Soc"))
     send(feed.setting, *((topic, payload) for payload in list(NO_VALUES.values()) * 3))

@@ -1,4 +1,4 @@
-"""`bat2influx pin HOST`: the lines that trust a certificate, and that it tells nobody anything."""
+"""`bat2influx pin HOST`: prints the lines that trust a certificate, and sends no data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PORTS = 1883, 8883
 
 
 class Result(NamedTuple):
-    """How the command ended, and what it printed."""
+    """The exit code of the command, and its output."""
 
     code: int
     out: str
@@ -92,13 +92,13 @@ def comments(result: Result) -> list[str]:
     return told
 
 
-# What it prints
+# The output
 
 
-def test_the_lines_let_check_in(
+def test_check_connects_with_the_lines(
     opened: Opener, tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB
 ) -> None:
-    """Pasted under [Battery], with the password, they are all that `check` needs."""
+    """Pasted under [Battery], with the password, they are enough for `check`."""
     door = opened()
     result = run("pin", f"127.0.0.1:{door.tls_port}")
     assert (result.code, result.err) == (EX_OK, "")
@@ -114,8 +114,8 @@ def test_the_lines_let_check_in(
     assert [attempt.outcome for attempt in door.attempts] == [Outcome.ACCEPTED]
 
 
-def test_the_lines_let_the_daemon_in(opened: Opener, setting: Setting) -> None:
-    """The daemon takes them as they are."""
+def test_the_daemon_connects_with_the_lines(opened: Opener, setting: Setting) -> None:
+    """The daemon accepts them unchanged."""
     door = opened()
     result = run("pin", f"127.0.0.1:{door.tls_port}")
     setting.venus(Device())
@@ -126,7 +126,7 @@ def test_the_lines_let_the_daemon_in(opened: Opener, setting: Setting) -> None:
 
 
 def test_the_usual_port_needs_no_line(opened: Opener, tmp_path: Path) -> None:
-    """8883 is what `tls = yes` means; it is asked without saying so, and not printed."""
+    """8883 is the default of `tls = yes`; it is used without a line, and not printed."""
     host = loopback()
     opened(host=host, ports=PORTS)
     for target in (host, f"{host}:8883"):
@@ -135,8 +135,8 @@ def test_the_usual_port_needs_no_line(opened: Opener, tmp_path: Path) -> None:
         assert pasted(tmp_path, result, host).port == 8883
 
 
-def test_what_the_certificate_says_is_one_comment(opened: Opener, tmp_path: Path) -> None:
-    """Its subject, who signed it and until when it is valid, whole, in front of the lines."""
+def test_the_certificates_data_are_one_comment(opened: Opener, tmp_path: Path) -> None:
+    """Subject, issuer and end of validity, uncut, before the lines."""
     door = opened()
     target = f"127.0.0.1:{door.tls_port}"
     (told,) = comments(run("pin", target))
@@ -152,10 +152,10 @@ def test_what_the_certificate_says_is_one_comment(opened: Opener, tmp_path: Path
 @pytest.mark.parametrize(
     ("days", "what"), [(EXPIRED, "has expired"), (NOT_YET, "is not valid yet")]
 )
-def test_a_certificate_out_of_date_is_pinned_with_a_word_of_it(
+def test_a_certificate_out_of_date_is_pinned_with_a_warning(
     opened: Opener, tmp_path: Path, days: tuple[int, int], what: str
 ) -> None:
-    """The lines are there and work; the comment says what is wrong."""
+    """The lines are printed and work; the comment has the problem."""
     made = device_certificate(tmp_path, days=days)
     door = opened(certificate=made)
     result = run("pin", f"127.0.0.1:{door.tls_port}")
@@ -182,7 +182,7 @@ SUBJECTS = [
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_an_odd_subject_is_a_comment_and_nothing_else(tmp_path: Path, subject: str) -> None:
-    """A stranger's certificate puts no line into the file, and no command into the terminal."""
+    """A hostile certificate injects no line into the file, and no escape sequence."""
     cert, key = tmp_path / "odd.pem", tmp_path / "odd.key"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-days", "9"]
     made += ["-subj", subject, "-keyout", str(key), "-out", str(cert)]
@@ -199,7 +199,7 @@ def test_an_odd_subject_is_a_comment_and_nothing_else(tmp_path: Path, subject: s
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_cannot_show_a_name_gets_the_lines(tmp_path: Path, encoding: str) -> None:
-    """A letter that is not in its encoding does not keep the fingerprint back."""
+    """A letter outside its encoding does not prevent the output of the fingerprint."""
     cert, key = tmp_path / "odd.pem", tmp_path / "odd.key"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8"]
     made += ["-subj", "/CN=電池", "-keyout", str(key), "-out", str(cert)]
@@ -211,14 +211,14 @@ def test_a_terminal_that_cannot_show_a_name_gets_the_lines(tmp_path: Path, encod
     assert pasted(tmp_path, result).tls
 
 
-# What it tells
+# Sent data
 
 
 class Listener(Peer):
-    """A TLS server that keeps all that is said to it."""
+    """A TLS server that records all received bytes."""
 
     def __init__(self, certificate: Certificate) -> None:
-        self.heard: list[bytes] = []  # after the handshake, by each who has gone
+        self.heard: list[bytes] = []  # after the handshake, one per client
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.cert, certificate.key)
         super().__init__()
@@ -234,7 +234,7 @@ class Listener(Peer):
                 self.heard.append(heard)
 
 
-def test_it_says_nothing(tmp_path: Path) -> None:
+def test_it_sends_nothing(tmp_path: Path) -> None:
     """Not a byte follows the handshakes, though the file has a password for this very host."""
     with Listener(device_certificate(tmp_path)) as server:
         ini = tmp_path / "full.ini"
@@ -248,16 +248,16 @@ def test_it_says_nothing(tmp_path: Path) -> None:
 
 
 def test_no_file_is_needed(opened: Opener) -> None:
-    """It is run before the file is written, or while that is wrong."""
+    """It can run before the file is written, or while the file has errors."""
     door = opened()
     assert run("pin", f"127.0.0.1:{door.tls_port}", ini="/dev/null/x").code == EX_OK
 
 
-# What is wrong
+# Faults
 
 
 def test_a_port_without_tls(mosquitto: Mosquitto) -> None:
-    """It is told as that, with nothing on stdout."""
+    """It is reported as such, with nothing on stdout."""
     result = run("pin", f"127.0.0.1:{mosquitto.port}")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
     assert f"127.0.0.1 port {mosquitto.port} does not use TLS" in result.err
@@ -276,7 +276,7 @@ def test_a_port_that_is_closed() -> None:
 
 
 def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
-    """8883 closed and 1883 open: there is nothing to pin, and MQTT in the clear is named."""
+    """8883 closed and 1883 open: there is nothing to pin, and the text names plain MQTT."""
     host = loopback()
     with Mosquitto(tmp_path / "old", config=f"listener 1883 {host}"):
         result = run("pin", host)
@@ -286,8 +286,8 @@ def test_a_device_that_is_too_old_for_tls(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_that_nobody_knows() -> None:
-    """It is told as that, with the file to be corrected."""
+def test_a_name_that_cannot_be_resolved() -> None:
+    """It is reported as such, with the file to correct."""
     result = run("pin", "nowhere.invalid", ini="/nowhere/x.ini")
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
     assert result.err.startswith("cannot resolve nowhere.invalid; ")
@@ -297,8 +297,8 @@ def test_a_name_that_nobody_knows() -> None:
     "host",
     ["", ":8883", "a b", "host:0", "host:65536", "host:x", "mqtts://host", "192.168.1", "a\x1b"],
 )
-def test_what_is_no_host_is_a_mistake_of_usage(host: str) -> None:
-    """It is answered at once, without looking anywhere, and shows nothing that moves a cursor."""
+def test_an_invalid_host_is_a_usage_error(host: str) -> None:
+    """It is rejected at once, without a connection, and the output has no escape sequences."""
     result = run("pin", host)
     assert (result.code, result.out) == (EX_USAGE, "")
     assert result.err.startswith("bat2influx pin: ")
@@ -306,7 +306,7 @@ def test_what_is_no_host_is_a_mistake_of_usage(host: str) -> None:
 
 
 def test_it_takes_one_host() -> None:
-    """Without one, or with two, the usage is told."""
+    """Without one, or with two, the usage is printed."""
     for arguments in ((), ("a", "b")):
         result = run("pin", *arguments)
         assert (result.code, result.out) == (EX_USAGE, "")

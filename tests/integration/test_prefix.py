@@ -32,8 +32,8 @@ def below(port: int, prefix: str, **login: str) -> Session:
 
 
 @pytest.mark.parametrize("prefix", ["boat/", "a/b/"])
-def test_a_device_behind_a_bridge_is_read_as_if_it_were_there(tmp_path: Path, prefix: str) -> None:
-    """Its portal id is found, it is asked, and it answers, all by the topics that it has itself."""
+def test_a_device_behind_a_bridge_is_read_as_without_one(tmp_path: Path, prefix: str) -> None:
+    """Discovery, reads and answers use the device's own topics, without the prefix."""
     come: list[Message] = []
     with (
         Mosquitto(tmp_path / "gx") as gx,
@@ -53,8 +53,8 @@ def test_a_device_behind_a_bridge_is_read_as_if_it_were_there(tmp_path: Path, pr
         assert {message.topic for message in come} == {SOC}
 
 
-def test_what_comes_without_the_prefix_is_no_topic_of_the_device(tmp_path: Path) -> None:
-    """Nor what only begins like it: a broker may send what was not subscribed to."""
+def test_topics_without_the_prefix_are_ignored(tmp_path: Path) -> None:
+    """Also those that only begin like it: a broker may send topics without a subscription."""
     strange = [SOC, f"boat{SOC}", f"Boat/{SOC}", f"/boat/{SOC}", "boat", "boat/"]
     with (
         Mosquitto(tmp_path / "m") as server,
@@ -62,7 +62,7 @@ def test_what_comes_without_the_prefix_is_no_topic_of_the_device(tmp_path: Path)
         call(server.port) as other,
     ):
         assert conversation.open() is None
-        # As such a broker would: what is asked for here has no prefix.
+        # As such a broker would: requests here have no prefix.
         conversation.connection._client.subscribe([("#", 0)])
         assert conversation.subscribe(["end"]) is None
         other.sendall(hello() + b"".join(publish(topic, b"1") for topic in strange))
@@ -74,8 +74,8 @@ def test_what_comes_without_the_prefix_is_no_topic_of_the_device(tmp_path: Path)
         assert [message.payload for message in come if message.topic == SOC] == [b"2"]
 
 
-def test_a_refusal_names_the_topic_that_the_broker_knows(tmp_path: Path) -> None:
-    """With the prefix, for that is what its access rules have to say."""
+def test_a_refusal_names_the_topic_with_the_prefix(tmp_path: Path) -> None:
+    """Because the broker's access rules have topics with the prefix."""
     with VrmCloud(tmp_path / "cloud", P) as server:
         login = {"user": GUEST, "password": f"Token {GUEST_TOKEN}"}
         with closing(below(server.port, "boat/", **login)) as conversation:

@@ -1,4 +1,4 @@
-"""Services that leave, come late or come back, with the real daemon: the rest goes on.
+"""Services that leave, come late or return, with the real daemon: the others continue.
 
 The numbers are those of VENUS, "Presence"; W is short where that only shortens the test.
 """
@@ -29,7 +29,7 @@ W = 24.0  # s
 
 
 def more(setting: Setting, field: str, count: int = 5) -> Callable[[], bool]:
-    """Return a condition: that `count` more values of a field are stored than now."""
+    """Return the condition that `count` more values of a field are stored than now."""
     before = len(kept(setting, field))
     return lambda: len(kept(setting, field)) >= before + count
 
@@ -42,8 +42,8 @@ def three(setting: Setting) -> Device:
     return device
 
 
-def test_check_calls_what_is_given_no_choice(setting: Setting, three: Device) -> None:
-    """Each instance is named in the file, so that nothing is left open."""
+def test_check_reports_no_choice_for_given_instances(setting: Setting, three: Device) -> None:
+    """The file has each instance, so that nothing is left to choose."""
     check = Check(setting.write_ini(**SYSTEM_OF_THREE))
     assert (check.code, check.of("WRONG")) == (0, [])
     assert check.text("instance").splitlines() == [
@@ -59,7 +59,7 @@ def test_check_calls_what_is_given_no_choice(setting: Setting, three: Device) ->
 def test_found_a_charger_that_was_switched_off_ended_the_daemon(
     setting: Setting, three: Device
 ) -> None:
-    """It is named while the others go on, and read again when it is back."""
+    """It is reported while the others continue, and read again after its return."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=W, **SYSTEM_OF_THREE)
     wait("values", lambda: len(kept(setting, "Pv288")) >= 5)
@@ -78,13 +78,13 @@ def test_found_a_charger_that_was_switched_off_ended_the_daemon(
 
 @pytest.mark.long
 def test_found_a_preset_whose_service_came_twice_ended_the_daemon(setting: Setting) -> None:
-    """A second battery that is plugged in later is a choice in STATUS, and the rest is read."""
+    """A second battery, plugged in later, is a choice in STATUS, and all else is read."""
     device = Device(P, ("vebus", "system"))
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(
         notify=notify,
-        watchdog=4.0,  # the next look at what a preset asks for comes after 7.5 W
+        watchdog=4.0,  # the next search for a preset's services comes after 7.5 W
         Battery=SYSTEM_OF_THREE["Battery"],
         Fields={"presets": "battery"},
     )

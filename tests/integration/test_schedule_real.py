@@ -1,7 +1,7 @@
-"""A real minute at the default interval, with the database hung and, beside it, a login refused.
+"""A real minute at the default interval, with a hanging database and, beside it, a rejected login.
 
-One run serves all tests of this file, since it takes as long as it says. A second in which the
-machine itself stood still counts for nobody: `Pulse` notes it.
+All tests of this file share one run, because it takes a minute. Seconds in which the machine itself
+stalled are left out: `Pulse` records them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 from tests.support.process import free_port
 
 P = "c0619ab1c2d3"
-SECONDS = 62  # of which the first and the last are not whole
-STALL = 0.25  # s; half a tick late is skipped, and this is half of that
+SECONDS = 62  # the first and the last are incomplete
+STALL = 0.25  # s; a tick late by half an interval is skipped; this is half of that
 
 
 class Pulse(threading.Thread):
-    """Notes the seconds (Unix time) in which a thread that only sleeps was held up."""
+    """Records the seconds (Unix time) in which a thread that only sleeps was delayed."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -36,7 +36,7 @@ class Pulse(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Sleep and look at the clock."""
+        """Sleep and read the clock."""
         before = time.time()
         while not self.ended.wait(0.02):
             now = time.time()
@@ -47,7 +47,7 @@ class Pulse(threading.Thread):
 
 @dataclass
 class Minute:
-    """What the minute has left behind."""
+    """The results of the minute."""
 
     setting: Setting
     device: Device
@@ -66,7 +66,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
-    """Let it pass: the database is frozen once the first values are in it, and then goes on."""
+    """Run it: the database is frozen after the first values are stored, and later resumed."""
     directory, beside = tmp_path_factory.mktemp("minute"), tmp_path_factory.mktemp("refused")
     with (
         Mosquitto(directory / "mosquitto") as broker,
@@ -117,42 +117,42 @@ def _is_in(setting: Setting, second: int) -> bool:
 
 
 def test_every_second_has_its_requests(minute: Minute) -> None:
-    """While the database hangs, the device is asked once in each second, and not in bursts."""
+    """While the database hangs, the device is read once every second, and not in bursts."""
     for place in ("Dc/0", "Ac/ActiveIn/L1"):
         asked = Counter(
             int(request.time) for request in minute.device.log.requests if place in request.topic
         )
         empty = set(minute.seconds) - asked.keys() - minute.stalled
-        assert not empty, f"{place} was not asked for in {sorted(empty)}"
+        assert not empty, f"{place} was not read in {sorted(empty)}"
         twice = {second for second in minute.seconds if asked[second] > 1} - minute.stalled
-        assert not twice, f"{place} was asked for twice in {sorted(twice)}"
+        assert not twice, f"{place} was read twice in {sorted(twice)}"
 
 
-def test_every_second_holds_every_fast_field(minute: Minute) -> None:
-    """Once the database goes on, each second of the minute has each value with its own time."""
+def test_every_second_has_every_fast_field(minute: Minute) -> None:
+    """After the database resumes, each second of the minute has each value with its time."""
     assert len(minute.seconds) >= 60
-    assert len(minute.stalled & set(minute.seconds)) <= 20, "this machine cannot show anything"
+    assert len(minute.stalled & set(minute.seconds)) <= 20, "this machine stalls too often"
     for field in FAST:
         held = {when // 10**9 for when, _ in kept(minute.setting, field)}
         empty = set(minute.seconds) - held - minute.stalled
-        assert not empty, f"{field} is not in {sorted(empty)}"
+        assert not empty, f"{field} has no value in {sorted(empty)}"
 
 
-def test_every_ten_seconds_hold_the_state_of_charge(minute: Minute) -> None:
+def test_every_ten_seconds_have_the_state_of_charge(minute: Minute) -> None:
     """The slow field comes at its default interval of 10 s."""
     held = {when // 10**10 for when, _ in kept(minute.setting, "Soc")}
     tens = {second // 10 for second in minute.seconds if second % 10 == 0}
     assert set(sorted(tens)[:-1]) <= held
 
 
-def test_a_hung_database_costs_no_value(minute: Minute) -> None:
-    """All that the device sent is stored, once, in order, with the time of its arrival."""
+def test_a_hanging_database_loses_no_value(minute: Minute) -> None:
+    """All values of the device are stored, once, in order, with the time of arrival."""
     for field, leaf in NINE.items():
         assert_complete(minute.setting, minute.device, field, leaf)
 
 
 def test_ticks_fall_in_the_middle_of_the_second(minute: Minute) -> None:
-    """The device is asked half a second from either edge, so that no answer crosses one."""
+    """Reads come half a second from either end of a second, so that no answer crosses it."""
     phases = sorted(
         request.time % 1.0
         for request in minute.device.log.requests
@@ -162,8 +162,8 @@ def test_ticks_fall_in_the_middle_of_the_second(minute: Minute) -> None:
     assert phases[0] > 0.4
 
 
-def test_the_hung_database_is_named(minute: Minute) -> None:
-    """STATUS= tells of the database and of the growing number that waits; the log does so once."""
+def test_the_hanging_database_is_reported(minute: Minute) -> None:
+    """STATUS= has the fault and the growing number of queued values; the log has it once."""
     assert any("InfluxDB at 127.0.0.1" in status for status in minute.waiting)
     assert "waiting" in minute.waiting[-1]
     assert len(minute.daemon.says("does not answer within")) == 1
@@ -171,17 +171,17 @@ def test_the_hung_database_is_named(minute: Minute) -> None:
     assert minute.daemon.says("every value is stored")
 
 
-def test_a_refused_login_is_tried_twice_a_minute_at_most(minute: Minute) -> None:
-    """A device locks out who tries often, and it is people who have to act."""
+def test_a_rejected_login_is_retried_at_most_twice_per_minute(minute: Minute) -> None:
+    """A device locks out after many attempts, and the user has to act."""
     look, *logins = [login for login in minute.logins if b"MQTT" in login]
-    assert b"pass-Word1" not in look  # if the port takes MQTT in clear
+    assert b"pass-Word1" not in look  # whether the port has plain MQTT
     assert 1 <= len(logins) <= 2
-    assert len(minute.attempts) <= len(logins) + 2  # the first one looks if the port speaks TLS
+    assert len(minute.attempts) <= len(logins) + 2  # the first one tests whether the port has TLS
     assert all(b"pass-Word1" in login for login in logins)
 
 
-def test_a_login_refused_after_six_seconds_is_no_network_fault(minute: Minute) -> None:
-    """It is said once, with what to do, however long the device takes to say no."""
+def test_a_login_rejected_after_six_seconds_is_no_network_fault(minute: Minute) -> None:
+    """It is logged once, with advice, however long the device takes to reject it."""
     said = minute.refused.says("WARNING")
     assert len(said) == 1
     assert "127.0.0.1 rejected the login of 'bat2influx': the password is wrong" in said[0]

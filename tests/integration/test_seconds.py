@@ -1,7 +1,7 @@
-"""How many seconds a daemon with its own spans (W = 120 s) takes to see what happens to services.
+"""How many seconds a daemon with real time spans (W = 120 s) takes to detect changes of services.
 
-What is measured is named in the output of a failure. A bound is twice what people were promised, as
-the machines that run this are shared; without what it is for, each takes 15 s to 15 min.
+A failure prints the measured times. A bound is twice the documented time, because the machines that
+run this are shared; without the code under test, each takes 15 s to 15 min.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.compare import kept
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
-AT_ONCE = 4.0  # s; a farewell, which is acted on when it comes
+AT_ONCE = 4.0  # s; a farewell, handled on arrival
 SOON = 10.0  # s; a return, twice 5 s
 HANGING = 30.0  # s; a service that hangs, polled: twice W/8
 MODES = pytest.mark.parametrize("mode", ["poll", "notify"])
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 
 
 class Scene:
-    """A device, the daemon that reads it, and what it notifies systemd of."""
+    """A device, the daemon that reads it, and its messages to systemd."""
 
     def __init__(self, setting: Setting, mode: str, device: Device, **battery: object) -> None:
         self.setting, self.device = setting, device
@@ -42,16 +42,16 @@ class Scene:
         )
 
     def values(self, field: str) -> Callable[[], bool]:
-        """Return a condition: that there is a value of now."""
+        """Return the condition that there is a current value."""
         since = time.time()
         return lambda: bool(stored := kept(self.setting, field)) and stored[-1][0] / NS > since
 
     def status(self, words: str) -> Callable[[], bool]:
-        """Return a condition: that the status has these words."""
+        """Return the condition that the status has this text."""
         return lambda: re.search(words, self.notify.status) is not None
 
     def seconds(self, what: str, condition: Callable[[], bool], most: float) -> None:
-        """Wait for it, and hold that it took no longer."""
+        """Wait for it, and assert that it took no longer."""
         begun = time.monotonic()
         wait(what, condition, 8 * most)
         took = time.monotonic() - begun
@@ -59,8 +59,8 @@ class Scene:
 
 
 @MODES
-def test_a_farewell_and_a_return_are_seen_at_once(setting: Setting, mode: str) -> None:
-    """The status has its name and the time, the log as well, and no old value is shown."""
+def test_a_farewell_and_a_return_are_detected_at_once(setting: Setting, mode: str) -> None:
+    """Status and log have its name and the time, and no old value is shown."""
     scene = Scene(setting, mode, Device(P))
     wait("values", scene.values("Voltage"))
     scene.device.vanish("vebus")
@@ -88,8 +88,8 @@ def test_a_renumbered_inverter_is_read_soon(setting: Setting, mode: str) -> None
 
 
 @MODES
-def test_services_that_come_late_at_a_boot_are_read_soon(setting: Setting, mode: str) -> None:
-    """The daemon is there first: the inverter, then what a preset asks for."""
+def test_services_that_start_late_at_a_boot_are_read_soon(setting: Setting, mode: str) -> None:
+    """The daemon runs first: then comes the inverter, then the services of a preset."""
     device = Device(P, ("vebus", "system", "battery/512"))
     device.restart(late=["vebus", "battery/512"])
     scene = Scene(setting, mode, device, fields={"presets": "battery"})
@@ -102,8 +102,8 @@ def test_services_that_come_late_at_a_boot_are_read_soon(setting: Setting, mode:
 
 
 @MODES
-def test_a_service_that_crashes_is_named_with_the_time(setting: Setting, mode: str) -> None:
-    """W/8 after its first missed answer; by notifications after a read that is sent before."""
+def test_a_service_that_crashes_is_reported_with_the_time(setting: Setting, mode: str) -> None:
+    """W/8 after its first missed answer; in mode notify after a read that is sent before."""
     scene = Scene(setting, mode, Device(P))
     wait("values", scene.values("Voltage"))
     scene.device.crash("vebus")

@@ -1,4 +1,4 @@
-"""TLS and login as a device has them, and what is remembered of a device from start to start."""
+"""TLS and login of a device, and the stored ids of a device from start to start."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
 QUICK = {"interval": 0.2, "soc_interval": 0.2}
 LOGIN = f"password = {PASSWORD}"
 PORTS = 1883, 8883
-END = 10.0  # s, within which SIGTERM ends the daemon
-PAUSE = 30.0  # s at least between two attempts: at most two refused logins in a minute
-IMPATIENT = "tests.support.impatient"  # where only the order of attempts counts
+END = 10.0  # s; SIGTERM ends the daemon within it
+PAUSE = 30.0  # s at least between two attempts: at most two rejected logins per minute
+IMPATIENT = "tests.support.impatient"  # for tests of the order of attempts alone
 W = 24.0  # s
 
 
 class Secured:
-    """A device behind its front door, at an address of its own so that it has the usual ports."""
+    """A device behind its front door, at a separate address, so that it has the usual ports."""
 
     def __init__(self, setting: Setting, directory: Path, stack: ExitStack) -> None:
         self.setting = setting
@@ -79,7 +79,7 @@ class Secured:
         return self._stack.enter_context(door)
 
     def write(self, *lines: str) -> None:
-        """Have nothing but the address and these lines under [Battery]."""
+        """Write only the address and these lines under [Battery]."""
         given = dict(line.split(" = ") for line in lines)
         self.setting.ini["Battery"] = {"address": self.host, **given}
         self.setting.write_ini()
@@ -87,7 +87,7 @@ class Secured:
 
 @pytest.fixture
 def secured(setting: Setting, tmp_path: Path) -> Iterator[Secured]:
-    """A device whose door the test opens; in the end, nothing was sent that must not be."""
+    """A device whose door the test opens; at the end, it asserts that no write was sent."""
     with ExitStack() as stack:
         made = Secured(setting, tmp_path, stack)
         yield made
@@ -105,7 +105,7 @@ def more_values(setting: Setting, field: str = "Voltage") -> None:
 
 
 def test_a_changed_password_is_waited_for(secured: Secured) -> None:
-    """It is tried at most so often, and data flows by itself once the device takes it."""
+    """Retries are rare, and values come again once the device accepts the password."""
     notify = secured.setting.notify_socket()
     secured.write(*secured.by_tls, LOGIN)
     before = secured.door(password="another")
@@ -125,15 +125,15 @@ def test_a_changed_password_is_waited_for(secured: Secured) -> None:
     assert daemon.says(f"connected to {secured.host}, after .* 2 failed attempts")
 
 
-def test_found_a_booting_device_was_left_alone_for_a_minute(secured: Secured) -> None:
-    """A login that has worked is tried again soon: no password counts at the boot of a device."""
+def test_found_a_booting_device_was_not_retried_for_a_minute(secured: Secured) -> None:
+    """A login that has worked is retried soon: a booting device rejects every password."""
     door = secured.door()
     notify = secured.setting.notify_socket()
     secured.write(*secured.by_tls, LOGIN)
     daemon = secured.setting.daemon(notify=notify)
     wait("values", secured.setting.stored)
     door.boot()
-    door.set_profile(Profile.SECURED)  # which ends every connection
+    door.set_profile(Profile.SECURED)  # this ends every connection
     daemon.wait_for_log("which has worked before; the device may be starting")
     wait("the same in STATUS", lambda: "the device may be starting" in notify.status)
     refused = len(door.attempts)
@@ -147,10 +147,10 @@ def test_found_a_booting_device_was_left_alone_for_a_minute(secured: Secured) ->
 @pytest.mark.parametrize(
     ("login", "what"), [("password = wrong", "the password is wrong"), ("", "requires a password")]
 )
-def test_a_refusal_after_six_seconds_is_no_fault_of_the_network(
+def test_a_rejection_after_six_seconds_is_no_network_fault(
     secured: Secured, login: str, what: str
 ) -> None:
-    """Log and STATUS tell of a refused login, after one attempt, and of nothing else."""
+    """Log and STATUS report a rejected login, after one attempt, and nothing else."""
     door = secured.door(refusal_delay=(6, 6))
     notify = secured.setting.notify_socket()
     secured.write(*secured.by_tls, *([login] if login else ()))
@@ -176,7 +176,7 @@ PROFILES = [
 def test_data_flows_under_each_profile(
     secured: Secured, profile: Profile, by_tls: bool, login: Sequence[str]
 ) -> None:
-    """With address, tls, fingerprint and login alone, what the device says is what is stored."""
+    """With address, tls, fingerprint and login alone, the device's values are stored."""
     door = secured.door(profile)
     secured.write(*(secured.by_tls if by_tls else ()), *login)
     daemon = secured.setting.daemon()
@@ -187,15 +187,15 @@ def test_data_flows_under_each_profile(
         assert_complete(secured.setting, secured.device, field, leaf)
     *looks, attempt = door.attempts
     assert (attempt.tls, attempt.given) == (by_tls, bool(login))
-    # In clear a password goes to a port that has answered without one.
+    # Without TLS a password is sent only to a port that has answered without one.
     assert [(look.tls, look.given) for look in looks] == [(False, False)] * (
         not by_tls and bool(login)
     )
     assert not daemon.says("WARNING|ERROR")
 
 
-def test_a_device_certificate_as_its_own_authority_lets_data_flow(secured: Secured) -> None:
-    """By address, `ca_file` needs `verify_host = no`; with both, data flows as with a pin."""
+def test_data_flows_with_a_device_certificate_as_ca_file(secured: Secured) -> None:
+    """By address, `ca_file` needs `verify_host = no`; with both it works like a pin."""
     door = secured.door()
     ca_file = f"ca_file = {secured.own.cert}"
     secured.write("tls = yes", ca_file, LOGIN)
@@ -208,8 +208,8 @@ def test_a_device_certificate_as_its_own_authority_lets_data_flow(secured: Secur
     more_values(secured.setting)
 
 
-def test_several_clients_are_let_in(secured: Secured) -> None:
-    """Two daemons and another client, by TLS at once, do not disturb each other."""
+def test_several_clients_are_accepted(secured: Secured) -> None:
+    """Two daemons and another client, all by TLS at the same time, do not disturb each other."""
     door = secured.door()
     secured.write(*secured.by_tls, LOGIN)
     daemons = []
@@ -230,11 +230,11 @@ def test_several_clients_are_let_in(secured: Secured) -> None:
     assert len({attempt.client_id for attempt in door.attempts}) == len(door.attempts) == 3
 
 
-# What changes while it runs
+# Changes while it runs
 
 
-def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
-    """Both fingerprints are told, nobody logs in, and with the old one data flows again."""
+def test_a_server_with_another_certificate_gets_no_password(secured: Secured) -> None:
+    """Both fingerprints are logged, no login is sent, and with the old one values come again."""
     door = secured.door()
     notify = secured.setting.notify_socket()
     secured.write(*secured.by_tls, LOGIN)
@@ -242,7 +242,7 @@ def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
     more_values(secured.setting)
     attempts = len(door.attempts)
     door.certificate = secured.other
-    door.set_profile(Profile.SECURED)  # which ends every connection
+    door.set_profile(Profile.SECURED)  # this ends every connection
     both = f"{secured.other.fingerprint} instead of {secured.own.fingerprint}"
     daemon.wait_for_log(both)
     wait("the same in STATUS", lambda: both in notify.status)
@@ -256,8 +256,8 @@ def test_another_certificate_is_shown_no_password(secured: Secured) -> None:
     assert len(door.attempts) == 2
 
 
-def test_a_profile_that_closes_the_port_is_told(secured: Secured) -> None:
-    """From Unsecured to Secured: the log has what to do, and after that and a reload data flows."""
+def test_a_profile_that_closes_the_port_is_reported(secured: Secured) -> None:
+    """From Unsecured to Secured: the log has advice; after that and a reload values come."""
     door = secured.door(Profile.UNSECURED)
     notify = secured.setting.notify_socket()
     secured.write()
@@ -274,8 +274,8 @@ def test_a_profile_that_closes_the_port_is_told(secured: Secured) -> None:
     assert door.attempts[-1].tls
 
 
-def test_a_profile_that_leaves_the_port_open_costs_a_reconnection(secured: Secured) -> None:
-    """From Weak to Secured and on to Unsecured: who comes by TLS with a password stays welcome."""
+def test_a_profile_that_keeps_the_port_open_causes_a_reconnect(secured: Secured) -> None:
+    """From Weak to Secured and to Unsecured: TLS with a password is accepted by all three."""
     door = secured.door(Profile.WEAK)
     secured.write(*secured.by_tls, LOGIN)
     secured.setting.daemon(Battery=QUICK)
@@ -297,8 +297,8 @@ def drip(door: Door) -> None:
 
 
 @pytest.mark.parametrize("slow", [hold, drip])
-def test_a_slow_handshake_holds_up_nothing(secured: Secured, slow: Callable[[Door], None]) -> None:
-    """STATUS, the watchdog's interval, a reload and the end come while it still lasts."""
+def test_a_slow_handshake_delays_nothing(secured: Secured, slow: Callable[[Door], None]) -> None:
+    """STATUS, the watchdog's interval, a reload and the exit come while it still lasts."""
     door = secured.door()
     slow(door)
     notify = secured.setting.notify_socket()
@@ -310,12 +310,12 @@ def test_a_slow_handshake_holds_up_nothing(secured: Secured, slow: Callable[[Doo
     ready = len(notify.times("READY"))
     os.kill(daemon.pid, signal.SIGHUP)
     wait("the end of the reload", lambda: len(notify.times("READY")) > ready)
-    assert not daemon.says("WARNING"), "it was over too soon to tell"
+    assert not daemon.says("WARNING"), "it was over too soon for a result"
     assert daemon.stop(END) == 0
 
 
-def test_a_handshake_that_hangs_is_given_up(secured: Secured) -> None:
-    """It is told what is wrong, and when the device answers again, data flows."""
+def test_a_hanging_handshake_ends_at_a_deadline(secured: Secured) -> None:
+    """The fault is logged, and when the device answers again, values come."""
     door = secured.door()
     door.hold_handshake = True
     secured.write(*secured.by_tls, LOGIN)
@@ -325,29 +325,29 @@ def test_a_handshake_that_hangs_is_given_up(secured: Secured) -> None:
     more_values(secured.setting)
 
 
-# What is remembered
+# The stored ids
 
 
 def state(setting: Setting) -> Path:
-    """Return the file with what was found."""
+    """Return the file with the discovered ids."""
     return setting.directory / "state" / "devices.json"
 
 
 def start(setting: Setting, notify: NotifySocket | None = None) -> Daemon:
-    """Start the daemon with a state directory of the test's own."""
+    """Start the daemon with a separate state directory."""
     environment = {"STATE_DIRECTORY": str(state(setting).parent)}
     return setting.daemon(notify=notify, watchdog=W, environment=environment, Battery=QUICK)
 
 
 def learn(setting: Setting) -> None:
-    """Have the daemon find out what there is, and end."""
+    """Run the daemon until it has discovered the ids, and stop it."""
     daemon = start(setting)
     more_values(setting)
     assert daemon.stop() == 0
 
 
-def test_a_second_start_asks_for_no_republish(setting: Setting) -> None:
-    """What was found at the first is used at once; the device is asked for its values alone."""
+def test_a_second_start_requests_no_republish(setting: Setting) -> None:
+    """It uses the ids of the first start at once, and only reads values."""
     device = Device(A)
     setting.venus(device)
     learn(setting)
@@ -367,13 +367,11 @@ def test_a_second_start_asks_for_no_republish(setting: Setting) -> None:
     [(B, 275), (A, 288), (B, 276)],
     ids=["another portal id", "another instance", "both"],
 )
-def test_a_device_that_was_exchanged_is_found_out(
-    setting: Setting, portal: str, instance: int
-) -> None:
-    """Values of the new one are stored within W, and the next start knows it."""
+def test_an_exchanged_device_is_detected(setting: Setting, portal: str, instance: int) -> None:
+    """Values of the new one are stored within W, and the next start uses its ids."""
     with VenusRunner("127.0.0.1", setting.mosquitto.port, Device(A)):
         learn(setting)
-    setting.mosquitto.restart()  # it is a part of the device, and forgets the old one's Serial
+    setting.mosquitto.restart()  # it is a part of the device, and loses the old one's Serial
     device = Device(portal, (f"vebus/{instance}", "system"))
     setting.venus(device)
     before = len(setting.stored())
@@ -388,8 +386,8 @@ def test_a_device_that_was_exchanged_is_found_out(
     assert (counters.republishes, counters.writes, counters.wildcards) == (republishes, 0, 0)
 
 
-def test_another_instance_is_told(setting: Setting) -> None:
-    """The log says what is read once it has turned out not to be what was remembered."""
+def test_another_instance_is_logged(setting: Setting) -> None:
+    """The log has the new instance after it has turned out to differ from the stored one."""
     with VenusRunner("127.0.0.1", setting.mosquitto.port, Device(A)):
         learn(setting)
     setting.mosquitto.restart()
@@ -405,25 +403,27 @@ def damage(path: Path) -> None:
 
 
 def renew(path: Path) -> None:
-    """Have the format of a later version."""
+    """Set the format of a later version."""
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
 
 
 def hide(path: Path) -> None:
-    """Let it not be read, whoever tries."""
+    """Make it unreadable, for root too."""
     path.unlink()
     path.symlink_to(path.name)
 
 
 def protect(path: Path) -> None:
-    """Let it not be written, whoever tries."""
+    """Make it unwritable, for root too."""
     path.unlink()
     path.with_suffix(".new").mkdir()
 
 
 @pytest.mark.parametrize("harm", [damage, renew, hide, protect])
-def test_a_bad_memory_costs_one_warning(setting: Setting, harm: Callable[[Path], None]) -> None:
-    """Whatever is wrong with the file is told once, and data flows as at a first start."""
+def test_a_bad_file_of_ids_causes_one_warning(
+    setting: Setting, harm: Callable[[Path], None]
+) -> None:
+    """Any fault of the file is logged once, and values come as at a first start."""
     device = Device(A)
     setting.venus(device)
     learn(setting)

@@ -1,6 +1,6 @@
-"""About itself: what the daemon stores of itself, and the file of it, against what has happened.
+"""The daemon's reports about itself, in the database and in the file, compared with the facts.
 
-Rules: but for its haste (tests/support/hasty.py) the daemon is the one that people run.
+Rules: except for the short interval of reports (tests/support/hasty.py) it is the normal daemon.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIELDS = ALWAYS | {"services_missing", "spool_used", "delay", "memory", "uptime"
 
 @pytest.fixture
 def device(setting: Setting) -> Device:
-    """A device that never says a number twice."""
+    """A device that never sends a number twice."""
     made = Device(P, counted=True)
     setting.venus(made)
     return made
@@ -46,7 +46,7 @@ def run(setting: Setting) -> Path:
 
 
 def start(setting: Setting, run: Path, *, own: str = OWN, textfile: str = "yes") -> Daemon:
-    """Start the daemon, telling about itself."""
+    """Start the daemon with reports about itself."""
     return setting.daemon(
         module=HASTY,
         environment={"RUNTIME_DIRECTORY": str(run)},
@@ -68,7 +68,7 @@ def wait_for_values(setting: Setting, more: int = 5) -> None:
 
 
 def shown(run: Path) -> dict[str, float]:
-    """Return what stands in the file now, without the names' common beginning; {} without it."""
+    """Return the file's current numbers, without the names' common prefix; {} without a file."""
     try:
         text = (run / "bat2influx.prom").read_text()
     except FileNotFoundError:
@@ -77,17 +77,17 @@ def shown(run: Path) -> dict[str, float]:
 
 
 def hup(daemon: Daemon, setting: Setting, **sections: dict[str, object]) -> None:
-    """Change the file, and have it reloaded."""
+    """Change the file, and reload it."""
     before = len(daemon.says("configuration reloaded"))
     setting.write_ini(**sections)
     os.kill(daemon.pid, signal.SIGHUP)
     wait("the reload", lambda: len(daemon.says("configuration reloaded")) > before)
 
 
-def test_what_it_counts_is_what_was_said_and_what_is_stored(
+def test_its_counts_equal_the_sent_and_the_stored_values(
     setting: Setting, device: Device, run: Path
 ) -> None:
-    """Received is what the device has sent, stored what the database has, its own lines too."""
+    """`received` counts the device's messages, `stored` the database's values, also its own."""
     begun = time.time()
     daemon = start(setting, run)
     wait_for_values(setting, 10)
@@ -108,7 +108,7 @@ def test_what_it_counts_is_what_was_said_and_what_is_stored(
         return number == len(setting.stored()) + sum(time_ns < when for time_ns, _, _ in own)
 
     wait("as many received as sent", received)
-    wait("as many stored as are there", stored)
+    wait("as many counted as are stored", stored)
     rows: list[Row] = setting.rows(measurement=OWN)
     assert {row["house"] for row in rows} == {"blue"}
     assert {field for _, field, _ in setting.stored(measurement=OWN)} == FIELDS
@@ -123,13 +123,13 @@ def test_what_it_counts_is_what_was_said_and_what_is_stored(
     assert daemon.stop() == 0
 
 
-def test_a_time_without_the_database_is_in_it_afterwards(
+def test_reports_of_an_outage_of_the_database_are_stored_afterwards(
     setting: Setting, device: Device, run: Path
 ) -> None:
-    """What waits grows meanwhile, and the delay is how long the oldest has waited."""
+    """The queue grows during it, and the delay is the time that the oldest value was queued."""
     daemon = start(setting, run)
     wait_for_values(setting)
-    wait("a database that is there", lambda: shown(run).get("database_up") == 1)
+    wait("a database that is up", lambda: shown(run).get("database_up") == 1)
     stopping = time.time_ns()
     setting.influxdb.stop()
     down = time.time_ns()
@@ -138,9 +138,9 @@ def test_a_time_without_the_database_is_in_it_afterwards(
         now = shown(run)
         return now["report_timestamp_seconds"] > down / 1e9 and now["database_up"] == 0
 
-    wait("a report of a database that is away", away)
+    wait("a report of a database that is down", away)
     first = shown(run)["values_waiting"]
-    wait("more that waits", lambda: shown(run)["values_waiting"] > first + 3 * len(NINE))
+    wait("more queued values", lambda: shown(run)["values_waiting"] > first + 3 * len(NINE))
     back = time.time_ns()
     setting.influxdb.start()
     daemon.wait_for_log("is reachable again")
@@ -152,8 +152,8 @@ def test_a_time_without_the_database_is_in_it_afterwards(
     def meanwhile() -> list[float]:
         return [number for when, number in told(setting, "waiting") if down < when < back]
 
-    wait("nothing that waits", little_waits)
-    wait("what it said meanwhile", lambda: meanwhile()[-1:] > [first + 3 * len(NINE)])
+    wait("an empty queue", little_waits)
+    wait("the reports of the outage", lambda: meanwhile()[-1:] > [first + 3 * len(NINE)])
     assert meanwhile() == sorted(meanwhile())
     oldest = min(when for when, _ in kept(setting, "Soc") if when > down)
 
@@ -165,15 +165,15 @@ def test_a_time_without_the_database_is_in_it_afterwards(
     assert daemon.stop() == 0
 
 
-def test_a_broker_that_was_restarted_is_one_reconnect(
+def test_a_restart_of_the_broker_counts_as_one_reconnect(
     setting: Setting, device: Device, run: Path
 ) -> None:
-    """The first login is none; a reload that replaces the device goes on counting."""
+    """The first login does not count; a reload that replaces the device keeps the count."""
     daemon = start(setting, run)
     wait_for_values(setting)
     assert shown(run)["broker_reconnects_total"] == 0
     setting.mosquitto.stop()
-    wait("a broker that is away", lambda: shown(run)["broker_up"] == 0)
+    wait("a broker that is down", lambda: shown(run)["broker_up"] == 0)
     setting.mosquitto.start()
     wait("a reconnect", lambda: told(setting, "reconnects")[-1][1] == 1)
     wait_for_values(setting)
@@ -197,7 +197,7 @@ def test_a_broker_that_was_restarted_is_one_reconnect(
 def test_the_node_exporter_reads_the_file_by_a_link(
     setting: Setting, device: Device, run: Path
 ) -> None:
-    """Where its directory has a link to the file, it has all of the numbers."""
+    """With a link to the file in its directory, it has all numbers."""
     device.set_raw("vebus", "/Dc/0/Power", b'{"value":null}')
     daemon = start(setting, run, own="")
     wait_for_values(setting)
@@ -228,8 +228,8 @@ def test_the_node_exporter_reads_the_file_by_a_link(
     assert not setting.rows(measurement=OWN)
 
 
-def test_a_file_that_cannot_be_written_ends_nothing(setting: Setting, device: Device) -> None:
-    """It is told once; values are stored, and the file is there as soon as it can be."""
+def test_a_file_that_cannot_be_written_stops_nothing(setting: Setting, device: Device) -> None:
+    """It is logged once; values are stored, and the file is written as soon as possible."""
     run = setting.directory / "gone" / "run"
     daemon = start(setting, run, own="")
     daemon.wait_for_log(r"WARNING: cannot write .*/gone/run/bat2influx\.prom .*No such file")

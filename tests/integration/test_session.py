@@ -1,4 +1,4 @@
-"""The conversation of a command with a broker: each failure has its name, and nothing is left."""
+"""The session of a command with a broker: each failure has a cause, and no resource leaks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def opened(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Opener]:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Tls:
-    """The trust in the certificate of the door."""
+    """The settings that trust the certificate of the door."""
     return Tls(fingerprint=device_certificate(tmp_path).fingerprint)
 
 
@@ -60,7 +60,7 @@ def at(
     user: str = "bat2influx",
     password: str = PASSWORD,
 ) -> Session:
-    """Return a session yet to be opened."""
+    """Return a session that is not open yet."""
     return Session(Endpoint(host, port, user, password, INI, trust))
 
 
@@ -78,9 +78,9 @@ def cause(conversation: Session) -> str:
 
 @pytest.mark.parametrize("profile", [Profile.SECURED, Profile.WEAK, Profile.UNSECURED])
 def test_the_right_password_opens(opened: Opener, own: Tls, profile: Profile) -> None:
-    """By TLS, and in clear where the profile has that port open; the certificate is known then.
+    """By TLS, and without TLS if the profile has that port open; the certificate is then known.
 
-    In clear the port has to answer without the password first, if only to refuse that.
+    Without TLS the port first has to answer an attempt without the password, even by a refusal.
     """
     door = opened(profile)
     conversation = at(door.tls_port, own)
@@ -97,7 +97,7 @@ def test_the_right_password_opens(opened: Opener, own: Tls, profile: Profile) ->
 
 
 def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
-    """Under this profile the device's own password is refused, with words of its own."""
+    """This profile rejects the device's password, with a separate text."""
     door = opened(Profile.PAIRED)
     assert cause(at(door.tls_port, own, user=TOKEN, password=TOKEN_PASSWORD)) == ""
     assert cause(at(door.tls_port, own)) == "login"
@@ -112,10 +112,10 @@ def test_a_paired_device_opens_by_its_token(opened: Opener, own: Tls) -> None:
 @pytest.mark.parametrize(
     ("password", "what"), [("wrong", "the password is wrong"), ("", "it requires a password")]
 )
-def test_a_refusal_after_six_seconds_is_a_refused_login(
+def test_a_refusal_after_six_seconds_is_a_rejected_login(
     opened: Opener, own: Tls, password: str, what: str
 ) -> None:
-    """However long the device thinks about it, it is told as what it is, after a single attempt."""
+    """However long the device takes, it is reported as such, after a single attempt."""
     door = opened(refusal_delay=(6, 6))
     with closing(at(door.tls_port, own, password=password)) as conversation:
         why = conversation.open()
@@ -125,8 +125,8 @@ def test_a_refusal_after_six_seconds_is_a_refused_login(
     assert len(door.attempts) == 1
 
 
-def test_a_real_broker_refuses_who_is_not_its_user(tmp_path: Path) -> None:
-    """A Mosquitto with users lets in the right one alone, by TLS as in clear."""
+def test_a_real_broker_rejects_unknown_users(tmp_path: Path) -> None:
+    """A Mosquitto with users accepts only these, with and without TLS."""
     made = device_certificate(tmp_path)
     config = f"certfile {made.cert}\nkeyfile {made.key}"
     for more, trust in (("", None), (config, Tls(str(made.cert), verify_host=False))):
@@ -140,13 +140,13 @@ def test_a_real_broker_refuses_who_is_not_its_user(tmp_path: Path) -> None:
 # Each way to fail
 
 
-def test_a_name_that_nobody_knows() -> None:
-    """It is the name's fault."""
+def test_a_name_that_cannot_be_resolved() -> None:
+    """The cause is the name."""
     assert cause(at(1883, host="nowhere.invalid")) == "name"
 
 
-def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no timeout, and the connector has one; the name is told as unknown."""
+def test_a_hanging_resolver_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no timeout, but the connector has one; the name is reported as unknown."""
     ended = threading.Event()
     monkeypatch.setattr(connector, "RESOLVE_TIMEOUT", 0.1)
     monkeypatch.setattr(connector.socket, "getaddrinfo", lambda *_, **__: ended.wait(60) and [])
@@ -155,12 +155,12 @@ def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_port_that_is_closed() -> None:
-    """The host is there, and says no."""
+    """The host is up, and refuses the connection."""
     assert cause(at(free_port())) == "refused"
 
 
 def test_a_host_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody answers, not even with a no."""
+    """No answer comes, not even a refusal."""
     monkeypatch.setattr(connector, "CONNECT_TIMEOUT", 0.2)
     void = Void()
     assert cause(at(void.port)) == "unreachable"
@@ -168,7 +168,7 @@ def test_a_host_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_other_port_is_open_instead(opened: Opener, tmp_path: Path, own: Tls) -> None:
-    """A closed 1883 beside an open 8883 is told as the profile; the other way round as old."""
+    """Closed 1883 with open 8883: the profile is reported; the reverse: old firmware."""
     host = loopback()
     opened(host=host, ports=PORTS)
     assert cause(at(1883, host=host)) == "only tls"
@@ -177,8 +177,8 @@ def test_the_other_port_is_open_instead(opened: Opener, tmp_path: Path, own: Tls
         assert cause(at(8883, own, host=other)) == "no tls port"
 
 
-def test_no_password_goes_in_clear_to_the_port_of_tls(opened: Opener) -> None:
-    """8883 without TLS in the file is looked at first, and hears nothing but a ClientHello."""
+def test_no_password_is_sent_without_tls_to_the_tls_port(opened: Opener) -> None:
+    """8883 without TLS in the file is tested first, and gets nothing but a ClientHello."""
     host = loopback()
     door = opened(Profile.WEAK, host=host, ports=PORTS)
     assert cause(at(8883, host=host)) == "tls wanted"
@@ -186,20 +186,20 @@ def test_no_password_goes_in_clear_to_the_port_of_tls(opened: Opener) -> None:
     assert not any(b"MQTT" in failed.first for failed in door.failed_handshakes)
 
 
-def test_tls_on_an_unusual_port_is_found_out(opened: Opener) -> None:
-    """A port that ends the connection at once may want TLS, and is told as that if it does."""
+def test_tls_on_an_unusual_port_is_detected(opened: Opener) -> None:
+    """A port that ends the connection at once may require TLS; if it does, it is reported."""
     door = opened(Profile.WEAK)
     assert cause(at(door.tls_port)) == "tls wanted"
     assert not door.attempts
 
 
 def test_a_port_without_tls(mosquitto: Mosquitto, own: Tls) -> None:
-    """TLS in the file, and none there."""
+    """TLS in the file, and none at the port."""
     assert cause(at(mosquitto.port, own)) == "no tls"
 
 
 def test_a_certificate_that_is_not_trusted(opened: Opener, tmp_path: Path, own: Tls) -> None:
-    """Each reason has a name of its own, and no login is tried."""
+    """Each reason has a separate cause, and no login is tried."""
     other, old = (
         device_certificate(tmp_path, name="other"),
         device_certificate(tmp_path, name="old", days=EXPIRED),
@@ -230,13 +230,13 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("answer", "ends", "what"), ANSWERS)
 def test_a_strange_answer_to_the_login(answer: bytes, ends: bool, what: str) -> None:
-    """What is no MQTT is told as that, and any other refusal as a refusal."""
+    """An answer without MQTT is reported as such, and any other refusal as a refusal."""
     with Talker(answer, ends=ends) as peer:
         assert cause(at(peer.port)) == what
 
 
-def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for, and then given up as no MQTT; it may be slow TLS and gets no password."""
+def test_a_port_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a deadline it counts as no MQTT; it may be slow TLS, so it gets no password."""
     monkeypatch.setattr(session, "CONNACK_TIMEOUT", 0.2)
     monkeypatch.setattr(connector, "takes_mqtt", partial(takes_mqtt, within=0.2))
     with Peer() as peer, closing(at(peer.port)) as conversation:
@@ -251,8 +251,8 @@ def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "accepts connections and does not answer" in why.text
 
 
-def test_who_is_cut_off_within_tls_does_not_try_without(tmp_path: Path) -> None:
-    """It cannot have been TLS that was wanted, but the older MQTT: two attempts are all."""
+def test_after_a_disconnect_within_tls_plain_mqtt_is_not_tried(tmp_path: Path) -> None:
+    """The reason cannot be TLS, but the older MQTT may help: two attempts are made."""
     made = device_certificate(tmp_path)
     with Curt(made) as peer:
         assert cause(at(peer.port, Tls(fingerprint=made.fingerprint))) == "protocol"
@@ -260,7 +260,7 @@ def test_who_is_cut_off_within_tls_does_not_try_without(tmp_path: Path) -> None:
 
 
 class Curt(Peer):
-    """Speaks TLS, and ends it after the first word."""
+    """Speaks TLS, and ends it after the first packet."""
 
     def __init__(self, certificate: Certificate) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -273,11 +273,11 @@ class Curt(Peer):
             secured.recv(4096)
 
 
-# The conversation
+# The session
 
 
 def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
-    """`until` hands over what comes until it is enough, and `wait` lets the taker look."""
+    """`until` hands over messages until enough have come, and `wait` lets the caller check."""
     door = opened(Profile.UNSECURED)
     seen: list[Message] = []
 
@@ -304,8 +304,8 @@ def test_messages_come_after_the_subscription(opened: Opener, own: Tls) -> None:
         assert conversation.trouble is None
 
 
-def test_what_does_not_come_is_waited_for_no_longer_than_told(mosquitto: Mosquitto) -> None:
-    """The time that one gives it is kept, and the session goes on."""
+def test_a_missing_message_is_waited_for_until_the_deadline(mosquitto: Mosquitto) -> None:
+    """The given time is kept, and the session continues."""
     with closing(at(mosquitto.port)) as conversation:
         assert conversation.open() is None
         began = time.monotonic()
@@ -315,8 +315,8 @@ def test_what_does_not_come_is_waited_for_no_longer_than_told(mosquitto: Mosquit
         assert conversation.subscribe(["a"]) is None
 
 
-def test_a_subscription_that_is_not_confirmed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that says nothing more does not hold up a command for ever."""
+def test_an_unconfirmed_subscription_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that stops responding does not block a command for ever."""
     monkeypatch.setattr(session, "ANSWER_TIMEOUT", 0.2)
     with (
         mqtt_peers.Device(mutes=frozenset({mqtt_peers.SUBSCRIBE})) as peer,
@@ -330,8 +330,8 @@ def test_a_subscription_that_is_not_confirmed_is_told(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("by_tls", [True, False])
-def test_the_end_of_the_broker_is_noticed_at_once(opened: Opener, own: Tls, by_tls: bool) -> None:
-    """Whoever waits is told, whatever for; nothing that is asked afterwards does harm."""
+def test_the_end_of_the_broker_is_detected_at_once(opened: Opener, own: Tls, by_tls: bool) -> None:
+    """Every wait ends with an error; later requests do no harm."""
     door = opened(Profile.UNSECURED)
     port = door.tls_port if by_tls else door.plain_port
     with closing(at(port, own if by_tls else None)) as conversation:
@@ -350,19 +350,19 @@ def test_the_end_of_the_broker_is_noticed_at_once(opened: Opener, own: Tls, by_t
 
 
 def open_sockets() -> int:
-    """Return how many this process has."""
+    """Return how many sockets this process has."""
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
             links.append(str(descriptor.readlink()))
-        except FileNotFoundError:  # that of the directory itself
+        except FileNotFoundError:  # the descriptor of the directory itself
             continue
     return sum(link.startswith("socket:") for link in links)
 
 
 @pytest.mark.usefixtures("mosquitto")
-def test_nothing_is_left_of_a_session(tmp_path: Path, opened: Opener, own: Tls) -> None:
-    """However it went, there is no more socket or thread afterwards than before."""
+def test_a_session_leaks_nothing(tmp_path: Path, opened: Opener, own: Tls) -> None:
+    """Whatever its result, there are as many sockets and threads afterwards as before."""
     door = opened(Profile.WEAK)
     other = Tls(fingerprint=device_certificate(tmp_path, name="other").fingerprint)
     kinds = [

@@ -30,7 +30,7 @@ NS = 10**9
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One for all tests; each has a database of its own."""
+    """One for all tests; each has a separate database."""
     with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
         yield running
 
@@ -40,12 +40,12 @@ Make = Callable[[str], Setup]
 
 @pytest.fixture
 def make(tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]) -> Make:
-    """Return what makes the command for a database of a name."""
+    """Return a function that makes the command for a database of a name."""
     return lambda db: Setup(tmp_path, server, capsys, db)
 
 
 def _day() -> int:
-    """Return when this day began, in s."""
+    """Return the beginning of this day, in s."""
     return int(time.time()) // DAY * DAY
 
 
@@ -65,7 +65,7 @@ def _points(start: int, seconds: int, *, step: int = 7, gaps: bool = True) -> li
 
 
 def _recomputed(points: list[Point], seconds: int, until: float) -> Values:
-    """Compute what the downsampled values must be, of intervals that are over at `until`."""
+    """Compute the expected downsampled values, of intervals that end by `until`."""
     groups = defaultdict(list)
     for tags, field, value, time_ns in points:
         interval = time_ns // NS // seconds * seconds
@@ -93,7 +93,7 @@ def _assert_same(stored: Values, expected: Values) -> None:
 
 
 def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
-    """The second run makes nothing, and changes nothing."""
+    """The second run creates nothing, and changes nothing."""
     setup = make("empty")
     said = setup()
     assert said.count(" made") == 10, said
@@ -122,7 +122,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
 
 
 def test_a_filled_database_is_downsampled_and_loses_nothing(make: Make) -> None:
-    """Minutes and hours are what one computes from raw, by tags, over gaps, however often."""
+    """Minutes and hours equal those computed from raw, by tags, over gaps, after each run."""
     setup = make("filled")
     setup.ask("CREATE DATABASE filled")
     points = _points(_day() - 10 * DAY + 21 * HOUR, 5 * HOUR)
@@ -134,7 +134,7 @@ def test_a_filled_database_is_downsampled_and_loses_nothing(make: Make) -> None:
         said = setup()
         assert "policy 'autogen' unchanged, kept for ever and not for 90d; --change" in said
         assert setup.rows("autogen") == before
-    # The minute that ends while this runs may be there, or not.
+    # The minute that ends during the run may be stored, or not.
     for policy, seconds in (("minutes", 60), ("hours", HOUR)):
         old = (time.time() - 2 * HOUR) * NS
         stored = {key: value for key, value in setup.values(policy).items() if key[1] < old}
@@ -143,11 +143,11 @@ def test_a_filled_database_is_downsampled_and_loses_nothing(make: Make) -> None:
         _assert_same(stored, {key: value for key, value in expected.items() if key[1] < old})
         assert len(stored) > 20
         latest = max(key[1] for key in setup.values(policy))
-        assert latest // NS + seconds <= time.time(), "nothing of an interval that is under way"
+        assert latest // NS + seconds <= time.time(), "an interval that has not ended is stored"
 
 
-def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> None:
-    """A query that looks back computes an interval anew."""
+def test_late_values_are_in_the_next_run_of_the_query(make: Make) -> None:
+    """A query that looks back computes an interval again."""
     setup = make("late")
     setup()
     source = RawMeasurement("late", "raw", "dc")
@@ -172,8 +172,8 @@ def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> N
     setup.ask('DROP CONTINUOUS QUERY "bat2influx_dc_minutes_soon" ON "late"')
 
 
-def test_values_that_come_later_still_are_in_the_next_setup(make: Make) -> None:
-    """Longer ago than any query looks back."""
+def test_values_that_come_even_later_are_in_the_next_setup(make: Make) -> None:
+    """They are older than any query looks back."""
     setup = make("later")
     setup()
     points = _points(_day() - 20 * DAY, 40 * 60)
@@ -184,8 +184,8 @@ def test_values_that_come_later_still_are_in_the_next_setup(make: Make) -> None:
             _assert_same(setup.values(policy), _recomputed(part, seconds, time.time()))
 
 
-def test_change_gives_raw_values_up_after_they_are_downsampled(make: Make) -> None:
-    """It says how many days go; what a shard is too large for gets a smaller one."""
+def test_change_drops_raw_values_after_they_are_downsampled(make: Make) -> None:
+    """It prints how many days are dropped; a policy shorter than its shards gets smaller ones."""
     setup = make("changed")
     setup.ask("CREATE DATABASE changed")
     points = _points(_day() - 10 * DAY, 20 * 60)
@@ -201,8 +201,8 @@ def test_change_gives_raw_values_up_after_they_are_downsampled(make: Make) -> No
     assert "policy 'autogen' altered, kept for ever" in setup(change=True, raw=FOREVER)
 
 
-def test_a_query_that_differs_is_kept_until_one_says_so(make: Make) -> None:
-    """It is shown, with what it lacks, and nothing is filled in beside it."""
+def test_a_query_that_differs_is_kept_without_change(make: Make) -> None:
+    """It is printed, with its missing parts, and no intervals are filled in."""
     setup = make("differs")
     setup()
     fields = setup.settings.batteries[0].fields
@@ -223,8 +223,8 @@ def test_a_query_that_differs_is_kept_until_one_says_so(make: Make) -> None:
     assert "lacks" not in setup()
 
 
-def test_a_policy_that_the_file_names_is_made(make: Make) -> None:
-    """Raw values are read from there; the default policy stays."""
+def test_a_policy_of_the_file_is_created(make: Make) -> None:
+    """Raw values are read from it; the default policy stays."""
     setup = make("named")
     setup.ask("CREATE DATABASE named")
     influx = dataclasses.replace(setup.settings.influx, retention_policy="mine")
@@ -238,12 +238,12 @@ def test_a_policy_that_the_file_names_is_made(make: Make) -> None:
         ("mine", False),
     ]
     read = [row["query"].count("FROM named.mine.dc") for row in setup.state()["queries"]]
-    assert read == [0, 0, 1, 1, 1, 1], "energies are made of minutes"
+    assert read == [0, 0, 1, 1, 1, 1], "energies are computed from minutes"
     assert " made" not in setup()
 
 
-def test_odd_names_are_names(make: Make) -> None:
-    """Quotes, blanks, backslashes and semicolons make neither an error nor another statement."""
+def test_names_with_special_characters_work(make: Make) -> None:
+    """Quotes, blanks, backslashes and semicolons cause no error and no other statement."""
     setup = make("plain")
     db, user = "my \"d.b'; --", "O'Brien\\ \"\\n"
     fields = setup.settings.batteries[0].fields
@@ -261,7 +261,7 @@ def test_odd_names_are_names(make: Make) -> None:
 
 
 def test_a_dry_run_changes_nothing_and_its_statements_do_the_same(make: Make) -> None:
-    """Entered one by one, with the password in its place."""
+    """Entered one by one, with the password filled in."""
     one, two = make("dry1"), make("dry2")
     points = _points(_day() - 8 * DAY, 30 * 60)
     for setup in (one, two):
@@ -283,8 +283,8 @@ def test_a_dry_run_changes_nothing_and_its_statements_do_the_same(make: Make) ->
     assert "CREATE USER \"dry3-user\" WITH PASSWORD '…'" in statements
 
 
-def test_a_user_that_may_read_may_write_too(make: Make) -> None:
-    """What it may do already stays; its password too, until one says so."""
+def test_a_user_with_the_right_to_read_gets_that_to_write(make: Make) -> None:
+    """Its rights stay, and so does its password without an option."""
     setup = make("reader")
     setup.ask("CREATE DATABASE reader")
     setup.ask("CREATE USER \"reader-user\" WITH PASSWORD 'own'")
@@ -294,8 +294,8 @@ def test_a_user_that_may_read_may_write_too(make: Make) -> None:
     assert "may write to 'reader'; it may read, too" in setup()
 
 
-def test_a_statement_that_is_refused_ends_it_and_the_next_run_goes_on(make: Make) -> None:
-    """What came before stays done; here a field holds text, of which there is no mean."""
+def test_a_rejected_statement_ends_it_and_the_next_run_continues(make: Make) -> None:
+    """Earlier statements stay in effect; here a field has text, which has no mean."""
     setup = make("refused")
     setup.ask("CREATE DATABASE refused")
     time_ns = (_day() - 5 * DAY) * NS
@@ -311,10 +311,10 @@ def test_a_statement_that_is_refused_ends_it_and_the_next_run_goes_on(make: Make
     assert setup().count(" made") == 2  # the query and the user
 
 
-def test_a_clash_of_names_is_told_before_anything_is_done(
+def test_a_clash_of_names_is_reported_before_any_change(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is the file that has to be changed."""
+    """The file has to be changed."""
     setup = make("clash")
     fields = setup.settings.batteries[0].fields
     low = dataclasses.replace(fields[0], name="Voltage_min")
@@ -329,7 +329,7 @@ def test_a_clash_of_names_is_told_before_anything_is_done(
 def test_only_an_administrator_can_set_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Anybody else is told, and has changed nothing; the user that is made can write alone."""
+    """Other users get an error, and change nothing; the created user can only write."""
     with InfluxDB(tmp_path / "influxdb", auth=True) as server:
         setup = Setup(tmp_path, server, capsys, "guarded")
         said = setup(code=EX_UNAVAILABLE)

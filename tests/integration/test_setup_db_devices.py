@@ -35,7 +35,7 @@ instances = name
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One for all tests; each has a database of its own."""
+    """One for all tests; each has a separate database."""
     with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
         yield running
 
@@ -45,7 +45,7 @@ Make = Callable[[str, str], Setup]
 
 @pytest.fixture
 def make(tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]) -> Make:
-    """Return what makes the command for a database of a name, by a file with some sections."""
+    """Return a function that makes the command for a database, by a file with some sections."""
     return lambda db, text: Setup(tmp_path, server, capsys, db, text)
 
 
@@ -55,7 +55,7 @@ def _start() -> int:
 
 
 def _minute(tags: str, start: int, field: str, values: list[float]) -> list[Point]:
-    """Return a value each second, from `start`."""
+    """Return a value every second, from `start`."""
     return [(tags, field, value, (start + n) * NS) for n, value in enumerate(values)]
 
 
@@ -65,8 +65,8 @@ def _averaged(tags: str, start: int, field: str, values: list[float]) -> Values:
     return {(tags, start * NS, name): value for name, value in made.items()}
 
 
-def test_series_that_tags_tell_apart_stay_apart(make: Make) -> None:
-    """Site, portal id, service and instance are those of the raw values; a state is its last."""
+def test_series_with_different_tags_stay_separate(make: Make) -> None:
+    """Site, portal id, service and instance are those of the raw values; of a state, the last."""
     setup = make("tagged", TAGGED)
     setup.ask("CREATE DATABASE tagged")
     start, expected = _start(), Values()
@@ -87,8 +87,8 @@ def test_series_that_tags_tell_apart_stay_apart(make: Make) -> None:
     assert all(("last", "My") in query for query in _computed(setup))
 
 
-def test_names_with_an_instance_are_those_that_are_stored(make: Make) -> None:
-    """Which there are, the device has said by then; before that it is told that none is known."""
+def test_names_with_an_instance_are_those_of_stored_values(make: Make) -> None:
+    """They exist after the first values; before that the command reports that none is known."""
     setup = make("named", NAMED)
     said = setup()
     assert "note  instances     none is stored yet, so none is downsampled; once" in said
@@ -101,7 +101,7 @@ def test_names_with_an_instance_are_those_that_are_stored(make: Make) -> None:
         expected |= _averaged("", start, f"Voltage_{instance}", [50.0, 51.0, 52.0 + instance])
         expected["", start * NS, f"State_{instance}"] = 3.0
     setup.write(_minute("", start, "SolarState_288", [5.0]))
-    setup.write([("", "Voltage_1", True, start * NS)])  # of somebody else's, and no number
+    setup.write([("", "Voltage_1", True, start * NS)])  # of another program, and no number
     expected["", start * NS, "SolarState_288"] = 5.0
     kept = setup()
     assert kept.count("it lacks SolarState_288, ") == 4
@@ -116,8 +116,8 @@ def test_names_with_an_instance_are_those_that_are_stored(make: Make) -> None:
     assert " made" not in setup()
 
 
-def test_where_nothing_is_known_there_is_no_query(make: Make) -> None:
-    """A query of no field would be refused; the rest is made, and a later run makes them."""
+def test_without_known_fields_there_is_no_query(make: Make) -> None:
+    """InfluxDB rejects a query without fields; all else is created, the queries by a later run."""
     only = "[Fields]\ndefaults = no\npresets = solar\ninstances = name\n"
     setup = make("unknown", only)
     said = setup()
@@ -130,8 +130,8 @@ def test_where_nothing_is_known_there_is_no_query(make: Make) -> None:
     assert " made" not in setup()
 
 
-def test_an_instance_that_the_file_gives_is_known(make: Make) -> None:
-    """Nothing need be stored for it."""
+def test_an_instance_in_the_file_is_known(make: Make) -> None:
+    """Without stored values of it."""
     setup = make("given", "[Battery]\ninstance = 276\n[Fields]\ninstances = name\n")
     said = setup()
     assert "the known ones are downsampled, vebus 276" in said

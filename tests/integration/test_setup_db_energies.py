@@ -1,4 +1,4 @@
-"""The energies that `setup-db` has a real InfluxDB keep, against those computed from raw values."""
+"""The energies of `setup-db` in a real InfluxDB, compared with those computed from raw values."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One for all tests; each has a database of its own."""
+    """One for all tests; each has a separate database."""
     with InfluxDB(tmp_path_factory.mktemp("setup") / "influxdb") as running:
         yield running
 
@@ -54,12 +54,12 @@ Make = Callable[[str], Setup]
 
 @pytest.fixture
 def make(tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]) -> Make:
-    """Return what makes the command for a database of a name."""
+    """Return a function that makes the command for a database of a name."""
     return lambda db: Setup(tmp_path, server, capsys, db, FIELDS)
 
 
 def _day() -> int:
-    """Return when this day began, in s."""
+    """Return the beginning of this day, in s."""
     return int(time.time()) // DAY * DAY
 
 
@@ -86,7 +86,7 @@ def _with_gaps(start: int, days: int) -> list[int]:
 
 
 def _recomputed(points: list[Point]) -> Values:
-    """Return each hour's energies in kWh: sums of the minutes' means, by their signs."""
+    """Return hourly energies in kWh: sums of the minutes' means, by their signs."""
     minutes = defaultdict(list)
     for tags, field, value, time_ns in points:
         minutes[tags, field, time_ns // NS // 60 * 60].append(value)
@@ -129,7 +129,7 @@ def test_energies_are_those_of_the_raw_values(make: Make) -> None:
     assert math.isclose(sum(row["kwh"] for row in rows), math.fsum(plus))
 
 
-def test_an_earlier_setup_gets_energies_of_minutes_whose_raw_values_are_gone(make: Make) -> None:
+def test_an_earlier_setup_gets_energies_of_minutes_without_raw_values(make: Make) -> None:
     """Without --change; minutes and hours stay, value by value."""
     setup = make("earlier")
     setup()
@@ -157,8 +157,8 @@ def _write(policy: str, setup: Setup, lines: list[str]) -> None:
     setup.server.ask("/write", given, "\n".join(lines).encode())
 
 
-def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> None:
-    """An hour is computed anew from all of its minutes, and no energy is added twice."""
+def test_late_values_are_in_the_next_run_of_the_query(make: Make) -> None:
+    """An hour is computed again from all its minutes, and no energy is added twice."""
     setup = make("late")
     setup()
     source, soon = RawMeasurement("late", "raw", "dc"), Run("_soon", 1, 3 * HOUR)
@@ -181,7 +181,7 @@ def test_values_that_come_late_are_in_the_next_run_of_the_query(make: Make) -> N
 
 @pytest.mark.parametrize("hours", [23, 25])
 def test_hours_add_up_to_the_day_on_which_the_clocks_change(make: Make, hours: int) -> None:
-    """A day of a time zone is as long as it is there, in the query that a dashboard uses."""
+    """In the query of a dashboard a day has its length in the time zone, 23 to 25 hours."""
     setup = make(f"clocks{hours}")
     setup.ask(f"CREATE DATABASE {setup.db}")
     change = _change_of_clocks(hours)
@@ -202,7 +202,7 @@ def test_hours_add_up_to_the_day_on_which_the_clocks_change(make: Make, hours: i
 
 
 def _change_of_clocks(hours: int) -> date:
-    """Return the latest day in Berlin that has been over for long and had so many hours."""
+    """Return the latest day in Berlin, well in the past, that had so many hours."""
     day = datetime.now(BERLIN).date() - timedelta(7)
     while True:
         begins, ends = (datetime.combine(day + timedelta(n), dt_time(), BERLIN) for n in (0, 1))
@@ -211,10 +211,10 @@ def _change_of_clocks(hours: int) -> date:
         day -= timedelta(1)
 
 
-def test_queries_of_all_presets_are_seen_by_a_second_run(
+def test_a_second_run_detects_the_queries_of_all_presets(
     tmp_path: Path, server: InfluxDB, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Over HTTP, as the command asks: the answer that lists them is far longer than any other."""
+    """Over HTTP, as by the command: the answer that lists them is far longer than any other."""
     path = tmp_path / "bat2influx.ini"
     place = f"address = 127.0.0.1\nport = {server.port}\ndb = presets"
     path.write_text(f"[Influx]\n{place}\n[Fields]\npresets = {', '.join(PRESETS)}\n")

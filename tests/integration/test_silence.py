@@ -1,7 +1,7 @@
-"""A broker that is up and a device that says nothing: reads stop, and one question is left.
+"""A broker that runs and a device that does not respond: reads stop, a rare keepalive remains.
 
-All spans are fractions of the watchdog interval W, which is short here. A device at which a
-keepalive lasts says something every 3 s, so W is 48 s (W/12 is 4 s) where that matters.
+All time spans are fractions of the watchdog interval W, which is short here. A device that is kept
+alive sends a heartbeat every 3 s, so W is 48 s (W/12 is 4 s) where that matters.
 """
 
 import re
@@ -29,15 +29,15 @@ SUPPRESSED = b'{"keepalive-options":["suppress-republish"]}'
 
 
 def at_most_each(seconds: float, times: list[float], since: float) -> bool:
-    """Return whether so many can have come since then from one who asks once in that time.
+    """Return whether so many can have come since then from a sender with one per interval.
 
-    When each came says little: a machine that stalls brings two of them near each other.
+    Their times are not compared: on a machine that stalls two of them come close together.
     """
     return len(times) <= (steady_unix_time() - since) / seconds + 1
 
 
 def reads(device: Device, place: str = "") -> list[float]:
-    """Return when the device was asked for something that ends like this."""
+    """Return the times of requests to the device whose topic ends like this."""
     return [
         request.time
         for request in device.log.requests
@@ -46,7 +46,7 @@ def reads(device: Device, place: str = "") -> list[float]:
 
 
 def keepalives(device: Device) -> list[float]:
-    """Return when the device was sent a keepalive; each has to be a suppressed one."""
+    """Return the times of keepalives; each has to be a suppressed one."""
     requests = [r for r in device.log.requests if r.topic == f"R/{P}/keepalive"]
     assert {r.payload for r in requests} <= {SUPPRESSED}
     return [request.time for request in requests]
@@ -58,13 +58,13 @@ def logins(mosquitto: Mosquitto) -> int:
 
 
 def more(setting: Setting, field: str, count: int = 3) -> Callable[[], bool]:
-    """Return a condition: that `count` more values of a field are stored than now."""
+    """Return the condition that `count` more values of a field are stored than now."""
     before = len(kept(setting, field))
     return lambda: len(kept(setting, field)) >= before + count
 
 
-def test_a_silent_device_is_left_alone(setting: Setting) -> None:
-    """Reads end, one keepalive and one new connection are tried, then one keepalive each W/2."""
+def test_a_device_that_does_not_respond_is_not_read(setting: Setting) -> None:
+    """Reads end, one keepalive and one new connection are tried, then one keepalive every W/2."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -78,7 +78,7 @@ def test_a_silent_device_is_left_alone(setting: Setting) -> None:
     asked = keepalives(device)[before:]
     assert reads(device)[-1] < asked[1]
     assert logins(setting.mosquitto) == connected + 1
-    # One at W/12, one at the new connection, and then each W/2.
+    # One at W/12, one at the new connection, and then every W/2.
     assert at_most_each(8.0, asked[1:], since)
     assert daemon.running
     assert len(daemon.says("does not respond")) == 1
@@ -89,8 +89,8 @@ def test_a_silent_device_is_left_alone(setting: Setting) -> None:
     wait("a good STATUS", lambda: "silent" not in notify.status and "Soc" in notify.status)
 
 
-def test_a_device_that_is_silent_from_the_start_is_asked_each_half_w(setting: Setting) -> None:
-    """Where portal id and instance are given, a device that is off costs no more than later on."""
+def test_a_device_that_is_off_at_the_start_gets_a_keepalive_every_half_w(setting: Setting) -> None:
+    """With given portal id and instance, a device that is off costs no more than later on."""
     device = Device(P)
     device.silence()
     setting.venus(device)
@@ -105,8 +105,8 @@ def test_a_device_that_is_silent_from_the_start_is_asked_each_half_w(setting: Se
     assert daemon.running
 
 
-def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(setting: Setting) -> None:
-    """A search without an answer is repeated each W/2, and succeeds once the device speaks."""
+def test_a_search_at_a_device_that_is_off_is_repeated_every_half_w(setting: Setting) -> None:
+    """A search without an answer is repeated every W/2, and succeeds once the device responds."""
     device = Device(P)
     device.silence()
     setting.venus(device)
@@ -116,13 +116,13 @@ def test_a_silent_device_whose_instance_is_not_known_is_asked_each_half_w(settin
     wait("five searches", lambda: len(device.log.requests) >= 5)
     wait("it in STATUS", lambda: f"device {P} at 127.0.0.1 does not respond" in notify.status)
     times = [request.time for request in device.log.requests]
-    assert at_most_each(4.0, [times[0], *times[2:]], since)  # and once in the other way, after W/24
+    assert at_most_each(4.0, [times[0], *times[2:]], since)  # another kind after W/24
     device.speak()
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
 
 
-def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -> None:
-    """Only that path slows down; the others go on, and its return is told."""
+def test_a_single_unanswered_path_is_reported_and_read_every_half_w(setting: Setting) -> None:
+    """Only reads of that path slow down; the others continue, and its return is logged."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -145,8 +145,8 @@ def test_a_single_silent_path_is_named_and_asked_each_half_w(setting: Setting) -
     assert len(daemon.says("no longer answers for")) == 1
 
 
-def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
-    """A misspelt path below a sub-tree that is answered is named, and costs nothing else."""
+def test_a_path_that_does_not_exist_is_reported(setting: Setting) -> None:
+    """A misspelt path below a sub-tree with answers is reported, and affects nothing else."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -159,8 +159,8 @@ def test_a_path_that_is_not_there_is_named(setting: Setting) -> None:
     assert len(daemon.says("does not answer for")) == 1
 
 
-def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
-    """When one of two silent paths comes back, nothing claims that every field is answered."""
+def test_found_one_answer_counted_for_every_unanswered_path(setting: Setting) -> None:
+    """When one of two unanswered paths returns, no message claims that all fields are answered."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -178,8 +178,8 @@ def test_found_one_answer_spoke_for_every_silent_path(setting: Setting) -> None:
     assert not daemon.says("every field is answered")
 
 
-def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: Setting) -> None:
-    """Its empty messages are no values; its return is noticed at once while others are heard."""
+def test_a_service_that_leaves_is_reported_and_read_again_when_it_returns(setting: Setting) -> None:
+    """Its empty messages are no values; its return is detected at once while others respond."""
     device = Device(P, counted=True)
     setting.venus(device)
     device.foreign(1, ["system/0/Relay/0/State"], keepalive=True)
@@ -201,7 +201,7 @@ def test_a_service_that_leaves_is_named_and_read_again_when_it_returns(setting: 
 
 
 def more_heartbeats(device: Device, count: int) -> Callable[[], bool]:
-    """Return a condition: that the device has sent `count` more heartbeats than now."""
+    """Return the condition that the device has sent `count` more heartbeats than now."""
 
     def heartbeats() -> int:
         return sum(message.topic.endswith("/heartbeat") for message in device.log.sent)
@@ -210,8 +210,8 @@ def more_heartbeats(device: Device, count: int) -> Callable[[], bool]:
     return lambda: heartbeats() >= before + count
 
 
-def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
-    """Where null is all that comes, that is told; nothing is stored, and no keepalive sent."""
+def test_a_phase_that_is_not_wired_counts_as_answered(setting: Setting) -> None:
+    """If only nulls come, that is reported; nothing is stored, and no keepalive sent."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -236,8 +236,8 @@ def test_a_phase_that_is_not_wired_is_no_silence(setting: Setting) -> None:
     wait("the other alone", lambda: "(null) for P2" in notify.status)
 
 
-def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(setting: Setting) -> None:
-    """The mains are cut now and then: the old value is not shown any more, and nobody is warned."""
+def test_a_value_that_turns_null_leaves_the_status_without_a_log_line(setting: Setting) -> None:
+    """As with mains that are cut now and then: the old value is not shown, without a warning."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -252,7 +252,7 @@ def test_a_value_that_turns_null_leaves_the_status_and_no_word_in_the_log(settin
 
 
 def test_another_client_does_no_harm(setting: Setting) -> None:
-    """Our own reads go on at their pace, and each has one value, whatever else is published."""
+    """The daemon's reads keep their interval, one value each, whatever else is published."""
     device = Device(P, counted=True)
     setting.venus(device)
     device.foreign(40, ["vebus/275/Dc/0", "vebus/275/Soc", "system/0/Dc"], keepalive=True)
@@ -269,8 +269,8 @@ def test_another_client_does_no_harm(setting: Setting) -> None:
     assert not daemon.says("WARNING|ERROR")
 
 
-def test_what_others_ask_for_is_not_stored_twice_within_a_tick(setting: Setting) -> None:
-    """A client that reads all the time adds no row where it is told what we are told."""
+def test_answers_to_other_clients_are_not_stored_twice_within_a_tick(setting: Setting) -> None:
+    """A client that reads all the time adds no values, because its answers are the same."""
     device = Device(P)
     setting.venus(device)
     device.set_value("vebus", "/Soc", 61.5)
@@ -284,12 +284,12 @@ def test_what_others_ask_for_is_not_stored_twice_within_a_tick(setting: Setting)
 
 
 def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
-    """A device that takes 3 s for each answer is neither not responding nor unanswered.
+    """A device that takes 3 s for each answer counts as responding, and so do its fields.
 
-    Some may count as one: which request an answer is to is not known.
+    Two answers may count as one: an answer does not show its request.
     """
     device = Device(P, counted=True)
-    device.late(2.9)  # so that each comes between two ticks
+    device.late(2.9)  # so that each answer comes between two ticks
     setting.venus(device)
     daemon = setting.daemon(Battery={**GIVEN, "interval": 1, "soc_interval": 1})
     wait("values", lambda: len(kept(setting, "Soc")) >= 12)
@@ -304,8 +304,8 @@ def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
     assert not daemon.says("WARNING|ERROR")
 
 
-def test_found_a_device_rebooted_out_of_its_silence_waited_half_w(setting: Setting) -> None:
-    """A silent device is asked at every new connection, not only at the first one."""
+def test_found_a_rebooted_device_was_read_only_after_half_w(setting: Setting) -> None:
+    """A device that did not respond gets a keepalive at every new connection."""
     device = Device(P)
     runner = setting.venus(device)
     notify = setting.notify_socket()
@@ -322,7 +322,7 @@ def test_found_a_device_rebooted_out_of_its_silence_waited_half_w(setting: Setti
 
 
 def test_a_search_cut_short_is_repeated_after_half_w(setting: Setting) -> None:
-    """A new connection is no reason to have everything published twice within that time."""
+    """A new connection does not cause a second republish within that time."""
     device = Device(P)
     device.silence()
     runner = setting.venus(device)
@@ -338,8 +338,8 @@ def test_a_search_cut_short_is_repeated_after_half_w(setting: Setting) -> None:
     assert at_most_each(12.0, asked, since)
 
 
-def test_found_requests_of_a_broken_connection_counted_as_silence(setting: Setting) -> None:
-    """What the old connection left unanswered does not keep the new one from asking."""
+def test_found_requests_of_a_broken_connection_counted_as_unanswered(setting: Setting) -> None:
+    """Unanswered requests of the old connection do not stop reads on the new one."""
     device = Device(P)
     runner = setting.venus(device)
     daemon = setting.daemon(watchdog=16, Battery=GIVEN)

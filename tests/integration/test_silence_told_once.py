@@ -1,4 +1,4 @@
-"""A device that speaks again, to a daemon that is too busy to read each packet as it comes."""
+"""A device that responds again, with a daemon too busy to read each packet on arrival."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ W = 2.0  # s
 class Back(mqtt_peers.Device):
     """Answers once on its first connection, and always on the second.
 
-    There the second subscription is confirmed late: together with a heartbeat and with the end of
-    the first subscription, in one packet of TCP.
+    There the second subscription is confirmed late: in one TCP packet with a heartbeat and with the
+    end of the first subscription.
     """
 
     def serve(self, connection: socket.socket) -> None:
-        """Be a broker."""
+        """Act as a broker."""
         speaks, late = len(self.calls) > 1, b""
         for kind, body in mqtt_peers.packets(connection):
             if kind == mqtt_peers.CONNECT:
@@ -42,10 +42,10 @@ class Back(mqtt_peers.Device):
                 self._answer(connection, body)
 
 
-def test_a_device_that_has_answered_is_not_called_silent(
+def test_a_device_that_has_answered_is_not_reported_as_not_responding(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its silence is told once, and so is the end of that."""
+    """The outage is logged once, and so is its end."""
     caplog.set_level("INFO", "bat2influx")
     with Back() as peer, stepped(peer.port, tmp_path, watchdog=W) as device:
         for _ in steps(device, lambda: "responds again, after" in caplog.text and device.latest):

@@ -1,4 +1,4 @@
-"""The daemon under a service manager: readiness, status, watchdog, reload, and its end."""
+"""The daemon under a service manager: readiness, status, watchdog, reload, and exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.compare import NINE, answered, assert_complete, kept, lacking
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
-W = 4.0  # s; a ping comes each half second, a request may take one, a thread two
+W = 4.0  # s; a ping comes every half second, a request may take 1 s, a thread 2 s
 QUICK = {"interval": 0.2, "soc_interval": 0.2, "serial": P, "instance": 275}
 
 
@@ -28,7 +28,7 @@ def pings(notify: NotifySocket, more: int) -> Callable[[], bool]:
 
 
 def pings_stopped(notify: NotifySocket) -> Callable[[], bool]:
-    """Return the condition that a service manager would have lost its patience."""
+    """Return the condition that a service manager's watchdog would have expired."""
     return lambda: time.monotonic() - notify.times("WATCHDOG")[-1] > W
 
 
@@ -39,12 +39,12 @@ def first(notify: NotifySocket, name: str) -> dict[str, str]:
 
 
 def hup(daemon: Daemon) -> None:
-    """Have the daemon reload its file."""
+    """Make the daemon reload its file."""
     os.kill(daemon.pid, signal.SIGHUP)
 
 
 def all_of_soc(setting: Setting, device: Device, *measurements: str) -> Callable[[], bool]:
-    """Return the condition that every Soc answered is stored once, in whatever measurement."""
+    """Return the condition that every answered Soc is stored once, in any measurement."""
 
     def complete() -> bool:
         stored = [kept(setting, "Soc", measurement=name) for name in measurements or ("dc",)]
@@ -60,8 +60,8 @@ def all_of_soc(setting: Setting, device: Device, *measurements: str) -> Callable
 # Readiness and status
 
 
-def test_ready_is_told_with_the_first_reading(setting: Setting) -> None:
-    """READY=1 comes when a value has passed decoding, and STATUS= shows values with it."""
+def test_ready_is_sent_with_the_first_value(setting: Setting) -> None:
+    """READY=1 comes with the first decoded value, and with values in STATUS=."""
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=120.0, Battery=QUICK)
     device = Device(P)
@@ -79,10 +79,10 @@ def test_ready_is_told_with_the_first_reading(setting: Setting) -> None:
     assert not notify.values("WATCHDOG_USEC")
 
 
-def test_without_a_device_ready_is_told_after_ten_seconds_with_what_is_waited_for(
+def test_without_a_device_ready_is_sent_after_ten_seconds_with_the_cause(
     setting: Setting,
 ) -> None:
-    """A start does not hold up the boot: after 10 s it is ready, and the broker is named."""
+    """A start does not delay the boot: after 10 s it is ready, and STATUS= names the broker."""
     setting.mosquitto.stop()
     notify = setting.notify_socket()
     began = time.monotonic()
@@ -93,8 +93,8 @@ def test_without_a_device_ready_is_told_after_ten_seconds_with_what_is_waited_fo
     assert not notify.times("WATCHDOG")
 
 
-def test_a_watchdog_shorter_than_that_has_ready_told_sooner(setting: Setting) -> None:
-    """With a device that says nothing, READY=1 comes after W/12 and names what is missing."""
+def test_with_a_shorter_watchdog_ready_is_sent_sooner(setting: Setting) -> None:
+    """If the device does not respond, READY=1 comes after W/12 and STATUS= has the cause."""
     notify = setting.notify_socket()
     began = time.monotonic()
     setting.daemon(notify=notify, watchdog=12.0, Battery={**QUICK, "serial": ""})
@@ -104,8 +104,8 @@ def test_a_watchdog_shorter_than_that_has_ready_told_sooner(setting: Setting) ->
     wait("the reason", lambda: "no device has published its portal id" in notify.status)
 
 
-def test_what_is_wrong_with_the_database_is_in_the_status(setting: Setting) -> None:
-    """STATUS= names the trouble and how much waits, and is clean again afterwards."""
+def test_a_fault_of_the_database_is_in_the_status(setting: Setting) -> None:
+    """STATUS= has the fault and the number of queued values, until the fault ends."""
     setting.influxdb.stop()
     notify = setting.notify_socket()
     setting.venus(Device(P))
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_the_database_is_in_the_status(setting: Setting) -> N
 
 
 def test_no_message_no_ping(setting: Setting) -> None:
-    """A device that falls silent has the pings stop and the reads, too; they go on with it."""
+    """If a device stops responding, pings and reads stop; they resume with its messages."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -135,29 +135,29 @@ def test_no_message_no_ping(setting: Setting) -> None:
     wait("some keepalives", lambda: len(device.log.requests) >= asked + 3)
     later = device.log.requests[asked:]
     assert {request.topic for request in later} == {f"R/{P}/keepalive"}
-    assert time.monotonic() - silent > W / 2  # one each W/2, so that two lie between three
+    assert time.monotonic() - silent > W / 2  # one every W/2, so that three span two intervals
     device.speak()
     wait("pings again", pings(notify, 4))
     assert daemon.says("INFO: .*responds again")
     assert len(notify.times("READY")) == 1
 
 
-def test_a_start_without_a_device_sets_itself_a_longer_watchdog(setting: Setting) -> None:
-    """A device that is off costs a restart each 7.5 W; its first message brings W back."""
+def test_a_start_without_a_device_sets_a_longer_watchdog(setting: Setting) -> None:
+    """A device that is off causes a restart every 7.5 W; its first message restores W."""
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=W, Battery=QUICK)
-    wait("more patience", lambda: notify.values("WATCHDOG_USEC") == ["30000000"])
+    wait("a longer interval", lambda: notify.values("WATCHDOG_USEC") == ["30000000"])
     wait("some status lines", lambda: len(notify.times("STATUS")) >= 2)
     assert not notify.times("WATCHDOG")
     setting.venus(Device(P))
-    wait("the usual patience", lambda: notify.values("WATCHDOG_USEC") == ["30000000", "4000000"])
+    wait("the usual interval", lambda: notify.values("WATCHDOG_USEC") == ["30000000", "4000000"])
     wait("pings", pings(notify, 3))
     assert len(notify.values("WATCHDOG_USEC")) == 2
 
 
 @pytest.mark.parametrize("part", ["sender", "keeper", "main loop"])
-def test_a_part_that_is_stuck_has_the_pings_stop(setting: Setting, part: str) -> None:
-    """Messages still come, and yet no ping; SIGABRT, which follows, shows where it is stuck."""
+def test_a_part_that_hangs_stops_the_pings(setting: Setting, part: str) -> None:
+    """Messages still come, but no ping; SIGABRT, which follows, logs where it hangs."""
     device = Device(P)
     setting.venus(device)
     notify = setting.notify_socket()
@@ -171,7 +171,7 @@ def test_a_part_that_is_stuck_has_the_pings_stop(setting: Setting, part: str) ->
     wait("pings", pings(notify, 4))
     os.kill(daemon.pid, signal.SIGUSR1)
     wait("the pings' end", pings_stopped(notify))
-    if part != "main loop":  # that goes on
+    if part != "main loop":  # the main loop continues
         wait("more", lambda: notify.received[-1][0] > notify.times("WATCHDOG")[-1] + W)
     os.kill(daemon.pid, signal.SIGABRT)
     assert daemon.wait_for_end() == -signal.SIGABRT
@@ -182,7 +182,7 @@ def test_a_part_that_is_stuck_has_the_pings_stop(setting: Setting, part: str) ->
 
 @pytest.mark.parametrize("fault", ["absent", "frozen", "refusing", "silent"])
 def test_a_database_in_trouble_does_not_stop_the_pings(setting: Setting, fault: str) -> None:
-    """A restart would not help the database and would lose the values that wait."""
+    """A restart would not help the database, and would lose queued values."""
     notify = setting.notify_socket()
     setting.venus(Device(P))
     peers = {
@@ -204,8 +204,8 @@ def test_a_database_in_trouble_does_not_stop_the_pings(setting: Setting, fault: 
         peer.close()
 
 
-def test_pings_are_for_the_process_that_is_watched(setting: Setting) -> None:
-    """With another process in WATCHDOG_PID nothing is said of the watchdog, and all else is."""
+def test_only_the_watched_process_sends_pings(setting: Setting) -> None:
+    """With another process in WATCHDOG_PID no ping is sent, and all else is."""
     notify = setting.notify_socket()
     setting.venus(Device(P))
     setting.daemon(notify=notify, watchdog=W, environment={"WATCHDOG_PID": "1"}, Battery=QUICK)
@@ -218,21 +218,21 @@ def test_pings_are_for_the_process_that_is_watched(setting: Setting) -> None:
 # Signals
 
 
-def test_stopping_is_told(setting: Setting) -> None:
-    """STOPPING=1 comes with SIGTERM, and is the last that is heard."""
+def test_stopping_is_sent(setting: Setting) -> None:
+    """STOPPING=1 comes with SIGTERM, and is the last message."""
     notify = setting.notify_socket()
     setting.venus(Device(P))
     daemon = setting.daemon(notify=notify, watchdog=W, Battery=QUICK)
     wait("pings", pings(notify, 1))
     assert not notify.times("STOPPING")
     assert daemon.stop(10.0) == 0
-    wait("its word", lambda: notify.times("STOPPING"))
+    wait("STOPPING=1", lambda: notify.times("STOPPING"))
     assert notify.received[-1][1]["STOPPING"] == "1"
     assert notify.received[-1][1]["STATUS"]
 
 
 def test_sigint_ends_it_like_sigterm(setting: Setting) -> None:
-    """Ctrl-C stores what waits and exits with 0, without a traceback."""
+    """Ctrl-C stores the queue and exits with 0, without a traceback."""
     setting.venus(Device(P))
     daemon = setting.daemon(Battery=QUICK)
     wait("values", setting.stored)
@@ -242,8 +242,8 @@ def test_sigint_ends_it_like_sigterm(setting: Setting) -> None:
     assert not daemon.says("Traceback")
 
 
-def test_without_a_service_manager_nothing_is_missing(setting: Setting) -> None:
-    """Without NOTIFY_SOCKET and a watchdog it runs, reloads and ends as ever."""
+def test_without_a_service_manager_all_works(setting: Setting) -> None:
+    """Without NOTIFY_SOCKET and a watchdog it runs, reloads and exits as usual."""
     setting.venus(Device(P))
     daemon = setting.daemon(Battery=QUICK)
     assert "NOTIFY_SOCKET" not in (daemon.environment or {})
@@ -254,8 +254,8 @@ def test_without_a_service_manager_nothing_is_missing(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("part", ["sender", "keeper"])
-def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> None:
-    """Exit code 70, the traceback in the log, and what has become of the values."""
+def test_a_failed_thread_ends_the_program(setting: Setting, part: str) -> None:
+    """Exit code 70; the log has the traceback, and the number of queued values."""
     setting.venus(Device(P))
     daemon = setting.daemon(
         module="tests.support.wedged", environment={"WEDGE": f"{part} dies"}, Battery=QUICK
@@ -265,7 +265,7 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
     assert daemon.wait_for_end() == 70
     assert daemon.says("CRITICAL: ")
     assert daemon.says("^Traceback")
-    assert daemon.says("ZeroDivisionError: made to die by SIGUSR1")
+    assert daemon.says("ZeroDivisionError: made to fail by SIGUSR1")
     assert daemon.says("in die_here")
     assert daemon.says(f"stopped because worker thread '{part}' failed; ")
     assert not daemon.says("every value is stored")
@@ -274,8 +274,8 @@ def test_a_thread_that_dies_ends_the_program(setting: Setting, part: str) -> Non
 # Reload
 
 
-def test_a_reload_is_told_from_its_begin_to_its_end(setting: Setting) -> None:
-    """RELOADING=1 carries the moment, in us of the monotonic clock, and READY=1 ends it."""
+def test_a_reload_is_reported_from_begin_to_end(setting: Setting) -> None:
+    """RELOADING=1 has the time, in us of the monotonic clock, and READY=1 ends it."""
     notify = setting.notify_socket()
     setting.venus(Device(P))
     daemon = setting.daemon(notify=notify, watchdog=W, Battery=QUICK)
@@ -290,8 +290,8 @@ def test_a_reload_is_told_from_its_begin_to_its_end(setting: Setting) -> None:
     wait("pings", pings(notify, 2))
 
 
-def test_another_interval_keeps_the_connection_and_every_reading(setting: Setting) -> None:
-    """A reload with a new interval is in force at once, over the same MQTT connection."""
+def test_another_interval_keeps_the_connection_and_every_value(setting: Setting) -> None:
+    """A reload with a new interval takes effect at once, over the same MQTT connection."""
     device = Device(P, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery={**QUICK, "interval": 1.0, "soc_interval": 1.0})
@@ -318,8 +318,8 @@ def test_another_interval_keeps_the_connection_and_every_reading(setting: Settin
         assert_complete(setting, device, field, leaf)
 
 
-def test_a_bad_file_is_refused_and_the_old_one_kept(setting: Setting) -> None:
-    """Each problem is in the log, the reload ends, and reading goes on as before."""
+def test_a_bad_file_is_rejected_and_the_old_one_stays(setting: Setting) -> None:
+    """Each problem is in the log, the reload ends, and reads continue as before."""
     notify = setting.notify_socket()
     device = Device(P)
     setting.venus(device)
@@ -342,8 +342,8 @@ def test_a_bad_file_is_refused_and_the_old_one_kept(setting: Setting) -> None:
     assert daemon.running
 
 
-def test_another_database_takes_over_what_waits(setting: Setting) -> None:
-    """After a reload values go to the new address, those included that the old one never took."""
+def test_another_database_gets_the_queued_values(setting: Setting) -> None:
+    """After a reload values go to the new address, also those that the old one never stored."""
     device = Device(P, counted=True)
     setting.venus(device)
     with InfluxDB(setting.directory / "other") as other:
@@ -362,7 +362,7 @@ def test_another_database_takes_over_what_waits(setting: Setting) -> None:
         assert daemon.stop() == 0
 
 
-def test_another_measurement_and_tag_count_from_the_next_reading(setting: Setting) -> None:
+def test_another_measurement_and_tag_apply_from_the_next_value(setting: Setting) -> None:
     """No value is lost between the old name and the new one, nor is one stored under both."""
     device = Device(P, counted=True)
     setting.venus(device)
@@ -378,7 +378,7 @@ def test_another_measurement_and_tag_count_from_the_next_reading(setting: Settin
 
 
 def test_other_fields_are_read_after_a_reload(setting: Setting) -> None:
-    """A field that is added is asked for, and one that is taken away is not stored any more."""
+    """An added field is read, and a removed one is no longer stored."""
     device = Device(P, counted=True)
     setting.venus(device)
     daemon = setting.daemon(

@@ -1,4 +1,4 @@
-"""TLS towards a broker: whom it trusts, and how a bad handshake ends."""
+"""TLS to a broker: trusted certificates, and failed handshakes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.standins.venus.visitor import Opener, doors
 from tests.support.daemon import wait
 from tests.support.process import free_port
 
-MANY = 5000  # messages: more than a step takes, and than a record of TLS holds
+MANY = 5000  # messages: more than a step handles, and than fit into a TLS record
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
 LOOPBACK_6 = "00000000000000000000000000000001"
@@ -40,31 +40,31 @@ LOOPBACK_6 = "00000000000000000000000000000001"
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Open a door before a broker that is not there, since nobody gets as far."""
+    """Open a door without a broker behind it, because no login gets that far."""
     with doors(tmp_path, free_port()) as opener:
         yield opener
 
 
 def version_of(outcome: ssl.SSLSocket | Trouble) -> str | None:
-    """Return the version of TLS that was come to, and close it."""
+    """Return the negotiated version of TLS, and close it."""
     assert not isinstance(outcome, Trouble), outcome.text
     with outcome:
         return outcome.version()
 
 
 def trouble_of(outcome: ssl.SSLSocket | Trouble) -> Trouble:
-    """Return what went wrong."""
+    """Return the error."""
     assert isinstance(outcome, Trouble)
     return outcome
 
 
-# Whom it trusts
+# Trusted certificates
 
 
-def test_the_systems_authorities_vouch_for_a_name(
+def test_the_systems_authorities_are_trusted_for_a_name(
     opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without anything of one's own it is the system's authorities that count, for their names."""
+    """Without settings the system's authorities are trusted, for the names in certificates."""
     signer = authority(tmp_path)
     door = opened(certificate=signed_certificate(tmp_path, signer))
     why = trouble_of(shake(door.tls_port, Tls(), "localhost"))
@@ -78,7 +78,7 @@ def test_the_systems_authorities_vouch_for_a_name(
 
 
 def test_a_devices_certificate_is_its_own_authority(opened: Opener, tmp_path: Path) -> None:
-    """As `ca_file` it is good for venus.local, and by address with the name left unchecked."""
+    """As `ca_file` it is trusted for venus.local, and by address if the name is not checked."""
     door = opened()
     own = str(device_certificate(tmp_path).cert)
     for name in ("venus.local", "venus.local.", "VENUS.local"):
@@ -89,8 +89,8 @@ def test_a_devices_certificate_is_its_own_authority(opened: Opener, tmp_path: Pa
     version_of(shake(door.tls_port, Tls(own, verify_host=False)))
 
 
-def test_an_authority_of_ones_own_vouches_for_a_name(opened: Opener, tmp_path: Path) -> None:
-    """As `ca_file` it is good for what it has signed, and for nothing else."""
+def test_a_private_authority_is_trusted_for_a_name(opened: Opener, tmp_path: Path) -> None:
+    """As `ca_file` it is trusted for certificates that it has signed, and for no others."""
     signer, other = authority(tmp_path), authority(tmp_path, name="other")
     door = opened(certificate=signed_certificate(tmp_path, signer))
     version_of(shake(door.tls_port, Tls(str(signer.cert))))
@@ -101,7 +101,7 @@ def test_an_authority_of_ones_own_vouches_for_a_name(opened: Opener, tmp_path: P
 
 
 def test_another_devices_certificate_is_no_authority(opened: Opener, tmp_path: Path) -> None:
-    """Who trusts one device does not trust the next, though it has the same name."""
+    """Trust in one device is no trust in another one with the same name."""
     door = opened()
     other = str(device_certificate(tmp_path, name="other").cert)
     for trust in (Tls(other), Tls(other, verify_host=False)):
@@ -110,8 +110,8 @@ def test_another_devices_certificate_is_no_authority(opened: Opener, tmp_path: P
     assert not door.attempts
 
 
-def test_a_certificate_is_not_held_to_rules_that_devices_break(tmp_path: Path) -> None:
-    """What Python 3.13 asks of certificates by default, no extension missing, is not asked."""
+def test_certificates_need_not_follow_rules_that_devices_break(tmp_path: Path) -> None:
+    """The strict checks of Python 3.13, which require some extensions, are off."""
     bare = odd_certificate(tmp_path, "/CN=venus.local", "basicConstraints=critical,CA:TRUE")
     assert not tls.context(Tls(str(bare.cert))).verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT
     with TlsServer(bare) as server:
@@ -131,10 +131,8 @@ def odd_certificate(directory: Path, subject: str, *extensions: str) -> Certific
 
 
 @VERSIONS
-def test_the_pinned_certificate_is_all_that_counts(
-    opened: Opener, tmp_path: Path, version: ssl.TLSVersion
-) -> None:
-    """Whoever signed it, whatever its name and however old: the right fingerprint is enough."""
+def test_a_pin_is_the_only_check(opened: Opener, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """Whatever its issuer, name and age: the right fingerprint is enough."""
     for made in (
         device_certificate(tmp_path),
         device_certificate(tmp_path, name="old", days=EXPIRED),
@@ -145,10 +143,10 @@ def test_the_pinned_certificate_is_all_that_counts(
 
 
 @VERSIONS
-def test_another_certificate_than_the_pinned_hears_no_word(
+def test_a_server_with_another_certificate_than_the_pinned_gets_no_data(
     tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
-    """Both fingerprints are told, and not a byte has left for whoever that is."""
+    """Both fingerprints are reported, and not a byte is sent to it."""
     shown, pinned = device_certificate(tmp_path), device_certificate(tmp_path, name="other")
     with TlsServer(shown, version=version) as server:
         why = trouble_of(shake(server.port, Tls(fingerprint=pinned.fingerprint)))
@@ -162,10 +160,10 @@ def test_another_certificate_than_the_pinned_hears_no_word(
 @pytest.mark.parametrize(
     ("days", "what"), [(EXPIRED, "has expired"), (NOT_YET, "is not valid yet")]
 )
-def test_a_certificate_out_of_date_is_told_as_that(
+def test_a_certificate_out_of_date_is_reported_as_such(
     opened: Opener, tmp_path: Path, days: tuple[int, int], what: str
 ) -> None:
-    """By whatever authority it is trusted, its dates count."""
+    """Whatever authority it is trusted by, its dates are checked."""
     signer = authority(tmp_path)
     own = device_certificate(tmp_path, name="own", days=days)
     for made, by in ((own, own), (signed_certificate(tmp_path, signer, days=days), signer)):
@@ -175,8 +173,8 @@ def test_a_certificate_out_of_date_is_told_as_that(
         assert f"the certificate of 127.0.0.1 {what}" in why.text
 
 
-def test_an_authority_that_is_not_there_any_more_is_told(opened: Opener, tmp_path: Path) -> None:
-    """The file may vanish, or be emptied, after the start."""
+def test_a_missing_authority_file_is_reported(opened: Opener, tmp_path: Path) -> None:
+    """The file may be deleted, or emptied, after the start."""
     door = opened()
     gone, empty = tmp_path / "gone.pem", tmp_path / "empty.pem"
     empty.touch()
@@ -186,19 +184,19 @@ def test_an_authority_that_is_not_there_any_more_is_told(opened: Opener, tmp_pat
         assert f"{path} cannot be used ({what})" in why.text
 
 
-# How a handshake ends
+# Handshakes
 
 
 @VERSIONS
-def test_either_version_is_spoken(opened: Opener, version: ssl.TLSVersion) -> None:
-    """A server may know TLS 1.2 alone, or TLS 1.3 alone."""
+def test_both_versions_work(opened: Opener, version: ssl.TLSVersion) -> None:
+    """A server may have TLS 1.2 alone, or TLS 1.3 alone."""
     door = opened(tls_versions=(version, version))
     name = version.name.replace("_", ".")
     assert version_of(shake(door.tls_port, Tls(trust_any=True))) == name
 
 
-def test_an_older_version_is_refused(opened: Opener) -> None:
-    """TLS 1.1 is told as what it is, however it is trusted."""
+def test_an_older_version_is_rejected(opened: Opener) -> None:
+    """TLS 1.1 is reported as such, whatever the settings of trust."""
     door = opened(tls_versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -208,10 +206,10 @@ def test_an_older_version_is_refused(opened: Opener) -> None:
 
 
 class Flood(Peer):
-    """Says without end, and faster than it is heard, that one may begin."""
+    """Sends HelloRequests without end, faster than they are read."""
 
     def serve(self, connection: socket.socket) -> None:
-        """Say it."""
+        """Send them."""
         while not self.closing.is_set():
             connection.sendall(record(22, bytes(4)) * 10_000)  # HelloRequest, RFC 5246, 7.4.1.1
 
@@ -235,21 +233,21 @@ STRANGE = [
 
 
 @pytest.mark.parametrize(("answer", "cause"), STRANGE)
-def test_what_is_no_tls_is_told_as_such(answer: bytes, cause: str) -> None:
-    """Whatever is answered, and if it is nothing, there is a text for it."""
+def test_an_answer_that_is_no_tls_is_reported_as_such(answer: bytes, cause: str) -> None:
+    """There is a text for every answer, and for none."""
     with Talker(answer, ends=True) as peer:
         assert trouble_of(shake(peer.port, Tls(trust_any=True))).cause == cause
 
 
-def test_a_plain_broker_does_not_speak_tls(mosquitto: Mosquitto) -> None:
-    """A port for MQTT in the clear is told as one without TLS, with what to write instead."""
+def test_a_plain_broker_is_reported_as_without_tls(mosquitto: Mosquitto) -> None:
+    """A port for plain MQTT is reported as one without TLS, with the settings to change."""
     why = trouble_of(shake(mosquitto.port, Tls(trust_any=True)))
     assert why.cause == "no tls"
     assert "does not use TLS; " in why.text
 
 
 def test_a_handshake_has_a_deadline_in_all(opened: Opener) -> None:
-    """Silence, half an answer, single bytes and a flood that never ends: each is given up."""
+    """No answer, half an answer, single bytes and an endless flood: each ends at the deadline."""
     dripping, held = opened(), opened()
     dripping.drip, held.hold_handshake = 0.05, True
     with Peer() as silent, Talker(record(22, b"\x02\0\0\x60abcd")) as half, Flood() as flood:
@@ -262,7 +260,7 @@ def test_a_handshake_has_a_deadline_in_all(opened: Opener) -> None:
 
 
 def test_a_long_chain_of_certificates_is_bounded(tmp_path: Path) -> None:
-    """Some dozens are read; what OpenSSL finds too many are refused, and harm nobody."""
+    """Some dozens are read; longer chains are rejected by OpenSSL, and do no harm."""
     made = device_certificate(tmp_path / "device")
     chain = made.cert.read_bytes()
     for length, cause in ((50, ""), (500, "tls")):
@@ -276,8 +274,8 @@ def test_a_long_chain_of_certificates_is_bounded(tmp_path: Path) -> None:
                 version_of(outcome)
 
 
-def test_ipv6_is_spoken(tmp_path: Path) -> None:
-    """A broker at ::1 is reached with TLS, by an authority and by its fingerprint."""
+def test_ipv6_works(tmp_path: Path) -> None:
+    """TLS works with a broker at ::1, by an authority and by its fingerprint."""
     if LOOPBACK_6 not in Path("/proc/net/if_inet6").read_text():
         pytest.skip("this machine has no IPv6")
     signer = authority(tmp_path)

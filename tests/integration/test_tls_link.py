@@ -1,4 +1,4 @@
-"""The link over TLS: that no byte gets lost, and what its end is told as."""
+"""The link over TLS: no byte is lost, and its end is reported with the cause."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.standins.venus.visitor import WAIT, call, hello
 from tests.support.daemon import wait
 from tests.support.process import free_port
 
-MANY = 5000  # messages: more than a step takes, and than a record of TLS holds
+MANY = 5000  # messages: more than a step handles, and than fit into a TLS record
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
 LOOPBACK_6 = "00000000000000000000000000000001"
@@ -36,18 +36,18 @@ LOOPBACK_6 = "00000000000000000000000000000001"
 
 @pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
 def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Mosquitto, int, Tls]]:
-    """A Mosquitto, its port for TLS, and whom to trust; `port` is in the clear."""
+    """A Mosquitto, its port for TLS, and its authority; `port` is without TLS."""
     made = device_certificate(tmp_path)
     port, version = free_port(), request.param.lower()
-    config = "max_queued_messages 0\n"  # or it drops what it cannot send at once
+    config = "max_queued_messages 0\n"  # otherwise it drops messages that it cannot send at once
     config += f"listener {port} 127.0.0.1\ncertfile {made.cert}\nkeyfile {made.key}\n"
     config += f"tls_version {version}"
     with Mosquitto(tmp_path / "broker", config=config) as server:
         yield server, port, Tls(fingerprint=made.fingerprint)
 
 
-def test_a_burst_from_a_real_broker_arrives_whole(broker: tuple[Mosquitto, int, Tls]) -> None:
-    """Thousands of messages come in order, with nothing after them that would wake anyone."""
+def test_a_burst_from_a_real_broker_arrives_completely(broker: tuple[Mosquitto, int, Tls]) -> None:
+    """Thousands of messages come in order, and no later packet is needed to read all."""
     server, port, trust = broker
     come: list[Message] = []
 
@@ -67,8 +67,8 @@ def test_a_burst_from_a_real_broker_arrives_whole(broker: tuple[Mosquitto, int, 
 
 
 @VERSIONS
-def test_what_tls_holds_back_is_not_forgotten(tmp_path: Path, version: ssl.TLSVersion) -> None:
-    """A record of TLS has more messages than a step takes; the rest is not left lying."""
+def test_bytes_buffered_in_tls_are_read(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A TLS record has more messages than a step handles; the next steps read the rest."""
     burst = b"".join(publish("t", b"%d" % n) for n in range(MANY))
 
     def act(secured: ssl.SSLSocket) -> None:
@@ -91,10 +91,10 @@ def test_what_tls_holds_back_is_not_forgotten(tmp_path: Path, version: ssl.TLSVe
 
 
 @VERSIONS
-def test_a_slow_reader_gets_all_in_the_end(
+def test_a_slow_reader_finally_gets_all(
     tmp_path: Path, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the socket does not take waits, and goes on when it does; no byte is changed."""
+    """Bytes that the socket does not accept are buffered and sent later; none is changed."""
     monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", 16 << 20)  # for buffers that are large
     reads = threading.Event()
 
@@ -120,19 +120,19 @@ def test_a_slow_reader_gets_all_in_the_end(
 
 
 def cut(secured: ssl.SSLSocket) -> None:
-    """End the connection, and do not say so in TLS."""
+    """End the connection without TLS's close_notify."""
     secured.shutdown(socket.SHUT_RDWR)
 
 
 def garble(secured: ssl.SSLSocket) -> None:
-    """Say what is no TLS, as a line that loses bytes would."""
+    """Send bytes that are no TLS, as after lost bytes."""
     socket.socket.send(secured, record(23, bytes(100)))
     with suppress(OSError):
         secured.recv(1)
 
 
 def say_goodbye(secured: ssl.SSLSocket) -> None:
-    """End TLS in good order."""
+    """End TLS with close_notify."""
     with suppress(OSError):
         secured.unwrap()
 
@@ -143,7 +143,7 @@ def say_goodbye(secured: ssl.SSLSocket) -> None:
 def test_the_end_of_tls_is_the_end_of_the_connection(
     tmp_path: Path, version: ssl.TLSVersion, end: Callable[[ssl.SSLSocket], None], welcome: bytes
 ) -> None:
-    """With or without a word; what came before is taken, and the cause is told as without TLS."""
+    """With or without close_notify; earlier messages are read, and the cause is as without TLS."""
 
     def act(secured: ssl.SSLSocket) -> None:
         secured.recv(4096)
@@ -170,8 +170,8 @@ def test_the_end_of_tls_is_the_end_of_the_connection(
         )
 
 
-def test_a_broken_record_is_told_in_words(tmp_path: Path) -> None:
-    """What OpenSSL finds wrong in the middle is told without the places in its source."""
+def test_a_broken_record_is_reported_readably(tmp_path: Path) -> None:
+    """An error of OpenSSL is reported without the names of its source files."""
 
     def act(secured: ssl.SSLSocket) -> None:
         secured.recv(4096)
@@ -189,8 +189,8 @@ def test_a_broken_record_is_told_in_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["k", "K"], ids=["theirs", "both"])
-def test_new_keys_in_the_middle_go_unnoticed(tmp_path: Path, command: str) -> None:
-    """After a key update of TLS 1.3, of one side's key or both, the link goes on both ways."""
+def test_key_updates_do_not_disturb_the_link(tmp_path: Path, command: str) -> None:
+    """After a key update of TLS 1.3, of one side's key or both, both directions work."""
     made = device_certificate(tmp_path)
     port = free_port()
     options = ["-accept", f"127.0.0.1:{port}", "-tls1_3", "-cert", made.cert, "-key", made.key]
@@ -231,7 +231,7 @@ def test_new_keys_in_the_middle_go_unnoticed(tmp_path: Path, command: str) -> No
 
 
 def wait_for_more(link: Link) -> None:
-    """Wait until something has come."""
+    """Wait until bytes have come."""
     poll = select.poll()
     poll.register(link.fileno(), select.POLLIN)
     assert poll.poll(WAIT * 1000)

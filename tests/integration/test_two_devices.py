@@ -1,4 +1,4 @@
-"""Several devices in one process: each is read for itself, whatever becomes of the others."""
+"""Several devices in one process: each is read independently of the others."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def battery(setting: Setting, **keys: object) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("way", ["off", "silent"])
-def test_one_is_not_there_and_the_other_loses_nothing(setting: Setting, way: str) -> None:
-    """The service goes on and earns its pings, and STATUS= names the one that is missing."""
+def test_one_is_missing_and_the_other_loses_nothing(setting: Setting, way: str) -> None:
+    """The service continues, pings are sent, and STATUS= names the missing device."""
     there, missing = Device(A, counted=True), Device(B)
     missing.silence()
     setting.venus(there, missing)
@@ -62,8 +62,8 @@ def test_one_is_not_there_and_the_other_loses_nothing(setting: Setting, way: str
         assert not of(setting, "boat", field)
 
 
-def test_each_has_fields_of_its_own(setting: Setting) -> None:
-    """[Fields NAME] stands in the place of [Fields]; the tag `site` tells them apart."""
+def test_each_has_separate_fields(setting: Setting) -> None:
+    """[Fields NAME] replaces [Fields]; the tag `site` distinguishes them."""
     setting.venus(Device(A), Device(B, ("vebus", "system", "battery")))
     del setting.ini["Battery"]
     setting.daemon(
@@ -87,8 +87,8 @@ def test_each_has_fields_of_its_own(setting: Setting) -> None:
     assert all(field.startswith("Battery") for field in fields("boat"))
 
 
-def test_one_that_only_a_person_can_settle_does_not_stop_the_other(setting: Setting) -> None:
-    """Its choices are in the log and in STATUS=, and the others go on."""
+def test_a_choice_for_the_user_at_one_does_not_stop_the_other(setting: Setting) -> None:
+    """Its choices are in the log and in STATUS=, and the others continue."""
     setting.venus(Device(A), Device(B, ("vebus", "vebus/276", "system")))
     notify = setting.notify_socket()
     del setting.ini["Battery"]
@@ -107,8 +107,8 @@ def test_one_that_only_a_person_can_settle_does_not_stop_the_other(setting: Sett
     assert daemon.stop() == 0
 
 
-def test_two_brokers_and_one_that_comes_back(setting: Setting, tmp_path: Path) -> None:
-    """Each has its own connection: what one is away for does not touch the other."""
+def test_two_brokers_and_one_that_restarts(setting: Setting, tmp_path: Path) -> None:
+    """Each has its own connection: an outage of one does not affect the other."""
     home, boat = Device(A, counted=True), Device(B, counted=True)
     setting.venus(home)
     del setting.ini["Battery"]

@@ -1,4 +1,4 @@
-"""The VRM cloud's broker, by its rules: found by the portal id; what it refuses is explained."""
+"""The VRM cloud's broker, by its rules: found by the portal id; refusals are explained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.compare import NINE, kept
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
-INTEREST = 4.0  # s, in the place of two minutes
+INTEREST = 4.0  # s, in place of two minutes
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def cloud(setting: Setting, tmp_path: Path) -> Iterator[VrmCloud]:
 
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_the_nine_over_the_cloud(setting: Setting, cloud: VrmCloud, mode: str) -> None:
-    """Portal id, e-mail and token are enough, and values go on when nobody else looks."""
+    """Portal id, e-mail and token are enough, and values continue without other clients."""
     device = Device(P)
     with cloud.runner(device, interest=INTEREST):
         daemon = setting.daemon(
@@ -46,7 +46,7 @@ def test_the_nine_over_the_cloud(setting: Setting, cloud: VrmCloud, mode: str) -
         )
         wait("the nine", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
         since = steady_unix_time()
-        wait("twice the span", lambda: steady_unix_time() > since + 2 * INTEREST)
+        wait("twice the interval", lambda: steady_unix_time() > since + 2 * INTEREST)
         before = len(kept(setting, "Voltage"))
         wait("more", lambda: len(kept(setting, "Voltage")) >= before + 3)
         assert daemon.stop() == 0
@@ -56,7 +56,7 @@ def test_the_nine_over_the_cloud(setting: Setting, cloud: VrmCloud, mode: str) -
 
 
 def test_check_over_the_cloud(setting: Setting, cloud: VrmCloud) -> None:
-    """Each step is told, and nothing is subscribed to that the cloud refuses."""
+    """Each step is printed, and no subscription is sent that the cloud rejects."""
     with cloud.runner(Device(P)):
         check = setting.daemon(
             module=MODULE, environment=cloud.client_environment, options=("check",)
@@ -65,8 +65,8 @@ def test_check_over_the_cloud(setting: Setting, cloud: VrmCloud) -> None:
     assert check.says("ok +Voltage +")
 
 
-def test_an_account_that_may_not_ask(setting: Setting, cloud: VrmCloud) -> None:
-    """Reason code 135 is told as what it means, with what to do on VRM."""
+def test_an_account_that_may_not_send_requests(setting: Setting, cloud: VrmCloud) -> None:
+    """Reason code 135 is reported with its meaning, and with advice for VRM."""
     notify = setting.notify_socket()
     with cloud.runner(Device(P)):
         daemon = setting.daemon(
@@ -83,7 +83,7 @@ def test_an_account_that_may_not_ask(setting: Setting, cloud: VrmCloud) -> None:
 
 
 def test_a_token_that_is_wrong(setting: Setting, cloud: VrmCloud) -> None:
-    """The hint is about the account on VRM, not about a device's password; no secret is shown."""
+    """The advice is about the account on VRM, not about a device's password, without secrets."""
     with cloud.runner(Device(P)):
         daemon = setting.daemon(
             module=MODULE, environment=cloud.client_environment, Battery={"password": "0000beef"}
@@ -94,7 +94,7 @@ def test_a_token_that_is_wrong(setting: Setting, cloud: VrmCloud) -> None:
 
 
 def test_without_the_authority(setting: Setting, cloud: VrmCloud) -> None:
-    """Victron's own certificate authority is named, and no pin is proposed."""
+    """The text names Victron's certificate authority, and proposes no pin."""
     del setting.ini["Battery"]["ca_file"]
     daemon = setting.daemon(module=MODULE, environment=cloud.client_environment)
     line = daemon.wait_for_log("certificate")
@@ -102,8 +102,8 @@ def test_without_the_authority(setting: Setting, cloud: VrmCloud) -> None:
     assert "bat2influx pin" not in line
 
 
-def test_a_device_that_is_not_online_is_silent(setting: Setting, cloud: VrmCloud) -> None:
-    """The cloud does not say so: it is told as silence, and values come once it is there."""
+def test_a_device_that_is_offline_does_not_respond(setting: Setting, cloud: VrmCloud) -> None:
+    """The cloud does not report it; the daemon does, and values come once it is online."""
     notify = setting.notify_socket()
     device = Device(P)
     device.silence()

@@ -1,4 +1,4 @@
-"""`bat2influx watch` in a real terminal and in a pipe, beside real servers and their faults."""
+"""`bat2influx watch` in a real terminal and in a pipe, with real servers and their faults."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BARS = re.compile("[▁▂▃▄▅▆▇█]{2}")
 
 @pytest.fixture
 def tmux(tmp_path: Path) -> Iterator[Tmux]:
-    """A tmux server of the test's own."""
+    """A separate tmux server for the test."""
     with Tmux(tmp_path) as server:
         yield server
 
 
 def command(setting: Setting, ini: Path, **environment: str) -> list[str]:
-    """Return how to run it, with `environment` over the usual one."""
+    """Return the command to run it, with `environment` added to the usual one."""
     state = {"STATE_DIRECTORY": str(setting.directory / "state"), "XDG_RUNTIME_DIR": ""}
     variables = {**ENVIRONMENT, **state, **environment}
     return [
@@ -46,7 +46,7 @@ def command(setting: Setting, ini: Path, **environment: str) -> list[str]:
 
 
 def in_shell(command: list[str], before: str = "echo before") -> list[str]:
-    """Return how to run it in a shell that says how it has ended, and then waits."""
+    """Return the command to run it in a shell that prints its exit code, and then waits."""
     after = 'code=$?; stty -a | grep -q -w -- -echo || echo "ended with $code, restored"; sleep 600'
     return ["sh", "-c", f'{before}; "$@"; {after}', "sh", *command]
 
@@ -57,7 +57,7 @@ def fields_shown(text: str) -> set[str]:
 
 
 def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
-    """Before there is a database, when it goes, when the device goes, and it is left by `q`."""
+    """Without a database, after its stop, after the device's stop; and `q` quits."""
     device = Device(P)
     setting.venus(device)
     device.set_value("vebus", "/Dc/0/Voltage", 52.625)
@@ -86,14 +86,14 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
 
 
 def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
-    """It says what the daemon says and what waits on disk, and asks the device after it."""
+    """It shows the daemon's status and the queue on disk, and its reads follow the daemon's."""
     run = setting.directory / "run"
     run.mkdir()
     runtime = {"RUNTIME_DIRECTORY": str(run)}
     device = Device(P)
     setting.venus(device)
     setting.daemon(watchdog=W, environment=runtime, Battery=GIVEN)
-    ini = run / "bat2influx.ini"  # of the same name, with a field that is asked for last
+    ini = run / "bat2influx.ini"  # of the same name, with a field that is read last
     given = (setting.directory / "bat2influx.ini").read_text()
     ini.write_text(f"{given}[Fields]\nState = vebus/State\n")
     pane = tmux.pane(command(setting, ini, **runtime), 200, 50)
@@ -101,14 +101,14 @@ def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
     assert len(re.findall("Voltage", text)) == 1
 
     def lead() -> int:
-        """Return in how many more seconds the daemon was the first of both than the last."""
+        """Return in how many more seconds the daemon's read came first than second."""
         ticks: dict[int, list[str]] = {}
         for request in list(device.log.requests):
             ticks.setdefault(int(request.time), []).append(request.topic.rpartition("/")[2])
         both = [asked for asked in ticks.values() if len(asked) >= 5 and "State" in asked]
         return sum(1 if asked[-1] == "State" else -1 for asked in both)
 
-    wait("questions", lambda: lead() >= 4)
+    wait("reads", lambda: lead() >= 4)
     setting.influxdb.stop()
     pane.wait_for(
         "values queued, the oldest from",
@@ -119,8 +119,8 @@ def test_beside_the_daemon(setting: Setting, tmux: Tmux) -> None:
     )
 
 
-def test_colours_and_what_takes_their_place(setting: Setting, tmux: Tmux) -> None:
-    """A trouble is red, and has its mark where NO_COLOR or the terminal allow of none."""
+def test_colours_and_their_replacements(setting: Setting, tmux: Tmux) -> None:
+    """A fault is red, or has a mark if NO_COLOR or the terminal permits no colours."""
     setting.venus(Device(P))
     setting.influxdb.stop()
     ini = setting.write_ini(Battery=GIVEN)
@@ -143,7 +143,7 @@ def test_colours_and_what_takes_their_place(setting: Setting, tmux: Tmux) -> Non
 
 
 def test_more_fields_than_lines(setting: Setting, tmux: Tmux) -> None:
-    """One scrolls; another size of the terminal is taken at once; SIGTERM leaves it in order."""
+    """It scrolls, adapts to a new size at once, and restores the terminal at SIGTERM."""
     setting.venus(large(P))
     fields = {"presets": "battery, phases, system", "instances": "tag"}
     ini = setting.write_ini(Battery={"serial": P}, Fields=fields)
@@ -180,8 +180,8 @@ def started(
     )
 
 
-def test_lines_for_a_pipe_until_nobody_reads_them(setting: Setting) -> None:
-    """Each second one, as soon as it is there, with all values; its end is quiet, its code 0."""
+def test_lines_for_a_pipe_until_its_reader_ends(setting: Setting) -> None:
+    """One line per second, with all values, at once; it ends without an error, with code 0."""
     setting.venus(Device(P))
     with started(setting, setting.write_ini(Battery=GIVEN)) as watch:
         assert watch.stdout and watch.stderr
@@ -199,8 +199,8 @@ def test_lines_for_a_pipe_until_nobody_reads_them(setting: Setting) -> None:
     assert said == [f"INFO: reading 127.0.0.1, portal id {P}, vebus 275 every 1 s"]
 
 
-def test_troubles_have_lines_of_their_own(setting: Setting) -> None:
-    """At the beginning and at the end of each; Ctrl-C is no fault."""
+def test_faults_have_separate_lines(setting: Setting) -> None:
+    """At the beginning and at the end of each; Ctrl-C is no error."""
     runner = setting.venus(Device(P))
     setting.influxdb.stop()
     watch = setting.daemon(
@@ -221,7 +221,7 @@ def test_troubles_have_lines_of_their_own(setting: Setting) -> None:
     assert not watch.says("Traceback|WARNING|ERROR")
 
 
-def test_a_file_that_is_wrong_is_told_as_by_check(setting: Setting) -> None:
+def test_a_wrong_file_is_reported_as_by_check(setting: Setting) -> None:
     """Before anything else, and with its exit code."""
     done = setting.daemon(options=("watch",), Battery={"interval": "often", "port": free_port()})
     assert done.wait_for_end() == 78

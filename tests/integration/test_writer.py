@@ -1,4 +1,4 @@
-"""The writer against a real InfluxDB 1.x: what it makes of each answer."""
+"""The writer with a real InfluxDB 1.x: its reaction to each answer."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _numbers = count()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One server for all tests here; each has a database of its own."""
+    """One server for all tests here; each has a separate database."""
     with InfluxDB(tmp_path_factory.mktemp("influxdb")) as made:
         yield made
 
 
 @pytest.fixture
 def db(server: InfluxDB) -> str:
-    """A database that is there."""
+    """An existing database."""
     name = new_name()
     server.query(f'CREATE DATABASE "{name}"')
     return name
 
 
 def new_name() -> str:
-    """Return the name of a database that is not there."""
+    """Return the name of a database that does not exist."""
     return f"battery {next(_numbers)}"
 
 
@@ -57,7 +57,7 @@ def values(count: int) -> list[float]:
 
 
 def test_accepted_lines_are_stored(server: InfluxDB, db: str) -> None:
-    """All lines of a batch are stored at their time stamps, to the nanosecond."""
+    """All lines of a batch are stored with their times, to the nanosecond."""
     batch = [*lines(count=3), b"dc Soc=7.5 1700000000123456789"]
     outcome = write(writer(server.port, db=db), batch)
     assert (outcome.accepted, outcome.undecided, outcome.rejected) == (4, [], [])
@@ -68,7 +68,7 @@ def test_accepted_lines_are_stored(server: InfluxDB, db: str) -> None:
 
 
 def test_a_missing_database_is_created(server: InfluxDB, caplog: pytest.LogCaptureFixture) -> None:
-    """The first batch into a database that is not there creates it, says so and loses nothing."""
+    """The first batch for a missing database creates it, logs that and loses nothing."""
     db = new_name()
     with caplog.at_level(logging.INFO):
         outcome = write(writer(server.port, db=db), lines(count=5))
@@ -81,7 +81,7 @@ def test_a_missing_database_is_created(server: InfluxDB, caplog: pytest.LogCaptu
 
 
 def test_a_database_dropped_while_running_is_created_again(server: InfluxDB, db: str) -> None:
-    """Somebody drops the database under the daemon; the next batch makes a new one."""
+    """The next batch creates a new one."""
     made = writer(server.port, db=db)
     write(made, lines(count=2))
     server.query(f'DROP DATABASE "{db}"')
@@ -89,7 +89,7 @@ def test_a_database_dropped_while_running_is_created_again(server: InfluxDB, db:
     assert stored(server, db, "Soc") == values(3)
 
 
-# InfluxDB 1.6 knows no newer letters, and takes [ for a pattern in the path of its own files.
+# InfluxDB 1.6 lacks newer letters, and interprets [ as a pattern in the paths of its files.
 LETTERS = st.characters(max_codepoint=0x5FF, blacklist_characters="[")
 NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(is_name)
 
@@ -112,7 +112,7 @@ NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(is_name)
 def test_every_name_that_the_configuration_allows_makes_the_round_trip(
     server: InfluxDB, db: str, measurement: str, tag: str, meaning: str, field: str
 ) -> None:
-    """Database, measurement, tag and field are found again under the very names configured."""
+    """Database, measurement, tag and field have exactly the configured names."""
     assume(tag != field)
     encoder = Encoder(measurement, ((tag, meaning),))
     batch = [encoder.encode(Reading(START, "", field, 53.2))]
@@ -126,8 +126,8 @@ def test_every_name_that_the_configuration_allows_makes_the_round_trip(
     server.query(f"DROP DATABASE {quoted(db)}")
 
 
-def test_values_go_into_the_retention_policy_that_is_configured(server: InfluxDB, db: str) -> None:
-    """With a retention policy given, values are in that one and not in the default."""
+def test_values_go_into_the_configured_retention_policy(server: InfluxDB, db: str) -> None:
+    """With a retention policy set, values are in that one and not in the default."""
     server.query(f'CREATE RETENTION POLICY "two years, all" ON "{db}" DURATION INF REPLICATION 1')
     made = writer(server.port, db=db, retention_policy="two years, all")
     assert write(made, lines(count=3)).accepted == 3
@@ -137,7 +137,7 @@ def test_values_go_into_the_retention_policy_that_is_configured(server: InfluxDB
 
 @pytest.mark.parametrize("missing", ["policy", "policy and database"])
 def test_a_missing_retention_policy_loses_nothing(server: InfluxDB, missing: str) -> None:
-    """InfluxDB answers 500; everything is kept, the policy named, and stored once it is there."""
+    """InfluxDB answers 500; lines stay queued, the policy is logged, and later all are stored."""
     db = new_name()
     if missing == "policy":
         server.query(f'CREATE DATABASE "{db}"')
@@ -154,7 +154,7 @@ def test_a_missing_retention_policy_loses_nothing(server: InfluxDB, missing: str
 
 
 def test_points_beyond_the_retention_policy_are_rejected_alone(server: InfluxDB, db: str) -> None:
-    """What is older than the policy keeps is rejected with that reason; the rest is stored."""
+    """Points older than the policy's duration are rejected with that reason; others are stored."""
     server.query(f'CREATE RETENTION POLICY hour ON "{db}" DURATION 1h REPLICATION 1')
     now = time.time_ns()
     old, new = lines(count=4), lines(count=4, start=now)
@@ -168,7 +168,7 @@ def test_points_beyond_the_retention_policy_are_rejected_alone(server: InfluxDB,
 
 
 def test_a_malformed_line_is_rejected_alone(server: InfluxDB, db: str) -> None:
-    """Of a batch with a line that cannot be parsed, that one is rejected and no other."""
+    """In a batch with a line that cannot be parsed, only that line is rejected."""
     good = lines(count=20)
     batch = [*good[:7], b"dc Voltage= 1", *good[7:15], b"nonsense", *good[15:]]
     outcome = write(writer(server.port, db=db), batch)
@@ -181,14 +181,12 @@ def test_a_malformed_line_is_rejected_alone(server: InfluxDB, db: str) -> None:
 
 @pytest.fixture
 def integers(server: InfluxDB, db: str) -> str:
-    """A database in which somebody has written Power and Soc as integers."""
+    """A database with Power and Soc as integers."""
     server.write(f"dc Power=1i,Soc=1i {START - 1}", db)
     return db
 
 
-def test_a_field_of_another_type_takes_no_other_field_along(
-    server: InfluxDB, integers: str
-) -> None:
+def test_a_field_of_another_type_affects_no_other_field(server: InfluxDB, integers: str) -> None:
     """An integer written before makes InfluxDB reject that field; the others are stored."""
     batch = mixed("Voltage", "Power", "Current", "Soc", count=50)
     outcome = write(writer(server.port, db=integers), batch)
@@ -204,23 +202,23 @@ def test_a_field_of_another_type_takes_no_other_field_along(
     assert stored(server, integers, "Power") == [1]
 
 
-def test_a_conflict_is_found_in_few_requests_and_then_remembered(
+def test_a_conflict_is_found_in_few_requests_and_then_known(
     server: InfluxDB, integers: str
 ) -> None:
-    """Not every row of a rejected field is tried by itself, and none once the field is known."""
+    """Few lines of a rejected field are tried alone, and none once the field is known."""
     batch = mixed(*NINE, count=500)
     with Relay(server.port) as relay:
         made = writer(relay.port, db=integers)
         assert len(write(made, batch).rejected) == 1000
-        assert relay.count() <= 60  # by halves: some 13 for each field, not 1000
+        assert relay.count() <= 60  # by bisection: some 13 for each field, not 1000
         before = relay.count()
         outcome = write(made, batch)
         assert (outcome.accepted, len(outcome.rejected)) == (3500, 1000)
-        assert relay.count() - before == 3  # the sound fields together, the two others alone
+        assert relay.count() - before == 3  # the valid fields together, the two others alone
 
 
-def test_a_conflict_that_has_healed_is_forgotten(server: InfluxDB, integers: str) -> None:
-    """Once the integers are gone, the field is stored and is sent with the others again."""
+def test_a_resolved_conflict_is_forgotten(server: InfluxDB, integers: str) -> None:
+    """After the integers are deleted, the field is stored and sent with the others again."""
     with Relay(server.port) as relay:
         made = writer(relay.port, db=integers)
         batch = mixed("Voltage", "Power", count=2)
@@ -234,7 +232,7 @@ def test_a_conflict_that_has_healed_is_forgotten(server: InfluxDB, integers: str
 
 
 def test_a_conflict_ends_with_the_shard(server: InfluxDB, integers: str) -> None:
-    """A field's type holds for a shard of InfluxDB, so that next week's values are stored."""
+    """A field's type belongs to a shard of InfluxDB, so next week's values are stored."""
     next_week = lines("Power", 3, start=START + 14 * 86_400 * 10**9)
     made = writer(server.port, db=integers)
     assert write(made, lines(count=1)).accepted == 1
@@ -246,7 +244,7 @@ def test_a_conflict_ends_with_the_shard(server: InfluxDB, integers: str) -> None
 def test_many_points_beyond_the_retention_policy_are_few_requests(
     server: InfluxDB, db: str
 ) -> None:
-    """After an outage longer than the policy the edge is found by halves, not row by row."""
+    """After an outage longer than the policy, bisection finds the limit, not each line."""
     server.query(f'CREATE RETENTION POLICY hour ON "{db}" DURATION 1h REPLICATION 1')
     now = time.time_ns()
     old, new = mixed("Voltage", "Soc", count=1500), lines(count=1000, start=now - 1000 * 10**9)
@@ -257,7 +255,7 @@ def test_many_points_beyond_the_retention_policy_are_few_requests(
         assert relay.count() < 40
         before = relay.count()
         later = lines("Soc", 10, start=now)
-        outcome = write(made, [*old, *later])  # there was more of it than goes into one batch
+        outcome = write(made, [*old, *later])  # more lines than fit into one batch
         assert (outcome.accepted, len(outcome.rejected)) == (10, 3000)
         assert relay.count() - before == 2
         server.query(f'ALTER RETENTION POLICY hour ON "{db}" DURATION INF')
@@ -267,8 +265,8 @@ def test_many_points_beyond_the_retention_policy_are_few_requests(
         assert relay.count() - before == 1
 
 
-def test_a_series_too_many_is_rejected_and_takes_no_other_along(tmp_path: Path) -> None:
-    """At the limit of series of a database what is new is rejected, in few requests."""
+def test_a_series_above_the_limit_is_rejected_alone(tmp_path: Path) -> None:
+    """At the limit of series of a database new series are rejected, in few requests."""
     full = InfluxDB(tmp_path)
     full.environment = {
         **(full.environment or {}),
@@ -299,8 +297,10 @@ def test_a_batch_of_nothing_but_bad_lines_costs_two_requests_a_line(
     assert len(signs) == 127
 
 
-def test_nothing_but_bad_lines_is_kept_until_a_good_one_is_taken(server: InfluxDB, db: str) -> None:
-    """Nothing proves before that it is the lines; told, and settled with the next good line."""
+def test_a_batch_of_bad_lines_stays_queued_until_a_good_one_is_accepted(
+    server: InfluxDB, db: str
+) -> None:
+    """Before that, the lines may not be the cause; it is logged, and decided by a good line."""
     made, bad = writer(server.port, db=db), [b"bad= %d" % n for n in range(20)]
     outcome = write(made, bad)
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], bad)
@@ -312,15 +312,15 @@ def test_nothing_but_bad_lines_is_kept_until_a_good_one_is_taken(server: InfluxD
 
 
 def test_a_body_that_is_too_large_is_split(tmp_path: Path) -> None:
-    """Where the server takes 2000 bytes at once, a batch of 10 times that arrives in pieces."""
+    """If the server's limit is 2000 bytes, a batch of 10 times that arrives in parts."""
     with InfluxDB(tmp_path, config="  max-body-size = 2000\n") as small:
         outcome = write(writer(small.port), lines(count=600))
         assert outcome.accepted == 600
         assert stored(small, "battery") == values(600)
 
 
-def test_a_server_that_is_busy_is_asked_again(tmp_path: Path) -> None:
-    """InfluxDB answers 503 in plain text when too many write at once; everything is kept."""
+def test_requests_to_a_busy_server_are_retried(tmp_path: Path) -> None:
+    """InfluxDB answers 503 in plain text to too many writes at once; all lines stay queued."""
     limits = (
         "  max-concurrent-write-limit = 1\n  max-enqueued-write-limit = 1\n"
         '  enqueued-write-timeout = "100ms"\n'
@@ -333,15 +333,15 @@ def test_a_server_that_is_busy_is_asked_again(tmp_path: Path) -> None:
             )
             made = writer(busy.port)
             outcome = write(made, lines(count=3))
-            while outcome.accepted:  # the other request has not come through yet
+            while outcome.accepted:  # the other request is not under way yet
                 outcome = write(made, lines(count=3))
         assert outcome.undecided == lines(count=3)
         assert outcome.trouble is not None
         assert outcome.trouble.cause == "database 503"
 
 
-def test_a_write_that_times_out_inside_the_server_is_kept(tmp_path: Path) -> None:
-    """InfluxDB answers 500 `timeout` when its storage is slow; everything is kept."""
+def test_a_write_that_times_out_inside_the_server_stays_queued(tmp_path: Path) -> None:
+    """InfluxDB answers 500 `timeout` when its storage is slow; all lines stay queued."""
     slow = InfluxDB(tmp_path)
     slow.environment = {**(slow.environment or {}), "INFLUXDB_COORDINATOR_WRITE_TIMEOUT": "1ns"}
     with slow:
@@ -353,7 +353,7 @@ def test_a_write_that_times_out_inside_the_server_is_kept(tmp_path: Path) -> Non
 
 
 def test_a_connection_from_before_a_restart_does_no_harm(tmp_path: Path) -> None:
-    """The connection kept open is stale after a restart; the next batch is stored all the same."""
+    """The open connection is stale after a restart; the next batch is stored all the same."""
     with InfluxDB(tmp_path) as restarted:
         made = writer(restarted.port)
         assert write(made, lines(count=1)).accepted == 1
@@ -364,13 +364,13 @@ def test_a_connection_from_before_a_restart_does_no_harm(tmp_path: Path) -> None
 
 
 class TestLogin:
-    """Against a server with authentication."""
+    """With a server that requires a login."""
 
     PASSWORD = "so ge:heim, ä€ 'x'"
 
     @pytest.fixture(scope="class")
     def closed(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-        """A server with a user for each case; the database is there."""
+        """A server with a user for each case; the database exists."""
         with InfluxDB(tmp_path_factory.mktemp("auth"), auth=True) as made:
             made.create_admin()
             made.query("CREATE DATABASE battery")
@@ -380,7 +380,7 @@ class TestLogin:
             made.query("GRANT WRITE ON battery TO writer; GRANT READ ON battery TO reader")
             yield made
 
-    def test_a_password_of_any_letters_lets_in(self, closed: InfluxDB) -> None:
+    def test_a_password_may_have_any_letters(self, closed: InfluxDB) -> None:
         """Passwords reach InfluxDB as UTF-8, which is what it compares."""
         made = writer(closed.port, user="writer", password=self.PASSWORD)
         assert write(made, lines(count=2)).accepted == 2
@@ -401,10 +401,10 @@ class TestLogin:
             ("stranger", PASSWORD, "right", "user 'stranger' to write", '"battery" TO "stranger"'),
         ],
     )
-    def test_a_login_that_is_refused_keeps_everything(
+    def test_after_a_rejected_login_all_lines_stay_queued(
         self, closed: InfluxDB, user: str, password: str, cause: str, found: str, advice: str
     ) -> None:
-        """401 and 403 are told with what to do, tried again seldom, and lose nothing."""
+        """401 and 403 are logged with advice, retried rarely, and lose nothing."""
         outcome = write(writer(closed.port, user=user, password=password), lines(count=3))
         assert (outcome.accepted, outcome.rejected) == (0, [])
         assert outcome.undecided == lines(count=3)
@@ -415,8 +415,8 @@ class TestLogin:
         assert advice in outcome.trouble.text
         assert not password or password not in repr(outcome)
 
-    def test_a_database_that_this_user_may_not_create_is_named(self, closed: InfluxDB) -> None:
-        """Who may not create the database is told to have an administrator do it, and why."""
+    def test_a_database_that_this_user_may_not_create_is_reported(self, closed: InfluxDB) -> None:
+        """The log advises that an administrator creates it, with the reason."""
         made = writer(closed.port, user="writer", password=self.PASSWORD, db="other")
         outcome = write(made, lines(count=3))
         assert outcome.undecided == lines(count=3)

@@ -1,4 +1,4 @@
-"""The writer against whatever may listen on the port instead of a healthy InfluxDB."""
+"""The writer with other servers on the port in place of a healthy InfluxDB."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PAGE = "<html><h1>It works!</h1></html>"
 
 
 def in_the_middle_of(text: bytes) -> Act:
-    """Return how to break off with an RST after `text`."""
+    """Return a function that ends the connection with an RST after `text`."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(text)
@@ -48,16 +48,16 @@ def in_the_middle_of(text: bytes) -> Act:
 
 
 def error(text: str, status: str = "503 Service Unavailable") -> bytes:
-    """Return an answer with an error as InfluxDB frames it."""
+    """Return an answer with an error in InfluxDB's form."""
     return answer(status, json.dumps({"error": text}), "Content-Type: application/json")
 
 
 def msgpack(body: bytes) -> bytes:
-    """Return an answer in the binary form that the influxdb package likes best."""
+    """Return an answer in the binary form that the influxdb package prefers."""
     return answer("500 Internal Server Error", body, "Content-Type: application/x-msgpack")
 
 
-# What answers, and what is found in the text for people.
+# The answers, and a pattern of the log's text.
 PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
     "429": (lambda: HttpPeer(error("slow down", "429 Too Many Requests")), "429 slow down"),
     "503": (lambda: HttpPeer(error("no leader")), "503 no leader"),
@@ -183,10 +183,10 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_whatever_is_no_answer_of_a_healthy_influxdb_keeps_everything(name: str) -> None:
-    """The outcome comes in time, names the trouble in printable words, and no line is decided on.
+def test_after_an_answer_of_no_healthy_influxdb_all_lines_stay_queued(name: str) -> None:
+    """The outcome comes in time, has a printable cause, and no line is accepted or rejected.
 
-    Whether it is refused or accepted a line would be lost, and a thread that raises ends us.
+    Otherwise lines would be lost; and an exception of the thread would end the daemon.
     """
     made, found = PEERS[name]
     deadline = DEADLINE if "within" in found else 20.0
@@ -200,15 +200,15 @@ def test_whatever_is_no_answer_of_a_healthy_influxdb_keeps_everything(name: str)
 
 
 def assert_kept(outcome: Outcome, found: str) -> None:
-    """Assert that the whole batch is to be sent again, and what is found in the reason."""
+    """Assert that the whole batch is to be sent again, and the text of the reason."""
     assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
     assert outcome.trouble is not None
     assert found in outcome.trouble.text
 
 
-def test_nobody_listens() -> None:
-    """A port that refuses is named with the address."""
+def test_a_closed_port() -> None:
+    """A port that refuses connections is reported with the address."""
     port = free_port()
     found = f"127.0.0.1:{port} is unreachable (connection refused)"
     assert_kept(write(writer(port), BATCH), found)
@@ -230,10 +230,10 @@ def test_nobody_listens() -> None:
         ("", None),
     ],
 )
-def test_retry_after_is_taken_where_it_counts_seconds(
+def test_retry_after_is_used_if_it_is_in_seconds(
     status: str, header: str, expected: float | None
 ) -> None:
-    """Seconds are taken, up to five minutes; for anything else the usual back-off does."""
+    """Seconds are used, up to five minutes; for other forms the usual back-off applies."""
     with HttpPeer(answer(status, "", f"Retry-After: {header}")) as peer:
         outcome = write(writer(peer.port), BATCH)
     assert outcome.retry_after == expected
@@ -241,7 +241,7 @@ def test_retry_after_is_taken_where_it_counts_seconds(
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """Neither values nor password go to where an answer points."""
+    """Neither values nor password are sent to the target of a redirect."""
     with HttpPeer(ACCEPTED) as other:
         to = f"Location: http://127.0.0.1:{other.port}/write"
         with HttpPeer(answer("307 Temporary Redirect", "", to)) as peer:
@@ -249,15 +249,15 @@ def test_a_redirect_is_not_followed() -> None:
         assert not other.requests
 
 
-def test_an_answer_lost_on_its_way_has_the_same_lines_sent_again() -> None:
-    """Whether the lines were stored is not known then; sent again as they are, they do no harm."""
+def test_after_a_lost_answer_the_same_lines_are_sent_again() -> None:
+    """The lines may be stored or not; sent again unchanged, they do no harm."""
     with HttpPeer(in_the_middle_of(b"HTTP/1.1 2"), ACCEPTED) as peer:
         assert write(writer(peer.port), BATCH).accepted == 3
         assert peer.lines == [*BATCH, *BATCH]
 
 
-def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
-    """When bisection is broken off, accepted and refused lines are not sent again."""
+def test_a_failure_during_bisection_keeps_earlier_results() -> None:
+    """When bisection is interrupted, accepted and rejected lines are not sent again."""
     bad = error("unable to parse 'x': missing", "400 Bad Request")
     batch = lines(count=8)
     # 8: bad; the last 4: stored; the first 4: bad; the last 2 of them: bad; the last: refused.
@@ -269,8 +269,8 @@ def test_a_failure_in_the_middle_keeps_what_is_decided() -> None:
         assert len(peer.requests) == 6
 
 
-def test_a_404_of_influxdb_has_the_database_created_once() -> None:
-    """When it is still not there afterwards, that is told, and not tried on and on."""
+def test_after_a_404_of_influxdb_the_database_is_created_once() -> None:
+    """If it is still missing afterwards, that is logged, and not tried again and again."""
     with HttpPeer(NO_DATABASE, CREATED, NO_DATABASE) as peer:
         outcome = write(writer(peer.port), BATCH)
         assert_kept(outcome, "has no database 'battery' and does not create it")
@@ -280,17 +280,17 @@ def test_a_404_of_influxdb_has_the_database_created_once() -> None:
         assert len(peer.asked(b"POST /write")) == 2
 
 
-def test_a_404_of_anybody_else_creates_nothing() -> None:
-    """A web server that has no /write is not asked to create a database."""
+def test_a_404_of_another_server_creates_nothing() -> None:
+    """A web server without /write gets no request to create a database."""
     with HttpPeer(answer("404 Not Found", PAGE)) as peer:
         write(writer(peer.port), BATCH)
         assert not peer.asked(b"/query")
 
 
-def test_another_service_that_says_yes_to_everything_is_not_taken_for_a_database(
+def test_a_service_that_answers_yes_to_everything_is_not_treated_as_a_database(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its 404 may be JSON and its 200, too; nothing is logged as created that is not there."""
+    """Even if its 404 and 200 are JSON; no log line reports a database as created."""
     no, yes = answer("404 Not Found", '{"error":"no route"}'), answer("200 OK", '{"results":{}}')
     with caplog.at_level(logging.INFO), HttpPeer(no, yes, no) as peer:
         assert_kept(write(writer(peer.port), BATCH), "answers 404 no route")
@@ -300,8 +300,8 @@ def test_another_service_that_says_yes_to_everything_is_not_taken_for_a_database
 @pytest.mark.parametrize(
     "body", ['{"results":5}', '{"results":[5]}', '{"results":"x"}', "[]", "null", "", "[" * 100_000]
 )
-def test_an_odd_answer_to_a_statement_keeps_everything(body: str) -> None:
-    """Whatever stands where the results should be, it raises nothing and decides nothing."""
+def test_after_an_odd_answer_to_a_statement_all_lines_stay_queued(body: str) -> None:
+    """Whatever the answer has in place of results, no error is raised and no line decided."""
     with HttpPeer(NO_DATABASE, answer("200 OK", body), NO_DATABASE) as peer:
         assert_kept(write(writer(peer.port), BATCH), "")
 
@@ -316,26 +316,26 @@ def test_an_odd_answer_to_a_statement_keeps_everything(body: str) -> None:
     ],
     ids=["200", "400", "403", "404"],
 )
-def test_a_database_that_cannot_be_created_is_told_with_the_reason(refusal: bytes) -> None:
-    """InfluxDB answers a statement that failed with 200, and the reason inside."""
+def test_a_database_that_cannot_be_created_is_reported_with_the_reason(refusal: bytes) -> None:
+    """InfluxDB answers a failed statement with 200, and the reason in the body."""
     with HttpPeer(NO_DATABASE, refusal) as peer:
         found = "has no database 'battery' and does not create it (no space left)"
         assert_kept(write(writer(peer.port), BATCH), found)
 
 
 def test_each_request_is_a_sign_of_life() -> None:
-    """Write, create and write again may take three deadlines; the watchdog hears of each."""
+    """Write, create and write again may take three deadlines; each gives a sign of life."""
     signs: list[int] = []
     with HttpPeer(NO_DATABASE, CREATED, ACCEPTED) as peer:
         outcome = writer(peer.port).write(BATCH, lambda: signs.append(len(peer.requests)))
     assert outcome.accepted == 3
-    assert signs == [0, 1, 2, 3]  # the first after the question who it is
+    assert signs == [0, 1, 2, 3]  # the first after the request for its version
 
 
 def test_neither_netrc_nor_proxies_of_the_environment_have_an_effect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests go straight to the address, with the login of the ini or with none."""
+    """Requests go directly to the address, with the login of the ini or with none."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login other password other\n")
     netrc.chmod(0o600)
@@ -352,7 +352,7 @@ def test_neither_netrc_nor_proxies_of_the_environment_have_an_effect(
 
 
 class Resolver:
-    """Takes the place of socket.getaddrinfo."""
+    """Replaces socket.getaddrinfo."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
@@ -371,14 +371,14 @@ class Resolver:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
-    """A resolver that does as told."""
+    """A resolver that the test controls."""
     made = Resolver(monkeypatch)
     yield made
     made.ended.set()
 
 
-def test_a_resolver_that_hangs_is_left_behind(resolver: Resolver) -> None:
-    """The outcome comes in time; further attempts wait for the same answer and pile up nothing."""
+def test_a_hanging_resolver_is_abandoned(resolver: Resolver) -> None:
+    """The outcome comes in time; later attempts wait for the same lookup, without new threads."""
     resolver.act = resolver.ended.wait
     made = writer(1, 3 * DEADLINE, address="hanging.example")
     for _ in range(3):
@@ -387,10 +387,10 @@ def test_a_resolver_that_hangs_is_left_behind(resolver: Resolver) -> None:
     assert len([t for t in threading.enumerate() if "hanging.example" in t.name]) == 1
 
 
-def test_a_resolver_slower_than_the_deadline_is_waited_for_in_the_next_attempt(
+def test_an_answer_after_the_deadline_is_used_by_the_next_attempt(
     resolver: Resolver,
 ) -> None:
-    """An answer that came too late for one attempt serves the next, or there would be none ever."""
+    """Otherwise a resolver slower than the deadline would never give an answer."""
     resolver.act = resolver.ended.wait
     with HttpPeer(ACCEPTED) as peer:
         made = writer(peer.port, 3 * DEADLINE, address="late.example")
@@ -402,8 +402,8 @@ def test_a_resolver_slower_than_the_deadline_is_waited_for_in_the_next_attempt(
     assert resolver.asked == ["late.example"]
 
 
-def test_a_slow_resolver_is_asked_once_for_a_connection(resolver: Resolver) -> None:
-    """With a dead name server every lookup takes seconds; two would be too long for a request."""
+def test_a_slow_resolver_gets_one_query_per_connection(resolver: Resolver) -> None:
+    """With a dead name server each lookup takes seconds; two would take too long for a request."""
     resolver.act = lambda: resolver.ended.wait(6.5)
     with HttpPeer(ACCEPTED) as peer:
         made = writer(peer.port, 12.0, address="slow.example")
@@ -414,8 +414,8 @@ def test_a_slow_resolver_is_asked_once_for_a_connection(resolver: Resolver) -> N
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(-2, "unknown"), UnicodeError("too long")])
-def test_a_name_without_an_address_is_told(resolver: Resolver, failure: Exception) -> None:
-    """The lines wait until the name has an address."""
+def test_a_name_without_an_address_is_reported(resolver: Resolver, failure: Exception) -> None:
+    """The lines stay queued until the name has an address."""
 
     def fail() -> None:
         raise failure
@@ -430,14 +430,14 @@ def test_a_name_without_an_address_is_told(resolver: Resolver, failure: Exceptio
 
 @pytest.mark.parametrize("address", ["::1", "fe80::1%eth0"])
 def test_an_ipv6_address_is_written_without_brackets(resolver: Resolver, address: str) -> None:
-    """The address stands in the ini as such, and where a URL is made of it the brackets come."""
+    """The ini has the plain address; only a URL of it has brackets."""
     with HttpPeer(ACCEPTED) as peer:
         assert write(writer(peer.port, address=address), BATCH).accepted == 3
     assert resolver.asked == [address]
 
 
-def test_an_address_that_is_dead_does_not_use_up_the_time_of_the_next(resolver: Resolver) -> None:
-    """Of several addresses, as of a host with IPv6, one that never answers leaves time."""
+def test_a_dead_address_does_not_use_up_the_time_of_the_next(resolver: Resolver) -> None:
+    """With several addresses, as of a host with IPv6, one that never answers leaves time."""
     resolver.addresses = ["127.0.0.2", "127.0.0.1"]
     with HttpPeer(ACCEPTED) as peer:
         void = Void("127.0.0.2", peer.port)
@@ -446,20 +446,20 @@ def test_an_address_that_is_dead_does_not_use_up_the_time_of_the_next(resolver: 
 
 
 def test_many_dead_addresses_take_one_deadline_in_all(resolver: Resolver) -> None:
-    """The limit is for the request; nothing that comes after it is waited for without one."""
+    """The deadline is for the whole request, whatever the number of addresses."""
     resolver.addresses = [f"127.0.0.{n}" for n in range(2, 10)]
     with Dripping() as peer:
         voids = [Void(each, peer.port) for each in resolver.addresses]
         resolver.addresses.append("127.0.0.1")
         began = time.monotonic()
         assert_kept(write(writer(peer.port, 2.0, address="many.example"), BATCH), "")
-        assert time.monotonic() - began < 7.0  # eight times half the deadline were more
+        assert time.monotonic() - began < 7.0  # eight times half the deadline would be more
         for void in voids:
             void.close()
 
 
-def test_cutting_ends_a_request_that_hangs() -> None:
-    """What waits for an answer at the end of the program is let go at once."""
+def test_cutting_ends_a_hanging_request() -> None:
+    """At the program's exit a request under way is aborted at once."""
     with Silent() as peer:
         made = writer(peer.port, 3600.0)
         outcomes: list[Outcome] = []

@@ -4,7 +4,7 @@ The tables there are written by
 
     /usr/bin/python3 -m tests.integration.test_wrong_setups
 
-Each test brings about one set-up with real parts, in a network of its own, and compares its row.
+Each test makes one set-up with real parts, in a separate network, and compares its row.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ROW = re.compile(r"(?<=[\w\"]=)-?[0-9.]+ [0-9]{19}\b")  # value and time, in li
 
 
 def measure(group: str, setup: Setup, directory: Path) -> Said:
-    """Bring about a set-up in a process with a network of its own; return what is said."""
+    """Make a set-up in a process with a separate network; return the messages."""
     command = own_network.command("tests.support.wrong_setups", group, setup.what, directory)
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == os.EX_OK, done.stderr
@@ -69,12 +69,12 @@ def _journal(said: Said) -> str:
 
 
 def _words(said: Said) -> list[str]:
-    """Return what check has said that is wrong."""
+    """Return the faults that check has reported."""
     return [step.text for step in said.wrong] or [said.errors]
 
 
 def _cell(text: str) -> str:
-    """Return a text for a cell of a table in Markdown, without what differs each time."""
+    """Return a text for a cell of a Markdown table, without parts that differ every time."""
     stand_ins = iter(_STAND_INS)
     text = _FINGERPRINT.sub(lambda _: next(stand_ins), text)
     text = _ROW.sub("52.6 1795…", text)
@@ -100,7 +100,7 @@ def shown(group: str) -> dict[str, str]:
     return {each[2:].partition(" | ")[0]: each for each in table.split("\n")}
 
 
-AGAIN = "write it anew: /usr/bin/python3 -m tests.integration.test_wrong_setups"
+AGAIN = "write it again: /usr/bin/python3 -m tests.integration.test_wrong_setups"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_wrong_set_up_is_named_by_check_and_journal_alike(
 ) -> None:
     """What came before is in order, the words are the same, and the page has them."""
     if not own_network.is_possible():
-        pytest.skip("a network of its own takes root, or user namespaces")
+        pytest.skip("a separate network needs root, or user namespaces")
     said = measure(group, setup, tmp_path)
     assert (said.code, said.shape) == (setup.code, setup.steps)
     assert PASSWORD not in repr(said)

@@ -1,1 +1,1 @@
-"""What the package adds to the program: manual pages, completion, units, and its own checks."""
+"""The package's additions to the program: manual pages, completion, units, and its checks."""

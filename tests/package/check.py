@@ -1,8 +1,8 @@
-"""`make check-package`: the package under the archive's own tools, on a booted Debian.
+"""`make check-package`: the package checked by Debian's tools, on a booted Debian.
 
-What is built and installed here lies in the memory of a machine without a network. Beyond what
-the tests in tests/system look at, the package has to be built alike whoever builds it and where,
-to pass lintian and piuparts in silence, and its own autopkgtest.
+All builds and installations are in the memory of a machine without a network. Beyond the tests in
+tests/system, the package has to be reproducible (the same result for every builder and folder), and
+to pass lintian, piuparts and its autopkgtest without a message.
 
     /usr/bin/python3 -m tests.package.check [bookworm] [trixie]
 """
@@ -34,7 +34,7 @@ TOOLS = (
 )
 MINUTES = 60.0  # s
 
-# What a command says is shown only when it fails; `silently` it has to say nothing at all.
+# Output of a command is shown only if it fails; with `silently` any output is a failure.
 PRELUDE = """
 quietly() { "$@" >/build/said 2>&1 || { tail -100 /build/said; exit 1; }; }
 silently() { quietly "$@"; if [ -s /build/said ]; then cat /build/said; exit 1; fi; }
@@ -45,10 +45,9 @@ cp -r bat2influx untouched
 cd bat2influx
 quietly env TZ=UTC LANG=C.UTF-8 dpkg-buildpackage --no-sign
 """
-# By somebody else, in another place, at other hours, who keeps things to himself, speaks another
-# language, and whose files have times of their own: from the copy that `debian/build` makes of them
-# to the package and the source package. A .buildinfo says besides when and where a package was
-# built, and in which environment.
+# With another user, folder, time zone, umask, language and file times: from the copy that
+# `debian/build` makes of the files to the package and the source package. A .buildinfo also has the
+# time, place and environment of a build.
 BUILD_AGAIN = """
 useradd --create-home builder
 place=/home/builder/work/of/today
@@ -75,14 +74,14 @@ LINTIAN = """
 [ "$VERSION_CODENAME" != bookworm ] || set -- --suppress-tags newer-standards-version
 silently lintian --allow-root -EvIL +pedantic "$@" bat2influx_*.changes
 """
-# Judged by other rules than those of the man program, which lintian has tried.
+# Checked by other rules than those of the man program, which lintian has used.
 MANUAL = """
 cd bat2influx/debian/man
 quietly makewhatis /usr/share/man
 silently mandoc -T lint -W warning *
 """
-# The system that it is tried on is the machine's own. The folder there is apt's, which makes it
-# when it first has a question, and a copy of the other file is wanted.
+# It runs on the machine's own system. Otherwise apt creates the first folder at its first prompt;
+# piuparts copies /etc/resolv.conf, which has to exist.
 PIUPARTS = """
 mkdir -p /var/cache/debconf/tmp.ci /srv/copy
 touch /etc/resolv.conf
@@ -119,11 +118,11 @@ STEPS = {
 
 
 def check(release: str, source: Path) -> bool:
-    """Carry out all steps on a machine of the release; return whether all went well."""
+    """Run all steps on a machine of the release; return whether all succeeded."""
     with trees.tree(release) as tree, Machine(tree, release) as machine:
         for each in (source, *source.parent.glob("*.orig.tar.*")):
             machine.copy_in(each, f"/build/{each.name}")
-        # Nobody is to wait for a network.
+        # Nothing has to wait for a network.
         machine.run("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*")
         for name, script in STEPS.items():
             start = time.monotonic()
@@ -140,12 +139,12 @@ def check(release: str, source: Path) -> bool:
 
 
 def main() -> int:
-    """Check on each release that is asked for, or on all; return the exit code."""
+    """Check on each given release, by default on all; return the exit code."""
     reason = why_not()
     if reason:
         print(reason, file=sys.stderr)
         return 77
-    trees.PACKAGES += TOOLS  # trees like those of tests/system, with more in them
+    trees.PACKAGES += TOOLS  # trees like those of tests/system, with more packages
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "bat2influx"
         subprocess.run([TOP / "debian" / "build", "--copy", source], check=True)

@@ -1,9 +1,9 @@
-"""`make check-release`: a release made twice, compared, judged, and installed from its repository.
+"""`make check-release`: a release made twice, compared, checked, and installed from its repository.
 
-Both are made by `make release` from clones of the last commit, with a key that is thrown away: in
-other places, under other settings, with files of other times. A .buildinfo says when a package was
-built, and with it the .changes and the sums differ; all else has to be the same. Where CHANGELOG.md
-says that the version is not released yet, the clones have the day of debian/changelog there.
+Both are made by `make release` from clones of the last commit, with a temporary key: in different
+folders, with different settings and file times. A .buildinfo has the time of a build, so it, the
+.changes and the sums differ; all else has to be the same. If CHANGELOG.md marks the version as not
+released yet, the clones have the day of debian/changelog there.
 
     /usr/bin/python3 -m tests.package.check_release
 """
@@ -29,7 +29,7 @@ from tests.tools.release import changes, repository
 
 URL = "http://127.0.0.1:8000"
 MINUTES = 60.0  # s
-RECORDS = (".buildinfo", ".changes", ".asc")  # they say when, and what follows from it
+RECORDS = (".buildinfo", ".changes", ".asc")  # they have the time of the build, or sums of that
 SETTINGS = {
     "here": {"TZ": "UTC", "LANG": "C.UTF-8"},
     "somewhere/else": {"TZ": "NPT-5:45", "LANG": "C", "LC_ALL": "C", "DEB_BUILD_OPTIONS": "nodoc"},
@@ -56,11 +56,11 @@ sha256sum --check --strict --ignore-missing /srv/SHA256SUMS
 
 
 class CheckError(Exception):
-    """A step has failed; the text says why."""
+    """A step has failed; the text has the reason."""
 
 
 def run(*command: str | Path, cwd: Path = TOP, **settings: str) -> str:
-    """Run a command; return what it says. Raises CheckError with that."""
+    """Run a command; return its output. Raises CheckError with the output."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -78,7 +78,7 @@ def run(*command: str | Path, cwd: Path = TOP, **settings: str) -> str:
 
 
 def clone(folder: Path) -> Path:
-    """Return a clone of the last commit, in which the version has the day of its release."""
+    """Return a clone of the last commit, with a release date for the version."""
     folder.mkdir(parents=True)
     run("git", "clone", "--quiet", TOP, folder)
     debian = changes.first_debian_entry((folder / "debian/changelog").read_text())
@@ -107,7 +107,7 @@ def release(folder: Path, name: str, key: str) -> Path:
 
 
 def compare(one: Path, other: Path) -> str:
-    """Hold the files against each other, byte by byte; return their sums. Raises CheckError."""
+    """Compare the files byte by byte; return their sums. Raises CheckError."""
     names = {path.name for path in one.iterdir()}
     if names != {path.name for path in other.iterdir()}:
         raise CheckError(f"{sorted(names)} is not {sorted(path.name for path in other.iterdir())}")
@@ -121,16 +121,16 @@ def compare(one: Path, other: Path) -> str:
 
 
 def built(buildinfo: Path) -> str:
-    """Return what a .buildinfo says of the packages and of what they were built with."""
+    """Return the entries of a .buildinfo about the packages and the build dependencies."""
     text = buildinfo.read_text().partition("\nEnvironment:\n")[0]
     return re.sub(r"(?m)^Build-(?:Date|Path): .*\n", "", text)
 
 
 def judge(made: Path) -> str:
-    """Have lintian look at the package and the source package, and check the sums."""
+    """Run lintian on the package and the source package, and check the sums."""
     (listed,) = made.glob("*.changes")
     options = ["--allow-root", "-EvIL", "+pedantic"]
-    if "bookworm" in Path("/etc/os-release").read_text():  # it knows Policy up to 4.6.2
+    if "bookworm" in Path("/etc/os-release").read_text():  # its lintian has Policy up to 4.6.2
         options += ["--suppress-tags", "newer-standards-version"]
     said = run("lintian", *options, listed, cwd=made)
     if tags := [line for line in said.splitlines() if line and not line.startswith("N:")]:
@@ -151,7 +151,7 @@ def install(made: Path, debian: str) -> str:
 
 
 def step(name: str, action: Callable[[], str]) -> None:
-    """Carry out a step, and show what it says. Raises CheckError."""
+    """Run a step, and print its output. Raises CheckError."""
     start = time.monotonic()
     said = action()
     print(f"{name}: ok ({time.monotonic() - start:.0f} s)", flush=True)
@@ -160,7 +160,7 @@ def step(name: str, action: Callable[[], str]) -> None:
 
 
 def main() -> int:
-    """Carry out all steps; return the exit code."""
+    """Run all steps; return the exit code."""
     reason = why_not()
     if reason:
         print(reason, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The alert rules in etc/grafana/alerting: as they are made, and as Grafana reads them."""
+"""The alert rules in etc/grafana/alerting: as generated, and as Grafana reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STORED = {each.name for each in DEFAULT_FIELDS} | {
 
 @pytest.mark.parametrize("path", FILES)
 def test_the_files_have_all_rules(path: str) -> None:
-    """YAML has what was meant; that they are what ships is held by test_dashboards.py."""
+    """The YAML has the intended content; test_dashboards.py compares it with the sources."""
     text = FILES[path]
     read = yaml.safe_load(text)
     uid = next(uid for uid, name in alerts.NAMES.items() if path.endswith(f"/{name}.yaml"))
@@ -34,15 +34,15 @@ def test_the_files_have_all_rules(path: str) -> None:
         assert not line.startswith("# ") or len(line) <= 100 or " ln -s " in line, line
 
 
-def test_a_rule_has_an_id_of_its_own() -> None:
-    """Grafana reads all files of a folder, and a uid may be there once."""
+def test_a_rule_has_a_unique_id() -> None:
+    """Grafana reads all files of a folder, and a uid may occur once."""
     uids = [each.values[1]["uid"] for each in RULES]
     assert len({*uids}) == len(uids)
 
 
 @pytest.mark.parametrize(("uid", "rule"), RULES)
-def test_a_rule_is_one_that_grafana_takes(uid: str, rule: alerts.Json) -> None:
-    """With a condition that is there, states that it knows, and its own data source."""
+def test_a_rule_is_one_that_grafana_accepts(uid: str, rule: alerts.Json) -> None:
+    """Its condition exists, its states are Grafana's, and its data source is the project's."""
     refs = [each["refId"] for each in rule["data"]]
     assert len({*refs}) == len(refs)
     assert rule["condition"] == refs[-1]
@@ -50,9 +50,9 @@ def test_a_rule_is_one_that_grafana_takes(uid: str, rule: alerts.Json) -> None:
     assert rule["noDataState"] in ("OK", "Alerting")
     assert rule["execErrState"] in ("OK", "Alerting")
     assert re.fullmatch(r"\d+[sm]", rule["for"])
-    assert len(rule["uid"]) <= 40  # a column of Grafana's database
+    assert len(rule["uid"]) <= 40  # the size of a column of Grafana's database
     for text in (rule["title"], *rule["labels"].values()):
-        assert "$" not in text  # Grafana would look it up in its environment
+        assert "$" not in text  # Grafana would replace it by an environment variable
     for text in rule["annotations"].values():
         assert text.endswith(".")
         assert text.count("{{") == text.count("}}")
@@ -62,7 +62,7 @@ def test_a_rule_is_one_that_grafana_takes(uid: str, rule: alerts.Json) -> None:
 
 
 @pytest.mark.parametrize(("uid", "rule"), RULES)
-def test_a_rule_asks_for_fields_that_are_stored(uid: str, rule: alerts.Json) -> None:
+def test_a_rule_queries_stored_fields(uid: str, rule: alerts.Json) -> None:
     """Of the nine, of a preset, or of what the daemon reports about itself."""
     if uid == alerts.INFLUXDB:
         text = " ".join(each["model"].get("query", "") for each in rule["data"])
@@ -79,8 +79,8 @@ def test_a_rule_asks_for_fields_that_are_stored(uid: str, rule: alerts.Json) -> 
         assert re.search(r"(dc|itself)_", text)
 
 
-def test_one_rule_alone_fires_where_the_database_is_unavailable() -> None:
-    """Or where nothing is stored: a fault is reported once."""
+def test_only_one_rule_fires_if_the_database_is_unavailable() -> None:
+    """Or if nothing is stored: a fault is reported once."""
     for state in ("noDataState", "execErrState"):
         firing = [each.values[1]["uid"] for each in RULES if each.values[1][state] == "Alerting"]
         assert firing == ["bat2influx-no-values", "bat2influx-no-values-vm"]

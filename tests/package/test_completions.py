@@ -1,4 +1,4 @@
-"""What bash, zsh and fish complete: the files held against the parser, and each in its shell."""
+"""Completion for bash, zsh and fish: the files compared with the parser, and tried in shells."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bat2influx import cli
 from tests import TOP
 from tests.tools.completions.__main__ import FOLDER, scripts
 
-BOUND = 60.0  # s; a shell that takes longer than this waits for something
+BOUND = 60.0  # s; a shell that takes longer hangs
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 INSTALL = (TOP / "debian/install").read_text()
-PLACES = {  # where each shell looks for what a package brings
+PLACES = {  # where each shell reads completions of packages
     "bash/bat2influx": "usr/share/bash-completion/completions",
     "zsh/_bat2influx": "usr/share/zsh/vendor-completions",
     "fish/bat2influx.fish": "usr/share/fish/vendor_completions.d",
@@ -63,7 +63,7 @@ SHELLS = {"bash": _bash, "zsh": _zsh, "fish": _fish}
 
 @pytest.fixture(params=SHELLS)
 def offered(request: pytest.FixtureRequest, tmp_path: Path) -> Offered:
-    """Returns what a shell offers at the end of a command line."""
+    """Returns the completions of a shell at the end of a command line."""
     number = iter(range(1000))
 
     def ask(line: str) -> set[str]:
@@ -91,27 +91,27 @@ def _long_options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 @pytest.mark.parametrize("path", scripts(), ids=lambda path: path.parent.name)
-def test_a_completion_is_what_is_generated(path: Path) -> None:
-    """An option that arrives or goes takes the completions along: `make completions`."""
+def test_a_completion_equals_the_generated_one(path: Path) -> None:
+    """A change of options needs new completions: `make completions`."""
     assert path.read_text() == scripts()[path], "run make completions"
 
 
-def test_each_completion_is_installed_where_its_shell_looks() -> None:
-    """And no other file lies beside them."""
+def test_each_completion_is_installed_where_its_shell_reads_it() -> None:
+    """And no other file is beside them."""
     lines = {tuple(line.split()) for line in INSTALL.splitlines()}
     assert {(f"debian/completions/{name}", place) for name, place in PLACES.items()} <= lines
     assert {FOLDER / name for name in PLACES} == {*FOLDER.glob("*/*")} == {*scripts()}
 
 
 def test_a_shell_offers_the_commands(offered: Offered) -> None:
-    """All of them, also behind an option and its file; one is completed from its beginning."""
+    """All of them, also after an option and its file; one is completed from its first letters."""
     assert {*cli.COMMANDS} <= offered("bat2influx ")
     assert {*cli.COMMANDS} <= offered("bat2influx --config check ")
     assert offered("bat2influx disc") == {"discover"}
 
 
 def test_a_shell_offers_the_options_of_each_command(offered: Offered) -> None:
-    """Those that the parser takes there, and no other."""
+    """Those that the parser accepts there, and no other."""
     for name, parser in _parsers():
         line = " ".join(["bat2influx", name, "--"] if name else ["bat2influx", "--"])
         assert offered(line) == _long_options(parser), line
@@ -120,20 +120,20 @@ def test_a_shell_offers_the_options_of_each_command(offered: Offered) -> None:
 
 
 def test_a_shell_offers_configuration_files(offered: Offered, tmp_path: Path) -> None:
-    """Behind --config, files of that kind."""
+    """After --config, files of that kind."""
     (tmp_path / "boat.ini").touch()
     (tmp_path / "boat.txt").touch()
     assert offered(f"bat2influx --config {tmp_path}/b") == {f"{tmp_path}/boat.ini"}
 
 
 def test_a_shell_offers_files_for_a_password(offered: Offered, tmp_path: Path) -> None:
-    """Behind --admin-password-file, files of any kind."""
+    """After --admin-password-file, files of any kind."""
     (tmp_path / "admin").touch()
     line = f"bat2influx setup-db --admin-password-file {tmp_path}/a"
     assert offered(line) == {f"{tmp_path}/admin"}
 
 
-def test_a_shell_offers_nothing_for_a_value_of_ones_own(offered: Offered) -> None:
+def test_a_shell_offers_nothing_for_a_free_value(offered: Offered) -> None:
     """A duration, a user: neither commands nor options nor files."""
     assert offered("bat2influx setup-db --raw ") == set()
     assert offered("bat2influx setup-db --admin ") == set()

@@ -1,4 +1,4 @@
-"""The files of etc/docker, as far as they can be judged without a container."""
+"""The files of etc/docker, as far as they can be checked without a container."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKER = "check-jsonschema==0.39.0"
 
 
 def instructions(name: str) -> list[str]:
-    """Return what stands behind an instruction of the Dockerfile, each time in one line."""
+    """Return the arguments of an instruction of the Dockerfile, each use as one line."""
     text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE).replace("\\\n", " ")
     lines = (line.partition(" ") for line in text.splitlines())
     return [" ".join(rest.split()) for first, _, rest in lines if first == name]
@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
 
 
 def assert_published(text: str, directory: Path) -> None:
-    """Have the schema of Compose files look at a text."""
+    """Check a text against the schema of Compose files."""
     venv = subprocess.run(
         [TOP / "tests/tools/venv", CHECKER], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -51,13 +51,13 @@ def assert_published(text: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [COMPOSE, with_secrets(COMPOSE)], ids=["as it is", "secrets"])
-def test_compose_yml_is_as_published(text: str, tmp_path: Path) -> None:
-    """It keeps to the schema of Compose files, with and without the lines for secrets."""
+def test_compose_yml_follows_the_schema(text: str, tmp_path: Path) -> None:
+    """With and without the lines for secrets."""
     assert_published(text, tmp_path)
 
 
-def test_what_is_mounted_is_where_the_image_has_it() -> None:
-    """The ini, the state directory and the runtime directory, of which only the latter two vary."""
+def test_mounts_are_at_the_paths_of_the_image() -> None:
+    """The ini (read-only), the state directory and the runtime directory."""
     ini, state = SERVICE["volumes"]
     assert ini["target"] == str(paths.DEFAULT_CONFIG)
     assert ini["read_only"] is SERVICE["read_only"] is True
@@ -65,15 +65,15 @@ def test_what_is_mounted_is_where_the_image_has_it() -> None:
     assert [each.split(":")[0] for each in SERVICE["tmpfs"]] == [environment()["RUNTIME_DIRECTORY"]]
 
 
-def test_every_secret_is_one_that_the_program_knows() -> None:
-    """By the names of its credentials, and where compose puts them."""
+def test_every_secret_is_a_credential_of_the_program() -> None:
+    """By its name, and by the path where compose mounts it."""
     assert {*SERVICE["secrets"]} < {"mqtt-password", *settings.CREDENTIALS}
     assert {*yaml.safe_load(with_secrets(COMPOSE))["secrets"]} == {*SERVICE["secrets"]}
     assert environment()["CREDENTIALS_DIRECTORY"] == "/run/secrets"
 
 
-def test_a_container_has_as_long_for_its_end_as_the_service() -> None:
-    """And as little of a core."""
+def test_a_container_has_the_stop_timeout_of_the_service() -> None:
+    """And the same limit of core dumps."""
     assert f"\nTimeoutStopSec={SERVICE['stop_grace_period'].removesuffix('s')}\n" in UNIT
     assert f"\nLimitCORE={SERVICE['ulimits']['core']}\n" in UNIT
 
@@ -91,8 +91,8 @@ def test_a_container_has_the_bounds_of_the_service() -> None:
     assert not left & bounds
 
 
-def test_the_user_has_the_same_number_wherever_it_is_written() -> None:
-    """It owns what is in the volume, whatever image comes next."""
+def test_the_user_has_the_same_id_everywhere() -> None:
+    """It owns the files in the volume, also with the next image."""
     (user,) = instructions("USER")
     number = user.partition(":")[0]
     assert user == f"{number}:{number}"

@@ -1,4 +1,4 @@
-"""The profile `all` of compose.yml, as far as it can be judged without a container."""
+"""The profile `all` of compose.yml, as far as it can be checked without a container."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ PLACE = "/usr/share/bat2influx/grafana"  # by debian/install
 
 
 def with_administrator(text: str) -> str:
-    """Return compose.yml as it asks for where there is to be an administrator of Grafana."""
+    """Return compose.yml with its lines for an administrator of Grafana."""
     text = re.sub(r"(?m)^( *)(?=GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION)", r"\1#", text)
     return re.sub(r"(?m)^( *)#(?=GF_SECURITY_ADMIN_PASSWORD)", r"\1", text)
 
 
 def test_the_daemon_is_in_no_profile() -> None:
-    """Nor does it depend on one: who has a database of his own gets nothing else."""
+    """Nor does it depend on one: users with their own database start nothing else."""
     assert {name for name in SERVICES if name not in PROFILE} == {"bat2influx"}
     assert all(service["profiles"] == ["all"] for service in PROFILE.values())
     assert "depends_on" not in SERVICES["bat2influx"]
 
 
 @pytest.mark.parametrize("name", sorted(PROFILE))
-def test_a_service_may_little_and_is_watched(name: str) -> None:
-    """It has no capability, no port for other machines, a health check unless it exits at once."""
+def test_a_service_has_few_rights_and_a_health_check(name: str) -> None:
+    """No capability, no port for other machines, a health check unless it exits at once."""
     service = PROFILE[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -53,7 +53,7 @@ def test_a_service_may_little_and_is_watched(name: str) -> None:
 
 
 def test_influxdb_listens_on_this_machine_alone() -> None:
-    """By variables that a real one knows, at the address of an ini without any."""
+    """By variables of a real InfluxDB, at the default address of the ini."""
     influxd = programs.find("influxd")
     told = subprocess.run(
         [influxd.path, "config"],
@@ -74,7 +74,7 @@ def test_influxdb_listens_on_this_machine_alone() -> None:
 
 
 def test_values_dashboards_and_database_meet_at_one_address(tmp_path: Path) -> None:
-    """That of an untouched [Influx], of InfluxDB's variables and of Grafana's data source."""
+    """That of the default [Influx], of InfluxDB's variables and of Grafana's data source."""
     ini = tmp_path / "bat2influx.ini"
     ini.write_text((TOP / "etc/bat2influx.ini").read_text())
     influx = load(ini).influx
@@ -89,7 +89,7 @@ def test_values_dashboards_and_database_meet_at_one_address(tmp_path: Path) -> N
 
 
 def test_the_database_is_set_up_by_the_image_of_the_daemon() -> None:
-    """With its ini, by arguments that the program takes, once InfluxDB answers.
+    """With its ini, by arguments that the program accepts, once InfluxDB answers.
 
     It is built once: two builds that export one name at the same time fail.
     """
@@ -102,7 +102,7 @@ def test_the_database_is_set_up_by_the_image_of_the_daemon() -> None:
 
 
 def test_grafana_finds_what_the_package_has() -> None:
-    """Data source, dashboards and the one to begin with, from the same .deb as the daemon."""
+    """Data source, dashboards and the home dashboard, from the same .deb as the daemon."""
     assert f"etc/grafana/* {PLACE[1:]}" in re.sub(
         " +", " ", (TOP / "debian/install").read_text().replace("\t", " ")
     )
@@ -117,8 +117,8 @@ def test_grafana_finds_what_the_package_has() -> None:
     assert GRAFANA["build"] == {"context": ".", "dockerfile": "Dockerfile.grafana"}
 
 
-def test_whoever_sees_grafana_may_look_and_nothing_else() -> None:
-    """At this machine's own address alone; there is no administrator whose password is known."""
+def test_visitors_of_grafana_may_only_view() -> None:
+    """At this machine's address alone; no administrator has a known password."""
     environment = GRAFANA["environment"]
     assert environment["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
     assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
@@ -128,8 +128,8 @@ def test_whoever_sees_grafana_may_look_and_nothing_else() -> None:
     assert f"http://localhost:{port} " in COMPOSE
 
 
-def test_an_administrator_has_a_password_that_is_asked_for(tmp_path: Path) -> None:
-    """By the two lines that compose.yml says are to be changed."""
+def test_an_administrator_needs_a_password(tmp_path: Path) -> None:
+    """With the two lines that compose.yml tells the user to change."""
     text = with_administrator(COMPOSE)
     environment = yaml.safe_load(text)["services"]["grafana"]["environment"]
     assert "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION" not in environment
@@ -137,14 +137,14 @@ def test_an_administrator_has_a_password_that_is_asked_for(tmp_path: Path) -> No
     assert_published(text, tmp_path)
 
 
-def test_nothing_in_the_file_is_asked_for_without_that() -> None:
-    """A variable that is not set would stop those, too, who want the daemon alone."""
+def test_no_variable_is_required_without_that() -> None:
+    """A missing variable would also stop users of the daemon alone."""
     lines = [line for line in COMPOSE.splitlines() if not line.lstrip().startswith("#")]
     assert "${" not in "\n".join(lines)
 
 
 def test_every_volume_is_declared() -> None:
-    """By its name; what is of the user's folder is mounted by its path."""
+    """By its name; files of the user's folder are mounted by their paths."""
     named = {
         each.partition(":")[0]
         for service in SERVICES.values()

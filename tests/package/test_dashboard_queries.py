@@ -1,4 +1,4 @@
-"""The queries of the dashboards: every InfluxDB takes them; fields are there, in their units."""
+"""The queries of the dashboards: every InfluxDB accepts them; fields exist, with their units."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ UNITS = {
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_all_kinds_of_influxdb_take_the_queries(name: str) -> None:
-    """By what is known of 2 and 3: nothing that they do not have, or that ends the connection."""
+def test_all_kinds_of_influxdb_accept_the_queries(name: str) -> None:
+    """By the known limits of 2 and 3: no missing function, nothing that ends the connection."""
     dashboard = load(name)
     asked = [text_of(target) for _, target in targets(dashboard)]
     asked += [each["query"] for each in variables(dashboard).values() if each["type"] == "query"]
     asked += [each["target"]["query"] for each in dashboard["annotations"]["list"]]
     for text in asked:
         assert not re.search(r'"\s*[=!]~', text), "an absent tag matches nothing on InfluxDB 3"
-        assert "integral(" not in text, "it gives the last day twice where there are tags"
+        assert "integral(" not in text, "with tags it returns the last day twice"
         assert "count(distinct" not in text.lower()
         if show := re.match(r"SHOW (\w+ \w+)", text):
             assert show[1] in ("TAG VALUES", "FIELD KEYS"), text
             assert " ON " not in text
 
 
-def test_a_comparison_of_a_tag_is_gone_where_it_is_not_stored() -> None:
-    """A variable without a value ends the comment in front and begins another."""
+def test_a_comparison_of_a_tag_is_left_out_if_the_tag_is_not_stored() -> None:
+    """A variable without a value turns the comparison into a comment."""
     compared = 0
     for name in DASHBOARDS:
         for text in (text_of(target) for _, target in targets(load(name))):
@@ -81,8 +81,8 @@ def test_a_comparison_of_a_tag_is_gone_where_it_is_not_stored() -> None:
     assert compared > 50
 
 
-def test_every_field_that_is_read_is_one_that_is_stored() -> None:
-    """Of the nine, a preset, or what the daemon reports; and all of the first and the last are."""
+def test_queries_read_only_stored_fields() -> None:
+    """Of the nine, of presets, or of the daemon's reports; the first and last kind completely."""
     known = NINE | OF_PRESETS | {f"${role}" for role in ROLES}
     for kind in FOLDERS:
         read: set[str] = set()
@@ -97,8 +97,8 @@ def test_every_field_that_is_read_is_one_that_is_stored() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_something_of_each_preset_is_shown(preset: str) -> None:
-    """Whoever stores it finds it."""
+def test_every_preset_has_shown_fields(preset: str) -> None:
+    """Users who store a preset see some of its values."""
     read = set().union(
         *(fields(target) for name in DASHBOARDS for _, target in targets(load(name)))
     )
@@ -106,15 +106,15 @@ def test_something_of_each_preset_is_shown(preset: str) -> None:
     assert read & {each.name for each in PRESETS[preset]}
 
 
-def test_the_roles_are_of_stored_fields() -> None:
-    """In the order in which their names sort, as Grafana takes the first."""
+def test_roles_have_stored_fields() -> None:
+    """Sorted by name, because Grafana uses the first."""
     for _, sort, names in ROLES.values():
         assert {*names} <= NINE | OF_PRESETS
         assert [*names] == sorted(names, reverse=sort == 2)
 
 
 def test_every_field_is_shown_in_its_unit() -> None:
-    """That of the panel, or that of its look."""
+    """That of the panel, or that of its override."""
     units = {each.name: each.unit for preset in PRESETS.values() for each in preset}
     units |= {each.name: unit_of(each.service, each.path) for each in DEFAULT_FIELDS}
     shown = set()
@@ -138,7 +138,7 @@ def test_every_field_is_shown_in_its_unit() -> None:
 
 
 def _columns(asked: Any) -> Iterator[tuple[str, str, bool]]:
-    """Yield the fields of a query with the columns that they are shown as."""
+    """Yield the fields of a query with the names of their columns."""
     if isinstance(asked, PerDevice):
         yield asked.field, asked.name, False
     elif isinstance(asked, Course | Graph | Now | EnergyPerDay):

@@ -1,4 +1,4 @@
-"""The files of etc/grafana: what Grafana's schema says of them, and the names that they use."""
+"""The files of etc/grafana: checked against Grafana's schema, and for their names."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def panel(dashboard: Json, number: int) -> Json:
 
 
 def graph(dashboard: Json) -> Json:
-    """Return a graph that has all there is: custom settings, and overrides."""
+    """Return a graph with all features: custom settings, and overrides."""
     return next(
         each
         for each in dashboard["panels"]
@@ -57,12 +57,12 @@ def override(dashboard: Json) -> Json:
 
 
 def defaults(dashboard: Json) -> Json:
-    """Return what that graph says of all its fields."""
+    """Return that graph's defaults for all its fields."""
     said: Json = graph(dashboard)["fieldConfig"]["defaults"]
     return said
 
 
-# What is changed in a dashboard that is right, and what is said of it then.
+# A change of a valid dashboard, and the resulting error.
 WRONG: dict[str, tuple[Change, str]] = {
     "a key of the dashboard": (lambda d: d.update(refesh="10s"), ".refesh: unknown key"),
     "a key of its time": (lambda d: d["time"].update(until="now"), ".time.until: unknown key"),
@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[Change, str]] = {
 
 @pytest.fixture(scope="module")
 def judged() -> dict[Any, list[str]]:
-    """What the schema says of each dashboard, and of each of the wrong ones."""
+    """The schema's errors of each dashboard, and of each of the wrong ones."""
     asked: dict[Any, Json] = {each: load(*each) for each in ALL}
     for name, (change, _) in WRONG.items():
         asked[name] = copy.deepcopy(asked["overview", INFLUXDB])
@@ -128,21 +128,19 @@ def judged() -> dict[Any, list[str]]:
 
 
 @pytest.mark.parametrize(("name", "kind"), ALL)
-def test_a_dashboard_is_as_published(judged: dict[Any, list[str]], name: str, kind: str) -> None:
-    """It keeps to the schema of Grafana, with its panels, their options and their units."""
+def test_a_dashboard_follows_the_schema(judged: dict[Any, list[str]], name: str, kind: str) -> None:
+    """With its panels, their options and their units."""
     assert judged[name, kind] == []
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_misspelt_or_of_another_type_is_found(
-    judged: dict[Any, list[str]], name: str
-) -> None:
-    """The check above can fail."""
+def test_misspelt_keys_and_wrong_types_are_found(judged: dict[Any, list[str]], name: str) -> None:
+    """Proves that the check above can fail."""
     assert WRONG[name][1] in "\n".join(judged[name]), judged[name]
 
 
-def test_what_ships_is_what_the_sources_make() -> None:
-    """To the letter: `python3 -m dashboards` has been run, and no other file is there."""
+def test_shipped_files_equal_those_of_the_sources() -> None:
+    """Byte for byte: `python3 -m dashboards` has been run, and there is no other file."""
     shipped = {
         str(path.relative_to(TOP)): path.read_text(encoding="utf-8")
         for folder in (*FOLDERS.values(), TOP / alerts.FOLDER)
@@ -153,8 +151,8 @@ def test_what_ships_is_what_the_sources_make() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), ALL)
-def test_what_the_schema_knows_nothing_of_is_right(name: str, kind: str) -> None:
-    """Queries, variables that are used, places that do not overlap, ids that are there once."""
+def test_parts_outside_the_schema_are_valid(name: str, kind: str) -> None:
+    """Queries, used variables, positions without overlap, unique ids."""
     dashboard = load(name, kind)
     assert re.fullmatch(r"[a-z0-9-]{8,40}", dashboard["uid"])
     assert dashboard["timezone"] == "browser"
@@ -184,7 +182,7 @@ def _cells(place: Json) -> Iterator[tuple[int, int]]:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_panels_side_by_side_fill_the_width(board: Any) -> None:
-    """In each row, so that nothing hangs in the air."""
+    """In each row, so that there are no holes."""
     for each in board.rows:
         for row in getattr(each, "rows", [each]):
             assert sum(width for _, width in row.panels) == 24
@@ -208,8 +206,8 @@ def test_there_are_six_and_each_links_to_the_others() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), ALL)
-def test_nothing_is_left_to_grafana(name: str, kind: str) -> None:
-    """A panel says what it is, its unit and colours, and what stands there without a value."""
+def test_nothing_is_left_to_grafanas_defaults(name: str, kind: str) -> None:
+    """A panel has a description, its unit and colours, and a text for missing values."""
     colors = {*palette.FLOWS.values(), *palette.STATES, *palette.PHASES, palette.SUN_AC}
     for its in panels(load(name, kind)):
         assert its["type"] in SHOWS
@@ -229,7 +227,7 @@ def test_nothing_is_left_to_grafana(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_refresh_is_not_too_often(name: str) -> None:
-    """Half a minute at the least, also of those that can be chosen."""
+    """At least half a minute, also of the selectable intervals."""
     for kind in FOLDERS:
         dashboard = load(name, kind)
         allowed = dashboard["timepicker"]["refresh_intervals"]
@@ -237,8 +235,8 @@ def test_a_refresh_is_not_too_often(name: str) -> None:
         assert allowed[0] == "30s"
 
 
-def test_times_follow_one_another() -> None:
-    """Steps of thresholds are in order, the first one without a value."""
+def test_thresholds_are_in_order() -> None:
+    """Steps ascend, and the first one has no value."""
     for name in DASHBOARDS:
         for its in panels(load(name)):
             steps = its["fieldConfig"]["defaults"]["thresholds"]["steps"]

@@ -1,4 +1,4 @@
-"""What is provisioned with the dashboards, and the words of their codes."""
+"""The files for provisioning, and the texts of numeric states."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.grafana import (
 )
 
 
-def test_a_dashboard_opens_with_what_the_file_has_by_default() -> None:
-    """The data source that is provisioned, its database, and the measurement."""
+def test_a_dashboard_opens_with_the_defaults_of_the_files() -> None:
+    """The provisioned data source, its database, and the measurement."""
     (source,) = _provisioned("provisioning/datasources")["datasources"]
     influx = load_ini(TOP / "etc/bat2influx.ini").influx
     assert source["jsonData"]["dbName"] == influx.db
@@ -53,10 +53,10 @@ def _provisioned(folder: str) -> Json:
         ),
     ],
 )
-def test_what_is_provisioned_has_the_keys_that_grafana_reads(
+def test_provisioning_files_have_the_keys_that_grafana_reads(
     folder: str, kind: str, keys: set[str]
 ) -> None:
-    """And no secret; what is missing in the environment is empty."""
+    """And no secret; variables missing in the environment are empty."""
     sources = _provisioned(f"{folder}/datasources")
     assert sources.keys() == {"apiVersion", "datasources"}
     (source,) = sources["datasources"]
@@ -76,7 +76,7 @@ def test_what_is_provisioned_has_the_keys_that_grafana_reads(
 
 
 def _codes() -> list[dict[int, str]]:
-    """Return the tables of codes of the manual."""
+    """Return the manual's tables of numeric states."""
     text = (TOP / "debian/man/bat2influx.ini.5").read_text().partition(".Sh CODES")[2]
     lists = re.findall(r"\.Bl -column.*?\.El", text.partition(".Sh ")[0], re.DOTALL)
     return [
@@ -86,7 +86,7 @@ def _codes() -> list[dict[int, str]]:
 
 
 @pytest.mark.parametrize(("name", "at"), [("STATE", 0), ("MODE", 1), ("EV_CHARGER", 2)])
-def test_a_code_is_the_word_that_the_manual_has(name: str, at: int) -> None:
+def test_a_state_has_the_text_of_the_manual(name: str, at: int) -> None:
     """Every one of them, and no other."""
     words = {code: word for code, (word, _) in getattr(mappings, name).items()}
     assert words == _codes()[at]

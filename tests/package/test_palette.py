@@ -1,4 +1,4 @@
-"""The colours of the dashboards: to be seen on both themes, and told apart by everybody."""
+"""The colours of the dashboards: visible on both themes, and distinguishable by everybody."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboards import palette
 
 BACKGROUNDS = {"dark": "#181b1f", "light": "#ffffff"}  # of a panel, in Grafana 10 and later
 CONTRAST = 3.0  # WCAG 2.1, 1.4.11, of graphics
-APART = 20.0  # in CIELAB; what people tell apart side by side begins at 2
+APART = 20.0  # in CIELAB; side by side, people distinguish colours from 2 on
 # Machado, Oliveira and Fernandes (2009), severity 1.0, of linear RGB.
 SIGHTS = {
     "all colours": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
@@ -51,7 +51,7 @@ def luminance(color: str) -> float:
 
 
 def seen(color: str, sight: str) -> Rgb:
-    """Return what is seen of a colour, in CIELAB (D65)."""
+    """Return a colour as it is seen, in CIELAB (D65)."""
     source = linear(color)
     red, green, blue = (
         min(1.0, max(0.0, sum(a * b for a, b in zip(row, source, strict=True))))
@@ -76,15 +76,15 @@ def test_a_colour_stands_out_from_the_background(theme: str, color: str) -> None
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_two_flows_are_told_apart(sight: str) -> None:
-    """Also by who does not see all colours."""
+def test_two_flows_have_distinguishable_colours(sight: str) -> None:
+    """Also for people with colour blindness."""
     for (one, color), (other, another) in combinations(palette.FLOWS.items(), 2):
         far = math.dist(seen(color, sight), seen(another, sight))
         assert far >= APART, (one, other, far)
 
 
-def test_colours_that_are_alike_are_found() -> None:
-    """So that the tests above can fail: red and green of traffic lights, for one."""
+def test_similar_colours_are_detected() -> None:
+    """Proves that the tests above can fail: with red and green of traffic lights."""
     red, green = (seen(each, "deuteranopia") for each in ("#a05a00", "#6f7a00"))
     assert math.dist(red, green) < APART
     assert math.dist(seen("#ffff00", "all colours"), seen("#ffffff", "tritanopia")) > APART

@@ -1,4 +1,4 @@
-"""The unit files, as far as they can be judged without a systemd."""
+"""The unit files, as far as they can be checked without a systemd."""
 
 import difflib
 import os
@@ -23,7 +23,7 @@ def _values(unit: str, name: str) -> list[str]:
 
 
 def test_the_template_is_the_service_with_the_instance_in_its_names() -> None:
-    """What is changed in one unit and forgotten in the other shows here."""
+    """A change in one unit that is missing in the other fails here."""
     changes = {
         "/bat2influx.ini ": "/%i.ini ",
         ":bat2influx.mqtt": ":bat2influx@%i.mqtt",
@@ -41,26 +41,26 @@ def test_the_template_is_the_service_with_the_instance_in_its_names() -> None:
 
 
 def test_every_credential_of_the_program_can_be_given_to_the_service() -> None:
-    """By names of our own in the store, which other services share."""
+    """By names with the project's prefix in the store, which other services share."""
     given = dict(value.split(":") for value in _values(SERVICE, "LoadCredential"))
-    names = {"mqtt-password", *settings.CREDENTIALS}  # mqtt-password-NAME takes a drop-in
+    names = {"mqtt-password", *settings.CREDENTIALS}  # mqtt-password-NAME needs a drop-in
     assert given == {name: f"bat2influx.{name}" for name in names}
 
 
-def test_what_only_a_person_can_put_right_is_not_tried_again() -> None:
-    """A wrong command line and a wrong configuration."""
+def test_faults_for_the_user_cause_no_restart() -> None:
+    """A wrong command line and a wrong configuration need a person."""
     assert _values(SERVICE, "RestartPreventExitStatus") == [f"{os.EX_USAGE} {os.EX_CONFIG}"]
 
 
-def test_memory_is_bounded_with_room_for_what_is_promised() -> None:
-    """Slowed down above all that it may need, a reload's program included, and ended above that."""
+def test_memory_is_bounded_above_the_documented_need() -> None:
+    """The limits are above the need with a reload's program: first slower, then killed."""
     (high,), (most,) = (_values(SERVICE, f"Memory{name}") for name in ("High", "Max"))
     promised, reload = 80e6, 22e6  # bytes: SECURITY.md; `check --offline`
     assert 1.5 * (promised + reload) < _bytes(high) < _bytes(most) <= 256 * 2**20
 
 
 def test_a_fleet_of_thousands_has_room() -> None:
-    """By the figures of docs/fleet.md, and without a drop-in."""
+    """With the figures of docs/fleet.md, and without a drop-in."""
     page = (TOP / "docs/fleet.md").read_text()
     figures = {
         name: float(figure)
@@ -75,14 +75,14 @@ def _bytes(size: str) -> int:
     return int(size[:-1]) * 2**20
 
 
-def test_whatever_a_unit_starts_may_be_executed() -> None:
-    """Everything else may not: a reload must not fail for the lack of a program."""
+def test_programs_of_a_unit_may_be_executed() -> None:
+    """And no others; a reload must not fail because a program is forbidden."""
     allowed = " ".join(_values(SERVICE, "ExecPaths")).split()
     for command in _values(SERVICE, "ExecStart") + _values(SERVICE, "ExecReload"):
         assert command.split()[0] in allowed
 
 
-def test_the_unit_reads_the_file_that_is_the_default() -> None:
-    """So that `bat2influx check` looks at what the service will read."""
+def test_the_unit_reads_the_default_file() -> None:
+    """So that `bat2influx check` checks the file that the service reads."""
     (start,) = _values(SERVICE, "ExecStart")
     assert start == f"/usr/bin/bat2influx --config {paths.DEFAULT_CONFIG} run"

@@ -1,4 +1,4 @@
-"""The version stands in bat2influx/__init__.py; whatever else names it follows."""
+"""The version is set in bat2influx/__init__.py; all other places follow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests import TOP
 
 
 def test_the_version_is_three_numbers() -> None:
-    """A word in it would sort otherwise in Debian than in Python."""
+    """A word in it would sort differently in Debian and in Python."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 
-def test_the_build_reads_it_there() -> None:
-    """For what is installed by pip or by the package."""
+def test_the_build_reads_it_from_there() -> None:
+    """For installations by pip and by the package."""
     setup = ConfigParser()
     setup.read(TOP / "setup.cfg")
     assert setup["metadata"]["version"] == "attr: bat2influx.__version__"
@@ -23,7 +23,7 @@ def test_the_build_reads_it_there() -> None:
 
 
 def test_the_package_is_of_that_version() -> None:
-    """With a revision of Debian's behind it, in the first entry of its changelog."""
+    """With a Debian revision after it, in the first entry of its changelog."""
     first = (TOP / "debian/changelog").read_text().partition("\n")[0]
     found = re.fullmatch(r"bat2influx \((.+)-(\d+)\) \w+; urgency=\w+", first)
     assert found
@@ -38,6 +38,6 @@ def test_the_changes_begin_with_that_version() -> None:
 
 
 def test_the_readme_shows_the_package_of_that_version() -> None:
-    """Where it is installed."""
+    """In the commands of the installation."""
     shown = re.findall(r"Setting up bat2influx \((.+?)-1\)", (TOP / "README.md").read_text())
     assert shown == [__version__]

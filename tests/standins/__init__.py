@@ -1,1 +1,1 @@
-"""Real servers and stand-ins, each started and stopped by a few lines of a test or the demo."""
+"""Real servers and stand-ins; a few lines of a test or the demo start and stop each of them."""

@@ -1,4 +1,4 @@
-"""Whatever is done in a directory, as the kernel tells it (inotify)."""
+"""All changes in a directory, as the kernel reports them (inotify)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Changes(Part):
-    """What happens in one directory, which has to be there, from the beginning of the block on.
+    """The events of one existing directory, from the beginning of the block on.
 
-    A file that is opened for reading shows, too; the directory itself being read does not.
+    Opening a file for reading is an event too; reading the directory itself is none.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,7 +39,7 @@ class Changes(Part):
         _checked(_libc.inotify_add_watch(self._descriptor, path, sum(_KINDS) & ~0x4000))
 
     def new(self) -> list[str]:
-        """Return what has been done since the last time, as in "created spool.sqlite"."""
+        """Return the events since the last call, as in "created spool.sqlite"."""
         events: list[str] = []
         with suppress(BlockingIOError):
             while True:
@@ -47,7 +47,7 @@ class Changes(Part):
         return events
 
     def close(self) -> None:
-        """Look no longer."""
+        """Stop watching."""
         os.close(self._descriptor)
 
 

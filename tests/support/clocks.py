@@ -1,11 +1,11 @@
-"""The daemon with a wall clock that a test sets, and a machine that it has sleep.
+"""The daemon with a wall clock that a test sets, on a machine that a test can suspend.
 
     CLOCKS=FILE [SYNCHRONISED=FILE] python3 -m tests.support.clocks --config FILE
 
-Rules: the machine's clock belongs to all that runs on it, and cannot be set for one process alone.
-So this stands for the kernel's clocks, in the one module that looks at them: FILE has, as two
-integers of 64 bits, by how many ns the wall clock and the one since the boot are off. Where it is
-given, SYNCHRONISED stands for the file by which systemd-timesyncd reports that it has set it.
+Rules: all processes of a machine share its clock, so it cannot be set for one process alone. This
+module replaces the kernel's clocks in the one module that reads them. FILE holds two integers of
+64 bits: the offsets in ns of the wall clock and of the clock since the boot. SYNCHRONISED, where
+given, replaces the file by which systemd-timesyncd reports that it has set the clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OFFSETS = struct.Struct("=qq")
 
 
 class Clocks:
-    """How far both clocks are off, in s; `file` is for the daemon's environment, as CLOCKS."""
+    """The offsets of both clocks, in s; `file` goes into the daemon's environment as CLOCKS."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -30,7 +30,7 @@ class Clocks:
         file.write_bytes(_OFFSETS.pack(0, 0))
 
     def put(self, *, wall: float | None = None, boot: float | None = None) -> None:
-        """Set one of them, or both at one moment."""
+        """Set one clock, or both at the same moment."""
         self.wall = self.wall if wall is None else wall
         self.boot = self.boot if boot is None else boot
         with self.file.open("r+b") as file, mmap.mmap(file.fileno(), _OFFSETS.size) as there:
@@ -38,7 +38,7 @@ class Clocks:
 
 
 def main() -> int:
-    """Be the daemon."""
+    """Run the daemon."""
     from bat2influx import cli, clock
     from tests.support.hurried import allow_short_spans
 

@@ -1,10 +1,10 @@
-"""What a device said against what is stored: every value, once, in order, with its right time.
+"""Compares what a device sent with what is stored: each value once, in order, with its time.
 
-A daemon in `mode = poll` is owed the answers to its reads (`answered`), one in `mode = notify` all
-that the device says (`said`). Polled, a field has one value a tick: where the machine has stood
-still, so that the answers to two reads have come together, one of them is let go (`lacking`).
+A daemon in `mode = poll` has to store the answers to its reads (`answered`), one in `mode = notify`
+all that the device publishes (`said`). In `mode = poll` a field has one value per tick: after a
+stall of the machine two answers arrive together, and the daemon drops one of them (`lacking`).
 
-Rules: the device is one with `counted=True`, so that a number tells which message it came in.
+Rules: the device has `counted=True`, so that each number identifies its message.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ NINE = {
 FAST = {field: leaf for field, leaf in NINE.items() if field != "Soc"}
 NUMBER = re.compile(rb'\{"value":(-?\d{1,12}(?:\.\d{1,20})?)\}')
 LATEST = 10.0  # s from a device's sending to the stamp, on a loaded machine
-UNDER_WAY = 5  # messages that may be sent when the daemon has just left the broker
-AROUND = 3.0  # s, of what is shown about a value that is missing
-BEFORE = 0.3  # of an interval, by which a stamp may be before the device has the request
+UNDER_WAY = 5  # messages that may be sent just after the daemon has disconnected
+AROUND = 3.0  # s before and after a missing value, for the error's text
+BEFORE = 0.3  # of an interval: a timestamp may be so much before the request arrives
 
 
 def said(device: Device, leaf: str) -> list[tuple[float, float]]:
     """Return (Unix time, number) of what the device published for a leaf, rounded as stored.
 
-    That is what it published of itself, and not what a test had it say in place of a number.
+    Numbers alone: texts that a test made it publish instead are left out.
     """
     return _numbers(device, leaf, device.log.sent)
 
 
 def answered(device: Device, leaf: str) -> list[tuple[float, float]]:
-    """Return the same of what the device answered to reads that came over the broker."""
+    """Return the same of the device's answers to reads that came over the broker."""
     return _numbers(device, leaf, [each for each in device.log.sent if each.why is Why.ANSWER])
 
 
@@ -61,13 +61,13 @@ def _numbers(device: Device, leaf: str, sent: Sequence[Sent]) -> list[tuple[floa
 
 
 def asked(device: Device, leaf: str) -> list[float]:
-    """Return when (Unix time) the device was asked for a leaf, by itself or with what is beside."""
+    """Return when (Unix time) the device got reads of a leaf, alone or as part of a sub-tree."""
     topic = f"R/{device.portal_id}/{leaf}"
     return [r.time for r in device.log.requests if f"{topic}/".startswith(f"{r.topic}/")]
 
 
 def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
-    """Return (time in ns, number) of what is stored for a field, oldest first."""
+    """Return (time in ns, number) of the stored values of a field, oldest first."""
     return [(when, value) for when, name, value in setting.stored(**place) if name == field]
 
 
@@ -81,15 +81,16 @@ def lacking(
 ) -> list[tuple[float, float]]:
     """Return the answers in whose ticks nothing is stored.
 
-    Of what the device said `unasked`, too, one that is stored may have taken the place of an
-    answer: up to an interval before it, where the answer was late; up to the next answer after it,
-    where this machine stood still and the latest message counts. Which is which is not known.
+    A notification (`unasked`) that is stored may also have taken the place of an answer: up to an
+    interval before it, if the answer was late; up to the next answer after it, if this machine
+    stood still, because then the latest message counts. The messages do not show which is which.
 
-    In a tick is what is within half an `interval`, in s, of the answer, by default the usual time
-    from one answer to the next. Stamps may be `offsets` s off. Where a machine lags, an answer
-    comes after the next request, and of two in one tick one counts: beside what is stamped late,
-    or said sooner after another than it was asked for, one may be lacking, and no two in a row. So
-    may the one before a stall, in which nothing is asked: it is old when it is read.
+    A tick reaches half an `interval`, in s, to either side of the answer; the default is the usual
+    time between two answers. Timestamps may be `offsets` s off. On a slow machine an answer comes
+    after the next request, and of two answers in one tick the daemon stores one. So one answer,
+    but no two in a row, may be missing beside a late timestamp, or beside two answers that are
+    closer together than their requests. The answer before a stall, in which the daemon sends no
+    request, may be missing too: it is too old when the daemon reads it.
     """
     values = {value for _, value in stored}
     stamps = sorted(at / 1e9 - offset for at, _ in stored for offset in offsets)
@@ -128,7 +129,7 @@ def lacking(
 
 
 def around(device: Device, leaf: str, stored: Sequence[tuple[int, float]], when: float) -> str:
-    """Return what was asked, said and stored of a leaf about a moment, by s after it."""
+    """Return requests, messages and stored values of a leaf around a moment, by s after it."""
     ends = f"/{leaf}", "/full_publish_completed"
     asks = [f"{at - when:+.3f}" for at in asked(device, leaf)]
     sent = [each for each in device.log.sent if each.topic.endswith(ends)]
@@ -141,15 +142,15 @@ def around(device: Device, leaf: str, stored: Sequence[tuple[int, float]], when:
 
 
 def assert_complete(setting: Setting, device: Device, field: str, leaf: str) -> None:
-    """Assert that each answer of the device is stored, once, and nothing else."""
+    """Assert that each answer of the device is stored once, and that nothing else is stored."""
     assert_all(device, leaf, kept(setting, field), field)
 
 
 def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str) -> None:
     """Assert that the device's answers for a leaf are stored, from the first of `stored` on.
 
-    What it notifies of between a request and a late answer may take the answer's place: which
-    message is which is not known.
+    A notification between a request and its late answer may take the answer's place: the messages
+    do not show which is which.
     """
     everything = said(device, leaf)
     places = assert_in_order(everything, stored, field)
@@ -166,26 +167,26 @@ def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], f
 def assert_all_said(
     device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str
 ) -> None:
-    """Assert that `stored` is all that the device published for a leaf, from the first of it on."""
+    """Assert that `stored` is all that the device published for a leaf, from its first value on."""
     spoken = said(device, leaf)
     places = assert_in_order(spoken, stored, field)
     assert len(spoken) - 1 - places[-1] <= UNDER_WAY, field
-    assert places == list(range(places[0], places[0] + len(places))), f"{field} lacks something"
+    assert places == list(range(places[0], places[0] + len(places))), f"{field} has gaps"
 
 
 def assert_in_order(
     spoken: Sequence[tuple[float, float]], stored: Sequence[tuple[int, float]], field: str
 ) -> list[int]:
-    """Assert that each that is stored was published, once, at its time.
+    """Assert that each stored value was published, and is stored once, with its time.
 
-    Return the place of each among what was said, the first where it was said again.
+    Return the index of each in `spoken`; of a repeated message, the index of the first.
     """
     assert stored, f"nothing is stored of {field}"
     places: dict[float, int] = {}
     for number, (_, value) in enumerate(spoken):
         places.setdefault(value, number)
     strange = [each for each in stored if each[1] not in places]
-    assert not strange, f"{field} has what was never said: {strange[:5]}"
+    assert not strange, f"{field} has values that were never published: {strange[:5]}"
     found = [places[value] for _, value in stored]
     assert found == sorted({*found}), f"{field} is out of order, or has a value twice"
     for (stamp, _), place in zip(stored, found, strict=True):
@@ -202,10 +203,10 @@ def assert_one_a_tick(
     since: float = 0.0,
     until: float = float("inf"),
 ) -> int:
-    """Assert that from one read of a leaf to the next one value is stored, whoever had asked.
+    """Assert that one value is stored between two reads of a leaf, whoever sent the reads.
 
-    That is of the reads between two Unix times, but for a first one that comes so soon after
-    `since` that a value from before it could be that read's. Return of how many.
+    Checks the reads between two Unix times; returns their number. It leaves out a first read so
+    soon after `since` that a value from before `since` could be its answer.
     """
     times = [when for when in asked(device, leaf) if since <= when <= until]
     assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field

@@ -1,4 +1,4 @@
-"""Starts what `pip install` would make the command `bat2influx` start, from a checkout."""
+"""Starts, from a checkout, the function that the command `bat2influx` of `pip install` calls."""
 
 import sys
 from configparser import ConfigParser

@@ -1,8 +1,8 @@
 """The daemon as people run it, and the service manager's end of its notify socket.
 
-Rules: the daemon runs in a process of its own, with the Python that runs the tests, so that both
-generations of paho are tried. Nothing waits for a time: `wait` polls for an event, with a bound
-that a loaded machine keeps.
+Rules: the daemon runs in a separate process, with the Python that runs the tests, so that both
+generations of paho are tested. No test sleeps for a time: `wait` polls for an event, with a bound
+that a loaded machine meets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.part import Part
 from tests.support.process import Process
 
 T = TypeVar("T")
-BOUND = 120.0  # s; an event that has not come by then will not come
+BOUND = 120.0  # s; an event that has not happened by then will not happen
 
 
 def wait(what: str, condition: Callable[[], T], timeout: float = BOUND) -> T:
@@ -41,7 +41,7 @@ def wait(what: str, condition: Callable[[], T], timeout: float = BOUND) -> T:
 
 
 class NotifySocket:
-    """Receives what the daemon tells the service manager: (monotonic, {name: value})."""
+    """Receives the daemon's messages to the service manager: (monotonic, {name: value})."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,11 +56,11 @@ class NotifySocket:
             self.received.append((time.monotonic(), dict(pairs)))
 
     def times(self, name: str) -> list[float]:
-        """Return when `name` was told, as in times("WATCHDOG")."""
+        """Return when `name` was sent, as in times("WATCHDOG")."""
         return [when for when, values in list(self.received) if name in values]
 
     def values(self, name: str) -> list[str]:
-        """Return what `name` was told to be, each time."""
+        """Return all values that were sent for `name`."""
         return [values[name] for _, values in list(self.received) if name in values]
 
     @property
@@ -116,7 +116,7 @@ class Daemon(Process):
 
 
 class Setting(Part):
-    """A broker, a database, and all that a test needs to run the daemon between them."""
+    """A broker and a database, and what a test needs to run the daemon between them."""
 
     def __init__(self, directory: Path, mosquitto: Mosquitto, influxdb: InfluxDB) -> None:
         self.directory = directory
@@ -130,7 +130,7 @@ class Setting(Part):
         self._daemons = 0
 
     def close(self) -> None:
-        """End all that was begun here."""
+        """Stop all that this object started."""
         self._stack.close()
 
     def venus(self, *devices: Device) -> VenusRunner:
@@ -146,7 +146,7 @@ class Setting(Part):
         return notify
 
     def write_ini(self, **sections: Mapping[str, object]) -> Path:
-        """Write the ini, with `sections` over what `self.ini` says, and return its path."""
+        """Write the ini, with `sections` over those of `self.ini`, and return its path."""
         merged = {name: dict(keys) for name, keys in self.ini.items()}
         for name, keys in sections.items():
             merged.setdefault(name, {}).update(keys)
@@ -197,7 +197,7 @@ class Setting(Part):
         return daemon
 
     def rows(self, what: str = "*", db: str = "battery", measurement: str = "dc") -> list[Row]:
-        """Return the stored rows, oldest first; none while the database is not there."""
+        """Return the stored rows, oldest first; none before the database exists."""
         try:
             return self.influxdb.query(f'SELECT {what} FROM "{measurement}"', db)
         except InfluxDBError as error:
@@ -206,7 +206,7 @@ class Setting(Part):
             raise
 
     def stored(self, db: str = "battery", measurement: str = "dc") -> list[tuple[int, str, float]]:
-        """Return what is stored as (time in ns, field, value), oldest first."""
+        """Return the stored values as (time in ns, field, value), oldest first."""
         return sorted(
             (row["time"], field, value)
             for row in self.rows(db=db, measurement=measurement)

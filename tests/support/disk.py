@@ -1,8 +1,8 @@
-"""Disks that are full, read-only or limited, for real, and files whose bytes have been changed.
+"""Real disks that are full, read-only or limited, and files with changed bytes.
 
-Rules: a test `on_a_small_disk` runs in a process and a mount namespace of its own, where its
-`tmp_path` is a file system of 2 MB in memory; both are gone when it ends. A `file_limit` holds for
-this process, within its block.
+Rules: a test `on_a_small_disk` runs in a separate process and mount namespace, where its `tmp_path`
+is a file system of 2 MB in memory; both end with the test. A `file_limit` applies to this process,
+within its block.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def _is_possible() -> bool:
 
 
 def on_a_small_disk(test: Callable[..., None]) -> Callable[..., None]:
-    """Have a test, whose parameters are values of JSON, run where `tmp_path` is a disk."""
+    """Run a test, whose parameters are JSON values, with a disk of SIZE bytes as `tmp_path`."""
 
     @functools.wraps(test)
     def run(**given: object) -> None:
         if not _is_possible():
-            pytest.skip("this system lets us have no mount namespace")
+            pytest.skip("this system permits no mount namespace")
         dying = [SETPRIV, "--pdeathsig", "KILL", "--"]  # after unshare, which would undo it
         arguments = [test.__module__, test.__name__, json.dumps(given, default=str)]
         command = [*_UNSHARE, *dying, sys.executable, "-m", "tests.support.disk", *arguments]
@@ -50,19 +50,19 @@ def on_a_small_disk(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a byte free."""
+    """Fill the disk to the last byte."""
     with (disk / _BALLAST).open("ab", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
 
 
 def empty(disk: Path) -> None:
-    """Make room again."""
+    """Free the space again."""
     (disk / _BALLAST).unlink()
 
 
 def set_read_only(disk: Path, read_only: bool) -> None:
-    """Have nothing be written any more, or again; no file may be open for writing."""
+    """Make the disk read-only, or writable again; no file may be open for writing."""
     _mount("-o", "remount,ro" if read_only else "remount,rw", disk)
 
 
@@ -73,7 +73,7 @@ def _mount(*arguments: str | Path) -> None:
 
 @contextmanager
 def file_limit(size: int) -> Iterator[None]:
-    """Have no file of this process grow beyond so many bytes."""
+    """Limit the size of each file of this process, in bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -83,22 +83,22 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 def copy_as_after_a_power_cut(source: Path, target: Path) -> None:
-    """Copy a database's files as they are on disk, while somebody has it open."""
+    """Copy a database's files as they are on disk, while a process has it open."""
     target.mkdir()
     for each in source.iterdir():
-        if not each.name.endswith("-shm"):  # memory that is shared, and lost
+        if not each.name.endswith("-shm"):  # shared memory; not on disk
             shutil.copy(each, target)
 
 
 def change(path: Path, offset: int, content: bytes) -> None:
-    """Write `content` over what the file has at `offset`."""
+    """Overwrite the file's bytes at `offset` with `content`."""
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(content)
 
 
 def write_until_killed(state: Path, number: int) -> None:
-    """Write to a disk queue without end, and say what has been done: append N, settle N.
+    """Write to a disk queue without end, and print each step: append N, settle N.
 
     The lines have numbers, from `number` on. After each third of up to 40 lines the oldest 50 are
     settled.

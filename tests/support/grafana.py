@@ -1,9 +1,9 @@
-"""What Grafana makes of a dashboard's JSON before the database is asked, and of the answer.
+"""How Grafana turns a dashboard's JSON into a query, and the database's answer into series.
 
-Rules: nothing is asked in here, and nothing is validated (tests/support/grafana_schema.py). It is
-done as Grafana 10 and later do it for a data source with access by the server: the browser fills in
+Rules: this module sends no query and validates nothing (tests/support/grafana_schema.py). It works
+as Grafana 10 and later do for a data source with access by the server: the browser fills in
 variables, `$__from`, `$__to` and `$__timezone`, the server `$timeFilter`, `$__interval` and
-`$__range`; what nobody knows stays.
+`$__range`; unknown names stay as they are.
 
 Source: Grafana, public/app/features/templating, pkg/tsdb/influxdb (query.go, response_parser.go),
 pkg/tsdb/prometheus (models/query.go).
@@ -27,7 +27,7 @@ FOLDERS = {INFLUXDB: GRAFANA / "dashboards", PROMETHEUS: GRAFANA / "victoriametr
 DASHBOARDS = tuple(path.stem for path in sorted(FOLDERS[INFLUXDB].glob("*.json")))
 PROVISIONING = GRAFANA / "provisioning"
 ALL = "$__all"
-DATA_POINTS = 900  # as many as a graph of half a screen has pixels
+DATA_POINTS = 900  # the pixels of a graph over half a screen
 
 Json = dict[str, Any]
 Values = Mapping[str, str]
@@ -74,7 +74,7 @@ def variables(dashboard: Json) -> dict[str, Json]:
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
-    """Yield each panel, those in closed rows too; rows themselves are none."""
+    """Yield each panel, including those in closed rows; a row is no panel."""
     for each in dashboard["panels"]:
         if each["type"] == "row":
             yield from each["panels"]
@@ -83,7 +83,7 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 
 def targets(dashboard: Json) -> Iterator[tuple[Json, Json]]:
-    """Yield each panel with each of its targets; what shows another panel's data has none."""
+    """Yield each panel with each of its targets; a panel with another panel's data has none."""
     for panel in panels(dashboard):
         for target in panel.get("targets", ()):
             if "panelId" not in target:
@@ -116,7 +116,7 @@ def fields(target: Json) -> set[str]:
 def fill_in(text: str, values: Values, all_values: Mapping[str, str], how: str = "regex") -> str:
     """Fill in `$name`, `${name}` and `${name:format}`; without a format it is `how`.
 
-    `all_values` are the `allValue` of variables; they go in as they are.
+    `all_values` are the `allValue` of variables; they are filled in unchanged.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -133,9 +133,9 @@ def fill_in(text: str, values: Values, all_values: Mapping[str, str], how: str =
 
 
 def chosen(dashboard: Json, **others: str) -> Values:
-    """Return what the variables are when a dashboard is opened, and `others`.
+    """Return the variables' values when a dashboard is opened, and `others`.
 
-    What the database is asked for is not among it.
+    Variables that are queried from the database are not included.
     """
     opened = {
         name: each["current"]["value"]
@@ -154,7 +154,7 @@ def milliseconds(duration: str) -> int:
 
 @dataclass(frozen=True)
 class View:
-    """What is looked at: a dashboard from and to a time, in ms since 1970, with its variables."""
+    """A dashboard from and to a time, in ms since 1970, with its variables."""
 
     dashboard: Json
     start: int
@@ -165,7 +165,7 @@ class View:
 
     @property
     def offset(self) -> int:
-        """How far the time zone is before UTC at the end, in s."""
+        """The offset of the time zone from UTC at the end, in s; positive is east."""
         at = datetime.fromtimestamp(self.end / 1000, ZoneInfo(self.zone))
         return round((at.utcoffset() or timedelta()).total_seconds())
 
@@ -201,21 +201,21 @@ def _in_go(ms: int) -> str:
 
 
 def options(variable: Json, answer: Json) -> list[str]:
-    """Return what a variable of type query offers, of an InfluxDB's answer to its query."""
+    """Return the choices of a variable of type query, from an InfluxDB's answer to its query."""
     rows = [row for each in answer["results"][0].get("series", []) for row in each["values"]]
     column = 1 if "SHOW TAG VALUES" in variable["query"].upper() else 0
     return offered(variable, [row[column] for row in rows])
 
 
 def offered(variable: Json, found: list[str]) -> list[str]:
-    """Return what a variable of type query offers of these, in its order."""
+    """Return which of these are choices of a variable of type query, in its order."""
     wanted = re.compile(variable["regex"].strip("/")) if variable.get("regex") else None
     kept = [each for each in found if wanted is None or wanted.search(each)]
     return sorted(kept, reverse=variable["sort"] == 2) if variable.get("sort") else kept
 
 
 def series(target: Json, answer: Json) -> Shown:
-    """Return what Grafana shows of an InfluxDB's answer; without what is null."""
+    """Return what Grafana shows of an InfluxDB's answer, without nulls."""
     shown: Shown = {}
     for each in answer["results"][0].get("series", []):
         for index, column in enumerate(each["columns"]):
@@ -243,7 +243,7 @@ def prometheus_series(target: Json, answer: Json) -> Shown:
 
 
 def _add(shown: Shown, name: str, values: Iterator[tuple[int, float | None]]) -> None:
-    """Add a series of this name. Raises AssertionError where there is one already."""
+    """Add a series of this name. Raises AssertionError if the name exists already."""
     kept = [(at, value) for at, value in values if value is not None]
     assert name not in shown, f"two series are called {name!r}"
     shown[name] = kept

@@ -1,8 +1,8 @@
-"""What Grafana makes of an alert rule: its queries asked, reduced, calculated, held to a threshold.
+"""How Grafana evaluates an alert rule: query, reduce, calculate, compare with a threshold.
 
-Rules: a rule is what its file has. A series is known by its labels, without empty ones. Reducers
-drop what is no number (dropNN); in a calculation series of the same labels meet, and one that has
-no partner takes no part.
+Rules: a rule is the content of its file. Labels identify a series; empty labels are left out.
+Reducers drop what is no number (dropNN). A calculation pairs series with the same labels, and
+leaves out a series without a partner.
 
 Source: Grafana, pkg/expr (reduce.go, threshold.go, mathexp) and pkg/services/ngalert/eval.
 """
@@ -31,7 +31,7 @@ _NAME = re.compile(r"\$(\w+)")
 
 
 def by_influxql(server: InfluxDB, db: str, now: int) -> Ask:
-    """Return what asks an InfluxDB at `now`, in s since 1970."""
+    """Return a function that queries an InfluxDB at `now`, in s since 1970."""
 
     def ask(model: Json, span: Json) -> Series:
         start, end = now - span["from"], now - span["to"]
@@ -50,7 +50,7 @@ def by_influxql(server: InfluxDB, db: str, now: int) -> Ask:
 
 
 def by_metricsql(server: VictoriaMetrics, db: str, now: int) -> Ask:
-    """Return what asks a VictoriaMetrics at `now`, in s since 1970, of what was written to a db."""
+    """Return a function that queries a VictoriaMetrics at `now`, in s since 1970, for a db."""
 
     def ask(model: Json, _: Json) -> Series:
         assert (model["instant"], model["range"]) == (True, False)

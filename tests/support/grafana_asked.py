@@ -1,7 +1,7 @@
 """A dashboard's queries, asked of real databases as Grafana's server asks them.
 
-Rules: nothing is written. A series that is there twice is an error (tests/support/grafana.py), and
-so is any answer that is none.
+Rules: nothing is written. Two series with one name are an error (tests/support/grafana.py), and so
+is a missing or failed answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Asked:
     kind: str
 
     def view(self, name: str, seconds: int, *, zone: str = "UTC", **others: str) -> View:
-        """Return a dashboard of so many seconds before the end, with what it finds by itself."""
+        """Return a dashboard of the last so many seconds, with the variables that it queries."""
         dashboard = load(name, self.kind)
         values = dict(chosen(dashboard, **others))
         for each in variables(dashboard).values():
@@ -50,7 +50,7 @@ class Asked:
         return View(dashboard, end - seconds * 1000, end, values, zone)
 
     def offered(self, dashboard: Json, name: str, **others: str) -> list[str]:
-        """Return what a variable of type query offers, with these values of others."""
+        """Return the choices of a variable of type query, with these values of others."""
         variable = variables(dashboard)[name]
         values = {"site": "", **chosen(dashboard, **others)}
         if self.kind == INFLUXDB:
@@ -62,7 +62,7 @@ class Asked:
         return offered(variable, answer["data"])
 
     def shown(self, view: View, panel: Json, target: Json) -> Shown:
-        """Return what a panel shows of one of its queries; of a table the rows by their tags."""
+        """Return what a panel shows of one of its queries; for a table, the rows by their tags."""
         query = view.query(panel, target)
         if self.kind == INFLUXDB:
             return series(target, self._influxql(query))

@@ -1,13 +1,13 @@
-"""Dashboards held against the schema that Grafana publishes in its Foundation SDK.
+"""Checks dashboards against the schema that Grafana publishes in its Foundation SDK.
 
-`judge` has a Python do that which has the SDK, and which runs this as a module: a list of
-dashboards comes in, a list of what is wrong with each goes out, as JSON.
+`judge` starts a Python that has the SDK, which runs this as a module: it reads a list of dashboards
+and prints a list of the errors in each, as JSON.
 
-The SDK itself refuses next to nothing: it passes over a key that it does not know, and takes any
-value for any key. But its classes are made from the schema and say which type each attribute has.
-So what from_json followed by to_json loses is an unknown key, and every attribute is compared with
-its annotation. An override's properties it leaves unread; they are what `defaults` may hold, and
-are read as that. It knows no query of an InfluxDB: of queries nothing is judged in here.
+The SDK itself rejects almost nothing: it ignores unknown keys, and accepts any value for any key.
+But its classes are generated from the schema, and annotate the type of each attribute. So a key
+that from_json followed by to_json loses is unknown, and each attribute is compared with its
+annotation. The SDK does not read an override's properties; they are the same as those of
+`defaults`, and are checked as such. It knows no InfluxDB query, so queries are not checked here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MATCHERS = ("byName", "byRegexp", "byType", "byFrameRefID")
 
 
 def judge(dashboards: Iterable[dict[str, Any]]) -> list[list[str]]:
-    """Return what is wrong with each, a line for a thing."""
+    """Return the errors in each dashboard, one line per error."""
     made = subprocess.run(
         [TOP / "tests/tools/venv", SDK], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -48,7 +48,7 @@ def judge(dashboards: Iterable[dict[str, Any]]) -> list[list[str]]:
 
 
 def problems(dashboard: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with a dashboard."""
+    """Yield the errors in a dashboard."""
     from grafana_foundation_sdk.cog.plugins import register_default_plugins
     from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -68,7 +68,7 @@ def _of(model: Any, data: dict[str, Any], where: str) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of the SDK as JSON has it."""
+    """Return a value of the SDK as JSON."""
     if hasattr(value, "to_json"):
         value = value.to_json()
     if isinstance(value, dict):
@@ -89,7 +89,7 @@ def _lost(data: Any, kept: Any, where: str) -> Iterator[str]:
 
 
 def _wrong(read: Any, where: str) -> Iterator[str]:
-    """Yield the attributes of an object of the SDK that are not what they are annotated as."""
+    """Yield the attributes of an object of the SDK whose type is not the annotated one."""
     for name, hint in typing.get_type_hints(type(read)).items():
         value = getattr(read, name)
         if name not in UNREAD and not _is(value, hint):

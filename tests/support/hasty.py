@@ -1,4 +1,4 @@
-"""The daemon, which tells about itself each half second.
+"""The daemon, with reports about itself every half second.
 
 python3 -m tests.support.hasty --config FILE
 """

@@ -1,12 +1,13 @@
-"""Days of the nine values as a house with a MultiPlus and solar power gives them, in its own steps.
+"""Simulated days of the nine values of a house with a MultiPlus and solar power.
 
-Rules: no clock in here; the same seed gives the same days. What a database makes of values depends
-on how often they change and by how much. So voltage comes in steps of 0.01 V, current of 0.1 A and
-power of 1 W, a battery that rests says the same for hours, and an AC voltage hardly ever does.
+Rules: this module reads no clock; the same seed gives the same days. A database's size and speed
+depend on how often values change, and by how much. So voltage has steps of 0.01 V, current of 0.1 A
+and power of 1 W. The values of an idle battery stay the same for hours; an AC voltage hardly ever
+does.
 
-The answers come as a device sends them: a sub-tree at once, its leaves a tenth of a millisecond
-apart, the two sub-trees some ms after they were asked for, and now and then one much later. About
-one round in an hour is missing.
+Answers have the timing of a real device: the leaves of a sub-tree follow each other by a tenth of a
+millisecond, the two sub-trees come some ms after their requests, and now and then one comes much
+later. About one round per hour is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ DC = ("Voltage", "Current", "Power")
 AC = ("I", "V", "P", "S", "F")
 HOUR = 3600.0
 CAPACITY = 14_300.0 * HOUR  # Ws
-MISSING = 1.0 / HOUR  # of rounds, at one a second
+MISSING = 1.0 / HOUR  # of rounds, at one per second
 LATE = 1.0 / 500.0  # of sub-trees
 SOLAR, STRONGEST = 4_500.0, 2_400.0  # W: of the panels, and of the Multi
 FREQUENCY_STEP = 0.025  # Hz
@@ -38,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What a tick has brought; `start_ns` is the moment it stands for, in ns since 1970."""
+    """The values of a tick; `start_ns` is the tick's moment, in ns since 1970."""
 
     start_ns: int
     answers: list[Answer]
@@ -83,7 +84,7 @@ def _answers(
 
 
 class House:
-    """Loads, sun, mains and a battery, which takes what is left over and gives what is missing."""
+    """Loads, sun, mains, and a battery that takes the surplus and supplies the deficit."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed + 1)
@@ -94,7 +95,7 @@ class House:
         self._running: list[tuple[float, float]] = []  # of appliances: until when, and W
 
     def advance(self, now: float, seconds: float) -> None:
-        """Let so many seconds go by, up to `now` in s since 1970."""
+        """Advance the house by so many seconds, up to `now` in s since 1970."""
         self._cloud = self._drift(self._cloud, 180.0, seconds)
         self._wander = self._drift(self._wander, 40.0, seconds)
         self._volts = self._drift(self._volts, 600.0, seconds)
@@ -112,7 +113,7 @@ class House:
         self._mains = load - sun + self._power + losses + self._chance.gauss(0.0, 4.0)
 
     def dc(self) -> tuple[float, float, float]:
-        """Return what DC names: V, A and W."""
+        """Return the values of DC: V, A and W."""
         rests = abs(self._power) < 15.0
         power = 0.0 if rests else self._power + self._chance.gauss(0.0, 6.0)
         full = math.exp((self._charge - 1.0) * 60.0)  # the end of the charge is steep
@@ -123,7 +124,7 @@ class House:
         return voltage, current, float(int(voltage * current))
 
     def ac(self) -> tuple[float, float, float, float, float]:
-        """Return what AC names: A, V, W, VA and Hz."""
+        """Return the values of AC: A, V, W, VA and Hz."""
         voltage = round(231.0 + 1.5 * self._volts + self._chance.gauss(0.0, 0.12), 2)
         apparent = math.hypot(self._mains, 130.0 + self._chance.gauss(0.0, 3.0))
         current = round(math.copysign(apparent, self._mains) / voltage, 2)

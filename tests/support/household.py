@@ -1,13 +1,13 @@
-"""Houses with a battery, by the second, in which every watt comes from somewhere.
+"""Simulated houses with a battery, with values for every second, in which all powers add up.
 
-Rules: no clock and no chance in here (household_weather.py): a house that begins at the same time
-is the same for ever. Powers are in W with Victron's signs: + charges the battery, + comes from the
-mains, + goes to the loads. At each moment
+Rules: this module reads no clock and no random numbers (household_weather.py): two houses with the
+same start time are equal. Powers are in W with Victron's signs: + charges the battery, + comes from
+the mains, + goes to the loads. At each moment
 
     mains + generator + alternator + sun = loads + into the battery + lost in converting
 
-holds exactly; the charge and the meters are the sums of that over steps of two minutes. Which
-values a device makes of it is in household_fields.py.
+holds exactly; the charge and the meters are the sums of that over steps of two minutes.
+household_fields.py derives the device's values from it.
 
 How it is wired: heat pump, car and PV inverter are before the inverter/charger, on the side of the
 mains; all other loads are behind it. The solar charger, the alternator and the DC loads are at the
@@ -23,14 +23,14 @@ from tests.support import household_weather as weather
 from tests.support.household_weather import DAY, HOUR, noise, share
 
 STEP = 120  # s
-KEPT = 0.945  # of what goes through an inverter/charger
-IDLE = 14.0  # W that it takes for each phase
-IN_BATTERY = 0.97  # of what goes in, and comes out again
+KEPT = 0.945  # efficiency of an inverter/charger
+IDLE = 14.0  # W, the inverter/charger's own use per phase
+IN_BATTERY = 0.97  # efficiency of charging, and of discharging
 EMPTY = 10.0  # %, the least that a system with mains discharges to
 STARTS, STOPS = 35.0, 82.0  # %, of the generator
 AT_THE_START = 0.42  # of the battery's capacity
-BEFORE = 4  # days in which a house forgets with what it began
-SPRING = 20_544  # the number of a day, 31 March 2026: sun enough to fill a battery, and still cold
+BEFORE = 4  # days until a house no longer depends on its initial state
+SPRING = 20_544  # day number of 31 March 2026: enough sun to fill a battery, and still cold
 
 Interval = tuple[float, float]  # s since 1970
 
@@ -39,7 +39,7 @@ Interval = tuple[float, float]  # s since 1970
 class Site:
     """What a house has; 0 W of something means that it has none.
 
-    `stored` says that the battery is to take the sun's surplus, and to give it back (ESS); without
+    `stored` means that the battery stores the sun's surplus and returns it (ESS); without
     it the inverter only charges from the mains, as on a boat. On `harbour` alone there are mains on
     some days. With `behind` the PV inverter is behind the inverter/charger, at its output. `rs` is
     a system of RS units, without vebus. Capacities are in kWh.
@@ -99,7 +99,7 @@ CABIN = Site(
 
 
 class Meters(NamedTuple):
-    """What only grows, in kWh."""
+    """The meters, in kWh; they never decrease."""
 
     grid_in: float = 0.0
     grid_out: float = 0.0
@@ -116,10 +116,10 @@ class Meters(NamedTuple):
 class Moment:
     """A house at `time`, in s since 1970.
 
-    `charge` is what is in the battery, 0 to 1. `mains` is False without mains, when a generator
+    `charge` is the state of charge, 0 to 1. `mains` is False without mains, when a generator
     may take its place at the input. `grid`, `loads`, `input` and `output` have a value for each
     phase: `loads` are those behind the inverter/charger, `output` the same less a PV inverter
-    there. `conversion` is what it takes at its AC side, and `direct` what arrives at its DC side.
+    there. `conversion` is the inverter/charger's power at its AC side, `direct` at its DC side.
     """
 
     time: float
@@ -147,22 +147,22 @@ class Moment:
 
     @property
     def consumption(self) -> tuple[float, ...]:
-        """What all AC loads take, by phase."""
+        """The power of all AC loads, by phase."""
         before = (self.heat_pump + self.car) / len(self.loads)
         return tuple(each + before for each in self.loads)
 
     @property
     def lost(self) -> float:
-        """What becomes heat in the inverter/charger."""
+        """The power that the inverter/charger loses as heat."""
         return self.conversion - self.direct
 
 
 class Household:
     """A house from `since`, in s since 1970; in the intervals `without_mains` there are none.
 
-    `ahead` is by how many days its calendar is ahead: what the weather is and who cooks what is
-    that of so many days later. What a moment is depends on all that was since the beginning: the
-    first question about a late one takes 40 ms for each day.
+    `ahead` is by how many days its calendar is ahead: weather and loads are those of so many days
+    later. A moment depends on all moments since the beginning, so the first call for a late one
+    takes 40 ms per simulated day.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Household:
         self._nodes.append((kwh, running, Meters(*counted)))
 
     def _flows(self, time: float, kwh: float, running: bool) -> Moment:
-        """Return a moment with everything but the meters."""
+        """Return a moment, complete except for the meters."""
         site, name = self.site, self.site.name
         now = Moment(time, kwh / site.capacity, mains=self._has_mains(time))
         running = now.running = running and not now.mains
@@ -248,7 +248,7 @@ class Household:
             wanted = min(max(wanted, least - beside), most - beside)
             wanted = min(max(wanted, -site.inverter), site.charger)
         over = wanted + beside - most
-        if over > 0.0:  # nobody takes it: the charger gives less
+        if over > 0.0:  # no load takes the surplus: the charger reduces its power
             taken = min(over, now.panels_dc)
             now.panels_dc -= taken
             beside -= taken
@@ -285,13 +285,13 @@ class Household:
         return leaves and (9.0 < hour < 9.7 or 16.0 < hour < 16.9)
 
     def _limits(self, charge: float) -> tuple[float, float]:
-        """Return the most W that the battery takes, and the least: what it gives, below 0."""
+        """Return the battery's limits in W: of charging, and of discharging (negative)."""
         site = self.site
         least = -1.2 * site.inverter * min(1.0, max(0.0, (100.0 * charge - EMPTY) / 2.0))
         return (site.charger + site.panels_dc) * _taper(charge), least
 
     def _loads(self, time: float) -> tuple[float, ...]:
-        """Return what is behind the inverter/charger, by phase."""
+        """Return the loads behind the inverter/charger, by phase."""
         site, name = self.site, self.site.name
         base = 95.0 + 6.0 * noise(f"{name} base", time, 40.0) + 2.0 * noise(name, time, 3.0)
         lines = (
@@ -305,12 +305,12 @@ class Household:
 
 
 def _taper(charge: float) -> float:
-    """Return what part of its current a battery takes: less above 90 %, none when it is full."""
+    """Return the share of its current that a battery accepts: less above 90 %, none when full."""
     return min(1.0, max(0.0, (1.0 - charge) / 0.1))
 
 
 def _direct(conversion: float, phases: int) -> float:
-    """Return what arrives at the DC side of what an inverter/charger takes at its AC side."""
+    """Return the power at the DC side of an inverter/charger, from that at its AC side."""
     net = conversion - IDLE * phases
     return net * KEPT if net > 0.0 else net / KEPT
 
@@ -323,9 +323,9 @@ def _conversion(direct: float, phases: int) -> float:
 def until(
     site: Site, end: int, days: float, *, without_mains: tuple[Interval, ...] = ()
 ) -> Household:
-    """Return a house that is to be seen for so many days until `end`, in s since 1970.
+    """Return a house with values for so many days until `end`, in s since 1970.
 
-    Whenever that is, it is in spring there, and the days are the same.
+    Whatever `end` is, the house has the same days, in spring.
     """
     day = weather.local_day(end)
     since = (day - int(days) - BEFORE) * DAY - weather.ZONE

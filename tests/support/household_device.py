@@ -1,7 +1,7 @@
-"""A house as a Venus device shows it: the stand-in's services, with the house's values.
+"""A house as a Venus device publishes it: the stand-in's services, with the house's values.
 
-Rules: what the house does not say at a moment is null, as with the stand-in's own values. So what
-the daemon stores of it goes on where what was written before has ended.
+Rules: a value that the house does not have at a moment is null, as with the stand-in's own values.
+So the daemon's values continue those that were written before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALL = tuple(PRESETS)
 def device(portal_id: str, house: Household, end: int, presets: Iterable[str] = ALL) -> Device:
     """Return a device with the services that the house has of these presets, and the nine.
 
-    `end` is when it begins to be asked: what it said in the day before is what it has.
+    `end` is the time of the first request: the fields are those that it had in the day before.
     """
     said = {name for back in range(0, DAY, DAY // 12) for name in values(house, end - back)}
     fields = [(each.name, each.service, each.path) for name in presets for each in PRESETS[name]]

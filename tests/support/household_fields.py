@@ -1,7 +1,7 @@
-"""What the devices of a house say: the value of each of the nine fields and of the presets.
+"""The values that a house's devices publish: the nine default fields and those of the presets.
 
-Rules: names are those of bat2influx/venus, signs and units too; what a device of the house does
-not say at a moment is not there (JSON null), as it is with a phase without mains. Steps are those
+Rules: names, signs and units are those of bat2influx/venus. A value that a device does not have at
+a moment is left out (JSON null), such as that of a phase without mains. Steps are those
 of the devices: W in whole numbers, A to a tenth at the battery. The numbers of states are Victron's
 (register list, dbus_modbustcp). Everything is a function of the house at a moment.
 """
@@ -30,7 +30,7 @@ MOUNTED_AH = 51.2  # V, by which kWh become Ah
 
 
 def values(house: Household, time: float) -> Values:
-    """Return what is stored of a house in the moment `time`, with all presets, by field."""
+    """Return the values of a house at `time`, with all presets, by field."""
     now, site = house.at(time), house.site
     return dict(chain(*(each(site, now) for each in (_RS if site.rs else _VEBUS))))
 
@@ -42,13 +42,13 @@ def nine(house: Household, time: float) -> Values:
 
 
 def powers(house: Household, time: float) -> Values:
-    """Return the nine, and those powers of which people want energies, in a third of the time."""
+    """Return the nine and the powers for energies, in a third of the time that all take."""
     now, site = house.at(time), house.site
     return dict(chain(_nine(site, now), _powers(site, now)))
 
 
 def _powers(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
-    """Yield what `values` has of these."""
+    """Yield those of these fields that `values` has."""
     for each in (_solar(site, now), _system(site, now)):
         yield from (pair for pair in each if pair[0].endswith("Power"))
     battery = float(round(now.battery))
@@ -99,7 +99,7 @@ def _battery(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
     yield "BatteryTemperature", _temperature(site, now)
     yield "BatterySoc", round(100.0 * now.charge, 1)
     yield "BatterySoh", 97.0
-    edge = max(0.0, abs(now.charge - 0.5) - 0.38) / 0.12  # cells part where it is full or empty
+    edge = max(0.0, abs(now.charge - 0.5) - 0.38) / 0.12  # cells differ when full or empty
     spread = 0.004 + 0.026 * edge + 0.002 * noise(f"{site.name} cells", now.time, 900.0)
     yield "BatteryMinCellVoltage", round(volts / site.cells - 0.45 * spread, 3)
     yield "BatteryMaxCellVoltage", round(volts / site.cells + 0.55 * spread, 3)
@@ -180,7 +180,7 @@ def _loads(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
 def _metered(
     name: str, site: Site, now: Moment, watts: float, *, supplied: bool = True
 ) -> Iterator[tuple[str, float]]:
-    """Yield what an AC meter has of a load that is the same on all phases."""
+    """Yield the values of an AC meter with the same load on all phases."""
     yield f"{name}Power", float(round(watts))
     for number in range(site.phases):
         line = _line(site, now, number, watts / site.phases, supplied=supplied)
@@ -195,7 +195,7 @@ def _genset(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
     yield "GensetEnergy", round(640.0 + now.meters.generator, 2)
     hertz = 50.1 + 0.25 * noise(f"{site.name} motor hertz", now.time, 6.0)
     yield "GensetFrequency", round(hertz, 2) if runs else 0.0
-    # One that charges a battery directly has these; this one does not.
+    # A device that charges a battery directly has these; this one does not.
     yield from (("GensetDcVoltage", 0.0), ("GensetDcCurrent", 0.0), ("GensetDcPower", 0.0))
     yield "GensetEngineLoad", float(round(100.0 * now.generator / site.generator))
     warm = 62.0 + 4.0 * noise(f"{site.name} coolant", now.time, 1_800.0) if runs else 0.0
@@ -220,7 +220,7 @@ def _tanks(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
 
 
 def _rs(site: Site, now: Moment) -> Iterator[tuple[str, float]]:
-    """RS units with panels of their own, the system that they make, and a small Phoenix beside."""
+    """RS units with their own panels, the system of them, and a small Phoenix inverter."""
     volts, state = _voltage(site, now), float(_inverter_state(now))
     yield from _direct("MultiBattery", volts, now.battery)
     yield "MultiBatteryTemperature", _temperature(site, now)
@@ -265,7 +265,7 @@ def _soc(now: Moment) -> float:
 
 
 def _voltage(site: Site, now: Moment) -> float:
-    """Return V of the battery: of its cells at rest, and what its resistance adds."""
+    """Return V of the battery: that of its cells at rest, plus the drop at its resistance."""
     at = next(
         n for n in range(1, len(CHARGES)) if now.charge <= CHARGES[n] or n == len(CHARGES) - 1
     )
@@ -289,7 +289,7 @@ def _apparent(watts: float) -> int:
 def _line(
     site: Site, now: Moment, number: int, watts: float, *, supplied: bool | None = None
 ) -> Values:
-    """Return what is measured at one phase; without mains 0 V there, and no frequency."""
+    """Return the values of one phase; without mains 0 V, and no frequency."""
     if supplied is None:
         supplied = now.mains or now.running
     if not supplied:
@@ -307,7 +307,7 @@ def _line(
 
 @lru_cache(maxsize=16)
 def _rest(name: str, time: float, number: int) -> float:
-    """Return V of a phase from which nobody takes anything."""
+    """Return V of a phase without load."""
     swing = 1.9 * noise(f"{name} volts L{number}", time, 1_100.0)
     return 231.2 + 0.7 * number + swing + 0.15 * noise(f"{name} L{number}", time, 4.0)
 

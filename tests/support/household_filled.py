@@ -1,12 +1,12 @@
 """Databases full of houses, for dashboards: real servers, filled in the daemon's way.
 
-Rules: the houses of household.py are written as the daemon writes them, by its Encoder, one field a
-line, into InfluxDB 1 and, where it is wanted, VictoriaMetrics. The last seconds are the real
-daemon's, which reads devices with the values of the houses: it has to store the same names, and
-what is refused for its type ends the run. Policies, minutes and hours are made by `setup-db`.
+Rules: the houses of household.py are written as the daemon writes them: by its Encoder, one field
+per line, into InfluxDB 1 and, if requested, VictoriaMetrics. The real daemon writes the last
+seconds: it reads devices with the values of the houses. It has to store the same names, and a value
+that is rejected for its type ends the run. `setup-db` creates policies, minutes and hours.
 
-Of days that are older than `Density.days` there are hours and no minutes: to compute minutes of all
-presets takes the server 5 s of processor time a day.
+Days that are older than `Density.days` have hours and no minutes: minutes of all presets take the
+server 5 s of processor time per day.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.support.household_weather import DAY, HOUR, MINUTE
 from tests.support.household_writing import TOGETHER, Writing
 
 DB, MEASUREMENT, OWN = "battery", "dc", "itself"
-OWN_OF_DAEMON = "itself_of_daemon"  # what the real one tells: among the others it were a restart
+OWN_OF_DAEMON = "itself_of_daemon"  # the real daemon's: it would show as a restart
 OWN_FIELDS = {each.field for each in (*metrics.OF_DEVICE, *metrics.OF_DAEMON) if each.field}
 OF_A_FLEET, OF_ONE = {"devices", "devices_silent"}, {"services_missing"}
 MOST_DAYS = 90  # raw values are kept no longer
@@ -50,7 +50,7 @@ SILENT = {3: 7 * HOUR, 11: 20 * MINUTE}  # devices of a fleet that have stopped,
 LOW = 7  # one whose battery is never full
 USUAL, SPARSE = Density(), Density(seconds=60, every=60)
 QUICK = {"interval": 0.5, "soc_interval": 0.5}
-READER = ("grafana", "pw")  # a user who may read
+READER = ("grafana", "pw")  # a user with the right to read
 
 Ini = Mapping[str, Mapping[str, object]]
 
@@ -59,7 +59,7 @@ Ini = Mapping[str, Mapping[str, object]]
 class Filled:
     """Servers with values of these houses from `first` to `end`, in s since 1970.
 
-    InfluxDB asks for a login, and is asked as a user who may read. `written` counts the values.
+    InfluxDB requires a login; queries use that of READER. `written` counts the values.
     """
 
     influxdb: InfluxDB
@@ -71,7 +71,7 @@ class Filled:
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
-        """What tests/tools/render takes, by the kind of the database."""
+        """The data sources for tests/tools/render, by the kind of the database."""
         made: dict[str, tuple[str, ...]] = {
             "influxdb": ("influxdb", self.influxdb.url, DB, *READER)
         }
@@ -89,7 +89,7 @@ def house(
     density: Density = USUAL,
     victoria: bool = True,
 ) -> Iterator[Filled]:
-    """Fill servers with a house of three phases, and all that these presets have of it."""
+    """Fill servers with a house of three phases, and all its values of these presets."""
     end = int(time.time())
     made = House(_household(HOME, end, days), "c0619ab1c2d3", presets=presets)
     told = [Told("", len(made.values(end)))]
@@ -105,7 +105,7 @@ def nine(
     density: Density = USUAL,
     victoria: bool = True,
 ) -> Iterator[Filled]:
-    """Fill servers with a house of one phase, of which nothing is stored but the nine."""
+    """Fill servers with the nine values of a house of one phase."""
     end = int(time.time())
     made = House(_household(PLAIN, end, days), "c0619ab1c2d3", presets=())
     with _filled(directory, end, days, [made], [Told("", 9)], density, victoria, {}) as filled:
@@ -195,7 +195,7 @@ def _filled(
         _configure(setting, houses[0].presets, ini)
         influxdb.create_admin("admin", "admin")
         setup_db(setting)
-        # What is as old as the policy is refused, and time goes on while it is written.
+        # Values as old as the policy are rejected, and get older while they are written.
         first = max(end - round(days * DAY), end - MOST_DAYS * DAY + HOUR)
         with Writing(servers, DB) as writing:
             _write(writing, houses, told, density, first, end)
@@ -226,7 +226,7 @@ def _configure(setting: Setting, presets: Sequence[str], ini: Ini) -> None:
 def _fill_hours(setting: Setting, houses: Sequence[House], first: int, end: int) -> None:
     """Compute the hours before `end`, by the statements of the command.
 
-    Their energies, which it makes of minutes, are written.
+    The energies of these hours, which the command computes from minutes, are written here.
     """
     encoder = _encoder(houses)
     lines = [
@@ -272,7 +272,7 @@ def _write(
     first: int,
     end: int,
 ) -> None:
-    """Write what the daemon would have stored, from `first` to before `end`."""
+    """Write the values that the daemon would have stored, from `first` to before `end`."""
     encoder, own = _encoder(houses), Encoder(OWN)
     for number, (moment, whole) in enumerate(density.times(first, end)):
         for each in houses:

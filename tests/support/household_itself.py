@@ -1,9 +1,9 @@
-"""What the daemon of a house told about itself: days of it, in which not all went well.
+"""The reports of a house's daemon about itself: some days, with faults.
 
-Rules: no clock in here; reports are those of bat2influx/daemon/metrics.py. Counted from the end,
-the daemon was restarted RESTARTED before it, the database rejected some values at REJECTED, and
-from AWAY on it was away, so that values waited. The reports of that time are there as well: they
-waited with them.
+Rules: this module reads no clock; reports are those of bat2influx/daemon/metrics.py. Counted from
+the end, the daemon was restarted RESTARTED before it, the database rejected some values at
+REJECTED, and was down from AWAY on, so that values were queued. The reports of that time are
+included, because they were queued too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tests.support.household_weather import DAY, HOUR, noise
 EVERY = (
     (12 * HOUR, 10),
     (2 * DAY, 60),
-)  # up to so many s before the end there is one each so many s
+)  # up to so many s before the end there is one report every so many s
 SELDOM = 600  # s between those before
 RESTARTED, EACH = 21 * HOUR, 17 * DAY  # s before the end; and one each so many s before that
 REJECTED, REFUSED = 15 * HOUR, 36  # s before the end; values
 AWAY, LASTED = 9 * HOUR, 1_500  # s before the end; s
-CATCHES_UP = 40  # s, with what has waited
-ROOM = 28_000_000.0  # values that wait, of nine a second, in 256 MB
+CATCHES_UP = 40  # s, to store the backlog
+ROOM = 28_000_000.0  # queued values, of nine per second, in 256 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _report(time: int, end: int, devices: Sequence[Told]) -> Report:
     up = time - _started(time, end)
     rate = sum(each.fields for each in devices)
     away, since_back = end - AWAY, time - (end - AWAY + LASTED)
-    lasted = min(time, away + LASTED) - away  # how long it has been away, or was
+    lasted = min(time, away + LASTED) - away  # how long the outage has lasted, or did
     waiting, delay = 0.0, 0.06 + 0.03 * noise("delay", time, 40.0)
     if time >= away and since_back < 0:
         waiting = rate * lasted

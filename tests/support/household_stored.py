@@ -1,6 +1,6 @@
-"""What of a house is stored when: the rows of a moment, and which moments there are.
+"""Which values of a house are stored at which moments.
 
-Rules: pure. A minute has a value of each power wherever a dashboard shows energies by minutes.
+Rules: pure. A minute has a value of each power wherever a dashboard computes energies of minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POWERS = frozenset(each.name for own in PRESETS.values() for each in own if each
 
 
 class Stored(NamedTuple):
-    """A field of a house, as the Encoder wants it."""
+    """A field of a house, as the Encoder takes it."""
 
     field: str
     origin: Origin = NOWHERE
@@ -55,7 +55,7 @@ class House:
         self._latest: dict[bool, dict[str, float]] = {}
 
     def values(self, moment: float, *, whole: bool = True) -> dict[str, float]:
-        """Return what is stored of a moment; unless it is `whole`, the nine and the powers."""
+        """Return the stored values of a moment; unless it is `whole`, the nine and the powers."""
         if not self.presets:
             return household_fields.nine(self.household, moment)
         made_by = household_fields.values if whole else household_fields.powers
@@ -65,9 +65,9 @@ class House:
     def rows(
         self, moment: int, *, whole: bool, again: bool = False
     ) -> list[tuple[Stored, float, int]]:
-        """Return the rows of a second, which arrive one after the other in its middle.
+        """Return the lines of a second, which arrive one after the other in its middle.
 
-        `again` is with the values of the moment before.
+        `again` repeats the values of the moment before.
         """
         if not (again and whole in self._latest):
             self._latest[whole] = self.values(moment, whole=whole)
@@ -78,9 +78,9 @@ class House:
         return [(stored[name], value, next(stamps)) for name, value in own.items()]
 
     def energies(self, hour: int) -> list[tuple[Stored, float, int]]:
-        """Return the rows of an hour with its energies, above and below zero, in kWh.
+        """Return the lines of an hour with its energies, above and below zero, in kWh.
 
-        They are named as `setup-db` names them, which computes them of minutes.
+        Their names are those of `setup-db`, which computes them from minutes.
         """
         moments = [self.values(hour + at) for at in range(SELDOM // 2, HOUR, SELDOM)]
         rows = []
@@ -99,11 +99,12 @@ class House:
 class Density:
     """How many moments there are, counted back from the end.
 
-    Each second in the last `seconds`, each `every` s in the last day, and each minute for so many
-    `days`, of which all but the nine and the powers is stored each ten minutes. Before that there
-    is all each ten minutes. 90 days of each second would be 70 million values of the nine alone.
+    One per second in the last `seconds`, one every `every` s in the last day, and one per minute
+    for so many `days`: the nine and the powers every minute, all else every ten minutes. Older
+    moments are ten minutes apart. 90 days of every second would be 70 million values of the nine
+    alone.
 
-    `held` is how many moments have the same values: where their number alone counts, it is quicker.
+    `held` is how many moments share the same values: it saves time where only their number counts.
     """
 
     seconds: int = 300

@@ -1,7 +1,7 @@
-"""Sun, clouds, temperature and what a household switches on, each a pure function of the time.
+"""Sun, clouds, temperature and the loads of a household, each a pure function of the time.
 
-Rules: no clock and no chance in here: what looks like chance is a hash of a name and the time, so
-that the same moment is the same for ever. Times are s since 1970; days are those of Central
+Rules: this module reads no clock and no random numbers: noise is a hash of a name and the time, so
+that a moment always has the same values. Times are s since 1970; days are those of Central
 Europe's winter time, all year round, so that no day has 23 hours.
 """
 
@@ -12,7 +12,7 @@ import zlib
 from functools import lru_cache
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-ZONE = HOUR  # s that the clocks of the house are ahead of UTC
+ZONE = HOUR  # s, the house's offset from UTC
 LONGITUDE = 10.0  # degrees east
 YEAR = 365.2425  # days
 TILT = 35.0  # degrees from the horizontal, of panels that face south
@@ -62,17 +62,17 @@ def season(time: float) -> float:
 
 
 def clouds(name: str, time: float) -> float:
-    """Return how much of the light clouds let through, 0.08 to 1."""
+    """Return the share of the light that passes the clouds, 0.08 to 1."""
     cover = 0.5 + 0.62 * noise(f"{name} weather", time, 1.7 * DAY)
     cover += 0.2 * noise(f"{name} front", time, 3.0 * HOUR) - 0.12 * season(time)
     cover = min(1.0, max(0.0, cover))
-    broken = 4.0 * cover * (1.0 - cover)  # neither a blue sky nor a grey one is restless
+    broken = 4.0 * cover * (1.0 - cover)  # only a partly cloudy sky changes quickly
     passing = noise(f"{name} cloud", time, 420.0) + 0.5 * noise(f"{name} wisp", time, 75.0)
     return min(1.0, max(0.08, 1.0 - 0.84 * cover + 0.28 * broken * passing))
 
 
 def sunshine(name: str, time: float, latitude: float) -> float:
-    """Return what panels give, 0 to 1 of what they can, at a latitude in degrees north."""
+    """Return the power of panels, 0 to 1 of their peak, at a latitude in degrees north."""
     day = time / DAY % YEAR
     declination = math.radians(-23.44) * math.cos(2.0 * math.pi * (day + 10.0) / YEAR)
     turned = 2.0 * math.pi * (time % DAY / DAY + LONGITUDE / 360.0 - 0.5)
@@ -124,7 +124,7 @@ def washing(name: str, time: float) -> float:
 
 
 def lights(time: float) -> float:
-    """Return W of lights and screens, by the hour."""
+    """Return W of lights and screens, which depends on the hour."""
     hour = local_hour(time)
     dark = 0.5 - 0.5 * season(time)
     evening = _bump(hour, 20.6, 2.1)

@@ -1,7 +1,7 @@
-"""Lines on their way into real databases, in large requests, while the next are made.
+"""Writes lines into real databases, in large requests, while the caller makes the next lines.
 
-Rules: a request is taken whole or the run ends: `close` raises what went wrong. At most one request
-for each server is on its way, so that memory stays small.
+Rules: a request that fails, even in part, ends the run: `close` raises its error. At most one
+request per server is under way, so that memory stays small.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Writing:
             self._pool.shutdown()
 
     def add(self, lines: Iterable[bytes]) -> None:
-        """Write lines, now or later. Raises what a request before has met."""
+        """Write lines, now or later. Raises the error of an earlier request."""
         self._lines += lines
         if len(self._lines) >= TOGETHER:
             self._send()

@@ -2,7 +2,7 @@
 
 python3 -m tests.support.hurried --config FILE
 
-Tests then need no minutes. tests/unit/daemon/test_main.py holds the bound that the daemon has.
+So tests do not take minutes. tests/unit/daemon/test_main.py tests the daemon's real bound.
 """
 
 import sys
@@ -12,7 +12,7 @@ from bat2influx.daemon import main
 
 
 def allow_short_spans() -> None:
-    """Have a device's spans be fractions of any interval."""
+    """Make a device's time spans fractions of any watchdog interval."""
     main.PACES = 0
 
 

@@ -1,8 +1,8 @@
-"""The daemon, which waits a tenth of the time where a person has to act first.
+"""The daemon, with a tenth of the retry interval where a person has to act first.
 
 python3 -m tests.support.impatient --config FILE
 
-The spans themselves are held by tests/unit/test_failure.py.
+tests/unit/test_failure.py tests the real intervals.
 """
 
 import sys

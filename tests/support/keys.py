@@ -1,4 +1,4 @@
-"""Keys of GnuPG that are thrown away with their key ring."""
+"""Temporary GnuPG keys, deleted with their key ring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def key_ring(folder: Path) -> Iterator[Path]:
-    """Have GNUPGHOME name an empty key ring in `folder`, and end gpg's agent with it."""
+    """Set GNUPGHOME to an empty key ring in `folder` for a block, and stop gpg's agent after it."""
     ring = folder / "gnupg"
     ring.mkdir(mode=0o700)
     before = os.environ.get("GNUPGHOME")
@@ -27,7 +27,7 @@ def key_ring(folder: Path) -> Iterator[Path]:
 
 
 def make_key(name: str) -> str:
-    """Make a key that signs and asks for no passphrase; return its fingerprint."""
+    """Make a signing key without a passphrase; return its fingerprint."""
     quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
     user = f"{name} <{name.replace(' ', '.')}@localhost>"
     command = [*quiet, "--quick-generate-key", user, "ed25519", "sign", "never"]

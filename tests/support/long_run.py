@@ -1,4 +1,4 @@
-"""What the programs have in common that run for minutes or hours."""
+"""Functions for programs that run for minutes or hours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 @contextmanager
 def directory(name: str, fault: type[Exception] = AssertionError) -> Iterator[Path]:
-    """Give a run a directory; it stays, and is named, if the run does not end well.
+    """Give a run a directory; if the run fails, the directory is kept and its path printed.
 
-    A `fault`, which is what a run looks for, is printed, and the program exits 1. SIGTERM ends the
-    run in order, with all that it has started.
+    If the run finds a `fault`, the program prints the fault and exits 1. SIGTERM ends the run in
+    order, with all processes that it has started.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     path = Path(tempfile.mkdtemp(prefix=f"bat2influx-{name}-"))
@@ -32,5 +32,5 @@ def directory(name: str, fault: type[Exception] = AssertionError) -> Iterator[Pa
 
 
 def tell(text: str) -> None:
-    """Say how far it is, beside the result."""
+    """Print progress on stderr, apart from the result."""
     print(text, file=sys.stderr, flush=True)

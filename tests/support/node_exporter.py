@@ -1,7 +1,7 @@
-"""The real node exporter, with no collector but that of text files.
+"""The real node exporter, with the text-file collector alone.
 
-Rules: it listens on 127.0.0.1, and reads `*.prom` in one directory at each scrape. The reader of
-its answer shares no code with what writes the files.
+Rules: it listens on 127.0.0.1, and reads `*.prom` in one directory at each scrape. The parser of
+its answer shares no code with the writer of the files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class NodeExporter(Server):
         self._opener = build_opener(ProxyHandler({}))
 
     def configure(self) -> None:
-        """Put the port into the command line, which is all the configuration it has."""
+        """Put the port into the command line, the only configuration."""
         self.command = [
             self._program.path,
             "--collector.disable-defaults",
@@ -36,12 +36,12 @@ class NodeExporter(Server):
         ]
 
     def scrape(self) -> str:
-        """Return what it answers at /metrics."""
+        """Return its answer at /metrics."""
         with self._opener.open(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             return str(answer.read().decode())
 
     def samples(self) -> dict[str, float]:
-        """Return what is scraped: the value by name and labels, which are in their order."""
+        """Return the scraped values, by name and labels, the labels in the order of the text."""
         return samples(self.scrape())
 
 

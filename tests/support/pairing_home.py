@@ -1,9 +1,9 @@
-"""A home in which a device is paired, with the real names, ports and places in /etc.
+"""A network in which a device is paired, with the real names, ports and paths in /etc.
 
     python3 -m tests.support.pairing_home DIRECTORY     (by own_network.command)
 
-runs `bat2influx pair --write` some times, and prints a line of JSON for each: what it was, how it
-ended, what it printed, and what is below /etc afterwards.
+runs `bat2influx pair --write` some times, and prints a line of JSON for each: its name, how it
+ended, what it printed, and the files below /etc afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STORE, UNITS = Path("/etc/credstore"), Path("/etc/systemd/system")
 
 
 def run(what: str, *arguments: str, config: Path = CONFIG) -> None:
-    """Run the command, and print what came of it."""
+    """Run the command, and print its result."""
     command = [sys.executable, "-m", "bat2influx", "--config", str(config), "pair", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOP)
     places = (*CONFIG.parent.glob("*"), *STORE.glob("*"), *UNITS.glob("bat2influx*/*"))
@@ -41,7 +41,7 @@ def run(what: str, *arguments: str, config: Path = CONFIG) -> None:
 
 
 def main(directory: Path) -> None:
-    """Make the home, and pair."""
+    """Set up the network, and pair."""
     own_network.set_up(directory)
     own_network.give(DEVICE)
     own_network.name(venus_local=DEVICE)

@@ -1,10 +1,10 @@
-"""What tests use for a while: opened at the beginning of a block, closed at its end."""
+"""The base of a test's parts: opened at the beginning of a block, closed at its end."""
 
 from typing import Self
 
 
 class Part:
-    """A context manager by two methods; what does not open wholly is closed again."""
+    """A context manager by two methods; if opening fails half-way, the part is closed again."""
 
     def __enter__(self) -> Self:
         try:
@@ -18,7 +18,7 @@ class Part:
         self.close()
 
     def set_up(self) -> None:
-        """Begin; by default there is nothing to do."""
+        """Open the part; by default there is nothing to do."""
 
     def close(self) -> None:
         """End."""

@@ -1,9 +1,9 @@
 """Processes that tests and demo start, and that never outlive them.
 
-Rules: a child is in a process group of its own, so that Ctrl-C in a terminal reaches only the
-parent, which then stops the child in order. The kernel kills the child when the thread that
-started it ends without having done so, even by SIGKILL: start children from the main thread.
-What a child says goes into its log file, and the log's tail into every error.
+Rules: each child has its own process group, so that Ctrl-C in a terminal reaches only the parent,
+which then stops the child in order. If the thread that started a child ends without stopping it,
+even by SIGKILL, the kernel kills the child: start children from the main thread. A child's output
+goes into its log file, and each error ends with the tail of that log.
 """
 
 import os
@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Self
 
 SETPRIV = Path("/usr/bin/setpriv")  # of util-linux, on every Debian
-GONE = (FileNotFoundError, PermissionError)  # what /proc says of a process that has just ended
-START_SECONDS = 30.0  # a loaded machine is slow; a port that is taken shows at once
+GONE = (FileNotFoundError, PermissionError)  # the errors of /proc for a process that has just ended
+START_SECONDS = 30.0  # a loaded machine is slow; a port in use shows at once
 STOP_SECONDS = 10.0
 WORKERS = 16  # at the most, of tests that run side by side
 
@@ -32,12 +32,12 @@ class PartError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a TCP port that was free on 127.0.0.1 a moment ago.
+    """Return a TCP port that was just free on 127.0.0.1.
 
     It lies below the ports that the kernel gives to outgoing connections. Otherwise one of those
-    could take it while a server is down, and a client that tries to reconnect to a local port of
-    that range now and then reaches itself. Of tests that run side by side each worker has ports of
-    its own, so that none takes another's while its server is down.
+    could take it while a server is down, and a client that reconnects to a local port of that range
+    now and then connects to itself. Each worker of parallel tests has its own range of ports, so
+    that none takes another's while a server is down.
     """
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     first, last = 10_000, max(first_outgoing, 20_000)
@@ -83,7 +83,7 @@ class Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After a failure its cause is what counts, not how the part took the end of it.
+        # After a failure its cause counts, and not an error while stopping.
         self.stop() if error is None else self.kill()
 
     @property
@@ -95,7 +95,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with (negative: the signal), or None while it runs or is not started."""
+        """Its exit code (negative: the signal), or None while it runs or is not started."""
         return None if self._child is None else self._child.poll()
 
     @property
@@ -117,7 +117,7 @@ class Process:
                 cwd=self.cwd,
                 process_group=0,
             )
-        # From here on it dies with us, and a signal meets the program itself.
+        # From here on it is killed with this thread, and signals reach the program itself.
         with suppress(*GONE):
             while Path(f"/proc/{self.pid}/exe").readlink() == SETPRIV:
                 time.sleep(0.001)
@@ -130,7 +130,7 @@ class Process:
         if self._child is None:
             return None
         child, self._child = self._child, None
-        # A stopped process takes no signal but SIGKILL and SIGCONT; one that ended, none at all.
+        # A stopped process handles only SIGKILL and SIGCONT; one that has ended, no signal.
         child.terminate()
         child.send_signal(signal.SIGCONT)
         try:
@@ -156,7 +156,7 @@ class Process:
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`."""
+        """Resume it after `freeze`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def restart(self) -> None:
@@ -173,7 +173,7 @@ class Process:
 class Server(Process):
     """A process that listens on one TCP port of 127.0.0.1, the same one at every start.
 
-    A `port` of 0 becomes a free one at the first start. What makes the configuration files from
+    A `port` of 0 becomes a free one at the first start. A class whose configuration files contain
     the port overrides `configure`, which is called before each start.
     """
 
@@ -225,11 +225,11 @@ class Server(Process):
 
 
 def _listens(pid: int, port: int) -> bool:
-    # A connection that is accepted could be another server's, which took the port before ours.
+    # An accepted connection could be another server's, which took the port before this one.
     sockets = set()
     with suppress(*GONE):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(*GONE):  # that one is closed
+            with suppress(*GONE):  # that descriptor is closed
                 sockets.add(str(descriptor.readlink()))
     listed = [Path("/proc/net", family).read_text().splitlines()[1:] for family in ("tcp", "tcp6")]
     for line in chain(*listed):

@@ -1,7 +1,7 @@
-"""Where the programs are that tests and demo start: Mosquitto, InfluxDB and its client, and more.
+"""Finds the programs that tests and demo start: Mosquitto, InfluxDB and its client, and more.
 
-Rules: what the system has installed comes first; otherwise the private tree, which
-`tests/tools/install` unpacks from Debian's packages and which runs from where it lies. Nothing
+Rules: installed programs of the system come first; otherwise those of the private tree, which
+`tests/tools/install` unpacks from Debian's packages and which runs in place. Nothing
 here installs, enables or starts anything. Only the standard library is used, since `install`
 asks this module (`python3 -m tests.support.programs [test|dashboards]`) what is missing.
 """
@@ -22,7 +22,7 @@ DEMO = {
     "influxd": (("version",), "InfluxDB v1."),
     "influx": (("-version",), "version: 1."),
 }
-# What the tests need besides. Debian 12 builds its VictoriaMetrics without a version to tell.
+# Other programs of the tests. Debian 12 builds its VictoriaMetrics without a version number.
 TEST = {
     "mosquitto_sub": (("--help",), "mosquitto_sub version"),
     "victoria-metrics": (("-help",), "victoria-metrics is a time series database"),
@@ -38,14 +38,14 @@ class ProgramMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Program:
-    """A program that was tried, and the environment to start it with."""
+    """A program that starts, and the environment to start it with."""
 
     path: Path
     environment: dict[str, str]
 
 
 def cache_dir() -> Path:
-    """Where what is fetched or built once for the tests is kept, outside the checkout."""
+    """The directory, outside the checkout, for files that tests download or build once."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "bat2influx"
 
@@ -60,7 +60,7 @@ def private_tree() -> Path:
 def find(name: str) -> Program:
     """Find one of the programs in PROBES.
 
-    Raises ProgramMissingError, which says what to do.
+    Raises ProgramMissingError, whose text names what to do.
     """
     tree = private_tree()
     folders = [f"{root}/usr/{part}" for root in ("", tree) for part in ("sbin", "bin")]
@@ -73,7 +73,7 @@ def find(name: str) -> Program:
         if _answers(program, name):
             return program
     needed = "" if name in DEMO else " test"
-    raise ProgramMissingError(f"no {name} that can be used: run tests/tools/install{needed}")
+    raise ProgramMissingError(f"no usable {name}: run tests/tools/install{needed}")
 
 
 def _environment(tree: Path | None) -> dict[str, str]:

@@ -21,14 +21,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """A database with an hour of power at two sites, and how it is asked for that."""
+    """A database with an hour of power at two sites, and its queries."""
 
     source: tuple[str, ...]
     browser: Browser
 
     @property
     def of_influxdb(self) -> bool:
-        """Which of the two it is."""
+        """The kind of the database."""
         return self.source[0] == "influxdb"
 
     def power(
@@ -50,7 +50,7 @@ class Asked:
         return {"refId": ref_id, "expr": text, "legendFormat": name}
 
     def render(self, *panels: Json, **how: Any) -> Page:
-        """Render panels, each below the one before unless they say where."""
+        """Render panels, each below the one before unless they have a position."""
         dashboard = {
             "title": "Test",
             "uid": "test",
@@ -82,7 +82,7 @@ class Asked:
 
 @contextmanager
 def both_databases(folder: Path) -> Iterator[dict[str, Asked]]:
-    """Start both databases and one browser; what they are asked through, by their names."""
+    """Start both databases and one browser; yield the data sources by their names."""
     lines = "\n".join(
         f"dc,site={site} Power={power} {(END - minute * 60) * 10**9}"
         for minute in range(MINUTES)

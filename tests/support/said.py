@@ -1,4 +1,4 @@
-"""What was said of a set-up: by `bat2influx check`, and by the daemon in its log and in STATUS=."""
+"""Messages about a set-up: those of `bat2influx check`, and the daemon's log and STATUS=."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPAN = re.compile(r"(?<=\(no message for )[0-9]+ (?:s|min|h|days)(?=\))")
 
 @dataclass(frozen=True)
 class Step:
-    """A line of `check`; one that is printed over several lines is put together."""
+    """A line of `check`; one that is printed over several lines is joined."""
 
     state: str
     label: str
@@ -25,7 +25,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Said:
-    """What `check` said, on its output (`steps`) and on stderr (`errors`), with its exit code.
+    """The output of `check` on stdout (`steps`) and on stderr (`errors`), with its exit code.
 
     `journal` has the daemon's warnings and errors, `status` the latest STATUS=; `ended` is its exit
     code, None while it runs.
@@ -50,12 +50,12 @@ class Said:
         return ", ".join(step.label + marks[step.state] for step in self.steps)
 
     def to_json(self) -> str:
-        """Return it for `from_json`."""
+        """Return the object as JSON, for `from_json`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return what `to_json` made a text of."""
+        """Return the object of a text by `to_json`."""
         fields = json.loads(text)
         steps = tuple(Step(**step) for step in fields["steps"])
         return cls(**fields | {"steps": steps, "journal": tuple(fields["journal"])})
@@ -87,7 +87,7 @@ def steps_of(output: str) -> Iterator[Step]:
 
 
 def entries_of(log: str) -> Iterator[str]:
-    """Yield the warnings and errors of a log, without their levels; what has none is an error."""
+    """Yield a log's warnings and errors without their levels; a line without level is an error."""
     entries: list[tuple[str, str]] = []
     for line in log.splitlines():
         if found := _ENTRY.fullmatch(line):

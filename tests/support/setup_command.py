@@ -1,4 +1,4 @@
-"""`setup-db` run against a real InfluxDB, and what there is afterwards."""
+"""`setup-db` run on a real InfluxDB, and the state of the database afterwards."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Values = dict[tuple[str, int, str], float]  # by tags, time in ns and field
 
 
 class Setup:
-    """The command, with a database and a user of the test's own."""
+    """The command, with a separate database and user for the test."""
 
     def __init__(
         self, directory: Path, server: InfluxDB, capsys: Any, db: str, text: str = FIELDS
     ) -> None:
-        """`text` is what the file has beside [Influx]."""
+        """`text` is the file's content besides [Influx]."""
         path = directory / f"{db}.ini"
         path.write_text(f'[Influx]\ndb = {db}\nuser = {db}-user\npassword = "{SECRET}"\n{text}')
         self.settings: Settings = load(path)
@@ -38,7 +38,7 @@ class Setup:
     def __call__(
         self, *, code: int = EX_OK, dry_run: bool = False, change: bool = False, **wanted: int
     ) -> str:
-        """Run it and return what it says; with `dry_run` what it says on stdout."""
+        """Run it and return its messages; with `dry_run` its stdout."""
         got = setup_db(
             self.settings, self.ask, Retention(**wanted), os.environ, dry_run=dry_run, change=change
         )
@@ -55,7 +55,7 @@ class Setup:
             raise StatementError(str(error)) from None
 
     def state(self) -> dict[str, list[Row]]:
-        """Return all that is there: what is made and what is stored."""
+        """Return the whole state: all that is created, and all values."""
         db = quote_name(self.db)
         if {"name": self.db} not in self.ask("SHOW DATABASES"):
             return {"users": self.ask("SHOW USERS")}
@@ -79,7 +79,7 @@ class Setup:
         return self.ask(f"SELECT * FROM {quote_name(self.db)}.{quote_name(policy)}.dc GROUP BY *")
 
     def values(self, policy: str) -> Values:
-        """Return what a policy holds, the tags as in line protocol, by their names."""
+        """Return a policy's values; the tags are as in line protocol, sorted by name."""
         values: Values = {}
         for row in self.rows(policy):
             tags = ",".join(f"{tag}={row[tag]}" for tag in sorted(row) if _is_text(row[tag]))

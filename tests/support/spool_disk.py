@@ -1,8 +1,8 @@
-"""A directory for the spool, whose disk has real troubles and is mended, and processes that die.
+"""A directory for the spool, on a disk with real faults that are repaired, and process crashes.
 
-Rules: one trouble at a time, and it outlives the process. A lock is another connection's. A disk
-that is small (disk.py: `on_a_small_disk`) can be full or read-only, any has a limit on its files.
-What is on it is found out whatever the trouble, if need be from a copy elsewhere.
+Rules: one fault at a time, and it outlives the process. Another connection holds a lock. A small
+disk (disk.py: `on_a_small_disk`) can be full or read-only; any disk can have a limit on the size of
+files. The content can be read in spite of each fault, if necessary from a copy elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support import disk
 
 
 class SpoolDisk:
-    """The `state` directory below `top`; copies are kept elsewhere."""
+    """The `state` directory below `top`; copies are in other directories."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -38,49 +38,49 @@ class SpoolDisk:
         return self.state / NAME
 
     def limit(self, size: int) -> None:
-        """No file grows beyond so many bytes: a write is cut short, the next fails."""
+        """Limit each file to so many bytes: one write is cut short, the next fails."""
         self.trouble = "limit"
         self._mending.enter_context(disk.file_limit(size))
 
     def lock(self, how: str) -> None:
-        """Another program has the database locked; `how` is as in SQLite's BEGIN."""
+        """Lock the database by another connection; `how` is as in SQLite's BEGIN."""
         self.trouble = f"lock {how}"
         other = self._mending.enter_context(closing(sqlite3.connect(self.file)))
         other.isolation_level = None
         other.execute(f"BEGIN {how}")
 
     def fill(self) -> None:
-        """No byte is free."""
+        """Fill the disk to the last byte."""
         self.trouble = "full"
         disk.fill(self.top)
         self._mending.callback(disk.empty, self.top)
 
     def set_read_only(self) -> None:
-        """Nothing is written; no file may be open for that."""
+        """Make the disk read-only; no file may be open for writing."""
         self.trouble = "read-only"
-        gc.collect()  # the traceback of an error may have a cursor, and that the file open
+        gc.collect()  # an error's traceback may hold a cursor, which holds the file open
         disk.set_read_only(self.top, True)
         self._mending.callback(disk.set_read_only, self.top, False)
 
     def mend(self) -> None:
-        """It works again."""
+        """End the fault."""
         self.trouble = ""
         self._mending.close()
 
     def copy(self) -> Path:
-        """Return a copy of the files as a power cut would leave them."""
+        """Copy the files as a power cut would leave them; return the copy."""
         copy = Path(tempfile.mkdtemp(dir=self._elsewhere)) / "copy"
         if self.state.exists():
             disk.copy_as_after_a_power_cut(self.state, copy)
         return copy
 
     def die(self, close: Callable[[], None], *, left: Path | None = None) -> None:
-        """Have on disk what a process leaves that dies now, or what is in `left`.
+        """Put on disk the files that a process would leave by a crash now, or those in `left`.
 
-        `close` lets its files go: they are not these any more.
+        `close` closes the process's files, because the files on disk are replaced.
         """
         trouble = self.trouble
-        if trouble == "read-only":  # nothing can become different
+        if trouble == "read-only":  # the files cannot change
             close()
             return
         if trouble == "limit" or trouble.startswith("lock"):
@@ -94,22 +94,22 @@ class SpoolDisk:
             self.lock(trouble.split()[1])
 
     def content(self) -> tuple[list[bytes], list[tuple[bytes, str]]]:
-        """Return what waits, and what is rejected with its reason."""
-        with disk.file_limit(resource.getrlimit(resource.RLIMIT_FSIZE)[1]):  # ours, not a reader's
+        """Return the queued lines, and the rejected lines with their reasons."""
+        with disk.file_limit(resource.getrlimit(resource.RLIMIT_FSIZE)[1]):  # not for a reader
             try:
                 return _content(self.state)
             except DiskError:
                 return _content(self.copy())
 
     def files(self) -> list[str]:
-        """Return the names of the database and its companions, as far as there are any."""
+        """Return the names of the existing files: the database, its WAL and shared memory."""
         return [path.name for path in self.state.glob(f"{NAME}*")]
 
     def tear(self, before: Path, part: float) -> None:
-        """Have in the copy `before`, too, a part of what was added to the WAL since then."""
+        """Append to the WAL of the copy `before` a part of what was added since then."""
         now, then = self.file, before / NAME
         if not then.exists() or now.read_bytes() != then.read_bytes():
-            return  # the WAL was taken over, which happens only when it is whole on disk
+            return  # the WAL was checkpointed, which happens only when it is whole on disk
         log, old = companion(now, "-wal"), companion(then, "-wal")
         new, former = (each.read_bytes() if each.exists() else b"" for each in (log, old))
         pairs = enumerate(zip(new, former, strict=False))
@@ -117,7 +117,7 @@ class SpoolDisk:
         old.write_bytes(new[: same + int((len(new) - same) * part)])
 
     def remove(self) -> None:
-        """Leave nothing of it."""
+        """Delete all of it."""
         self.mend()
         for each in (self.state, self._elsewhere):
             shutil.rmtree(each, ignore_errors=True)

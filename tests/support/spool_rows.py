@@ -1,7 +1,7 @@
-"""What is in the file of a queue on disk, by the queue's own connection and its own guard.
+"""Reads the file of a disk queue through the queue's own connection and its guard.
 
-The daemon needs neither: another process reads the file by DiskReader. Here it is what has a
-damaged file met with and replaced, as any other call of the queue would.
+The daemon needs no such reader: another process reads the file by DiskReader. A read through the
+queue detects a damaged file and replaces it, as any other call of the queue does.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ def rejected_in(queue: DiskQueue, limit: int) -> list[StoredRejection]:
 
 
 def oldest_in(queue: DiskQueue) -> int | None:
-    """Return the stamp of the line that is the first to go, in ns."""
+    """Return the timestamp of the line that would be dropped first, in ns."""
     return queue._file.figures.oldest
 
 
 def stored_with(path: Path, line: bytes) -> bytes:
-    """Return the row of a closed file in which a line waits, as it is stored there."""
+    """Return the stored row of a closed file that holds a queued line."""
     with closing(sqlite3.connect(path)) as db:
         for (stored,) in db.execute("SELECT packed FROM waiting"):
             if line in disk_lines.unpacked(stored):
                 assert isinstance(stored, bytes)
                 return stored
-    raise AssertionError(f"{line!r} does not wait in {path}")
+    raise AssertionError(f"{line!r} is not queued in {path}")
 
 
 @lru_cache(maxsize=100_000)
 def padding(number: int, length: int) -> bytes:
-    """Return so many characters of which a deflated row hardly gets shorter."""
+    """Return so many characters that hardly compress."""
     return base64.b85encode(random.Random(number).randbytes(length))[:length]
 
 
 def store_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have rows be as in format 1, and none be merged: what is in a page can be seen."""
+    """Write rows as in format 1, unmerged, so that a page's bytes show its lines."""
     packed = disk_lines.packed
 
     def text(lines: Sequence[bytes]) -> bytes:
-        packed(lines)  # for what it raises
+        packed(lines)  # for its errors
         return b"\n".join(lines)
 
     monkeypatch.setattr(disk_lines, "packed", text)

@@ -1,7 +1,7 @@
-"""When a machine, or the database on it, stands still for a while: that is no healthy time.
+"""Detects stalls of the machine, or of the database on it: such times do not count as healthy.
 
-Rules: a thread for each CPU looks how late it wakes, for a virtual one may be taken away; another
-one stores a row again and again.
+Rules: one thread per CPU measures how late it wakes up, because the hypervisor may take a virtual
+CPU away. Another thread stores a point again and again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from functools import partial
 from tests.standins.databases.influxdb import InfluxDB
 from tests.support.part import Part
 
-LONG = 0.3  # s; what waits for a second is put on disk, and there are several ways to lose time
+LONG = 0.3  # s; values queued for a second are put on disk, and several delays may add up
 EACH = 0.05  # s
 
 
 class Stalls(Part):
-    """Notes them, from the beginning of the block on."""
+    """Records stalls, from the beginning of the block on."""
 
     def __init__(self, database: InfluxDB) -> None:
         self.count = 0
         self.longest = 0.0  # s
         self._database = database
-        self._latest: deque[tuple[float, float]] = deque(maxlen=100)  # its end, and s that it took
+        self._latest: deque[tuple[float, float]] = deque(maxlen=100)  # end, length in s
         self._begun: dict[str, float] = {}  # what is under way
         self._closing = threading.Event()
         works = [self._store, *(partial(self._wake, cpu) for cpu in os.sched_getaffinity(0))]
@@ -47,7 +47,7 @@ class Stalls(Part):
             thread.join()
 
     def lately(self, seconds: float) -> float:
-        """Return how long the longest took that ended in the last `seconds`, or is under way."""
+        """Return the length in s of the longest stall in the last `seconds`, also one under way."""
         now = time.monotonic()
         took = [took for end, took in list(self._latest) if end > now - seconds]
         took += [now - begun for begun in list(self._begun.values()) if now - begun > LONG]

@@ -1,8 +1,8 @@
-"""The same days in a database twice, stamped by arrival and by tick: how large, how fast to ask.
+"""The same days twice in a database, with timestamps of arrival and of ticks: size, query times.
 
-Rules: values are written as the daemon writes them, one field a line, into policies as setup-db
-makes them; InfluxDB then compacts all. What is asked is asked in turn of both, so that the ratio of
-two times says something on a busy machine too.
+Rules: values are written as the daemon writes them, one field per line, into policies as setup-db
+creates them; InfluxDB then compacts all. Each query goes to both in turn, so that the ratio of two
+times is valid on a busy machine too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tests.standins.databases.victoria import VictoriaMetrics
 from tests.support.house import rounds
 from tests.support.long_run import tell
 
-STAMPINGS = ("arrival", "tick")  # which are names of databases, too
+STAMPINGS = ("arrival", "tick")  # also the names of the databases
 WEEKLY = "weekly"  # the policy with shards of seven days, as in a database that nobody set up
 TOGETHER = 600  # rounds in a request
 PATIENCE = 300.0  # s for an answer
@@ -47,7 +47,7 @@ MEASUREMENT = "dc"
 PRODUCT = "an hour, Voltage * Current"
 
 _MEANS = ", ".join(f'mean("{each.name}")' for each in DEFAULT_FIELDS)
-# What is asked: a name; the statement's beginning and end, and of how many seconds at the end.
+# Name of a query: the statement's beginning and end, and how many of the last seconds it reads.
 QUERIES = {
     "the last hour, SELECT *": ("SELECT *", "", HOUR),
     "a day, nine means by 1m": (f"SELECT {_MEANS}", "GROUP BY time(1m)", DAY),
@@ -64,9 +64,9 @@ QUERIES = {
 
 @dataclass
 class Answer:
-    """To one of QUERIES: how many rows, and how many of them hold anything but a time.
+    """The answer to one of QUERIES: its rows, and how many of them hold more than a time.
 
-    And how many bytes, and the time of each asking in s.
+    And its size in bytes, and the time of each query in s.
     """
 
     rows: int
@@ -81,7 +81,7 @@ class Answer:
 
 @dataclass
 class Stored:
-    """What there is of one stamping. `rows` are those of SELECT * in the last day (or less)."""
+    """The results of one stamping. `rows` are those of SELECT * in the last day (or less)."""
 
     values: int = 0
     rows: int = 0
@@ -92,7 +92,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Span:
-    """The time that is written: its end and its length in s, and the interval of the ticks."""
+    """The time span that is written: its end and length in s, and the interval of the ticks."""
 
     end: int
     seconds: int
@@ -103,12 +103,12 @@ class Span:
         return self.end - self.seconds
 
     def last(self, seconds: int) -> str:
-        """Return the condition for its last seconds."""
+        """Return the WHERE condition for its last seconds."""
         return f"time >= {max(self.first, self.end - seconds) * NS} AND time < {self.end * NS}"
 
 
 def measure(directory: Path, span: Span, *, runs: int = 7) -> dict[str, Stored]:
-    """Write a span, and return what there is by stamping. Raises AssertionError."""
+    """Write a span, and return the results by stamping. Raises AssertionError."""
     stored = {stamping: Stored() for stamping in STAMPINGS}
     with ExitStack() as stack:
         server = stack.enter_context(hasty(InfluxDB(directory / "influxdb")))
@@ -142,7 +142,7 @@ def measure(directory: Path, span: Span, *, runs: int = 7) -> dict[str, Stored]:
 
 
 def set_up(server: InfluxDB) -> None:
-    """Make databases and policies: those of setup-db, and WEEKLY."""
+    """Create databases and policies: those of setup-db, and WEEKLY."""
     wanted = Retention()
     kept = {"minutes": wanted.minutes, "hours": wanted.hours}
     for db in STAMPINGS:
@@ -199,7 +199,7 @@ def count(server: InfluxDB, db: str, policy: str = RAW) -> int:
 
 
 def ask(server: InfluxDB, span: Span, stored: dict[str, Stored], runs: int) -> None:
-    """Ask QUERIES in turn, and for the rows of a day."""
+    """Send QUERIES in turn, and read the rows of a day."""
     for db, there in stored.items():
         for hour in range(max(span.first, span.end - DAY), span.end, HOUR):
             until = min(hour + HOUR, span.end)
@@ -208,7 +208,7 @@ def ask(server: InfluxDB, span: Span, stored: dict[str, Stored], runs: int) -> N
             there.rows += len(rows)
     for name, (select, group, seconds) in QUERIES.items():
         statement = f"{select} FROM {MEASUREMENT} WHERE {span.last(seconds)} {group}"
-        for db, there in stored.items():  # which warms it up, too
+        for db, there in stored.items():  # this warms the database up, too
             rows = server.query(statement, db, timeout=PATIENCE)
             there.answers[name] = Answer(len(rows), sum(map(_is_filled, rows)))
         for _ in range(runs):

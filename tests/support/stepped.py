@@ -1,4 +1,4 @@
-"""One of the daemon's devices, or its fleet, stepped by a test's own thread as by the main loop."""
+"""One of the daemon's devices, or its fleet, stepped by a test's thread, not the main loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.network.mqtt_peers import PORTAL_ID
 from tests.support.daemon import BOUND
 
-LONGEST_PAUSE = 0.01  # s between two looks at whether it is done
+LONGEST_PAUSE = 0.01  # s between two checks whether it is done
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def stepped(
     soc_interval: float = 0.2,
     mode: str = "poll",
 ) -> Iterator[Device]:
-    """Have a device behind a port for a block, of which nothing has to be found out; times in s."""
+    """Yield a device behind a port, whose ids need no discovery; times are in s."""
     battery = Battery(
         name="",
         address="127.0.0.1",
@@ -62,7 +62,7 @@ def stepped(
 def steps(device: Source, done: Callable[[], object]) -> Iterator[None]:
     """Step until it is `done`, with an item after each step. Raises AssertionError if it never is.
 
-    The time at which a device steps is looked up after the wait: it may have been a long one.
+    The time of a step is read after the wait, because the wait may have been long.
     """
     clock = Clock()
     until = time.monotonic() + BOUND

@@ -1,4 +1,4 @@
-"""Another user than the one of the tests, and a directory that both get into."""
+"""A user other than that of the tests, and a directory that both can enter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of two users ta
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Yield a new directory that everybody may pass through, unlike those of pytest."""
+    """Yield a new directory that all users may enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         path = Path(name)
         path.chmod(0o755)
@@ -25,6 +25,6 @@ def open_folder() -> Iterator[Path]:
 
 
 def give_away(path: Path) -> None:
-    """Have a directory, and all that is in it, be nobody's."""
+    """Give a directory, with its content, to the user nobody."""
     for each in (path, *path.rglob("*")):
         os.chown(each, NOBODY, NOGROUP, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""Certificates with keys that take no time, and errors of a handshake as OpenSSL raises them."""
+"""Certificates with keys that are quick to make, and handshake errors as OpenSSL raises them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.standins.network.certificates import Certificate
 def certificate(
     folder: Path, name: str, subject: str, by: Certificate | None = None
 ) -> Certificate:
-    """Make a certificate for `subject`: its common name if self-signed, its DNS name if `by`."""
+    """Make a certificate for `subject`: the common name if self-signed, the DNS name with `by`."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-keyout", key, "-out", cert, "-subj", f"/CN={subject}"]
@@ -24,7 +24,7 @@ def certificate(
 
 
 def verification(code: int, message: str = "") -> ssl.SSLCertVerificationError:
-    """Return the error of a certificate that is not trusted, by OpenSSL's number."""
+    """Return the error for a certificate that is not trusted, by OpenSSL's number."""
     made = ssl.SSLCertVerificationError(1, "no")
     made.verify_code, made.verify_message = code, message
     return made

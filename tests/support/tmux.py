@@ -1,8 +1,8 @@
-"""A terminal for tests: a pane of a tmux server of their own, with a size that they choose.
+"""A terminal for tests: a pane of a separate tmux server, with a size that the test chooses.
 
-Rules: the server runs in the foreground as a child, so that it never outlives the test, takes no
-configuration, and has its socket in the test's directory. What a pane shows is read as people see
-it, or with the escape sequences that would draw it.
+Rules: the server runs in the foreground as a child, so that it never outlives the test. It reads no
+configuration, and has its socket in the test's directory. A pane's content is read as plain text,
+or with the escape sequences that draw it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UTF8 = "C.UTF-8"
 
 
 class Tmux(Part):
-    """A server; each pane is a session of its own."""
+    """A server; each pane is a separate session."""
 
     def __init__(self, directory: Path) -> None:
         self._socket = directory / "tmux"
@@ -42,7 +42,7 @@ class Tmux(Part):
         wait("tmux", self._socket.exists)
 
     def close(self) -> None:
-        """End it, and with it what runs in its panes."""
+        """Stop it, and the programs in its panes."""
         self._server.kill()
 
     def pane(self, command: Sequence[str | Path], width: int, height: int) -> Pane:
@@ -53,7 +53,7 @@ class Tmux(Part):
         return Pane(self, f"{name}:")
 
     def ask(self, *arguments: object) -> str:
-        """Give the server a command; return what it prints."""
+        """Send the server a command; return its output."""
         return subprocess.run(
             ["/usr/bin/tmux", "-N", "-S", self._socket, *map(str, arguments)],
             env=self._environment,
@@ -64,7 +64,7 @@ class Tmux(Part):
 
 
 class Pane:
-    """What runs in a terminal, and what that shows."""
+    """A terminal with a program, and its content."""
 
     def __init__(self, server: Tmux, name: str) -> None:
         self._server = server
@@ -72,12 +72,12 @@ class Pane:
 
     @property
     def text(self) -> str:
-        """What it shows."""
+        """Its content as plain text."""
         return self._server.ask("capture-pane", "-p", "-t", self._name)
 
     @property
     def drawn(self) -> str:
-        """The same, with the escape sequences for colours and the like."""
+        """The same, with the escape sequences for colours and styles."""
         return self._server.ask("capture-pane", "-e", "-p", "-t", self._name)
 
     def press(self, *keys: str) -> None:
@@ -85,11 +85,11 @@ class Pane:
         self._server.ask("send-keys", "-t", self._name, *keys)
 
     def resize(self, width: int, height: int) -> None:
-        """Give it another size."""
+        """Resize it."""
         self._server.ask("resize-window", "-t", self._name, "-x", width, "-y", height)
 
     def wait_for(self, *texts: str) -> str:
-        """Wait until it shows all of these, line breaks counting as blanks, and return it all."""
+        """Wait until it shows all of these, with line breaks as blanks; return the whole text."""
 
         def shown() -> str:
             text = self.text
@@ -99,4 +99,4 @@ class Pane:
         try:
             return wait(f"{texts}", shown)
         except AssertionError as error:
-            raise AssertionError(f"{error}, and not this:\n{self.text}") from None
+            raise AssertionError(f"{error}; it shows this:\n{self.text}") from None

@@ -1,4 +1,4 @@
-"""The daemon, of which one part hangs or dies as soon as SIGUSR1 comes.
+"""The daemon, of which one part hangs or fails at SIGUSR1.
 
     WEDGE=sender python3 -m tests.support.wedged --config FILE
 
@@ -26,13 +26,13 @@ _told = threading.Event()
 
 
 def hang_here_for_ever() -> None:
-    """Be stuck, under a name that a stack shows."""
+    """Hang, in a function whose name a stack trace shows."""
     threading.Event().wait()
 
 
 def die_here() -> None:
-    """Raise what nobody expects."""
-    raise ZeroDivisionError("made to die by SIGUSR1")
+    """Raise an unexpected error."""
+    raise ZeroDivisionError("made to fail by SIGUSR1")
 
 
 def _wedge(place: type, name: str, act: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ def _wedge(place: type, name: str, act: Callable[[], None]) -> None:
 
 
 def main() -> int:
-    """Run the command line, wedged."""
+    """Run the command line, with the hanging part."""
     allow_short_spans()
     part, dies = os.environ["WEDGE"].removesuffix(" dies"), os.environ["WEDGE"].endswith(" dies")
     if part in PLACES:
@@ -56,7 +56,7 @@ def main() -> int:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         _told.set()
         if part == "main loop":
-            hang_here_for_ever()  # a handler is run by the main thread
+            hang_here_for_ever()  # the main thread runs signal handlers
 
     signal.signal(signal.SIGUSR1, on_signal)
     return cli.main()

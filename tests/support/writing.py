@@ -1,4 +1,4 @@
-"""A Writer as the daemon makes one, and lines to write, for tests of delivery."""
+"""A Writer as in the daemon, and lines to write, for tests of delivery."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write(made: Writer, lines: Sequence[bytes], *, bound: float = BOUND) -> Outc
     )
     thread.start()
     thread.join(bound)
-    assert not thread.is_alive(), f"the writer is stuck, {bound:g} s later"
+    assert not thread.is_alive(), f"the writer hangs, {bound:g} s later"
     assert outcomes, "the writer has raised"
     return outcomes[0]
 
@@ -54,6 +54,6 @@ def lines(field: str = "Voltage", count: int = 1, *, start: int = START) -> list
 
 
 def mixed(*fields: str, count: int) -> list[bytes]:
-    """Return `count` lines of each field, in the order in which a device says them."""
+    """Return `count` lines of each field, in the order in which a device sends them."""
     each = [lines(field, count) for field in fields]
     return [line for moment in zip(*each, strict=True) for line in moment]

@@ -1,11 +1,11 @@
-"""A home with real parts, in which a set-up can be wrong, and what is said there.
+"""A home network with real parts and a wrong set-up, and the messages about that.
 
-In a network of its own (`own_network`): the device at 192.168.1.20 with its front door, known as
+In a separate network (`own_network`): the device at 192.168.1.20 with its front door, known as
 venus.local, a Mosquitto and the stand-in behind that; an InfluxDB at localhost:8086; this machine,
 on which `bat2influx check` and the daemon are run as users do.
 
-Rules: check and daemon run at the same time, as when somebody looks why the service has no values.
-Of the daemon all is kept that it says until it has said what is wrong.
+Rules: check and daemon run at the same time, as when a user checks why there are no values.
+The daemon's messages are recorded until it has reported the fault.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from tests.support.said import Said, entries_of, pattern_of, steps_of, timeless
 PORTAL, OTHER_PORTAL = "c0619ab1c2d3", "d4e5f60718a9"
 PASSWORD = "sesame, inside"
 TOKEN = "token/guest/1"
-# s, of the watchdog: an eighth of it is silence, and what a loaded machine does not take for it;
-# of the database 8 s are awaited, as with the two minutes of the service.
+# s, of the watchdog: a device is "not responding" after an eighth, enough for a loaded machine;
+# a database request has 8 s, as with the service's two minutes.
 W = 48.0
 
 
 class Home(Part):
-    """What is there: a scenario puts its parts in, and `measure` looks at what is said."""
+    """The home: a scenario adds the parts, and `measure` returns the messages."""
 
     def __init__(self, directory: Path) -> None:
-        """`directory` takes all files; it is empty."""
+        """All files go to `directory`, which is empty."""
         self.directory = directory
         self._stack = ExitStack()
         own_network.set_up(directory)
@@ -59,7 +59,7 @@ class Home(Part):
         own_network.name(venus_local=DEVICE)
 
     def close(self) -> None:
-        """End all that was begun here."""
+        """Stop all parts."""
         self._stack.close()
 
     # The device
@@ -71,7 +71,7 @@ class Home(Part):
         days: tuple[int, int] = certificates.VALID,
         tls_versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None,
     ) -> None:
-        """Have `devices`, or a usual one, behind a door that lets people in by `profile`.
+        """Start `devices`, or a usual one, behind a door with the security profile `profile`.
 
         Its certificate, valid for `days`, is `directory`/device.pem; a token is TOKEN's.
         """
@@ -90,7 +90,7 @@ class Home(Part):
         self._stack.enter_context(door)
 
     def broker(self, *devices: Device, config: str = "") -> Mosquitto:
-        """Have a Mosquitto on some port of localhost, and `devices` behind it."""
+        """Start a Mosquitto on a free port of localhost, and `devices` behind it."""
         broker = Mosquitto(self.directory / "mosquitto", config=config)
         self._stack.enter_context(broker)
         if devices:
@@ -98,23 +98,23 @@ class Home(Part):
         return broker
 
     def certificate(self, name: str, days: tuple[int, int] = certificates.VALID) -> Certificate:
-        """Return what a device made for itself, in `directory`/`name`.pem."""
+        """Return a device's self-made certificate, in `directory`/`name`.pem."""
         return certificates.device_certificate(self.directory, name=name, days=days)
 
     def server(self, address: str, port: int, answer: bytes | None) -> None:
-        """Have a server that gives whatever it is told `answer` and leaves; None: no word."""
+        """Start a server that sends `answer` to each request and disconnects; None: no answer."""
         server = _Server((address, port), answer)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self._stack.callback(server.shutdown)
 
     def void(self, address: str, port: int) -> None:
-        """Have a port that leaves calls without an answer, as behind a firewall."""
+        """Open a port that answers no connection, as behind a firewall."""
         self._stack.callback(Void(address, port).close)
 
     # The database
 
     def database(self, *statements: str, auth: bool = False) -> InfluxDB:
-        """Have InfluxDB, after `statements`; with `auth` it wants a login."""
+        """Start InfluxDB, and run `statements`; with `auth` it requires a login."""
         influxdb = InfluxDB(self.directory / "influxdb", port=8086, auth=auth)
         self._stack.enter_context(influxdb)
         if auth:
@@ -123,13 +123,13 @@ class Home(Part):
             influxdb.query(statement)
         return influxdb
 
-    # What is said
+    # The messages
 
     def measure(self, ini: str | None, *, logged: str = "", status: str = "") -> Said:
-        """Run check and daemon with this file, None for no file, and return what they say.
+        """Run check and daemon with this file, None for no file, and return their messages.
 
-        Awaited are the words of check in the daemon's log and in STATUS=; `logged` and `status` are
-        patterns of what to await there instead.
+        It waits until the daemon's log and STATUS= have the words of check; `logged` and `status`
+        are patterns to wait for instead.
         """
         if ini is not None:
             for certificate in self.directory.glob("*.pem"):
@@ -189,7 +189,7 @@ class _Server(socketserver.ThreadingTCPServer):
         while request.recv(65_536) and self._answer is None:
             pass
         request.sendall(self._answer or b"")
-        # What is closed with bytes unread is reset, and the answer with it.
+        # Closing with unread bytes resets the connection, and the answer is lost.
         with contextlib.suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             while request.recv(65_536):

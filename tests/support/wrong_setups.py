@@ -1,8 +1,8 @@
-"""Wrong set-ups that people meet, group by group, and how each is brought about.
+"""Wrong set-ups that users may have, by group, and how each is made.
 
     python3 -m tests.support.wrong_setups GROUP WHAT DIRECTORY     (by own_network.command)
 
-prints what is said then, as JSON. The groups on the way to the device are in `wrong_ways`.
+prints the messages about it, as JSON. The groups on the way to the device are in `wrong_ways`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KNOWN = f"{IN}, portal id"
 NINE = "Voltage, Current, Power, Soc, I, V, P, S, F"
 READ = f"{KNOWN}, instance, {NINE}"
 NO_SERVICE = f"{KNOWN}, instance, instance!, {NINE}, {STORED}"
-NOT_FOUND = (  # and leaves, as it says: else the next request could be sent into the leaving
+NOT_FOUND = (  # and disconnects, as announced: else the next request could meet the disconnect
     b"HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\nConnection: close\r\n\r\n"
     b"<h1>404 Not Found</h1>"
 )
@@ -50,14 +50,14 @@ def device(*services: str) -> Device:
 
 
 def silent() -> Device:
-    """Return a device that says nothing but its portal id, which the broker has kept."""
+    """Return a device that sends nothing; the broker has its portal id as a retained message."""
     made = device()
     made.silence()
     return made
 
 
 def locked(*statements: str) -> Make:
-    """Have a device, and a database that wants a login."""
+    """Start a device, and a database that requires a login."""
     user = f"CREATE USER reader WITH PASSWORD '{PASSWORD}'"
 
     def make(home: Home) -> None:
@@ -68,7 +68,7 @@ def locked(*statements: str) -> Make:
 
 
 def web_server(answer: bytes | None) -> Make:
-    """Have a device, and no InfluxDB on its port."""
+    """Start a device, and no InfluxDB on its port."""
 
     def make(home: Home) -> None:
         home.door()
@@ -78,7 +78,7 @@ def web_server(answer: bytes | None) -> Make:
 
 
 def integer(home: Home) -> None:
-    """Have a database in which somebody has stored whole numbers."""
+    """Start a database with a field of whole numbers."""
     home.door()
     home.database(BATTERY).write("dc Voltage=52i", "battery")
 
@@ -208,7 +208,7 @@ THE_DATABASE = (
 
 
 def bad(what: str, file: str | None) -> Setup:
-    """Return a set-up that is wrong by its file alone."""
+    """Return a set-up whose only error is in its file."""
     return Setup(what, file, "", lambda _: None, os.EX_CONFIG)
 
 
@@ -240,7 +240,7 @@ SETUPS: dict[str, tuple[Setup, ...]] = {
 
 
 def main() -> None:
-    """Bring about one set-up, and print what is said."""
+    """Make one set-up, and print the messages about it."""
     group, what, directory = sys.argv[1:]
     setup = next(each for each in SETUPS[group] if each.what == what)
     with Home(Path(directory)) as home:

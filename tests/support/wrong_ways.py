@@ -1,7 +1,7 @@
 """Wrong set-ups on the way to a device: name, port, TLS, login.
 
-Rules: `steps` names all lines of `check` in their order, with ! for one that is wrong and ? for a
-note, so that what comes before a fault is known to be in order.
+Rules: `steps` names all lines of `check` in their order, with ! for a fault and ? for a note, so
+that the steps before a fault are known to be in order.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ OLD_TLS = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
 
 @dataclass(frozen=True)
 class Setup:
-    """A wrong set-up: the file that goes with it, and what `make` puts into the home.
+    """A wrong set-up: its file, and the parts that `make` adds to the home.
 
-    `ini` has `{directory}` where Home.directory is meant; None is no file. `logged` and `status`
-    are what to await of the daemon where that is not what `check` says (Home.measure).
+    In `ini`, `{directory}` stands for Home.directory; None is no file. `logged` and `status` are
+    patterns for the daemon's messages where these are not those of `check` (Home.measure).
     """
 
     what: str
@@ -56,12 +56,12 @@ def battery(*lines: str) -> str:
 
 
 def tls(*lines: str) -> str:
-    """Return a file that has TLS, the password, and `lines` on what to trust."""
+    """Return a file with TLS, the password, and `lines` about the trusted certificate."""
     return battery("tls = yes", LOGIN, *lines)
 
 
 def stored(*makes: Make) -> Make:
-    """Have a database that is as it should be, and what `makes` do."""
+    """Start a database without fault, and run `makes`."""
 
     def make(home: Home) -> None:
         home.database(BATTERY)
@@ -72,17 +72,17 @@ def stored(*makes: Make) -> Make:
 
 
 def door(profile: Profile = Profile.UNSECURED, *devices: Device, **more: object) -> Make:
-    """Have a device's door, as in Home.door."""
+    """Start a device's door, as in Home.door."""
     return lambda home: home.door(profile, *devices, **more)
 
 
 def server(port: int, answer: bytes | None) -> Make:
-    """Have another server on a port of the device."""
+    """Start another server on a port of the device."""
     return lambda home: home.server(DEVICE, port, answer)
 
 
 def plain(*devices: Device) -> Make:
-    """Have the port without TLS alone, as before Venus OS 3.50; everybody is let in."""
+    """Open only the port without TLS, as before Venus OS 3.50; no login is needed."""
     return lambda home: home.broker(*devices, config=f"listener 1883 {DEVICE}")
 
 

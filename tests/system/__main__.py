@@ -1,9 +1,9 @@
-"""A machine to look around in: a booted Debian with broker, database and a simulated device.
+"""A machine for manual tests: a booted Debian with broker, database and a simulated device.
 
     /usr/bin/python3 -m tests.system [bookworm|trixie] [COMMAND]
 
-Needs root. The package lies in /root, as bat2influx.deb. Without a COMMAND there is a shell. The
-machine is gone when that ends.
+Needs root. The package is /root/bat2influx.deb. Without a COMMAND a shell is started. The machine
+is deleted when the command or shell ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.system.trees import RELEASES, tree
 
 
 def main() -> int:
-    """Boot, have the command run, and return its exit code."""
+    """Boot, run the command, and return its exit code."""
     release, *command = sys.argv[1:] or [RELEASES[-1]]
     if release not in RELEASES:
         print(__doc__, file=sys.stderr)

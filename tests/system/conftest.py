@@ -1,7 +1,7 @@
 """Fixtures: a machine for each release, bare or with all that the daemon needs.
 
-Booting takes less than a second, so what leaves traces has a machine of its own; the tests of a
-module share one where each leaves it as it was.
+Booting takes less than a second, so a test that leaves traces has a separate machine; the tests of
+a module share one if each restores its state.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tests.system.trees import RELEASES, tree
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have the releases side by side.
+    """Run the releases in parallel.
 
-    Where no machine can be booted, skip one test for all, with the reason.
+    If no machine can be booted, skip one test for all, with the reason.
     """
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         given: Any = getattr(item, "callspec", None)
         group = pytest.mark.xdist_group(given.params.get("release", "") if given else "")
-        item.add_marker(group, append=False)  # before that of a fixture
+        item.add_marker(group, append=False)  # before the group of a fixture
     reason = why_not() if ours else ""
     if reason:
         ours[0].add_marker(pytest.mark.skip(reason=f"tests of the installed package: {reason}"))
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the machine's journal to what is said of a failure."""
+    """Add the machine's journal to the report of a failure."""
     outcome: Any = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):

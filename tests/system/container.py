@@ -1,12 +1,12 @@
 """A machine on which bat2influx runs as a container: by podman, from the files in etc/docker.
 
-Rules: what people write into their compose.yml is not touched but for the lines that it has for
-that itself. Images and containers lie in memory, and go with the machine. Its podman has no
-network of its own and no limits, which not every host of these machines lets it have: the bounds of
-compose.yml are left out where there are none to be had.
+Rules: only those lines of compose.yml change that the file itself marks for that. Images and
+containers are in memory, and end with the machine. Its podman has no separate network and no
+limits, because not every host of these machines permits them: where the kernel has no limits, those
+of compose.yml are left out.
 
-The base image is the tree of a release with the name of Debian's slim one: all that the package
-depends on is in it, since the machines have no network, and apt is told of no server.
+The base image is the tree of a release with the name of Debian's slim one: it contains all
+dependencies of the package, because the machines have no network, and apt has no server.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ netns = "host"
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 """
-# With the shortest interval that this knows as well: two minutes are long for a test.
+# Also with the shortest watchdog interval: two minutes are long for a test.
 OVERRIDE = """\
 services:
   bat2influx:
@@ -44,12 +44,12 @@ MINUTES = 60.0  # s
 
 
 def with_secrets(text: str) -> str:
-    """Return compose.yml with the lines in force that it has for secrets."""
+    """Return compose.yml with its lines for secrets uncommented."""
     return re.sub(r"(?m)^( *)#(?=secrets:|  \S+: \{)", r"\1", text)
 
 
 def without_limits(text: str) -> str:
-    """Return compose.yml without its bounds, as it asks for where the kernel has none to give."""
+    """Return compose.yml without its limits, as it advises for kernels without them."""
     return re.sub(r"(?m)^ *(mem_limit|memswap_limit|pids_limit): .*\n", "", text)
 
 
@@ -57,9 +57,9 @@ class Harbour(Plant):
     """A machine with broker, database and stand-in that runs the daemon in a container."""
 
     def take_base(self, tree: Path, image: str) -> None:
-        """Have the Debian in `tree` as a base image."""
+        """Make a base image of the Debian in `tree`."""
         self.write("/etc/containers/containers.conf", SETTINGS)
-        self.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/containers")  # it overlays there
+        self.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/containers")  # for its overlays
         left_out = [f"--exclude={pattern}" for pattern in LEFT_OUT]
         tar = ["tar", "-C", tree, "--one-file-system", *left_out, "-c", "."]
         with subprocess.Popen(tar, stdout=subprocess.PIPE) as packed:
@@ -94,29 +94,29 @@ class Harbour(Plant):
     # The container
 
     def compose(self, *arguments: str, check: bool = True) -> Completed:
-        """Run what is `docker compose` elsewhere, in the user's folder."""
+        """Run podman-compose, here for `docker compose`, in the user's folder."""
         command = " ".join(("podman-compose", *arguments))
         script = f"cd {FOLDER} && BUILDAH_FORMAT=docker exec {command}"
         return self.run(script, check=check, timeout=5 * MINUTES)
 
     def inspect(self, what: str, kind: str = "container") -> Row:
-        """Return what podman knows of a container or an image."""
+        """Return podman's description of a container or an image."""
         found: list[Row] = json.loads(self.run("podman", "inspect", "--type", kind, what).stdout)
         return found[0]
 
     def is_well(self) -> bool:
-        """Return what the image's health check says, asked now."""
+        """Run the image's health check now; return its result."""
         code = self.run("podman", "healthcheck", "run", NAME, check=False).returncode
         assert code in {0, 1}, f"the health check ended with {code}"
         return code == 0
 
     def logs(self) -> str:
-        """Return what the container has said."""
+        """Return the container's log."""
         done = self.run("podman", "logs", NAME, check=False)
         return done.stdout + done.stderr
 
     def process(self) -> dict[str, str]:
-        """Return what /proc says of the container's first process."""
+        """Return the /proc status of the container's first process."""
         pid = self.inspect(NAME)["State"]["Pid"]
         lines = self.read(f"/proc/{pid}/status").splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -126,6 +126,6 @@ class Harbour(Plant):
         return self.run("podman", "exec", NAME, "/bin/sh", "-c", command, check=False)
 
     def state(self) -> dict[str, Any]:
-        """Return how the container is, as podman has it."""
+        """Return the container's state, from podman."""
         state: dict[str, Any] = self.inspect(NAME)["State"]
         return state

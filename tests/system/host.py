@@ -1,4 +1,4 @@
-"""Whether machines can be booted here, and if not, why: in words for people."""
+"""Checks whether machines can be booted here; if not, gives the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRAMS = (
 
 @cache
 def why_not() -> str:
-    """Return what is missing here for a machine to be booted, "" if nothing is."""
+    """Return what is missing here to boot a machine, "" if nothing is."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
     missing = [program for program in PROGRAMS if shutil.which(program) is None]

@@ -1,8 +1,8 @@
-"""Writes down what devices say of one value: portal id, time and number, a line each.
+"""Prints the publishes of one value by all devices: portal id, time and number, one per line.
 
     listener.py PATH-OF-THE-VALUE >FILE
 
-Rules: it only subscribes, so that it is no reader itself; the time is this machine's, in ns.
+Rules: it only subscribes, and sends no reads; the time is this machine's, in ns.
 """
 
 from __future__ import annotations

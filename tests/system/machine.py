@@ -1,10 +1,9 @@
-"""A machine: a Debian that is really booted, by systemd-nspawn, over a tree that it cannot change.
+"""A machine: a Debian booted by systemd-nspawn, over a tree that it cannot change.
 
-Rules: a machine has a network, a cgroup and all other namespaces of its own, and what it writes
-lies in memory. It is halted as by a power cut, and when the process that booted it ends, in
-whatever way, nothing of it is left. Commands run inside as root, without anything of our
-environment. Nothing waits for a time: `wait` polls for an event, with a bound that a loaded
-host keeps.
+Rules: a machine has a separate network, cgroup and other namespaces, and its writes go to memory.
+It is halted as by a power cut. When the process that booted it ends, for any reason, nothing of it
+is left. Commands run inside as root, without the environment of the tests. No test sleeps for a
+time: `wait` polls for an event, with a bound that a loaded host meets.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ T = TypeVar("T")
 Completed = subprocess.CompletedProcess[str]
 Row = dict[str, Any]
 
-BOUND = 60.0  # s; an event that has not come by then will not come
-PAUSE = 0.1  # s between two looks
+BOUND = 60.0  # s; an event that has not happened by then will not happen
+PAUSE = 0.1  # s between two polls
 BOOT_SCRIPT = Path(__file__).with_name("boot")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -40,11 +39,11 @@ _numbers = itertools.count(1)
 
 
 class MachineError(RuntimeError):
-    """A machine did not boot; the text ends with what it said meanwhile."""
+    """A machine did not boot; the text ends with its console output."""
 
 
 class Machine:
-    """A machine booted from `tree`; as a context manager it runs meanwhile."""
+    """A machine booted from `tree`; as a context manager it runs in the block."""
 
     def __init__(self, tree: Path, release: str) -> None:
         self.release = release
@@ -66,10 +65,10 @@ class Machine:
     ) -> None:
         self.kill()
 
-    # Its life
+    # Boot and halt
 
     def boot(self) -> None:
-        """Boot, and wait until all that starts at boot has started. Raises MachineError."""
+        """Boot, and wait until all units of the boot have started. Raises MachineError."""
         self._keeper = subprocess.Popen(
             [BOOT_SCRIPT, self.name, self._tree],
             stdin=subprocess.PIPE,
@@ -92,7 +91,7 @@ class Machine:
             raise MachineError(f"{self.name} is {state}\n{failed}\n{self._console_tail()}")
 
     def reboot(self) -> None:
-        """Shut down in order and boot again, with all that was written."""
+        """Shut down in order and boot again; its files stay."""
         before = self._leader
         self.run("systemctl", "reboot", check=False)
         self.wait("the end of the machine", lambda: not Path(f"/proc/{before}").exists())
@@ -107,7 +106,7 @@ class Machine:
             keeper.wait()
             self._console.close()
 
-    # What is done inside
+    # Commands inside
 
     def run(
         self,
@@ -116,7 +115,7 @@ class Machine:
         input: str | bytes | None = None,  # noqa: A002 - as in subprocess.run
         timeout: float = 2 * BOUND,
     ) -> Completed:
-        """Run a command inside; one word with spaces is for the shell.
+        """Run a command inside; a single word with spaces is run by the shell.
 
         Raises AssertionError with its output when it fails and `check` is true.
         """
@@ -145,7 +144,7 @@ class Machine:
         return completed
 
     def systemctl(self, *arguments: str, check: bool = True) -> Completed:
-        """Run systemctl; raises AssertionError with the journal's tail as well."""
+        """Run systemctl; raises AssertionError, also with the journal's tail."""
         done = self.run("systemctl", "--no-pager", *arguments, check=False)
         if check and done.returncode != 0:
             words = " ".join(done.args)
@@ -157,7 +156,7 @@ class Machine:
         return self.systemctl("show", "--value", f"--property={name}", unit).stdout.strip()
 
     def main_pid(self, unit: str) -> int:
-        """Return the main process's id, as it is inside; 0 when the unit does not run."""
+        """Return the main process's id inside the machine; 0 when the unit does not run."""
         return int(self.show(unit, "MainPID"))
 
     def signal(self, unit: str, signal: str) -> None:
@@ -165,12 +164,12 @@ class Machine:
         self.run("kill", "-s", signal, str(self.main_pid(unit)))
 
     def drop_in(self, unit: str, name: str, *lines: str) -> None:
-        """Write a drop-in as an admin would, NAME.conf for a unit, and take it over."""
+        """Write a drop-in as an admin would, NAME.conf for a unit, and run daemon-reload."""
         self.write(f"/etc/systemd/system/{unit}.d/{name}.conf", "\n".join([*lines, ""]))
         self.systemctl("daemon-reload")
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something at `path`."""
+        """Return whether `path` exists."""
         return self.run("test", "-e", path, check=False).returncode == 0
 
     def read(self, path: str) -> str:
@@ -178,13 +177,13 @@ class Machine:
         return self.run("cat", path).stdout
 
     def write(self, path: str, text: str, *, mode: str = "644") -> None:
-        """Write a file anew; its folder is made. One that is there keeps owner and mode."""
+        """Write a file, and create its folder. An existing file keeps owner and mode."""
         folder = str(Path(path).parent)
         script = 'mkdir -p "$0"; [ -e "$1" ] || install -m "$2" /dev/null "$1"; cat >"$1"'
         self.run("/bin/sh", "-ec", script, folder, path, mode, input=text)
 
     def copy_in(self, source: Path, path: str) -> None:
-        """Copy a file or a folder in, to be `path` there, owned by root."""
+        """Copy a file or a folder to `path` inside, owned by root."""
 
         def clean(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
             if "__pycache__" in member.name or "_cache" in Path(member.name).name:
@@ -200,7 +199,7 @@ class Machine:
         self.run("mkdir", "-p", folder)
         self.run("tar", "-x", "-C", folder, input=archive.getvalue())
 
-    # What is seen of it
+    # Its state
 
     def journal(self, unit: str | None = None, *options: str) -> list[dict[str, Any]]:
         """Return the journal's entries of a unit, oldest first, each a dict of its fields."""
@@ -213,7 +212,7 @@ class Machine:
         return [str(entry.get("MESSAGE")) for entry in self.journal(unit, *options)]
 
     def influx(self, query: str, db: str = "battery") -> list[Row]:
-        """Return the rows of a query; times in ns. None while server or database is not there."""
+        """Return the rows of a query; times in ns. None if the server or database is missing."""
         command = ("influx", "-precision", "ns", "-format", "json", "-database", db)
         answer = self.run(*command, "-execute", query, check=False)
         if answer.returncode != 0:
@@ -235,10 +234,10 @@ class Machine:
         return value
 
     def journal_tail(self, lines: int = 40) -> str:
-        """Return the last lines of the journal, for people."""
+        """Return the last lines of the journal, for error texts."""
         return self.run("journalctl", "--no-pager", "-n", str(lines), check=False).stdout
 
-    # Getting in
+    # Entering it
 
     def entry(self, *command: str) -> list[str]:
         """Return the command line that runs a command inside; its environment is ENVIRONMENT."""
@@ -251,12 +250,12 @@ class Machine:
         return "\n".join(["--- its console, last lines:", *text.splitlines()[-lines:]])
 
     def _booted(self) -> str:
-        """Return how the system is once its boot is over, "" until then."""
+        """Return the system's state after its boot, "" until then."""
         state = self.run("systemctl", "is-system-running", check=False, timeout=10).stdout.strip()
         return state if state in {"running", "degraded", "maintenance"} else ""
 
     def _find_leader(self) -> int:
-        """Return the id that the machine's process 1 has outside, 0 while there is none."""
+        """Return the id of the machine's process 1 on the host, 0 while there is none."""
         assert self._keeper is not None
         families = [self._keeper.pid]
         while families:

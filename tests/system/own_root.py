@@ -1,9 +1,9 @@
-"""Leaves a chroot, taking along what is seen in it: the root becomes that of the mount namespace.
+"""Leaves a chroot with all its mounts: its root becomes that of the mount namespace.
 
     own_root.py FOLDER COMMAND...
 
-The COMMAND then finds everything where it was, and is in no chroot. Only for a mount namespace of
-one's own: nothing else is left in it afterwards. FOLDER is where the new root is put together.
+The COMMAND then finds all files at the same paths, and is in no chroot. Only for a private mount
+namespace: all other mounts are removed from it. The new root is assembled in FOLDER.
 """
 
 import ctypes
@@ -24,15 +24,15 @@ def call(name: str, *arguments: object) -> None:
 
 
 def main() -> None:
-    """Do it, and become the command."""
+    """Do it, and run the command in place of this process."""
     folder, *command = sys.argv[1:]
     call("mount", b"/", folder.encode(), None, MS_BIND | MS_REC, None)
     root = os.open(folder, os.O_PATH)
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    call("setns", namespace, CLONE_NEWNS)  # to where we are; but root is its root from now on
+    call("setns", namespace, CLONE_NEWNS)  # the same namespace; but root is its root from now on
     os.fchdir(root)
     call("pivot_root", b".", b".")
-    call("umount2", b".", MNT_DETACH)  # what was there before
+    call("umount2", b".", MNT_DETACH)  # the former root
     os.chdir("/")
     os.execv(command[0], command)
 

@@ -1,6 +1,6 @@
-"""The package under test: built from this checkout, and taken apart for another version of it.
+"""The package under test: built from this checkout, or repacked with another version number.
 
-And packages from before, each built from its commit by its own rules: once, and kept in the cache.
+And earlier packages, each built once from its commit by its own rules, and stored in the cache.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def build() -> Path:
 
 
 def build_from(commit: str) -> Path:
-    """Build the package of an earlier commit, unless that was done before; return its path."""
+    """Build the package of an earlier commit, unless the cache has it; return its path."""
     place = cache_dir() / f"package-{commit[:12]}.deb"
     place.parent.mkdir(parents=True, exist_ok=True)
     with (
         place.with_suffix(".lock").open("a") as lock,
         tempfile.TemporaryDirectory(dir=place.parent) as folder,
     ):
-        fcntl.flock(lock, fcntl.LOCK_EX)  # both releases want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # both releases need it at the same time
         if not place.exists():
             archive, made = Path(folder, "archive.tar"), Path(folder, "made.deb")
-            # The checkout may be another user's, whom git does not trust by itself.
+            # The checkout may belong to another user; by default git does not trust it.
             git = ("git", "-c", f"safe.directory={TOP}", "-C", TOP)
             told = subprocess.run(
                 [*git, "archive", f"--output={archive}", commit],
@@ -77,12 +77,12 @@ def version(package: Path) -> str:
 
 
 def program_version(package: Path) -> str:
-    """Return the version that the program in it has: that of the package without its revision."""
+    """Return the version of the program in it: that of the package without its revision."""
     return version(package).rpartition("-")[0]
 
 
 def repack(package: Path, other: str, folder: Path, *, template_line: str = "") -> Path:
-    """Return the same package as another version; `template_line` is what its ini has more."""
+    """Return the package with another version; `template_line` is an additional line of its ini."""
     tree = folder / f"tree-{other}"
     _run("dpkg-deb", "--raw-extract", package, tree)
     _edit(tree / "DEBIAN/control", r"(?m)^Version: .*$", f"Version: {other}")

@@ -1,9 +1,9 @@
-"""A machine with all that the daemon lives between: broker, database and the Venus stand-in.
+"""A machine with all peers of the daemon: broker, database and the Venus stand-in.
 
-Rules: Mosquitto and InfluxDB are Debian's own, started by their units. The stand-in is a unit of
-the tests, `venus`; its numbers count the reads, so that a value that is missing shows. The daemon
-is the installed package and nothing else, and is told things as an admin tells them: by its files,
-apt and systemctl.
+Rules: Mosquitto and InfluxDB are Debian's, started by their units. The stand-in is a unit of the
+tests, `venus`; its numbers count the reads, so that a missing value shows. The daemon is the
+installed package and nothing else, and is controlled as an admin does it: by its files, apt and
+systemctl.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ listener 1883 0.0.0.0
 allow_duplicate_messages true
 set_tcp_nodelay true
 """
-# As with a real device, nobody sees its broker before itself: it is ready when it has answered.
+# As with a real device, its broker is not reachable before the device: it is ready when it answers.
 VENUS_UNIT = """\
 [Unit]
 After=mosquitto.service
@@ -40,7 +40,7 @@ Before=bat2influx.service
 WorkingDirectory={folder}
 RuntimeDirectory=venus
 ExecStartPre=/usr/bin/mkfifo {operations}
-# Open for both, so that the input has no end when a writer closes its own.
+# Opened for reading and writing, so that the input does not end when a writer closes it.
 ExecStart=/bin/sh -c 'exec /usr/bin/python3 -B -m tests.standins.venus.mqtt {counted} \
     --devices {devices} --user {user} --password {password} \
     0<>{operations} >{said}'
@@ -48,7 +48,7 @@ ExecStartPost=/bin/sh -c 'until grep -q ready {said}; do sleep 0.05; done'
 [Install]
 WantedBy=multi-user.target
 """
-# As /etc/default/influxdb has it: nothing in the journal but what is wrong.
+# As in /etc/default/influxdb: only errors go to the journal.
 DATABASE = """\
 INFLUXDB_HTTP_LOG_ENABLED=false
 INFLUXDB_LOGGING_LEVEL=warn
@@ -58,14 +58,14 @@ INFLUXDB_REPORTING_DISABLED=true
 
 
 class Plant(Machine):
-    """A machine in which the package can be installed and has something to do."""
+    """A machine in which the package can be installed, with a device to read."""
 
-    # Around the daemon
+    # The daemon's peers
 
     def start_servers(
         self, *, devices: int = 1, counted: bool = True, password: str | None = None
     ) -> None:
-        """Start broker, database and stand-in; with `password` the broker asks for it."""
+        """Start broker, database and stand-in; with `password` the broker requires it."""
         access = "allow_anonymous true\n"
         if password is not None:
             passwords = "/etc/mosquitto/passwords"
@@ -92,34 +92,34 @@ class Plant(Machine):
         self.wait("the database", self._database_answers)
 
     def enable_servers(self) -> None:
-        """Have broker, database and stand-in come back after a reboot."""
+        """Enable broker, database and stand-in, so that they start after a reboot."""
         self.systemctl("enable", "--quiet", *SERVERS)
 
     def venus(self, *operations: Mapping[str, object]) -> None:
-        """Have the stand-in do something; see tests/standins/venus/faults.py."""
+        """Send the stand-in an operation; see tests/standins/venus/faults.py."""
         lines = "".join(f"{json.dumps(operation)}\n" for operation in operations)
         self.run(f"cat >{OPERATIONS}", input=lines)
 
     def silence(self, portal: str = PORTAL) -> None:
-        """Have a device say nothing any more, while its broker goes on."""
+        """Stop all messages of a device, while its broker runs."""
         self.venus({"op": "silence", "portal_id": portal})
 
     def speak(self, portal: str = PORTAL) -> None:
-        """End the silence of a device."""
+        """Restart the messages of a device."""
         self.venus({"op": "speak", "portal_id": portal})
 
     # The package
 
     def install(self, package: Path, *options: str) -> str:
-        """Install the package as the README says, and return what apt said."""
+        """Install the package as the README describes it, and return apt's output."""
         self.copy_in(package, "/root/bat2influx.deb")
         command = ("cd /root && exec apt-get -q -y", *options, "install ./bat2influx.deb")
         return self.run(" ".join(command)).stdout
 
     def configure(self, path: str = INI, **sections: Mapping[str, object]) -> None:
-        """Write an ini as `sections` say, with the address of the stand-in if there is none.
+        """Write an ini with `sections`, with the address of the stand-in if there is none.
 
-        One that was not there begins as a copy, with owner and mode, of that of the package.
+        A new file begins as a copy of the package's, with owner and mode.
         """
         battery = {"address": "127.0.0.1", **sections.pop("Battery", {})}
         merged: dict[str, Mapping[str, object]] = {"Battery": battery, **sections}
@@ -137,23 +137,23 @@ class Plant(Machine):
         self.systemctl("enable", "--now", unit)
         self.wait_for_values(since=since)
 
-    # What comes of it
+    # Results
 
     def now(self) -> int:
-        """Return the time in ns, as values are stamped."""
+        """Return the time in ns, by the clock of the timestamps."""
         return int(self.run("date", "+%s%N").stdout)
 
     def values(
         self, field: str = "Voltage", *, since: int = 0, db: str = "battery"
     ) -> list[tuple[int, float]]:
-        """Return (time in ns, value) of what is stored of a field, oldest first."""
+        """Return (time in ns, value) of the stored values of a field, oldest first."""
         rows = self.influx(f'SELECT "{field}" FROM dc WHERE time > {since}', db)
         return [(row["time"], row[field]) for row in rows]
 
     def wait_for_values(
         self, field: str = "Voltage", *, since: int = 0, db: str = "battery", count: int = 1
     ) -> list[tuple[int, float]]:
-        """Wait until so many values of a field, stamped after `since`, are stored."""
+        """Wait until so many values of a field, with times after `since`, are stored."""
 
         def enough() -> list[tuple[int, float]]:
             values = self.values(field, since=since, db=db)
@@ -164,7 +164,7 @@ class Plant(Machine):
     def wait_for_message(
         self, pattern: str, unit: str = UNIT, *, since: int = 0, count: int = 1
     ) -> list[Row]:
-        """Wait until the journal of a unit has so many entries in which a pattern is found."""
+        """Wait until a unit's journal has so many entries that match a pattern."""
 
         def found() -> list[Row]:
             entries = self.says(pattern, unit, since=since)
@@ -173,7 +173,7 @@ class Plant(Machine):
         return self.wait(f"{count} times {pattern!r} in the journal", found)
 
     def says(self, pattern: str, unit: str = UNIT, *, since: int = 0) -> list[Row]:
-        """Return a unit's entries in the journal in which a regular expression is found."""
+        """Return a unit's journal entries that match a regular expression."""
         return [
             entry
             for entry in self.journal(unit)
@@ -186,14 +186,12 @@ class Plant(Machine):
         return self.show(unit, "StatusText")
 
     def waiting(self, unit: str = UNIT) -> int:
-        """Return how many values wait for the database, as STATUS= says."""
-        found = re.search(
-            r"(\d+) (?:queued|waiting)", self.status(unit)
-        )  # an earlier version: waiting
+        """Return how many values are queued for the database, from STATUS=."""
+        found = re.search(r"(\d+) (?:queued|waiting)", self.status(unit))  # waiting: before 1.0
         return int(found[1]) if found else 0
 
     def restarts(self, unit: str = UNIT) -> int:
-        """Return how often systemd has restarted the unit by itself."""
+        """Return how often systemd has automatically restarted the unit."""
         return int(self.show(unit, "NRestarts"))
 
     def _database_answers(self) -> bool:
@@ -202,7 +200,7 @@ class Plant(Machine):
 
 
 def assert_contiguous(values: Iterable[tuple[int, float]]) -> None:
-    """Assert that the answers of a counted device are all there: each is one more than the last."""
+    """Assert that all answers of a counted device are stored: each is one more than the last."""
     numbers = [int(value) for _, value in values]
     assert numbers, "nothing is stored"
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a reading was lost"
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a value was lost"

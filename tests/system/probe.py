@@ -1,7 +1,7 @@
-"""Runs in the place of the daemon, in all of its confinement, and tells what it can do there.
+"""Runs in place of the daemon, in its full confinement, and prints what it can do there.
 
-One object of JSON on the output: facts, and attempts, each with how it ended: "done", or the name
-of the error. Nothing here does harm where it should succeed against expectation.
+One JSON object on stdout: facts, and attempts, each with its result: "done", or the name of the
+error. No attempt does harm if it unexpectedly succeeds.
 """
 
 import ctypes
@@ -22,20 +22,20 @@ AF_ALG = 38
 
 
 def run(*command: str, inherited: tuple[int, ...] = ()) -> None:
-    """Start a program, and raise what keeps it from running."""
+    """Start a program; raises the error that prevents it."""
     done = subprocess.run(command, capture_output=True, check=False, pass_fds=inherited)
     if done.returncode != 0:
         raise ChildProcessError(done.stderr.decode())
 
 
 def by_the_loader() -> None:
-    """Have the dynamic loader, which may be run, load a shell, which may not."""
+    """Run a shell, which is forbidden, through the dynamic loader, which is permitted."""
     loader = next(iter(sorted(Path("/usr/lib").glob("*-linux-gnu*/ld-linux*"))))
     run(str(loader), "/bin/sh", "-c", "exit 0")
 
 
 def by_a_copy(folder: str) -> Callable[[], None]:
-    """Return an attempt to run a copy of the shell made in `folder`."""
+    """Return an attempt to run a copy of the shell in `folder`."""
 
     def attempt() -> None:
         copy = Path(folder, "copy-of-a-shell")
@@ -60,12 +60,12 @@ def unshare() -> None:
 
 
 def real_time() -> None:
-    """Ask to be scheduled before all others."""
+    """Request real-time scheduling."""
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def set_user_id() -> None:
-    """Make a file that others would run as this user."""
+    """Make a set-user-id file, which other users would run as this user."""
     file = STATE / "set-user-id"
     file.touch()
     file.chmod(0o4755)
@@ -121,7 +121,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
 
 
 def main() -> None:
-    """Try everything, and tell."""
+    """Try everything, and print the results."""
     told: dict[str, object] = {}
     for name, attempt in ATTEMPTS.items():
         try:

@@ -1,7 +1,7 @@
-"""A repository of apt in a folder, with packages of ours, from which a machine may upgrade itself.
+"""An apt repository in a folder, with this project's packages, for unattended upgrades.
 
-It has an origin, as unattended-upgrades wants to know whose packages it takes. It is not signed,
-and trusted by name: who may sign is no question of an upgrade.
+It has an origin, because unattended-upgrades selects packages by their origin. It is not signed,
+and trusted by an option: signatures do not matter to these tests of upgrades.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.system.machine import Machine
 ORIGIN = "bat2influx"
 PLACE = "/srv/apt"
 SOURCE = f"deb [trusted=yes] file:{PLACE} ./\n"
-# What an owner writes as well who wants another origin than Debian's to be upgraded.
+# An owner adds this to upgrade packages of an origin other than Debian.
 UNATTENDED = f'Unattended-Upgrade::Origins-Pattern {{ "origin={ORIGIN}"; }};\n'
 
 
 def offer(machine: Machine, *packages: Path) -> None:
-    """Have the machine know these packages, and no others, as what there is to install."""
+    """Make these packages the only ones that the machine can install."""
     index = "\n".join(map(_entry, packages)).encode()
     lines = [f"Origin: {ORIGIN}", f"Label: {ORIGIN}", "Suite: stable", "SHA256:"]
     lines.append(f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages")

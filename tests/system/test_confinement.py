@@ -1,4 +1,4 @@
-"""What somebody could do who had taken over the daemon, and what others can see of it."""
+"""What an attacker could do inside a compromised daemon, and what other users can see of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.system.plant import INI, UNIT, Plant
 
 TELL = "/opt/told"
-MOST = 1.1  # of the exposure that systemd-analyze security computes; 10 is worst
+MOST = 1.1  # maximum of the exposure that systemd-analyze security computes; 10 is worst
 NOT_RUN = {"PermissionError", "ChildProcessError"}
 DENIED = {"PermissionError", "OSError", "FileNotFoundError"}
 
@@ -29,7 +29,7 @@ def running(shared_machine: Plant, package: Path) -> Plant:
 
 @pytest.fixture(scope="module")
 def told(running: Plant) -> dict[str, Any]:
-    """What tests/system/probe.py tells, run in the place of the daemon."""
+    """The results of tests/system/probe.py, run in place of the daemon."""
     running.copy_in(Path(__file__).with_name("probe.py"), "/opt/probe.py")
     running.run("mkdir", "-p", "/home/somebody")
     running.run("install", "-m", "666", "/dev/null", TELL)
@@ -57,7 +57,7 @@ def told(running: Plant) -> dict[str, Any]:
 
 @pytest.mark.parametrize("unit", [UNIT, "bat2influx@house.service"])
 def test_the_exposure_is_low(running: Plant, unit: str) -> None:
-    """The live unit has an exposure of 1.1 or less, and the template no more."""
+    """The loaded unit and the template have an exposure of 1.1 or less."""
     text = running.run("systemd-analyze", "security", "--no-pager", unit).stdout
     found = re.search(r"exposure level for \S+: ([\d.]+)", text)
     assert found, text
@@ -66,7 +66,7 @@ def test_the_exposure_is_low(running: Plant, unit: str) -> None:
 
 @pytest.mark.parametrize("unit", [UNIT, "bat2influx@house.service"])
 def test_memory_and_tasks_have_a_bound(running: Plant, unit: str) -> None:
-    """As systemd has read it; a machine with the controllers has the kernel keep to it."""
+    """As systemd has read them; with the controllers, the kernel enforces them."""
     mib = 2**20
     for name, bound in (
         ("MemoryHigh", 192 * mib),
@@ -77,19 +77,19 @@ def test_memory_and_tasks_have_a_bound(running: Plant, unit: str) -> None:
         assert int(running.show(unit, name)) == bound, name
 
 
-def test_the_bound_of_tasks_and_memory_is_the_kernels(running: Plant) -> None:
-    """Where the controllers are there, the service's group has the figures and keeps below."""
+def test_the_kernel_enforces_the_bound_of_tasks_and_memory(running: Plant) -> None:
+    """If the controllers exist, the service's cgroup has the limits and stays below them."""
     group = f"/sys/fs/cgroup{running.show(UNIT, 'ControlGroup')}"
     for name, bound in (("memory.max", 256 * 2**20), ("pids.max", 512)):
         if running.run("test", "-e", f"{group}/{name}", check=False).returncode:
-            continue  # the machine that the tests run on gives none away
+            continue  # the host of the tests delegates no controllers
         assert int(running.read(f"{group}/{name}")) == bound
         used = running.read(f"{group}/{name.replace('max', 'current')}")
         assert 0 < int(used) < bound / 2
 
 
-def test_the_daemon_is_nobody_else_than_its_user(running: Plant) -> None:
-    """All processes of the service are the user's, with no capability and no way to get one."""
+def test_the_daemon_runs_only_as_its_user(running: Plant) -> None:
+    """All processes of the service are the user's, without capabilities or a way to get them."""
     pid = running.main_pid(UNIT)
     user = running.run("id", "-u", "bat2influx").stdout.strip()
     status = dict(
@@ -102,8 +102,8 @@ def test_the_daemon_is_nobody_else_than_its_user(running: Plant) -> None:
     assert status["Seccomp"].strip() == "2"
 
 
-def test_the_daemon_has_namespaces_of_its_own(running: Plant) -> None:
-    """It has mounts, users and IPC of its own, and the network that all have."""
+def test_the_daemon_has_private_namespaces(running: Plant) -> None:
+    """Mounts, users and IPC are private, the network is the machine's."""
     pid = running.main_pid(UNIT)
 
     def own(name: str) -> bool:
@@ -131,7 +131,7 @@ def test_the_daemon_has_namespaces_of_its_own(running: Plant) -> None:
     ],
 )
 def test_no_shell_can_be_started(told: dict[str, Any], attempt: str) -> None:
-    """From within the service no shell runs: not the system's, no copy, not by a detour."""
+    """From within the service no shell runs: not the system's, no copy, not indirectly."""
     assert told[attempt] in NOT_RUN
 
 
@@ -162,12 +162,12 @@ def test_no_shell_can_be_started(told: dict[str, Any], attempt: str) -> None:
     ],
 )
 def test_what_it_does_not_need_it_cannot_do(told: dict[str, Any], attempt: str) -> None:
-    """From within the service nothing of the system can be changed, and little be seen."""
+    """From within the service, nothing of the system can be changed, and little read."""
     assert told[attempt] in DENIED
 
 
 def test_what_it_needs_it_can_do(told: dict[str, Any]) -> None:
-    """It reads its configuration, writes its state, which is its own alone, and connects."""
+    """It reads its configuration, writes its private state directory, and connects."""
     for attempt in (
         "read the configuration",
         "write the state directory",
@@ -178,13 +178,13 @@ def test_what_it_needs_it_can_do(told: dict[str, Any]) -> None:
 
 
 def test_it_sees_no_process_but_its_own(told: dict[str, Any]) -> None:
-    """Below /proc is the service alone; below /dev is no disk and no terminal of anybody."""
+    """/proc has the service alone; /dev has no disk and no terminal."""
     assert told["processes"] == [told["pid"]]
     assert not [name for name in told["devices"] if re.match("sd|vd|nvme|loop|mem$|kmsg", name)]
 
 
 def test_root_by_hand_leaves_files_that_the_service_can_use(running: Plant) -> None:
-    """Found: spool.sqlite became root's, and the service lost what waited at each stop."""
+    """Found: spool.sqlite became root's, and the service lost queued values at each stop."""
     state = "/var/lib/bat2influx"
     running.systemctl("stop", UNIT)
     running.systemctl("stop", "influxdb")
@@ -201,11 +201,11 @@ def test_root_by_hand_leaves_files_that_the_service_can_use(running: Plant) -> N
         since = running.now()
         running.systemctl("start", UNIT)
         running.wait_for_values(since=since)
-    running.wait("what has waited", lambda: running.waiting() == 0)
+    running.wait("an empty queue", lambda: running.waiting() == 0)
 
 
 def test_health_waits_for_no_fifo(running: Plant) -> None:
-    """Whatever the daemon's user has put in the place of the file."""
+    """Whatever the daemon's user has put in place of the file."""
     path = "/run/bat2influx/bat2influx.health"
     running.systemctl("kill", "--signal=STOP", UNIT)  # which would replace it within a second
     try:
@@ -219,7 +219,7 @@ def test_health_waits_for_no_fifo(running: Plant) -> None:
 
 
 def test_a_password_is_seen_by_nobody(running: Plant) -> None:
-    """A password in the file is in no place that another user can read, nor in the journal."""
+    """No other user can read a password of the file anywhere, and the journal does not have it."""
     secret = "Pa55word-of-mine"
     running.configure(Battery={"password": secret})
     running.systemctl("restart", UNIT)

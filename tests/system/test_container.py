@@ -1,4 +1,4 @@
-"""The container of etc/docker: built, run and watched by podman, as compose.yml has it."""
+"""The container of etc/docker: built, run and health-checked by podman, as in compose.yml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATTERY = {**QUICK, "user": USER}
 
 @pytest.fixture(scope="module")
 def harbour(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
-    """A machine on which the image is built, and that has all but a running container."""
+    """A machine with the built image, and all but a running container."""
     with (
         tree(RELEASE, PACKAGES) as debian,
         tree(RELEASE) as base,
@@ -28,14 +28,14 @@ def harbour(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         machine.take_base(base, BASE)
         machine.lay_out(package, tmp_path_factory.mktemp("harbour"))
         machine.secret("mqtt-password", PASSWORD)
-        machine.secret("influx-password", "of no use to a database that asks for none")
+        machine.secret("influx-password", "unused: the database needs no login")
         machine.compose("build")
         machine.start_servers(password=PASSWORD)
         yield machine
 
 
 def write_ini(harbour: Harbour, mode: str = "640", group: str = "500") -> None:
-    """Write the ini, with the rights that compose.yml asks for."""
+    """Write the ini, with the file mode that compose.yml requires."""
     text = "".join(f"{key} = {value}\n" for key, value in BATTERY.items())
     harbour.write(INI, f"[Battery]\naddress = 127.0.0.1\n{text}[Influx]\nuser = writer\n")
     harbour.run("chgrp", group, INI)
@@ -44,7 +44,7 @@ def write_ini(harbour: Harbour, mode: str = "640", group: str = "500") -> None:
 
 @pytest.fixture
 def running(harbour: Harbour) -> Iterator[Harbour]:
-    """The machine with the container running, and values coming."""
+    """The machine with the container running and storing values."""
     write_ini(harbour)
     since = harbour.now()
     try:
@@ -56,7 +56,7 @@ def running(harbour: Harbour) -> Iterator[Harbour]:
 
 
 def test_it_has_few_rights(running: Harbour) -> None:
-    """No root, no capability, nothing to be written but its volume and its runtime directory."""
+    """No root, no capability; only its volume and its runtime directory are writable."""
     process = running.process()
     assert process["Uid"].split() == process["Gid"].split() == ["500"] * 4
     assert {process[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
@@ -76,8 +76,8 @@ def test_it_has_few_rights(running: Harbour) -> None:
     assert PASSWORD not in str(running.inspect(NAME))
 
 
-def test_its_health_check_tells_the_truth(harbour: Harbour) -> None:
-    """It is ill before the first value and well from then on, with a word of what is wrong."""
+def test_its_health_check_shows_the_daemons_health(harbour: Harbour) -> None:
+    """It is unhealthy, with the reason, before the first value, and healthy from then on."""
     write_ini(harbour)
     harbour.silence()
     try:
@@ -96,14 +96,14 @@ def test_its_health_check_tells_the_truth(harbour: Harbour) -> None:
 
 
 def test_it_stops_in_order(running: Harbour) -> None:
-    """SIGTERM reaches the daemon itself, which stores what waits, and ends with 0."""
+    """SIGTERM reaches the daemon itself, which stores its queue, and exits with 0."""
     running.compose("stop")
     assert running.state()["ExitCode"] == 0
     assert running.logs().splitlines()[-1] == "INFO: stopped; every value is stored"
 
 
-def test_what_waits_outlives_the_container(running: Harbour) -> None:
-    """What a container that is gone has not stored is stored by the next one."""
+def test_queued_values_outlive_the_container(running: Harbour) -> None:
+    """The next container stores the values that a removed one has not stored."""
 
     def waiting() -> set[tuple[int, float]]:
         exported = running.inside("bat2influx spool --export").stdout
@@ -116,11 +116,11 @@ def test_what_waits_outlives_the_container(running: Harbour) -> None:
     assert running.run("podman", "ps", "-aq").stdout == ""
     running.systemctl("start", "influxdb")
     running.compose("up", "-d")
-    running.wait("what has waited", lambda: {*running.values()} >= waited)
+    running.wait("the queued values", lambda: {*running.values()} >= waited)
 
 
 def test_an_ini_that_it_may_not_read_is_named(harbour: Harbour) -> None:
-    """With the reason, as by the service; with the rights that compose.yml asks for it is read."""
+    """With the reason, as by the service; with the file mode of compose.yml it is read."""
     write_ini(harbour, "600", "0")
     asked = ("run", "--rm", "-T", "bat2influx", "check", "--offline")
     refused = harbour.compose(*asked, check=False)

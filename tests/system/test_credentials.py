@@ -1,6 +1,6 @@
-"""Passwords that do not stand in the ini: credentials, plain and encrypted.
+"""Passwords outside the ini: credentials, plain and encrypted.
 
-The broker asks for a password, and lets a wrong one wait as little as it likes.
+The broker requires a password, and rejects a wrong one without delay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXAMPLE = "/usr/share/doc/bat2influx/examples/encrypted-password.conf"
 
 @pytest.fixture(scope="module")
 def equipped(shared_machine: Plant, package: Path) -> Plant:
-    """A machine with a broker that lets nobody in without the password."""
+    """A machine with a broker that rejects logins without the password."""
     shared_machine.install(package)
     shared_machine.start_servers(password=PASSWORD)
     return shared_machine
@@ -38,13 +38,13 @@ def secured(equipped: Plant) -> Iterator[Plant]:
 
 
 def store(plant: Plant, name: str, secret: str) -> None:
-    """Write a credential as README.Debian says."""
+    """Write a credential as README.Debian describes it."""
     plant.run("mkdir", "-p", "-m", "700", STORE)
     plant.write(f"{STORE}/{name}", f"{secret}\n", mode="600")
 
 
-def test_without_the_password_the_status_says_what_to_do(secured: Plant) -> None:
-    """A refused login is named, with what to set, in status and journal."""
+def test_without_the_password_the_status_has_the_advice(secured: Plant) -> None:
+    """Status and journal report the rejected login, with the setting to change."""
     secured.systemctl("start", "--no-block", UNIT)
     [entry] = secured.wait_for_message("rejected the login")
     assert "set password in /etc/bat2influx/bat2influx.ini" in entry["MESSAGE"]
@@ -52,7 +52,7 @@ def test_without_the_password_the_status_says_what_to_do(secured: Plant) -> None
 
 
 def test_a_plain_credential_is_used(secured: Plant) -> None:
-    """A file in /etc/credstore, which only root can read, takes the place of the password."""
+    """A file in /etc/credstore, which only root can read, replaces the password."""
     store(secured, MQTT, PASSWORD)
     secured.start()
     private = secured.run("ls", "-l", f"{STORE}/{MQTT}").stdout
@@ -60,14 +60,14 @@ def test_a_plain_credential_is_used(secured: Plant) -> None:
 
 
 def test_a_credential_wins_over_the_file(secured: Plant) -> None:
-    """With a wrong password in the ini, the one of the credential is used."""
+    """With a wrong password in the ini, that of the credential is used."""
     secured.configure(Battery={"user": USER, "password": "wrong"})
     store(secured, MQTT, PASSWORD)
     secured.start()
 
 
-def test_a_reload_with_a_credential_is_taken(secured: Plant) -> None:
-    """A reload keeps to the credential, and takes over what has changed in the file."""
+def test_a_reload_with_a_credential_is_accepted(secured: Plant) -> None:
+    """A reload still uses the credential, and applies the changes of the file."""
     store(secured, MQTT, PASSWORD)
     secured.start()
     secured.configure(Battery={"user": USER}, Influx={"db": "reloaded"})
@@ -77,7 +77,7 @@ def test_a_reload_with_a_credential_is_taken(secured: Plant) -> None:
 
 
 def test_a_rotated_credential_is_used_after_a_restart(secured: Plant) -> None:
-    """Another password in the file of the credential counts from the next start on."""
+    """Another password in the credential's file takes effect at the next start."""
     store(secured, MQTT, "the old one")
     since = secured.now()
     secured.systemctl("start", "--no-block", UNIT)
@@ -88,8 +88,8 @@ def test_a_rotated_credential_is_used_after_a_restart(secured: Plant) -> None:
     secured.wait_for_values(since=since)
 
 
-def test_an_instance_has_a_credential_of_its_own(secured: Plant) -> None:
-    """The file with the instance's name counts for it, and that of the service does not."""
+def test_an_instance_has_a_separate_credential(secured: Plant) -> None:
+    """The file with the instance's name applies to it, and that of the service does not."""
     store(secured, MQTT, "wrong")
     store(secured, "bat2influx@boat.mqtt-password", PASSWORD)
     secured.configure(BOAT_INI, Battery={"user": USER}, Influx={"db": "boat"})
@@ -97,8 +97,8 @@ def test_an_instance_has_a_credential_of_its_own(secured: Plant) -> None:
     secured.wait_for_values(db="boat")
 
 
-def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: Plant) -> None:
-    """Until that is there, `check` tells which."""
+def test_a_device_by_name_has_a_credential_by_an_added_line_in_the_unit(secured: Plant) -> None:
+    """Until the unit has the line, `check` prints it."""
     name = "mqtt-password-boat"
     secured.write(INI, f"[Battery boat]\naddress = 127.0.0.1\nuser = {USER}\n")
     store(secured, f"bat2influx.{name}", PASSWORD)
@@ -119,7 +119,7 @@ def test_a_device_by_name_has_a_credential_by_a_line_more_in_the_unit(secured: P
 
 
 def test_an_encrypted_credential_is_used(secured: Plant) -> None:
-    """By the drop-in that comes as an example, a password that is encrypted on disk is used."""
+    """With the example drop-in, a password that is encrypted on disk is used."""
     encrypted = f"{ENCRYPTED}/{MQTT}"
     secured.run("mkdir", "-p", "-m", "700", ENCRYPTED, f"/etc/systemd/system/{UNIT}.d")
     secured.run(
@@ -132,7 +132,7 @@ def test_an_encrypted_credential_is_used(secured: Plant) -> None:
 
 
 def test_a_token_of_the_database_is_named_among_what_check_cannot_see(secured: Plant) -> None:
-    """All that the service alone can see is in one line."""
+    """One line lists all that only the service can read."""
     store(secured, MQTT, PASSWORD)
     store(secured, "bat2influx.influx-token", "t0ken")
     by_hand = secured.run("bat2influx", "check", check=False)
@@ -142,8 +142,10 @@ def test_a_token_of_the_database_is_named_among_what_check_cannot_see(secured: P
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encrypted: bool) -> None:
-    """Without the service's credential the login is refused; the command it prints has it."""
+def test_check_by_hand_reports_what_it_cannot_read_and_how_to(
+    secured: Plant, encrypted: bool
+) -> None:
+    """Without the service's credential the login is rejected; the printed command has it."""
     if encrypted:
         path = f"{ENCRYPTED}/{MQTT}"
         secured.run("mkdir", "-p", "-m", "700", ENCRYPTED)
@@ -165,7 +167,7 @@ def test_check_by_hand_says_what_it_cannot_see_and_how_to(secured: Plant, encryp
 
 
 def test_the_password_of_the_database_is_a_credential_too(secured: Plant) -> None:
-    """A database that asks for a login takes the user of the ini with the credential's password."""
+    """The login to the database is the user of the ini with the credential's password."""
     query = f"CREATE USER bat WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES"
     secured.run("influx", "-execute", query)
     secured.drop_in(

@@ -1,6 +1,6 @@
-"""The way of the README: install with apt, edit the file, enable, read the journal.
+"""The steps of the README: install with apt, edit the file, enable, read the journal.
 
-The tests of this module share a machine and stand in the order of that way.
+The tests of this module share a machine and are in the order of these steps.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ UNRESOLVED = "cannot resolve venus.local; install libnss-mdns, or set address in
 
 @pytest.fixture(scope="module")
 def installed(shared_machine: Plant, package: Path) -> Plant:
-    """A machine on which the package was installed, and nothing else was done."""
+    """A machine with the installed package, and no other change."""
     shared_machine.install(package)
     return shared_machine
 
 
 @pytest.fixture(scope="module")
 def running(installed: Plant) -> Plant:
-    """The same with a device and a database, its address written into the file, enabled."""
+    """The same with a device and a database, the address set in the file, and enabled."""
     installed.start_servers()
     installed.run("sed", "-i", "s/^address = venus.local$/address = 127.0.0.1/", INI)
     installed.start()
@@ -34,7 +34,7 @@ def running(installed: Plant) -> Plant:
 
 
 def test_the_package_is_installed_from_the_file(installed: Plant, package: Path) -> None:
-    """apt takes the file as it is, and the command tells the version of the program in it."""
+    """apt installs the file, and the command prints the version of the program in it."""
     state = installed.run("dpkg-query", "-W", "-f", "${Status} ${Version}", "bat2influx").stdout
     assert state == f"install ok installed {version(package)}"
     told = installed.run("bat2influx", "--version").stdout
@@ -42,7 +42,7 @@ def test_the_package_is_installed_from_the_file(installed: Plant, package: Path)
 
 
 def test_the_user_is_a_system_user_that_cannot_log_in(installed: Plant) -> None:
-    """The installation has made the user, with a system's number, no shell and no password."""
+    """The installation has created a system user, without shell and password."""
     _, _, number, _, _, home, shell = installed.run("getent", "passwd", "bat2influx").stdout.split(
         ":"
     )
@@ -54,27 +54,27 @@ def test_the_user_is_a_system_user_that_cannot_log_in(installed: Plant) -> None:
 
 
 def test_nothing_is_enabled_or_started(installed: Plant) -> None:
-    """An installation leaves it to the admin when the service runs, now and after a boot."""
+    """The admin decides when the service runs, now and after a boot."""
     assert installed.systemctl("is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert installed.systemctl("is-active", UNIT, check=False).stdout.strip() == "inactive"
     assert not installed.exists("/var/lib/bat2influx")
 
 
 def test_the_status_leads_to_the_first_steps(installed: Plant) -> None:
-    """Before the first start too, by the one line that the installation has logged."""
+    """Even before the first start, by the one line that the installation has logged."""
     assert installed.messages(UNIT) == [f"not configured yet; {FIRST_STEPS}"]
     assert FIRST_STEPS in installed.systemctl("status", UNIT, check=False).stdout
 
 
 def test_the_configuration_is_for_root_and_the_daemon_alone(installed: Plant) -> None:
-    """The file is made from the template: root may write it, the daemon read, nobody else see."""
+    """The file is a copy of the template: root may write it, the daemon read, no other user."""
     stat = ("stat", "-c", "%a %U:%G", "/etc/bat2influx", INI)
     assert installed.run(*stat).stdout.splitlines() == [
         "750 root:bat2influx",
         "640 root:bat2influx",
     ]
     assert installed.read(INI) == installed.read("/usr/share/bat2influx/bat2influx.ini")
-    # For what both sides have changed dpkg would stop and ask, and no machine upgrade itself.
+    # For a conffile that both have changed dpkg asks, which stops unattended upgrades.
     assert installed.run("dpkg-query", "-W", "-f", "${Conffiles}", "bat2influx").stdout == ""
     assert installed.run("runuser", "-u", "bat2influx", "--", "cat", INI).stdout
     refused = installed.run("runuser", "-u", "nobody", "--", "cat", INI, check=False)
@@ -83,19 +83,19 @@ def test_the_configuration_is_for_root_and_the_daemon_alone(installed: Plant) ->
 
 
 def test_the_shipped_file_is_a_good_one(installed: Plant) -> None:
-    """What is installed passes the program's own check."""
+    """The installed file passes the program's own check."""
     assert installed.run("bat2influx", "check", "--offline").stdout == f"{INI}: ok\n"
 
 
-def test_systemd_finds_nothing_to_complain_about(installed: Plant) -> None:
-    """`systemd-analyze verify` is silent about the service and the template."""
+def test_systemd_reports_no_problem(installed: Plant) -> None:
+    """`systemd-analyze verify` prints nothing for the service and the template."""
     verify = ("systemd-analyze", "--man=no", "verify", UNIT, "bat2influx@house.service")
     verified = installed.run(*verify)
     assert verified.stdout + verified.stderr == ""
 
 
-def test_the_unedited_file_says_what_to_edit(installed: Plant) -> None:
-    """Without a device called venus.local the start succeeds, and status and journal say so."""
+def test_with_the_unedited_file_the_log_has_the_setting_to_edit(installed: Plant) -> None:
+    """Without a device venus.local the start succeeds, and status and journal report it."""
     installed.systemctl("enable", "--now", UNIT)
     assert installed.systemctl("is-active", UNIT).stdout == "active\n"
     installed.wait("the status", lambda: UNRESOLVED in installed.status())
@@ -107,7 +107,7 @@ def test_the_unedited_file_says_what_to_edit(installed: Plant) -> None:
 
 
 def test_with_the_address_written_the_values_are_stored(running: Plant) -> None:
-    """Nine fields arrive in the database, each once a second or as often as it is read."""
+    """Nine fields arrive in the database, each once per read, by default every second."""
     for field in NINE:
         running.wait_for_values(field, count=1 if field == "Soc" else 3)
     keys = running.influx("SHOW FIELD KEYS FROM dc")
@@ -115,7 +115,7 @@ def test_with_the_address_written_the_values_are_stored(running: Plant) -> None:
 
 
 def test_the_status_shows_the_values(running: Plant) -> None:
-    """`systemctl status` has a line with the latest values and how many come in a second."""
+    """`systemctl status` has a line with the latest values and the values per second."""
     each = re.compile(r"(\w+) -?[\d.]+(?=[,;])")
     running.wait("all values", lambda: {*each.findall(running.status())} == NINE)
     text = running.systemctl("status", UNIT).stdout
@@ -126,8 +126,8 @@ def test_the_status_shows_the_values(running: Plant) -> None:
     assert re.search(r"; [\d.]+ values/s, \d+ waiting$", status[1])
 
 
-def test_the_journal_says_what_is_read_from_where(running: Plant) -> None:
-    """One line names device, portal id and instance, under the program's name, as information."""
+def test_the_journal_names_the_device(running: Plant) -> None:
+    """One line has device, portal id and instance, under the program's name, at level info."""
     [entry] = running.wait_for_message("^reading 127.0.0.1, portal id c0619ab1c2d3, vebus 275")
     assert entry["SYSLOG_IDENTIFIER"] == "bat2influx"
     assert entry["PRIORITY"] == "6"
@@ -136,12 +136,12 @@ def test_the_journal_says_what_is_read_from_where(running: Plant) -> None:
 
 
 def test_nothing_else_is_in_the_journal_of_the_service(running: Plant) -> None:
-    """All that a person reads there comes from the daemon, or is what systemd says of any unit."""
+    """All lines there come from the daemon, or are systemd's usual lines of any unit."""
     speakers = {str(entry["SYSLOG_IDENTIFIER"]) for entry in running.journal(UNIT)}
     assert speakers == {"bat2influx", "systemd"}
 
 
-def test_the_journal_is_quiet_while_all_is_well(running: Plant) -> None:
+def test_healthy_operation_logs_nothing(running: Plant) -> None:
     """Values and requests leave no trace in the journal."""
     before = len(running.journal(UNIT))
     running.wait_for_values(since=running.now(), count=5)
@@ -149,7 +149,7 @@ def test_the_journal_is_quiet_while_all_is_well(running: Plant) -> None:
 
 
 def test_the_catalog_explains_what_has_happened(running: Plant) -> None:
-    """`journalctl -x` says of a name that is not resolved what to do, with its fields filled in."""
+    """`journalctl -x` has advice for a name that is not resolved, with its fields filled in."""
     text = running.run("journalctl", "--no-pager", "-x", "-u", UNIT).stdout
     explained = text[text.index("cannot resolve venus.local") :]
     assert "Subject: Cannot resolve the name of the device" in explained
@@ -158,7 +158,7 @@ def test_the_catalog_explains_what_has_happened(running: Plant) -> None:
     assert re.findall("@[A-Z_]+@", text) == []
 
 
-def test_a_boot_with_the_device_off_is_not_held_up(running: Plant) -> None:
+def test_a_boot_with_the_device_off_is_not_delayed(running: Plant) -> None:
     """The boot ends soon, with the service active; values come as soon as the device is on."""
     running.enable_servers()
     running.systemctl("disable", "--quiet", "mosquitto", "venus")
@@ -168,10 +168,9 @@ def test_a_boot_with_the_device_off_is_not_held_up(running: Plant) -> None:
     )
     ended = running.systemctl("show", "--value", "-p", "FinishTimestampMonotonic").stdout
     began = running.systemctl("show", "--value", "-p", "UserspaceTimestampMonotonic").stdout
-    assert (int(ended) - int(began)) / 1e6 < 40  # s; 10 are meant, the watchdog's are 120
-    running.wait(
-        "the status", lambda: "connection refused by 127.0.0.1 port 1883" in running.status()
-    )
+    assert (int(ended) - int(began)) / 1e6 < 40  # s; expected are 10, the watchdog has 120
+    status = "connection refused by 127.0.0.1 port 1883"
+    running.wait("the status", lambda: status in running.status())
     since = running.now()
     running.systemctl("start", "mosquitto", "venus")
     running.wait_for_values(since=since)
@@ -179,7 +178,7 @@ def test_a_boot_with_the_device_off_is_not_held_up(running: Plant) -> None:
 
 
 def test_the_device_is_found_by_its_own_name(running: Plant) -> None:
-    """With the file as shipped and a device that announces itself, values come by mDNS."""
+    """With the shipped file and a device that announces its name by mDNS, values come."""
     running.systemctl("stop", UNIT)
     running.run("sed", "-i", "s/^address = 127.0.0.1$/address = venus.local/", INI)
     running.write("/etc/avahi/hosts", "127.0.0.2 venus.local\n")

@@ -28,7 +28,7 @@ def running(shared_machine: Plant, package: Path) -> Plant:
 
 
 def test_each_reads_its_own_device(running: Plant) -> None:
-    """Each instance stores what its device says, and tells which that is."""
+    """Each instance stores its device's values, and logs which device it reads."""
     for name, unit, portal in (("house", HOUSE, PORTAL), ("boat", BOAT, SECOND_PORTAL)):
         values = running.wait_for_values(db=name, count=10)
         assert_contiguous(values)
@@ -36,15 +36,15 @@ def test_each_reads_its_own_device(running: Plant) -> None:
     assert running.systemctl("is-active", UNIT, check=False).stdout == "inactive\n"
 
 
-def test_each_has_a_state_directory_of_its_own(running: Plant) -> None:
-    """The state of an instance is in a folder with its name, for the user alone."""
+def test_each_has_a_separate_state_directory(running: Plant) -> None:
+    """The state of an instance is in a folder with its name, readable by the user alone."""
     paths = ["/var/lib/bat2influx/house", "/var/lib/bat2influx/boat"]
     stat = running.run("stat", "-c", "%a %U:%G", *paths).stdout.splitlines()
     assert stat == ["700 bat2influx:bat2influx"] * 2
 
 
-def test_one_that_fails_leaves_the_other_alone(running: Plant) -> None:
-    """A mistake in one file, and a device that falls silent, concern one instance."""
+def test_a_failed_one_does_not_affect_the_other(running: Plant) -> None:
+    """An error in one file, and a device that stops responding, concern one instance."""
     since, boat = running.now(), running.main_pid(BOAT)
     good = running.read("/etc/bat2influx/house.ini")
     running.write("/etc/bat2influx/house.ini", "[Battery]\ninterval = often\n")
@@ -59,8 +59,8 @@ def test_one_that_fails_leaves_the_other_alone(running: Plant) -> None:
     running.wait_for_values(since=running.now(), db="house")
 
 
-def test_a_wildcard_reaches_all(running: Plant) -> None:
-    """One command reloads, and one restarts, every instance that runs."""
+def test_a_wildcard_applies_to_all(running: Plant) -> None:
+    """One command reloads, and one restarts, every running instance."""
     before = [running.main_pid(unit) for unit in (HOUSE, BOAT)]
     since = running.now()
     running.systemctl("reload", "bat2influx@*")
@@ -71,8 +71,8 @@ def test_a_wildcard_reaches_all(running: Plant) -> None:
     assert not {*before} & {running.main_pid(unit) for unit in (HOUSE, BOAT)}
 
 
-def test_an_instance_without_a_file_says_so(running: Plant) -> None:
-    """An instance whose file is missing fails at once, names the file and is left alone."""
+def test_an_instance_without_a_file_reports_it(running: Plant) -> None:
+    """An instance without its file fails at once, logs the file's path, and is not restarted."""
     unit = "bat2influx@garage.service"
     assert running.systemctl("start", unit, check=False).returncode != 0
     assert running.show(unit, "ExecMainStatus") == "78"

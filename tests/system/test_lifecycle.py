@@ -1,4 +1,4 @@
-"""The package's life on a machine: upgraded, removed, purged, installed again.
+"""The package's life cycle on a machine: upgraded, removed, purged, installed again.
 
 The service and an instance of its template go through all of it, with an edited configuration.
 """
@@ -13,7 +13,7 @@ from tests.system.plant import INI, UNIT, Plant
 
 BOAT = "bat2influx@boat.service"
 BOAT_INI = "/etc/bat2influx/boat.ini"
-# Where the system itself keeps a record, of whatever is done.
+# Where the system itself records all changes.
 RECORDS = (
     "/proc /sys /dev /run /tmp /root /opt/stand-in /var/tmp /var/log /var/cache /var/lib/apt"
     " /var/lib/dpkg /var/lib/influxdb /var/lib/mosquitto /var/lib/systemd/timers"
@@ -31,7 +31,7 @@ def start_both(plant: Plant) -> None:
 
 
 def files(plant: Plant) -> set[str]:
-    """Return all paths but those of records."""
+    """Return all paths except those of records."""
     pruned = " -o ".join(f"-path {place}" for place in RECORDS.split())
     return {*plant.run(f"find / \\( {pruned} \\) -prune -o -print").stdout.splitlines()}
 
@@ -42,7 +42,7 @@ def apt(plant: Plant, verb: str) -> None:
 
 
 def states(plant: Plant) -> list[str]:
-    """Return how the service and the instance are: active, inactive or failed."""
+    """Return the states of service and instance: active, inactive or failed."""
     return plant.systemctl("is-active", UNIT, BOAT, check=False).stdout.split()
 
 
@@ -52,7 +52,7 @@ def processes(plant: Plant) -> list[int]:
 
 
 def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
-    """Services that run are restarted into the new version; edited files stay, unasked."""
+    """Running services are restarted with the new version; edited files stay, without a prompt."""
     machine.install(repack(package, "0.9", tmp_path, template_line="# 0.9 had this line.\n"))
     machine.start_servers()
     start_both(machine)
@@ -76,8 +76,8 @@ def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
         assert machine.says("every value is stored", unit)
 
 
-def test_an_upgrade_of_what_does_not_run(machine: Plant, package: Path, tmp_path: Path) -> None:
-    """A service that is not enabled is not started, and a file that was deleted is not made."""
+def test_an_upgrade_of_stopped_services(machine: Plant, package: Path, tmp_path: Path) -> None:
+    """A service that is not enabled is not started, and a deleted file is not created."""
     machine.install(repack(package, "0.9", tmp_path))
     machine.run("rm", INI)
     machine.install(package)
@@ -87,8 +87,8 @@ def test_an_upgrade_of_what_does_not_run(machine: Plant, package: Path, tmp_path
     assert machine.messages(UNIT) == [f"not configured yet; {FIRST_STEPS}"]  # by the first one
 
 
-def test_a_removal_and_the_way_back(machine: Plant, package: Path) -> None:
-    """A removal stops all and keeps configuration and data; installed again, all go on."""
+def test_a_removal_and_a_new_installation(machine: Plant, package: Path) -> None:
+    """A removal stops all and keeps configuration and data; installed again, all continue."""
     before = files(machine)
     machine.install(package)
     machine.start_servers()
@@ -119,7 +119,7 @@ def test_a_removal_and_the_way_back(machine: Plant, package: Path) -> None:
 
 
 def test_a_purge_leaves_nothing_but_the_user(machine: Plant, package: Path) -> None:
-    """After a start of all, a purge takes every file along; then all begins anew."""
+    """After a start of all, a purge removes every file; a new installation begins from nothing."""
     machine.start_servers()
     before = files(machine)
     machine.install(package)

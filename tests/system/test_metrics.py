@@ -1,4 +1,4 @@
-"""The file for the node exporter, under the confinement of the unit and read by another user."""
+"""The file for the node exporter, written in the unit's confinement, read by another user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUSE = "bat2influx@house.service"
 FILES = {UNIT: "/run/bat2influx/bat2influx.prom", HOUSE: "/run/bat2influx-house/house.prom"}
 INI = {UNIT: "/etc/bat2influx/bat2influx.ini", HOUSE: "/etc/bat2influx/house.ini"}
 EXPORTER = "/opt/prometheus-node-exporter"
-LINKS = "/var/lib/prometheus/node-exporter"  # where Debian's package looks
+LINKS = "/var/lib/prometheus/node-exporter"  # the directory that Debian's package reads
 PORT = 9100
 SCRAPE = f"""\
 import urllib.request
@@ -25,7 +25,7 @@ print(urllib.request.urlopen("http://127.0.0.1:{PORT}/metrics").read().decode())
 
 @pytest.fixture(scope="module")
 def running(shared_machine: Plant, package: Path) -> Plant:
-    """A machine on which the service and an instance of it tell about themselves."""
+    """A machine on which the service and an instance of it publish their metrics."""
     machine = shared_machine
     machine.install(package)
     machine.start_servers(devices=2)
@@ -46,13 +46,13 @@ def running(shared_machine: Plant, package: Path) -> Plant:
 
 
 def as_another(machine: Plant, path: str) -> dict[str, float]:
-    """Return the numbers of a file, read by a user without any rights; {} while it is not there."""
+    """Return the numbers of a file, read by a user without any rights; {} while it is missing."""
     done = machine.run("runuser", "-u", "nobody", "--", "cat", path, check=False)
     return samples(done.stdout)
 
 
 def wait_for_file(machine: Plant, unit: str) -> dict[str, float]:
-    """Wait until the file of a unit has what the device said, and return the numbers."""
+    """Wait until the file of a unit has the device's values, and return the numbers."""
 
     def found() -> dict[str, float]:
         numbers = as_another(machine, FILES[unit])
@@ -63,7 +63,7 @@ def wait_for_file(machine: Plant, unit: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("unit", FILES)
 def test_another_user_can_read_the_file(running: Plant, unit: str) -> None:
-    """It belongs to the daemon and is everybody's to read, and so is its directory."""
+    """File and directory belong to the daemon, and all users can read them."""
     numbers = wait_for_file(running, unit)
     label = "" if unit == UNIT else '{config="house"}'
     assert numbers[f"bat2influx_values_stored_total{label}"] > 0
@@ -78,8 +78,8 @@ def test_another_user_can_read_the_file(running: Plant, unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", FILES)
-def test_another_user_is_told_whether_it_is_well(running: Plant, unit: str) -> None:
-    """By the name of the ini, which that user cannot read."""
+def test_another_user_can_check_its_health(running: Plant, unit: str) -> None:
+    """By the path of the ini, which that user cannot read."""
     ini = INI[unit]
     asked = f"runuser -u nobody -- bat2influx --config {ini} health"
     running.wait("its health", lambda: running.run(asked, check=False).returncode == 0)
@@ -88,7 +88,7 @@ def test_another_user_is_told_whether_it_is_well(running: Plant, unit: str) -> N
 
 
 def test_the_node_exporter_has_the_numbers_of_both(running: Plant) -> None:
-    """As a user of its own, by links in the directory that Debian's package has it read."""
+    """As a separate user, by links in the directory that Debian's package reads."""
     for unit in FILES:
         wait_for_file(running, unit)
     running.copy_in(programs.find("prometheus-node-exporter").path, EXPORTER)
@@ -113,7 +113,7 @@ def test_the_node_exporter_has_the_numbers_of_both(running: Plant) -> None:
 
 
 def test_it_is_in_the_database_too(running: Plant) -> None:
-    """Each 10 s, with what the kernel says of the process."""
+    """Every 10 s, with the kernel's data of the process."""
 
     def rows() -> list[int]:
         found = running.influx("SELECT memory FROM itself")
@@ -123,8 +123,8 @@ def test_it_is_in_the_database_too(running: Plant) -> None:
     assert all(later - earlier > 9e9 for earlier, later in pairwise(times))
 
 
-def test_a_stop_takes_the_unit_s_own_file_along_and_no_other(running: Plant) -> None:
-    """No number outlives its process; the neighbour's are in a directory of their own."""
+def test_a_stop_removes_the_units_file_and_no_other(running: Plant) -> None:
+    """No number outlives its process; those of the other unit are in another directory."""
     for unit, other in ((HOUSE, UNIT), (UNIT, HOUSE)):
         wait_for_file(running, unit)
         wait_for_file(running, other)
@@ -135,7 +135,7 @@ def test_a_stop_takes_the_unit_s_own_file_along_and_no_other(running: Plant) -> 
 
 
 def test_a_kill_leaves_no_file_either(running: Plant) -> None:
-    """The service manager takes the directory away, and makes it again for the next process."""
+    """The service manager removes the directory, and creates it for the next process."""
     wait_for_file(running, UNIT)
     running.signal(UNIT, "KILL")
     running.wait("no file", lambda: not running.exists(FILES[UNIT]))

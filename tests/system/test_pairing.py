@@ -1,4 +1,4 @@
-"""From a fresh installation to values in the database, for a device that wants to be paired."""
+"""From a fresh installation to values in the database, for a device that requires pairing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.standins.network.certificates import device_certificate
 from tests.system.plant import BROKER, INI, STAND_IN, UNIT, Plant
 
 GX = "/opt/gx"
-HOST = "127.0.0.2"  # of the device; its broker has another address, which nobody else knows
+HOST = "127.0.0.2"  # of the device; its broker has another address, for the device alone
 GX_UNIT = f"""\
 [Unit]
 After=mosquitto.service
@@ -24,7 +24,7 @@ ExecStartPost=/bin/sh -c 'until grep -q ready {GX}/said; do sleep 0.05; done'
 
 @pytest.fixture
 def paired(machine: Plant, tmp_path: Path) -> Plant:
-    """A machine in whose network there is a device with MQTT switched off."""
+    """A machine with a device in its network whose MQTT is switched off."""
     machine.start_servers()
     own = BROKER.replace("0.0.0.0", "127.0.0.1") + "allow_anonymous true\n"
     machine.write("/etc/mosquitto/conf.d/venus.conf", own)
@@ -41,7 +41,7 @@ def paired(machine: Plant, tmp_path: Path) -> Plant:
 
 
 def test_a_paired_device_is_read_after_two_commands(paired: Plant, package: Path) -> None:
-    """Installed, paired, restarted: values are stored. A token that is removed has a way back."""
+    """Installed, paired, restarted: values are stored. After its removal a token can be renewed."""
     paired.install(package)
     done = paired.run("bat2influx", "pair", "--write")
     assert "+user = token/bat2influx/" in done.stdout

@@ -1,4 +1,4 @@
-"""Another configuration: taken over without losing a reading, or refused and named."""
+"""A new configuration: applied without losing a value, or rejected and reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def equipped(shared_machine: Plant, package: Path) -> Plant:
 
 @pytest.fixture
 def running(equipped: Plant) -> Plant:
-    """The same, with the service newly started, reading once a second."""
+    """The same, with the service just started, reading once per second."""
     equipped.systemctl("stop", UNIT)
     equipped.systemctl("reset-failed", UNIT, check=False)
     equipped.configure()
@@ -30,8 +30,8 @@ def running(equipped: Plant) -> Plant:
     return equipped
 
 
-def test_a_good_file_is_in_force_when_the_reload_has_ended(running: Plant) -> None:
-    """A new interval counts at once; the process stays, and no reading is lost."""
+def test_a_good_file_is_in_effect_when_the_reload_has_ended(running: Plant) -> None:
+    """A new interval applies at once; the process stays, and no value is lost."""
     running.configure(Battery={"interval": 5})
     running.systemctl("restart", UNIT)
     since, process = running.now(), running.main_pid(UNIT)
@@ -41,14 +41,14 @@ def test_a_good_file_is_in_force_when_the_reload_has_ended(running: Plant) -> No
     assert running.show(UNIT, "SubState") == "running"
     assert running.says("configuration reloaded", since=since)
     values = running.wait_for_values(since=running.now(), count=26)
-    # 5 s as it is now; it would be 125 s as before.
+    # 5 s with the new interval; with the old one it would be 125 s.
     assert (values[25][0] - values[0][0]) / 1e9 < 15
     assert running.main_pid(UNIT) == process
     assert_contiguous(running.values(since=since))
 
 
 def test_another_database_takes_over_between_two_values(running: Plant) -> None:
-    """What is read after the reload goes to the new database, what was read before to the old."""
+    """Values after the reload go to the new database, those before to the old one."""
     since = running.now()
     running.wait_for_values(since=since, count=2)
     running.configure(Battery=QUICK, Influx={"db": "second"})
@@ -58,8 +58,8 @@ def test_another_database_takes_over_between_two_values(running: Plant) -> None:
     assert_contiguous(sorted(values))
 
 
-def test_a_bad_file_is_refused(running: Plant) -> None:
-    """The reload fails and names the mistake; the old settings stay, and no reading is lost."""
+def test_a_bad_file_is_rejected(running: Plant) -> None:
+    """The reload fails and reports the error; the old settings stay, and no value is lost."""
     since, process = running.now(), running.main_pid(UNIT)
     running.wait_for_values(since=since, count=2)
     running.configure(Battery=MISTAKE)
@@ -73,8 +73,8 @@ def test_a_bad_file_is_refused(running: Plant) -> None:
     assert running.restarts() == 0
 
 
-def test_after_a_refused_reload_a_good_one_is_taken(running: Plant) -> None:
-    """A mistake that has been corrected leaves nothing behind."""
+def test_after_a_rejected_reload_a_good_one_is_accepted(running: Plant) -> None:
+    """A corrected error has no further effect."""
     running.configure(Battery=MISTAKE)
     assert running.systemctl("reload", UNIT, check=False).returncode != 0
     running.configure(Influx={"db": "corrected"})
@@ -83,7 +83,7 @@ def test_after_a_refused_reload_a_good_one_is_taken(running: Plant) -> None:
 
 
 def test_a_signal_with_a_bad_file_changes_nothing(running: Plant) -> None:
-    """SIGHUP by hand, past the unit's own check, is answered in the journal and refused."""
+    """SIGHUP by hand, without the unit's check, is rejected with a line in the journal."""
     since = running.now()
     running.configure(Battery=MISTAKE)
     running.signal(UNIT, "HUP")
@@ -95,7 +95,7 @@ def test_a_signal_with_a_bad_file_changes_nothing(running: Plant) -> None:
 
 
 def test_the_address_can_be_corrected_while_it_runs(running: Plant) -> None:
-    """A file that names no device that there is becomes good again by an edit and a reload."""
+    """An edit and a reload repair a file with the name of a device that does not exist."""
     since, process = running.now(), running.main_pid(UNIT)
     running.configure(Battery={"address": "nowhere.invalid"})
     running.systemctl("reload", UNIT)
@@ -109,7 +109,7 @@ def test_the_address_can_be_corrected_while_it_runs(running: Plant) -> None:
 
 
 def test_a_start_with_a_bad_file_is_the_only_one(running: Plant) -> None:
-    """The service fails at once, with exit code 78 and the reason, and is not started again."""
+    """The service fails at once, with exit code 78 and the reason, and is not restarted."""
     running.systemctl("stop", UNIT)
     since = running.now()
     running.configure(Battery=MISTAKE)
@@ -123,11 +123,11 @@ def test_a_start_with_a_bad_file_is_the_only_one(running: Plant) -> None:
     assert not running.says("Scheduled restart job", since=since)
 
 
-def test_a_restart_while_the_database_is_away_loses_nothing(running: Plant) -> None:
-    """What waits is in the state directory, for the service's user alone, until it is stored."""
+def test_a_restart_while_the_database_is_down_loses_nothing(running: Plant) -> None:
+    """The state directory has the queue, for the service's user alone, until it is stored."""
     since = running.now()
     running.systemctl("stop", "influxdb")
-    running.wait("values that wait", lambda: running.waiting() > 40)
+    running.wait("queued values", lambda: running.waiting() > 40)
     running.systemctl("restart", UNIT)
     running.wait_for_message("values are queued on disk, from an earlier start", since=since)
     spool = "/var/lib/bat2influx/spool.sqlite"

@@ -1,7 +1,7 @@
-"""The package from its apt repository: installed where the key is trusted, and refused otherwise.
+"""The package from its apt repository: installed if the key is trusted, and rejected otherwise.
 
-The repository is made and signed as by a release (tests/tools/release), with a key that is thrown
-away. A web server of the machine's own hands it out on the loopback interface.
+The repository is made and signed as by a release (tests/tools/release), with a temporary key. A web
+server on the machine serves it on the loopback interface.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ URL = f"http://127.0.0.1:{PORT}"
 SOURCES = "/etc/apt/sources.list.d/bat2influx.sources"
 GOOD, OTHER, SERVED = "/srv/good", "/srv/other", "/srv/served"
 RELEASE = f"{SERVED}/dists/{repository.SUITE}"
-UNSIGNED = "is not signed"  # what apt says of a signature that it does not accept, too
+UNSIGNED = "is not signed"  # also apt's text for a signature that it does not accept
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The fingerprints of the key that clients trust, and of somebody else's."""
+    """The fingerprints of the key that clients trust, and of another key."""
     with key_ring(tmp_path_factory.mktemp("keys")):
         yield make_key("bat2influx"), make_key("somebody else")
 
@@ -54,7 +54,7 @@ def client(
 
 @pytest.fixture(autouse=True)
 def served(client: Plant) -> None:
-    """The good repository is served, and the client has neither its lists nor the package."""
+    """The unchanged repository is served, and the client has neither its lists nor the package."""
     client.run(f"rm -rf {SERVED} && cp -r {GOOD}/public {SERVED}")
     client.run("dpkg", "--purge", "bat2influx")
     client.run("rm -rf /var/lib/apt/lists /var/cache/apt/*.bin")
@@ -66,22 +66,22 @@ def served(client: Plant) -> None:
 
 
 def update(client: Plant) -> Completed:
-    """Have the client fetch the lists."""
+    """Make the client fetch the lists."""
     return client.run("apt-get", "-q", "update", check=False)
 
 
 def install(client: Plant) -> Completed:
-    """Have it install the package by its name."""
+    """Make it install the package by its name."""
     return client.run("apt-get", "-q", "-y", "install", "bat2influx", check=False)
 
 
 def installed(client: Plant) -> bool:
-    """Return whether the package is there."""
+    """Return whether the package is installed."""
     return client.exists("/usr/bin/bat2influx")
 
 
 def test_a_client_that_trusts_the_key_installs_the_package(client: Plant, package: Path) -> None:
-    """By name, without a question or a warning, and finds its origin."""
+    """By name, without a prompt or a warning, and shows its origin."""
     updated = update(client)
     assert updated.returncode == 0, updated.stderr
     assert updated.stderr == ""
@@ -93,8 +93,8 @@ def test_a_client_that_trusts_the_key_installs_the_package(client: Plant, packag
     assert f"{URL} {repository.SUITE}/{repository.COMPONENT}" in policy
 
 
-def test_a_tampered_package_is_refused(client: Plant) -> None:
-    """One byte is another; the lists are as they were signed."""
+def test_a_tampered_package_is_rejected(client: Plant) -> None:
+    """One byte is changed; the lists are as signed."""
     client.run(
         f"deb=$(find {SERVED}/pool -name '*.deb') && printf x |"
         " dd of=$deb bs=1 seek=1000 conv=notrunc status=none"
@@ -121,8 +121,8 @@ def test_a_tampered_package_is_refused(client: Plant) -> None:
     ],
     ids=["lists", "InRelease", "Release", "no signature", "another key"],
 )
-def test_a_tampered_or_unsigned_release_is_refused(client: Plant, change: str, said: str) -> None:
-    """Whatever was changed in it, or with whatever key it was signed again."""
+def test_a_tampered_or_unsigned_release_is_rejected(client: Plant, change: str, said: str) -> None:
+    """Whatever was changed in it, or whatever other key has signed it again."""
     client.run("/bin/sh", "-ec", change)
     updated = update(client)
     assert updated.returncode != 0, updated.stdout
@@ -132,7 +132,7 @@ def test_a_tampered_or_unsigned_release_is_refused(client: Plant, change: str, s
 
 
 def test_a_client_without_the_key_installs_nothing(client: Plant) -> None:
-    """The key that is trusted is the one in the file that the source names."""
+    """Only the key in the file that the source names is trusted."""
     client.run("mv", repository.KEYRING, f"{repository.KEYRING}.away")
     try:
         updated = update(client)

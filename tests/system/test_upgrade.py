@@ -1,10 +1,10 @@
-"""From an earlier package to this one, back, and here again, with the database away all the while.
+"""Upgrade from an earlier package, downgrade, and upgrade again, with the database down.
 
-The earlier package is the last with format 1 of the spool, built from its commit. A service and
-two instances read a device each, and a listener at the broker writes down what these devices say.
-In the end the account is made: what they have said, and what is stored.
+The earlier package is the last with format 1 of the spool, built from its commit. A service and two
+instances read a device each, and a listener at the broker records the devices' publishes. At the
+end these are compared with the stored values.
 
-The tests of this module share a machine and stand in the order of that way.
+The tests of this module share a machine and are in the order of these steps.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.system.plant import INI, PORTAL, SECOND_PORTAL, STAND_IN, UNIT, Plant
 
 LAST_WITH_FORMAT_1 = "7c6d843f736a22d5b7a33dd6dad32958ae74da5a"
 EARLIER = "1.0.0~format1"  # for apt, as both are 1.0.0
-MORE = 20  # values that come to wait with the earlier version each time
-STOPS = 5  # three for other versions, one for the file that is put back, one in the end
-AT_A_STOP = 1e9  # ns within which a device may have answered somebody who is on the way out
-# debconf asks whoever has not told it not to, as dpkg does.
+MORE = 20  # values that the earlier version queues each time
+STOPS = 5  # three for other versions, one for the file that is renamed back, one at the end
+AT_A_STOP = 1e9  # ns within which a device may have answered a daemon that was stopping
+# By default debconf asks questions, as dpkg does.
 AS_A_PERSON = ("env", "-u", "DEBIAN_FRONTEND")
 VOLTAGE = "vebus/275/Dc/0/Voltage"
 HEARD = "/run/heard"
@@ -47,7 +47,7 @@ SET_ASIDE = (
 
 
 class Service(NamedTuple):
-    """A service and what is its own."""
+    """A service and its files."""
 
     unit: str
     ini: str
@@ -57,7 +57,7 @@ class Service(NamedTuple):
 
     @property
     def spool(self) -> str:
-        """The file in which values wait."""
+        """The spool file."""
         return f"{self.state}/spool.sqlite"
 
 
@@ -81,7 +81,7 @@ UNITS = tuple(each.unit for each in SERVICES)
 
 
 class Moment(NamedTuple):
-    """How all services are at one moment."""
+    """The states of all services at one moment."""
 
     time: int
     processes: set[int]
@@ -90,7 +90,7 @@ class Moment(NamedTuple):
 
 
 class Way:
-    """The machine, and what was seen at each step."""
+    """The machine, and the states at each step."""
 
     def __init__(self, plant: Plant, template: str) -> None:
         self.plant = plant
@@ -99,7 +99,7 @@ class Way:
         self.told = ""
 
     def moment(self) -> Moment:
-        """Return how all is now."""
+        """Return the current states."""
         return Moment(
             self.plant.now(),
             {self.plant.main_pid(unit) for unit in UNITS},
@@ -108,18 +108,18 @@ class Way:
         )
 
     def step(self, *command: str) -> None:
-        """Look at all, and then do what changes the package."""
+        """Record the states, and then run the change of the package."""
         self.before = self.moment()
         self.told = self.plant.run(*AS_A_PERSON, *command, timeout=300).stdout
 
     def version(self) -> str:
-        """Return the version that is installed and in order."""
+        """Return the installed and configured version."""
         shown = self.plant.run("dpkg-query", "-W", "-f", "${Status} ${Version}", "bat2influx")
         return shown.stdout.removeprefix("install ok installed ")
 
 
 def on_disk(plant: Plant, service: Service) -> int:
-    """Return how many values are queued on disk, as the installed version's command has it."""
+    """Return how many values are queued on disk, by the installed version's command."""
     text = plant.run("bat2influx", "--config", service.ini, "spool").stdout
     found = re.match(r"waiting +(\d+) values", text)
     assert found, text
@@ -127,19 +127,19 @@ def on_disk(plant: Plant, service: Service) -> int:
 
 
 def let_wait(plant: Plant) -> None:
-    """Wait until each has some values on disk, more than now."""
+    """Wait until each service has more values on disk than now."""
     for service in SERVICES:
         enough = on_disk(plant, service) + MORE
         plant.wait("values on disk", lambda each=service, n=enough: on_disk(plant, each) >= n)
 
 
 def format_of(plant: Plant, spool: str) -> int:
-    """Return the format that a spool says it has."""
+    """Return the format number in a spool."""
     return int(plant.run("/usr/bin/python3", "-c", FORMAT_OF, spool).stdout)
 
 
 def listen(plant: Plant) -> None:
-    """Begin to write down what the devices say."""
+    """Start recording the devices' publishes."""
     plant.copy_in(TOP / "tests/system/listener.py", f"{STAND_IN}/listener.py")
     plant.run(
         f"exec systemd-run -q --unit=listener -p StandardOutput=file:{HEARD}"
@@ -149,9 +149,9 @@ def listen(plant: Plant) -> None:
 
 
 def heard(plant: Plant, portal: str) -> dict[float, int]:
-    """Return each number that a device has answered with, and when first, in ns.
+    """Return each number that a device has answered, and its first time, in ns.
 
-    0 is none of them: that is in what it publishes before it was first read.
+    0 is left out: a device publishes it before its first read.
     """
     numbers: dict[float, int] = {}
     for line in plant.read(HEARD).splitlines()[1:]:
@@ -168,7 +168,7 @@ def stops(plant: Plant, unit: str) -> list[int]:
 
 
 def put_back(plant: Plant, service: Service) -> None:
-    """Do what README.Debian says with the one file that was set aside."""
+    """Run README.Debian's commands for the one file that was renamed."""
     aside = plant.run(f"cd {service.state} && ls -d spool.format-2-*").stdout.strip()
     assert WAY_BACK
     commands = WAY_BACK[0].replace("spool.format-2-TIME", aside)
@@ -178,8 +178,10 @@ def put_back(plant: Plant, service: Service) -> None:
     assert not plant.exists(f"{service.state}/{aside}")
 
 
-def test_without_the_history_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the earlier package's commit is not in the checkout, the failure names both."""
+def test_without_the_history_the_error_names_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the checkout does not have the earlier package's commit, the error names both."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     commit = "0" * 40
     with pytest.raises(AssertionError, match=f"commit {commit}, which this checkout does not have"):
@@ -189,7 +191,7 @@ def test_without_the_history_it_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="module")
 def way(shared_machine: Plant, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Way:
-    """The earlier package, edited files, values that wait, and a repository with both packages."""
+    """The earlier package, edited files, queued values, and a repository with both packages."""
     plant = shared_machine
     folder = tmp_path_factory.mktemp("earlier")
     earlier = repack(build_from(LAST_WITH_FORMAT_1), EARLIER, folder)
@@ -214,7 +216,7 @@ def way(shared_machine: Plant, package: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def upgraded(way: Way) -> Way:
-    """The same, after what a machine does each night that upgrades itself."""
+    """The same, after a nightly unattended upgrade."""
     way.step("unattended-upgrade", "-v")
     return way
 
@@ -229,13 +231,13 @@ def gone_back(upgraded: Way) -> Way:
 
 @pytest.fixture(scope="module")
 def upgraded_again(gone_back: Way) -> Way:
-    """The same, after an upgrade by hand, with dpkg's options as they are by default."""
+    """The same, after an upgrade by hand, with dpkg's default options."""
     gone_back.step("apt-get", "-q", "-y", "upgrade")
     return gone_back
 
 
 def assert_all_go_on(way: Way) -> None:
-    """Assert that each has been restarted with its file as it was, and has lost nothing."""
+    """Assert that each has been restarted with its file unchanged, and has lost nothing."""
     after = way.moment()
     states = way.plant.systemctl("is-active", *UNITS, check=False).stdout.split()
     assert states == ["active"] * len(UNITS)
@@ -246,18 +248,18 @@ def assert_all_go_on(way: Way) -> None:
         assert way.plant.says("^reading 127.0.0.1, portal", each.unit, since=way.before.time)
 
 
-def test_a_machine_that_upgrades_itself_takes_it(upgraded: Way, package: Path) -> None:
-    """unattended-upgrades does not hold it back for a question that nobody could answer."""
+def test_an_unattended_upgrade_installs_it(upgraded: Way, package: Path) -> None:
+    """unattended-upgrades does not hold it back because of a prompt."""
     assert upgraded.version() == version(package), upgraded.told
 
 
-def test_all_that_ran_runs_as_the_new_version(upgraded: Way) -> None:
-    """The service and its instances are restarted, each with its file as its owner wrote it."""
+def test_all_services_run_the_new_version(upgraded: Way) -> None:
+    """The service and its instances are restarted, each with its owner's file unchanged."""
     assert_all_go_on(upgraded)
 
 
-def test_what_waited_is_read(upgraded: Way) -> None:
-    """Values that the earlier version has left on disk go on waiting, in a file of format 2."""
+def test_queued_values_are_read(upgraded: Way) -> None:
+    """Values that the earlier version has left on disk stay queued, in a file of format 2."""
     plant = upgraded.plant
     for each, before in zip(SERVICES, upgraded.before.waiting, strict=True):
         assert plant.says(FROM_BEFORE, each.unit, since=upgraded.before.time)
@@ -266,7 +268,7 @@ def test_what_waited_is_read(upgraded: Way) -> None:
 
 
 def test_the_earlier_version_sets_the_newer_spool_aside(gone_back: Way) -> None:
-    """After a way back each says where its values are and how to have them again, and goes on."""
+    """After a downgrade each logs where its values are and how to restore them, and continues."""
     assert gone_back.version() == EARLIER
     assert_all_go_on(gone_back)
     plant = gone_back.plant
@@ -279,7 +281,7 @@ def test_the_earlier_version_sets_the_newer_spool_aside(gone_back: Way) -> None:
 
 
 def test_an_upgrade_by_hand_asks_nothing(upgraded_again: Way, package: Path) -> None:
-    """apt and dpkg have no question, though the owner and the package have changed the file."""
+    """apt and dpkg do not prompt, though both owner and package have changed the file."""
     assert upgraded_again.template not in upgraded_again.before.inis
     assert upgraded_again.template != upgraded_again.plant.read(TEMPLATE)
     assert upgraded_again.version() == version(package)
@@ -288,8 +290,8 @@ def test_an_upgrade_by_hand_asks_nothing(upgraded_again: Way, package: Path) -> 
         assert on_disk(upgraded_again.plant, each) >= before
 
 
-def test_nothing_is_missing_and_nothing_is_there_twice(upgraded_again: Way) -> None:
-    """With the files put back that were set aside, all that was said is stored, and once."""
+def test_no_value_is_missing_or_stored_twice(upgraded_again: Way) -> None:
+    """After the renamed files are restored, each published value is stored once."""
     plant = upgraded_again.plant
     plant.systemctl("start", "influxdb")
     for each in SERVICES:
@@ -309,7 +311,7 @@ def test_nothing_is_missing_and_nothing_is_there_twice(upgraded_again: Way) -> N
         assert len(stored) == len({*stored})
         assert {*stored} <= {*said}
         assert len(when) == STOPS
-        # An answer may be under way while the one who has asked is stopped.
+        # An answer may be under way while the daemon that sent the read is stopped.
         assert len(missing) <= STOPS
         for number in missing:
             assert min(abs(said[number] - stop) for stop in when) < AT_A_STOP

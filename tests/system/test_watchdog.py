@@ -1,8 +1,8 @@
-"""The watchdog, for real: whatever has come to a halt, systemd ends it and starts it again.
+"""The watchdog of a real systemd: whatever part hangs, systemd stops and restarts the service.
 
-The interval is shortened by a drop-in; all spans in the daemon are fractions of it. What is halted
-is let go on after the restart, and data has to flow again by itself. Meanwhile a second service, an
-instance of the template, has to do with a device that is off all the time.
+A drop-in shortens the interval; all time spans in the daemon are fractions of it. The hanging part
+is resumed after the restart, and values have to flow again without other help. At the same time a
+second service, an instance of the template, reads a device that is always off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRAP = "/var/lib/bat2influx/trap"
 
 @pytest.fixture(scope="module")
 def equipped(shared_machine: Plant, package: Path) -> Plant:
-    """A machine on which the service runs under a quick watchdog."""
+    """A machine on which the service has a short watchdog interval."""
     shared_machine.install(package)
     shared_machine.start_servers(devices=2)
     shared_machine.drop_in(UNIT, "quick", "[Service]", f"WatchdogSec={W}", "RestartSec=100ms")
@@ -52,7 +52,7 @@ def equipped(shared_machine: Plant, package: Path) -> Plant:
 
 @pytest.fixture
 def running(equipped: Plant) -> Iterator[Plant]:
-    """The same, with the service newly started and its journal empty."""
+    """The same, with the service just started and its journal empty."""
     equipped.systemctl("stop", UNIT)
     equipped.systemctl("reset-failed", UNIT, check=False)
     equipped.start()
@@ -67,13 +67,13 @@ def assert_restarted(
     *,
     may_be_torn: bool = False,
 ) -> None:
-    """Halt something; assert that the watchdog restarts the service, and that data flows then."""
+    """Halt a part; assert that the watchdog restarts the service, and that values then flow."""
     process = plant.main_pid(UNIT)
     halted = plant.now()
     halt()
     [expired] = plant.wait_for_message("Watchdog timeout", since=halted)
     assert f"(limit {W:.0f}s)!" in expired["MESSAGE"]
-    # A message may have come just before, and a ping waits for the next one up to W/8.
+    # A message may have come just before, and a ping is delayed until the next one, up to W/8.
     assert int(expired["__REALTIME_TIMESTAMP"]) * 1000 - halted > (W - W / 8 - 0.5) * 1e9
     plant.wait_for_message("Failed with result 'watchdog'", since=halted)
     plant.wait_for_message("Scheduled restart job, restart counter is at 1", since=halted)
@@ -86,9 +86,9 @@ def assert_restarted(
 
 
 def assert_stacks(plant: Plant, process: int, *, may_be_torn: bool) -> None:
-    """Assert that the journal has what every thread of the process was doing at its end.
+    """Assert that the journal has the stack of every thread of the process at its end.
 
-    Where it `may_be_torn`, one thread is enough if the interpreter broke down over the others.
+    If it `may_be_torn`, one thread is enough after a crash of the interpreter in the others.
     """
 
     def said() -> str:
@@ -106,14 +106,14 @@ def assert_stacks(plant: Plant, process: int, *, may_be_torn: bool) -> None:
         assert re.search(rf'File ".*{place}", line \d+ in \w+', text), text
 
 
-def test_a_silent_device_with_its_broker_up(running: Plant) -> None:
-    """A device that says nothing while its broker goes on costs one restart."""
+def test_a_device_that_does_not_respond_with_its_broker_up(running: Plant) -> None:
+    """A device that stops responding while its broker runs causes one restart."""
     assert_restarted(running, running.silence, running.speak)
     assert running.says("has been silent for|does not respond")
 
 
 def test_a_frozen_broker(running: Plant) -> None:
-    """A broker that keeps its connections and answers nothing costs one restart."""
+    """A broker that keeps its connections and answers nothing causes one restart."""
     assert_restarted(
         running,
         lambda: running.signal("mosquitto", "STOP"),
@@ -122,13 +122,13 @@ def test_a_frozen_broker(running: Plant) -> None:
 
 
 def test_a_frozen_daemon(running: Plant) -> None:
-    """A daemon that does not run any more is ended, with its stacks, and started again."""
-    # It goes on at the very moment at which some thread of it is told to write down the others.
+    """A frozen daemon is killed, with its stacks in the journal, and restarted."""
+    # It resumes at the very moment at which one of its threads has to print the others' stacks.
     assert_restarted(running, lambda: running.signal(UNIT, "STOP"), lambda: None, may_be_torn=True)
 
 
 def test_a_stuck_sender(running: Plant) -> None:
-    """A sender that hangs in a way that no deadline ends earns no ping, whatever is read."""
+    """If the sender hangs in a way that no deadline ends, pings stop, though values are read."""
     running.copy_in(Path(__file__).with_name("wedged.py"), WEDGED)
     command = f"/usr/bin/python3 -B {WEDGED} {TRAP} -- --config {INI} run"
     running.drop_in(UNIT, "wedged", "[Service]", "ExecStart=", f"ExecStart={command}")
@@ -144,12 +144,12 @@ def test_a_stuck_sender(running: Plant) -> None:
 
 
 def test_a_frozen_database_is_no_reason_to_restart(running: Plant) -> None:
-    """While the database does not answer the daemon goes on, and stores all of it afterwards."""
+    """While the database does not answer the daemon continues, and stores all values later."""
     since = running.now()
     pid = running.main_pid(UNIT)
     running.signal("influxdb", "STOP")
     running.wait("the status", lambda: "does not answer within" in running.status())
-    enough = 9 / QUICK["interval"] * 1.5 * W  # what comes in one and a half intervals
+    enough = 9 / QUICK["interval"] * 1.5 * W  # values of one and a half intervals
     running.wait("many to wait", lambda: running.waiting() > enough)
     running.signal("influxdb", "CONT")
     running.wait("few to wait", lambda: running.waiting() < enough / 4)
@@ -158,8 +158,8 @@ def test_a_frozen_database_is_no_reason_to_restart(running: Plant) -> None:
     assert_contiguous(running.values(since=since))
 
 
-def test_a_device_that_is_off_costs_little(running: Plant) -> None:
-    """One restart after W, then one each 7.5 W, and the service counts as running meanwhile."""
+def test_a_device_that_is_off_causes_few_restarts(running: Plant) -> None:
+    """One restart after W, then one every 7.5 W; in between the service counts as running."""
     expired = running.wait_for_message("Watchdog timeout", OFF, count=3)
     limits = [re.sub(r".*\(limit (.*)\)!", r"\1", entry["MESSAGE"]) for entry in expired]
     assert limits[:3] == [f"{W_OFF:.0f}s", f"{7.5 * W_OFF:.0f}s", f"{7.5 * W_OFF:.0f}s"]

@@ -1,9 +1,9 @@
-"""The Debian trees that machines are booted from: made once by mmdebstrap, kept in the cache.
+"""The Debian trees for booting machines: made once by mmdebstrap, stored in the cache.
 
-Rules: a tree is complete or not there at all, and never changes; its name carries a hash of its
-recipe, so that another recipe makes another tree. A tree that no run has used for a month goes.
-All that the package depends on is in it, for the machines have no network. The servers that Debian
-enables on installation are disabled, and start when a test says so.
+Rules: a tree is complete or does not exist, and never changes; its name has a hash of its recipe,
+so that another recipe makes another tree. A tree that no run has used for a month is deleted. It
+contains all dependencies of the package, because the machines have no network. The servers that
+Debian enables on installation are disabled; tests start them.
 
     /usr/bin/python3 -m tests.system.trees bookworm     prints the tree's path
 """
@@ -29,7 +29,7 @@ PACKAGES = (
     "systemd-sysv",
     "dbus",
     "iproute2",
-    # what the package depends on, and what it recommends with all that this brings along
+    # dependencies of the package, and its recommendations with their dependencies
     "procps",
     "python3",
     "python3-configobj",
@@ -38,23 +38,23 @@ PACKAGES = (
     "python3-systemd",
     "libnss-mdns",
     "avahi-daemon",
-    # what may upgrade it
+    # for its upgrades
     "unattended-upgrades",
-    # what it talks to
+    # its peers
     "mosquitto",
     "influxdb",
     "influxdb-client",
 )
 HOOKS = (
     'chroot "$1" systemctl --quiet disable mosquitto influxdb avahi-daemon unattended-upgrades',
-    # Of no use in a machine that lives for a minute, and a load on the others.
+    # Useless in a machine that lives for a minute, and a load on the others.
     'chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer'
     " e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-pstore.service",
-    # As an installed Debian has it, and nothing of the machine on which the tree is made.
+    # As in an installed Debian, with nothing of the machine on which the tree is made.
     'printf "127.0.0.1\\tlocalhost\\n127.0.1.1\\tdebian\\n::1\\tlocalhost\\n" >"$1/etc/hosts"',
     'echo debian >"$1/etc/hostname"',
     'rm -f "$1/etc/resolv.conf" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
-    # Its first boot has nothing to make up for.
+    # No update work at its first boot.
     'touch "$1/etc/.updated" "$1/var/.updated"',
 )
 ARCHIVE = "http://deb.debian.org/debian"
@@ -67,12 +67,12 @@ class TreeError(RuntimeError):
 
 @contextmanager
 def tree(release: str, more: tuple[str, ...] = (), architecture: str = "") -> Iterator[Path]:
-    """Give the tree of a release, making it first if need be; it stays as long as it is used.
+    """Yield the tree of a release, made first if necessary; it stays as long as it is used.
 
-    `more` are packages that it has besides, none of which starts anything at boot. With an
-    `architecture`, such as armhf, the tree is of that, and the kernel has to know how to run it;
-    it has the release as it was published, because mirrors have updates of some architectures
-    later than those of others, and mmdebstrap ends where one is missing.
+    `more` are additional packages; none of them starts anything at boot. With an `architecture`,
+    such as armhf, the tree has that, and the kernel has to be able to run it; it has the release
+    as published, because mirrors get updates of some architectures later than those of others, and
+    mmdebstrap fails if one is missing.
     """
     name = "-".join(filter(None, [release, architecture, _recipe_hash(release, more)]))
     place = cache_dir() / f"system-{name}"
@@ -82,7 +82,7 @@ def tree(release: str, more: tuple[str, ...] = (), architecture: str = "") -> It
         fcntl.flock(file, fcntl.LOCK_SH)
         while not place.exists():
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not place.exists():  # made while we waited
+            if not place.exists():  # another process may have made it during the wait
                 _make(release, more, architecture, place)
             fcntl.flock(file, fcntl.LOCK_SH)
         lock.touch()
@@ -99,7 +99,7 @@ def _make(release: str, more: tuple[str, ...], architecture: str, place: Path) -
     print(f"making {place}, once", file=sys.stderr, flush=True)
     new = place.with_name(f"{place.name}.new")
     _remove(new)
-    # The tree has the sources of its own release, and from us only how they are reached.
+    # The tree has the sources of its release; only their addresses come from this machine.
     settings = place.with_name(f"{place.name}.apt")
     dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, check=True)
     settings.write_bytes(dump.stdout)
@@ -107,7 +107,7 @@ def _make(release: str, more: tuple[str, ...], architecture: str, place: Path) -
     command.append(f"--include={','.join(PACKAGES + more)}")
     command += [f"--customize-hook={hook}" for hook in HOOKS]
     archive = []
-    if architecture:  # it looks for qemu in ways that not every system has
+    if architecture:  # mmdebstrap's check for qemu does not work on every system
         command += [f"--architectures={architecture}", "--skip=check/qemu"]
         archive = [ARCHIVE]
     try:

@@ -1,9 +1,9 @@
-"""The daemon with a sender that can be made to hang, in the way of an error that is not known yet.
+"""The daemon with a sender that can be made to hang, as by a yet unknown bug.
 
     python3 wedged.py FILE -- ARGUMENTS OF BAT2INFLUX
 
-While there is a FILE, the next request never ends. It is removed then, so that the daemon is well
-after its next start.
+While FILE exists, the next request never ends. The request removes FILE, so that the daemon is
+healthy after its next start.
 """
 
 import sys

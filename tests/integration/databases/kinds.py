@@ -1,7 +1,7 @@
-"""The four databases, each as it is set up for a line of the table.
+"""The four databases, and how each is set up for a line of the table.
 
 InfluxDB 1 and VictoriaMetrics are the real ones of Debian. InfluxDB 2 and 3 are peers that answer
-by the documents and the sources of those, for Debian does not have them.
+by their documents and sources, because Debian does not have them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Value = tuple[int, str, float]  # time in ns, field, value
 
 @dataclass
 class Running:
-    """A database that runs: `settings` as in [Influx], and what is `stored` in `battery`."""
+    """A running database: `settings` as in [Influx], and the values `stored` in `battery`."""
 
     port: int
     stored: Callable[[], list[Value]]
@@ -37,16 +37,16 @@ class Running:
 
 
 class Kind:
-    """How one kind is set up. What it has no such thing for is None."""
+    """The set-up of one kind; None for features that it does not have."""
 
     title = ""
 
     def open(self, directory: Path, **how: Any) -> Any:
         """Run it for a block, as Running.
 
-        `how`: login=True, of user and password; right=False, a login that may not write;
-        token=True; tls=True; there=False, without the database; retention=True, a day alone;
-        small=True, taking 10 kB at once; flush, s, the time in which it acknowledges a write.
+        `how`: login=True, of user and password; right=False, a login without the right to write;
+        token=True; tls=True; there=False, without the database; retention=True, of one day;
+        small=True, with a limit of 10 kB; flush, the delay in s until it acknowledges a write.
         """
         return self._opened(directory, **how)
 
@@ -60,7 +60,7 @@ class Kind:
         raise NotImplementedError
 
     def has(self, what: str) -> bool:
-        """Tell whether there is such a thing with it: "token", "right", "retention", "small"."""
+        """Return whether it has a feature: "token", "right", "retention", "small"."""
         del what
         return True
 
@@ -77,11 +77,11 @@ class InfluxDB1(Kind):
     title = "InfluxDB 1"
 
     def has(self, what: str) -> bool:
-        """It knows users and passwords alone."""
+        """It has users and passwords, and no tokens."""
         return what != "token"
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
-        """Run it, with the right made by statements."""
+        """Run it, with rights granted by statements."""
         certificate, settings = _trusted(directory) if how.get("tls") else (None, {})
         login = how.get("login") or "right" in how
         server = stack.enter_context(
@@ -121,7 +121,7 @@ class VictoriaMetricsKind(Kind):
     title = "VictoriaMetrics"
 
     def has(self, what: str) -> bool:
-        """It has a login for all that it does, and no bound for what is sent at once."""
+        """It has one login for everything, and no limit of a request's size."""
         return what not in ("token", "right", "small")
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
@@ -152,12 +152,12 @@ class _Peer(Kind):
 
 
 class InfluxDB2Kind(_Peer):
-    """A peer by the rules of 2.7."""
+    """A peer that follows the rules of 2.7."""
 
     title = "InfluxDB 2"
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
-        """Run it: a token by default, or a user of its interface for version 1."""
+        """Run it: a token by default, or a user of its 1.x API."""
         login = how.get("login") or "right" in how
         peer = stack.enter_context(
             InfluxDB2(
@@ -175,12 +175,12 @@ class InfluxDB2Kind(_Peer):
 
 
 class InfluxDB3Kind(_Peer):
-    """A peer by the rules of 3 Core."""
+    """A peer that follows the rules of 3 Core."""
 
     title = "InfluxDB 3"
 
     def run(self, stack: ExitStack, directory: Path, **how: Any) -> Running:
-        """Run it; there is a token in any case, and as a password for any user."""
+        """Run it; it always has a token, which is also the password of any user."""
         peer = stack.enter_context(
             InfluxDB3(
                 token=TOKEN,
@@ -208,5 +208,5 @@ KINDS: tuple[Kind, ...] = (InfluxDB1(), InfluxDB2Kind(), InfluxDB3Kind(), Victor
 
 
 def stamp(age: float = 0.0) -> int:
-    """Return a time in ns, so many s ago, which is one of a whole ms."""
+    """Return a time in ns, so many s ago, in whole ms."""
     return round(time.time() - age) * 10**9 + 123_000_000

@@ -1,7 +1,7 @@
 """The table of docs/databases.md: a line for each of `LINES`, each cell seen by a test.
 
-A line is a function that sets a database up, has the daemon's writer deal with it, asserts what
-holds for all of them, and returns what it has seen, in the words of the cell.
+A line is a function that sets a database up, uses it by the daemon's writer, asserts the common
+behaviour of all databases, and returns the observed behaviour as the text of the cell.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ YES = "yes"
 VERSION = "yes, and its version"
 NS = "to the nanosecond"
 PARTS = "sent in parts"
-REFUSED_FIELD = "one refused field among 16 values a second"
-OTHERS = "the others are stored as they come"
-KEPT, ASIDE, UNSAID = "said, and values are kept", "kept aside", "the database drops it, unsaid"
+REFUSED_FIELD = "one rejected field among 16 values per second"
+OTHERS = "the others are stored as usual"
+KEPT, ASIDE, UNSAID = "logged; values stay queued", "quarantined", "dropped by it without an error"
 
 Line = Callable[[Kind, Path], str]
 
@@ -45,12 +45,12 @@ def lines(count: int, name: str = "Voltage", *, age: float = 60.0) -> list[bytes
 
 
 def attempt(running: Running, batch: Sequence[bytes], **settings: Any) -> Outcome:
-    """Write a batch, with `settings` in place of what is right."""
+    """Write a batch, with `settings` in place of the correct ones."""
     return write(writer(running.port, **{**running.settings, **settings}), batch)
 
 
 def resolution(running: Running, batch: Sequence[bytes]) -> str:
-    """Assert that a batch, and nothing else, is stored, and return how exactly its times are."""
+    """Assert that a batch, and nothing else, is stored; return the precision of its times."""
     sent = sorted(_value(line) for line in batch)
     stored = running.stored()
     if stored == sent:
@@ -66,7 +66,7 @@ def _value(line: bytes) -> tuple[int, str, float]:
 
 
 def found_out(kind: Kind, directory: Path) -> str:
-    """It is asked what it is before the first write."""
+    """The writer determines the kind of database before the first write."""
     with kind.open(directory) as running:
         made = writer(running.port, **running.settings)
         assert made.probe().trouble is None
@@ -76,7 +76,7 @@ def found_out(kind: Kind, directory: Path) -> str:
 
 
 def stored(kind: Kind, directory: Path) -> str:
-    """A batch is there, and only once if it is sent twice."""
+    """A batch is stored, and only once if it is sent twice."""
     with kind.open(directory) as running:
         batch = lines(100)
         for _ in range(1 if kind.title == "VictoriaMetrics" else 2):
@@ -85,7 +85,7 @@ def stored(kind: Kind, directory: Path) -> str:
 
 
 def login(kind: Kind, directory: Path) -> str:
-    """With user and password it is stored; with a wrong password it is kept, and that is said."""
+    """With user and password it is stored; with a wrong password it is queued, and reported."""
     with kind.open(directory, login=True) as running:
         batch = lines(3)
         assert attempt(running, batch).accepted == 3
@@ -99,7 +99,7 @@ def login(kind: Kind, directory: Path) -> str:
 
 
 def token(kind: Kind, directory: Path) -> str:
-    """A token does in place of user and password; a wrong one is told as such."""
+    """A token replaces user and password; a wrong one is reported as such."""
     if not kind.has("token"):
         return NONE
     with kind.open(directory) as running:
@@ -113,7 +113,7 @@ def token(kind: Kind, directory: Path) -> str:
 
 
 def right(kind: Kind, directory: Path) -> str:
-    """A login that may not write is told as that."""
+    """A login without the right to write is reported as such."""
     if not kind.has("right"):
         return NONE
     with kind.open(directory, right=False) as running:
@@ -127,7 +127,7 @@ def right(kind: Kind, directory: Path) -> str:
 
 
 def tls(kind: Kind, directory: Path) -> str:
-    """By TLS, trusted by ca_file, and not without."""
+    """By TLS, trusted by ca_file, and not trusted without it."""
     with kind.open(directory, tls=True) as running:
         batch = lines(3)
         assert attempt(running, batch).accepted == 3
@@ -136,15 +136,15 @@ def tls(kind: Kind, directory: Path) -> str:
 
 
 def database(kind: Kind, directory: Path) -> str:
-    """What becomes of a database that is not there."""
+    """A database that does not exist."""
     with kind.open(directory, there=False) as running:
         batch = lines(3)
         outcome = attempt(running, batch)
         if outcome.accepted == 3:
             resolution(running, batch)
             return {
-                "InfluxDB 1": "the daemon makes it",
-                "InfluxDB 3": "the first write makes it",
+                "InfluxDB 1": "the daemon creates it",
+                "InfluxDB 3": "the first write creates it",
                 "VictoriaMetrics": "it is a label, `db`",
             }[kind.title]
         assert outcome.undecided == batch
@@ -154,7 +154,7 @@ def database(kind: Kind, directory: Path) -> str:
 
 
 def beside(kind: Kind, directory: Path, bad: bytes, **how: Any) -> str:
-    """Write sound rows with a bad one among them; return what became of that."""
+    """Write valid lines with a bad one among them; return the result for the bad one."""
     with kind.open(directory, **how) as running:
         sound = lines(7)
         assert attempt(running, sound[:1]).accepted == 1  # which settles its type
@@ -168,12 +168,12 @@ def beside(kind: Kind, directory: Path, bad: bytes, **how: Any) -> str:
 
 
 def malformed(kind: Kind, directory: Path) -> str:
-    """A row that is none."""
+    """A malformed line."""
     return beside(kind, directory, b"dc Voltage= %d" % stamp())
 
 
 def other_type(kind: Kind, directory: Path) -> str:
-    """A field that somebody has stored as a whole number, and others beside it."""
+    """A field that is stored as an integer, among other fields."""
     with kind.open(directory) as running:
         whole = b"dc Voltage=1i %d" % stamp(120.0)
         assert attempt(running, [whole]).accepted == 1
@@ -190,10 +190,10 @@ def other_type(kind: Kind, directory: Path) -> str:
 
 
 def refused_field(kind: Kind, directory: Path) -> str:
-    """A field of another type among sixteen, each once a second, for two minutes or as it suffices.
+    """A field of another type among sixteen, each once per second, for two minutes or less.
 
-    InfluxDB 3 acknowledges once a second, so that each request more is a second behind: there it
-    takes the two minutes. What waits stays far below what would gather then, some 1,400 values.
+    InfluxDB 3 acknowledges once per second, so that each additional request costs a second: there
+    it takes the two minutes. The queue stays far below the 1,400 values that would then gather.
     """
     three = kind.title == "InfluxDB 3"
     seconds = 120 if three else 10
@@ -227,12 +227,12 @@ def refused_field(kind: Kind, directory: Path) -> str:
 
 
 def too_old(kind: Kind, directory: Path) -> str:
-    """A row that is older than what is kept."""
+    """A line older than the retention."""
     return beside(kind, directory, b"dc Voltage=9 %d" % stamp(3 * DAY), retention=True)
 
 
 def too_large(kind: Kind, directory: Path) -> str:
-    """A batch that is larger than what is taken at once."""
+    """A batch larger than the limit of a request."""
     if not kind.has("small"):
         return NONE
     with kind.open(directory, small=True) as running:
@@ -244,7 +244,7 @@ def too_large(kind: Kind, directory: Path) -> str:
 
 
 def setting_up(kind: Kind, directory: Path) -> str:
-    """`setup-db` on a server on which nothing is made yet."""
+    """`setup-db` on an empty server."""
     with kind.open(directory, there=False) as running:
         path = directory / "bat2influx.ini"
         keys = {"address": "127.0.0.1", "port": running.port, **running.settings}
@@ -253,56 +253,56 @@ def setting_up(kind: Kind, directory: Path) -> str:
         for _ in range(2):
             done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
         if "policy 'minutes' exists" in done.stdout:
-            return "makes all of it"
+            return "creates all of it"
         assert kind.title in done.stdout.splitlines()[0]
-        return "says how"
+        return "prints what to do"
 
 
 LINES: dict[str, Line] = {
-    "found out what it is": found_out,
+    "kind of database detected": found_out,
     "values and times": stored,
     "`user` and `password`": login,
     "`token`": token,
-    "a login that may not write": right,
+    "a login without the right to write": right,
     "TLS": tls,
-    "a database that is not there": database,
-    "a row that is none, among others": malformed,
+    "a database that does not exist": database,
+    "a malformed line, among others": malformed,
     "a field of another type, among others": other_type,
     REFUSED_FIELD: refused_field,
-    "a row older than what is kept": too_old,
-    "more than is taken at once": too_large,
+    "a point older than the retention": too_old,
+    "a request above the size limit": too_large,
     "`bat2influx setup-db`": setting_up,
 }
 EITHER = f"{ASIDE}; 1.79: {UNSAID}"
 CELLS: dict[str, tuple[str, str, str, str]] = {
-    "found out what it is": (VERSION, VERSION, VERSION, YES),
+    "kind of database detected": (VERSION, VERSION, VERSION, YES),
     "values and times": (NS, NS, NS, "to the millisecond"),
     "`user` and `password`": (YES, YES, "the token is the password", YES),
     "`token`": (NONE, YES, YES, NONE),
-    "a login that may not write": (KEPT, KEPT, KEPT, NONE),
+    "a login without the right to write": (KEPT, KEPT, KEPT, NONE),
     "TLS": (YES, YES, YES, YES),
-    "a database that is not there": (
-        "the daemon makes it",
+    "a database that does not exist": (
+        "the daemon creates it",
         KEPT,
-        "the first write makes it",
+        "the first write creates it",
         "it is a label, `db`",
     ),
-    "a row that is none, among others": (ASIDE, ASIDE, ASIDE, EITHER),
+    "a malformed line, among others": (ASIDE, ASIDE, ASIDE, EITHER),
     "a field of another type, among others": (ASIDE, ASIDE, ASIDE, "stored: all are numbers"),
     REFUSED_FIELD: (OTHERS, OTHERS, OTHERS, "stored: all are numbers"),
-    "a row older than what is kept": (ASIDE, ASIDE, UNSAID, UNSAID),
-    "more than is taken at once": (PARTS, PARTS, PARTS, NONE),
+    "a point older than the retention": (ASIDE, ASIDE, UNSAID, UNSAID),
+    "a request above the size limit": (PARTS, PARTS, PARTS, NONE),
     "`bat2influx setup-db`": (
-        "makes all of it",
-        "says how",
-        "says how",
-        "says how",
+        "creates all of it",
+        "prints what to do",
+        "prints what to do",
+        "prints what to do",
     ),
 }
 
 
 def holds(line: str, kind: Kind, seen: str) -> bool:
-    """Tell whether the table has for a kind what was seen."""
+    """Return whether the table has the observed behaviour of a kind."""
     cell = CELLS[line][KINDS.index(kind)]
     return seen in ((ASIDE, UNSAID) if cell == EITHER else (cell,))
 

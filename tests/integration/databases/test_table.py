@@ -10,8 +10,8 @@ from tests.integration.databases.table import CELLS, LINES, holds, shown, text
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.title)
 @pytest.mark.parametrize("line", LINES)
-def test_a_cell_says_what_happens(line: str, kind: Kind, tmp_path: Path) -> None:
-    """What is seen with the database is what the table has."""
+def test_a_cell_has_the_observed_behaviour(line: str, kind: Kind, tmp_path: Path) -> None:
+    """The table has the observed behaviour of the database."""
     seen = LINES[line](kind, tmp_path)
     assert holds(line, kind, seen), seen
 
@@ -19,4 +19,4 @@ def test_a_cell_says_what_happens(line: str, kind: Kind, tmp_path: Path) -> None
 def test_the_page_has_the_table_as_it_is() -> None:
     """It is written by `python3 -m tests.integration.databases`."""
     assert CELLS.keys() == LINES.keys()
-    assert shown() == text(), "write it anew: /usr/bin/python3 -m tests.integration.databases"
+    assert shown() == text(), "write it again: /usr/bin/python3 -m tests.integration.databases"

@@ -1,1 +1,1 @@
-"""Real databases, peers that stand in for others, and readers of their own."""
+"""Real databases, peers that simulate others, and separate readers of them."""

@@ -1,4 +1,4 @@
-"""Asking a database over HTTP as it is, without a client that hides something."""
+"""Plain HTTP requests to a database, without a client library that hides something."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAIT = 10.0  # s
 
 
 class Answer(NamedTuple):
-    """What a server has answered."""
+    """A server's answer."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -36,7 +36,7 @@ def ask(
     tls: ssl.SSLContext | None = None,
     **headers: str,
 ) -> Answer:
-    """Ask what listens on the port; a header's name has _ for -."""
+    """Send a request to the port; in a header's name _ stands for -."""
     if tls is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
     else:

@@ -1,8 +1,8 @@
-"""What the real databases of the tests have in common: a port that speaks HTTP, and a reader of it.
+"""The base of the tests' real databases: a port that speaks HTTP, and a reader.
 
 Rules: the reader uses nothing but the standard library, so that it shares no code with the daemon,
-and no proxy. It takes whatever certificate the server shows, for it asks a server that the test has
-started: an expired certificate must not keep a test from seeing what is stored.
+and no proxy. It accepts any certificate, because the test itself has started the server: an expired
+certificate must not keep a test from reading the stored values.
 """
 
 import base64
@@ -19,13 +19,13 @@ from tests.support.programs import Program
 
 
 class DatabaseError(RuntimeError):
-    """A database refused a request; the text is the status and the server's own words."""
+    """A database rejected a request; the text is the status and the server's message."""
 
 
 class DatabaseServer(Server):
     """A database whose data and files are in `directory`, one for each.
 
-    With a `certificate` it speaks TLS alone. `login` is what the reader shows, user and password.
+    With a `certificate` it speaks TLS alone. `login` is the reader's user and password.
     """
 
     error: type[DatabaseError] = DatabaseError
@@ -72,8 +72,8 @@ class DatabaseServer(Server):
     ) -> bytes:
         """Return the body of the answer to a GET, or to a POST when there is a body to send.
 
-        Raises `error` when it is refused, and OSError when the server cannot be reached or does
-        not answer in `timeout` seconds.
+        Raises `error` when the server rejects it, and OSError when the server is unreachable or
+        does not answer in `timeout` seconds.
         """
         request = Request(f"{self.url}{path}?{urlencode(parameters or {})}", data=body)
         if self.login is not None:

@@ -1,9 +1,9 @@
-"""What stands before a database, or in its place, and answers for it: proxies, portals, TLS ports.
+"""Gateways before a database, or in its place, that answer for it: proxies, portals, TLS ports.
 
-Rules: as in `http_peers`. A `Gateway` passes on to a real server, or to a peer, what its `judge`
-lets through, and has what it answered by itself in `refused`; a judge can be replaced at any time,
-as when a fault ends. The pages are those of nginx 1.22, the Debian 12 one; the words of Go are
-those of net/http/server.go, which the real InfluxDB 1 is made with.
+Rules: as in `http_peers`. A `Gateway` passes a request on to a real server or a peer if its `judge`
+permits; the requests that it answers itself are in `refused`. A judge can be replaced at any time,
+as when a fault ends. The pages are those of nginx 1.22 (Debian 12); the texts of Go are those of
+net/http/server.go, which the real InfluxDB 1 uses.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ OWN = ("content-length", "transfer-encoding", "connection")  # headers of one ho
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: its first line, its body, and the how manyth of its connection it is, from 1."""
+    """A request: its first line, its body, and its number on its connection, from 1."""
 
     first: bytes
     body: bytes
     number: int
 
 
-# What a gateway does with a request: the bytes of an answer, a function that does its worst to the
+# What a gateway does with a request: the bytes of an answer, a function that disturbs the
 # connection, as with HttpPeer, or None to pass it on.
 Verdict = bytes | Act | None
 Judge = Callable[[Asked], Verdict]
@@ -70,7 +70,7 @@ class Gateway(Peer):
 
 
 def _passed_on(server: http.client.HTTPConnection, headers: Sequence[bytes], asked: Asked) -> bytes:
-    for again in (True, False):  # a kept connection may have been closed meanwhile
+    for again in (True, False):  # an idle connection may have been closed
         try:
             method, target, _ = asked.first.decode().split()
             server.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -96,7 +96,7 @@ def _goes_on(header: str) -> bool:
 
 
 def page(status: str, told: str = "", *headers: str) -> bytes:
-    """Return a page of nginx with a status, as in "502 Bad Gateway", and what it has to tell."""
+    """Return a page of nginx with a status, as in "502 Bad Gateway", and a text."""
     title = f"{status.partition(' ')[0]} {told}" if told else status
     lines = [
         "<html>",
@@ -131,7 +131,7 @@ def of_influxdb_1(status: str, error: str) -> bytes:
     )
 
 
-# InfluxDB 1.x, where its disk is full; it tells nothing about the rows.
+# InfluxDB 1.x, where its disk is full; the answer has nothing about the lines.
 DISK_FULL = of_influxdb_1(
     "400 Bad Request",
     "partial write: write /var/lib/influxdb/data: no space left on device dropped=1",
@@ -140,12 +140,12 @@ FAILS = of_influxdb_1("500 Internal Server Error", "timeout")
 
 
 def redirect(status: str, location: str) -> bytes:
-    """Return an answer like "301 Moved Permanently" that names another place, in any form."""
+    """Return an answer like "301 Moved Permanently" with another location, in any form."""
     return page(status, "", f"Location: {location}")
 
 
 def through(asked: Asked) -> Verdict:
-    """Let everything through."""
+    """Pass everything on."""
     del asked
     return None
 
@@ -161,12 +161,12 @@ def too_large(limit: int | None = None) -> Judge:
 
 
 def refuses(reply: bytes, what: bytes = b"/write") -> Judge:
-    """Give `reply` to what has `what` in its first line, and let everything else through."""
+    """Answer `reply` to requests with `what` in the first line, and pass everything else on."""
     return every(1, reply, what)
 
 
 def every(times: int, verdict: bytes | Act, what: bytes = b"/write") -> Judge:
-    """Refuse each request of that many, as in every(2, FAILS), and let the others through."""
+    """Reject every `number`th request, as in every(2, FAILS), and pass the others on."""
     numbers = itertools.count(1)
 
     def judge(asked: Asked) -> Verdict:
@@ -176,9 +176,9 @@ def every(times: int, verdict: bytes | Act, what: bytes = b"/write") -> Judge:
 
 
 def closes_kept(number: int = 2) -> Judge:
-    """Close each connection, with no answer, when its request of that number has come (from 2).
+    """Close each connection, without an answer, at its request of that number (from 2).
 
-    So does a server whose time for an idle connection ends just as a request is under way.
+    A server does the same when its idle timeout ends just as a request is under way.
     """
 
     def judge(asked: Asked) -> Verdict:
@@ -188,26 +188,26 @@ def closes_kept(number: int = 2) -> Judge:
 
 
 def portal() -> HttpPeer:
-    """Return a captive portal that has 204 for everything, and is no database."""
+    """Return a captive portal that answers 204 to everything, and is no database."""
     return HttpPeer(ACCEPTED, ping=None)
 
 
 def portal_with_login(page_at: str = "http://portal.lan/login") -> HttpPeer:
-    """Return a captive portal that sends everybody to its page."""
+    """Return a captive portal that redirects every request to its page."""
     return HttpPeer(redirect("302 Found", page_at), ping=None)
 
 
 CLOSES = "Connection: close"
-# Neither a length nor a type, and an older version: what ends it is the end of the connection.
+# Neither a length nor a type, and an older version: the answer ends with the connection.
 SAYS_GO = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 SAYS_NGINX = page("400 Bad Request", "The plain HTTP request was sent to HTTPS port", CLOSES)
 
 
 class TlsPort(Peer):
-    """A port for TLS, to which somebody speaks plain HTTP: it answers, and closes.
+    """A port for TLS that gets plain HTTP: it answers, and closes the connection.
 
-    The body is left unread, so that the kernel resets the connection: who still sends then fails
-    before the answer is read. `of` is who answers: "go" has read 517 bytes at most, "nginx" the
+    The body is left unread, so that the kernel resets the connection: a client that still sends
+    fails before it reads the answer. `of` is the server: "go" reads 517 bytes at most, "nginx" the
     head. With `abrupt` the reset is sent in any case (SO_LINGER 0), also after a short request.
     """
 
@@ -218,7 +218,7 @@ class TlsPort(Peer):
 
     def serve(self, connection: socket.socket) -> None:
         """Read the beginning, answer, and close."""
-        if self._of == "go":  # crypto/tls/conn.go: a record's head, and what is there with it
+        if self._of == "go":  # crypto/tls/conn.go: a record's head, and the bytes received with it
             connection.recv(5 + 512)
             connection.sendall(SAYS_GO)
         else:
@@ -235,4 +235,4 @@ def _last(reply: bytes) -> Act:
 
 
 def _hang_up(_: socket.socket) -> None:
-    """Return, after which the connection is closed."""
+    """Return; the caller then closes the connection."""

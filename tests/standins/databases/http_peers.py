@@ -1,7 +1,7 @@
-"""HTTP servers made by hand, for what a real InfluxDB will not do when a test asks for it.
+"""HTTP servers written for tests, for behaviour that a real InfluxDB does not show on demand.
 
-Rules: as in `peers`, on which these are built. What a peer was asked is kept in `requests`, head
-and body, as it came. `Relay` is the exception: it stands before a real server and only listens.
+Rules: as in `mqtt_peers`, on which these are built. A peer keeps its requests in `requests`, head
+and body, unchanged. `Relay` is the exception: it stands before a real server and only records.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import BinaryIO
 from tests.standins.network.mqtt_peers import Peer
 
 Act = Callable[[socket.socket], object]
-GOES_ON = object()  # an act returns it to have the connection stay
+GOES_ON = object()  # an act returns it to keep the connection open
 
 
 def answer(status: str, body: bytes | str = b"", *headers: str) -> bytes:
-    """Return an answer as InfluxDB would frame it: "503 Service Unavailable", its body, headers."""
+    """Return an answer in InfluxDB's form: "503 Service Unavailable", its body, headers."""
     content = body.encode() if isinstance(body, str) else body
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + content
@@ -35,28 +35,28 @@ NO_DATABASE = answer("404 Not Found", '{"error":"database not found: \\"battery\
 
 
 class HttpPeer(Peer):
-    """Gives each request the next of `answers`, the last of them for ever.
+    """Answers each request with the next of `answers`, and then always with the last.
 
-    An answer is the bytes to send, or a function that does its worst to the connection, which is
-    closed when that returns, unless with GOES_ON. `GET /ping` has an answer of its own, that of
-    InfluxDB 1.6.7, and is noted nowhere; with None it is a request like any other.
+    An answer is the bytes to send, or a function that disturbs the connection, which is then
+    closed unless the function returns GOES_ON. `GET /ping` has a separate answer, that of InfluxDB
+    1.6.7, and is not recorded; with None it is a request like any other.
     """
 
     def __init__(self, *answers: bytes | Act, ping: bytes | None = PONG) -> None:
         self._ping = ping
         self.requests: list[bytes] = []
-        self.times: list[float] = []  # when each came (monotonic, s)
+        self.times: list[float] = []  # of arrival (monotonic, s)
         self._answers = answers
         self._lock = threading.Lock()
         super().__init__()
 
     def asked(self, what: bytes) -> list[bytes]:
-        """Return the requests whose first line has `what` in it."""
+        """Return the requests with `what` in the first line."""
         return [each for each in list(self.requests) if what in each.split(b"\r\n", 1)[0]]
 
     @property
     def batches(self) -> list[list[bytes]]:
-        """The lines of each write, in the order in which they came."""
+        """The lines of each write, in the order of arrival."""
         bodies = [each.partition(b"\r\n\r\n")[2] for each in self.asked(b"/write")]
         return [body.splitlines() for body in bodies]
 
@@ -88,7 +88,7 @@ def read_request(
 ) -> tuple[Sequence[bytes], bytes] | None:
     """Return the lines of the head and the body of the next request, or None when there is none.
 
-    Who asks whether to go on with the body (Expect: 100-continue) is told to.
+    A client that sends Expect: 100-continue gets "100 Continue" before its body.
     """
     head: list[bytes] = []
     while not head or head[-1] != b"\r\n":
@@ -103,7 +103,7 @@ def read_request(
 
 
 class Dripping(HttpPeer):
-    """Answers `start`, then `drop` again and again: each wait is short, and none is the last."""
+    """Answers `start`, then `drop` again and again: each pause is short, and there is no end."""
 
     def __init__(self, start: bytes = b"", drop: bytes = b"x", *, pause: float = 0.02) -> None:
         def drip(connection: socket.socket) -> None:
@@ -115,14 +115,14 @@ class Dripping(HttpPeer):
 
 
 class Silent(HttpPeer):
-    """Takes every request and never answers."""
+    """Accepts every request and never answers."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: self.closing.wait())
 
 
 class Gate(HttpPeer):
-    """Gives `answer` to each request, but only once it is let through."""
+    """Answers `answer` to each request, but only after the test has released it."""
 
     def __init__(self, answer: bytes = ACCEPTED) -> None:
         self.answer = answer
@@ -138,12 +138,12 @@ class Gate(HttpPeer):
         super().__init__(wait)
 
     def open(self, times: int = 1_000_000) -> None:
-        """Let the next requests through."""
+        """Release the next requests."""
         self._passes.release(times)
 
 
 class Relay(Peer):
-    """Passes everything on to a real server, and has what was sent to it in `sent`."""
+    """Passes everything on to a real server, and records the sent bytes in `sent`."""
 
     def __init__(self, port: int) -> None:
         self.sent = bytearray()
@@ -183,7 +183,7 @@ class Void:
             self._sockets.append(caller)
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         for each in self._sockets:
             each.close()
 

@@ -1,8 +1,8 @@
-"""Line protocol, read as InfluxDB reads it, for the peers that stand in for its versions 2 and 3.
+"""A parser of line protocol like InfluxDB's, for the peers that simulate its versions 2 and 3.
 
-Rules: nothing is shared with the daemon. What is wrong with a line is said in the words of
-InfluxDB 2, which are those of 1.x (influxdata/influxdb, models/points.go), so that a test can hold
-them against a real server. A text as a value does not go on in the next line.
+Rules: no code is shared with the daemon. The errors of a line have the texts of InfluxDB 2, which
+are those of 1.x (influxdata/influxdb, models/points.go), so that a test can compare them with a
+real server. A text value does not continue in the next line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 Value = float | int | str | bool
 
-# A line is key, fields and stamp with spaces between; a space can be escaped, or quoted in a field.
+# A line is key, fields, timestamp with spaces between; spaces can be escaped or, in fields, quoted.
 _KEY = re.compile(r"(?:\\.|[^\\ ]|\\$)+")
 _FIELDS = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\.|[^\\" ])+')
 _OF_KEY = re.compile(r"((?:\\.|[^\\,]|\\$)*)(,?)")
@@ -23,7 +23,7 @@ _FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _INTEGER = re.compile(r"-?\d+i")
 _STAMP = re.compile(r"-?\d+")
 _TRUE, _FALSE = ("t", "T", "true", "True", "TRUE"), ("f", "F", "false", "False", "FALSE")
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of an integer and of a stamp
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of an integer and of a timestamp
 TYPES = {float: "float", int: "integer", str: "string", bool: "boolean"}
 
 
@@ -33,7 +33,7 @@ class LineError(ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """A parsed line; `key` is measurement and tags as they were written, `time` its own number."""
+    """A parsed line; `key` is measurement and tags as written, `time` the number in the line."""
 
     line: str
     key: str
@@ -50,7 +50,7 @@ def lines_of(body: bytes) -> list[str]:
 
 
 def parse(line: str) -> Point:
-    """Return the point that a line is. Raises LineError."""
+    """Return the point of a line. Raises LineError."""
     key = _KEY.match(line)
     if key is None or line.startswith(","):
         raise LineError("missing measurement")

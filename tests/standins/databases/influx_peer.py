@@ -1,11 +1,11 @@
-"""What the peers that stand in for InfluxDB 2 and 3 have in common.
+"""The base of the peers that simulate InfluxDB 2 and 3.
 
-Rules: a peer answers over real sockets by the rules that the project's documents and sources give,
-each of which is named where it is followed. What is stored lies in memory. As in InfluxDB, a point
-of the same series and time takes the place of the former one field by field, so that writing a
-line again changes nothing. Errors in the peer itself end the connection and show in `broken`.
+Rules: a peer answers over real sockets by the rules of InfluxDB's documents and sources; the code
+names the source of each rule. Values are stored in memory. As in InfluxDB, a point of the same
+series and time replaces the former one field by field, so that writing a line again changes
+nothing. Errors in the peer itself end the connection and are recorded in `broken`.
 "Measured" in comments of the peers: seen on real servers in November 2026 (2.7.12, 2.9.1 and 3.6.0
-Core, built from their sources); such an answer is given word for word.
+Core, built from their sources); such an answer is copied byte for byte.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came, except that a compressed body is unpacked."""
+    """A request as received, except that a compressed body is decompressed."""
 
     method: str
     path: str
@@ -59,7 +59,7 @@ class Request:
 
     @property
     def basic(self) -> tuple[str, str] | None:
-        """User and password of HTTP Basic, or None when they are not there or no such."""
+        """User and password of HTTP Basic, or None without a valid pair."""
         scheme, credentials = self.authorization
         if scheme != "Basic":
             return None
@@ -91,14 +91,14 @@ class Bucket:
 
     @property
     def stored(self) -> list[Stored]:
-        """What is there, in the order in which it first came."""
+        """The stored values, in the order of their first arrival."""
         return [
             Stored(at, measurement, dict(tags), field, value)
             for (measurement, tags, field, at), value in self._values.items()
         ]
 
     def conflict(self, point: Point) -> tuple[str, str, str] | None:
-        """Return the first field of another type than before, its type and the one it had."""
+        """Return the first field whose type has changed, its new type and its old one."""
         for field, value in point.fields.items():
             before = self._types.get((point.measurement, field), type(value))
             if type(value) is not before:
@@ -106,7 +106,7 @@ class Bucket:
         return None
 
     def trial(self) -> Bucket:
-        """Return an empty bucket with the same types, to try what this one would take."""
+        """Return an empty bucket with the same types, to test what this one would accept."""
         bucket = Bucket()
         bucket._types = dict(self._types)
         return bucket
@@ -124,9 +124,9 @@ class Bucket:
 
 
 class InfluxPeer(Peer):
-    """Keeps what it is asked in `requests` and what it takes in the bucket called `db`.
+    """Records requests in `requests`, and stores values in the bucket called `db`.
 
-    `limit` is the size in bytes up to which a body is taken, None for any.
+    `limit` is the maximum size of a body in bytes, None for no limit.
     """
 
     def __init__(self, db: str, *, limit: int | None, rights: Mapping[str, str]) -> None:
@@ -142,7 +142,7 @@ class InfluxPeer(Peer):
 
     @property
     def stored(self) -> list[Stored]:
-        """What is stored in the bucket `db`."""
+        """The values in the bucket `db`."""
         with self._lock:
             return self.buckets[self.db].stored if self.db in self.buckets else []
 
@@ -154,10 +154,10 @@ class InfluxPeer(Peer):
     def busy(
         self, status: int = 503, retry_after: float | None = None, times: int = 1_000_000
     ) -> None:
-        """Refuse the next writes with `status`, after a login that is right; 0 times: no more.
+        """Reject the next writes with `status`, after a valid login; 0 times: no more.
 
-        `retry_after` is what the header of that name says, in s. Measured: no server answers 429
-        to a write by itself, so that a test which asks for it has a proxy in mind.
+        `retry_after` is the header of that name, in s. Measured: no server answers 429
+        to a write by itself; a test that uses it simulates a proxy.
         """
         self._busy = (status, retry_after, times) if times else None
 
@@ -166,12 +166,12 @@ class InfluxPeer(Peer):
         raise NotImplementedError
 
     def delay(self, request: Request, reply: bytes) -> float:
-        """Return how long it waits before it sends an answer (s)."""
+        """Return the delay before it sends an answer (s)."""
         del request, reply
         return 0.0
 
     def excuse(self, status: int) -> tuple[str, tuple[str, ...]]:
-        """Return the body and the headers with which it is busy."""
+        """Return the body and the headers of the answer "busy"."""
         raise NotImplementedError
 
     def serve(self, connection: socket.socket) -> None:
@@ -195,11 +195,11 @@ class InfluxPeer(Peer):
                 connection.sendall(reply)
 
     def may(self, who: str, right: str) -> bool:
-        """Tell whether a user or token has the right "r" or "w"; nobody lacks one by default."""
+        """Return whether a user or token has the right "r" or "w"; by default all have both."""
         return right in self._rights.get(who, "rw")
 
     def refuse_if_busy(self) -> None:
-        """Raise Refusal as long as it is busy."""
+        """Raise Refusal while it is busy."""
         if self._busy is None:
             return
         status, retry_after, times = self._busy
@@ -211,7 +211,7 @@ class InfluxPeer(Peer):
 
 
 def framed(status: int, body: str = "", *headers: str) -> bytes:
-    """Return an answer with the usual words for its status."""
+    """Return an answer with the usual phrase for its status."""
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
     return answer(f"{status} {HTTPStatus(status).phrase}", body, *headers, f"Date: {date}")
 

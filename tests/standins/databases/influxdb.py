@@ -1,8 +1,8 @@
 """A real InfluxDB 1.x for tests and demo, and a reader of it that shares no code with the daemon.
 
-Rules: it listens on 127.0.0.1 alone unless told otherwise, reports to nobody, writes no
-measurements of its own, and keeps its data in its folder, so that the same data is there after
-`restart`, `stop` or `kill`. For the reader the rules of `database_server` hold.
+Rules: by default it listens on 127.0.0.1 alone. It sends no usage reports, writes no internal
+measurements, and keeps its data in its folder, so that the data survives `restart`, `stop` and
+`kill`. For the reader the rules of `database_server` apply.
 """
 
 import json
@@ -35,7 +35,7 @@ bind-address = "127.0.0.1:0"
   auth-enabled = {auth}
   log-enabled = false
 """
-# The certificate's file may have further ones behind it, which make the chain that is shown.
+# The certificate's file may contain more certificates; together they are the chain that is sent.
 TLS = """\
   https-enabled = true
   https-certificate = "{certificate.cert}"
@@ -46,15 +46,15 @@ Row = dict[str, Any]
 
 
 class InfluxDBError(DatabaseError):
-    """InfluxDB refused a request; the text is its own."""
+    """InfluxDB rejected a request; the text is InfluxDB's."""
 
 
 class InfluxDB(DatabaseServer):
     """An InfluxDB whose data and files are in `directory`, one for each.
 
-    With `auth` every request needs a login; `create_admin` makes the first user and has `query`
-    and `write` use it. With a `certificate` it speaks TLS alone; it cannot ask for one itself,
-    for which there is `tls_front`. `config` is added to the configuration (TOML): options of
+    With `auth` every request needs a login; `create_admin` creates the first user and makes `query`
+    and `write` use it. With a `certificate` it speaks TLS alone; InfluxDB cannot require a client
+    certificate, `tls_front` can. `config` is added to the configuration (TOML): options of
     [http] first, then further sections. `host` is the address to listen on.
     """
 
@@ -97,7 +97,7 @@ class InfluxDB(DatabaseServer):
         """Run one or more statements and return all rows, each a dict of columns and tags.
 
         Times are integers in ns since 1970. Raises InfluxDBError when a statement fails, and
-        OSError when the server cannot be reached or does not answer in `timeout` seconds.
+        OSError when the server is unreachable or does not answer in `timeout` seconds.
         """
         answer = self.ask("/query", {"db": db, "q": query, "epoch": "ns"}, b"", timeout=timeout)
         rows: list[Row] = []
@@ -112,12 +112,12 @@ class InfluxDB(DatabaseServer):
         self.ask("/write", {"db": db, "precision": "ns"}, lines.encode())
 
     def create_admin(self, user: str = "admin", password: str = "admin") -> None:
-        """Make a user with all rights and use it from now on."""
+        """Create a user with all rights, and use this login from now on."""
         self.query(f"CREATE USER \"{user}\" WITH PASSWORD '{password}' WITH ALL PRIVILEGES")
         self.login = user, password
 
 
 def _rows(result: dict[str, Any]) -> Iterator[Row]:
     for series in result.get("series", []):
-        for values in series.get("values", []):  # SHOW may find nothing
+        for values in series.get("values", []):  # SHOW may have no rows
             yield {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}

@@ -1,9 +1,9 @@
-"""A peer that answers as InfluxDB OSS 2.7 does to what the daemon may ask.
+"""A peer that answers as InfluxDB OSS 2.7 does to the daemon's possible requests.
 
 Sources: "docs" is the documentation of InfluxDB OSS v2, docs.influxdata.com/influxdb/v2; files are
-those of the source, influxdata/influxdb, branch main-2.x; "measured" is explained in
-`influx_peer`. What is left out: a field may have another type in another week of the real one,
-whose types are those of a shard.
+those of the source, influxdata/influxdb, branch main-2.x; `influx_peer` explains
+"measured". Left out: in a real server a field may have another type in another week, because types
+belong to a shard.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STATUSES = {
     "internal error": 500,
     "unavailable": 503,
 }
-# models/points.go, SafeCalcTime: what is none of these is taken for nanoseconds.
+# models/points.go, SafeCalcTime: any other precision is interpreted as nanoseconds.
 UNITS = {"us": 10**3, "ms": 10**6, "s": 10**9}
 POLICY_COLUMNS = ["name", "duration", "shardGroupDuration", "replicaN", "default"]
 
@@ -45,12 +45,12 @@ POLICY_COLUMNS = ["name", "duration", "shardGroupDuration", "replicaN", "default
 class InfluxDB2(InfluxPeer):
     """An InfluxDB 2 with a bucket `db` (and `more` of them), a token, and users of its 1.x API.
 
-    A bucket called db/rp is the retention policy rp of the database db, as long as no mapping of
-    `map` says something else. `rights` has for a token or user what it may: "r", "w" or "rw",
-    which is the default. `token` reaches every bucket; `narrow` has further tokens, and users, that
-    reach the named buckets alone. `retention` is in s, of every bucket; 0 is for ever. Measured:
-    there is no limit for a body by default (86 MB were taken), and a self-built server calls its
-    `version` "dev".
+    A bucket called db/rp is the retention policy rp of the database db, unless a mapping of `map`
+    differs. `rights` has the rights of a token or user: "r", "w" or "rw", which is the default.
+    `token` has access to every bucket; `narrow` has more tokens, and users, with access to the
+    named buckets alone. `retention` is in s, of every bucket; 0 is for ever. Measured: there is no
+    limit for a body by default (86 MB were accepted), and a self-built server calls its `version`
+    "dev".
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class InfluxDB2(InfluxPeer):
         }
 
     def map(self, db: str, policy: str, bucket: str, *, default: bool = False) -> None:
-        """Map database and policy to a bucket, which is made if need be (influx v1 dbrp create)."""
+        """Map database and policy to a bucket, created if missing (influx v1 dbrp create)."""
         with self._lock:
             self.buckets.setdefault(bucket, Bucket())
             self._mappings[db, policy] = bucket
@@ -90,12 +90,12 @@ class InfluxDB2(InfluxPeer):
                 self._default[db] = policy
 
     def recreate(self, bucket: str) -> None:
-        """Delete a bucket and make it once more: the rights of narrow tokens were for the old."""
+        """Delete and recreate a bucket: the rights of narrow tokens were for the old one."""
         with self._lock:
             self.buckets[bucket] = Bucket()
 
     def excuse(self, status: int) -> tuple[str, tuple[str, ...]]:
-        """Return the body and the headers with which it is busy."""
+        """Return the body and the headers of the answer "busy"."""
         code = next((code for code, each in STATUSES.items() if each == status), "internal error")
         return _body(code, "try again later"), (*self._always, *_headers(code))
 
@@ -121,7 +121,7 @@ class InfluxDB2(InfluxPeer):
         db, policy = request.parameters.get("db", ""), request.parameters.get("rp", "")
         if not db:
             raise self._error("invalid", "missing db")
-        # Measured: a mapping to a bucket that the token does not reach is as none.
+        # Measured: a mapping to a bucket without access for the token counts as no mapping.
         name = self._mapped(db, policy)
         if name not in self.buckets or not self._reaches(who, name):
             raise self._error("not found", "no dbrp mapping found")
@@ -129,8 +129,8 @@ class InfluxDB2(InfluxPeer):
 
     def _mapped(self, db: str, policy: str) -> str:
         # docs, "Database and retention policy mapping", and dbrp/service.go: a bucket has a virtual
-        # mapping by its name, which is not the default one where a mapping that was made is that.
-        # Measured: so a default mapping "raw" hides what was written before, under "autogen".
+        # mapping by its name; it is not the default if a created mapping is the default.
+        # Measured: so a default mapping "raw" hides values written before, under "autogen".
         policy = policy or self._default.get(db, "autogen")
         virtual = db if policy == "autogen" else f"{db}/{policy}"
         return self._mappings.get((db, policy), virtual)
@@ -156,7 +156,7 @@ class InfluxDB2(InfluxPeer):
     def _write(self, request: Request, who: str, bucket: Bucket) -> None:
         if not self.may(who, "w"):
             raise self._error("forbidden", "insufficient permissions for write")
-        # http/points/points_parser.go: the size counts after unpacking; an empty body is no error.
+        # http/points/points_parser.go: the size after decompression; an empty body is no error.
         if self.limit is not None and len(request.body) > self.limit:
             text = "unable to read data: points batch is too large"
             raise self._error("request too large", text)
@@ -184,7 +184,7 @@ class InfluxDB2(InfluxPeer):
                 conflicts.append((point.measurement, *conflict))
             else:
                 bucket.add(point, at)
-        if conflicts:  # tsdb/shard.go: the first is named, and points of both kinds are counted
+        if conflicts:  # tsdb/shard.go: the text names the first, and counts points of both kinds
             measurement, field, new, old = conflicts[0]
             raise self._partial(
                 f'field type conflict: input field "{field}" on measurement "{measurement}" is '
@@ -208,7 +208,7 @@ class InfluxDB2(InfluxPeer):
         who = self._login_v1(request)
         words = request.parameters.get("q", "").strip(" ;").split()
         statement = " ".join(words).upper()
-        if statement == "SHOW DATABASES":  # those that one may read
+        if statement == "SHOW DATABASES":  # those with the right to read
             readable = sorted({db for db, _ in self._all_mappings(who)})
             series: dict[str, object] = {"name": "databases", "columns": ["name"]}
             if self.may(who, "r"):
@@ -230,7 +230,7 @@ class InfluxDB2(InfluxPeer):
         return results(series={"columns": POLICY_COLUMNS, **({"values": rows} if rows else {})})
 
     def _all_mappings(self, who: str) -> list[tuple[str, str]]:
-        # http/legacy, authorizer/dbrp.go: those whose bucket one may read.
+        # http/legacy, authorizer/dbrp.go: those whose bucket the login may read.
         virtual = [(db, policy or "autogen") for db, _, policy in map(_split, self.buckets)]
         found = dict.fromkeys([*virtual, *self._mappings])
         return [each for each in found if self._reaches(who, self._mapped(*each))]
@@ -246,7 +246,7 @@ class InfluxDB2(InfluxPeer):
 
     def _login_v1(self, request: Request) -> str:
         # http/legacy/influx1x_authentication_handler.go, then v1/authorization/auth.go: a user of
-        # the 1.x API by password; otherwise the password is a token, whatever the user is called.
+        # the 1.x API by password; otherwise the password is a token, whatever the user's name.
         scheme, credentials = request.authorization
         user, password = request.parameters.get("u", ""), request.parameters.get("p", "")
         if not (user and password):

@@ -1,9 +1,9 @@
-"""A peer that answers as InfluxDB 3 Core does to what the daemon may ask.
+"""A peer that answers as InfluxDB 3 Core does to the daemon's possible requests.
 
 Sources: "docs" is the documentation of InfluxDB 3 Core, docs.influxdata.com/influxdb3/core; http.rs
 is influxdb3_server/src/http.rs of the source, influxdata/influxdb; the other files named are of
-influxdata/influxdb3_core; "measured" is explained in `influx_peer`. Errors come without a
-Content-Type, and writes without a version.
+influxdata/influxdb3_core; `influx_peer` explains "measured". Answers with errors have no
+Content-Type, and answers to writes no version.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ VERSION, REVISION = "3.6.0", "bc0eba0c8b"
 ANY_ORIGIN = "Access-Control-Allow-Origin: *"  # http.rs, route_request
 # iox_http/src/write/params.rs; nanoseconds when there is none (iox_http/src/write/v1.rs).
 UNITS = {"": 1, "ns": 1, "n": 1, "us": 10**3, "u": 10**3, "ms": 10**6, "s": 10**9}
-DATABASES = 5  # at the most: docs, "Manage databases"
-INTERNAL = "_internal"  # a database of its own
-SHOWN = 20  # bytes of a bad row
+DATABASES = 5  # maximum: docs, "Manage databases"
+INTERNAL = "_internal"  # the server's internal database
+SHOWN = 20  # bytes of a bad line
 JSON = "Content-Type: application/json"
 NO_DATABASE = "must specify a 'db' parameter, or provide the database in the InfluxQL query"
 MALFORMED = (
@@ -42,14 +42,14 @@ MALFORMED = (
 
 
 class InfluxDB3(InfluxPeer):
-    """An InfluxDB 3 Core; without a `token` it was started so that it asks for none.
+    """An InfluxDB 3 Core; without a `token` it is one that was started without logins.
 
-    `rights` has for a token what it may: "r", "w" or "rw", which is the default; to list databases
-    takes both. `open_ping` is the server's --disable-authz ping. A body of more than `limit` bytes,
-    10 MB unless told otherwise, is refused with `too_large` (measured: 500; its API for version 2
-    answers 413). A write is acknowledged at the next tick of a clock whose period is `flush` (s);
-    the real server's is 1.0, and 0 is at once. Values older than `retention` (s) are lost without a
-    word; 0 is for ever. `version` has the answers change as they did in 3.8 and 3.10.
+    `rights` has the rights of a token: "r", "w" or "rw", which is the default; listing databases
+    needs both. `open_ping` is the server's --disable-authz ping. A body of more than `limit` bytes,
+    10 MB by default, is rejected with `too_large` (measured: 500; its API for version 2 answers
+    413). A write is acknowledged at the next tick of a clock whose period is `flush` (s); the real
+    server's is 1.0, and 0 is at once. Values older than `retention` (s) are dropped without an
+    error; 0 is for ever. With `version` the answers change as they did in 3.8 and 3.10.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class InfluxDB3(InfluxPeer):
         super().__init__(db, limit=limit, rights=rights or {})
 
     def allow(self, token: str) -> None:
-        """Know one more token from now on."""
+        """Accept one more token from now on."""
         self._tokens += (token,)
 
     def excuse(self, status: int) -> tuple[str, tuple[str, ...]]:
-        """Return the body and the headers with which it is busy."""
+        """Return the body and the headers of the answer "busy"."""
         return "this service is overloaded, please try again later", ()  # http.rs, RequestLimit
 
     def delay(self, request: Request, reply: bytes) -> float:
-        """Return how long it is until the log is flushed, for a write that is stored (s)."""
+        """Return the time until the log is flushed, for a write that is stored (s)."""
         stored = request.path.endswith("/write") and reply.startswith(b"HTTP/1.1 204")
         if not (self._flush and stored):
             return 0.0
@@ -96,7 +96,7 @@ class InfluxDB3(InfluxPeer):
 
     def reply(self, request: Request) -> bytes:
         """Return the answer to a request, or raise Refusal or HangUp."""
-        # http.rs, route_request: the login comes first, even for what is not there.
+        # http.rs, route_request: the login is checked first, even for unknown paths.
         ping = request.path == "/ping"
         who = "" if self.token is None or (ping and self._open_ping) else self._login(request)
         if who != "" and who not in self._tokens:
@@ -141,8 +141,8 @@ class InfluxDB3(InfluxPeer):
         if self.limit is not None and len(request.body) > self.limit:
             text = f"max request size ({self.limit} bytes) exceeded"
             raise Refusal(framed(too_large or self.too_large, text))
-        # influxdb3_write/src/write_buffer/validator.rs: first the database, within bounds, then the
-        # lines. Measured: so an empty write makes it too, for ever.
+        # influxdb3_write/src/write_buffer/validator.rs: first the database, within limits, then the
+        # lines. Measured: so an empty write also creates the database, for ever.
         if name not in self.buckets:
             if len(self.buckets) >= self.max_databases:
                 text = f"Adding a new database would exceed limit of {self.max_databases} databases"
@@ -155,7 +155,7 @@ class InfluxDB3(InfluxPeer):
         self._store(self.buckets[name], lines, unit)
 
     def _store(self, bucket: Bucket, lines: list[str], unit: int) -> None:
-        # Measured: all or nothing, and the first bad line alone is named.
+        # Measured: all or nothing, and the error names the first bad line alone.
         now = time.time_ns()
         oldest = now - self._retention * 1e9 if self._retention else -math.inf
         trial, points = bucket.trial(), []
@@ -182,7 +182,7 @@ class InfluxDB3(InfluxPeer):
         what = "parsing failed for write_lp endpoint"
         if self._release >= (3, 10):
             what = "line protocol parsing error"
-        # influxdb3_write/src/lib.rs: cut to so many bytes, and no character in two
+        # influxdb3_write/src/lib.rs: cut to so many bytes, at the border of a character
         original = line.encode()[:SHOWN].decode(errors="ignore")
         data = {"error_message": why, "line_number": number, "original_line": original}
         return Refusal(framed(400, _compact({"error": what, "data": data})))
@@ -225,8 +225,8 @@ class InfluxDB3(InfluxPeer):
         return framed(200, "[]", JSON, ANY_ORIGIN)
 
     def _check_database(self, statement: str, db: str) -> None:
-        # http.rs, by reading it: query_influxql_inner and IntoResponse. Whether there is a database
-        # comes before what is asked of it; all that has no status of its own is a 500.
+        # http.rs, by reading it: query_influxql_inner and IntoResponse. The database is checked
+        # before the statement; every error without a special status is a 500.
         if not db:
             raise Refusal(framed(500, NO_DATABASE))
         if db not in (*self.buckets, INTERNAL):
@@ -237,7 +237,7 @@ class InfluxDB3(InfluxPeer):
             raise Refusal(framed(500, f"query error: error while planning query: {text}"))
 
     def _list(self, request: Request, who: str) -> bytes:
-        # http.rs, show_databases, by reading it. A token that is no administrator's gets a 403.
+        # http.rs, show_databases, by reading it. A token without admin rights gets a 403.
         if not (self.may(who, "r") and self.may(who, "w")):
             raise Refusal(framed(403))
         if "format" not in request.parameters:
@@ -252,7 +252,7 @@ class InfluxDB3(InfluxPeer):
         return framed(200, _compact(rows), JSON, ANY_ORIGIN)
 
     def _login(self, request: Request) -> str:
-        # http.rs, extract_v1_auth_token and validate_auth_header: p= comes first, u= means nothing,
+        # http.rs, extract_v1_auth_token and validate_auth_header: p= comes first, u= is ignored,
         # and with Basic the token is the password.
         if request.path in ("/write", "/query") and "p" in request.parameters:
             return request.parameters["p"]
@@ -271,8 +271,8 @@ class InfluxDB3(InfluxPeer):
         return Refusal(framed(401, text))
 
     def _database(self, request: Request) -> str:
-        # iox_http/src/write/v1.rs and single_tenant/mod.rs: another policy than the default one
-        # makes another database, "battery/raw"; http.rs, validate_db_name.
+        # iox_http/src/write/v1.rs and single_tenant/mod.rs: a policy other than the default one
+        # creates another database, "battery/raw"; http.rs, validate_db_name.
         if "db" not in request.parameters:
             why = "missing field `db`"
         elif request.parameters.get("precision", "") not in UNITS:
@@ -307,7 +307,7 @@ def _compact(told: object) -> str:
 
 
 def _in_its_words(reason: str) -> str:
-    # influxdb_line_protocol/src/lib.rs, in short: what follows "found" is left out.
+    # influxdb_line_protocol/src/lib.rs, in short: the text after "found" is left out.
     if reason.startswith("unable to parse integer"):
         return f"Unable to parse integer value `{reason.split()[4].rstrip(':')}`"
     if "tag" in reason:

@@ -1,8 +1,8 @@
-"""How much of a disk a database takes once it has nothing left to do: InfluxDB, VictoriaMetrics.
+"""Measures the disk space of a database after all its compactions: InfluxDB, VictoriaMetrics.
 
-Rules: bytes are those that the file system has given to the files, not their length, since both
-servers make files with holes. A size is taken when what was written is where it is to stay for
-years, which is seen in the files themselves: a server that tells of its work does so too early.
+Rules: bytes are those that the file system has allocated, not the files' length, because both
+servers make sparse files. A size is measured when the values are in their final files. The files
+themselves show that: the servers report the end of their work too early.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.databases.victoria import VictoriaMetrics
 
 BOUND = 900.0  # s, on a loaded machine
-# A shard is left alone for 10 min before its log is given up, and for 4 h before it is compacted.
+# By default InfluxDB deletes an idle shard's log after 10 min, and compacts the shard after 4 h.
 AT_ONCE = {
     "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s",
     "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "1s",
@@ -26,7 +26,7 @@ AT_ONCE = {
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of the values themselves, of the log of what is written, of what shards have beside it.
+    """Bytes of the values themselves, of the write-ahead log, and of the shards' other files.
 
     `series` is the list of series and other indexes, which does not grow with time.
     """
@@ -38,7 +38,7 @@ class Size:
 
     @property
     def growing(self) -> int:
-        """What becomes more with each day."""
+        """The part that grows every day."""
         return self.values + self.wal + self.beside
 
     @property
@@ -47,7 +47,7 @@ class Size:
 
 
 def used(*places: Path) -> int:
-    """Return the bytes of all files there: a place is a directory or a file, or not there."""
+    """Return the bytes of all files in these places: directories, files, or missing paths."""
     files = [
         file
         for place in places
@@ -73,7 +73,7 @@ def victoria_size(server: VictoriaMetrics) -> Size:
 
 
 def hasty(server: InfluxDB) -> InfluxDB:
-    """Have a server, not yet started, compact a shard as soon as nothing is written to it."""
+    """Configure a server, not yet started, to compact a shard as soon as writes to it end."""
     server.environment = {**(server.environment or {}), **AT_ONCE}
     return server
 
@@ -81,13 +81,13 @@ def hasty(server: InfluxDB) -> InfluxDB:
 def settle_influxdb(server: InfluxDB) -> None:
     """Wait until each shard of a hasty server is one compacted file, with nothing in its log.
 
-    Not after a restart: 1.6.7 keeps the log that it finds then until the next value comes.
+    Not after a restart: 1.6.7 keeps the log that it has at its start until the next value.
     """
     _wait("compaction by InfluxDB", lambda: _is_settled(server.directory))
 
 
 def _is_settled(directory: Path) -> bool:
-    # data/DATABASE/POLICY/SHARD; what a database has in common is in data/DATABASE/_series
+    # data/DATABASE/POLICY/SHARD; common to a database is data/DATABASE/_series
     shards = [path for path in (directory / "data").glob("*/[!_]*/[0-9]*") if path.is_dir()]
     if any(file.stat().st_size for file in (directory / "wal").rglob("*.wal")):
         return False
@@ -96,8 +96,8 @@ def _is_settled(directory: Path) -> bool:
 
 
 def settle_victoria(server: VictoriaMetrics) -> None:
-    """Have it merge what it has, of each month into one part, and stop it."""
-    server.restart()  # what is in memory becomes parts
+    """Make it merge its data into one part per month, and stop it."""
+    server.restart()  # data in memory becomes parts
     server.ask("/internal/force_merge")
     _wait("merging by VictoriaMetrics", lambda: _is_merged(server.directory / "data" / "data"))
     server.stop()
@@ -107,7 +107,7 @@ def _is_merged(data: Path) -> bool:
     parts = [
         path.parts[-3] for kind in ("small", "big") for path in data.glob(f"{kind}/*/*/index.bin")
     ]
-    return bool(parts) and len(parts) == len(set(parts))  # of each month one, small or big
+    return bool(parts) and len(parts) == len(set(parts))  # one per month, small or big
 
 
 def _wait(what: str, condition: Callable[[], bool]) -> None:

@@ -1,11 +1,10 @@
 """A real VictoriaMetrics for tests, and a reader of it that shares no code with the daemon.
 
-Rules: as in `influxdb`, but what a server had taken in its last seconds is lost when it is killed:
-only `stop` and `restart` keep all. Nothing is too old for it unless a test asks for that: its own
-default is one month.
+Rules: as in `influxdb`, but a kill loses the values of the last seconds: only `stop` and `restart`
+keep all. By default no value is too old for it; VictoriaMetrics' own default is one month.
 
-Each field is a series of its own, `dc_Voltage`, with the tags as labels and the parameter `db` of
-the write as one more. Stamps are kept in ms.
+Each field is a separate series, `dc_Voltage`, with the tags as labels and the parameter `db` of the
+write as one more label. Timestamps are stored in ms.
 """
 
 import json
@@ -22,7 +21,7 @@ FOR_EVER = 4_000_000_000  # s since 1970
 
 
 class Sample(NamedTuple):
-    """A value as it is stored: its time in ms since 1970, and the name of its field."""
+    """A stored value: its time in ms since 1970, and the name of its field."""
 
     time: int
     field: str
@@ -30,13 +29,13 @@ class Sample(NamedTuple):
 
 
 class VictoriaMetricsError(DatabaseError):
-    """VictoriaMetrics refused a request; the text is its own."""
+    """VictoriaMetrics rejected a request; the text is VictoriaMetrics'."""
 
 
 class VictoriaMetrics(DatabaseServer):
     """A VictoriaMetrics whose data and files are in `directory`, one for each.
 
-    With `login`, user and password, it answers nobody else; with a `certificate` it speaks TLS.
+    With `login`, user and password, it rejects all others; with a `certificate` it speaks TLS.
     `retention` is how long it keeps values, as in "1d" or "100y"; `options` are further arguments.
     """
 
@@ -68,7 +67,7 @@ class VictoriaMetrics(DatabaseServer):
         self.login = login
 
     def configure(self) -> None:
-        """Make the arguments, which are all the configuration that it has."""
+        """Make the command-line arguments, the only configuration."""
         listen = f"-httpListenAddr={self.host}:{self.port}"
         self.command = [self.command[0], listen, *self._arguments]
 
@@ -77,14 +76,14 @@ class VictoriaMetrics(DatabaseServer):
         self.ask("/write", {"db": db}, lines.encode())
 
     def flush(self) -> None:
-        """Have everything that was written found by queries; it need not be on disk."""
+        """Make all written values visible to queries; they need not be on disk."""
         self.ask("/internal/force_flush")
 
     def samples(self, measurement: str = "dc", db: str = "battery", **labels: str) -> list[Sample]:
-        """Return what is stored of a measurement, in the order of time and then of field names.
+        """Return the stored values of a measurement, sorted by time and then by field name.
 
-        `labels` are further labels that a series has to have. What was written twice may be there
-        twice, for only a server that is told to (-dedup.minScrapeInterval) leaves out repetitions.
+        `labels` are more labels that a series has to have. A value that was written twice may be
+        there twice, because only the option -dedup.minScrapeInterval removes duplicates.
         """
         samples = []
         for series in self._export(db, labels):
@@ -102,6 +101,6 @@ class VictoriaMetrics(DatabaseServer):
     def _export(self, db: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
         self.flush()
         conditions = [f"{name}={json.dumps(value)}" for name, value in {"db": db, **labels}.items()]
-        # Unless told otherwise it leaves out what bears the stamp of this second or a later one.
+        # By default it leaves out values with timestamps of this second or later.
         wanted = {"match[]": "{" + ",".join(conditions) + "}", "start": "0", "end": str(FOR_EVER)}
         return [json.loads(line) for line in self.ask("/api/v1/export", wanted).splitlines()]

@@ -1,1 +1,1 @@
-"""Networks, certificates and brokers of a test's own, and peers made by hand."""
+"""Separate networks, certificates and brokers for tests, and peers written for tests."""

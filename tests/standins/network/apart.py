@@ -1,8 +1,8 @@
-"""Network and mounts of a test's own, for the thread that runs it and all that it starts.
+"""A separate network and mounts for a test: for its thread, and all processes that it starts.
 
-Rules: between `set_up` and `close` the calling thread has namespaces that nobody else is in; they
-go with the last process in them. It has to be root: a program with several threads cannot enter a
-user namespace. Addresses are those kept free for documentation (RFC 5737).
+Rules: between `set_up` and `close` the calling thread is alone in new namespaces; they end with the
+last process in them. The thread has to be root: a program with several threads cannot enter a user
+namespace. Addresses are those reserved for documentation (RFC 5737).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_possible() -> bool:
-    """Tell whether this system lets us have namespaces."""
+    """Return whether this system permits namespaces."""
     command = ["unshare", "--net", "--mount", "true"]
     return os.geteuid() == 0 and not subprocess.run(command, check=False).returncode
 
 
 def run(*command: str | Path) -> None:
-    """Run a command to its end; AssertionError with what it said if that is not well."""
+    """Run a command to its end; AssertionError with its output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr.strip()}"
 
 
 class Apart(Part):
-    """The namespaces; and networks beside it, joined to it by cables."""
+    """The namespaces, and more networks, connected to them by cables."""
 
     def __init__(self) -> None:
         self._descriptors: list[int] = []
@@ -41,7 +41,7 @@ class Apart(Part):
         self._directory, self._root = Path.cwd(), -1
 
     def set_up(self) -> None:
-        """Leave the machine's network and mounts for some of our own."""
+        """Enter new namespaces, apart from the machine's network and mounts."""
         self._from = self._opened("net"), self._opened("mnt")
         self._directory = Path.cwd()
         self._root = os.open("/", os.O_PATH | os.O_CLOEXEC)
@@ -51,11 +51,11 @@ class Apart(Part):
         run("ip", "link", "set", "lo", "up")
 
     def close(self) -> None:
-        """Return to where we came from."""
+        """Return to the former namespaces."""
         if self._from:
             for descriptor in self._from:
                 _call(_libc.setns, descriptor, 0)
-            os.fchdir(self._root)  # which may be that of a chroot; it was left with the mounts
+            os.fchdir(self._root)  # which may be a chroot's; entering the mount namespace left it
             os.chroot(".")
             os.chdir(self._directory)
             self._from = None
@@ -63,7 +63,7 @@ class Apart(Part):
             os.close(self._descriptors.pop())
 
     def network(self) -> int:
-        """Make another network, and return what `inside` takes for it."""
+        """Make another network, and return its handle for `inside`."""
         here = self._opened("net")
         _call(_libc.unshare, _NET)
         try:
@@ -74,7 +74,7 @@ class Apart(Part):
 
     @contextmanager
     def inside(self, network: int) -> Iterator[None]:
-        """Be in another network for a block; what is started there stays there."""
+        """Enter another network for a block; processes started there stay there."""
         here = self._opened("net")
         _call(_libc.setns, network, 0)
         try:
@@ -85,7 +85,7 @@ class Apart(Part):
             self._descriptors.remove(here)
 
     def join(self, network: int, cable: str, here: str, there: str) -> None:
-        """Lay a cable: `here` and `there` are the addresses of its two ends, in a /24."""
+        """Add a cable: `here` and `there` are the addresses of its two ends, in a /24."""
         peer = f"{cable}-far"
         far = f"/proc/{os.getpid()}/fd/{network}"
         run("ip", "link", "add", cable, "type", "veth", "peer", "name", peer, "netns", far)
@@ -102,9 +102,9 @@ class Apart(Part):
 
 
 def bind(file: Path, over: Path) -> None:
-    """Have `file` be seen at `over`, in our mounts."""
+    """Mount `file` over `over`, in this mount namespace."""
     with suppress(FileNotFoundError):
-        over = over.resolve()  # a link, as resolv.conf often is
+        over = over.resolve()  # `over` may be a link, as resolv.conf often is
     run("mount", "--bind", file, over)
 
 

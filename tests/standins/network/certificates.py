@@ -2,8 +2,8 @@
 
 Rules: keys are RSA-2048 and without a passphrase. A certificate is made once in a process, since
 its key takes time: the same arguments give the same certificate again, in whatever directory.
-For another one, as after a renewal, give another `name`, which is what its files are called; to
-write over one that may be in use raises FileExistsError.
+For another one, as after a renewal, give another `name`, which names its files; to
+overwrite one that may be in use raises FileExistsError.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 # Days from now: the first and the last of the validity.
 VALID, EXPIRED, NOT_YET = (-1, 3650), (-400, -35), (35, 400)
 
-# openssl ca is the one command that sets both ends of the validity, in OpenSSL 3.0 as in 3.5.
+# Only openssl ca sets both ends of the validity, in OpenSSL 3.0 as in 3.5.
 _SETTINGS = """
 [req]
 distinguished_name = name
@@ -42,7 +42,7 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid:always
 {extensions}
 """
-# What `openssl req -x509` adds by itself, and so the device's own certificate has.
+# `openssl req -x509` adds this by itself, and so the device's certificate has it too.
 _SELF_SIGNED = "basicConstraints = critical, CA:TRUE"
 _AUTHORITY = _SELF_SIGNED + "\nkeyUsage = critical, keyCertSign, cRLSign"
 _SERVER = "basicConstraints = critical, CA:FALSE\nextendedKeyUsage = serverAuth\nsubjectAltName = "
@@ -64,15 +64,15 @@ def device_certificate(
     common_name: str = "venus.local",
     days: tuple[int, int] = VALID,
 ) -> Certificate:
-    """Make what a GX device shows: self-signed, CN=venus.local, without any alternative name.
+    """Make a GX device's certificate: self-signed, CN=venus.local, without any alternative name.
 
-    Source: VENUS, "Login and security profiles". `days` is VALID, EXPIRED, NOT_YET or the like.
+    Source: VENUS, "Login and security profiles". `days` is one such as VALID, EXPIRED, NOT_YET.
     """
     return _write(directory, name, *_make(name, common_name, _SELF_SIGNED, days))
 
 
 def authority(directory: Path, *, name: str = "authority") -> Certificate:
-    """Make an authority that signs for others."""
+    """Make a certificate authority that signs other certificates."""
     return _write(directory, name, *_make(name, f"Test {name}", _AUTHORITY, VALID))
 
 
@@ -117,7 +117,7 @@ def _make(
     days: tuple[int, int],
     signer: tuple[bytes, bytes] | None = None,
 ) -> tuple[bytes, bytes]:
-    """Return certificate and key in PEM; `name` only tells one from another of the same kind."""
+    """Return certificate and key in PEM; `name` distinguishes those of the same kind."""
     with TemporaryDirectory() as folder:
         directory = Path(folder)
         settings, key, request = (directory / each for each in ("settings", "key", "request"))

@@ -1,12 +1,12 @@
-"""A small network of its own: the machine at home, and GX devices beside it, joined by a cable.
+"""A small separate network: the machine at home, and GX devices, connected by a cable.
 
     home (192.0.2.1 and .2)  ===  gx (192.0.2.20 and .21)
 
-At home there is a second interface with an address, 198.51.100.1, and nobody behind it.
+The home has a second interface with an address, 198.51.100.1, and no device behind it.
 
-Rules: each of the two is a network namespace that only lives as long as the `Lan`; nothing leaves
-it. Commands are run in one of them by nsenter(1), as processes of the test. It has to be root, or
-to be let have user namespaces.
+Rules: each of the two is a network namespace that exists as long as the `Lan`; no packet leaves it.
+Commands run in one of them by nsenter(1), as processes of the test. It needs root, or the right to
+create user namespaces.
 """
 
 import os
@@ -45,7 +45,7 @@ ip link set lan1 up
 
 
 def is_possible() -> bool:
-    """Tell whether this system lets us have namespaces of our own."""
+    """Return whether this system permits namespaces."""
     return subprocess.run([*_unshare(), "true"], capture_output=True, check=False).returncode == 0
 
 
@@ -54,7 +54,7 @@ def _unshare() -> list[str]:
 
 
 class Lan(Part):
-    """The network, as a context manager; `directory` takes the logs of what runs in it."""
+    """The network, as a context manager; logs of the processes in it go to `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -62,7 +62,7 @@ class Lan(Part):
         self._pids: dict[str, int] = {}
 
     def close(self) -> None:
-        """End all that runs there."""
+        """Stop all processes in it."""
         self._stack.close()
 
     def set_up(self) -> None:
@@ -133,5 +133,5 @@ class Lan(Part):
 
 
 def _dying() -> list[str]:
-    """Return what lets a process die with us, once more: entering a namespace undoes it."""
+    """Return the command that sets the parent-death signal again: nsenter(1) clears it."""
     return [str(SETPRIV), "--pdeathsig", "KILL", "--"]

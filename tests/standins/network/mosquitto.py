@@ -1,8 +1,8 @@
 """A real Mosquitto for tests and demo.
 
-Rules: it listens on 127.0.0.1 alone unless told otherwise, keeps nothing on disk and delivers each
-message once for every subscription that matches (as the broker of Venus OS does). Without `users`
-it lets anyone in; with them, nobody else. The configuration is written anew at each start.
+Rules: by default it listens on 127.0.0.1 alone. It keeps nothing on disk, and delivers each message
+once for every subscription that matches (as the broker of Venus OS does). Without `users` it needs
+no login; with `users` it rejects all others. Each start writes the configuration again.
 """
 
 import base64
@@ -19,7 +19,7 @@ class Mosquitto(Server):
     """A Mosquitto whose files are in `directory`, one for each.
 
     `config` is added to the configuration: global options, options of the one listener (TLS), or
-    further listeners. `users` maps names to passwords; a change counts from the next start.
+    more listeners. `users` maps names to passwords; a change takes effect at the next start.
     `host` is the address to listen on.
     """
 
@@ -60,7 +60,7 @@ class Mosquitto(Server):
             f"listener {self.port} {self.host}",
         ]
         if os.geteuid() == 0:
-            # Else it would become the user "mosquitto", which is not there without the package
+            # Else it would become the user "mosquitto", which does not exist without the package
             # and could not read these files.
             lines.insert(0, "user root")
         if self.users is not None:

@@ -1,9 +1,9 @@
-"""Peers made by hand, for what no real broker and no real network will do to a test.
+"""MQTT peers written for tests, for behaviour that no real broker or network shows on demand.
 
-Rules: each listens on 127.0.0.1 and serves every connection on a thread of its own; `calls` has
-the time of each. What a peer sends may be no MQTT at all; what it reads is taken for MQTT 3.1.1,
-so that those who go on after a login are brokers of before MQTT 5, and refuse that. Nothing here
-checks the daemon: a peer does its worst, and tests look at what came of it.
+Rules: each listens on 127.0.0.1 and serves every connection on a separate thread; `calls` has the
+time of each connection. A peer may send bytes that are no MQTT. It reads all bytes as MQTT 3.1.1;
+so peers that continue after a login act as brokers before MQTT 5, and reject version 5. Nothing
+here checks the daemon: a peer causes a fault, and tests check the result.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def packet(kind: int, body: bytes = b"", flags: int = 0) -> bytes:
 
 
 def publish(topic: str | bytes, payload: bytes, flags: int = 0) -> bytes:
-    """Return a PUBLISH with QoS 0, unless `flags` say something else."""
+    """Return a PUBLISH, with QoS 0 unless `flags` differ."""
     name = topic.encode() if isinstance(topic, str) else topic
     return packet(PUBLISH, struct.pack("!H", len(name)) + name + payload, flags)
 
@@ -56,20 +56,20 @@ def packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
 
 
 def level(connect: bytes) -> int:
-    """Return the protocol level that the body of a CONNECT has: 4 for MQTT 3.1.1."""
+    """Return the protocol level in the body of a CONNECT: 4 for MQTT 3.1.1."""
     return connect[6]
 
 
 def wants_5(connection: socket.socket) -> bool:
-    """Tell whether a CONNECT of MQTT 5 is what comes first; it stays to be read."""
+    """Return whether the first packet is a CONNECT of MQTT 5; the packet stays unread."""
     first = connection.recv(10, socket.MSG_PEEK | socket.MSG_WAITALL)
     return first[:1] == bytes([CONNECT << 4]) and b"\x00\x04MQTT\x05" in first
 
 
 class Peer(Part):
-    """Accepts every connection and says nothing; `serve` is what the others override.
+    """Accepts every connection and sends nothing; the other peers override `serve`.
 
-    With `before_5` it refuses each CONNECT of MQTT 5, and counts no such call.
+    With `before_5` it rejects each CONNECT of MQTT 5, and does not count it in `calls`.
     """
 
     before_5 = False
@@ -83,7 +83,7 @@ class Peer(Part):
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """End it and every connection."""
+        """Stop it, and close every connection."""
         self.closing.set()
         for each in (self._server, *self._open):
             with suppress(OSError):
@@ -91,7 +91,7 @@ class Peer(Part):
             each.close()
 
     def serve(self, connection: socket.socket) -> None:
-        """Talk on a connection, which is closed when this returns."""
+        """Serve a connection, which is closed when this returns."""
         while connection.recv(65_536):
             pass
 
@@ -119,7 +119,7 @@ class Peer(Part):
 
 
 class Talker(Peer):
-    """Answers whatever is said with `answer`, once; it keeps the connection unless it `ends` it."""
+    """Answers the first bytes with `answer`, whatever they are; closes the connection if `ends`."""
 
     def __init__(self, answer: bytes, *, ends: bool = False) -> None:
         self._answer = answer
@@ -135,7 +135,7 @@ class Talker(Peer):
 
 
 class Refusing(Peer):
-    """A broker to which every login is wrong; it says so after each of `delays` (s) in turn."""
+    """A broker that rejects every login, after each of `delays` (s) in turn."""
 
     def __init__(self, *delays: float) -> None:
         self._delays = delays
@@ -143,7 +143,7 @@ class Refusing(Peer):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Refuse one login."""
+        """Reject one login."""
         for kind, body in packets(connection):
             if kind == CONNECT:
                 delay = self._delays[len(self.logins) % len(self._delays)]
@@ -156,8 +156,8 @@ class Refusing(Peer):
 class Device(Peer):
     """A broker and the device behind it, which answers every read with a number that counts up.
 
-    `strike` is what tests use it for: it has the device do something to a connection instead of
-    giving the next answer. `mutes` has kinds of packets that it leaves without an answer.
+    Tests call `strike`: the device then disturbs a connection in place of the next answer. `mutes`
+    has the kinds of packets that it does not answer.
     """
 
     before_5 = True
@@ -172,11 +172,11 @@ class Device(Peer):
         super().__init__()
 
     def strike(self, act: Callable[[socket.socket], object]) -> None:
-        """Call `act` with the connection that brings the next read request."""
+        """Call `act` with the connection of the next read request."""
         self._strike = act
 
     def send(self, data: bytes) -> None:
-        """Send `data` in the place of the next answer."""
+        """Send `data` in place of the next answer."""
         self.strike(lambda connection: connection.sendall(data))
 
     def serve(self, connection: socket.socket) -> None:
@@ -214,7 +214,7 @@ class Device(Peer):
 
 
 class OldBroker(Peer):
-    """A real broker at `port`, as one of before MQTT 5: it refuses that, and hands all else on."""
+    """A real broker at `port`, as one before MQTT 5: it rejects version 5, and relays all else."""
 
     before_5 = True
 
@@ -223,7 +223,7 @@ class OldBroker(Peer):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Hand on what either side sends, until one ends."""
+        """Relay the bytes of both sides, until one ends."""
         with socket.create_connection(("127.0.0.1", self._port)) as broker:
             self._open.add(broker)
             back = threading.Thread(target=_hand_on, args=(broker, connection), daemon=True)
@@ -243,7 +243,7 @@ def _hand_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def _topics(body: bytes) -> int:
-    """Return how many topics a SUBSCRIBE has."""
+    """Return the number of topics in a SUBSCRIBE."""
     position, topics = 2, 0
     while position < len(body):
         position += 2 + struct.unpack_from("!H", body, position)[0] + 1
@@ -252,7 +252,7 @@ def _topics(body: bytes) -> int:
 
 
 def reset(connection: socket.socket) -> None:
-    """End a connection with an RST, so that what was on its way is lost."""
+    """End a connection with an RST, so that bytes under way are lost."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -263,13 +263,13 @@ class Void:
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=0)
         self.port: int = self._server.getsockname()[1]
-        # One connection fits; the kernel then ignores all who call.
+        # One connection fits; the kernel then ignores all others.
         self._callers = [socket.socket() for _ in range(4)]
         for caller in self._callers:
             caller.setblocking(False)
             caller.connect_ex(("127.0.0.1", self.port))
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         for each in (self._server, *self._callers):
             each.close()

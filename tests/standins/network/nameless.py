@@ -1,10 +1,10 @@
-"""The daemon where no name can be resolved: a network of its own, with a name server of our choice.
+"""The daemon in a separate network with a faulty name server, where no name can be resolved.
 
     NAMESERVER=silent python3 -m tests.standins.network.nameless --config FILE
 
-`silent`: it takes every question and never answers. `none`: nobody listens. Rules: namespaces of
-the mounts and of the network belong to this process alone, which becomes the daemon in the end,
-so that a signal sent to it meets the daemon. It has to be root, or to be let have user namespaces.
+`silent`: the server accepts every query and never answers. `none`: no server listens. Rules: the
+mount and network namespaces belong to this process alone. It replaces itself by the daemon (exec),
+so that its signals reach the daemon. It needs root, or the right to create user namespaces.
 """
 
 import fcntl
@@ -22,12 +22,12 @@ UNSHARE = ["unshare", "--mount", "--net", *(["--map-root-user"] if os.geteuid() 
 
 
 def is_possible() -> bool:
-    """Tell whether this system lets us have namespaces of our own."""
+    """Return whether this system permits namespaces."""
     return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
 def main() -> None:
-    """Enter the namespaces, or, once in there, set them up and become the daemon."""
+    """Enter the namespaces; or, inside them, set them up and run the daemon."""
     if "NAMELESS_INSIDE" not in os.environ:
         os.environ["NAMELESS_INSIDE"] = "1"
         command = [*UNSHARE, sys.executable, "-m", "tests.standins.network.nameless", *sys.argv[1:]]
@@ -46,7 +46,7 @@ def _set_up(*, silent: bool) -> None:
     if silent:
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         server.bind(("127.0.0.1", 53))
-        os.set_inheritable(server.detach(), True)  # the daemon has it, and nobody reads it
+        os.set_inheritable(server.detach(), True)  # the daemon inherits it, and never reads it
 
 
 if __name__ == "__main__":

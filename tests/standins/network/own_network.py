@@ -1,13 +1,13 @@
-"""A home network of its own, for a process that is to meet real port numbers, names and /etc.
+"""A separate home network, for a process that needs real port numbers, names and /etc.
 
     unshare … python3 -m MODULE     (`command`), in which `set_up` is called first
 
-This machine is 192.168.1.10 on a cable; `give` and `take` another address, such as the device's.
-An address that nobody has is answered as in any network: there is no route to that host.
+This machine is 192.168.1.10 on a cable; `give` adds another address, such as the device's, `take`
+removes it. An unused address fails as in any network: no route to host.
 
 Rules: network and mounts belong to this process and its children alone. /etc consists of links to
-the real one, but for what decides on names and for bat2influx/, which is empty; nothing asks a
-name server.
+the real one, except for the files of name resolution and for bat2influx/, which is empty; no
+program queries a name server.
 """
 
 import os
@@ -39,9 +39,9 @@ ip link set lan1 up
 
 
 def command(module: str, *arguments: str | Path) -> list[str | Path]:
-    """Return the command that runs a module where `set_up` is harmless.
+    """Return the command that runs a module in new namespaces, where `set_up` is harmless.
 
-    It dies with the thread that starts it; entering namespaces would undo what `Process` does.
+    It sets the parent-death signal again, because entering namespaces clears that of `Process`.
     """
     dying = [SETPRIV, "--pdeathsig", "KILL", "--"]
     return [*UNSHARE, *dying, sys.executable, "-m", module, *arguments]
@@ -53,7 +53,7 @@ def set_up(directory: Path) -> None:
     real.mkdir()
     own.mkdir()
     _run("mount", "--rbind", "/etc", real)
-    # So that who clears `directory` away from in here does not clear away the machine's /etc.
+    # So that deleting `directory` from inside does not delete the machine's /etc.
     _run("mount", "-o", "remount,bind,ro", real)
     for each in real.iterdir():
         if each.name not in _OWN and each.name not in {"bat2influx", "credstore"}:
@@ -66,19 +66,19 @@ def set_up(directory: Path) -> None:
 
 
 def give(address: str) -> None:
-    """Have `address` be here."""
+    """Add `address`."""
     _run("ip", "address", "replace", f"{address}/24", "dev", "lan0")
 
 
 def take(address: str) -> None:
-    """Have nobody at `address`."""
+    """Remove `address`."""
     shown = subprocess.run(["ip", "address"], capture_output=True, text=True, check=True).stdout
     if f" {address}/" in shown:
         _run("ip", "address", "delete", f"{address}/24", "dev", "lan0")
 
 
 def name(**addresses: str) -> None:
-    """Have these names be known, with _ for their dots, and no other but localhost."""
+    """Make these names known, with _ for their dots; no other name except localhost is."""
     known = (f"{address} {each.replace('_', '.')}\n" for each, address in addresses.items())
     _HOSTS.write_text(_LOCAL + "".join(known))
 

@@ -1,7 +1,7 @@
-"""TLS in front of a real server that speaks none, or that cannot ask for a client's certificate.
+"""TLS in front of a real server that has none, or that cannot require a client certificate.
 
-Rules: it passes on to a port of 127.0.0.1 what a client says after the handshake, and back what
-the server answers, and knows nothing of either. Without a handshake nothing reaches the server.
+Rules: after the handshake it relays the bytes of client and server, to a port of 127.0.0.1 and
+back, without interpreting them. Without a handshake nothing reaches the server.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.standins.network.mqtt_peers import Peer
 
 
 class TlsFront(Peer):
-    """Shows `certificate` on `port`, and passes on to the server at port `to`.
+    """Serves TLS with `certificate` on `port`, and relays to the server at port `to`.
 
-    With `clients` a client has to show a certificate that this authority has signed. What the
-    clients have shown is in `shown`, their common names, and why some were refused in `refused`.
+    With `clients` a client has to send a certificate that this authority has signed. `shown` has
+    the common names of the clients' certificates, `refused` the reasons of rejected handshakes.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TlsFront(Peer):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Do the handshake, and pass on until either side ends."""
+        """Do the handshake, and relay until either side ends."""
         secured = self._context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
         )
@@ -66,7 +66,7 @@ class TlsFront(Peer):
 def client_certificate(directory: Path, by: Certificate, *, name: str = "client") -> Certificate:
     """Make a certificate for a client called `name`, signed by `by`, in `name`.pem and .key.
 
-    It says that it is a client's, as one from `certificates` says that it is a server's.
+    Its extended key usage is that of a client; those from `certificates` are for servers.
     """
     cert, key, request, extensions = (
         directory / f"{name}.{kind}" for kind in ("pem", "key", "csr", "ext")
@@ -85,7 +85,7 @@ def _openssl(*arguments: str | Path) -> None:
 
 
 def _end(refused: ssl.SSLSocket) -> None:
-    """Take what comes until the other side ends, for a reset would overtake our last word."""
+    """Read until the other side ends, because a reset would overtake the last bytes sent."""
     with refused, suppress(OSError):
         socket.socket.shutdown(refused, socket.SHUT_WR)
         while socket.socket.recv(refused, 65_536):

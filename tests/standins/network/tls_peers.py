@@ -1,4 +1,4 @@
-"""TLS from the other side, for tests: servers made by hand, and both ends of a handshake."""
+"""The other side of TLS, for tests: servers written for tests, and both ends of a handshake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 class TlsServer(Peer):
-    """Does a handshake and `act`, and keeps what each client says until it has gone."""
+    """Does a handshake and `act`, and records each client's bytes until it disconnects."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class TlsServer(Peer):
         act: Callable[[ssl.SSLSocket], object] = lambda secured: None,
         version: ssl.TLSVersion | None = None,
     ) -> None:
-        self.heard: list[bytes] = []  # after the handshake, by each who has gone
+        self.heard: list[bytes] = []  # after the handshake, one per client
         self._act = act
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.cert, certificate.key)
@@ -55,7 +55,7 @@ class TlsServer(Peer):
 def shake(
     port: int, trust: Tls, host: str = "127.0.0.1", timeout: float = WAIT
 ) -> ssl.SSLSocket | Trouble:
-    """Begin TLS with what listens on 127.0.0.1, by the name `host`."""
+    """Begin TLS with a server on 127.0.0.1, by the name `host`."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setblocking(False)
     outcome = secure(sock, host, port, trust, "/etc/x.ini", timeout=timeout)
@@ -84,7 +84,7 @@ def login(port: int, trust: Tls, host: str = "127.0.0.1") -> Iterator[Connection
 
 
 def step_until(connection: Connection, done: Callable[[], object]) -> None:
-    """Step as the daemon does: when the socket is ready, or the connection says that it is."""
+    """Step as the daemon does: when the socket is ready, or the connection has bytes buffered."""
     while not done() and not connection.trouble:
         events = 0
         if not connection.pending:
@@ -92,7 +92,7 @@ def step_until(connection: Connection, done: Callable[[], object]) -> None:
             write = select.POLLOUT if connection.wants_write else 0
             poll.register(connection.fileno(), select.POLLIN | write)
             ready = poll.poll(WAIT * 1000)
-            assert ready, "nothing more comes, and it is not done"
+            assert ready, "no more bytes come, and it is not done"
             events = ready[0][1]
         connection.step(
             readable=bool(events & ~select.POLLOUT), writable=bool(events & select.POLLOUT)

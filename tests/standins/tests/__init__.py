@@ -1,1 +1,1 @@
-"""Tests of the stand-ins: they have to be what they stand for."""
+"""Tests of the stand-ins: they have to behave like the real parts."""

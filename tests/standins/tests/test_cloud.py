@@ -1,7 +1,7 @@
-"""The parts that stand between a device and somebody far away: the VRM cloud's broker, a bridge.
+"""The parts between a device and a remote client: the VRM cloud's broker, a bridge.
 
-Rules: what the cloud's broker answers is looked at byte by byte. That nothing comes is proved by
-something that was asked for afterwards and has come first.
+Rules: answers of the cloud's broker are checked byte by byte. To prove that no message comes, a
+test sends a later request and receives its answer first.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Client:
         return body
 
     def subscribe(self, topic: str) -> int:
-        """Return the code that the broker answers with."""
+        """Return the code of the broker's answer."""
         self._sock.sendall(packet(SUBSCRIBE, b"\0\1" + self._none + text(topic) + b"\0", 2))
         return self.next(SUBACK)[-1]
 
@@ -132,10 +132,10 @@ def test_the_cloud_has_a_host_for_each_portal_id() -> None:
     ("user", "password"),
     [(OWNER, OWNER_TOKEN), (OWNER, f"Token {GUEST_TOKEN}"), ("nobody@example.com", "Token 1")],
 )
-def test_the_cloud_wants_an_address_and_a_token(
+def test_the_cloud_requires_an_address_and_a_token(
     user: str, password: str, level: int, cloud: VrmCloud
 ) -> None:
-    """A token without the word in front of it, another one's and an unknown user are refused."""
+    """It rejects a token without "Token" before it, another user's token, and an unknown user."""
     with calling(cloud, user, password, level) as (_, code):
         assert code == (NOT_AUTHORISED if level == 5 else 5)
 
@@ -155,10 +155,10 @@ def test_the_cloud_wants_an_address_and_a_token(
         (f"R/{P}/#", False),
     ],
 )
-def test_the_cloud_shows_ones_own_device_alone(
+def test_the_cloud_shows_only_the_users_device(
     topic: str, granted: bool, level: int, cloud: VrmCloud
 ) -> None:
-    """All that a filter covers must lie below N/<one's own portal id>/, or the SUBACK refuses."""
+    """All that a filter covers must lie below N/<own portal id>/, or the SUBACK rejects it."""
     refusal = NOT_AUTHORISED if level == 5 else REFUSED
     for user, token in ((OWNER, OWNER_TOKEN), (GUEST, GUEST_TOKEN)):
         with client(cloud, user, f"Token {token}", level) as caller:
@@ -175,24 +175,24 @@ def test_the_cloud_shows_ones_own_device_alone(
         (f"N/{P}/vebus/275/Soc", True),
     ],
 )
-def test_the_cloud_takes_requests_to_ones_own_device_alone(
+def test_the_cloud_accepts_requests_only_to_the_users_device(
     topic: str, refused: bool, cloud: VrmCloud
 ) -> None:
-    """With QoS 1 and MQTT 5 the PUBACK says so by 135; who may only look gets it for everything."""
+    """With QoS 1 and MQTT 5 the PUBACK is 135; an account that may only read always gets it."""
     with client(cloud) as owner:
         assert (owner.insist(topic)[:1] == bytes([NOT_AUTHORISED])) == refused
     with client(cloud, GUEST, f"Token {GUEST_TOKEN}") as guest:
         assert guest.insist(topic)[:1] == bytes([NOT_AUTHORISED])
 
 
-def test_by_mqtt_3_1_1_a_refused_request_looks_like_any_other(cloud: VrmCloud) -> None:
-    """There is no place for a reason in the PUBACK."""
+def test_by_mqtt_3_1_1_a_rejected_request_looks_like_any_other(cloud: VrmCloud) -> None:
+    """The PUBACK has no reason code."""
     with client(cloud, GUEST, f"Token {GUEST_TOKEN}", 4) as guest:
         assert guest.insist(f"R/{P}/keepalive") == b""
 
 
-def test_values_flow_to_the_cloud_while_somebody_asks(cloud: VrmCloud) -> None:
-    """After the span nothing comes, however alive the device is; a request opens it again."""
+def test_values_flow_to_the_cloud_while_a_client_sends_requests(cloud: VrmCloud) -> None:
+    """After the interval no value comes, even from a live device; a request restarts the flow."""
     clock, device = Clock(), Device(P)
     with cloud.runner(device, interest=10.0, clock=clock) as runner, client(cloud) as owner:
         assert owner.subscribe(f"N/{P}/heartbeat") == GRANTED
@@ -215,7 +215,7 @@ def test_values_flow_to_the_cloud_while_somebody_asks(cloud: VrmCloud) -> None:
 
 
 def test_no_message_is_retained_in_the_cloud(cloud: VrmCloud) -> None:
-    """Who comes later is told nothing, not even the Serial."""
+    """A later subscriber gets no message, not even the Serial."""
     device = Device(P)
     with cloud.runner(device), client(cloud) as owner:
         assert owner.subscribe(f"N/{P}/system/0/Serial") == GRANTED
@@ -229,9 +229,9 @@ def test_no_message_is_retained_in_the_cloud(cloud: VrmCloud) -> None:
 
 
 def test_the_program_finds_this_cloud_by_its_real_name(cloud: VrmCloud) -> None:
-    """With MODULE in its place, bat2influx reaches this broker at the cloud's host and port."""
+    """Started by MODULE, bat2influx connects to this broker by the cloud's host and port."""
     if not is_possible():
-        pytest.skip("an /etc/hosts of its own takes root, or user namespaces")
+        pytest.skip("a separate /etc/hosts needs root, or user namespaces")
     done = subprocess.run(
         [sys.executable, "-m", MODULE, "pin", f"{cloud.name}:{PORT}"],
         cwd=TOP,
@@ -251,7 +251,7 @@ def listening(broker: Mosquitto, *filters: str) -> closing[Listener]:
 
 
 def answered(listener: Listener, prefix: str) -> bool:
-    """Ask for the state of charge; tell whether it has come by now."""
+    """Request the state of charge; return whether it has come by now."""
     listener.publish(f"{prefix}R/{P}/vebus/275/Soc")
     return any(message.topic == f"{prefix}{SOC}" for message in listener.take())
 
@@ -261,7 +261,7 @@ def answered(listener: Listener, prefix: str) -> bool:
 def test_a_bridge_carries_requests_out_and_values_in(
     prefix: str, retained: bool, tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    """Topics have the prefix here alone; the Serial is retained here only where it is to be."""
+    """Only the topics here have the prefix; the Serial is retained here only if requested."""
     serial, soc, end = (
         f"{prefix}N/{P}/{place}"
         for place in ("system/0/Serial", "vebus/275/Soc", "full_publish_completed")
@@ -281,10 +281,8 @@ def test_a_bridge_carries_requests_out_and_values_in(
         assert topics == ([serial] if retained else [])
 
 
-def test_a_bridge_comes_back_after_the_device_was_away(
-    tmp_path: Path, mosquitto: Mosquitto
-) -> None:
-    """Once the device's broker is there again, the bridge answers without anybody's doing."""
+def test_a_bridge_reconnects_after_the_device_was_off(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """After the device's broker has restarted, the bridge works again by itself."""
     with (
         Bridged(tmp_path / "bridged", mosquitto) as broker,
         VenusRunner("127.0.0.1", mosquitto.port, Device(P)),
@@ -297,7 +295,7 @@ def test_a_bridge_comes_back_after_the_device_was_away(
 
 
 def test_bridges_can_follow_one_another(tmp_path: Path) -> None:
-    """Each adds to what is in front of the topics, and logs in where a login is asked for."""
+    """Each bridge adds its prefix to the topics, and logs in if a login is required."""
     login = {"username": "gx", "password": "sesame"}
     with ExitStack() as stack:
         device = Mosquitto(tmp_path / "device", users={"gx": "sesame"})

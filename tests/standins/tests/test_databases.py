@@ -25,7 +25,7 @@ LINE = f"dc,site=x Voltage=52.1 {AT}"
 
 @pytest.fixture(scope="module")
 def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
-    """A VictoriaMetrics that asks for a login, by TLS."""
+    """A VictoriaMetrics that requires a login, by TLS."""
     folder = tmp_path_factory.mktemp("victoria")
     certificate = device_certificate(folder)
     with VictoriaMetrics(folder, login=("me", "secret"), certificate=certificate) as server:
@@ -33,7 +33,7 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetri
 
 
 def test_victoria_metrics_keeps_milliseconds(victoria: VictoriaMetrics) -> None:
-    """What is written reads back with its value, its labels and its time in ms, once flushed."""
+    """After a flush, a written value reads back with its labels and its time in ms."""
     victoria.write(f"dc,site=x Voltage=52.1,Power=-7.25 {AT}\n", "battery")
     now = time.time_ns()
     victoria.write(f"dc,site=y Voltage=53.5 {now}\n", "battery")
@@ -44,8 +44,8 @@ def test_victoria_metrics_keeps_milliseconds(victoria: VictoriaMetrics) -> None:
     assert victoria.series("other") == [{"__name__": "dc_Voltage", "db": "other", "site": "x"}]
 
 
-def test_victoria_metrics_refuses_strangers(victoria: VictoriaMetrics) -> None:
-    """With a login nobody else may write, though everybody may ping."""
+def test_victoria_metrics_rejects_writes_without_login(victoria: VictoriaMetrics) -> None:
+    """With a login set, writes need it; a ping does not."""
     assert victoria.url.startswith("https://")
     login, victoria.login = victoria.login, None
     try:
@@ -57,7 +57,7 @@ def test_victoria_metrics_refuses_strangers(victoria: VictoriaMetrics) -> None:
 
 
 def test_victoria_metrics_keeps_its_data(tmp_path: Path) -> None:
-    """What was written is there after a restart, and still after a kill."""
+    """Written values survive a restart, and then a kill."""
     with VictoriaMetrics(tmp_path) as server:
         server.write(f"dc Voltage=1 {AT}", "battery")
         server.restart()
@@ -66,8 +66,8 @@ def test_victoria_metrics_keeps_its_data(tmp_path: Path) -> None:
         assert server.samples() == [Sample(AT // 10**6, "Voltage", 1)]
 
 
-def test_victoria_metrics_forgets_in_silence(tmp_path: Path) -> None:
-    """A value older than the retention is answered like any other, and is not there."""
+def test_victoria_metrics_drops_old_values_without_error(tmp_path: Path) -> None:
+    """A value older than the retention gets the same answer as any other, and is not stored."""
     with VictoriaMetrics(tmp_path, retention="2d") as server:
         server.write(f"dc Old=1 {AT}\ndc New=1 {time.time_ns()}", "battery")
         assert [sample.field for sample in server.samples()] == ["New"]
@@ -85,8 +85,8 @@ def test_influxdb_speaks_tls(tmp_path: Path) -> None:
         assert ask(database.port, "/ping").status == 400
 
 
-def test_the_front_wants_a_certificate(tmp_path: Path) -> None:
-    """Nothing reaches the server unless a client shows a certificate that the authority signed."""
+def test_the_front_requires_a_certificate(tmp_path: Path) -> None:
+    """Nothing reaches the server unless the client has a certificate of the authority."""
     clients, strangers = authority(tmp_path), authority(tmp_path, name="strangers")
     ours = client_certificate(tmp_path, clients)
     other = client_certificate(tmp_path, strangers, name="other")
@@ -134,8 +134,8 @@ BAD_LINES = [
 ]
 
 
-def test_lines_are_read_as_the_real_one_does(influxdb: InfluxDB) -> None:
-    """What the peers find wrong with a line is what InfluxDB 1 finds, in its words."""
+def test_lines_are_parsed_as_by_the_real_one(influxdb: InfluxDB) -> None:
+    """The peers report the same errors in a line as InfluxDB 1, with its texts."""
     influxdb.query("CREATE DATABASE battery")
     for line in BAD_LINES:
         with pytest.raises(LineError) as found:

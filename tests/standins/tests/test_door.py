@@ -1,7 +1,7 @@
 """The stand-in's front door: its ports and logins are those of a Venus device.
 
-Rules: clients are sockets that speak just enough MQTT, so that each byte is the test's. Refusals
-come without delay, but in the test of the delay.
+Rules: clients are sockets with just enough MQTT, so that the test controls each byte. Refusals
+come without delay, except in the test of the delay.
 """
 
 import os
@@ -63,7 +63,7 @@ def test_a_profile_opens_its_ports(opened: Opener, profile: Profile) -> None:
 
 @pytest.mark.parametrize(("profile", "tls"), [("secured", True), ("weak", True), ("weak", False)])
 def test_the_password_counts_and_not_the_user(opened: Opener, profile: str, tls: bool) -> None:
-    """With the password any user is let in; with a wrong one, or without any, nobody."""
+    """The door accepts any user with the password, and rejects a wrong or missing one."""
     door = opened(Profile(profile))
     for user in ("remoteconsole", "anybody"):
         assert said(door, hello(user), tls=tls) == WELCOME
@@ -72,15 +72,15 @@ def test_the_password_counts_and_not_the_user(opened: Opener, profile: str, tls:
 
 
 @pytest.mark.parametrize("tls", [True, False])
-def test_the_unsecured_profile_lets_all_in(opened: Opener, tls: bool) -> None:
-    """Any password will do, and none."""
+def test_the_unsecured_profile_accepts_all(opened: Opener, tls: bool) -> None:
+    """Any password, and none, is accepted."""
     door = opened(Profile.UNSECURED)
     for login in (hello("user", "wrong"), hello("user", None), hello(None, None)):
         assert said(door, login, tls=tls) == WELCOME
 
 
 def test_paired_devices_have_a_password_each(opened: Opener) -> None:
-    """A token's password is right for this token alone, and the device's own is for nobody."""
+    """A token's password is valid for this token alone; the device's password for no login."""
     door = opened(Profile.PAIRED)
     assert said(door, hello(TOKEN, TOKEN_PASSWORD)) == WELCOME
     strangers = (TOKEN, PASSWORD), ("token/viewer/8", TOKEN_PASSWORD), ("user", PASSWORD)
@@ -88,7 +88,7 @@ def test_paired_devices_have_a_password_each(opened: Opener) -> None:
 
 
 def test_a_change_of_profile_ends_all_connections(opened: Opener) -> None:
-    """The connections end at once; after it the new profile's ports and rules are in force."""
+    """Connections end at once; then the new profile's ports and rules apply."""
     door = opened(Profile.WEAK)
     with visit(door, tls=False) as plain, visit(door) as secure:
         assert answer(plain, 4) == answer(secure, 4) == WELCOME
@@ -110,7 +110,7 @@ def test_a_change_of_profile_ends_all_connections(opened: Opener) -> None:
 def test_a_refusal_speaks_the_clients_version(
     opened: Opener, level: int, name: str, refusal: bytes
 ) -> None:
-    """It is code 5, or 0x87 in MQTT 5, and then the connection ends."""
+    """The refusal is code 5, or 0x87 in MQTT 5; then the connection ends."""
     door = opened()
     wrong = hello("user", "wrong", client_id="id", level=level, name=name)
     right = hello(client_id="id", level=level, name=name)
@@ -119,7 +119,7 @@ def test_a_refusal_speaks_the_clients_version(
 
 
 def test_a_refusal_takes_its_time(opened: Opener) -> None:
-    """By itself it takes a random time from 1 s to 6 s."""
+    """By default it takes a random time from 1 s to 6 s."""
 
     class Short(random.Random):
         def uniform(self, a: float, b: float) -> float:
@@ -134,7 +134,7 @@ def test_a_refusal_takes_its_time(opened: Opener) -> None:
 
 
 def test_a_password_without_a_user_is_dropped(opened: Opener) -> None:
-    """In 3.1.1 it gets no CONNACK; in MQTT 5 it may be."""
+    """In 3.1.1 it gets no CONNACK; MQTT 5 permits it."""
     door = opened()
     assert said(door, hello(None)) == b""
     assert said(door, hello(None, level=5))[3] == 0
@@ -149,7 +149,7 @@ def test_a_wildcard_in_the_user_name_is_refused(opened: Opener, user: str) -> No
 
 
 def test_many_wrong_passwords_lock_the_login(opened: Opener) -> None:
-    """After 20 different ones the right one is refused, too; a second later it is not."""
+    """After 20 different ones the right one is rejected too; a second later it is accepted."""
     now = 0.0
     door = opened(clock=lambda: now)
     for number in range(BURST):
@@ -162,7 +162,7 @@ def test_many_wrong_passwords_lock_the_login(opened: Opener) -> None:
     assert said(door) == WELCOME
 
 
-def test_one_wrong_password_again_and_again_locks_nothing(opened: Opener) -> None:
+def test_repeating_one_wrong_password_locks_nothing(opened: Opener) -> None:
     """A client with an old password does not lock out the others."""
     door = opened(clock=lambda: 0.0)
     for _ in range(2 * BURST):
@@ -185,7 +185,7 @@ def test_the_lock_has_a_bound_for_the_day() -> None:
 
 
 def test_no_password_counts_at_the_boot(opened: Opener) -> None:
-    """As long as the plugin has not read the setting; a right password costs no lock either."""
+    """Until the plugin has read the setting; a right password does not count for the lock."""
     door = opened()
     door.boot()
     assert [said(door) for _ in range(2 * BURST)] == [REFUSED] * (2 * BURST)
@@ -195,7 +195,7 @@ def test_no_password_counts_at_the_boot(opened: Opener) -> None:
 
 
 def test_a_token_counts_at_the_boot() -> None:
-    """It does not depend on the setting that has not been read yet."""
+    """A token does not depend on the setting that has not been read yet."""
     login = Login(Profile.PAIRED, "", {TOKEN: TOKEN_PASSWORD})
     login.booting = True
     first, _, *body = hello(TOKEN, TOKEN_PASSWORD)
@@ -203,7 +203,7 @@ def test_a_token_counts_at_the_boot() -> None:
 
 
 def test_a_client_id_belongs_to_its_user(opened: Opener) -> None:
-    """Another user with the same client id is refused; the connection that is there stays."""
+    """Another user with the same client id is rejected; the existing connection stays."""
     door = opened()
     with visit(door, hello("one", client_id="id")) as sock:
         assert answer(sock, 4) == WELCOME
@@ -224,8 +224,8 @@ def test_the_same_user_takes_over_a_client_id(opened: Opener) -> None:
             assert said(door, hello("other", client_id="id")) == REFUSED
 
 
-def test_attempts_are_told_without_their_passwords(opened: Opener) -> None:
-    """Each login is on record: who, whether by TLS, with a right password, and what came of it."""
+def test_attempts_are_recorded_without_passwords(opened: Opener) -> None:
+    """Each login is recorded: the user, whether by TLS, whether the password is right, result."""
     door = opened(Profile.WEAK)
     said(door, hello("one", "wrong-secret", client_id="id"), tls=False)
     said(door, hello("two"))
@@ -239,13 +239,13 @@ def test_attempts_are_told_without_their_passwords(opened: Opener) -> None:
     assert "wrong-secret" not in repr(door.attempts) + repr(vars(door)) + repr(vars(door._login))
 
 
-# What goes through.
+# Relayed bytes.
 
 
 def test_a_client_through_the_door_gets_a_devices_answers(
     opened: Opener, mosquitto: Mosquitto
 ) -> None:
-    """A device at the broker behind the door answers a paho client before it, over TLS."""
+    """A device at the broker behind the door answers a paho client outside, over TLS."""
     door = opened()
     answers: list[bytes] = []
     client = new_client("reader")
@@ -265,7 +265,7 @@ def test_a_client_through_the_door_gets_a_devices_answers(
 
 
 def test_a_flood_goes_through_unchanged(opened: Opener) -> None:
-    """Megabytes come out as they went in, both ways at once."""
+    """Megabytes pass unchanged, both ways at once."""
     door = opened()
     sent = [random.Random(number).randbytes(100_000) for number in range(50)]
     with visit(door) as reader, visit(door) as writer:
@@ -284,8 +284,8 @@ def test_a_flood_goes_through_unchanged(opened: Opener) -> None:
         thread.join()
 
 
-def test_the_brokers_end_is_the_clients_end(opened: Opener, mosquitto: Mosquitto) -> None:
-    """When the broker goes its clients are closed, and new ones until it is back."""
+def test_the_brokers_stop_disconnects_clients(opened: Opener, mosquitto: Mosquitto) -> None:
+    """Its clients are disconnected, and so are new ones until it runs again."""
     door = opened()
     with visit(door) as sock:
         assert answer(sock, 4) == WELCOME
@@ -297,13 +297,13 @@ def test_the_brokers_end_is_the_clients_end(opened: Opener, mosquitto: Mosquitto
 
 
 def test_nothing_is_left_of_hundreds_of_connections(opened: Opener) -> None:
-    """Closing the door ends all connections, whatever they are at, and its thread."""
+    """Closing the door ends all connections, whatever their state, and its thread."""
 
     def held() -> tuple[set[str], set[threading.Thread]]:
-        """Return the open sockets and the threads; what other tests left may go meanwhile."""
+        """Return open sockets and threads; those that other tests left may end in between."""
         sockets = set()
         for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - one name is one number
-            with suppress(FileNotFoundError):  # what the listing itself was read from
+            with suppress(FileNotFoundError):  # the descriptor of the listing itself
                 sockets.add(os.readlink(f"/proc/self/fd/{name}"))  # noqa: PTH115 - not a path
         return sockets, set(threading.enumerate())
 

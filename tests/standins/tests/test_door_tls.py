@@ -51,7 +51,7 @@ def client_hello() -> bytes:
 
 
 def test_the_certificate_is_a_devices(tmp_path: Path) -> None:
-    """It is self-signed for venus.local with RSA-2048, and without an alternative name."""
+    """The certificate is self-signed, for venus.local, RSA-2048, without alternative name."""
     made = device_certificate(tmp_path)
     command = ["openssl", "x509", "-in", made.cert, "-noout", "-text", "-fingerprint", "-sha256"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -62,14 +62,14 @@ def test_the_certificate_is_a_devices(tmp_path: Path) -> None:
 
 
 def test_a_certificate_is_made_once_for_its_name(tmp_path: Path) -> None:
-    """The same name has the same certificate in each directory, another name another one."""
+    """A name has the same certificate in every directory; another name has another one."""
     first, again = device_certificate(tmp_path / "1"), device_certificate(tmp_path / "2")
     other = device_certificate(tmp_path / "1", name="other")
     assert first.fingerprint == again.fingerprint != other.fingerprint
 
 
 def test_a_device_certificate_is_its_own_authority(opened: Opener, tmp_path: Path) -> None:
-    """Who trusts it reaches the device as venus.local; who trusts another does not."""
+    """A client that trusts it connects to venus.local; one that trusts another does not."""
     mine, other = device_certificate(tmp_path), device_certificate(tmp_path, name="other")
     door = opened(certificate=mine)
     call(door.tls_port, tls=True, trust=mine).close()
@@ -92,7 +92,7 @@ def test_a_certificate_can_be_out_of_date(
 
 
 def test_an_authority_signs_for_names_and_addresses(opened: Opener, tmp_path: Path) -> None:
-    """What it signed is trusted under these names and under no other."""
+    """A certificate that it signed is trusted for these names and for no other."""
     signer = authority(tmp_path)
     names = "venus.local", "127.0.0.1"
     door = opened(certificate=signed_certificate(tmp_path, signer, names=names))
@@ -108,7 +108,7 @@ def test_an_authority_signs_for_names_and_addresses(opened: Opener, tmp_path: Pa
 
 
 def test_a_renewed_certificate_counts_for_new_connections(opened: Opener, tmp_path: Path) -> None:
-    """The connections that are there go on with the old one."""
+    """Existing connections continue with the old one."""
     old, new = device_certificate(tmp_path), device_certificate(tmp_path, name="new")
     door = opened(certificate=old)
     with visit(door) as sock:
@@ -123,7 +123,7 @@ def test_a_renewed_certificate_counts_for_new_connections(opened: Opener, tmp_pa
 
 
 def test_an_old_tls_is_all_that_is_offered(opened: Opener) -> None:
-    """A client that wants TLS 1.2 is told that there is none."""
+    """A client that requires TLS 1.2 gets an alert: protocol version."""
     door = opened(tls_versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1))
     with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
         call(door.tls_port, tls=True)
@@ -131,7 +131,7 @@ def test_an_old_tls_is_all_that_is_offered(opened: Opener) -> None:
 
 
 def test_tls_1_2_can_be_the_newest(opened: Opener) -> None:
-    """A door may know TLS 1.2 and nothing newer."""
+    """A door may have TLS 1.2 and nothing newer."""
     door = opened(tls_versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2))
     with visit(door) as sock:
         assert isinstance(sock, ssl.SSLSocket)
@@ -140,7 +140,7 @@ def test_tls_1_2_can_be_the_newest(opened: Opener) -> None:
 
 
 def test_a_held_handshake_is_never_answered(opened: Opener) -> None:
-    """The connection is accepted and stays silent."""
+    """The connection is accepted, and nothing is sent."""
     door = opened()
     door.hold_handshake = True
     with call(door.tls_port) as sock:
@@ -153,7 +153,7 @@ def test_a_held_handshake_is_never_answered(opened: Opener) -> None:
 
 
 def test_a_dripping_handshake_comes_byte_by_byte(opened: Opener) -> None:
-    """Each byte is sent alone, and in the end the handshake is done."""
+    """Each byte is sent alone, and in the end the handshake succeeds."""
     door = opened()
     door.drip = 600.0
     with call(door.tls_port) as sock:
@@ -163,11 +163,11 @@ def test_a_dripping_handshake_comes_byte_by_byte(opened: Opener) -> None:
     assert said(door) == WELCOME
 
 
-# What is not for the port it comes to.
+# Bytes that do not fit the port.
 
 
 def end_of(port: int, data: bytes) -> tuple[bytes, str]:
-    """Send it; return what came back, and how the connection ended."""
+    """Send bytes; return the answer, and how the connection ended."""
     with call(port) as sock:
         sock.sendall(data)
         come = b""
@@ -196,7 +196,7 @@ STRANGE = [
 def test_strange_bytes_end_as_with_a_real_broker(
     opened: Opener, tmp_path: Path, tls: bool, data: bytes
 ) -> None:
-    """What Mosquitto answers to them, and how it ends the connection, the door does, too."""
+    """The door answers them, and ends the connection, as Mosquitto does."""
     made = device_certificate(tmp_path)
     secure = free_port()
     config = f"listener {secure} 127.0.0.1\ncertfile {made.cert}\nkeyfile {made.key}\n"
@@ -207,7 +207,7 @@ def test_strange_bytes_end_as_with_a_real_broker(
 
 
 def test_plain_mqtt_on_the_tls_port_is_recorded(opened: Opener) -> None:
-    """The reason is OpenSSL's; of the bytes only the first are kept, and so no password."""
+    """The reason is OpenSSL's; only the first bytes are recorded, and so no password."""
     door = opened()
     end_of(door.tls_port, hello())
     [failed] = door.failed_handshakes

@@ -1,4 +1,4 @@
-"""What stands before a database, or in its place, answers as proxies, portals and TLS ports do."""
+"""Gateways before a database, or in its place, answer as proxies, portals and TLS ports do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BROKEN = (ConnectionResetError, BrokenPipeError)
 
 @pytest.fixture
 def two() -> Iterator[InfluxDB2]:
-    """A database, of which the token is in each write."""
+    """A database whose token is in each write."""
     with InfluxDB2() as peer:
         yield peer
     assert not peer.broken
@@ -37,7 +37,7 @@ def write(gateway: Gateway | HttpPeer, body: bytes = LINE) -> Answer:
 
 
 def exchange(port: int, *parts: bytes) -> tuple[bytes, bool]:
-    """Send each part by itself; return what came back, and whether the connection was reset."""
+    """Send each part by itself; return the answer, and whether the connection was reset."""
     came, was_reset = b"", False
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
         try:
@@ -54,7 +54,7 @@ def exchange(port: int, *parts: bytes) -> tuple[bytes, bool]:
 
 
 def test_a_gateway_stands_before_a_real_server(influxdb: InfluxDB) -> None:
-    """Without a judge everything goes through, with its headers and its answer, kept alive."""
+    """Without a judge all requests and answers pass with their headers, on one connection."""
     influxdb.query("CREATE DATABASE battery")
     with Gateway(influxdb.port) as gateway:
         pong = ask(gateway.port, "/ping")
@@ -76,8 +76,8 @@ def test_a_gateway_stands_before_a_real_server(influxdb: InfluxDB) -> None:
         assert (answer.status, "<h1>502 Bad Gateway</h1>" in answer.body) == (502, True)
 
 
-def test_a_gateway_sends_who_asks_on_to_its_body(two: InfluxDB2) -> None:
-    """Who asks whether to go on (Expect: 100-continue) is told to, before the body has come."""
+def test_a_gateway_answers_expect_100_continue(two: InfluxDB2) -> None:
+    """Expect: 100-continue gets "100 Continue" before the body has come."""
     with Gateway(two.port) as gateway:
         for port in (gateway.port, two.port):
             with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
@@ -91,8 +91,8 @@ def test_a_gateway_sends_who_asks_on_to_its_body(two: InfluxDB2) -> None:
     assert len(two.stored) == 1
 
 
-def test_a_proxy_finds_all_too_large(two: InfluxDB2) -> None:
-    """A proxy answers 413 to everything, with the page of nginx, until it is told otherwise."""
+def test_a_proxy_rejects_all_as_too_large(two: InfluxDB2) -> None:
+    """A proxy answers 413 to everything, with the page of nginx, until the test ends that."""
     with Gateway(two.port, gateways.too_large()) as gateway:
         for answer in (write(gateway), ask(gateway.port, "/ping")):
             assert (answer.status, answer.headers["Content-Type"]) == (413, "text/html")
@@ -126,10 +126,10 @@ def test_a_proxy_has_a_limit(two: InfluxDB2) -> None:
         ),
     ],
 )
-def test_a_gateway_refuses_writes(
+def test_a_gateway_rejects_writes(
     two: InfluxDB2, reply: bytes, status: int, body: dict[str, str]
 ) -> None:
-    """A gateway refuses writes by JSON of its own, while a ping reaches the database."""
+    """A gateway rejects writes with its own JSON, while a ping reaches the database."""
     with Gateway(two.port, gateways.refuses(reply)) as gateway:
         answer = write(gateway)
         assert (answer.status, answer.told) == (status, body)
@@ -138,7 +138,7 @@ def test_a_gateway_refuses_writes(
 
 
 def test_the_disk_of_1_is_full_measured(influxdb: InfluxDB) -> None:
-    """InfluxDB 1 tells of a full disk as of a partial write, in the form of its other errors."""
+    """InfluxDB 1 reports a full disk as a partial write, in the form of its other errors."""
     # measured: a full disk of the database
     with Gateway(influxdb.port) as gateway:
         real = ask(gateway.port, "/write?db=other", LINE)
@@ -155,8 +155,8 @@ def test_the_disk_of_1_is_full_measured(influxdb: InfluxDB) -> None:
         assert answer.body == json.dumps(answer.told, separators=(",", ":")) + "\n"
 
 
-def test_a_portal_takes_everything() -> None:
-    """A captive portal has 204 for whatever it is asked, without a word about a version."""
+def test_a_portal_accepts_everything() -> None:
+    """A captive portal answers every request with 204, without a version."""
     with gateways.portal() as portal:
         for answer in (ask(portal.port, "/ping"), ask(portal.port, "/query?q=x"), write(portal)):
             assert (answer.status, answer.body) == (204, "")
@@ -164,7 +164,7 @@ def test_a_portal_takes_everything() -> None:
 
 
 def test_a_portal_has_a_login() -> None:
-    """A captive portal sends everybody to its page, also who only pings."""
+    """A captive portal redirects every request to its page, also a ping."""
     with gateways.portal_with_login() as portal:
         for answer in (ask(portal.port, "/ping"), write(portal)):
             assert (answer.status, answer.headers["Location"]) == (302, "http://portal.lan/login")
@@ -185,7 +185,7 @@ def test_a_portal_has_a_login() -> None:
     ],
 )
 def test_a_redirect_names_its_target_measured(status: str, place: str) -> None:
-    """A redirect comes with a Location, which may be another scheme, port or path, or relative."""
+    """A redirect has a Location: another scheme, port or path, or a relative one."""
     # measured: 301, 302, 307, 308 come with a Location
     with HttpPeer(gateways.redirect(status, place), ping=None) as peer:
         for answer in (write(peer), ask(peer.port, "/ping")):
@@ -199,7 +199,7 @@ LONG = b"POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % SIZE
 
 
 def test_go_answers_on_a_tls_port_measured(tmp_path: Path) -> None:
-    """Plain HTTP to a TLS port gets the bytes of the real InfluxDB, and of a long body a reset."""
+    """Plain HTTP to a TLS port gets the bytes of the real InfluxDB; a long body gets a reset."""
     # measured: plain HTTP to a TLS port: Go
     certificate = signed_certificate(tmp_path, authority(tmp_path))
     with InfluxDB(tmp_path / "influxdb", certificate=certificate) as real, TlsPort() as port:
@@ -209,7 +209,7 @@ def test_go_answers_on_a_tls_port_measured(tmp_path: Path) -> None:
 
 
 def test_nginx_answers_on_a_tls_port_measured() -> None:
-    """Plain HTTP to a TLS port gets a page of nginx, and of a long body a reset."""
+    """Plain HTTP to a TLS port gets a page of nginx; a long body gets a reset."""
     # measured: plain HTTP to a TLS port: nginx
     with TlsPort("nginx") as port:
         came, was_reset = exchange(port.port, SHORT)
@@ -234,7 +234,7 @@ def test_a_tls_port_ends_with_a_reset(of: str) -> None:
 
 
 def test_a_kept_connection_is_closed_just_then(two: InfluxDB2) -> None:
-    """Each connection ends, without an answer, when its third request has come; the next is new."""
+    """Each connection ends, without an answer, at its third request; the next one is new."""
     # measured: an idle connection closed as a request leaves
     with Gateway(two.port, gateways.closes_kept(3)) as gateway:
         connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=WAIT)
@@ -252,7 +252,7 @@ def test_a_kept_connection_is_closed_just_then(two: InfluxDB2) -> None:
 
 
 def test_every_second_write_fails(two: InfluxDB2) -> None:
-    """A database fails every second time, whatever else it is asked between."""
+    """Every second write fails, whatever requests come in between."""
     with Gateway(two.port, gateways.every(2, gateways.FAILS)) as gateway:
         statuses = []
         for _ in range(4):

@@ -1,6 +1,6 @@
-"""The peer of InfluxDB 2 answers by its rules, each of which is told where it is followed.
+"""The peer of InfluxDB 2 answers by its rules; the peer's code names their sources.
 
-A test that ends with "measured" holds what was seen on 2.7.12 and 2.9.1.
+A test whose name ends with "measured" checks behaviour that was seen on 2.7.12 and 2.9.1.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def two() -> Iterator[InfluxDB2]:
     assert not peer.broken
 
 
-def test_2_says_its_version_to_everybody(two: InfluxDB2) -> None:
-    """A ping takes no login; each answer has the version."""
+def test_2_shows_its_version_without_login(two: InfluxDB2) -> None:
+    """A ping needs no login; each answer has the version."""
     answer = ask(two.port, "/ping")
     assert (answer.status, answer.body) == (204, "")
     assert answer.headers["X-Influxdb-Version"].startswith("v2.7.")
@@ -40,8 +40,8 @@ def test_2_says_its_version_to_everybody(two: InfluxDB2) -> None:
     assert "X-Influxdb-Version" in write(two, LINE).headers
 
 
-def test_2_asks_who_it_is(two: InfluxDB2) -> None:
-    """Version 2 takes a token or the login of a user, in each of the ways, and no Bearer."""
+def test_2_requires_a_login(two: InfluxDB2) -> None:
+    """Version 2 accepts a token or a user's login, in each of the ways, but no Bearer."""
     # measured: no login
     token = two.token
     for more, login in [
@@ -62,7 +62,7 @@ def test_2_asks_who_it_is(two: InfluxDB2) -> None:
 
 
 def test_2_refuses_a_wrong_login_measured(two: InfluxDB2) -> None:
-    """A wrong token or password has one text, whatever the scheme; so has a token with a prefix."""
+    """A wrong token or password gets one text, whatever the scheme; so does a token with prefix."""
     # measured: wrong token or password; token written as Bearer, Token or with a blank
     token = two.token
     wrong = ["Token x", basic("me", token), basic("nobody", "x"), basic("me", "x")]
@@ -77,7 +77,7 @@ def test_2_refuses_a_wrong_login_measured(two: InfluxDB2) -> None:
 
 
 def test_2_may_be_a_build_of_ones_own_measured() -> None:
-    """A self-built server calls its version dev, and is known by its other header."""
+    """A self-built server calls its version dev; its other header identifies it."""
     # measured: a self-built server calls its version dev
     with InfluxDB2(version="dev") as peer:
         for answer in (ask(peer.port, "/ping"), write(peer, LINE)):
@@ -86,7 +86,7 @@ def test_2_may_be_a_build_of_ones_own_measured() -> None:
 
 
 def test_2_rejects_all_for_one_malformed_line(two: InfluxDB2) -> None:
-    """One malformed line keeps the others out of version 2; none at all is no error."""
+    """For one malformed line version 2 rejects all lines; an empty body is no error."""
     # measured: a bad row among good ones
     answer = write(two, f"{LINE}\n{MALFORMED}\n")
     text = f"unable to parse '{MALFORMED}': missing field value"
@@ -96,7 +96,7 @@ def test_2_rejects_all_for_one_malformed_line(two: InfluxDB2) -> None:
 
 
 def test_2_keeps_the_rest_at_a_conflict(two: InfluxDB2) -> None:
-    """Version 2 leaves out the points whose field has another type, as a whole."""
+    """Version 2 rejects the whole points in which a field has another type."""
     # measured: field of another type
     write(two, f"dc Voltage=1i {AT}")
     answer = write(two, f"dc Voltage=1.5,Soc=80 {AT + 1}\ndc Current=2 {AT}")
@@ -113,7 +113,7 @@ def test_2_keeps_the_rest_at_a_conflict(two: InfluxDB2) -> None:
 
 
 def test_2_refuses_what_is_older_than_its_retention_measured() -> None:
-    """Version 2 counts what its retention leaves out, and names the oldest and the newest."""
+    """Version 2 counts the points that its retention rejects, and names the oldest and newest."""
     # measured: older than the retention
     with InfluxDB2(retention=3600) as peer:
         old = "\n".join(f"dc Old=1 {AT + number}" for number in range(5))
@@ -132,7 +132,7 @@ def test_2_refuses_what_is_older_than_its_retention_measured() -> None:
 
 
 def test_2_finds_a_bucket_by_its_name() -> None:
-    """A bucket's name is database and policy; what is not there is not made."""
+    """A bucket's name is database and policy; a missing bucket is not created."""
     with InfluxDB2(more=["battery/raw"]) as peer:
         assert write(peer, LINE, "&rp=raw").status == 204
         assert (peer.stored, peer.buckets["battery/raw"].stored) == ([], [STORED])
@@ -147,7 +147,7 @@ def test_2_finds_a_bucket_by_its_name() -> None:
 
 
 def test_2_hides_a_bucket_from_a_token_for_another_measured() -> None:
-    """To a token for another bucket, or for one that was made anew, the bucket is not mapped."""
+    """For a token of another bucket, or of a bucket before it was recreated, it is not mapped."""
     # measured: token for another bucket, or from before it was made anew
     with InfluxDB2(more=["house"], narrow={"ours": ["battery"], "other": ["house"]}) as peer:
         ours, other = ({"Authorization": f"Token {token}"} for token in ("ours", "other"))
@@ -163,7 +163,7 @@ def test_2_hides_a_bucket_from_a_token_for_another_measured() -> None:
 
 
 def test_2_has_a_default_mapping_hide_what_was_there_measured() -> None:
-    """A default mapping to a new bucket takes the writes, and the old token does not reach it."""
+    """A default mapping to a new bucket gets the writes, and the old token has no access."""
     # measured: a default DBRP mapping raw hides autogen; all durations as 0s
     with InfluxDB2(narrow={"ours": ["battery"]}) as peer:
         assert write(peer, LINE, Authorization="Token ours").status == 204
@@ -186,8 +186,8 @@ def _databases(peer: InfluxDB2, token: str) -> list[str]:
     return [name for (name,) in json.loads(told)["results"][0]["series"][0]["values"]]
 
 
-def test_2_takes_any_size_measured() -> None:
-    """A body of 30 MB is taken, where version 1 and 3 have a limit."""
+def test_2_accepts_any_size_measured() -> None:
+    """A body of 30 MB is accepted; versions 1 and 3 have a limit."""
     # measured: too large: no limit found
     with InfluxDB2() as peer:
         comment = "#" + "x" * 1_000_000 + "\n"
@@ -195,8 +195,8 @@ def test_2_takes_any_size_measured() -> None:
         assert peer.stored == [STORED]
 
 
-def test_2_has_a_limit_if_told() -> None:
-    """A body above the limit is too large, also when it came packed."""
+def test_2_has_a_limit_if_set() -> None:
+    """A body above the limit is too large, also when it came compressed."""
     with InfluxDB2(limit=len(LINE) - 1) as peer:
         answer = write(peer, LINE)
         assert (answer.status, answer.told["code"]) == (413, "request too large")
@@ -205,7 +205,7 @@ def test_2_has_a_limit_if_told() -> None:
 
 
 def test_2_answers_influxql() -> None:
-    """Version 2 shows its databases and their policies, and cannot be told to make any."""
+    """Version 2 shows its databases and their policies, but InfluxQL cannot create any."""
     with InfluxDB2(more=["battery/raw", "house"], rights={"token-of-2": "rw"}) as peer:
         login = {"Authorization": f"Token {peer.token}"}
 

@@ -1,7 +1,7 @@
-"""The peer of InfluxDB 3 answers by its rules, and what both peers have in common.
+"""The peer of InfluxDB 3 answers by its rules; and the behaviour common to both peers.
 
-A test that ends with "measured" holds what was seen on 3.6.0 Core; "by its source" is what was
-read in influxdb3_server/src/http.rs.
+A test whose name ends with "measured" checks behaviour that was seen on 3.6.0 Core; "by its source"
+is behaviour read from influxdb3_server/src/http.rs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ EACH = pytest.mark.parametrize("both", ["two", "three"], indirect=True)
 
 @EACH
 def test_a_peer_keeps_what_is_written(both: InfluxPeer) -> None:
-    """Lines are stored in the unit of the request, packed or not, and twice is as once."""
+    """Lines are stored in the request's unit, compressed or not; twice is the same as once."""
     assert write(both, LINE).status == 204
     assert write(both, LINE).status == 204
     assert both.stored == [STORED]
@@ -66,8 +66,8 @@ def test_a_peer_keeps_what_is_written(both: InfluxPeer) -> None:
 
 
 @EACH
-def test_a_peer_is_busy_as_often_as_told(both: InfluxPeer) -> None:
-    """A busy peer says when to come again, and takes nothing until then."""
+def test_a_peer_is_busy_as_often_as_set(both: InfluxPeer) -> None:
+    """A busy peer answers with Retry-After, and accepts nothing until then."""
     both.busy(503, retry_after=7, times=1)
     answer = write(both, LINE)
     assert (answer.status, answer.headers["Retry-After"], both.stored) == (503, "7", [])
@@ -77,8 +77,8 @@ def test_a_peer_is_busy_as_often_as_told(both: InfluxPeer) -> None:
     assert write(both, LINE).status == 204
 
 
-def test_3_says_its_version_to_whom_it_knows(three: InfluxDB3) -> None:
-    """A ping takes a token, unless the server was told otherwise."""
+def test_3_shows_its_version_after_a_login(three: InfluxDB3) -> None:
+    """A ping needs a token, unless an option of the server changes that."""
     answer = ask(three.port, "/ping", Authorization=f"Bearer {three.token}")
     assert answer.status == 200
     assert answer.headers["X-Influxdb-Version"] == answer.told["version"] == "3.6.0"
@@ -87,8 +87,8 @@ def test_3_says_its_version_to_whom_it_knows(three: InfluxDB3) -> None:
         assert ask(peer.port, "/ping").headers["X-Influxdb-Build"] == "Core"
 
 
-def test_3_asks_for_a_token(three: InfluxDB3) -> None:
-    """Version 3 takes its token in each of the ways, whatever the user is called."""
+def test_3_requires_a_token(three: InfluxDB3) -> None:
+    """Version 3 accepts its token in each of the ways, whatever the user's name."""
     token = three.token or ""
     for login in (f"Bearer {token}", f"Token {token}", basic("anybody", token)):
         assert write(three, LINE, Authorization=login).status == 204
@@ -121,7 +121,7 @@ def test_3_has_no_word_for_who_is_unknown_measured(version: str, text: str) -> N
     ["Bearer Bearer TOKEN", "Token Bearer TOKEN", "Bearer  TOKEN", "Digest x", "Basic !"],
 )
 def test_3_refuses_a_malformed_login_measured(three: InfluxDB3, login: str) -> None:
-    """A token with a scheme or a blank in front is no wrong one but malformed, /ping included."""
+    """A token after a scheme or a blank counts as malformed, not as wrong; /ping included."""
     # measured: token written as Bearer, Token or with a blank
     header = {"Authorization": login.replace("TOKEN", three.token or "")}
     for answer in (ask(three.port, "/ping", **header), write(three, LINE, **header)):
@@ -138,7 +138,7 @@ def test_3_refuses_a_malformed_login_measured(three: InfluxDB3, login: str) -> N
     [("3.6.0", "parsing failed for write_lp endpoint"), ("3.10.0", "line protocol parsing error")],
 )
 def test_3_takes_all_or_nothing_measured(version: str, what: str) -> None:
-    """A bad row has all rejected; the first one is named, in an object, with its beginning."""
+    """A bad line makes it reject all; an object has the beginning of the first bad one."""
     # measured: a bad row among good ones; data is an object
     with InfluxDB3(version=version) as peer:
         answer = write(peer, f"{LINE}\n{MALFORMED}\nnonsense\n")
@@ -151,8 +151,8 @@ def test_3_takes_all_or_nothing_measured(version: str, what: str) -> None:
         assert write(peer, f'dc,site=x Voltage="52" {AT}').status == 204  # nor is its type kept
 
 
-def test_3_takes_no_field_of_another_type_measured(three: InfluxDB3) -> None:
-    """A field of another type has all rejected, also where the type is of the same write."""
+def test_3_rejects_a_field_of_another_type_measured(three: InfluxDB3) -> None:
+    """A field of another type makes it reject all, also if the type is of the same write."""
     # measured: field of another type
     kind = "iox::column_type::field::"
     data = {
@@ -173,13 +173,13 @@ def test_3_takes_no_field_of_another_type_measured(three: InfluxDB3) -> None:
 
 
 def test_3_cuts_a_bad_row_between_characters(three: InfluxDB3) -> None:
-    """Of a bad row 20 bytes are shown, and no part of a character."""
+    """The error shows 20 bytes of a bad line, and no part of a character."""
     original = json.loads(write(three, f"{'x' * 19}° V=").body)["data"]["original_line"]
     assert original == "x" * 19
 
 
 def test_3_makes_the_database_of_an_empty_write_measured(three: InfluxDB3) -> None:
-    """An empty write is refused, and its database is there from then on."""
+    """An empty write is rejected, but its database exists from then on."""
     # measured: it makes the database even for an empty write
     answer = write(three, "")
     assert (answer.status, answer.body) == (400, "incoming write was empty")
@@ -187,7 +187,7 @@ def test_3_makes_the_database_of_an_empty_write_measured(three: InfluxDB3) -> No
 
 
 def test_3_acknowledges_at_the_tick_of_its_clock_measured() -> None:
-    """Writes that follow one another take a period each; what is refused is so at once."""
+    """Each of several writes in sequence takes a period; a rejection comes at once."""
     # measured: it acknowledges a write after up to 1 s
     with InfluxDB3(flush=0.3) as peer:
         write(peer, LINE)
@@ -200,8 +200,8 @@ def test_3_acknowledges_at_the_tick_of_its_clock_measured() -> None:
         assert 0 < peer.delay(peer.requests[-1], b"HTTP/1.1 204 No Content") <= 0.3
 
 
-def test_3_loses_what_is_too_old_without_a_word_measured() -> None:
-    """What is older than the retention is accepted, and is not there."""
+def test_3_drops_old_values_without_error_measured() -> None:
+    """A value older than the retention is accepted, and is not stored."""
     # measured: older than the retention
     with InfluxDB3(retention=3600) as peer:
         assert write(peer, f"dc Old=1 {AT}\ndc New=1 {time.time_ns()}").status == 204
@@ -209,7 +209,7 @@ def test_3_loses_what_is_too_old_without_a_word_measured() -> None:
 
 
 def test_3_makes_a_database_of_each_policy_measured(three: InfluxDB3) -> None:
-    """A write makes its database, up to a bound; policies are databases of their own."""
+    """A write creates its database, up to a limit; policies are separate databases."""
     # measured: one database too many
     for policy in ("a", "b", "c", "autogen", "default", "d"):
         assert write(three, LINE, f"&rp={policy}").status == 204
@@ -235,7 +235,7 @@ def test_3_has_a_limit_measured(three: InfluxDB3) -> None:
 
 
 def test_3_may_have_another_limit() -> None:
-    """The limit can be set, and so can the status that the documents give."""
+    """The limit can be set, and so can the status in the documents."""
     with InfluxDB3(limit=len(LINE) - 1, too_large=413) as peer:
         answer = write(peer, LINE)
         text = f"max request size ({len(LINE) - 1} bytes) exceeded"
@@ -251,7 +251,7 @@ def test_3_breaks_the_connection_measured(three: InfluxDB3, statement: str) -> N
 
 
 def test_3_lists_its_databases_by_its_source(three: InfluxDB3) -> None:
-    """The list is rows of one name each, to a token that may do all."""
+    """The list has rows of one name each; it needs a token with all rights."""
     write(three, LINE)
     login = {"Authorization": f"Bearer {three.token}"}
     path = "/api/v3/configure/database"
@@ -268,7 +268,7 @@ def test_3_lists_its_databases_by_its_source(three: InfluxDB3) -> None:
 
 @pytest.mark.parametrize("path", ["/query?", "/api/v3/query_influxql?format=json&"])
 def test_3_knows_no_such_database_by_its_source(three: InfluxDB3, path: str) -> None:
-    """A query for a database that is not there is a 404, and does not make it."""
+    """A query of a missing database gets a 404, and does not create it."""
     login = {"Authorization": f"Bearer {three.token}"}
     answer = ask(three.port, f"{path}db=x&q=SELECT+*+FROM+dc", **login)
     text = '{"error":"query error: database not found: x","data":null}'
@@ -282,7 +282,7 @@ def test_3_knows_no_such_database_by_its_source(three: InfluxDB3, path: str) -> 
 
 
 def test_3_answers_influxql_since_3_8_by_its_source() -> None:
-    """From 3.8 on it shows its databases, and errors come with status 200."""
+    """From 3.8 on it lists its databases, and errors come with status 200."""
     with InfluxDB3(version="3.8.0") as peer:
         write(peer, LINE)
         login = {"Authorization": f"Bearer {peer.token}"}

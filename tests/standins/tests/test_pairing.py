@@ -1,4 +1,4 @@
-"""The stand-in's page for pairing: its tokens, its refusals, and what a removed token costs."""
+"""The stand-in's page for pairing: its tokens, its refusals, and the removal of a token."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def ask(page: PairingPage, path: str = PATH, **form: str) -> tuple[int, dict[str
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[PairingPage]:
-    """A page alone, with a clock of its own."""
+    """A page alone, with a separate clock."""
     own = device_certificate(tmp_path)
     with PairingPage({}, own, password=PASSWORD, clock=Clock()) as made:
         yield made
 
 
 def test_pairing_mode_lasts_two_minutes(page: PairingPage) -> None:
-    """Before and after it is refused, with a text."""
+    """Before and after pairing mode a request is rejected, with a text."""
     assert ask(page) == (403, {"error": "Pairing mode is off"})
     page.press()
     status, token = ask(page)
@@ -86,8 +86,8 @@ def test_pairing_mode_lasts_two_minutes(page: PairingPage) -> None:
     ]
 
 
-def test_the_password_does_without(page: PairingPage) -> None:
-    """A wrong one is refused in pairing mode, too."""
+def test_the_password_needs_no_pairing_mode(page: PairingPage) -> None:
+    """A wrong password is rejected in pairing mode too."""
     assert ask(page, password=PASSWORD)[0] == 200
     page.press()
     assert ask(page, password="wrong") == (401, {"error": "Wrong password"})
@@ -95,15 +95,15 @@ def test_the_password_does_without(page: PairingPage) -> None:
 
 
 def test_a_name_has_letters_and_digits(page: PairingPage) -> None:
-    """As has a role; and there is no other page."""
+    """So does a role; and there is no other page."""
     page.press()
     assert ask(page, device_id="a-b")[0] == 400
     assert ask(page, role="")[0] == 400
     assert ask(page, "/auth/other/")[0] == 404
 
 
-def test_a_token_lets_in_until_it_is_removed(opened: Opener, tmp_path: Path) -> None:
-    """Where MQTT was off it is under the profile of paired devices from then on."""
+def test_a_token_is_valid_until_it_is_removed(opened: Opener, tmp_path: Path) -> None:
+    """If MQTT was off, the profile of paired devices applies from then on."""
     own, tokens = device_certificate(tmp_path), dict[str, str]()
     door = opened(Profile.OFF, tokens=tokens)
     with PairingPage(tokens, own, door=door) as page:
@@ -124,7 +124,7 @@ def test_a_token_lets_in_until_it_is_removed(opened: Opener, tmp_path: Path) -> 
         assert [each.outcome for each in door.attempts][-1] is Outcome.WRONG
 
 
-def test_what_it_answers_can_be_set(page: PairingPage) -> None:
+def test_its_answers_can_be_set(page: PairingPage) -> None:
     """Any status and text, once each."""
     page.press()
     page.answers.extend([(500, b'{"message": "x"}'), b"HTTP/1.0 204 No\r\n\r\n"])

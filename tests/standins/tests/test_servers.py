@@ -1,4 +1,4 @@
-"""The servers that the other tests rely on: they start, stop, come back and hang as told."""
+"""The servers of the other tests start, stop, restart and hang on command."""
 
 import os
 import select
@@ -16,7 +16,7 @@ from tests.support.process import PartError, Process, Server, free_port
 
 
 def connack(server: Mosquitto, user: str = "", password: str = "") -> int:
-    """Log in by MQTT 3.1.1 and return the code that the broker answers with (0: welcome)."""
+    """Log in by MQTT 3.1.1 and return the code of the broker's answer (0: accepted)."""
 
     def text(value: str) -> bytes:
         return len(value).to_bytes(2, "big") + value.encode()
@@ -39,13 +39,13 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
 
 
 def accepts(server: Server) -> bool:
-    """Tell whether somebody listens on the server's port."""
+    """Return whether a process listens on the server's port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
-def test_a_stopped_server_ends_well_and_frees_its_port(server: Server) -> None:
-    """A server listens once it is started, and after `stop` has ended without an error."""
+def test_a_stopped_server_ends_without_error_and_frees_its_port(server: Server) -> None:
+    """A started server listens; after `stop` it has ended without an error."""
     server.start()
     assert accepts(server)
     assert server.stop() == 0
@@ -53,8 +53,8 @@ def test_a_stopped_server_ends_well_and_frees_its_port(server: Server) -> None:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_server_comes_back_on_its_port(server: Server, end: str) -> None:
-    """However a server ended, its next start is on the port that it had before."""
+def test_a_restarted_server_has_the_same_port(server: Server, end: str) -> None:
+    """However a server ended, it listens on the same port after its next start."""
     server.start()
     port = server.port
     getattr(server, end)()
@@ -64,7 +64,7 @@ def test_a_server_comes_back_on_its_port(server: Server, end: str) -> None:
 
 
 def test_a_frozen_server_accepts_and_does_nothing(server: Server) -> None:
-    """A frozen server does not run but still takes connections; it goes on, or can be stopped."""
+    """A frozen server still accepts connections; it can be resumed, or stopped."""
 
     def is_stopped() -> bool:
         status = Path(f"/proc/{server.pid}/status").read_text()
@@ -80,8 +80,8 @@ def test_a_frozen_server_accepts_and_does_nothing(server: Server) -> None:
     assert server.stop() == 0
 
 
-def test_a_taken_port_is_an_error_with_the_log(server: Server) -> None:
-    """A server told to use a port that another one has fails at once and shows its log."""
+def test_a_port_in_use_is_an_error_with_the_log(server: Server) -> None:
+    """A server with another server's port fails at once, and the error has its log."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         server.port = other.getsockname()[1]
         with pytest.raises(PartError, match="in use"):
@@ -95,8 +95,8 @@ def test_a_free_port_is_none_that_the_kernel_hands_out() -> None:
     assert free_port() < int(limits[0])
 
 
-def test_mosquitto_lets_anyone_in_unless_there_are_users(tmp_path: Path) -> None:
-    """Without `users` no login is asked for; with them a name and its password are."""
+def test_mosquitto_needs_a_login_only_with_users(tmp_path: Path) -> None:
+    """Without `users` no login is needed; with `users` a name and its password are."""
     with Mosquitto(tmp_path) as broker:
         assert connack(broker) == 0
         broker.users = {"gx": "secret"}
@@ -107,7 +107,7 @@ def test_mosquitto_lets_anyone_in_unless_there_are_users(tmp_path: Path) -> None
 
 
 def test_influxdb_keeps_its_data_over_a_power_cut(tmp_path: Path) -> None:
-    """What was written before `kill` is read after the next start, by the exact time in ns."""
+    """A value written before `kill` is read after the next start, with its exact time in ns."""
     with InfluxDB(tmp_path) as database:
         database.query("CREATE DATABASE battery")
         database.write("dc Voltage=52.1 1700000000123456789", "battery")
@@ -121,8 +121,8 @@ def test_influxdb_keeps_its_data_over_a_power_cut(tmp_path: Path) -> None:
             database.query("SELECT")
 
 
-def test_influxdb_with_auth_refuses_strangers(tmp_path: Path) -> None:
-    """With `auth` a database is made by the admin alone."""
+def test_influxdb_with_auth_requires_a_login(tmp_path: Path) -> None:
+    """With `auth` only the admin can create a database."""
     with InfluxDB(tmp_path, auth=True) as database:
         database.create_admin()
         database.query("CREATE DATABASE battery")
@@ -131,8 +131,8 @@ def test_influxdb_with_auth_refuses_strangers(tmp_path: Path) -> None:
             database.query("CREATE DATABASE other")
 
 
-def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
-    """A child whose parent is killed by SIGKILL ends too, even while it is frozen."""
+def test_a_child_is_killed_with_its_parent(tmp_path: Path) -> None:
+    """If SIGKILL ends the parent, its child ends too, even a frozen child."""
     script = (
         "import pathlib, sys, time; from tests.support.process import Process\n"
         "child = Process('sleep', ['sleep', '1000'], pathlib.Path(sys.argv[1]))\n"
@@ -150,7 +150,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_a_part_that_ignores_sigterm_is_killed_and_reported(tmp_path: Path) -> None:
-    """`stop` does not wait for ever: what does not end is killed, and the error shows its log."""
+    """`stop` does not wait for ever: it kills a part that does not end; the error has its log."""
     script = "trap 'echo no' TERM; echo ready; while :; do sleep 0.05; done"
     part = Process("stubborn", ["/bin/sh", "-c", script], tmp_path / "log")
     part.start()

@@ -1,7 +1,7 @@
-"""The Venus stand-in against the recorded conversation with a real device, and its faults.
+"""The Venus stand-in compared with the recorded conversation with a real device; its faults.
 
-Rules: devices on a broker have a clock that only the test moves. That nothing more comes is
-proved by a read whose answer is awaited: what was sent before it has arrived before it.
+Rules: devices on a broker have a clock that only the test moves. To prove that no more messages
+come, a test waits for the answer to a read: earlier messages arrive before that answer.
 """
 
 import json
@@ -30,7 +30,7 @@ from tests.support.process import free_port
 TRANSCRIPT = TOP / "tests/standins/venus/venus-transcript.jsonl"
 PORTAL_ID = "c0619ab1c2d3"
 NOW = 1795350000.25
-WAIT = 30.0  # s, for what takes a millisecond on an idle machine
+WAIT = 30.0  # s; on an idle machine it takes a millisecond
 MARK = "mark/system/0/Relay/0/State"  # of a second device, on the same connection
 SUPPRESSED = b'{"keepalive-options":["suppress-republish"]}'
 # What the recording client had subscribed to from the first keepalive on.
@@ -65,7 +65,7 @@ class Message:
 
 
 class Listener:
-    """A client that keeps in order what the broker delivers and acknowledges."""
+    """A client that records the broker's deliveries and acknowledgements in order."""
 
     def __init__(self, port: int, *filters: str) -> None:
         self._messages: list[Message] = []
@@ -87,13 +87,13 @@ class Listener:
             self._changed.notify_all()
 
     def wait_until(self, condition: Callable[[list[Message]], bool]) -> None:
-        """Wait for a condition on what has come and was not taken."""
+        """Wait for a condition on the messages that were not taken yet."""
         with self._changed:
             done = self._changed.wait_for(lambda: condition(self._messages), WAIT)
             assert done, self._messages
 
     def take(self) -> list[Message]:
-        """Return what has come since the last time."""
+        """Return the messages since the last call."""
         with self._changed:
             messages, self._messages = self._messages, []
             return messages
@@ -106,10 +106,10 @@ class Listener:
         self.publish(f"R/{PORTAL_ID}/{path}", payload, qos)
 
     def settle(self) -> list[Message]:
-        """Return all that has come when a read sent now is answered, but for that answer."""
+        """Return all messages before the answer to a read that is sent now."""
         self.publish(f"R/{MARK}")
         self.wait_until(lambda messages: any(m.topic == f"N/{MARK}" for m in messages))
-        # Acknowledgements have a test of their own; paho tells of each QoS 0 message, too.
+        # Acknowledgements have a separate test; paho also reports each QoS 0 message.
         return [
             m for m in self.take() if m.topic.startswith("N/") and not m.topic.startswith("N/mark/")
         ]
@@ -121,7 +121,7 @@ class Listener:
 
 @dataclass
 class Stage:
-    """A device on a broker, its clock, and whoever listens."""
+    """A device on a broker, its clock, and the subscribed clients."""
 
     broker: Mosquitto
     clock: Clock
@@ -138,13 +138,13 @@ class Stage:
         return self.listeners[-1]
 
     def move(self, seconds: float) -> None:
-        """Let time pass for the device."""
+        """Advance the device's clock."""
         self.clock.now += seconds
         self.runner.wake()
 
 
 def mark() -> Device:
-    """Return the device that tells when all that was asked before has been answered."""
+    """Return the device whose answer shows that all earlier requests have been answered."""
     return Device("mark", ["system"])
 
 
@@ -187,7 +187,7 @@ FIRST_NARROW = next(i for i, title in enumerate(TITLES) if title.startswith("kee
 
 @dataclass
 class Turn:
-    """Something done, what the device said to it at once, and what came of itself later."""
+    """An action, the device's immediate messages, and its later messages."""
 
     act: dict[str, Any]
     prompt: list[Message]
@@ -196,7 +196,7 @@ class Turn:
 
 
 def turns(events: list[dict[str, Any]], *, heartbeat: bool) -> list[Turn]:
-    """Split a scene; a heartbeat that happens to fall into an answer is no part of it."""
+    """Split a scene; a heartbeat that happens to come within an answer is no part of it."""
     done: list[Turn] = []
     for event in events:
         if not done or event.get("from") != "device":
@@ -213,7 +213,7 @@ def turns(events: list[dict[str, Any]], *, heartbeat: bool) -> list[Turn]:
 
 
 def form(message: Message) -> tuple[object, ...]:
-    """Return all of a message but its number; it must be compact JSON in alphabetical order."""
+    """Return a message without its number; it must be compact JSON in alphabetical order."""
     if not message.payload:
         return (message.topic, "zero-byte", message.qos, message.retain)
     body = json.loads(message.payload)
@@ -227,14 +227,14 @@ def form(message: Message) -> tuple[object, ...]:
 
 
 def tail(messages: list[Message]) -> list[tuple[object, ...]]:
-    """Return what comes from the end of a full republish on."""
+    """Return the messages from the end of a full republish on."""
     forms = [form(m) for m in messages]
     ends = [i for i, m in enumerate(messages) if m.topic.endswith("full_publish_completed")]
     return forms[ends[0] :] if ends else []
 
 
 def changes(messages: list[Message]) -> list[Message]:
-    """Return what is neither a heartbeat nor the answer to a subscription."""
+    """Return the messages without heartbeats and answers to a subscription."""
     return [m for m in messages if not m.retain and not m.topic.endswith("/heartbeat")]
 
 
@@ -245,7 +245,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_scene_runs_as_recorded(title: str, stage: Stage) -> None:
-    """What a real device said in this scene, the stand-in says, in this form, and no more."""
+    """The stand-in sends the same messages as the real device in this scene, and no more."""
     number = TITLES.index(title)
     listener = stage.listen(*(NARROW if number >= FIRST_NARROW else ()))
     if number > FIRST_NARROW:  # then the device was alive already
@@ -270,7 +270,7 @@ def test_a_scene_runs_as_recorded(title: str, stage: Stage) -> None:
 
 
 def test_the_acknowledgement_comes_before_the_answer(stage: Stage) -> None:
-    """With QoS 1 the PUBACK precedes the reply, and so it does when there is no reply."""
+    """With QoS 1 the PUBACK comes before the reply, and also comes without a reply."""
     listener = stage.listen("vebus/275/Soc")
     listener.settle()
     listener.ask("vebus/275/Soc", qos=1)
@@ -290,7 +290,7 @@ def test_overlapping_filters_give_duplicates(stage: Stage) -> None:
 
 
 def test_only_the_serial_is_retained(stage: Stage) -> None:
-    """Whoever subscribes gets the Serial and nothing else, however much was published before."""
+    """A new subscriber gets the Serial and nothing else, however much was published before."""
     first = stage.listen()
     first.ask("keepalive")
     assert len(first.settle()) > 50
@@ -299,15 +299,15 @@ def test_only_the_serial_is_retained(stage: Stage) -> None:
 
 
 def test_every_subscriber_gets_every_answer(stage: Stage) -> None:
-    """The answer to one client's read reaches the others as well."""
+    """The answer to one client's read reaches the others too."""
     first, second = stage.listen("vebus/275/Soc"), stage.listen("vebus/275/Soc")
     first.ask("vebus/275/Soc")
     assert len(first.settle()) == 1
     assert len(second.settle()) == 1
 
 
-def test_a_broker_that_restarts_finds_the_device_again(tmp_path: Path) -> None:
-    """After a restart of the broker the Serial is retained anew, and the keepalive is lost."""
+def test_after_a_restart_of_the_broker_the_device_reconnects(tmp_path: Path) -> None:
+    """After a restart of the broker the Serial is retained again, and the keepalive is lost."""
     device = Device(PORTAL_ID)
     with (
         Mosquitto(tmp_path) as broker,
@@ -344,7 +344,7 @@ def test_a_thousand_devices_share_one_connection(broker: Mosquitto) -> None:
 
 
 def test_the_log_holds_what_was_delivered(stage: Stage) -> None:
-    """Requests and publishes are found in the log as a client sent and received them."""
+    """The log has requests and publishes as a client sent and received them."""
     listener = stage.listen("vebus/275/Dc/0/+")
     listener.settle()
     stage.device.log.clear()
@@ -358,7 +358,7 @@ def test_the_log_holds_what_was_delivered(stage: Stage) -> None:
     assert {s.why for s in stage.device.log.sent} == {Why.ANSWER}
 
 
-def test_a_late_answer_comes_when_its_time_has_come(stage: Stage) -> None:
+def test_a_late_answer_comes_after_its_delay(stage: Stage) -> None:
     """A hung service answers by its delay later; a restart loses what has not been answered."""
     listener = stage.listen("vebus/275/Soc")
     stage.device.late(3.0, "vebus")
@@ -376,7 +376,7 @@ def test_a_late_answer_comes_when_its_time_has_come(stage: Stage) -> None:
 
 
 def test_a_broker_that_was_frozen_delivers_in_one_burst(stage: Stage) -> None:
-    """What was asked meanwhile is answered after the notifications that have queued up."""
+    """Requests during the freeze are answered after the queued notifications."""
     listener = stage.listen("vebus/275/Dc/0/Current")
     listener.ask("keepalive", SUPPRESSED)
     listener.settle()
@@ -397,7 +397,7 @@ def test_a_broker_that_was_frozen_delivers_in_one_burst(stage: Stage) -> None:
 
 
 def test_a_silent_device_loses_what_it_is_asked(stage: Stage) -> None:
-    """During silence nothing is said or heard, and afterwards nothing is made up for."""
+    """During `silence` it neither sends nor receives; lost requests are not answered later."""
     listener = stage.listen()
     listener.ask("keepalive", SUPPRESSED)
     listener.settle()
@@ -413,7 +413,7 @@ def test_a_silent_device_loses_what_it_is_asked(stage: Stage) -> None:
 
 
 def test_no_broker_is_a_timeout() -> None:
-    """A runner that finds no broker says so instead of waiting for ever."""
+    """A runner without a broker raises an error and does not wait for ever."""
     runner = VenusRunner("127.0.0.1", free_port(), Device())
     with pytest.raises(TimeoutError):
         runner.start(timeout=0.2)
@@ -438,8 +438,8 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_command_does_what_its_input_says(broker: Mosquitto) -> None:
-    """Operations come as lines of JSON, requests are printed, a bad line is named."""
+def test_the_command_executes_its_input(broker: Mosquitto) -> None:
+    """Operations come as lines of JSON, requests are printed, a bad line is reported."""
     port = str(broker.port)
     with command("--port", port, "--instance", "276", "--end-at-eof") as process:
         assert process.stdin and process.stdout and process.stderr
@@ -457,7 +457,7 @@ def test_the_command_does_what_its_input_says(broker: Mosquitto) -> None:
 
 
 def test_the_command_can_be_a_large_system_or_an_old_one() -> None:
-    """With --large there is a grid meter, and a --firmware speaks as that did."""
+    """--large has a grid meter; --firmware behaves like that release."""
     with command("--broker", "--port", "0", "--large", "--firmware", "serial-alone") as process:
         assert process.stdout
         listener = Listener(json.loads(process.stdout.readline())["port"], "N/#")
@@ -470,8 +470,8 @@ def test_the_command_can_be_a_large_system_or_an_old_one() -> None:
         listener.close()
 
 
-def test_the_command_brings_its_own_broker() -> None:
-    """With --broker one command is a whole device, and SIGTERM ends all of it."""
+def test_the_command_can_start_a_broker() -> None:
+    """With --broker one command is a complete device, and SIGTERM ends all of it."""
     with command("--broker", "--port", "0", "--devices", "2") as process:
         assert process.stdout
         ready = json.loads(process.stdout.readline())

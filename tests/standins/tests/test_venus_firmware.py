@@ -33,7 +33,7 @@ def value(publish: Publish) -> Any:
 
 
 def test_before_3_50_the_end_of_a_republish_has_no_echo() -> None:
-    """The wish for an echo is ignored, all else is as today."""
+    """The request for an echo is ignored; all else is as in current firmware."""
     *out, completed, heartbeat = ask(Device(P, firmware=Firmware.NO_ECHO), "keepalive", ECHO)
     *newer, _, _ = ask(Device(P), "keepalive", ECHO)
     assert sorted(out, key=repr) == sorted(newer, key=repr)
@@ -43,7 +43,7 @@ def test_before_3_50_the_end_of_a_republish_has_no_echo() -> None:
 
 @pytest.mark.parametrize("firmware", OLD)
 def test_the_serial_wakes_an_old_device_which_says_everything_once(firmware: Firmware) -> None:
-    """The first gives all values, retained, later ones prolong; there is no end and no heart."""
+    """The first read gives all values, retained; later ones prolong. No end, no heartbeat."""
     device = Device(P, firmware=firmware)
     topics = [publish.topic for publish in ask(device, "system/0/Serial")]
     assert len(topics) > 50
@@ -63,7 +63,7 @@ def test_the_serial_wakes_an_old_device_which_says_everything_once(firmware: Fir
 
 @pytest.mark.parametrize("firmware", OLD)
 def test_an_old_device_that_falls_asleep_takes_back_what_is_retained(firmware: Firmware) -> None:
-    """After 60 s each topic gets an empty message, but for the Serial, and nothing follows."""
+    """After 60 s each topic except the Serial gets an empty message, and nothing follows."""
     device = Device(P, firmware=firmware)
     said = {publish.topic for publish in ask(device, "system/0/Serial")}
     device.advance(NOW + 59.5)
@@ -74,8 +74,8 @@ def test_an_old_device_that_falls_asleep_takes_back_what_is_retained(firmware: F
 
 
 @pytest.mark.parametrize("payload", [SUPPRESSED, ECHO])
-def test_options_are_taken_for_topics_of_interest_by_a_selective_one(payload: bytes) -> None:
-    """There are no such topics, so nothing happens, without an error; without options all wakes."""
+def test_a_selective_one_interprets_options_as_topics_of_interest(payload: bytes) -> None:
+    """No such topics exist, so nothing happens, without an error; without options all wakes."""
     device = Device(P, firmware=Firmware.SELECTIVE)
     assert ask(device, "keepalive", payload) == []
     assert not device.alive
@@ -87,7 +87,7 @@ def test_options_are_taken_for_topics_of_interest_by_a_selective_one(payload: by
 
 @pytest.mark.parametrize("payload", [b"", SUPPRESSED, ECHO])
 def test_where_the_serial_alone_counts_a_keepalive_is_an_unknown_path(payload: bytes) -> None:
-    """It is an error in the device's log and has no effect."""
+    """The device logs an error, and the keepalive has no effect."""
     device = Device(P, firmware=Firmware.SERIAL_ALONE)
     assert ask(device, "keepalive", payload) == []
     counters = device.log.counters
@@ -96,7 +96,7 @@ def test_where_the_serial_alone_counts_a_keepalive_is_an_unknown_path(payload: b
 
 @pytest.mark.parametrize("path", ["keepalive", "vebus/275/Soc", "vebus/999/Nope"])
 def test_any_request_wakes_the_first_firmware(path: str) -> None:
-    """A wrong one, which /keepalive is too, writes an error besides."""
+    """A wrong one, such as /keepalive, also makes the device log an error."""
     device = Device(P, firmware=Firmware.FIRST)
     assert len(ask(device, path, SUPPRESSED)) > 50
     assert device.alive
@@ -105,7 +105,7 @@ def test_any_request_wakes_the_first_firmware(path: str) -> None:
 
 @pytest.mark.parametrize("firmware", OLD)
 def test_old_payloads_have_blanks_and_lists_for_null(firmware: Firmware) -> None:
-    """A read shows null as [], a notification as null; limits of settings are not told."""
+    """A read has [] for null, a notification has null; settings come without their limits."""
     device = Device(P, firmware=firmware)
     everything = {each.topic: each.payload for each in ask(device, "system/0/Serial")}
     null, mode = f"N/{P}/vebus/275/Ac/Out/L2/P", f"N/{P}/vebus/275/Mode"
@@ -116,7 +116,7 @@ def test_old_payloads_have_blanks_and_lists_for_null(firmware: Firmware) -> None
 
 @pytest.mark.parametrize("firmware", OLD)
 def test_an_old_device_answers_a_sub_tree_in_one_message(firmware: Firmware) -> None:
-    """It comes on the sub-tree's own topic, and no leaf is published."""
+    """The message is on the sub-tree's topic, and no leaf is published."""
     device = Device(P, firmware=firmware)
     ask(device, "system/0/Serial")
     (answer,) = ask(device, "vebus/275/Dc")
@@ -127,12 +127,12 @@ def test_an_old_device_answers_a_sub_tree_in_one_message(firmware: Firmware) -> 
     assert ask(device, "vebus/275/Dc/0/") == []
 
 
-def test_what_an_old_device_has_said_is_there_for_who_comes_later(mosquitto: Mosquitto) -> None:
-    """While it is awake the broker has its values, and afterwards the Serial alone."""
+def test_values_of_an_old_device_are_retained(mosquitto: Mosquitto) -> None:
+    """While it is awake the broker retains its values, and afterwards the Serial alone."""
     clock, device = Clock(), Device(P, firmware=Firmware.FIRST)
 
     def told(move: float) -> set[str]:
-        """Return what is there for a new subscriber, who wakes the device and lets time pass."""
+        """Return a new subscriber's messages, after waking the device and advancing its time."""
         with closing(Listener(mosquitto.port, f"N/{P}/#", "N/mark/#")) as listener:
             there = {m.topic for m in listener.settle() if m.retain}
             if not device.alive:

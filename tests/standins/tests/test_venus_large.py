@@ -1,4 +1,4 @@
-"""The large system of the Venus stand-in: what is there, and how its values hang together."""
+"""The large system of the Venus stand-in: its services, and how its values are related."""
 
 import json
 from collections.abc import Callable
@@ -24,8 +24,8 @@ def now(request: pytest.FixtureRequest) -> Values:
     return read
 
 
-def test_there_are_two_inverters_and_all_that_belongs_to_them(now: Values) -> None:
-    """Each service has its product, but for the system, which has the portal id."""
+def test_there_are_two_inverters_and_all_other_services(now: Values) -> None:
+    """Each service has its product; the system has the portal id."""
     found = {name.removesuffix("/ProductId") for name in now if name.endswith("/ProductId")}
     assert found == set(services(P)) - {"system/0"}
     assert now["system/0/Serial"] == P
@@ -42,8 +42,8 @@ def test_there_are_two_inverters_and_all_that_belongs_to_them(now: Values) -> No
         "system/0/Ac/Consumption/L{}/Power",
     ],
 )
-def test_each_phase_is_wired_and_has_values_of_its_own(place: str, now: Values) -> None:
-    """No two phases of a measured place show the same."""
+def test_each_phase_is_wired_and_has_separate_values(place: str, now: Values) -> None:
+    """No two phases of a service have the same values."""
     assert len({now[place.format(line)] for line in LINES}) == 3
 
 
@@ -61,12 +61,12 @@ def test_each_phase_is_wired_and_has_values_of_its_own(place: str, now: Values) 
     ],
 )
 def test_a_total_is_the_sum_of_its_phases(total: str, part: str, now: Values) -> None:
-    """So it is at each inverter, at the meter and at the PV inverter."""
+    """At each inverter, at the meter and at the PV inverter."""
     assert now[total] == sum(now[part.format(line)] for line in LINES)
 
 
-def test_power_comes_from_somewhere_and_goes_somewhere(now: Values) -> None:
-    """The system's own sums are those of the devices, within what is lost by rounding."""
+def test_powers_add_up(now: Values) -> None:
+    """The system's sums are those of the devices, within rounding."""
 
     def both(path: str) -> float:
         return float(sum(now[f"{name}/{path}"] for name in INVERTERS))
@@ -80,7 +80,7 @@ def test_power_comes_from_somewhere_and_goes_somewhere(now: Values) -> None:
 
 
 def test_some_paths_are_missing_and_some_have_no_value(now: Values) -> None:
-    """What is absent is no path of the device; what is null is one, and stays so."""
+    """An absent value is no path of the device; a null value is a path, and stays null."""
     missing = {tuple(place.split("/", 1)) for place in ABSENT}
     there = {(name.split("/", 2)[0], name.split("/", 2)[2]) for name in now}
     assert not missing & there
@@ -88,7 +88,7 @@ def test_some_paths_are_missing_and_some_have_no_value(now: Values) -> None:
 
 
 def test_counted_numbers_are_new_at_each_change() -> None:
-    """With `counted` each measured path shows one number after the other, and null stays null."""
+    """With `counted` each measured path counts up, and null stays null."""
     device = large(P, counted=True)
     shown: dict[str, list[Any]] = {}
     for second in range(3):

@@ -26,7 +26,7 @@ def keep_alive(device: Device, payload: bytes = SUPPRESSED, now: float = NOW) ->
 
 
 def read_alone(device: Device, path: str, now: float) -> list[Publish]:
-    """Return the answer to a read without what was due besides."""
+    """Return the answer to a read, without other messages that were due."""
     device.advance(now)
     return read(device, path, now)
 
@@ -36,7 +36,7 @@ def topics(out: list[Publish]) -> list[str]:
 
 
 def values(out: list[Publish]) -> dict[str, Any]:
-    """Return what stands behind the portal id, with its value."""
+    """Return the topic after the portal id, with its value."""
     return {p.topic.split("/", 2)[2]: json.loads(p.payload)["value"] for p in out}
 
 
@@ -64,14 +64,14 @@ def heartbeats(out: list[Publish]) -> list[int]:
     ],
 )
 def test_a_wrong_request_is_an_error_in_the_log_and_nothing_else(topic: str) -> None:
-    """What is not there is not answered."""
+    """A read of a missing item is not answered."""
     device = Device(P)
     assert device.handle(topic, b"", NOW) == []
     assert device.log.counters.errors == 1
 
 
 def test_a_whole_service_is_read_with_a_slash_at_its_end() -> None:
-    """The root of a service answers with every leaf of it, each once, in no fixed order."""
+    """A read of a service's root is answered with every leaf, each once, in no fixed order."""
     device = Device(P)
     first, second = topics(read(device, "vebus/275/")), topics(read(device, "vebus/275/"))
     assert Counter(first) == Counter(second)
@@ -81,7 +81,7 @@ def test_a_whole_service_is_read_with_a_slash_at_its_end() -> None:
 
 
 def test_writes_and_wildcards_are_counted_and_not_answered() -> None:
-    """A W/ publish changes nothing, and a wildcard in R/ is none of the device's topics."""
+    """A W/ publish changes nothing, and a wildcard in R/ matches no topic of the device."""
     device = Device(P)
     assert device.handle(f"W/{P}/vebus/275/Mode", b'{"value":4}', NOW) == []
     assert device.handle(f"R/{P}/vebus/+/Soc", b"", NOW) == []
@@ -93,7 +93,7 @@ def test_writes_and_wildcards_are_counted_and_not_answered() -> None:
 # Keepalive and heartbeat.
 
 
-def test_the_heart_beats_every_three_seconds_while_alive() -> None:
+def test_a_heartbeat_comes_every_three_seconds_while_alive() -> None:
     """The first heartbeat comes with the keepalive, the last before it has ended."""
     device = Device(P)
     assert device.advance(NOW + 10.0) == []
@@ -105,7 +105,7 @@ def test_the_heart_beats_every_three_seconds_while_alive() -> None:
 
 
 def test_a_heartbeat_shows_the_clock_of_the_device() -> None:
-    """Which may be wrong; and it may show none at all."""
+    """The clock may be wrong; and there may be no heartbeat at all."""
     device = Device(P)
     device.set_clock(-3600.0)
     out = keep_alive(device)
@@ -116,14 +116,14 @@ def test_a_heartbeat_shows_the_clock_of_the_device() -> None:
 
 
 def test_a_second_keepalive_does_not_double_the_heartbeat() -> None:
-    """Heartbeats keep their rhythm when keepalives come on top of each other."""
+    """Heartbeats keep their interval when keepalives overlap."""
     device = Device(P)
     out = keep_alive(device) + keep_alive(device, now=NOW + 1.0)
     assert heartbeats(out + device.advance(NOW + 6.0)) == [int(NOW) + n for n in (0, 3, 6)]
 
 
 def test_a_keepalive_lasts_sixty_seconds() -> None:
-    """Notifications then stop without a last word, and reads are still answered."""
+    """Then notifications stop without a final message; reads are still answered."""
     device = Device(P)
     keep_alive(device)
     keep_alive(device, now=NOW + 20.0)
@@ -137,7 +137,7 @@ def test_a_keepalive_lasts_sixty_seconds() -> None:
 
 
 def test_a_suppressed_keepalive_brings_changes_alone() -> None:
-    """Without a republish only what is no longer as it was is published, about once a second."""
+    """Without a republish only changed values are published, about once per second."""
     device = Device(P)
     before = values(read(device, "vebus/275/"))
     assert topics(keep_alive(device)) == [f"N/{P}/heartbeat"]
@@ -162,12 +162,12 @@ def test_a_full_republish_covers_every_value_and_ends_with_its_completion() -> N
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"1", b"{}", b'{"keepalive-options":[{"a":1}]}'])
 def test_a_keepalive_without_a_known_option_is_a_full_one(payload: bytes) -> None:
-    """Whatever it says otherwise, it is followed by a full republish without an echo."""
+    """Whatever else is in it, a full republish without an echo follows."""
     assert keep_alive(Device(P), payload)[-2].payload == b'{"value":%d}' % int(NOW)
 
 
-def test_three_full_republishes_a_second_are_all() -> None:
-    """A fourth keeps alive and no more; in the next second there is one again."""
+def test_three_full_republishes_a_second_are_the_limit() -> None:
+    """A fourth only keeps the device alive; the next second permits one again."""
     device = Device(P)
     sizes = [len(keep_alive(device, b"", NOW + n / 10)) for n in range(5)]
     assert [size > 50 for size in sizes] == [True, True, True, False, False]
@@ -176,7 +176,7 @@ def test_three_full_republishes_a_second_are_all() -> None:
 
 
 def test_reading_the_serial_is_a_keepalive_of_the_old_kind() -> None:
-    """It gives a full republish and, after its completion, the answer to the read."""
+    """The result is a full republish and, after its completion, the answer to the read."""
     device = Device(P)
     out = topics(read(device, "system/0/Serial"))
     assert out.count(SERIAL) == 2
@@ -187,7 +187,7 @@ def test_reading_the_serial_is_a_keepalive_of_the_old_kind() -> None:
 # What happens to devices.
 
 
-def test_a_device_that_vanishes_says_goodbye_on_each_topic() -> None:
+def test_a_device_that_leaves_sends_a_farewell_on_each_topic() -> None:
     """Even without a keepalive each topic gets an empty message; then reads are not answered."""
     device = Device(P)
     leaves = topics(read(device, "vebus/275/"))
@@ -202,7 +202,7 @@ def test_a_device_that_vanishes_says_goodbye_on_each_topic() -> None:
 
 
 def test_the_retained_serial_is_never_taken_back() -> None:
-    """When the system service goes, its Serial stays; when it comes, it is retained anew."""
+    """When the system service leaves, its Serial stays; when it returns, it is retained again."""
     device = Device(P)
     device.vanish("system")
     assert SERIAL not in topics(device.advance(NOW))
@@ -211,7 +211,7 @@ def test_the_retained_serial_is_never_taken_back() -> None:
 
 
 def test_a_device_that_comes_back_while_alive_shows_all_its_values() -> None:
-    """So does one that is new on the bus."""
+    """So does a new service on the bus."""
     device = Device(P)
     keep_alive(device)
     device.vanish("vebus/275")
@@ -223,7 +223,7 @@ def test_a_device_that_comes_back_while_alive_shows_all_its_values() -> None:
 
 
 def test_a_restart_forgets_the_keepalive_and_every_fault() -> None:
-    """After it the Serial is retained, nothing is published unasked, and values are their own."""
+    """Then the Serial is retained, nothing is published unasked, and values are normal again."""
     device = Device(P)
     keep_alive(device)
     device.vanish("vebus")
@@ -236,7 +236,7 @@ def test_a_restart_forgets_the_keepalive_and_every_fault() -> None:
 
 
 def test_another_portal_id_is_another_device() -> None:
-    """The old retained Serial goes, the new one comes, and the old requests are wrong."""
+    """The new Serial replaces the old retained one, and requests with the old id fail."""
     device = Device(P)
     device.change_portal_id("0123")
     new = Publish("N/0123/system/0/Serial", b'{"value":"0123"}', retain=True)
@@ -249,7 +249,7 @@ def test_another_portal_id_is_another_device() -> None:
 
 
 def test_silence_covers_a_path_a_service_or_everything() -> None:
-    """What is silent is neither answered nor published, and the rest is as before."""
+    """A silenced item is neither answered nor published; all else is as before."""
     device = Device(P)
     device.silence("vebus", "/Dc/0/Power")
     assert len(read(device, "vebus/275/Dc/0")) == 4
@@ -264,7 +264,7 @@ def test_silence_covers_a_path_a_service_or_everything() -> None:
 
 
 def test_late_answers_come_with_a_delay_or_never() -> None:
-    """Reads of a hung service are late, past 25 s lost; a republish is from the cache, at once."""
+    """Reads of a hung service are late, after 25 s lost; a republish uses the cache, at once."""
     device = Device(P)
     device.late(4.0, "vebus")
     assert [p.delay for p in read(device, "vebus/275/Soc")] == [4.0]
@@ -276,7 +276,7 @@ def test_late_answers_come_with_a_delay_or_never() -> None:
 
 
 def test_any_payload_can_be_put_in_the_place_of_a_value() -> None:
-    """It is read and, while alive, published, until it is released."""
+    """Reads return the payload and, while alive, it is published, until it is released."""
     device = Device(P)
     own = read(device, "vebus/275/Soc")
     device.set_raw("vebus", "/Soc", b"[]")
@@ -290,7 +290,7 @@ def test_any_payload_can_be_put_in_the_place_of_a_value() -> None:
 
 
 def test_a_value_that_is_not_held_lasts_until_the_next_change() -> None:
-    """Then the path shows its own again."""
+    """Then the path has its normal value again."""
     device = Device(P)
     own = read(device, "vebus/275/Soc")[0].payload
     device.set_value("vebus", "/Soc", None, hold=False)
@@ -299,7 +299,7 @@ def test_a_value_that_is_not_held_lasts_until_the_next_change() -> None:
 
 
 def test_a_stale_path_is_fresh_in_reads_alone() -> None:
-    """Its changes are not published, and a full republish shows what was read last."""
+    """Its changes are not published, and a full republish has the value of the last read."""
     device = Device(P)
     name = "vebus/275/Dc/0/Voltage"
     old = values(read(device, name))[name]
@@ -313,7 +313,7 @@ def test_a_stale_path_is_fresh_in_reads_alone() -> None:
 
 
 def test_another_client_reads_at_its_rate() -> None:
-    """The answers to its reads come unasked, and its keepalives keep the device alive."""
+    """All clients get the answers to its reads, and its keepalives keep the device alive."""
     device = Device(P)
     device.foreign(4.0, ["vebus/275/Soc", "vebus/275/Dc/0"])
     device.advance(NOW)
@@ -347,7 +347,7 @@ def test_another_client_reads_at_its_rate() -> None:
     ids=lambda operation: operation["op"],
 )
 def test_an_operation_wakes_whoever_runs_the_device(operation: dict[str, Any]) -> None:
-    """Each operation that a line of JSON can name is carried out and made known."""
+    """Each operation that a line of JSON can name is executed, and `on_change` is called."""
     device = Device(P)
     calls: list[None] = []
     device.on_change = lambda: calls.append(None)
@@ -359,7 +359,7 @@ def test_an_operation_wakes_whoever_runs_the_device(operation: dict[str, Any]) -
     "operation", [{}, {"op": "set", "svc": "vebus"}, {"op": "late"}, {"op": 1}]
 )
 def test_an_unknown_operation_is_refused(operation: dict[str, Any]) -> None:
-    """What is misspelt or not complete changes nothing."""
+    """A misspelt or incomplete operation changes nothing."""
     with pytest.raises(ValueError, match="no such operation"):
         apply(Device(P), operation)
 
@@ -384,7 +384,7 @@ def test_an_unknown_operation_is_refused(operation: dict[str, Any]) -> None:
     ],
 )
 def test_payloads_are_written_as_venus_os_does(value: Value | Ranged, payload: bytes) -> None:
-    """Compact, in alphabetical order, with the noise of 32-bit floats, null for the invalid."""
+    """Compact, in alphabetical order, with the rounding of 32-bit floats, null if invalid."""
     assert encode(value) == payload
 
 
@@ -406,8 +406,8 @@ def test_values_are_those_of_a_battery_in_a_house() -> None:
     assert max(powers) > 2000
 
 
-def test_what_is_not_there_is_null() -> None:
-    """Phases without a wire, and solar power without a solar charger, have no value."""
+def test_missing_values_are_null() -> None:
+    """Phases that are not wired, and solar power without a solar charger, have no value."""
     device = Device(P)
     assert set(values(read(device, "vebus/275/Ac/ActiveIn/L2")).values()) == {None}
     assert len(read(device, "vebus/275/Ac/ActiveIn/L3")) == 5
@@ -415,7 +415,7 @@ def test_what_is_not_there_is_null() -> None:
 
 
 def test_counted_numbers_never_come_again() -> None:
-    """Each read and each change of a measured value shows a number new to its path."""
+    """Each read and each change of a measured value has a new number for its path."""
     device = Device(P, counted=True)
     shown: dict[str, list[float]] = {}
     for second in range(200):
@@ -434,7 +434,7 @@ def test_counted_numbers_never_come_again() -> None:
 
 
 def test_the_same_calls_give_the_same_answers() -> None:
-    """With one seed two devices are alike, with another they differ."""
+    """With the same seed two devices are equal; with different seeds they differ."""
     first, again, other = Device(P), Device(P), Device(P, seed=1)
     for step in range(20):
         now = NOW + step
@@ -447,7 +447,7 @@ def test_the_same_calls_give_the_same_answers() -> None:
 
 
 def test_a_service_that_hangs_answers_nothing_and_is_republished_as_if_it_were_fresh() -> None:
-    """Each read of it is an error in the device's log; no change of it is said."""
+    """Each read of it is an error in the device's log; its changes are not published."""
     device = Device(P, counted=True)
     keep_alive(device)
     device.advance(NOW + 2.0)
@@ -465,8 +465,8 @@ def test_a_service_that_hangs_answers_nothing_and_is_republished_as_if_it_were_f
     assert frozen[0] == frozen[1]
 
 
-def test_a_service_that_goes_on_says_what_has_changed_meanwhile() -> None:
-    """It has not left, so that it does not appear either."""
+def test_a_service_that_resumes_publishes_its_changes() -> None:
+    """It has not left the bus, so it does not appear as new."""
     device = Device(P)
     keep_alive(device)
     device.hang("vebus")
@@ -478,8 +478,8 @@ def test_a_service_that_goes_on_says_what_has_changed_meanwhile() -> None:
     assert len(read_alone(device, "vebus/275/Soc", NOW + 4.0)) == 1
 
 
-def test_a_service_that_crashed_says_no_farewell_and_is_published_whole_when_it_is_back() -> None:
-    """Its end is seen by what does not come, its return within milliseconds."""
+def test_a_crashed_service_sends_no_farewell_and_is_published_whole_after_its_restart() -> None:
+    """Only missing answers show the crash; its return shows within milliseconds."""
     device = Device(P)
     keep_alive(device)
     device.advance(NOW + 1.0)
@@ -493,7 +493,7 @@ def test_a_service_that_crashed_says_no_farewell_and_is_published_whole_when_it_
 
 
 def test_a_service_comes_back_under_another_instance() -> None:
-    """The old topics are taken back, the new ones published, and only they can be read."""
+    """The old topics get a farewell, the new ones are published, and only these can be read."""
     device = Device(P)
     keep_alive(device)
     device.renumber("vebus", 276)
@@ -506,7 +506,7 @@ def test_a_service_comes_back_under_another_instance() -> None:
 
 
 def test_a_path_that_was_removed_is_republished_until_its_service_leaves() -> None:
-    """It cannot be read, and is in every full republish and in the farewell."""
+    """It cannot be read, but every full republish and the farewell contain it."""
     device = Device(P)
     keep_alive(device)
     device.remove_path("vebus", "/Soc")
@@ -517,8 +517,8 @@ def test_a_path_that_was_removed_is_republished_until_its_service_leaves() -> No
     assert f"N/{P}/vebus/275/Soc" in farewells
 
 
-def test_the_plugin_says_once_that_it_has_started() -> None:
-    """Not retained: who comes later does not see it."""
+def test_the_plugin_publishes_its_start_once() -> None:
+    """Not retained: later subscribers do not get it."""
     out = Device(P).announce()
     assert [(p.topic, p.payload, p.retain) for p in out if not p.topic.endswith("/Serial")] == [
         (f"N/{P}/keepalive", b"1", False)
@@ -535,7 +535,7 @@ def test_the_plugin_says_once_that_it_has_started() -> None:
         {"op": "remove", "svc": "vebus", "path": "/Soc"},
     ],
 )
-def test_presence_is_told_by_lines_of_json_too(line: dict[str, Any]) -> None:
+def test_presence_can_be_set_by_lines_of_json_too(line: dict[str, Any]) -> None:
     """As every other operation."""
     device = Device(P)
     keep_alive(device)

@@ -1,4 +1,4 @@
-"""The Venus stand-in without a broker: services that come and go, and what is published why.
+"""The Venus stand-in without a broker: services that come and go, and reasons of publishes.
 
 The facts are those of VENUS, "Presence".
 """
@@ -23,7 +23,7 @@ FULL, SUPPRESSED = b"", b'{"keepalive-options":["suppress-republish"]}'
 
 
 def read(device: Device, path: str, now: float = NOW) -> list[Publish]:
-    """Return the answer to a read without what was due besides."""
+    """Return the answer to a read, without other messages that were due."""
     device.advance(now)
     return device.handle(f"R/{P}/{path}", b"", now)
 
@@ -39,7 +39,7 @@ def places(out: list[Publish]) -> Counter[str]:
 
 
 def of(out: list[Publish], place: str) -> list[Publish]:
-    """Return what was published of a service or below a path."""
+    """Return the publishes of a service or below a path."""
     return [each for each in out if f"{each.topic}/".startswith(f"N/{P}/{place}/")]
 
 
@@ -51,13 +51,13 @@ def reasons(out: list[Publish]) -> dict[Why, int]:
 
 
 def test_each_publish_has_its_reason() -> None:
-    """An answer, a foreign answer, a change, a republish and a farewell are told apart."""
+    """Answer, foreign answer, change, republish and farewell are distinguished."""
     device = Device(P, ("vebus", "system"))
     assert reasons(device.announce()) == {Why.OTHER: 2}
     assert reasons(read(device, "vebus/275/Dc/0")) == {Why.ANSWER: 5}
     republish = reasons(keep_alive(device, FULL))
     assert republish.keys() == {Why.REPUBLISH, Why.OTHER}
-    assert republish[Why.OTHER] == 2  # its end, and the heartbeat
+    assert republish[Why.OTHER] == 2  # the end of the republish, and the heartbeat
     assert reasons(device.advance(NOW + 1.0)).keys() == {Why.NOTIFICATION}
     device.set_value("vebus", "/Soc", 50.0)
     assert reasons(device.advance(NOW + 1.0)) == {Why.NOTIFICATION: 1}
@@ -71,7 +71,7 @@ def test_each_publish_has_its_reason() -> None:
 
 
 def test_dbus_mqtt_has_the_same_reasons() -> None:
-    """All values at the first keepalive, and empty messages at its end, by the older firmware."""
+    """Older firmware: all values at the first keepalive, and empty messages at its end."""
     device = Device(P, firmware=Firmware.SERIAL_ALONE)
     wakes = device.handle(f"R/{P}/system/0/Serial", b"", NOW)
     assert reasons(wakes).keys() == {Why.REPUBLISH}
@@ -102,7 +102,7 @@ SWITCHES: dict[str, tuple[Operation, Operation]] = {
 @pytest.mark.parametrize("place", OFF_GRID)
 @pytest.mark.parametrize("how", SWITCHES)
 def test_each_service_is_switched_by_itself(off_grid: Device, place: str, how: str) -> None:
-    """One that goes takes none of the others along, and is read again when it is back."""
+    """If one leaves, the others stay; after its return it is read again."""
     away, back = SWITCHES[how]
     away(off_grid, place)
     gone = off_grid.advance(NOW)
@@ -121,7 +121,7 @@ def test_each_service_is_switched_by_itself(off_grid: Device, place: str, how: s
 
 
 def test_another_client_needs_no_vebus(off_grid: Device) -> None:
-    """Without a path it reads a state of charge, of whatever service has one."""
+    """Without a path it reads a state of charge, of any service that has one."""
     off_grid.foreign(1.0)
     foreign = [each for each in off_grid.advance(NOW) if each.why is Why.FOREIGN]
     assert [each.topic for each in foreign] == [f"N/{P}/battery/512/Soc"]
@@ -131,7 +131,7 @@ def test_another_client_needs_no_vebus(off_grid: Device) -> None:
 
 
 def test_services_come_late_at_a_boot(off_grid: Device) -> None:
-    """Those that start later are not there until they come; each is then published whole."""
+    """Services that start later are missing until then; each is then published whole."""
     late = [each for each in OFF_GRID if each != "system/0"]
     off_grid.restart(late)
     assert [each.topic for each in off_grid.advance(NOW)] == [f"N/{P}/system/0/Serial"]
@@ -150,8 +150,8 @@ def test_services_come_late_at_a_boot(off_grid: Device) -> None:
     assert places(keep_alive(off_grid, FULL, NOW + 1.0)).keys() == {*OFF_GRID}
 
 
-def test_a_renumbered_service_is_there_once() -> None:
-    """275 that has become 276 is `vebus` from then on, can go back, and survives a boot so."""
+def test_a_renumbered_service_exists_once() -> None:
+    """275 renumbered to 276 is `vebus` from then on, can be reverted, and survives a boot."""
     device = Device(P)
     device.renumber("vebus", 276)
     device.advance(NOW)
@@ -169,7 +169,7 @@ def test_a_renumbered_service_is_there_once() -> None:
 
 @pytest.mark.parametrize("renumbered", [False, True])
 def test_a_removed_path_does_not_return_with_its_service(renumbered: bool) -> None:
-    """It leaves the plugin's cache with the service; only a boot brings it back."""
+    """It leaves the plugin's cache with the service; only a boot restores it."""
     device = Device(P)
     keep_alive(device)
     device.remove_path("vebus", "/Soc")
@@ -188,7 +188,7 @@ def test_a_removed_path_does_not_return_with_its_service(renumbered: bool) -> No
     assert not read(device, f"{place}/Soc", NOW + 1.0)
 
 
-# Who else listens, and what piles up.
+# Other clients, and queued messages.
 
 
 def test_another_client_has_everything_published_at_its_interval() -> None:
@@ -208,7 +208,7 @@ def test_another_client_has_everything_published_at_its_interval() -> None:
 @pytest.mark.parametrize("counted", [False, True])
 @pytest.mark.parametrize("rate", [1, 4, 10])
 def test_values_change_so_many_times_a_second(rate: int, counted: bool) -> None:
-    """`quicken` is at once, also while a keepalive lasts."""
+    """`quicken` takes effect at once, also while a keepalive lasts."""
     device = Device(P, counted=counted)
     keep_alive(device)
     device.advance(NOW + 5.0)
@@ -220,7 +220,7 @@ def test_values_change_so_many_times_a_second(rate: int, counted: bool) -> None:
 
 
 def test_numbers_can_count_the_reads() -> None:
-    """Then each answer is one more than the last, and nothing that is measured changes unasked."""
+    """Then each answer is one more than the last, and no measured value changes unasked."""
     device = Device(P, counted="reads")
     keep_alive(device)
     powers = []
@@ -232,7 +232,7 @@ def test_numbers_can_count_the_reads() -> None:
 
 
 def test_after_a_stall_all_comes_in_one_burst() -> None:
-    """Nothing is heard or published meanwhile; then notifications come, and the answers after."""
+    """During the stall nothing is read or published; then come notifications, then answers."""
     device = Device(P, counted=True)
     device.quicken(4)
     keep_alive(device)
@@ -264,7 +264,7 @@ def test_after_a_stall_all_comes_in_one_burst() -> None:
     ],
 )
 def test_lines_of_json_do_this_too(line: dict[str, Any]) -> None:
-    """As every other operation, each is made known."""
+    """Each calls `on_change`, as every other operation does."""
     device = Device(P)
     calls: list[None] = []
     device.on_change = lambda: calls.append(None)

@@ -1,1 +1,1 @@
-"""The stand-in for a Venus OS device, its front door, a fleet of it, and what is around it."""
+"""The stand-in for a Venus OS device, its front door, a fleet of devices, and related servers."""

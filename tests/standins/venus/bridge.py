@@ -1,11 +1,11 @@
 """A real Mosquitto that is not the device, with the device's values bridged to it.
 
-People have it who keep one broker for the whole house: the device's topics are there below a
-prefix, as `boat/N/…` and `boat/R/…`.
+Users with one broker for the whole house have this set-up: the device's topics are on that broker
+below a prefix, as `boat/N/…` and `boat/R/…`.
 
-Rules: the bridge calls from here, and again some seconds after it was cut. Where retained messages
-are not to come over, the device's broker is the one that calls, since only the end that sends can
-leave them out; it then gets the bridge into its configuration and is started again.
+Rules: this broker connects to the device's, and reconnects some seconds after a disconnect. If the
+bridge is to leave out retained messages, the device's broker connects instead, because only the
+sending side can leave them out; its configuration then gets the bridge, and it is restarted.
 """
 
 import threading
@@ -22,11 +22,11 @@ _STATE = "$SYS/broker/connection/{name}/state"  # mosquitto.conf(5), notificatio
 class Bridged(Mosquitto):
     """A Mosquitto to which `device`, the broker of a device, is bridged; that one runs already.
 
-    `prefix` is what the device's topics have in front here, `remote` what they have there, both
-    with a slash at the end unless they are empty. Without `retained` no message comes over as
-    retained, so who subscribes here is not told the portal id. Without `questions` what is asked
-    here does not get there. `name` is the bridge's client id: two bridges to one broker need two
-    names. `options` are those of Mosquitto.
+    `prefix` is the prefix of the device's topics here, `remote` that on the device's broker, both
+    with a slash at the end unless they are empty. Without `retained` no message arrives as
+    retained, so a subscriber here does not get the portal id. Without `questions` requests from
+    here do not reach the device. `name` is the bridge's client id: two bridges to one broker need
+    two names. `options` are those of Mosquitto.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Bridged(Mosquitto):
         self._wait_until_connected(bridging)
 
     def _bridge(self, other: Mosquitto, here: str, there: str, values: str, asks: str) -> str:
-        """Return the lines of a bridge; `here` is the side that calls, `values` come or go."""
+        """Return a bridge's configuration; `here` is the side that connects, `values` in or out."""
         prefixes = " ".join(prefix or '""' for prefix in (here, there))
         lines = [
             f"connection {self._name}",
@@ -100,7 +100,7 @@ class Bridged(Mosquitto):
         client.loop_start()
         try:
             if not connected.wait(timeout):
-                raise PartError(f"the bridge does not come about\n{bridging.tail()}")
+                raise PartError(f"the bridge does not connect\n{bridging.tail()}")
         finally:
             client.disconnect()
             client.loop_stop()

@@ -1,7 +1,8 @@
-"""The D-Bus side of the Venus stand-in: which services there are and what their paths hold.
+"""The D-Bus side of the Venus stand-in: its services, and the values of their paths.
 
-Rules: an item is named as in a topic, without N/<portal id>/: `vebus/275/Dc/0/Voltage`. Values
-stand still between two changes, which the owner makes by `enter`. No time and no chance in here.
+Rules: an item is named as in a topic, without N/<portal id>/: `vebus/275/Dc/0/Voltage`. Values are
+constant between two changes, which the owner makes by `enter`. This module reads no clock and no
+random numbers.
 """
 
 import random
@@ -25,11 +26,11 @@ class Service:
 
     @property
     def key(self) -> str:
-        """Name and device instance as they stand in a topic."""
+        """Name and device instance as in a topic."""
         return f"{self.name}/{self.instance}"
 
     def shown(self) -> dict[str, Source]:
-        """Return the paths that are there."""
+        """Return the existing paths."""
         return {path: s for path, s in self.paths.items() if self.key + path not in self.hidden}
 
 
@@ -45,10 +46,10 @@ class Bus:
         day: float,
         counted: bool | Literal["reads"],
     ) -> None:
-        self.changes = counted != "reads"  # whether what is measured changes by itself
+        self.changes = counted != "reads"  # whether measured values change by themselves
         self._services: dict[str, Service] = {}
         self._items: dict[str, Source] = {}
-        self._sub_trees: dict[str, list[str]] = {}  # what was read once, to find it faster
+        self._sub_trees: dict[str, list[str]] = {}  # a cache of earlier reads
         self._held: dict[str, bytes] = {}
         self._momentary: dict[str, bytes] = {}
         self._counted = bool(counted)
@@ -76,17 +77,17 @@ class Bus:
         return service
 
     def remove(self, service: Service) -> None:
-        """Have a service be none of this device's any more."""
+        """Remove a service from this device."""
         del self._services[service.key]
         self._sub_trees.clear()
 
     def hide(self, service: Service, item: str) -> None:
-        """Let an item of a service be no more, until `reset`."""
+        """Remove an item of a service, until `reset`."""
         service.hidden.add(item)
         self._sub_trees.clear()
 
     def service(self, name: str) -> Service:
-        """Find a service by `vebus/275`, or by `vebus` the first such. Raises KeyError."""
+        """Return the service `vebus/275`, or for `vebus` the first such. Raises KeyError."""
         for service in self._services.values():
             if name in {service.key, service.name}:
                 return service
@@ -104,7 +105,7 @@ class Bus:
     def read(self, service_key: str, dbus_path: str) -> list[str]:
         """Return the item of this path or all those below it, none when there is no such path.
 
-        Like the real thing it keeps no order, and knows no sub-tree with a slash at its end.
+        As on a real device there is no fixed order, and no sub-tree with a slash at its end.
         """
         service = self._services.get(service_key)
         if service is None or not service.present:
@@ -124,7 +125,7 @@ class Bus:
         return [item for service in self.services() for item in self.read(service.key, "/")]
 
     def payload(self, item: str, *, fresh: bool = False) -> bytes:
-        """Return what the item holds, as a payload; `fresh` makes a counted one count on."""
+        """Return the item's payload; with `fresh` a counted value counts up."""
         held = self._momentary.get(item, self._held.get(item))
         if held is not None:
             return held
@@ -140,7 +141,7 @@ class Bus:
         return encode(value)
 
     def enter(self, second: float) -> None:
-        """Let the values be those of this Unix time, whole where they change once a second."""
+        """Set the values to those of this Unix time; whole s where they change once per second."""
         if second != self._second:
             self._second = second
             self._snapshot = None
@@ -149,7 +150,7 @@ class Bus:
     def hold(self, service: Service, path: str, payload: bytes, *, momentary: bool) -> str:
         """Put a payload in the place of a value, until the next change or until released.
 
-        A path that is not there comes into being. Returns the item.
+        A missing path is created. Returns the item.
         """
         item = service.key + path
         if path not in service.paths:
@@ -159,19 +160,19 @@ class Bus:
         return item
 
     def release(self, place: str) -> None:
-        """Let an item, or all below a service, or all below "", have their own values again."""
+        """Restore the normal values of an item, of all below a service, or, for "", of all."""
         for held in (self._held, self._momentary):
             for item in [item for item in held if covers(place, item)]:
                 del held[item]
 
     def rename(self, portal_id: str) -> None:
-        """Let the system service show another portal id as its serial."""
+        """Set another portal id as the system service's serial."""
         for service in self._services.values():
             if service.name == "system":
                 service.paths["/Serial"] = self._items[service.key + "/Serial"] = portal_id
 
     def reset(self) -> None:
-        """Start again: every service there, every value its own; counts go on."""
+        """Restart: every service exists, every value is normal; counts continue."""
         self._held.clear()
         self._momentary.clear()
         for service in self._services.values():

@@ -1,6 +1,6 @@
 """The command line of the Venus stand-in; see mqtt.py.
 
-Rules: one line of JSON on the output once the devices can be asked, and with --log one for each
+Rules: one line of JSON on stdout when the devices are ready, and with --log one for each
 request. Lines of JSON on the input are operations (faults.apply), for all devices or with
 "portal_id" for one; a bad one is named on the error output and changes nothing.
 """
@@ -28,7 +28,7 @@ from tests.standins.venus.values import INSTANCES
 from tests.support.process import PartError
 from tests.support.programs import ProgramMissingError
 
-LOG_LIMIT = 1000  # requests and publishes kept of each device
+LOG_LIMIT = 1000  # requests and publishes recorded of each device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="of the MQTT broker")
-    add("--port", type=int, default=1883, help="of the MQTT broker; with --broker 0 is a free one")
+    add("--port", type=int, default=1883, help="of the MQTT broker; with --broker, 0: a free one")
     add("--user", help="to log in at the broker")
     add("--password", help="to log in at the broker")
     add("--broker", action="store_true", help="start a Mosquitto on 127.0.0.1")
@@ -93,11 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--firmware", type=Firmware, default=Firmware.CURRENT.value, help=f"one of {known}")
     add("--seed", type=int, default=0, help="another seed gives other noise on the values")
     add("--day", type=float, default=86400.0, help="seconds that a day of the battery takes")
-    add("--counted", action="store_true", help="numbers that never repeat instead of likely ones")
-    by_reads = "numbers that count how often each was read"
+    add("--counted", action="store_true", help="numbers that never repeat, not plausible ones")
+    by_reads = "numbers that count the reads of each value"
     add("--counted-by-reads", dest="counted", action="store_const", const="reads", help=by_reads)
     add("--log", action="store_true", help="print each request as a line of JSON")
-    add("--end-at-eof", action="store_true", help="end when the input does")
+    add("--end-at-eof", action="store_true", help="end at the end of the input")
     return parser
 
 
@@ -128,14 +128,14 @@ def _following(portal_id: str, number: int) -> str:
 def _broker(port: int) -> Iterator[tuple[str, int]]:
     with (
         tempfile.TemporaryDirectory(prefix="venus-") as directory,
-        # A thousand devices that are kept alive say more at once than it would let wait.
+        # A thousand live devices publish more at once than its queue holds by default.
         Mosquitto(Path(directory), port=port, config="max_queued_messages 0") as mosquitto,
     ):
         yield "127.0.0.1", mosquitto.port
 
 
 def _lines(*, end_at_eof: bool) -> Iterator[bytes]:
-    """Return the lines of the input, for ever unless its end is the end of all."""
+    """Yield the lines of the input, for ever unless --end-at-eof is set."""
     rest = b""
     while read := os.read(sys.stdin.fileno(), 65536) if sys.stdin is not None else b"":
         *lines, rest = (rest + read).split(b"\n")

@@ -1,9 +1,9 @@
-"""A stand-in for a Venus OS device, with everything that can happen to one.
+"""A stand-in for a Venus OS device, with all events and faults of a real one.
 
-Rules: no socket, thread or clock in here; `handle` and `advance` take the time and return what
-is published. An event takes effect at once; what it makes the device say comes with the next
-`handle` or `advance`, and `on_change` is called so that somebody asks. Events and `log` may be
-used from any thread. Nothing is left to chance: the same calls give the same answers.
+Rules: no socket, thread or clock in here; `handle` and `advance` take the time and return the
+publishes. An event takes effect at once; its publishes come with the next `handle` or `advance`,
+and it calls `on_change` so that the device's owner calls these. Events and `log` may be used from
+any thread. There are no random numbers: the same calls give the same answers.
 
 In an event a service is named "vebus" (the first one) or "vebus/275", a path "/Dc/0/Voltage".
 """
@@ -27,9 +27,9 @@ class Device(Plugin):
     `services` are names from values.INSTANCES, with "/<device instance>" where it is not
     the usual one; or a mapping of such names to the D-Bus paths of each. `day` is the length in
     seconds of a day of the simulated battery. `counted` replaces each measured number by one that
-    its path has never shown before: whole numbers count up, others too, with hundredths that are
-    the path's own; "reads" counts them up by each read alone, so that they never change unasked.
-    `log_limit` bounds what `log` keeps. `firmware` is the release of Venus OS.
+    its path has never had before: whole numbers count up, others too, with hundredths that identify
+    the path; "reads" counts them up by each read alone, so that they never change unasked.
+    `log_limit` is the maximum length of `log`. `firmware` is the release of Venus OS.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Device(Plugin):
         firmware: Firmware = Firmware.CURRENT,
     ) -> None:
         self.on_change: Callable[[], object] = lambda: None
-        self.generation = 0  # rises with each restart; what was to be sent before it is lost
+        self.generation = 0  # rises with each restart; messages queued before a restart are lost
         bus = Bus(portal_id, services, seed=seed, day=day, counted=counted)
         super().__init__(portal_id, bus, Log(log_limit), firmware)
 
@@ -55,14 +55,14 @@ class Device(Plugin):
         self.on_change()
 
     def add_service(self, name: str, instance: int, paths: Paths) -> None:
-        """Let a device appear on the bus, or replace the one of this name and instance."""
+        """Add a service to the bus, or replace the one of this name and instance."""
         with self._event():
             self._appear(self._bus.add(name, instance, paths))
 
     def vanish(self, service: str) -> None:
-        """Let a device leave the bus: an empty message for each of its topics, then silence.
+        """Remove a service from the bus: an empty message for each of its topics, then none.
 
-        The retained Serial is spared: the plugin never takes it back.
+        Except for the retained Serial: the plugin never removes it.
         """
         with self._event():
             leaving = self._bus.service(service)
@@ -74,7 +74,7 @@ class Device(Plugin):
                 self._faults.removed.discard(item)
 
     def come_back(self, service: str) -> None:
-        """Let it return; while a keepalive lasts, all its values are published."""
+        """Return it to the bus; while a keepalive lasts, all its values are published."""
         with self._event():
             returning = self._bus.service(service)
             self._faults.hung.discard(returning.key)
@@ -82,7 +82,7 @@ class Device(Plugin):
             self._appear(returning)
 
     def hang(self, service: str) -> None:
-        """Let it answer nothing; a full republish shows what the plugin saw last of it."""
+        """Stop its answers; a full republish has the plugin's last values of it."""
         with self._event():
             hanging = self._bus.service(service)
             for item in self._bus.read(hanging.key, "/"):
@@ -90,16 +90,16 @@ class Device(Plugin):
             self._faults.hung.add(hanging.key)
 
     def resume(self, service: str) -> None:
-        """Let one that hangs go on: what has changed meanwhile is said while a keepalive lasts."""
+        """Resume a hung service: while a keepalive lasts, its changes since then are published."""
         with self._event():
             self._faults.hung.discard(self._bus.service(service).key)
 
     def crash(self, service: str) -> None:
-        """Let it end without a word, as one that hangs, until it comes back."""
+        """Crash it: like one that hangs, without a farewell, until it returns."""
         self.hang(service)
 
     def renumber(self, service: str, instance: int) -> None:
-        """Let it leave, and come back under another device instance."""
+        """Remove it, and return it under another device instance."""
         self.vanish(service)
         with self._event():
             old = self._bus.service(service)
@@ -107,7 +107,7 @@ class Device(Plugin):
             self._appear(self._bus.add(old.name, instance, old.shown()))
 
     def remove_path(self, service: str, path: str) -> None:
-        """Let a path be there no more: not to be read, and in the plugin's cache all the same."""
+        """Remove a path: it cannot be read, but stays in the plugin's cache."""
         with self._event():
             item = self._bus.service(service).key + path
             self._cache[item] = self._cached(item)
@@ -122,11 +122,11 @@ class Device(Plugin):
     def set_value(
         self, service: str, path: str, value: Value | Ranged, *, hold: bool = True
     ) -> None:
-        """Let a path have this value; without `hold`, until its values change next."""
+        """Set the value of a path; without `hold`, until the next change of values."""
         self.set_raw(service, path, encode(value), hold=hold)
 
     def set_raw(self, service: str, path: str, payload: bytes, *, hold: bool = True) -> None:
-        """Let this be published for a path, whether it is JSON or not."""
+        """Set the payload of a path, whether it is JSON or not."""
         with self._event():
             holder = self._bus.service(service)
             item = self._bus.hold(holder, path, payload, momentary=not hold)
@@ -142,7 +142,7 @@ class Device(Plugin):
             self._faults.stale -= {item for item in self._faults.stale if covers(place, item)}
 
     def silence(self, service: str | None = None, path: str | None = None) -> None:
-        """Say nothing more of a path, a service, or at all; then requests go unheard, too."""
+        """Publish nothing of a path, a service, or at all; then requests are lost too."""
         with self._event():
             if service is None:
                 self._faults.deaf = True
@@ -159,17 +159,17 @@ class Device(Plugin):
                 self._faults.silent.discard(self._place(service, path))
 
     def set_clock(self, ahead: float, *, shown: bool = True) -> None:
-        """Let its own clock be so many s ahead; where it is not `shown`, there is no heartbeat."""
+        """Set its clock so many s ahead; if it is not `shown`, there is no heartbeat."""
         with self._event():
             self._clock_ahead, self._clock_shown = ahead, shown
 
     def late(self, seconds: float, service: str | None = None, path: str | None = None) -> None:
-        """Let answers to reads come so much later; from LOST_SECONDS on, never. 0 ends it."""
+        """Delay answers to reads by so many s; from LOST_SECONDS on, for ever. 0 ends it."""
         with self._event():
             self._faults.late[self._place(service, path)] = seconds
 
     def stale(self, service: str, path: str) -> None:
-        """Let a path change unsaid: only a read shows it, a full republish what was last said."""
+        """Stop notifications of a path: reads are fresh, a full republish has the last publish."""
         with self._event():
             item = self._place(service, path)
             self._cache[item] = self._bus.payload(item)
@@ -183,11 +183,11 @@ class Device(Plugin):
         keepalive: bool = False,
         full_interval: float = 0.0,
     ) -> None:
-        """Let another client read `rate` times a second; 0 ends it.
+        """Start another client that reads `rate` times per second; 0 ends it.
 
         `paths` (such as "vebus/275/Dc/0") are read in turn, by default the Soc alone. With
-        `keepalive` that client also keeps the device alive, as Victron's own do; with
-        `full_interval` by a full keepalive each so many seconds, as others do.
+        `keepalive` that client also keeps the device alive, as Victron's clients do; with
+        `full_interval` by a full keepalive every so many seconds, as other clients do.
         """
         with self._event():
             self._timers.pop("foreign read", None)
@@ -199,26 +199,26 @@ class Device(Plugin):
                 self._faults.other = OtherClient(1.0 / rate, cycle(paths), alive, full_interval)
 
     def quicken(self, rate: int) -> None:
-        """Let values change so many times a second, 1 by default; a restart does not end it."""
+        """Set how often values change per second, by default 1; a restart does not reset it."""
         with self._event():
             self._moment, self._rate = self._moment * rate // self._rate, rate
             if "change" in self._timers:
                 self._timers["change"] = self._next_change()
 
     def stall(self) -> None:
-        """Let the broker freeze: nothing is read, and what is to be published is queued."""
+        """Freeze the broker: nothing is read, and publishes are queued."""
         with self._event():
             self._stalled = True
 
     def go_on(self) -> None:
-        """End `stall`: publish at once all that is queued, in order; then answer the requests."""
+        """End `stall`: publish the queue at once, in order; then answer the requests."""
         with self._event():
             self._stalled = False
 
     def restart(self, late: Sequence[str] = ()) -> None:
-        """Boot again: no keepalive, no fault, every service there, Serial retained again.
+        """Reboot: no keepalive, no fault, every service exists, the Serial is retained again.
 
-        But for the services of `late`, which are not there until they `come_back`.
+        Except for the services of `late`, which are missing until `come_back`.
         """
         with self._event():
             self.generation += 1
@@ -230,7 +230,7 @@ class Device(Plugin):
             self._outbox = withdrawn + self._serial()
 
     def change_portal_id(self, portal_id: str) -> None:
-        """Become another GX device, to whose broker the old retained Serial is unknown."""
+        """Become another GX device, whose broker has no message of the old Serial."""
         with self._event():
             farewell = [
                 Publish(old.topic, b"", retain=True, why=Why.FAREWELL) for old in self._serial()

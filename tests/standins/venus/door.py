@@ -1,13 +1,12 @@
-"""A Venus device's front door: its ports, TLS and login, before a real Mosquitto that lets all in.
+"""A Venus device's front door: its ports, TLS and login, before a real Mosquitto without logins.
 
-The table of profiles and all about logins is from VENUS, "Login and security profiles". What a
-broker does with bytes that are not for the port they come to was seen with Mosquitto 2.0.11 on
-OpenSSL 3.0 and 2.0.21 on 3.5: MQTT in the clear on the TLS port gets no alert but an RST (a FIN
-after the five bytes that OpenSSL reads first and nothing more), a ClientHello on the plain port
-an RST.
+The source of the profiles and of all rules of logins is VENUS, "Login and security profiles". The
+broker's reaction to bytes for the wrong port was seen with Mosquitto 2.0.11 on OpenSSL 3.0 and
+2.0.21 on 3.5: plain MQTT on the TLS port gets no alert but an RST (a FIN if it is exactly the five
+bytes that OpenSSL reads first), a ClientHello on the plain port an RST.
 
-Rules: one thread runs the loop and owns every connection and the lists, which only grow. What is
-set from outside counts for the next connection. No wrong password is kept or shown.
+Rules: one thread runs the loop and owns every connection and the lists, which only grow. A setting
+from outside applies to the next connection. Wrong passwords are neither stored nor shown.
 """
 
 import asyncio
@@ -38,10 +37,10 @@ LONGEST_CONNECT = 100_000  # bytes
 
 @dataclass(frozen=True)
 class FailedHandshake:
-    """A TLS handshake that came to nothing.
+    """A failed TLS handshake.
 
-    `reason` is OpenSSL's, as in WRONG_VERSION_NUMBER, or EOF when the client just left; `first`
-    are the first bytes that came, eight at the most.
+    `reason` is OpenSSL's, as in WRONG_VERSION_NUMBER, or EOF if the client disconnected; `first`
+    has the first bytes received, eight at most.
     """
 
     at: float
@@ -50,16 +49,15 @@ class FailedHandshake:
 
 
 class Door(Part):
-    """The door of a device, on `host`; as a context manager it is open meanwhile.
+    """The door of a device, on `host`; as a context manager it is open within the block.
 
     `ports` are those for plain MQTT and for TLS, 0 for free ones; which of them is open depends on
-    the profile. `tokens` may change while it is open. `refusal_delay` are the bounds in s within
-    which `chance` draws how long the login is refused. `clock` is that of the lock against
-    guessing.
+    the profile. `tokens` may change while it is open. `refusal_delay` has the bounds in s between
+    which `chance` draws the delay of a refusal. `clock` is that of the lock against guessing.
 
     May be set at any time: `certificate`; `tls_versions`, the lowest and the highest;
-    `hold_handshake`, with which TLS is never answered; `drip`, the pause in s after each byte of
-    our part of a handshake.
+    `hold_handshake`, with which TLS is never answered; `drip`, the pause in s after each byte that
+    the door sends in a handshake.
     """
 
     def __init__(
@@ -107,13 +105,13 @@ class Door(Part):
 
     @property
     def profile(self) -> Profile:
-        """The profile in force."""
+        """The current profile."""
         return self._login.profile
 
     def set_profile(self, profile: Profile) -> None:
-        """Change the profile: all connections are closed, then the ports are as it says.
+        """Change the profile: all connections are closed, then the profile's ports are opened.
 
-        Raises OSError when somebody else has taken a port that was closed.
+        Raises OSError when another process has taken a port that was closed.
         """
         self._do(self._shut())
         self._login.profile = profile
@@ -124,15 +122,15 @@ class Door(Part):
         self._login.booting = True
 
     def booted(self) -> None:
-        """Let passwords count."""
+        """Accept passwords from now on."""
         self._login.booting = False
 
     def end_connections_of(self, user: str) -> None:
-        """End what a user has open, as a device does whose token was removed."""
+        """Close a user's connections, as a device does when the user's token is removed."""
         self._do(self._end(user))
 
     def close(self) -> None:
-        """End every connection, close the ports and end the thread; again it does nothing."""
+        """End every connection, close the ports and end the thread; a second call does nothing."""
         if self._loop.is_closed():
             return
         self._do(self._shut())
@@ -146,7 +144,7 @@ class Door(Part):
 
     def _open_somewhere(self) -> None:
         given = self.plain_port, self.tls_port
-        for left in reversed(range(5)):  # another process may take a free port before we do
+        for left in reversed(range(5)):  # another process may take a free port first
             self.plain_port, self.tls_port = (port or free_port() for port in given)
             try:
                 self._do(self._open())
@@ -157,7 +155,7 @@ class Door(Part):
             else:
                 return
 
-    # From here on in the thread.
+    # The following runs in the thread.
 
     async def _open(self) -> None:
         if self.profile.plain:
@@ -212,14 +210,14 @@ class Door(Part):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate.cert, self.certificate.key)
         if self.tls_versions[1] in {ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1}:
-            context.set_ciphers("ALL:@SECLEVEL=0")  # of their own accord no OpenSSL speaks them
+            context.set_ciphers("ALL:@SECLEVEL=0")  # by default OpenSSL rejects old versions
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version, context.maximum_version = self.tls_versions
         return context
 
     async def _secure(self, line: TlsLine) -> bool:
-        """Do the handshake; return whether it came to something."""
+        """Do the handshake; return whether it succeeded."""
         if self.hold_handshake:
             await line.ignore()
             return False
@@ -233,7 +231,7 @@ class Door(Part):
         return True
 
     async def _greet(self, line: Line, *, tls: bool) -> None:
-        """Read the CONNECT and answer it, or have Mosquitto do so."""
+        """Read the CONNECT and answer it, or pass it to Mosquitto."""
         try:
             connect = packets.parse(*await _first_packet(line))
         except packets.MalformedError:
@@ -261,9 +259,9 @@ class Door(Part):
         return outcome
 
     async def _let_in(self, line: Line, connect: packets.Connect) -> None:
-        """Carry bytes both ways until one side ends.
+        """Relay bytes both ways until one side ends.
 
-        Mosquitto itself closes an older client of the same id, and with it this older line.
+        Mosquitto itself closes an older client of the same id, and so its older connection here.
         """
         if connect.client_id:
             self._owners[connect.client_id] = connect.user, line

@@ -1,6 +1,6 @@
-"""What can be wrong with the Venus stand-in, and how one is told so in a line of JSON.
+"""Faults of the Venus stand-in, and the lines of JSON that cause them.
 
-Rules: `Faults` is plain state that its device asks; a fault on `vebus/275` or `vebus/275/Dc/0`
+Rules: `Faults` is plain state that its device reads; a fault on `vebus/275` or `vebus/275/Dc/0`
 covers everything below. Operations are named as in the recorded conversation with a real device.
 """
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.standins.venus.device import Device
 
 
-_OF_SERVICES = {  # operations that need nothing but a service
+_OF_SERVICES = {  # operations whose only parameter is a service
     "down": "vanish",
     "up": "come_back",
     "hang": "hang",
@@ -33,30 +33,30 @@ class OtherClient:
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong at present."""
+    """The current faults."""
 
-    deaf: bool = False  # hears nothing and says nothing
+    deaf: bool = False  # receives nothing and sends nothing
     silent: set[str] = field(default_factory=set)
     late: dict[str, float] = field(default_factory=dict)  # seconds
     stale: set[str] = field(default_factory=set)  # changes without a signal
-    hung: set[str] = field(default_factory=set)  # services that answer nothing on D-Bus
+    hung: set[str] = field(default_factory=set)  # services that do not answer on D-Bus
     removed: set[str] = field(default_factory=set)  # paths that are in the plugin's cache alone
     other: OtherClient | None = None
 
     def silences(self, item: str) -> bool:
-        """Whether nothing is to be said about this item."""
+        """Whether this item must not be published."""
         return any(covers(place, item) for place in self.silent)
 
     def unreadable(self, item: str) -> bool:
-        """Whether D-Bus gives no answer for this item, or has none such."""
+        """Whether D-Bus has no answer for this item, or no such item."""
         return item in self.removed or any(covers(service, item) for service in self.hung)
 
     def frozen(self, item: str) -> bool:
-        """Whether a full republish shows what the plugin saw last, as if it were fresh."""
+        """Whether a full republish has the plugin's last value, as if it were fresh."""
         return item in self.stale or self.unreadable(item)
 
     def delay(self, item: str) -> float:
-        """Return how many seconds late the answer to a read of this item is."""
+        """Return the delay in s of the answer to a read of this item."""
         if not self.late:
             return 0.0
         return max((s for place, s in self.late.items() if covers(place, item)), default=0.0)
@@ -68,7 +68,7 @@ def covers(place: str, item: str) -> bool:
 
 
 def apply(device: "Device", operation: Mapping[str, Any]) -> None:
-    """Do what a line says. Raises ValueError when it says nothing known.
+    """Execute a line. Raises ValueError for an unknown operation.
 
     {"op": "set", "svc": "vebus", "path": "/Soc", "value": null}; "hold": false for a value that
         the next change replaces

@@ -1,10 +1,10 @@
-"""Which releases of Venus OS the stand-in can be, and what the older ones do otherwise.
+"""The releases of Venus OS that the stand-in can be, and the differences of older ones.
 
-Until 3.20 the device's voice was dbus-mqtt (github.com/victronenergy/dbus-mqtt; the facts here are
+Before 3.20 dbus-mqtt published the values (github.com/victronenergy/dbus-mqtt; the facts here are
 those of its dbus_mqtt.py, 1.20 and 1.30, and of its README). It has no full_publish_completed, no
-heartbeat and no way to suppress a republish: it says everything when it wakes up, retained, and
-nothing is republished while it is awake. When it falls asleep it takes back what is retained. A
-sub-tree is answered in one message on the sub-tree's own topic, in an object of all that is below.
+heartbeat and no way to suppress a republish: it publishes everything, retained, when it wakes up,
+and republishes nothing while it is awake. When it falls asleep it removes the retained messages. It
+answers a sub-tree in one message on the sub-tree's topic, with an object of all values below.
 
 Rules: pure. Left out of dbus-mqtt: that it sends changes every 1.5 s or so, and its lists of
 topics of interest.
@@ -20,25 +20,25 @@ class Firmware(Enum):
     """The releases that differ."""
 
     CURRENT = "current"  # 3.50 and later
-    NO_ECHO = "no-echo"  # 3.20 and later: dbus-flashmq, which ignores the wish for an echo
-    # 2.80 and later: options on /keepalive are taken for topics of interest, of which there are
-    # none. So an empty payload keeps it awake, one with options does nothing at all.
+    NO_ECHO = "no-echo"  # 3.20 and later: dbus-flashmq, which ignores the request for an echo
+    # 2.80 and later: options on /keepalive are interpreted as topics of interest, and none of these
+    # exist. So an empty payload keeps it awake, one with options has no effect.
     SELECTIVE = "selective"
     # Before: any request keeps it awake, a wrong one too; /keepalive is an unknown path.
     FIRST = "first"
-    # The worst that old firmware could be, though no release is: the Serial alone keeps it awake,
+    # The worst possible old firmware; no release does this: the Serial alone keeps it awake,
     # and /keepalive is an unknown path.
     SERIAL_ALONE = "serial-alone"
 
     @property
     def is_dbus_mqtt(self) -> bool:
-        """Whether it is dbus-mqtt, in Python, in the place of dbus-flashmq."""
+        """Whether it is dbus-mqtt, in Python, and not dbus-flashmq."""
         return self not in {Firmware.CURRENT, Firmware.NO_ECHO}
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a request is to a device; with `error` the device's log says that it knows no such."""
+    """The meaning of a request for a device; with `error` the device logs an unknown request."""
 
     keepalive: bool
     read: bool
@@ -46,7 +46,7 @@ class Meaning:
 
 
 def meaning(firmware: Firmware, path: str, payload: bytes) -> Meaning:
-    """Return what a request to R/<portal id>/`path` is."""
+    """Return the meaning of a request to R/<portal id>/`path`."""
     keepalive, serial = path == "keepalive", path == "system/0/Serial"
     match firmware:
         case Firmware.SELECTIVE:
@@ -59,7 +59,7 @@ def meaning(firmware: Firmware, path: str, payload: bytes) -> Meaning:
 
 
 def echo_of(payload: bytes) -> str | None:
-    """Return what a keepalive wants to have back in full_publish_completed."""
+    """Return the echo that a keepalive requests in full_publish_completed."""
     try:
         options = json.loads(payload)["keepalive-options"]
     except (ValueError, TypeError, KeyError):
@@ -75,7 +75,7 @@ def echo_of(payload: bytes) -> str | None:
 def in_old_form(payload: bytes, *, read: bool) -> bytes:
     """Return a payload as dbus-mqtt writes it: the value alone, blanks, [] for null in a read.
 
-    What is no JSON object with a value is left as it is.
+    A payload that is no JSON object with a value stays unchanged.
     """
     try:
         value = json.loads(payload)["value"]
@@ -87,7 +87,7 @@ def in_old_form(payload: bytes, *, read: bool) -> bytes:
 def tree_in_old_form(leaves: Mapping[str, bytes]) -> bytes:
     """Return the answer to the read of a sub-tree: the values of its leaves, by their path in it.
 
-    They have to be JSON; a test that lets a path show something else is to read the leaf.
+    They have to be JSON; a test that sets another payload for a path has to read the leaf.
     """
     written = {path: in_old_form(payload, read=True) for path, payload in leaves.items()}
     values = {path: json.loads(payload)["value"] for path, payload in written.items()}

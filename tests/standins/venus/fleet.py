@@ -1,15 +1,16 @@
-"""A thousand light Venus devices behind one broker, as a program of its own.
+"""A thousand simple Venus devices behind one broker, as a separate program.
 
     /usr/bin/python3 -m tests.standins.venus.fleet PORT DEVICES FIRST FILE
 
-It says `ready` once each Serial is retained. While a device is kept alive (60 s, VENUS) it says the
-nine once a second, at a moment of its own, and beats each 3 s; a full keepalive has it say all it
-has: the nine as they were, and FILLER values that nobody asked for. The n-th time it says n and the
-field's number behind the point, so that a value tells when it was said; n begins with FIRST.
+It prints `ready` once each Serial is retained. While a device is kept alive (60 s, VENUS) it
+publishes the nine once per second, each device at its own moment, and a heartbeat every 3 s. A full
+keepalive makes it publish all its values: the nine unchanged, and FILLER values that no client
+needs. The n-th values are n, with the field's number behind the point, so that a value shows when
+it was published; n begins with FIRST.
 
-A line on stdin ends it: it says no more, writes into FILE what it has said and heard, as JSON, and
-says `done`. Packets are made of templates and sent in large pieces: all of it is to take little of
-a processor that others need.
+A line on stdin ends it: it stops publishing, writes its publishes and requests into FILE, as JSON,
+and prints `done`. Packets are made from templates and sent in large pieces, because the program has
+to leave the processor to the daemon.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class Light:
         self.portal = portal_of(number)
         self.alive = -1.0  # until when
         self.beats = 0.0  # when next
-        self.said: list[float] = []  # when each n was, from `first` on
+        self.said: list[float] = []  # the time of each n, from `first` on
         self.slept = 0  # how often it fell asleep
-        self.beaten = 0  # how often it has beaten
+        self.beaten = 0  # number of heartbeats
         self._first = first
         self._template = (
             b"".join(
@@ -59,7 +60,7 @@ class Light:
         )
 
     def speak(self, now: float) -> bytes:
-        """Return the nine, anew."""
+        """Return the next nine values."""
         self.said.append(now)
         return self._nine()
 
@@ -70,12 +71,12 @@ class Light:
         return self._beat()
 
     def serial(self) -> bytes:
-        """Return what the broker is to retain."""
+        """Return the message that the broker retains."""
         payload = b'{"value":"%b"}' % self.portal.encode()
         return publish(f"N/{self.portal}/system/0/Serial", payload, _RETAIN)
 
     def everything(self) -> bytes:
-        """Return all values as they are, and the word that this is all."""
+        """Return all current values, and the end of the republish."""
         filler = b"".join(
             publish(f"N/{self.portal}/system/0/Filler/{number}", b'{"value":0}')
             for number in range(FILLER)
@@ -85,7 +86,7 @@ class Light:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """The bytes of the nine as they are said now, and of a heartbeat, with their heads."""
+        """The packets of the nine current values, and of a heartbeat."""
         return len(self._nine()), len(self._beat())
 
     def _beat(self) -> bytes:
@@ -100,7 +101,7 @@ class Fleet:
 
     def __init__(self, port: int, devices: int, first: int) -> None:
         self.devices = [Light(number, first) for number in range(devices)]
-        self.keepalives: list[tuple[float, str, bool]] = []  # when, to whom, whether in full
+        self.keepalives: list[tuple[float, str, bool]] = []  # time, portal id, whether full
         self._by_portal = {device.portal.encode(): device for device in self.devices}
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.sendall(packet(CONNECT, b"\x00\x04MQTT\x04\x02\x00\x00\x00\x05fleet"))
@@ -112,7 +113,7 @@ class Fleet:
             self._out += device.serial()
         self._in = b""
         self._socket.setblocking(False)
-        self._next = 0  # the device that speaks next
+        self._next = 0  # the device that publishes next
         self._round = time.monotonic()  # when the first of them does
 
     @property
@@ -131,7 +132,7 @@ class Fleet:
         return more in readable
 
     def go_on(self, now: float) -> None:
-        """Have everybody say what is due."""
+        """Publish all that is due, of all devices."""
         count = len(self.devices)
         while self._round + self._next / count <= now:
             device = self.devices[self._next]
@@ -165,7 +166,7 @@ class Fleet:
                 yield body[2:end], body[end:]
 
     def as_json(self) -> str:
-        """Return what was said and heard, in monotonic s."""
+        """Return publishes and requests, with times in monotonic s."""
         said = {device.portal: device.said for device in self.devices}
         slept = sum(device.slept for device in self.devices)
         beats = sum(device.beaten for device in self.devices)

@@ -2,8 +2,8 @@
 
     /usr/bin/python3 -m tests.standins.venus.gx DIRECTORY [--host HOST] [--press-at NUMBER]
 
-DIRECTORY has its certificate, device.pem and device.key. MQTT is off until somebody is paired, for
-which pairing mode is switched on when that request comes. SIGUSR1 removes all tokens.
+DIRECTORY has its certificate, device.pem and device.key. MQTT is off until a client is paired;
+request NUMBER switches pairing mode on. SIGUSR1 removes all tokens.
 """
 
 import argparse

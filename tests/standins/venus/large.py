@@ -1,11 +1,11 @@
-"""A large system for the Venus stand-in: two inverters of three phases each, and all around them.
+"""A large system for the Venus stand-in: two inverters of three phases each, and other services.
 
-The phases differ in voltage and in what they carry. The PV inverter is on the side of the mains,
-so at each phase the meter shows what the inverters take less what the sun gives; all that is
-consumed is at the inverters' outputs. As with real devices, some paths that others have are not
-there at all (`ABSENT`), and some never have a value (`NULL`).
+The phases differ in voltage and in load. The PV inverter is on the side of the mains, so at each
+phase the meter shows the inverters' input minus the solar power; all loads are at the inverters'
+outputs. As with real devices, some paths that other devices have do not exist (`ABSENT`), and some
+never have a value (`NULL`).
 
-Rules: those of values.py. Totals are the sums of their phases, but for `counted` numbers.
+Rules: those of values.py. Totals are the sums of their phases, except for `counted` numbers.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from tests.standins.venus.values import (
 )
 
 # The USB port gives the second inverter its instance; one of another service may have the same.
-INVERTERS = {"vebus/275": 0.6, "vebus/289": 0.4}  # and what part of the whole each has
+INVERTERS = {"vebus/275": 0.6, "vebus/289": 0.4}  # and each one's share of the whole
 LINES = (1, 2, 3)
 _PARTS = {1: 0.5, 2: 0.3, 3: 0.2}
 _OFFSETS = {1: 0.0, 2: 0.8, 3: -0.6}  # V
@@ -191,7 +191,7 @@ def _loads(now: Snapshot) -> Ac:
 def _line(
     whole: Callable[[Snapshot], Ac], line: int, part: float = 1.0
 ) -> Callable[[Snapshot], Ac]:
-    """Return what one phase has of a part of the whole."""
+    """Return the values of one phase, for a share of the whole."""
 
     def one(now: Snapshot) -> Ac:
         all_ = whole(now)
@@ -217,5 +217,5 @@ def _sum(parts: list[Callable[[Snapshot], int]]) -> Source:
 
 
 def _energy(start: float, rate: float = 1.0) -> Source:
-    """Return kWh that only grow; `rate` is in parts of 400 W."""
+    """Return kWh that never decrease; `rate` is in multiples of 400 W."""
     return lambda now: round(start + rate * (now.time % 10**8) / 9000.0, 2)

@@ -1,8 +1,8 @@
 """One end of a TCP connection in asyncio, with or without TLS.
 
-Rules: TLS is OpenSSL's over two buffers in memory, so that each byte of a handshake is ours to
-delay and nothing is read that OpenSSL would leave: what is left unread when a connection is
-closed makes the kernel reset it, and that is how a broker treats what it does not understand.
+Rules: TLS is OpenSSL's over two buffers in memory, so that each byte of a handshake can be delayed,
+and no byte is read that OpenSSL would leave unread. Closing a connection with unread bytes makes
+the kernel reset it; real brokers end connections with bytes that they do not understand like that.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _CHUNK = 65_536
 
 
 class Line:
-    """A connection in the clear."""
+    """A connection without TLS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -23,7 +23,7 @@ class Line:
         self._ahead = b""
 
     async def receive(self) -> bytes:
-        """Return what has come, or b"" at the end. Raises OSError when it ends badly."""
+        """Return received bytes, or b"" at the end. Raises OSError on an error."""
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             return ahead
@@ -45,7 +45,7 @@ class Line:
         await self._writer.drain()
 
     async def close(self) -> None:
-        """Send what is to be sent and end the connection."""
+        """Send all queued bytes and end the connection."""
         self._writer.close()
         await self._closed()
 
@@ -58,7 +58,7 @@ class Line:
         await self.abort()
 
     async def abort(self) -> None:
-        """End it now, and forget what the peer has not yet taken."""
+        """End it now, and drop bytes that the peer has not yet received."""
         self._writer.transport.abort()
         await self._closed()
 
@@ -85,9 +85,9 @@ class TlsLine(Line):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     async def shake_hands(self, drip: float) -> None:
-        """Do the handshake; with `drip` our bytes go one at a time, that many seconds apart.
+        """Do the handshake; with `drip` send byte by byte, that many seconds apart.
 
-        Raises ssl.SSLError, EOFError or OSError. What is to be said of it to the peer is sent.
+        Raises ssl.SSLError, EOFError or OSError, after it has sent the peer OpenSSL's alert.
         """
         while True:
             try:
@@ -104,7 +104,7 @@ class TlsLine(Line):
                 return await self._drip(drip)
 
     async def ignore(self) -> None:
-        """Answer nothing until the peer has gone."""
+        """Answer nothing until the peer disconnects."""
         while await super()._receive():
             pass
 
@@ -114,8 +114,8 @@ class TlsLine(Line):
         await super().send(self._outgoing.read())
 
     async def close(self) -> None:
-        """Tell the peer that this is the end, send what is to be sent and end the connection."""
-        with suppress(ssl.SSLError):  # it has not told us yet, or there was no handshake
+        """Send close_notify and all queued bytes, and end the connection."""
+        with suppress(ssl.SSLError):  # no close_notify from the peer yet, or no handshake
             self._tls.unwrap()
         self._writer.write(self._outgoing.read())
         await super().close()

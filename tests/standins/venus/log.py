@@ -1,7 +1,7 @@
-"""What the Venus stand-in has heard and said, for tests to look at while it runs.
+"""The log of the Venus stand-in's requests and publishes, for tests to read while it runs.
 
-Rules: every method may be called from any thread. Requests and publishes are kept in order, the
-latest `limit` of each or all; counters never forget. Times are the device's clock, Unix seconds.
+Rules: every method may be called from any thread. Requests and publishes are recorded in order, the
+latest `limit` of each or all; counters are never reset. Times are the device's clock, Unix seconds.
 """
 
 import threading
@@ -44,14 +44,14 @@ class Sent:
 
 @dataclass(slots=True)
 class Counters:
-    """How often each thing happened since the start, device restarts included."""
+    """Counters since the start, device restarts included."""
 
     reads: int = 0  # read requests, answered or not
     keepalives: int = 0  # R/P/keepalive and R/P/system/0/Serial, or what the firmware takes for one
-    republishes: int = 0  # full republishes given
+    republishes: int = 0  # full republishes sent
     throttled: int = 0  # full republishes refused, as there were three in that second
-    errors: int = 0  # requests that a real device would write an error about to its log
-    wildcards: int = 0  # + or # in an R/ topic; the real broker cuts such a client
+    errors: int = 0  # requests for which a real device logs an error
+    wildcards: int = 0  # + or # in an R/ topic; the real broker disconnects such a client
     writes: int = 0  # publishes below W/
     foreign: int = 0  # reads and keepalives of the pretended other client
     withheld: int = 0  # publishes not handed to the broker of VRM, which had not asked of late
@@ -87,14 +87,14 @@ class Log:
             return replace(self._counters)
 
     def add_request(self, request: Request) -> None:
-        """Keep a request; what it counts as is told by `count`."""
+        """Record a request; `count` counts its kind."""
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
         self.on_request(request)
 
     def add_sent(self, sent: Sent) -> None:
-        """Keep and count a publish."""
+        """Record and count a publish."""
         with self._changed:
             self._sent.append(sent)
             self._counters.sent += 1
@@ -109,7 +109,7 @@ class Log:
     def wait_until(self, condition: Callable[["Log"], bool], timeout: float = 30.0) -> bool:
         """Wait for a condition on this log; False when it did not come true in `timeout` seconds.
 
-        The condition is looked at after each change of the log.
+        The condition is checked after each change of the log.
         """
         with self._changed:
             return self._changed.wait_for(lambda: condition(self), timeout)

@@ -1,9 +1,9 @@
-"""Who may log in to a Venus device: its security profiles, and the lock against guessing.
+"""The rules of logins to a Venus device: security profiles, and the lock against guessing.
 
 Source of all of it: VENUS, "Login and security profiles".
 
-Rules: pure; the time comes in as seconds of any steady clock. A wrong password is remembered as
-a salted hash, never as it was given.
+Rules: pure; times are parameters, in seconds of any monotonic clock. A wrong password is stored as
+a salted hash, never in the clear.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from enum import Enum
 
 from tests.standins.venus.packets import MQTT_5, Connect
 
-BURST = 20  # different wrong passwords that are looked at without a pause
+BURST = 20  # different wrong passwords that are checked without a pause
 REFILL = 1.0  # s until one more is
-DAILY = 150  # of them in a day
+DAILY = 150  # maximum per day
 DAY = 86_400.0  # s
 
 
@@ -42,7 +42,7 @@ class Profile(Enum):
 
 
 class Outcome(Enum):
-    """What a login came to; all but ACCEPTED and DROPPED are a refusal by CONNACK."""
+    """The result of a login; all but ACCEPTED and DROPPED are refusals by CONNACK."""
 
     ACCEPTED = "accepted"
     WRONG = "wrong or missing password, or unknown user"
@@ -71,7 +71,7 @@ class Login:
 
     def __init__(self, profile: Profile, password: str, tokens: Mapping[str, str]) -> None:
         self.profile = profile
-        self.booting = False  # as long as no password counts, a right one neither
+        self.booting = False  # while every password is rejected, a right one too
         self._password = password
         self._tokens = tokens
         self._salt = os.urandom(16)
@@ -80,7 +80,7 @@ class Login:
         self._today, self._day_began = 0, 0.0
 
     def is_right(self, connect: Connect) -> bool:
-        """Whether the profile lets this user in with this password."""
+        """Whether the profile accepts this user with this password."""
         if self.profile is Profile.UNSECURED:
             return True
         paired = self.profile is Profile.PAIRED

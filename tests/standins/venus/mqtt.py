@@ -1,10 +1,10 @@
 """The Venus stand-in on a broker: any number of devices over one MQTT connection.
 
-Rules: one thread owns the connection and the devices' time; everything else asks it through
-`wake`. A real device is its own broker's plugin, so a connection that is made anew counts as a
-start of broker and plugin together: keepalives are lost, the retained Serial is published again.
+Rules: one thread owns the connection and the devices' time; other threads call `wake`. On a real
+device the plugin is part of the broker, so a new connection counts as a start of broker and plugin
+together: keepalives are lost, the retained Serial is published again.
 
-Alone, for people without hardware (`--broker` starts a Mosquitto, too):
+As a program, for people without hardware (`--broker` starts a Mosquitto too):
 
     /usr/bin/python3 -m tests.standins.venus.mqtt --broker --port 1883
 """
@@ -34,14 +34,14 @@ _START = time.time() - time.monotonic()
 
 
 def steady_unix_time() -> float:
-    """Return the Unix time in seconds, unmoved by whoever sets the clock meanwhile."""
+    """Return the Unix time in seconds, independent of later changes of the system clock."""
     return _START + time.monotonic()
 
 
 def new_client(client_id: str = "") -> mqtt.Client:
     """Return a client of paho 1.6 or 2; its callbacks take their arguments as paho 2 has them.
 
-    Without properties, that is: write `on_connect(client, userdata, flags, code, *_)`.
+    The callbacks get no properties: write `on_connect(client, userdata, flags, code, *_)`.
     """
     if hasattr(mqtt, "CallbackAPIVersion"):
         return mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
@@ -49,11 +49,11 @@ def new_client(client_id: str = "") -> mqtt.Client:
 
 
 class VenusRunner:
-    """Attaches devices to the broker at host and port; as a context manager it runs meanwhile.
+    """Attaches devices to the broker at host and port; as a context manager it runs in the block.
 
-    `clock` gives the devices their time; after moving one by hand call `wake`. With `interest` the
-    broker is that of the VRM cloud, on the far side of each device's bridge: what a device says
-    gets there for so many seconds after the latest request from there, and nothing is retained.
+    `clock` is the devices' clock; after setting it by hand call `wake`. With `interest` the broker
+    is that of the VRM cloud, on the far side of each device's bridge: a device's messages get there
+    for so many seconds after the latest request from there, and nothing is retained.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class VenusRunner:
             raise TimeoutError("no MQTT broker at {}:{}".format(*self._address))
 
     def stop(self) -> None:
-        """Disconnect and end; raises what the thread ended with, if it did so by itself."""
+        """Disconnect and end; raises the error of the thread if it failed."""
         for device in self.devices:
             device.on_change = lambda: None
         self._stopping.set()
@@ -133,17 +133,17 @@ class VenusRunner:
         return self._attached.wait(timeout)
 
     def wake(self) -> None:
-        """Let the thread look at its clock and at every device now."""
+        """Wake the thread to check its clock and every device now."""
         self._touched.extend(self.devices)
         self._ring()
 
     def touch(self, device: Device) -> None:
-        """Let the thread look at one device now."""
+        """Wake the thread to check one device now."""
         self._touched.append(device)
         self._ring()
 
     def _ring(self) -> None:
-        with suppress(BlockingIOError):  # when it has not yet answered many earlier calls
+        with suppress(BlockingIOError):  # when many earlier calls are still queued
             self._wake_out.send(b"!")
 
     # The thread.
@@ -179,7 +179,7 @@ class VenusRunner:
         except OSError:
             self._client = None
         else:
-            # Or all but the first of several answers wait 40 ms for the broker's acknowledgement.
+            # Otherwise all but the first of several answers are delayed 40 ms by the broker's ACK.
             client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
 
@@ -219,7 +219,7 @@ class VenusRunner:
         client.loop_misc()
 
     def _work(self) -> None:
-        """Do what is due, and only then answer, so that an answer shows all before it is said."""
+        """Send due messages before an answer, so that an answer comes after all earlier ones."""
         if self._connected and self._client is not None:
             self._connected = False
             self._client.subscribe("R/#", 2)
@@ -242,11 +242,11 @@ class VenusRunner:
             self._take(self._inbox.popleft())
 
     def _announce(self) -> None:
-        """Show each Serial, now that whoever has waited for it will be heard."""
+        """Publish each Serial, now that requests from waiting clients will be received."""
         for device in self.devices:
             self._send(device, device.announce())
         self._touched.extend(self.devices)
-        if self._client is not None:  # its SUBACK tells that each Serial is there
+        if self._client is not None:  # its SUBACK shows that each Serial is retained
             self._client.subscribe("W/#", 2)
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
@@ -260,7 +260,7 @@ class VenusRunner:
         self._schedule(device)
 
     def _find(self, topic: str) -> Device:
-        """Return the device that a topic is for; one for nobody is an error of the first."""
+        """Return the device of a topic; a topic of no device counts as an error of the first."""
         portal_id = topic.partition("/")[2].partition("/")[0]
         device = self._by_portal_id.get(portal_id)
         if device is None or device.portal_id != portal_id:

@@ -1,6 +1,6 @@
-"""CONNECT and CONNACK of MQTT 3.1, 3.1.1 and 5, as far as a front door reads and writes them.
+"""CONNECT and CONNACK of MQTT 3.1, 3.1.1 and 5, as far as the front door needs them.
 
-Rules: values in, values out, no socket. A password is in no representation of a value.
+Rules: pure functions, no socket. No repr() of a value contains a password.
 """
 
 import struct
@@ -14,16 +14,16 @@ _USER, _PASSWORD, _WILL = 0x80, 0x40, 0x04  # flags of CONNECT
 
 
 class MalformedError(ValueError):
-    """What came is no CONNECT that a broker can read."""
+    """The packet is no valid CONNECT."""
 
 
 class VersionError(ValueError):
-    """A CONNECT of a protocol level that no broker here speaks."""
+    """A CONNECT of an unknown protocol level."""
 
 
 @dataclass(frozen=True)
 class Connect:
-    """What a client says first. Without a user name or password they are None.
+    """A client's CONNECT. A missing user name or password is None.
 
     `anonymous` is the same CONNECT, as a whole packet, with neither of the two.
     """
@@ -66,7 +66,7 @@ class _Reader:
         self.position += size
 
     def field(self) -> bytes:
-        """Read what is preceded by its length in two bytes."""
+        """Read bytes that follow their length in two bytes."""
         (size,) = struct.unpack_from("!H", self.body, self.position)
         start = self.position + 2
         self.position = start + size

@@ -1,10 +1,10 @@
-"""The page of a Venus device on which one is paired, by HTTPS, and the tokens that it gives out.
+"""The pairing page of a Venus device, by HTTPS, and the tokens that it returns.
 
-Source: VENUS, "Pairing". With which status a device refuses is not known; here it is 403 while
-pairing mode is off, 401 for a wrong password, and a JSON object that says why.
+Source: VENUS, "Pairing". The status of a real device's refusals is not known; here it is 403 while
+pairing mode is off, 401 for a wrong password, and a JSON object with the reason.
 
-Rules: one connection carries one request. Every request is kept, a password as whether it was
-right. What is set from outside counts for the next connection.
+Rules: one connection carries one request. Every request is recorded, with whether its password was
+right. A setting from outside applies to the next connection.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Asked(NamedTuple):
 
 
 class PairingPage(Part):
-    """Pairs whoever asks in pairing mode, or with `password`; `tokens` are those of the door.
+    """Pairs every client in pairing mode, or with `password`; `tokens` are those of the door.
 
-    `answers` are given to the next requests instead, raw where they are bytes; after `hang` nothing
-    is answered.
+    The next requests get `answers` instead, raw if they are bytes; after `hang` no request is
+    answered.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PairingPage(Part):
         self.port: int = self._server.getsockname()[1]
 
     def set_up(self) -> None:
-        """Answer from now on."""
+        """Start answering."""
         threading.Thread(target=self._accept, name="pairing", daemon=True).start()
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class PairingPage(Part):
         self._until = self._clock() + PAIRING_MODE
 
     def remove(self, token: str) -> None:
-        """Remove a token at the device: it is refused from now on, and its client disconnected."""
+        """Remove a token at the device: it is rejected from now on, and its client disconnected."""
         del self._tokens[token]
         if self._door:
             self._door.end_connections_of(token)
@@ -149,7 +149,7 @@ class PairingPage(Part):
 
 
 def _request(secured: ssl.SSLSocket) -> tuple[str, bytes] | None:
-    """Return path and body of a request, None where none came."""
+    """Return path and body of a request, None without one."""
     data = b""
     while b"\r\n\r\n" not in data and len(data) < LONGEST:
         if not (more := secured.recv(4096)):

@@ -1,7 +1,7 @@
-"""Payloads as a broken, an odd or a hostile device could send them: the same for the same seed.
+"""Payloads that a faulty, unusual or hostile device could send; the same for the same seed.
 
-Rules: each is made anew from what is written here and from what a real device has said, so that
-none depends on the ones before. Most are short; one in some hundreds is as long as can be.
+Rules: each is made from the constants here and from payloads of a real device, independently of the
+ones before. Most are short; one in some hundreds is as long as possible.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REAL = sorted(
         if said.get("from") == "device" and said["payload"]
     }
 )
-NO_FLOAT = 2**1024 - 2**970  # the least number that no float is near to
+NO_FLOAT = 2**1024 - 2**970  # the least number beyond the largest float
 EDGES = (
     *("0", "-0", "-0.0", "-1e-9", "0.00005", "0.00015", "-0.00005", "2.00025", "99999.99995"),
     *("1e16", "1e15", "123456789012345.12345", "9007199254740993", "5e-324", "2.5e-324", "1e-999"),
@@ -71,12 +71,12 @@ def payloads(seed: int) -> Iterator[bytes]:
 
 
 def one(rng: Random, choices: Sequence[T]) -> T:
-    """Return one of `choices`, sooner than Random.choice would."""
+    """Return one of `choices`, faster than Random.choice."""
     return choices[int(rng.random() * len(choices))]
 
 
 def number(rng: Random) -> bytes:
-    """Return a payload like a device's, with a number or what somebody may take for one."""
+    """Return a payload like a device's, with a number or a value that resembles one."""
     return b'{"value":%b}' % digits(rng).encode()
 
 
@@ -91,7 +91,7 @@ def digits(rng: Random) -> str:
 
 
 def document(rng: Random) -> bytes:
-    """Return a JSON object, or something else than an object; now and then in another encoding."""
+    """Return a JSON object, or another JSON value; now and then in another encoding."""
     text = members(rng, 3) if rng.random() < 0.9 else anything(rng, 3)
     if rng.random() < 0.03:
         return text.encode(one(rng, CODECS), "replace")
@@ -99,7 +99,7 @@ def document(rng: Random) -> bytes:
 
 
 def anything(rng: Random, depth: int) -> str:
-    """Return a JSON value of any type, or what is nearly one."""
+    """Return a JSON value of any type, or nearly valid JSON."""
     roll = rng.random()
     if depth == 0 or roll < 0.4:
         return digits(rng)
@@ -111,7 +111,7 @@ def anything(rng: Random, depth: int) -> str:
 
 
 def members(rng: Random, depth: int) -> str:
-    """Return a JSON object; its keys may be the same."""
+    """Return a JSON object; keys may repeat."""
     blank = one(rng, BLANKS)
     pairs = (
         f'{blank}"{one(rng, KEYS)}":{blank}{anything(rng, depth)}'
@@ -128,7 +128,7 @@ def noise(rng: Random) -> bytes:
 
 
 def mutated(rng: Random) -> bytes:
-    """Return what a real device has said, with a fault, or up to three."""
+    """Return a real device's payload with one to three faults."""
     made = bytearray(one(rng, REAL))
     for _ in range(1 + int(rng.random() ** 2 * 3)):
         one(rng, MUTATIONS)(rng, made, int(rng.random() * (len(made) + 1)))
@@ -142,38 +142,38 @@ def flip(rng: Random, made: bytearray, at: int) -> None:
 
 
 def replace(rng: Random, made: bytearray, at: int) -> None:
-    """Put any byte in the place of one."""
+    """Replace a byte."""
     made[at : at + 1] = rng.randbytes(1)
 
 
 def cut(rng: Random, made: bytearray, at: int) -> None:
-    """Take some bytes away."""
+    """Delete some bytes."""
     del made[at : at + 1 + int(rng.random() * 4)]
 
 
 def end(_: Random, made: bytearray, at: int) -> None:
-    """Lose all that follows."""
+    """Cut off the end."""
     del made[at:]
 
 
 def repeat(rng: Random, made: bytearray, at: int) -> None:
-    """Say a part several times."""
+    """Repeat a part several times."""
     made[at:at] = made[at : at + 8] * int(rng.random() * 6)
 
 
 def insert(rng: Random, made: bytearray, at: int) -> None:
-    """Put in something that has a meaning elsewhere."""
+    """Insert a token with a meaning elsewhere."""
     made[at:at] = one(rng, TOKENS)
 
 
 def splice(rng: Random, made: bytearray, at: int) -> None:
-    """Go on with the end of another payload."""
+    """Replace the end by that of another payload."""
     other = one(rng, REAL)
     made[at:] = other[int(rng.random() * len(other)) :]
 
 
 def wrap(rng: Random, made: bytearray, _: int) -> None:
-    """Put it into lists or objects."""
+    """Nest it in lists or objects."""
     many = 1 + int(rng.random() * 5)
     before, after = one(rng, ((b"[", b"]"), (b'{"value":', b"}")))
     made[:] = before * many + made + after * many

@@ -1,10 +1,10 @@
-"""What dbus-flashmq, the MQTT plugin of Venus OS, does with requests and with the time.
+"""dbus-flashmq, the MQTT plugin of Venus OS: its answers to requests, and its timers.
 
-Rules: no socket, thread or clock in here. Requests and the time (Unix seconds) are handed in,
-publishes come back. Reads are answered from D-Bus, a full republish from the plugin's cache.
-Older firmware, with dbus-mqtt in the plugin's place, is described in firmware.py.
+Rules: no socket, thread or clock in here. Requests and the time (Unix seconds) are parameters,
+publishes are results. Reads are answered from D-Bus, a full republish from the plugin's cache.
+firmware.py describes older firmware, with dbus-mqtt in place of the plugin.
 
-Left out of the real thing: logins, TLS, and what comes of a publish below W/.
+Left out of the real plugin: logins, TLS, and the effect of a publish below W/.
 """
 
 import json
@@ -21,11 +21,11 @@ from tests.standins.venus.values import encode
 
 KEEPALIVE_SECONDS = 60.0
 HEARTBEAT_SECONDS = 3.0
-LOST_SECONDS = 25.0  # what D-Bus answers later than this is never published
+LOST_SECONDS = 25.0  # later answers of D-Bus are never published
 REPUBLISHES_A_SECOND = 3
 VICTRON_KEEPALIVE_SECONDS = 30.0  # how often Victron's own clients send one
 
-# What is due at the same instant comes in this order: no heartbeat at the end of a keepalive.
+# Timers due at the same instant run in this order: no heartbeat at the end of a keepalive.
 _TIMERS = ("expiry", "heartbeat", "change", "foreign read", "foreign keepalive")
 _SUPPRESS = b"suppress-republish"
 
@@ -34,7 +34,7 @@ _SUPPRESS = b"suppress-republish"
 class Publish:
     """A message for the broker, QoS 0, to be sent `delay` seconds from now.
 
-    Whoever gets it does not see `why`, so that two are equal whatever it is.
+    Receivers do not see `why`; comparisons leave it out.
     """
 
     topic: str
@@ -65,7 +65,7 @@ class Plugin:
         self._faults = Faults()
         self._stalled = False
         self._unread: list[tuple[str, bytes, int]] = []  # requests that came during a stall
-        self._cache: dict[str, bytes] = {}  # what the plugin last saw of an item; kept while alive
+        self._cache: dict[str, bytes] = {}  # the plugin's last payloads; stored while alive
         self._tokens = REPUBLISHES_A_SECOND
         self._token_second = 0
         self._forget_keepalive()
@@ -74,7 +74,7 @@ class Plugin:
         self._alive = False
         self._timers: dict[str, float] = {}
 
-    # What comes from the broker and from the clock.
+    # Events of the broker and of the clock.
 
     @property
     def portal_id(self) -> str:
@@ -87,7 +87,7 @@ class Plugin:
         return self._alive
 
     def handle(self, topic: str, payload: bytes, now: float, qos: int = 0) -> list[Publish]:
-        """Take a publish below R/ or W/; return what was due before it, then the answer."""
+        """Handle a publish below R/ or W/; return publishes due before it, then the answer."""
         with self._lock:
             out = self.advance(now)
             if self._stalled:
@@ -103,7 +103,7 @@ class Plugin:
             return out
 
     def advance(self, now: float) -> list[Publish]:
-        """Return what is due by now: heartbeats, changed values, and what faults have caused."""
+        """Return the publishes due by now: heartbeats, changed values, and effects of faults."""
         with self._lock:
             out, self._outbox = self._outbox, []
             if self._faults.other is not None:
@@ -138,7 +138,7 @@ class Plugin:
     def announce(self) -> list[Publish]:
         """Start along with the broker, part of which the plugin is: no keepalive, Serial retained.
 
-        A fault's silence does not keep the broker from having its one retained message.
+        `silence` does not stop the broker's one retained message.
         """
         with self._lock:
             self._forget_keepalive()
@@ -165,7 +165,7 @@ class Plugin:
         return out
 
     def _read(self, path: str, why: Why) -> list[Publish]:
-        """Ask D-Bus, which a hung service makes slow and an unknown name answers by an error."""
+        """Read from D-Bus: slow if a service hangs, and an error for an unknown name."""
         name, _, rest = path.partition("/")
         instance, slash, rest = rest.partition("/")
         items = self._bus.read(f"{name}/{instance}", "/" + rest) if slash else []
@@ -210,7 +210,7 @@ class Plugin:
         return out
 
     def _take_token(self, now: float) -> bool:
-        # The plugin fills up once a second, however many were used or asked for in vain.
+        # The plugin resets the limit once per second, however many requests there were.
         if floor(now) != self._token_second:
             self._token_second, self._tokens = floor(now), REPUBLISHES_A_SECOND
         self._tokens -= 1
@@ -295,15 +295,15 @@ class Plugin:
         return Publish(f"N/{self._portal_id}/{place}", payload, retain, delay, why)
 
     def _serial(self) -> list[Publish]:
-        """Return what is there for whoever comes, whether or not a keepalive lasts."""
+        """Return the retained messages, whether or not a keepalive lasts."""
         items = (f"{service.key}/Serial" for service in self._bus.services())
         out = [self._publish(item, self._bus.payload(item)) for item in items if is_serial(item)]
         if self._firmware is Firmware.SELECTIVE:
-            out.append(self._publish("keepalive", encode(1)))  # that it knows this path
+            out.append(self._publish("keepalive", encode(1)))  # shows that the path exists
         return out
 
     def _withdrawn(self) -> list[Publish]:
-        """Return what takes the retained values back, but for the Serial, where there are any."""
+        """Return the empty messages that remove retained values, if any, except the Serial."""
         if not (self._alive and self._firmware.is_dbus_mqtt):
             return []
         return [self._farewell(item) for item in self._bus.items() if not is_serial(item)]

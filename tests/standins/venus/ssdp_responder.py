@@ -1,13 +1,13 @@
-"""A stand-in for what a GX device does on SSDP, with all that can be wrong with one.
+"""A stand-in for the SSDP service of a GX device, with its possible faults.
 
-It behaves as the UPnP Device Architecture 1.0 has it in sections 1.2.2 and 1.2.3: a search for a
-type of its own is answered to where it came from, after a random part of its MX; the description
-is served over HTTP. Names and elements are those of a GX device. In a process of its own:
+It follows the UPnP Device Architecture 1.0, sections 1.2.2 and 1.2.3: it answers a search for its
+type to the sender's address, after a random part of the search's MX; it serves the description
+over HTTP. Names and elements are those of a GX device. As a separate process:
 
     python3 -m tests.standins.venus.ssdp_responder --address 192.0.2.20 --fault drip
 
-Rules: it answers from and for one address, which may be several at once on one machine. A fault
-stays for the responder's life. One line on the output once it can be asked.
+Rules: it answers from and for one address; several responders can run on one machine. A fault stays
+for the responder's life. It prints one line when it is ready.
 """
 
 import argparse
@@ -26,17 +26,17 @@ GROUP, PORT = "239.255.255.250", 1900
 TYPE = "urn:schemas-upnp-org:device:Basic:1"
 DRIP_SECONDS = 0.2
 FAULTS = {
-    "elsewhere": "LOCATION is at another machine",
-    "garbage": "bytes of no meaning, and half a header, are sent along with each answer",
+    "elsewhere": "LOCATION is on another machine",
+    "garbage": "random bytes and half a header come with each answer",
     "duplicates": "each answer comes three times",
-    "other vendor": "the USN is another's",
+    "other vendor": "the USN is that of another vendor",
     "hang": "the description never comes",
     "drip": "the description comes byte by byte, without end",
     "huge": "the description has 16 MB",
     "malformed": "the description ends in the middle",
-    "redirect": "the description is said to be elsewhere",
+    "redirect": "the description is a redirect",
     "missing": "there is no description",
-    "hostile": "the texts in the description would write to a terminal or a file",
+    "hostile": "texts in the description have control characters for terminals and files",
 }
 _HOSTILE = "\u009b31m\u202eCerbo\nserial = 0\n[Influx]\u2028# \u0085 \" ' , \\"
 _XML = """<?xml version="1.0" encoding="utf-8"?>
@@ -58,7 +58,7 @@ _XML = """<?xml version="1.0" encoding="utf-8"?>
 def description(
     portal: str = "c0619ab1c2d3", *, name: str = "", model: str = "Cerbo GX", mqtt: bool = True
 ) -> bytes:
-    """Return a description as a GX device has it."""
+    """Return the description of a GX device."""
     return _XML.format(
         type=TYPE,
         name=escape(name or f"{model} ({portal})"),
@@ -76,7 +76,7 @@ def udn(portal: str, vendor: str = "com.victronenergy.ccgx") -> str:
 
 
 class DescriptionServer(Part):
-    """Serves a description at `url`, well or with a fault; as a context manager until its end."""
+    """Serves a description at `url`, with or without a fault, in a block as a context manager."""
 
     def __init__(self, address: str, xml: bytes, fault: str = "") -> None:
         self.requests: list[str] = []
@@ -115,7 +115,7 @@ class DescriptionServer(Part):
             handler.wfile.write(xml)
             while fault == "drip" and not self._stopping.wait(DRIP_SECONDS):
                 handler.wfile.write(b" ")
-        except OSError:  # the client has had enough
+        except OSError:  # the client has disconnected
             pass
 
     def set_up(self) -> None:
@@ -123,7 +123,7 @@ class DescriptionServer(Part):
         self._thread.start()
 
     def close(self) -> None:
-        """End, and with it what hangs."""
+        """Stop, and end hanging requests."""
         self._stopping.set()
         self._server.shutdown()
         self._server.server_close()
@@ -131,7 +131,7 @@ class DescriptionServer(Part):
 
 
 class Responder:
-    """Answers searches that reach `address`, and refers to `location`."""
+    """Answers searches to `address`, with `location`."""
 
     def __init__(self, address: str, location: str, portal: str, fault: str = "") -> None:
         self._fault = fault
@@ -147,7 +147,7 @@ class Responder:
         self._from.bind((address, 0))
 
     def run(self) -> None:
-        """Answer for ever."""
+        """Answer searches for ever."""
         while True:
             datagram, sender = self._socket.recvfrom(65_536)
             for delay, answer in self._answers(datagram):

@@ -1,6 +1,6 @@
-"""The values that the Venus stand-in shows: a small power system as a pure function of time.
+"""The values of the Venus stand-in: a small power system as a pure function of time.
 
-Rules: no clock and no chance in here; the same seed and second give the same values for ever.
+Rules: no clock and no random numbers; the same seed and second always give the same values.
 Signs are Victron's: + charges the battery, + comes from the mains, + goes to the loads. A
 measured float goes through float32 on its way to the payload, so 87.6 becomes 87.5999984741211.
 A phase that is not wired, and solar power without a solar charger, are None (JSON null).
@@ -30,7 +30,7 @@ class Ranged:
 
 @dataclass(frozen=True, slots=True)
 class Dc:
-    """The battery side: V, A and W; power is the whole part of voltage times current."""
+    """The battery side: V, A and W; power is the integer part of voltage times current."""
 
     voltage: float
     current: float
@@ -96,7 +96,7 @@ class World:
         self._solar = solar
 
     def at(self, time: int) -> Snapshot:
-        """Return what is measured in second `time` (Unix time); a day lasts `day` seconds."""
+        """Return the measured values in second `time` (Unix time); a day lasts `day` seconds."""
         hour = time / self._day % 1.0 * 24.0
         swing = 2.0 * math.pi * (hour - 12.0) / 24.0
         soc = 60.0 + 30.0 * math.sin(swing)
@@ -131,13 +131,13 @@ def _bump(hours: float) -> float:
 
 
 def dc(voltage: float, power: float) -> Dc:
-    """Return what is measured at a battery, or at what charges it, that takes so many W."""
+    """Return the measured values of a battery, or of its charger, at a power in W."""
     voltage, current = float32(voltage), float32(round(power / voltage, 1))
     return Dc(voltage, current, int(voltage * current))
 
 
 def ac(voltage: float, power: float, frequency: float) -> Ac:
-    """Return what is measured at a phase that takes so many W."""
+    """Return the measured values of a phase at a power in W."""
     voltage = float32(round(voltage, 2))
     current = float32(round(power / voltage / 0.95, 2))
     apparent = voltage * current
@@ -184,7 +184,7 @@ def phase(root: str, measured: Callable[[Snapshot], Ac] | None) -> dict[str, Sou
 
 
 def system(portal_id: str) -> dict[str, Source]:
-    """Return the D-Bus paths of the GX device's own sums over all that is connected."""
+    """Return the D-Bus paths of the GX device's sums over all connected devices."""
     return {
         "/Serial": portal_id,
         "/Dc/Battery/Voltage": lambda now: now.battery.voltage,
@@ -204,7 +204,7 @@ def system(portal_id: str) -> dict[str, Source]:
 
 def _time_to_go(now: Snapshot) -> int | None:
     if now.battery.current >= 0.0:
-        return None  # Victron shows none while the battery is charged
+        return None  # Victron has no value while the battery is charged
     return int(now.soc * 6.0 / -now.battery.current * 3600.0)
 
 
@@ -229,7 +229,7 @@ def battery() -> dict[str, Source]:
 
 
 def grid() -> dict[str, Source]:
-    """Return the D-Bus paths of an energy meter at the mains, of which one phase is wired."""
+    """Return the D-Bus paths of an energy meter at the mains, with one phase wired."""
     return {
         "/Ac/Power": lambda now: now.mains.power,
         "/Ac/L1/Voltage": lambda now: now.mains.voltage,
@@ -272,7 +272,7 @@ INSTANCES = {"vebus": 275, "system": 0, "battery": 512, "grid": 30, "solarcharge
 
 
 def paths_of(service: str, portal_id: str) -> dict[str, Source]:
-    """Return what a service has on D-Bus. Raises ValueError when it is none of INSTANCES."""
+    """Return a service's D-Bus paths. Raises ValueError when it is none of INSTANCES."""
     match service:
         case "vebus":
             return vebus()

@@ -1,6 +1,6 @@
-"""A client that speaks just enough MQTT to knock at a Venus device's front door.
+"""A client with just enough MQTT to log in at a Venus device's front door.
 
-Rules: each byte is the test's, and nothing is sent that the test did not ask for.
+Rules: the test controls each byte; nothing is sent without a call of the test.
 """
 
 import socket
@@ -19,13 +19,13 @@ PASSWORD = "sesame"
 TOKEN, TOKEN_PASSWORD = "token/viewer/7", "paired"
 WELCOME, REFUSED, REFUSED_5 = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05", b"\x20\x03\x00\x87\x00"
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
-WAIT = 60.0  # s, for what takes milliseconds on an idle machine
+WAIT = 60.0  # s; on an idle machine it takes milliseconds
 Opener = Callable[..., Door]
 
 
 @contextmanager
 def doors(directory: Path, broker_port: int) -> Iterator[Opener]:
-    """Open doors before a broker, which close at the end; a refusal takes no time there."""
+    """Open doors before a broker, and close them at the end; their refusals have no delay."""
     with ExitStack() as stack:
 
         def opened(profile: Profile = Profile.SECURED, **options: Any) -> Door:
@@ -43,7 +43,7 @@ def doors(directory: Path, broker_port: int) -> Iterator[Opener]:
 
 
 def text(value: str) -> bytes:
-    """Return a string as MQTT has it, after its length."""
+    """Return a string in MQTT's form, after its length."""
     return len(value).to_bytes(2, "big") + value.encode()
 
 
@@ -82,14 +82,14 @@ def call(port: int, *, tls: bool = False, trust: Certificate | None = None) -> s
 
 @contextmanager
 def visit(door: Door, first: bytes | None = None, *, tls: bool = True) -> Iterator[socket.socket]:
-    """Come to the door and say `first`, or the right login."""
+    """Connect to the door and send `first`, by default a valid login."""
     with call(door.tls_port if tls else door.plain_port, tls=tls) as sock:
         sock.sendall(hello() if first is None else first)
         yield sock
 
 
 def answer(sock: socket.socket, size: int = 100) -> bytes:
-    """Return what comes until the end, or `size` bytes."""
+    """Return all bytes until the end, or `size` bytes."""
     come = b""
     while len(come) < size and (more := sock.recv(size - len(come))):
         come += more
@@ -103,6 +103,6 @@ def said(door: Door, first: bytes | None = None, *, tls: bool = True, size: int 
 
 
 def is_open(port: int) -> bool:
-    """Tell whether somebody listens on the port."""
+    """Return whether a process listens on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

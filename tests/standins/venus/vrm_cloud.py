@@ -1,19 +1,19 @@
 """The broker of the VRM cloud, as a real Mosquitto under the same rules.
 
-VENUS, "The VRM cloud broker": the host mqtt<n>.victronenergy.com, which the portal id gives, port
-8883 with TLS, the certificate from an authority of Victron's own; a user is an e-mail address and
-the password "Token …". A subscription is let pass only when all of it lies below N/<one's own
-portal id>/, so never N/# or N/+/…, and only R/<one's own portal id>/… may be published. Who may
-only look is refused each publish: PUBACK 135 with MQTT 5 and QoS 1, without a word otherwise.
+VENUS, "The VRM cloud broker": the host is mqtt<n>.victronenergy.com, computed from the portal id;
+port 8883 with TLS, the certificate from Victron's certificate authority. The user name is an e-mail
+address, the password "Token …". The broker accepts a subscription only if all of it lies below
+N/<own portal id>/, so never N/# or N/+/…, and a publish only to R/<own portal id>/…. It rejects
+each publish of a read-only account: PUBACK 135 with MQTT 5 and QoS 1, otherwise without an error.
 
     with VrmCloud(directory, "c0619ab1c2d3") as cloud, cloud.runner(Device("c0619ab1c2d3")):
         daemon = Daemon(ini, log, module=MODULE, environment=cloud.client_environment)
 
-That daemon (`python3 -m tests.standins.venus.vrm_cloud ARGUMENT…` is `bat2influx ARGUMENT…`) has an
-/etc/hosts of its own, in which the cloud's host is a loopback address of this cloud's own; all
-else of its network is this machine's. It takes root, or user namespaces (`is_possible`).
+That daemon (`python3 -m tests.standins.venus.vrm_cloud ARGUMENT…` is `bat2influx ARGUMENT…`) has a
+separate /etc/hosts, in which the cloud's host is a loopback address of this cloud alone; the rest
+of its network is this machine's. It needs root, or user namespaces (`is_possible`).
 
-Rules: devices come in by a plain port, `port`, with an account of their own.
+Rules: devices connect to a plain port, `port`, with a separate account.
 """
 
 import base64
@@ -38,9 +38,9 @@ from tests.support.programs import ProgramMissingError, find
 
 MODULE = "tests.standins.venus.vrm_cloud"
 PORT = 8883
-OWNER, OWNER_TOKEN = "owner@example.com", "0a1b2c3d4e5f"  # of an account that may do all
-GUEST, GUEST_TOKEN = "guest@example.com", "f5e4d3c2b1a0"  # of one that may only look
-INTEREST_SECONDS = 130.0  # dbus-flashmq: how long a request keeps a device's values flowing
+OWNER, OWNER_TOKEN = "owner@example.com", "0a1b2c3d4e5f"  # of an account with all rights
+GUEST, GUEST_TOKEN = "guest@example.com", "f5e4d3c2b1a0"  # of a read-only account
+INTEREST_SECONDS = 130.0  # dbus-flashmq: how long values flow after a request
 _DEVICES = "devices", "of the devices alone"
 _ROUNDS = 101
 _HOSTS = "VRM_HOSTS"  # in the environment: the file that becomes /etc/hosts
@@ -49,10 +49,10 @@ _MOUNT = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
 class VrmCloud(Mosquitto):
-    """The cloud's broker, its files in `directory`; both accounts have all of `portal_ids`.
+    """The cloud's broker, with files in `directory`; both accounts have all of `portal_ids`.
 
-    These must all belong to one host. `name` is that host, `address` where it listens, `ca_file`
-    the authority, `client_environment` what a process with MODULE needs to find it.
+    These must all belong to one host. `name` is that host, `address` its address, `ca_file` the
+    authority, `client_environment` the environment that a process with MODULE needs to find it.
     """
 
     def __init__(self, directory: Path, *portal_ids: str) -> None:
@@ -67,13 +67,13 @@ class VrmCloud(Mosquitto):
 
     @property
     def client_environment(self) -> dict[str, str]:
-        """What the environment of a process with MODULE has to have besides."""
+        """The variables to add to the environment of a process with MODULE."""
         return {_HOSTS: str(self.directory / "hosts")}
 
     def runner(
         self, *devices: Device, interest: float = INTEREST_SECONDS, **options: Any
     ) -> VenusRunner:
-        """Return what attaches devices to the cloud; `interest` and `options` are VenusRunner's."""
+        """Return a runner for devices at the cloud; `interest` and `options` are VenusRunner's."""
         user, password = _DEVICES
         login = {"username": user, "password": password}
         return VenusRunner("127.0.0.1", self.port, devices, interest=interest, **login, **options)
@@ -129,12 +129,12 @@ class VrmCloud(Mosquitto):
 
 
 def host_of(portal_id: str) -> str:
-    """Return the host of the cloud that has a device."""
+    """Return the cloud's host for a device."""
     return f"mqtt{sum(map(ord, portal_id.lower())) % 128}.victronenergy.com"
 
 
 def is_possible() -> bool:
-    """Tell whether a process may have an /etc/hosts of its own here."""
+    """Return whether this system permits a process a separate /etc/hosts."""
     command = [*_UNSHARE, "sh", "-c", _MOUNT, "/etc/hosts", "true"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -156,7 +156,7 @@ def _client(user: str, password: str, *roles: str) -> dict[str, Any]:
 
 
 def _plugin() -> Path:
-    """Return the plugin that belongs to the Mosquitto which is found."""
+    """Return the plugin of the installed Mosquitto."""
     root = find("mosquitto").path.parents[2]
     for path in root.glob("usr/lib/*-linux-*/mosquitto_dynamic_security.so"):
         return path
@@ -164,7 +164,7 @@ def _plugin() -> Path:
 
 
 def _free_address() -> str:
-    """Return a loopback address at which nobody listens on PORT; there are millions."""
+    """Return a loopback address where PORT is free; there are millions."""
     for _ in range(100):
         address = (
             f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(2, 255)}"
@@ -176,7 +176,7 @@ def _free_address() -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Become bat2influx with these arguments, where the cloud's host is known."""
+    """Run bat2influx with these arguments, with a name entry for the cloud's host."""
     program = [SETPRIV, "--pdeathsig", "KILL", "--", sys.executable, "-m", "bat2influx"]
     command = [*_UNSHARE, "sh", "-c", _MOUNT, os.environ[_HOSTS], *program, *arguments]
     os.execvp(command[0], command)

@@ -1,1 +1,1 @@
-"""Tests of what tests lean on."""
+"""Tests of the support code of the tests."""

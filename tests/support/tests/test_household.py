@@ -1,4 +1,4 @@
-"""The houses of the dashboards: in balance, believable, and with the names that are stored."""
+"""The houses of the dashboards: their powers add up, are plausible, and have the stored names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAYS = 6
 SITES = pytest.mark.parametrize("site", [HOME, PLAIN, BOAT, CABIN], ids=lambda site: site.name)
 PRESET = {each.name: each for own in PRESETS.values() for each in own}
 NINE = {field.name for field in DEFAULT_FIELDS}
-# Each phase of a generator, which the boat, with one phase, has not.
+# Each phase of a generator; the boat has one phase and not these.
 NOT_ABOARD = {n for n in PRESET if n.startswith(("GensetL2", "GensetL3"))}
 CODES = {
     "InverterState": {3, 4, 5, 8, 9},
@@ -41,8 +41,8 @@ def _moments(site: Site, step: int = 1_213) -> Iterator[Moment]:
 
 
 @SITES
-def test_every_watt_comes_from_somewhere(site: Site) -> None:
-    """Mains, sun, engines and the battery give what loads take and what is lost in converting."""
+def test_powers_add_up(site: Site) -> None:
+    """Mains, sun, engines and battery supply exactly the loads and the losses of conversion."""
     for now in _moments(site):
         given = sum(now.grid) + now.generator + now.alternator + now.panels_ac + now.panels_dc
         taken = sum(now.consumption) + now.dc_load + now.battery + now.lost
@@ -52,7 +52,7 @@ def test_every_watt_comes_from_somewhere(site: Site) -> None:
 
 @SITES
 def test_the_charge_is_what_went_in_and_came_out(site: Site) -> None:
-    """Over each day, but for what a battery loses, and within what it can hold."""
+    """Over every day, except for a battery's losses, and within its capacity."""
     house = _house(site)
     for start, end in pairwise(range(END - 4 * DAY, END, DAY)):
         power = [house.at(time).battery for time in range(start, end, 60)]
@@ -69,7 +69,7 @@ def test_the_charge_is_what_went_in_and_came_out(site: Site) -> None:
 
 @SITES
 def test_the_meters_are_the_integrals_of_the_powers(site: Site) -> None:
-    """Within what steps of two minutes leave out, and they never go back."""
+    """Within the error of steps of two minutes; and meters never decrease."""
     house = _house(site)
     start, step = END - 2 * DAY, 60
     moments = [house.at(time) for time in range(start, END, step)]
@@ -89,7 +89,7 @@ def test_the_meters_are_the_integrals_of_the_powers(site: Site) -> None:
 
 
 def test_the_sun_shines_by_day() -> None:
-    """Nothing comes from the panels at night, and on each day there is some hour with more."""
+    """Panels have no power at night, and some power at an hour of every day."""
     nights, noons = [], []
     for now in _moments(HOME):
         hour = local_hour(now.time)
@@ -103,13 +103,13 @@ def test_the_sun_shines_by_day() -> None:
 
 
 def test_phases_differ_and_one_may_feed_in_while_another_draws() -> None:
-    """As where an inverter/charger balances the sum of three phases."""
+    """As with an inverter/charger that balances the sum of three phases."""
     grids = [now.grid for now in _moments(HOME)]
     assert any(min(each) < -100.0 and max(each) > 100.0 for each in grids)
 
 
-def test_without_mains_the_house_lives_on_its_battery() -> None:
-    """The meters see nothing, the inverter says that it inverts, and there is no frequency."""
+def test_without_mains_the_battery_supplies_the_house() -> None:
+    """The meters show 0, the inverter's state is inverting, and there is no frequency."""
     house, time = _house(HOME), END - 29.5 * HOUR
     now, shown = house.at(time), values(house, time)
     assert (now.mains, sum(now.grid), now.heat_pump, now.panels_ac) == (False, 0.0, 0.0, 0.0)
@@ -131,7 +131,7 @@ def test_a_generator_runs_where_the_battery_is_low() -> None:
 
 @SITES
 def test_values_have_the_names_that_are_stored(site: Site) -> None:
-    """Of presets, and the nine where there is a VE.Bus device; all are of the right kind."""
+    """Those of presets, and the nine where there is a VE.Bus device; all have the right type."""
     house = _house(site)
     for time in range(END - DAYS * DAY, END, 3_931):
         shown = values(house, time)
@@ -151,7 +151,7 @@ def test_values_have_the_names_that_are_stored(site: Site) -> None:
 
 
 def test_all_presets_have_their_values_somewhere() -> None:
-    """No name is forgotten, so that a dashboard can show each of them."""
+    """No name is missing, so that a dashboard can show each of them."""
     shown: set[str] = set()
     for site in (HOME, BOAT, CABIN):
         house = _house(site)
@@ -162,7 +162,7 @@ def test_all_presets_have_their_values_somewhere() -> None:
 
 
 @SITES
-def test_what_is_quick_is_the_same(site: Site) -> None:
+def test_the_quick_functions_give_the_same_values(site: Site) -> None:
     """The nine and the powers are those among all values."""
     house = _house(site)
     for time in range(END - DAY, END, 7_207):
@@ -174,7 +174,7 @@ def test_what_is_quick_is_the_same(site: Site) -> None:
 
 
 def test_the_same_time_gives_the_same_house() -> None:
-    """Whatever was asked before; and whole days later too, but for what has been counted."""
+    """Whatever was computed before; and whole days later too, except for the meters."""
     one, two = _house(HOME), _house(HOME)
     two.at(END)
     time = END - 3 * DAY

@@ -1,4 +1,4 @@
-"""The databases for dashboards: what the daemon stores of a house goes on where the rest ends."""
+"""The databases for dashboards: the daemon's values continue those that were written before."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _rows(filled: Filled, query: str) -> list[Row]:
 
 
 def _times(filled: Filled, field: str, where: str = "time > 0") -> list[float]:
-    """Return when there are values, in s since 1970."""
+    """Return the times of the values, in s since 1970."""
     query = f'SELECT "{field}" FROM "{MEASUREMENT}" WHERE {where}'
     return [row["time"] / NS for row in _rows(filled, query)]
 
 
-def test_a_house_goes_on_by_the_daemon(tmp_path: Path) -> None:
+def test_the_daemon_continues_a_house(tmp_path: Path) -> None:
     """With the same values in both databases, minutes and hours, and without a gap."""
     with household_filled.house(tmp_path, days=DAYS, presets=PRESETS, density=FEW) as filled:
         own, victoria = filled.houses[0], filled.victoria
@@ -57,7 +57,7 @@ def test_a_house_goes_on_by_the_daemon(tmp_path: Path) -> None:
 
 
 def test_two_sites_differ_by_their_tag(tmp_path: Path) -> None:
-    """And what only one of them has is there of that one alone."""
+    """A field that only one of them has is stored for that one alone."""
     with household_filled.two_sites(tmp_path, days=DAYS, presets=("grid",), density=FEW) as filled:
         for name, sites in (("Power", ["boat", "home"]), ("GridPower", ["home"])):
             query = f'SELECT last("{name}") FROM "{MEASUREMENT}" GROUP BY "site"'
@@ -66,8 +66,8 @@ def test_two_sites_differ_by_their_tag(tmp_path: Path) -> None:
         assert sorted(row["site"] for row in _rows(filled, query)) == ["boat", "home"]
 
 
-def test_of_a_fleet_some_are_silent(tmp_path: Path) -> None:
-    """The others go on to the end; each has the tags that the daemon gives to a fleet."""
+def test_some_devices_of_a_fleet_have_stopped(tmp_path: Path) -> None:
+    """The others continue to the end; each has the daemon's tags of a fleet."""
     with household_filled.fleet(tmp_path, devices=5, days=2 * DAYS, victoria=False) as filled:
         last = {
             row["portal"]: row["time"] / NS
@@ -83,8 +83,8 @@ def test_of_a_fleet_some_are_silent(tmp_path: Path) -> None:
         }
 
 
-def test_of_old_days_there_are_hours_alone(tmp_path: Path) -> None:
-    """So that ninety days are there within a minute."""
+def test_old_days_have_hours_alone(tmp_path: Path) -> None:
+    """So that ninety days are filled within a minute."""
     density = Density(seconds=1, every=600, days=1)
     with household_filled.nine(tmp_path, days=3, density=density, victoria=False) as filled:
         counts = [
@@ -102,8 +102,8 @@ def test_of_old_days_there_are_hours_alone(tmp_path: Path) -> None:
         assert {*filled.houses[0].values(filled.end)} <= NINE
 
 
-def test_too_many_days_are_none() -> None:
-    """What is older than the policy would be refused."""
+def test_too_many_days_are_rejected() -> None:
+    """The database would reject values that are older than the policy."""
     with (
         pytest.raises(ValueError, match="91 days"),
         household_filled.nine(Path("/nonexistent"), days=91),
