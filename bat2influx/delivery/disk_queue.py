@@ -166,7 +166,7 @@ class DiskQueue:
 
     @property
     def gone(self) -> tuple[int, int, int]:
-        """The file's generation, 0, and the number of its oldest line: the range without lines."""
+        """Generation, 0 and the oldest line's number: the range of lines no longer queued."""
         return self._file.generation, 0, self._file.figures.first
 
     def is_oldest(self, batch: StoredBatch) -> bool:

@@ -102,7 +102,7 @@ def crc_of(number: int, stored: bytes, reason: bytes = b"") -> int:
 def rows(
     db: sqlite3.Connection, what: str, rest: str = "", given: tuple[int, ...] = ()
 ) -> Generator[DiskRow, None, None]:
-    """Yield rows; `what` is WAITING or REJECTED, `rest` the end of the statement (default: in order).
+    """Yield rows; `what` is WAITING or REJECTED, `rest` the end of the statement.
 
     The lock ends when the iterator is closed or exhausted. In a damaged file SQLite may loop, so
     that numbers which do not rise raise DamagedError.
