@@ -1,22 +1,22 @@
 """From the main loop to the database: the keeper and the sender.
 
-The keeper owns the spool, on disk too: it alone puts lines in and takes them out. The sender does
-HTTP and nothing else: it takes a batch and returns an outcome. So a request that hangs holds up
-neither the reading of the device nor the keeping of its values, and a disk that does neither of
-the others. A request has all that is queued: a lone value goes at once, those of a load gather
-between two requests (pacing.py), a flood becomes large batches by itself; what comes from disk goes
-as fast as the database takes it half of the time.
+The keeper owns the spool, in memory and on disk: only it adds and removes lines. The sender only
+does HTTP: it takes a batch and returns an outcome. So a request that hangs delays neither the
+reading of devices nor the queueing of values; a disk that hangs delays neither reading nor sending.
+A request contains all queued lines up to its maximum: a single value is sent at once, values under
+load gather between two requests (pacing.py), and many values become large batches. Lines from disk
+are sent with pauses, so that the database is free half of the time.
 
-To wake a thread costs as much as to take in ten values. So new lines wake the keeper only where it
-says that it waits for them (`_wakes`): while a request is under way, or the next may not leave yet,
-it looks by itself, at the latest after LOOK. All else wakes it at once.
+To wake a thread costs as much as to take in ten values. So new lines wake the keeper only if it
+waits for them (`_wakes`): while a request is pending, or the next may not be sent yet, the keeper
+checks the inbox itself, at the latest after LOOK. Everything else wakes it at once.
 
-Both note when they last finished something; a failed request that has been classified counts. A
-thread that dies leaves its exception in `failure` and wakes the main loop.
+Both threads note when they last finished something; a failed request with an outcome counts. A
+thread that fails leaves its exception in `failure` and wakes the main loop.
 
-What the main thread sees of the queues is in `figures`: the keeper publishes it at the end of each
-turn, as a whole, and nobody else reads the spool while the keeper lives. What is in the inbox or in
-the keeper's hands is what came less what the queues were given.
+The main thread reads the state of the queues from `figures`: the keeper publishes it at the end of
+each turn, as a whole. No other thread reads the spool while the keeper runs. Lines in the inbox, or
+taken by the keeper but not queued yet, are those that came less those that the queues were given.
 """
 
 from __future__ import annotations
@@ -43,37 +43,37 @@ from bat2influx.influx.outcome import Outcome
 from bat2influx.influx.writer import LINES_AT_ONCE, Writer
 from bat2influx.reading import NS
 
-MAX_BATCH = LINES_AT_ONCE  # on disk, that are still sent at the end
-RETRY = 1.0  # s between two looks at a disk that does not work
+MAX_BATCH = LINES_AT_ONCE  # lines on disk that are still sent at the end
+RETRY = 1.0  # s between two attempts with a disk that does not work
 GENTLY = 2.0  # s at most between two batches from disk
-DISK_TIMEOUT = 1.5  # s, at the end, for what is to be put on disk
-INBOX_LINES = 100_000  # lines that may wait for the keeper itself
-LOOK = 1 / 16  # s at most that lines wait for the keeper, which add to their time in memory alone
+DISK_TIMEOUT = 1.5  # s at the end to write lines to disk
+INBOX_LINES = 100_000  # lines at most that the keeper has not taken yet
+LOOK = 1 / 16  # s at most that lines are in the inbox, in addition to their time in memory
 
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """The wall clock was set by so many ns, or `switched` for another clock that far from it."""
+    """The clock was set by `ns`; with `switched`, timestamps follow another clock from now on."""
 
     ns: int
     switched: bool = False
 
 
 class Delivery:
-    """Takes lines, and sees to it that the database gets them."""
+    """Takes lines, and delivers them to the database."""
 
     def __init__(
         self, spool: Spool, writer: Writer, *, idle: float, wake: Callable[[], None]
     ) -> None:
-        """`idle` is the longest time in s that a thread is without a sign of life."""
+        """`idle` is the longest time in s after which each thread notes that it runs."""
         self.failure: BaseException | None = None  # of the thread that failed first
-        self.offset_ns = 0  # by which stamps are ahead of this machine's clock; the main thread's
+        self.offset_ns = 0  # of timestamps from this machine's clock; set by the main thread
         self._failed_thread = ""
         self._published = Figures()  # the keeper's, at the end of its latest turn
         self._accepted = 0  # lines stored, ever
         self._database_up: bool | None = None
-        self._fullness = 0.0  # of the room for what waits, 0 to 1
-        self._slowest: float | None = None  # s, from stamp to stored, since this was last asked
+        self._fullness = 0.0  # used part of the queue's space, 0 to 1
+        self._slowest: float | None = None  # s from timestamp to storage, since `take_delay`
         self._spool = spool
         self._writer = writer
         self._idle = idle
@@ -82,12 +82,12 @@ class Delivery:
         self._inbox: deque[Sequence[bytes] | ClockStep] = deque()
         self._inbox_lines = 0
         self._wakes = True  # whether lines wake the keeper; a step of the clock always does
-        self._stepped = False  # there is such a step in the inbox
-        self._came = self._inbox_lost = 0  # lines, ever
+        self._stepped = False  # whether the inbox contains a ClockStep
+        self._came = self._inbox_lost = 0  # lines since the start
         self._inbox_report = InboxReport()  # the main thread's
         self._outcome: Outcome | None = None
-        self._stop_at: float | None = None  # s, monotonic: stop() has been called
-        self._afresh = False  # what failed before is no reason to wait
+        self._stop_at: float | None = None  # s, monotonic: the deadline of stop()
+        self._afresh = False  # whether to retry at once, whatever failed before
         self._hold = Hold.NO
         self._in_flight: tuple[Writer, Batch | StoredBatch] | None = None
         self._settling: tuple[Batch | StoredBatch, Outcome] | None = None
@@ -108,7 +108,7 @@ class Delivery:
         self._sender.start()
 
     def put(self, lines: Sequence[bytes]) -> None:
-        """Hand over lines, in order; never waits for the database, nor for the disk."""
+        """Hand over lines, in order; never waits for the database or the disk."""
         with self._changed:
             taken = not self._inbox
             self._came += len(lines)
@@ -121,9 +121,9 @@ class Delivery:
         self._inbox_report.lines(lost, taken=taken, now=time.monotonic())
 
     def _bound_inbox(self) -> None:
-        """Drop the oldest lines past the bound, which the inbox meets only if the keeper is stuck.
+        """Drop the oldest lines above the bound, which the inbox reaches only if the keeper hangs.
 
-        A step of the clock stays: it is also about what the keeper has already.
+        Steps of the clock stay, because they also apply to lines that the keeper has already.
         """
         steps = []
         while self._inbox_lines > INBOX_LINES:
@@ -136,11 +136,11 @@ class Delivery:
         self._inbox.extendleft(reversed(steps))
 
     def clock_set(self, step_ns: int) -> None:
-        """The wall clock was set by so many ns after all that was handed over so far."""
+        """Take in that the wall clock was set by so many ns after all lines handed over so far."""
         self._step(ClockStep(step_ns))
 
     def clock_switched(self, step_ns: int) -> None:
-        """The same, as stamps are by another clock from here on."""
+        """The same, because timestamps follow another clock from now on."""
         self._step(ClockStep(step_ns, switched=True))
 
     def _step(self, step: ClockStep) -> None:
@@ -150,13 +150,13 @@ class Delivery:
             self._changed.notify_all()
 
     def hold(self, hold: Hold) -> None:
-        """Have fresh values wait for the clock, or no longer."""
+        """Set whether fresh values are held back until the clock is right."""
         with self._changed:
             self._hold, self._afresh = hold, True
             self._changed.notify_all()
 
     def use(self, writer: Writer) -> None:
-        """Write through another writer from the next batch on."""
+        """Use another writer from the next batch on."""
         with self._changed:
             self._writer, self._afresh = writer, True
             self._changed.notify_all()
@@ -168,15 +168,15 @@ class Delivery:
 
     @property
     def figures(self) -> Figures:
-        """How it is at this moment; for the main thread."""
+        """The present numbers; for the main thread."""
         trouble = self._inbox_report.trouble
         with self._changed:
             return self._published.with_inbox(self._came, self._inbox_lost, trouble)
 
     def take_delay(self) -> float | None:
-        """Return the longest time in s from a stamp to its being stored, since this was asked.
+        """Return the longest time in s from a timestamp to its storage, since the latest call.
 
-        None when nothing was stored.
+        None if nothing was stored.
         """
         with self._changed:
             slowest, self._slowest = self._slowest, None
@@ -188,10 +188,10 @@ class Delivery:
         return dict(self._finished)
 
     def stop(self, timeout: float) -> tuple[int, int]:
-        """Deliver what waits, within `timeout` s, or put it on disk.
+        """Deliver queued lines within `timeout` s, or write them to disk.
 
-        Return how many lines are there, and how many are nowhere. After a failure of a thread
-        nothing is delivered any more.
+        Return how many lines are on disk, and how many are lost. After a failure of a thread no
+        more lines are delivered.
         """
         if self.failure:
             timeout = 0.0
@@ -200,7 +200,7 @@ class Delivery:
             self._changed.notify_all()
         self._keeper.join(timeout + DISK_TIMEOUT)
         self._writer.cut()
-        if not self._keeper.is_alive():  # and it may have failed in the middle of a turn
+        if not self._keeper.is_alive():  # it may have failed in the middle of a turn
             if self._in_flight and self._outcome:
                 self._begin_to_settle(self._in_flight[1], self._outcome)
             self._publish()
@@ -251,7 +251,7 @@ class Delivery:
         self._publish()
 
     def _done(self) -> bool:
-        """Whether to end: nothing is to be sent any more, or the time for that is over."""
+        """Whether to end: there is nothing more to send, or the time for that is over."""
         if self._stop_at is None or self._inbox:
             return False
         if time.monotonic() >= self._stop_at:
@@ -261,12 +261,12 @@ class Delivery:
         if not len(self._spool) or self._not_before >= self._stop_at:
             return True
         if self._spool.in_memory:
-            return self._spool.hold is Hold.UNSET  # which not even the disk gets
-        # All is on disk: a long queue, and a database that fails, are for the next start.
+            return self._spool.hold is Hold.UNSET  # such lines are not written to disk either
+        # All lines are on disk: a long queue, or a failing database, is left to the next start.
         return self._spool.on_disk > MAX_BATCH or self._database_up is False
 
     def _may_be_sent(self) -> bool:
-        """Whether what is fresh has yet to be tried, and is to be."""
+        """Whether fresh lines may be sent now, because no attempt has failed."""
         return not self._attempts and self._spool.hold is Hold.NO
 
     def _has_work(self) -> bool:
@@ -274,9 +274,9 @@ class Delivery:
         return bool(lines or self._outcome or self._afresh) or self._done()
 
     def _waits_for_lines(self, *, took: bool) -> tuple[bool, float]:
-        """Return whether new lines wake the keeper, and in how many s it looks by itself.
+        """Return whether new lines wake the keeper, and after how many s it checks the inbox.
 
-        Where the next request may not leave yet, they do only if it `took` none in its latest turn.
+        While no request may be sent, they wake it only if it `took` none in its latest turn.
         """
         now, at = time.monotonic(), self._next_at()
         held = self._in_flight is not None or now < self._not_before
@@ -287,9 +287,9 @@ class Delivery:
         return True, math.inf
 
     def _next_at(self) -> float:
-        """Return when a request may leave that is not held by anything else.
+        """Return when pacing allows the next request.
 
-        What is a full batch, or comes from disk, or is the last, waits for no more.
+        A full batch, lines from disk, and the last lines at the end are not delayed.
         """
         full = self._spool.in_memory >= self._writer.lines_at_once
         if full or self._spool.on_disk or self._stop_at is not None:
@@ -326,13 +326,13 @@ class Delivery:
         self._settling = None
         self._note_delay(batch.lines, outcome)
         self._reports.rejected(outcome.rejected)
-        if writer is not self._writer:  # what it met with is settled by a reload
+        if writer is not self._writer:  # a reload has replaced it, and its failures do not count
             return
         if not outcome.passing:
             self._database_up = outcome.trouble is None
         if outcome.trouble is None:
             self._attempts = 0
-            if isinstance(batch, StoredBatch):  # gently: others may want the database, too
+            if isinstance(batch, StoredBatch):  # leave time for other users of the database
                 self._not_before = now + min(now - self._handed_out, GENTLY)
             self._reports.delivered(self._writer.peer, now)
             return
@@ -343,7 +343,7 @@ class Delivery:
         self._not_before = now + max(wait, outcome.retry_after or 0.0)
 
     def _begin_to_settle(self, batch: Batch | StoredBatch, outcome: Outcome) -> None:
-        """Count what the database has stored, whatever the queue does then."""
+        """Count the lines that the database has stored, even if the queue fails afterwards."""
         self._in_flight = self._outcome = None
         self._settling = batch, outcome
         self._accepted += outcome.accepted
@@ -371,9 +371,9 @@ class Delivery:
         self._reports.rejected_dropped(rejected, self._spool.rejected_count, now)
 
     def _publish(self) -> None:
-        """Replace what the main thread sees of the queues."""
+        """Publish the figures of the queues for the main thread."""
         spool = self._spool
-        stored = 0  # and still in memory, where the keeper failed before it could take them out
+        stored = 0  # lines still in memory because the keeper failed before it removed them
         if self._settling:
             batch, outcome = self._settling
             undone = len(outcome.undecided) + len(outcome.rejected)

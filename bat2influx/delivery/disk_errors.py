@@ -1,8 +1,8 @@
-"""What the disk does to the queue on it, by its name and in words for people.
+"""Failures of the disk queue, as an enum and with messages for users.
 
-SQLite says "disk I/O error" for a quota, a limit and a dying disk alike and does not hand on the
-system's own reason. So where the reason counts it is asked for by a write of the same kind, to a
-file without a name, which leaves nothing behind.
+SQLite reports "disk I/O error" for a quota, a limit and a failing disk alike, without the system's
+own reason. Where the reason matters, a write of the same kind to an unnamed temporary file
+determines it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 
 class DiskFault(Enum):
-    """What keeps the disk queue from working. Each passes, by itself or by what a person does."""
+    """Why the disk queue does not work. Each fault can end, by itself or by a person's action."""
 
     FULL = "full"  # the disk, or a quota or limit on it
     READ_ONLY = "read-only"  # the file system, or no right to write
     BUSY = "busy"  # locked by another program
-    DAMAGED = "damaged"  # it has been set aside; the next call finds a good file
-    SAVING = "saving"  # it is damaged, and what can be read of it is being saved
-    LOOKING = "looking"  # at a WAL of many times its usual size, before it is opened
-    NEWER = "newer"  # as DAMAGED, with a file that a later version has written
+    DAMAGED = "damaged"  # the file was set aside; the next call finds a good one
+    SAVING = "saving"  # the file is damaged, and its readable lines are being recovered
+    LOOKING = "looking"  # a WAL of many times its usual size is checked before it is opened
+    NEWER = "newer"  # as DAMAGED, with a file of a later version
     OTHER = "other"
 
 
 class DiskError(Exception):
-    """A call that came to nothing; it can be made again. The text names the file and what to do."""
+    """A call that failed and can be repeated. The text names the file and what to do."""
 
     def __init__(self, fault: DiskFault, text: str) -> None:
         super().__init__(text)
@@ -36,19 +36,19 @@ class DiskError(Exception):
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """What was read is not what was written, though SQLite is content."""
+    """The data differs from what was written, although SQLite reports no error."""
 
 
 class LineError(ValueError):
-    """A line that cannot be kept, which is its caller's fault and not the file's."""
+    """A line that cannot be stored: an error of the caller, not of the file."""
 
 
-# What a call to SQLite can raise. Over a damaged file that is more than its own errors: it puts
-# names out of the file into texts, and has no number where there was one.
+# Exceptions that a call to SQLite can raise. With a damaged file these are more than its own: names
+# from the file get into texts, and values lack the expected type.
 FAILURES = (sqlite3.Error, OSError, ArithmeticError, MemoryError, TypeError, ValueError)
 DiskFailure = sqlite3.Error | OSError | ArithmeticError | MemoryError | TypeError | ValueError
 
-_ROOM = 4 * 1024 * 1024  # bytes; as much as SQLite may have wanted
+_ROOM = 4 * 1024 * 1024  # bytes; as many as SQLite may have tried to allocate
 _BY_CODE = {
     sqlite3.SQLITE_FULL: DiskFault.FULL,
     sqlite3.SQLITE_READONLY: DiskFault.READ_ONLY,
@@ -58,7 +58,7 @@ _BY_CODE = {
     sqlite3.SQLITE_PROTOCOL: DiskFault.BUSY,
     sqlite3.SQLITE_CORRUPT: DiskFault.DAMAGED,
     sqlite3.SQLITE_NOTADB: DiskFault.DAMAGED,
-    # What is asked of it is right: so its tables are not, or a length, a type or a number is not.
+    # The statements are correct: so the tables, a length, a type or a number in the file is not.
     sqlite3.SQLITE_ERROR: DiskFault.DAMAGED,
     sqlite3.SQLITE_INTERNAL: DiskFault.DAMAGED,
     sqlite3.SQLITE_SCHEMA: DiskFault.DAMAGED,
@@ -66,9 +66,9 @@ _BY_CODE = {
     sqlite3.SQLITE_TOOBIG: DiskFault.DAMAGED,
     sqlite3.SQLITE_MISMATCH: DiskFault.DAMAGED,
     sqlite3.SQLITE_CONSTRAINT: DiskFault.DAMAGED,
-    # It takes more steps than a good file of that size can (disk_format.limit).
+    # More steps than an intact file of that size can need (disk_format.limit).
     sqlite3.SQLITE_INTERRUPT: DiskFault.DAMAGED,
-    # A sector that cannot be read any more; what is around it can.
+    # An unreadable sector; the sectors around it are readable.
     sqlite3.SQLITE_IOERR_READ: DiskFault.DAMAGED,
 }
 _BY_ERRNO = {
@@ -82,12 +82,12 @@ _BY_ERRNO = {
 
 
 def fault_of(error: DiskFailure, path: Path) -> DiskFault:
-    """Return the fault behind an error that was met with at the file `path`."""
+    """Return the fault behind an error with the file `path`."""
     return _fault(error, _reason(error, path))
 
 
 def explain(error: DiskFailure, path: Path) -> DiskError:
-    """Return the error to raise for one that was met with at the file `path`."""
+    """Return the DiskError to raise for an error with the file `path`."""
     reason = _reason(error, path)
     fault = _fault(error, reason)
     why = reason.strerror if reason else str(error) or type(error).__name__
@@ -115,13 +115,13 @@ def _fault(error: DiskFailure, reason: OSError | None) -> DiskFault:
         return _BY_ERRNO.get(reason.errno or 0, DiskFault.OTHER)
     code = _code(error)
     if not code and not isinstance(error, sqlite3.ProgrammingError):
-        # sqlite3's own: what should be bytes says that it is text, and is not
+        # raised by the module sqlite3: bytes are marked as text, and are not valid text
         return DiskFault.DAMAGED
     return _BY_CODE.get(code) or _BY_CODE.get(code & 0xFF, DiskFault.OTHER)
 
 
 def _reason(error: DiskFailure, path: Path) -> OSError | None:
-    """Return the system's reason for an error, where it is known or can be had."""
+    """Return the system's reason for an error, None if it cannot be determined."""
     if isinstance(error, OSError):
         return error
     code = _code(error)
@@ -135,7 +135,7 @@ def _reason(error: DiskFailure, path: Path) -> OSError | None:
 
 
 def _grow_as_sqlite_would(path: Path) -> None:
-    # Not by opening it: closing it again would take from SQLite its locks on it (fcntl(2)).
+    # Without opening the file: closing it would release SQLite's locks on it (fcntl(2)).
     if path.exists() and not os.access(path, os.W_OK):
         read_only = os.statvfs(path).f_flag & os.ST_RDONLY
         code = errno.EROFS if read_only else errno.EACCES

@@ -1,8 +1,8 @@
-"""The open file: when it is opened, made and removed, and what happens to it after a fault.
+"""The queue's file: when it is opened, created and removed, and what happens to it after a fault.
 
-Owned by the disk queue. There is one connection. It is opened when something is asked for; opened
-anew after what may have to do with it; and left when nothing waits any more, a while later, so that
-a database that stumbles does not have a file made and removed each second.
+Owned by the disk queue. There is one connection. It is opened on demand, reopened after a failure
+that may be due to it, and closed some time after the queue is empty, so that a database that fails
+for moments does not cause a file to be created and removed every second.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from bat2influx.delivery.disk_rows import Figures, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
 _SMALLEST_STEP = 4  # bytes of the file for each step of SQLite's machine, at least
-_RESERVE = 128 * 1024  # bytes on the disk that are for taking lines out
+_RESERVE = 128 * 1024  # bytes on the disk that are reserved for removing lines
 
 
 class DiskFile:
-    """The connection to the file at `path`, and what is in it."""
+    """The connection to the file at `path`, and the figures of its content."""
 
     def __init__(self, path: Path, *, wal: int, patience: float, linger: float) -> None:
         """Touch nothing. `wal` is in bytes; `patience` and `linger` are in s."""
         self.path = path
         self.figures = Figures(1, 1, 0, None)
-        self.generation = 0  # numbers of lines mean something within one
-        self.lost = 0  # waiting lines that were in files which are no more
-        self.rejected_lost = 0  # rejected lines that were
+        self.generation = 0  # numbers of lines are valid within one generation
+        self.lost = 0  # queued lines that were lost with a file
+        self.rejected_lost = 0  # rejected lines that were lost with a file
         self._wal = wal
         self._patience = patience
         self._linger = linger
         self._db: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None  # device and inode of what is open
-        self._unsure = False  # whether the last lines may be in the WAL, though that failed
-        self._what = ""  # is damaged, and why
-        self._used = time.monotonic()  # s, when last something was written
-        self._checked = 0.0  # s, `_used` when all of it was looked at
-        self._doubt: DiskFailure | None = None  # why what is open is damaged
+        self._identity: tuple[int, int] | None = None  # device and inode of the open file
+        self._unsure = False  # whether the last lines may be in the WAL although a commit failed
+        self._what = ""  # which file is damaged, and why
+        self._used = time.monotonic()  # s, time of the latest write
+        self._checked = 0.0  # s, `_used` at the latest integrity check
+        self._doubt: DiskFailure | None = None  # why the open file is damaged
         self._repair = Repair(path)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn what the disk does into DiskError, and see to it that the next call can work."""
+        """Convert failures of the disk into DiskError, and prepare for the next call."""
         try:
             yield
         except disk_format.NewerError as newer:
@@ -75,7 +75,7 @@ class DiskFile:
             raise found from error
 
     def opened(self) -> sqlite3.Connection | None:
-        """Return the connection to the file, if there is one. To be called within `guarded`."""
+        """Return the connection to the file, None without a file. Call this within `guarded`."""
         if self._repair.under_way:
             self._go_on_saving()
         if self._doubt is not None:
@@ -97,9 +97,9 @@ class DiskFile:
 
     @contextmanager
     def transaction(self, *, appending: int = 0) -> Iterator[sqlite3.Connection]:
-        """Change the file, which is made if need be; on disk when it ends. Raises DiskError.
+        """Change the file, which is created if necessary; synced at the end. Raises DiskError.
 
-        `appending` is how many bytes come in, if any.
+        `appending` is how many bytes are added, 0 for none.
         """
         with self.guarded():
             if (db := self.opened()) is None:
@@ -126,12 +126,12 @@ class DiskFile:
             self._keep_wal_small(db, most=2 * self._wal)
 
     def give_back(self, *, now: bool = False) -> None:
-        """Give the room back if nothing has waited for a while, or `now`.
+        """Free the file's space if the queue has been empty for a while, or `now`.
 
-        With nothing rejected the file goes. Otherwise it is written anew if most of it is free:
-        pages need not be moved about for this all the time (auto_vacuum), since as long as lines
-        wait the free ones are used again. What fails here can be done later. A file that has more
-        in it than is found is damaged, as the next call says.
+        Without rejected lines the file is removed. Otherwise it is rewritten if most of it is free:
+        auto_vacuum, which moves pages all the time, is not needed, since queued lines reuse free
+        pages. A failure here is harmless, and repeated later. A file whose pages do not fit its
+        tables is damaged; the next call raises that.
         """
         if self._db is None or self.figures.first < self.figures.end or self._doubt is not None:
             return
@@ -156,7 +156,7 @@ class DiskFile:
                 self._doubt = error
 
     def close(self) -> None:
-        """Leave the file as one that can be copied, and read without a trace, if that can be."""
+        """Close the file, if possible without a WAL, so that it can be copied and read alone."""
         if self._repair.under_way:
             self._repair.close()
             return
@@ -169,10 +169,10 @@ class DiskFile:
         self._disconnect()
 
     def _use(self, db: sqlite3.Connection) -> None:
-        """Take over a connection that has just been made."""
+        """Take over a new connection."""
         try:
             db.execute(f"PRAGMA wal_autocheckpoint = {self._wal // _FRAME}").fetchall()
-            if self._unsure:  # they are still their caller's, who will append them again
+            if self._unsure:  # the caller still has these lines, and will append them again
                 db.execute("DELETE FROM waiting WHERE number >= ?", (self.figures.end,))
             self.figures = figures(db, self.figures.end)
             if self.figures.first == self.figures.end:
@@ -183,15 +183,15 @@ class DiskFile:
         self._db, self._identity, self._unsure = db, _identity(self.path), False
 
     def _limit(self, db: sqlite3.Connection) -> None:
-        """Have what is asked for now take no more steps than it can take in a file of this size."""
+        """Limit the steps of the next statements to what an intact file of this size needs."""
         size = disk_format.total_size(self.path)
         disk_format.limit(db, 10 * disk_format.OPENING + size // _SMALLEST_STEP)
 
     def _leave_room(self, db: sqlite3.Connection, more: int) -> None:
-        """Raise OSError where `more` bytes would take what it needs to take lines out again.
+        """Raise OSError if `more` bytes would use the disk space needed to remove lines again.
 
-        They come into the WAL and then, with all that is there, into the file; a spool that has
-        filled the disk could not be emptied any more. What is taken out makes the WAL longer, too.
+        New bytes go to the WAL and then, with the rest of the WAL, to the file. Removing lines
+        makes the WAL longer, too, so that a spool that has filled the disk could not be emptied.
         """
         need = 3 * more + _RESERVE
         if free(self.path) < need + self._wal_size():
@@ -200,7 +200,7 @@ class DiskFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _keep_wal_small(self, db: sqlite3.Connection, *, most: int) -> None:
-        """Have a WAL of more than so many bytes give its room back."""
+        """Truncate a WAL of more than `most` bytes."""
         with suppress(*FAILURES):
             if self._wal_size() > most:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -212,7 +212,7 @@ class DiskFile:
             return 0
 
     def _leave_wal(self, db: sqlite3.Connection) -> bool:
-        """Have all in the one file; return whether it is, for another program may read it now."""
+        """Move all data to the one file; return False if another program reads it now."""
         try:
             db.execute("PRAGMA busy_timeout = 0").fetchall()
             if disk_format.in_wal_mode(db):
@@ -230,7 +230,7 @@ class DiskFile:
         self._go_on_saving()
 
     def _go_on_saving(self) -> NoReturn:
-        """Save for a slice of time what can be read of the damaged file; raise DiskError."""
+        """Recover readable lines of the damaged file for a slice of time; raise DiskError."""
         saved = self._repair.go_on()
         waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         known = self._identity is not None
@@ -241,7 +241,7 @@ class DiskFile:
         self.rejected_lost += gone
         with suppress(*FAILURES, DiskError):
             self.opened()  # for the figures
-        least = "" if known else "at least "  # what was at the ends may have left no trace
+        least = "" if known else "at least "  # lines at both ends may have left no trace
         text = f"{self._what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values"
         text += f" stay queued, {least}{lost} are lost" if lost else " stay queued"
         text += f"; of the rejected values {least}{gone} are lost" if gone else ""
@@ -262,7 +262,7 @@ class DiskFile:
         raise DiskError(DiskFault.NEWER, text)
 
     def _tell_lost(self) -> None:
-        """Begin anew without the file; raise DiskError if it had anything in it."""
+        """Start again without the file; raise DiskError if it contained lines."""
         waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
         self._disconnect()
         self._forget()

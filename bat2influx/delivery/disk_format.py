@@ -1,46 +1,46 @@
-"""The file in which lines wait on disk: its format, and opening it.
+"""The file with the queue on disk: its format, and opening it.
 
 Format 2: `spool.sqlite`, a database of SQLite with `user_version` 2 and two tables.
 
-    waiting   number, crc, packed                        what the database is to get, oldest first
-    rejected  number, crc, packed, reason, time, before  what it has rejected, and why
+    waiting   number, crc, packed                        queued lines, oldest first
+    rejected  number, crc, packed, reason, time, before  rejected lines, with the reasons
 
-A row holds up to 1,800 lines of line protocol, deflated (disk_lines.py): a second's nine lines are
-one row at first, and after 200 s these rows are merged into one (disk_merge.py). `number` is the
-running number of the row's first line, and the next row goes on where this one ends: so the first
-and the last row tell how many lines there are, and a row that is missing shows. `crc` is the CRC-32
-of the rest, because SQLite has none over its pages. `reason` is UTF-8; `time`, of the rejection, is
-in ns since 1970 (UTC); `before` counts the bytes in all earlier rows of `rejected`, ever.
+A row has up to 1,800 lines of line protocol, deflated (disk_lines.py): the nine lines of a second
+are one row at first, and after 200 s these rows are merged into one (disk_merge.py). `number` is
+the running number of the row's first line, and the next row continues where this one ends: so the
+first and the last row determine the number of lines, and a missing row is detected. `crc` is the
+CRC-32 of the rest, because SQLite has no checksums of its pages. `reason` is UTF-8; `time`, of the
+rejection, is in ns since 1970 (UTC); `before` counts the bytes of all earlier rows of `rejected`.
 
-Format 1 had the lines as text, up to 200 in a row, in a column `lines`. Such rows are rows of
-format 2 as well, so that the migration changes the names of columns and no row.
+Format 1 had the lines as text, up to 200 in a row, in a column `lines`. Such rows are valid in
+format 2, too, so that the migration renames columns and changes no row.
 
-While it is written it is in WAL mode with `synchronous` FULL. A commit is then one write at the
-end of `spool.sqlite-wal` and one sync, where a rollback journal takes two files and three or four
-syncs: what an SD card has to do for each second of an outage. NORMAL would leave the sync out and
-with it the last minutes at a power cut. What a commit writes is a page and its header, 4,120 bytes,
-which lie in two blocks of the card, however little is in them. So what it costs is how often there
-is one, and in an outage all that is in memory goes in one (spool.py). Measured, by the bytes that
-the kernel has to write:
+While it is written the file is in WAL mode with `synchronous` FULL. A commit is then one write at
+the end of `spool.sqlite-wal` and one sync; a rollback journal takes two files and three or four
+syncs, on an SD card for each second of an outage. NORMAL would omit the sync, and lose the last
+minutes at a power cut. A commit writes a page and its header, 4,120 bytes, which are in two blocks
+of the card, however few bytes are used. So the number of commits determines the cost, and in an
+outage all lines in memory go into one commit (spool.py). Measured, by the bytes that the kernel has
+to write:
 
     a day without the database           format 1   format 2
     nine values, once a second, syncs    123,000    86,400
                               written    1.2 GB     0.8 GB
     1,000 such devices, written a value  126 bytes  19 bytes, by twice as many syncs
 
-`secure_delete`, which Debian switches on, is off: it
-would have everything written a second time, as zeros. When the file is closed it leaves WAL mode
-and is alone again, so that it can be copied, and read without a trace.
+`secure_delete`, which Debian enables, is off: it would write everything a second time, as zeros.
+When the file is closed it leaves WAL mode and has no companion files, so that it can be copied, and
+read without a change.
 
-Recovery. After a kill or a power cut SQLite takes from the WAL all commits up to the first that is
-torn (its checksums are chained), so that the file has a prefix of what was written to it. A file
-of an older format is migrated step by step in one transaction. One that is damaged is replaced
-(salvage.py); one of a newer format is set aside as it is. A newer format has other tables, both
-(a comment in the statement will do): where one is as here and the number is higher, the number is
-what is damaged.
+Recovery. After a kill or a power cut SQLite uses all commits of the WAL up to the first torn one
+(its checksums are chained), so that the file has a prefix of what was written to it. A file of an
+older format is migrated step by step in one transaction. A damaged file is replaced (salvage.py); a
+file of a newer format is set aside unchanged. A newer format must change the statements of both
+tables (a comment is enough): if one table is as here and the number is higher, the number is
+damaged.
 
-Before SQLite opens the file to write, header and WAL are looked at (disk_look.py). And `limit` has
-it not go round in circles: what takes too many steps of its machine is damage as well.
+Before SQLite opens the file to write, header and WAL are checked (disk_look.py). `limit` ends
+endless loops of SQLite in a damaged file: too many steps of its virtual machine count as damage.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ from bat2influx.delivery.disk_rows import scalar
 
 NAME = "spool.sqlite"
 FORMAT = 2
-COMPANIONS = ("-wal", "-journal", "-shm")  # what SQLite puts beside it, by its name
+COMPANIONS = ("-wal", "-journal", "-shm")  # suffixes of SQLite's files beside it
 TABLES = (
     "CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, packed BLOB NOT NULL)",
     "CREATE TABLE rejected"
     " (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, packed BLOB NOT NULL,"
     " reason BLOB NOT NULL, time INTEGER NOT NULL, before INTEGER NOT NULL)",
 )
-# Of which format each is, with those of format 1.
+# The format of each statement, including those of format 1.
 KNOWN_TABLES = {
     **dict.fromkeys(TABLES, FORMAT),
     **{table.replace("packed", "lines"): 1 for table in TABLES},
 }
-ROOTS = {"waiting": 2, "rejected": 3}  # the page at which the tree of each table begins
-OPENING = 100_000  # steps of SQLite's machine; a hundredth is what it takes
-_STEPS = 1_000  # between two looks at how many there were
+ROOTS = {"waiting": 2, "rejected": 3}  # the root page of each table's tree
+OPENING = 100_000  # steps of SQLite's virtual machine; an intact file needs a hundredth
+_STEPS = 1_000  # between two checks of their number
 
 
 def _from_1_to_2(db: sqlite3.Connection) -> None:
@@ -79,7 +79,7 @@ def _from_1_to_2(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} RENAME COLUMN lines TO packed")
 
 
-# From an older format to the next, by the older. The step changes tables and content, no more.
+# The migration from each older format to the next. It changes tables and content only.
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1_to_2}
 
 
@@ -92,9 +92,9 @@ class NewerError(Exception):
 
 
 def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
-    """Make the file, readable for nobody else, and its folder. Raises sqlite3.Error, OSError.
+    """Create the file and its folder, readable by the owner only. Raises sqlite3.Error, OSError.
 
-    Nothing is in it yet, so it is synced once, at the end: on a slow disk each sync takes seconds.
+    The empty file is synced once, at the end, because on a slow disk each sync takes seconds.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -115,13 +115,13 @@ def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is a file; one that was only just being made does not count."""
-    log = companion(path, "-wal")  # which comes after the file, and not without it
+    """Return whether there is a file; one whose creation was interrupted does not count."""
+    log = companion(path, "-wal")  # created after the file
     return path.exists() and (path.stat().st_size > 0 or (log.exists() and log.stat().st_size > 0))
 
 
 def connect(path: Path, patience: float) -> sqlite3.Connection:
-    """Open the file, which exists and was looked at (disk_look.py), and bring it to this format.
+    """Open the file, which exists and was checked (disk_look.py), and migrate it to this format.
 
     `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
     NewerError.
@@ -143,7 +143,7 @@ def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
     check_size(path)
     mode = "ro"
     if not companion(path, "-wal").exists() and first_page(path)[18:20] == b"\2\2":
-        mode = "ro&immutable=1"  # SQLite would make a WAL to find nothing in it
+        mode = "ro&immutable=1"  # otherwise SQLite would create an empty WAL
     db = _connect(path, mode, patience)
     try:
         _check_version(db)
@@ -154,7 +154,7 @@ def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
-    # One thread at a time uses it: the keeper, and in the end whoever closes it.
+    # One thread at a time uses it: the keeper, and at the end the one that closes it.
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     db = sqlite3.connect(
         uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
@@ -165,23 +165,23 @@ def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
 
 
 def limit(db: sqlite3.Connection, steps: int) -> None:
-    """Have SQLite stop with SQLITE_INTERRUPT after so many steps of its machine, from now on.
+    """Make SQLite stop with SQLITE_INTERRUPT after so many steps of its virtual machine from now.
 
-    Steps and no time, because a disk may be slow and a computer busy.
+    The limit is in steps, not in time, because a disk may be slow and a computer busy.
     """
     left = iter(range(steps // _STEPS))
     db.set_progress_handler(lambda: next(left, None) is None, _STEPS)
 
 
 def in_wal_mode(db: sqlite3.Connection) -> bool:
-    """Return whether what is newest goes into the WAL."""
+    """Return whether writes go to the WAL."""
     return db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
 def first_page(path: Path) -> bytes:
     """Return the first page of the file, to which this process must have no connection.
 
-    Closing the file would end SQLite's locks on it.
+    Closing the file would release SQLite's locks on it.
     """
     with path.open("rb") as file:
         return file.read(SIZE)
@@ -194,10 +194,10 @@ def check_size(path: Path) -> None:
 
 
 def check(db: sqlite3.Connection) -> None:
-    """Raise DamagedError where pages belong to no table, or the tables do not hold together.
+    """Raise DamagedError if pages belong to no table, or the tables are inconsistent.
 
-    This looks at all pages of the tables: for when nothing waits. A page that is not where it was
-    may be one in which much waits.
+    This reads all pages of the tables. Call it when no line is queued: a page that is no longer
+    linked may contain many queued lines.
     """
     ((found,),) = db.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
@@ -205,12 +205,12 @@ def check(db: sqlite3.Connection) -> None:
 
 
 def version_of(db: sqlite3.Connection) -> int:
-    """Return the format that the database says it has."""
+    """Return the format number in the file."""
     return int(scalar(db, "PRAGMA user_version"))
 
 
 def _needs_work(db: sqlite3.Connection) -> bool:
-    _check_version(db)  # of which the number may so far be in the WAL alone
+    _check_version(db)  # the number may be in the WAL only
     return version_of(db) != FORMAT or not _is_spool(db)
 
 
@@ -267,13 +267,13 @@ def total_size(path: Path) -> int:
 
 
 def remove(path: Path) -> None:
-    """Delete a database and its companions, as far as they are there."""
+    """Delete a database and its companions, as far as they exist."""
     for each in (path, *(companion(path, suffix) for suffix in COMPANIONS)):
         each.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Have a folder's entries, or what is in a file, be on disk."""
+    """Sync a folder's entries, or the content of a file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

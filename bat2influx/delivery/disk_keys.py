@@ -1,7 +1,7 @@
-"""Many large numbers, in order, in little memory: where the rows of a damaged file are.
+"""Many large numbers, sorted, in little memory: the positions of rows in a damaged file.
 
 A Python number takes 44 bytes and its place in a list 8; a file of 256 MB has up to five million
-rows. Here one takes 16, sorted in runs that are merged as they are read.
+rows. Here a number takes 16 bytes, in sorted runs that are merged while they are read.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import heapq
 from collections.abc import Iterator
 
 WIDTH = 16  # bytes; a number has up to 128 bits
-_RUN = 10_000  # numbers that are sorted at once
+_RUN = 10_000  # numbers per sorted run
 
 
 class Keys:
-    """Numbers that come in any order, and are read in theirs."""
+    """Numbers that are added in any order, and read in ascending order."""
 
     def __init__(self) -> None:
         self._runs: list[bytes] = []
         self._latest: list[int] = []
 
     def append(self, key: int) -> None:
-        """Take one more, from 0 to 2 ** 128 - 1."""
+        """Add a number, from 0 to 2 ** 128 - 1."""
         self._latest.append(key)
         if len(self._latest) == _RUN:
             self._runs.append(_packed(self._latest))
@@ -31,7 +31,7 @@ class Keys:
         return bool(self._runs or self._latest)
 
     def __iter__(self) -> Iterator[int]:
-        """Yield all that were taken until now, in order."""
+        """Yield all numbers added so far, in order."""
         runs = [*self._runs, _packed(self._latest)]
         return heapq.merge(*map(_unpacked, runs))
 

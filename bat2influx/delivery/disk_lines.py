@@ -1,11 +1,11 @@
-"""The lines of a row, as they are stored: lines in, bytes out, and back. Pure.
+"""The stored form of a row's lines: lines in, bytes out, and back. Pure.
 
     text      lines joined by newlines, as in format 1
     deflated  2, how many lines (2 bytes, big-endian), and a raw deflate stream (RFC 1951)
 
-What is deflated are the stamps, each as the difference to the one before, and then the lines
-without them, all joined by newlines. A line that ends in no stamp stays whole, and has an empty
-difference. No line begins with the byte 2, so that the two can be told apart.
+The deflated text has the timestamps, each as the difference to the previous one, and then the lines
+without them, all joined by newlines. A line without a timestamp stays complete, and has an empty
+difference. No line begins with the byte 2, which distinguishes the two forms.
 
 Measured with the nine fields once a second (bytes a value, 37.8 as text; µs a value to deflate):
 
@@ -15,9 +15,9 @@ Measured with the nine fields once a second (bytes a value, 37.8 as text; µs a 
                   level 6  16.3    6.7    5.3    5.1     5.0     1.2
                   level 9  16.3    6.6    5.1    5.0     4.8     1.8
 
-So a second's nine lines alone gain little, and rows of seconds are merged later (disk_merge.py). A
-dictionary for them beforehand would have to be kept in the file, for each configuration, and gains
-less; a second is one page of the WAL in any case.
+So the nine lines of a second alone gain little, and rows of seconds are merged later
+(disk_merge.py). A preset dictionary would have to be stored in the file, for each configuration,
+and gains less; a second is one page of the WAL in any case.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bat2influx.influx.lineprotocol import stamp_of
 
 ROW_LINES = 1_800  # in a row at most; 200 s of nine values
 ROW_TEXT = 128 * 1024  # bytes of text in a row of several lines, at most
-MOST_UNPACKED = 2 * ROW_TEXT  # bytes that a row may unpack to; stamps and clocks set take some
+MOST_UNPACKED = 2 * ROW_TEXT  # bytes of an unpacked row; timestamps may become longer later
 _LEVEL = 6
 _MARK = b"\x02"
 _HEAD = 3  # bytes before the stream
@@ -39,7 +39,7 @@ _LONGEST_STEP = 21  # characters
 
 
 def parts(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Yield the lines in pieces, each of which is a row."""
+    """Yield the lines in pieces, one for each row."""
     begin = size = 0
     for at, line in enumerate(lines):
         size += len(line) + 1
@@ -51,7 +51,7 @@ def parts(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def packed(lines: Sequence[bytes]) -> bytes:
-    """Return what is stored of the lines of a row.
+    """Return the stored form of the lines of a row.
 
     Raises LineError for a line with a newline, and for lines without text.
     """
@@ -70,9 +70,9 @@ def packed(lines: Sequence[bytes]) -> bytes:
 
 
 def unpacked(stored: bytes) -> list[bytes]:
-    """Return the lines of which this is stored. Raises DamagedError.
+    """Return the lines of a stored form. Raises DamagedError.
 
-    However the bytes came about, this takes no more memory than MOST_UNPACKED asks for.
+    Whatever the bytes are, the memory is bounded by MOST_UNPACKED.
     """
     if not stored.startswith(_MARK):
         return stored.split(b"\n")
@@ -93,14 +93,14 @@ def unpacked(stored: bytes) -> list[bytes]:
 
 
 def count(stored: bytes) -> int:
-    """Return how many lines those are, which is right even where what follows is damaged."""
+    """Return the number of lines, which is right even if the deflated stream is damaged."""
     if stored.startswith(_MARK):
         return int.from_bytes(stored[1:_HEAD], "big")
     return stored.count(b"\n") + 1
 
 
 def first_stamp(stored: bytes) -> int | None:
-    """Return the stamp of the first line in ns, if it has one; the others are not unpacked."""
+    """Return the timestamp of the first line in ns, if it has one, without unpacking the rest."""
     if not stored.startswith(_MARK):
         return stamp_of(stored.partition(b"\n")[0])
     try:
@@ -136,7 +136,7 @@ def _together(steps: list[bytes], heads: list[bytes]) -> list[bytes]:
 
 
 def _stamp(tail: bytes) -> int | None:
-    """Return the number that is written like this, if it is one in its only form."""
+    """Return the number in `tail`, if it is one in its canonical form; otherwise None."""
     if len(tail) > 19 or not tail.removeprefix(b"-").isdigit():
         return None
     stamp = int(tail)

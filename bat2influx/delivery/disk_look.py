@@ -1,7 +1,7 @@
-"""A look at the file and its WAL before SQLite opens them to write.
+"""A check of the file and its WAL before SQLite opens them to write.
 
-SQLite would believe a header that says that pages with rows are free, and remove a WAL of which it
-takes but a part (disk_wal.py). What is wrong is found here, while all of it is still there.
+SQLite would trust a damaged header that lists pages with rows as free, and remove a WAL after using
+only a part of it (disk_wal.py). This check detects the damage while all data still exists.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from bat2influx.delivery.disk_wal import Wal, read_wal
 
 
 def look_at(path: Path) -> Generator[None, None, None]:
-    """Look at the file, which this process does not have open, a frame of its WAL at each step.
+    """Check the file, which this process must not have open, one frame of its WAL at each step.
 
-    Raises NewerError or DamagedError for what SQLite would not see, or would make worse, and
-    OSError. To be brought to its end, or closed, before the file is opened.
+    Raises NewerError or DamagedError for what SQLite would not detect, or would make worse, and
+    OSError. Exhaust or close the generator before the file is opened.
     """
     try:
         yield from _look(path)

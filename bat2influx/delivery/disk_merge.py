@@ -1,12 +1,12 @@
-"""Rows of a second each that are merged into one of minutes, which takes a quarter of their room.
+"""Merges rows of a second each into a row of minutes, which takes a quarter of their space.
 
-What is appended has to be on disk at once, and so comes as a small row. When those at the end would
-become more than a row can hold, all but the newest are replaced by one, in the transaction that
-appends that newest one: so it costs no sync of its own, and each line is written twice, the second
-time at a third of the size. A change is bounded by what a row holds, and by MOST.
+Appended lines must be on disk at once, and so become a small row. When the small rows at the end
+would exceed one row, all but the newest are replaced by one, in the transaction that appends the
+newest: so a merge needs no additional sync, and each line is written twice, the second time at a
+third of the size. A merge is bounded by the maximum of a row, and by MOST.
 
-Owned by the disk queue. Small rows of an earlier start, and those with which a merge could not be
-done, stay as they are.
+Owned by the disk queue. Small rows of an earlier start, and those of a failed merge, stay as they
+are.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_lines import ROW_LINES
 from bat2influx.delivery.disk_rows import WAITING, Packed
 
-LARGE = ROW_LINES // 4  # lines that are worth a row of their own
+LARGE = ROW_LINES // 4  # lines from which on a row is not merged
 MOST = 64 * 1024  # bytes of small rows
 
 
 class Merger:
-    """Knows which of the newest rows are small; they mean something within one generation."""
+    """Knows which of the newest rows are small, within one generation of the file."""
 
     def __init__(self) -> None:
         self.size = 0  # bytes of the small rows
         self._generation = -1
-        self._first = self._rows = 0  # the number of their first line, and how many there are
+        self._first = self._rows = 0  # the number of their first line, and the number of rows
 
     def append(
         self, db: sqlite3.Connection, generation: int, end: int, packed: Sequence[Packed]
     ) -> None:
-        """Merge what is small, if it is time to; `packed` is about to come in, from `end` on.
+        """Merge small rows if necessary, before `packed` is inserted from `end` on.
 
-        Raises sqlite3.Error, and DamagedError, which is one; then this is not tried again.
+        Raises sqlite3.Error, including DamagedError; then this merge is not tried again.
         """
         count, size = sum(each.length for each in packed), sum(len(each.stored) for each in packed)
         if generation != self._generation:
@@ -56,9 +56,9 @@ class Merger:
 
 
 def merge(db: sqlite3.Connection, first: int, end: int) -> None:
-    """Put as few rows as can be in the place of all that begin from number `first` on.
+    """Replace all rows that begin at number `first` or later by as few as possible.
 
-    They end before `end`, where the next line will come. Raises as `disk_rows.rows` does.
+    They end before `end`, the number of the next line. Raises as `disk_rows.rows` does.
     """
     rows = list(disk_rows.rows(db, WAITING, "WHERE number >= ? ORDER BY number", (first,)))
     if len(rows) < 2:

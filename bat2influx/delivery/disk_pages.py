@@ -1,12 +1,12 @@
 """The pages of the file on disk, read without SQLite. Pure: bytes in, records out.
 
-SQLite goes from page to page and stops, or turns round and round, at the first that is damaged. A
-row, though, is all in one leaf page and the overflow pages behind it, and has a checksum of its own
-(disk_rows.py), so that each page can be read for itself. Nothing here raises for any bytes: what
-cannot be read is left out. The format: https://www.sqlite.org/fileformat2.html, section 1.
+SQLite follows links from page to page, and stops or loops at the first damaged page. But a row is
+completely in one leaf page and its overflow pages, and has its own checksum (disk_rows.py), so that
+each page can be read separately. No function raises for any bytes: unreadable rows are left out.
+The format: https://www.sqlite.org/fileformat2.html, section 1.
 
-The file has what `disk_format.create` and SQLite's defaults give it: pages of 4096 bytes with
-nothing reserved in them, no auto_vacuum, UTF-8.
+The file is as `disk_format.create` and SQLite's defaults make it: pages of 4096 bytes without
+reserved bytes, no auto_vacuum, UTF-8.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ WAITING_COLUMNS, REJECTED_COLUMNS = 3, 6  # disk_format.TABLES
 _LEAF, _INTERIOR = 13, 5  # kinds of pages of a table
 _MOST_LOCAL = (
     SIZE - 35
-)  # bytes of a record that a leaf holds at most, and at least if there is more
+)  # bytes of a record in a leaf at most, and (_LEAST_LOCAL) at least if it has overflow pages
 _LEAST_LOCAL = (SIZE - 12) * 32 // 255 - 23
-_MOST_CELLS = (SIZE - 8) // 6  # in a page; text has no number that is as small
+_MOST_CELLS = (SIZE - 8) // 6  # in a page; text at that place would give a larger number
 _MOST_FREE = SIZE // 4 - 2  # pages in a page of the free list
 _CONSTANT = ((16, b"\x10\0"), (20, b"\0\x40\x20\x20"), (52, bytes(4)), (56, b"\0\0\0\1"))
 
 Value = int | bytes | None
-Read = Callable[[int], bytes]  # a page by its number, from 1 on; what is missing of it as zeros
+Read = Callable[[int], bytes]  # a page by its number, from 1 on; missing bytes as zeros
 
 
 class Record(NamedTuple):
-    """A row as it is in a page, the `at`-th of it, unchecked; the first column is its number."""
+    """A row in a page, the `at`-th, without check of its checksum; `number` is its key."""
 
     at: int
     number: int
@@ -40,15 +40,15 @@ class Record(NamedTuple):
 
 
 def records(page: bytes, read: Read) -> Iterator[Record]:
-    """Yield what may be rows of our tables, in the order of the page, of whatever kind that is."""
-    count, seen = _u16(page, 3), set[int]()  # of the pages that go on: each is of one row
+    """Yield possible rows of the two tables, in the order of the page, of any kind of page."""
+    count, seen = _u16(page, 3), set[int]()  # overflow pages: each belongs to one row
     for at in range(count if count <= _MOST_CELLS else 0):
         if found := _cell(page, _u16(page, 8 + 2 * at), read, seen):
             yield Record(at, *found)
 
 
 def record(page: bytes, at: int, read: Read) -> Record | None:
-    """Return the `at`-th of a page, if it can be read."""
+    """Return the `at`-th row of a page, None if it cannot be read."""
     found = _cell(page, _u16(page, 8 + 2 * at), read, set())
     return Record(at, *found) if found else None
 
@@ -63,7 +63,7 @@ def _cell(
             return None
         payload = _payload(page, start, size, read, seen)
         columns = _columns(payload) if payload is not None else None
-    except IndexError:  # it would go on behind the end
+    except IndexError:  # the cell exceeds the page
         return None
     return (_signed(number), columns) if columns else None
 
@@ -87,7 +87,7 @@ def _payload(page: bytes, start: int, size: int, read: Read, seen: set[int]) -> 
 
 
 def _columns(payload: bytes) -> tuple[Value, ...] | None:
-    """Return the columns of a record, if it can be one of ours."""
+    """Return the columns of a record, None if it cannot be a row of the two tables."""
     end, at = _varint(payload, 0)
     kinds: list[int] = []
     while at < end and len(kinds) <= REJECTED_COLUMNS:
@@ -99,7 +99,7 @@ def _columns(payload: bytes) -> tuple[Value, ...] | None:
     for kind in kinds:
         length = (0, 1, 2, 3, 4, 6, 8)[kind] if kind < 7 else (kind - 12) // 2 if kind >= 12 else 0
         if kind in {7, 10, 11} or (kind >= 12 and kind % 2) or at + length > len(payload):
-            return None  # no column of ours is a float or a text
+            return None  # no column of the tables is a float or a text
         content = payload[at : at + length]
         at += length
         if kind >= 12:
@@ -112,9 +112,9 @@ def _columns(payload: bytes) -> tuple[Value, ...] | None:
 
 
 def oldest(root: int, read: Read) -> tuple[int, bytes] | None:
-    """Return the first leaf of the table with this root, and its number; None where none is found.
+    """Return the number and content of the first leaf of the table with this root; None if missing.
 
-    A table has some five levels at the most.
+    A table has at most about five levels.
     """
     number = root
     for _ in range(20):
@@ -135,9 +135,9 @@ def is_empty(leaf: bytes) -> bool:
 
 
 def free_pages(header: bytes, pages: int, read: Read) -> frozenset[int]:
-    """Return the numbers of the pages in the free list, which still have what was in them.
+    """Return the numbers of the pages in the free list, which still have their old content.
 
-    If the list is not whole it may name pages that are not free, and nothing counts as free.
+    An incomplete list may name pages that are not free; then no page counts as free.
     """
     trunk, count = _u32(header, 32), _u32(header, 36)
     found: set[int] = set()
@@ -156,10 +156,10 @@ def free_pages(header: bytes, pages: int, read: Read) -> frozenset[int]:
 
 
 def header_fault(header: bytes, pages: float | None) -> str:
-    """Return what is wrong with the first 100 bytes of a database that is to be written; or ''.
+    """Return what is wrong with the first 100 bytes of a database, before it is written; or ''.
 
-    What SQLite believes of them, and then writes over what is not free. `pages` is how many pages
-    there are, if that is known, with a part of one as a fraction.
+    SQLite would trust a damaged header, and overwrite pages that are not free. `pages` is the
+    number of pages, if known, with a partial page as a fraction.
     """
     if any(header[at : at + len(value)] != value for at, value in _CONSTANT):
         return "its header is altered"
@@ -174,7 +174,7 @@ def header_fault(header: bytes, pages: float | None) -> str:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of 1 to 9 bytes, and where it ends."""
+    """Return a number of 1 to 9 bytes, and the offset after it."""
     value = 0
     for place in range(at, at + 8):
         byte = data[place]

@@ -1,12 +1,12 @@
-"""What waits for the database on disk, for as long as it is away, and what it has rejected.
+"""The queue on disk: lines for an unreachable database, and lines that it has rejected.
 
-A line_queue.LineQueue: `next_batch` shows, `settle` removes. One owner, the keeper; nobody else
-changes the file, and other processes read it by disk_reader.py.
+A line_queue.LineQueue: `next_batch` shows, `settle` removes. The keeper owns it; no other thread or
+process changes the file, and other processes read it with disk_reader.py.
 
-Rules. There is no file before the first `append`, and none when the last line has been settled and
-none is rejected. A call changes the file in one transaction, which is on disk when it returns. One
-that raises DiskError has changed nothing and can be made again; what passes does so by itself.
-The format and how it survives are in disk_format.py, what happens after a fault in disk_file.py.
+Rules. There is no file before the first `append`, and none after the last line has been settled if
+none is rejected. A call changes the file in one transaction, which is on disk when the call
+returns. A call that raises DiskError has changed nothing and can be repeated. disk_format.py
+describes format and recovery, disk_file.py what happens after a fault.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
 SMALLEST = 256 * 1024  # bytes
-_LARGEST_WAL = 512 * 1024  # bytes; it is on disk beside the queue
+_LARGEST_WAL = 512 * 1024  # bytes, in addition to the queue
 _SHM = 32 * 1024  # bytes
 _REQUEST = "retry-rejected"
 _IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket or device; a folder
@@ -43,7 +43,7 @@ _IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket 
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """Lines to be sent together; `first` is the oldest's number, in the file's `generation`."""
+    """Lines to send together; `first` is the oldest's number, in the file's `generation`."""
 
     generation: int
     first: int
@@ -61,7 +61,7 @@ class StoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class StoredRejection:
-    """A line that the database has rejected, why, and when (ns since 1970, UTC)."""
+    """A line that the database has rejected, its reason, and the time (ns since 1970, UTC)."""
 
     line: bytes
     reason: str
@@ -69,13 +69,13 @@ class StoredRejection:
 
 
 class DiskQueue:
-    """A queue of lines on disk, and what was rejected of them.
+    """A queue of lines on disk, and its rejected lines.
 
-    Between the calls the file with its WAL has at most `max_size` bytes (at least 256 KiB); during
-    a call as much more as the call writes, or until the next if the disk is full by then; and
-    while another program reads, as much as comes in that time. An eighth is for what was rejected.
-    Files that were set aside are not counted. At the bound the oldest lines go, in rows of up to
-    1,800.
+    Between calls the file with its WAL has at most `max_size` bytes (at least 256 KiB). During a
+    call it has in addition what the call writes, until the next call if the disk is full; and while
+    another program reads, all that is written in that time. An eighth is for rejected lines. Files
+    that were set aside are not counted. At the bound the oldest lines are dropped, in rows of up to
+    1,800 lines.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class DiskQueue:
         )
         self._merger = Merger()
         self._dropped = self._rejected_dropped = 0
-        self._shown: StoredBatch | None = None  # the batch under way
-        self._dropped_under_way = 0  # of its lines, of which it is not known if they are lost
+        self._shown: StoredBatch | None = None  # the batch that is being sent
+        self._dropped_under_way = 0  # lines dropped from it, which may be stored all the same
 
     def __len__(self) -> int:
         figures = self._file.figures
@@ -107,37 +107,37 @@ class DiskQueue:
 
     @property
     def rejected_count(self) -> int:
-        """Lines that are kept as rejected."""
+        """Number of quarantined lines."""
         return self._file.figures.rejected
 
     @property
     def dropped(self) -> int:
-        """Lines that went unsent, since the start: at the bound, or with a file that was lost."""
+        """Queued lines dropped since the start: at the bound, or with a lost file."""
         return self._dropped + self.lost
 
     @property
     def lost(self) -> int:
-        """Those of them that went with a file; DiskError has said so."""
+        """Number of these that were lost with a file; a DiskError has reported them."""
         return self._file.lost
 
     @property
     def rejected_dropped(self) -> int:
-        """Rejected lines that went, since the start: at their bound, or with a file."""
+        """Rejected lines dropped since the start: at their bound, or with a lost file."""
         return self._rejected_dropped + self.rejected_lost
 
     @property
     def rejected_lost(self) -> int:
-        """Those of them that went with a file; DiskError has said so."""
+        """Number of these that were lost with a file; a DiskError has reported them."""
         return self._file.rejected_lost
 
     @property
     def size(self) -> int:
-        """Bytes that the file has, with its WAL. Raises DiskError."""
+        """Size of the file in bytes, with its WAL. Raises DiskError."""
         with self._file.guarded():
             return disk_format.total_size(self._file.path)
 
     def open(self) -> None:
-        """Find what waits from earlier; writes only if that is old or bad. Raises DiskError."""
+        """Open an existing file; writes only to migrate or repair it. Raises DiskError."""
         with self._file.guarded():
             self._file.opened()
 
@@ -153,7 +153,7 @@ class DiskQueue:
         size = sum(len(each.stored) for each in packed)
         with self._file.transaction(appending=size + self._merger.size) as db:
             first, end = self._file.figures[:2]
-            if len(kept) < len(lines):  # what is older than those that go, goes
+            if len(kept) < len(lines):  # lines older than the dropped ones are dropped, too
                 db.execute("DELETE FROM waiting")
             else:
                 self._merger.append(db, self._file.generation, end, packed)
@@ -166,16 +166,16 @@ class DiskQueue:
 
     @property
     def gone(self) -> tuple[int, int, int]:
-        """The file's generation, 0, and the number of its oldest line: no line before it waits."""
+        """Generation, 0 and the oldest line's number: the range of lines no longer queued."""
         return self._file.generation, 0, self._file.figures.first
 
     def is_oldest(self, batch: StoredBatch) -> bool:
-        """Return whether nothing waits on disk before `batch`, so that it can be settled."""
+        """Return whether no line on disk is older than `batch`, so that it can be settled."""
         same = batch.generation == self._file.generation
         return same and batch.first <= self._file.figures.first
 
     def reject(self, rejected: Sequence[RejectedLine]) -> None:
-        """Keep lines as rejected that were never appended. Raises DiskError."""
+        """Quarantine lines that were never appended. Raises DiskError."""
         self.open()
         known = self.rejected_count + len(rejected)
         with self._file.transaction() as db:
@@ -208,9 +208,9 @@ class DiskQueue:
         return self._shown
 
     def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
-        """Move the stamps of waiting lines, from number `first` to the one before `end`.
+        """Move the timestamps of queued lines, from number `first` to the one before `end`.
 
-        Return how many those are. All their rows are in memory meanwhile. Raises DiskError.
+        Return how many lines. All their rows are in memory during the call. Raises DiskError.
         """
         self.open()
         if generation != self._file.generation:
@@ -230,16 +230,16 @@ class DiskQueue:
     def settle(
         self, batch: StoredBatch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
-        """End the transaction: of `batch` only the `undecided` go on waiting, in their place.
+        """End the transaction: of `batch` only the `undecided` lines stay queued, in their place.
 
-        A batch of a file that was replaced meanwhile is left alone: what could be saved of its
-        lines is in the new one, and will be sent again. Raises DiskError.
+        A batch of a file that was replaced in the meantime has no effect: its recovered lines are
+        in the new file, and are sent again. Raises DiskError.
         """
         self.open()
         if batch.generation != self._file.generation:
             return
         end = batch.end
-        room = max(0, end - max(batch.first, self._file.figures.first))  # some may have had to go
+        room = max(0, end - max(batch.first, self._file.figures.first))  # some may be dropped
         kept = undecided[-room:] if room else ()
         if rejected or (*kept,) != batch.lines[len(batch.lines) - room :]:
             self._take_out(end, kept, rejected)
@@ -248,7 +248,7 @@ class DiskQueue:
         self._file.give_back()
 
     def retry_rejected(self) -> int:
-        """Have the rejected wait again, as the newest, oldest first; return their number.
+        """Queue the rejected lines again, as the newest, oldest first; return their number.
 
         Raises DiskError.
         """
@@ -282,11 +282,11 @@ class DiskQueue:
         return True
 
     def close(self) -> None:
-        """Leave one file that can be copied, or none; opened again by the next call."""
+        """Close the file, or remove an empty one; the next call opens it again."""
         self._file.close()
 
     def _take_out(self, end: int, kept: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
-        """Put `kept` in the place of all lines before `end`."""
+        """Replace all lines before `end` by `kept`."""
         known = self.rejected_count + len(rejected)
         with self._file.transaction() as db:
             first = max(self._file.figures.first, end - len(kept))
@@ -311,7 +311,7 @@ class DiskQueue:
         make_room(db, self._room)
 
     def _count_dropped(self, first: int) -> None:
-        """Count what is gone from `first` on; what is under way may still be stored."""
+        """Count lines dropped from `first` on; those being sent may still be stored."""
         now, batch = self._file.figures.first, self._shown
         under_way = 0
         if batch is not None and batch.generation == self._file.generation:
@@ -321,10 +321,10 @@ class DiskQueue:
 
 
 def request_retry(directory: Path) -> None:
-    """Ask the keeper, from another process, to `retry_rejected`. Raises DiskError.
+    """Request `retry_rejected` from the keeper, from another process. Raises DiskError.
 
-    Root must call it as the directory's owner (ownership.py). It makes a file or finds one, and
-    goes through no symbolic link.
+    Root must call it as the directory's owner (ownership.py). It creates a file if there is none,
+    and follows no symbolic link.
     """
     path = directory / _REQUEST
     flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY

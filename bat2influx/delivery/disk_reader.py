@@ -1,10 +1,10 @@
-"""What waits on disk, read by another process than the daemon.
+"""The queue on disk, read by another process than the daemon.
 
-Rules: nothing is written and no file is made, so that it does not matter who reads and whether the
-daemon runs. (Only where the index that belongs to a WAL was lost does SQLite make it again.) A
-question is answered from one transaction, and a long list is read in pieces with nothing locked
-in between, so that a pipe that is not emptied does not hold up the daemon. What waits all the time
-is in the list; what is settled meanwhile may be, and may be twice if its batch was split up.
+Rules: nothing is written and no file is created, so that any user may read, whether the daemon runs
+or not. (Only if the index of a WAL is missing does SQLite create it again.) A summary is one
+transaction. A long list is read in pieces without a lock in between, so that a blocked pipe does
+not delay the daemon. Lines that stay queued are in the list; lines that are settled in the meantime
+may be in it, and twice if their batch was split.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, r
 from bat2influx.influx.lineprotocol import stamp_of
 
 _PIECE = 10  # rows
-_STEPS = 1_000_000  # of SQLite's machine for a piece; a hundredth is what it takes
+_STEPS = 1_000_000  # of SQLite's virtual machine for a piece; an intact file needs a hundredth
 
 
 class Summary(NamedTuple):
-    """How many lines wait and are rejected, the bytes on disk, the oldest stamp in ns."""
+    """Numbers of queued and of rejected lines, bytes on disk, the oldest timestamp in ns."""
 
     waiting: int
     rejected: int
@@ -35,7 +35,7 @@ class Summary(NamedTuple):
 
 
 class DiskReader:
-    """Reads the file in `directory`; where there is none, nothing waits."""
+    """Reads the file in `directory`; without a file the queue is empty."""
 
     def __init__(self, directory: Path, *, patience: float = PATIENCE) -> None:
         """Raises DiskError. `patience` is in s."""
@@ -45,7 +45,7 @@ class DiskReader:
             if disk_format.is_there(self._path):
                 self._db = disk_format.connect_to_read(self._path, patience)
                 try:
-                    figures(self._db)  # a damaged schema would have all be listed as nothing
+                    figures(self._db)  # with a damaged schema the lists would be empty
                 except BaseException:
                     self._db.close()
                     raise
@@ -56,7 +56,7 @@ class DiskReader:
             self._db.close()
 
     def summary(self) -> Summary:
-        """Return the figures at this moment. Raises DiskError."""
+        """Return the present figures. Raises DiskError."""
         if self._db is None:
             return Summary(0, 0, 0, None)
         with self._guarded():
@@ -79,7 +79,7 @@ class DiskReader:
         return stamp_of(last.lines[-1]) if last else None
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines that wait, oldest first. Raises DiskError."""
+        """Yield the queued lines, oldest first. Raises DiskError."""
         for each in self._rows(WAITING):
             yield from each.lines
 

@@ -1,9 +1,9 @@
-"""What is done with the file before it can be used, a slice of time at each call.
+"""Checks and repairs the file before it is opened, in slices of time.
 
-Owned by the open file (disk_file.py), which calls this where it has no connection. The keeper has
-other things to do, and shows between the slices that it lives. A salvage for which the disk has no
-room is tried again after a while that doubles, since each try writes as much as there is room for;
-or at once, when there has come to be room for all of it.
+Owned by the open file (disk_file.py), which calls this while it has no connection. Between the
+slices the keeper does its other work, and notes that it runs. A salvage without enough disk space
+is retried after a delay that doubles, because each attempt fills the disk; or at once, when there
+is space for all of it.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from bat2influx.delivery import disk_format, salvage
 from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain, fault_of
 from bat2influx.delivery.disk_look import look_at
 
-RETRY, LONGEST_RETRY = 10.0, 600.0  # s between two tries of a salvage; the first, and at most
+RETRY, LONGEST_RETRY = 10.0, 600.0  # s between two attempts of a salvage; at first, and at most
 
 
 class Repair:
-    """Looks at the file at `path`, and puts a good one in its place if it is damaged."""
+    """Checks the file at `path`, and replaces it if it is damaged."""
 
     def __init__(self, path: Path) -> None:
         """Touch nothing."""
         self._path = path
-        self._look: Generator[None, None, None] | None = None  # under way
-        self._salvage: salvage.Salvage | None = None  # the same
-        self._damage = ""  # what the salvage is for, done or to be tried again; '' without one
-        self._failed: DiskError | None = None  # by which its latest try ended
-        self._short = False  # whether there was less room than it may take
+        self._look: Generator[None, None, None] | None = None  # running
+        self._salvage: salvage.Salvage | None = None  # running
+        self._damage = ""  # the reason for a salvage that runs or is to be retried, '' for none
+        self._failed: DiskError | None = None  # from its latest attempt
+        self._short = False  # whether disk space was insufficient
         self._retry, self._not_before = 0.0, 0.0  # s; the second is monotonic
 
     @property
     def under_way(self) -> bool:
-        """Whether a damaged file is being saved, or is to be."""
+        """Whether a salvage runs, or is to be retried."""
         if self._salvage is None and self._damage and not disk_format.is_there(self._path):
-            self._end()  # somebody has taken it away
+            self._end()  # the file was removed from outside
         return bool(self._damage)
 
     def look(self) -> None:
-        """Look at the file; DiskError says that this is not done yet. Raises as `look_at` does."""
+        """Check the file; DiskError if the check is not finished. Raises as `look_at` does."""
         until = time.monotonic() + salvage.SLICE
         if self._look is None:
             self._look = look_at(self._path)
@@ -61,14 +61,14 @@ class Repair:
         raise DiskError(DiskFault.LOOKING, text)
 
     def begin(self, damage: str) -> None:
-        """Have the file be replaced; `damage` says why."""
+        """Begin to replace the file; `damage` says why."""
         self.close()
         self._damage = damage
 
     def go_on(self) -> salvage.Saved:
-        """Save for a slice of time what can be read of the file; return what came of it.
+        """Recover readable lines for a slice of time; return the result.
 
-        DiskError says that this is not done yet, or why it cannot be done now.
+        Raises DiskError if the recovery is not finished, or cannot be done now.
         """
         if self._salvage is None:
             if self._failed and not self._may_retry():
@@ -87,7 +87,7 @@ class Repair:
         return saved
 
     def close(self) -> None:
-        """Leave all as it is; the next start begins again."""
+        """Abort without a change; the next start begins again."""
         if self._look is not None:
             self._look.close()
             self._look = None
@@ -101,14 +101,14 @@ class Repair:
         except FAILURES as error:
             if fault_of(error, self._path) is not DiskFault.DAMAGED:
                 raise
-        return salvage.give_up(self._path)  # a person may find more in it
+        return salvage.give_up(self._path)  # the file is kept: other tools may read more of it
 
     def _failure(self, error: Exception) -> DiskError:
-        """Return what to raise for a salvage that failed, and note when to try it again."""
+        """Return the error for a failed salvage, and set the time of the next attempt."""
         assert isinstance(error, FAILURES)
         found = explain(error, self._path)
         told = DiskError(found.fault, f"{self._damage} and cannot be replaced: {found}")
-        if found.fault is not DiskFault.BUSY:  # which is found before anything is done
+        if found.fault is not DiskFault.BUSY:  # BUSY is detected before anything is written
             self._retry = min(2 * self._retry or RETRY, LONGEST_RETRY)
             self._failed, self._not_before = told, time.monotonic() + self._retry
             self._short = not self._has_room()
@@ -118,7 +118,7 @@ class Repair:
         return time.monotonic() >= self._not_before or (self._short and self._has_room())
 
     def _has_room(self) -> bool:
-        """Return whether the good file surely fits beside the damaged one, quotas apart."""
+        """Return whether the new file certainly fits on the disk, apart from quotas."""
         with suppress(OSError):
             return free(self._path) >= disk_format.total_size(self._path)
         return False
@@ -128,6 +128,6 @@ class Repair:
 
 
 def free(path: Path) -> int:
-    """Return how many bytes the disk with the file at `path` has free. Raises OSError."""
+    """Return the free bytes of the disk with the file at `path`. Raises OSError."""
     found = os.statvfs(path.parent)
-    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize  # not all can tell
+    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize  # unknown for some

@@ -1,7 +1,7 @@
-"""The rows of the file in which lines wait on disk (disk_format.py says what is in them).
+"""The rows of the queue's file (disk_format.py describes their content).
 
-Lines in, rows out, and back. What is called here runs in its caller's transaction, and raises
-sqlite3.Error, of which DamagedError is one.
+Lines in, rows out, and back. Every function runs in its caller's transaction, and raises
+sqlite3.Error, including DamagedError.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REJECTED = "SELECT number, crc, packed, reason, time FROM rejected"
 
 
 class DiskRow(NamedTuple):
-    """Lines that came together, the first of them being the `number`-th; `time` in ns."""
+    """Lines of one row; `number` is the running number of the first, `time` is in ns."""
 
     number: int
     lines: list[bytes]
@@ -36,8 +36,8 @@ class DiskRow(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Numbers of the oldest waiting line and of the next to come; how many rejected lines there
-    are; the stamp of the oldest waiting line in ns.
+    """The number of the oldest queued line, the number of the next new line, the number of rejected
+    lines, and the timestamp of the oldest queued line in ns.
     """
 
     first: int
@@ -47,7 +47,7 @@ class Figures(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """What is to be stored of the lines of a row; `length` is how many those are."""
+    """The stored form of the lines of a row; `length` is the number of lines."""
 
     length: int
     stored: bytes
@@ -73,15 +73,15 @@ class Stored(NamedTuple):
 
 
 def unpack(record: tuple[object, ...]) -> DiskRow:
-    """Return a row as it was written. Raises DamagedError."""
+    """Return a row with its lines. Raises DamagedError."""
     number, stored, reason, time = checked(record)
     return DiskRow(number, disk_lines.unpacked(stored), reason, time)
 
 
 def checked(record: tuple[object, ...]) -> Stored:
-    """Return what was found as WAITING and REJECTED ask for it. Raises DamagedError.
+    """Return a row as WAITING and REJECTED select it. Raises DamagedError.
 
-    A row without a text is none: with a number of 0 it would have its checksum, as a row of zeros.
+    A row without a text is damaged: with the number 0 its checksum would be right, as of zeros.
     """
     number, crc, stored, reason, time = record
     if (
@@ -95,17 +95,17 @@ def checked(record: tuple[object, ...]) -> Stored:
 
 
 def crc_of(number: int, stored: bytes, reason: bytes = b"") -> int:
-    """Return the checksum of a row: of what is stored, after reason and number."""
+    """Return the checksum of a row: of number, reason and stored form."""
     return zlib.crc32(stored, zlib.crc32(reason, number & 0xFFFFFFFF))
 
 
 def rows(
     db: sqlite3.Connection, what: str, rest: str = "", given: tuple[int, ...] = ()
 ) -> Generator[DiskRow, None, None]:
-    """Yield rows; `what` is WAITING or REJECTED and `rest` goes on from there, by default in order.
+    """Yield rows; `what` is WAITING or REJECTED, `rest` the end of the statement.
 
-    Nothing is locked any more once the iterator is closed or has come to its end. In a damaged file
-    SQLite may go round in circles, so that numbers which do not rise raise DamagedError.
+    The lock ends when the iterator is closed or exhausted. In a damaged file SQLite may loop, so
+    that numbers which do not rise raise DamagedError.
     """
     rest = rest or "ORDER BY number"
     end = None
@@ -129,7 +129,7 @@ def row(
 
 
 def figures(db: sqlite3.Connection, empty: int = 1) -> Figures:
-    """Return what a file has; `empty` is the number of the next line when none waits."""
+    """Return the figures of a file; `empty` is the number of the next line of an empty queue."""
     first, last = _end(db, WAITING, "ASC"), _end(db, WAITING, "DESC")
     first_rejected, last_rejected = _end(db, REJECTED, "ASC"), _end(db, REJECTED, "DESC")
     return Figures(
@@ -141,18 +141,18 @@ def figures(db: sqlite3.Connection, empty: int = 1) -> Figures:
 
 
 def _end(db: sqlite3.Connection, what: str, order: str) -> Stored | None:
-    """Return the row at one end, of which the lines are not unpacked: that would take as long."""
+    """Return the row at one end, without unpacking its lines, which would take as long again."""
     found = db.execute(f"{what} ORDER BY number {order} LIMIT 1").fetchall()
     return checked(found[0]) if found else None
 
 
 def insert(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> int:
-    """Put waiting lines in, from `number` on; return the number that comes after."""
+    """Insert queued lines, from `number` on; return the number after the last."""
     return insert_packed(db, number, pack(lines))
 
 
 def insert_packed(db: sqlite3.Connection, number: int, packed: Sequence[Packed]) -> int:
-    """Put waiting lines in that are packed already; the same."""
+    """The same for packed lines."""
     for length, stored in packed:
         record = number, crc_of(number, stored), stored
         db.execute("INSERT INTO waiting (number, crc, packed) VALUES (?, ?, ?)", record)
@@ -161,7 +161,7 @@ def insert_packed(db: sqlite3.Connection, number: int, packed: Sequence[Packed])
 
 
 def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> None:
-    """Put waiting lines in the place of as many, which are a row."""
+    """Replace the queued lines of a row by the same number of lines."""
     stored = disk_lines.packed(lines)
     record = crc_of(number, stored), stored, number
     db.execute("UPDATE waiting SET crc = ?, packed = ? WHERE number = ?", record)
@@ -170,7 +170,7 @@ def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> 
 def insert_rejected(
     db: sqlite3.Connection, lines: Sequence[bytes], reason: bytes, time: int
 ) -> None:
-    """Put rejected lines in, as the newest; `time` in ns."""
+    """Insert rejected lines, as the newest; `time` is in ns."""
     last = row(db, REJECTED, "ORDER BY number DESC")
     number = last.end if last else 1
     before = _rejected_bytes_ever(db)
@@ -185,9 +185,9 @@ def insert_rejected(
 
 
 def drop_rejected(db: sqlite3.Connection, most: int) -> None:
-    """Have the oldest rejected lines go until the rest has at most so many bytes.
+    """Drop the oldest rejected lines until the rest has at most `most` bytes.
 
-    `before` has no checksum: a sum that no file of this size can have come to is damage.
+    `before` has no checksum: a sum that is impossible for a file of this size is damage.
     """
     ever = _rejected_bytes_ever(db)
     first = db.execute("SELECT before FROM rejected ORDER BY number LIMIT 1").fetchall()
@@ -206,7 +206,7 @@ def drop_rejected(db: sqlite3.Connection, most: int) -> None:
 
 
 def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) -> None:
-    """Have the oldest waiting rows go until all pages, with `packed`, take at most `most` bytes."""
+    """Drop the oldest queued rows until all pages, with `packed`, take at most `most` bytes."""
     page = scalar(db, "PRAGMA page_size")
     while True:
         used = scalar(db, "PRAGMA page_count") - scalar(db, "PRAGMA freelist_count")
@@ -226,12 +226,12 @@ def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) 
 
 def _pages_for(packed: Sequence[Packed]) -> int:
     """Return how many pages of 4096 bytes rows take, at most."""
-    pages = 5 if packed else 0  # for the tree above the rows, and what has been begun
+    pages = 5 if packed else 0  # for the tree above the rows, and partly filled pages
     return pages + sum(len(each.stored) // 4000 + 2 for each in packed)
 
 
 def newest(lines: Sequence[bytes], most: int) -> Sequence[bytes]:
-    """Return the newest of `lines`, as many as have at most `most` bytes together."""
+    """Return as many of the newest `lines` as have at most `most` bytes together."""
     total, number = sum(map(len, lines)) + len(lines), 0
     while total > most:
         total -= len(lines[number]) + 1
@@ -247,7 +247,7 @@ def _rejected_bytes_ever(db: sqlite3.Connection) -> int:
 
 
 def scalar(db: sqlite3.Connection, question: str) -> int:
-    """Return the number that a question is answered with."""
+    """Return the number that a statement returns."""
     return _whole(db.execute(question).fetchall())
 
 

@@ -1,14 +1,14 @@
-"""The log of SQLite beside the file, `spool.sqlite-wal`, read without SQLite. Pure but for reading.
+"""SQLite's write-ahead log, `spool.sqlite-wal`, read without SQLite. Pure except for reading.
 
-SQLite takes the frames of the log up to the first whose checksum is wrong, as after a power cut,
-and says nothing of those that follow. But each checksum continues that of the frame before, whose
-end stands in the file: so a frame behind a damaged one can be checked as well. One that follows a
-commit was written when that commit was on disk already. So if such a frame is good and SQLite would
-not take it, commits are lost that were acknowledged; at a torn end there is none. What is damaged
-in the last commit cannot be told from that, and nor can a log that was cut off.
+SQLite uses the frames of the log up to the first with a wrong checksum, as after a power cut, and
+ignores later frames without a report. But each checksum continues that of the previous frame, which
+is stored in the file: so a frame after a damaged one can be checked, too. A frame that follows a
+commit was written when that commit was on disk. So if such a frame is good and SQLite would not use
+it, acknowledged commits are lost; at a torn end there is no such frame. Damage in the last commit
+cannot be distinguished from a torn end, nor can a truncated log.
 
-A log of a gigabyte takes half a minute, and may take many on a small computer. So it is read frame
-by frame, by a generator whose caller stops where its time is up, and goes on later.
+A log of a gigabyte takes half a minute, and may take many minutes on a small computer. So a
+generator reads it frame by frame; its caller stops when its time is over, and continues later.
 The format: https://www.sqlite.org/fileformat2.html, section 4.
 """
 
@@ -21,19 +21,19 @@ from typing import NamedTuple
 
 from bat2influx.delivery.disk_pages import SIZE
 
-MOST_FRAMES = 1 << 20  # that are looked at, 4 GiB; 9 bytes of memory each
+MOST_FRAMES = 1 << 20  # that are read, 4 GiB; 9 bytes of memory each
 _HEADER, _HEAD = 32, 24  # bytes of the file's header, and of a frame's
 _FRAME = _HEAD + SIZE
-_MAGIC = 0x377F0682  # by which the checksums are of little-endian words; one more, of big-endian
+_MAGIC = 0x377F0682  # checksums of little-endian words; plus one: of big-endian words
 _WORD = 0xFFFFFFFF
 
 ReadAt = Callable[[int, int], bytes]  # offset and length; shorter at the end
 
 
 class Frame(NamedTuple):
-    """The page `number` has its content at `offset`; a commit has the `size` of the file in pages.
+    """The page `number` with its content at `offset`; a commit has the file's `size` in pages.
 
-    `good` says whether its checksum continues that of the frame before.
+    `good` is whether its checksum continues that of the previous frame.
     """
 
     number: int
@@ -60,29 +60,29 @@ class Frames:
         return map(self.__getitem__, range(len(self)))
 
     def add(self, number: int, size: int, *, good: bool) -> None:
-        """Add the next."""
+        """Add the next frame."""
         self.numbers.append(number)
         self._sizes.append(size)
         self._good.append(good)
 
 
 class Wal:
-    """All frames; how many up to the last good commit, and how many SQLite takes."""
+    """All frames; how many up to the last good commit, and how many SQLite uses."""
 
     def __init__(self) -> None:
         self.frames = Frames()
         self.committed = self.taken = 0
-        self.lost = False  # whether commits are behind what is damaged, which SQLite does not take
-        self.cut = False  # whether there are more frames than are looked at
+        self.lost = False  # whether there are commits after damage, which SQLite does not use
+        self.cut = False  # whether there are more frames than are read
 
     @property
     def usable(self) -> int:
-        """How many frames have the newest content of pages; of a torn end, none has."""
+        """How many frames count as newest content of pages; those of a torn end do not."""
         return self.committed if self.lost else self.taken
 
 
 def read_wal(read: ReadAt) -> Generator[None, None, Wal]:
-    """Return what is in the log that `read` reads; this yields at each frame."""
+    """Return the content of the log that `read` reads; yields at each frame."""
     header = read(0, _HEADER)
     if len(header) < _HEADER:
         return Wal()
@@ -99,7 +99,7 @@ def read_wal(read: ReadAt) -> Generator[None, None, Wal]:
 
 
 def _guessed(read: ReadAt, order: str, seed: bytes) -> Generator[None, None, Wal]:
-    """Return the frames behind a damaged header, by the salt of the first that is good."""
+    """Return the frames after a damaged header, with the salt of the first good frame."""
     at, before = _HEADER, b""
     while len(head := read(at, _HEAD)) == _HEAD and at < _HEADER + MOST_FRAMES * _FRAME:
         if before[8:16] == head[8:16] and _is_good(
@@ -135,7 +135,7 @@ def _frames(
 
 
 def _is_good(order: str, seed: bytes, head: bytes, page: bytes) -> bool:
-    if len(page) < SIZE or head[:4] == bytes(4):  # there is no page 0; zeros have a checksum, too
+    if len(page) < SIZE or head[:4] == bytes(4):  # page 0 does not exist; zeros pass the checksum
         return False
     first, second = unpack(">2I", seed)
     return _checksum(order, (first, second), head[:8] + page) == unpack(">2I", head[16:24])

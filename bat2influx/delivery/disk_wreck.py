@@ -1,17 +1,17 @@
-"""What can still be read of a damaged file: its pages, and the rows in them.
+"""The readable rows of a damaged file.
 
-Each page of the file and of its WAL is read for itself (disk_pages.py, disk_wal.py), and a row
-counts if its checksum is right. A page may be there in several versions, and one that is free still
-has its old rows. So rows are
+Each page of the file and of its WAL is read separately (disk_pages.py, disk_wal.py), and a row
+counts if its checksum is right. A page may exist in several versions, and a free page still has its
+old rows. So rows are
 
-    live    in a page's newest version; all are taken, what is there twice but once
-    older   in the version before, where the newest is a damaged frame of the WAL
+    live    in a page's newest version; all are used, duplicates once
+    older   in the version before, if the newest is a damaged frame of the WAL
     past    in free pages and all other versions
 
-Of the older and the past those are taken that fill a gap in the running numbers of the live: past
-ones only from the oldest line on that waits, which stands at the left edge of the table's tree, if
-the pages that are not free agree. If they do not, lines that were settled before may come along; to
-store them again makes no second row.
+Older and past rows are used only to fill a gap in the running numbers of live rows; past rows only
+from the oldest queued line on. That line is at the left edge of the table's tree, if the pages that
+are not free agree with this. Otherwise lines that were settled before may be recovered, too; the
+database stores them no second time.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
 from bat2influx.delivery.disk_rows import DiskRow, unpack
 from bat2influx.delivery.disk_wal import Frames, read_wal
 
-_MOST_PAGES = 1 << 22  # that a file has by what its WAL says, 16 GiB
-_MOST_SUSPECTS = 10_000  # rows without their checksum whose numbers are remembered
+_MOST_PAGES = 1 << 22  # of a file according to its WAL, 16 GiB
+_MOST_SUSPECTS = 10_000  # rows with a wrong checksum whose numbers are remembered
 
 
 class Rank(IntEnum):
@@ -50,9 +50,9 @@ class Rank(IntEnum):
 
 
 class Pages:
-    """The pages of the file at `path`, in all versions. What cannot be read of them is zeros.
+    """The pages of the file at `path`, in all versions. Unreadable bytes are zeros.
 
-    An `image` is a version: of the page of that number in the file, or a frame of the WAL.
+    An `image` is the number of a version: a page in the file, or a frame of the WAL.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,15 +69,15 @@ class Pages:
             self.close()
             raise
         self._frames = Frames()
-        self._usable = 0  # of them
-        # Of each page the newest frame, and of each frame the one before it of the same page; as
+        self._usable = 0  # frames
+        # For each page its newest frame, and for each frame the previous one of the same page; as
         # numbers from 1 on, 0 for none.
         self._newest, self._before = array("I"), array("I")
         self._free: frozenset[int] = frozenset()
         self.readers: tuple[Read, ...] = (self.newest,)
 
     def scan(self) -> Iterator[None]:
-        """Find the versions, a frame of the WAL at each step; before anything else is asked."""
+        """Find the versions, a frame of the WAL at each step; call this before anything else."""
         if self._wal is not None:
             wal = yield from read_wal(self._read_wal)
             self._frames, self._usable = wal.frames, wal.usable
@@ -121,12 +121,12 @@ class Pages:
                 rank = Rank.PAST if self._frames[index].good else max(rank, Rank.OLDER)
             if number <= self._count:
                 yield rank, number
-        for index in range(self._usable):  # with the number of a page that there cannot be
+        for index in range(self._usable):  # frames with an impossible page number
             if not 1 <= self._frames.numbers[index] < len(self._newest):
                 yield Rank.LIVE, self._count + 1 + index
 
     def image(self, image: int) -> bytes:
-        """Return a version."""
+        """Return the content of a version."""
         if image > self._count:
             return self._read_wal(self._frames[image - self._count - 1].offset, SIZE)
         return _read(self._file, (image - 1) * SIZE, SIZE).ljust(SIZE, b"\0")
@@ -136,7 +136,7 @@ class Pages:
         return self._version(number, next(self._versions(number), None))
 
     def good(self, number: int) -> bytes:
-        """Return the newest version of a page that is no damaged frame."""
+        """Return the newest version of a page that is not a damaged frame."""
         found = (index for index in self._versions(number) if self._frames[index].good)
         return self._version(number, next(found, None))
 
@@ -161,7 +161,7 @@ class Wreck:
     """The rows of both tables that are in `pages`."""
 
     def __init__(self, pages: Pages) -> None:
-        """Look for none yet."""
+        """Search nothing yet."""
         self._pages = pages
         self.waiting = Table(pages, ROOTS["waiting"])
         self.rejected = Table(pages, ROOTS["rejected"])
@@ -179,19 +179,19 @@ class Wreck:
 
 
 class Table:
-    """The rows of a table: where they are, and those to be taken."""
+    """The rows of a table: their places, and those to use."""
 
     def __init__(self, pages: Pages, root: int) -> None:
-        """Know no row; `root` is the page at which the table's tree begins."""
-        self.lost = 0  # lines that are missing among those that were taken, and next to them
+        """Start without rows; `root` is the root page of the table's tree."""
+        self.lost = 0  # lines missing between and next to the used rows
         self._pages, self._root = pages, root
-        # By rank: keys of number, image, place in that and reader.
+        # By rank: keys of number, image, place in the image, and reader.
         self._found = tuple(Keys() for _ in Rank)
-        self._starts: dict[int, int] = {}  # of rows without their checksum, by their ends
+        self._starts: dict[int, int] = {}  # of rows with a wrong checksum, by their ends
         self._ends: dict[int, int] = {}  # the same by their starts
 
     def note(self, rank: Rank, image: int, reader: int, record: Record) -> None:
-        """Remember where a row is, if its checksum is right."""
+        """Remember the place of a row, if its checksum is right."""
         try:
             row = _row(record)
         except DamagedError:
@@ -204,7 +204,7 @@ class Table:
         self._found[rank].append(row.number << 64 | image << 20 | record.at << 4 | reader)
 
     def rows(self) -> Iterator[DiskRow]:
-        """Yield the rows to be taken, in order; then `lost` is right."""
+        """Yield the rows to use, in order; afterwards `lost` is right."""
         live, older, past = self._found
         begin = end = next(map(_number, live), None)
         first = self._first_waiting(begin)
@@ -214,7 +214,7 @@ class Table:
                 self.lost += row.number - end
             if end is not None and row.end > end:
                 end = row.end
-            if begin is not None and row.end <= begin:  # it comes before all that are live
+            if begin is not None and row.end <= begin:  # it is before all live rows
                 begin = None
             yield row
         if end is None:
@@ -225,9 +225,9 @@ class Table:
             self.lost, begin = self.lost + begin - self._starts[begin], self._starts[begin]
 
     def _first_waiting(self, live: int | None) -> float:
-        """Return the number before which no row waits, as far as that is certain.
+        """Return the number before which no row is queued, as far as that is certain.
 
-        `live` is that of the first live row.
+        `live` is the number of the first live row.
         """
         found = disk_pages.oldest(self._root, self._pages.newest)
         if found is None:
@@ -241,7 +241,7 @@ class Table:
                 if live != row.number:
                     return -math.inf
                 begin = row.number
-                while known and begin in self._starts:  # of altered rows before it
+                while known and begin in self._starts:  # damaged rows before it
                     begin, known = self._starts[begin], known - 1
                 return begin - ROW_LINES * known
         return -math.inf
@@ -257,14 +257,14 @@ class Table:
 def merged(
     live: Iterable[int], spare: Iterable[int], load: Callable[[int], DiskRow]
 ) -> Iterator[DiskRow]:
-    """Yield the rows of all live keys, in order, and of the spare ones the lines in between.
+    """Yield the rows of all live keys, in order, and from spare rows the lines between them.
 
-    Of equal live rows one is yielded. A row that `load` cannot read any more, is not.
+    Of equal live rows one is yielded. A row that `load` cannot read again is skipped.
     """
     end, others = -math.inf, iter(spare)
     following = next(others, None)  # of the spare keys
-    equal: list[DiskRow] = []  # those of the number at hand
-    near: deque[int] = deque()  # spare keys, of which the rows may go on behind a live one
+    equal: list[DiskRow] = []  # rows of the present number
+    near: deque[int] = deque()  # spare keys whose rows may extend beyond a live row
     for key in chain(live, (None,)):
         number = math.inf if key is None else _number(key)
         while following is not None and _number(following) < number:
@@ -290,9 +290,9 @@ def merged(
 
 
 def _between(row: DiskRow, start: float, end: float) -> DiskRow:
-    """Return of a row the lines that have numbers from `start` on, before `end`.
+    """Return the part of a row with the numbers from `start` on, before `end`.
 
-    Where small rows were merged, the one may be live and the other not.
+    After a merge, either the small rows or the merged row may be live.
     """
     first = int(max(row.number, start))
     count = max(0, int(min(row.end, end)) - first)
@@ -318,5 +318,5 @@ def _open(path: Path) -> int:
 def _read(file: int, at: int, length: int) -> bytes:
     try:
         return os.pread(file, length, at)
-    except OSError:  # a sector that cannot be read any more; what is around it can
+    except OSError:  # an unreadable sector; the sectors around it are readable
         return bytes(length)

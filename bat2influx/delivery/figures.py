@@ -1,7 +1,7 @@
-"""How it is with the delivery at one moment. Pure.
+"""The numbers of the delivery at one moment. Pure.
 
-The keeper makes a Figures at the end of each of its turns, and replaces the one before as a whole.
-The main thread adds what has come since, so that it sees each line in one place.
+The keeper creates a Figures at the end of each of its turns, and replaces the previous one as a
+whole. The main thread adds lines that came later, so that each line is counted in one place.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from bat2influx.failure import Trouble
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Numbers of lines, a line being one value; counts are since the start.
+    """Numbers of lines, each with one value; counts are since the start.
 
-    `accepted`, those the database has stored; `waiting`, those it does not have yet, of which
-    `on_disk` outlive the process; `rejected`, those it will not take, kept aside, of which
-    `rejected_on_disk` outlive the process; `dropped`, waiting lines that were lost, at a bound or
-    with a damaged file; `rejected_dropped`, those lost of the rejected.
+    `accepted`: stored by the database. `waiting`: queued, of which `on_disk` outlive the process.
+    `rejected`: quarantined, of which `rejected_on_disk` outlive the process. `dropped`: queued
+    lines lost at a bound or with a damaged file. `rejected_dropped`: quarantined lines lost in the
+    same ways.
 
-    `fullness` is the part of the room for what waits that is taken, 0 to 1. `database_up` says
-    whether the database took the latest batch, None before the first was tried. `troubles` has what
-    is wrong, `failed_thread` the name of a thread that has failed. `taken_in` is how many lines the
-    queues have ever been given.
+    `fullness` is the used part of the queue's space, 0 to 1. `database_up` is whether the database
+    accepted the latest batch, None before the first. `troubles` has the present failures,
+    `failed_thread` the name of a thread that has failed. `taken_in` counts all lines that were ever
+    put into the queues.
     """
 
     accepted: int = 0
@@ -42,7 +42,7 @@ class Figures:
     def with_inbox(self, came: int, lost: int, trouble: Trouble | None) -> Figures:
         """Return this with the lines that the keeper has not put into the queues yet.
 
-        So many `came` ever, of which so many were `lost` before the keeper took them.
+        `came` counts all lines since the start, `lost` those dropped before the keeper took them.
         """
         return replace(
             self,

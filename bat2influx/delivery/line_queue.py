@@ -1,14 +1,14 @@
-"""What a queue of lines does, in memory (memory_queue.py) and on disk (disk_queue.py) alike.
+"""The interface of a queue of lines, in memory (memory_queue.py) and on disk (disk_queue.py).
 
 Delivery is a transaction: `next_batch` shows the oldest lines and removes nothing, `settle` ends it
-with what the database has decided on. Of a batch, what is undecided goes on waiting in its place,
-what is rejected is kept with its reason, and all else is accepted.
+with the outcome. Undecided lines of the batch stay queued in their place, rejected ones are
+quarantined with their reasons, and all others are accepted.
 
-Rules. Lines have running numbers, which mean something within one generation, and keep their order.
-Both kinds of lines are bounded: at a bound the oldest go. A waiting line counts in `dropped`, once;
-one that is under way then counts if it comes back undecided. A rejected line counts in
-`rejected_dropped`. So each line that came is waiting, accepted, rejected, or in one of the two.
-One conformance suite tests both: tests/unit/delivery/test_line_queue.py.
+Rules. Lines have running numbers, which are valid within one generation, and keep their order.
+Queued and rejected lines are bounded: at a bound the oldest are dropped. A dropped queued line
+counts in `dropped`, once; if it is being sent, it counts when it comes back undecided. A dropped
+rejected line counts in `rejected_dropped`. So each line is queued, accepted, rejected, or in one of
+the two counters. One conformance suite tests both: tests/unit/delivery/test_line_queue.py.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bat2influx.influx.outcome import RejectedLine
 
 
 class LineBatch(Protocol):
-    """Lines to be sent together."""
+    """Lines to send together."""
 
     @property
     def generation(self) -> int:
-        """Within which the numbers mean something."""
+        """The generation in which the numbers are valid."""
 
     @property
     def first(self) -> int:
@@ -32,7 +32,7 @@ class LineBatch(Protocol):
 
     @property
     def end(self) -> int:
-        """The number of the line that comes after."""
+        """The number after the last line."""
 
     @property
     def lines(self) -> tuple[bytes, ...]:
@@ -43,7 +43,7 @@ B = TypeVar("B", bound=LineBatch)
 
 
 class LineQueue(Protocol[B]):
-    """A queue of lines; that on disk raises DiskError where the disk does not do its part."""
+    """A queue of lines; the one on disk raises DiskError if the disk fails."""
 
     @property
     def max_size(self) -> int:
@@ -55,21 +55,21 @@ class LineQueue(Protocol[B]):
 
     @property
     def dropped(self) -> int:
-        """Waiting lines that were lost, since the start."""
+        """Queued lines that were dropped since the start."""
 
     @property
     def rejected_count(self) -> int:
-        """Lines that are kept as rejected."""
+        """Number of quarantined lines."""
 
     @property
     def rejected_dropped(self) -> int:
-        """Lines that were kept as rejected and were lost, since the start."""
+        """Quarantined lines that were dropped since the start."""
 
     def __len__(self) -> int:
-        """Return how many lines wait, those under way included."""
+        """Return how many lines are queued, including those being sent."""
 
     def append(self, lines: Sequence[bytes]) -> object:
-        """Take `lines` in as the newest."""
+        """Append `lines` as the newest."""
 
     def next_batch(self, max_lines: int) -> B | None:
         """Return the oldest lines, at most `max_lines`; None without any."""
@@ -77,13 +77,13 @@ class LineQueue(Protocol[B]):
     def settle(
         self, batch: B, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
-        """End the transaction: of `batch` only the `undecided` go on waiting, in their place."""
+        """End the transaction: of `batch` only `undecided` lines stay queued, in their place."""
 
     def reject(self, rejected: Sequence[RejectedLine]) -> None:
-        """Keep lines as rejected that are not in the queue."""
+        """Quarantine lines that are not in the queue."""
 
     def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
-        """Move the stamps of waiting lines, from number `first` to the one before `end`.
+        """Move the timestamps of queued lines, from number `first` to the one before `end`.
 
-        Return how many those are; none if they are of another generation.
+        Return how many lines; 0 if they are of another generation.
         """

@@ -1,7 +1,7 @@
-"""What waits for the database in memory: a queue of lines, bounded by bytes.
+"""The queue in memory, bounded by bytes.
 
-At that bound the oldest lines go, counted. A line_queue.LineQueue; spool.py puts it together with
-what waits on disk.
+At the bound the oldest lines are dropped and counted. A line_queue.LineQueue; spool.py combines it
+with the queue on disk.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from itertools import islice
 from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
 
-OVERHEAD = 48  # bytes that a short line takes in memory beside its own length
+OVERHEAD = 48  # bytes that a short line takes in memory in addition to its length
 REJECTED_KEPT = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lines to be sent together; `first` is the running number of the oldest."""
+    """Lines to send together; `first` is the running number of the oldest."""
 
     first: int
     lines: tuple[bytes, ...]
 
     @property
     def generation(self) -> int:
-        """The numbers of lines in memory are of one kind as long as the process lives."""
+        """Always 0: numbers of lines in memory are valid while the process runs."""
         return 0
 
     @property
     def end(self) -> int:
-        """The running number of the line that comes after."""
+        """The running number after the last line."""
         return self.first + len(self.lines)
 
 
@@ -42,19 +42,19 @@ class MemoryQueue:
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.size = 0  # bytes
-        self.dropped = 0  # waiting lines that went at the bound, ever
-        self.rejected_dropped = 0  # rejected lines that went at theirs, ever
+        self.dropped = 0  # queued lines dropped at the bound, since the start
+        self.rejected_dropped = 0  # rejected lines dropped at their bound, since the start
         self.rejected: deque[RejectedLine] = deque(maxlen=REJECTED_KEPT)
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
-        self._shown = 0  # lines before this number are in the batch under way
+        self._shown = 0  # lines before this number are being sent
 
     def __len__(self) -> int:
         return len(self._lines)
 
     @property
     def rejected_count(self) -> int:
-        """Lines that are kept as rejected."""
+        """Number of quarantined lines."""
         return len(self.rejected)
 
     @property
@@ -64,7 +64,7 @@ class MemoryQueue:
 
     @property
     def end(self) -> int:
-        """The running number that the next line will have: how many were ever taken in."""
+        """The running number of the next line, which is the number of lines ever appended."""
         return self._first + len(self._lines)
 
     def oldest(self, end: int) -> tuple[bytes, ...]:
@@ -72,18 +72,18 @@ class MemoryQueue:
         return tuple(islice(self._lines, max(0, end - self._first)))
 
     def forget(self, end: int) -> None:
-        """Let the lines before the number `end` go, for somebody else has them."""
+        """Remove the lines before the number `end`, which are now elsewhere."""
         while self._lines and self._first < end:
             self._pop()
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Take `lines` in as the newest."""
+        """Append `lines` as the newest."""
         self._lines.extend(lines)
         self.size += sum(map(len, lines)) + OVERHEAD * len(lines)
         self._keep_within_bound()
 
     def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
-        """Move the stamps of the lines from number `first` on, before `end`; return how many.
+        """Move the timestamps of the lines from number `first` on, before `end`; return how many.
 
         The `generation` is that of a Batch.
         """
@@ -96,11 +96,11 @@ class MemoryQueue:
             lines[at] = moved(lines[at], step_ns)
             self.size += len(lines[at]) - before
         self._lines = deque(lines)
-        self._keep_within_bound()  # for a stamp may have become longer
+        self._keep_within_bound()  # because a timestamp may have become longer
         return len(chosen)
 
     def next_batch(self, max_lines: int) -> Batch | None:
-        """Return the oldest lines, at most `max_lines`; None when there are none."""
+        """Return the oldest lines, at most `max_lines`; None without any."""
         if not self._lines:
             return None
         batch = Batch(self._first, tuple(islice(self._lines, max_lines)))
@@ -110,7 +110,7 @@ class MemoryQueue:
     def settle(
         self, batch: Batch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
-        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order."""
+        """End the transaction: of `batch` only the `undecided` lines stay queued, in order."""
         gone = [self._lines.popleft() for _ in range(self._shown - self._first)]
         self.size -= sum(map(len, gone)) + OVERHEAD * len(gone)
         self._first += len(gone)
@@ -122,14 +122,14 @@ class MemoryQueue:
         self._keep_within_bound()
 
     def reject(self, rejected: Sequence[RejectedLine]) -> None:
-        """Keep lines as rejected; beyond REJECTED_KEPT the oldest go, counted."""
+        """Quarantine lines; above REJECTED_KEPT the oldest are dropped and counted."""
         self.rejected_dropped += max(0, len(self.rejected) + len(rejected) - REJECTED_KEPT)
         self.rejected.extend(rejected)
 
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:
             self._pop()
-            if self._first > self._shown:  # what is under way may still be stored
+            if self._first > self._shown:  # a line that is being sent may still be stored
                 self.dropped += 1
 
     def _pop(self) -> None:

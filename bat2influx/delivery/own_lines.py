@@ -1,8 +1,8 @@
-"""Lines whose stamps go with a clock that was set, and which lines on disk those are.
+"""Which lines on disk get their timestamps corrected when the clock is set.
 
-Moved are the lines that this process has taken in and nobody can have stored: a line that may be
-in the database already, because the answer to a request was lost, keeps its stamp, or there would
-be a second row of it. So does what was on disk before this process began.
+Corrected are lines that this process has queued and that the database cannot have stored. A line
+that may be in the database, because the answer to a request was lost, keeps its timestamp:
+otherwise the database would store it twice. So does a line of an earlier process.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class OwnLines:
-    """The numbers of the lines on disk that go with the clock; all of one generation of the file.
+    """The numbers of the lines on disk to correct, all of one generation of the file.
 
-    Kept as ranges, from the first number to the one after the last.
+    They are stored as ranges, from the first number to the one after the last.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class OwnLines:
         self.ranges: list[tuple[int, int]] = []
 
     def add(self, generation: int, first: int, end: int) -> None:
-        """Lines have been put on disk."""
+        """Add lines that were written to disk."""
         self._be_of(generation)
         if first >= end:
             return
@@ -33,7 +33,7 @@ class OwnLines:
         self.ranges.append((first, end))
 
     def remove(self, generation: int, first: int, end: int) -> None:
-        """These are gone, or may be in the database."""
+        """Remove lines that were settled, dropped, or may be in the database."""
         self._be_of(generation)
         kept = []
         for start, stop in self.ranges:
@@ -41,7 +41,7 @@ class OwnLines:
         self.ranges = [each for each in kept if each[0] < each[1]]
 
     def but(self, batch: StoredBatch | None) -> list[tuple[int, int]]:
-        """Return the ranges without what is under way."""
+        """Return the ranges without the batch that is being sent."""
         chosen = OwnLines()
         chosen.generation, chosen.ranges = self.generation, self.ranges
         if batch and batch.generation == self.generation:
@@ -49,5 +49,5 @@ class OwnLines:
         return chosen.ranges
 
     def _be_of(self, generation: int) -> None:
-        if generation != self.generation:  # the file is another one, with other numbers
+        if generation != self.generation:  # the file was replaced, with other numbers
             self.generation, self.ranges = generation, []

@@ -1,9 +1,9 @@
-"""What is logged of the delivery: database and disk, rejected lines, and the bound of the queue.
+"""Log entries of the delivery: database and disk, rejected lines, and the bound of the queue.
 
-Rules: no clock and no queue; times (monotonic, s) and numbers are handed in. What lasts is an
-Episode: one line at its start, one each hour, one at its end. Database and disk may work and fail
-by turns: their episodes are damped. The keeper owns the Reports, and nobody else reads them. What
-the inbox loses while the keeper hangs is logged by the main thread, which owns the InboxReport.
+Rules: no clock and no queue; times (monotonic, s) and numbers are handed in. A lasting state is an
+Episode: one line at its start, one every hour, one at its end. Database and disk may work and fail
+alternately: their episodes are damped. The keeper owns the Reports, and no other thread reads them.
+The main thread owns the InboxReport, and logs what the inbox drops while the keeper hangs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MOST_REASONS = 100  # of rejected lines, each logged once
 
 
 class Reports:
-    """The entries in the journal, and what is wrong at present."""
+    """The journal entries of the keeper, and the present troubles."""
 
     def __init__(self, where: str) -> None:
         """`where` is the address of the database."""
         self._database = DampedEpisode(log, {"PEER": where}, counted="failed attempt")
-        self._takes_values = ""  # what is said of a database that does
+        self._takes_values = ""  # the text for a database that works again, '' while it fails
         self._disk = DampedEpisode(log)
         self._growing = Episode(log)
         self._overflow = Episode(log)
@@ -38,27 +38,27 @@ class Reports:
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """What is wrong with the database, with the disk, and with the room for refused rows."""
+        """The troubles of the database, of the disk, and of the space for rejected values."""
         found = [each.trouble for each in (self._database, self._disk, self._aside)]
         return tuple(trouble for trouble in found if trouble)
 
     def use_database(self, where: str) -> None:
-        """Name another database in the entries from here on."""
+        """Name another database in the entries from now on."""
         self._database.is_about(PEER=where)
         self._takes_values = ""
 
     def failed(self, trouble: Trouble, now: float) -> None:
-        """The database did not take a batch."""
+        """Take in that the database did not accept a batch."""
         self._takes_values = ""
         self._database.failed(trouble, now)
 
     def delivered(self, peer: str, now: float) -> None:
-        """The database took a batch."""
+        """Take in that the database accepted a batch."""
         self._takes_values = f"{peer} is reachable again"
         self.goes_on(now)
 
     def goes_on(self, now: float) -> None:
-        """Nothing new has come of the database; what it does may have lasted by now."""
+        """Log the recovery of the database once it has lasted."""
         if self._takes_values:
             self._database.recovered(self._takes_values, now)
 
@@ -74,20 +74,20 @@ class Reports:
                 log.error(text, cause, line, row.advice and f"; {row.advice}", extra=extra)
 
     def retried(self, count: int) -> None:
-        """So many rejected lines are queued again, and their reasons count as new."""
+        """Log that rejected lines are queued again; their reasons count as new."""
         text, extra = "%d quarantined values are queued again, as requested", event("retried")
         log.info(text, count, extra=extra)
         self._reasons.clear()
 
     def found_on_disk(self, count: int) -> None:
-        """So many lines are on disk from an earlier start."""
+        """Log the number of lines on disk from an earlier start."""
         text = "%d values are queued on disk, from an earlier start"
         log.info(text, count, extra=event("waiting on disk"))
 
     def clock_set(self, step_ns: int, count: int, *, switched: bool = False) -> None:
-        """The clock was set, and the stamps of so many queued lines with it.
+        """Log that the clock was set, and the timestamps of so many queued lines corrected.
 
-        With `switched` stamps are by another clock now.
+        With `switched` timestamps follow another clock from now on.
         """
         way, extra = "forward" if step_ns > 0 else "back", event("clock set")
         if switched:
@@ -97,7 +97,7 @@ class Reports:
         log.info(text, way, abs(step_ns) / NS, count, extra=extra)
 
     def disk(self, fault: DiskError | None, now: float) -> None:
-        """Whether the disk works."""
+        """Take in whether the disk works."""
         if fault:
             why = Trouble(
                 f"disk {fault.fault.value}", str(fault), meanwhile="values are queued in memory"
@@ -107,7 +107,7 @@ class Reports:
             self._disk.recovered("queued values are safe on disk again", now)
 
     def growing(self, fullness: float, queued: int, now: float) -> None:
-        """Warn while there is still time to act: more than half of the queue is in use."""
+        """Warn when more than half of the queue's space is used, while there is time to act."""
         if fullness > 0.5:
             text = f"{queued} values are queued, and half the space for them is used"
             self._growing.failed(Trouble("growing", text), now)
@@ -115,7 +115,7 @@ class Reports:
             self._growing.recovered("the queue is empty again", now)
 
     def dropped(self, count: int, queued: int, now: float) -> None:
-        """Warn when `count`, of the lines dropped at the bound so far, has grown."""
+        """Warn when `count`, the number of lines dropped at the bound so far, has grown."""
         if count > self._dropped:
             self._dropped = count
             text = f"the queue is full: the oldest values are dropped, {count} so far"
@@ -124,9 +124,9 @@ class Reports:
             self._overflow.recovered(f"the queue is empty again; {count} values were dropped", now)
 
     def rejected_dropped(self, count: int, kept: int, now: float) -> None:
-        """Warn when `count`, of the refused rows dropped at their bound so far, has grown.
+        """Warn when `count`, the number of rejected lines dropped so far, has grown.
 
-        `kept` is how many are still kept aside.
+        `kept` is how many are still quarantined.
         """
         if count > self._rejected_dropped:
             self._rejected_dropped = count
@@ -142,7 +142,7 @@ class Reports:
 
 
 class InboxReport:
-    """What is logged of the lines that wait for a keeper which does not take them."""
+    """The journal entries about lines that the keeper does not take from the inbox."""
 
     def __init__(self) -> None:
         self._overflow = Episode(log)
@@ -150,11 +150,11 @@ class InboxReport:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong at present."""
+        """The present trouble, None without one."""
         return self._overflow.trouble
 
     def lines(self, lost: int, *, taken: bool, now: float) -> None:
-        """So many lines were lost so far; `taken` says whether the keeper has taken all before."""
+        """Take in the lines dropped so far; `taken` is whether the keeper has emptied the inbox."""
         if lost > self._lost:
             self._lost = lost
             text = (

@@ -1,15 +1,15 @@
-"""A spool on disk that is damaged: what can still be read is saved, and the rest is set aside.
+"""Recovery of a damaged spool: readable lines go to a new file, the damaged file is set aside.
 
-    spool.salvage                 the new file, while it is made
-    spool.damaged-<UTC time>      the damaged one, with its -wal and -journal; the last three
-    spool.format-N-<UTC time>     one of a later version's format N; kept until a person decides
+    spool.salvage                 the new file, while it is written
+    spool.damaged-<UTC time>      the damaged file, with its -wal and -journal; the last three
+    spool.format-N-<UTC time>     a file of a later version's format N; kept until a person decides
 
-The order makes it safe to be broken off anywhere: the new file is made whole beside the damaged
-one, the damaged one gets out of its way, the new one takes its place. So if there is no spool but
-a salvage, the last step is what is missing; if there are both, the salvage is not whole and goes.
+The order makes an interruption safe at any point: the new file is completed beside the damaged one,
+the damaged one is renamed, the new one is renamed to its place. So if there is a salvage and no
+spool, only the last step is missing; if there are both, the salvage is incomplete and is removed.
 
-SQLite has no part in reading the damaged file: disk_wreck.py finds the rows in it. The work is done
-in slices of time, because the keeper has other things to do, too.
+SQLite does not read the damaged file: disk_wreck.py finds its rows. The work is done in slices of
+time, because the keeper has other work, too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SLICE = 2.0  # s that the keeper works on it at a time
 
 
 class Saved(NamedTuple):
-    """Where the damaged file is; lines that are saved, and lost as far as the numbers tell."""
+    """The path of the damaged file; recovered lines, and lost ones as far as numbers show it."""
 
     aside: Path
     waiting: int
@@ -50,7 +50,7 @@ class Saved(NamedTuple):
 
 
 def finish(path: Path) -> None:
-    """Bring to an end what was broken off. Raises OSError."""
+    """Complete or remove an interrupted salvage. Raises OSError."""
     fresh = _fresh(path)
     if not fresh.exists():
         return
@@ -62,7 +62,7 @@ def finish(path: Path) -> None:
 
 
 class Salvage:
-    """Puts a good file in the place of the damaged one at `path`, which nobody here has open."""
+    """Replaces the damaged file at `path`, which this process must not have open."""
 
     def __init__(self, path: Path) -> None:
         """Touch nothing."""
@@ -71,10 +71,10 @@ class Salvage:
         self._work = self._steps()
 
     def run(self, seconds: float = SLICE) -> Saved | None:
-        """Work for so many s; return what came of it when it is done, once.
+        """Work for so many s; return the result once when finished, otherwise None.
 
-        Raises sqlite3.Error and OSError when the disk does not take the new file, or another
-        program has the damaged one locked; then nothing has changed and this is of no more use.
+        Raises sqlite3.Error and OSError if the new file cannot be written, or another program has
+        the damaged one locked; then nothing has changed, and this object cannot be used again.
         """
         until = time.monotonic() + seconds
         for done in self._work:
@@ -83,7 +83,7 @@ class Salvage:
         return None
 
     def close(self) -> None:
-        """Break it off, if it is not done; nothing has changed then."""
+        """Abort the salvage if it is not finished, without a change."""
         self._work.close()
 
     def _steps(self) -> Generator[Saved | None, None, None]:
@@ -121,7 +121,7 @@ class Salvage:
                 lines.clear()
             lines += row.lines
             self.saved += len(row.lines)
-            if time.monotonic() > begun + SLICE:  # so that the last commit has little to sync
+            if time.monotonic() > begun + SLICE:  # keeps the last sync short
                 db.execute("COMMIT")
                 db.execute("BEGIN IMMEDIATE")
                 begun = time.monotonic()
@@ -137,18 +137,18 @@ class Salvage:
 
 
 def give_up(path: Path) -> Saved:
-    """Set a damaged file aside of which nothing can be saved. Raises OSError."""
+    """Set aside a damaged file without any readable line. Raises OSError."""
     aside = set_aside(path, "damaged")
     _remove_old(aside, path)
     return Saved(aside, 0, 0, 0, 0)
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Move a file out of the way, with what belongs to it, and return where it is."""
+    """Rename a file with its companions, and return its new path. Raises OSError."""
     now = time.time_ns()
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9))
     aside = path.with_name(f"{path.stem}.{why}-{moment}.{now // 1000 % 10**6:06}Z")
-    companion(path, "-shm").unlink(missing_ok=True)  # an index that SQLite makes again
+    companion(path, "-shm").unlink(missing_ok=True)  # an index that SQLite creates again
     path.rename(aside)
     for suffix in COMPANIONS:
         if (beside := companion(path, suffix)).exists():
@@ -176,9 +176,9 @@ def _remove_old(latest: Path, path: Path) -> None:
 
 
 def _check_locks(path: Path) -> None:
-    """Raise sqlite3.Error if another program has the file locked; what else is wrong is damage.
+    """Raise sqlite3.Error if another program has the file locked; other errors are damage.
 
-    The connection does not write, so that closing it leaves file and WAL as they are.
+    The connection does not write, so that closing it changes neither file nor WAL.
     """
     try:
         with closing(connect_to_read(path, 0.0)) as db:

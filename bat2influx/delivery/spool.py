@@ -1,18 +1,19 @@
-"""What waits for the database: in memory while it is fresh, on disk when it has waited a second.
+"""The queue for the database: in memory while lines are fresh, on disk after a second.
 
-In an outage that is known of it is half a second, and then all goes that there is in memory: one
-sync for each round of a device that is read once a second, where each group of its answers had its
-own, and two a second at the most. So half a second costs an SD card no more than the whole one did.
+During a known outage lines are written to disk after half a second, and then all lines in memory at
+once: one sync for each round of a device that is read every second, and at most two syncs a second.
+So half a second costs an SD card no more than a whole one, with which each group of answers would
+have its own sync.
 
-Delivery is a transaction: `next_batch` shows lines and removes nothing, `settle` ends it with what
-the database has decided on. One owner, the keeper; nobody else calls anything here.
+Delivery is a transaction: `next_batch` shows lines and removes nothing, `settle` ends it with the
+outcome. The keeper owns the spool; no other thread calls it.
 
-Rules: a healthy system never touches the disk. Where the disk does not take what has waited, it
-stays in memory, bounded by bytes; at that bound the oldest lines go, counted. Fresh lines and those
-on disk take turns, so that after an outage the present is stored first. A line may be sent twice,
-which makes no second row; it is never forgotten before the database has accepted or rejected it.
-While the clock is not right, fresh lines stay in memory; when it is set, stamps are moved with it,
-but those of lines that may be stored already (own_lines.py).
+Rules: a healthy system never touches the disk. If the disk does not work, lines stay in memory,
+bounded by bytes; at that bound the oldest are dropped and counted. Fresh lines and those on disk
+are sent alternately, so that present values are stored soon after an outage. A line may be sent
+twice, which the database stores once; it is never removed before the database has accepted or
+rejected it. While the clock is not right, fresh lines stay in memory; when it is set, timestamps
+are corrected, except those of lines that may be stored already (own_lines.py).
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from bat2influx.delivery.own_lines import OwnLines
 from bat2influx.influx.outcome import RejectedLine
 
 T = TypeVar("T")
-FRESH = 1.0  # s that a line may be in memory alone
-AWAY = 0.5  # times that, while the database is known to be away
-MOVED_AT_ONCE = 20_000  # lines on disk
-AGAIN = 2.0  # s between two attempts at a disk that does not take it
+FRESH = 1.0  # s that a line may be in memory only
+AWAY = 0.5  # factor for FRESH while the database is known to be unreachable
+MOVED_AT_ONCE = 20_000  # lines on disk whose timestamps one call corrects
+AGAIN = 2.0  # s between two attempts with a disk that does not work
 
 
 class Spool:
@@ -49,25 +50,25 @@ class Spool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`fresh` is in s, as is `clock`. Nothing on disk is touched before `open`."""
-        self.away = False  # whether it is known that the database is
-        self.fault: DiskError | None = None  # why the disk does not take what waits
+        self.away = False  # whether the database is known to be unreachable
+        self.fault: DiskError | None = None  # why lines cannot be written to disk
         self._memory = memory
         self._disk = disk_queue
         self._fresh = fresh
         self._clock = clock
         self._again_at = -math.inf
         self._ages: deque[tuple[int, float]] = deque()  # number after each group, and its time
-        self._live: Batch | None = None  # under way, from memory
-        self._copy: StoredBatch | None = None  # the same on disk, when it has waited too long
-        self._shown: StoredBatch | None = None  # under way, from disk
+        self._live: Batch | None = None  # being sent, from memory
+        self._copy: StoredBatch | None = None  # the same lines on disk, after FRESH
+        self._shown: StoredBatch | None = None  # being sent, from disk
         self._unsettled: tuple[StoredBatch, Sequence[bytes], Sequence[RejectedLine]] | None = None
         self._stores_turn = False
         self._disk_used = False
-        self._seen = True  # whether it is known what waits from before
+        self._seen = True  # whether the disk queue was opened
         self.hold = Hold.NO  # whether fresh lines wait for the clock
         self._in_doubt = 0  # lines in memory before this number may be stored already
-        self._own = OwnLines()  # lines on disk that go with the clock
-        self._owed = 0  # ns by which the batch under way has to be moved, if nobody has it
+        self._own = OwnLines()  # lines on disk to correct when the clock is set
+        self._owed = 0  # ns by which to move the batch being sent, unless it may be stored
         self._to_move: deque[tuple[int, int, int, int]] = deque()  # as DiskQueue.shift takes it
 
     def __len__(self) -> int:
@@ -80,17 +81,17 @@ class Spool:
 
     @property
     def in_memory(self) -> int:
-        """Lines that do not."""
+        """Lines that do not outlive the process."""
         return len(self._memory)
 
     @property
     def sendable(self) -> bool:
-        """Whether there is something that does not wait for the clock."""
+        """Whether there are lines that do not wait for the clock."""
         return self.on_disk > 0 or (self.in_memory > 0 and self.hold is Hold.NO)
 
     @property
     def fullness(self) -> float:
-        """How much of the room for what waits is taken, 0 to 1: of the disk's, or the memory's."""
+        """Used part of the queue's space, 0 to 1: the larger of memory and disk."""
         full = self._memory.size / self._memory.max_size
         if self.on_disk and not self.fault:
             with_disk = self._read(lambda: self._disk.size / self._disk.max_size)
@@ -99,12 +100,12 @@ class Spool:
 
     @property
     def dropped(self) -> int:
-        """Lines that went at a bound, or with a damaged file, since the start."""
+        """Queued lines dropped since the start: at a bound, or with a damaged file."""
         return self._memory.dropped + self._disk.dropped
 
     @property
     def lost(self) -> int:
-        """Those of them that went with a damaged file, of which `fault` has told."""
+        """Number of these that were lost with a damaged file, which `fault` has reported."""
         return self._disk.lost
 
     @property
@@ -114,22 +115,22 @@ class Spool:
 
     @property
     def rejected_count(self) -> int:
-        """Lines that the database will not take, and that are kept aside."""
+        """Rejected lines, which are quarantined."""
         return self._disk.rejected_count + self._memory.rejected_count
 
     @property
     def rejected_on_disk(self) -> int:
-        """Those of them that outlive the process."""
+        """Number of these that outlive the process."""
         return self._disk.rejected_count
 
     @property
     def rejected_dropped(self) -> int:
-        """Lines that were kept aside and went, since the start: at a bound, or with a file."""
+        """Quarantined lines dropped since the start: at a bound, or with a damaged file."""
         return self._memory.rejected_dropped + self._disk.rejected_dropped
 
     @property
     def rejected_lost(self) -> int:
-        """Those of them that went with a damaged file, of which `fault` has told."""
+        """Number of these that were lost with a damaged file, which `fault` has reported."""
         return self._disk.rejected_lost
 
     def in_memory_of(self, batch: Batch | StoredBatch) -> int:
@@ -139,18 +140,18 @@ class Spool:
         return max(0, min(batch.end, self._memory.end) - max(batch.first, self._memory.first))
 
     def open(self) -> None:
-        """See what waits from before."""
+        """Open the queue of an earlier process."""
         self._seen = self._do(self._disk.open)
         self._disk_used = self.on_disk > 0
 
     def close(self) -> None:
-        """Have everything on disk, if it takes it."""
+        """Write all lines to disk, if it works, and close the file."""
         self._again_at = -math.inf
         self.keep(everything=True)
         self._disk.close()
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Take `lines` in as the newest."""
+        """Append `lines` as the newest."""
         self._memory.append(lines)
         self._ages.append((self._memory.end, self._clock()))
 
@@ -164,7 +165,7 @@ class Spool:
         return max(0.0, (max(at, self._again_at) if self.fault else at) - self._clock())
 
     def keep(self, *, everything: bool = False) -> None:
-        """Put on disk what has waited long enough, or `everything`."""
+        """Write lines to disk that are no longer fresh, or `everything`."""
         self._settled()
         if (
             self.fault
@@ -173,7 +174,7 @@ class Spool:
         ):
             self.fault = None  # nothing needs the disk any more
         if everything:
-            end = self._memory.end if self.hold is not Hold.UNSET else 0  # never in 1970
+            end = self._memory.end if self.hold is not Hold.UNSET else 0  # no timestamps of 1970
         elif self.due() > 0.0:
             return
         elif self.away:
@@ -192,7 +193,7 @@ class Spool:
         if kept is not None:
             self._memory.forget(end)
             if live and live.first < end and self._copy is None:
-                gone = max(0, before - live.first)  # had to go at the bound
+                gone = max(0, before - live.first)  # dropped at the bound
                 self._copy = kept.part(max(0, live.first - before), live.lines[gone:])
             certain = kept.first + max(0, self._in_doubt - before)
             self._own.add(kept.generation, certain, kept.end)
@@ -203,7 +204,7 @@ class Spool:
         return self._fresh * AWAY if self.away else self._fresh
 
     def next_batch(self, max_lines: int) -> Batch | StoredBatch | None:
-        """Return lines to send, at most `max_lines`; None when there are none to be had."""
+        """Return lines to send, at most `max_lines`; None if there are none to send."""
         stored = self._settled() and len(self._disk) > 0
         fresh = len(self._memory) and self.hold is Hold.NO
         if fresh and not (stored and self._stores_turn):
@@ -211,7 +212,7 @@ class Spool:
             self._live, self._copy = self._memory.next_batch(max_lines), None
             return self._live
         self._stores_turn = False
-        emptied = self._disk_used and not len(self._disk)  # by asking, it comes to be removed
+        emptied = self._disk_used and not len(self._disk)  # the call removes an empty file
         if stored or emptied:
             self._shown = self._read(lambda: self._disk.next_batch(max_lines))
         return self._shown
@@ -224,9 +225,9 @@ class Spool:
         *,
         in_doubt: bool = False,
     ) -> None:
-        """End the transaction: of `batch` only the `undecided` lines go on waiting, in order.
+        """End the transaction: of `batch` only the `undecided` lines stay queued, in order.
 
-        With `in_doubt` they may be stored already, and keep their stamps whatever the clock does.
+        With `in_doubt` they may be stored already, and keep their timestamps if the clock is set.
         """
         live, copy = self._live, self._copy
         owed, self._owed = self._owed, 0
@@ -242,12 +243,12 @@ class Spool:
             elif owed:
                 self._memory.shift(batch.generation, batch.end - len(undecided), batch.end, owed)
             return
-        gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # had to, at the bound
+        gone = {*batch.lines[: len(batch.lines) - len(copy.lines)]}  # dropped at the bound
         left = [line for line in undecided if line not in gone]
         self._memory.dropped += len(undecided) - len(left)
         if live is None or (self._settled() and self._disk.is_oldest(copy)):
             self._unsettled = copy, left, rejected
-        else:  # others are before it on disk, and it is sent again when its turn has come
+        else:  # older lines are on disk, and this batch is sent again after them
             in_doubt = in_doubt or len(undecided) < len(batch.lines)
             self._memory.reject([each for each in rejected if each.line in gone])
         if in_doubt:
@@ -257,9 +258,9 @@ class Spool:
         self._settled()
 
     def shift(self, step_ns: int) -> int:
-        """Move stamps by so many ns, for the clock was set; return how many lines that are.
+        """Move timestamps by `step_ns`, because the clock was set; return the number of lines.
 
-        The batch under way follows when it comes back, unless it is in doubt then.
+        The batch being sent is corrected when it comes back, unless it may be stored then.
         """
         live, on_disk = self._live, self._copy or self._shown
         if live or on_disk:
@@ -273,18 +274,18 @@ class Spool:
         return count
 
     def take_request(self) -> int:
-        """Do what another process may have asked for; return how many rows wait again for that."""
+        """Carry out another process's request to retry; return how many lines are queued again."""
         if not self._disk.rejected_count:
             return 0
         if not self._disk.asked or (self.fault and self._clock() < self._again_at):
             return 0
         again = self._write(self._disk.retry_rejected)
-        if again is not None:  # and not before, or a disk that fails now would forget it
+        if again is not None:  # not before: a failing disk would lose the request
             self._read(self._disk.take_request)
         return again or 0
 
     def _settled(self) -> bool:
-        """Return whether the disk queue knows what became of its latest batch; tell it if not."""
+        """Settle pending changes on disk; return whether none are left."""
         if self.fault and self._clock() < self._again_at:
             return self._unsettled is None and not self._to_move
         if not self._seen:
@@ -307,7 +308,7 @@ class Spool:
         return self._unsettled is None and not self._to_move
 
     def _do(self, call: Callable[[], object]) -> bool:
-        """Change the disk queue; return whether that was possible."""
+        """Change the disk queue; return whether that succeeded."""
 
         def done() -> bool:
             call()
@@ -316,7 +317,7 @@ class Spool:
         return self._write(done) is not None
 
     def _write(self, call: Callable[[], T]) -> T | None:
-        """Change the disk queue; what it cannot do is noted, and can be done later."""
+        """Change the disk queue; return None after a failure, which is noted in `fault`."""
         result = self._read(call)
         if result is not None:
             self.fault, self._disk_used = None, True
