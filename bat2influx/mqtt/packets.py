@@ -182,9 +182,7 @@ def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
                 start = _properties(bytes(body), end)[1]
     except IndexError:
         raise MalformedError from None
-    if not topic or end > len(
-        body
-    ):  # an empty topic is an alias, which the CONNECT has not allowed
+    if not topic or end > len(body):  # an empty one is an alias, which CONNECT has not allowed
         raise MalformedError
     return topic, bytes(body[start:])
 
