@@ -1,17 +1,17 @@
 """The wall clock: whether it has been set, and by how much it was set just now.
 
-A machine without a clock of its own boots with the time at which it was switched off, or with one
-that is older still, until it has asked the network. Whatever has waited for that has stamps that
-are wrong by as much as the clock is then set.
+A machine without a real-time clock boots with the time of its last shutdown, or an older one, until
+it has the time from the network. Stamps from before are wrong by the amount that the clock is then
+set.
 
-Rules: arrivals are noted by the clock that nobody sets and that goes on while the machine sleeps
-(CLOCK_BOOTTIME), and the wall clock is looked at as its distance from that one. A distance that
-changes by more than STEP between two looks, at most a second or so apart, is a clock that was set;
-what changes more slowly is one that is slewed, and a machine that slept has changed nothing.
+Rules: arrivals use CLOCK_BOOTTIME, which is never set and runs while the machine sleeps, and the
+wall clock is read as its distance from that clock. If the distance changes by more than STEP
+between two looks, at most about a second apart, the clock was set; a slower change is a slewed
+clock, and sleep changes nothing.
 
-Stamps may follow another clock for a while, as a distance of its own (`follow`). Then the wall
-clock of each look is that one; to begin or to end with it is a step, and this machine's own clock
-may be set meanwhile without one.
+Stamps may follow another clock for a while, by its distance (`follow`). Then the wall clock of each
+look is that clock; starting or ending that is a step, and in the meantime this machine's own clock
+may be set without one.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from bat2influx.reading import NS
 
 STEP = NS // 2
 EARLIEST = 1_767_225_600 * NS  # 2026-01-01: a clock that shows less has not been set
-HOLD_TIMEOUT = 120.0  # s, that values are held for the first synchronisation
-# Made by systemd-timesyncd, in its RuntimeDirectory, when it has set the clock since the boot.
+HOLD_TIMEOUT = 120.0  # s, the longest time that values are held until the first synchronisation
+# systemd-timesyncd creates it, in its RuntimeDirectory, when it has set the clock after the boot.
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
-_AT_ONCE = NS // 100  # of three looks
-_LOOK_EACH = 0.25  # s, at the file
+_AT_ONCE = NS // 100  # within which three clocks are read
+_LOOK_EACH = 0.25  # s between two looks at the file
 
 
 class Hold(Enum):
-    """Whether values wait for the clock."""
+    """Whether values are held until the clock is set, and why."""
 
     NO = "no"
     UNSYNCHRONISED = "the clock is not synchronised yet"
@@ -45,9 +45,9 @@ class Clock:
 
     def __init__(self, synchronised: Path = SYNCHRONISED) -> None:
         self.hold = Hold.NO
-        self.synchronised = False  # as far as is known: since the boot, by timesyncd, where it runs
+        self.synchronised = False  # as far as known: since the boot, by timesyncd, if it runs
         self._file = synchronised
-        self._awaited = True  # whether it has to be awaited, or has not been looked yet
+        self._awaited = True  # whether the synchronisation is outstanding, or not checked yet
         self._followed: int | None = None  # the distance of another clock
         self._step = 0
         now = _look()
@@ -67,14 +67,14 @@ class Clock:
         return now
 
     def follow(self, distance: int | None) -> None:
-        """Show another clock's time from the next look on: `distance` + ns since the boot.
+        """Use another clock's time from the next look on: `distance` + ns since the boot.
 
-        None is this machine's own clock. `hold` is about that one all the same.
+        None is this machine's own clock. `hold` is always about this machine's clock.
         """
         self._followed = distance
 
     def take_step(self) -> int:
-        """Return by how many ns the clock was set since this was last asked; 0 if it was not."""
+        """Return by how many ns the clock was set since the last call; 0 if it was not."""
         step, self._step = self._step, 0
         return step
 
@@ -100,7 +100,7 @@ class Clock:
 
 
 def _look() -> Now:
-    """Look at all of them at one moment, as far as the machine lets us."""
+    """Read all clocks at nearly the same time."""
     for _ in range(4):
         before = boot_ns()
         wall, mono = time.time_ns(), time.monotonic()
@@ -111,15 +111,15 @@ def _look() -> Now:
 
 
 def boot_ns() -> int:
-    """Return the ns since the boot, those in which the machine slept included."""
+    """Return the ns since the boot, including sleep."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class Now(NamedTuple):
     """One look at the clocks: wall clock in ns since 1970, monotonic in s, and ns since the boot.
 
-    The last of them goes on while the machine sleeps. `offset_ns` is by how much `wall_ns` is ahead
-    of this machine's own clock, because it is another one's.
+    The last of them runs while the machine sleeps. `offset_ns` is by how much `wall_ns` is ahead of
+    this machine's own clock, if it is another clock's.
     """
 
     wall_ns: int
@@ -129,12 +129,12 @@ class Now(NamedTuple):
 
     @property
     def distance(self) -> int:
-        """What to add to ns since the boot to have the wall clock."""
+        """The wall clock minus the ns since the boot."""
         return self.wall_ns - self.boot_ns
 
     @property
     def own_distance(self) -> int:
-        """What to add to ns since the boot to have this machine's own clock."""
+        """This machine's own clock minus the ns since the boot."""
         return self.distance - self.offset_ns
 
     def by(self, distance: int) -> Now:

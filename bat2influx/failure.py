@@ -1,10 +1,10 @@
-"""What can go wrong with a peer, and how long to wait before the next attempt.
+"""Failures of a peer, and how long to wait before the next attempt.
 
-A `Trouble` is made where a failure is met (the errors.py of the folders) and told by whoever can
-act on it, so that one cause has one name in the journal, STATUS= and the commands. Pure.
+A `Trouble` is made where a failure occurs (the errors.py of the folders) and reported where it is
+handled, so that a cause has the same name in the journal, STATUS= and the commands. Pure.
 
-Delays double from the first to the longest, and are spread over their upper half so that many
-clients of one server do not come back in step.
+Delays double from the shortest to the longest, and are spread over their upper half, so that many
+clients of one server do not reconnect at the same time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import NamedTuple
 class Backoff(Enum):
     """A kind of failure, with the shortest and the longest delay in seconds."""
 
-    BROKER = (0.5, 15.0)  # unreachable or lost: data is there again within 30 s of its return
-    STARTING = (5.0, 5.0)  # refused, of a login that has worked: the device may be booting
-    LOGIN = (35.0, 60.0)  # refused: people must act, and a device locks out who tries often
-    CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and nothing is locked out
-    BROKEN_RULES = (5.0, 45.0)  # by the broker, or a client of it: people must act, mostly
+    BROKER = (0.5, 15.0)  # unreachable or lost: values arrive within 30 s of its return
+    STARTING = (5.0, 5.0)  # rejected, after a login that has worked: the device may be booting
+    LOGIN = (35.0, 60.0)  # rejected: people must act, and a device locks frequent attempts out
+    CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and attempts lock nothing out
+    BROKEN_RULES = (5.0, 45.0)  # of MQTT, by the broker or a client of it: people must act, mostly
     DATABASE = (0.25, 15.0)
     DATABASE_LOGIN = (5.0, 60.0)
-    ROWS = (1.0, 5.0)  # the database works, and takes all but some rows
+    ROWS = (1.0, 5.0)  # the database works, and rejects some points only
 
 
 def delay(backoff: Backoff, attempt: int, random: float) -> float:
@@ -39,7 +39,7 @@ def delay(backoff: Backoff, attempt: int, random: float) -> float:
 class Trouble(NamedTuple):
     """A failure of a peer: `cause` is its short name; `what` says what is wrong and what to do.
 
-    `meanwhile` is what the daemon does until then, where that is not plain.
+    `meanwhile` is what the daemon does until then, if that is not obvious.
     """
 
     cause: str
@@ -49,5 +49,5 @@ class Trouble(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What the daemon tells people."""
+        """The message of the daemon."""
         return f"{self.what}; {self.meanwhile}" if self.meanwhile else self.what

@@ -1,14 +1,14 @@
-"""Text that came from a stranger, made fit for a terminal and for a comment in the ini file."""
+"""Makes untrusted text safe for a terminal, and for a comment in the ini file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-MOST_NAMED = 20  # of what a stranger has made up, and of which there may be a thousand
+MOST_NAMED = 20  # of untrusted names, of which there may be a thousand
 
 
 def some(names: Sequence[object], between: str = ", ") -> str:
-    """Return the first MOST_NAMED of `names` for people, and how many others there are."""
+    """Return the first MOST_NAMED of `names` as text, and the number of the others."""
     others = len(names) - MOST_NAMED
     if others > 0:
         return f"{between.join(map(str, names[:MOST_NAMED]))} and {others:,} others"
@@ -18,23 +18,23 @@ def some(names: Sequence[object], between: str = ", ") -> str:
 def plain(text: str, longest: int = 60) -> str:
     """Return `text` in one line of at most `longest` printable characters.
 
-    What is not printable (control characters, ends of lines, marks that turn the direction of
-    writing) becomes a blank, so that it moves no cursor and begins no line.
+    An unprintable character (control characters, ends of lines, marks that change the direction of
+    writing) becomes a space, so that it moves no cursor and begins no line.
     """
     return shortened(" ".join(_printable(text[: 4 * longest]).split()), longest)
 
 
 def clean(text: str) -> str:
-    """Return `text` with a blank for each character that is not printable; its lines stay lines.
+    """Return `text` with a space for each unprintable character; its line breaks stay.
 
-    All that a command prints passes this last, whoever has written it: plain() is for what must
-    not begin a line of its own or be of any length.
+    All output of commands passes this function last. plain() is for text that must be one line of
+    limited length.
     """
     return "\n".join(_printable(line) for line in text.split("\n"))
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return `text` in at most `longest` characters; where it was cut it ends with an ellipsis."""
+    """Return `text` in at most `longest` characters; a cut text ends with an ellipsis."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
@@ -43,7 +43,7 @@ def _printable(text: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a span for people: 8 s, 12 min, 3 h, 5 days."""
+    """Return a duration as text: 8 s, 12 min, 3 h, 5 days."""
     for unit, size in (("days", 172_800.0), ("h", 7200.0), ("min", 120.0)):
         if seconds >= size:
             one = {"days": 86_400.0, "h": 3600.0, "min": 60.0}[unit]

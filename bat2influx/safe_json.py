@@ -1,7 +1,7 @@
-"""JSON that a peer or a file has written: read without ever raising.
+"""Parses untrusted JSON, of a peer or a file, without raising.
 
-`json.loads` raises three sorts of errors for bytes that somebody else has chosen; here they are one
-answer. A value of a device, of which there are thousands a second, is decoded by venus/protocol.py.
+`json.loads` raises three kinds of errors for untrusted bytes; here the result is None for all.
+venus/protocol.py decodes the values of devices, thousands a second.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 
 def parse(data: bytes | str) -> Any:
-    """Return what `data` holds; None where that is no JSON, or nested too deep."""
+    """Return the value in `data`; None if it is not JSON, or nested too deep."""
     try:
         return json.loads(data)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is one of the former
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
 
 
 def parse_object(data: bytes | str) -> dict[str, Any]:
-    """Return the object that `data` holds; an empty one where it holds none."""
+    """Return the object in `data`; an empty one if there is none."""
     found = parse(data)
     return found if isinstance(found, dict) else {}

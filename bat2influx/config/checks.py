@@ -1,8 +1,8 @@
-"""What a value in the ini file may be: the checks that config.spec names.
+"""The checks of single values in the ini file, by the names in config.spec.
 
-A check takes what ConfigObj read, a string, or a list where commas stood, and the arguments in
+A check takes the value from ConfigObj, a string, or a list if it has commas, and the arguments in
 the spec, as strings. It returns the value in its type, or raises ValidateError with what it
-"must be", in words for people. The empty string reaches a check only as a default.
+"must be", in words for people. A check gets the empty string only as a default.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def is_name(text: str) -> bool:
         text.isprintable()
         and "\\" not in text
         and text == text.strip()
-        and text[:1] != "#"  # line protocol would take the line for a comment
-        and bool(text.strip("."))  # InfluxDB refuses '.' and '..' as databases
+        and text[:1] != "#"  # in line protocol the line would be a comment
+        and bool(text.strip("."))  # InfluxDB rejects '.' and '..' as databases
     )
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a field or a tag can have the name: `time` and `_…` are InfluxDB's own."""
+    """Tell whether a field or a tag can have the name: InfluxDB reserves `time` and `_…`."""
     return is_name(text) and text != "time" and text[0] != "_"
 
 
@@ -62,7 +62,7 @@ def choice(value: Value, *options: str) -> str:
 
 
 def some(value: Value, *options: str) -> tuple[str, ...]:
-    """Any of the options, in their order, however often they are named."""
+    """Any of the options, in their order, each once."""
     items = [value] if isinstance(value, str) else value
     for item in items:
         if item not in options:
@@ -73,7 +73,7 @@ def some(value: Value, *options: str) -> tuple[str, ...]:
 
 
 def presets(value: Value) -> tuple[str, ...]:
-    """Names of presets, each with an instance behind a slash or without one, in their order."""
+    """Names of presets, each with or without /INSTANCE, in their order."""
     items = [value] if isinstance(value, str) else value
     some([item.partition("/")[0] for item in items], *PRESETS)
     taken: dict[Chosen, None] = {}
@@ -98,11 +98,11 @@ def _instance(text: str) -> int | None:
     return number if 0 <= number <= 65_535 else None
 
 
-HOW = ("one", "tag", "name")  # several instances of a service are told apart
+HOW = ("one", "tag", "name")  # to distinguish several instances of a service
 
 
 def instances(value: Value) -> tuple[tuple[str, str], ...]:
-    """How several instances are told apart, as (kind, how); '' is every kind not named itself."""
+    """How several instances are distinguished, as (kind, how); kind '' is every other one."""
     made: dict[str, str] = {}
     for item in [value] if isinstance(value, str) else value:
         kind, slash, given = item.rpartition("/")
@@ -127,7 +127,7 @@ def whole(value: Value, low: str, high: str) -> int:
 
 
 def seconds(value: Value, low: str, high: str) -> float:
-    """A time, in digits: `1,5` is a list, and to `float` `nan` and `1_5` are numbers, too."""
+    """A time, in digits: `1,5` is a list, and `float` would also accept `nan` and `1_5`."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         number = float(value)
         if float(low) <= number <= float(high):
@@ -136,7 +136,7 @@ def seconds(value: Value, low: str, high: str) -> float:
 
 
 def size(value: Value) -> int:
-    """Bytes: KB, MB and GB count in 1000, KiB, MiB and GiB in 1024, no unit is a byte."""
+    """Bytes: KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024, no unit is a byte."""
     match = re.fullmatch(r"([0-9]{1,15})\s*((?:[KMG]I?)?)B?", str(value).upper())
     number = int(match[1]) * _UNITS[match[2]] if match else 0
     if 10**6 <= number <= 10**12:
@@ -167,7 +167,7 @@ def group(value: Value) -> str:
 
 
 def url_path(value: Value) -> str:
-    """What stands in front of /write in a server's addresses, from slash to no slash."""
+    """The path before /write in a server's addresses; begins with a slash, ends without one."""
     parts = [part for part in str(value).split("/") if part]
     if "://" in str(value) or any(not _PATH_PART.fullmatch(part) for part in parts):
         raise ValidateError(
@@ -178,7 +178,7 @@ def url_path(value: Value) -> str:
 
 
 def prefix(value: Value) -> str:
-    """What stands in front of N/ in a bridge's topics, with a slash at its end."""
+    """The prefix before N/ in a bridge's topics, with a slash at its end."""
     parts = str(value).removesuffix("/").split("/")
     if not value:
         return ""
@@ -204,7 +204,7 @@ def fingerprint(value: Value) -> str:
 
 
 def path(value: Value) -> str:
-    """A file, named from the root."""
+    """A file, as an absolute path."""
     if not value or text(value).startswith("/"):
         return str(value)
     raise ValidateError("must be a path from the root, as in /etc/bat2influx/ca.pem")
@@ -226,10 +226,10 @@ def name(value: Value, barred: str) -> str:
 
 
 def _database_and_policy(value: Value, barred: str) -> list[str] | None:
-    """Return the two names in database/policy, as they are to be written, or None."""
+    """Return the two names in database/policy, as the file has to have them, or None."""
     if not isinstance(value, str) or visible(value) != value:
         return None
-    names = [part.strip() for part in value.split("/")]  # of InfluxDB 2 a bucket, too
+    names = [part.strip() for part in value.split("/")]  # the name of a bucket of InfluxDB 2, too
     usable = all(part and is_name(part) and not {*part} & {*barred, '"'} for part in names)
     quoted = [f'"{part}"' if re.search("[#,;']", part) else part for part in names]
     return quoted if usable and len(names) == 2 else None
@@ -250,7 +250,7 @@ def tags(value: Value) -> tuple[tuple[str, str], ...]:
 
 
 def field(value: Value) -> Field:
-    """service[/instance]/path, as a field that still lacks its name."""
+    """service[/instance]/path, as a field without its name yet."""
     problem = "must be service[/instance]/path, as in vebus/Dc/0/Voltage"
     try:
         if isinstance(value, str):
@@ -262,7 +262,7 @@ def field(value: Value) -> Field:
 
 
 def host(value: Value) -> str:
-    """A host name, an IPv4 or an IPv6 address; brackets around it are taken away."""
+    """A host name, an IPv4 or an IPv6 address; brackets around it are removed."""
     given = str(value)
     address = given[1:-1] if given[:1] + given[-1:] == "[]" else given
     if isinstance(value, str) and _is_host(address):
@@ -297,7 +297,7 @@ def _is_host(text: str) -> bool:
         labels = text.removesuffix(".").split(".")
         number = labels[-1].isdigit()  # 192.168.1, 300.1.1.1
         return len(text) <= 253 and not number and all(map(_LABEL.fullmatch, labels))
-    return text.isprintable() and " " not in text  # after the % of fe80::1%eth0 anything goes
+    return text.isprintable() and " " not in text  # after the % of fe80::1%eth0 anything is allowed
 
 
 CHECKS = {

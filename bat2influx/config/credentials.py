@@ -1,7 +1,7 @@
-"""Secrets in files of their own, which systemd hands to the service.
+"""Secrets in separate files, which systemd passes to the service.
 
-See systemd.exec(5), "Credentials". A password is all of the one line in its file, with blanks and
-quotes, so that there is none that cannot be written. The directory is systemd's, and only read.
+See systemd.exec(5), "Credentials". A password is the whole line in its file, with spaces and
+quotes, so that every password is possible. The directory belongs to systemd, and is only read.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CREDENTIALS = {
 def credential_of(name: str) -> str:
     """Return the name of the credential with the password of `[Battery NAME]`, or `[Battery]`.
 
-    A blank in it would keep systemd 257 from starting the service.
+    With a space in it systemd 257 would not start the service.
     """
     return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
 
 
 def take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:
-    """Let the files in systemd's credentials directory replace secrets; yield their problems."""
+    """Replace secrets by the files in systemd's credentials directory; yield their problems."""
     own = {credential_of(name.partition(" ")[2]): name for name in devices}
     places = {name: (section, "password") for name, section in own.items()} | CREDENTIALS
     for name, (section, key) in places.items():
@@ -45,7 +45,7 @@ def take_credentials(config: Any, devices: Collection[str], directory: Path) -> 
         if name == TOKEN:
             secret = secret.strip() if "\n" in secret or not secret.strip() else secret
         if not secret:
-            continue  # as systemd sets it where there is no file
+            continue  # systemd sets an empty one if there is no file
         if fault := _fault(name, secret):
             yield f"{path}: {fault}"
         else:
@@ -64,7 +64,7 @@ def _fault(name: str, secret: str) -> str | None:
 
 
 def way_round(config: Path, section: str, key: str) -> str:
-    """Return how a secret that the ini file cannot hold gets to the service with that file."""
+    """Return how to pass a secret to the service that its ini file cannot hold."""
     device = section.partition(" ")[2]
     name = next((n for n, place in CREDENTIALS.items() if place == (section, key)), "")
     name = name or credential_of(device)

@@ -1,4 +1,4 @@
-"""[Fields] of the ini file: its presets and instances, the fields that they give, and their names.
+"""[Fields] of the ini file: presets, instances, and the resulting fields with their names.
 
 A check yields (line, problem). A value that could not be read is still the text of the file; such a
 value is ignored here, because its own check reports it.
@@ -18,7 +18,7 @@ from bat2influx.venus.units import DEFAULT_FIELDS, PATHS
 
 
 def fields_section(index: Index, device: str) -> str:
-    """Return the section with the fields of a device, which is one of its own or [Fields]."""
+    """Return the section with the fields of a device: [Fields NAME] if it exists, else [Fields]."""
     own = f"Fields {device.partition(' ')[2]}"
     return own if own in index.sections else "Fields"
 
@@ -61,7 +61,7 @@ def _presets(section: Any) -> tuple[str, ...]:
 
 
 def own_fields(index: Index, section: str) -> dict[str, Entry]:
-    """Return the keys of a section that are no settings, valid as a field or not."""
+    """Return the keys of a section that are fields, valid or not."""
     keys = index.keys(section) or ()
     return {
         key: entry
@@ -73,7 +73,7 @@ def own_fields(index: Index, section: str) -> dict[str, Entry]:
 def names_problems(
     index: Index, section: str, values: Any, tags: Collection[str]
 ) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the names of a section's own fields; `tags` are taken names."""
+    """Yield problems of the names of a section's own fields; `tags` are reserved names."""
     own = own_fields(index, section)
     for name, (line, value) in own.items():
         if fault := _fault(name, value, values, tags):
@@ -107,7 +107,7 @@ def presets_problems(index: Index, section: str, values: Any) -> Iterator[tuple[
 
 
 def _fault(name: str, value: Value, values: Any, tags: Collection[str]) -> str | None:
-    """Return what is wrong with a field's name, or with its lack of a value."""
+    """Return the problem of a field's name, or that its value is missing."""
     preset = preset_of(name)
     presets = {chosen(text).preset for text in _presets(values)}
     if not value:

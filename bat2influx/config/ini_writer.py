@@ -1,11 +1,11 @@
-"""Settings put into the text of an ini file: every other line, and every comment, stays as it was.
+"""Writes settings into the text of an ini file: every other line, and every comment, is unchanged.
 
-Pure: text in, text out. A line that has the key keeps its place, its indentation and its comment;
-a key without a line gets one below the last setting of its section, and a section that is not
-there is appended. Ends of lines are those of the file.
+Pure: text in, text out. A line with the key keeps its place, its indentation and its comment; a key
+without a line gets one below the last setting of its section, and a missing section is appended.
+Ends of lines are those of the file.
 
-Rules: the text is one that inifile.py reads without a problem, and what is returned is read by it
-once more: it has the settings that were wanted, or nothing is returned.
+Rules: inifile.py reads the text without a problem. The result is read again: it has the wanted
+settings, or nothing is returned.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from difflib import unified_diff
 
 from bat2influx.config.inifile import ConfigError, Index, Value
 
-Wanted = Mapping[str, Mapping[str, str]]  # by section and key; '' leaves the default to count
+Wanted = Mapping[str, Mapping[str, str]]  # by section and key; '' stands for the default
 Names = Mapping[str, Collection[str]]  # the keys of each section, as of `inifile.Index`
 
 MASK = "(not shown)"  # in the place of a secret in a diff
 _AROUND = 2  # lines shown above and below a change
 
 _BOM = "\ufeff"
-_BARE = re.compile(r"[\w*][\w.:/@%+*=-]*")  # is read as it stands, whatever the key is
+_BARE = re.compile(r"[\w*][\w.:/@%+*=-]*")  # needs no quotes, whatever the key
 _LIST = re.compile(r"[\w/.:-]+(?:, [\w/.:-]+)+")  # of names, as of presets
 _LINE = re.compile(r"""(\s*(?:"[^"]+"|'[^']+'|[^'"=:\s][^=:]*?)\s*=)(\s*)(.*?)(\s*)""")
 _ITEM = r"""(?:(?:"[^"]*"|'[^']*')\s*|[^'"#,\s][^#,]*)"""
@@ -34,27 +34,27 @@ _SECRET = re.compile(
 
 
 class UnwritableError(ValueError):
-    """A value that the syntax of the file has no way for, or not where it would have to stand."""
+    """The syntax of the file cannot represent a value, or not in its line."""
 
 
 def quoted(value: str) -> str:
-    """Return a value as it is written into the file, in quotes where it needs them.
+    """Return a value in the notation of the file, in quotes if it needs them.
 
-    Raises UnwritableError for one that holds both kinds of quotes, or what is not printable.
+    Raises UnwritableError if it holds both kinds of quotes, or unprintable characters.
     """
     if not value or _BARE.fullmatch(value) or _LIST.fullmatch(value):
         return value
     for quote in ('"', "'"):
         if quote not in value and value.isprintable():
             return f"{quote}{value}{quote}"
-    raise UnwritableError("a value holds both kinds of quotes, or what is not printable")
+    raise UnwritableError("a value holds both kinds of quotes, or unprintable characters")
 
 
 def with_settings(text: str, wanted: Wanted, names: Names) -> str:
-    """Return the text of an ini file with the settings that are wanted.
+    """Return the text of an ini file with the wanted settings.
 
-    A wanted '' empties a line that is there, and adds none. Raises ConfigError where the text has
-    a problem of its own, and UnwritableError.
+    A wanted '' empties an existing line, and adds none. Raises ConfigError if the text is invalid,
+    and UnwritableError.
     """
     index = _index(text, names)
     lines = text.split("\n")
@@ -85,7 +85,7 @@ def with_settings(text: str, wanted: Wanted, names: Names) -> str:
 def replaced(text: str, wanted: Wanted, names: Names, defaults: Wanted) -> list[str]:
     """Return which settings of the file have another value than wanted, as in "[Battery] user".
 
-    What is empty, or the default, is nobody's choice and does not count. Raises ConfigError.
+    An empty value, or the default, does not count. Raises ConfigError.
     """
     index = _index(text, names)
     return [
@@ -106,7 +106,7 @@ def difference(before: str, after: str, name: str) -> list[str]:
 
 
 def settings_of(lines: Sequence[str], names: Names) -> dict[str, dict[str, str]]:
-    """Return the settings in lines that were made for the file; what is empty is left out.
+    """Return the settings in lines for the file; empty ones are left out.
 
     Raises ConfigError for lines with a problem.
     """
@@ -131,7 +131,7 @@ def _text(value: Value) -> str:
 def _with_value(line: str, written: str) -> str:
     """Return a line `key = old  # comment` with another value."""
     match = _LINE.fullmatch(line)
-    assert match, "inifile.py reads it, so that it has this form"
+    assert match, "inifile.py reads it, so it has this form"
     head, gap, rest, tail = match.groups()
     old = _VALUE.match(rest)
     comment = rest[len(old[0].rstrip()) :].strip() if old else ""
@@ -140,7 +140,7 @@ def _with_value(line: str, written: str) -> str:
 
 
 def _insert(lines: list[str], number: int, new: list[str], end: str) -> None:
-    """Put lines below line `number`, which may be the last and have no end."""
+    """Insert lines below line `number`, which may be the last, without a newline."""
     if new and number == len(lines):
         lines[-1] += end if not lines[-1].endswith(end) else ""
         new = [*new[:-1], new[-1].removesuffix(end)]
@@ -148,7 +148,7 @@ def _insert(lines: list[str], number: int, new: list[str], end: str) -> None:
 
 
 def _appended(text: str, block: Sequence[str], end: str) -> str:
-    """Return the text with a section behind it, after an empty line."""
+    """Return the text with a section appended, after an empty line."""
     if text.removeprefix(_BOM):
         text += "" if text.endswith("\n") else f"{end}\n"
         text += "" if text.endswith(f"\n{end}\n") else f"{end}\n"
@@ -156,7 +156,7 @@ def _appended(text: str, block: Sequence[str], end: str) -> str:
 
 
 def _checked(text: str, wanted: Wanted, names: Names) -> str:
-    """Return a text that has what is wanted. Raises UnwritableError otherwise."""
+    """Return the text if it has the wanted settings. Raises UnwritableError otherwise."""
     try:
         entries = _index(text, names).entries
     except ConfigError as error:

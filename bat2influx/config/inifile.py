@@ -1,11 +1,11 @@
-"""The lines of an ini file: what ConfigObj does not tell of them, and what it would tell too much.
+"""The lines of an ini file, checked before ConfigObj reads them.
 
-ConfigObj names no line for a wrong value, prints the whole line for a broken one, and tries all
-ways to split a list with a stray quote (20 items take it a second, 40 take days). So each line is
-looked at here first, and a sound one is read by ConfigObj alone, where it spoils no other.
+ConfigObj names no line for a wrong value, prints the whole line for an invalid one, even a secret,
+and tries all ways to split a list with a stray quote (20 items take a second, 40 take days). So
+each line is checked here first, and ConfigObj reads each valid line separately.
 
-Rules: a line has one problem at most, the first that has to be repaired. A value is shown only
-where its key is known and no secret; a key or section only when it is known or could be one.
+Rules: a line has one problem at most, the first to be corrected. A value is shown only if its key
+is known and not a secret; a key or section only if it is known or could be one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _UNREADABLE = re.compile(r"[\x00\udc80-\udcff]")
 _CONTROL = re.compile(r"[\x01-\x08\x0b-\x1f\x7f-\x9f]")
 _HEADER = re.compile(r"\[\s*([^\[\]]*[^\[\]\s])\s*\]\s*(?:#.*)?")
 _SETTING = re.compile(r"""("[^"]+"|'[^']+'|[^'"=:\s][^=:]*?)\s*([=:])\s*(.*)""")
-# Each character has one way to match, so that a broken value takes no longer than a sound one.
+# Each character has one way to match, so that an invalid value takes no longer than a valid one.
 _ITEM = r"""(?:(?:"[^"]*"|'[^']*')\s*|[^'"#,\s][^#,]*)"""
 _VALUE = re.compile(rf"((?:{_ITEM}(?:,\s*{_ITEM})*(?:,\s*)?)?)(?:(?<!\S)#.*)?")
-# Of `ab#cd` ConfigObj keeps `ab`, and `a,b` is a list to it: neither is what a secret means.
+# ConfigObj reads `ab#cd` as `ab`, and `a,b` as a list: both are wrong for a secret.
 _SECRET = re.compile(r"""("[^"]*"|'[^']*')(?:\s+#(.*))?|[^'"#,][^#,]*|(?:#\s.*)?""")
-# Not ConfigObj's, but that of ConfigParser and many others: a ; or // beside a blank.
+# A comment of ConfigParser and many others, but not of ConfigObj: a ; or // beside a space.
 _OTHER_COMMENT = re.compile(r"(?:^|(?<=\s))(;)|(;)\s|(?<=\s)(//)|^(//)(?:\s|$)")
 _MARKED_HEADER = re.compile(r"(\[[^\[\]]*\])\s*(;|//).*")
 _QUOTED_ITEM = re.compile(r"""(^|,)\s*(?:"[^"]*"|'[^']*')""")
@@ -42,13 +42,13 @@ _COULD_BE_SECTION = re.compile(r"[^\W\d_][\w .-]{0,31}")
 _CHOSEN = re.compile(r"[a-z0-9_]+(?:/(?:[0-9]+|one|tag|name))?")  # battery/512, battery/tag
 _DEVICE = re.compile(r"[^\W_][\w .-]{0,31}")
 
-PER_DEVICE = ("Battery", "Fields")  # sections that can be a device's own, by its name
+PER_DEVICE = ("Battery", "Fields")  # sections that a device can have, with its name
 Value = str | list[str]
 Names = Mapping[str, Collection[str]]  # the keys of each section
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `problems` says why, a whole message each."""
+    """The configuration is invalid; `problems` says why, a complete message each."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -60,7 +60,7 @@ class MissingFileError(ConfigError):
 
 
 class Entry(NamedTuple):
-    """A sound line `key = value`: where it stands, and what ConfigObj reads in it."""
+    """A valid line `key = value`: its number, and the value by ConfigObj."""
 
     line: int
     value: Value
@@ -92,7 +92,7 @@ def read_text(path: Path) -> str:
         raise ConfigError(
             [f"{path}: is larger than {MAX_FILE // 1024} KiB; check that it is the right file"]
         )
-    # A UnicodeDecodeError would carry the file, secrets and all.
+    # A UnicodeDecodeError would contain the file, with its secrets.
     text = data.decode("utf-8-sig", errors="surrogateescape")
     if bad := _UNREADABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
@@ -102,16 +102,16 @@ def read_text(path: Path) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that `name` was probably meant to be."""
+    """Return the one of `names` that `name` probably stands for."""
     folded = {known.casefold(): known for known in names}
-    import difflib  # noqa: PLC0415 - only where there is a mistake
+    import difflib  # noqa: PLC0415 - only after a mistake
 
     close = difflib.get_close_matches(name[:40].casefold(), folded, 1)
     return folded[close[0]] if close else None
 
 
 def visible(value: Value) -> str:
-    """Return a value as a problem may show it: short, printable, and masked if it has a login."""
+    """Return a value for a message: short, printable, and masked if it could hold a login."""
     text = value if isinstance(value, str) else ", ".join(value)
     if "@" in text or "?" in text:
         return "…"
@@ -120,7 +120,7 @@ def visible(value: Value) -> str:
 
 
 def could_be_field(key: str, raw: str) -> bool:
-    """Tell whether a line in [Fields] is one, not a misspelt `defaults` or a slipped secret."""
+    """Tell whether a line in [Fields] is a field, not a misspelt key or a misplaced secret."""
     secret = _SECRETIVE.search(key) or nearest(key.partition(" ")[0], ["password"])
     return not secret and raw not in ("yes", "no")
 
@@ -130,7 +130,7 @@ def _no_comment(mark: str) -> str:
 
 
 def _misspelt(raw: str, *, secret: bool) -> str | None:
-    """Return why ConfigObj would not take a value as it is meant, None where it does."""
+    """Return why ConfigObj would misread a value, None if it would not."""
     if raw.startswith(("'''", '"""')):
         return "a value has one line, and one quote at each end"
     unquoted = re.split(r"(?<!\S)#", _QUOTED_ITEM.sub(r"\1_", raw))[0]
@@ -153,21 +153,21 @@ def _misspelt(raw: str, *, secret: bool) -> str | None:
 
 
 def _ends_in_comment(quote: str, comment: str) -> bool:
-    """Tell whether a secret in these quotes could go on in what looks like a comment."""
+    """Tell whether a secret in these quotes could continue in what looks like a comment."""
     return bool(re.search(rf"{quote}\s*(?:#|$)", comment))
 
 
 def _without_comment(raw: str, *, secret: bool) -> str:
-    """Return a sound value without its comment, in which ConfigObj sees quotes and commas."""
+    """Return a valid value without its comment, in which ConfigObj would read quotes and commas."""
     match = (_SECRET if secret else _VALUE).fullmatch(raw)
     return (match and match[1]) or ("" if raw[:1] == "#" else raw)
 
 
 class Index:
-    """Where everything in the file stands, and what is wrong with its lines.
+    """The lines of all sections and keys in the file, and the problems of its lines.
 
-    `names` are the sections and keys that there are, `free` the sections that take keys of any
-    name beside these. `[Battery NAME]` has the keys of `[Battery]`, `[Fields NAME]` of `[Fields]`.
+    `names` are the known sections and keys, `free` the sections that also accept keys of any name.
+    `[Battery NAME]` has the keys of `[Battery]`, `[Fields NAME]` of `[Fields]`.
     """
 
     def __init__(self, text: str, names: Names, free: Collection[str]) -> None:
@@ -187,12 +187,12 @@ class Index:
                 self._read(number, line)
 
     def keys(self, section: str) -> Collection[str] | None:
-        """Return the keys that `section` has, None when there is no such section."""
+        """Return the keys of `section`, None if it is unknown."""
         kind, _, name = section.partition(" ")
         return self._names.get(kind if kind in PER_DEVICE and name else section)
 
     def label(self, section: str, key: str) -> str:
-        """Return how a problem names a key; one that could be a slipped secret is left out."""
+        """Return the name of a key for a message, without what could be a misplaced secret."""
         could_be = (_COULD_BE_FIELD if self._is_free(section) else _COULD_BE_KEY).fullmatch(key)
         bare = key.casefold() in SECRETS or not key.casefold().startswith(tuple(SECRETS))
         shown = could_be and bare  # passwordhunter2 = … is not
@@ -232,7 +232,7 @@ class Index:
             hint = f"did you mean [{near}]?" if near else f"there are {known}"
             self._problem(number, f"{shown}: unknown section; {hint}")
         elif " " in name and not _DEVICE.fullmatch(name.partition(" ")[2]):
-            self._section = "[]"  # which is none: what is below it would show the name, too
+            self._section = "[]"  # no valid section: messages about its keys would show the name
             what = "a device's name has letters, digits, spaces and . _ -, 32 at most"
             self._problem(number, f"[{name.partition(' ')[0]} …]: {what}")
         elif name in self.sections:
@@ -262,7 +262,7 @@ class Index:
         if self._section is None:
             self._problem(number, self._homeless(key))
         elif keys is None:
-            pass  # the section's header was the problem
+            pass  # the section's header was reported
         elif fault := self._fault(key, keys, sign, raw):
             self._problem(number, f"{label}: {fault}")
             if sign == "=" and key in SECRETS and key in keys and {*"\"'"} <= {*raw}:
@@ -289,7 +289,7 @@ class Index:
         return self._is_free(self._section or "") and not misspelt and could_be_field(key, raw)
 
     def _skip_lines_of(self, number: int, raw: str) -> None:
-        """Pass over the lines of a value in triple quotes: they are not settings."""
+        """Skip the lines of a value in triple quotes: they are not settings."""
         quotes = raw[:3]
         if quotes in ("'''", '"""') and quotes not in raw[3:]:
             rest = enumerate(self.lines[number:], number + 1)

@@ -1,7 +1,7 @@
-"""How to change a file of the original script, bat2influx.py of venusos2influx, into one of ours.
+"""How to convert a file of the original script, bat2influx.py of venusos2influx.
 
-That script read its file with Python's ConfigParser, where `key: value` is a setting. It is known
-by the sign alone, and answered as a whole: what single lines lack would be no help.
+That script read its file with Python's ConfigParser, where `key: value` is a setting. The colons
+identify such a file, and one message covers all of it: errors of single lines would not help.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def changes(index: Index, path: Path) -> str | None:
 
 
 def _rewritten(index: Index, colon: Colon) -> str:
-    key = colon.key.lower()  # as ConfigParser takes it
+    key = colon.key.lower()  # as in ConfigParser
     if key not in (index.keys(colon.section) or ()):
         return "remove the line, because there is no such key here"
     value = "…" if key in SECRETS else visible(colon.raw)

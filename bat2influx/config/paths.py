@@ -1,7 +1,7 @@
-"""Where files are: configuration, state, and what others read beside the daemon.
+"""The paths of files: configuration, state, and the daemon's files for other programs.
 
-Pure: a configuration file and an environment in, paths out (DESIGN, "Command line"). An instance
-of the service, bat2influx@NAME, is told by the name of its file.
+Pure: a configuration file and an environment in, paths out (DESIGN, "Command line"). The name of
+the file identifies an instance of the service, bat2influx@NAME.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ SERVICE_USER = "bat2influx"
 
 
 def is_of_service(config: Path) -> bool:
-    """Tell whether a file is that of the service, or of an instance of it."""
+    """Tell whether a file belongs to the service, or to an instance of it."""
     return _absolute(config).parent == HOME
 
 
 def _absolute(config: Path) -> Path:
-    return Path(os.path.abspath(config))  # noqa: PTH100 - a link to the file is another file
+    return Path(os.path.abspath(config))  # noqa: PTH100 - a symbolic link counts as another file
 
 
 def service_unit(config: Path) -> str:
-    """Return the unit that runs with a file of the service, without its suffix."""
+    """Return the unit that uses a file of the service, without its suffix."""
     return "bat2influx" if config.stem == USUAL else f"bat2influx@{config.stem}"
 
 
@@ -42,18 +42,18 @@ def state_directory(config: Path, environment: Mapping[str, str]) -> Path:
 
 
 def service_user(config: Path, environment: Mapping[str, str]) -> str:
-    """Return the user whose the state directory is to be once the service runs, '' for nobody's.
+    """Return the user who owns the state directory once the service runs, '' if that is open.
 
-    Systemd gives the directory to this user when the service starts, whoever has it then.
+    When the service starts, systemd makes this user the owner, whoever owned it before.
     """
     given = environment.get("STATE_DIRECTORY")
     return SERVICE_USER if is_of_service(config) and not given else ""
 
 
 def runtime_file(config: Path, environment: Mapping[str, str], suffix: str) -> Path | None:
-    """Return where the daemon with this file has a file for others; None without a place."""
+    """Return the path of the daemon's file for other programs; None without a directory."""
     name = f"{config.stem}{suffix}"
-    if given := environment.get("RUNTIME_DIRECTORY"):  # of systemd; a unit may have several
+    if given := environment.get("RUNTIME_DIRECTORY"):  # set by systemd; a unit may have several
         return Path(given.split(":")[0], name)
     if own := environment.get("XDG_RUNTIME_DIR"):
         return Path(own, "bat2influx", name)
@@ -63,7 +63,7 @@ def runtime_file(config: Path, environment: Mapping[str, str], suffix: str) -> P
 def runtime_file_of_service(
     config: Path, environment: Mapping[str, str], suffix: str
 ) -> Path | None:
-    """Return the same as it is seen from outside the daemon's unit."""
+    """Return the same path, as seen from outside the daemon's unit."""
     if not environment.get("RUNTIME_DIRECTORY") and is_of_service(config):
         return Path("/run", service_unit(config).replace("@", "-", 1), f"{config.stem}{suffix}")
     return runtime_file(config, environment, suffix)

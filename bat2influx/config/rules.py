@@ -1,7 +1,7 @@
-"""What settings must be to each other: names that must not clash, fleets, login and trust.
+"""The checks of several settings together: names that clash, fleets, login and trust.
 
-Each check yields (line, problem). The values are those of config.spec where they could be read, and
-what stands in the file where they could not; that is then told for itself.
+Each check yields (line, problem). A valid value has the type of config.spec; an invalid one is
+still the text of the file, and its own check reports it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def device_tags(
 
 
 def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield which fields belong to no device."""
+    """Yield sections of fields that belong to no device."""
     for section, line in index.sections.items():
         kind, _, name = section.partition(" ")
         if kind == "Fields" and name and f"Battery {name}" not in devices:
@@ -56,7 +56,7 @@ def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]
 
 
 def same_credential(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield which devices would have one credential: a blank in a name is _ in its own."""
+    """Yield devices with the same credential: a space in a name is _ in its credential."""
     first: dict[str, str] = {}
     for device in devices:
         name = device.partition(" ")[2]
@@ -69,7 +69,7 @@ def same_credential(index: Index, devices: Collection[str]) -> Iterator[tuple[in
 
 
 def clashing(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the names of fields and tags, each alone and beside the others."""
+    """Yield problems of the names of fields and tags, each alone and together."""
     sections = [name for name in index.sections if name.split()[0] == "Fields"] or ["Fields"]
     tags = {*device_tags(config, devices, {fields_section(index, device) for device in devices})}
     tags |= {SITE} if any(" " in device for device in devices) else set()
@@ -102,12 +102,12 @@ ALL = "*"
 
 
 def is_fleet(values: Any) -> bool:
-    """Tell whether a [Battery] is all devices behind its broker."""
+    """Tell whether a [Battery] stands for all devices behind its broker."""
     return bool(values["serial"] == ALL)
 
 
 def groups(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with fleets, and with groups that share the work of one."""
+    """Yield problems of fleets, and of groups that share the work of a fleet."""
     for section in devices:
         values = config[section]
         if is_fleet(values):
@@ -144,7 +144,7 @@ def _fleet(index: Index, section: str, config: Any) -> Iterator[tuple[int, str]]
 
 
 def clocks(index: Index, config: Any, devices: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield which devices cannot have the clock that stamps follow: a fleet's, and a second one."""
+    """Yield devices whose clock stamps cannot follow: those of a fleet, and a second one."""
     first = ""
     for section in devices:
         values = config[section]
@@ -164,7 +164,7 @@ TRUST = ("ca_file", "fingerprint", "verify_host", "client_cert", "client_key")
 
 
 def is_vrm(values: Any) -> bool:
-    """Tell whether a [Battery] is reached by the VRM cloud."""
+    """Tell whether a [Battery] uses the VRM cloud."""
     address = values["address"]
     return isinstance(address, str) and address.casefold() == vrm.ADDRESS
 
@@ -172,16 +172,16 @@ def is_vrm(values: Any) -> bool:
 def login_problems(
     index: Index, config: Any, devices: Collection[str], *, secrets: bool
 ) -> Iterator[tuple[int, str]]:
-    """Have TLS wherever the cloud is meant; yield what a login lacks, or what is not allowed in it.
+    """Set TLS for the cloud; yield what a login lacks, or what is not allowed in it.
 
-    With `secrets` all that there are have been seen, so that one that is not there is missing.
+    With `secrets` all credentials have been read, so that an absent password is missing.
     """
     for section in devices:
         values = config[section]
         if is_vrm(values):
             yield from _incomplete(index, section, values, secrets=secrets)
             values["tls"] = True
-        elif {*"+#"} & {*values["user"]}:  # VENUS: a device refuses the wildcards in it
+        elif {*"+#"} & {*values["user"]}:  # VENUS: a device rejects wildcards in it
             line = index.entries[section, "user"].line
             what = "must be without + and #, which a device rejects"
             yield line, f"[{section}] user = {visible(values['user'])}: {what}"
@@ -214,7 +214,7 @@ def _incomplete(
 
 
 def trust_problems(index: Index, config: Any) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the trust in a peer: not in use, contradictory, unreadable."""
+    """Yield problems of the TLS settings of a peer: not in use, contradictory, unreadable."""
     for section in index.sections:
         if section.split()[0] not in ("Battery", "Influx"):
             continue
@@ -225,7 +225,7 @@ def trust_problems(index: Index, config: Any) -> Iterator[tuple[int, str]]:
             if (section, key) in index.entries and values[key] != values.default_values[key]
         }
         if any(isinstance(values[key], list) for key in given):
-            continue  # a comma stood in one, which is told; whatever it belongs with has to wait
+            continue  # one has a comma, which its own check reports; check the others afterwards
         for key, line in given.items():
             label = index.label(section, key)
             shown = f"{label} = {visible(values[key])}" if isinstance(values[key], str) else label

@@ -1,11 +1,10 @@
 """The ini file, and the credentials beside it, as frozen dataclasses.
 
-Rules: every problem is told at once, in the order of the file, with its line, what was found and
-what is allowed; a secret is in no message and in no exception. An empty value is the default.
+Rules: all problems are reported together, in the order of the file, each with its line, the value
+and what is allowed; a secret is in no message and in no exception. An empty value is the default.
 
-Which keys there are, what each allows and its default stand in config.spec, in ConfigObj's
-notation; the checks it names are in checks.py. What settings must be to each other is in
-rules.py.
+config.spec has the keys, what each allows and its default, in ConfigObj's notation; the checks it
+names are in checks.py. The checks of several settings together are in rules.py.
 """
 
 from __future__ import annotations
@@ -59,25 +58,25 @@ SPEC = Path(__file__).with_name("config.spec")
 _DEFAULT = re.compile(r'default="?(?!None|list)([^",)]*)')  # in a line of it
 
 
-How = Literal["one", "tag", "name"]  # "one": a person is asked to choose
+How = Literal["one", "tag", "name"]  # "one": a person has to choose
 
 
 @dataclass(frozen=True, slots=True)
 class Battery:
     """A Venus device and how it is read; `name` is NAME of `[Battery NAME]`, '' for `[Battery]`.
 
-    `serial` is the portal id ('': found through the broker), `instance` that of vebus (None:
-    found). `interval` (0.2 to 30) and `soc_interval` (0.2 to 3600, of paths ending in `/Soc`)
-    are in seconds. `tls` is None where TLS is not spoken. `topic_prefix` has a slash at its end, or
-    is ''. `instances` is how several of a service are told apart, of fields that name none, and
-    `kinds` says so for single services: ask `instances_of`. With `vrm` the device is reached by
-    the VRM cloud, and `address` is the host that was worked out.
+    `serial` is the portal id ('': discovered through the broker), `instance` that of vebus (None:
+    discovered). `interval` (0.2 to 30) and `soc_interval` (0.2 to 3600, of paths ending in `/Soc`)
+    are in seconds. `tls` is None without TLS. `topic_prefix` has a slash at its end, or is ''.
+    `instances` is how several instances of a service are distinguished, for fields that name none,
+    and `kinds` has exceptions for single services: call `instances_of`. With `vrm` the device is
+    reached through the VRM cloud, and `address` is the host derived from the portal id.
 
     A `fleet` is all devices behind a broker. With a `share_group`, '' for none, each of its
-    messages goes to one of the daemons with that group. `max_memory` bounds what is known of its
+    messages goes to one of the daemons with that group. `max_memory` bounds the state of its
     devices, in bytes.
 
-    With `clock` "device", which one has at the most and no fleet, time stamps follow the device's
+    With `clock` "device", for one device at most and no fleet, time stamps follow the device's
     clock until this machine's is synchronised.
     """
 
@@ -112,23 +111,23 @@ class Battery:
         return self.serial == ALL
 
     def instances_of(self, service: str) -> How:
-        """Return how several instances of a service are told apart."""
+        """Return how several instances of a service are distinguished."""
         return dict(self.kinds).get(service, self.instances)
 
     @property
     def several(self) -> frozenset[str]:
-        """The services of which all instances are read, as far as fields name none."""
+        """The services of which all instances are read, for fields that name none."""
         fields = (f for f in self.fields if f.instance is None and f.service != "system")
         return frozenset(f.service for f in fields if self.instances_of(f.service) != "one")
 
 
 @dataclass(frozen=True, slots=True)
 class Influx:
-    """The database, and what all points have in common; '' is none, or the server's default.
+    """The database, and the common settings of all points; '' is none, or the server's default.
 
-    `path` stands in front of /write, with a slash in front of it and none at its end, or is ''.
-    `tls` is None where TLS is not spoken. With `use_environment`, proxy variables and ~/.netrc
-    count. `device_tags` are parts of a value's origin: of portal, service, instance, in that order.
+    `path` precedes /write, with a slash in front of it and none at its end, or is ''. `tls` is None
+    without TLS. With `use_environment`, proxy variables and ~/.netrc are used. `device_tags` are
+    parts of a value's origin: of portal, service, instance, in that order.
     """
 
     address: str
@@ -150,10 +149,10 @@ class Influx:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that can be configured; `path` is the file, `max_size` bounds the spool, in bytes.
+    """The whole configuration; `path` is the file, `max_size` bounds the spool, in bytes.
 
-    `textfile` is whether the node exporter gets a file. `notes` say what was left out of a token,
-    and where.
+    `textfile` is whether the daemon writes a file for the node exporter. `notes` say what was
+    ignored around a token, and where.
     """
 
     path: Path
@@ -167,9 +166,9 @@ class Settings:
 def load(path: Path, *, credentials: Path | None = None) -> Settings:
     """Read the ini file; passwords in the directory `credentials` win over those in the file.
 
-    Without such a directory nobody knows which credentials the service has; then a password that
-    is not in the file is not missed. Raises ConfigError, with every problem, and nothing else:
-    MissingFileError where there is no file.
+    Without such a directory the credentials of the service are unknown; then a password that is not
+    in the file is no problem. Raises ConfigError, with every problem, and nothing else:
+    MissingFileError if there is no file.
     """
     try:
         text = inifile.read_text(path)
@@ -232,7 +231,7 @@ def known_names() -> dict[str, list[str]]:
 
 
 def known_defaults() -> dict[str, dict[str, str]]:
-    """Return the default of each key as it would stand in a file, '' for none or a derived one."""
+    """Return the default of each key in the notation of a file, '' for none or a derived one."""
     spec = _spec()
     return {
         section: {
@@ -246,7 +245,7 @@ def known_defaults() -> dict[str, dict[str, str]]:
 def one_of_fleet(settings: Settings, portal: str) -> Settings:
     """Return the settings with one device in place of a fleet, '' where there is none.
 
-    Raises ValueError, with a text for people, when it is not said which one, or for no reason.
+    Raises ValueError, with a text for people, if a fleet needs `portal`, or there is no fleet.
     """
     fleet = next((battery for battery in settings.batteries if battery.fleet), None)
     if fleet and not is_portal_id(portal):
@@ -285,7 +284,7 @@ def _without_empty(index: Index) -> dict[str, dict[str, Value]]:
 
 
 def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
-    """Validate the values, which gives them their types; yield what is not allowed."""
+    """Validate the values, which also converts their types; yield the problems."""
     result = config.validate(Validator(CHECKS), preserve_errors=True)
     faults = {(sections[0], key): fault for sections, key, fault in flatten_errors(config, result)}
     for (section, key), (line, value) in index.entries.items():
@@ -297,7 +296,7 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
 
 
 def _both_quotes(index: Index, path: Path) -> Iterator[tuple[int, str]]:
-    """Yield where a secret of the file at `path` can be written that its syntax has no way for."""
+    """Yield where to write a secret that the syntax of the file at `path` cannot represent."""
     for line, (section, key) in index.both_quotes.items():
         where = way_round(path, section, key)
         what = "leave it empty here, and write it as the only line of"
@@ -305,7 +304,7 @@ def _both_quotes(index: Index, path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _notes(index: Index, path: Path, token: str, credentials: Path | None) -> Iterator[str]:
-    """Yield what was left out of a token, with its place."""
+    """Yield what was ignored around a token, with its place."""
     if said := remark(token):
         entry = index.entries.get(("Influx", "token"))
         if entry and entry.value == token:

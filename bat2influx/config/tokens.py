@@ -1,6 +1,6 @@
-"""The token of a database, out of what people paste: a whole header, quotes, blanks around it.
+"""Extracts the token of a database from pasted text: a whole header, quotes, spaces around it.
 
-Rule: no text for people holds any part of the token.
+Rule: no message holds any part of the token.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from configobj.validate import ValidateError
 
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # which are no blanks to str.strip
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # which str.strip keeps
 _QUOTES = frozenset("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
-# RFC 9110, 11.6.2; InfluxDB 2 wants Token, InfluxDB 3 takes Bearer, too.
+# RFC 9110, 11.6.2; InfluxDB 2 requires Token, InfluxDB 3 accepts Bearer, too.
 _PREFIX = re.compile(r"(?i:(authorization)\s*[:=]\s*|(bearer|token)\s*[:=]?(?:\s+|$))")
 _VARIABLE = re.compile(r"(?:export\s+)?[A-Z][A-Z0-9_]*_TOKEN=(?=[^=])")
 _WORD = re.compile("[!-~]+")
 
 
 class Bare(NamedTuple):
-    """A token alone, '' for none, and what was left out around it, in words for people."""
+    """A token alone, '' for none, and what was removed around it, in words for people."""
 
     token: str
     left_out: tuple[str, ...]
@@ -28,7 +28,7 @@ class Bare(NamedTuple):
 def bare(written: str) -> Bare:
     """Return the token in `written`, a word of printable ASCII.
 
-    Raises ValueError, with a text for people, when something else is left, or nothing.
+    Raises ValueError, with a text for people, if something else is left, or nothing.
     """
     rest, left_out = written, list[str]()
     while part := _part(rest):
@@ -41,7 +41,7 @@ def bare(written: str) -> Bare:
 
 
 def remark(written: str) -> str | None:
-    """Return what is to be said of a token that can be used; None where it stands alone."""
+    """Return a note about a valid token with other text around it; None without such text."""
     left_out = bare(written).left_out
     if not left_out:
         return None
@@ -49,7 +49,7 @@ def remark(written: str) -> str | None:
 
 
 def token(value: str | list[str]) -> str | list[str]:
-    """Let a token pass as it is written; `bare` takes it out. Raises ValidateError."""
+    """Return a valid token unchanged; `bare` extracts it. Raises ValidateError."""
     try:
         bare(str(value))
     except ValueError as error:
@@ -58,7 +58,7 @@ def token(value: str | list[str]) -> str | list[str]:
 
 
 def _part(text: str) -> tuple[str, str] | None:
-    """Return the text without its outermost part that belongs to no token, and what that is."""
+    """Return the text without its outermost part that is not the token, and what that is."""
     stripped = text.strip().strip(_INVISIBLE)
     if stripped != text:
         return stripped, "spaces"

@@ -1,21 +1,21 @@
-"""The commands that lead on where a device does not let us in, as texts name them. Pure."""
+"""The commands that messages recommend when a device rejects the login or TLS fails. Pure."""
 
 from __future__ import annotations
 
 _TLS_PORT = 8883
-_OF_SERVICE = "/etc/bat2influx/"  # where the service has its files, the only ones to pair into
+_OF_SERVICE = "/etc/bat2influx/"  # the files of the service; only these have credentials
 _USUAL = f"{_OF_SERVICE}bat2influx.ini"
 
 
 def pair_command(host: str, config: str, *, again: bool = False) -> str:
-    """Return the command that gets a token from a device; `again` where it replaces one."""
+    """Return the command that gets a token from a device; with `again` it replaces one."""
     own = "" if config == _USUAL else f" --config {config}"
     write = (" --write --yes" if again else " --write") if config.startswith(_OF_SERVICE) else ""
     return f"'bat2influx{own} pair {host}{write}'"
 
 
 def pin(host: str, config: str, port: int = _TLS_PORT) -> str:
-    """Return how the certificate of a device comes to be trusted."""
+    """Return how to pin the certificate of a device."""
     return f"write tls = yes and the line that '{pin_command(host, port)}' prints in {config}"
 
 

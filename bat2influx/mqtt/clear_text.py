@@ -1,22 +1,22 @@
-"""Whether a port takes MQTT without TLS: before that is known, no password goes there in clear.
+"""Detects whether a port accepts MQTT without TLS: until then no password is sent unencrypted.
 
-What is looked at before a connection is used, where no TLS is configured:
+What is probed before a connection is used, if no TLS is configured:
 
-    look   what is known of the port            a password goes there
-    NONE   it has spoken MQTT, or there is none at once
-    TLS    it may be another one by now         if the look at TLS ends in anything but silence
-    PROOF  nothing, and there is a password     if it answers MQTT in clear
+    look   what is known of the port            a password is sent
+    NONE   it has answered in MQTT, or there is no password
+    TLS    it may have changed                  unless the probe for TLS times out
+    PROOF  nothing, and there is a password     if it answers unencrypted MQTT
 
     event                              NONE    TLS     PROOF
     it has answered in MQTT            NONE    NONE    NONE
-    a connection is to be used         NONE    TLS     NONE
+    a connection will be used          NONE    TLS     NONE
     an open connection has ended       TLS *   TLS     PROOF
-    it ended the login without a word  TLS     TLS     PROOF      * with a password
+    it closed at the login, no answer  TLS     TLS     PROOF      * with a password
 
-A port that ends the connection at the first bytes of TLS, or is silent, may be a broker without it,
-and may as well be a slow or overloaded one with it. One that answers a CONNECT without a login by
-a CONNACK, a refusal too, reads MQTT in clear. That look costs seconds at a device (VENUS, "Login
-and security profiles"), so it is the first one alone; silence is looked at so each time.
+A port that closes the connection at the first bytes of TLS, or does not answer, may be a broker
+without TLS, or a slow or overloaded one with TLS. A port that answers a CONNECT without a login
+with a CONNACK, also one that rejects it, reads unencrypted MQTT. That probe takes seconds at a
+device (VENUS, "Login and security profiles"), so it is made once; after no answer, every time.
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ from enum import Enum
 
 from bat2influx.mqtt.packets import CONNACK
 
-ANSWER_WITHIN = 10.0  # s; VENUS: a login without a password is refused after 1 to 6 s
-# MQTT 3.1.1 (OASIS 2014), 3.1: a clean session, a keepalive of 15 s, no name, no login. One that
-# takes MQTT 5 alone refuses that by a CONNACK.
+ANSWER_WITHIN = 10.0  # s; VENUS: a login without a password is rejected after 1 to 6 s
+# MQTT 3.1.1 (OASIS 2014), 3.1: a clean session, a keepalive of 15 s, no client id, no login. A
+# broker with MQTT 5 only rejects this with a CONNACK.
 _CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0f\x00\x00"
 _CONNACK = bytes([CONNACK << 4])  # its first byte
 _DISCONNECT = b"\xe0\x00"
 
 
 class Look(Enum):
-    """What is looked at before a connection is used."""
+    """What is probed before a connection is used."""
 
     NONE = "nothing"
-    TLS = "whether the port speaks TLS"
-    PROOF = "whether it speaks TLS, or else MQTT in clear"
+    TLS = "whether the port uses TLS"
+    PROOF = "whether it uses TLS, or else unencrypted MQTT"
 
 
 class ClearPort:
-    """What is known of a port; `look` says what to look at before the next connection is used."""
+    """What is known of a port; `look` is what to probe before the next connection is used."""
 
     def __init__(self, *, tls: bool, secret: bool) -> None:
-        """`tls` is whether it is configured, `secret` whether there is a password."""
+        """`tls` is whether TLS is configured, `secret` whether there is a password."""
         self._clear, self._secret = not tls, secret
         self.look = Look.PROOF if self._clear and secret else Look.NONE
 
     def answered(self) -> None:
-        """It has spoken MQTT, be it to refuse a login."""
+        """The port has answered in MQTT, maybe with a rejected login."""
         self.look = Look.NONE
 
     def reached(self) -> None:
-        """A connection is to be used: what was to be shown has been shown."""
+        """A connection will be used, because the probe has succeeded."""
         if self.look is Look.PROOF:
             self.look = Look.NONE
 
     def ended(self) -> None:
-        """A connection that was open has ended: it may be another port when it is back."""
+        """An open connection has ended: the port may differ after a restart."""
         if self.look is Look.NONE and self._clear and self._secret:
             self.look = Look.TLS
 
     def wordless(self) -> bool:
-        """It has ended a login without a word; return whether TLS is yet to be looked for."""
+        """The port has closed at the login without an answer; return whether to probe TLS next."""
         if not self._clear or self.look is not Look.NONE:
             return False
         self.look = Look.TLS
@@ -73,9 +73,9 @@ class ClearPort:
 
 
 def takes_mqtt(sock: socket.socket, within: float = ANSWER_WITHIN) -> bool:
-    """Return whether a connected socket is answered in MQTT, without TLS, in `within` s.
+    """Return whether a connected socket gets an answer in MQTT, without TLS, in `within` s.
 
-    It is closed in any case.
+    The socket is closed in any case.
     """
     try:
         sock.settimeout(within)

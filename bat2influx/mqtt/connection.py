@@ -1,14 +1,14 @@
 """The MQTT connection to a device.
 
-A `Connection` is made from a `Link`, a connected socket, and stepped by the main thread, which
-nothing here blocks. Each connection is a new paho client, so that no state outlives it.
+A `Connection` is made from a `Link`, a connected socket; the main thread steps it, and nothing here
+blocks. Each connection has a new paho client, so that no state outlives it.
 
-Callbacks only append. Whatever is raised while a packet is read is the peer's fault and ends the
-connection; an exception must never be mistaken for a bug that ends the daemon.
+Callbacks only append. Any exception while a packet is read is the peer's fault and ends the
+connection; it must not end the daemon like a bug.
 
-What a peer can have kept here is bounded: a packet (packets.MOST_BYTES, packets.MOST_ANSWER_BYTES),
-what was received and not taken away (BURST, BURST_BYTES; MOST_PAYLOAD of each message), what waits
-to be sent (paho_client.MOST_WAITING), and what has no acknowledgement (MOST_SUBSCRIPTIONS,
+The memory that a peer can fill is bounded: a packet (packets.MOST_BYTES and MOST_ANSWER_BYTES),
+received messages that nobody has taken (BURST, BURST_BYTES; MOST_PAYLOAD of each message), the send
+queue (paho_client.MOST_WAITING), and packets without acknowledgement (MOST_SUBSCRIPTIONS,
 MOST_UNACKNOWLEDGED).
 """
 
@@ -31,23 +31,23 @@ from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, NotTakingError, new_
 from bat2influx.mqtt.publishes import Packet
 from bat2influx.printable import plain
 
-CONNACK_TIMEOUT = 10.0  # s; a wrong password is answered after up to 6
-KEEPALIVE = 30  # s; a dead connection is noticed by silence long before
-BURST = 500  # packets taken in one step, so that a flood does not hold up the ticks
-BURST_BYTES = 1 << 20  # of these packets, from which on no more are taken in the same step
-MOST_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300, and is none here
-MOST_SUBSCRIPTIONS = 100  # made or dropped, and not acknowledged; a daemon makes three at once
+CONNACK_TIMEOUT = 10.0  # s; the answer to a wrong password takes up to 6
+KEEPALIVE = 30  # s; missing answers reveal a dead connection long before
+BURST = 500  # packets taken in one step, so that a flood does not delay the ticks
+BURST_BYTES = 1 << 20  # of these packets; after that no more are taken in the same step
+MOST_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300
+MOST_SUBSCRIPTIONS = 100  # (un)subscribed and not acknowledged; a daemon has three at once
 MOST_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
-ENOUGH_UNACKNOWLEDGED = 1_000  # from which on whoever has many to publish waits
-LONGEST_REASON = 120  # characters of what a broker says
+ENOUGH_UNACKNOWLEDGED = 1_000  # after that a caller with many messages waits
+LONGEST_REASON = 120  # characters of a broker's reason
 
 _LOGIN = (4, 5, 134, NOT_AUTHORISED)  # codes of a CONNACK, the first two of MQTT 3.1.1
 _VERSION = (1, 132)
-SHARED = "$share/"  # and a group: what a shared subscription begins with
+SHARED = "$share/"  # and a group: the prefix of a shared subscription
 
 
 class Message(NamedTuple):
-    """A PUBLISH as it came; `topic` is "" when it is not UTF-8, `arrival` in ns since the boot."""
+    """A received PUBLISH; `topic` is "" if it is not UTF-8, `arrival` in ns since the boot."""
 
     topic: str
     payload: bytes
@@ -56,7 +56,7 @@ class Message(NamedTuple):
 
 
 def message_of(packet: Packet, prefix: str) -> Message:
-    """Return the message of a packet; its topic is "" where it does not begin with `prefix`."""
+    """Return the message of a packet; its topic is "" if it does not begin with `prefix`."""
     topic, payload, retain, arrival = packet
     try:
         name = topic.decode()
@@ -68,18 +68,17 @@ def message_of(packet: Packet, prefix: str) -> Message:
 
 
 def client_id() -> str:
-    """Return a client id of one's own: of two clients with the same one, a broker keeps one."""
+    """Return a unique client id: of two clients with the same id, a broker keeps one."""
     return f"bat2influx-{os.urandom(4).hex()}"
 
 
 class Connection:
-    """A MQTT session over a link, from CONNECT to its end, stepped by the main thread.
+    """An MQTT session over a link, from CONNECT to its end, stepped by the main thread.
 
-    `accepted` turns true with the CONNACK; `trouble` is set once it has ended; `received` holds
-    what came, as `take_packets` does, and `acknowledged` the ids of subscriptions and barriers that
-    the broker confirmed.
-    `declined` has what was refused and is not the end of the connection, by the id, or by 0 for
-    all that was published. The endpoint's prefix is in no topic that is handed in or out.
+    `accepted` turns true with the CONNACK; `trouble` is set after its end; `received` and
+    `take_packets` return received messages, and `acknowledged` has the ids of subscriptions and
+    barriers that the broker has confirmed. `declined` has rejections that do not end the
+    connection, by the id, or by 0 for all publishes. Topics here are without the endpoint's prefix.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Connection:
         self.trouble: Trouble | None = None
         self.acknowledged: set[int] = set()
         self.declined: dict[int, Trouble] = {}
-        self._awaited: dict[int, list[str]] = {}  # and topics that may not be refused
+        self._awaited: dict[int, list[str]] = {}  # by id; their topics must not be rejected
         self._checked: dict[int, str] = {}  # topics published to
         self._may_be_refused: set[int] = set()
         self._link = link
@@ -103,7 +102,7 @@ class Connection:
         self._received_bytes = 0
         self._step_bytes = 0
         self._refusal: Trouble | None = None
-        self._settled = False  # it speaks MQTT 5, or the other version would change nothing
+        self._settled = False  # the broker uses MQTT 5, or the other version would not help
         self._client = client = new_client(link, client_id, protocol)
         client.username_pw_set(endpoint.user, endpoint.password or None)
         client.hear, client.take = self._hear, self._take
@@ -111,7 +110,7 @@ class Connection:
 
     @property
     def may_be_older(self) -> bool:
-        """Whether it has come to nothing because the broker, maybe, does not speak MQTT 5."""
+        """Whether it has failed maybe because the broker does not support MQTT 5."""
         return bool(self.trouble) and self.protocol is Protocol.MQTT_5 and not self._settled
 
     def fileno(self) -> int:
@@ -120,7 +119,7 @@ class Connection:
 
     @property
     def wants_write(self) -> bool:
-        """Whether a packet waits for the socket to take it."""
+        """Whether a packet waits for room in the socket."""
         return not self.trouble and bool(self._client.want_write())
 
     @property
@@ -129,7 +128,7 @@ class Connection:
         return not self.trouble and self._link.pending
 
     def step(self, *, readable: bool, writable: bool) -> None:
-        """Do what the socket is ready for, and paho's housekeeping."""
+        """Read and write as far as the socket is ready, and do paho's housekeeping."""
         if writable:
             self._guarded(self._client.loop_write)
         if readable or self._link.pending:
@@ -137,10 +136,10 @@ class Connection:
         self._guarded(self._client.loop_misc)
 
     def _read(self) -> None:
-        """Take packets until what was read ahead is used up; paho does, but for plain messages.
+        """Take packets until the read-ahead data is used up; paho takes all except plain messages.
 
-        What is read past it, and why, is told in paho_client.py: nothing in the middle of a packet
-        that it has begun.
+        paho_client.py explains which packets bypass paho, and why: none in the middle of a packet
+        that paho has begun.
         """
         link, client, received = self._link, self._client, self._received
         self._step_bytes = 0
@@ -164,7 +163,7 @@ class Connection:
                 break
 
     def _cut(self, most: int) -> bool:
-        """Take the ordinary packets that come next; return whether there are any, or half a one."""
+        """Take the next ordinary packets; return whether there are any, or a part of one."""
         found, size = self._link.cut(most, self.protocol)
         self._received.extend(found)
         self._received_bytes += size  # with their heads, until the last of them is taken away
@@ -172,7 +171,7 @@ class Connection:
         return bool(found) or self._link.incomplete
 
     def received(self) -> Iterable[Message]:
-        """Yield and forget what has come, oldest first."""
+        """Yield and remove the received messages, oldest first."""
         prefix = self.endpoint.prefix
         while self._received:
             packet = self._received.popleft()
@@ -182,7 +181,7 @@ class Connection:
             yield message_of(packet, prefix)
 
     def take_packets(self) -> list[Packet]:
-        """Return and forget what has come, oldest first, with the prefix in the topics."""
+        """Return and remove the received packets, oldest first, with the prefix in the topics."""
         taken = [*self._received]
         self._received.clear()
         self._received_bytes = 0
@@ -191,10 +190,10 @@ class Connection:
     def subscribe(
         self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
     ) -> int:
-        """Ask for `topics` (QoS 0); return the id that will be acknowledged.
+        """Subscribe to `topics` (QoS 0); return the id that will be acknowledged.
 
-        That one of them is refused is the end of the connection, unless it `may_be_refused`. With
-        a `share_group` each message goes to one of the clients with that group.
+        If the broker rejects one of them the connection ends, unless it `may_be_refused`. With a
+        `share_group` each message goes to one of the clients with that group.
         """
         head = f"{SHARED}{share_group}/" if share_group else ""
         wanted = [f"{head}{self.endpoint.prefix}{topic}" for topic in topics]
@@ -205,16 +204,16 @@ class Connection:
         return self._await(mid, wanted)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
-        """Drop `topics`; the broker confirms only after what it sent before.
+        """Unsubscribe from `topics`; the broker confirms only after what it sent before.
 
-        Return the id that will be acknowledged, so that this is a barrier too.
+        Return the id that will be acknowledged, so that this is a barrier, too.
         """
         wanted = [self.endpoint.prefix + topic for topic in topics]
         return self._await(self._guarded(lambda: self._client.unsubscribe(wanted)[1]), [])
 
     @property
     def awaits(self) -> bool:
-        """Whether the broker has yet to acknowledge something that was subscribed to or dropped."""
+        """Whether an acknowledgement of a subscribe or unsubscribe is outstanding."""
         return bool(self._awaited)
 
     def publish(
@@ -227,7 +226,7 @@ class Connection:
     ) -> None:
         """Send `payload` to `topic` with QoS 0.
 
-        With `checked`, and MQTT 5, it is QoS 1: that it is refused is the end of the connection,
+        With `checked`, and MQTT 5, it is QoS 1: if the broker rejects it the connection ends,
         unless it `may_be_refused`.
         """
         full, qos = self.endpoint.prefix + topic, int(checked and self.protocol is Protocol.MQTT_5)
@@ -240,15 +239,15 @@ class Connection:
                 self._end(self._not_taking(f"{count:,} messages are not acknowledged"))
 
     def has_room(self) -> bool:
-        """Return whether more may be published now; else the broker has to acknowledge first."""
+        """Return whether more may be published now; otherwise acknowledgements must come first."""
         return not self.trouble and len(self._checked) < ENOUGH_UNACKNOWLEDGED
 
     def abandon(self, why: Trouble) -> None:
-        """End the connection, which is of no use, for this reason."""
+        """End the connection for this reason."""
         self._end(why)
 
     def close(self) -> None:
-        """End the session in good order, as far as the socket takes it without waiting."""
+        """End the session with a DISCONNECT, as far as the socket accepts it without waiting."""
         if not self.trouble:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
@@ -296,21 +295,21 @@ class Connection:
         if not self.trouble:
             self.trouble = why
             self._link.close()
-            # A client in no cycle goes, with its two descriptors, as soon as this connection does.
+            # Without a reference cycle the client is freed at once, with its two descriptors.
             client = self._client
             client.hear = client.take = None
 
-    # What the packets say
+    # The content of packets
 
     def _take(self, head: int, body: bytes | bytearray) -> None:
         topic, payload = packets.publish(body, self.protocol)
         payload = payload[:MOST_PAYLOAD]
         self._received_bytes += len(topic) + len(payload)
-        self._step_bytes += len(body)  # its properties take time, and no memory
+        self._step_bytes += len(body)  # its properties take time, but no memory
         self._received.append((topic, payload, head & 1, boot_ns()))
 
     def _hear(self, kind: int, body: bytes) -> bool:
-        """Take an answer to account; return whether paho has to see it too."""
+        """Process an answer; return whether paho has to see it, too."""
         self._step_bytes += len(body)
         answer = packets.response(kind, body, self.protocol)
         if kind == packets.CONNACK:
@@ -348,7 +347,7 @@ class Connection:
         return False
 
     def _welcomed(self, answer: Response) -> bool:
-        """Take the CONNACK; return whether it is a welcome."""
+        """Process the CONNACK; return whether it accepts the connection."""
         code, endpoint = answer.code, self.endpoint
         if code == 0 and answer.complete:
             self.accepted = self._settled = True
@@ -380,12 +379,12 @@ class Connection:
         return f"{words}: {own}" if own else words
 
     def _plain(self, said: str) -> str:
-        """Return a reason string as people may read it: a broker might say the password in it."""
+        """Return a printable reason string; '' if it contains the password."""
         password = self.endpoint.password
         return "" if password and password in said else plain(said, LONGEST_REASON)
 
     def _await(self, mid: int, topics: list[str]) -> int:
-        # Ids come again after 65,535 packets, which are some hours.
+        # Ids repeat after 65,535 packets, that is some hours.
         self.acknowledged.discard(mid)
         self.declined.pop(mid, None)
         self._awaited[mid] = topics

@@ -1,12 +1,11 @@
-"""The way to a broker: name, port, TLS.
+"""Connects to a broker: name, port, TLS.
 
-A connection is made by a `Connector`, on a thread of its own for each attempt, because name
-resolution, a TCP connect and a handshake are slow to give up. It hands over a `Link`, which nothing
-but its taker uses.
+A `Connector` makes a connection, on its own thread for each attempt, because name resolution, a TCP
+connect and a handshake can block for long. It hands over a `Link`, which only the caller uses.
 
-What went wrong is found out here as far as the network can tell: which port is open instead, and
-whether TLS is spoken where none is expected. Whoever has a password looks for TLS first, until the
-port has spoken MQTT: a port that may speak TLS gets none in clear.
+After a failure it determines the cause as far as the network shows it: which port is open instead,
+and whether the port uses TLS although none is configured. With a password it probes for TLS first,
+until the port has answered in MQTT: no password is sent unencrypted to a port that may use TLS.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from bat2influx.service.journal import event
 log = logging.getLogger(__name__)
 
 MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # with and without TLS
-RESOLVE_TIMEOUT = 20.0  # s; as long as two name servers take that do not answer, 5 s twice each
+RESOLVE_TIMEOUT = 20.0  # s; the time for two name servers that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
-LOOK_TIMEOUT = 3.0  # s, for a look at another port, or at TLS where none is expected
+LOOK_TIMEOUT = 3.0  # s, for probing another port, or TLS if none is configured
 _SIBLINGS = {MQTT_TLS_PORT: MQTT_PORT, MQTT_PORT: MQTT_TLS_PORT}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a broker is and how to log in; `config` is the file to name in messages.
+    """The address of a broker and the login; `config` is the file to name in messages.
 
     `prefix` is what a bridge puts in front of the device's topics, with a slash at its end, or ''.
     With `vrm` it is the VRM cloud.
@@ -54,16 +53,16 @@ class Endpoint:
 
 
 class Connector:
-    """One attempt to get to a broker, on a thread of its own.
+    """One attempt to connect to a broker, on its own thread.
 
-    `step` tells what it is at ("resolving", "connecting"), `addresses` what the name stands for;
+    `step` is the current step ("resolving", "connecting"), `addresses` are those of the name;
     `outcome` is None until it is a Link or a Trouble, and `wake` is called then.
     """
 
     def __init__(
         self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
     ) -> None:
-        """`look` says what is looked at first, where no TLS is configured."""
+        """`look` says what is probed first, if no TLS is configured."""
         self.endpoint = endpoint
         self.step = "resolving"
         self.addresses: list[str] = []
@@ -75,7 +74,7 @@ class Connector:
         threading.Thread(target=self._run, name="connector", daemon=True).start()
 
     def abandon(self) -> None:
-        """Nobody waits for the outcome any more; a link that still comes is closed."""
+        """Discard the outcome; a link that is still made is closed."""
         with self._lock:
             self._abandoned = True
             if isinstance(self.outcome, Link):
@@ -84,7 +83,7 @@ class Connector:
     def _run(self) -> None:
         try:
             outcome = self._attempt()
-        except Exception as error:  # no attempt may go on for ever, whatever is wrong with it
+        except Exception as error:  # every attempt must have an outcome, whatever the error
             log.exception("internal error while connecting", extra=event("internal error"))
             what = f"internal error: {type(error).__name__}"
             outcome = mqtt_errors.unreachable(self.endpoint.host, self.endpoint.port, what)
@@ -113,7 +112,7 @@ class Connector:
                 return sock
         if wanted is None:
             return Link(sock)
-        # Imported late: without TLS there is no need of `ssl`, which takes 4 MB.
+        # Imported late: `ssl` takes 4 MB, and is not needed without TLS.
         from bat2influx.mqtt.handshake import secure  # noqa: PLC0415
         from bat2influx.mqtt.secured_link import SecuredLink  # noqa: PLC0415
 
@@ -127,9 +126,9 @@ class Connector:
     def _looked_at(
         self, sock: socket.socket, addresses: Sequence[tuple[Any, ...]]
     ) -> socket.socket | Trouble:
-        """See whether a port wants TLS, where none is configured; return another socket to it.
+        """Probe whether a port uses TLS, if none is configured; return another socket to it.
 
-        A password goes there by the table of clear_text.py.
+        The table in clear_text.py says when a password is sent.
         """
         from bat2influx.mqtt.handshake import secure  # noqa: PLC0415 - as in `_attempt`
 
@@ -146,12 +145,12 @@ class Connector:
             if not takes_mqtt(again):
                 return mqtt_errors.no_password(host, port)
         elif self.endpoint.password and not none:
-            # Who wants a certificate of ours, or an older version, speaks it, too.
+            # A port that requires a client certificate, or an older version, uses TLS, too.
             return mqtt_errors.tls_wanted(host, port, config)
         return self._connect(addresses)
 
     def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
-        """Return a connected, non-blocking socket to the first address that takes one."""
+        """Return a connected, non-blocking socket to the first address that accepts."""
         port = self.endpoint.port
         failures: list[OSError] = []
         for family, host, *rest in addresses:
@@ -168,7 +167,7 @@ class Connector:
         return mqtt_errors.unreachable(self.endpoint.host, self.endpoint.port, why)
 
     def _refused(self, addresses: Iterable[tuple[Any, ...]]) -> Trouble:
-        """The host is there, and the port is closed: see whether the other one is open."""
+        """The host responds, and the port is closed: probe whether the other one is open."""
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
         other = _SIBLINGS.get(port)
         if other and any(_is_open(address, other) for address in addresses):

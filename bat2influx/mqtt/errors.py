@@ -1,9 +1,9 @@
-"""What can be wrong with the way to a broker, in the words that people read.
+"""The messages about a broker and the connection to it.
 
-Every text says what is wrong, where, and what to do. No text ever holds a secret.
+Every message says what is wrong, where, and what to do. No message holds a secret.
 
-`why` and `said` hold the broker's own reason where it gives one, made plain. What the VRM cloud
-says has texts of its own: what to do about it is done on the portal and not on the device.
+`why` and `said` hold the broker's own reason if it gives one, in printable characters. The VRM
+cloud has separate messages, because its remedies are on the portal and not on the device.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _UNTRUSTED = {
 
 
 def closed(host: str, why: str) -> Trouble:
-    """The connection was there and has ended."""
+    """An open connection has ended."""
     return Trouble("closed", f"{host} ended the connection ({why})")
 
 
 def login_refused(host: str, user: str, has_password: bool, config: str, said: str = "") -> Trouble:
-    """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s, and any user will do unless it is a token."""
+    """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s; any user is accepted, except for tokens."""
     place = "Settings, General, Access & Security"
     if is_token(user):
         what = "the token or its password is wrong, or the token was removed at the device"
@@ -46,12 +46,12 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
 
 
 def is_token(user: str) -> bool:
-    """Tell whether a user is one that a device has given out. VENUS: token/<role>/<id>."""
+    """Tell whether a user is a token that a device has issued. VENUS: token/<role>/<id>."""
     return user.startswith("token/")
 
 
 def login_starting(host: str, user: str) -> Trouble:
-    """The same of a login that has worked. VENUS, "Presence": so it is while a device boots."""
+    """The same of a login that has worked. VENUS, "Presence": a booting device rejects it."""
     return Trouble(
         "login: starting",
         f"{host} rejected the login of {user!r}, which has worked before; the device may be"
@@ -73,7 +73,7 @@ def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trou
 
 
 def vrm_certificate(host: str, cause: str, ca_file: str, config: str) -> Trouble:
-    """VRM's certificate is not trusted. VENUS: an authority of Victron's own has signed it."""
+    """VRM's certificate is not trusted. VENUS: Victron's own authority has signed it."""
     authority = f"in {ca_file}" if ca_file else "that this computer trusts"
     untrusted = f"is not signed by an authority {authority}"
     return Trouble(
@@ -102,7 +102,7 @@ def subscription_refused(host: str, user: str, topic: str, why: str, config: str
 
 
 def share_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
-    """The same, of a subscription that several clients share."""
+    """The same, for a shared subscription."""
     return Trouble(
         "subscription refused: shared",
         f"{host} rejected the shared subscription of {user!r} to {topic} ({why}); check that the"
@@ -122,7 +122,7 @@ def publish_refused(host: str, user: str, topic: str, why: str, config: str) -> 
 
 
 def vrm_refused(host: str, user: str, topic: str, why: str, config: str) -> Trouble:
-    """Either of them by the VRM cloud. VENUS: a user has the devices of one's own list alone."""
+    """Either of them by the VRM cloud. VENUS: a user has access to the devices in the list only."""
     return Trouble(
         "vrm refused",
         f"{host} denied {user!r} access to {topic} ({why}): check that this VRM account has the"
@@ -153,7 +153,7 @@ def name_unknown(host: str, config: str) -> Trouble:
 
 
 def refused(host: str, port: int) -> Trouble:
-    """The host is there and nobody listens."""
+    """The host responds, and the port is closed."""
     return Trouble(
         "refused",
         f"connection refused by {host} port {port}; switch on MQTT in the device's settings"
@@ -162,7 +162,7 @@ def refused(host: str, port: int) -> Trouble:
 
 
 def only_tls(host: str, config: str) -> Trouble:
-    """1883 is closed and 8883 open. VENUS: so it is under the profiles Secured and Paired."""
+    """1883 is closed and 8883 open. VENUS: true of the profiles Secured and Paired."""
     return Trouble(
         "only tls",
         f"connection refused by {host} port 1883, and port 8883 is open: the device's security"
@@ -173,7 +173,7 @@ def only_tls(host: str, config: str) -> Trouble:
 def no_tls_port(host: str, config: str, *, trusted: bool = False) -> Trouble:
     """8883 is closed and 1883 open, as before Venus OS 3.50.
 
-    With `trusted` the file says which certificate it has to show: then nothing leads around that.
+    With `trusted` the file names the certificate: then no advice is to leave out TLS.
     """
     what = f"connection refused by {host} port 8883, and port 1883 (without TLS) is open"
     if trusted:
@@ -187,7 +187,7 @@ def no_tls_port(host: str, config: str, *, trusted: bool = False) -> Trouble:
 
 
 def unreachable(host: str, port: int, why: str) -> Trouble:
-    """No way to the host, or no answer from it."""
+    """No route to the host, or no answer."""
     return Trouble(
         "unreachable",
         f"{host} port {port} is unreachable ({why}); check that the device is on, and in this"
@@ -196,14 +196,14 @@ def unreachable(host: str, port: int, why: str) -> Trouble:
 
 
 def not_mqtt(host: str, port: int, what: str) -> Trouble:
-    """Connected, and then nothing that is MQTT."""
+    """Connected, but the answer is not MQTT."""
     return Trouble(
         "protocol", f"{host} port {port} {what}; check that address and port are the device's"
     )
 
 
 def too_large(host: str, size: str, most: int) -> Trouble:
-    """A packet of so many bytes has begun. Which topic it is of would stand in it."""
+    """A packet of so many bytes has begun. Its topic is unknown, because it is not read."""
     return Trouble(
         "packet: too large",
         f"{host} started to send a packet of {size} bytes (the limit is {most:,}); no value of a"
@@ -224,9 +224,9 @@ def unexpected(host: str, name: str) -> Trouble:
 
 
 def not_taking(host: str, what: str) -> Trouble:
-    """Something that a broker does at once has not been done so often that the connection is dead.
+    """A broker has left so much undone that the connection is treated as dead.
 
-    `what` says which, and how often.
+    `what` says what, and how often.
     """
     return Trouble(
         "not taking",
@@ -237,23 +237,23 @@ def not_taking(host: str, what: str) -> Trouble:
 
 
 def says_nothing(host: str, port: int) -> Trouble:
-    """Connected, and then no word."""
+    """Connected, and no answer."""
     return not_mqtt(host, port, "accepts connections and does not answer")
 
 
 def no_password(host: str, port: int) -> Trouble:
-    """It does not answer in a way that a password may go out to."""
+    """The port does not answer in a way that permits sending the password."""
     what = "answers neither MQTT nor TLS, so the password was not sent"
     return not_mqtt(host, port, what)
 
 
 def tls_wanted(host: str, port: int, config: str) -> Trouble:
-    """TLS is not configured, and the port speaks it."""
+    """TLS is not configured, and the port uses it."""
     return Trouble("tls wanted", f"{host} port {port} requires TLS; {pin(host, config, port)}")
 
 
 def no_tls(host: str, port: int, config: str, *, trusted: bool = False) -> Trouble:
-    """TLS is configured, and the port does not speak it; with `trusted` so is a certificate."""
+    """TLS is configured, and the port does not use it; `trusted`: so is a certificate."""
     if port == 1883:
         how = f"write port = 8883 in {config}"
     elif trusted:
@@ -294,7 +294,7 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
 
 
 def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: str) -> Trouble:
-    """No authority that we trust has signed it. VENUS: a device's own is self-signed."""
+    """No trusted authority has signed it. VENUS: a device's own is self-signed."""
     if ca_file:
         what = f"the certificate of {host} is not signed by an authority in {ca_file} ({why});"
         how = (
@@ -310,7 +310,7 @@ def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: 
 
 
 def certificate_of_another(host: str, port: int, config: str) -> Trouble:
-    """The certificate is good, and for another name. VENUS: a device's own is venus.local's."""
+    """The certificate is valid, for another name. VENUS: a device's own is for venus.local."""
     return Trouble(
         "certificate name",
         f"the certificate is not for the name {host}; {_PERHAPS_ANOTHER}. A device's own is for"
@@ -332,7 +332,7 @@ def certificate_out_of_date(host: str, port: int, what: str, config: str) -> Tro
 
 
 def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
-    """The file with the authorities is not there any more, or no longer one."""
+    """The file with the authorities no longer exists, or is invalid."""
     return Trouble(
         "ca file",
         f"ca_file {ca_file} cannot be used ({why}); put certificates in PEM there, or correct"
@@ -341,4 +341,4 @@ def ca_unreadable(ca_file: str, why: str, config: str) -> Trouble:
     )
 
 
-_PERHAPS_ANOTHER = "this may not be your device"  # before anything that would trust it
+_PERHAPS_ANOTHER = "this may not be your device"  # before any advice to trust it

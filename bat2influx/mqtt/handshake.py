@@ -1,6 +1,6 @@
-"""The beginning of TLS with a broker: the handshake, the pin, and what a failure means.
+"""Starts TLS with a broker: the handshake, the pin, and the meaning of a failure.
 
-It is imported where TLS is wanted, or looked for: `ssl` takes 4 MB of memory.
+It is imported only if TLS is configured, or probed for: `ssl` takes 4 MB of memory.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def secure(
     *,
     timeout: float = HANDSHAKE_TIMEOUT,
 ) -> ssl.SSLSocket | Trouble:
-    """Begin TLS on a connected, non-blocking socket, in `timeout` s.
+    """Start TLS on a connected, non-blocking socket, in `timeout` s.
 
-    It is closed where that comes to nothing; the Trouble says why.
+    After a failure the socket is closed; the Trouble says why.
     """
     try:
         settings = context(tls)
@@ -62,7 +62,7 @@ def secure(
 def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     """Do the handshake. Raises OSError; TimeoutError after `timeout` s.
 
-    It has to be cut: while something comes, OpenSSL need not return.
+    The deadline shuts the socket down, because OpenSSL need not return while data arrives.
     """
     secured.setblocking(True)
     with cut_after(secured, timeout) as over:

@@ -1,7 +1,7 @@
-"""A connected socket to a broker, as far as a session uses one; it reads ahead.
+"""A connected socket to a broker, with the methods that a session uses; it reads ahead.
 
-Rules: nothing but its taker uses it. What TLS adds is in secured_link.py, since `ssl` takes 4 MB of
-memory and a daemon that speaks TLS with nobody has no need of it.
+Rules: only one session uses it. What TLS adds is in secured_link.py, because `ssl` takes 4 MB of
+memory, and a daemon without TLS does not need it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from bat2influx.mqtt import packets, publishes
 from bat2influx.mqtt.packets import Protocol
 from bat2influx.mqtt.publishes import Packet
 
-RECEIVE = 65_536  # bytes asked of the socket at once
+RECEIVE = 65_536  # bytes to receive in one call
 
 
 class Link:
-    """A connected socket without TLS, and all that there is to a socket in the eyes of paho.
+    """A connected socket without TLS; paho uses it as its socket.
 
-    It reads ahead: paho asks for a packet in three or more small pieces, and each of them would
-    be a system call. What lies there whole, a value that a device says, need not go through paho
-    at all: to have it cut the stream takes as long as all the rest. An ordinary one of which a part
-    is there waits here for the rest (publishes.py), in 16 KiB at the most.
+    It reads ahead: paho reads a packet in three or more small pieces, and each of them would be a
+    system call. A complete ordinary packet, such as a value, bypasses paho: parsing by paho takes
+    as long as everything else. A part of an ordinary packet stays here until the rest arrives
+    (publishes.py), at most 16 KiB.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._ahead = b""
         self._position = 0
-        self.incomplete = False  # what is left is the beginning of an ordinary packet
+        self.incomplete = False  # the rest is the beginning of an ordinary packet
         self._ended = False  # nothing more will come
 
     @property
     def pending(self) -> bool:
-        """Whether something was read ahead, which select() would not tell."""
+        """Whether there is read-ahead data, which select() does not see."""
         return not self.used_up
 
     @property
     def used_up(self) -> bool:
-        """Whether nothing was read ahead that can be taken before more is read."""
+        """Whether more must be received before anything can be taken."""
         return self.incomplete or self._position >= len(self._ahead)
 
     @property
@@ -50,7 +50,7 @@ class Link:
 
     @property
     def says(self) -> dict[str, Any]:
-        """What the certificate says, as ssl.SSLSocket.getpeercert has it; {} if not verified."""
+        """The certificate's content, as from ssl.SSLSocket.getpeercert; {} if not verified."""
         return {}
 
     @property
@@ -59,7 +59,7 @@ class Link:
         return None
 
     def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes; b"" at the end; BlockingIOError when there are none yet."""
+        """Return up to `size` bytes; b"" at the end; BlockingIOError if there are none yet."""
         start = self._position
         if start >= len(self._ahead):
             self._ahead, start = self._receive(), 0
@@ -68,9 +68,9 @@ class Link:
         return chunk
 
     def read_ahead(self) -> bool:
-        """Read what there is; return whether something is to be taken, be it the end.
+        """Receive available data; return whether something can be taken, also the end.
 
-        The end, and a failure, is left for `recv` to meet with.
+        `recv` reports the end, or a failure.
         """
         try:
             more = self._receive()
@@ -85,7 +85,7 @@ class Link:
         return True
 
     def cut(self, most: int, protocol: Protocol) -> tuple[list[Packet], int]:
-        """Take the ordinary packets that come next, `most` at the most; their size is in bytes."""
+        """Take the next ordinary packets, at most `most`, and their size in bytes."""
         if self._ended:
             return [], 0
         start = self._position
@@ -94,9 +94,9 @@ class Link:
         return found.packets, found.end - start
 
     def take_publish(self) -> tuple[int, bytes] | None:
-        """Return first byte and body of the next packet: a PUBLISH of QoS 0, read ahead as a whole.
+        """Return first byte and body of the next packet, if it is a complete PUBLISH of QoS 0.
 
-        None for any other, which is left to be received.
+        None for any other, which `recv` returns.
         """
         ahead, start = self._ahead, self._position
         body = start + 2
@@ -115,11 +115,11 @@ class Link:
         return ahead[start], ahead[body:end]
 
     def send(self, data: bytes) -> int:
-        """Return how many bytes were taken; BlockingIOError when there is no room yet."""
+        """Return how many bytes were sent; BlockingIOError if there is no room yet."""
         return self._sock.send(data)
 
     def _receive(self) -> bytes:
-        """Return what there is; b"" at the end; BlockingIOError when there is nothing yet."""
+        """Return available data; b"" at the end; BlockingIOError if there is none yet."""
         return self._sock.recv(RECEIVE)
 
     def __getattr__(self, name: str) -> Any:  # fileno, setblocking, close

@@ -1,11 +1,11 @@
-"""What a broker says in packets of MQTT 3.1.1 and 5, as far as it matters: bytes in, values out.
+"""Parses a broker's packets of MQTT 3.1.1 and 5, as far as needed: bytes in, values out.
 
-The number of a section is that of the MQTT 5 specification; 3.1.1 has the same packets without
-properties and, but for CONNACK and SUBACK, without codes.
+Section numbers are those of the MQTT 5 specification; 3.1.1 has the same packets without properties
+and, except CONNACK and SUBACK, without codes.
 
-Rules: pure. Properties are walked through whatever they are, and two of them are taken. What is
-no such packet raises MalformedError. Before anything of a packet is kept, `admit` sees whether it
-may come at all: of a packet that may not, no byte is stored.
+Rules: pure. All properties are skipped, and two of them are read. An invalid packet raises
+MalformedError. Before a packet is stored, `admit` checks whether it is allowed at all: of a packet
+that is not, no byte is stored.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # s
 KIND_AND_QOS, PUBLISH_QOS_0 = 0xF6, PUBLISH << 4  # of a first byte (sections 2.1 and 3.3.1)
 PINGRESP = 13
 MOST_BYTES = 1 << 20  # of a packet, its fixed header included; a value of a device takes under 400
-MOST_ANSWER_BYTES = 1 << 16  # of any other packet: a SUBACK has a byte for each of our topics
-REFUSED = 128  # a code from here on is a failure (section 2.4)
+MOST_ANSWER_BYTES = 1 << 16  # of any other packet: a SUBACK has a byte for each subscribed topic
+REFUSED = 128  # codes from here on are failures (section 2.4)
 NOT_AUTHORISED = 135
 
 _CODE_AT = {CONNACK: 1, PUBACK: 2, DISCONNECT: 0}  # the properties follow the code
 _SERVER_KEEPALIVE, _REASON_STRING = 0x13, 0x1F
-# Section 2.2.2.2: the size of each property in bytes, or what it is.
+# Section 2.2.2.2: the size of each property in bytes, or its kind.
 _NUMBER, _TEXT, _PAIR = -1, -2, -3
 _SIZES = {
     **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
@@ -33,7 +33,7 @@ _SIZES = {
     **dict.fromkeys((0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, _REASON_STRING), _TEXT),
     0x26: _PAIR,
 }
-# Section 2.4, and below 128 what 3.1.1 has in a CONNACK (its section 3.2.2.3).
+# Section 2.4, and below 128 the codes of a CONNACK of 3.1.1 (its section 3.2.2.3).
 _WORDS = {
     0: "no reason is given",
     1: "protocol version",
@@ -75,7 +75,7 @@ _WORDS = {
 
 
 class MalformedError(ValueError):
-    """What came is no such packet."""
+    """The data is not such a packet."""
 
 
 class UnexpectedError(ValueError):
@@ -83,25 +83,25 @@ class UnexpectedError(ValueError):
 
 
 class TooLargeError(ValueError):
-    """A PUBLISH of more than MOST_BYTES; the text is how many it has."""
+    """A PUBLISH of more than MOST_BYTES; the text is its size."""
 
 
 class Protocol(IntEnum):
-    """The versions that are spoken, by the level that a CONNECT has (section 3.1.2.2)."""
+    """The supported versions, by the level in a CONNECT (section 3.1.2.2)."""
 
     MQTT_3_1_1 = 4
     MQTT_5 = 5
 
 
-# The packets of which `answer` knows more than paho does.
+# The packets that `response` parses in more detail than paho.
 ANSWERS = {
     Protocol.MQTT_3_1_1: frozenset({CONNACK, SUBACK, UNSUBACK}),
     Protocol.MQTT_5: frozenset({CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT}),
 }
 
-# The packets that a broker may send at all. All subscriptions are of QoS 0, and so is each PUBLISH
-# then (section 3.8.4); what is published has QoS 1 at the most, which ends with a PUBACK. A packet
-# that asks for an answer would have us keep all answers that the broker does not read.
+# The packets that a broker may send. All subscriptions are of QoS 0, and so is every PUBLISH
+# then (section 3.8.4); publishes have QoS 1 at most, which ends with a PUBACK. For a packet that
+# requires an answer this program would have to keep all answers that the broker does not read.
 _EXPECTED = {
     protocol: answers | {PUBLISH, PUBACK, PINGRESP} for protocol, answers in ANSWERS.items()
 }
@@ -114,9 +114,9 @@ _NAMES = (
 
 
 def admit(head: int, size: int, protocol: Protocol) -> None:
-    """See whether a packet may come that begins with the byte `head`.
+    """Check whether a packet that begins with the byte `head` is allowed.
 
-    `size` is that of all of it, in bytes; 0 while it is not known. Raises UnexpectedError and
+    `size` is its total size in bytes; 0 while it is not known. Raises UnexpectedError and
     TooLargeError.
     """
     kind = head >> 4
@@ -135,8 +135,8 @@ class Response(NamedTuple):
 
     `mid` is the packet id, 0 for none. `codes` has one for each topic of a SUBACK, and else the
     only one. `said` is the reason string, `keepalive` the broker's own in s (0: none). `complete`
-    is false for a CONNACK that has no properties although it answers one of MQTT 5, so that who
-    sent it does not speak that.
+    is false for a CONNACK without properties that answers a CONNECT of MQTT 5; its sender does not
+    support MQTT 5.
     """
 
     mid: int
@@ -152,7 +152,7 @@ class Response(NamedTuple):
 
 
 def response(kind: int, body: bytes, protocol: Protocol) -> Response:
-    """Return what a packet of `kind` says. Raises MalformedError."""
+    """Return the content of a packet of `kind`. Raises MalformedError."""
     try:
         if kind in (SUBACK, UNSUBACK):
             return _acknowledgement(body, protocol)
@@ -162,9 +162,9 @@ def response(kind: int, body: bytes, protocol: Protocol) -> Response:
 
 
 def without_properties(kind: int, body: bytes, protocol: Protocol) -> bytes:
-    """Return the body of a CONNACK or PUBACK that `response` has taken, without its properties.
+    """Return the body of a CONNACK or PUBACK that `response` has parsed, without properties.
 
-    paho needs none of them, and takes a time for them that grows with the square of their size.
+    paho needs none of them, and its time for them grows with the square of their size.
     """
     if protocol is Protocol.MQTT_3_1_1:
         return body
@@ -182,13 +182,13 @@ def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
                 start = _properties(bytes(body), end)[1]
     except IndexError:
         raise MalformedError from None
-    if not topic or end > len(body):  # an empty one is an alias, which we have not allowed
+    if not topic or end > len(body):  # an empty one is an alias, which CONNECT has not allowed
         raise MalformedError
     return topic, bytes(body[start:])
 
 
 def reason_in_words(code: int) -> str:
-    """Return what a code means."""
+    """Return the meaning of a code."""
     return _WORDS.get(code, f"code {code}")
 
 
@@ -243,9 +243,9 @@ def _properties(body: bytes, position: int) -> tuple[dict[int, bytes], int]:
 
 
 def variable(body: bytes, position: int) -> tuple[int, int]:
-    """Return a variable byte integer (section 1.5.5), and where it ends.
+    """Return a variable byte integer (section 1.5.5), and its end.
 
-    Raises MalformedError where it has more than four bytes, IndexError where it ends too soon.
+    Raises MalformedError if it has more than four bytes, IndexError if it is incomplete.
     """
     value = 0
     for shift in (0, 7, 14, 21):

@@ -1,25 +1,25 @@
-"""The client of paho: the only module that knows it.
+"""The client of paho: the only module that uses paho.
 
-paho keeps the session: it sends CONNECT, SUBSCRIBE, PUBLISH and PINGREQ, takes the
-acknowledgements to account, and ends what is not alive. It reads what it needs for that, a packet
-at a time, in three or more calls for each. A PUBLISH of QoS 0 needs no acknowledgement and is
-nothing to the session, and nearly all that comes is one: those that were read ahead as a whole are
-cut out before paho sees them (connector.py, publishes.py), in a fraction of the time. For paho's
-keepalive they have never come, so that it pings each 30 s, and hears the answer.
+paho keeps the session: it sends CONNECT, SUBSCRIBE, PUBLISH and PINGREQ, processes the
+acknowledgements, and ends a dead connection. It reads a packet at a time, in three or more calls
+each. A PUBLISH of QoS 0 needs no acknowledgement and does not change the session, and nearly all
+packets are such: complete ones in the read-ahead data are taken before paho sees them (link.py,
+publishes.py), in a fraction of the time. paho's keepalive does not see them, so that paho pings
+every 30 s, and reads the answer.
 
-What the packets say is left to others (packets.py), and it gets no properties: its time for them
-grows with the square of their size. It loses the code of each DISCONNECT without a text and, in
-1.6, of each PUBACK; it stumbles at codes that it does not know; and MQTT 5 has it make so much of
-each PUBLISH that it receives a fifth of what it does with 3.1.1.
+packets.py parses the packets, and paho gets no properties: its time for them grows with the square
+of their size. paho drops the code of each DISCONNECT without a text and, in 1.6, of each PUBACK; it
+fails at unknown codes; and with MQTT 5 it takes so long for each PUBLISH that it receives a fifth
+of the rate with 3.1.1.
 
-1.6 and 2.1 differ in the constructor. In both a packet goes through `_packet_handle` once it lies
-in `_in_packet`, its bytes come from `_sock_recv`, the connected socket comes from
-`_create_socket_connection`, and `_keepalive` is how long nothing may be sent. What is to be sent
-goes through `_packet_queue` into `_out_packet`, and leaves it by `_sock_send`. These are the names
-here that are not public in paho.
+1.6 and 2.1 differ in the constructor. In both a packet goes through `_packet_handle` once it is in
+`_in_packet`, its bytes come from `_sock_recv`, the connected socket comes from
+`_create_socket_connection`, and `_keepalive` is the longest time without sending. Outgoing packets
+go through `_packet_queue` into `_out_packet`, and leave it by `_sock_send`. These names are not
+public in paho.
 
-Rules: what comes in is admitted (packets.py) before a byte of its body is asked for; what goes out
-waits in MOST_WAITING packets and MOST_WAITING_BYTES at the most. paho has no bound for either.
+Rules: an incoming packet is admitted (packets.py) before a byte of its body is read; the send queue
+holds MOST_WAITING packets and MOST_WAITING_BYTES at most. paho has no bound for either.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ with lean_imports.imports_of_paho():
     from paho.mqtt.properties import Properties
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
-MALFORMED = mqtt.MQTT_ERR_PROTOCOL  # of what was received, in paho's eyes
+MALFORMED = mqtt.MQTT_ERR_PROTOCOL  # paho's code for invalid data that it received
 MOST_WAITING = 10_000  # packets to be sent; one takes some 2.5 kB in paho
 MOST_WAITING_BYTES = 1 << 20
 
 
 class NotTakingError(ValueError):
-    """The peer does not read: too much waits to be sent. The text says how much."""
+    """The peer does not read: the send queue is full. The text says how large it is."""
 
 
 class Client(mqtt.Client):  # type: ignore[misc]
-    """A paho client, of either generation, that takes a connected link for its socket, once.
+    """A paho client, of either generation, that uses a connected link as its socket, once.
 
     `take` gets each PUBLISH of QoS 0, its first byte and the rest. `hear` gets kind and body of
-    each answer, and tells whether paho is to see that.
+    each answer, and returns whether paho gets it, too.
     """
 
     spoken: Protocol
     link: Link | None = None
     hear: Callable[[int, bytes], bool] | None = None
     take: Callable[[int, bytearray], None] | None = None
-    waiting_bytes = 0  # queued, and not taken by the socket yet
-    _handled = False  # whether this reading has come to the end of a packet
+    waiting_bytes = 0  # queued, and not sent yet
+    _handled = False  # whether this read has completed a packet
 
     def begin(self, host: str, port: int, keepalive: int) -> None:
-        """Send the CONNECT; MQTT 5 has the broker withhold what is too large (section 3.1.2.11.4).
+        """Send the CONNECT; with MQTT 5 it sets the maximum packet size (section 3.1.2.11.4).
 
         `host` and `port` are for paho's records, `keepalive` is in s.
         """
@@ -74,7 +74,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
         self.connect(host, port, keepalive, properties=properties)
 
     def hurry(self, seconds: int) -> None:
-        """Send something each so many seconds at the least: MQTT 5 lets the broker say so."""
+        """Send something at least every `seconds`: with MQTT 5 the broker may require that."""
         self._keepalive = seconds
 
     @property
@@ -83,10 +83,10 @@ class Client(mqtt.Client):  # type: ignore[misc]
         return not self._in_packet["command"]
 
     def read_packet(self) -> int:
-        """Read a packet, or go on with the one that was begun; return a code of paho's.
+        """Read a packet, or continue with a partial one; return a code of paho's.
 
-        By itself paho reads one for each message that waits to be acknowledged, a thousand of a
-        fleet, most of which could have gone past it.
+        By default paho reads one packet per unacknowledged message, a thousand for a fleet, most of
+        which could have bypassed it.
         """
         self._handled = False
         return int(self.loop_read())
@@ -98,7 +98,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
         return super()._sock_recv(bufsize)
 
     def _admit(self) -> None:
-        """See whether what is being received may come; it is asked before each piece of it."""
+        """Check whether the packet that is being received is allowed; called before each piece."""
         packet = self._in_packet
         size = 0
         if packet["have_remaining"]:
@@ -119,7 +119,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
         return sent
 
     def _packet_handle(self) -> Any:
-        self._admit()  # one without a body has not been asked for one
+        self._admit()  # a packet without a body was not checked before
         self._handled = True
         head, body = self._in_packet["command"], self._in_packet["packet"]
         if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.take:
@@ -135,13 +135,13 @@ class Client(mqtt.Client):  # type: ignore[misc]
 
     def _create_socket_connection(self) -> Link:
         link, self.link = self.link, None
-        if link is None:  # paho would try once more
-            raise ConnectionAbortedError(errno.ECONNABORTED, "there is one connection alone")
+        if link is None:  # paho would try again
+            raise ConnectionAbortedError(errno.ECONNABORTED, "there is only one connection")
         return link
 
 
 def new_client(link: Link, client_id: str, protocol: Protocol) -> Client:
-    """Return a client that will speak over `link`."""
+    """Return a client that uses `link`."""
     how = {"client_id": client_id, "protocol": int(protocol)}
     if hasattr(mqtt, "CallbackAPIVersion"):
         client = Client(mqtt.CallbackAPIVersion.VERSION2, **how)

@@ -1,12 +1,12 @@
-"""Cuts the ordinary PUBLISH packets out of what was read ahead: many of them in one pass.
+"""Takes the ordinary PUBLISH packets from the read-ahead data: many of them in one pass.
 
-Ordinary is a PUBLISH of QoS 0 (section 3.3 of MQTT 5) that lies there as a whole, has a topic, a
-length of at most two bytes and, in MQTT 5, no properties: each value of a device is one. Anything
-else ends the pass and is taken one by one (connection.py): by `packets.publish`, or by paho, which
-keeps the session. What that is, and why these are no part of it, is told in paho_client.py.
+An ordinary one is a complete PUBLISH of QoS 0 (section 3.3 of MQTT 5) that has a topic, a length of
+at most two bytes and, in MQTT 5, no properties: every value of a device is one. Any other packet
+ends the pass and is taken alone (connection.py): by `packets.publish`, or by paho, which keeps the
+session. paho_client.py says why ordinary packets are no part of the session.
 
-Pure, but for the clock that is handed in. What is cut here is what `packets.publish` makes of it;
-the tests hold the one against the other.
+Pure, except the clock that is handed in. The result is the same as that of `packets.publish`; the
+tests compare both.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from bat2influx.mqtt.packets import KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 
-# Topic and payload as they came, whether it is retained (0 or 1), and the arrival in ns since boot.
+# Topic, payload, whether it is retained (0 or 1), and the arrival in ns since the boot.
 Packet = tuple[bytes, bytes, int, int]
 
 
 class Pass(NamedTuple):
-    """What a pass has found: the packets, where the next one begins, and whether that is to be
-    waited for, since it is ordinary as far as it has come.
+    """The packets, where the next one begins, and whether that is the beginning of an ordinary one,
+    which may be completed.
     """
 
     packets: list[Packet]

@@ -1,7 +1,7 @@
 """Reconnects to a broker whenever the connection has ended, with a wait before each attempt.
 
-It steps with its device, has no thread of its own, and tells of what fails once, until the broker
-has confirmed that it works. A login alone is no such proof: it may not last.
+Its device steps it; it has no thread. It reports a failure once, until the broker has confirmed
+that the connection works. A login alone does not prove that: the connection may end at once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)
 
-LASTING = 10.0  # s; a connection that ends sooner has not lasted
-IN_A_ROW = 4  # connections that have not lasted, from which on none is told of before it has
-TRUSTED = 120.0  # s, for which what refuses us after a login that has worked is a device that boots
-_BOOTS = ("refused", "no tls port", "no tls", "tls")  # of an attempt: causes of a device that boots
+LASTING = 10.0  # s; a connection that ends sooner is a short one
+IN_A_ROW = 4  # short connections; after these a new one is reported only once it has lasted
+TRUSTED = 120.0  # s; after a successful login, failures within it are those of a booting device
+_BOOTS = ("refused", "no tls port", "no tls", "tls")  # of an attempt: causes of a booting device
 _AWAY = ("unreachable", "name")  # causes of a device that is off: its boot is still to come
-PING_CHECK_INTERVAL = 1.0  # s; how often paho looks whether its own ping is due
+PING_CHECK_INTERVAL = 1.0  # s; how often paho checks whether its own ping is due
 
 
 class State(Enum):
-    """Where the conversation with a device stands: the broker's part, and then the device's."""
+    """The state of the connection to a device: the broker's part, and then the device's."""
 
     WAITING = "waiting"  # for the next attempt
     RESOLVING = "resolving"
@@ -42,14 +42,14 @@ class State(Enum):
     SILENT = "not responding"
 
 
-_MQTT = frozenset({"login", "vrm login", "connack"})  # causes that a broker's own answer has
+_MQTT = frozenset({"login", "vrm login", "connack"})  # causes from a broker's answer
 
 
 class Reconnector:
-    """The way to one broker. `connection` is there from the login to its end."""
+    """The connection to one broker. `connection` is set from the login to its end."""
 
     def __init__(self, endpoint: Endpoint, wake: Callable[[], None]) -> None:
-        """`wake` is called from another thread when there is a reason to step."""
+        """`wake` is called from another thread when a step is needed."""
         self.endpoint = endpoint
         self.state = State.WAITING
         self.connection: Connection | None = None
@@ -58,27 +58,27 @@ class Reconnector:
         self._client_id = client_id()
         self._connector: Connector | None = None
         self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
-        self._spoken = Protocol.MQTT_5  # what the broker has taken, as far as is known
+        self._spoken = Protocol.MQTT_5  # what the broker has accepted, as far as known
         self._protocol = self._spoken  # of this attempt
         self._attempts = 0
         self._retry_at = 0.0
         self._login_until = 0.0
         self._opened = 0.0
-        self._refused_since: dict[str, float] = {}  # by cause, in spite of a login that has worked
-        self._short = 0  # connections in a row that have not lasted
+        self._refused_since: dict[str, float] = {}  # by cause, after a login that has worked
+        self._short = 0  # short connections in a row
         self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why the broker is not reached, if it is not."""
+        """Why the broker is not connected, if it is not."""
         return self._reaching.trouble
 
     def timeout(self, now: float) -> float:
-        """Return the seconds after which `step` has something to do even if nothing comes."""
+        """Return the seconds after which `step` has something to do even without a message."""
         if self.state is State.WAITING:
             return max(0.0, self._retry_at - now)
         if self.connection is None:
-            return PING_CHECK_INTERVAL  # the connector wakes us
+            return PING_CHECK_INTERVAL  # the connector wakes the loop
         if self.connection.pending:
             return 0.0
         if self.state is State.LOGIN:
@@ -86,14 +86,14 @@ class Reconnector:
         return PING_CHECK_INTERVAL
 
     def step(self, now: float, *, readable: bool, writable: bool) -> None:
-        """Connect, or go on with the connection."""
+        """Connect, or step the connection."""
         if self.connection is None:
             self._connect(now)
         if self.connection is not None:
             self.connection.step(readable=readable, writable=writable)
 
     def check(self, now: float) -> bool:
-        """Return whether one is logged in; put an end to what has ended."""
+        """Return whether the login is accepted; process the end of a connection."""
         connection = self.connection
         if connection is None:
             return False
@@ -112,9 +112,9 @@ class Reconnector:
         return self.state is State.OPEN
 
     def confirmed(self, now: float) -> None:
-        """The broker has done what it was asked for.
+        """The broker has fulfilled a request.
 
-        What has broken the rules comes again soon after that, such as a retained message.
+        A message that violates the protocol, such as a retained one, would come again soon.
         """
         trouble, lasted = self._reaching.trouble, now >= self._opened + LASTING
         if lasted:
@@ -126,11 +126,11 @@ class Reconnector:
             self._reaching.recovered(f"connected to {self.endpoint.host}", now)
 
     def works(self) -> None:
-        """The device has said something: the next failure is a first one."""
+        """The device has sent something: the next failure counts as the first."""
         self._attempts = 0
 
     def drop(self, now: float) -> None:
-        """End the connection, and begin the next at once."""
+        """End the connection, and start the next at once."""
         if self.connection:
             self.connection.close()
         self.connection = None
@@ -139,12 +139,12 @@ class Reconnector:
         self.state, self._retry_at = State.WAITING, now
 
     def give_up(self, now: float, backoff: Backoff = Backoff.BROKER) -> None:
-        """End the connection, and begin the next after a while."""
+        """End the connection, and start the next after a delay."""
         self._attempts += 1
         self.drop(now + delay(backoff, self._attempts, random.random()))
 
     def close(self) -> None:
-        """Leave the broker, or stop trying to reach it."""
+        """Disconnect from the broker, or stop connecting."""
         if self._connector:
             self._connector.abandon()
         self._connector = None
@@ -169,11 +169,11 @@ class Reconnector:
         self.state = State.LOGIN
 
     def _ended(self, connection: Connection, why: Trouble, now: float) -> None:
-        """It has ended; where it had not begun, it was the version, or TLS, that was wanted."""
+        """The connection has ended; during the login another version, or TLS, may be needed."""
         without_a_word = self.state is State.LOGIN and why.cause == "protocol"
         if self.state is State.LOGIN and why.cause in _MQTT:
             self._port.answered()
-        if connection.accepted:  # and ended so soon that nobody has seen it
+        if connection.accepted:  # and ended before `check` saw it
             self._spoken = connection.protocol
         if connection.may_be_older:
             self._protocol = Protocol.MQTT_3_1_1
@@ -184,7 +184,7 @@ class Reconnector:
             self._failed(why, now)
 
     def _failed(self, why: Trouble, now: float) -> None:
-        """The attempt, or the connection, has come to an end: wait before the next."""
+        """The attempt, or the connection, has ended: wait before the next."""
         if self.state is State.OPEN and now < self._opened + LASTING:
             self._short += 1
         self._protocol = self._spoken
@@ -193,11 +193,11 @@ class Reconnector:
         self.give_up(now, why.backoff)
 
     def _trusting(self, why: Trouble, now: float) -> Trouble:
-        """Return what a refusal means: a login that has worked is trusted for a while.
+        """Return the meaning of a failure: after a successful login, the device may be booting.
 
-        Each cause has its own while, since a device that boots has its port closed, and then open
-        and refuses a right password. VENUS, "Presence": tokens it takes all the time, so that one
-        which is refused was removed.
+        Each cause has its own period, because the port of a booting device is first closed, and
+        then open and rejects a right password. VENUS, "Presence": it accepts tokens all the time,
+        so a rejected token was removed.
         """
         attempt = self.state is not State.OPEN
         if why.cause in _AWAY:
@@ -214,10 +214,10 @@ class Reconnector:
 
 
 def _starting(why: Trouble) -> Trouble:
-    """Return what a port that is closed, or answers otherwise, means where a login has worked.
+    """Return the meaning of a closed or different port after a login that has worked.
 
-    VENUS, "Presence": the broker ends with the D-Bus daemon, and listens again when it has booted.
-    Nothing in the configuration was wrong until then, so that no message asks to change it.
+    VENUS, "Presence": the broker ends with the D-Bus daemon, and listens again after the boot. The
+    configuration was right before, so no message asks to change it.
     """
     what = why.what.partition("; ")[0].partition(": ")[0]
     return why._replace(

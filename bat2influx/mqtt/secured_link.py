@@ -1,7 +1,7 @@
 """A link with TLS.
 
-That TLS has to wait for the other direction does not come up: without renegotiation it reads to
-read, and writes to write.
+TLS never has to wait for the other direction here: without renegotiation it reads only to read, and
+writes only to write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bat2influx.net.tls import shown_by
 
 
 class SecuredLink(Link):
-    """A connected socket on which the handshake is done."""
+    """A connected socket after the handshake."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         super().__init__(sock)
@@ -22,7 +22,7 @@ class SecuredLink(Link):
 
     @property
     def pending(self) -> bool:
-        """Whether something was read ahead, by us or by OpenSSL, which select() would not tell."""
+        """Whether there is read-ahead data, here or in OpenSSL, which select() does not see."""
         return super().pending or self._secured.pending() > 0
 
     @property
@@ -32,7 +32,7 @@ class SecuredLink(Link):
 
     @property
     def says(self) -> dict[str, Any]:
-        """What the certificate says, as ssl.SSLSocket.getpeercert has it; {} if not verified."""
+        """The certificate's content, as from ssl.SSLSocket.getpeercert; {} if not verified."""
         return dict(self._secured.getpeercert() or {})
 
     @property
@@ -41,7 +41,7 @@ class SecuredLink(Link):
         return self._secured.version()
 
     def send(self, data: bytes) -> int:
-        """Return how many bytes were taken; BlockingIOError when there is no room yet."""
+        """Return how many bytes were sent; BlockingIOError if there is no room yet."""
         try:
             return self._secured.send(data)
         except ssl.SSLWantWriteError:

@@ -1,6 +1,6 @@
-"""A conversation with a broker for a command: it waits, where the daemon steps.
+"""A session with a broker for a command: it waits, where the daemon steps.
 
-The same connector and connection as the daemon's, so that whatever is met with has the same name.
+It uses the daemon's connector and connection, so that failures have the same names.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from bat2influx.mqtt.packets import Protocol
 from bat2influx.net import tls
 
 LINK_TIMEOUT = 60.0  # s, for name, port and TLS; a name may have many addresses
-ANSWER_TIMEOUT = 8.0  # s, for what a broker answers by itself
+ANSWER_TIMEOUT = 8.0  # s, for an acknowledgement of the broker
 
 
 class Session:
-    """One conversation, from `open` to `close`."""
+    """One session, from `open` to `close`."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.addresses: list[str] = []  # what the name stands for
-        self.fingerprint: str | None = None  # of the certificate, where TLS was spoken
+        self.addresses: list[str] = []  # of the name
+        self.fingerprint: str | None = None  # of the certificate, with TLS
         self.trouble: Trouble | None = None  # why it ended, or never began
         self._connection: Connection | None = None
         self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
 
     def open(self) -> Trouble | None:
-        """Find, connect and log in; return why not, or None."""
+        """Resolve, connect and log in; return why that failed, or None."""
         link = self.connect()
         return link if isinstance(link, Trouble) else self.log_in(link)
 
     def connect(self) -> Link | Trouble:
-        """Return the way to the broker, with TLS where it is configured, or what is in it."""
+        """Return a link to the broker, with TLS if configured, or the trouble."""
         arrived = threading.Event()
         connector = Connector(self.endpoint, arrived.set, look=self._port.look)
         arrived.wait(LINK_TIMEOUT)
@@ -58,7 +58,7 @@ class Session:
         return outcome
 
     def log_in(self, link: Link) -> Trouble | None:
-        """Begin the MQTT session; return why not, or None."""
+        """Start the MQTT session; return why that failed, or None."""
         connection = self._converse(link)
         if connection.may_be_older:
             again = self.connect()
@@ -67,7 +67,7 @@ class Session:
             connection = self._converse(again, Protocol.MQTT_3_1_1)
         without_a_word = connection.trouble and connection.trouble.cause == "protocol"
         if without_a_word and self._port.wordless():
-            again = self.connect()  # it may have been TLS that it wanted
+            again = self.connect()  # the port may require TLS
             if isinstance(again, Trouble):
                 return again
             connection = self._converse(again, connection.protocol)
@@ -80,7 +80,7 @@ class Session:
         return self.trouble
 
     def subscribe(self, topics: Iterable[str]) -> Trouble | None:
-        """Subscribe, and wait until the broker has confirmed it; return why not, or None."""
+        """Subscribe, and wait for the acknowledgement; return why that failed, or None."""
         connection = self.connection
         mid = connection.subscribe(topics)
         self._step_until(connection, lambda: mid in connection.acknowledged, ANSWER_TIMEOUT)
@@ -101,17 +101,17 @@ class Session:
     def until(self, see: Callable[[Message], bool], seconds: float) -> bool:
         """Hand each message to `see` until that returns True; return whether it has.
 
-        It gives up after `seconds`, and when the connection has ended.
+        It stops after `seconds`, or when the connection has ended.
         """
         connection = self.connection
         return self._step_until(connection, lambda: any(map(see, connection.received())), seconds)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Go on until `done`, which may take messages itself; return whether it was in time."""
+        """Wait until `done`, which may take messages itself; return whether it was in time."""
         return self._step_until(self.connection, done, seconds)
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         if self._connection:
             self._connection.close()
 

@@ -1,5 +1,5 @@
-"""Sockets and trust: name resolution and deadlines with a limit, TLS and whom it trusts.
+"""Sockets and trust: time limits for name resolution and sockets, TLS and trusted certificates.
 
-Knows neither MQTT nor HTTP: what a failure means for a broker or a database is said by those who
-make the connection (mqtt/connector.py, influx/transport.py). Start with deadline.py.
+Uses neither MQTT nor HTTP: mqtt/connector.py and influx/transport.py make the connections, and give
+failures their meaning. Start with deadline.py.
 """

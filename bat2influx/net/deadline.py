@@ -1,11 +1,11 @@
-"""A time limit in all for what is done with a socket.
+"""A total time limit for the operations on a socket.
 
-The timeout of a socket begins anew with each byte: a peer that drips holds it for ever. Here
-the kernel ends it, from another thread: whoever reads from the socket meets with its end.
+The timeout of a socket restarts with each byte: a peer that sends byte by byte can block it for
+ever. Here another thread shuts the socket down, so that a blocked read returns its end.
 
-Rules: one `Deadline` is used by one thread at a time, but for `cut`. The thread that watches over
-it outlives a span: to start one for each takes as long as half of a request to a database nearby.
-It ends when it wakes up and nothing is under way, and with `close`.
+Rules: one thread at a time uses a `Deadline`, except for `cut`. The watcher thread continues
+between spans: starting a thread for each takes half as long as a request to a local database. It
+ends when it wakes up and no span is under way, and with `close`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 
 class Deadline:
-    """Shuts a socket down once the time for all that is done with it is over."""
+    """Shuts a socket down after a total time limit."""
 
     def __init__(self) -> None:
         self.expired = False  # in the latest span
@@ -27,11 +27,11 @@ class Deadline:
         self._under_way = False
         self._changed = threading.Condition()
         self._watcher: threading.Thread | None = None
-        self._wakes = 0.0  # when, at the latest
+        self._wakes = 0.0  # when the watcher wakes, at the latest
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[Deadline]:
-        """Give what is done meanwhile so many seconds, from now on."""
+        """Limit the operations in the block to so many seconds, from now on."""
         with self._changed:
             self.expired, self._under_way = False, True
             self._end = time.monotonic() + seconds
@@ -47,26 +47,26 @@ class Deadline:
                 self._under_way = False
 
     def watch(self, sock: socket.socket | None) -> None:
-        """Have this one shut down when the time is up, in place of the one before."""
+        """Shut down this socket when the time is over, instead of the one before."""
         self._sock = sock
-        if self.expired:  # just now
+        if self.expired:  # in the meantime
             self.cut()
 
     def left(self) -> float:
-        """Return the seconds that are left, 0.01 at the least. Raises TimeoutError: none are."""
+        """Return the seconds left, at least 0.01. Raises TimeoutError if none are left."""
         if self.expired:
             raise TimeoutError("timed out")
         return max(0.01, self._end - time.monotonic())
 
     def cut(self) -> None:
-        """End what is under way, from any thread."""
+        """End the span under way, from any thread."""
         self.expired = True
         if self._sock is not None:
-            with contextlib.suppress(OSError):  # it has ended just now
+            with contextlib.suppress(OSError):  # the socket is closed already
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Watch no more; the socket stays as it is."""
+        """Stop watching; the socket is unchanged."""
         with self._changed:
             self._under_way, self._sock = False, None
             self._changed.notify()
@@ -86,7 +86,7 @@ class Deadline:
 
 @contextlib.contextmanager
 def cut_after(sock: socket.socket, seconds: float) -> Iterator[Deadline]:
-    """Shut `sock` down once so many seconds are over; the deadline tells whether that happened."""
+    """Shut `sock` down after so many seconds; `expired` of the deadline says whether it did."""
     deadline = Deadline()
     deadline.watch(sock)
     try:

@@ -1,10 +1,10 @@
 """Name resolution with a time limit, which the C library does not have.
 
-A resolver that hangs keeps its thread until it gives up. Whoever asks for the same name meanwhile
-waits for that answer, so that threads do not pile up; an answer that came too late for one attempt
-serves the next, so that a slow resolver is no different from a name that is unknown for a while.
-One that has not answered for STUCK seconds never will: then the next attempt asks with a thread of
-its own, for the resolver may work again. There are MOST_STUCK such threads at the most.
+A hanging resolver blocks its thread until it returns. Further calls for the same name wait for that
+answer, so that threads do not accumulate; an answer that is too late for one attempt serves the
+next, so that a slow resolver looks like a name that is unknown for a while. After STUCK seconds
+without an answer the thread is given up: the next attempt starts a new one, because the resolver
+may work again. There are at most MOST_STUCK abandoned threads.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import time
 from typing import Any
 
 STUCK = 300.0  # s; resolv.conf(5) allows 30 s five times for one name server
-MOST_STUCK = 8  # threads that are left behind; each has 8 MB of addresses, and next to no memory
+MOST_STUCK = 8  # abandoned threads; each reserves 8 MB of addresses, and uses almost no memory
 
 _lock = threading.Lock()
-_open: dict[tuple[str, int], _Question] = {}  # asked, and the answer not fetched yet
+_open: dict[tuple[str, int], _Question] = {}  # under way, or not fetched yet
 _stuck: list[_Question] = []
 
 
@@ -44,7 +44,7 @@ class _Question(threading.Thread):
 
 
 def resolve(host: str, port: int, timeout: float) -> list[Any]:
-    """Return what socket.getaddrinfo does; raise TimeoutError or OSError if not in `timeout` s."""
+    """Return the result of socket.getaddrinfo. Raises OSError; TimeoutError after `timeout` s."""
     with _lock:
         question = _asked(host, port)
     question.join(timeout)
@@ -59,7 +59,7 @@ def resolve(host: str, port: int, timeout: float) -> list[Any]:
 
 
 def _asked(host: str, port: int) -> _Question:
-    """Return the question that is under way, or a new one."""
+    """Return the resolution under way, or start a new one."""
     question = _open.get((host, port))
     if question is not None and question.is_stuck:
         _stuck[:] = [each for each in _stuck if each.is_alive()]

@@ -1,14 +1,14 @@
-"""TLS: which certificate is trusted, and what a failed handshake means.
+"""TLS: which certificate is trusted, and the meaning of a failed handshake.
 
-A GX device signs its own certificate: RSA-2048, CN=venus.local, no subject alternative name, made
-anew when it is invalid or a year from its end (VENUS, "Login and security profiles"). So no
-certificate authority has signed it, and it is either pinned by its fingerprint or given as its own
-authority.
+A GX device signs its own certificate: RSA-2048, CN=venus.local, no subject alternative name. It
+creates a new one if the old one is invalid or expires within a year (VENUS, "Login and security
+profiles"). So no certificate authority has signed it, and it is either pinned by its fingerprint or
+configured as its own authority.
 
-Rules: TLS 1.2 at least. No socket here: the handshakes are made in mqtt/handshake.py and
-influx/transport.py. `ssl`, with OpenSSL behind it, takes 4 MB of memory and a tenth of the time of
-a start: it is imported when a context is made, so that a daemon without TLS does without. Before
-that no error can be one of its own.
+Rules: TLS 1.2 at least. No socket here: mqtt/handshake.py and influx/transport.py make the
+handshakes. `ssl`, with OpenSSL, takes 4 MB of memory and a tenth of the time of a start: it is
+imported when a context is made, so that a daemon without TLS does not load it. Before that, no
+error can be an SSLError.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 HANDSHAKE_TIMEOUT = 10.0  # s; a small device with RSA takes under one
 
-# X509_verify_cert_error_string(3): the numbers of what certificates are refused for
+# X509_verify_cert_error_string(3): why a certificate is rejected
 _EXPIRED, _NOT_YET = 10, 9
 _OTHER_NAME = (62, 64)
-# What OpenSSL calls an answer that is no TLS, or a peer that shares no version with us.
+# OpenSSL's reasons for an answer that is not TLS, and for no common version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
-# What a server says that wants a certificate of ours, or another one (alerts of RFC 8446, 6.2).
+# Alerts of a server that requires a client certificate, or another one (RFC 8446, 6.2).
 _OURS = (
     "TLSV13_ALERT_CERTIFICATE_REQUIRED",
     "SSLV3_ALERT_BAD_CERTIFICATE",
@@ -40,7 +40,7 @@ _OURS = (
 
 
 class TlsFault(Enum):
-    """What a handshake can fail for."""
+    """Why a handshake failed."""
 
     EXPIRED = "has expired"
     NOT_YET = "is not valid yet"
@@ -57,10 +57,10 @@ class TlsFault(Enum):
 class Tls:
     """What is trusted: the system's authorities, or those in `ca_file`, or one certificate.
 
-    `fingerprint` is the SHA-256 of the certificate as `fingerprint_of` gives it, '' for none.
-    With `trust_any` every certificate will do: for looking, never with a secret. `only`, in DER,
-    is a certificate that alone is trusted. `client_cert` and `client_key` are files with our own
-    certificate and its key ('': in the same file), for a server that asks for one.
+    `fingerprint` is the SHA-256 of the certificate as from `fingerprint_of`, '' for none. With
+    `trust_any` every certificate is accepted: for probing, never with a secret. `only`, in DER, is
+    the only trusted certificate. `client_cert` and `client_key` are files with a client certificate
+    and its key ('': in the same file), for a server that asks for one.
     """
 
     ca_file: str = ""
@@ -73,31 +73,31 @@ class Tls:
 
     @property
     def trusts_one(self) -> bool:
-        """Whether it is said who is trusted, beside the authorities of the system."""
+        """Whether the configuration names what is trusted, other than the system's authorities."""
         return bool(self.ca_file or self.fingerprint or self.only)
 
     @property
     def unverified(self) -> bool:
-        """Whether the handshake itself checks nothing."""
+        """Whether the handshake itself checks no certificate."""
         return self.trust_any or bool(self.fingerprint)
 
 
 def fingerprint_of(certificate: bytes) -> str:
     """Return the SHA-256 fingerprint of a certificate in DER, as `openssl x509` and browsers do."""
-    import hashlib  # noqa: PLC0415 - it takes 0.7 MB, and a daemon without a pin has no need of it
+    import hashlib  # noqa: PLC0415 - it takes 0.7 MB, and a daemon without a pin does not need it
 
     return hashlib.sha256(certificate).digest().hex(":").upper()
 
 
 def context(tls: Tls) -> ssl.SSLContext:
-    """Return what a handshake needs. Raises OSError when a file cannot be read or is none."""
+    """Return the context for a handshake. Raises OSError if a file is unreadable or invalid."""
     import ssl  # noqa: PLC0415 - see the rules
 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION
     if tls.client_cert:
-        # A passphrase would be asked for on the terminal.
+        # Otherwise OpenSSL would ask for a passphrase on the terminal.
         made.load_cert_chain(tls.client_cert, tls.client_key or None, password=lambda: b"")
     if tls.unverified:
         made.check_hostname = False
@@ -106,7 +106,8 @@ def context(tls: Tls) -> ssl.SSLContext:
     made.check_hostname = tls.verify_host
     made.hostname_checks_common_name = True  # a GX device's certificate has no other name
     if tls.ca_file or tls.only:
-        made.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # it may be the very one
+        # The file may hold the server's certificate itself.
+        made.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         made.load_verify_locations(tls.ca_file or None, cadata=tls.only or None)
     else:
         made.load_default_certs()
@@ -114,13 +115,13 @@ def context(tls: Tls) -> ssl.SSLContext:
 
 
 def shown_by(secured: ssl.SSLSocket) -> bytes:
-    """Return the certificate that the peer has shown, in DER."""
+    """Return the peer's certificate, in DER."""
     return secured.getpeercert(binary_form=True) or b""
 
 
 def fault_of(error: Exception) -> TlsFault:
-    """Return what a handshake failed for."""
-    import ssl  # noqa: PLC0415 - a handshake had need of it
+    """Return why a handshake failed."""
+    import ssl  # noqa: PLC0415 - the handshake has loaded it
 
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
@@ -144,12 +145,12 @@ def is_of_openssl(error: BaseException) -> bool:
 
 
 def is_end_of_file(error: BaseException) -> bool:
-    """Return whether the peer has ended the connection against the rules of TLS."""
+    """Return whether the peer has closed the connection without the closing alert of TLS."""
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(error, ssl.SSLEOFError)
 
 
 def openssl_reason(error: Exception) -> str:
-    """Return OpenSSL's reason for an error in a few words, '' if it is none of OpenSSL's."""
+    """Return OpenSSL's reason for an error in a few words, '' for an error of another kind."""
     reason = getattr(error, "reason", "") if is_of_openssl(error) else ""
     return (reason or "").replace("_", " ").lower()
