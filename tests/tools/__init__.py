@@ -1,1 +1,1 @@
-"""The runs that a person starts by make, and what installs what they need."""
+"""The programs behind the targets of make, and the scripts that install their requirements."""

@@ -1,11 +1,11 @@
-"""Pictures of the dashboards, as Grafana shows them: to look at, and those of docs/pictures.
+"""Pictures of the dashboards, as Grafana shows them: for checks, and for docs/pictures.
 
     /usr/bin/python3 -m tests.tools.dashboards [--to FOLDER] [--days 32] [overview battery …]
     /usr/bin/python3 -m tests.tools.dashboards --docs
 
 A real InfluxDB and a real VictoriaMetrics are filled with houses (household_filled.py), and each
 dashboard is rendered in a browser (tests/tools/render): in both themes, at three widths, of both
-databases. What is not as it should be (`faults`) is said, and is the exit code.
+databases. The program prints `faults`, and exits 1 if there are any.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ HOUSES = {
     "two_sites": household_filled.two_sites,
     "fleet": household_filled.fleet,
 }
-SEVERAL = ("two_sites", "fleet")  # of which the rows below are what is to be seen
+SEVERAL = ("two_sites", "fleet")  # pictures of these show the rows below
 THEMES, WIDTHS = ("dark", "light"), (1600, 800, 400)
-LEAST_LETTERS = 9.5  # px; smaller ones cannot be read at an arm's length
+LEAST_LETTERS = 9.5  # px; smaller ones are illegible at an arm's length
 MOST_BYTES = 300_000  # of a picture in docs/pictures
-COLOURS = 256  # of such a picture: flat areas and thin letters need no more
-NOON = 13 * 3600  # s of the day, UTC, that such a picture shows: there is sun then, and a morning
+COLOURS = 256  # of such a picture: enough for flat areas and thin letters
+NOON = 13 * 3600  # s of the day, UTC, at the end of such a picture: after a morning with sun
 SAID_INSTEAD = ("needs preset", "needs self_measurement", "run bat2influx setup-db")
 
-# What is shown in the documents: name of the file, house, dashboard, theme, width.
+# Pictures of the documents: name of the file, house, dashboard, theme, width.
 DOCUMENTS = (
     ("overview.png", "house", "overview", "dark", 1600),
     ("overview-light.png", "house", "overview", "light", 1600),
@@ -66,7 +66,7 @@ def opened(dashboard: Json) -> Json:
     """Return a dashboard with all its rows opened, as by a click on each."""
     made = copy.deepcopy(dashboard)
     panels: list[Json] = []
-    more = 0  # lines that opened rows have pushed the rest down by
+    more = 0  # grid lines by which opened rows move the rest down
     for panel in made["panels"]:
         panel["gridPos"]["y"] += more
         inside = panel.pop("panels", []) if panel["type"] == "row" else []
@@ -86,9 +86,9 @@ def opened(dashboard: Json) -> Json:
 
 
 def faults(page: Page, may_be_empty: Sequence[str] = SAID_INSTEAD) -> Iterator[str]:
-    """Yield what is wrong with a page, a line for a thing.
+    """Yield the faults of a page, one line each.
 
-    An empty panel has to say why, in one of the texts `may_be_empty`.
+    An empty panel needs one of the texts of `may_be_empty`.
     """
     yield from page.problems
     if page.overflow:
@@ -164,9 +164,9 @@ def _filled(house: str, place: Path, days: float) -> AbstractContextManager[Fill
 
 
 def _moment(house: str, filled: Filled) -> int:
-    """Return the end of what a picture of the documents shows, in s since 1970.
+    """Return the end of the time range of a picture in the documents, in s since 1970.
 
-    That of a fleet is the end of its values: which devices are offline is counted from there.
+    For a fleet it is the end of its values, because offline devices are counted from there.
     """
     return filled.end if house == "fleet" else filled.end - (filled.end - NOON) % DAY
 
@@ -186,9 +186,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.tools.dashboards")
     parser.add_argument("dashboards", nargs="*", default=[*NAMES], help="all by default")
     parser.add_argument("--houses", nargs="+", choices=HOUSES, default=[*HOUSES])
-    parser.add_argument("--days", type=float, default=32.0, help="of the house with all presets")
+    parser.add_argument("--days", type=float, default=32.0, help="days of the house with presets")
     parser.add_argument("--to", type=Path, default=Path("dashboard-pictures"), help="a folder")
-    parser.add_argument("--docs", action="store_true", help="those of docs/pictures alone")
+    parser.add_argument("--docs", action="store_true", help="only the pictures of docs/pictures")
     return parser.parse_args()
 
 

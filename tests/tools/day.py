@@ -1,15 +1,15 @@
-"""A day without the database, at speed: 86,400 seconds of the nine values, through everything real.
+"""A day without the database, at speed: 86,400 s of the nine values, with real servers.
 
     /usr/bin/python3 -m tests.tools.day [--values 777600]
 
-While the database is away a publisher says numbers on the nine topics as fast as the daemon takes
-them, beside a device that tells of its changes each second (`mode = notify`). Then the database is
-started. Prints one line, and exits 1 if a value is missing, wrong, twice or out of order, if the
-database has not got all within two minutes, if a value of the present waited for those of the past,
-or if the daemon took more than 60 MB of memory at any time.
+While the database is down a publisher sends numbers on the nine topics as fast as the daemon reads
+them, beside a device that publishes its changes every second (`mode = notify`). Then the database
+is started. Prints one line, and exits 1 if a value is missing, wrong, stored twice or out of order,
+if not all are stored within two minutes, if current values are delayed by the backlog, or if the
+daemon used more than 60 MB of memory at any time.
 
-Rules: the device's own numbers are small, the publisher's large. A broker drops messages of QoS 0
-for a client that is slower than the publisher; this one does not, and the publisher waits.
+Rules: the device's own numbers are small, the publisher's large. By default a broker drops messages
+of QoS 0 for a client that is slower than the publisher; this one does not, and the publisher waits.
 """
 
 from __future__ import annotations
@@ -38,45 +38,45 @@ PORTAL = "c0619ab1c2d3"
 DAY = 86_400 * len(NINE)
 BASE = 1_000_000  # the first of the publisher's numbers, for each topic
 AT_ONCE = 1_800  # values
-AHEAD = 20_000  # values that may be on their way to the daemon
+AHEAD = 20_000  # values that may be under way to the daemon
 UNLIMITED = "max_queued_messages 0\nmax_queued_bytes 0\n"
 CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03day"  # MQTT 3.1.1, without a keepalive
 DISCONNECT = b"\xe0\x00"
 
 MOST_MEMORY = 60_000_000  # bytes
 LONGEST_DRAIN = 120.0  # s until all is stored
-LATEST_PRESENT = 5.0  # s that a value of the present may take meanwhile
+LATEST_PRESENT = 5.0  # s that a current value may take during that
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has shown: times in s, memory in bytes."""
+    """The results of a run: times in s, memory in bytes."""
 
     values: int
     fed: float
     drained: float
-    live: int  # values of the present that were said and stored while the past was drained
+    live: int  # current values published and stored while the backlog drained
     late: float  # s that one of them took, at most
     peak: int
 
     def __str__(self) -> str:
         return (
-            f"{self.values:,} values while the database was away, taken in {self.fed:.1f} s"
+            f"{self.values:,} values while the database was down, received in {self.fed:.1f} s"
             f" ({self.values / self.fed:,.0f}/s): all stored, once, in order, {self.drained:.1f} s"
-            f" after its return; {self.live} of the present meanwhile, each in {self.late:.1f} s at"
+            f" after its start; {self.live} current values until then, each in {self.late:.1f} s at"
             f" most; memory at most {self.peak / 1e6:.1f} MB"
         )
 
     def check(self) -> None:
-        """Raise AssertionError for what is not as promised."""
+        """Raise AssertionError if a limit is exceeded."""
         assert self.drained < LONGEST_DRAIN, f"drained in {self.drained:.1f} s"
-        assert self.live or self.drained < 8.0, "no value of the present was seen meanwhile"
-        assert self.late < LATEST_PRESENT, f"a value of the present took {self.late:.1f} s"
+        assert self.live or self.drained < 8.0, "no current value was stored during that"
+        assert self.late < LATEST_PRESENT, f"a current value took {self.late:.1f} s"
         assert self.peak < MOST_MEMORY, f"{self.peak:,} bytes of memory"
 
 
 def run(directory: Path, values: int) -> Outcome:
-    """Have `values` wait, a multiple of nine, and be stored. Raises AssertionError."""
+    """Queue `values`, a multiple of nine, and store them. Raises AssertionError."""
     with setting(directory) as made:
         database, device = made.influxdb, Device(PORTAL, counted=True)
         made.venus(device)
@@ -88,7 +88,7 @@ def run(directory: Path, values: int) -> Outcome:
         begun = time.time_ns()
         fed = feed(made.mosquitto.port, values, notify)
         ended = time.time_ns()
-        tell(f"{values:,} values wait, after {fed:.1f} s: {memory(daemon.pid):,} bytes of memory")
+        tell(f"{values:,} values queued after {fed:.1f} s: {memory(daemon.pid):,} bytes of memory")
         database.start()
         drained, delays = drain(database, device, values, ended)
         tell(f"drained in {drained:.1f} s")
@@ -102,7 +102,7 @@ def run(directory: Path, values: int) -> Outcome:
 
 @contextmanager
 def setting(directory: Path) -> Iterator[Setting]:
-    """Have a broker that drops nothing, and a database."""
+    """Start a broker that drops nothing, and a database."""
     with (
         Mosquitto(directory / "mosquitto", config=UNLIMITED) as broker,
         InfluxDB(directory / "influxdb") as database,
@@ -113,7 +113,7 @@ def setting(directory: Path) -> Iterator[Setting]:
 
 
 def feed(port: int, values: int, notify: NotifySocket) -> float:
-    """Publish so many values, as fast as the daemon takes them; return the seconds until it has."""
+    """Publish so many values, as fast as the daemon reads them; return the seconds."""
 
     def waiting() -> int:
         found = re.search("([0-9]+) waiting", notify.status)
@@ -127,7 +127,7 @@ def feed(port: int, values: int, notify: NotifySocket) -> float:
             wait("the daemon", lambda sent=first: sent - waiting() < AHEAD)
             connection.sendall(packets(first, min(AT_ONCE, values - first)))
         connection.sendall(DISCONNECT)
-        wait("all to wait", lambda: waiting() >= values)
+        wait("all to be queued", lambda: waiting() >= values)
     return time.monotonic() - begun
 
 
@@ -148,10 +148,10 @@ _TOPICS = [
 
 
 def drain(database: InfluxDB, device: Device, values: int, until: int) -> tuple[float, list[float]]:
-    """Wait until all is stored that is stamped before `until` (ns).
+    """Wait until all values with times before `until` (ns) are stored.
 
-    Return the seconds, and those that each voltage of the present has taken to be stored: of those
-    said since the first was.
+    Return the seconds, and the delays of current voltages: of those published since the first
+    stored one.
     """
     back, back_ns = time.monotonic(), time.time_ns()
     live = sum(when < until / 1e9 - 1.0 for leaf in NINE.values() for when, _ in said(device, leaf))
@@ -174,9 +174,9 @@ def _count(database: InfluxDB, condition: str) -> int:
 
 
 def assert_stored(made: Setting, device: Device, values: int, within: tuple[int, int]) -> None:
-    """Assert that each number is there once, in order, stamped between two times (ns).
+    """Assert that each number is stored once, in order, with a time between two times (ns).
 
-    And that nothing is missing of what the device said, and nothing else there.
+    And that no value of the device is missing, and no other value is stored.
     """
     begun, ended = within
     until = steady_unix_time()
@@ -186,7 +186,7 @@ def assert_stored(made: Setting, device: Device, values: int, within: tuple[int,
         def complete(field: str = field, told: int = len(spoken)) -> list[tuple[int, float]]:
             rows = made.influxdb.query(f"SELECT {field} FROM dc", "battery", timeout=60.0)
             found = [(row["time"], row[field]) for row in rows]
-            # What is of the present may overtake the rest of the queue.
+            # Current values may overtake the backlog.
             fed = sum(value >= BASE for _, value in found)
             whole = fed >= values // len(NINE) and len(found) - fed >= told
             return found if whole else []
@@ -194,12 +194,12 @@ def assert_stored(made: Setting, device: Device, values: int, within: tuple[int,
         found = wait(field, complete)
         numbers = [value for _, value in found if value >= BASE]
         expected = range(BASE, BASE + values // len(NINE))
-        assert not (missing := {*expected} - {*numbers}), f"{field}: without {sorted(missing)}"
-        assert numbers == [*expected], f"{field}: {len(numbers):,} values, or not in order"
+        assert not (missing := {*expected} - {*numbers}), f"{field}: {sorted(missing)} missing"
+        assert numbers == [*expected], f"{field}: {len(numbers):,} values, or a wrong order"
         stamps = [stamp for stamp, value in found if value >= BASE]
-        assert begun < stamps[0] < stamps[-1] < ended + LATEST * 1e9, f"{field} is stamped wrongly"
+        assert begun < stamps[0] < stamps[-1] < ended + LATEST * 1e9, f"{field} has wrong times"
         own = [value for _, value in found if value < BASE]
-        assert own[: len(spoken)] == spoken, f"{field}, of what the device said"
+        assert own[: len(spoken)] == spoken, f"{field}: values of the device"
 
 
 def main(arguments: list[str]) -> None:

@@ -1,8 +1,8 @@
 """`make demo`: the daemon between a simulated battery and a database, all on this machine.
 
-Rules: everything is on free ports of 127.0.0.1 and in one temporary folder; nothing that runs or
-is installed here is touched, and nothing is left running or lying about, however the demo ends.
-The values are read back with InfluxDB's own client, and a part that fails shows its log.
+Rules: everything is on free ports of 127.0.0.1 and in one temporary folder; installed programs and
+running services are not touched, and no process or file is left, however the demo ends. The values
+are read back with InfluxDB's own client; if a part fails, its log is printed.
 """
 
 import itertools
@@ -24,13 +24,13 @@ from tests.standins.network.mosquitto import Mosquitto
 from tests.support.process import PartError, Process
 from tests.support.programs import ProgramMissingError, find
 
-# Another python3 on the PATH would not see Debian's libraries.
+# Another python3 on the PATH would not have Debian's libraries.
 PYTHON_MODULE = ("/usr/bin/python3", "-m")
 DB = "battery"
 MEASUREMENT = "dc"
 FIELDS = ("Current", "Voltage", "Power", "Soc", "I", "V", "P", "S", "F")
-NO_CLOSER = 0.5  # s between two values of a field; a second is their distance
-MOST_OF = 0.9  # of the seconds have one, on a machine that may stand still
+NO_CLOSER = 0.5  # s between two values of a field; normal is 1 s
+MOST_OF = 0.9  # of the seconds have one, on a machine that may stall
 WINDOW = f"FROM {MEASUREMENT} WHERE time > now()-5s"
 MEANS = ", ".join(f'mean("{field}") AS {field}' for field in FIELDS)
 RAW_QUERY = f"SELECT * {WINDOW}"
@@ -51,12 +51,12 @@ measurement = {MEASUREMENT}
 
 
 class DemoError(RuntimeError):
-    """The demo did not show what it should; the text says why."""
+    """The demo failed; the text has the reason."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """All that runs during the demo."""
+    """All processes of the demo."""
 
     broker: Mosquitto
     device: Process
@@ -67,15 +67,15 @@ class Parts:
         """Raise DemoError, with its log, when a part has ended by itself."""
         for part in (self.broker, self.device, self.database, self.daemon):
             if not part.running:
-                raise DemoError(f"{part.name} ended with {part.exit_code}\n{part.tail()}")
+                raise DemoError(f"{part.name} exited with {part.exit_code}\n{part.tail()}")
 
 
 def main() -> int:
-    """Run the demo; return 0 when all nine fields arrived and the daemon ended in order."""
+    """Run the demo; return 0 when all nine fields arrived and the daemon exited with 0."""
     try:
         seconds = float(os.environ.get("DEMO_SECONDS") or 15)
     except ValueError:
-        print("DEMO_SECONDS is a number of seconds; 0 is until Ctrl-C")
+        print("DEMO_SECONDS must be a number of seconds; 0 runs until Ctrl-C")
         return 64
     _raise_on_signals()
     try:
@@ -85,9 +85,10 @@ def main() -> int:
         print(f"\nThe demo failed: {error}")
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; all is stopped and removed.")
+        print("\nInterrupted. All processes are stopped, all files removed.")
         return 130
-    print("\nAll nine fields arrived, the daemon ended in order; all is stopped and removed.")
+    print("\nSuccess: all nine fields were stored, and the daemon exited with 0.")
+    print("All processes are stopped, all files removed.")
     return 0
 
 
@@ -120,10 +121,10 @@ def _start(folder: Path, stack: ExitStack) -> Parts:
         cwd=TOP,
     )
     stack.enter_context(device)
-    _tell("a simulated Venus device with its battery, on that broker")
+    _tell("a simulated Venus device with a battery, connected to that broker")
 
     database = stack.enter_context(InfluxDB(folder / "influxdb"))
-    _tell(f"InfluxDB on 127.0.0.1:{database.port}, without any database yet")
+    _tell(f"InfluxDB on 127.0.0.1:{database.port}, still without a database")
 
     configuration = folder / "bat2influx.ini"
     configuration.write_text(CONFIGURATION.format(broker=broker.port, database=database.port))
@@ -162,14 +163,14 @@ def _progress(database: InfluxDB) -> str:
     if not last:
         return f"{points} values stored"
     voltage, power = last[0]["last"], last[0]["last_1"]
-    return f"{points} values stored; the battery is at {voltage} V and takes {power} W"
+    return f"{points} values stored; latest: Voltage {voltage} V, Power {power} W"
 
 
 def _show(database: InfluxDB, query: str) -> None:
     print(f"\n> {query}")
     influx = find("influx")
     arguments = [*_influx_arguments(database), "-execute", query]
-    # With another home it leaves no history in that of the user.
+    # With another HOME it writes no history file in the user's.
     environment = {**influx.environment, "HOME": str(database.directory)}
     answer = subprocess.run(
         [influx.path, *arguments],
@@ -182,7 +183,7 @@ def _show(database: InfluxDB, query: str) -> None:
     )
     print(answer.stdout, end="", flush=True)
     if answer.returncode != 0:
-        raise DemoError(f"influx ended with {answer.returncode}")
+        raise DemoError(f"influx exited with {answer.returncode}")
 
 
 def _check_fields(parts: Parts) -> None:
@@ -194,9 +195,9 @@ def _check_fields(parts: Parts) -> None:
 
 
 def _check_one_a_second(parts: Parts) -> None:
-    """Each field that is read each second has one value a second, from the first one on."""
+    """Each field that is read every second has one value per second, from the first one on."""
     for name in FIELDS:
-        if name == "Soc":  # which is read each 10 s
+        if name == "Soc":  # which is read every 10 s
             continue
         rows = parts.database.query(f'SELECT "{name}" FROM {MEASUREMENT}', DB)
         times = [row["time"] / 1e9 for row in rows]
@@ -207,20 +208,20 @@ def _check_one_a_second(parts: Parts) -> None:
             )
         seconds = round(times[-1] - times[0]) + 1
         if len(times) < MOST_OF * seconds:
-            raise DemoError(f"{name} has {len(times)} values of {seconds} s\n{parts.daemon.tail()}")
-    print(f"\nEach of {len(FIELDS) - 1} fields has one value a second, from the first second on.")
+            raise DemoError(f"{name} has {len(times)} values in {seconds} s\n{parts.daemon.tail()}")
+    print(f"\nEach of {len(FIELDS) - 1} fields has one value per second, from the first second on.")
 
 
 def _stop_daemon(daemon: Process) -> None:
     code = daemon.stop(timeout=10)
     if code != 0:
-        raise DemoError(f"the daemon ended with {code} after SIGTERM, not with 0\n{daemon.tail()}")
+        raise DemoError(f"the daemon exited with {code} after SIGTERM, not with 0\n{daemon.tail()}")
 
 
 def _explain_access(parts: Parts) -> None:
     influx = " ".join([str(find("influx").path), *_influx_arguments(parts.database)])
     print(f"""
-Until Ctrl-C you can look at it yourself:
+Until Ctrl-C you can query it yourself:
   influx    {influx}
   Grafana   data source InfluxDB, language InfluxQL, URL {parts.database.url},
             database {DB}, no user; measurement {MEASUREMENT}
@@ -234,8 +235,8 @@ def _influx_arguments(database: InfluxDB) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of the service manager that may have started this terminal, and no byte code of
-    # another user's in the checkout.
+    # Without variables of a service manager that may have started this terminal, and without byte
+    # code in a checkout of another user.
     theirs = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     return {**ours, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
@@ -251,7 +252,7 @@ def _raise_on_signals() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Once only: a second Ctrl-C must not break off the tidying.
+    # Only once: a second Ctrl-C must not interrupt the cleanup.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -2,12 +2,12 @@
 
     /usr/bin/python3 -m tests.tools.fleet [--devices 1000] [--seconds 60]
 
-Prints what was said and stored, what it has cost everybody, and how long it took until the one that
-was left had all of the work: the inputs of docs/fleet.md. Exits 1 if anything is missing beyond
-what the broker had handed to the one that was killed, or if a device fell asleep.
+Prints the numbers of published and stored values, the cost of each process, and the time until the
+remaining daemon had taken over all devices: the inputs of docs/fleet.md. Exits 1 if values are
+missing other than those that the broker had sent to the killed daemon, or if a device fell asleep.
 
-Rules: the devices (tests/standins/venus/fleet.py) are processes of their own, and tell by the clock
-that all of this machine have. A value is missing if it was said and cannot be queried at the end.
+Rules: the devices (tests/standins/venus/fleet.py) are separate processes with the same monotonic
+clock. A value is missing if it was published and cannot be queried at the end.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from tests.support.resources import memory, processor
 
 # Mosquitto drops messages of QoS 0 for a client that is slower than the publisher, by default.
 BROKER = "max_queued_messages 0\nmax_queued_bytes 0\nlog_type error\nlog_type notice\n"
-FIRST = 1_000_000  # what each device says first
-HELD = 1.5  # s before a SIGKILL, of which values may be in the memory of the killed alone
+FIRST = 1_000_000  # the first number of each device
+HELD = 1.5  # s before a SIGKILL: their values may be only in the killed daemon's memory
 SETTLED_WITHIN = 300.0  # s
-QUIET = 3.0  # s without anything new stored
+QUIET = 3.0  # s without newly stored values
 PERIOD = 30.0  # s between two keepalives, with the watchdog as shipped
-TWICE = 5.0  # s; what is closer was sent by both
+TWICE = 5.0  # s; keepalives closer together were sent by both
 ENDED = "closed its connection"  # in the broker's log
-PER_MESSAGE = 1  # bytes that MQTT 5 adds to what the devices send in 3.1.1: no properties
+PER_MESSAGE = 1  # byte that MQTT 5 adds to a message of 3.1.1: the empty properties
 MB = 1e6
 
 
 class Cost:
-    """What processes take of the processor from now on, in µs for each of some values."""
+    """The processor time of processes from now on, in µs per value."""
 
     def __init__(self, **processes: Process) -> None:
         self._processes = processes
@@ -58,7 +58,7 @@ class Cost:
         self._begun = time.monotonic()
 
     def lines(self, values: int) -> Iterator[str]:
-        """Yield what each has taken, for so many values in all."""
+        """Yield a line with the cost of each, for so many values in all."""
         seconds = time.monotonic() - self._begun
         yield f"  {values / seconds:,.0f} values/s for {seconds:.0f} s; processor, memory:"
         for name, each in self._processes.items():
@@ -73,7 +73,7 @@ class Cost:
 
 
 class Devices:
-    """The program with the devices; `end` has them say no more, and reads what they have said."""
+    """The program with the devices; `end` stops their publishes, and reads their log."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Devices:
         return Told(**json.loads(self._file.read_text()))
 
     def kill(self) -> None:
-        """End it in any case."""
+        """Kill it if it still runs."""
         self._child.kill()
         self._child.wait()
 
@@ -111,7 +111,7 @@ class Devices:
 
 @dataclass(frozen=True)
 class Told:
-    """What the devices have said: when each its n-th time; times are monotonic s."""
+    """The devices' publishes: the times of the n-th of each, in monotonic s."""
 
     said: dict[str, list[float]]
     keepalives: list[tuple[float, str, bool]]
@@ -122,11 +122,11 @@ class Told:
 
     @property
     def values(self) -> int:
-        """How many values that were."""
+        """The number of published values."""
         return len(NINE) * sum(map(len, self.said.values()))
 
     def keepalives_in_words(self) -> str:
-        """Return how many there were, and how far apart."""
+        """Return the number of keepalives and their intervals, as a text."""
         by_portal: dict[str, list[float]] = {}
         for when, portal, _ in self.keepalives:
             by_portal.setdefault(portal, []).append(when)
@@ -140,7 +140,7 @@ class Told:
         )
 
     def traffic_in_words(self) -> str:
-        """Return what the broker sends of it to a daemon that is alone, TCP's own bytes apart."""
+        """Return the traffic from the broker to a single daemon, without TCP's overhead."""
         values = self.values * (self.nine / len(NINE) + PER_MESSAGE)
         beats = self.beats * (self.beat + PER_MESSAGE)
         a_value = (values + beats) / self.values
@@ -174,7 +174,7 @@ class Run(Part):
         return daemon
 
     def awake(self) -> None:
-        """Wait until each device has been heard."""
+        """Wait until a value of each device is stored."""
         query = "SELECT count(Voltage) FROM dc GROUP BY portal"
         wait(
             "all devices",
@@ -182,7 +182,7 @@ class Run(Part):
         )
 
     def stored(self) -> int:
-        """Return how many values are stored, those that were said again among them."""
+        """Return how many values are stored, repeated ones included."""
         rows = self.setting.influxdb.query("SELECT count(*) FROM dc", self.db, timeout=60)
         return sum(count for name, count in rows[0].items() if name != "time") if rows else 0
 
@@ -197,7 +197,7 @@ class Run(Part):
             time.sleep(0.2)
 
     def missing(self, told: Told) -> list[float]:
-        """Return when each value was said that is not stored."""
+        """Return the publish times of values that are not stored."""
         lost: list[float] = []
         for number in range(self.count):
             portal = portal_of(number)
@@ -215,7 +215,7 @@ class Run(Part):
 
 
 def by_one(run: Run, options: argparse.Namespace) -> bool:
-    """Have one daemon do it; return whether all is there."""
+    """Run one daemon; return whether all values are stored."""
     setting, count = run.setting, run.count
     daemon = run.daemon(0)
     tell("one daemon: waiting for all devices")
@@ -232,7 +232,7 @@ def by_one(run: Run, options: argparse.Namespace) -> bool:
     lost = run.missing(told)
     print(
         f"  {told.traffic_in_words()}\n"
-        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing\n"
+        f"  {told.values:,} values published, {run.stored():,} stored, {len(lost):,} missing\n"
         f"  {told.keepalives_in_words()}",
         flush=True,
     )
@@ -241,7 +241,7 @@ def by_one(run: Run, options: argparse.Namespace) -> bool:
 
 
 def by_two(run: Run, options: argparse.Namespace) -> bool:
-    """Have two share it, and kill one; return whether all is there but what was in its hands."""
+    """Run two, and kill one; return whether all is stored except values sent to that one."""
     setting, count = run.setting, run.count
     tell("two daemons: waiting for all devices")
     begun = time.monotonic()
@@ -261,9 +261,9 @@ def by_two(run: Run, options: argparse.Namespace) -> bool:
     lost = run.missing(told)
     otherwise = [when for when in lost if not killed - HELD <= when <= noticed]
     print(
-        f"  {told.values:,} values said, {run.stored():,} stored, {len(lost):,} missing with the"
-        f" one that was killed{_when(lost, killed)}, and {len(otherwise):,} otherwise\n"
-        f"  the broker has noticed that end after {noticed - killed:.2f} s\n"
+        f"  {told.values:,} values published, {run.stored():,} stored, {len(lost):,} lost with the"
+        f" killed daemon{_when(lost, killed)}, and {len(otherwise):,} otherwise\n"
+        f"  the broker detected the kill after {noticed - killed:.2f} s\n"
         f"  {told.keepalives_in_words()}",
         flush=True,
     )
@@ -272,11 +272,11 @@ def by_two(run: Run, options: argparse.Namespace) -> bool:
 
 
 def _killed(daemon: Daemon, broker: Mosquitto) -> tuple[float, float]:
-    """Kill a daemon; return when that was, and when the broker has noticed (monotonic s)."""
+    """Kill a daemon; return when, and when the broker detected it (monotonic s)."""
     ends = broker.log.read_text().count(ENDED)
     killed = time.monotonic()
     daemon.kill()
-    wait("the broker's notice", lambda: broker.log.read_text().count(ENDED) > ends)
+    wait("the broker to detect it", lambda: broker.log.read_text().count(ENDED) > ends)
     return killed, time.monotonic()
 
 
@@ -290,9 +290,9 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="tests.tools.fleet")
     parser.add_argument("--devices", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two runs")
-    parser.add_argument("--after", type=float, default=40.0, help="seconds with one of the two")
-    parser.add_argument("--watchdog", type=float, default=4 * PERIOD, help="interval, seconds")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds of each of two runs")
+    parser.add_argument("--after", type=float, default=40.0, help="seconds after the kill")
+    parser.add_argument("--watchdog", type=float, default=4 * PERIOD, help="interval in seconds")
     options = parser.parse_args()
     with long_run.directory("fleet") as directory:
         good = [_carry_out(each, directory / each.__name__, options) for each in (by_one, by_two)]

@@ -1,9 +1,9 @@
-"""Payloads without end for `venus.decode`: it must not raise, say what is not so, grow or stall.
+"""Fuzzes `venus.decode` with payloads: it must not raise, return wrong values, leak or stall.
 
     /usr/bin/python3 -m tests.tools.fuzz [--payloads 2000000] [--seed N] [--seconds S]
 
 Prints one line, or the payload that shows a fault, and then exits 1. The same seed makes the same
-payloads in the same order. Nothing of a run is kept but counters, so that growth is decode's own.
+payloads in the same order. A run only keeps counters, so that growth of memory is decode's.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from tests.standins.venus.payloads import NO_FLOAT, payloads
 
 Decode = Callable[[bytes], float | NoValue]
 
-WARM_UP = 20_000  # payloads before growth is measured, or a fifth of all when these are fewer
+WARM_UP = 20_000  # payloads before growth is measured, or a fifth of all if these are fewer
 MOST_BLOCKS = 1_000  # of Python's allocator; a thousandth of a block a payload would be 2,000
-MOST_BYTES = 8 << 20  # of resident memory, in which the C library's heap frays a little
+MOST_BYTES = 8 << 20  # of resident memory; the C library's heap fragments a little
 SLOWEST = 50_000  # times the median; the largest payloads that are read take some 2,000
 KEPT_TIMES = 1 << 16
-# A document of this many brackets may be too deep: how deep one may be is up to Python and to
-# the depth of the calls.
+# A document of this many brackets may be too deep: the limit depends on Python and on
+# the depth of calls.
 MAYBE_DEEP = 300
 STAMP = 1_700_000_000_123_456_789
 LINE = re.compile(
@@ -52,11 +52,11 @@ ENCODER = Encoder("dc")
 
 
 class FaultError(AssertionError):
-    """What was found; the text has the payload, and the seed and index to make it again."""
+    """A fault; the text has the payload, and the seed and index to make it again."""
 
 
 class _Number(str):
-    """A number as it is written."""
+    """A number as it is written in a payload."""
 
     __slots__ = ()
 
@@ -73,13 +73,13 @@ _JSON = json.JSONDecoder(
 
 
 def expected(payload: bytes) -> Decimal | NoValue:
-    """Return what the rules make of a payload: the exact number in it, or why there is none."""
+    """Return the expected result for a payload: its exact number, or why it has none."""
     if not payload:
         return NoValue.ZERO_BYTES
     if len(payload) > MAX_PAYLOAD:
         return NoValue.TOO_LONG
     try:
-        if plain := PLAIN.fullmatch(payload):  # without any help of json
+        if plain := PLAIN.fullmatch(payload):  # without json
             number, fraction, exponent = plain.groups()
             whole = fraction is None and exponent is None
             return _exact(_whole(number.decode()) if whole else number.decode())
@@ -113,13 +113,13 @@ def _of(value: object) -> Decimal | NoValue:
 def _exact(number: str) -> Decimal | NoValue:
     mantissa, _, exponent = number.lower().partition("e")
     sign = "-" if exponent[:1] == "-" else "+"
-    # Nine digits of an exponent are more than any mantissa here can make up for.
+    # An exponent of nine digits is out of range for every mantissa here.
     exact = Decimal(f"{mantissa}e{sign}{exponent.lstrip('+-0')[:9] or '0'}")
     return exact if exact.copy_abs() < NO_FLOAT else NoValue.NOT_FINITE
 
 
 def wrong(payload: bytes, got: object) -> str | None:
-    """Return what is wrong with decode's word on a payload, if anything."""
+    """Return the fault of decode's result for a payload, if any."""
     want = expected(payload)
     if NoValue.TOO_DEEP in (got, want) and sum(map(payload.count, (b"[", b"{"))) > MAYBE_DEEP:
         return None
@@ -137,10 +137,10 @@ def wrong(payload: bytes, got: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run has shown: how often each kind came, growth, and the longest time.
+    """The results of a run: the counts of each kind, growth, and the longest time.
 
-    `blocks` are those of Python's allocator, `size` bytes of resident memory, both more at the
-    end than after the warm-up; `slowest` is in multiples of the median, for `longest` bytes.
+    `blocks` of Python's allocator and `size`, bytes of resident memory, are the growth between the
+    warm-up and the end; `slowest` is in multiples of the median, for `longest` bytes.
     """
 
     payloads: int
@@ -162,7 +162,7 @@ class Outcome:
 
 
 class Fuzzer:
-    """Feeds payloads to `decode`, and keeps the count."""
+    """Feeds payloads to `decode`, and counts them."""
 
     def __init__(self, decode: Decode, seed: int) -> None:
         self.decode = decode
@@ -191,13 +191,13 @@ class Fuzzer:
                 return
 
     def fault(self, why: str, payload: bytes) -> FaultError:
-        """Return the error that tells all."""
+        """Return the error with all details."""
         return FaultError(f"payload {self.fed} of seed {self.seed}: decode {why}\n{payload!r}")
 
     def how_slow(self) -> tuple[float, int]:
         """Return the longest time in multiples of the median, and the size of that payload.
 
-        A payload that was interrupted once is not slow. Raises FaultError for one that is.
+        A payload whose run was interrupted once is not slow. Raises FaultError for a slow one.
         """
         median = max(1, statistics.median(self.times[: self.fed]))
         took, payload = self.slowest
@@ -211,7 +211,7 @@ class Fuzzer:
         began = time.process_time_ns()
         try:
             got = self.decode(payload)
-        except Exception as error:  # there is none that it may raise
+        except Exception as error:  # it must raise none
             raise self.fault(f"raises {error!r}", payload) from error
         return time.process_time_ns() - began, got
 
@@ -250,9 +250,11 @@ def main(arguments: list[str], decode: Decode = protocol.decode) -> int:
     parser = argparse.ArgumentParser(
         prog="tests.tools.fuzz", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--payloads", type=int, help="how many; 2,000,000 if no time is given")
+    parser.add_argument(
+        "--payloads", type=int, help="how many; default without --seconds: 2,000,000"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for at most so long")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="time limit in seconds")
     given = parser.parse_args(arguments)
     many = 2_000_000 if given.seconds == float("inf") else sys.maxsize
     try:

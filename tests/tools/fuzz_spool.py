@@ -1,19 +1,19 @@
-"""Damaged spools without end: nothing raises or hangs, and each row that can be read is saved.
+"""Fuzzes damaged spools: nothing raises or hangs, and each readable row is saved.
 
     /usr/bin/python3 -m tests.tools.fuzz_spool [--files 20000] [--seed N] [--format 1]
 
-Each file is a good one with one to three kinds of damage: bits flipped, bytes overwritten, pages
+Each file is an intact one with one to three kinds of damage: bits flipped, bytes overwritten, pages
 zeroed, swapped or copied over others, a cut, in the file and in its WAL, with an index of the WAL
-that is good, damaged or missing. It is read as by `bat2influx spool`, and then opened, appended to
-and emptied as by the keeper.
+that is intact, damaged or missing. It is read as by `bat2influx spool`, and then opened, appended
+to and emptied as by the keeper.
 
-What has to be saved is found without a look at trees and checksums: a row stands in the pages, and
-frames, in which its bytes are found, and its lines are due if none of these has changed.
-Behind a change in the WAL that is so only where a later commit shows it (disk_wal.py).
+The rows that have to be saved are determined without trees and checksums: a row is in the pages,
+and frames, that contain its bytes, and its lines are due if none of these has changed. After a
+change in the WAL this applies only if a later commit proves it (disk_wal.py).
 
-With `--format 1` the files are as the first version of the daemon wrote them.
+With `--format 1` the files are like those of the first version of the daemon.
 
-Prints one line, or what shows a fault, and then exits 1. The same seed makes the same files.
+Prints one line, or the details of a fault, and then exits 1. The same seed makes the same files.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ from tests.support.spool_rows import padding, rejected_in, store_text
 PAGE, WAL_HEADER, FRAME_HEADER = 4096, 32, 24  # bytes
 FRAME = FRAME_HEADER + PAGE
 FILE, WAL, SHM = "spool.sqlite", "spool.sqlite-wal", "spool.sqlite-shm"
-ENOUGH = 48  # bytes of a row by which it is known
-LONGEST = 10.0  # s of CPU time for all that is done with a file: others may use the machine, too
-MOST_FAULTS = 8  # told by the queue for one file
+ENOUGH = 48  # bytes of a row that identify it
+LONGEST = 10.0  # s of CPU time for all steps with a file: others may use the machine too
+MOST_FAULTS = 8  # reported by the queue for one file
 NEVER = 10**9  # more rows than there are
 EXPECTED = {DiskFault.DAMAGED, DiskFault.SAVING}
 
 Files = dict[str, bytes]
-Homes = dict[bytes, frozenset[tuple[str, int]]]  # of a line: names of files, with pages or frames
+Homes = dict[bytes, frozenset[tuple[str, int]]]  # of a line: files and numbers of pages or frames
 
 
 class FaultError(AssertionError):
-    """What was found; the text has the seed and the index to make it again."""
+    """A fault; the text has the seed and the index to make it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A good spool: what is in its files, and where its waiting and rejected lines stand."""
+    """An intact spool: its files, and the places of its queued and rejected lines."""
 
     name: str
     files: Files
@@ -70,7 +70,7 @@ class Good:
 
 
 def line(number: int, length: int = 0) -> bytes:
-    """Return a line as the daemon writes them, another for each number."""
+    """Return a line like the daemon's, different for each number."""
     return b"dc,site=a Voltage=%d.25%s %d" % (
         number % 60,
         padding(number, length),
@@ -79,7 +79,7 @@ def line(number: int, length: int = 0) -> bytes:
 
 
 def small_rows(queue: DiskQueue) -> None:
-    """A second's nine values in a row; the oldest were settled, and some rejected."""
+    """Rows with nine values of a second; the oldest were settled, and some rejected."""
     for second in range(260):  # of which 200 are merged
         queue.append([line(9 * second + field) for field in range(9)])
         if second in {30, 40, 85}:
@@ -91,7 +91,7 @@ def small_rows(queue: DiskQueue) -> None:
 
 
 def large_rows(queue: DiskQueue) -> None:
-    """Rows of which most is in overflow pages."""
+    """Rows that are mostly in overflow pages."""
     for block in range(14):
         queue.append([line(1000 * block + at, 30) for at in range(37 * block % 230 + 20)])
         if block == 6:
@@ -110,14 +110,14 @@ def few_rows(queue: DiskQueue) -> None:
 
 
 def deep_rows(queue: DiskQueue) -> None:
-    """So many pages that there is a page over the pages that are over those with rows."""
+    """So many pages that the tree has two levels above the leaf pages."""
     for row in range(520):
         queue.append([line(100 * row + at, 30) for at in range(65)])
 
 
 @contextmanager
 def written_as(fill: Callable[[DiskQueue], None], version: int) -> Iterator[None]:
-    """Have rows be of text for format 1, and have none be merged but those of seconds."""
+    """Write rows as text for format 1, and merge only those of seconds."""
     with pytest.MonkeyPatch.context() as patch:
         if version == 1:
             store_text(patch)
@@ -127,7 +127,7 @@ def written_as(fill: Callable[[DiskQueue], None], version: int) -> Iterator[None
 
 
 def take_back(db: sqlite3.Connection) -> None:
-    """Make a file of format 2, in which the rows are text, one of format 1."""
+    """Turn a file of format 2 with text rows into one of format 1."""
     db.execute("BEGIN")
     for table in ("waiting", "rejected"):
         db.execute(f"ALTER TABLE {table} RENAME COLUMN packed TO lines")
@@ -136,7 +136,7 @@ def take_back(db: sqlite3.Connection) -> None:
 
 
 def good_spools(top: Path, *, deep: bool = True, version: int = 2) -> Iterator[Good]:
-    """Make the good files: closed, or as a kill leaves them; with a WAL short, or often emptied.
+    """Make the intact files: closed, or as a kill leaves them; with a short or often emptied WAL.
 
     They are of the format `version`.
     """
@@ -164,7 +164,7 @@ def good_spools(top: Path, *, deep: bool = True, version: int = 2) -> Iterator[G
 
 
 def frames(wal: bytes) -> int:
-    """Return how many frames a WAL has that belong together."""
+    """Return how many frames a WAL has in sequence."""
     salt, count = wal[16:24], 0
     while wal[WAL_HEADER + count * FRAME + 8 :][:8] == salt != b"":
         count += 1
@@ -194,7 +194,7 @@ def content(wal: bytes, frame: int) -> bytes:
 
 
 def homes(files: Files, rows: Iterable[tuple[bytes, Sequence[bytes]]]) -> Homes:
-    """Return where the rows stand: in all newest pages that have their bytes, or some of these."""
+    """Return the places of rows: all newest pages with their bytes, or some of these."""
     file, wal = files[FILE], files.get(WAL, b"")
     newest = {page_of(wal, frame): frame for frame in range(frames(wal))}
     pages = {
@@ -214,7 +214,7 @@ def homes(files: Files, rows: Iterable[tuple[bytes, Sequence[bytes]]]) -> Homes:
 
 
 def goes_on(stored: bytes, page: bytes) -> bool:
-    """Return whether a row may go on in an overflow page, the last of which may have little."""
+    """Return whether a row may continue in an overflow page; the last one may have few bytes."""
     if page[4 : 4 + ENOUGH] in stored:
         return True
     last = page[:4] == bytes(4)
@@ -243,7 +243,7 @@ def overwrite(data: bytearray, chance: random.Random) -> None:
 
 
 def zero(data: bytearray, chance: random.Random) -> None:
-    """Have a page be all zeros, or all ones."""
+    """Fill a page with zeros, or with ones."""
     at = chance.randrange(-(-len(data) // PAGE)) * PAGE
     data[at : at + PAGE] = chance.choice((b"\0", b"\xff")) * len(data[at : at + PAGE])
 
@@ -261,7 +261,7 @@ def copy(data: bytearray, chance: random.Random) -> None:
 
 
 def cut(data: bytearray, chance: random.Random) -> None:
-    """Have the end be missing."""
+    """Cut off the end."""
     end = chance.randrange(len(data))
     del data[chance.choice((end, end // PAGE * PAGE)) :]
 
@@ -288,7 +288,7 @@ KINDS: Sequence[Callable[[bytearray, random.Random], None]] = (
 
 
 def damaged(good: Good, chance: random.Random) -> tuple[Files, str]:
-    """Return files with damage, and of what kinds."""
+    """Return damaged files, and the kinds of damage."""
     files = {name: bytearray(content) for name, content in good.files.items()}
     done = []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
@@ -308,13 +308,13 @@ def damaged(good: Good, chance: random.Random) -> tuple[Files, str]:
 
 
 def intact(good: Good, bad: Files) -> Callable[[tuple[str, int]], bool]:
-    """Return whether a page, or a frame, has to be found in the damaged files."""
+    """Return whether a page, or a frame, has to be readable in the damaged files."""
     file, wal = good.files[FILE], good.files.get(WAL, b"")
     got, got_wal = bad[FILE], bad.get(WAL, b"")
     count = frames(wal)
     heads = [head(wal, each) == head(got_wal, each) for each in range(-1, count)]  # one further on
     same = [heads[n + 1] and content(wal, n) == content(got_wal, n) for n in range(count)]
-    sound = [same[n] and heads[n] for n in range(count)]  # it can be told from the one before
+    sound = [same[n] and heads[n] for n in range(count)]  # the chain of checksums is intact
     broken = next((n for n in range(count) if not sound[n]), count)
     if not heads[0]:
         broken = 0
@@ -332,12 +332,12 @@ def intact(good: Good, bad: Files) -> Callable[[tuple[str, int]], bool]:
     return is_intact
 
 
-# What is done with a file
+# Steps with a file
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run has shown; `silent` counts files of which lines were lost and nothing told."""
+    """The results of a run; `silent` counts files with lost lines and no report."""
 
     seed: int
     version: int
@@ -357,13 +357,13 @@ class Outcome:
             f"{self.files:,} damaged spools of format {self.version} and seed {self.seed} in"
             f" {self.seconds:.1f} s, the slowest {self.slowest:.2f} s: {self.saved:,} of"
             f" {self.all:,} lines saved, among them all of {self.due:,} in undamaged pages; damage"
-            f" told of {self.told:,}, with"
-            f" {self.counted:,} lines counted as lost; lost and not told: {silent or 'none'}"
+            f" reported of {self.told:,}, with"
+            f" {self.counted:,} lines counted as lost; lost without report: {silent or 'none'}"
         )
 
 
 def use(state: Path) -> tuple[list[bytes], list[bytes], list[bytes], DiskQueue, list[DiskError]]:
-    """Do with a spool what is done with one; return waiting, rejected and appended lines."""
+    """Run the usual steps with a spool; return queued, rejected and appended lines."""
     with suppress(DiskError), closing(DiskReader(state)) as reader:
         for look in (reader.summary, lambda: list(reader.lines()), lambda: list(reader.rejected())):
             with suppress(DiskError):
@@ -396,7 +396,7 @@ def use(state: Path) -> tuple[list[bytes], list[bytes], list[bytes], DiskQueue, 
 
     until_done(take)
     until_done(lambda: queue.append(fresh[20:]))
-    while until_done(take) or until_done(take):  # that none waits any more may show damage
+    while until_done(take) or until_done(take):  # an empty queue may show damage
         pass
     again = until_done(lambda: rejected_in(queue, NEVER))
     assert isinstance(again, list)
@@ -405,7 +405,7 @@ def use(state: Path) -> tuple[list[bytes], list[bytes], list[bytes], DiskQueue, 
 
 
 def check(good: Good, bad: Files, state: Path, outcome: Outcome) -> str:
-    """Use damaged files, in the empty folder `state`; return what is wrong, or ''."""
+    """Use damaged files, in the empty folder `state`; return the fault, or ''."""
     for name, content in bad.items():
         (state / name).write_bytes(content)
     began = time.process_time()
@@ -447,12 +447,12 @@ def run(
     deep: bool = True,
     version: int = 2,
 ) -> Outcome:
-    """Damage so many files, or as many as there is time for. Raises FaultError.
+    """Test so many damaged files, or as many as there is time for. Raises FaultError.
 
     A twentieth of these is `deep`, of two megabytes. They are of the format `version`.
     """
     outcome = Outcome(seed, version)
-    memory = Path("/dev/shm")  # because syncs are not what is tried
+    memory = Path("/dev/shm")  # because syncs are not tested
     top = Path(tempfile.mkdtemp(prefix="spools-", dir=memory if memory.is_dir() else None))
     began = time.monotonic()
     try:
@@ -484,8 +484,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for at most so long")
-    parser.add_argument("--format", type=int, choices=(1, 2), default=2, help="of the files: 2")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="time limit in seconds")
+    parser.add_argument(
+        "--format", type=int, choices=(1, 2), default=2, help="of the files; default: 2"
+    )
     given = parser.parse_args(arguments)
     try:
         print(run(given.files, given.seed, given.seconds, version=given.format))

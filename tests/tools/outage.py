@@ -1,14 +1,14 @@
-"""Minutes without the database, in real time, with the daemon ended three times meanwhile.
+"""Minutes without the database, in real time; the daemon is killed or stopped three times.
 
     /usr/bin/python3 -m tests.tools.outage [--minutes 10] [--signal KILL] [--interval 1.0]
     /usr/bin/python3 -m tests.tools.outage --healthy [--minutes 60] [--interval 1.0]
 
-Prints one line. Exits 1 if more is missing than the last second before each SIGKILL, or anything
-at all with SIGTERM, or something is there twice; with --healthy, when nothing is ended and the
-database is there, if anything has been done in the state directory.
+Prints one line. Exits 1 if more values are missing than those of the last second before each
+SIGKILL, or any with SIGTERM, or if a value is stored twice. With --healthy the database runs and
+the daemon is not stopped; it exits 1 if the daemon has touched the state directory.
 
-Rules: what the device answers is what the daemon is owed. What it says unasked, because it is kept
-alive for a minute where the daemon has to find it, is not.
+Rules: the device's answers have to be stored. Its notifications, while it is kept alive for the
+daemon's discovery, need not be.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ from tests.support.stalls import Stalls
 
 PORTAL = "c0619ab1c2d3"
 ENDS = 3
-LAST = 1.0  # s: half of one, in which values are in memory alone, and the time that a disk takes
-WHILE_ENDING = 0.05  # s before an end, of what is said then: it is on its way
+LAST = 1.0  # s: half a second in which values are only in memory, and the time of the disk
+WHILE_ENDING = 0.05  # s before a stop: values of that time are under way
 DRAINED_WITHIN = 120.0  # s
-FORGIVEN = 20  # times that a machine stands still in an hour
+FORGIVEN = 20  # permitted stalls of a machine per hour
 OF_THE_DEVICE = {"devices.json", "devices.new"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is missing and why, in numbers of values; `oldest` is in s before the kill."""
+    """Numbers of missing values by cause; `oldest` is in s before the kill."""
 
     said: int
     stored: int
-    last: int  # said in the last moments before a kill
+    last: int  # published just before a kill
     oldest: float
-    ending: int  # said while the daemon ended, to nobody
+    ending: int  # published during the daemon's exit
     otherwise: int
     twice: int
 
     def __str__(self) -> str:
         return (
-            f"{self.said:,} values said, {self.stored:,} stored; missing in the last second before"
-            f" a kill {self.last} (said at most {self.oldest:.2f} s before), said while it ended"
-            f" {self.ending}, otherwise {self.otherwise}; twice {self.twice}"
+            f"{self.said:,} values published, {self.stored:,} stored; missing: {self.last} of the"
+            f" last second before a kill (at most {self.oldest:.2f} s before), {self.ending} of the"
+            f" time of its exit, {self.otherwise} others; {self.twice} stored twice"
         )
 
 
 class Plant:
-    """A device, the broker, the database, and the daemon that is started and ended."""
+    """A device, the broker, the database, and the daemon that is started and stopped."""
 
     def __init__(self, setting: Setting, interval: float, *, given: bool) -> None:
-        """With `given` the daemon knows the device from its ini, and has nothing to find out."""
+        """With `given` the ini has the device's ids, and the daemon needs no discovery."""
         self.setting = setting
         self.device = Device(PORTAL, counted=True)
         self.ends: list[tuple[float, bool]] = []  # Unix time in s, and whether by SIGKILL
@@ -84,23 +84,23 @@ class Plant:
         return daemon
 
     def end(self, daemon: Daemon, signal: str) -> None:
-        """End it by SIGKILL or SIGTERM."""
+        """Stop it by SIGKILL or SIGTERM."""
         self.ends.append((steady_unix_time(), signal == "KILL"))
         daemon.kill() if signal == "KILL" else daemon.stop()
 
     def reads(self) -> int:
-        """Return how often the battery's voltage has been answered."""
+        """Return how many reads of the battery's voltage the device has answered."""
         return len(answered(self.device, NINE["Voltage"]))
 
     def complete(self, timeout: float) -> None:
-        """Wait until all is stored that is owed, or for `timeout` s."""
+        """Wait until all answers are stored, or for `timeout` s."""
         with suppress(AssertionError):
             wait("all", lambda: not self.compare().otherwise, timeout)
 
     def compare(self) -> Outcome:
-        """Compare what was said with what is stored.
+        """Compare published with stored values.
 
-        What a device says while it is being found out about, before it is read, is nobody's.
+        Messages of a device during the discovery, before the first read, need not be stored.
         """
         total = stored = otherwise = twice = ending = 0
         before: list[float] = []
@@ -111,7 +111,7 @@ class Plant:
             values = [value for _, value in rows]
             for stamp, value in rows:
                 off = stamp / 1e9 - uttered[value]
-                assert -0.1 < off < LATEST, f"{field} {value}: the stamp is {off:.3f} s off"
+                assert -0.1 < off < LATEST, f"{field} {value}: the time is {off:.3f} s off"
             assert values == sorted(values), f"{field} is out of order"
             total += len(spoken)
             stored += len({value for _, value in spoken} & set(values))
@@ -130,7 +130,7 @@ class Plant:
 
 @contextmanager
 def plant(directory: Path, interval: float, *, given: bool) -> Iterator[Plant]:
-    """Have all that there is, but for the daemon."""
+    """Start all parts except the daemon."""
     with (
         Mosquitto(directory / "mosquitto") as broker,
         InfluxDB(directory / "influxdb") as database,
@@ -142,10 +142,10 @@ def plant(directory: Path, interval: float, *, given: bool) -> Iterator[Plant]:
 def outage(
     directory: Path, seconds: float, signal: str, interval: float
 ) -> tuple[Outcome, float, float]:
-    """Take the database away for so long.
+    """Stop the database for so long.
 
-    Return what is missing, the bytes that were written to disks in each second meanwhile, and the
-    seconds in which all drained.
+    Return the missing values, the bytes per second that were written to disks in that time, and the
+    seconds until the queue was stored.
     """
     with plant(directory, interval, given=True) as all_of_it:
         setting = all_of_it.setting
@@ -159,7 +159,7 @@ def outage(
             time.sleep(max(0.0, at - time.monotonic()))
             on_disks += written(daemon.pid)
             all_of_it.end(daemon, signal)
-            tell(f"{time.monotonic() - begun:.1f} s: ended by SIG{signal}")
+            tell(f"{time.monotonic() - begun:.1f} s: stopped by SIG{signal}")
             daemon = all_of_it.start()
             daemon.wait_for_log("values are queued on disk, from an earlier start")
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
@@ -167,7 +167,7 @@ def outage(
         all_of_it.device.silence()
         setting.influxdb.start()
         back = time.monotonic()
-        tell(f"{back - begun:.1f} s: the database is back")
+        tell(f"{back - begun:.1f} s: the database is up again")
         all_of_it.complete(DRAINED_WITHIN)
         took = time.monotonic() - back
         assert daemon.stop() == 0
@@ -175,11 +175,11 @@ def outage(
 
 
 def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int = 0) -> str:
-    """Have nothing go wrong for so long; return what it was.
+    """Run without faults for so long; return a text with the result.
 
-    A machine that stands still so long that values wait for a second is forgiven so often: the time
-    does not count until the file that is made then has gone. Raises AssertionError, and
-    UnhealthyError if it did so more often.
+    Some stalls of the machine, so long that values are queued for a second, are permitted: the time
+    does not count until the file that this creates is removed. Raises AssertionError, and
+    UnhealthyError after too many stalls.
     """
     state = directory / "state"
     state.mkdir()
@@ -192,7 +192,7 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
         setting.influxdb.query("CREATE DATABASE battery")
         daemon = all_of_it.start()
         wait("values", lambda: len(kept(setting, "Soc")) >= 3)
-        wait("what was found", (state / "devices.json").exists)
+        wait("the file of discovered ids", (state / "devices.json").exists)
         done = [each for each in changes.new() if each.rpartition(" ")[2] not in OF_THE_DEVICE]
         on_disks, left, begun = written(daemon.pid), round(seconds), forgiven
         while left > 0:
@@ -202,8 +202,8 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
                 if not forgiven:
                     raise UnhealthyError(f"the machine stood still for {longest:.1f} s")
                 forgiven -= 1
-                tell(f"{left} s are left; the machine stood still for {longest:.1f} s")
-                wait("its file to go", lambda: _names(state) == {"devices.json"}, 1200.0)
+                tell(f"{left} s are left; the machine stalled for {longest:.1f} s")
+                wait("the removal of its file", lambda: _names(state) == {"devices.json"}, 1200.0)
                 changes.new()
                 on_disks = written(daemon.pid)
             if left % 60 == 0:
@@ -212,7 +212,7 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
             left -= 1
             done = changes.new()
         more = written(daemon.pid) - on_disks
-        assert not more, f"{more} bytes are written elsewhere"
+        assert not more, f"{more} bytes were written elsewhere"
         all_of_it.device.silence()
         all_of_it.complete(DRAINED_WITHIN)
         assert daemon.stop() == 0
@@ -231,7 +231,7 @@ def _names(directory: Path) -> set[str]:
 
 
 class UnhealthyError(AssertionError):
-    """Something that is not the daemon's part was not as it should be."""
+    """A fault of the environment, and not of the daemon."""
 
 
 def main(arguments: list[str]) -> None:
@@ -242,7 +242,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--minutes", type=float, help="10, or 60 with --healthy")
     parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL")
     parser.add_argument("--interval", type=float, default=1.0, help="s")
-    parser.add_argument("--healthy", action="store_true", help="with the database there")
+    parser.add_argument("--healthy", action="store_true", help="with a running database")
     given = parser.parse_args(arguments)
     minutes = given.minutes or (60.0 if given.healthy else 10.0)
     if given.healthy:
@@ -254,8 +254,8 @@ def main(arguments: list[str]) -> None:
             outcome, rate, took = outage(directory, minutes * 60.0, given.signal, given.interval)
             print(
                 f"{minutes:g} min without the database, {ENDS} times SIG{given.signal}:"
-                f" {outcome}; {rate / 1e3:.1f} kB/s written to disk; drained {took:.1f} s after its"
-                " return"
+                f" {outcome}; {rate / 1e3:.1f} kB/s written to disk; stored {took:.1f} s after its"
+                " start"
             )
             assert not (outcome.otherwise or outcome.twice)
 

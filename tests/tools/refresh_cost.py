@@ -1,19 +1,17 @@
-"""What a refresh of each dashboard costs an InfluxDB 1: processor time of the server.
+"""The cost of a refresh of each dashboard for an InfluxDB 1: processor time of the server.
 
     /usr/bin/python3 -m tests.tools.refresh_cost [--days 90] [--data nine] [FOLDER...]
 
-A database has so many days of a house (tests/support/household_filled.py): of the last `--dense`
-days a value each second of each field, and before that fewer. The dashboards are those of the
-folders, by default the ones that ship; two folders compare an old version with a new one.
+A database has so many days of a house (tests/support/household_filled.py): in the last `--dense`
+days one value per second and field, and before that fewer. The dashboards are those of the folders,
+by default the shipped ones; two folders compare an old version with a new one.
 
-What is asked is what Grafana asks at a refresh: all queries of a dashboard, over its own time range
-and with the variables as they are when it is opened; not those of a row that is closed. Prints for
-each dashboard the median of the rounds, in s of processor time (user and system), and the panels
-that take most of it.
+The queries are those of Grafana at a refresh: all of a dashboard, over its default time range and
+with the variables as when it is opened; without those of closed rows. Prints for each dashboard the
+median of the rounds, in s of processor time (user and system), and the panels that take most of it.
 
-Rules: nothing is asked while the server still has work of its own from being filled. It counts its
-time in hundredths of a second: a dashboard is asked `--rounds` times, and what a panel takes is
-what so many rounds of it take.
+Rules: the measurement begins when the server has finished its compactions. Its time has steps of
+0.01 s: a dashboard is refreshed `--rounds` times, and the cost of a panel is that of all rounds.
 """
 
 from __future__ import annotations
@@ -50,17 +48,17 @@ from tests.support.resources import processor
 
 DAYS, ROUNDS, DENSE = 90, 5, 8
 PRESETS = ("battery", "grid", "solar", "system")
-HELD = 10  # seconds with the same values: their number is what costs, and they are made quicker
-IDLE = 0.02  # s of processor time in a second: a server that has nothing to do
-BOUND = 600.0  # s, until it has not
+HELD = 10  # seconds with the same values: their number causes the cost, and this saves time
+IDLE = 0.02  # s of processor time per second of an idle server
+BOUND = 600.0  # s until it is idle
 PATIENCE = 120.0  # s for an answer
 SHOWN = 3  # panels
-MOST = 0.3  # s, what a refresh may cost
+MOST = 0.3  # s, the limit of a refresh
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a dashboard: s of processor time of a refresh, how many queries, and s by panel."""
+    """The cost of a dashboard: s of processor time per refresh, number of queries, s by panel."""
 
     refresh: float
     queries: int
@@ -68,9 +66,9 @@ class Cost:
 
 
 def moment(text: str, now: float) -> float:
-    """Return what Grafana means by `now`, `now-7d` or `now/d`, in s since 1970 and UTC.
+    """Return the time of Grafana's `now`, `now-7d` or `now/d`, in s since 1970, for UTC.
 
-    Raises ValueError for what no dashboard of ours has.
+    Raises ValueError for forms that no dashboard of this project has.
     """
     match = re.fullmatch(r"now(?:-(\d+)([smhdwMy]))?(?:/([dwMy]))?", text)
     if match is None:
@@ -99,7 +97,7 @@ def queries(dashboard: Json, server: InfluxDB, now: float) -> Iterator[tuple[str
     values = dict(chosen(dashboard))
     opened = View(dashboard, start, end, values)
     for name, each in variables(dashboard).items():
-        if name not in values and each["type"] == "query":  # the first of what there is
+        if name not in values and each["type"] == "query":  # the first choice
             found = options(each, _ask(server, opened.query({}, each)))
             values[name] = found[0] if found else ""
     for panel in dashboard["panels"]:
@@ -109,7 +107,7 @@ def queries(dashboard: Json, server: InfluxDB, now: float) -> Iterator[tuple[str
 
 
 def measure(dashboard: Json, server: InfluxDB, rounds: int, now: float) -> Cost:
-    """Measure a dashboard, once it has been asked for the first time."""
+    """Measure a dashboard, after a first refresh."""
     asked = [*queries(dashboard, server, now)]
     by_panel: dict[str, list[str]] = {}
     for title, statement in asked:
@@ -138,7 +136,7 @@ def _cost(server: InfluxDB, statements: list[str]) -> float:
 
 
 def settle(server: InfluxDB) -> None:
-    """Wait until the server has no work of its own."""
+    """Wait until the server is idle."""
     deadline, quiet = time.monotonic() + BOUND, 0
     while quiet < 3:
         before = processor(server.pid)
@@ -148,7 +146,7 @@ def settle(server: InfluxDB) -> None:
 
 
 def table(folder: str, costs: dict[str, Cost]) -> Iterator[str]:
-    """Yield the lines of a table, for people."""
+    """Yield the lines of a table."""
     yield f"{folder:<40}{'queries':>10}{'CPU s':>10}  the dearest panels"
     for name, cost in costs.items():
         dearest = sorted(cost.panels.items(), key=lambda each: -each[1])[:SHOWN]
@@ -162,11 +160,13 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="tests.tools.refresh_cost", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("folders", nargs="*", type=Path, help="with dashboards, as *.json")
-    parser.add_argument("--days", type=int, default=DAYS, help=f"of values: {DAYS}")
-    parser.add_argument("--dense", type=int, default=DENSE, help=f"of them, each second: {DENSE}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS}")
-    parser.add_argument("--data", choices=["nine", "house"], default="nine", help="fields: nine")
+    parser.add_argument("folders", nargs="*", type=Path, help="folders with dashboards, as *.json")
+    parser.add_argument("--days", type=int, default=DAYS, help=f"days of values; default: {DAYS}")
+    parser.add_argument("--dense", type=int, default=DENSE, help=f"days of every second: {DENSE}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    parser.add_argument(
+        "--data", choices=["nine", "house"], default="nine", help="fields; default: nine"
+    )
     given = parser.parse_args(arguments)
     where = given.folders or [FOLDERS[INFLUXDB]]
     folders = {str(folder): sorted(folder.glob("*.json")) for folder in where}

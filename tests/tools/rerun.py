@@ -1,10 +1,10 @@
-"""`rerun.py PYTHON -m pytest ...`: a test that depends on the host's timing has a second chance.
+"""`rerun.py PYTHON -m pytest ...`: runs a failed test that depends on the host's timing again.
 
-Such a test carries the marker `depends_on_timing` with its reason: on a machine that stands still
-at the wrong moment it fails without having found anything. It is run again by itself once all
-others are through. Rules: nothing else is run again; there are at most MOST such tests, and none in
-tests/unit and tests/faults (tests/conftest.py); one that fails again is a failure. What was run
-again is written at the end, and into a file that is kept.
+Such a test has the marker `depends_on_timing` with its reason: if the machine stalls at the wrong
+moment, it fails without a fault of the program. It is run again alone after all others. Rules: no
+other test is run again; there are at most MOST such tests, and none in tests/unit and tests/faults
+(tests/conftest.py); a test that fails again is a failure. Tests that were run again are printed at
+the end, and recorded in a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 MOST = 10
-FAILED = 1  # pytest's exit code for that, and for nothing else
+FAILED = 1  # pytest's exit code for failed tests, and for nothing else
 REPORT = "BAT2INFLUX_FAILED"  # the variable with the file that tests/conftest.py writes
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bat2influx")
 KEPT = Path(os.environ.get("BAT2INFLUX_RUN_AGAIN") or CACHE / "run-again.log")
@@ -52,12 +52,12 @@ def to_run_again(code: int, failed: dict[str, str]) -> list[str]:
 
 
 def say(lines: list[str]) -> None:
-    """Print."""
+    """Print lines."""
     print("", *lines, sep="\n  ", flush=True)
 
 
 def keep(rows: list[str], kept: Path) -> None:
-    """Add rows to the file that is kept, each with its time."""
+    """Add rows to the file of records, each with its time."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with kept.open("a") as file:

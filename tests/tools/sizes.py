@@ -1,13 +1,13 @@
-"""How large a database gets, and what `timestamps = tick` changes: real days, written and measured.
+"""The size of databases, and the effect of `timestamps = tick`: real days, written and measured.
 
     /usr/bin/python3 -m tests.tools.sizes [--days 7] [--interval 1.0]
 
 The same days of the nine values (tests/support/house.py) go into InfluxDB and VictoriaMetrics, once
-stamped by arrival and once by tick (tests/support/stampings.py). Prints tables: what the two differ
-in, and what a day and a year of values take. A MB has 1,000,000 bytes.
+with times of arrival and once of ticks (tests/support/stampings.py). Prints tables: the differences
+of the two, and the size of a day and a year of values. A MB has 1,000,000 bytes.
 
-The days end at the latest beginning of a shard of seven days, and so differ from week to week; what
-they hold does not.
+The days end at the latest beginning of a shard of seven days, and so differ from week to week;
+their values do not.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.support import long_run
 from tests.support.stampings import QUERIES, STAMPINGS, WEEKLY, Span, Stored, measure
 
 DAYS = 7
-MOST_DAYS = Retention().raw // DAY - 7  # older ones would be refused
+MOST_DAYS = Retention().raw // DAY - 7  # older ones would be rejected
 YEAR = 365  # days
 MB = 1e6
 
 
 def tables(span: Span, stored: Mapping[str, Stored]) -> Iterator[str]:
-    """Yield the lines of all tables, for people."""
+    """Yield the lines of all tables."""
     both = [stored[each] for each in STAMPINGS]
     raw = [each.sizes[RAW] for each in both]
     days = span.seconds / DAY
@@ -88,7 +88,7 @@ def _line(label: str, figures: Sequence[float], form: str, *, ratio: bool = True
 
 
 def machine(server: InfluxDB) -> str:
-    """Return in a line on what this has run."""
+    """Return a line with the machine and the versions."""
     versions = [row["Version"] for row in server.query("SHOW DIAGNOSTICS") if "Version" in row]
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((row.split(":")[1].strip() for row in cpus if row.startswith("model name")), "")
@@ -101,8 +101,8 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="tests.tools.sizes", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--days", type=int, default=DAYS, help=f"{DAYS}; 1 to {MOST_DAYS}")
-    parser.add_argument("--interval", type=float, default=1.0, help="s between rounds: 1.0")
+    parser.add_argument("--days", type=int, default=DAYS, help=f"1 to {MOST_DAYS}; default: {DAYS}")
+    parser.add_argument("--interval", type=float, default=1.0, help="s between rounds (1.0)")
     given = parser.parse_args(arguments)
     if not 1 <= given.days <= MOST_DAYS:
         parser.error(f"--days must be from 1 to {MOST_DAYS}")

@@ -1,14 +1,14 @@
-"""Faults of all kinds, one after another for hours, on one daemon with all that it needs.
+"""Faults of all kinds, one after another for hours, on one daemon with real servers.
 
     /usr/bin/python3 -m tests.tools.soak [--hours H | --minutes M] [--seed N] [--interval 1.0]
                                    [--watchdog 120] [--only NAME ...] [--list]
 
-The scenarios of tests/faults come in random order, each once before any comes again, with pauses
-in which nothing happens; after each the account is balanced. A line for each on stderr, one with
-the result at the end. The first thing that is not as it should be ends the run, with exit code 1:
-what it was, the seed, and the directory with all logs. The same seed makes the same order.
+The scenarios of tests/faults come in random order, each once before any is repeated, with pauses
+between them; after each the stored values are compared with the device's. It prints a line for each
+on stderr, and one with the result at the end. The first error ends the run, with exit code 1, and
+prints the error, the seed, and the directory with all logs. The same seed makes the same order.
 
-Rules: one house, one thread, and one fault at a time. Nothing here grows with the hours but logs.
+Rules: one house, one thread, and one fault at a time. Only logs grow with the hours.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from tests.support.long_run import tell
 from tests.support.resources import descriptors, memory
 
 SCENARIOS = table.scenarios()
-PAUSE = 5, 30  # intervals, the shortest and the longest
+PAUSE = 5, 30  # intervals, shortest and longest
 FUTURE = 600 * 10**9  # ns
-REPORTS = 100  # of the daemon to the service manager, kept
+REPORTS = 100  # messages to the service manager, to keep
 MOST_MEMORY = 60_000_000  # bytes
-MORE_DESCRIPTORS = 10  # of what waits on disk, and of a connection that has just ended
+MORE_DESCRIPTORS = 10  # of the queue on disk, and of a connection that has just ended
 
 
 class SoakError(Exception):
-    """What was not as it should be, in which fault, and the seed."""
+    """An error, with the fault under way and the seed."""
 
 
 class Soak:
-    """What has been inflicted on a house, and what came of it."""
+    """The faults of a house so far, and their results."""
 
     def __init__(self, house: House, seed: int) -> None:
         self.faults: Counter[str] = Counter()
-        self.under_way = ""  # the fault of which the account is not balanced yet
+        self.under_way = ""  # the fault whose values are not compared yet
         self.said = self.missing = self.twice = 0
         self._house = house
         self._random = random.Random(seed)
@@ -58,14 +58,14 @@ class Soak:
         self._most = self._first[0]
 
     def run(self, names: Sequence[str], seconds: float) -> None:
-        """Inflict them for so long. Raises AssertionError."""
+        """Run scenarios for so long. Raises AssertionError."""
         for name in self._order(names):
             self.inflict(name)
             if time.monotonic() > self._began + seconds:
                 return
 
     def inflict(self, name: str) -> None:
-        """Inflict one, and balance the account. Raises AssertionError."""
+        """Run one, and compare the values. Raises AssertionError."""
         scenario, begun = SCENARIOS[name], time.monotonic()
         self.under_way = name
         windows = scenario.inflict(self._house)
@@ -73,7 +73,7 @@ class Soak:
         self._pause()
         tally = self._account.balance(windows, offsets=scenario.offsets)
         self._account.forget()
-        if max(scenario.offsets) > 0.0:  # who looks for the latest row is not to find these
+        if max(scenario.offsets) > 0.0:  # queries for the latest value must not find these
             tomorrow = f"DELETE FROM dc WHERE time > {time.time_ns() + FUTURE}"
             self._house.database.query(tomorrow, "battery")
         del self._house.notify.received[:-REPORTS]
@@ -83,22 +83,22 @@ class Soak:
         self._see_the_daemon()
         self.under_way = ""
         tell(
-            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.said} values said,"
+            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.said} values published,"
             f" {tally.missing} missing in its windows; {self._latest[0] / 1e6:.1f} MB,"
             f" {self._latest[1]} descriptors"
         )
 
     def finish(self) -> None:
-        """See that all is in order at the end, and that nothing is there twice."""
+        """Check all values at the end, and that none is stored twice."""
         self.under_way = "the end"
         self._house.more_reads(1)
         for field, leaf in NINE.items():
             rows = self._house.database.query(f"SELECT {field} FROM dc", "battery", timeout=60.0)
             self.twice += len(rows) - len({row[field] for row in rows})
-            # A number that counts up has the same hundredths for ever.
+            # A number that counts up always has the same hundredths.
             latest = max(value for _, value in said(self._house.device, leaf))
             others = [v for v in (row[field] for row in rows) if v > latest or _cents(v, latest)]
-            assert not others, f"{field} has what the device never said: {others[:5]}"
+            assert not others, f"{field} has values that the device never published: {others[:5]}"
         assert not self.twice, f"{self.twice} values are stored twice"
         assert self._house.on_disk() == 0
         assert self._house.daemon.stop() == 0
@@ -106,7 +106,7 @@ class Soak:
 
     @property
     def hours(self) -> float:
-        """How long it has gone on."""
+        """The duration so far, in h."""
         return (time.monotonic() - self._began) / 3600.0
 
     def __str__(self) -> str:
@@ -114,10 +114,10 @@ class Soak:
         (size, opened), (last_size, last_opened) = self._first, self._latest
         return (
             f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.said:,} values"
-            f" said, {self.said - self.missing:,} stored; missing in windows {self.missing:,},"
-            f" otherwise 0; twice {self.twice}; the daemon's memory {size / 1e6:.1f} MB at the"
-            f" beginning, {last_size / 1e6:.1f} at the end, {self._most / 1e6:.1f} at most;"
-            f" descriptors {opened} and {last_opened}"
+            f" published, {self.said - self.missing:,} stored; {self.missing:,} missing in windows,"
+            f" 0 others; {self.twice} stored twice; the daemon's memory {size / 1e6:.1f} MB at the"
+            f" beginning, {last_size / 1e6:.1f} MB at the end, {self._most / 1e6:.1f} MB at most;"
+            f" open file descriptors {opened} and {last_opened}"
         )
 
     def _order(self, names: Sequence[str]) -> Iterator[str]:
@@ -143,13 +143,13 @@ def _cents(value: float, other: float) -> int:
 
 
 def run(house: House, names: Sequence[str], seconds: float, seed: int) -> Soak:
-    """Run for so long, and return what it came to. Raises SoakError."""
+    """Run for so long, and return the result. Raises SoakError."""
     soak = Soak(house, seed)
     try:
         soak.run(names, seconds)
         soak.finish()
     except KeyboardInterrupt:
-        tell("ended by hand")
+        tell("interrupted")
     except Exception as error:
         traceback.print_exc()
         tell(house.daemon.tail(30))
@@ -170,14 +170,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--interval", type=float, default=1.0, help="s")
     parser.add_argument("--watchdog", type=float, default=120.0, help="s")
-    parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="NAME", help="these alone")
-    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="NAME", help="only these")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
     given = parser.parse_args(arguments)
     if given.list:
         print("\n".join(SCENARIOS))
         return 0
     if not apart.is_possible():
-        print("namespaces take root")
+        print("namespaces need root")
         return 1
     seconds = given.hours * 3600.0 if given.minutes is None else given.minutes * 60.0
     names = given.only or list(SCENARIOS)

@@ -1,1 +1,1 @@
-"""`make arm`: the package on the processors of single-board computers, by qemu-user."""
+"""`make arm`: the package on processors of single-board computers, by qemu-user."""

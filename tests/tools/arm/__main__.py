@@ -1,9 +1,9 @@
-"""The package on the processors of single-board computers, emulated by qemu-user; needs root.
+"""The package on processors of single-board computers, emulated by qemu-user; needs root.
 
     /usr/bin/python3 -m tests.tools.arm [--arch armhf] [--suite bookworm] [--unit sizes|all|none]
 
-Prints a line for each tree. Exits 1 if a value is missing or stored twice, a second lacks one, or
-something fails; the logs of that tree stay.
+Prints a line for each tree. Exits 1 if a value is missing or stored twice, if a second has no
+value, or if a step fails; the logs of that tree are kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ APART = "BAT2INFLUX_ARM_APART"
 
 
 def one(architecture: str, suite: str, deb: Path, unit_tests: list[str]) -> Result:
-    """Prove it in one tree."""
+    """Run all steps in one tree."""
     began = time.monotonic()
     with Binfmt(architecture), trees.tree(suite, MORE, architecture) as tree:
         tell(f"{suite} {architecture}: {tree}, {time.monotonic() - began:.0f} s")
@@ -43,7 +43,7 @@ def one(architecture: str, suite: str, deb: Path, unit_tests: list[str]) -> Resu
 
 
 def main() -> int:
-    """Do it, and print the table."""
+    """Run all trees, and print the table."""
     parser = argparse.ArgumentParser(prog="make arm")
     parser.add_argument("--arch", choices=PROCESSORS, action="append")
     parser.add_argument("--suite", choices=trees.RELEASES, action="append")
@@ -51,7 +51,7 @@ def main() -> int:
     given = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("make arm needs root, for mounts and chroot")
-    if APART not in os.environ:  # what is mounted on the way is to be seen by nobody else
+    if APART not in os.environ:  # keep the mounts private
         again = [sys.executable, "-m", "tests.tools.arm", *sys.argv[1:]]
         os.execvpe("unshare", ["unshare", "--mount", *again], {**os.environ, APART: "1"})
     unit_tests = {"sizes": choice.chosen(TOP), "all": ["tests/unit"], "none": []}[given.unit]

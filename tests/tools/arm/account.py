@@ -1,4 +1,4 @@
-"""What is reported of each tree: seconds, values, memory, unit tests; a line for each."""
+"""The report of each tree: seconds, values, memory, unit tests; a line for each."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Result:
-    """What was seen of one tree; `memory` and `bare` are in bytes, `took` in s."""
+    """The results of one tree; `memory` and `bare` are in bytes, `took` in s."""
 
     tree: str
-    seconds: int  # of `of`, in which each fast field has a value
+    seconds: int  # of `of`; seconds with a value of each fast field
     of: int
     said: int
     stored: int
     missing: int
     twice: int
-    spooled: int  # values that were on disk when the daemon was ended
+    spooled: int  # values on disk when the daemon was stopped
     memory: int
-    bare: int  # the same of a python3 that does nothing
+    bare: int  # the same of an idle python3
     unit_tests: str  # pytest's last line, or "none"
     took: float
 
     @property
     def faults(self) -> list[str]:
-        """Return what is not as it should be, in words."""
+        """Return the faults, as texts."""
         found = []
         if self.seconds < self.of:
             found.append(f"{self.of - self.seconds} of {self.of} seconds lack a value")
@@ -61,7 +61,7 @@ class Result:
 def covered(stored: Mapping[str, Sequence[int]], first: int, seconds: int) -> int:
     """Return in how many seconds of the clock each field has a value.
 
-    `stored` has the stamps of each field in ns, `first` is the Unix time of the first second.
+    `stored` has the timestamps of each field in ns, `first` is the Unix time of the first second.
     """
     all_have = set(range(first, first + seconds))
     for stamps in stored.values():
@@ -72,9 +72,8 @@ def covered(stored: Mapping[str, Sequence[int]], first: int, seconds: int) -> in
 def emulated(maps: str, emulator: str) -> int:
     """Return the bytes in memory that are the emulated program's, from its /proc/PID/smaps.
 
-    Left out is what an emulated program does not have on its own processor: the emulator itself,
-    by the end of its path, its heap, its stack, and the code that it has translated, which alone
-    may be both written and executed.
+    The emulator's memory is left out: its file, recognised by the end of its path, its heap, its
+    stack, and the translated code, which is the only memory both writable and executable.
     """
     total, ours = 0, False
     for line in maps.splitlines():
@@ -89,7 +88,7 @@ def emulated(maps: str, emulator: str) -> int:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a table for people, sizes in MB and times in minutes."""
+    """Return a table to read, with sizes in MB and times in minutes."""
     rows = [HEAD]
     for each in results:
         cells = [each.tree, f"{each.seconds} of {each.of}"]

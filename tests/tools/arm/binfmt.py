@@ -1,9 +1,9 @@
-"""Programs of another processor run as any others do, while this is open.
+"""Makes the kernel run programs of another processor, while this is open.
 
-Rules: what to recognise them by is Debian's own, from qemu-user-static. Entries of others stay as
-they are; ours carries the id of its process in its name, so that two runs do not share one, and
-the next run removes what a killed one has left. The interpreter is opened at once (flag F), so that
-programs find it in a chroot which has no qemu, too.
+Rules: the recognition patterns are Debian's, from qemu-user-static. Other entries are not changed;
+the name of this entry has the id of its process, so that two runs do not share one, and the next
+run removes the entry of a killed one. The kernel opens the interpreter at once (flag F), so that
+programs also run in a chroot without qemu.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def entry(recipe: str, name: str) -> str:
 
 
 def left_behind(names: list[str], alive: set[int]) -> list[str]:
-    """Return those entries among `names` that are ours and of a process that has ended."""
+    """Return the entries among `names` that are of this program and of an ended process."""
     return [name for name in names if (m := OURS.fullmatch(name)) and int(m[1]) not in alive]
 
 
 class Binfmt(Part):
-    """The kernel's knowledge of one of PROCESSORS, by Debian's name of it; needs root."""
+    """The kernel's entry for one of PROCESSORS, by Debian's name of it; needs root."""
 
     def __init__(self, architecture: str) -> None:
         self._processor = PROCESSORS[architecture]
@@ -56,7 +56,7 @@ class Binfmt(Part):
     def set_up(self) -> None:
         """Register. Raises BinfmtError.
 
-        Where the file system is not mounted it is mounted, in our own mounts if we have such.
+        If the file system is not mounted, it is mounted, in the current mount namespace.
         """
         recipe = RECIPES / f"qemu-{self._processor}.conf"
         if not recipe.exists():
@@ -68,7 +68,7 @@ class Binfmt(Part):
                 raise BinfmtError(f"binfmt_misc: {done.stderr.strip()}")
         alive = {int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()}
         for name in left_behind([each.name for each in KERNEL.iterdir()], alive):
-            with suppress(FileNotFoundError):  # another run was quicker
+            with suppress(FileNotFoundError):  # another run has removed it
                 (KERNEL / name).write_text("-1")
         try:
             (KERNEL / "register").write_text(entry(recipe.read_text(), self._entry.name))
@@ -76,6 +76,6 @@ class Binfmt(Part):
             raise BinfmtError(f"binfmt_misc: {error.strerror}") from error
 
     def close(self) -> None:
-        """Have the kernel forget it; what runs goes on."""
+        """Remove the entry; running programs continue."""
         with suppress(FileNotFoundError):
             self._entry.write_text("-1")

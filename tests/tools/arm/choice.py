@@ -1,7 +1,7 @@
-"""Which unit tests run on another processor: those of modules that depend on its sizes.
+"""Selects the unit tests for another processor: those of modules that depend on its sizes.
 
-Emulated, all of them take long. Always tried is what lays out bytes, calls the kernel or SQLite,
-or has integers that do not fit into 32 bits: numbers of rows, nanoseconds, checksums, bounds.
+Under emulation all of them take long. Selected are modules that pack bytes, call the kernel or
+SQLite, or have integers above 32 bits: numbers of rows, nanoseconds, checksums, bounds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ DEPENDS = re.compile(
     r"|\bclock_gettime|\btime_ns\(|\b0x[0-9A-Fa-f_]{8,}|\b(?:2 ?\*\*|1 ?<<) ?[3-6][0-9]\b",
     re.MULTILINE,
 )
-# What has nothing of this kind in its text, and numbers of this size in its hands.
+# Modules without such text that still handle numbers of this size.
 ALSO = ("influx/lineprotocol.py", "mqtt/packets.py", "reading.py", "venus/protocol.py")
 
 
 def depends_on_sizes(source: str) -> bool:
-    """Tell whether a module's source has to do with sizes that a processor decides on."""
+    """Return whether a module's source depends on sizes of the processor."""
     return bool(DEPENDS.search(source))
 
 

@@ -1,8 +1,8 @@
-"""A tree of another processor in which programs run: over it, in mounts and a network of its own.
+"""A tree of another processor, with programs running in it, in separate mounts and network.
 
-Rules: what is written there lies in memory; the tree stays as it is. One folder is the same inside
-and outside, so that a path means the same to who starts a program and to the program. Nothing is
-downloaded: there is no network but loopback.
+Rules: writes go to memory; the tree does not change. One folder has the same path inside and
+outside, so that a path is valid for a program and for its parent. Nothing is downloaded: there is
+no network except loopback.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Machine:
         run("mount", "--bind", self.directory, inside)
 
     def inside(self, path: str | Path) -> Path:
-        """Return where an absolute path of the tree is outside."""
+        """Return the outside path of an absolute path of the tree."""
         return self.root / Path(path).relative_to("/")
 
     def command(self, *words: str | Path, user: str = "") -> list[str | Path]:
-        """Return how a command is started inside, by root or by a `user`, in the same process."""
+        """Return the command line to run a command inside, as root or a `user`, by exec."""
         start: list[str | Path] = ["chroot", self.root]
-        if user:  # whose parent's end ends it, too: a change of user makes the kernel forget that
+        if user:  # set the parent-death signal again: a change of user clears it
             start += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
             start += ["--pdeathsig=KILL", "--"]
         return [*start, *words]
@@ -85,7 +85,7 @@ class Machine:
         return done.stdout
 
     def install(self, package: Path) -> None:
-        """Install the package as people do. Raises InsideError."""
+        """Install the package as users do. Raises InsideError."""
         shutil.copy(package, self.directory / "bat2influx.deb")
         deb = self.directory / "bat2influx.deb"
         self.run("apt-get", "-q", "-y", "-o", "APT::Sandbox::User=root", "install", deb)
@@ -93,8 +93,8 @@ class Machine:
     def unit_tests(self, paths: Sequence[str]) -> tuple[str, str]:
         """Run these unit tests on the installed package.
 
-        Return pytest's last line, and all that it printed, which is in unit-tests.log meanwhile. A
-        test that is skipped has failed.
+        Return pytest's last line, and its whole output, which also goes to unit-tests.log. A
+        skipped test counts as failed.
         """
         checkout = self.inside(CHECKOUT)
         if not checkout.exists():

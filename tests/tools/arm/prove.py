@@ -1,8 +1,8 @@
 """The package in a tree of another processor: installed, checked, run, with an outage, measured.
 
 Rules: the daemon, the broker and the database are those of the tree, emulated; the stand-in of the
-device is native, so that what is late is late for them. The daemon is the installed program with
-its own user, ini and state directory.
+device is native, so that delays are theirs. The daemon is the installed program with its own user,
+ini and state directory.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ PROGRAM = "/usr/bin/bat2influx"
 INI = "/etc/bat2influx/bat2influx.ini"
 STATE = "/var/lib/bat2influx"
 SECONDS = 60
-AWAY = 30.0  # s without the database, one half of them before the daemon is ended
-PATIENCE = 300.0  # s; emulated, on a machine that others use, all takes long
+AWAY = 30.0  # s without the database; the daemon is stopped after half of them
+PATIENCE = 300.0  # s; under emulation, on a shared machine, all takes long
 
 
 class InTree(Setting):
@@ -60,19 +60,19 @@ class InTree(Setting):
         return daemon
 
     def configure(self) -> None:
-        """Write the ini that the package has installed anew, with owner and mode as they are."""
+        """Overwrite the installed ini; owner and mode stay."""
         self.machine.inside(INI).write_text(self.write_ini().read_text())
 
 
 def _inside(machine: Machine, server: Server, program: str) -> None:
-    # What a server of the tests starts, from the tree instead.
+    # The programs of the tests' servers, from the tree instead.
     server.command = machine.command(program, *server.command[1:])
     server.environment = {**ENVIRONMENT, "HOME": str(machine.directory)}
 
 
 @contextmanager
 def plant(machine: Machine) -> Iterator[Plant]:
-    """Have broker, database and device, without the daemon."""
+    """Start broker, database and device, without the daemon."""
     directory = machine.directory
     broker, database = Mosquitto(directory / "mosquitto"), InfluxDB(directory / "influxdb")
     _inside(machine, broker, "/usr/sbin/mosquitto")
@@ -82,14 +82,14 @@ def plant(machine: Machine) -> Iterator[Plant]:
 
 
 def prove(machine: Machine, package: Path, tree: str, unit_tests: list[str]) -> Result:
-    """Do it all. Raises AssertionError, or what a part raises."""
+    """Run all steps. Raises AssertionError, or the error of a part."""
     began = time.monotonic()
     machine.install(package)
     machine.run("install", "-d", "-o", USER, "-g", USER, "-m", "700", STATE)  # as systemd does
     tell(f"{tree}: installed, {machine.run(PROGRAM, '--version').strip()}")
     with plant(machine) as all_of_it:
         _check(all_of_it, tree)
-    with plant(machine) as all_of_it:  # whose device has answered nobody else
+    with plant(machine) as all_of_it:  # the device has no other client
         seconds, memory = _every_second(all_of_it, tree)
         outcome, spooled = _outage(all_of_it, tree)
     bare = _bare(machine)
@@ -124,7 +124,7 @@ def _check(all_of_it: Plant, tree: str) -> None:
 
 
 def _every_second(all_of_it: Plant, tree: str) -> tuple[int, int]:
-    # The daemon is ended after it.
+    # The daemon is stopped after it.
     setting = all_of_it.setting
     assert isinstance(setting, InTree)
     daemon = all_of_it.start()
@@ -143,7 +143,7 @@ def _every_second(all_of_it: Plant, tree: str) -> tuple[int, int]:
 
 
 def _outage(all_of_it: Plant, tree: str) -> tuple[Outcome, int]:
-    # The database goes away, the daemon is ended and started meanwhile.
+    # The database is stopped; during the outage the daemon is stopped and started.
     setting = all_of_it.setting
     assert isinstance(setting, InTree)
     daemon = all_of_it.start()
@@ -157,10 +157,10 @@ def _outage(all_of_it: Plant, tree: str) -> tuple[Outcome, int]:
     time.sleep(AWAY / 2)
     all_of_it.device.silence()
     setting.influxdb.start()
-    tell(f"{tree}: the database is back; {spooled} values were on disk")
+    tell(f"{tree}: the database is up again; {spooled} values were on disk")
     all_of_it.complete(PATIENCE)
     code = daemon.stop(PATIENCE)
-    assert code == 0, f"the daemon ended with {code}\n{daemon.tail()}"
+    assert code == 0, f"the daemon exited with {code}\n{daemon.tail()}"
     return all_of_it.compare(), spooled
 
 
@@ -171,7 +171,7 @@ def emulated_memory(pid: int) -> int:
 
 
 def _bare(machine: Machine) -> int:
-    # A python3 of the tree that has nothing but started.
+    # A python3 of the tree that only starts.
     ready = machine.directory / "bare.log"
     script = "print('ready', flush=True); import signal; signal.pause()"
     command = machine.command("/usr/bin/python3", "-c", script)

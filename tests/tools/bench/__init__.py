@@ -1,1 +1,1 @@
-"""What the daemon costs: `make bench`, or `/usr/bin/python3 -m tests.tools.bench`."""
+"""Benchmarks of the daemon: `make bench`, or `/usr/bin/python3 -m tests.tools.bench`."""

@@ -1,10 +1,10 @@
-"""Run the measurements and print the table; 1 if a figure is not as it is to be.
+"""Run the benchmarks and print the table; exits 1 if a figure misses its target.
 
     /usr/bin/python3 -m tests.tools.bench [--json FILE] [--parts fleet,queue]
         [--old REVISION] [--peers DIR]
 
-With --old another version of this repository takes part, and with --peers other programs do, in
-turns with this one; docs/performance.md says what is measured, and what it has shown.
+With --old another version of this repository is measured too, and with --peers other programs, in
+turns with this one; docs/performance.md describes the measurements and their results.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MB = 1e6
 
 @dataclass
 class Bench:
-    """A run: where it is, who takes part, and what it has shown so far; peaks are in bytes."""
+    """A run: its directory, its contenders, and its results so far; peaks are in bytes."""
 
     setting: Setting
     options: argparse.Namespace
@@ -53,13 +53,13 @@ class Bench:
         self.figures += life.start(self.setting, self.options.starts, self.versions)
 
     def ordinary(self) -> None:
-        """Measure nine values a second."""
+        """Measure nine values per second."""
         found = ordinary.measure(self.setting, self.options.seconds, self.versions, self.peers)
         self.figures += found[0]
         self.peaks.append(found[1])
 
     def flood(self) -> None:
-        """Measure delays, floods, and growing old, with daemons that run all through it."""
+        """Measure delays, floods, and memory over time, with daemons that run all the time."""
         setting, options = self.setting, self.options
         listeners = [delay.Listener(self.ours, burst.OURS, "battery")]
         if len(self.versions) > 1:
@@ -79,7 +79,7 @@ class Bench:
             stack.callback(floods.close)
             long_run.tell(f"{options.singles} values one by one, and nine at once")
             self.figures += delay.measure(setting, options.singles, options.thousands, listeners)
-            floods.into_ours(options.values)  # to warm up
+            floods.into_ours(options.values)  # warm-up
             if old:
                 floods.into_old(options.values)
             for number in range(options.rounds):
@@ -94,7 +94,7 @@ class Bench:
                 assert running.stop() == 0
 
     def queue(self) -> None:
-        """Measure floods past a broker's default queue."""
+        """Measure floods larger than a broker's default queue."""
         options = self.options
         figures, peaks = default_queue.measure(
             self.setting.directory,
@@ -107,7 +107,7 @@ class Bench:
         self.peaks.append(peaks[self.ours])
 
     def fleet(self) -> None:
-        """Measure a fleet, in both shapes, at a broker that knows no other device."""
+        """Measure a fleet, in both shapes, at a broker without other devices."""
         options, where = self.options, self.setting.directory
         with (
             Mosquitto(where / "fleet", config=BROKER) as broker,
@@ -173,28 +173,26 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.tools.bench")
-    parser.add_argument("--old", metavar="REVISION", help="another version, in turns with this one")
-    parser.add_argument("--peers", type=Path, metavar="DIR", help="with the programs of others")
+    parser.add_argument("--old", metavar="REVISION", help="also measure this version, in turns")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="folder with other programs")
     parser.add_argument(
-        "--parts", type=_parts, default=[*PARTS], help=f"of {','.join(PARTS)}; all by default"
+        "--parts", type=_parts, default=[*PARTS], help=f"some of {','.join(PARTS)}; default: all"
     )
-    parser.add_argument("--values", type=int, default=100_000, help="in a flood")
-    parser.add_argument("--rounds", type=int, default=4, help="of floods")
-    parser.add_argument("--queue-rounds", type=int, default=3, help="of floods, default queue")
-    parser.add_argument("--million", type=int, default=1_000_000, help="values to grow old by")
-    parser.add_argument("--singles", type=int, default=100, help="values said one by one")
+    parser.add_argument("--values", type=int, default=100_000, help="number of values in a flood")
+    parser.add_argument("--rounds", type=int, default=4, help="number of floods")
+    parser.add_argument("--queue-rounds", type=int, default=3, help="floods, default queue")
+    parser.add_argument("--million", type=int, default=1_000_000, help="values of the long run")
+    parser.add_argument("--singles", type=int, default=100, help="values published one by one")
     parser.add_argument("--thousands", type=float, default=10.0, help="seconds of 1,000 values/s")
-    parser.add_argument("--starts", type=int, default=5, help="to take the median of")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of what is ordinary")
-    parser.add_argument("--devices", type=int, default=1000, help="of a fleet")
-    parser.add_argument("--fleet-seconds", type=float, default=10.0, help="to measure it by")
+    parser.add_argument("--starts", type=int, default=5, help="number of starts")
+    parser.add_argument("--seconds", type=float, default=30.0, help="seconds of normal operation")
+    parser.add_argument("--devices", type=int, default=1000, help="devices of a fleet")
+    parser.add_argument("--fleet-seconds", type=float, default=10.0, help="seconds of its load")
     parser.add_argument("--fleet-watched", type=float, default=8.0, help="seconds of delays")
-    parser.add_argument("--fleet-rounds", type=int, default=1, help="in each shape")
+    parser.add_argument("--fleet-rounds", type=int, default=1, help="rounds in each shape")
     parser.add_argument("--waiting", type=int, default=54_000, help="values of a backlog")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the figures for a comparison")
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="a page that has a place for them"
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="insert the table into this page")
     return parser.parse_args()
 
 
@@ -206,7 +204,7 @@ def _parts(text: str) -> list[str]:
 
 
 def as_installed(directory: Path, roots: Sequence[Path]) -> None:
-    """Have the daemon find itself compiled, as the package installs it; a checkout may not be."""
+    """Compile the daemon's modules, as the package does; a checkout may not have that."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(directory)
     for root in roots:

@@ -1,8 +1,8 @@
-"""What a value takes on disk while the database is away: the nine fields of a device at 1 Hz.
+"""The size of a value on disk while the database is down: the nine fields of a device at 1 Hz.
 
-The queue of a version is given what the daemon gives it in an outage, a second's nine lines at a
-time, with the stamps that they would have; the seconds themselves nobody waits for. The file is in
-memory, since its size is what counts. Numbers wander, as those of a device do.
+The queue of a version gets the daemon's lines of an outage, nine lines per second, with the
+timestamps that they would have, but without waiting for the seconds. The file is in memory, because
+only its size counts. Numbers change slowly, as those of a device do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIRST = {
     "S": 715.0,
     "F": 50.0,
 }
-# Run where the version's checkout is, with the directory of the queue; lines come on stdin.
+# Run in the version's checkout, with the directory of the queue; lines come on stdin.
 FILL = """\
 import sys
 from pathlib import Path
@@ -45,7 +45,7 @@ queue.close()
 
 
 def measure(version: Version, values: int) -> float:
-    """Return the bytes that each of so many values takes on disk, a multiple of nine."""
+    """Return the bytes on disk per value, for so many values, a multiple of nine."""
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where, prefix="bat2influx-bench-") as directory:
         lines = b"\n".join(made(values // len(NINE)))
@@ -56,7 +56,7 @@ def measure(version: Version, values: int) -> float:
 
 
 def figures(versions: Sequence[Version], values: int) -> list[Figure]:
-    """Return the figure of the first version, and beside the others."""
+    """Return the figure of the first version, and those compared with the others."""
     ours, *others = ((each.name, measure(each, values)) for each in versions)
     what, unit = "backlog on disk", "bytes/value"
     made = [Figure(what, ours[1], unit, other, name) for name, other in others]
@@ -64,7 +64,7 @@ def figures(versions: Sequence[Version], values: int) -> list[Figure]:
 
 
 def made(seconds: int) -> list[bytes]:
-    """Return the lines of so many seconds, as one device of a known serial has them."""
+    """Return the lines of so many seconds of one device with a given serial."""
     wander = random.Random(20)
     now, lines = dict(FIRST), []
     for second in range(seconds):
@@ -77,4 +77,4 @@ def made(seconds: int) -> list[bytes]:
 
 
 def _counts(path: Path) -> bool:
-    return path.is_file() and not path.name.endswith("-shm")  # memory that is shared
+    return path.is_file() and not path.name.endswith("-shm")  # shared memory

@@ -1,9 +1,9 @@
-"""A flood: values per second into InfluxDB, and processor time for each, beside the references.
+"""A flood: values per second into InfluxDB, and processor time per value, with references.
 
 All of them run all the time and take turns with short bursts through the same Mosquitto, so that
-the ratios say something on a machine whose speed changes from second to second. Each has a portal
-id of its own. The daemon is done when the last value can be queried, and so is the one that posts
-each value; paho alone and mosquitto_sub when the last message is there.
+the ratios are valid on a machine whose speed changes from second to second. Each has a separate
+portal id. The daemon, and the reference that posts each value, are done when the last value can be
+queried; paho alone and mosquitto_sub when the last message has arrived.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PYTHON = (sys.executable, "-m", "tests.tools.bench.references")
 
 @dataclass
 class Took:
-    """What the bursts have taken so far, in s: by the clock, and of the processor."""
+    """The time of the bursts so far, in s: elapsed, and of the processor."""
 
     values: int = 0
     seconds: float = 0.0
@@ -46,7 +46,7 @@ class Took:
 
     @property
     def cost(self) -> float:
-        """Processor time for each value, in µs."""
+        """Processor time per value, in µs."""
         return 1e6 * self.processor / self.values
 
 
@@ -61,7 +61,7 @@ def packets(portal: str, count: int) -> bytes:
 
 
 def blast(port: int, data: bytes) -> None:
-    """Publish `data` as fast as the broker takes it."""
+    """Publish `data` as fast as the broker accepts it."""
     connect = b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x05bench"
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(bytes([0x10, len(connect)]) + connect)
@@ -86,14 +86,14 @@ def stored(database: InfluxDB, db: str, since_ns: int) -> int:
 
 
 class Floods:
-    """Whoever takes part, ready for bursts; `close` ends them."""
+    """All contenders, ready for bursts; `close` ends them."""
 
     def __init__(
         self, setting: Setting, daemon: Daemon, values: int, old: Daemon | None = None
     ) -> None:
         """`daemon` reads the portal OURS into the database `battery`; a burst has `values`.
 
-        The version before, if there is one, reads the portal OLD into `battery_old`.
+        The older version, if there is one, reads the portal OLD into `battery_old`.
         """
         self._setting, self._daemon, self._values, self._old = setting, daemon, values, old
         self._port = setting.mosquitto.port
@@ -108,7 +108,7 @@ class Floods:
         self._stack.close()
 
     def round(self) -> None:
-        """Have everybody take a burst, in turns."""
+        """Send a burst to every contender, in turns."""
         few = self._values // 50
         self._measure("alone", self._alone.pid, self._values, self._to_alone)
         self._measure("ours", self._daemon.pid, self._values, lambda: self.into_ours(self._values))
@@ -118,15 +118,15 @@ class Floods:
         self._to_sub()
 
     def into_ours(self, values: int) -> float:
-        """Return the seconds from a burst's first packet to its last row that can be queried."""
+        """Return the seconds from a burst's first packet until its last value can be queried."""
         return self._into("battery", OURS, values)
 
     def into_old(self, values: int) -> float:
-        """Return the same of the version before."""
+        """Return the same of the older version."""
         return self._into("battery_old", OLD, values)
 
     def figures(self) -> list[Figure]:
-        """What the rounds have shown."""
+        """The results of the rounds."""
         ours, alone, sub, each = (self._took[name] for name in ("ours", "alone", "sub", "each"))
         rate, cost = "values/s", "µs/value"
         paho, posting = "paho alone", "a post for each value"
@@ -180,7 +180,7 @@ class Floods:
         return time.perf_counter() - started
 
     def _to_sub(self) -> None:
-        """Have mosquitto_sub take a burst, and end with the last of it."""
+        """Send a burst to mosquitto_sub, until its last message."""
         data, found = packets(SUB, self._values), programs.find("mosquitto_sub")
         log, topic = self._setting.mosquitto.log, f"N/{SUB}/#"
         before = log.read_text().count(topic)

@@ -1,9 +1,9 @@
-"""Two runs of the benchmark beside each other.
+"""Compares two runs of the benchmark.
 
     /usr/bin/python3 -m tests.tools.bench.compare BEFORE.json AFTER.json
 
-A figure with a reference is compared by its ratio, which says something on a machine of another
-speed as well; the others by themselves, so that machine and load have to be the same.
+A figure with a reference is compared by its ratio, which is valid on a machine of another speed
+too; the others by their values, so that machine and load have to be the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Run = dict[str, Any]
 
 
 def compared(before: Run, after: Run) -> Iterator[str]:
-    """Yield the lines of a table in Markdown; what only one of them has is left out."""
+    """Yield the lines of a table in Markdown; figures of only one run are left out."""
     for name, run in (("before", before), ("after", after)):
         yield f"{name}: {run['commit']}, {run['time']}, on {run['machine']}"
     earlier = {(each["what"], each["beside"]): each for each in before["figures"]}

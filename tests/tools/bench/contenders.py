@@ -1,7 +1,7 @@
-"""Whoever takes part in a measurement: this version, the one before, peers; each in the same way.
+"""The contenders of a measurement: this version, an older one, peers; all used in the same way.
 
-Rules: a contender is started for each measurement, with a directory and a database of its own,
-and is subscribed when `start` returns. What it stores is found by its `Schema`.
+Rules: a contender is started for each measurement, with a separate directory and database, and is
+subscribed when `start` returns. Its `Schema` describes its stored values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Schema:
-    """Where a contender's values are: `last` is the field of the ninth value of a device.
+    """The schema of a contender's values: `last` is the field of the ninth value of a device.
 
     `group` are the tags that, with a field, make a series; `where` picks the ninth value of the
     device `{portal}` whose instance is 275.
@@ -39,11 +39,11 @@ class Schema:
     where: str
 
     def count(self, since_ns: int = 0) -> str:
-        """Return the query for how many values there are from a time on, of each field."""
+        """Return the query for the number of values from a time on, of each field."""
         return f'SELECT count(*) FROM "{self.measurement}" WHERE time >= {since_ns}'
 
     def distinct(self) -> list[str]:
-        """Return the queries for how many different values each series has."""
+        """Return the queries for the number of different values of each series."""
         tags = ", ".join(f'"{tag}"' for tag in self.group)
         return [
             f'SELECT count(distinct("{field}")) FROM "{self.measurement}" GROUP BY {tags}'
@@ -60,40 +60,40 @@ OURS = Schema("dc", tuple(NINE), ("portal",), [*NINE][-1], "portal = '{portal}'"
 
 
 class Contender(Protocol):
-    """Somebody who takes part."""
+    """A contender."""
 
     @property
     def name(self) -> str:
-        """What it is called in the table."""
+        """Its name in the table."""
         ...
 
     @property
     def schema(self) -> Schema:
-        """Where its values are."""
+        """The schema of its values."""
         ...
 
     @property
     def flush(self) -> float:
-        """How long a value may wait by its configuration, in s."""
+        """How long its configuration may delay a value, in s."""
         ...
 
     @property
     def telemetry(self) -> bool:
-        """Whether it is told the nine in one message (tests/tools/bench/devices.py)."""
+        """Whether it gets the nine in one message (tests/tools/bench/devices.py)."""
         ...
 
     @property
     def asks_nothing(self) -> bool:
-        """Whether devices have to speak without being kept awake by it."""
+        """Whether devices have to publish without its keepalives."""
         ...
 
     def start(self, setting: Setting, db: str, portal: str) -> Process:
-        """Start it; it stores into `db` what the device `portal` says, or all with "+"."""
+        """Start it; it stores the values of the device `portal`, or of all for "+", in `db`."""
         ...
 
 
 class Version:
-    """A version of the daemon, by where its checkout is."""
+    """A version of the daemon, by the folder of its checkout."""
 
     schema = OURS
     flush = 0.0
@@ -104,7 +104,7 @@ class Version:
         self.name, self.root = name, root
 
     def start(self, setting: Setting, db: str, portal: str) -> Daemon:
-        """Start it with notifications, as a fleet is read, or one device whose serial is known."""
+        """Start it in mode notify, for a fleet, or for one device with a given serial."""
         battery: dict[str, object] = {"mode": "notify", "serial": portal, "instance": 275}
         if portal == "+":
             battery = {"mode": "notify", "serial": "*", "max_memory": "1GB"}
@@ -118,7 +118,7 @@ class Version:
         environment: Mapping[str, str] | None = None,
         **sections: Mapping[str, object],
     ) -> Daemon:
-        """Start it with these sections of its file, and a state directory of its own."""
+        """Start it with these sections of its file, and a separate state directory."""
         own = setting.directory / f"daemon-{next(_numbers)}"
         own.mkdir()
         config = setting.write_ini(**sections).rename(own / "bat2influx.ini")
@@ -130,14 +130,14 @@ class Version:
 
 
 def present() -> Version:
-    """The checkout as it is."""
+    """The current checkout."""
     return Version("bat2influx", TOP)
 
 
 def before(revision: str, directory: Path) -> Version:
-    """Unpack a revision of this repository into a directory, which is made.
+    """Unpack a revision of this repository into a new directory.
 
-    Raises subprocess.CalledProcessError for a revision that is not there.
+    Raises subprocess.CalledProcessError for an unknown revision.
     """
     command = ["git", "-C", str(TOP), "archive", "--format=tar", revision]
     packed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
@@ -147,6 +147,6 @@ def before(revision: str, directory: Path) -> Version:
 
 
 def stop(process: Process) -> None:
-    """End it, and have a daemon of ours end well."""
+    """Stop it; a daemon of this project has to exit with 0."""
     code = process.stop(30.0)
     assert not isinstance(process, Daemon) or code == 0, process.tail()

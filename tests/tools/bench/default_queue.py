@@ -1,8 +1,8 @@
-"""A flood through a Mosquitto as it is shipped, which queues 1,000 messages for a slow client.
+"""A flood through a Mosquitto with its defaults, which queues 1,000 messages for a slow client.
 
-What is beyond is dropped, and nobody is told. The broker is one of its own; all
-contenders and mosquitto_sub take turns. A rate is of what was received or stored, from the flood's
-first packet to the last of it, and processor time is for each of those values.
+Mosquitto drops further messages without an error. The broker is a separate one; all contenders and
+mosquitto_sub take turns. Rates and processor time are those of received or stored values, from the
+flood's first packet to the last of them.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ from tests.tools.bench.targets import QUEUE
 
 DEFAULT = "log_type error\nlog_type subscribe\n"
 SUB = "mosquitto_sub"
-QUIET = 1.5  # s without anything new, beyond what a contender holds back by itself
+QUIET = 1.5  # s without new values, plus the contender's own delay
 PORTAL = "c0619ab1c3d"  # and a digit
 
 
 @dataclass
 class Took:
-    """What the floods have given so far; s by the clock and of the processor."""
+    """The results of the floods so far; elapsed s, and s of the processor."""
 
     said: int = 0
     had: int = 0
     seconds: float = 0.0
     processor: float = 0.0
-    worst: int = 0  # lost of one flood
+    worst: int = 0  # most lost values of one flood
 
     def add(self, said: int, had: int, seconds: float, used: float) -> None:
-        """Take a flood along."""
+        """Add the results of a flood."""
         self.said, self.had = self.said + said, self.had + had
         self.seconds, self.processor = self.seconds + seconds, self.processor + used
         self.worst = max(self.worst, said - had)
 
     @property
     def rate(self) -> float:
-        """Values that arrived, for each second."""
+        """Values that arrived, per second."""
         return self.had / self.seconds
 
     @property
     def lost(self) -> float:
-        """How much of what was said, in %."""
+        """The share of all published values, in %."""
         return 100 * (1 - self.had / self.said)
 
     @property
     def cost(self) -> float:
-        """Processor time for each value that arrived, in µs."""
+        """Processor time per value that arrived, in µs."""
         return 1e6 * self.processor / max(self.had, 1)
 
 
@@ -73,7 +73,7 @@ def measure(
 ) -> tuple[list[Figure], dict[str, int]]:
     """Return the figures of so many floods for each, and each one's largest memory in bytes.
 
-    The first of `contenders` is beside the others. Another flood before is to warm up.
+    The first of `contenders` is compared with the others. A flood before is the warm-up.
     """
     took = {name: Took() for name in (SUB, *(each.name for each in contenders))}
     with ExitStack() as stack:
@@ -106,7 +106,7 @@ def measure(
 
 
 def figures(took: Mapping[str, Took], ours: str) -> list[Figure]:
-    """Return the figures of the floods: of `ours`, and beside every other."""
+    """Return the figures of the floods: of `ours`, and compared with every other."""
     one, made = took[ours], []
     made += [
         Figure(f"{QUEUE}, lost", one.lost, "%"),
@@ -124,7 +124,7 @@ def figures(took: Mapping[str, Took], ours: str) -> list[Figure]:
 
 
 def flood(contender: Contender, portal: str, values: int) -> bytes:
-    """Return the packets of a flood as a contender understands them."""
+    """Return the packets of a flood in a contender's format."""
     if not contender.telemetry:
         return packets(portal, values)
     return b"".join(
@@ -136,7 +136,7 @@ def flood(contender: Contender, portal: str, values: int) -> bytes:
 def _into(
     own: Setting, contender: Contender, db: str, process: Process, data: bytes, values: int
 ) -> tuple[int, float, float]:
-    """Return how many were stored, in which time, and the processor time that it took."""
+    """Return the number of stored values, the elapsed time, and the processor time."""
     wanted = values // len(NINE) * len(NINE) if contender.telemetry else values
     since_ns, used, started = time.time_ns(), processor(process.pid), time.monotonic()
     blast(own.mosquitto.port, data)

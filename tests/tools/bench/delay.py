@@ -1,8 +1,8 @@
-"""From a value's being said to its being there for a query, in ms.
+"""The delay from the publish of a value until it can be queried, in ms.
 
-A value is told by its number. Who waits asks for the latest one again and again; what is there by
-an answer has been there at the moment of it at the latest. The reference is one value posted by
-itself over a connection that is open, and waited for in the same way.
+A value is identified by its number. The latest one is queried again and again; a value in an answer
+was stored by the time of that answer. The reference is one value posted by itself over an open
+connection, and waited for in the same way.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tests.support.daemon import Setting
 from tests.tools.bench.table import Figure
 
 BOUND = 60.0  # s
-LOOK = 0.001  # s from one look to the next
-BASE = 10_000_000  # above all other numbers that are said
-PAUSE = 0.25  # s after a value, which is alone by that
+LOOK = 0.001  # s between two queries
+BASE = 10_000_000  # above all other published numbers
+PAUSE = 0.25  # s after a value, so that it is sent alone
 FIELD = "Voltage"
 LAST = [*NINE][-1]  # of nine at once
 DIRECTLY = "a bare post"
@@ -34,7 +34,7 @@ QUANTILES = (("median", 0.5), ("p99", 0.99))
 
 @dataclass(frozen=True)
 class Listener:
-    """A daemon that runs: its version's name, which device it hears, and where it stores."""
+    """A running daemon: its version's name, its device, and its database."""
 
     name: str
     portal: str
@@ -44,7 +44,7 @@ class Listener:
 def measure(
     setting: Setting, singles: int, seconds: float, listeners: Sequence[Listener]
 ) -> list[Figure]:
-    """Say so many values one by one, so many nines, and a thousand a second for so long.
+    """Publish so many values one by one, so many times nine, and 1,000 per second for so long.
 
     The listeners take turns; the last is for the first of them alone.
     """
@@ -74,7 +74,7 @@ def beside(
     ours: str,
     most: Mapping[str, tuple[float, float]],
 ) -> list[Figure]:
-    """Return the median and p99 of `ours` beside all others; `most` are the ratios' bounds."""
+    """Return the median and p99 of `ours` compared with all others; `most` bounds the ratios."""
     made = []
     for place, (name, quantile) in enumerate(QUANTILES):
         value = at(delays[ours], quantile)
@@ -96,7 +96,7 @@ def at(delays: Sequence[float], quantile: float) -> float:
 
 
 class Database:
-    """Looks and writes over one connection, so that the looking takes little of the machine."""
+    """Queries and writes over one connection, so that queries cost little."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -111,7 +111,7 @@ class Database:
         self._connection.getresponse().read()
 
     def value(self, db: str, query: str) -> float:
-        """Return the one value that a query answers, 0 without one."""
+        """Return the single value of a query's answer, 0 without one."""
         asked = urlencode({"db": db, "q": query})
         self._connection.request("GET", f"/query?{asked}")
         (result,) = json.loads(self._connection.getresponse().read())["results"]
@@ -124,7 +124,7 @@ class Database:
     def until_there(
         self, db: str, number: int, measurement: str = "dc", field: str = FIELD
     ) -> float:
-        """Return when (by the performance counter) the value was there."""
+        """Return the time (by the performance counter) at which the value could be queried."""
         deadline = time.perf_counter() + BOUND
         while self.latest(db, measurement, field) < number:
             assert time.perf_counter() < deadline, f"{number} has not been stored"
@@ -153,7 +153,7 @@ def one_by_one(
 def nine_at_once(
     database: Database, publisher: Any, count: int, listeners: Sequence[Listener]
 ) -> dict[str, list[float]]:
-    """Return the delays of the last of nine values that are said at once, in turns."""
+    """Return the delays of the last of nine values that are published at once, in turns."""
     delays: dict[str, list[float]] = {name: [] for name in _names(listeners)}
     for number in range(3 * BASE, 3 * BASE + count):
         for each in listeners:
@@ -167,7 +167,7 @@ def nine_at_once(
 
 
 def many(database: Database, publisher: Any, seconds: float, listener: Listener) -> list[float]:
-    """Return the delays of a thousand values a second."""
+    """Return the delays of a thousand values per second."""
     said: list[float] = []
     first, last = 4 * BASE, 4 * BASE + round(1000 * seconds)
     where = topic(listener.portal, FIELD)
@@ -199,7 +199,7 @@ def topic(portal: str, field: str) -> str:
 
 
 def say(publisher: Any, where: str, number: int) -> None:
-    """Have the broker say a value."""
+    """Publish a value through the broker."""
     publisher.publish(where, b'{"value":%d}' % number)
 
 

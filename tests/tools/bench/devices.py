@@ -1,11 +1,11 @@
-"""The fleet of the stand-ins, with a say in how its devices bunch, as a program of its own.
+"""The fleet of the stand-ins, with a parameter for bunches of devices, as a separate program.
 
     /usr/bin/python3 -m tests.tools.bench.devices PORT DEVICES FIRST FILE BUNCH-MS KIND AWAKE
 
-As tests/standins/venus/fleet.py, but what falls due within BUNCH-MS is said at once; with 0 every
-device's nine are said by themselves, at their own moment. KIND is `values`, a message for each as
-Venus OS has them, or `telemetry`, one message with all nine as go-iotdevice has it, for the peer
-that knows no other. AWAKE 1 is for who sends no keepalives: the devices speak without.
+As tests/standins/venus/fleet.py, but messages due within BUNCH-MS are published at once; with 0
+each device publishes its nine at its own moment. KIND is `values`, one message per value as in
+Venus OS, or `telemetry`, one message with all nine as in go-iotdevice, for the peer that needs it.
+AWAKE 1 is for contenders without keepalives: the devices publish without them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.standins.network.mqtt_peers import publish
 from tests.standins.venus.fleet import Fleet
 from tests.support.compare import NINE
 
-EVEN = 0.0005  # s; two looks for each device of a thousand
+EVEN = 0.0005  # s; two steps for each device of a thousand
 LATER = "2099-01-01T00:00:00Z"
 
 
 def telemetry(portal: str, values: Sequence[str]) -> bytes:
-    """Return the PUBLISH of go-iotdevice with a device's nine values, given as they are written."""
+    """Return the PUBLISH of go-iotdevice with a device's nine values, given as texts."""
     numbers = ", ".join(
         f'"{field}": {{"Value": {value}, "Unit": "V"}}'
         for field, value in zip(NINE, values, strict=True)
@@ -39,17 +39,17 @@ def telemetry(portal: str, values: Sequence[str]) -> bytes:
 
 
 def due(now: float, since: float, bunch: float) -> float:
-    """Return until when (s) everybody may speak who is due: the last whole bunch after `since`."""
+    """Return the time (s) up to which due devices publish: the last whole bunch after `since`."""
     return since + math.floor((now - since) / bunch) * bunch if bunch else now
 
 
 class Paced(Fleet):
-    """A fleet that speaks each `bunch` s."""
+    """A fleet that publishes every `bunch` s."""
 
     def __init__(self, port: int, devices: int, first: int, bunch: float, kind: str) -> None:
         super().__init__(port, devices, first)
         self._bunch, self._begun = bunch, self._round
-        self._spoken = -math.inf  # until when those have spoken who were due
+        self._spoken = -math.inf  # time up to which due devices have published
         if kind == "telemetry":
             for device in self.devices:
                 values = [f"{first}.{place:02d}" for place in range(len(NINE))]
@@ -57,7 +57,7 @@ class Paced(Fleet):
                 device._template = packet.replace(b"%d" % first, b"%d")
 
     def rouse(self) -> None:
-        """Have all of them speak from now on, whoever asks or does not."""
+        """Make all of them publish from now on, without keepalives."""
         for device in self.devices:
             device.alive = math.inf
 
@@ -74,7 +74,7 @@ class Paced(Fleet):
         return more in readable
 
     def go_on(self, now: float) -> None:
-        """Have everybody say what is due, once for each bunch."""
+        """Publish all that is due, once per bunch."""
         until = due(now, self._begun, self._bunch)
         if until > self._spoken:
             self._spoken = until

@@ -1,10 +1,10 @@
-"""Nine thousand values a second from a thousand devices behind one broker, for each contender.
+"""9,000 values per second from 1,000 devices behind one broker, for each contender.
 
-What it costs depends on how the devices bunch, so there are two shapes: what falls due within 5 ms
-is said at once (45 values), and each device's nine by themselves, a device each millisecond.
-Processor time is of a window in which nobody asks the database; the delays are of one after it, in
-which one device after the other is watched until its next value can be queried. A value is lost if
-it was said and is not there in the end.
+The cost depends on how the devices bunch, so there are two shapes: messages due within 5 ms are
+published at once (45 values), or each device publishes its nine alone, one device per millisecond.
+Processor time is measured in a window without queries; delays in a later window, in which one
+device after the other is watched until its next value can be queried. A value is lost if it was
+published and is not stored at the end.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tests.tools.bench.targets import BUNCHED, EVEN
 from tests.tools.fleet import FIRST, Devices, Told
 
 SHAPES = {BUNCHED: 5.0, EVEN: 0.0}  # ms
-CALM = 3.0  # s, after which a start is over
-QUIET = 3.0  # s without anything new stored, beyond what a contender holds back by itself
+CALM = 3.0  # s until a start is over
+QUIET = 3.0  # s without newly stored values, plus the contender's own delay
 SETTLED_WITHIN = 120.0  # s
-AHEAD = 0.02  # s from one device that is watched to the next
-LOOK = 0.001  # s from one look to the next
+AHEAD = 0.02  # s from one watched device to the next
+LOOK = 0.001  # s between two queries
 MB = 1e6
 
 
 @dataclass(frozen=True)
 class Window:
-    """What was used from one moment to another, in s, all monotonic or of the processor."""
+    """The times used in a window, in s: monotonic, or of the processor."""
 
     begun: float
     ended: float
@@ -49,11 +49,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Leg:
-    """What one contender has shown in one shape; memory in bytes, delays in s."""
+    """The results of one contender in one shape; memory in bytes, delays in s."""
 
     window: Window
-    values: int  # said in the window
-    said: int  # in all
+    values: int  # published in the window
+    said: int  # published in all
     lost: int
     rest: int
     peak: int
@@ -61,12 +61,12 @@ class Leg:
 
     @property
     def rate(self) -> float:
-        """Values said for each second of the window."""
+        """Values published per second of the window."""
         return self.values / (self.window.ended - self.window.begun)
 
 
 def together(legs: Sequence[Leg]) -> Leg:
-    """Return several of one contender as one, which begins at 0: sums, and the largest memory."""
+    """Return several of one contender as one that begins at 0: sums, and the largest memory."""
     span = sum(leg.window.ended - leg.window.begun for leg in legs)
     return Leg(
         window=Window(
@@ -85,7 +85,7 @@ def together(legs: Sequence[Leg]) -> Leg:
 
 
 class Runs:
-    """The legs that were run, and the figures that they make."""
+    """The runs, and their figures."""
 
     def __init__(self, setting: Setting, devices: int, seconds: float, watched: float) -> None:
         self._setting, self._devices = setting, devices
@@ -94,14 +94,14 @@ class Runs:
         self._number = 0
 
     def turn(self, shape: str, contender: Contender) -> None:
-        """Have one contender do one shape."""
+        """Run one contender in one shape."""
         long_run.tell(f"{shape}: {contender.name}")
         self._number += 1
         leg = self._leg(f"fleet_{self._number}", SHAPES[shape], contender)
         self._legs.setdefault(shape, {}).setdefault(contender.name, []).append(leg)
 
     def figures(self, ours: str) -> list[Figure]:
-        """Return what all of them have shown, those of `ours` beside every other."""
+        """Return the figures of all of them, those of `ours` compared with every other."""
         made: list[Figure] = []
         for shape, legs in self._legs.items():
             made += figures(shape, ours, {name: together(each) for name, each in legs.items()})
@@ -164,7 +164,7 @@ class Runs:
     def _watch(
         self, schema: Schema, db: str, seconds: float
     ) -> list[tuple[str, list[tuple[float, int]]]]:
-        """Watch one device after the other; return (when, n-th time stored) of each look."""
+        """Watch one device after the other; return (time, n-th value stored) of each query."""
         database = Database(self._setting.influxdb.port)
         looks: list[tuple[str, list[tuple[float, int]]]] = []
         number, phase, ends = 0, math.inf, time.monotonic() + seconds
@@ -186,7 +186,7 @@ class Runs:
 
 
 def figures(shape: str, ours: str, legs: Mapping[str, Leg]) -> list[Figure]:
-    """Return the figures of a shape: of `ours`, and beside every other."""
+    """Return the figures of a shape: of `ours`, and compared with every other."""
     one, made = legs[ours], []
 
     def add(what: str, unit: str, figure: Callable[[Leg], float]) -> None:
@@ -210,9 +210,9 @@ def figures(shape: str, ours: str, legs: Mapping[str, Leg]) -> list[Figure]:
 
 
 def late(said: Sequence[float], seen: Sequence[tuple[float, int]]) -> list[float]:
-    """Return the delays, in s, of what a device said between the first look at it and the last.
+    """Return the delays, in s, of a device's values between its first query and the last.
 
-    `said` is when it spoke the n-th time, and `seen` what was the latest n at each look.
+    `said` has the time of its n-th publish, and `seen` the latest n at each query.
     """
     made, after = [], max(seen[0][1], -1)
     for when, latest in seen[1:]:
@@ -222,7 +222,7 @@ def late(said: Sequence[float], seen: Sequence[tuple[float, int]]) -> list[float
 
 
 def in_window(told: Told, window: Window) -> int:
-    """Return how many values were said in a window."""
+    """Return how many values were published in a window."""
     times = (
         bisect_left(each, window.ended) - bisect_left(each, window.begun)
         for each in told.said.values()
@@ -231,18 +231,18 @@ def in_window(told: Told, window: Window) -> int:
 
 
 def different(rows: Iterable[Mapping[str, Any]]) -> int:
-    """Return how many different values all series have, by an answer to `Schema.distinct`."""
+    """Return the number of different values of all series, from an answer to `Schema.distinct`."""
     return sum(int(row["count"]) for row in rows)
 
 
 def stored(setting: Setting, schema: Schema, db: str, since_ns: int = 0) -> int:
-    """Return how many values are stored, those that were said again among them."""
+    """Return how many values are stored, repeated ones included."""
     rows = setting.influxdb.query(schema.count(since_ns), db, timeout=120.0)
     return sum(count or 0 for name, count in rows[0].items() if name != "time") if rows else 0
 
 
 def settle(count: Callable[[], int], wanted: int, quiet: float) -> float:
-    """Wait until so many are stored, or for `quiet` s no more; return when the last came."""
+    """Wait until so many are stored, or no more for `quiet` s; return the time of the last."""
     deadline, before, since = time.monotonic() + SETTLED_WITHIN, -1, time.monotonic()
     while (now := count()) < wanted and time.monotonic() < deadline:
         if now != before:

@@ -1,4 +1,4 @@
-"""Beginning and growing old: the time to the first stored value, and memory after a million."""
+"""Start and long runs: the time to the first stored value, and memory after a million values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.tools.bench.targets import start_within
 
 MB = 1e6
 PORTAL = "c0619ab1c2da"
-# What a daemon that writes to InfluxDB cannot do without; the `influxdb` package it can.
+# The libraries that a daemon for InfluxDB needs; it does not need the `influxdb` package.
 IMPORTS = (
     "paho.mqtt.client, http.client, ssl, sqlite3, "
     "systemd.daemon, systemd.journal, configobj, validate"
@@ -30,8 +30,8 @@ _numbers = count(1)
 def start(setting: Setting, times: int, versions: Sequence[Version]) -> list[Figure]:
     """Measure the time from a start to the first value that can be queried, of versions in turns.
 
-    The daemon finds out each time which inverter there is, and asks at the next tick. The reference
-    is Python that imports the libraries and ends.
+    At each start the daemon discovers the inverter, and reads at the next tick. The reference is
+    Python that imports the libraries and exits.
     """
     setting.venus(Device(PORTAL))
     took: dict[str, list[float]] = {version.name: [] for version in versions}
@@ -70,9 +70,9 @@ def _first_value(setting: Setting, version: Version) -> float:
 
 
 def age(floods: Floods, daemon: Daemon, values: int) -> tuple[Figure, int]:
-    """Have the daemon take so many values, half of them before the first look.
+    """Make the daemon store so many values, half of them before the first measurement.
 
-    Return how much it has grown by them, and the most it has had, in bytes.
+    Return how much its memory has grown, and its peak, in bytes.
     """
     floods.into_ours(values // 2)
     time.sleep(2)
@@ -84,7 +84,7 @@ def age(floods: Floods, daemon: Daemon, values: int) -> tuple[Figure, int]:
 
 
 def imports() -> int:
-    """Return the bytes of memory that Python has with the libraries that nobody can do without."""
+    """Return the memory of Python with the needed libraries, in bytes."""
     block = "import sys; sys.modules['pandas'] = None\n"
     wait = "print('ready', flush=True); input()"
     code = f"{block}import {IMPORTS}\n{wait}"

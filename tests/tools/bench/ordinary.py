@@ -1,7 +1,7 @@
-"""What it costs when all is well: nine values a second, as they are said by a device.
+"""The cost of normal operation: nine values per second, as a device publishes them.
 
-The daemon asks, and the one that posts each value hears the same answers, so that both have had
-the same to do; so do peers. All of them run at once: the load of one is nothing to the others.
+The daemon reads, and the reference that posts each value gets the same answers, so that both do the
+same work; so do peers. All of them run at once: the load of one does not disturb the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MB = 1e6
 
 @dataclass(frozen=True)
 class Took:
-    """What one has taken in so many `seconds`: s of the processor, bytes to disk and of memory."""
+    """The cost of one in so many `seconds`: s of the processor, bytes to disk and of memory."""
 
     seconds: float
     processor: float
@@ -39,16 +39,16 @@ class Took:
 
     @property
     def cost(self) -> float:
-        """Processor time for each second, in ms."""
+        """Processor time per second, in ms."""
         return 1e3 * self.processor / self.seconds
 
 
 def measure(
     setting: Setting, seconds: float, versions: Sequence[Version], peers: Sequence[Contender] = ()
 ) -> tuple[list[Figure], int]:
-    """Have all at it for so long, side by side; return the figures, and our largest memory.
+    """Run all for so long, in parallel; return the figures, and the daemon's largest memory.
 
-    Each version asks a device of its own. The peers hear the first one's.
+    Each version reads a separate device. The peers get the first one's answers.
     """
     portals = [PORTAL, *(f"{PORTAL}{number}" for number in range(1, len(versions)))]
     setting.venus(*(Device(portal) for portal in portals))
@@ -94,10 +94,10 @@ def measure(
 def figures(
     took: Mapping[str, Took], ours: str, posting: float, libraries: int, whole: float
 ) -> tuple[list[Figure], int]:
-    """Return the figures of `ours`, and beside every other, and our largest memory in bytes.
+    """Return the figures of `ours`, alone and compared, and its largest memory in bytes.
 
-    `posting` is the processor time, s/s, of a post for each value, `libraries` the bytes that the
-    imports take, `whole` the part of the seconds that have every fast field.
+    `posting` is the processor time, s/s, of one post per value, `libraries` the memory of the
+    imports in bytes, `whole` the share of seconds with every fast field.
     """
     one, cost, rest = took[ours], "processor at 9 values/s", "memory at rest"
     each = "a post for each value"
@@ -127,7 +127,7 @@ def _took(pid: int, seconds: float, before: tuple[float, int]) -> Took:
 
 
 def covered(setting: Setting, begun: int, ended: int) -> float:
-    """Return the part of the whole seconds between two times in which each fast field is."""
+    """Return the share of whole seconds between two times that have each fast field."""
     second = 10**9
     wanted = set(range(begun // second + 1, ended // second))
     covered = wanted.copy()

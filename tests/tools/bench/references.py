@@ -1,15 +1,15 @@
-"""What the daemon is measured beside, each as a process of its own.
+"""The references of the benchmarks, each as a separate process.
 
     /usr/bin/python3 -m tests.tools.bench.references alone PORT PORTAL VALUES
     /usr/bin/python3 -m tests.tools.bench.references each PORT PORTAL DATABASE-PORT DB
     /usr/bin/python3 -m tests.tools.bench.references device PORT PORTAL INSTANCE
 
-`alone` is paho that receives and does nothing but count: the limit of the client that Debian has.
-`each` posts every value by itself in the callback, by the `influxdb` package: the way of the
-original script. `device` is no reference: it answers every read with null, and beats each 3 s from
-the first keepalive on, so that the daemon takes what is published in its place for a device's, and
-none of it for what has waited while all was silent. All say `ready`
-once they are subscribed, and `alone` says `received` after each VALUES messages.
+`alone` is paho that receives and only counts: the limit of Debian's client. `each` posts every
+value by itself in the callback, by the `influxdb` package: the method of the original script.
+`device` is no reference: it answers every read with null, and sends a heartbeat every 3 s from the
+first keepalive on. So the daemon treats other publishes on its topics as a device's, and none of
+them as old messages after an outage. All print `ready` once they are subscribed, and `alone` prints
+`received` after every VALUES messages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.standins.venus.mqtt import new_client
 
 
 def alone(values: int) -> Callable[[Any, Any, Any], None]:
-    """Receive, and do nothing with it."""
+    """Receive, and do nothing else."""
     seen = 0
 
     def on_message(*_: object) -> None:
@@ -55,7 +55,7 @@ def each(database_port: int, db: str) -> Callable[[Any, Any, Any], None]:
 
 
 def device(portal: str, instance: str) -> Callable[[Any, Any, Any], None]:
-    """Answer what the nine fields are read by."""
+    """Answer the reads of the nine fields."""
     leaves = [f"{field.service}/{instance}/{field.path}" for field in DEFAULT_FIELDS]
     beating = threading.Event()
 
@@ -77,7 +77,7 @@ def device(portal: str, instance: str) -> Callable[[Any, Any, Any], None]:
 
 
 def listen(port: int, topics: str, on_message: Callable[[Any, Any, Any], None]) -> None:
-    """Hear these topics until the end."""
+    """Receive these topics until the end."""
     client = new_client()
     client.on_message = on_message
     client.on_connect = lambda *_: client.subscribe(topics)

@@ -1,4 +1,4 @@
-"""Figures, each beside the one that it is compared with, as a table and as JSON."""
+"""Figures, each with its reference, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BEGIN, END = (f"<!-- made by make bench: {which} -->" for which in ("begin", "en
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, and what it is to be.
+    """A measured figure, and its target.
 
-    `ratio` is the value's to the reference's, both of the same run. `least` and `most` are for the
-    ratio where there is one, for the value otherwise; None is no bound.
+    `ratio` is the value divided by the reference's, both of the same run. `least` and `most` bound
+    the ratio if there is one, otherwise the value; None is no bound.
     """
 
     what: str
@@ -34,19 +34,19 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """The value by its reference."""
+        """The value divided by its reference."""
         return self.value / self.reference if self.reference else None
 
     @property
     def met(self) -> bool:
-        """Whether it is as it is to be."""
+        """Whether it meets its target."""
         counts = self.value if self.ratio is None else self.ratio
         low = self.least is not None and counts < self.least
         return not low and not (self.most is not None and counts > self.most)
 
     @property
     def wanted(self) -> str:
-        """What it is to be, in words."""
+        """Its target, as a text."""
         if self.least is not None:
             return f"≥ {short(self.least)}"
         return "" if self.most is None else f"≤ {short(self.most)}"
@@ -77,9 +77,9 @@ def lines(figures: Sequence[Figure]) -> list[str]:
 
 
 def filled(page: str, made: Sequence[str]) -> str:
-    """Return a page with these lines in the place of what an earlier run has put there.
+    """Return a page with these lines in place of those of an earlier run.
 
-    Raises ValueError for a page without such a place.
+    Raises ValueError for a page without the markers.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -95,7 +95,7 @@ def _verdict(figure: Figure) -> str:
 
 
 def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown, the first row of which is the head."""
+    """Return a table in Markdown; the first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     made = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
@@ -113,19 +113,19 @@ def as_json(figures: Iterable[Figure], notes: Sequence[str] = ()) -> str:
 
 
 def machine() -> str:
-    """Return what this machine is."""
+    """Return a description of this machine."""
     text = Path("/proc/cpuinfo").read_text()
     names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     return f"{os.cpu_count()} x {names[0] if names else platform.machine()}, {platform.platform()}"
 
 
 def load() -> str:
-    """Return how loaded this machine is, by the processes that run or want to, of 1, 5, 15 min."""
+    """Return this machine's load averages of 1, 5 and 15 min."""
     return " ".join(f"{each:.2f}" for each in os.getloadavg())
 
 
 def commit(revision: str = "") -> str:
-    """Return the commit of a revision, or the checkout's, with a + where files differ from it."""
+    """Return the commit of a revision, or the checkout's, with a + if files differ from it."""
     more = (revision,) if revision else ("--dirty=+",)
     command = ("git", "describe", "--always", "--abbrev=12", *more)
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

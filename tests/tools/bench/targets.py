@@ -1,8 +1,8 @@
-"""What the figures are to be, in one table; `make bench` prints them beside what was measured.
+"""The targets of the figures, in one table; `make bench` prints them beside the results.
 
-Rules: a target of a time or of memory is one for an unloaded machine like that of
-docs/performance.md. A ratio to `BEFORE` is to another version of the same run (`OLD=`), and says
-something on any machine.
+Rules: a target of a time or of memory applies to an unloaded machine like that of
+docs/performance.md. A ratio to `BEFORE` is to another version in the same run (`OLD=`), and is
+valid on any machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ QUEUE = "a flood, default queue"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What counts of a figure is `least` or more, `most` or less; None is no bound."""
+    """The figure (or its ratio) has to be `least` or more, `most` or less; None is no bound."""
 
     least: float | None = None
     most: float | None = None
@@ -50,12 +50,12 @@ TARGETS = {
 
 
 def aimed(figures: Iterable[Figure]) -> list[Figure]:
-    """Return the figures with what the table wants of them, over what they had."""
+    """Return the figures with the table's targets in place of their own."""
     return [_aimed(figure, TARGETS.get((figure.what, figure.beside))) for figure in figures]
 
 
 def start_within(imports: float) -> float:
-    """Return the s that a start may take: 0.18, or 1.2 of what its `imports` take by themselves."""
+    """Return the limit of a start in s: 0.18, or 1.2 of the time of its `imports` alone."""
     return max(0.18, 1.2 * imports)
 
 

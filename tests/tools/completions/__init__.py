@@ -1,5 +1,5 @@
-"""`make completions`: what bash, zsh and fish complete after `bat2influx`, from its own parser.
+"""`make completions`: completion of `bat2influx` for bash, zsh and fish, from its parser.
 
-`command_line` reads the parser, and `bash`, `zsh` and `fish` each make a script of it, below
-debian/completions. tests/package/test_completions.py fails where one of these differs.
+`command_line` reads the parser, and `bash`, `zsh` and `fish` each make a script from it, below
+debian/completions. tests/package/test_completions.py fails if one of these differs.
 """

@@ -15,7 +15,7 @@ FOLDER = TOP / "debian" / "completions"
 
 
 def scripts() -> Mapping[Path, str]:
-    """Return the text of each file, by its place in the checkout."""
+    """Return the text of each file, by its path in the checkout."""
     commands = command_line.read()
     return {
         FOLDER / "bash" / "bat2influx": bash.script(commands),
@@ -25,7 +25,7 @@ def scripts() -> Mapping[Path, str]:
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write the changed files."""
     for path, text in scripts().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -57,7 +57,7 @@ def _offer(words: Iterable[str]) -> str:
 
 
 def _values(options: Iterable[Option]) -> Iterator[tuple[list[str], str]]:
-    """Yield the names of the options with a value, by what is offered for it."""
+    """Yield the names of the options with a value, by the completions of the value."""
     by_files: dict[str, list[str]] = {}
     for option in options:
         if option.value:

@@ -1,7 +1,7 @@
 """The command line as a shell completes it, read from the parser of bat2influx.cli.
 
-Rules: nothing is written here that the parser knows. Where an option takes a path, files are
-offered, of the suffix that its default has, if any; of other values nothing is known.
+Rules: all names come from the parser. For an option with a path files are offered, with the suffix
+of its default, if any; for other values nothing is offered.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from bat2influx import cli
 
 @dataclass(frozen=True)
 class Option:
-    """An option with all its names. `value` is the name of what it takes, "" where that is nothing.
+    """An option with all its names. `value` is the name of its value, "" without one.
 
-    `files` is the pattern of the files that are offered for the value, "" where none are.
+    `files` is the pattern of the files that are offered for the value, "" for none.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command, or what stands in front of one: then its name is "". `operand` may follow it."""
+    """A command, or the part before commands, with the name "". `operand` may follow it."""
 
     name: str
     summary: str
@@ -42,7 +42,7 @@ class Command:
 
 
 def read() -> tuple[Command, ...]:
-    """Return what stands in front of a command, and each command in the order of the help."""
+    """Return the part before commands, and each command in the order of the help."""
     parser = cli.parser()
     first = _command(parser, "", "")
     table = next(each for each in parser._actions if isinstance(each, argparse._SubParsersAction))

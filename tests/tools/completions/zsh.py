@@ -76,7 +76,7 @@ def _action(files: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of a specification, in which brackets and colons would mean something."""
+    """Return a text for a specification, with brackets and colons escaped."""
     for character in "\\[]:":
         text = text.replace(character, f"\\{character}")
     return text

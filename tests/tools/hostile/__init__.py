@@ -1,1 +1,1 @@
-"""What hostile input costs the daemon: `make hostile`, or `python3 -m tests.tools.hostile`."""
+"""The cost of hostile input for the daemon: `make hostile`, `python3 -m tests.tools.hostile`."""

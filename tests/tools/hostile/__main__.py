@@ -1,4 +1,4 @@
-"""Run the hostile inputs at full size and print the table; 1 if memory has not kept its bound.
+"""Run the hostile inputs at full size and print the table; exits 1 if memory exceeds its bound.
 
 /usr/bin/python3 -m tests.tools.hostile [--scale 0.01] [NAME ...]
 """
@@ -18,8 +18,10 @@ def main() -> int:
     found = all_inputs()
     names = [each.name for each in found]
     parser = argparse.ArgumentParser(prog="tests.tools.hostile")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the full size")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(names)}")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="size of inputs; 1 is the full size"
+    )
     options = parser.parse_args()
     if unknown := {*options.names} - {*names}:
         parser.error(f"no such input: {', '.join(sorted(unknown))}")

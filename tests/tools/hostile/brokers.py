@@ -1,7 +1,7 @@
-"""The daemon with a broker that is hostile, or has a hostile client, and what it has stored.
+"""The daemon with a hostile broker, or with a hostile client of its broker; and its stored values.
 
-Rules: an input begins when values are stored, and is over when one is that was said later. Nothing
-waits for a time.
+Rules: an input begins when values are stored, and is over when a later value is stored. No test
+sleeps for a time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.tools.hostile.registry import Outcome
 
 PACE = {"interval": 0.5, "soc_interval": 0.5}
 KNOWN = {**PACE, "serial": PORTAL_ID, "instance": 275}
-BY_HAND = {"defaults": "no", "State": "vebus/275/State"}  # what a peer by hand is asked for
+BY_HAND = {"defaults": "no", "State": "vebus/275/State"}  # fields at a test peer
 RETAIN = 1  # flag of a PUBLISH
 
 
 @contextmanager
 def mosquitto(directory: Path) -> Iterator[Setting]:
-    """Have a real broker with its default limits, and a database."""
+    """Start a real broker with its default limits, and a database."""
     with (
         Mosquitto(directory / "mosquitto") as broker,
         InfluxDB(directory / "influxdb") as database,
@@ -40,13 +40,13 @@ def mosquitto(directory: Path) -> Iterator[Setting]:
 
 
 def peak(daemon: Daemon) -> int:
-    """Return the most that was in memory, in bytes."""
+    """Return the peak of memory, in bytes."""
     return memory(daemon.pid, peak=True)
 
 
 @contextmanager
 def speaker(port: int) -> Iterator[socket.socket]:
-    """Have a client of the broker that says what it is told to; all has got there at the end."""
+    """Yield a client that publishes what the test wants; at the end all of it has arrived."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(packet(CONNECT, b"\x00\x04MQTT\x04\x02\x00\x00\x00\x07hostile"))
         assert connection.recv(4)[3] == 0
@@ -56,26 +56,26 @@ def speaker(port: int) -> Iterator[socket.socket]:
 
 
 def publish_retained(port: int, topic: str, size: int) -> None:
-    """Have a message of so many bytes be retained; of none, it is taken away."""
+    """Publish a retained message of so many bytes; 0 removes it."""
     with speaker(port) as connection:
         connection.sendall(mqtt_peers.publish(topic, bytes(size), RETAIN))
 
 
 def later_value(setting: Setting, field: str = "Soc") -> Callable[[], bool]:
-    """Return whether a value of `field` is stored that has come after this call."""
+    """Return a condition: a value of `field` that came after this call is stored."""
     since = time.time_ns()
     return lambda: any(stamp > since for stamp, _ in kept(setting, field))
 
 
 def again(setting: Setting, field: str = "Soc") -> float:
-    """Wait until a value is stored that came from now on; return the s."""
+    """Wait until a value that came after this call is stored; return the s."""
     started = time.monotonic()
     wait("values again", later_value(setting, field))
     return time.monotonic() - started
 
 
 def lost(setting: Setting, device: Device) -> int:
-    """Return how many answers of the device to reads are not stored, between the stored ones."""
+    """Return how many of the device's answers are not stored, between the stored ones."""
     missing = 0
     for field, leaf in NINE.items():
         stored = kept(setting, field)
@@ -86,9 +86,9 @@ def lost(setting: Setting, device: Device) -> int:
 
 
 def struck(directory: Path, chunks: Iterable[bytes], told: str) -> Outcome:
-    """Have a broker made by hand send `chunks` in place of an answer, for which `told` is logged.
+    """Run a hostile broker that sends `chunks` in place of an answer; `told` is then logged.
 
-    It sends until the daemon ends the connection, and is a good broker on the next one.
+    It sends until the daemon ends the connection, and acts as a normal broker on the next one.
     """
 
     def strike(connection: socket.socket) -> None:

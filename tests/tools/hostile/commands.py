@@ -1,4 +1,4 @@
-"""A command with a hostile peer, and what it has cost."""
+"""A command with a hostile peer, and its cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests import TOP
 
-# The peak of a child counts what its parent had when it was forked: that of a small one is little.
+# A child's peak includes its parent's memory at the fork, so it is forked from a small process.
 _MEASURE = """
 import os, subprocess, sys
 with open(sys.argv[1], "w") as file:
@@ -20,7 +20,7 @@ with open(sys.argv[1], "w") as file:
 
 
 def peak_of(ini: Path, output: Path, *arguments: str) -> tuple[int, float]:
-    """Run a command to its end, what it prints into a file; return its peak in bytes, and the s."""
+    """Run a command to its end, with output to a file; return its peak in bytes, and the s."""
     started = time.monotonic()
     command = [sys.executable, "-m", "bat2influx", "--config", ini, *arguments]
     measured = [sys.executable, "-c", _MEASURE, output, *command]

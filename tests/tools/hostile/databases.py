@@ -1,7 +1,7 @@
-"""The daemon with a database whose answers are hostile for a while, and what it has stored.
+"""The daemon with a database whose answers are hostile for a while, and its stored values.
 
-What is hostile stands before a real InfluxDB, and answers for it until the daemon has met with it
-some times; then it lets everything through.
+A hostile gateway before a real InfluxDB answers some requests of the daemon; then it passes
+everything on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TIMES = 3  # answers of the kind
 
 
 def struck(directory: Path, answer: bytes | Act) -> Outcome:
-    """Have writes be answered so, some times; then all is well again."""
+    """Answer some writes so, and later ones normally."""
     with brokers.mosquitto(directory) as setting, Gateway(setting.influxdb.port) as gateway:
         device = Device(PORTAL_ID, counted=True)
         setting.venus(device)
@@ -44,7 +44,7 @@ def struck(directory: Path, answer: bytes | Act) -> Outcome:
 
 
 def poured(chunks: Iterable[bytes]) -> Act:
-    """Return what sends `chunks` until the other side has had enough."""
+    """Return a function that sends `chunks` until the other side disconnects."""
 
     def act(connection: object) -> None:
         with suppress(OSError):

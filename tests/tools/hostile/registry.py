@@ -1,8 +1,8 @@
-"""The hostile inputs, each a module of the folder inputs, and what came of one.
+"""The hostile inputs, each a module of the folder inputs, and the outcome of one.
 
-A module there has a docstring, whose first line is what the table says, and a function `run` with
+A module there has a docstring, whose first line is its text in the table, and a function `run` with
 the directory for its files and a scale: 1.0 is the full size. It returns an `Outcome`, and raises
-AssertionError where the daemon has not survived. No other place has to know of it.
+AssertionError if the daemon has not survived. Modules need no other registration.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST = 80_000_000  # bytes of resident memory, under any input
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured; `before` and `after` are the peaks of resident memory, in bytes.
+    """The results; `before` and `after` are the peaks of resident memory, in bytes.
 
-    `seconds` is how long it took from the input, or from its end where `note` says so, until a
-    value was stored that was said later. `lost` values were said to the daemon and are not stored.
+    `seconds` is the time from the input, or from its end if `note` has that, until a later value
+    was stored. `lost` values were sent to the daemon and are not stored.
     """
 
     before: int
@@ -37,12 +37,12 @@ class Outcome:
 
     @property
     def met(self) -> bool:
-        """Whether memory has kept its bound."""
+        """Whether memory is within its bound."""
         return self.after <= MOST
 
 
 class Input(NamedTuple):
-    """A hostile input, in words, and what runs it."""
+    """A hostile input: its name, its text, and its function."""
 
     name: str
     words: str

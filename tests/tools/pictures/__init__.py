@@ -1,1 +1,1 @@
-"""The pictures in docs/pictures: real programs draw them, from the numbers of the stand-in."""
+"""The pictures in docs/pictures: drawn by real programs, with the stand-in's values."""

@@ -1,4 +1,4 @@
-"""`make pictures`: make docs/pictures/day.svg and docs/pictures/watch.svg anew.
+"""`make pictures`: recreate docs/pictures/day.svg and docs/pictures/watch.svg.
 
 /usr/bin/python3 -m tests.tools.pictures [day|watch]
 """
@@ -33,11 +33,11 @@ MADE: dict[str, Callable[[Path], str]] = {"day": _day, "watch": _watch}
 
 
 def main(arguments: list[str]) -> None:
-    """Make those that are named, or all."""
+    """Make the given ones, or all."""
     parser = argparse.ArgumentParser(
         prog="tests.tools.pictures", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("which", nargs="*", choices=(*MADE, []), help="both, if none is named")
+    parser.add_argument("which", nargs="*", choices=(*MADE, []), help="default: both")
     given = parser.parse_args(arguments)
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in given.which or MADE:

@@ -1,13 +1,12 @@
-"""docs/pictures/day.svg: a day of a battery, as InfluxDB has it when the daemon has stored it.
+"""docs/pictures/day.svg: a day of a battery, with values that the daemon stored in InfluxDB.
 
-What is real: the daemon, Mosquitto, InfluxDB, every request, answer and write between them, and
-the stamps that the daemon gives. What is plotted comes out of InfluxDB by the InfluxQL that Grafana
-would send.
+Real are the daemon, Mosquitto, InfluxDB, every request, answer and write between them, and the
+daemon's timestamps. The plotted values are queried from InfluxDB by InfluxQL as Grafana sends it.
 
-What is not: the battery is the stand-in in a simulated house (tests/support/house.py), and the day
-takes a minute. Stand-in and daemon share a clock that leaps from one tick to the next as soon as
-the values of a tick are in the database (leaps.py); the ticks are half a minute apart, so that
-there are 2,880 of them.
+Simulated are the battery, which is the stand-in in a house of tests/support/house.py, and the time:
+the day takes a minute. Stand-in and daemon share a clock that jumps from one tick to the next as
+soon as the values of a tick are in the database (leaps.py); the ticks are half a minute apart, so
+that there are 2,880 of them.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from tests.tools.pictures.standin import DAY, PORTAL, Lived, Prompt, device
 
 FIRST = int(datetime(2026, 4, 18, tzinfo=UTC).timestamp())
 SEED = 19
-INTERVAL = 30  # s, the longest there is
-PATIENT = 3600.0  # s, the watchdog interval: of a device that leaps, too, no silence is told
+INTERVAL = 30  # s, the longest permitted
+PATIENT = 3600.0  # s, the watchdog interval; jumps of the clock must not count as outages
 NINE = 9
 WITHIN = f"time >= {FIRST * NS} AND time < {(FIRST + DAY) * NS}"
 POINTS = f"""
     SELECT mean("Power") AS battery, mean("Soc") AS soc, mean("P") AS mains
     FROM dc WHERE {WITHIN} GROUP BY time(2m) fill(none)"""
-# Of minutes, since an integral over what is above zero alone would bridge what is below.
+# Of minutes, because an integral of positive values alone would bridge negative ones.
 ENERGY = f"""
     SELECT sum(w) / 60000 AS kwh
     FROM (SELECT mean("{{field}}") AS w FROM dc WHERE {WITHIN} GROUP BY time(1m))
@@ -43,7 +42,7 @@ ENERGY = f"""
 
 
 def lived(directory: Path) -> Day:
-    """Have the daemon live a day, and return what the database has of it."""
+    """Run the daemon for a simulated day, and return its values from the database."""
     with _setting(directory) as made:
         clock = Leaps(directory / "leaps", FIRST - INTERVAL / 2)
         venus = Prompt(

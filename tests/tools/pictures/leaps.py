@@ -1,14 +1,14 @@
-"""The daemon in a time that goes by in leaps.
+"""The daemon with a clock that jumps forward.
 
     LEAPS=FILE python3 -m tests.tools.pictures.leaps --config FILE
 
-Rules: the daemon is the real one, and all that is replaced are the three clocks of the one module
-that looks at them. They are off by the same: between two leaps they go as they always do, and at a
-leap all of them go forward together, as in a machine that stood still. The main loop looks at them
-each few ms, since nothing tells it of a leap. Threads, sockets and their deadlines keep real time.
+Rules: the daemon is the real one; only the three clocks of the one module that reads them are
+replaced. All have the same offset: between two jumps they run normally, and at a jump all go
+forward together, as after a stall of the machine. The main loop reads them every few ms, because
+nothing wakes it at a jump. Threads, sockets and their deadlines keep real time.
 
-FILE has two integers of 64 bits, in ns: by how much the wall clock was off at the beginning, and
-how far time has leapt since.
+FILE has two integers of 64 bits, in ns: the offset of the wall clock at the beginning, and the sum
+of all jumps since then.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Leaps:
         return steady_unix_time() + self._off + self._leapt
 
     def to(self, moment: float) -> None:
-        """Leap to a moment, unless it is past."""
+        """Jump to a moment, unless it is past."""
         self._leapt += max(0.0, moment - self.now())
         with self.file.open("r+b") as file, mmap.mmap(file.fileno(), _OFFSETS.size) as there:
             _LEAPT.pack_into(there, _LEAPT.size, round(self._leapt * 1e9))
 
 
 def main() -> int:
-    """Be the daemon."""
+    """Run the daemon."""
     from bat2influx import cli, clock
 
     with Path(os.environ["LEAPS"]).open("rb") as file:

@@ -1,8 +1,8 @@
 """A day of a battery as a plot, by matplotlib.
 
-Rules: the same day gives the same file, byte for byte, with the same matplotlib. Letters are
-paths, so that the plot looks alike everywhere. Its colours are of the palette of Okabe and Ito,
-which people who see few colours can tell apart, on a card that is light on a dark page, too.
+Rules: the same day gives the same file, byte for byte, with the same matplotlib. Letters are paths,
+so that the plot looks the same everywhere. Its colours are of the palette of Okabe and Ito, which
+people with colour blindness can distinguish, on a background that is light on dark pages too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Day:
-    """What there is to plot: hours since midnight, W, % and W at each; and sums in kWh."""
+    """The data of the plot: hours since midnight, W, % and W at each; and sums in kWh."""
 
     hours: list[float]
     battery: list[float]
@@ -93,7 +93,7 @@ def draw(day: Day) -> str:
 
 
 def _short(text: str) -> str:
-    """Return the file without what no picture needs: a document type, thousandths of a point."""
+    """Return the file without unneeded parts: the document type, thousandths of a point."""
     text = re.sub(r"<!DOCTYPE[^>]*>\n", "", text)
     return re.sub(
         r"([ML]) (-?[0-9.]+) (-?[0-9.]+)",
@@ -103,7 +103,7 @@ def _short(text: str) -> str:
 
 
 def _card(width: float, height: float) -> FancyBboxPatch:
-    """Return what all stands on, as wide and high as the whole, in inches of 72 pt."""
+    """Return the background, with the size of the whole picture, in inches of 72 pt."""
     corner = 8.0  # pt
     inside = width * 72.0 - 2 * corner, height * 72.0 - 2 * corner
     return FancyBboxPatch(
@@ -134,7 +134,7 @@ def _title(axes: Axes, name: str, unit: str) -> None:
 
 
 def _legend(axes: Axes, *entries: tuple[str, str]) -> None:
-    """Name the colours, to the right above the plot."""
+    """Draw the legend of colours, at the top right."""
     handles = [Patch(color=colour, alpha=OPACITY) for colour, _ in entries]
     axes.legend(
         handles,

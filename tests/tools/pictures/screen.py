@@ -1,8 +1,8 @@
-"""What stands on a terminal: lines with escape sequences in, runs of text in one look out.
+"""A parser of a terminal's screen: from lines with escape sequences to runs of text in one style.
 
-Rules: pure. Of the sequences those are known that `tmux capture-pane -e` writes, which are SGR
-(ECMA-48, 8.3.117) with the colours of xterm; of any other, ValueError says which it is. A cell is
-the room of one Latin letter; a run holds characters of one width, so that each has its place.
+Rules: pure. It knows the sequences of `tmux capture-pane -e`: SGR (ECMA-48, 8.3.117) with the
+colours of xterm; for any other a ValueError names it. A cell is the space of one Latin letter; a
+run has characters of one width, so that each has its position.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse"
 
 
 class Look(NamedTuple):
-    """How text looks; colours are '#rrggbb', or None for those of the terminal."""
+    """The style of text; colours are '#rrggbb', or None for those of the terminal."""
 
     ink: str | None = None
     paper: str | None = None
@@ -45,12 +45,12 @@ class Run(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """The room of all of it; a mark that stands on another character takes none."""
+        """The width of all of it in cells; a combining mark takes none."""
         return self.wide * sum(1 for char in self.text if not unicodedata.combining(char))
 
 
 def read(line: str, look: Look) -> tuple[list[Run], Look]:
-    """Return the runs of a line that begins in a look, and the look in which it ends.
+    """Return the runs of a line that begins in a style, and the style at its end.
 
     Raises ValueError.
     """
@@ -69,7 +69,7 @@ def read(line: str, look: Look) -> tuple[list[Run], Look]:
 
 
 def _by_width(text: str) -> Iterator[tuple[int, str]]:
-    """Yield what is alike in width, with its cells; a mark goes with what it stands on."""
+    """Yield parts of the same width, with their cells; a mark stays with its character."""
     widths: list[int] = []
     for char in text:
         if unicodedata.combining(char) and widths:
@@ -81,7 +81,7 @@ def _by_width(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _after(look: Look, parameters: str) -> Look:
-    """Return the look after an SGR sequence."""
+    """Return the style after an SGR sequence."""
     codes = iter([int(code or 0) for code in parameters.split(";")])
     for code in codes:
         if code == 0:

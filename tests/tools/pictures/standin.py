@@ -1,8 +1,8 @@
-"""The stand-in with a day that is worth a picture: that of tests/support/house.py.
+"""The stand-in with the day of the pictures: that of tests/support/house.py.
 
-Rules: no clock in here. The house goes on by steps of a second up to the second that the stand-in
-shows, and is looked at in each of them: a look takes of its chance, too. So the same beginning and
-the same seed give the same day for ever, however often it is asked.
+Rules: this module reads no clock. The house advances by steps of a second up to the second of the
+stand-in, and its values are read in each of them, because reading uses random numbers too. So the
+same start and the same seed always give the same day, however often it is read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _PLACES = {
 
 
 class Lived:
-    """A house since `first`, in s since 1970; `settling` s before that bring the battery along.
+    """A house from `first` on, in s since 1970; `settling` s before that settle the battery.
 
-    The seconds that it is asked for are in order: there is no way back.
+    Seconds have to be read in order.
     """
 
     def __init__(self, first: int, *, seed: int, settling: int = DAY) -> None:
@@ -48,7 +48,7 @@ class Lived:
 
 
 class Prompt(VenusRunner):
-    """Sends each message at once; otherwise an answer of many waits 40 ms for the broker's ACK."""
+    """Sends each message at once; otherwise one of many answers is delayed 40 ms by the ACK."""
 
     def _connect(self) -> None:
         super()._connect()
@@ -57,8 +57,8 @@ class Prompt(VenusRunner):
 
 
 def device(house: Lived, second: Callable[[int], int] = lambda now: now) -> Device:
-    """Return a Venus device in that house, in the second of the house that `second` tells."""
-    # Not the Multi's output, of which the house tells nothing.
+    """Return a Venus device in that house; `second` returns the house's current second."""
+    # Not the Multi's output, for which the house has no values.
     paths = {path: source for path, source in vebus().items() if not path.startswith("/Ac/Out/")}
     for field, path in _PLACES.items():
         paths[path] = _source(house, field, second)

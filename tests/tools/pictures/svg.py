@@ -1,8 +1,8 @@
-"""A terminal's screen as SVG, which looks alike wherever it is shown.
+"""A terminal's screen as SVG, which looks the same everywhere.
 
-Rules: the file needs nothing else, neither a font nor a script. Each word is put where it belongs
-and is stretched to its cells, so that it does not matter how wide the letters of a font are. Block
-elements (U+2581 to U+2588) are drawn by the cell and not by a font; between two lines is a gap.
+Rules: the file needs nothing else, neither a font nor a script. Each word has its position and is
+stretched to its cells, so that the widths of a font's letters do not matter. Block elements (U+2581
+to U+2588) are drawn as shapes and not by a font; between two lines is a gap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BASE = 13.0  # px from the top of a cell to the foot of a letter
 GAP = 2.5  # px between two full blocks, one above the other
 MARGIN = 14.0
 INK, PAPER, EDGE = "#d1d7de", "#0d1117", "#3d444d"
-FAINT = 0.62  # opacity of what is dim
+FAINT = 0.62  # opacity of dim text
 FONTS = (
     "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono',"
     " monospace"
@@ -85,7 +85,7 @@ def _size(cells: int) -> str:
 
 
 def _style(look: Look, ink: str) -> str:
-    """Return the attributes of a look, those that are not as usual."""
+    """Return the attributes of a style, without default ones."""
     given = {
         "fill": ink if ink != INK else "",
         "font-weight": "bold" if look.bold else "",

@@ -1,11 +1,10 @@
-"""docs/pictures/watch.svg: `bat2influx watch` in a terminal, beside the running daemon.
+"""docs/pictures/watch.svg: `bat2influx watch` in a terminal, while the daemon runs.
 
-What is real: `watch`, the daemon, Mosquitto, InfluxDB and the terminal, which is a pane of tmux.
-What it shows is what tmux has of it when the graphs are full, letter by letter and colour by
-colour.
+Real are `watch`, the daemon, Mosquitto, InfluxDB and the terminal, which is a pane of tmux. The
+picture has the pane's content when the graphs are full, letter by letter and colour by colour.
 
-What is not: the battery is the stand-in in a simulated house (tests/support/house.py), in which a
-minute goes by each second, so that two minutes have a shape.
+Simulated is the battery: the stand-in in a house of tests/support/house.py, in which every second
+is a minute, so that the graphs of two minutes have a shape.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def watched(directory: Path) -> list[str]:
-    """Have `watch` beside the daemon, and return the terminal's lines when its graphs are full."""
+    """Run `watch` and the daemon, and return the terminal's lines when its graphs are full."""
     begun = int(time.time())
     house = device(Lived(BEGIN, seed=SEED), lambda now: BEGIN + (now - begun) * FASTER)
     environment = {"RUNTIME_DIRECTORY": str(directory), "STATE_DIRECTORY": str(directory / "state")}
@@ -60,7 +59,7 @@ def watched(directory: Path) -> list[str]:
 
 
 def _usual(port: int) -> int:
-    """Return a port that people know, if it is free, so that two pictures show the same; else 0."""
+    """Return a well-known port, if it is free, so that pictures are equal; else 0."""
     with socket.socket() as probe, suppress(OSError):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
@@ -69,7 +68,7 @@ def _usual(port: int) -> int:
 
 
 def _is_full(lines: list[str]) -> bool:
-    """Return whether the graph of each of the nine fields has come to its left end."""
+    """Return whether the graphs of all nine fields have reached the left end."""
     graphs = [line for line in lines if line.endswith(tuple(BARS))]
     width = max((len(line) - len(line.rstrip(BARS)) for line in graphs), default=0)
     heads = [line.find("the last ") for line in lines if "the last " in line]

@@ -1,6 +1,6 @@
-"""`make release`: all that people download, made from a clean checkout and signed by a given key.
+"""`make release`: all downloads of a release, made from a clean checkout and signed by a given key.
 
-`ready` says in words what stands against a release. The package and the source package are built by
-debian/build; `changes` takes the notes out of CHANGELOG.md, `sbom` lists what is in the package and
-what it needs, `signing` signs the sums, and `repository` adds the package to an apt repository.
+`ready` checks that a release is possible. debian/build builds the package and the source package;
+`changes` reads the notes from CHANGELOG.md, `sbom` lists the package's content and dependencies,
+`signing` signs the sums, and `repository` adds the package to an apt repository.
 """

@@ -4,7 +4,7 @@
 
 FOLDER/VERSION, which must not exist, gets the package, the source package, a bill of materials, the
 notes, and signed sums of them all. The package is added to the apt repository in FOLDER/apt.
-Refused, with each reason, unless the tree is clean and both changelogs are about this version.
+It needs a clean tree, and entries of this version in both changelogs; else it prints all reasons.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> int:
             public = repository.add(options.to / "apt", packages, options.key, options.url)
         except subprocess.CalledProcessError as error:
             sys.exit(f"make release: {error}\n{error.stderr or ''}".rstrip())
-        made.rename(target)  # complete, or not there at all
+        made.rename(target)  # complete, or missing
     print(f"bat2influx {checkout.version}: {target}")
     for path in sorted(target.iterdir()):
         print(f"    {path.name}")

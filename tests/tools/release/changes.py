@@ -1,6 +1,6 @@
-"""What the two changelogs say of their first entry: CHANGELOG.md for users, and debian/changelog.
+"""The first entries of the two changelogs: CHANGELOG.md for users, and debian/changelog.
 
-Rules: texts in, values out. An entry that cannot be understood is None, or has empty parts.
+Rules: texts in, values out. An entry that cannot be parsed is None, or has empty parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TRAILER = re.compile(r"(?m)^ -- .+ <.+>  (.+)$")
 
 @dataclass(frozen=True)
 class Entry:
-    """The first entry of CHANGELOG.md. `when` is as written: a date, or that there is none yet."""
+    """The first entry of CHANGELOG.md. `when` is its text: a date, or "not released yet"."""
 
     version: str
     when: str
@@ -25,9 +25,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class DebianEntry:
-    """The first entry of debian/changelog. `revision` is "" where there is none.
+    """The first entry of debian/changelog. `revision` is "" if there is none.
 
-    `date` is the day in UTC, as 2026-11-22, and "" where it cannot be read.
+    `date` is the day in UTC, as 2026-11-22, and "" if it cannot be parsed.
     """
 
     version: str

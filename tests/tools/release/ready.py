@@ -1,7 +1,7 @@
-"""What stands against a release, in words for whoever makes it; nothing is changed by asking.
+"""Checks whether a release is possible, with texts for its maker; nothing is changed.
 
-Rules: `objections` takes what is there as values; `look` reads it from a checkout. All objections
-are named at once.
+Rules: `look` reads the state of a checkout, `objections` checks these values. All objections are
+reported at once.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from tests.tools.release.changes import DebianEntry, Entry, first_debian_entry, first_entry
 
-SHOWN = 5  # changed files that are named
+SHOWN = 5  # changed files that are listed
 UNCLEAN = "the working tree is not clean"
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """What is looked at. `changed` are lines of `git status`, None where git knows no checkout.
+    """The state of a checkout. `changed` has the lines of `git status`, None if there is no git.
 
     `commit` and `tagged` are the commits of HEAD and of the version's tag, "" for none.
     """
@@ -34,7 +34,7 @@ class Checkout:
 
 
 def look(top: Path) -> Checkout:
-    """Return what there is in the checkout `top`."""
+    """Return the state of the checkout `top`."""
     code = (top / "bat2influx/__init__.py").read_text()
     found = re.search(r'(?m)^__version__ = "(.+)"$', code)
     version = found[1] if found else ""
@@ -50,7 +50,7 @@ def look(top: Path) -> Checkout:
 
 
 def objections(checkout: Checkout) -> list[str]:
-    """Return what has to be put right before a release, nothing where all is."""
+    """Return what has to be corrected before a release; empty if nothing."""
     return [
         *_of_the_tree(checkout),
         *_of_the_entry(checkout.version, checkout.entry),

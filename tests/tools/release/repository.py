@@ -1,6 +1,6 @@
 """The apt repository, made by reprepro and signed by the given key.
 
-Rules: FOLDER/public is what a web server hands out, and all of it: the lists, the packages, the key
+Rules: a web server serves FOLDER/public, and nothing else: the lists, the packages, the key
 and a file for /etc/apt/sources.list.d. FOLDER/conf and FOLDER/db are reprepro's own; they stay, so
 that the next release is added to the same repository. There is one suite, `stable`, for every
 release of Debian: the package is the same for all.
@@ -24,8 +24,8 @@ PRIORITY = ("--section", "net", "--priority", "optional")
 def add(folder: Path, files: Iterable[Path], key: str, url: str) -> Path:
     """Add packages (.deb) and source packages (.dsc); return the public folder.
 
-    `url` is where clients will find it; "" leaves the file out that names it.
-    Raises subprocess.CalledProcessError with reprepro's own words in its `stderr`.
+    `url` is the address for clients; "" leaves out the file with the address.
+    Raises subprocess.CalledProcessError with reprepro's messages in its `stderr`.
     """
     conf = folder / "conf"
     conf.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def add(folder: Path, files: Iterable[Path], key: str, url: str) -> Path:
 
 
 def sources(url: str) -> str:
-    """Return what a client has in /etc/apt/sources.list.d/bat2influx.sources."""
+    """Return the text of a client's /etc/apt/sources.list.d/bat2influx.sources."""
     return (
         f"Types: deb\nURIs: {url}\nSuites: {SUITE}\nComponents: {COMPONENT}\nSigned-By: {KEYRING}\n"
     )

@@ -3,9 +3,10 @@
     PYTHON -m tests.tools.release.sbom FOLDER
 
 PYTHON is that of a virtual environment with `LIBRARY`. Prints the bill of the package in FOLDER:
-the package and the source package with their sums, and the packages of Debian that it depends on or
-works with. Nothing else is in it: no library is copied into the package. The same files make the
-same bill, to the byte: its number is derived from their sums, and its time is the changelog's.
+the package and the source package with their sums, and the Debian packages that it depends on or
+works with. It has nothing else, because no library is copied into the package. The same files give
+the same bill, byte for byte: its serial number is derived from their sums, its time is the
+changelog's.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ def needed(fields: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 def bill(package: dict[str, str], files: dict[str, str], when: datetime) -> str:
     """Return the bill of a package with these control fields; `files` are names and SHA-256.
 
-    Raises ValueError for one that is not as the schema of CycloneDX has it.
+    Raises ValueError for a bill that does not follow the schema of CycloneDX.
     """
-    # Found in the virtual environment alone.
+    # Only installed in the virtual environment.
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentScope, ComponentType

@@ -1,6 +1,6 @@
-"""The key that signs a release: handed in by its fingerprint, in the key ring of GNUPGHOME.
+"""The key that signs a release: given by its fingerprint, in the key ring of GNUPGHOME.
 
-Nothing here makes, moves or keeps a key.
+Nothing here creates, moves or stores a key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 
 
 def objection(key: str) -> str:
-    """Return what is wrong with the fingerprint `key`, "" if it is one of a key that can sign."""
+    """Return the error of the fingerprint `key`, "" if it is that of a key that can sign."""
     if not FINGERPRINT.fullmatch(key):
         return (
             "KEY is no fingerprint of 40 digits from 0 to F: make release KEY=FINGERPRINT, as"
@@ -30,7 +30,7 @@ def public_key(key: str) -> str:
 
 
 def sign(path: Path, key: str) -> Path:
-    """Sign a file; return the file with the signature, which has .asc behind its name."""
+    """Sign a file; return the file with the signature, with .asc added to its name."""
     signature = path.with_name(f"{path.name}.asc")
     wanted = ["--local-user", key, "--armor", "--output", str(signature), "--detach-sign"]
     _gpg(*wanted, str(path), check=True)

@@ -1,5 +1,5 @@
-"""Dashboards as a person sees them: drawn by Grafana's own libraries, in Debian's Chromium.
+"""Dashboards as users see them: drawn by Grafana's libraries, in Debian's Chromium.
 
-`browser` is what tests and pictures use. A page made of src/ (by `build`) runs in the browser and
-asks `server`, which does what Grafana's server does with queries (influxql, promql).
+Tests and pictures use `browser`. A page made from src/ (by `build`) runs in the browser and sends
+its requests to `server`, which handles queries as Grafana's server does (influxql, promql).
 """

@@ -12,7 +12,7 @@ from tests.tools.render.browser import render
 
 
 def main() -> int:
-    """Write a picture, print the report, and return 1 when a panel has an error."""
+    """Write a picture, print the report, and return 1 if a panel has an error."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.tools.render", description=__doc__)
     parser.add_argument("dashboard", type=Path)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--zone", default="UTC")
     parser.add_argument("--time", type=int, nargs=2, metavar=("FROM", "TO"), help="ms since 1970")
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--queries", action="store_true", help="print what the database was asked")
+    parser.add_argument("--queries", action="store_true", help="print the queries to the database")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     given = parser.parse_args()
     source = ("influxdb", given.influxdb, given.db, given.user, given.password)

@@ -1,10 +1,10 @@
-"""Renders a dashboard and tells what a person would see: a picture and a report.
+"""Renders a dashboard as users would see it: a picture and a report.
 
     with Browser() as browser:
         page = browser.render(path, ("influxdb", url, "battery", "grafana", "pw"), width=800)
 
-`render` does the same for a single one. The browser is started once for all that it renders; how
-the page comes about: tests/tools/render/__init__.py.
+`render` does the same for a single one. The browser is started once for all dashboards; for the
+page see tests/tools/render/__init__.py.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tests.tools.render.chromium import BrowserError, Chromium
 from tests.tools.render.server import LEAST, Job, Server, Source
 
 NAME = "bat2influx"  # of the data source, as provisioned
-TIMEOUT = 120  # s for a page until it stands
-UNMOVED = {"name": "prefers-reduced-motion", "value": "reduce"}  # each step would be drawn
-START_HEIGHT = 900  # px of the window; the picture is as high as the page
-MOST_HEIGHTS = 4  # that a page is given until it has the one that it asks for
-# Two frames have been drawn: the first may be one that was under way.
+TIMEOUT = 120  # s until a page is drawn
+UNMOVED = {"name": "prefers-reduced-motion", "value": "reduce"}  # no animations
+START_HEIGHT = 900  # px of the window; the picture has the page's height
+MOST_HEIGHTS = 4  # attempts to set the height that a page needs
+# Two frames have been drawn: the first may have been under way.
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 Values = Mapping[str, str | list[str]]
@@ -36,13 +36,13 @@ Values = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True)
 class Panel:
-    """What is to be seen of a panel.
+    """The report of a panel.
 
-    `title_cut`: the title ends in an ellipsis. `error`: what the panel says went wrong. `empty`: it
-    asks for values and got none. `series`: names of what it shows; of a table, of its columns.
-    `text`: what is written in it, what a canvas shows excepted. `cut`: texts in it that are cut
-    off at the side. `smallest`: the size of its smallest letters in px, none without a text.
-    `scrolls`: there is more than its height or width shows. `box`: x, y, width, height in px.
+    `title_cut`: the title ends in an ellipsis. `error`: the panel's error text. `empty`: it has
+    queries and got no values. `series`: names of its series; of a table, of its columns. `text`:
+    its text, except that of a canvas. `cut`: its texts that are cut off at the side. `smallest`:
+    the size of its smallest letters in px, None without text. `scrolls`: its content is larger
+    than its height or width. `box`: x, y, width, height in px.
     """
 
     id: int
@@ -60,7 +60,7 @@ class Panel:
 
     @property
     def double(self) -> list[str]:
-        """Names of series that are there more than once."""
+        """Names of series that occur more than once."""
         return sorted({each for each in self.series if self.series.count(each) > 1})
 
 
@@ -68,8 +68,8 @@ class Panel:
 class Page:
     """A rendered dashboard.
 
-    `queries`: what the database was asked, in order. `overflow`: the page is wider than the window.
-    `problems`: errors that the page logged beyond those of panels.
+    `queries`: the queries to the database, in order. `overflow`: the page is wider than the window.
+    `problems`: errors in the page's log, except those of panels.
     """
 
     png: bytes
@@ -88,7 +88,7 @@ class Page:
 
 
 class Browser:
-    """Renders many dashboards, one after the other, from `with` on."""
+    """Renders many dashboards, one after the other, as a context manager."""
 
     def __enter__(self) -> Browser:
         self._server = Server(built())
@@ -118,16 +118,16 @@ class Browser:
         scale: float = 1,
         beside: Path | None = None,
     ) -> Page:
-        """Render a dashboard (a file of JSON, or what is in it).
+        """Render a dashboard (a file of JSON, or its content).
 
         `source` is ("influxdb", url, db, user, password) or ("victoriametrics", url). `theme` is
         dark or light, `width` that of the window in px, `scale` pixels of the picture for each of
-        them. `time` is from and to in ms since 1970, `to` being "now" for the page as well; without
+        them. `time` is from and to in ms since 1970, and `to` is also "now" for the page; without
         `from` the dashboard's own range ends there, without both the clock's time is now.
         `variables` are values by name, "$__all" for All; `zone` is the browser's time zone.
-        `beside` is the folder of the dashboards that there are, by default that of the file.
+        `beside` is the folder with all dashboards, by default that of the file.
 
-        Raises BrowserError when the page does not come to an end.
+        Raises BrowserError if the page does not finish.
         """
         job = Job(
             Source.of(source),
@@ -151,7 +151,7 @@ class Browser:
     def _shown(
         self, target: str, address: str, size: tuple[int, float], zone: str
     ) -> tuple[bytes, dict[str, Any], list[str]]:
-        """Return the picture of a page, its report, and what it logged as errors."""
+        """Return the picture of a page, its report, and its logged errors."""
         given = {"targetId": target, "flatten": True}
         session = self._chromium.call("Target.attachToTarget", **given)["sessionId"]
         call = partial(self._chromium.call, session=session)
@@ -165,8 +165,8 @@ class Browser:
         call("Emulation.setEmulatedMedia", features=[UNMOVED])
         call("Page.navigate", url=address)
         height, problems = self._await(session)
-        # The window has to have the page's height before the picture is taken: Grafana's grid draws
-        # its panels again for another size, and a picture of that moment would have none of them.
+        # The window needs the page's height before the picture is taken: Grafana's grid redraws its
+        # panels for another size, and a picture at that moment would have none of them.
         for _ in range(MOST_HEIGHTS):
             window["height"] = height
             call("Emulation.setDeviceMetricsOverride", **window)
@@ -180,7 +180,7 @@ class Browser:
 
     @staticmethod
     def _report(call: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-        """Return what the page says of itself, once it is drawn."""
+        """Return the page's own report, once it is drawn."""
         evaluated = call(
             "Runtime.evaluate",
             expression=f"{DRAWN}.then(report)",
@@ -194,7 +194,7 @@ class Browser:
         return report
 
     def _await(self, session: str) -> tuple[int, list[str]]:
-        """Return how high the page is once it stands, and what it logged as errors."""
+        """Return the height of the page once it is drawn, and its logged errors."""
         problems: list[str] = []
         deadline = time.monotonic() + TIMEOUT
         while True:
@@ -215,13 +215,13 @@ class Browser:
 
 
 def render(dashboard: Path | Mapping[str, Any], source: tuple[str, ...], **how: Any) -> Page:
-    """Render one dashboard in a browser of its own; arguments are those of Browser.render."""
+    """Render one dashboard in a new browser; arguments are those of Browser.render."""
     with Browser() as browser:
         return browser.render(dashboard, source, **how)
 
 
 def built() -> Path:
-    """Return the folder of the page, and build it when it is not there."""
+    """Return the folder of the page; build it if it does not exist."""
     made = subprocess.run(
         [TOP / "tests/tools/render/build"], check=True, stdout=subprocess.PIPE, text=True
     )

@@ -1,7 +1,7 @@
 """Debian's Chromium, driven over a pair of pipes by its DevTools protocol.
 
-Rules: a conversation has one thread. Commands are answered in any order, events come in between;
-both wait in here until they are asked for. Nothing is left behind: neither a process nor a file.
+Rules: one thread uses a connection. Answers to commands come in any order, events in between; both
+are queued here until they are read. No process and no file is left behind.
 
 Source: Chrome DevTools Protocol, "--remote-debugging-pipe": messages end with a null byte.
 """
@@ -23,9 +23,9 @@ from typing import Any
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # root has none, and what is shown is ours
+    "--no-sandbox",  # root has none, and the pages are this project's
     "--remote-debugging-pipe",
-    "--hide-scrollbars",  # a page is as wide as it was asked to be
+    "--hide-scrollbars",  # so that a page has the requested width
     "--force-color-profile=srgb",
     "--font-render-hinting=none",
     "--disable-gpu",
@@ -42,11 +42,11 @@ Json = dict[str, Any]
 
 
 class BrowserError(Exception):
-    """The browser refused a command, ended, or did not answer in time."""
+    """The browser rejected a command, exited, or did not answer in time."""
 
 
 class Chromium:
-    """A browser without a window, from `with` on."""
+    """A browser without a window, as a context manager."""
 
     def __enter__(self) -> Chromium:
         program = next((path for path in map(shutil.which, PROGRAMS) if path), None)
@@ -82,14 +82,14 @@ class Chromium:
         os.close(self._out)
         os.close(self._in)
         try:
-            self._process.wait(5)  # it ends when its pipe does
+            self._process.wait(5)  # it exits when its pipe is closed
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)
 
     def call(self, method: str, *, session: str = "", timeout: float = 30, **given: Any) -> Json:
-        """Give a command and return its result. Raises BrowserError."""
+        """Send a command and return its result. Raises BrowserError."""
         self._number += 1
         number = self._number
         message: Json = {"id": number, "method": method, "params": given}
@@ -113,7 +113,7 @@ class Chromium:
                 if event.get("sessionId") == session:
                     self._events.remove(event)
                     return event
-            self._events.clear()  # of sessions that are over
+            self._events.clear()  # of ended sessions
             self._read(deadline, "an event")
 
     def _read(self, deadline: float, awaited: str) -> None:
@@ -132,7 +132,7 @@ class Chromium:
 
 
 def _above(descriptor: int) -> int:
-    """Return the descriptor under a number that the shell does not need itself."""
+    """Duplicate the descriptor to a number that the shell does not use."""
     higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 20)
     os.close(descriptor)
     return higher

@@ -1,4 +1,4 @@
-"""What Grafana's page gets of a data source: frames, as JSON, of columns with their names."""
+"""Data frames for Grafana's page, as JSON: columns with their names."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Frame = Json
 
 
 class QueryError(Exception):
-    """What a database says of a query that it refuses, in its words."""
+    """The error text of a database for a rejected query."""
 
 
 def time_field(values: Iterable[int], *, interval: int | None = None) -> Json:
-    """Return a column of times in ms since 1970; gaps of more than `interval` ms are gaps."""
+    """Return a column of times in ms since 1970; more than `interval` ms apart is a gap."""
     config = {} if interval is None else {"interval": interval}
     return {"name": "Time", "type": "time", "values": [*values], "config": config}
 
 
 def field(name: str, values: list[Any], labels: Mapping[str, str] | None = None) -> Json:
-    """Return a column of values of one type, which the first that is not null tells."""
+    """Return a column of values of one type, that of the first one that is not null."""
     first = next((value for value in values if value is not None), 0.0)
     kind = "string"
     if isinstance(first, bool):
@@ -31,7 +31,7 @@ def field(name: str, values: list[Any], labels: Mapping[str, str] | None = None)
 
 
 def series(ref_id: str, name: str, times: Json, values: Json) -> Frame:
-    """Return a frame of one series, shown under a name; none stands for that of the column."""
+    """Return a frame of one series, shown with a name; None is the name of the column."""
     if name:
         values["config"]["displayNameFromDS"] = name
     return frame(ref_id, [times, values], name)

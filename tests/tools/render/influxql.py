@@ -1,4 +1,4 @@
-"""InfluxQL as Grafana's server handles it: what a query becomes, and what of the answer is shown.
+"""InfluxQL as Grafana's server handles it: from a query to a statement, from an answer to frames.
 
 Source: Grafana, pkg/tsdb/influxdb (query.go, influxql/response_parser.go).
 """
@@ -19,7 +19,7 @@ def statement(text: str, start: int, end: int) -> str:
 
 
 def checked(answer: Json) -> list[Json]:
-    """Return the series of an answer. Raises QueryError for what was refused."""
+    """Return the series of an answer. Raises QueryError for a rejected query."""
     results = [answer, *answer.get("results", [])]
     for result in results:
         if "error" in result:
@@ -28,7 +28,7 @@ def checked(answer: Json) -> list[Json]:
 
 
 def frames(target: Json, answer: Json) -> list[Frame]:
-    """Return the frames of an answer, as resultFormat and alias ask for."""
+    """Return the frames of an answer, according to resultFormat and alias."""
     ref_id, found = target["refId"], checked(answer)
     if target.get("resultFormat") == "table":
         return _table(ref_id, found)
@@ -46,7 +46,7 @@ def frames(target: Json, answer: Json) -> list[Frame]:
 
 
 def options(query: str, answer: Json) -> list[str]:
-    """Return what a variable with this query offers."""
+    """Return the choices of a variable with this query."""
     checked(answer)
     return [str(each) for each in offered({"query": query}, answer)]
 

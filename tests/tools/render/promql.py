@@ -1,4 +1,4 @@
-"""PromQL and MetricsQL as Grafana's server handles them: what is asked, and what is shown of it.
+"""PromQL and MetricsQL as Grafana's server handles them: requests, and frames of the answers.
 
 Source: Grafana, pkg/promlib (models/query.go, querydata) and the Prometheus data source's page
 (result_transformer.ts, metric_find_query.ts).
@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.tools.render.frames import Frame, Json, QueryError, field, frame, series, time_field
 
-SCRAPE = 15_000  # ms, "Scrape interval" of a data source that does not tell
-MOST_POINTS = 11_000  # of a series; Prometheus refuses more
+SCRAPE = 15_000  # ms, the default "Scrape interval" of a data source
+MOST_POINTS = 11_000  # of a series; Prometheus rejects more
 
 Asked = tuple[str, dict[str, str]]  # path and parameters
 
@@ -22,7 +22,7 @@ _NAME = "__name__"
 
 
 def asked(target: Json, start: int, end: int, interval: int) -> Iterator[Asked]:
-    """Yield the questions for a time range in ms, with `$__interval` in ms as the page has it."""
+    """Yield the requests for a time range in ms, with the page's `$__interval` in ms."""
     step = max(interval, -(-(end - start) // MOST_POINTS), 1)
     expr = _filled_in(target["expr"], start, end, step)
     if target.get("instant"):
@@ -51,7 +51,7 @@ def _filled_in(text: str, start: int, end: int, step: int) -> str:
 
 
 def frames(target: Json, answer: Json, *, several: bool, question: Asked) -> list[Frame]:
-    """Return the frames of an answer; of tables `several` may stand side by side."""
+    """Return the frames of an answer; `several` means more than one table."""
     ref_id, found = target["refId"], _checked(answer)["result"]
     if target.get("format") == "table":
         return _table(ref_id, found, f"Value #{ref_id}" if several else "Value")
@@ -68,7 +68,7 @@ def frames(target: Json, answer: Json, *, several: bool, question: Asked) -> lis
 
 
 def options(query: str, start: int, end: int) -> tuple[Asked, str]:
-    """Return what to ask for what a variable offers, and which label of the answer it is."""
+    """Return the request for the choices of a variable, and the label of the answer."""
     span = {"start": f"{start / 1000}", "end": f"{end / 1000}"}
     if match := re.fullmatch(r"\s*label_values\((?:(.+),)?\s*(\w+)\s*\)\s*", query):
         matching = {"match[]": match[1].strip()} if match[1] else {}
@@ -79,7 +79,7 @@ def options(query: str, start: int, end: int) -> tuple[Asked, str]:
 
 
 def offered(answer: Json, pattern: str) -> list[str]:
-    """Return what a variable offers of an answer."""
+    """Return the choices of a variable from an answer."""
     return [each for each in _checked(answer) if re.search(pattern, each)]
 
 
@@ -96,7 +96,7 @@ def _rows(each: Json) -> list[tuple[int, float | None]]:
 
 def _number(text: str) -> float | None:
     number = float(text)
-    return number if abs(number) < float("inf") else None  # JSON knows no other, nor does a graph
+    return number if abs(number) < float("inf") else None  # JSON and graphs have no other numbers
 
 
 def _name(target: Json, metric: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""What the page asks for: its own files, its job, and values as Grafana's server has them.
+"""The server of the page: its files, its job, and values as from Grafana's server.
 
-Rules: only this machine is listened to. A job is a dashboard to show with all that it is shown
-with; what the database was asked for is noted in it, in order of time.
+Rules: it listens on loopback alone. A job is a dashboard to show, with all parameters; it records
+the queries to the database, in order of time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.tools.render.frames import Json, QueryError
 
 TIMEOUT = 60  # s for an answer of the database
 LEAST = "1s"  # of $__interval, as in etc/grafana/provisioning/datasources
-KEPT = 3600  # s that files of the page are good for
+KEPT = 3600  # s for which the browser may cache the page's files
 BARE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Dashboard</title>
 <link rel="stylesheet" href="/page.css"><script>window.__grafana_public_path__ = "/";</script>
 <div id="root"></div><script type="module" src="/page.js"></script></html>"""
@@ -32,7 +32,7 @@ BARE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Dashboard
 
 @dataclass(frozen=True)
 class Source:
-    """A database: kind as Grafana calls it (influxdb, prometheus), address, and who asks."""
+    """A database: Grafana's name of its kind (influxdb, prometheus), address, and login."""
 
     kind: str
     url: str
@@ -42,12 +42,12 @@ class Source:
 
     @classmethod
     def of(cls, given: tuple[str, ...]) -> Source:
-        """Return that of ("influxdb", url, db, user, password) or ("victoriametrics", url)."""
+        """Return that for ("influxdb", url, db, user, password) or ("victoriametrics", url)."""
         name, *rest = given
         return cls({"victoriametrics": "prometheus"}.get(name, name), *rest)
 
     def ask(self, path: str, parameters: dict[str, str]) -> Json:
-        """Return what the database answers, also when it refuses. Raises OSError."""
+        """Return the database's answer, also an error. Raises OSError."""
         address, body = f"{self.url.rstrip('/')}{path}", urllib.parse.urlencode(parameters)
         if self.kind == "influxdb":
             request = urllib.request.Request(f"{address}?{body}")
@@ -71,18 +71,18 @@ class Source:
 
 @dataclass
 class Job:
-    """What is shown, and what was asked for it."""
+    """A dashboard to show, and its queries."""
 
     source: Source
     page: dict[str, Any]
     queries: list[str] = field(default_factory=list)
 
     def query(self, question: Json) -> Json:
-        """Return the frames of each query, or what is wrong with it."""
+        """Return the frames of each query, or its error."""
         return {"results": [self._result(each, question) for each in question["queries"]]}
 
     def options(self, question: Json) -> Json:
-        """Return what a variable offers. Raises QueryError."""
+        """Return the choices of a variable. Raises QueryError."""
         query = question["query"]
         if self.source.kind == "influxdb":
             return {"options": influxql.options(query, self._influxql(query))}
@@ -119,7 +119,7 @@ class Job:
 
 
 class Server:
-    """Serves a built page and jobs, from `with` on. The thread is its own."""
+    """Serves a built page and jobs, as a context manager, in a separate thread."""
 
     def __init__(self, built: Path) -> None:
         self._jobs: dict[str, Job] = {}
@@ -138,7 +138,7 @@ class Server:
         self._server.server_close()
 
     def add(self, job: Job) -> str:
-        """Take a job in, and return the address of its page."""
+        """Add a job, and return the address of its page."""
         name = job.page["id"] = str(len(self._jobs))
         self._jobs[name] = job
         return f"http://127.0.0.1:{self._server.server_port}/#{name}"
@@ -170,13 +170,13 @@ class _Handler(SimpleHTTPRequestHandler):
             self._send(str(wrong).encode(), "text/plain", status=502)
 
     def end_headers(self) -> None:
-        """Have the browser keep the page's program for the next page."""
+        """Let the browser cache the page's program for the next page."""
         if self.command == "GET" and "." in self.path:
             self.send_header("Cache-Control", f"max-age={KEPT}")
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: what matters is in the job."""
+        """Log nothing: the job has all records."""
 
     def _send_json(self, answer: Json) -> None:
         self._send(json.dumps(answer).encode(), "application/json")

@@ -1,1 +1,1 @@
-"""Tests of the runs, which have to find what they are for."""
+"""Tests of the tools: they have to find the faults that they search for."""

@@ -1,4 +1,4 @@
-"""`make arm`: how programs are recognised, which unit tests run, and what is counted."""
+"""`make arm`: recognition of programs, selection of unit tests, and counts."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ Rss:                2000 kB
 """
 
 
-# The kernel's knowledge of a processor
+# The kernel's entry for a processor
 
 
-def test_a_recipe_is_registered_under_our_name_and_works_in_a_chroot() -> None:
-    """The flag F has the interpreter opened at once; what to recognise a program by stays."""
+def test_a_recipe_is_registered_with_a_separate_name_and_works_in_a_chroot() -> None:
+    """The flag F opens the interpreter at once; the recognition pattern stays."""
     line = entry(f"# a comment\n{RECIPE}\n", "bat2influx-arm-7")
     assert line == RECIPE.replace("qemu-arm", "bat2influx-arm-7") + "F"
 
 
 def test_a_recipe_that_has_the_flag_keeps_it_once() -> None:
-    """As that of Debian has."""
+    """As in Debian's."""
     assert entry(f"{RECIPE}F", "qemu-arm") == f"{RECIPE}F"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", ":qemu-arm:M::x\n"])
 def test_a_file_without_a_recipe_is_an_error(text: str) -> None:
-    """Instead of a line that the kernel refuses without saying why."""
+    """And not a line that the kernel rejects without a reason."""
     with pytest.raises(BinfmtError):
         entry(text, "bat2influx-arm-7")
 
 
-def test_only_entries_of_our_own_runs_that_have_ended_are_left_behind() -> None:
-    """Those of others stay, and so do those of a run beside this one."""
+def test_only_entries_of_ended_runs_are_removed() -> None:
+    """Other entries stay, and so do those of a parallel run."""
     names = ["qemu-arm", "register", "status", "bat2influx-arm-7", "bat2influx-aarch64-8"]
     assert left_behind(names, {1, 8}) == ["bat2influx-arm-7"]
 
@@ -81,12 +81,12 @@ def test_a_module_with_sizes_of_a_processor_is_recognised(source: str) -> None:
 
 @pytest.mark.parametrize("source", ["import json\n", "def clock_set(self): ...\n", "x = 2**10\n"])
 def test_other_modules_are_not(source: str) -> None:
-    """They are tried with ARM_UNIT=all."""
+    """They run with ARM_UNIT=all."""
     assert not choice.depends_on_sizes(source)
 
 
-def test_the_ioctl_the_clocks_and_the_files_are_tried() -> None:
-    """And what is named is there."""
+def test_tests_of_ioctl_clocks_and_files_are_selected() -> None:
+    """And all named tests exist."""
     found = choice.chosen(TOP)
     assert all((TOP / path).is_file() for path in found)
     for name in (
@@ -101,8 +101,8 @@ def test_the_ioctl_the_clocks_and_the_files_are_tried() -> None:
     assert all((TOP / "bat2influx" / module).is_file() for module in choice.ALSO)
 
 
-def test_aspects_of_a_module_are_tried_with_it(tmp_path: Path) -> None:
-    """But not the tests of a module whose name only begins alike."""
+def test_all_test_files_of_a_module_are_selected(tmp_path: Path) -> None:
+    """But not those of a module whose name only has the same beginning."""
     unit, package = tmp_path / "tests/unit/net", tmp_path / "bat2influx/net"
     unit.mkdir(parents=True)
     package.mkdir(parents=True)
@@ -115,24 +115,24 @@ def test_aspects_of_a_module_are_tried_with_it(tmp_path: Path) -> None:
     ]
 
 
-# What is counted
+# Counts
 
 
 def test_a_second_is_covered_when_each_field_has_a_value_in_it() -> None:
-    """Two values of one second are one, and what is outside does not count."""
+    """Two values of one second count as one, and values outside do not count."""
     seconds = {"V": [10, 11, 11, 12, 13], "I": [9, 10, 12, 13]}
     stored = {field: [s * NS + NS // 2 for s in each] for field, each in seconds.items()}
     assert covered(stored, 10, 3) == 2
     assert covered(stored, 12, 2) == 2
 
 
-def test_nothing_is_covered_where_there_is_no_field() -> None:
-    """Nothing stored is no success."""
+def test_nothing_is_covered_without_fields() -> None:
+    """No stored value is a failure."""
     assert covered({}, 10, 3) == 0
 
 
-def test_memory_of_an_emulated_program_is_without_the_emulator() -> None:
-    """Neither with its file and heap nor with the code that it has translated."""
+def test_memory_of_an_emulated_program_excludes_the_emulator() -> None:
+    """Its file, its heap, and the translated code."""
     assert emulated(SMAPS, "qemu-arm-static") == 5000 << 10
 
 
@@ -147,8 +147,8 @@ def test_memory_of_an_emulated_program_is_without_the_emulator() -> None:
         {"unit_tests": "1 error in 3 s"},
     ],
 )
-def test_what_is_not_as_it_should_be_is_a_fault(change: dict[str, object]) -> None:
-    """One each, named with its tree."""
+def test_each_deviation_is_a_fault(change: dict[str, object]) -> None:
+    """One each, with the name of its tree."""
     assert not RESULT.faults
     (fault,) = replace(RESULT, **change).faults  # type: ignore[arg-type]
     assert fault.startswith("bookworm armhf: ")

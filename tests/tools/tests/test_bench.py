@@ -1,4 +1,4 @@
-"""The table of `make bench`, and all of its measurements once, in small."""
+"""The table of `make bench`, and a small run of all its measurements."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ SMALL = {
 OLD = ("--old=HEAD",) if (TOP / ".git").exists() else ()
 
 
-def test_a_ratio_is_what_counts_where_there_is_one() -> None:
-    """Speeds of a machine say little; beside a reference of the same run they do."""
+def test_a_ratio_is_compared_if_there_is_one() -> None:
+    """Speeds depend on the machine; ratios to a reference of the same run do not."""
     assert Figure("rate", 80.0, "/s", 100.0, "alone", least=0.75).met
     assert not Figure("rate", 70.0, "/s", 100.0, "alone", least=0.75).met
     assert not Figure("memory", 37.0, "MB", most=36.0).met
@@ -62,8 +62,8 @@ def test_a_ratio_is_what_counts_where_there_is_one() -> None:
     assert "| age    | 1,234 s    |        |       |        |         |" in table
 
 
-def test_two_runs_are_compared_by_what_counts() -> None:
-    """A ratio where there is one, by what it is of; what only one run has is in neither."""
+def test_two_runs_are_compared_by_ratio_or_value() -> None:
+    """By the ratio if there is one; figures of only one run are left out."""
     before, after = (
         json.loads(
             as_json(
@@ -85,8 +85,8 @@ def test_two_runs_are_compared_by_what_counts() -> None:
     ]
 
 
-def test_a_target_is_met_or_not_and_what_has_none_says_nothing() -> None:
-    """Of a figure with a reference its ratio has to keep to it, without one the value."""
+def test_a_target_is_met_or_not_and_a_figure_without_one_has_no_text() -> None:
+    """For a figure with a reference its ratio has to meet it, without one the value."""
     aims = {(f.what, f.beside): f for f in aimed(_examples())}
     assert aims["memory at rest", ""].most == TARGETS["memory at rest", ""].most
     assert aims["delay, p99", BEFORE].most == 1.5
@@ -103,8 +103,8 @@ def _examples() -> list[Figure]:
     ]
 
 
-def test_every_target_is_of_a_figure_that_is_made() -> None:
-    """A figure that is given another name takes its target along."""
+def test_every_target_belongs_to_an_existing_figure() -> None:
+    """A renamed figure needs its target renamed."""
     took = ordinary.Took(1.0, 0.003, 0, 1, 1)
     queue = default_queue.Took(10, 10, 1.0, 1.0)
     made = ordinary.figures({"ours": took, BEFORE: took}, "ours", 0.01, 1, 1.0)[0]
@@ -123,7 +123,7 @@ def test_every_target_is_of_a_figure_that_is_made() -> None:
 
 
 def test_a_page_has_the_table_of_the_latest_run() -> None:
-    """In its place, and nothing else of it is touched."""
+    """Between its markers, and nothing else is changed."""
     page = (TOP / "docs/performance.md").read_text()
     once = filled(page, ["| a |"])
     assert once.count("| a |") == 1
@@ -134,7 +134,7 @@ def test_a_page_has_the_table_of_the_latest_run() -> None:
 
 
 def test_a_start_may_take_a_fifth_more_than_its_imports_or_its_time() -> None:
-    """Whichever is more: a slow machine is slow in both."""
+    """Whichever is more, because a slow machine is slow in both."""
     assert start_within(0.1) == 0.18
     assert start_within(0.5) == pytest.approx(0.6)
 
@@ -150,8 +150,8 @@ LEG = fleet.Leg(
 )
 
 
-def test_the_legs_of_a_fleet_are_one_in_the_end() -> None:
-    """Times and values are added, of memory the largest counts."""
+def test_the_runs_of_a_fleet_are_combined() -> None:
+    """Times and values are added; of memory, the largest counts."""
     more = replace(LEG, values=30_000, peak=50_000_000, delays=(0.04,))
     both = fleet.together([LEG, more])
     assert (both.rate, both.lost, both.peak) == (6000.0, 18, 50_000_000)
@@ -164,35 +164,35 @@ def test_the_legs_of_a_fleet_are_one_in_the_end() -> None:
     assert found[f"{BUNCHED}, of a core", ""].value == pytest.approx(20.0)
 
 
-def test_a_contender_that_was_watched_too_shortly_has_no_delay() -> None:
-    """One that writes each ten seconds is not seen to within one."""
+def test_a_contender_that_was_watched_too_briefly_has_no_delay() -> None:
+    """A contender that writes every ten seconds shows no value within one."""
     legs = {"ours": LEG, "slow": replace(LEG, delays=())}
     beside = {f.beside for f in fleet.figures(EVEN, "ours", legs) if "delay" in f.what}
     assert beside == {""}
 
 
-def test_a_delay_is_from_the_saying_to_the_first_look_that_sees_it() -> None:
-    """What was said before the first look could be there for long, and does not count."""
+def test_a_delay_is_from_the_publish_to_the_first_query_with_the_value() -> None:
+    """Values published before the first query may have been stored for long, and do not count."""
     said = [1.0, 2.0, 3.0, 4.0]
     looks = [(2.5, 0), (2.6, 1), (3.5, 2), (4.2, 3), (4.3, 3)]
     assert fleet.late(said, looks) == pytest.approx([0.5, 0.2])
     assert fleet.late(said, [(0.5, -1_000_000), (2.2, 1)]) == pytest.approx([1.2, 0.2])
 
 
-def test_of_a_fleet_the_values_of_a_window_count() -> None:
-    """From its beginning on, and not those at its end."""
+def test_only_a_fleets_values_in_the_window_count() -> None:
+    """From its beginning on, without those at its end."""
     told = Told({"a": [4.9, 5.0, 6.0], "b": [14.9, 15.0]}, [], 0, 0, 1, 1)
     assert fleet.in_window(told, LEG.window) == 3 * 9
 
 
-def test_devices_speak_in_whole_bunches_or_each_by_itself() -> None:
-    """Who is due within a bunch waits until it is over."""
+def test_devices_publish_in_whole_bunches_or_alone() -> None:
+    """Devices due within a bunch publish at its end."""
     assert devices.due(10.0149, 10.0, 0.005) == pytest.approx(10.010)
     assert devices.due(10.0149, 10.0, 0.0) == 10.0149
 
 
-def test_what_a_flood_has_lost_is_of_what_was_said() -> None:
-    """And the rate and the cost are of what arrived."""
+def test_losses_of_a_flood_are_relative_to_published_values() -> None:
+    """Rate and cost are relative to values that arrived."""
     took = default_queue.Took()
     took.add(1000, 1000, 0.1, 0.01)
     took.add(1000, 500, 0.1, 0.005)
@@ -200,16 +200,16 @@ def test_what_a_flood_has_lost_is_of_what_was_said() -> None:
     assert (took.rate, took.cost) == (pytest.approx(7500), pytest.approx(10))
 
 
-def test_waiting_for_values_ends_with_the_last_or_when_no_more_come() -> None:
-    """The time is that of the last that came."""
+def test_waiting_for_values_ends_with_the_last_or_after_a_pause() -> None:
+    """The time is that of the last value."""
     counts = iter([1, 2, 3])
     begun = time.monotonic()
     assert fleet.settle(lambda: next(counts), 3, 60.0) >= begun
     assert fleet.settle(lambda: 2, 3, 0.1) < time.monotonic() - 0.1
 
 
-def test_a_backlog_is_of_a_device_each_second() -> None:
-    """Nine lines with stamps within a moment, the next nine a second later; always the same."""
+def test_a_backlog_is_of_one_device_and_every_second() -> None:
+    """Nine lines with close times, the next nine a second later; always the same."""
     first, second = (backlog.made(2)[at : at + 9] for at in (0, 9))
     assert [line.split()[1].split(b"=")[0].decode() for line in first] == [*NINE]
     stamps = [[int(line.split()[2]) for line in lines] for lines in (first, second)]
@@ -218,8 +218,8 @@ def test_a_backlog_is_of_a_device_each_second() -> None:
     assert backlog.made(2) == [*first, *second]
 
 
-def test_the_processor_time_of_another_process_is_fine() -> None:
-    """It is that of the kernel's account, which steps by 10 ms, and has what lies between."""
+def test_the_processor_time_of_another_process_is_precise() -> None:
+    """It equals that of /proc, which has steps of 10 ms, but is finer."""
     pid = os.getpid()
     assert clock.processor(pid) == pytest.approx(processor(pid), abs=0.05)
     before = clock.processor(pid)
@@ -227,8 +227,8 @@ def test_the_processor_time_of_another_process_is_fine() -> None:
 
 
 @pytest.mark.parametrize("kind", peers.PEERS, ids=lambda kind: kind.name)
-def test_a_peer_is_told_all_that_its_configuration_has_in_it(kind: peers.Kind) -> None:
-    """A name that is not replaced is a mistake of ours."""
+def test_all_names_in_a_peers_configuration_are_replaced(kind: peers.Kind) -> None:
+    """A name that is not replaced is a bug here."""
     names = {"mqtt_port", "influx_port", "api_v2_port", "db", "portal", "directory"}
     given = dict.fromkeys(names | {"config"}, "x")
     for text in kind.arguments:
@@ -238,15 +238,15 @@ def test_a_peer_is_told_all_that_its_configuration_has_in_it(kind: peers.Kind) -
         assert "$" not in Template(text).substitute(dict.fromkeys(names, "x"))
 
 
-def test_only_programs_that_are_there_take_part(tmp_path: Path) -> None:
-    """One program can be run in two ways; what cannot be executed is none."""
+def test_only_existing_programs_are_measured(tmp_path: Path) -> None:
+    """One program can be run in two ways; a file without execute permission is ignored."""
     (tmp_path / "telegraf").touch(0o755)
     (tmp_path / "mqtt2influxdb").touch(0o644)
     assert [kind.program for kind in peers.found(tmp_path)] == ["telegraf", "telegraf"]
 
 
 def test_a_write_of_influxdb_2_becomes_one_of_1() -> None:
-    """A bucket is a database, and its microseconds have another name."""
+    """A bucket is a database, and microseconds have another name."""
     assert api_v2.as_v1("/api/v2/write?org=o&bucket=b&precision=ms") == "/write?db=b&precision=ms"
     assert api_v2.as_v1("/api/v2/write?bucket=b&precision=us") == "/write?db=b&precision=u"
     assert api_v2.as_v1("/api/v2/write?bucket=b") == "/write?db=b&precision=ns"
@@ -254,7 +254,7 @@ def test_a_write_of_influxdb_2_becomes_one_of_1() -> None:
 
 
 def test_a_peer_of_influxdb_2_writes_through_a_real_influxdb_1(tmp_path: Path) -> None:
-    """Packed or plain, and what the database answers comes back."""
+    """Compressed or plain, and the database's answer is returned."""
     with InfluxDB(tmp_path / "influxdb") as database:
         database.query("CREATE DATABASE nine")
         behind, port = peers._api_v2(database.port)
@@ -304,7 +304,7 @@ client.loop_forever()
 
 @pytest.mark.long
 def test_a_peer_takes_its_turn(tmp_path: Path) -> None:
-    """A program that takes the arguments of one, and stores as it does, is beside ours."""
+    """A fake program with a peer's arguments and schema is measured beside the daemon."""
     programs = tmp_path / "peers"
     programs.mkdir()
     peer = programs / "mqtt2influxdb"
@@ -319,7 +319,7 @@ def test_a_peer_takes_its_turn(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_each_measurement_gives_its_figures(tmp_path: Path) -> None:
-    """In small they say nothing of the daemon, but that all of them can be made."""
+    """A small run proves nothing about the daemon, except that all of them work."""
     figures = _run(tmp_path, *OLD, "--parts=start,ordinary,flood,backlog")
     assert {figure["beside"] for figure in figures} >= {
         "paho alone",

@@ -1,4 +1,4 @@
-"""The program with a fleet (`make fleet`), once in small."""
+"""The program with a fleet (`make fleet`), in a small run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL = {"devices": 20, "seconds": 1, "after": 1, "watchdog": 32}
 
 @pytest.mark.long
 def test_a_small_fleet() -> None:
-    """Nothing is missing, and each figure is there that the page of arithmetic is made of."""
+    """No value is missing, and all figures for the page of arithmetic are printed."""
     command = [sys.executable, "-m", "tests.tools.fleet"]
     command += [f"--{name}={number}" for name, number in SMALL.items()]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The fuzzer for a few seconds, what it finds in a decode with a fault, and the way to the line."""
+"""The fuzzer for a few seconds, its findings in a faulty decode, and the path to the line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LAST = 424242.25
 
 
 def test_no_payload_of_very_many_does_harm() -> None:
-    """None raises, none is decoded to what it does not say, and nothing grows; each kind came."""
+    """None raises or gives a wrong value, and no memory grows; all kinds occur."""
     outcome = fuzz.run(50_000, seed=1)
     assert outcome.payloads == 50_000
     assert outcome.kinds.keys() == {"value", *(kind.value for kind in OF_DECODE)}
@@ -41,19 +41,19 @@ def test_no_payload_of_very_many_does_harm() -> None:
 
 
 def test_the_same_seed_makes_the_same_payloads() -> None:
-    """What a run has found can be made again, and another seed makes other payloads."""
+    """A finding can be reproduced, and another seed makes other payloads."""
     first, again, other = (list(islice(payloads(seed), 2_000)) for seed in (7, 7, 8))
     assert first == again != other
 
 
 def as_a_whole(payload: bytes) -> float | NoValue:
-    """Leave whole numbers what they are."""
+    """Keep whole numbers as integers."""
     value = decode(payload)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def unrounded(payload: bytes) -> float | NoValue:
-    """Leave the noise of a float32 in the value."""
+    """Keep the rounding error of a float32 in the value."""
     value = decode(payload)
     return value if isinstance(value, NoValue) else float(json.loads(payload)["value"])
 
@@ -65,13 +65,13 @@ def minus_zero(payload: bytes) -> float | NoValue:
 
 
 def numbers_in_text(payload: bytes) -> float | NoValue:
-    """Take text for a number."""
+    """Interpret text as a number."""
     value = decode(payload)
     return round(float(json.loads(payload)["value"]), 4) if value is NoValue.TEXT else value
 
 
 def any_encoding(payload: bytes) -> float | NoValue:
-    """Let json find out the encoding: UTF-16, and UTF-8 with a byte order mark."""
+    """Let json detect the encoding: UTF-16, and UTF-8 with a byte order mark."""
     if decode(payload) is not NoValue.NOT_JSON:
         return decode(payload)
     try:
@@ -82,13 +82,13 @@ def any_encoding(payload: bytes) -> float | NoValue:
 
 
 def without_a_look(payload: bytes) -> float | NoValue:
-    """Look for the value in whatever is JSON."""
+    """Search the value in any JSON."""
     json.loads(payload)["value"]
     return decode(payload)
 
 
 def far_off(payload: bytes) -> float | NoValue:
-    """Be wrong by little."""
+    """Return a slightly wrong value."""
     value = decode(payload)
     return value if isinstance(value, NoValue) else round(value + 0.0002, 4)
 
@@ -105,10 +105,10 @@ def far_off(payload: bytes) -> float | NoValue:
         (far_off, r"gives \S+, which is not near"),
     ],
 )
-def test_a_fault_is_told_with_the_payload_that_shows_it(
+def test_a_fault_is_reported_with_its_payload(
     broken: fuzz.Decode, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It exits 1, with index and seed, and the payload as Python reads it."""
+    """It exits 1, with index and seed, and the payload in Python's notation."""
     assert fuzz.main(["--payloads", "20000", "--seed", "3"], broken) == 1
     head, payload, *rest = capsys.readouterr().out.splitlines()
     assert not rest
@@ -118,8 +118,8 @@ def test_a_fault_is_told_with_the_payload_that_shows_it(
     assert list(islice(payloads(3), index, index + 1)) == [ast.literal_eval(payload)]
 
 
-def test_growth_is_told() -> None:
-    """A decode that keeps a little of each payload is caught."""
+def test_growth_is_reported() -> None:
+    """A decode that leaks a little memory per payload is detected."""
     kept: list[float] = []
 
     def keeping(payload: bytes) -> float | NoValue:
@@ -130,8 +130,8 @@ def test_growth_is_told() -> None:
         fuzz.run(5_000, 3, decode=keeping)
 
 
-def test_a_payload_that_takes_far_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every time, that is: one that was interrupted once is let go."""
+def test_a_payload_that_takes_far_too_long_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it always does: one whose run was interrupted once is not reported."""
     monkeypatch.setattr(fuzz, "SLOWEST", 5_000)
 
     def stalling(times: int) -> Callable[[bytes], float | NoValue]:
@@ -151,20 +151,20 @@ def test_a_payload_that_takes_far_too_long_is_told(monkeypatch: pytest.MonkeyPat
         fuzz.run(2_500, 3, decode=stalling(1_000))
 
 
-def test_a_good_run_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """It says how many payloads, of which seed and which kinds; it ends when its time is up."""
+def test_a_run_without_fault_prints_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the number of payloads, seed and kinds; the run ends at its time limit."""
     assert fuzz.main(["--seconds", "0.2", "--seed", "5"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"[0-9,]+ payloads of seed 5 in .*, not JSON [0-9,]+, .*; growth .*", line)
 
 
 def without_repetition(values: list[float]) -> list[float]:
-    """Leave one of each that stand side by side."""
+    """Remove repeated neighbours."""
     return [value for value, _ in groupby(values)]
 
 
 def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[bytes]]:
-    """Have a device tell all that on the topic of the voltage; return the lines made of it."""
+    """Make a device publish all that on the voltage's topic; return the resulting lines."""
     end = b'{"value":%r}' % LAST
     encoder, lines = Encoder("dc"), []
     with (
@@ -177,10 +177,10 @@ def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[b
     return device, lines
 
 
-def test_the_way_of_fuzzed_messages_ends_at_a_line_or_a_count(tmp_path: Path) -> None:
-    """By socket, paho and device: a line for each value, in order; a count for what is none.
+def test_each_fuzzed_message_becomes_a_line_or_a_count(tmp_path: Path) -> None:
+    """By socket, paho and device: a line for each value, in order; a count for all others.
 
-    But for a value that is said again at once.
+    Except for a value that is repeated at once.
     """
     said = list(islice(payloads(11), 10_000))
     device, lines = through_a_device(said, tmp_path)

@@ -1,4 +1,4 @@
-"""Five hundred damaged spools, what the fuzzer finds where something is wrong, and its line."""
+"""Five hundred damaged spools, the fuzzer's findings in faulty code, and its line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from tests.tools import fuzz_spool
 
 
 @pytest.mark.parametrize(("version", "files"), [(2, 500), (1, 150)])
-def test_no_damage_of_very_many_kinds_costs_a_row_that_can_be_read(
-    version: int, files: int
-) -> None:
-    """Nothing raises, nothing takes long, and what is lost is told but at the end of a WAL."""
+def test_damage_of_very_many_kinds_loses_no_readable_row(version: int, files: int) -> None:
+    """Nothing raises or takes long, and losses are reported, except at the end of a WAL."""
     outcome = fuzz_spool.run(files, seed=1, deep=False, version=version)
     assert outcome.files == files
     assert outcome.slowest < fuzz_spool.LONGEST
@@ -31,7 +29,7 @@ def test_no_damage_of_very_many_kinds_costs_a_row_that_can_be_read(
 
 
 def test_the_same_seed_damages_in_the_same_way(tmp_path: Path) -> None:
-    """What a run has found can be made again; each kind of damage changes something."""
+    """A finding can be reproduced; each kind of damage changes something."""
     good = list(fuzz_spool.good_spools(tmp_path, deep=False))[1]
     first, again, other = (
         [fuzz_spool.damaged(good, random.Random(f"{seed} {n}")) for n in range(200)]
@@ -43,8 +41,8 @@ def test_the_same_seed_damages_in_the_same_way(tmp_path: Path) -> None:
     assert kinds == {kind.__name__ for kind in fuzz_spool.KINDS}
 
 
-def test_good_files_are_of_all_kinds(tmp_path: Path) -> None:
-    """Closed or killed; with free pages, overflow pages, and more levels than two."""
+def test_intact_files_are_of_all_kinds(tmp_path: Path) -> None:
+    """Closed or killed; with free pages, overflow pages, and more than two levels."""
     goods = {good.name: good for good in fuzz_spool.good_spools(tmp_path)}
     assert len(goods) == 10
     for name, good in goods.items():
@@ -59,7 +57,7 @@ def test_good_files_are_of_all_kinds(tmp_path: Path) -> None:
 
 
 def find(kind: str) -> str:
-    """Return what the fuzzer says of a fault; it names file and seed to make it again."""
+    """Return the fuzzer's report of a fault; it has file and seed to reproduce it."""
     with pytest.raises(fuzz_spool.FaultError, match=r"^file [0-9]+ of seed 3, ") as raised:
         fuzz_spool.run(300, 3, deep=False)
     assert kind in str(raised.value)
@@ -67,7 +65,7 @@ def find(kind: str) -> str:
 
 
 def test_a_row_that_is_not_saved_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the last before the bad place was lost."""
+    """Such as the last row before the damage."""
     real = Table.rows
 
     def one_less(self: Table) -> Iterator[DiskRow]:
@@ -77,14 +75,14 @@ def test_a_row_that_is_not_saved_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     find("loses")
 
 
-def test_a_header_that_is_believed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a look at the WAL commits are gone in silence."""
+def test_a_header_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a check of the WAL commits are lost without a report."""
     monkeypatch.setattr(disk_repair, "look_at", lambda _: iter(()))
     find("loses")
 
 
 def test_an_error_that_is_not_caught_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the TypeError was that ended the keeper."""
+    """Such as the TypeError that ended the keeper."""
 
     def fail(*_: object) -> None:
         raise KeyError("none of the expected")
@@ -93,14 +91,14 @@ def test_an_error_that_is_not_caught_is_found(monkeypatch: pytest.MonkeyPatch) -
     assert "raises KeyError" in find("raises")
 
 
-def test_what_takes_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten seconds are for all that is done with a file."""
+def test_a_file_that_takes_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit for all steps with a file is 10 s."""
     monkeypatch.setattr(fuzz_spool, "LONGEST", 0.0)
     find("takes")
 
 
-def test_a_line_that_comes_after_and_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is appended to a damaged file must not be lost either."""
+def test_a_lost_line_that_came_after_the_damage_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines appended to a damaged file must not be lost either."""
     real = disk_rows.insert
     skipped = fuzz_spool.line(fuzz_spool.NEVER + 3)
     monkeypatch.setattr(
@@ -113,8 +111,8 @@ def test_a_line_that_comes_after_and_is_lost_is_found(monkeypatch: pytest.Monkey
     find("of the lines that came after")
 
 
-def test_a_good_run_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """It has the figures; it ends when its time is up."""
+def test_a_run_without_fault_prints_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the figures; the run ends at its time limit."""
     assert fuzz_spool.main(["--seconds", "0.1", "--seed", "5"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
@@ -123,10 +121,10 @@ def test_a_good_run_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_a_fault_is_told_and_is_a_failure(
+def test_a_fault_is_reported_and_is_a_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one line, and the code 1."""
+    """By one line, and exit code 1."""
     monkeypatch.setattr(fuzz_spool, "LONGEST", 0.0)
     assert fuzz_spool.main(["--files", "1", "--seed", "5"]) == 1
     assert capsys.readouterr().out.startswith("file 0 of seed 5, ")

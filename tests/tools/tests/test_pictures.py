@@ -1,4 +1,4 @@
-"""The pictures, and how a terminal's screen becomes one."""
+"""The pictures, and the conversion of a terminal's screen."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def texts(elements: list[ET.Element]) -> list[ET.Element]:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_needs_nothing_but_itself(name: str) -> None:
+def test_a_picture_is_self_contained(name: str) -> None:
     """A picture is well-formed and names no script, font, image or address outside of it."""
     file = TOP / "docs" / "pictures" / f"{name}.svg"
     text = file.read_text()
@@ -76,8 +76,8 @@ def test_the_pages_have_every_picture() -> None:
         ("1;31;", Look()),
     ],
 )
-def test_sequences_tell_how_text_looks(codes: str, expected: Look) -> None:
-    """Bold, dim, colours of 8, 16, 256 and more, reverse, and the end of each are understood."""
+def test_sequences_set_the_style_of_text(codes: str, expected: Look) -> None:
+    """Bold, dim, colours of 8, 16, 256 and more, reverse, and the end of each are parsed."""
     runs, after = read(f"\x1b[{codes}mtext", Look())
     assert runs == [Run(0, "text", 1, expected)]
     assert after == expected
@@ -86,20 +86,20 @@ def test_sequences_tell_how_text_looks(codes: str, expected: Look) -> None:
 @pytest.mark.parametrize(
     "line", ["\x1b[5mtext", "\x1b[2J", "\x1b]0;title\x07", "a\tb", "\x1b[38;5;256m", "\x1b[38;2;1m"]
 )
-def test_what_is_not_known_is_not_drawn(line: str) -> None:
-    """A sequence of another kind is named, and not left out in silence."""
+def test_an_unknown_sequence_is_an_error(line: str) -> None:
+    """The error names it; it is not ignored."""
     with pytest.raises(ValueError, match="unknown"):
         read(line, Look())
 
 
-def test_a_look_lasts_until_it_is_changed() -> None:
-    """A line begins in the look in which the one before has ended, as tmux writes it."""
+def test_a_style_lasts_until_it_is_changed() -> None:
+    """A line begins in the style at the end of the line before, as in tmux's output."""
     found = texts(drawn("plain \x1b[1mbold", "still", "\x1b[0mplain"))
     assert [each.get("font-weight") for each in found] == [None, "bold", "bold", None]
 
 
 def test_a_wide_character_takes_two_cells() -> None:
-    """What follows an East Asian character, or a mark on another one, stands where it should."""
+    """Text after an East Asian character, or after a combining mark, has the right position."""
     runs, _ = read("a電池b e\u0301x", Look())
     assert [(run.column, run.text, run.cells) for run in runs] == [
         (0, "a", 1),
@@ -108,8 +108,8 @@ def test_a_wide_character_takes_two_cells() -> None:
     ]
 
 
-def test_words_stand_in_their_cells() -> None:
-    """Each word has its place and its width by the cell, however many spaces are before it."""
+def test_words_are_in_their_cells() -> None:
+    """Each word has its position and width in cells, however many spaces are before it."""
     (first, second) = texts(drawn("one two   <&>"))
     assert (first.text, second.text) == ("one two", "<&>")
     assert float(second.get("x", "")) == pytest.approx(svg.MARGIN + 10 * svg.WIDTH, abs=0.01)
@@ -117,7 +117,7 @@ def test_words_stand_in_their_cells() -> None:
 
 
 def test_reverse_exchanges_the_colours() -> None:
-    """Reversed text has its ink behind it, and over it what was behind."""
+    """The text has the background's colour, and the background the text's."""
     elements = drawn("\x1b[7;32m ok \x1b[m")
     behind = [each for each in elements if each.tag == f"{SVG}rect"][1]
     assert behind.get("fill") == PALETTE[2]
@@ -126,7 +126,7 @@ def test_reverse_exchanges_the_colours() -> None:
 
 
 def test_bars_are_drawn_without_a_font() -> None:
-    """Block elements become one shape, each as high as it stands for."""
+    """Block elements become one shape, each with its height."""
     elements = drawn("\x1b[32m▁█ x")
     (path,) = (each for each in elements if each.tag == f"{SVG}path")
     heights = [float(found) for found in re.findall(r"v-([0-9.]+)", path.get("d", ""))]
@@ -136,8 +136,8 @@ def test_bars_are_drawn_without_a_font() -> None:
     assert [each.text for each in texts(elements)] == ["x"]
 
 
-def test_a_real_terminal_is_understood(tmp_path: Path) -> None:
-    """What tmux has of a program's output comes back with its letters and its colours."""
+def test_output_of_a_real_terminal_is_parsed(tmp_path: Path) -> None:
+    """The output of a program in tmux keeps its letters and its colours."""
     said = r"printf '\033[1;31mred\033[0m \033[38;5;208m電\033[7mx\033[0m'; exec cat"
     with Tmux(tmp_path) as tmux:
         pane = tmux.pane(["sh", "-c", said], 30, 4)
@@ -152,8 +152,8 @@ def test_a_real_terminal_is_understood(tmp_path: Path) -> None:
     ]
 
 
-def test_a_house_is_the_same_however_often_it_is_asked() -> None:
-    """The day of the pictures does not depend on when the stand-in is asked for its values."""
+def test_a_house_is_the_same_however_often_it_is_read() -> None:
+    """The day of the pictures does not depend on the times of reads of the stand-in."""
     often, seldom = (Lived(FIRST, seed=1, settling=60) for _ in range(2))
     for second in range(FIRST, FIRST + 300):
         often.value("Power", second)

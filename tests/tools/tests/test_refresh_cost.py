@@ -1,4 +1,4 @@
-"""The cost of a refresh: which times are meant, what is asked, and whose time is counted."""
+"""The cost of a refresh: times of ranges, queries, and the measured processor time."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def _at(*date: int) -> float:
         ("now-1y/y", _at(2025, 1, 1)),
     ],
 )
-def test_a_time_is_what_grafana_means(text: str, expected: float) -> None:
-    """Of the times that dashboards have."""
+def test_a_time_is_interpreted_as_by_grafana(text: str, expected: float) -> None:
+    """For all times in dashboards."""
     assert moment(text, NOW) == expected
 
 
 def test_another_time_is_an_error() -> None:
-    """It is not taken for now."""
+    """It is not interpreted as now."""
     with pytest.raises(ValueError, match="2026-01-01"):
         moment("2026-01-01", NOW)
 
@@ -60,7 +60,7 @@ def _dashboard(*targets: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Server(SimpleNamespace):
-    """Answers with the policies, and keeps what it was asked."""
+    """Answers with the policies, and records queries."""
 
     def ask(self, _path: str, asked: dict[str, str], **_: object) -> bytes:
         """Answer a query."""
@@ -70,8 +70,8 @@ class _Server(SimpleNamespace):
         return json.dumps({"results": [{"series": [policies]}]}).encode()
 
 
-def test_what_is_asked_is_what_a_refresh_asks() -> None:
-    """With the first option of a variable, over the time of the dashboard; nothing hidden."""
+def test_the_queries_are_those_of_a_refresh() -> None:
+    """With a variable's first choice, over the dashboard's time range, without hidden panels."""
     shown = {"query": 'SELECT 1 FROM "${policy:raw}"."dc" WHERE $timeFilter'}
     hidden = {"query": "SELECT 2", "hide": True}
     server = _Server(asked=[])
@@ -81,8 +81,8 @@ def test_what_is_asked_is_what_a_refresh_asks() -> None:
     assert server.asked == [POLICY["query"]]
 
 
-def test_the_time_is_that_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The median of the rounds, and of each panel its part."""
+def test_the_time_is_the_servers_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of the rounds, and the share of each panel."""
     server = _Server(asked=[], pid=4711)
     monkeypatch.setattr(refresh_cost, "processor", lambda pid: 0.25 * len(server.asked))
     cost = measure(_dashboard({"query": "A"}, {"query": "B"}), server, 3, NOW)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def test_the_time_is_that_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_dashboard_of_a_real_database_costs_something(tmp_path: Path) -> None:
-    """Asked of a real server, which is left in peace until it has nothing to do."""
+    """With a real server, after it has become idle."""
     with household_filled.nine(
         tmp_path, days=0.1, density=Density(seconds=600, every=60, held=10), victoria=False
     ) as filled:

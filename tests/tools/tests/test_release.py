@@ -1,4 +1,4 @@
-"""`make release`: what it refuses, in which words, and what it makes beside the packages."""
+"""`make release`: its refusals and their texts, and its files besides the packages."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ bat2influx (1.2.0-1) unstable; urgency=medium
 
 
 def test_the_notes_are_the_first_entry() -> None:
-    """With its version and date, and nothing of those before."""
+    """With its version and date, and no earlier entries."""
     entry = changes.first_entry(CHANGELOG)
     assert entry == changes.Entry("1.2.0", "2026-11-22", "- It is new.\n- So is this.")
     text = "# bat2influx 1.2.0\n\nReleased 2026-11-22.\n\n- It is new.\n- So is this.\n"
     assert changes.notes(entry) == text
 
 
-def test_our_own_changelogs_are_understood() -> None:
-    """And each begins with the version that the program has."""
+def test_the_projects_changelogs_are_parsed() -> None:
+    """And each begins with the program's version."""
     entry = changes.first_entry((TOP / "CHANGELOG.md").read_text())
     debian = changes.first_debian_entry((TOP / "debian/changelog").read_text())
     assert entry is not None
@@ -77,23 +77,23 @@ def test_our_own_changelogs_are_understood() -> None:
 def test_the_changelog_of_debian_is_read(
     first_line: str, date: str, entry: changes.DebianEntry
 ) -> None:
-    """With or without a revision, and with a date that is none."""
+    """With or without a revision, and with an invalid date."""
     text = f"{first_line} urgency=medium\n\n  * New.\n\n -- S <s@example.org>  {date}\n"
     assert changes.first_debian_entry(text) == entry
 
 
-def test_what_is_no_changelog_has_no_entry() -> None:
+def test_a_text_that_is_no_changelog_has_no_entry() -> None:
     """Empty, or of another package."""
     assert changes.first_entry("# Changes\n") is None
     assert changes.first_debian_entry("") is None
     assert changes.first_debian_entry(DEBIAN_CHANGELOG.replace("bat2", "cat2")) is None
 
 
-# What stands against a release
+# Objections to a release
 
 
-def test_nothing_stands_against_a_clean_tree_with_its_entries() -> None:
-    """Nor does the version's tag, if it is this commit."""
+def test_a_clean_tree_with_its_entries_has_no_objection() -> None:
+    """The version's tag is no objection if it is this commit."""
     assert ready.objections(READY) == []
     assert ready.objections(replace(READY, tagged=READY.commit)) == []
 
@@ -133,20 +133,20 @@ def test_nothing_stands_against_a_clean_tree_with_its_entries() -> None:
         (replace(READY, debian=replace(DEBIAN, date="")), "has a date that cannot be read"),
     ],
 )
-def test_each_objection_says_what_to_do(checkout: ready.Checkout, words: str) -> None:
-    """One for each thing that is wrong."""
+def test_each_objection_has_advice(checkout: ready.Checkout, words: str) -> None:
+    """One for each fault."""
     (objection,) = ready.objections(checkout)
     assert words in objection
 
 
-def test_all_objections_are_named_at_once() -> None:
-    """Nobody is to come back for the next one."""
+def test_all_objections_are_reported_at_once() -> None:
+    """And not one per attempt."""
     assert len(ready.objections(ready.Checkout("1.2.0", None, None, None))) == 3
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with what is looked at, committed."""
+    """A checkout with the checked files, committed."""
     top = tmp_path / "checkout"
     for name, text in {
         "bat2influx/__init__.py": '__version__ = "1.2.0"\n',
@@ -162,7 +162,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def git(top: Path, *arguments: str) -> None:
-    """Run git in a checkout, as somebody."""
+    """Run git in a checkout, as some user."""
     who = ("-c", "user.name=S", "-c", "user.email=s@example.org")
     subprocess.run(["git", *who, *arguments], cwd=top, check=True, capture_output=True)
 
@@ -172,12 +172,12 @@ def nothing(_top: Path) -> None:
 
 
 def edit(top: Path) -> None:
-    """Change a file that git knows."""
+    """Change a tracked file."""
     (top / "CHANGELOG.md").write_text(f"{CHANGELOG}\n")
 
 
 def leave_a_file(top: Path) -> None:
-    """Leave one about that git does not know."""
+    """Create an untracked file."""
     (top / "debian/notes").touch()
 
 
@@ -196,7 +196,7 @@ def tag_and_go_on(top: Path) -> None:
         (tag_and_go_on, "v1.2.0"),
     ],
 )
-def test_a_checkout_is_looked_at(
+def test_the_state_of_a_checkout_is_read(
     checkout: Path, change: Callable[[Path], None], words: str
 ) -> None:
     """Its tree, its tag, its version and its entries."""
@@ -207,17 +207,17 @@ def test_a_checkout_is_looked_at(
 
 
 def test_a_folder_without_git_is_no_checkout(checkout: Path) -> None:
-    """An unpacked archive, say."""
+    """For example an unpacked archive."""
     (checkout / ".git").rename(checkout.parent / "git")
     assert ready.look(checkout).changed is None
 
 
-# What is made
+# The files of a release
 
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A key in a ring of its own, which GNUPGHOME names."""
+    """A key in a separate key ring, which GNUPGHOME names."""
     with key_ring(tmp_path_factory.mktemp("release")):
         yield make_key("release")
 
@@ -226,15 +226,15 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ("given", "words"),
     [("", "KEY is no fingerprint"), ("C0FFEE", "KEY is no"), ("C0FFEE00" * 5, "no secret key C0")],
 )
-def test_a_key_that_cannot_sign_is_refused(key: str, given: str, words: str) -> None:
-    """Not given, shortened, or not there; and GNUPGHOME is named."""
+def test_a_key_that_cannot_sign_is_rejected(key: str, given: str, words: str) -> None:
+    """Not given, shortened, or missing; and the text names GNUPGHOME."""
     assert signing.objection(key) == ""
     assert words in signing.objection(given)
     assert "GNUPGHOME" in signing.objection(given)
 
 
 def test_the_sums_are_signed(key: str, tmp_path: Path) -> None:
-    """As sha256sum and gpg check them; neither file is in the sums."""
+    """So that sha256sum and gpg accept them; the sums contain neither of the two files."""
     for name in ("b", "a"):
         (tmp_path / name).write_text(name)
     sums = tmp_path / "SHA256SUMS"
@@ -248,7 +248,7 @@ def test_the_sums_are_signed(key: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package that has nothing but a name."""
+    """A package with only a name."""
     tree = tmp_path_factory.mktemp("package") / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN/control").write_text(
@@ -263,8 +263,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_repository_has_the_package_for_each_architecture(
     key: str, package: Path, tmp_path: Path
 ) -> None:
-    """With the key that clients trust, and the file that names both; its own files stay outside."""
-    for _ in range(2):  # a release that was broken off is made again
+    """With the key for clients, and the file with key and address; without reprepro's own files."""
+    for _ in range(2):  # an interrupted release is made again
         public = repository.add(tmp_path, [package], key, "https://example.org/apt")
     assert {path.name for path in public.iterdir()} == {
         "bat2influx.asc",
@@ -285,8 +285,8 @@ def test_the_repository_has_the_package_for_each_architecture(
     )
 
 
-def test_without_an_address_no_file_names_one(key: str, package: Path, tmp_path: Path) -> None:
-    """Where it will be served may not be known yet."""
+def test_without_an_address_no_file_contains_one(key: str, package: Path, tmp_path: Path) -> None:
+    """The address may not be known yet."""
     assert not (repository.add(tmp_path, [package], key, "") / "bat2influx.sources").exists()
 
 
@@ -307,8 +307,8 @@ print(bill(fields, files, datetime.fromisoformat(when)), end="")
 """
 
 
-def test_the_packages_that_are_needed_are_read_from_the_package() -> None:
-    """With what is wanted of their version, and whether it works without them."""
+def test_dependencies_are_read_from_the_package() -> None:
+    """With their required versions, and whether they are optional."""
     assert list(sbom.needed(FIELDS)) == [
         ("procps", "", "required"),
         ("python3", ">= 3.11~", "required"),
@@ -317,8 +317,8 @@ def test_the_packages_that_are_needed_are_read_from_the_package() -> None:
     ]
 
 
-def test_the_bill_is_a_good_one_and_the_same_each_time() -> None:
-    """By the schema of CycloneDX 1.6, which the library holds it against; in all its bytes."""
+def test_the_bill_is_valid_and_reproducible() -> None:
+    """Valid by the library's check of the schema of CycloneDX 1.6; the same byte for byte."""
     venv = subprocess.run(
         [TOP / "tests/tools/venv", sbom.LIBRARY], check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -1,6 +1,6 @@
-"""The harness that draws dashboards: that it sees what a person would, of both kinds of database.
+"""The harness that renders dashboards: its reports, with both kinds of database.
 
-Rules: the dashboards are made for the purpose, a panel or two each; databases and browser are
+Rules: the dashboards are made for the tests, with one or two panels each; databases and browser are
 started once for all tests.
 """
 
@@ -37,18 +37,18 @@ def asked(both: dict[str, Asked], request: pytest.FixtureRequest) -> Asked:
 
 @pytest.fixture
 def influxdb(both: dict[str, Asked]) -> Asked:
-    """Where the kind of database makes no difference."""
+    """For tests that do not depend on the kind of database."""
     return both["influxdb"]
 
 
 def size(page: Page) -> tuple[int, int]:
-    """Return the width and height of a picture, as PNG has them."""
+    """Return the width and height of a picture, from its PNG header."""
     assert page.png.startswith(b"\x89PNG")
     return struct.unpack(">II", page.png[16:24])
 
 
-def test_a_panel_with_values_has_nothing_wrong(asked: Asked) -> None:
-    """Its series are told by the names that its legend has."""
+def test_a_panel_with_values_has_no_fault(asked: Asked) -> None:
+    """Its series have the names of its legend."""
     page = asked.render({"targets": [asked.power()]}, width=800)
     (panel,) = page.panels
     assert (panel.title, panel.title_cut, panel.error, panel.empty) == (
@@ -65,15 +65,15 @@ def test_a_panel_with_values_has_nothing_wrong(asked: Asked) -> None:
     assert page.problems == []
 
 
-def test_an_error_is_seen(asked: Asked) -> None:
-    """In the words of the database, and the panel beside it stands."""
+def test_an_error_is_reported(asked: Asked) -> None:
+    """With the database's text, and the other panel is drawn."""
     page = asked.render({"targets": [asked.target("count(")]}, {"targets": [asked.power()]})
     assert page.panel("Panel 1").error
     assert page.panel("Panel 2").error is None
 
 
-def test_an_empty_panel_is_seen(asked: Asked) -> None:
-    """As one without an error that says so, or what it was told to say."""
+def test_an_empty_panel_is_reported(asked: Asked) -> None:
+    """Without an error, with the default text or its own."""
     targets = [asked.power("nowhere")]
     page = asked.render(
         {"targets": targets},
@@ -88,8 +88,8 @@ def said(text: str, **more: Any) -> Json:
     return {"defaults": {"noValue": text, **more}, "overrides": []}
 
 
-def test_a_cut_title_is_seen(influxdb: Asked) -> None:
-    """Where it is too narrow for it, and not where it is wide enough."""
+def test_a_cut_title_is_reported(influxdb: Asked) -> None:
+    """If the panel is too narrow, and not if it is wide enough."""
     panel = {
         "title": "Power of the battery",
         "gridPos": {"x": 0, "y": 0, "w": 4, "h": 4},
@@ -99,8 +99,8 @@ def test_a_cut_title_is_seen(influxdb: Asked) -> None:
     assert cut == {1600: False, 800: True}
 
 
-def test_what_does_not_fit_is_seen(influxdb: Asked) -> None:
-    """A name that is wider than its column, and a text that is longer than its panel."""
+def test_text_that_does_not_fit_is_reported(influxdb: Asked) -> None:
+    """A name wider than its column, and a text longer than its panel."""
     long = influxdb.power("home", name="a long name for a series " * 4)
     table = {
         "type": "table",
@@ -116,15 +116,15 @@ def test_what_does_not_fit_is_seen(influxdb: Asked) -> None:
     assert (fitting.cut, fitting.scrolls) == ([], False)
 
 
-def test_a_number_beyond_its_panel_is_seen(influxdb: Asked) -> None:
-    """Grafana does not shorten it, and the panel's edge cuts it off."""
+def test_a_number_beyond_its_panel_is_reported(influxdb: Asked) -> None:
+    """Grafana does not shorten it, and it is cut off at the panel's edge."""
     options = {"text": {"valueSize": 400}, "textMode": "value"}
     page = influxdb.render({"type": "stat", "options": options, "targets": [influxdb.power()]})
     assert page.panels[0].cut
 
 
-def test_a_panel_shows_what_another_has_asked_for(asked: Asked) -> None:
-    """By the data source "Dashboard": the database is asked once."""
+def test_a_panel_shows_another_panels_data(asked: Asked) -> None:
+    """By the data source "Dashboard": there is one query to the database."""
     source = {"type": "datasource", "uid": "-- Dashboard --"}
     shown = {
         "type": "stat",
@@ -141,7 +141,7 @@ def test_a_panel_shows_what_another_has_asked_for(asked: Asked) -> None:
     assert len(page.queries) == 1
 
 
-def test_letters_too_small_to_read_are_seen(influxdb: Asked) -> None:
+def test_illegibly_small_letters_are_reported(influxdb: Asked) -> None:
     """Names of many values in one small panel shrink until they fit."""
     targets = [influxdb.power("home", ref_id=each, name=f"Power of {each}") for each in "ABCDEFGH"]
     panel = {"type": "stat", "targets": targets, "options": {"orientation": "vertical"}}
@@ -152,8 +152,8 @@ def test_letters_too_small_to_read_are_seen(influxdb: Asked) -> None:
     assert sizes[0] < 8 < sizes[1]
 
 
-def test_a_double_series_is_seen(asked: Asked) -> None:
-    """By the name that is shown twice."""
+def test_a_duplicate_series_is_reported(asked: Asked) -> None:
+    """By its name."""
     targets = [
         asked.power("home"),
         asked.power("home", ref_id="B"),
@@ -162,20 +162,20 @@ def test_a_double_series_is_seen(asked: Asked) -> None:
     assert asked.one({"targets": targets}).double == ["home"]
 
 
-def test_a_page_that_is_too_wide_is_seen(influxdb: Asked) -> None:
-    """A telephone would let one push it aside."""
+def test_a_page_that_is_too_wide_is_reported(influxdb: Asked) -> None:
+    """On a telephone it could be scrolled sideways."""
     links = [{"type": "link", "title": "A long way to go " * 5}]
     narrow, wide = (influxdb.render({}, links=links, width=width) for width in (400, 1600))
     assert (narrow.overflow, wide.overflow) == (True, False)
 
 
 def test_a_panel_of_an_unknown_type_is_an_error(influxdb: Asked) -> None:
-    """Grafana has many more than are drawn here."""
+    """Grafana has more types than this harness."""
     assert influxdb.one({"type": "heatmap", "targets": [influxdb.power()]}).error
 
 
-def test_a_page_that_fails_says_why(influxdb: Asked) -> None:
-    """Rather than to be waited for."""
+def test_a_page_that_fails_is_an_error_with_the_cause(influxdb: Asked) -> None:
+    """Without waiting for the timeout."""
     with pytest.raises(BrowserError, match="adhoc"):
         influxdb.render({}, given=[{"name": "x", "type": "adhoc"}])
 
@@ -191,7 +191,7 @@ def test_themes_and_scales_differ(influxdb: Asked) -> None:
 
 
 def test_the_command_writes_a_picture(influxdb: Asked, tmp_path: Path) -> None:
-    """And prints a line of JSON for each panel; an error makes it fail."""
+    """It prints a line of JSON for each panel; a panel's error makes it exit 1."""
     panel = {"id": 1, "type": "timeseries", "title": "Power", "gridPos": at(0, 4)}
     for target, status in ((influxdb.power(), 0), (influxdb.target("count("), 1)):
         file = tmp_path / "dashboard.json"
@@ -211,8 +211,8 @@ def test_the_command_writes_a_picture(influxdb: Asked, tmp_path: Path) -> None:
         assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_packages_are_pinned_without_where_they_come_from() -> None:
-    """So that every registry will do."""
+def test_packages_are_pinned_without_the_address_of_a_registry() -> None:
+    """So that any registry can be used."""
     wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
     locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
     for name, version in wanted.items():
@@ -221,7 +221,7 @@ def test_packages_are_pinned_without_where_they_come_from() -> None:
 
 
 def test_the_page_is_built_once() -> None:
-    """And two at a time do not get into each other's way."""
+    """And two builds at the same time do not disturb each other."""
     made = [
         subprocess.Popen([FOLDER / "build"], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

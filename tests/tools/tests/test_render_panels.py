@@ -1,6 +1,6 @@
-"""What the harness draws: each kind of panel, with variables, repeats and times as Grafana has.
+"""The harness's panels: each kind of panel, with variables, repeats and times as in Grafana.
 
-Rules: the dashboards are made for the purpose, a panel or two each; databases and browser are
+Rules: the dashboards are made for the tests, with one or two panels each; databases and browser are
 started once for all tests.
 """
 
@@ -29,7 +29,7 @@ def asked(both: dict[str, Asked], request: pytest.FixtureRequest) -> Asked:
 
 @pytest.fixture
 def influxdb(both: dict[str, Asked]) -> Asked:
-    """Where the kind of database makes no difference."""
+    """For tests that do not depend on the kind of database."""
     return both["influxdb"]
 
 
@@ -46,7 +46,7 @@ def test_a_reduced_value_has_its_unit(asked: Asked, kind: str) -> None:
     assert re.search(r"1\.5\s*kW", shown.text)
 
 
-def test_a_value_is_put_in_words(asked: Asked) -> None:
+def test_a_value_is_shown_as_a_text(asked: Asked) -> None:
     """By a mapping, also one of a single series."""
     words = [{"type": "range", "options": {"from": 0, "to": 1e6, "result": {"text": "charging"}}}]
     mapped = {"id": "mappings", "value": words}
@@ -62,8 +62,8 @@ def test_a_value_is_put_in_words(asked: Asked) -> None:
     assert re.search(r"-50\s*W", shown.text)
 
 
-def test_a_table_shows_its_rows_also_below_the_window(asked: Asked) -> None:
-    """After transformations, which are Grafana's own."""
+def test_a_table_below_the_window_shows_its_rows(asked: Asked) -> None:
+    """After Grafana's transformations."""
     shown = asked.one(
         {
             "type": "table",
@@ -77,7 +77,7 @@ def test_a_table_shows_its_rows_also_below_the_window(asked: Asked) -> None:
 
 
 def test_a_table_of_the_last_values_has_a_row_for_each_series(asked: Asked) -> None:
-    """As resultFormat or format ask for it."""
+    """According to resultFormat or format."""
     how = {"resultFormat": "table"} if asked.of_influxdb else {"format": "table"}
     shown = asked.one({"type": "table", "targets": [{**asked.power(last=True), **how}]})
     assert "site" in shown.series
@@ -85,7 +85,7 @@ def test_a_table_of_the_last_values_has_a_row_for_each_series(asked: Asked) -> N
 
 
 def test_a_text_is_markdown(influxdb: Asked) -> None:
-    """With variables filled in; it asks nothing, and is not empty for that."""
+    """With variables filled in; it has no query, and does not count as empty."""
     given = [{"name": "who", "type": "constant", "query": "you"}]
     content = {"mode": "markdown", "content": "# For\n**$who**"}
     shown = influxdb.one({"type": "text", "options": content}, given=given)
@@ -94,7 +94,7 @@ def test_a_text_is_markdown(influxdb: Asked) -> None:
 
 
 def sites(asked: Asked) -> Json:
-    """Return a variable that offers the sites."""
+    """Return a variable with the sites as choices."""
     query = "label_values(dc_Power, site)"
     if asked.of_influxdb:
         query = 'SHOW TAG VALUES FROM "dc" WITH KEY = "site"'
@@ -111,16 +111,16 @@ def sites(asked: Asked) -> Json:
         ({"site": "$__all"}, ["boat", "home"]),
     ],
 )
-def test_a_variable_offers_what_the_database_has(
+def test_a_variable_has_the_databases_values_as_choices(
     asked: Asked, values: Json, shown: list[str]
 ) -> None:
-    """All of it unless something is chosen."""
+    """All of them unless one is selected."""
     panel = {"targets": [asked.power("$site")]}
     assert sorted(asked.one(panel, given=[sites(asked)], variables=values).series) == shown
 
 
 def test_a_panel_is_repeated_for_each_value(asked: Asked) -> None:
-    """Side by side, and what is below moves down no further than it must."""
+    """Side by side, and panels below move down no further than necessary."""
     panels = (
         {"title": "Of $site", "repeat": "site", "targets": [asked.power("$site")]},
         {"title": "Below"},
@@ -136,7 +136,7 @@ def test_a_panel_is_repeated_for_each_value(asked: Asked) -> None:
 
 
 def test_a_row_is_repeated_with_its_panels(asked: Asked) -> None:
-    """One below the other, and a collapsed row shows none of its own."""
+    """One below the other, and a collapsed row shows none of its panels."""
     page = asked.render(
         {"type": "row", "title": "$site", "repeat": "site", "gridPos": at(0, 1)},
         {"title": "Of $site", "targets": [asked.power("$site")], "gridPos": at(1, 4)},
@@ -158,7 +158,7 @@ def test_a_row_is_repeated_with_its_panels(asked: Asked) -> None:
 
 
 def test_a_small_screen_has_one_column(influxdb: Asked) -> None:
-    """When the panels have less than 768 px, as Grafana does: beside them there are 16 each."""
+    """If the panels have less than 768 px, as in Grafana: there are 16 px on either side."""
     panels = [
         {"targets": [influxdb.power()], "gridPos": {"x": x, "y": 0, "w": 12, "h": 4}}
         for x in (0, 12)
@@ -168,8 +168,8 @@ def test_a_small_screen_has_one_column(influxdb: Asked) -> None:
         assert len({panel.box[0] for panel in page.panels}) == columns, width
 
 
-def test_a_panel_has_a_time_of_its_own(influxdb: Asked) -> None:
-    """That ends when the dashboard's does."""
+def test_a_panel_can_have_a_separate_time_range(influxdb: Asked) -> None:
+    """It ends at the end of the dashboard's range."""
     page = influxdb.render({"timeFrom": "2h", "targets": [influxdb.power()]})
     (query,) = page.queries
     start, end = map(int, re.findall(r"(\d+)ms", query))
@@ -179,7 +179,7 @@ def test_a_panel_has_a_time_of_its_own(influxdb: Asked) -> None:
 
 @pytest.mark.parametrize(("zone", "last"), [("UTC", "13:00"), ("America/New_York", "09:00")])
 def test_times_are_those_of_the_browsers_zone(influxdb: Asked, zone: str, last: str) -> None:
-    """As they are where the owner is."""
+    """The local time of the user."""
     target = {**influxdb.power("home"), "resultFormat": "table"}
     how = {"interval": "30m", "options": {"footer": {"show": True, "reducer": ["sum"]}}}
     shown = influxdb.one({"type": "table", "targets": [target], **how}, zone=zone)
@@ -188,6 +188,6 @@ def test_times_are_those_of_the_browsers_zone(influxdb: Asked, zone: str, last: 
 
 
 def test_the_interval_follows_the_width(influxdb: Asked) -> None:
-    """And is rounded by Grafana's rules: an hour on a telephone is drawn in steps of 10 s."""
+    """And is rounded by Grafana's rules: on a telephone an hour has steps of 10 s."""
     page = influxdb.render({"targets": [influxdb.power()]}, width=400)
     assert "GROUP BY time(10s)" in page.queries[0]

@@ -1,4 +1,4 @@
-"""What becomes of queries and answers on their way between a page and a database."""
+"""The conversion of queries and answers between a page and a database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def names(frames: list[Json]) -> list[str]:
 
 
 def test_a_statement_has_the_time_range_in_it() -> None:
-    """As InfluxQL has it, in ms, both ends included."""
+    """In InfluxQL's form, in ms, both ends included."""
     assert influxql.statement("WHERE $timeFilter", 1, 2) == "WHERE time >= 1ms and time <= 2ms"
 
 
@@ -41,7 +41,7 @@ def test_a_statement_has_the_time_range_in_it() -> None:
     ],
 )
 def test_a_series_is_named_by_its_alias(alias: str, name: str) -> None:
-    """What it does not know stays as it is, as in Grafana."""
+    """Unknown names stay unchanged, as in Grafana."""
     series = {"name": "dc", "tags": {"site": "home"}, "columns": ["time", "power"], "values": [ROW]}
     target = {"refId": "A", "alias": alias}
     assert names(influxql.frames(target, answered(series))) == [name]
@@ -71,13 +71,13 @@ def test_a_table_has_all_series_with_their_tags_as_columns() -> None:
 
 
 @pytest.mark.parametrize("answer", [{"error": "no"}, {"results": [{"error": "no"}]}])
-def test_what_influxdb_refuses_is_an_error_in_its_words(answer: Json) -> None:
-    """Be it the login or the statement."""
+def test_an_error_of_influxdb_is_an_error_with_its_text(answer: Json) -> None:
+    """Of the login or of the statement."""
     with pytest.raises(QueryError, match=r"^no$"):
         influxql.frames({"refId": "A"}, answer)
 
 
-def test_a_range_is_asked_in_steps_that_the_clock_shares() -> None:
+def test_a_range_has_steps_aligned_to_the_clock() -> None:
     """So that a refresh does not move every point."""
     ((path, asked),) = promql.asked({"expr": "x"}, 61_000, 185_000, 60_000)
     assert path == "/api/v1/query_range"
@@ -94,14 +94,14 @@ def test_a_range_is_asked_in_steps_that_the_clock_shares() -> None:
         ("$__range_s $__range_ms", "120 120000"),
     ],
 )
-def test_what_prometheus_does_not_know_is_filled_in(text: str, filled: str) -> None:
-    """By Grafana's rules: a rate looks back four times as far as values are apart, at least."""
+def test_grafanas_variables_are_filled_in_for_prometheus(text: str, filled: str) -> None:
+    """By Grafana's rules: a rate looks back at least four times the interval of values."""
     ((_, asked),) = promql.asked({"expr": text}, 0, 120_000, 60_000)
     assert asked["query"] == filled
 
 
-def test_an_instant_query_is_asked_for_the_end() -> None:
-    """And a target that wants both gets both."""
+def test_an_instant_query_is_for_the_end() -> None:
+    """And a target can have both kinds."""
     target = {"expr": "x", "instant": True}
     assert [*promql.asked(target, 0, 9_000, 1_000)] == [
         ("/api/v1/query", {"query": "x", "time": "9.0"})
@@ -110,8 +110,8 @@ def test_an_instant_query_is_asked_for_the_end() -> None:
     assert both == ["/api/v1/query", "/api/v1/query_range"]
 
 
-def test_so_many_points_are_asked_for_as_prometheus_allows() -> None:
-    """A year at steps of a second would be refused."""
+def test_the_number_of_points_is_within_prometheus_limit() -> None:
+    """A year at steps of a second would be rejected."""
     ((_, asked),) = promql.asked({"expr": "x"}, 0, promql.MOST_POINTS * 5_000, 1_000)
     assert asked["step"] == "5.0"
 
@@ -125,7 +125,7 @@ def test_so_many_points_are_asked_for_as_prometheus_allows() -> None:
     ],
 )
 def test_a_series_of_prometheus_is_named_by_its_legend(legend: str, name: str) -> None:
-    """A label that is not there is nothing."""
+    """A missing label is empty."""
     target = {"refId": "A", "legendFormat": legend, "expr": ""}
     question = ("/api/v1/query_range", {"step": "60.0"})
     answer = of_prometheus(
@@ -141,7 +141,7 @@ def test_a_series_of_prometheus_is_named_by_its_legend(legend: str, name: str) -
 
 @pytest.mark.parametrize(("several", "value"), [(False, "Value"), (True, "Value #A")])
 def test_a_table_of_prometheus_has_labels_as_columns(several: bool, value: str) -> None:
-    """The values' column is named after its query where there are several."""
+    """With several queries, the column of values has the query's name."""
     target = {"refId": "A", "format": "table", "expr": ""}
     answer = of_prometheus(
         {"metric": {"site": "a"}, "value": [1, "2"]}, {"metric": {"db": "b"}, "value": [1, "+Inf"]}
@@ -152,8 +152,8 @@ def test_a_table_of_prometheus_has_labels_as_columns(several: bool, value: str) 
     assert columns == {"Time": [1000, 1000], "db": ["", "b"], "site": ["a", ""], value: [2.0, None]}
 
 
-def test_what_prometheus_refuses_is_an_error_in_its_words() -> None:
-    """As it stands in its answer."""
+def test_an_error_of_prometheus_is_an_error_with_its_text() -> None:
+    """Copied from its answer."""
     with pytest.raises(QueryError, match=r"^no$"):
         promql.offered({"status": "error", "error": "no"}, "")
 
@@ -166,7 +166,7 @@ def test_what_prometheus_refuses_is_an_error_in_its_words() -> None:
         ("metrics(^dc_)", "/api/v1/label/__name__/values", None, "^dc_"),
     ],
 )
-def test_a_variable_asks_for_labels_or_names(
+def test_a_variable_queries_labels_or_names(
     query: str, path: str, matching: str | None, pattern: str
 ) -> None:
     """In the time range of the dashboard."""

@@ -1,4 +1,4 @@
-"""What has a second chance, what has none, and that each is written down."""
+"""Which tests are run again, which are not, and the record of each."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ import nothing_of_that_name
 
 
 def run(folder: Path, tests: str, *files: str) -> tuple[int, str, str]:
-    """Run tests in a folder; return exit code, output, and what was kept."""
+    """Run tests in a folder; return exit code, output, and the record."""
     (folder / "conftest.py").write_text((TOP / "tests/conftest.py").read_text())
     (folder / "test_it.py").write_text(BEGINNING + tests)
     (folder / "setup.cfg").write_text((TOP / "setup.cfg").read_text())
@@ -68,8 +68,8 @@ def run(folder: Path, tests: str, *files: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout + done.stderr, kept.read_text() if kept.exists() else ""
 
 
-def test_what_depends_on_the_host_passes_alone_and_is_kept(tmp_path: Path) -> None:
-    """It is named at the end, and in the file, with its reason."""
+def test_a_test_that_depends_on_the_host_passes_alone_and_is_recorded(tmp_path: Path) -> None:
+    """The end of the output, and the file, have it with its reason."""
     code, said, kept = run(tmp_path, SOUND + AT_FIRST)
     assert code == 0, said
     assert "2 run again:" in said
@@ -84,15 +84,15 @@ def test_a_fault_fails_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [UNMARKED, AT_FIRST + UNMARKED])
-def test_a_test_without_the_marker_has_no_second_chance(tmp_path: Path, other: str) -> None:
-    """Nor has anything beside it: a failure is reported as it is."""
+def test_a_test_without_the_marker_is_not_run_again(tmp_path: Path, other: str) -> None:
+    """Then no other test is run again either: the failure is reported."""
     code, said, kept = run(tmp_path, other)
     assert (code, kept) == (1, "")
     assert "run again" not in said
 
 
-def test_a_file_that_cannot_be_read_is_not_hidden_by_a_second_chance(tmp_path: Path) -> None:
-    """Its tests have not run, so that passing others again would prove nothing."""
+def test_a_file_that_cannot_be_read_is_not_hidden_by_a_rerun(tmp_path: Path) -> None:
+    """Its tests have not run, so a rerun of others would prove nothing."""
     (tmp_path / "test_other.py").write_text(UNREADABLE)
     code, _, kept = run(tmp_path, AT_FIRST, "test_other.py")
     assert code != 0
@@ -113,12 +113,12 @@ def test_a_file_that_cannot_be_read_is_not_hidden_by_a_second_chance(tmp_path: P
 def test_all_that_failed_has_a_reason_or_nothing_is_run_again(
     code: int, failed: dict[str, str], again: list[str]
 ) -> None:
-    """Only pytest's code for failed tests leads to a second run."""
+    """Only pytest's code for failed tests causes a second run."""
     assert rerun.to_run_again(code, failed) == again
 
 
 class Item:
-    """A test with the marker, as far as conftest.py looks at one."""
+    """A test with the marker, with the attributes that conftest.py uses."""
 
     nodeid = "test_it"
 
@@ -140,13 +140,13 @@ class Item:
         (Item("faults", "slow"), "no second chance in faults"),
     ],
 )
-def test_a_marker_that_is_not_allowed_is_told(item: Item, said: str) -> None:
-    """Those of units and faults have none, and elsewhere a reason is needed."""
+def test_a_marker_that_is_not_allowed_is_reported(item: Item, said: str) -> None:
+    """Tests of units and faults must have none, and elsewhere a reason is needed."""
     assert said in conftest._look_at_marks([item])["test_it"]  # type: ignore[list-item]
 
 
 def test_a_marker_with_a_reason_is_allowed_elsewhere_and_rare() -> None:
-    """In integration, system and the others; at most ten tests, whatever marks them."""
+    """In integration, system and other folders; at most ten tests in all."""
     ten: Any = [Item("integration", "slow")] * rerun.MOST
     assert conftest._look_at_marks(ten) == {}
     told = conftest._look_at_marks([*ten, ten[0]])

@@ -1,4 +1,4 @@
-"""The measurement of sizes, by 15 minutes of values: its figures are what they are called."""
+"""The measurement of sizes, with 15 minutes of values: its figures are correct."""
 
 import math
 import time
@@ -29,7 +29,7 @@ STEPS = {"Voltage": 0.01, "Current": 0.1, "Power": 1, "Soc": 0.5} | {
 
 @dataclass(frozen=True)
 class Measured:
-    """A small run, what was written in it, and what is stored by database and policy."""
+    """A small run, its written values, and the stored ones by database and policy."""
 
     span: Span
     written: list[Round]
@@ -40,7 +40,7 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """One run for all tests; what it stored is read after it."""
+    """One run for all tests; its stored values are read after it."""
     directory = tmp_path_factory.mktemp("sizes")
     span = Span(int(time.time()) // DAY * DAY, SECONDS, 1.0)
     stored = measure(directory, span, runs=1)
@@ -63,8 +63,8 @@ def _values(rows: list[Row]) -> list[tuple[int, str, float]]:
     )
 
 
-def test_what_is_measured_is_what_was_written(measured: Measured) -> None:
-    """Each value once, by arrival in a row of its own, by tick in that of its round."""
+def test_the_written_values_are_measured(measured: Measured) -> None:
+    """Each value once, by arrival in a separate row, by tick in the row of its round."""
     arrived = sorted(tuple(each) for one in measured.written for each in one.answers)
     shared = sorted((one.start_ns, *each[1:]) for one in measured.written for each in one.answers)
     for policy in ("raw", "weekly"):
@@ -76,15 +76,15 @@ def test_what_is_measured_is_what_was_written(measured: Measured) -> None:
     assert tick.rows == len(measured.rows["tick", "raw"]) == len(measured.written)
 
 
-def test_fields_are_multiplied_where_they_share_a_row(measured: Measured) -> None:
-    """By arrival a row comes for each of them, and no product."""
+def test_fields_are_multiplied_if_they_share_a_row(measured: Measured) -> None:
+    """By arrival each has a separate row, and there is no product."""
     assert measured.stored["tick"].answers[PRODUCT].filled == len(measured.written)
     by_arrival = measured.stored["arrival"].answers[PRODUCT]
     assert (by_arrival.rows, by_arrival.filled) == (2 * len(measured.written), 0)
 
 
-def test_downsampled_values_do_not_depend_on_the_stamps(measured: Measured) -> None:
-    """An answer comes in the second that it stands for."""
+def test_downsampled_values_do_not_depend_on_the_timestamps(measured: Measured) -> None:
+    """An answer comes within the second of its tick."""
     for grain in GRAINS:
         one, two = (_values(measured.rows[db, grain.policy]) for db in ("arrival", "tick"))
         assert [each[:2] for each in one] == [each[:2] for each in two]
@@ -93,8 +93,8 @@ def test_downsampled_values_do_not_depend_on_the_stamps(measured: Measured) -> N
 
 
 def test_sizes_are_those_of_the_files(measured: Measured) -> None:
-    """All of a database is counted, and nothing twice; stamps that are shared take less."""
-    server = InfluxDB(measured.directory / "influxdb")  # which need not run
+    """All files of a database are counted once; shared timestamps take less space."""
+    server = InfluxDB(measured.directory / "influxdb")  # need not run
     for db, stored in measured.stored.items():
         total = sum(size.growing for size in stored.sizes.values()) + stored.sizes["raw"].series
         assert total == used(server.directory / "data" / db, server.directory / "wal" / db)
@@ -106,7 +106,7 @@ def test_sizes_are_those_of_the_files(measured: Measured) -> None:
     assert arrival > 1.5 * tick
 
 
-def test_the_tables_say_what_a_day_and_a_year_take(measured: Measured) -> None:
+def test_the_tables_have_the_sizes_of_a_day_and_a_year(measured: Measured) -> None:
     """Both stampings, their ratio, and each policy."""
     lines = list(sizes.tables(measured.span, measured.stored))
     text = "\n".join(lines)
@@ -121,8 +121,8 @@ def test_the_tables_say_what_a_day_and_a_year_take(measured: Measured) -> None:
     assert sum(line.startswith(("minutes", "hours")) for line in lines) == 4, text
 
 
-def test_the_house_says_what_a_device_would() -> None:
-    """The same days each time, in the steps of a Multi, each answer in the second of its round."""
+def test_the_house_has_values_like_a_device() -> None:
+    """Always the same days, with a Multi's steps, each answer in the second of its round."""
     first = 1_700_000_000
     days = list(rounds(first, 1500, interval=1.0))
     assert days == list(rounds(first, 1500, interval=1.0))

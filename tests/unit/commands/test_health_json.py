@@ -118,7 +118,7 @@ def test_without_a_daemon_the_problem_is_an_object(
 ) -> None:
     """All else is null."""
     found = printed(run, capsys, EX_UNAVAILABLE)
-    assert found["problem"].startswith(f"no daemon runs with {INI}")
+    assert found["problem"].startswith(f"no daemon is running with {INI}")
     assert {*found} == {*asdict(HealthRecord("", healthy=False, problem=None))}
     assert found.pop("state") == "not_running"
     assert {each for key, each in found.items() if key not in ("healthy", "problem")} == {None}

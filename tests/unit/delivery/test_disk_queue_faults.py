@@ -45,7 +45,7 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool
             queue.append(more)
             waiting += more
         except DiskError as error:
-            assert (error.fault, "no room" in str(error)) == (DiskFault.FULL, True)
+            assert (error.fault, "no space" in str(error)) == (DiskFault.FULL, True)
             refused += 1
             assert len(queue) == len(waiting)
     assert refused

@@ -1,11 +1,11 @@
-"""Other programs that bring MQTT into InfluxDB, run from a folder that the caller has filled.
+"""Other programs that write MQTT values to InfluxDB, run from a folder of the caller.
 
     make bench PEERS=DIR
 
-What is of theirs is in DIR alone: an executable `telegraf`, `go-mqtt-to-influx` or `mqtt2influxdb`;
-those that are found are run. The configurations beside this file are ours, and say what they are
-for; in them `$mqtt_port`, `$influx_port`, `$api_v2_port`, `$db`, `$portal` and `$directory` are
-replaced. Start with the table `PEERS`.
+The programs are in DIR alone: an executable `telegraf`, `go-mqtt-to-influx` or `mqtt2influxdb`;
+existing ones are run. The configurations beside this file belong to this project, with comments; in
+them `$mqtt_port`, `$influx_port`, `$api_v2_port`, `$db`, `$portal` and `$directory` are replaced.
+Start with the table `PEERS`.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _numbers = count(1)
 
 
 class Peer(Process):
-    """A running peer, with what hands its writes on, if it needs that."""
+    """A running peer, with the relay of its writes, if it needs one."""
 
     def __init__(self, name: str, command: list[str], log: Path, cwd: Path) -> None:
-        # What somebody has in the environment is no part of the configuration.
+        # The user's environment must not change the configuration.
         names = ("INFLUX", "MQTT", "BUFFER", "TELEGRAF")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(names)}
         super().__init__(name, command, log, environment=kept, cwd=cwd)
         self.behind: subprocess.Popen[str] | None = None
 
     def stop(self, timeout: float = 10.0) -> int | None:
-        """End it, by force if need be: how a peer ends is not what is measured."""
+        """End it, by force if necessary: a peer's exit is not measured."""
         self.kill()
         return 0
 
@@ -54,7 +54,7 @@ class Peer(Process):
 
 @dataclass(frozen=True)
 class Kind:
-    """How a program is run; `config` is a file beside this one, `arguments` are templates."""
+    """The command of a program; `config` is a file beside this one, `arguments` are templates."""
 
     name: str
     program: str
@@ -165,7 +165,7 @@ PEERS = (
 
 
 def found(folder: Path) -> list[Kind]:
-    """Return those whose programs are in a folder and can be run."""
+    """Return those whose programs are in a folder and are executable."""
     return [
         replace(kind, folder=folder.resolve())
         for kind in PEERS

@@ -1,10 +1,10 @@
-"""The write request of InfluxDB 2 in front of an InfluxDB 1, for a peer that knows no other.
+"""The write API of InfluxDB 2 in front of an InfluxDB 1, for a peer that has no other.
 
     /usr/bin/python3 -m tests.tools.bench.peers.api_v2 DATABASE-PORT
 
-It prints the port of 127.0.0.1 on which it listens. A bucket is the database of that name, no token
-is looked at, and a body may be packed by gzip. InfluxDB has this itself from 1.8 on; Debian's has
-not. What it takes of the processor is no peer's.
+It prints the port of 127.0.0.1 on which it listens. A bucket is the database of that name, tokens
+are ignored, and a body may be compressed by gzip. InfluxDB has this API from 1.8 on; Debian's does
+not. Its processor time does not count for a peer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _behind = threading.local()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands a write on, and is healthy."""
+    """Relays writes, and answers health checks."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(204, b"")
 
     def do_POST(self) -> None:
-        """Hand a write on."""
+        """Relay a write."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def as_v1(path: str) -> str | None:
-    """Return the request of InfluxDB 1 for one of 2, None for what is no write."""
+    """Return the request of InfluxDB 1 for one of 2, None if it is no write."""
     asked = urlsplit(path)
     query = parse_qs(asked.query)
     if asked.path != "/api/v2/write" or "bucket" not in query:

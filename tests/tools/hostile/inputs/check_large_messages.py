@@ -13,14 +13,14 @@ from tests.tools.hostile.commands import peak_of
 from tests.tools.hostile.registry import Outcome
 
 MESSAGES = 200
-LEAST = 30  # that show in memory, at any scale
+LEAST = 30  # at least, at any scale, to show in memory
 SIZE = 1_000_000  # bytes
 VALUE = b'{"value":7}'
 FIELD = f"N/{PORTAL_ID}/vebus/275/State"
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Run it without them and with them, which come before the value of the field."""
+    """Run it without them, and with them before the value of the field."""
     before, _ = _measured(directory, 0)
     after, seconds = _measured(directory, max(LEAST, round(MESSAGES * scale)))
     return Outcome(before, after, seconds, 0, "until it has ended")
@@ -42,7 +42,7 @@ def _measured(directory: Path, count: int) -> tuple[int, float]:
 
 
 def _answer(peer: mqtt_peers.Device, count: int, connection: socket.socket) -> None:
-    """Say which inverter there is; when the field is read, send them, and then its value."""
+    """Publish the inverter; when the field is read, send them, and then its value."""
     with suppress(OSError):
         if not peer.requests[-1][1].endswith("/State"):
             peer.strike(partial(_answer, peer, count))

@@ -1,4 +1,4 @@
-"""A database's answer with 90 cookies of 60 kB, which take minutes to be parsed."""
+"""A database's answer with 90 cookies of 60 kB, which take minutes to parse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database's answer whose body has no end, as fast as it is taken."""
+"""A database's answer with an endless body, as fast as it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database's answer whose headers have no end, each with a cookie."""
+"""A database's answer with endless headers, each with a cookie."""
 
 from __future__ import annotations
 

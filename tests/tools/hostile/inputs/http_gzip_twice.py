@@ -1,6 +1,6 @@
-"""A database's answer of some hundred bytes that unpacks to 4.6 GB, packed twice.
+"""A database's answer of some hundred bytes that decompresses to 4.6 GB, compressed twice.
 
-Nothing packed is asked for, and nothing packed is unpacked.
+The daemon requests no compression, and decompresses nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A database's answer of 65,000 bytes of msgpack, each five of which reserve half a megabyte."""
+"""A database's answer of 65,000 bytes of msgpack, where every 5 bytes reserve 0.5 MB."""
 
 from __future__ import annotations
 

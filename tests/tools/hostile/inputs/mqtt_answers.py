@@ -1,4 +1,4 @@
-"""A broker that sends 10,000,000 PINGRESP that nobody asked for."""
+"""A broker that sends 10,000,000 unrequested PINGRESP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ AT_ONCE = 100_000
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Send them; a step took as many as lay there, and the ticks were late."""
+    """Send them. Found: a step read all available packets, and ticks were late."""
     chunks = (b"\xd0\x00" * AT_ONCE for _ in range(max(1, round(ANSWERS * scale / AT_ONCE))))
     return brokers.struck(directory, chunks, "")

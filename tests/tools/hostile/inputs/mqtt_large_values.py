@@ -1,4 +1,4 @@
-"""A broker that sends 500 messages of 1 MB, each of which may come."""
+"""A broker that sends 500 messages of 1 MB, each within the limit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ SIZE = 1_000_000
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Send them in place of an answer, and go on."""
+    """Send them in place of an answer, and continue."""
     large = publish(f"N/{PORTAL_ID}/vebus/275/State", bytes(SIZE))
     return brokers.struck(directory, [large] * max(5, round(MESSAGES * scale)), "")

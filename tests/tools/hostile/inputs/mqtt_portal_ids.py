@@ -1,6 +1,6 @@
-"""A million retained portal ids of another client, one device is looked for.
+"""A million retained portal ids of another client, while one device is searched.
 
-Which one it is a person has to choose; another device, which is configured, is read meanwhile.
+The user has to choose one; another device, with a given id, is read at the same time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VALUE = b'{"value":"HQ2000ABCDE"}'
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Start the daemon where they are."""
+    """Start the daemon at the broker with them."""
     with brokers.mosquitto(directory) as setting:
         device = Device(PORTAL_ID, counted=True)
         setting.venus(device)
@@ -33,7 +33,7 @@ def run(directory: Path, scale: float) -> Outcome:
         started = time.monotonic()
         port = {"port": setting.mosquitto.port, "address": "127.0.0.1"}
         sections = {"Battery": brokers.PACE, "Battery own": port | brokers.KNOWN}
-        elsewhere = {"STATE_DIRECTORY": str(directory / "other")}  # where no device is remembered
+        elsewhere = {"STATE_DIRECTORY": str(directory / "other")}  # without stored ids
         daemon = setting.daemon(environment=elsewhere, **sections)
         wait("values", setting.stored)
         seconds = time.monotonic() - started
@@ -41,21 +41,21 @@ def run(directory: Path, scale: float) -> Outcome:
         assert len(line) < 300
         brokers.again(setting)
         after = brokers.peak(daemon)
-        assert len(daemon.log.read_text()) < 10_000, "not all of them are told"
-        assert len(daemon.says("several devices at")) == 1, "they are told once"
+        assert len(daemon.log.read_text()) < 10_000, "the log must not have all of them"
+        assert len(daemon.says("several devices at")) == 1, "they have to be logged once"
         assert daemon.stop() == 0
         return Outcome(before, after, seconds, brokers.lost(setting, device), "of the other device")
 
 
 def make_up(port: int, count: int) -> None:
-    """Have so many devices say that they are there."""
+    """Publish the portal ids of so many devices."""
     with brokers.speaker(port) as connection:
         for chunk in signs(count):
             connection.sendall(chunk)
 
 
 def signs(count: int) -> Iterator[bytes]:
-    """Yield what devices with portal ids of 64 characters retain."""
+    """Yield the retained messages of devices with portal ids of 64 characters."""
     for start in range(0, count, AT_ONCE):
         yield b"".join(
             publish(f"N/{number:064}/system/0/Serial", VALUE, brokers.RETAIN)

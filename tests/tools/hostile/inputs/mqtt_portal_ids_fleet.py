@@ -1,6 +1,6 @@
 """A million portal ids of another client, with ten values each, to a fleet.
 
-Those for which there is no room are left out, and that is told once.
+Those above the limits are ignored, and that is logged once.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tests.tools.hostile import brokers
 from tests.tools.hostile.inputs.mqtt_portal_ids import make_up
 from tests.tools.hostile.registry import Outcome
 
-LATE = 10.0  # s, for what has been said and is still on its way
+LATE = 10.0  # s, for values that are still under way
 DEVICES = 1_000_000
 WITH_VALUES = 5_000  # of them, each with ten values
-FEW, LITTLE = 10_000, {"max_memory": "4MB"}  # what is too much for a run that is not in full size
+FEW, LITTLE = 10_000, {"max_memory": "4MB"}  # a limit that a small run exceeds
 ALL = {**brokers.PACE, "serial": "*", "mode": "notify"}
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Make them up while the daemon reads a device, and have it connect anew to all of them."""
+    """Publish them while the daemon reads a device, and make it reconnect to all of them."""
     devices, battery = max(FEW, round(DEVICES * scale)), ALL if scale >= 1.0 else ALL | LITTLE
     with brokers.mosquitto(directory) as setting:
         device = Device(PORTAL_ID, counted=True)
@@ -47,7 +47,7 @@ def run(directory: Path, scale: float) -> Outcome:
         second.wait_for_log("receiving changes")
         second.wait_for_log("than max_memory in .* has room for")
         after = max(brokers.peak(daemon), brokers.peak(second))
-        assert len(daemon.says("than max_memory in")) == 1, "it is told once"
+        assert len(daemon.says("than max_memory in")) == 1, "it has to be logged once"
         assert daemon.stop() == second.stop() == 0
         note = "from the first of them on"
         return Outcome(before, after, seconds, lost(setting, device), note)
@@ -66,7 +66,7 @@ def lost(setting: Setting, device: Device) -> int:
 
 
 def values(devices: int) -> Iterator[bytes]:
-    """Yield what so many devices say."""
+    """Yield the messages of so many devices."""
     for number in range(devices):
         yield b"".join(
             publish(f"N/made-up-{number}/vebus/{place}/Soc", b'{"value":%d}' % number)

@@ -1,6 +1,6 @@
 """A broker that answers the search for an inverter with 10,000 made-up services of 64 KiB.
 
-Each of them has the ProductId that is looked for, in a topic as long as MQTT has them.
+Each of them has the searched ProductId, in a topic of MQTT's maximum length.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.tools.hostile import brokers
 from tests.tools.hostile.registry import Outcome
 
 SERVICES = 10_000
-LEAST = 500  # that show in memory, at any scale
+LEAST = 500  # at least, at any scale, to show in memory
 LENGTH = 65_000  # characters of a service's name
 VALUE = b'{"value":1}'
-FIELDS = {"defaults": "no", "State": "vebus/State"}  # of which inverter is left open
+FIELDS = {"defaults": "no", "State": "vebus/State"}  # without an instance
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Have the search answered without them, and by another daemon's with them."""
+    """Answer the search without them, and that of another daemon with them."""
     with (
         InfluxDB(directory / "influxdb") as database,
         mqtt_peers.Device() as peer,
@@ -42,11 +42,11 @@ def run(directory: Path, scale: float) -> Outcome:
 def _measured(
     setting: Setting, peer: mqtt_peers.Device, name: str, count: int
 ) -> tuple[int, float]:
-    """Return the peak of a daemon that is answered so, and the s until it has stored values."""
+    """Return the peak of a daemon with such answers, and the s until it has stored values."""
     peer.strike(partial(_answer, count=count))
     started = time.monotonic()
     daemon = setting.daemon(
-        environment={"STATE_DIRECTORY": str(setting.directory / name)},  # no device is remembered
+        environment={"STATE_DIRECTORY": str(setting.directory / name)},  # without stored ids
         Battery={**brokers.PACE, "serial": PORTAL_ID, "port": peer.port},
         Influx={"measurement": name},
         Fields=FIELDS,
@@ -58,7 +58,7 @@ def _measured(
 
 
 def _answer(connection: socket.socket, count: int) -> None:
-    """Say that the services are there, then the inverter, and that this is all."""
+    """Publish the services, then the inverter, and the end of the republish."""
     with suppress(OSError):
         for number in range(count):
             name = f"{number:a>{LENGTH}}"

@@ -14,7 +14,7 @@ QOS_2 = 4  # flags of a PUBLISH
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Send them, with all packet ids that there are."""
+    """Send them, with all possible packet ids."""
     topic = f"N/{PORTAL_ID}/vebus/275/State"
     chunks = (
         publish(topic, (number % 65_535 + 1).to_bytes(2, "big") + PAYLOAD, QOS_2)

@@ -1,6 +1,6 @@
 """A retained message of 150 MB from another client, MQTT 3.1.1.
 
-The broker sends it on each connection, so that none works until somebody has removed it.
+The broker sends it on each connection, so that none works until the message is removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ATTEMPTS = 3  # connections on which it comes again
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Publish it, have the daemon meet with it some times, and remove it."""
+    """Publish it, wait until the daemon has received it some times, and remove it."""
     with (
         brokers.mosquitto(directory) as setting,
         OldBroker(setting.mosquitto.port) as old,
@@ -38,7 +38,7 @@ def run(directory: Path, scale: float) -> Outcome:
         brokers.again(setting)
         seconds = time.monotonic() - removed
         after = brokers.peak(daemon)
-        assert len(daemon.says("started to send a packet")) == 1, "it is told once"
+        assert len(daemon.says("started to send a packet")) == 1, "it has to be logged once"
         assert daemon.stop() == 0
         lost = brokers.lost(setting, device)
         return Outcome(before, after, seconds, lost, "from its removal on")

@@ -1,6 +1,6 @@
 """A retained message of 150 MB from another client, MQTT 5.
 
-Mosquitto keeps it back, since the daemon has said how large a packet may be.
+Mosquitto does not send it, because the daemon has set a maximum packet size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOPIC = f"N/{PORTAL_ID}/vebus/275/Soc"
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Publish it, and have the daemon connect anew to it."""
+    """Publish it, and make a daemon connect."""
     with brokers.mosquitto(directory) as setting:
         device = Device(PORTAL_ID, counted=True)
         setting.venus(device)

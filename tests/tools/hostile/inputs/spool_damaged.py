@@ -16,11 +16,11 @@ LINES = 900_000
 AT_ONCE = 2_000
 BAD = b"\xa5" * 512
 START = 1_700_000_000_000_000_000  # ns
-STORED = 600.0  # s, for all that is left
+STORED = 600.0  # s, to store all readable values
 
 
 def run(directory: Path, scale: float) -> Outcome:
-    """Start the daemon on it, beside a device that says values as before."""
+    """Start the daemon with it, and with a device that publishes values as before."""
     state, count = directory / "state", max(1, round(LINES * scale / AT_ONCE)) * AT_ONCE
     with brokers.mosquitto(directory) as setting:
         device = Device(PORTAL_ID, counted=True)
@@ -45,7 +45,7 @@ def run(directory: Path, scale: float) -> Outcome:
 
 
 def fill(state: Path, count: int) -> None:
-    """Have so many values wait there."""
+    """Queue so many values there."""
     queue = DiskQueue(state, 10**9)
     queue.open()
     for first in range(0, count, AT_ONCE):

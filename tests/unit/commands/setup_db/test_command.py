@@ -97,7 +97,7 @@ def test_a_server_that_does_not_say_what_it_is_is_told_no_password(
     database.server = Server()
     assert run(settings) == EX_UNAVAILABLE
     assert database.set_up == []
-    assert "does not say that it is a database" in capsys.readouterr().err
+    assert "does not identify itself as a database" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Dialect if kind is not Dialect.INFLUXDB1])
