@@ -20,6 +20,7 @@ from tests.support.household_weather import DAY, HOUR, MINUTE
 
 NINE = frozenset(each.name for each in DEFAULT_FIELDS)
 SELDOM = 10 * MINUTE
+SOC_INTERVAL = 10  # s: what soc_interval is without a line in the ini
 POWERS = frozenset(each.name for own in PRESETS.values() for each in own if each.unit == "W") | {
     each.name for each in DEFAULT_FIELDS if unit_of(each.service, each.path) == "W"
 }
@@ -53,6 +54,7 @@ class House:
         self.fields = NINE.union(each.name for name in presets for each in PRESETS[name])
         self._stored: dict[str, Stored] = {}
         self._latest: dict[bool, dict[str, float]] = {}
+        self._soc_read = -SOC_INTERVAL
 
     def values(self, moment: float, *, whole: bool = True) -> dict[str, float]:
         """Return the stored values of a moment; unless it is `whole`, the nine and the powers."""
@@ -67,7 +69,8 @@ class House:
     ) -> list[tuple[Stored, float, int]]:
         """Return the lines of a second, which arrive one after the other in its middle.
 
-        `again` repeats the values of the moment before.
+        `again` repeats the values of the moment before. A state of charge is read every
+        SOC_INTERVAL only.
         """
         if not (again and whole in self._latest):
             self._latest[whole] = self.values(moment, whole=whole)
@@ -75,7 +78,14 @@ class House:
         for name in own.keys() - stored.keys():
             stored[name] = Stored(name, self.origin)
         stamps = count(moment * NS + NS // 2 + 3_000_000, 40_000)
-        return [(stored[name], value, next(stamps)) for name, value in own.items()]
+        read = moment >= self._soc_read + SOC_INTERVAL
+        if read:
+            self._soc_read = moment
+        return [
+            (stored[name], value, next(stamps))
+            for name, value in own.items()
+            if read or not name.endswith("Soc")
+        ]
 
     def energies(self, hour: int) -> list[tuple[Stored, float, int]]:
         """Return the lines of an hour with its energies, above and below zero, in kWh.
