@@ -46,14 +46,17 @@ _LINK = {
 
 
 def _asked() -> Written:
-    last = ", ".join(f'last("${{{role}:raw}}") AS "{name}"' for name, role, _ in _VALUES)
+    roles = dict.fromkeys(role for _, role, _ in _VALUES)
+    last = ", ".join(f'last("${{{role}:raw}}") AS "{role}"' for role in roles)
+    named = ", ".join(f'"{role}" AS "{name}"' for name, role, _ in _VALUES)
     grouped = 'GROUP BY "site", "portal"'
     by, where = "by (site, portal)", "{{site}} {{portal}}"
     return Written(
         (
             f'SELECT last("${{power:raw}}") AS "Then" FROM {RAW} WHERE time >= ${{__to}}ms - 1d'
             f" AND time <= ${{__to}}ms {grouped}",
-            f"SELECT {last} FROM {RAW} WHERE {NOW} {grouped}",
+            f"SELECT {named} FROM (SELECT {last} FROM {RAW} WHERE {NOW} {grouped})"
+            f" WHERE {NOW} {grouped}",
         ),
         (
             (f'max {by} (tlast_over_time({{__name__="${{power}}",{SOME}}}[1d])) * 1000', where),
