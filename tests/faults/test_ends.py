@@ -30,7 +30,7 @@ def test_a_hanging_name_resolution_does_not_delay_the_exit(tmp_path: Path) -> No
         house.broker.restart()
         wait("both to be asked for", lambda: house.asking() == 2)
         assert house.daemon.stop(END) == 0
-        assert house.daemon.says("values wait on disk")
+        assert house.daemon.says("values are queued on disk")
         assert not house.daemon.says("are lost")
         house.name_server.thaw()
         house.start_daemon()

@@ -165,7 +165,7 @@ def test_ticks_fall_in_the_middle_of_the_second(minute: Minute) -> None:
 def test_the_hanging_database_is_reported(minute: Minute) -> None:
     """STATUS= has the fault and the growing number of queued values; the log has it once."""
     assert any("InfluxDB at 127.0.0.1" in status for status in minute.waiting)
-    assert "waiting" in minute.waiting[-1]
+    assert "queued" in minute.waiting[-1]
     assert len(minute.daemon.says("does not answer within")) == 1
     assert minute.daemon.says("is reachable again")
     assert minute.daemon.says("every value is stored")

@@ -123,7 +123,7 @@ def test_the_status_shows_the_values(running: Plant) -> None:
     status = re.search(r'Status: "(.*)"', text)
     assert status, text
     assert {*each.findall(status[1])} == NINE
-    assert re.search(r"; [\d.]+ values/s, \d+ waiting$", status[1])
+    assert re.search(r"; [\d.]+ values/s, \d+ queued$", status[1])
 
 
 def test_the_journal_names_the_device(running: Plant) -> None:
