@@ -165,7 +165,7 @@ def test_sigterm_without_a_database_leaves_what_waits_for_the_next_start(
     getattr(setting.influxdb, fault)()
     wait("some reads", reads(device, 30))
     device.silence()
-    daemon.wait_for_log("WARNING: .*does not respond")  # and has nothing under way any more
+    daemon.wait_for_log("WARNING: device .* does not respond")  # and has nothing under way any more
     assert daemon.stop(10.0) == 0
     assert int(daemon.wait_for_log("values wait on disk").split()[2]) >= 9
     assert not daemon.says("are lost")
