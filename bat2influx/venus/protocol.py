@@ -231,7 +231,7 @@ class InstanceSearch:
         self.found: dict[str, set[int]] = {service: set() for service in services}
         self.found |= {service: set() for service, _ in wanted}
         self.present: set[str] = set()  # service/instance/path, of `found` alone
-        self.places: set[tuple[str, int]] = set()  # of all services, where vebus is looked for
+        self.places: set[tuple[str, int]] = set()  # of all services, if vebus is searched for
         self.complete = not self.found
         self._prefix = f"N/{portal}/"
         self._paths = wanted
@@ -247,7 +247,7 @@ class InstanceSearch:
     def see(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is one of those subscribed to here."""
         if topic == self._completed:
-            self.complete = self.complete or self._is_ours(payload)
+            self.complete = self.complete or self._has_own_echo(payload)
             return True
         if not topic.startswith(self._prefix):
             return False
@@ -271,7 +271,7 @@ class InstanceSearch:
         if _SERVICE.match(service) and len(self.places) < MOST_PLACES:
             self.places.add((service, instance))
 
-    def _is_ours(self, payload: bytes) -> bool:
+    def _has_own_echo(self, payload: bytes) -> bool:
         message = parse(payload) if len(payload) <= MAX_PAYLOAD else None
         echo = message.get("full-publish-completed-echo") if isinstance(message, dict) else ""
         return echo in (self.echo, None)  # None: firmware before 3.50

@@ -171,7 +171,7 @@ def test_sigterm_without_a_database_leaves_the_queue_for_the_next_start(
     getattr(setting.influxdb, fault)()
     wait("some reads", reads(device, 30))
     device.silence()
-    daemon.wait_for_log("WARNING: .*silent")  # and no value is under way any more
+    daemon.wait_for_log("WARNING: device .* does not respond")  # and no value is under way
     assert daemon.stop(10.0) == 0
     assert int(daemon.wait_for_log("values are queued on disk").split()[2]) >= 9
     assert not daemon.says("are lost")

@@ -155,7 +155,7 @@ def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
     wait("its cause", lambda: "no device has published its portal id at 127.0.0.1" in notify.status)
     setting.venus(Device(A))
     wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
-    daemon.wait_for_log(f"device {A} answers")
+    daemon.wait_for_log(f"device {A} responds again")
     assert len(daemon.says("no device has published its portal id")) == 1
 
 

@@ -64,7 +64,7 @@ def test_found_a_charger_that_was_switched_off_ended_the_daemon(
     daemon = setting.daemon(notify=notify, watchdog=W, **SYSTEM_OF_THREE)
     wait("values", lambda: len(kept(setting, "Pv288")) >= 5)
     three.vanish("solarcharger/288")
-    daemon.wait_for_log("no longer has solarcharger 288 .since .*is that switched off, or")
+    daemon.wait_for_log("no longer has solarcharger 288 .since .*check that it is connected")
     wait("the same in STATUS", lambda: "no longer has solarcharger 288" in notify.status)
     for field in ("Pv289", "Pv290", "Shunt", "Bms"):
         wait(f"more of {field}", more(setting, field))

@@ -86,7 +86,9 @@ def test_a_device_that_does_not_respond_is_not_read(setting: Setting) -> None:
     device.speak()
     wait("values again", again)
     daemon.wait_for_log(f"device {P} responds again, after")
-    wait("a good STATUS", lambda: "silent" not in notify.status and "Soc" in notify.status)
+    wait(
+        "a good STATUS", lambda: "does not respond" not in notify.status and "Soc" in notify.status
+    )
 
 
 def test_a_device_that_is_off_at_the_start_gets_a_keepalive_every_half_w(setting: Setting) -> None:
@@ -225,7 +227,7 @@ def test_a_phase_that_is_not_wired_counts_as_answered(setting: Setting) -> None:
     assert not keepalives(device)
     assert logins(setting.mosquitto) == 1
     assert not setting.stored()
-    assert not daemon.says("silent|does not answer")
+    assert not daemon.says("does not respond|does not answer")
     place = "vebus/275/Ac/ActiveIn/L2"
     void = f"has no value (null) for V2 ({place}/V), P2 ({place}/P)"
     wait("it in STATUS", lambda: void in notify.status and "; V2 null, P2 null; " in notify.status)

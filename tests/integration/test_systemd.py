@@ -128,7 +128,7 @@ def test_no_message_no_ping(setting: Setting) -> None:
     daemon = setting.daemon(notify=notify, watchdog=W, Battery=QUICK)
     wait("pings", pings(notify, 4))
     device.silence()
-    daemon.wait_for_log("WARNING: .*silent")
+    daemon.wait_for_log("WARNING: device .* does not respond")
     wait("the pings' end", pings_stopped(notify))
     asked = len(device.log.requests)
     silent = time.monotonic()

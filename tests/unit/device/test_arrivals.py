@@ -1,4 +1,4 @@
-"""Services that appear, with a clock and a connection made by hand."""
+"""Services that appear, with a simulated clock and connection."""
 
 from __future__ import annotations
 

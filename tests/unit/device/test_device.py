@@ -1,4 +1,4 @@
-"""A device from its first connection to its values, step by step, with clocks made by hand."""
+"""A device from its first connection to its values, step by step, with simulated clocks."""
 
 from __future__ import annotations
 

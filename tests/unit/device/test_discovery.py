@@ -1,4 +1,4 @@
-"""The questions that find a device, and the results of the answers, with a clock made by hand."""
+"""The questions that find a device, and the results of the answers, with a simulated clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests to a device while it responds, with clocks made by hand (W = 120 s)."""
+"""The requests to a device while it responds, with simulated clocks (W = 120 s)."""
 
 from __future__ import annotations
 

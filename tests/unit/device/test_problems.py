@@ -1,4 +1,4 @@
-"""What is reported of fields that are missing, with a clock made by hand (W = 120 s)."""
+"""What is reported of fields that are missing, with a simulated clock (W = 120 s)."""
 
 import logging
 

@@ -270,7 +270,7 @@ def test_at_the_end_the_answers_are_unsubscribed_from() -> None:
 
 
 @pytest.mark.parametrize("when", [State.ASKED, State.SUBSCRIBING, State.WAITING, None])
-def test_a_question_that_nobody_answered_counts_though_it_was_dropped(when: State | None) -> None:
+def test_an_unanswered_question_counts_though_it_was_dropped(when: State | None) -> None:
     """The next one uses the other keepalive, unless something comes `when` it still helps."""
 
     def come() -> None:

@@ -1,4 +1,4 @@
-"""The schedule, with clocks made by hand: every second is covered, and there are no bursts."""
+"""The schedule, with simulated clocks: every second is covered, and there are no bursts."""
 
 import random
 from itertools import pairwise

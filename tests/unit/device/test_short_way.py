@@ -122,7 +122,7 @@ class Pair:
                 yield cast(LiveLine, line)
 
     def say(self, topic: str, payload: bytes, *, retain: bool = False, after: float = 0.0) -> None:
-        """Deliver a message to both, so many s after the clock was read."""
+        """Deliver a message to both, that many s after the clock was read."""
         self.arrival = max(self.arrival, round((self.seconds + after) * NS))
         for line in self.lines():
             line.say(self.prefix + topic, payload, retain=retain, arrival=self.arrival)

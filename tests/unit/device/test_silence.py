@@ -1,4 +1,4 @@
-"""Silence, with a clock made by hand (W = 120 s)."""
+"""Silence, with a simulated clock (W = 120 s)."""
 
 from bat2influx.device.silence import Remedy, Silence
 
@@ -20,7 +20,7 @@ def run(silence: Silence, start: float, end: float) -> list[tuple[float, Remedy]
 
 
 def test_a_silence_causes_a_keepalive_then_a_reconnection_then_keepalives_every_minute() -> None:
-    """W/12, W/8, at the new connection, and then each W/2."""
+    """W/12, W/8, at the new connection, and then every W/2."""
     silence = Silence(W)
     silence.connected(0.0)
     silence.message(5.0)

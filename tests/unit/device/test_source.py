@@ -33,7 +33,7 @@ LOST = Trouble("closed", "the connection to 10.0.0.2 is lost")
 
 
 def at(seconds: float) -> Now:
-    """Return the clocks so many seconds after START."""
+    """Return the clocks that many seconds after START."""
     ns = round(seconds * NS)
     return Now(START + ns, 1000.0 + seconds, ns)
 
@@ -237,7 +237,7 @@ def test_readings_and_counts_are_those_of_the_intake() -> None:
 
 
 def test_a_clock_that_was_set_is_followed_by_the_stamps() -> None:
-    """By so many ns."""
+    """By the same number of ns."""
     source, steps = Plain(), list[int]()
     source.intake.clock_set = steps.append  # type: ignore[method-assign]
     source.clock_set(-5)

@@ -1,4 +1,4 @@
-"""A machine or a connection that stood still, with a clock made by hand."""
+"""A machine or a connection that stood still, with a simulated clock."""
 
 from __future__ import annotations
 

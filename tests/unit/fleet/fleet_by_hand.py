@@ -1,4 +1,4 @@
-"""A fleet on connections made by hand, stepped with clocks made by hand.
+"""A fleet on simulated connections, stepped with simulated clocks.
 
 The random part of a device's wait is zero, so a device is asked at once when its turn has come.
 """

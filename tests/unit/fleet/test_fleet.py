@@ -1,4 +1,4 @@
-"""A fleet from its connection to its values, step by step, with clocks made by hand (W = 120 s)."""
+"""A fleet from its connection to its values, step by step, with simulated clocks (W = 120 s)."""
 
 from __future__ import annotations
 

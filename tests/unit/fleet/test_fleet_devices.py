@@ -155,7 +155,7 @@ def test_behind_a_bridge_topics_have_its_prefix(make: Make) -> None:
     assert not fleet.fleet._intake.known
 
 
-def test_a_farewell_of_somebody_unknown_is_nothing(make: Make) -> None:
+def test_a_farewell_of_an_unknown_device_is_nothing(make: Make) -> None:
     """It adds no device."""
     fleet = make()
     fleet.sign(A, payload=b"")
