@@ -1,4 +1,4 @@
-"""Daemons that are not started, with a clock that is set, and peers that note what is called."""
+"""Daemons that are not started, with a settable clock, and peers that record their calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIME = 1_767_225_610 * NS
 
 
 class Clock:
-    """A clock that shows what it is told to; `now` is in s since the start."""
+    """A clock that shows the time that a test sets; `now` is in s since the start."""
 
     def __init__(self) -> None:
         self.now, self.hold, self.step = 0.0, Hold.NO, 0
@@ -41,7 +41,7 @@ class Clock:
         return own if self.followed is None else own.by(self.followed)
 
     def set(self, ahead: int) -> None:
-        """Set this machine's own clock, so many s ahead of what it was at first."""
+        """Set this machine's own clock, to so many s ahead of its first time."""
         before = self.look().wall_ns
         self._ahead = ahead
         self.step += self.look().wall_ns - before
@@ -53,17 +53,17 @@ class Clock:
         self.step += self.look().wall_ns - before
 
     def take_step(self) -> int:
-        """Return by how much it was set, once."""
+        """Return by how much the clock was set, once."""
         step, self.step = self.step, 0
         return step
 
     def timeout(self) -> float:
-        """Return the seconds to the next look."""
+        """Return the seconds to the next reading of the clock."""
         return 1.0
 
 
 class Part:
-    """A peer of the daemon, with `has` as it is; it notes the calls of all its other methods."""
+    """A stand-in for a part of the daemon, with the attributes `has`; it records other calls."""
 
     def __init__(self, **has: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -75,7 +75,7 @@ class Part:
 
 
 def quiet(**changes: Any) -> Any:
-    """Return a device that has nothing to say."""
+    """Return a device without messages."""
     known: dict[str, Any] = {
         "battery": SimpleNamespace(name="", address="10.0.0.2", clock="own"),
         "clock": DeviceClock(),
@@ -91,7 +91,7 @@ def quiet(**changes: Any) -> Any:
 
 
 def delivery(**changes: Any) -> Any:
-    """Return a delivery that has everything done."""
+    """Return a delivery without pending work."""
     known: dict[str, Any] = {
         "failure": None,
         "failed_thread": "",
@@ -102,7 +102,7 @@ def delivery(**changes: Any) -> Any:
 
 
 class Harness:
-    """Makes daemons from texts of ini files; `sent` is what they tell the service manager."""
+    """Creates daemons from texts of ini files; `sent` is what they send to the service manager."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,7 +122,7 @@ class Harness:
 
 @contextmanager
 def by_hand(folder: Path) -> Iterator[Harness]:
-    """Have a place for daemons, in a unit with a watchdog of 120 s."""
+    """Provide directories for daemons, in a unit with a watchdog of 120 s."""
     made = Harness(folder)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("state", "run"):

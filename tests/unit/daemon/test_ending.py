@@ -78,10 +78,10 @@ SENDER = "stopped because worker thread 'sender' failed"
         ),
     ],
 )
-def test_the_last_line_has_all_that_became_of_the_values(
+def test_the_last_line_names_what_happened_to_the_values(
     figures: dict[str, int], parts: list[str], level: int, lost: int
 ) -> None:
-    """What is lost comes first; that every value is stored is said only where nothing else is."""
+    """Losses come first; "every value is stored" stands alone."""
     found = last_line(Figures(**figures))  # type: ignore[arg-type]
     assert (found.text.split("; "), found.level, found.lost) == (["stopped", *parts], level, lost)
     found = Figures(**figures, failed_thread="sender")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What the daemon says of its health in a file, and how that is read."""
+"""The health file of the daemon, and how it is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SILENT = "no device has sent a message"
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A runtime directory, as a unit has it."""
+    """A runtime directory, as in a unit."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     return tmp_path
 
@@ -51,10 +51,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (1000.0, 1000.0, 999.0, BEFORE),
     ],
 )
-def test_well_is_what_the_watchdog_would_take_for_well(
+def test_healthy_is_what_the_watchdog_accepts(
     alive: float | None, at: float, now: float, illness: str
 ) -> None:
-    """A message within W while the parts go on, by a daemon that still says so."""
+    """A message within W, worker threads that make progress, and a recent file."""
     assert Health(at, alive, 120.0, "fine").illness(now) == illness
 
 
@@ -133,8 +133,8 @@ def test_figures_are_read_as_they_were_written(run: Path) -> None:
     assert found.figures is None
 
 
-def test_a_ping_counts_when_it_is_earned_and_not_when_it_is_sent() -> None:
-    """Pings are W/8 apart; a message between two of them is a sign of life all the same."""
+def test_a_ping_counts_when_it_is_deserved_and_not_when_it_is_sent() -> None:
+    """Pings are W/8 apart; a message between two of them counts all the same."""
     watchdog = Watchdog(120.0, 0.0)
     assert watchdog.alive is None
     watchdog.message()
@@ -149,8 +149,8 @@ def test_a_ping_counts_when_it_is_earned_and_not_when_it_is_sent() -> None:
     assert watchdog.alive == 63.5
 
 
-def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(run: Path) -> None:
-    """All of it comes back, and nobody's word is left once the daemon has ended."""
+def test_every_user_can_read_the_file_until_the_daemon_ends(run: Path) -> None:
+    """All values come back, and the file is removed at the end."""
     writer = HealthFile(INI, 120.0)
     for now, alive, status in ((10.0, None, "looking for venus.local"), (11.5, 11.0, "fine")):
         writer.write(now, alive, status)
@@ -186,16 +186,16 @@ def test_what_is_written_is_read_by_everybody_and_goes_with_the_daemon(run: Path
         ),
     ],
 )
-def test_a_file_that_is_not_understood_is_named(tmp_path: Path, content: str) -> None:
-    """Half a file, or one of another version, proves nothing, and is not taken for none."""
+def test_a_file_that_cannot_be_parsed_is_named(tmp_path: Path, content: str) -> None:
+    """An incomplete file, or one of another version, is an error, and not a missing file."""
     path = tmp_path / "bat2influx.health"
     path.write_text(content)
     with pytest.raises(UnreadableError, match=re.escape(f"{path} is damaged or of another")):
         read_health(path)
 
 
-def test_a_status_without_an_end_is_written_with_one(run: Path) -> None:
-    """Whatever is in the line, the file can be read again."""
+def test_a_long_status_is_shortened(run: Path) -> None:
+    """Whatever the status line contains, the file stays readable."""
     for char in ("x", "\x00", "\U0001f50b"):
         HealthFile(INI, 120.0).write(10.0, 9.0, char * 180_000)
         (path,) = run.iterdir()
@@ -205,8 +205,8 @@ def test_a_status_without_an_end_is_written_with_one(run: Path) -> None:
         assert found.status == char * (MAX_STATUS - 1) + "…"
 
 
-def test_a_longer_file_than_is_read_is_named(tmp_path: Path) -> None:
-    """It is not said that there is none."""
+def test_a_file_that_is_too_long_is_named(tmp_path: Path) -> None:
+    """It is not treated as missing."""
     path = tmp_path / "bat2influx.health"
     path.write_text(json.dumps({"format": 1, "status": "x" * 180_000}))
     with pytest.raises(UnreadableError, match=r"bat2influx\.health is longer than 64 KiB"):
@@ -222,10 +222,10 @@ def test_a_longer_file_than_is_read_is_named(tmp_path: Path) -> None:
         (Path.mkdir, "it is not a regular file"),
     ],
 )
-def test_what_is_no_file_is_named_at_once(
+def test_what_is_not_a_regular_file_is_named_at_once(
     tmp_path: Path, put: Callable[[Path], None], why: str
 ) -> None:
-    """A FIFO, at which a reader would wait for ever, and a link to something else."""
+    """A FIFO, at which a reader would block for ever, and a link to something else."""
     path = tmp_path / "bat2influx.health"
     put(path)
     with pytest.raises(UnreadableError) as caught:
@@ -233,8 +233,8 @@ def test_what_is_no_file_is_named_at_once(
     assert str(caught.value) == f"cannot read {path} ({why})"
 
 
-def test_it_is_found_where_the_unit_has_it() -> None:
-    """From outside by the name of the file, from inside by what systemd says."""
+def test_the_file_is_in_the_runtime_directory_of_the_unit() -> None:
+    """From outside by the name of the ini, from inside by systemd's variable."""
     boat = INI.with_name("boat.ini")
     assert health_path(INI, {}) == Path("/run/bat2influx/bat2influx.health")
     assert health_path(boat, {}) == Path("/run/bat2influx-boat/boat.health")
@@ -245,10 +245,10 @@ def test_it_is_found_where_the_unit_has_it() -> None:
     assert health_path(Path("/home/me/mine.ini"), {}) is None
 
 
-def test_without_a_place_nothing_is_written(
+def test_without_a_runtime_directory_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon goes on without."""
+    """The daemon runs without the file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)

@@ -1,4 +1,4 @@
-"""What the loop waits for, whom it steps with what, and how it is woken."""
+"""What the loop waits for, which devices it steps, and how it is woken."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = 1000.0  # s
 
 
 class Selector(selectors.DefaultSelector):
-    """The real selector, which looks once instead of waiting, and notes for how long it should."""
+    """The real selector, which polls once instead of waiting, and records the timeout."""
 
     waits: list[float | None]
 
@@ -36,7 +36,7 @@ class Selector(selectors.DefaultSelector):
 
 
 class Device:
-    """What the loop asks of a device; it can be readable, by `peer`, and is always writable."""
+    """The attributes of a device that the loop uses; readable through `peer`, always writable."""
 
     def __init__(self, timeout: float = LONG) -> None:
         self.own, self.peer = socket.socketpair()
@@ -62,11 +62,11 @@ class Device:
         return self.wait
 
     def stalled(self, seconds: float) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append(("stalled", seconds))
 
     def step(self, now: Now, *, readable: bool, writable: bool) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append((now.mono, readable, writable))
         self.messages += self.says
 
@@ -82,7 +82,7 @@ def at(mono: float) -> Now:
 
 
 def clock(*seconds: float) -> Callable[[], Now]:
-    """Return a look at clocks that show these one after the other, and then the last for ever."""
+    """Return a function that returns these clocks one after the other, then the last for ever."""
     left = [*seconds]
     return lambda: at(left.pop(0) if len(left) > 1 else left[0])
 
@@ -92,7 +92,7 @@ Make = Callable[..., Device]
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Makes devices, which are closed in the end."""
+    """Creates devices, and closes them at the end."""
     made: list[Device] = []
 
     def device(timeout: float = LONG) -> Device:
@@ -120,7 +120,7 @@ def loop(selector: type[Selector]) -> Iterator[Loop]:
 
 
 def wait(loop: Loop, devices: Sequence[Any], more: Sequence[int] = ()) -> dict[int, int]:
-    """Wait, on a machine where nothing takes time."""
+    """Wait, on a machine on which nothing takes time."""
     return loop.wait(devices, clock(0.0), LONG, more)
 
 
@@ -141,18 +141,18 @@ def watched(loop: Loop) -> dict[int, int]:
         (5.0, [0.0, 2.0], 0.0),
     ],
 )
-def test_it_waits_for_the_first_thing_that_is_due(
+def test_it_waits_for_the_earliest_timeout(
     loop: Loop, make: Make, most: float, devices: list[float], waited: float
 ) -> None:
-    """Each device is asked by the same look at the clock."""
+    """All devices are asked with the same reading of the clock."""
     made = [make(timeout) for timeout in devices]
     loop.wait(made, clock(3.0), most)  # type: ignore[arg-type]
     assert Selector.waits == [waited]
     assert all(device.asked == [at(3.0)] for device in made)
 
 
-def test_what_is_ready_is_told_by_its_descriptor(loop: Loop, make: Make) -> None:
-    """Writing is waited for only where it is wanted."""
+def test_ready_descriptors_are_returned(loop: Loop, make: Make) -> None:
+    """Writability is awaited only if a device wants to write."""
     quiet, speaks, full, both = devices = [make() for _ in range(4)]
     full.wants_write = both.wants_write = True
     for each in (speaks, both):
@@ -161,8 +161,8 @@ def test_what_is_ready_is_told_by_its_descriptor(loop: Loop, make: Make) -> None
     assert watched(loop)[quiet.fileno()] == READ
 
 
-def test_a_device_is_watched_as_it_is_now(loop: Loop, make: Make) -> None:
-    """Connected, wanting to write, content, connected anew, disconnected, gone."""
+def test_a_device_is_watched_according_to_its_state(loop: Loop, make: Make) -> None:
+    """Connected, wanting to write, not any more, reconnected, disconnected, removed."""
     device, other = make(), make()
     old = device.fileno()
     rest = {other.fileno(): READ}
@@ -183,8 +183,8 @@ def test_a_device_is_watched_as_it_is_now(loop: Loop, make: Make) -> None:
     assert watched(loop) == {}
 
 
-def test_a_connection_that_was_closed_is_watched_no_more(loop: Loop, make: Make) -> None:
-    """Its descriptor may be nobody's by then."""
+def test_a_closed_connection_is_no_longer_watched(loop: Loop, make: Make) -> None:
+    """Its descriptor may be closed by then."""
     device = make()
     wait(loop, [device])
     device.close()
@@ -194,10 +194,8 @@ def test_a_connection_that_was_closed_is_watched_no_more(loop: Loop, make: Make)
 
 
 @pytest.mark.parametrize("writes", [False, True])
-def test_found_a_descriptor_that_was_used_again_made_a_device_deaf(
-    loop: Loop, make: Make, writes: bool
-) -> None:
-    """A connection is closed and another one has its number, within one turn of the loop."""
+def test_found_a_reused_descriptor_was_not_watched(loop: Loop, make: Make, writes: bool) -> None:
+    """Within one turn, a new connection gets the number of a closed one."""
     first, second = make(), make()
     wait(loop, [first])
     number = first.fileno()
@@ -212,8 +210,8 @@ def test_found_a_descriptor_that_was_used_again_made_a_device_deaf(
     assert ready == {number: BOTH if writes else READ}
 
 
-def test_other_descriptors_are_read_from_for_as_long_as_they_are_named(loop: Loop) -> None:
-    """As a terminal is, beside the devices."""
+def test_other_descriptors_are_watched_while_they_are_passed(loop: Loop) -> None:
+    """Such as a terminal, in addition to devices."""
     reader, writer = os.pipe()
     try:
         assert wait(loop, [], more=[reader]) == {}
@@ -228,10 +226,10 @@ def test_other_descriptors_are_read_from_for_as_long_as_they_are_named(loop: Loo
 @pytest.mark.parametrize(
     ("messages", "heard"), [((0, 0), False), ((1, 0), True), ((0, 3), True), ((2, 1), True)]
 )
-def test_each_device_is_stepped_with_what_it_is_ready_for(
+def test_each_device_is_stepped_with_its_readiness(
     loop: Loop, make: Make, messages: tuple[int, int], heard: bool
 ) -> None:
-    """Whether one of them has said something comes back; one without a connection steps, too."""
+    """The result is whether one has a message; a device without a connection is stepped, too."""
     devices: list[Any] = [make(), make(), make()]
     first, second, absent = devices
     absent.connected = False
@@ -256,10 +254,10 @@ def test_each_device_is_stepped_with_what_it_is_ready_for(
         (-1.0, 1.0, 1.0),  # what was overdue was to take no time
     ],
 )
-def test_a_wait_that_took_much_longer_than_it_was_to_is_a_stall(
+def test_a_wait_far_beyond_its_timeout_is_a_stall(
     loop: Loop, make: Make, timeout: float, took: float, stalled: float | None
 ) -> None:
-    """Every device is told before it steps; with the next wait that is over."""
+    """Every device is informed before its step; the next wait resets this."""
     devices: list[Any] = [make(timeout), make()]
     loop.wait(devices, clock(100.0, 100.0 + took), LONG)
     loop.step(devices, {}, at(100.0 + took))
@@ -272,7 +270,7 @@ def test_a_wait_that_took_much_longer_than_it_was_to_is_a_stall(
 
 
 def test_a_wake_up_ends_one_wait_and_is_in_no_result(loop: Loop) -> None:
-    """However often it came, the next wait begins with nothing ready."""
+    """However many wake-ups came, the next wait begins with nothing ready."""
     for _ in range(100_000):
         loop.wakeup.wake()
     assert _is_readable(loop.wakeup)
@@ -280,8 +278,8 @@ def test_a_wake_up_ends_one_wait_and_is_in_no_result(loop: Loop) -> None:
     assert not _is_readable(loop.wakeup)
 
 
-def test_a_wake_up_after_the_end_is_without_effect(selector: type[Selector]) -> None:
-    """A thread may be slower than the end."""
+def test_a_wake_up_after_the_end_has_no_effect(selector: type[Selector]) -> None:
+    """A thread may run longer than the loop."""
     made = Loop()
     made.close()
     made.wakeup.wake()
@@ -290,7 +288,7 @@ def test_a_wake_up_after_the_end_is_without_effect(selector: type[Selector]) -> 
 
 @pytest.fixture
 def signals() -> Iterator[Wakeup]:
-    """A wake-up that has the signals, which are given back."""
+    """A wake-up with signal handlers, which are restored."""
     kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(each) for each in kinds]
     made = Wakeup()
@@ -311,10 +309,10 @@ def signals() -> Iterator[Wakeup]:
         (signal.SIGHUP, (False, True)),
     ],
 )
-def test_a_signal_wakes_and_tells_what_it_asks_for(
+def test_a_signal_wakes_the_loop_and_sets_its_flag(
     signals: Wakeup, kind: signal.Signals, asked: tuple[bool, bool]
 ) -> None:
-    """It is noted until somebody looks; the descriptor rests once it was drained."""
+    """The flag stays until it is read; the descriptor is drained."""
     assert (signals.stop, signals.reload) == (False, False)
     signal.raise_signal(kind)
     assert (signals.stop, signals.reload) == asked
@@ -324,8 +322,8 @@ def test_a_signal_wakes_and_tells_what_it_asks_for(
     assert (signals.stop, signals.reload) == asked
 
 
-def test_the_end_gives_the_signals_wake_up_back(signals: Wakeup) -> None:
-    """Nothing writes into a descriptor that may be another's by then."""
+def test_the_end_resets_the_wake_up_descriptor_of_signals(signals: Wakeup) -> None:
+    """Otherwise signals would write to a descriptor that may be reused."""
     signals.close()
     assert signal.set_wakeup_fd(-1) == -1
 

@@ -40,7 +40,7 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
         yield made
 
 
-def test_a_turn_goes_by_its_order_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_calls_its_steps_in_order_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """`run` returns the exit code, and stops the parts last."""
 
     class Turning(Part):
@@ -65,7 +65,7 @@ def test_a_turn_goes_by_its_order_until_it_has_ended(monkeypatch: pytest.MonkeyP
 def test_the_parts_are_stopped_whatever_happens(
     monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """What is raised in a turn goes on, after what waits was stored."""
+    """An exception in a turn is raised after queued values were stored."""
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
@@ -87,7 +87,7 @@ def test_the_parts_are_stopped_whatever_happens(
         (OSError("gone"), (None, None), False, True, os.EX_SOFTWARE),
     ],
 )
-def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
+def test_it_ends_by_a_signal_a_failed_thread_or_without_a_device_to_read(
     harness: Harness,
     caplog: pytest.LogCaptureFixture,
     failure: BaseException | None,
@@ -96,7 +96,7 @@ def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
     ended: bool,
     code: int,
 ) -> None:
-    """One device that a person has to settle does not end the others."""
+    """One device that needs a person's decision does not end the others."""
     daemon = harness.daemon()
     daemon._delivery = delivery(failure=failure, failed_thread="keeper")
     daemon.devices = tuple(quiet(undecided=each) for each in undecided)
@@ -114,10 +114,10 @@ def test_it_ends_by_a_signal_a_dead_thread_or_when_nothing_is_left_to_read(
         (0.125, 9.0, math.inf, 5.0, 0.125),
     ],
 )
-def test_it_waits_for_what_is_due_first(
+def test_it_waits_for_the_earliest_event(
     harness: Harness, most: float, status: float, own: float, clock: float, waited: float
 ) -> None:
-    """A status line, a report, a look at the clock, and whoever asks; devices in the loop."""
+    """A status line, a report, a reading of the clock, or the caller's limit."""
     daemon = harness.daemon()
     loop = daemon._loop = Part(close=daemon._loop.close)
     daemon._status = SimpleNamespace(timeout=lambda now: status)
@@ -128,8 +128,8 @@ def test_it_waits_for_what_is_due_first(
     assert (name, devices, look, given) == ("wait", daemon.devices, daemon._clock.look, waited)
 
 
-def test_a_clock_that_was_set_is_told_to_whatever_has_stamps(harness: Harness) -> None:
-    """Once for each step; without one nobody is told."""
+def test_a_set_clock_is_reported_to_delivery_and_devices(harness: Harness) -> None:
+    """Once for each step, and not without one."""
     daemon = harness.daemon()
     to, device = delivery(), quiet()
     daemon._delivery, daemon.devices = to, (device,)
@@ -142,10 +142,10 @@ def test_a_clock_that_was_set_is_told_to_whatever_has_stamps(harness: Harness) -
     assert daemon._now.mono == STARTED + 3.0
 
 
-def test_what_is_awaited_of_the_clock_is_told_at_each_change(
+def test_waiting_for_the_clock_is_logged_at_each_change(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Values wait from then on, and no longer."""
+    """The delivery holds values back from then on, or no longer."""
     daemon = harness.daemon()
     to = daemon._delivery = delivery()
     with caplog.at_level(logging.INFO, "bat2influx"):
@@ -160,8 +160,8 @@ def test_what_is_awaited_of_the_clock_is_told_at_each_change(
     ]
 
 
-def test_stamps_by_the_clock_of_the_device(harness: Harness) -> None:
-    """All that has stamps goes over with it, and values wait no longer; and so back."""
+def test_timestamps_follow_the_clock_of_the_device(harness: Harness) -> None:
+    """All timestamps are corrected, and values no longer wait; and the same back."""
     daemon = harness.daemon()
     to = daemon._delivery = delivery()
     heard = DeviceClock()
@@ -183,8 +183,8 @@ def test_stamps_by_the_clock_of_the_device(harness: Harness) -> None:
     assert daemon._hold is Hold.NO
 
 
-def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
-    """Those of a device go together, in order; who has none hands nothing over."""
+def test_values_become_lines_and_are_counted(harness: Harness) -> None:
+    """Those of a device together, in order; a device without values hands nothing over."""
     daemon = harness.daemon("[Influx]\nmeasurement = bank\ntags = a:b\n" + TWO)
     to = daemon._delivery = delivery()
     soc, power = Series("Soc", NOWHERE), Series("Power", NOWHERE)
@@ -203,7 +203,7 @@ def test_readings_become_lines_and_are_counted(harness: Harness) -> None:
 
 
 def _said(soc: float, *, open_until: float = -1.0, daemon: Any = None) -> Any:
-    """Return a device with one reading, and a question that is open until that time."""
+    """Return a device with one value, and a pending request until that time."""
     rows = [(Series("Soc", NOWHERE), soc, 1)]
 
     def take_rows() -> list[object]:
@@ -224,10 +224,10 @@ def _said(soc: float, *, open_until: float = -1.0, daemon: Any = None) -> Any:
     ],
     ids=["nothing is awaited", "the rest comes", "the rest does not come"],
 )
-def test_the_readings_of_a_tick_go_together(
+def test_values_of_a_tick_are_delivered_together(
     harness: Harness, open_until: float, times: tuple[float, ...], put_at: float
 ) -> None:
-    """A request costs more than the values in it; none of them waits for longer than GATHER."""
+    """A request costs more than its values; no value waits longer than GATHER."""
     daemon = harness.daemon()
     to = daemon._delivery = delivery()
     daemon.devices = (_said(61.0, open_until=open_until, daemon=daemon),)
@@ -239,8 +239,8 @@ def test_the_readings_of_a_tick_go_together(
         assert daemon._gather_until == (math.inf if at >= put_at else STARTED + GATHER)
 
 
-def test_it_waits_no_longer_than_readings_may(harness: Harness) -> None:
-    """The loop turns again when they are to go, whatever else is due."""
+def test_it_waits_no_longer_than_values_may_gather(harness: Harness) -> None:
+    """The loop turns again when they are due, whatever else is due later."""
     daemon = harness.daemon()
     loop = daemon._loop = Part(close=daemon._loop.close)
     daemon._status = daemon._self_report = SimpleNamespace(timeout=lambda now: 9.0)
@@ -251,8 +251,8 @@ def test_it_waits_no_longer_than_readings_may(harness: Harness) -> None:
         assert loop.calls.pop()[-1] == pytest.approx(most, abs=1e-9)
 
 
-def test_readings_that_gather_go_before_the_clock_is_set(harness: Harness) -> None:
-    """Their stamps are moved with those of all that was handed over before."""
+def test_gathering_values_are_delivered_before_a_step_of_the_clock(harness: Harness) -> None:
+    """Their timestamps are corrected with those of all values handed over before."""
     daemon = harness.daemon()
     to = daemon._delivery = delivery()
     daemon.devices = (_said(61.0, open_until=9.0, daemon=daemon),)
@@ -263,8 +263,8 @@ def test_readings_that_gather_go_before_the_clock_is_set(harness: Harness) -> No
     assert [call[0] for call in to.calls] == ["put", "clock_set"]
 
 
-def test_readings_that_gather_go_before_a_device_leaves(harness: Harness) -> None:
-    """A file without it, or with other names for it, is read."""
+def test_gathering_values_are_delivered_before_a_reload(harness: Harness) -> None:
+    """The new file is without the device, or has other names for it."""
     daemon = harness.daemon()
     to = daemon._delivery = delivery(use=lambda _: None)
     said = _said(61.0, open_until=9.0, daemon=daemon)
@@ -276,8 +276,8 @@ def test_readings_that_gather_go_before_a_device_leaves(harness: Harness) -> Non
     assert to.calls == [("put", [b"dc Soc=61.0 1"])]
 
 
-def test_a_message_of_any_device_is_a_sign_of_life(harness: Harness) -> None:
-    """It earns the next ping; a turn without one earns none."""
+def test_a_message_of_any_device_counts_for_the_watchdog(harness: Harness) -> None:
+    """It allows the next ping; a turn without a message does not."""
     daemon = harness.daemon()
     daemon._delivery = delivery()
     for heard in (False, True):
@@ -288,10 +288,10 @@ def test_a_message_of_any_device_is_a_sign_of_life(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_pings_and_intervals_are_for_a_service_manager_that_watches(
+def test_pings_and_intervals_need_a_watchdog(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, watched: bool
 ) -> None:
-    """A start without a device asks for more time; the health file is written all the same."""
+    """A start without a device requests more time; the health file is written in any case."""
     if not watched:
         monkeypatch.delenv("WATCHDOG_USEC")
     daemon = harness.daemon()
@@ -334,10 +334,10 @@ def test_the_health_file_has_the_figures_of_the_delivery(harness: Harness) -> No
         (200, "interval = 30", 200.0),
     ],
 )
-def test_found_a_short_watchdog_called_a_device_silent_between_two_messages(
+def test_found_a_short_watchdog_reported_a_device_between_two_messages(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, given: int, battery: str, spans: float
 ) -> None:
-    """Of a device's spans the shortest, W/24, holds a message: a heartbeat comes each 3 s."""
+    """The shortest limit of a device, W/24, contains a message: a heartbeat comes every 3 s."""
     monkeypatch.setenv("WATCHDOG_USEC", str(given * 1_000_000))
     daemon = harness.daemon(f"[Battery]\naddress = 10.0.0.2\n{battery}\n")
     (device,) = daemon.devices
@@ -345,8 +345,8 @@ def test_found_a_short_watchdog_called_a_device_silent_between_two_messages(
     assert PACES / 24 > 1
 
 
-def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
-    """As soon as they are asked for, and then when they are due."""
+def test_lines_of_the_self_measurement_go_through_the_delivery(harness: Harness) -> None:
+    """As soon as they are configured, and then when they are due."""
     daemon = harness.daemon("[Influx]\nself_measurement = own\n")
     accepting = daemon._delivery
     daemon._delivery = put = Part()
@@ -365,7 +365,7 @@ def test_lines_about_itself_go_the_way_of_all_others(harness: Harness) -> None:
 
 
 class LastWords:
-    """A loop in which each wait takes so many seconds, or as long as it may."""
+    """A loop in which each wait takes so many seconds, or its timeout if that is shorter."""
 
     def __init__(self, daemon: Any, seconds: float) -> None:
         self.close = daemon._loop.close
@@ -391,10 +391,10 @@ class LastWords:
         (9.0, [0.5, 0.375, 0.25, 0.125]),
     ],
 )
-def test_answers_under_way_at_the_end_are_waited_for(
+def test_pending_answers_are_awaited_at_the_end(
     harness: Harness, until: float, waits: list[float]
 ) -> None:
-    """For as long as one device awaits some, and for half a second at most; all are taken along."""
+    """While one device awaits some, for at most half a second; all answers are delivered."""
     daemon = harness.daemon()
     loop = daemon._loop = LastWords(daemon, 0.125)
     since: list[float] = []
@@ -414,8 +414,8 @@ def test_answers_under_way_at_the_end_are_waited_for(
     assert all(("ask_no_more",) in device.calls for device in daemon.devices)
 
 
-def test_after_a_failure_nothing_is_waited_for(harness: Harness) -> None:
-    """What cannot be handed over is not asked for."""
+def test_after_a_failure_no_answer_is_awaited(harness: Harness) -> None:
+    """Values that cannot be delivered are not requested."""
     daemon = harness.daemon()
     daemon.exit_code = os.EX_SOFTWARE
     daemon.devices = (quiet(),)
@@ -432,14 +432,14 @@ def test_after_a_failure_nothing_is_waited_for(harness: Harness) -> None:
         (Figures(failed_thread="sender"), "stopped", "ERROR"),
     ],
 )
-def test_the_end_tells_where_the_values_are(
+def test_the_last_log_line_names_where_the_values_are(
     harness: Harness,
     caplog: pytest.LogCaptureFixture,
     figures: Figures,
     event: str,
     level: str,
 ) -> None:
-    """What the devices have said until they were left is delivered, and no file stays."""
+    """Values up to the disconnect are delivered, and no runtime file stays."""
     daemon = harness.daemon("[Metrics]\ntextfile = yes\n")
     device = quiet(take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (device,)

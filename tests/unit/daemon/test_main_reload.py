@@ -28,7 +28,7 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
 
 
 def kinds(before: Sequence[Source], after: Sequence[Source]) -> dict[str, str]:
-    """Return what has become of each device, in the order of the file."""
+    """Return what happened to each device, in the order of the file."""
     old = {device.battery.name: device for device in before}
     found = {}
     for device in after:
@@ -68,7 +68,7 @@ def test_a_reload_keeps_every_device_that_it_can(
     expected: dict[str, str],
     left: list[str],
 ) -> None:
-    """Other intervals alone leave the connection; what is replaced or gone is left, and counted."""
+    """Changed intervals keep the connection; replaced or removed devices are closed and counted."""
     daemon = harness.daemon(reload=lambda: harness.settings(text))
     before = daemon.devices
     calls: list[tuple[str, str]] = []
@@ -99,10 +99,10 @@ def test_a_reload_keeps_every_device_that_it_can(
         (TWO + "[Influx]\ntags = a:b", True),
     ],
 )
-def test_a_reload_goes_over_to_another_writer_where_the_database_is_another(
+def test_a_reload_replaces_the_writer_if_the_database_changes(
     harness: Harness, text: str, other: bool
 ) -> None:
-    """A writer that is kept keeps its connection, and what it knows of the server."""
+    """A writer that stays keeps its connection, and its knowledge of the server."""
     daemon = harness.daemon(reload=lambda: harness.settings(text))
     writer, encoder = daemon._delivery._writer, daemon._encoder
     daemon._wakeup.reload = True
@@ -111,8 +111,10 @@ def test_a_reload_goes_over_to_another_writer_where_the_database_is_another(
     assert (daemon._encoder is not encoder) is other
 
 
-def test_a_reload_is_done_once_and_told(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
-    """The service manager hears of its begin and its end; without a request nothing is read."""
+def test_a_reload_is_done_once_and_notified(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service manager gets its begin and its end; without a request nothing is read."""
     asked: list[int] = []
 
     def reload() -> Settings:
@@ -130,10 +132,10 @@ def test_a_reload_is_done_once_and_told(harness: Harness, caplog: pytest.LogCapt
     assert [record.getMessage() for record in caplog.records] == ["configuration reloaded"]
 
 
-def test_a_bad_file_is_told_and_changes_nothing(
+def test_a_file_with_mistakes_is_logged_and_changes_nothing(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each problem is an entry of its own; the reload ends all the same."""
+    """Each mistake has its own entry; the reload ends all the same."""
 
     def reload() -> Settings:
         raise ConfigError(["/b.ini, line 1: one", "/b.ini, line 2: two 100%"])

@@ -1,4 +1,4 @@
-"""What the daemon tells about itself: the numbers, and their two formats."""
+"""The daemon's own metrics: the numbers, and their two formats."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ NUMBERS = {
 
 
 def stored(report: Report) -> dict[tuple[str, str], float]:
-    """Return what goes to InfluxDB, by site and field."""
+    """Return what is stored in InfluxDB, by site and field."""
     return {(each.site, each.field): each.value for each in metrics.readings(report)}
 
 
@@ -83,8 +83,8 @@ def test_a_report_becomes_a_float_for_each_field_at_one_time() -> None:
     }
 
 
-def test_what_is_not_known_is_absent() -> None:
-    """No delay where nothing was stored, no state of a database that was not tried."""
+def test_unknown_numbers_are_absent() -> None:
+    """No delay if nothing was stored, no state of a database before the first write."""
     report = replace(
         REPORT,
         delay=None,
@@ -97,22 +97,22 @@ def test_what_is_not_known_is_absent() -> None:
         assert name not in metrics.prometheus_text(report, "1.0.0")
 
 
-def test_a_fleet_tells_how_many_devices_it_has() -> None:
-    """And how many of them are silent; a single device tells neither."""
+def test_a_fleet_has_the_number_of_its_devices() -> None:
+    """And how many do not respond; a single device has neither number."""
     told = stored(replace(REPORT, devices=(FLEET,)))
     assert (told["", "devices"], told["", "devices_silent"]) == (1000, 3)
     assert "devices" not in metrics.prometheus_text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
 
 
-def test_how_far_the_clocks_are_apart_is_told_where_it_is_known() -> None:
-    """Ours less the device's, for Prometheus alone; without a heartbeat there is none."""
+def test_the_difference_of_clocks_is_present_if_known() -> None:
+    """This machine's less the device's, for Prometheus only; absent without a heartbeat."""
     found = samples(metrics.prometheus_text(replace(REPORT, devices=(BEHIND,)), "1.0.0"))
     assert found["bat2influx_clock_difference_seconds"] == -259_200.5
     assert "clock_difference" not in metrics.prometheus_text(REPORT, "1.0.0")
 
 
-def test_which_service_is_missing_since_when_is_told() -> None:
-    """By its name and instance for Prometheus; how many, for both."""
+def test_missing_services_have_the_time_since_when() -> None:
+    """By name and instance for Prometheus; their number for both."""
     report = replace(REPORT, devices=(replace(CELLAR, missing={("vebus", 275): TIME}),))
     assert stored(report)["", "services_missing"] == 1
     found = samples(metrics.prometheus_text(report, "1.0.0"))
@@ -136,8 +136,8 @@ def test_each_device_has_its_own_numbers() -> None:
     assert found['bat2influx_messages_without_value_total{site="b",reason="null"}'] == 3
 
 
-def test_counts_go_on_when_a_reload_replaces_a_device() -> None:
-    """What was counted before is added; how things are is what is now."""
+def test_counts_continue_when_a_reload_replaces_a_device() -> None:
+    """Earlier counts are added; states are the present ones."""
     now = DeviceReport("", 10, {NoValue.NULL: 1, NoValue.TEXT: 1}, 1, False, 0, None)
     both = now.after(CELLAR)
     assert both.no_values == {NoValue.NULL: 4, NoValue.TEXT: 1}
@@ -149,8 +149,8 @@ def test_counts_go_on_when_a_reload_replaces_a_device() -> None:
     )
 
 
-def test_every_field_of_a_report_is_told() -> None:
-    """What a report holds more is in the table, and has a number above."""
+def test_every_field_of_a_report_is_in_the_table() -> None:
+    """Each further field has a number in the table above."""
     assert len(NUMBERS) == len(metrics.OF_DEVICE) + len(metrics.OF_DAEMON)
     assert {each.name for each in fields(Report)} - {"time_ns", "devices"} <= {
         *(quantity.field for quantity in metrics.OF_DAEMON),
@@ -162,7 +162,7 @@ def test_every_field_of_a_report_is_told() -> None:
 
 
 def test_every_number_has_help_type_and_one_sample() -> None:
-    """A name that ends in _total is a counter, and any other one a gauge."""
+    """A name that ends in _total is a counter, every other one a gauge."""
     devices = (
         replace(FLEET, missing=LOST, clock_difference=-259_200.5),
     )  # which no device is, but each number is there
@@ -183,7 +183,7 @@ def test_every_number_has_help_type_and_one_sample() -> None:
 
 
 def test_each_reason_for_no_value_has_a_count() -> None:
-    """A reason that has not come up is a zero, so that its first one shows as a change."""
+    """A reason without a message is zero, so that its first one shows as a change."""
     found = samples(metrics.prometheus_text(REPORT, "1.2.3"))
     for reason in NoValue:
         name = f'bat2influx_messages_without_value_total{{reason="{reason.value}"}}'
@@ -191,16 +191,16 @@ def test_each_reason_for_no_value_has_a_count() -> None:
 
 
 @pytest.mark.parametrize(("known", "shown"), [(True, "1"), (False, "0")])
-def test_what_is_true_or_false_is_one_or_nought(known: bool, shown: str) -> None:
-    """The format has numbers alone."""
+def test_booleans_are_one_or_zero(known: bool, shown: str) -> None:
+    """The format has numbers only."""
     report = replace(REPORT, database_up=known, devices=(replace(CELLAR, connected=known),))
     text = metrics.prometheus_text(report, "1.2.3")
     assert f"\nbat2influx_database_up {shown}\n" in text
     assert f"\nbat2influx_broker_up {shown}\n" in text
 
 
-def test_another_daemon_has_a_label_on_everything() -> None:
-    """Whatever two of them say is apart, by the name of the file."""
+def test_the_name_of_the_ini_is_a_label_on_everything() -> None:
+    """So the samples of two daemons differ."""
     report = replace(REPORT, devices=(CELLAR, replace(FLEET, site="boat")))
     found = samples(metrics.prometheus_text(report, "1.2.3", "van"))
     assert all('config="van"' in name for name in found)
@@ -215,15 +215,15 @@ def test_marks_in_a_label_are_escaped() -> None:
     assert f"\nbat2influx_values_waiting{label} 11\n" in text
 
 
-def test_a_metric_without_a_sample_is_not_announced() -> None:
-    """No device, no metric of devices: neither help nor type."""
+def test_a_metric_without_a_sample_has_no_header() -> None:
+    """Without devices there are no metrics of devices: neither help nor type."""
     text = metrics.prometheus_text(replace(REPORT, devices=(), database_up=None), "1.2.3")
     for name in ("broker_up", "messages_received_total", "messages_without_value", "database_up"):
         assert name not in text
 
 
-def test_a_stamp_is_read_from_every_line_that_has_one() -> None:
-    """What a damaged file has left of a line may have none, and ends nothing."""
+def test_a_timestamp_is_read_from_every_line_that_has_one() -> None:
+    """A line from a damaged file may have none, which ends nothing."""
     assert stamp_of(b"dc,house=in\\ blue V=53.2 1767225610000000001") == 1_767_225_610_000_000_001
     for damaged in (
         b"",

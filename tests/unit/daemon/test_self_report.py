@@ -1,4 +1,4 @@
-"""When a report is made, of what, for whom, and what a reload does to it."""
+"""When a report is written, of what, for which target, and what a reload does to it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def idle(folder: Path) -> Delivery:
 
 
 def device(name: str = "", **changes: Any) -> Any:
-    """Return what a report asks of a device."""
+    """Return the attributes of a device that a report uses."""
     known = {
         "battery": SimpleNamespace(name=name),
         "clock": DeviceClock(),
@@ -77,8 +77,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def test_a_report_is_made_at_once_and_then_each_ten_seconds(tmp_path: Path) -> None:
-    """Between them there is nothing to do; a machine that was too busy has one and no more."""
+def test_a_report_is_written_at_once_and_then_every_ten_seconds(tmp_path: Path) -> None:
+    """Nothing happens in between; after a delay there is one report, not several."""
     made = SelfReport(settings(tmp_path, own="self"), look(0))
     delivery = idle(tmp_path)
     assert EVERY == 10.0
@@ -89,17 +89,17 @@ def test_a_report_is_made_at_once_and_then_each_ten_seconds(tmp_path: Path) -> N
         assert not made.report(look(at + 9.9), (), delivery)
 
 
-def test_nothing_is_told_unless_it_is_asked_for(tmp_path: Path) -> None:
-    """Without either setting there is no report, and nothing to wake up for."""
+def test_nothing_is_reported_unless_configured(tmp_path: Path) -> None:
+    """Without either setting there is no report, and no timeout."""
     made = SelfReport(settings(tmp_path), look(0))
     assert made.timeout(1e9) == math.inf
     assert made.report(look(1e6), (), idle(tmp_path)) == []
 
 
-def test_a_file_without_a_place_is_told_once_with_the_remedy(
+def test_a_missing_runtime_directory_is_logged_once_with_advice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rest goes on; a reload that leaves it as it is does not tell it again."""
+    """Everything else works; a reload without a change does not log it again."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     asked = settings(tmp_path, textfile="yes")
@@ -112,8 +112,8 @@ def test_a_file_without_a_place_is_told_once_with_the_remedy(
     ]
 
 
-def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
-    """Resident, in bytes; where that is not to be read, it is not known."""
+def test_the_memory_is_the_kernels_number(tmp_path: Path) -> None:
+    """Resident, in bytes; None if it cannot be read."""
     status = Path("/proc/self/status").read_text()
     told = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
     assert self_report.resident(self_report.STATM) == pytest.approx(told, rel=0.1)
@@ -121,8 +121,8 @@ def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"100", b"100 x 3"])
-def test_memory_that_the_kernel_does_not_say_is_not_known(tmp_path: Path, content: bytes) -> None:
-    """A number made up would be worse than none."""
+def test_memory_is_unknown_without_the_kernels_number(tmp_path: Path, content: bytes) -> None:
+    """An invented number would mislead."""
     (tmp_path / "statm").write_bytes(content)
     assert self_report.resident(tmp_path / "statm") is None
 
@@ -136,7 +136,7 @@ def test_memory_that_the_kernel_does_not_say_is_not_known(tmp_path: Path, conten
         ("", "no", False, False),
     ],
 )
-def test_each_has_what_the_settings_ask_for(
+def test_each_target_gets_what_the_settings_request(
     tmp_path: Path, run: Path, own: str, textfile: str, lines: bool, file: bool
 ) -> None:
     """Lines for the database, a file for the node exporter, both, or nothing."""
@@ -149,7 +149,7 @@ def test_each_has_what_the_settings_ask_for(
 
 
 def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
-    """Those of a device are told with its name, those of the daemon with none."""
+    """A device's have its name, the daemon's have none."""
     asked = settings(tmp_path, own="self", textfile="yes", name="boat", tags="where:home")
     made = SelfReport(asked, look(0))
     fleet = device("fleet", census=Census(1000, ("a", "b", "c")), connected=False)
@@ -192,15 +192,15 @@ def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
 
 
 def test_time_in_which_the_machine_slept_is_uptime(tmp_path: Path) -> None:
-    """It is that of the process; the next report is due by the clock that stood still meanwhile."""
+    """Uptime includes it; the next report is due by the clock that stops during sleep."""
     made = SelfReport(settings(tmp_path, own="self"), look(0))
     slept = Now(TIME + 5000 * NS, 103.0, 5200 * NS)
     assert b"self uptime=5000.0 %d" % slept.wall_ns in made.report(slept, (), idle(tmp_path))
     assert made.timeout(103.0) == EVERY
 
 
-def test_counts_go_on_over_each_reload_that_replaces_a_device(tmp_path: Path) -> None:
-    """A device of another name has counts of its own; one that comes back goes on with the old."""
+def test_counts_continue_over_each_reload_that_replaces_a_device(tmp_path: Path) -> None:
+    """Another device has separate counts; one that returns continues its old counts."""
     made = SelfReport(settings(tmp_path, own="self"), look(0))
     made.left(device("boat", messages=100))
     made.left(device("van", messages=1000))
@@ -222,10 +222,10 @@ def test_counts_go_on_over_each_reload_that_replaces_a_device(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("before", "after"), [("no", "no"), ("no", "yes"), ("yes", "no"), ("yes", "yes")]
 )
-def test_a_reload_begins_the_file_keeps_it_or_takes_it_away(
+def test_a_reload_starts_keeps_or_removes_the_file(
     tmp_path: Path, run: Path, before: str, after: str
 ) -> None:
-    """At once where it goes, and with the next report where it comes."""
+    """It is removed at once, and starts with the next report."""
     made = SelfReport(settings(tmp_path, own="self", textfile=before), look(0))
     made.report(look(0), (), idle(tmp_path))
     assert run.joinpath("bat2influx.prom").exists() is (before == "yes")
@@ -236,7 +236,7 @@ def test_a_reload_begins_the_file_keeps_it_or_takes_it_away(
 
 
 def test_a_reload_changes_the_measurement_and_not_the_time(tmp_path: Path) -> None:
-    """The next report is due when it was due before."""
+    """The next report is due at the same time as before."""
     made = SelfReport(settings(tmp_path, own="self"), look(0))
     made.report(look(0), (), idle(tmp_path))
     made.use(settings(tmp_path, own="daemon", tags="a:b"))
@@ -248,8 +248,8 @@ def test_a_reload_changes_the_measurement_and_not_the_time(tmp_path: Path) -> No
     assert made.timeout(look(10).mono) == math.inf
 
 
-def test_how_far_the_clocks_are_apart_is_in_the_report(tmp_path: Path, run: Path) -> None:
-    """By our own clock, whichever stamps are by, in tenths of a second; not once it is right."""
+def test_the_difference_of_clocks_is_in_the_report(tmp_path: Path, run: Path) -> None:
+    """By this machine's clock, in tenths of a second, until it is synchronised."""
     beating = DeviceClock()
     for seconds in (0, 3, 6):
         payload = b'{"value":%d}' % (TIME // NS + seconds + 3600)

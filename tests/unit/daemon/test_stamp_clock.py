@@ -1,4 +1,4 @@
-"""Which clock stamps are by: each cell of the table, and where its events begin and end."""
+"""Which clock timestamps follow: each cell of the table, and the limits of its events."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ NOTHING, FOLLOW, LEAVE = Action
     ],
 )
 def test_each_cell(state: StampedBy, event: Event, after: StampedBy, action: Action) -> None:
-    """What follows, as a person reads it."""
+    """The transition, in readable form."""
     assert step(state, event) == (after, action)
 
 
-def test_whatever_is_known_there_is_a_cell_for_it() -> None:
-    """Any state may meet with any event, since both clocks may be set at any time."""
+def test_every_state_and_event_has_a_cell() -> None:
+    """Every combination is possible, since both clocks may be set at any time."""
     assert TABLE.keys() == {(state, event) for state in StampedBy for event in Event}
 
 
@@ -64,19 +64,19 @@ def test_whatever_is_known_there_is_a_cell_for_it() -> None:
     ],
 )
 def test_a_difference_counts_from_two_seconds(sign: int, difference: int, event: Event) -> None:
-    """In both directions; below one second nothing better is to be had of a heartbeat."""
+    """In both directions; a heartbeat has no better resolution than one second."""
     assert event_of(sign * difference, own=False) is event
 
 
 @pytest.mark.parametrize("difference", [None, 0, 86_400 * NS])
-def test_a_clock_that_is_synchronised_counts_alone(difference: int | None) -> None:
-    """Whatever the device's shows."""
+def test_a_synchronised_clock_takes_precedence(difference: int | None) -> None:
+    """Whatever the device's clock shows."""
     assert event_of(difference, own=True) is Event.OWN
     assert (event_of(difference, own=False) is Event.UNKNOWN) is (difference is None)
 
 
-def test_a_difference_about_the_limit_does_not_change_clocks_each_time() -> None:
-    """From one clock to the other it takes more than from the other back."""
+def test_a_difference_near_the_limit_does_not_alternate_clocks() -> None:
+    """The two limits differ by a hysteresis."""
     state, changes = OWN, 0
     for difference in [DIFFERS + 1, DIFFERS] * 50:
         before = state
@@ -86,6 +86,6 @@ def test_a_difference_about_the_limit_does_not_change_clocks_each_time() -> None
 
 
 def test_a_difference_in_words() -> None:
-    """Ours is the subject."""
+    """It describes this machine's clock."""
     assert difference_text(-259_200 * NS) == "259200.0 s behind"
     assert difference_text(3 * NS + NS // 2) == "3.5 s ahead of"

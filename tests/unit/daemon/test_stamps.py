@@ -1,4 +1,4 @@
-"""Stamps that follow a device's clock, with clocks made by hand; what is logged and remarked."""
+"""Timestamps that follow a device's clock, with clocks made by hand; log entries and remarks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 def device(ahead: float | None, clock: str = "device", name: str = "") -> Any:
-    """Return a device whose clock is so many s ahead of ours; None is not known."""
+    """Return a device whose clock is so many s ahead of this machine's; None: not known."""
     made = DeviceClock()
     if ahead is not None:
         show(made, ahead)
@@ -28,7 +28,7 @@ def device(ahead: float | None, clock: str = "device", name: str = "") -> Any:
 
 
 def show(clock: DeviceClock, ahead: float) -> None:
-    """Have heartbeats show a time so many s ahead of ours, at the start of the test's clock."""
+    """Make heartbeats show a time so many s ahead, at the start of the test's clock."""
     own = Clock().look()
     for seconds in (0, 3, 6):
         shown = (own.wall_ns + round(ahead * NS)) // NS + seconds
@@ -36,7 +36,7 @@ def show(clock: DeviceClock, ahead: float) -> None:
 
 
 def stamps(clock: Clock) -> Any:
-    """Return what is tested."""
+    """Return the object under test."""
     by_hand: Any = clock
     return Stamps(by_hand)
 
@@ -49,10 +49,10 @@ def clock() -> Clock:
     return made
 
 
-def test_stamps_follow_until_ours_is_synchronised(
+def test_timestamps_follow_the_device_until_this_clock_is_synchronised(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two steps, there and back, and a line in the log for each."""
+    """Two steps, there and back, and a log line for each."""
     made, there = stamps(clock), device(HOUR)
     with caplog.at_level(logging.INFO, "bat2influx"):
         assert [made.choose([there]) for _ in range(3)] == [True, False, False]
@@ -78,10 +78,10 @@ def test_stamps_follow_until_ours_is_synchronised(
     ],
 )
 @pytest.mark.parametrize("hold", [Hold.UNSET, Hold.UNSYNCHRONISED])
-def test_values_wait_for_our_clock_only_without_the_device_s(
+def test_values_wait_for_this_clock_only_without_the_devices(
     clock: Clock, ahead: float | None, by: StampedBy, hold: Hold
 ) -> None:
-    """A device that agrees does for it as well."""
+    """A device's clock that agrees is sufficient."""
     clock.hold = hold
     made = stamps(clock)
     made.choose([device(ahead)])
@@ -89,8 +89,8 @@ def test_values_wait_for_our_clock_only_without_the_device_s(
     assert made.hold is (hold if by is StampedBy.OWN else Hold.NO)
 
 
-def test_without_the_setting_our_clock_counts(clock: Clock) -> None:
-    """Its device is asked for the time all the same, to report it."""
+def test_without_the_setting_this_machines_clock_counts(clock: Clock) -> None:
+    """The device is asked for its time in any case, to report it."""
     made, there = stamps(clock), device(HOUR, "own")
     assert not made.choose([there])
     assert (made.by, clock.followed, there.clock_wanted) == (StampedBy.OWN, None, True)
@@ -100,14 +100,14 @@ def test_without_the_setting_our_clock_counts(clock: Clock) -> None:
 
 
 def test_the_device_of_the_setting_is_followed(clock: Clock) -> None:
-    """Not the other one."""
+    """Not the other device."""
     made = stamps(clock)
     made.choose([device(5 * HOUR, "own"), device(HOUR)])
     assert clock.take_step() == HOUR * NS
 
 
-def test_our_clock_may_leap_while_the_device_s_is_followed(clock: Clock) -> None:
-    """The stamps go on as they did."""
+def test_this_clock_may_step_while_the_devices_is_followed(clock: Clock) -> None:
+    """The timestamps are not affected."""
     made, there = stamps(clock), device(HOUR)
     made.choose([there])
     before = clock.look().wall_ns
@@ -117,8 +117,8 @@ def test_our_clock_may_leap_while_the_device_s_is_followed(clock: Clock) -> None
     assert clock.look().offset_ns == 11 * HOUR * NS
 
 
-def test_a_leap_of_the_device_s_clock_is_a_step(clock: Clock) -> None:
-    """No other clock is chosen by that."""
+def test_a_step_of_the_devices_clock_is_a_step(clock: Clock) -> None:
+    """It does not change the choice of the clock."""
     made, there = stamps(clock), device(HOUR)
     made.choose([there])
     clock.take_step()
@@ -127,8 +127,8 @@ def test_a_leap_of_the_device_s_clock_is_a_step(clock: Clock) -> None:
     assert clock.take_step() == 2 * HOUR * NS
 
 
-def test_a_clock_that_is_known_no_more_is_followed_on(clock: Clock) -> None:
-    """A reload has replaced the device, or another one has its address."""
+def test_the_last_known_clock_is_followed_on(clock: Clock) -> None:
+    """A reload has replaced the device, or another device has its address."""
     made, there = stamps(clock), device(HOUR)
     made.choose([there])
     clock.take_step()
@@ -137,8 +137,8 @@ def test_a_clock_that_is_known_no_more_is_followed_on(clock: Clock) -> None:
     assert (made.by, clock.take_step()) == (StampedBy.DEVICE, 0)
 
 
-def test_a_reload_takes_the_setting_away(clock: Clock) -> None:
-    """Stamps are by our own clock at once, and values are queued until it is if they have to."""
+def test_a_reload_removes_the_setting(clock: Clock) -> None:
+    """Timestamps follow this machine's clock at once, and values are held back if necessary."""
     clock.hold = Hold.UNSET
     made = stamps(clock)
     made.choose([device(HOUR)])
@@ -146,8 +146,8 @@ def test_a_reload_takes_the_setting_away(clock: Clock) -> None:
     assert (made.by, made.hold, clock.followed) == (StampedBy.OWN, Hold.UNSET, None)
 
 
-def test_a_clock_set_by_hand_agrees_and_is_ours_again(clock: Clock) -> None:
-    """Nobody has synchronised it, yet it is right."""
+def test_a_clock_set_by_hand_agrees_and_is_used_again(clock: Clock) -> None:
+    """It is not synchronised, but right."""
     made, there = stamps(clock), device(HOUR)
     made.choose([there])
     clock.set(HOUR)
@@ -155,8 +155,8 @@ def test_a_clock_set_by_hand_agrees_and_is_ours_again(clock: Clock) -> None:
     assert (made.by, clock.followed) == (StampedBy.CONFIRMED, None)
 
 
-def test_how_far_clocks_are_apart_is_remarked(clock: Clock) -> None:
-    """While ours is not synchronised, from more than two seconds on."""
+def test_differences_of_clocks_are_remarked(clock: Clock) -> None:
+    """While this machine's clock is not synchronised, above two seconds."""
     made = stamps(clock)
     devices = [device(HOUR), device(-5, "own", "boat"), device(2, "own"), device(None, "own")]
     made.choose(devices)

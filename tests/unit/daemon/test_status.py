@@ -35,7 +35,7 @@ NOTHING = "0.0 values/s, 0 queued"
 
 
 def device(name: str = "", state: State = State.POLLING, **changes: Any) -> Any:
-    """Return what the line asks of a device."""
+    """Return the attributes of a device that the line uses."""
     known: dict[str, Any] = {
         "battery": SimpleNamespace(name=name, address="10.0.0.2", password=""),
         "state": state,
@@ -57,13 +57,13 @@ def reading(name: str = "", *labels: str, **latest: float) -> Any:
 def delivery(
     waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
 ) -> Any:
-    """Return what the line asks of the delivery."""
+    """Return the attributes of the delivery that the line uses."""
     figures = Figures(waiting=waiting, rejected=rejected, troubles=(*troubles,), **more)
     return SimpleNamespace(figures=figures)
 
 
 def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
-    """Return the parts of the line, a second after the latest, without a value since."""
+    """Return the parts of the line, a second after the latest line, without a value since."""
     text = Status(0.0, 120.0).text(devices, to or delivery(), hold, 1.0)
     return text.split("; ")
 
@@ -80,13 +80,13 @@ def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
         (State.POLLING, []),
     ],
 )
-def test_a_device_without_values_shows_where_it_stands(state: State, part: list[str]) -> None:
-    """While it is polled and has said nothing yet, there is nothing to show."""
+def test_a_device_without_values_shows_its_state(state: State, part: list[str]) -> None:
+    """While it is polled without a value yet, nothing is shown."""
     assert line(device(state=state)) == [*part, NOTHING]
 
 
 def test_a_site_has_its_name_in_front() -> None:
-    """Of state, trouble and values alike."""
+    """Of state, trouble and values."""
     devices = (
         device("boat", State.LOGIN),
         device("van", trouble=FULL),
@@ -104,13 +104,13 @@ UNKNOWN = Trouble("name", "cannot resolve venus.local")
 
 
 def shipped(address: str = SHIPPED_ADDRESS, password: str = "", **changes: Any) -> Any:
-    """Return a device as the installed file has it, whose name is not resolved."""
+    """Return a device with the installed file's settings, whose name does not resolve."""
     battery = SimpleNamespace(name="", address=address, password=password)
     return device(**{"battery": battery, "trouble": UNKNOWN} | changes)
 
 
 def test_an_unconfigured_service_shows_the_first_steps() -> None:
-    """In one part of the line, behind what is wrong, however many devices there are."""
+    """In one part of the line, after the problems, however many devices there are."""
     assert line(shipped()) == [UNKNOWN.what, FIRST_STEPS, NOTHING]
     assert line(shipped(), shipped()) == [UNKNOWN.what] * 2 + [FIRST_STEPS, NOTHING]
 
@@ -127,12 +127,12 @@ def test_an_unconfigured_service_shows_the_first_steps() -> None:
     ids=["an address", "a password", "it has been read", "another cause", "no cause"],
 )
 def test_a_configured_service_does_not(configured: Any) -> None:
-    """Whatever is wrong with it, its file was edited, or its device was there."""
+    """Whatever its problem is, its file was edited, or its device was connected before."""
     assert FIRST_STEPS not in line(configured)
 
 
 def test_the_first_steps_are_the_same_wherever_they_are_named(tmp_path: Path) -> None:
-    """By the installation and by the status; of the address that is installed."""
+    """In the installation, the status, and for the installed address."""
     assert f"not configured yet; {FIRST_STEPS}" in (TOP / "debian/postinst").read_text()
     assert {*re.findall(r"bat2influx ([a-z-]+)", FIRST_STEPS)} <= {*COMMANDS}
     empty = tmp_path / "empty.ini"
@@ -142,7 +142,7 @@ def test_the_first_steps_are_the_same_wherever_they_are_named(tmp_path: Path) ->
         assert (battery.address, battery.password) == (SHIPPED_ADDRESS, "")
 
 
-def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
+def test_problems_come_first_and_the_queue_last() -> None:
     """The clock, each device, database and disk; then the devices in their order."""
     devices = (
         device("a", State.WAITING, trouble=REFUSED),
@@ -165,8 +165,8 @@ def test_what_is_wrong_comes_first_and_what_waits_last() -> None:
     ]
 
 
-def test_a_long_line_ends_and_says_how_much_is_not_in_it() -> None:
-    """Found: the status of many devices was cut within a word, and how many wait was cut off."""
+def test_a_long_line_is_cut_and_counts_what_is_left_out() -> None:
+    """Found: the status of many devices was cut within a word, before the queued values."""
     devices = [device(f"site {number}", trouble=REFUSED) for number in range(1000)]
     text = Status(0.0, 120.0).text(devices, delivery(7), Hold.NO, 1.0)
     first, *_, more, last = text.split("; ")
@@ -191,7 +191,7 @@ def test_a_long_line_ends_and_says_how_much_is_not_in_it() -> None:
 def test_parts_are_joined_up_to_a_length(
     parts: list[str], last: str, longest: int, text: str
 ) -> None:
-    """The first is always there, and the last up to a quarter; what is between is counted."""
+    """The first part is always present, the last up to a quarter; others are counted."""
     assert joined(parts, last, longest) == text
 
 
@@ -206,13 +206,13 @@ def test_parts_are_joined_up_to_a_length(
         ),
     ],
 )
-def test_a_clock_that_is_awaited_is_told(hold: Hold, parts: list[str]) -> None:
-    """It is why values wait though nothing else is wrong."""
+def test_waiting_for_the_clock_is_shown(hold: Hold, parts: list[str]) -> None:
+    """It is why values are queued without another problem."""
     assert line(hold=hold) == [*parts, NOTHING]
 
 
 def test_a_device_that_is_not_read_shows_no_values() -> None:
-    """What it has said last is not how it is now."""
+    """Its last values are not the present ones."""
     silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
     assert line(silent) == ["not responding 10.0.0.2", NOTHING]
     silent.trouble = REFUSED
@@ -220,7 +220,7 @@ def test_a_device_that_is_not_read_shows_no_values() -> None:
 
 
 def test_values_come_in_the_order_of_the_fields() -> None:
-    """With as many digits as they need; what has no value shows what it has instead."""
+    """With as many digits as needed; a field without a number shows what it has instead."""
     made = reading("", "Voltage", "Power", "Soc", "Pv", "Absent", Soc=61.5, Voltage=53.0)
     made.latest |= {"Power": -1234.5678, "Elsewhere": 1.0}
     made.without_value = {"Pv": "null", "Soc": "text"}
@@ -236,14 +236,14 @@ def test_values_come_in_the_order_of_the_fields() -> None:
     ],
 )
 def test_of_many_values_the_first_few_are_shown(count: int, end: str) -> None:
-    """A line has room for a dozen of a device."""
+    """A line has space for a dozen values of a device."""
     made = reading(**{f"F{number}": float(number) for number in range(count)})
     assert line(made)[0].startswith("F0 0, F1 1, ")
     assert line(made)[0].endswith(end)
 
 
 def test_a_fleet_shows_its_census_in_place_of_values() -> None:
-    """Values of a thousand devices are no line."""
+    """The values of a thousand devices do not fit."""
     fleet = reading(Soc=50.0)
     fleet.census = Census(1000, ("a", "b"))
     assert line(fleet) == ["1,000 devices, 2 not responding (a, b)", NOTHING]
@@ -261,7 +261,7 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
     ],
 )
 def test_counts_of_the_delivery_end_the_line(figures: dict[str, int], counts: str) -> None:
-    """What is refused and what was dropped is named where there is any."""
+    """Rejected and dropped values are named if there are any."""
     assert line(to=delivery(**figures))[-1] == f"0.0 values/s, {counts}"
 
 
@@ -270,7 +270,7 @@ def test_counts_of_the_delivery_end_the_line(figures: dict[str, int], counts: st
     [(9, 1.0, "9.0"), (9, 2.0, "4.5"), (3, 0.5, "6.0"), (3, 0.1, "6.0"), (3, 0.0, "6.0")],
 )
 def test_values_are_counted_since_the_latest_line(values: int, seconds: float, rate: str) -> None:
-    """The first one comes at once, and half a second is the least that a rate is made of."""
+    """The first value causes a line at once; a rate is over at least half a second."""
     status = Status(0.0, 120.0)
     status.count(100)
     status.send("", 50.0)
@@ -283,7 +283,7 @@ def test_values_are_counted_since_the_latest_line(values: int, seconds: float, r
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What the service manager is told."""
+    """The notifications to the service manager."""
     made: list[tuple[str, str]] = []
     monkeypatch.setattr(notify, "ready", lambda text: made.append(("ready", text)))
     monkeypatch.setattr(notify, "status", lambda text: made.append(("status", text)))
@@ -291,7 +291,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def test_it_is_ready_with_the_first_value(told: list[tuple[str, str]]) -> None:
-    """That is told at once, though a line was told just before; and only once."""
+    """Notified at once, even right after another line, and only once."""
     status = Status(100.0, 120.0)
     assert status.due(100.0)
     status.send("looking", 100.0)
@@ -312,7 +312,7 @@ def test_it_is_ready_with_the_first_value(told: list[tuple[str, str]]) -> None:
 def test_without_a_value_it_is_ready_after_a_while(
     told: list[tuple[str, str]], watchdog: float, within: float
 ) -> None:
-    """After 10 s, or W/12 where that is less: a start does not hold up the boot."""
+    """After 10 s, or W/12 if that is less: a start does not delay the boot."""
     status = Status(100.0, watchdog)
     status.send("a", 100.0 + within - 0.5)
     status.send("b", 100.0 + within)
@@ -320,8 +320,8 @@ def test_without_a_value_it_is_ready_after_a_while(
     assert told == [("status", "a"), ("ready", "b"), ("status", "c")]
 
 
-def test_a_line_is_told_again_only_when_it_is_another(told: list[tuple[str, str]]) -> None:
-    """The service manager has it already; ready comes with it all the same."""
+def test_a_line_is_sent_again_only_if_it_changes(told: list[tuple[str, str]]) -> None:
+    """The service manager has it already; READY=1 is sent all the same."""
     status = Status(0.0, 120.0)
     for now in (0.0, 1.0, 2.0):
         status.send("same", now)
@@ -333,7 +333,7 @@ def test_a_line_is_told_again_only_when_it_is_another(told: list[tuple[str, str]
 
 
 def test_a_line_is_due_a_second_after_the_latest() -> None:
-    """One that was late does not have the next come sooner."""
+    """A late line does not make the next one earlier."""
     status = Status(100.0, 120.0)
     assert (status.timeout(99.0), status.timeout(100.0), status.timeout(101.0)) == (1.0, 0.0, 0.0)
     status.send("", 107.5)
@@ -341,8 +341,8 @@ def test_a_line_is_due_a_second_after_the_latest() -> None:
     assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]
 
 
-def test_what_is_to_be_known_of_clocks_comes_first() -> None:
-    """Behind what values wait for, and before what is wrong."""
+def test_remarks_on_clocks_come_first() -> None:
+    """After the wait for the clock, before the problems."""
     devices, remark = (device(trouble=FULL),), "the clock is not synchronised"
     text = Status(0.0, 120.0).text(devices, delivery(), Hold.UNSET, 1.0, [remark])
     awaited = f"{Hold.UNSET.value}; values are queued until it is"

@@ -1,4 +1,4 @@
-"""The file for others in the runtime directory: whole or not there, and told of when it fails."""
+"""The file for other programs in the runtime directory: complete or absent; its failures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bat2influx.service.events import MESSAGE_IDS
 from bat2influx.service.journal import REMIND
 
 
-def test_the_file_can_be_read_by_everybody_whatever_the_umask(tmp_path: Path) -> None:
-    """The service has a umask that would keep the node exporter out."""
+def test_every_user_can_read_the_file_whatever_the_umask(tmp_path: Path) -> None:
+    """The service's umask would exclude the node exporter."""
     before = os.umask(0o077)
     try:
         TextFile(tmp_path / "bat2influx.prom").write("x 1\n", 0.0)
@@ -26,7 +26,7 @@ def test_the_file_can_be_read_by_everybody_whatever_the_umask(tmp_path: Path) ->
 
 
 def test_a_reader_sees_the_old_text_or_the_new(tmp_path: Path) -> None:
-    """What is open while the file is replaced stays as it was, to its end."""
+    """An open file keeps its text while it is replaced."""
     file = TextFile(tmp_path / "bat2influx.prom")
     file.write("old 1\n" * 1000, 0.0)
     with (tmp_path / "bat2influx.prom").open() as reader:
@@ -39,10 +39,10 @@ def test_a_reader_sees_the_old_text_or_the_new(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_is_told_once_and_so_is_its_end(
+def test_a_failed_write_is_logged_once_and_so_is_its_recovery(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It ends nothing, is tried again, and the message says what to do."""
+    """It ends nothing, is retried, and the message has the remedy."""
     directory = tmp_path / "run" / "bat2influx"
     file = TextFile(directory / "bat2influx.prom")
     with caplog.at_level(logging.INFO, "bat2influx"):
@@ -60,8 +60,8 @@ def test_a_write_that_fails_is_told_once_and_so_is_its_end(
     assert (directory / "bat2influx.prom").read_text() == "x 2\n"
 
 
-def test_what_finds_no_room_leaves_the_old_text_and_nothing_beside(tmp_path: Path) -> None:
-    """What could not be written wholly is not shown, and takes no room."""
+def test_a_full_disk_leaves_the_old_text_and_no_partial_file(tmp_path: Path) -> None:
+    """An incomplete text is not shown, and takes no space."""
     file = TextFile(tmp_path / "bat2influx.prom")
     file.write("x 1\n", 0.0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -76,8 +76,8 @@ def test_what_finds_no_room_leaves_the_old_text_and_nothing_beside(tmp_path: Pat
     assert left.read_text() == "x 3\n"
 
 
-def test_the_directory_is_made_but_not_what_it_is_in(tmp_path: Path) -> None:
-    """A session has a place for the daemon's; a place that is not there is nobody's to make."""
+def test_the_directory_is_created_but_not_its_parent(tmp_path: Path) -> None:
+    """A session has a directory for the daemon's; a missing parent is not created."""
     file = TextFile(tmp_path / "bat2influx" / "bat2influx.prom")
     file.write("x 1\n", 0.0)
     assert (tmp_path / "bat2influx" / "bat2influx.prom").read_text() == "x 1\n"
@@ -85,15 +85,15 @@ def test_the_directory_is_made_but_not_what_it_is_in(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_before_the_first_write_nothing_is_there_and_nothing_is_removed(tmp_path: Path) -> None:
-    """A file without a writer leaves no trace, not even of a directory."""
+def test_before_the_first_write_there_is_no_file_or_directory(tmp_path: Path) -> None:
+    """Nor is anything removed at the end."""
     file = TextFile(tmp_path / "bat2influx" / "bat2influx.prom")
     file.remove()
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_half_written_has_a_name_that_nobody_reads(tmp_path: Path) -> None:
-    """The collector reads *.prom; what a kill has left beside the file goes with the next text."""
+def test_an_incomplete_file_has_a_name_that_is_not_read(tmp_path: Path) -> None:
+    """The collector reads *.prom; the next write replaces the rest of a killed daemon."""
     file = TextFile(tmp_path / f"boat{PROMETHEUS}")
     (tmp_path / "boat.prom.new").write_text("half")
     assert not list(tmp_path.glob("*.prom"))
@@ -102,10 +102,10 @@ def test_what_is_half_written_has_a_name_that_nobody_reads(tmp_path: Path) -> No
     assert made.read_bytes() == "caf\xe9 1\n".encode()
 
 
-def test_a_place_that_is_taken_is_told_with_reader_and_remedy(
+def test_an_occupied_path_is_logged_with_reader_and_advice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each file has its own; what stands in the way is left alone."""
+    """Each file has its own text; what occupies the path stays."""
     path = tmp_path / "bat2influx.health"
     (path / "more").mkdir(parents=True)
     file = TextFile(path, "`bat2influx health`", "")
@@ -122,10 +122,10 @@ def test_a_place_that_is_taken_is_told_with_reader_and_remedy(
     assert (path / "more").is_dir()
 
 
-def test_a_failure_that_lasts_is_told_each_hour(
+def test_a_lasting_failure_is_logged_every_hour(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With how long it has lasted, and no more often."""
+    """With its duration, and no more often."""
     (tmp_path / "file").touch()
     file = TextFile(tmp_path / "file" / "bat2influx.prom")
     for second in (0.0, REMIND - 1, REMIND, REMIND + 1):

@@ -1,4 +1,4 @@
-"""When a ping is earned, and the interval of a start, with times made by hand (W = 120 s)."""
+"""When a ping is sent, and the interval of a start, with times made by hand (W = 120 s)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ W = 120.0
 
 
 def test_no_message_no_ping() -> None:
-    """A ping is earned by a message since the last one, W/8 apart at least."""
+    """A ping needs a message since the last one; pings are at least W/8 apart."""
     watchdog = Watchdog(W, 0.0)
     threads = [1000.0, 1000.0]
     assert not watchdog.ping(100.0, threads)
@@ -22,7 +22,7 @@ def test_no_message_no_ping() -> None:
     assert watchdog.ping(115.0, threads)
 
 
-def test_a_thread_that_finishes_nothing_takes_the_ping_away() -> None:
+def test_a_thread_that_finishes_nothing_stops_the_pings() -> None:
     """Keeper and sender have W/2 to finish something."""
     watchdog = Watchdog(W, 0.0)
     watchdog.message()
@@ -43,10 +43,10 @@ def test_a_thread_that_finishes_nothing_takes_the_ping_away() -> None:
         (False, 1000.0, (), False, False),
     ],
 )
-def test_a_ping_takes_a_message_its_time_and_all_threads(
+def test_a_ping_needs_a_message_its_time_and_all_threads(
     message: bool, since_ping: float, since_finished: tuple[float, ...], earned: bool, alive: bool
 ) -> None:
-    """`alive` is moved by what earns a ping, whether one is due or not."""
+    """`alive` changes when a ping is deserved, whether one is due or not."""
     watchdog = Watchdog(W, 1000.0 - since_ping)
     if message:
         watchdog.message()
@@ -55,8 +55,8 @@ def test_a_ping_takes_a_message_its_time_and_all_threads(
     assert watchdog.alive == (1000.0 if alive else None)
 
 
-def test_a_message_counts_once_for_a_ping_and_is_kept_until_then() -> None:
-    """It waits for the ping to be due, and for a thread to come back."""
+def test_a_message_counts_once_for_the_next_ping() -> None:
+    """It counts until a ping is due, and all threads make progress."""
     watchdog = Watchdog(W, 0.0)
     watchdog.message()
     assert [watchdog.ping(now, [now]) for now in (1.0, 14.0, 15.0, 30.0, 45.0)] == [
@@ -75,7 +75,7 @@ def test_a_message_counts_once_for_a_ping_and_is_kept_until_then() -> None:
 
 
 def test_the_time_to_the_next_ping_counts_from_the_latest() -> None:
-    """A ping that was late does not make the next one come sooner."""
+    """A late ping does not make the next one earlier."""
     watchdog = Watchdog(W, 0.0)
     sent = []
     for now in (15.0, 29.0, 35.0, 49.0, 50.0):
@@ -85,7 +85,7 @@ def test_the_time_to_the_next_ping_counts_from_the_latest() -> None:
     assert sent == [15.0, 35.0, 50.0]
 
 
-def test_a_start_without_a_device_asks_for_more_time_once() -> None:
+def test_a_start_without_a_device_requests_more_time_once() -> None:
     """After W/12 without a message 7.5 W, and W again at the first message."""
     watchdog = Watchdog(W, 0.0)
     assert watchdog.interval_wanted(9.9) is None
@@ -96,15 +96,15 @@ def test_a_start_without_a_device_asks_for_more_time_once() -> None:
     assert watchdog.interval_wanted(5000.0) is None
 
 
-def test_a_start_with_a_device_leaves_the_interval_alone() -> None:
-    """Where messages come, the unit's interval holds."""
+def test_a_start_with_a_device_keeps_the_interval() -> None:
+    """With messages, the unit's interval stays."""
     watchdog = Watchdog(W, 0.0)
     watchdog.message()
     assert [watchdog.interval_wanted(now) for now in (1.0, 20.0, 500.0)] == [None] * 3
 
 
 def test_a_device_that_leaves_later_has_the_interval_of_the_unit() -> None:
-    """More time is for a start alone: a ping that was sent changes nothing in that."""
+    """More time is for a start only, whatever pings were sent."""
     watchdog = Watchdog(W, 0.0)
     assert watchdog.interval_wanted(10.0) == 7.5 * W
     watchdog.message()
@@ -113,7 +113,7 @@ def test_a_device_that_leaves_later_has_the_interval_of_the_unit() -> None:
     assert [watchdog.interval_wanted(now) for now in (40.0, 4000.0)] == [None] * 2
 
 
-def test_spans_are_fractions_of_the_interval() -> None:
+def test_limits_are_fractions_of_the_interval() -> None:
     """With W = 16 s a ping is due after 2 s, a thread has 8 s, and a start waits 4/3 s."""
     watchdog = Watchdog(16.0, 0.0)
     assert watchdog.interval_wanted(1.3) is None

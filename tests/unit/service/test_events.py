@@ -72,7 +72,7 @@ def _constructors() -> list[Callable[..., Any]]:
 
 @pytest.mark.parametrize("make", _constructors())
 def test_every_trouble_is_an_event(make: Callable[..., Trouble]) -> None:
-    """Whatever a peer does wrong has an id, and so an explanation."""
+    """Every failure of a peer has an id, and so an explanation."""
     parameters = inspect.signature(make).parameters.values()
     made = make(
         *(ANY[str(each.annotation)] for each in parameters if each.kind is not each.KEYWORD_ONLY),
@@ -86,7 +86,7 @@ def test_every_trouble_is_an_event(make: Callable[..., Trouble]) -> None:
 
 
 def test_every_event_named_in_the_code_exists() -> None:
-    """A cause or an event that a module writes out has an id."""
+    """Each cause or event in a module has an id."""
     wanted = re.compile(r'\b(?:Trouble|message_id|event)\(\s*f?"([^"{]*)')
     for path in (TOP / "bat2influx").rglob("*.py"):
         for name in wanted.findall(path.read_text()):
@@ -94,7 +94,7 @@ def test_every_event_named_in_the_code_exists() -> None:
 
 
 def test_causes_with_a_tail_have_the_id_of_their_kind() -> None:
-    """What is missing, and which status was answered, makes no event of its own."""
+    """The missing service, or the status of an answer, does not make another event."""
     assert message_id("missing: has no vebus") == MESSAGE_IDS["missing"]
     assert message_id("database 503") == MESSAGE_IDS["database answer"]
     assert message_id("database slow") == MESSAGE_IDS["database slow"]
@@ -102,13 +102,13 @@ def test_causes_with_a_tail_have_the_id_of_their_kind() -> None:
 
 
 def test_ids_are_128_bits_and_differ() -> None:
-    """As the journal wants them."""
+    """As the journal requires."""
     assert all(re.fullmatch("[0-9a-f]{32}", value) for value in MESSAGE_IDS.values())
     assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
 
 
 def test_the_catalog_explains_every_event_and_nothing_else() -> None:
-    """An event without an explanation, and an explanation of no event, are both mistakes."""
+    """An event without explanation, or an explanation without event, is a mistake."""
     assert _entries().keys() == set(MESSAGE_IDS.values())
 
 
@@ -122,8 +122,8 @@ def test_explanations_have_a_subject_and_a_text() -> None:
         assert max(map(len, body.splitlines())) <= 77
 
 
-def test_only_fields_that_are_there_and_can_be_substituted_are_used() -> None:
-    """A name with a digit is not substituted; a field that is missing leaves its name."""
+def test_only_existing_fields_that_can_be_substituted_are_used() -> None:
+    """A name with a digit is not substituted; a missing field leaves its name."""
     entries = _entries()
     for event, value in MESSAGE_IDS.items():
         used = set(re.findall("@([^@\n ]+)@", entries[value][1]))
@@ -132,16 +132,16 @@ def test_only_fields_that_are_there_and_can_be_substituted_are_used() -> None:
         assert all(re.fullmatch("[A-Z_]+", name) for name in used), event
 
 
-def test_the_manual_pages_that_explanations_name_are_ours() -> None:
-    """A reader is sent to a page that the package has."""
+def test_the_manual_pages_in_explanations_exist() -> None:
+    """The package contains every page that an explanation names."""
     for header, _ in _entries().values():
         for page in header.get("Documentation", "").split():
             file = re.sub(r"man:(.+)\((\d)\)", r"\1.\2", page)
             assert (TOP / "debian" / "man" / file).exists(), page
 
 
-def test_journalctl_takes_the_catalog(tmp_path: Path) -> None:
-    """systemd's own reader of catalogs finds every entry, and complains of nothing."""
+def test_journalctl_accepts_the_catalog(tmp_path: Path) -> None:
+    """systemd's own reader of catalogs finds every entry, without a warning."""
     if shutil.which("journalctl") is None:
         return  # the tests above have read it
     folder = tmp_path / "usr" / "lib" / "systemd" / "catalog"

@@ -1,4 +1,4 @@
-"""The log: where it goes, what an entry has, and how often a lasting failure is told."""
+"""The log: its target, the content of an entry, and how often a lasting failure is logged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIELDS = {"PEER": "127.0.0.1:8086"}
 
 @pytest.fixture
 def log() -> Iterator[logging.Logger]:
-    """The program's logger, left as it was."""
+    """The program's logger, restored afterwards."""
     made = logging.getLogger("bat2influx")
     before = made.handlers[:], made.level, made.propagate
     yield made
@@ -47,32 +47,32 @@ def log() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
-    """A file to be stderr, for `set_up_with`."""
+    """A file as stderr, for `set_up_with`."""
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     with (tmp_path / "stderr").open("w+") as file:
         yield file
 
 
 def set_up_with(file: TextIO) -> None:
-    """Set the log up by a program whose stderr is this file."""
+    """Set up the log of a program whose stderr is this file."""
     with redirect_stderr(file):
         set_up()
 
 
 def stream(file: TextIO) -> str:
-    """Return what systemd has in $JOURNAL_STREAM when this is connected to the journal."""
+    """Return $JOURNAL_STREAM for a program whose stderr is connected to the journal."""
     status = os.fstat(file.fileno())
     return f"{status.st_dev}:{status.st_ino}"
 
 
 def written(file: TextIO) -> str:
-    """Return what has been written to a file."""
+    """Return the content of a file."""
     file.flush()
     return Path(file.name).read_text()
 
 
 def test_no_text_moves_the_cursor_of_a_terminal(log: logging.Logger, stderr: TextIO) -> None:
-    """Whoever has had a part in it; its lines, and those of a traceback, stay."""
+    """Whatever a peer supplied; line breaks and those of a traceback stay."""
     set_up_with(stderr)
     try:
         raise ValueError("odd\x1b[2J")
@@ -83,20 +83,20 @@ def test_no_text_moves_the_cursor_of_a_terminal(log: logging.Logger, stderr: Tex
     assert rest[-1] == "ValueError: odd [2J"
 
 
-def test_the_journal_is_used_where_stderr_goes_there(
+def test_the_journal_is_used_if_stderr_goes_there(
     log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """$JOURNAL_STREAM has device and inode of our stderr: then entries go to the journal."""
+    """$JOURNAL_STREAM has device and inode of stderr."""
     monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
     set_up_with(stderr)
     assert [type(handler) for handler in log.handlers] == [JournalHandler]
 
 
 @pytest.mark.parametrize("other", [None, "", "0:0", "8:", "nonsense"])
-def test_stderr_is_used_elsewhere(
+def test_stderr_is_used_otherwise(
     log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch, other: str | None
 ) -> None:
-    """Without the variable, or when stderr was redirected since, people read plain lines."""
+    """Without the variable, or after a redirection of stderr, with plain lines."""
     if other is not None:
         monkeypatch.setenv("JOURNAL_STREAM", other)
     set_up_with(stderr)
@@ -106,8 +106,8 @@ def test_stderr_is_used_elsewhere(
     assert written(stderr) == "INFO: started\nWARNING: it is away\n"
 
 
-def test_setting_up_twice_tells_nothing_twice(log: logging.Logger, stderr: TextIO) -> None:
-    """There is one handler, however often it is set up, and nothing goes on to the root."""
+def test_setting_up_twice_logs_nothing_twice(log: logging.Logger, stderr: TextIO) -> None:
+    """There is one handler, and nothing is passed to the root logger."""
     set_up_with(stderr)
     set_up_with(stderr)
     log.info("once")
@@ -115,7 +115,7 @@ def test_setting_up_twice_tells_nothing_twice(log: logging.Logger, stderr: TextI
     assert not log.propagate
 
 
-def test_a_stderr_that_is_closed_is_not_the_journal(
+def test_a_closed_stderr_is_not_the_journal(
     log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that was started without stderr still runs."""
@@ -130,7 +130,7 @@ Entries = list[tuple[str, dict[str, Any]]]
 
 @pytest.fixture
 def entries(log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch) -> Entries:
-    """What is sent to the journal: (MESSAGE, fields)."""
+    """The entries that are sent to the journal: (MESSAGE, fields)."""
     sent: Entries = []
     monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
     set_up_with(stderr)
@@ -141,7 +141,7 @@ def entries(log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_entry_has_identifier_priority_and_fields(log: logging.Logger, entries: Entries) -> None:
-    """SYSLOG_IDENTIFIER names us, and what `extra` holds can be searched for."""
+    """SYSLOG_IDENTIFIER names the program; the fields of `extra` can be searched."""
     made = Episode(logging.getLogger("bat2influx.delivery"), FIELDS)
     made.failed(ABSENT, 10.0)
     made.recovered("it is back", 20.0)
@@ -160,7 +160,7 @@ def test_an_entry_has_identifier_priority_and_fields(log: logging.Logger, entrie
 
 
 def test_a_traceback_is_in_the_message(log: logging.Logger, entries: Entries) -> None:
-    """What ended a thread is read in the journal as such."""
+    """The journal shows what ended a thread."""
     try:
         raise ZeroDivisionError("of a thread")
     except ZeroDivisionError as error:
@@ -171,7 +171,7 @@ def test_a_traceback_is_in_the_message(log: logging.Logger, entries: Entries) ->
 
 
 def test_an_entry_has_a_bound_in_all_its_fields(log: logging.Logger, entries: Entries) -> None:
-    """A text of a peer's, what it is made of, and what can be searched for."""
+    """The text of a peer, its arguments, and the searchable fields."""
     long = "x" * 300_000
     log.warning("the device has %s", long, extra=event("missing", TOPIC=long))
     ((text, fields),) = entries
@@ -183,7 +183,7 @@ def test_an_entry_has_a_bound_in_all_its_fields(log: logging.Logger, entries: En
 
 
 def test_a_line_on_a_terminal_has_the_same_bound(log: logging.Logger, stderr: TextIO) -> None:
-    """Where no journal takes it."""
+    """Without the journal."""
     set_up_with(stderr)
     log.warning("%s", "x" * 300_000)
     log.warning("%s", "x" * LONGEST_ENTRY)
@@ -194,7 +194,7 @@ def test_a_line_on_a_terminal_has_the_same_bound(log: logging.Logger, stderr: Te
 
 
 def test_of_a_long_traceback_both_ends_stay(log: logging.Logger, entries: Entries) -> None:
-    """Where it began and what it was; an exception's text may be a peer's."""
+    """Its begin and the exception, whose text may be a peer's."""
     try:
         raise ValueError("odd" * 100_000 + " end")
     except ValueError as error:
@@ -207,10 +207,10 @@ def test_of_a_long_traceback_both_ends_stay(log: logging.Logger, entries: Entrie
     assert len(fields["EXCEPTION_TEXT"]) == LONGEST_TRACEBACK
 
 
-def test_the_journal_takes_what_a_peer_may_have_said(
+def test_the_journal_accepts_any_text_of_a_peer(
     log: logging.Logger, stderr: TextIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is in a text, logging it raises nothing; here it goes the way to the real socket."""
+    """Logging any text raises nothing; this test uses the real socket."""
     monkeypatch.setenv("JOURNAL_STREAM", stream(stderr))
     monkeypatch.setattr(logging, "raiseExceptions", False)
     set_up_with(stderr)
@@ -219,7 +219,7 @@ def test_the_journal_takes_what_a_peer_may_have_said(
 
 
 class TestEpisode:
-    """A failure that lasts, by a clock of the test's own."""
+    """A failure that lasts, with a clock of the test."""
 
     @pytest.fixture
     def episode(self, caplog: pytest.LogCaptureFixture) -> Episode:
@@ -245,10 +245,10 @@ class TestEpisode:
         assert vars(recovery)["COUNT"] == "100"
         assert vars(recovery)["PEER"] == FIELDS["PEER"]
 
-    def test_what_never_failed_does_not_recover(
+    def test_success_without_a_failure_is_not_logged(
         self, episode: Episode, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Success is nothing to tell, and told once after a failure."""
+        """And after a failure it is logged once."""
         episode.recovered("it is back", 1.0)
         episode.failed(ABSENT, 2.0)
         episode.recovered("it is back", 3.0)
@@ -257,10 +257,10 @@ class TestEpisode:
         assert "1 failed attempt" in caplog.records[1].getMessage()
         assert "attempts" not in caplog.records[1].getMessage()
 
-    def test_a_failure_that_lasts_is_told_again_each_hour(
+    def test_a_lasting_failure_is_logged_again_every_hour(
         self, episode: Episode, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """In a day of failures each ten seconds there is the warning and a reminder an hour."""
+        """In a day of failures every ten seconds: the warning and a reminder an hour."""
         for number in range(8641):
             episode.failed(ABSENT, 10.0 * number)
         assert len(caplog.records) == 1 + 24
@@ -270,10 +270,10 @@ class TestEpisode:
         assert "361 failed attempts" in texts[1]
         assert "24 h" in texts[24]
 
-    def test_another_cause_is_told_anew(
+    def test_another_cause_is_logged_too(
         self, episode: Episode, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What is wrong now may take another remedy; it is still one episode with one end."""
+        """It may have another remedy; it is still one episode with one end."""
         for number, trouble in enumerate([ABSENT, ABSENT, SLOW, SLOW, SLOW]):
             episode.failed(trouble, float(number))
         episode.recovered("it is back", 10.0)
@@ -282,7 +282,7 @@ class TestEpisode:
         assert len(texts) == 3
         assert "5 failed attempts" in texts[2]
 
-    def test_the_next_failure_begins_to_count_anew(
+    def test_the_next_failure_starts_a_new_count(
         self, episode: Episode, caplog: pytest.LogCaptureFixture
     ) -> None:
         """After a recovery a failure is a first one again."""
@@ -294,10 +294,10 @@ class TestEpisode:
         assert "2 failed attempts" in caplog.records[3].getMessage()
         assert "2 s" in caplog.records[3].getMessage()
 
-    def test_a_reminder_comes_an_hour_after_the_last_word(
+    def test_a_reminder_comes_an_hour_after_the_latest_entry(
         self, episode: Episode, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Not before, and not at once because another failure was a long time ago."""
+        """Not earlier, and not at once because of an earlier failure."""
         episode.failed(ABSENT, 0.0)
         episode.failed(SLOW, REMIND - 1)
         episode.failed(SLOW, REMIND + 1)
@@ -306,8 +306,8 @@ class TestEpisode:
         assert len(caplog.records) == 3
 
 
-class TestCausesThatTakeTurns:
-    """An episode in which one cause follows another, again and again."""
+class TestAlternatingCauses:
+    """An episode in which causes alternate."""
 
     @pytest.mark.parametrize(
         ("causes", "told"),
@@ -323,20 +323,20 @@ class TestCausesThatTakeTurns:
             ("abababababcbc", "abababc"),
         ],
     )
-    def test_a_cause_that_returns_is_told_a_few_times(
+    def test_a_returning_cause_is_logged_a_few_times(
         self, caplog: pytest.LogCaptureFixture, causes: str, told: str
     ) -> None:
-        """A new one is told at once, whatever was before."""
+        """A new cause is logged at once, whatever came before."""
         episode = Episode(logging.getLogger("test"))
         for now, cause in enumerate(causes):
             episode.failed(Trouble(cause, cause), float(now))
         assert "".join(each.getMessage() for each in caplog.records) == told
         assert len([*told]) <= 3 + RETURNS
 
-    def test_reminders_come_each_hour_whatever_the_cause(
+    def test_reminders_come_every_hour_whatever_the_cause(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One line an hour, with the cause of that moment."""
+        """One line an hour, with the present cause."""
         episode = Episode(logging.getLogger("test"), counted="failed attempt")
         for second in range(0, 86_400, 10):
             cause = "ab"[second // 10 % 2]
@@ -344,8 +344,8 @@ class TestCausesThatTakeTurns:
         assert len(caplog.records) == 2 + RETURNS + 23
         assert "still" in caplog.records[-1].getMessage()
 
-    def test_the_next_episode_begins_anew(self, caplog: pytest.LogCaptureFixture) -> None:
-        """What was told before its begin is told again."""
+    def test_the_next_episode_starts_again(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Causes that an earlier episode logged are logged again."""
         episode = Episode(logging.getLogger("test"))
         for second in range(20):
             episode.failed(Trouble("ab"[second % 2], "x"), float(second))
@@ -357,12 +357,12 @@ class TestCausesThatTakeTurns:
 
 
 class TestBounds:
-    """What a peer can have an episode keep, and tell, by causes that it makes up."""
+    """What a peer can make an episode store and log with invented causes."""
 
-    def test_a_cause_beyond_the_bound_counts_as_told_before(
+    def test_a_cause_beyond_the_bound_counts_as_logged_before(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """So many are told, and a few more; none but the first are kept."""
+        """So many causes are logged, and a few more; only the first are stored."""
         episode = Episode(logging.getLogger("test"))
         for number in range(50 * MOST_CAUSES):
             episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MOST_CAUSES)
@@ -372,10 +372,10 @@ class TestBounds:
         reminders = [each for each in caplog.messages if "still" in each]
         assert len(caplog.messages) - len(reminders) == MOST_CAUSES + RETURNS
 
-    def test_so_much_is_told_in_a_minute_and_the_latest_later(
+    def test_entries_per_minute_are_bounded_and_the_latest_cause_follows(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A cause that lasts is told as soon as there is room for it, and once."""
+        """A lasting cause is logged as soon as the bound allows, once."""
         episode = Episode(logging.getLogger("test"))
         for second in range(50):
             episode.failed(Trouble(f"cause {second}", f"text {second}"), float(second))
@@ -385,8 +385,10 @@ class TestBounds:
             episode.failed(Trouble("cause 49", "text 49"), float(second))
         assert caplog.messages == ["text 49"]
 
-    def test_an_end_is_told_of_what_was_told(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Of failures that come and go each second the ends are as few as the beginnings."""
+    def test_an_end_is_logged_only_after_a_logged_begin(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Failures that come and go every second have as few ends as begins in the log."""
         caplog.set_level(logging.INFO)
         episode = Episode(logging.getLogger("test"))
         for number in range(600):
@@ -399,7 +401,7 @@ class TestBounds:
 
 
 class TestDampedEpisode:
-    """Failures and successes by turns; `f` and `w` are a second each, `-` is a second without."""
+    """Alternating failures and successes; `f`, `w` and `-` (neither) are a second each."""
 
     @pytest.mark.parametrize(
         ("happens", "told"),
@@ -426,10 +428,10 @@ class TestDampedEpisode:
             ("f" * 50 + "w", "FW"),
         ],
     )
-    def test_an_end_is_told_at_once_until_it_has_not_lasted_some_times(
+    def test_a_recovery_is_logged_at_once_until_several_did_not_last(
         self, caplog: pytest.LogCaptureFixture, happens: str, told: str
     ) -> None:
-        """Then only when it has worked for 10 s, and for twice as long each time after."""
+        """Then only after it has lasted 10 s, and twice as long each time after."""
         caplog.set_level(logging.INFO)
         episode = DampedEpisode(logging.getLogger("test"))
         for now, each in enumerate(happens):
@@ -441,10 +443,8 @@ class TestDampedEpisode:
         assert (found, LASTING) == (told, 10.0)
         assert (episode.trouble is not None) is told.endswith("F")
 
-    def test_while_it_is_damped_it_is_told_each_hour(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """With the number of failures, of which every other attempt was one."""
+    def test_a_damped_episode_is_logged_every_hour(self, caplog: pytest.LogCaptureFixture) -> None:
+        """With the number of failures, which is every second attempt."""
         caplog.set_level(logging.INFO)
         episode = DampedEpisode(logging.getLogger("test"), FIELDS, counted="failed attempt")
         for now in range(0, 7210, 2):
@@ -454,13 +454,13 @@ class TestDampedEpisode:
         assert "1801 failed attempts" in caplog.records[-2].getMessage()
 
 
-def test_an_unknown_event_has_its_fields_alone() -> None:
-    """An entry without an id of its own is still one with fields."""
+def test_an_unknown_event_has_only_its_fields() -> None:
+    """An entry without an id is still an entry with fields."""
     assert journal.event("nothing of ours", PEER="x") == {"PEER": "x"}
 
 
-def test_fields_of_a_failure_go_with_it_and_with_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    """The topics that are silent can be found in the journal, beside what every entry has."""
+def test_fields_of_a_failure_are_in_its_entry_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """The journal can be searched for them, in addition to the common fields."""
     episode = Episode(logging.getLogger("fields"), {"PEER": "venus.local"})
     with caplog.at_level(logging.INFO):
         episode.failed(Trouble("missing: x", "no answer"), 0.0, TOPIC="N/p/vebus/275/Soc")
@@ -471,8 +471,8 @@ def test_fields_of_a_failure_go_with_it_and_with_its_end(caplog: pytest.LogCaptu
     assert len(caplog.records) == 2
 
 
-def test_what_an_episode_is_about_may_change(caplog: pytest.LogCaptureFixture) -> None:
-    """Another database after a reload: the entries from then on are about that one."""
+def test_the_fields_of_an_episode_may_change(caplog: pytest.LogCaptureFixture) -> None:
+    """After a reload the following entries name the other database."""
     episode = Episode(logging.getLogger("fields"), {"PEER": "old", "UNIT": "x"})
     with caplog.at_level(logging.INFO):
         episode.failed(Trouble("busy", "no answer"), 0.0)

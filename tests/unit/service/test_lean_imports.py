@@ -1,4 +1,4 @@
-"""What is not used takes no memory, whatever is installed."""
+"""Unused modules take no memory, whatever is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEEDED_SELDOM = {"hashlib", "netrc", "html", "ssl"}
 
 
 def run(code: str, path: str) -> list[str]:
-    """Return the words that a program prints in a Python of its own; it says nothing else."""
+    """Return the words that a program prints in a separate Python."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path},
@@ -31,7 +31,7 @@ def run(code: str, path: str) -> list[str]:
 
 
 def test_the_commands_import_nothing_that_they_do_not_use(tmp_path: Path) -> None:
-    """It is there for who asks for it afterwards, and nothing is said of it."""
+    """A later import still works, and nothing is printed."""
     for name in UNUSED:
         (tmp_path / f"{name}.py").write_text(f"print('{name}')\n")
     code = f"import bat2influx.influx.package; print('ready'); import {', '.join(UNUSED)}"
@@ -39,7 +39,7 @@ def test_the_commands_import_nothing_that_they_do_not_use(tmp_path: Path) -> Non
 
 
 def test_the_daemon_imports_little() -> None:
-    """Each of these takes a part of a megabyte, or ten."""
+    """Each of these modules takes a fraction of a megabyte, or ten megabytes."""
     code = "import bat2influx.daemon.main, sys; print(*sys.modules)"
     before = run("import sys; print(*sys.modules)", str(TOP))
     loaded = set(run(code, str(TOP))) - set(before)
@@ -49,14 +49,14 @@ def test_the_daemon_imports_little() -> None:
     assert not [name for name in loaded if name.startswith("bat2influx.fleet")]
 
 
-def test_what_paho_has_seen_empty_is_there_for_others() -> None:
-    """A proxy and a pin need it."""
+def test_modules_that_paho_sees_empty_are_complete_for_others() -> None:
+    """A proxy and a pinned certificate need them."""
     code = "import bat2influx.daemon.main, hashlib; from urllib.request import getproxies"
     assert run(f"{code}; print(hashlib.sha256().name)", str(TOP)) == ["sha256"]
 
 
-def test_what_is_there_already_stays() -> None:
-    """An empty module in its place would break who has it."""
+def test_imported_modules_stay() -> None:
+    """An empty module in their place would break their users."""
     import hashlib
 
     with lean_imports.imports_of_paho():
@@ -65,7 +65,7 @@ def test_what_is_there_already_stays() -> None:
 
 
 def test_an_import_that_fails_leaves_no_trace() -> None:
-    """A missing library is told as such, and hides no other one for ever."""
+    """A missing library is reported as such, and hides no other module."""
     before = dict(sys.modules)
     with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"), lean_imports.imports():
         import nothing_of_that_name  # noqa: F401
@@ -73,8 +73,8 @@ def test_an_import_that_fails_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("way", ["tls = context(Tls())", "error = fault_of(OSError())"])
-def test_tls_is_imported_by_who_speaks_it(way: str) -> None:
-    """Its 4 MB are no part of a daemon that does not; nobody else has met a stand-in of it."""
+def test_ssl_is_imported_only_with_tls(way: str) -> None:
+    """Its 4 MB are not in a daemon without TLS; no other module sees the stand-in."""
     code = f"""
 import sys, bat2influx.daemon.main
 from bat2influx.net.tls import Tls, context, fault_of, is_of_openssl
@@ -88,7 +88,7 @@ print(is_of_openssl(ssl.SSLError()), is_of_openssl(OSError()))
 
 
 def test_paho_survives_what_a_socket_raises() -> None:
-    """2.1 looks for two errors of TLS behind each error that a socket has."""
+    """2.1 checks for two TLS exceptions after each exception of a socket."""
     code = """
 import bat2influx.mqtt.paho_client as ours
 caught = ours.mqtt.ssl

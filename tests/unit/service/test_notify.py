@@ -1,4 +1,4 @@
-"""What is said to the service manager, to the byte."""
+"""The notifications to the service manager, byte by byte."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
         (lambda: notify.status("a\nWATCHDOG=1\r\nb"), "STATUS=a WATCHDOG=1 b"),
     ],
 )
-def test_each_word_is_as_sd_notify_has_it(
+def test_each_notification_has_the_form_of_sd_notify(
     manager: socket.socket, call: Callable[[], None], expected: str
 ) -> None:
-    """One datagram each; a line break in a text becomes no word of its own."""
+    """One datagram each; a line break in a text does not start another assignment."""
     call()
     assert manager.recv(65_536).decode() == expected
 
 
-def test_a_reload_has_its_moment(manager: socket.socket) -> None:
+def test_a_reload_has_its_time(manager: socket.socket) -> None:
     """MONOTONIC_USEC= is the monotonic clock in microseconds."""
     before = time.monotonic_ns() // 1000
     notify.reloading()
@@ -53,7 +53,7 @@ def test_a_reload_has_its_moment(manager: socket.socket) -> None:
 
 
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NOTIFY_SOCKET is not set, every word is let go."""
+    """Without NOTIFY_SOCKET every notification is ignored."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify.ready("")
     notify.reloading()
@@ -61,17 +61,15 @@ def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPat
     notify.stopping("")
 
 
-def test_a_service_manager_that_is_gone_does_no_harm(
-    manager: socket.socket, tmp_path: Path
-) -> None:
-    """A socket that nobody reads any more must not end what it is only there to tell about."""
+def test_a_missing_service_manager_does_no_harm(manager: socket.socket, tmp_path: Path) -> None:
+    """A notification to a closed socket must not end the daemon."""
     manager.close()
     notify.ping()
     (tmp_path / "notify").unlink()
     notify.ping()
 
 
-def test_a_message_is_no_longer_than_systemd_takes(manager: socket.socket) -> None:
+def test_a_message_is_no_longer_than_systemd_accepts(manager: socket.socket) -> None:
     """Above 4096 bytes (NOTIFY_BUFFER_MAX) systemd ignores all of it, so the status is cut."""
     notify.ready("missing: " + "Spannung (vebus/275/Dc/0/Voltage), " * 200)
     message = manager.recv(1_000_000)
@@ -98,8 +96,8 @@ def test_a_message_is_no_longer_than_systemd_takes(manager: socket.socket) -> No
         ({"WATCHDOG_PID": str(os.getpid())}, None),
     ],
 )
-def test_the_watchdog_is_asked_for_by_two_variables(
+def test_the_watchdog_is_configured_by_two_variables(
     environment: dict[str, str], expected: float | None
 ) -> None:
-    """WATCHDOG_USEC is in microseconds, and is for the process of WATCHDOG_PID if that is set."""
+    """WATCHDOG_USEC is in microseconds, for the process of WATCHDOG_PID if that is set."""
     assert notify.watchdog_interval(environment) == expected

@@ -1,4 +1,4 @@
-"""Whose files they are, and what root does with them."""
+"""Which user owns files, and what root does with them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if owner:
 
 
 def become(path: Path, *before: str, user: str = "") -> str:
-    """Return what a process of root's says that becomes the owner of `path`."""
+    """Return the output of a process of root that becomes the owner of `path`."""
     command = [*before, sys.executable, "-c", PROGRAM, str(path), user]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     return done.stdout
@@ -48,21 +48,21 @@ def become(path: Path, *before: str, user: str = "") -> str:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory of root's that everybody may pass through."""
+    """A directory of root that every user may pass through."""
     with open_folder() as path:
         yield path
 
 
 @needs_root
-def test_what_is_roots_all_the_way_has_no_other_owner(folder: Path) -> None:
-    """Nor has what does not exist yet."""
+def test_a_path_of_root_has_no_other_owner(folder: Path) -> None:
+    """Nor has a path that does not exist yet."""
     assert first_owner(folder) is None
     assert first_owner(folder / "absent/below") is None
 
 
 @needs_root
-def test_whoever_owns_a_directory_owns_what_is_below(folder: Path) -> None:
-    """For this user may have put there what seems to be root's."""
+def test_the_owner_of_a_directory_owns_its_content(folder: Path) -> None:
+    """Because this user may have put files of root there."""
     state = folder / "state"
     (state / "boat").mkdir(parents=True)
     os.chown(state, NOBODY, NOGROUP)
@@ -74,8 +74,8 @@ def test_whoever_owns_a_directory_owns_what_is_below(folder: Path) -> None:
 
 
 @needs_root
-def test_a_link_is_its_owners_and_roots_own_is_followed(folder: Path) -> None:
-    """A link by the daemon's user to a directory of root's would be a way to root's files."""
+def test_a_users_link_is_not_followed_and_roots_is(folder: Path) -> None:
+    """A link by the daemon's user to a directory of root would lead to root's files."""
     (folder / "elsewhere").mkdir()
     (folder / "link").symlink_to("elsewhere")
     assert first_owner(folder / "link/x") is None
@@ -94,8 +94,8 @@ def test_a_link_is_its_owners_and_roots_own_is_followed(folder: Path) -> None:
 
 
 @needs_root
-def test_root_becomes_the_owner_for_good(folder: Path) -> None:
-    """User, group and groups, with no capability and no way back."""
+def test_root_becomes_the_owner_permanently(folder: Path) -> None:
+    """User, group and groups, without capabilities and without a way back."""
     os.chown(folder, NOBODY, NOGROUP)
     first, capabilities = become(folder).splitlines()[:2]
     uids, gids = " ".join([str(NOBODY)] * 3), " ".join([str(NOGROUP)] * 3)
@@ -105,20 +105,20 @@ def test_root_becomes_the_owner_for_good(folder: Path) -> None:
 
 @needs_root
 def test_an_owner_without_a_name_has_the_group_of_the_directory(folder: Path) -> None:
-    """As the user of a container has outside of it."""
+    """Such as the user of a container, seen from outside."""
     os.chown(folder, 54_321, 12_345)
     assert become(folder).startswith(f"user 54321 {'54321 ' * 3}{'12345 ' * 3}[]")
 
 
 @needs_root
-def test_root_stays_what_it_is_where_all_is_roots(folder: Path) -> None:
-    """As with a configuration of root's own."""
+def test_root_stays_root_if_all_is_roots(folder: Path) -> None:
+    """As with a configuration of root."""
     assert become(folder).startswith("None 0 0 0 0 0 0 ")
 
 
 @needs_root
-def test_before_the_first_owner_root_becomes_the_one_to_be(folder: Path) -> None:
-    """Where the path is root's all the way, or is not there; a service may begin meanwhile."""
+def test_root_becomes_the_future_owner(folder: Path) -> None:
+    """If the path is root's, or does not exist; a service may start in the meantime."""
     for path in (folder, folder / "absent"):
         assert owner_to_be(path, "nobody") == Owner(NOBODY, NOGROUP, "nobody", path)
         assert become(path, user="nobody").startswith(f"nobody {NOBODY} ")
@@ -131,8 +131,8 @@ def test_before_the_first_owner_root_becomes_the_one_to_be(folder: Path) -> None
 
 
 @needs_root
-def test_root_without_the_right_to_do_so_is_refused(folder: Path) -> None:
-    """As in a container that has no capability."""
+def test_root_without_capabilities_is_an_error(folder: Path) -> None:
+    """As in a container without capabilities."""
     os.chown(folder, NOBODY, NOGROUP)
     told = become(folder, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
     what = "; root cannot switch to that user here (Operation not permitted)"
@@ -140,8 +140,8 @@ def test_root_without_the_right_to_do_so_is_refused(folder: Path) -> None:
 
 
 @needs_root
-def test_nobody_else_becomes_anybody(folder: Path) -> None:
-    """A user's own commands stay the user's."""
+def test_other_users_stay_themselves(folder: Path) -> None:
+    """A user's own commands keep the user."""
     os.chown(folder, 54_321, 12_345)
     told = become(folder, "setpriv", "--reuid=65534", "--clear-groups")
     assert told.startswith("None 65534 65534 65534 ")
@@ -158,7 +158,7 @@ def test_a_regular_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def listen(path: Path) -> None:
-    """Leave a socket at `path`; its name is relative, for a long one would not fit."""
+    """Leave a socket at `path`; its name is relative, because a long one would not fit."""
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{short}/s")
         shutil.move(f"{short}/s", path)
@@ -174,10 +174,10 @@ def listen(path: Path) -> None:
         (lambda path: path.symlink_to("/dev/zero"), errno.ELOOP),
     ],
 )
-def test_nothing_else_is_read_and_nobody_waits(
+def test_other_files_are_not_read_and_nothing_blocks(
     tmp_path: Path, put: Callable[[Path], None], code: int
 ) -> None:
-    """Opening a FIFO that nobody writes to takes no time."""
+    """Opening a FIFO without a writer takes no time."""
     path = tmp_path / "file"
     put(path)
     before = len([*Path("/proc/self/fd").iterdir()])
