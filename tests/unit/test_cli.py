@@ -1,4 +1,4 @@
-"""The command line: its commands, what is imported of them, exit codes, and who does not listen."""
+"""The command line: its commands, their imports, exit codes, and readers that close the output."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def module(name: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_registers_itself(name: str) -> None:
-    """In a module of its name, with a function that takes what was parsed."""
+    """In a module of its name, with a function that gets the parsed options."""
     assert module(name).__name__.split(".")[2] == name.replace("-", "_")
     parser = argparse.ArgumentParser()
     module(name).register(parser)
@@ -58,7 +58,7 @@ def test_each_command_registers_itself(name: str) -> None:
 def test_the_help_of_a_command_names_its_arguments(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that it takes, and no other; and it does nothing else."""
+    """All of them, and no others; and the command is not run."""
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
@@ -69,7 +69,7 @@ def test_the_help_of_a_command_names_its_arguments(
 
 
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """In their order, each with what it is for; and the version is that of the package."""
+    """In order, each with its purpose; and the version is that of the package."""
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     listing = " ".join(capsys.readouterr().out.partition("COMMAND\n")[2].split())
@@ -99,8 +99,8 @@ SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # b
 SHARED |= {"file_changes", "ini_edit"}
 
 
-def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
-    """Without one, none is; what several have in common is no command."""
+def test_only_the_chosen_command_is_imported() -> None:
+    """Without a command, none; shared modules are no commands."""
     command = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     found = dict(map(json.loads, done.stdout.splitlines()))
@@ -116,7 +116,7 @@ def test_of_the_commands_the_chosen_one_alone_is_imported() -> None:
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.Namespace]]]:
-    """Has each command note what it is called with, in place of doing it; each returns 42."""
+    """Lets each command note its call, instead of running; each returns 42."""
     noted: list[tuple[str, argparse.Namespace]] = []
 
     def standing_in(name: str) -> Callable[[argparse.Namespace], int]:
@@ -163,10 +163,10 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
 
 
 @pytest.mark.parametrize(("arguments", "ends"), [(["health"], True), (["run"], False), ([], False)])
-def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
+def test_ctrl_c_ends_a_command_at_once_and_shuts_the_daemon_down(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], ends: bool
 ) -> None:
-    """The daemon has a handler of its own for it."""
+    """The daemon has its own handler for it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main(arguments)
     assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is ends
@@ -175,7 +175,7 @@ def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
 def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
     done: list[tuple[str, argparse.Namespace]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is while the command line is parsed, and takes longer than that."""
+    """That is while the command line is parsed, and the import takes longer."""
     then: list[object] = []
     made = cli._module
 
@@ -205,14 +205,14 @@ def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
         (["check", "--config", "x.ini"], "", "unrecognized arguments: --config x.ini"),
     ],
 )
-def test_a_command_line_that_is_not_understood_does_nothing(
+def test_an_invalid_command_line_does_nothing(
     done: list[tuple[str, argparse.Namespace]],
     capsys: pytest.CaptureFixture[str],
     arguments: Sequence[str],
     prog: str,
     why: str,
 ) -> None:
-    """It is told with the usage of what was to be run, and the exit code says whose fault it is."""
+    """Stderr has the usage of the command, and the exit code is EX_USAGE."""
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert (ended.value.code, done) == (EX_USAGE, [])
@@ -244,15 +244,15 @@ sys.exit(cli.main(["health"]))
 """
 
 
-def test_found_a_peer_that_goes_away_ended_a_command_without_a_word() -> None:
-    """It is an error like any other; the signal for it is not the end."""
+def test_found_a_closed_connection_ended_a_command_without_a_message() -> None:
+    """It is an error like any other; SIGPIPE for it does not end the command."""
     command = [sys.executable, "-c", A_PEER_GOES_AWAY]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (69, "told\n", "")
 
 
-def test_a_command_whose_output_nobody_wants_ends_as_others_do() -> None:
-    """Of SIGPIPE, as `cat` and `ls` would, without a word."""
+def test_a_command_ends_when_the_reader_of_its_output_closes() -> None:
+    """By SIGPIPE, as `cat` and `ls` do, without a message."""
     reader, writer = os.pipe()
     os.close(reader)
     ini = TOP / "etc/bat2influx.ini"
