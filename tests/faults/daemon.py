@@ -76,7 +76,7 @@ def stopped(house: House) -> Sequence[Window]:
 def reloaded(house: House) -> Sequence[Window]:
     """Reload a bad configuration, another interval and the old one while the database is down."""
     house_database.kill(house)
-    with house.says("is bad and was not reloaded"):
+    with house.says("has mistakes and was not reloaded"):
         _reload(house, "soon")
     with house.says("configuration reloaded"):
         _reload(house, 3 * house.interval)

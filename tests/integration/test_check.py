@@ -99,7 +99,7 @@ def test_nothing_is_stored_or_created(setting: Setting) -> None:
     assert Check(setting.write_ini()).code == EX_OK
     assert {row["name"] for row in setting.influxdb.query("SHOW DATABASES")} <= {"_internal"}
     setting.influxdb.query("CREATE DATABASE battery")
-    assert "may be written to" in Check(setting.write_ini()).text("database")
+    assert "writing is permitted" in Check(setting.write_ini()).text("database")
     assert not setting.influxdb.query("SHOW MEASUREMENTS", "battery")
     assert not (setting.directory / "state").exists()
 

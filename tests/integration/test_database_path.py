@@ -31,8 +31,8 @@ def test_victoriametrics_accepts_values_below_a_path(tmp_path: Path) -> None:
         assert elsewhere.undecided == batch
         assert elsewhere.trouble
         where = f"VictoriaMetrics at 127.0.0.1:{database.port}/nowhere"
-        assert elsewhere.trouble.what.startswith(f"{where} takes no values at that path (status 4")
-        assert "is path under [Influx] in" in elsewhere.trouble.what
+        assert elsewhere.trouble.what.startswith(f"{where} accepts no values at that path (status 4")
+        assert "check path under [Influx] in" in elsewhere.trouble.what
 
 
 def test_influxdb_has_no_api_below_a_path(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_influxdb_has_no_api_below_a_path(tmp_path: Path) -> None:
     assert elsewhere.undecided == batch
     assert not elsewhere.rejected
     assert elsewhere.trouble
-    assert "is path under [Influx] in" in elsewhere.trouble.what
+    assert "check path under [Influx] in" in elsewhere.trouble.what
 
 
 @pytest.mark.parametrize("path", ["insert/0/influx", "/insert/0/influx/", "insert//0/influx"])

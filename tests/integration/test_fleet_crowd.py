@@ -79,7 +79,7 @@ def test_more_devices_than_the_limit_of_a_daemon(
         said.sendall(b"".join(map(serial, names)))
         until(made, lambda: made.trouble)
         assert made.trouble
-        assert "127.0.0.1 has more than 3 devices, and the others are left out" in made.trouble.text
+        assert "127.0.0.1 has more than 3 devices; the others are ignored" in made.trouble.text
         assert made.census.devices == 3
         known = [*made._keepalives.pulses]
         others = [name for name in names if name not in known]

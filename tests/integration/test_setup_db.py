@@ -333,7 +333,7 @@ def test_only_an_administrator_can_set_up(
     with InfluxDB(tmp_path / "influxdb", auth=True) as server:
         setup = Setup(tmp_path, server, capsys, "guarded")
         said = setup(code=EX_UNAVAILABLE)
-        assert "has no administrator yet; make one" in said
+        assert "has no administrator yet; create one" in said
         server.create_admin()
         admin = server.login
         server.query("CREATE USER \"other\" WITH PASSWORD 'x'")

@@ -201,7 +201,7 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
 
 
 @pytest.mark.parametrize(("arguments", "ends"), [(["health"], True), (["run"], False), ([], False)])
-def test_ctrl_c_ends_a_command_at_once_and_the_daemon_in_good_order(
+def test_ctrl_c_ends_a_command_at_once_and_shuts_the_daemon_down(
     done: list[tuple[str, argparse.Namespace]], arguments: list[str], ends: bool
 ) -> None:
     """The daemon installs its own handler."""
@@ -248,7 +248,7 @@ def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(
         (["check", "--config", "x.ini"], " check", "'--config' must stand before the command"),
     ],
 )
-def test_a_command_line_that_is_not_understood_does_nothing(
+def test_an_invalid_command_line_does_nothing(
     done: list[tuple[str, argparse.Namespace]],
     capsys: pytest.CaptureFixture[str],
     arguments: Sequence[str],

@@ -1,4 +1,4 @@
-"""The clock: a step is told from slewing, from sleep and from a busy machine; and what waits."""
+"""The clock: steps in contrast to slewing, sleep and a busy machine; and values that are held."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEGIN = EARLIEST + 200 * 86_400 * NS
 
 @dataclass
 class Kernel:
-    """Three clocks in the test's hands: ns of the wall clock and since the boot, and running s."""
+    """Three clocks that the test sets: ns of the wall clock and since the boot, and monotonic s."""
 
     wall: int = BEGIN
     boot: int = 1_000 * NS
@@ -52,7 +52,7 @@ class Kernel:
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    """The clocks of the module, in the test's hands."""
+    """The clocks of the module, set by the test."""
     made = Kernel()
     for name in ("time_ns", "monotonic", "clock_gettime_ns"):
         monkeypatch.setattr(clock.time, name, getattr(made, name))
@@ -61,20 +61,20 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
 @pytest.fixture
 def flag(tmp_path: Path) -> Path:
-    """Where timesyncd will say that the clock is set; it does not run."""
+    """The file by which timesyncd reports that the clock is set; it does not run."""
     return tmp_path / "timesync" / "synchronized"
 
 
-def test_arrivals_are_by_a_clock_that_nobody_sets(kernel: Kernel, flag: Path) -> None:
-    """A moment since the boot and the distance of that look make the wall clock."""
+def test_arrivals_use_a_clock_that_is_never_set(kernel: Kernel, flag: Path) -> None:
+    """Ns since the boot and the distance of that look give the wall clock."""
     now = Clock(flag).look()
     assert (now.wall_ns, now.mono) == (BEGIN, 900.0)
     assert now.boot_ns + now.distance == BEGIN
 
 
 @pytest.mark.parametrize("seconds", [3600.0, 0.6, -0.6, -86_400.0, 10 * 365 * 86_400.0])
-def test_a_step_is_told_once_by_its_size(kernel: Kernel, flag: Path, seconds: float) -> None:
-    """Forward and back, however much time has passed beside it."""
+def test_a_step_is_returned_once_with_its_size(kernel: Kernel, flag: Path, seconds: float) -> None:
+    """Forward and back, however much time has passed."""
     made = Clock(flag)
     kernel.run(1.0)
     kernel.wall += round(seconds * NS)
@@ -86,8 +86,8 @@ def test_a_step_is_told_once_by_its_size(kernel: Kernel, flag: Path, seconds: fl
     assert made.take_step() == 0
 
 
-def test_steps_that_nobody_took_add_up(kernel: Kernel, flag: Path) -> None:
-    """Two looks may lie between two questions."""
+def test_steps_add_up_until_they_are_taken(kernel: Kernel, flag: Path) -> None:
+    """There may be two looks between two calls."""
     made = Clock(flag)
     for seconds in (5, -2):
         kernel.wall += seconds * NS
@@ -96,7 +96,7 @@ def test_steps_that_nobody_took_add_up(kernel: Kernel, flag: Path) -> None:
 
 
 def test_slewing_is_no_step(kernel: Kernel, flag: Path) -> None:
-    """Ten seconds made good at ten percent, as quick as chrony does it, are followed silently."""
+    """Ten seconds corrected at ten percent, as fast as chrony does it, are no step."""
     made = Clock(flag)
     for _ in range(100):
         kernel.run(1.0)
@@ -105,8 +105,8 @@ def test_slewing_is_no_step(kernel: Kernel, flag: Path) -> None:
     assert made.take_step() == 0
 
 
-def test_a_machine_that_slept_has_set_no_clock(kernel: Kernel, flag: Path) -> None:
-    """The wall clock has gone on, and so has the one since the boot; what waited keeps its time."""
+def test_sleep_is_no_step(kernel: Kernel, flag: Path) -> None:
+    """Both clocks run during sleep; queued values keep their time."""
     made = Clock(flag)
     kernel.sleep(8 * 3600.0)
     now = made.look()
@@ -114,8 +114,8 @@ def test_a_machine_that_slept_has_set_no_clock(kernel: Kernel, flag: Path) -> No
     assert (now.wall_ns, now.mono) == (BEGIN + 8 * 3600 * NS, 900.0)
 
 
-def test_a_machine_that_is_too_busy_to_look_sees_no_step(kernel: Kernel, flag: Path) -> None:
-    """A process may be put aside between two looks that are to be one."""
+def test_a_busy_machine_is_no_step(kernel: Kernel, flag: Path) -> None:
+    """The process may be preempted between the reads of one look."""
     made = Clock(flag)
     kernel.pause = round(0.4 * NS)
     for _ in range(10):
@@ -123,15 +123,15 @@ def test_a_machine_that_is_too_busy_to_look_sees_no_step(kernel: Kernel, flag: P
     assert made.take_step() == 0
 
 
-def test_without_timesyncd_nothing_waits(kernel: Kernel, flag: Path) -> None:
-    """Somebody else may keep the clock, or nobody; that cannot be seen."""
+def test_without_timesyncd_no_value_is_held(kernel: Kernel, flag: Path) -> None:
+    """Another program may keep the clock, or none; the daemon cannot see that."""
     made = Clock(flag)
     made.look()
     assert made.hold is Hold.NO
 
 
-def test_values_wait_until_timesyncd_has_set_the_clock(kernel: Kernel, flag: Path) -> None:
-    """It says so by a file; from then on nothing waits, whatever becomes of the file."""
+def test_values_are_held_until_timesyncd_has_set_the_clock(kernel: Kernel, flag: Path) -> None:
+    """A file says so; after that no value is held, even if the file is removed."""
     flag.parent.mkdir()
     made = Clock(flag)
     made.look()
@@ -148,8 +148,8 @@ def test_values_wait_until_timesyncd_has_set_the_clock(kernel: Kernel, flag: Pat
     assert made.hold is Hold.NO
 
 
-def test_values_wait_two_minutes_at_most(kernel: Kernel, flag: Path) -> None:
-    """A boat may be off the network for weeks, and has a good clock of its own."""
+def test_values_are_held_two_minutes_at_most(kernel: Kernel, flag: Path) -> None:
+    """A boat may have no network for weeks, and have a good clock."""
     flag.parent.mkdir()
     made = Clock(flag)
     kernel.run(HOLD_TIMEOUT - 1)
@@ -160,8 +160,8 @@ def test_values_wait_two_minutes_at_most(kernel: Kernel, flag: Path) -> None:
     assert made.hold is Hold.NO
 
 
-def test_a_clock_in_1970_is_never_taken_for_the_time(kernel: Kernel, flag: Path) -> None:
-    """With timesyncd or without, for however long; when it is set, nothing waits any more."""
+def test_a_clock_in_1970_is_never_used(kernel: Kernel, flag: Path) -> None:
+    """With timesyncd or without, for however long; once it is set, no value is held."""
     kernel.wall = 25 * NS
     made = Clock(flag)
     for _ in range(100):
@@ -175,17 +175,17 @@ def test_a_clock_in_1970_is_never_taken_for_the_time(kernel: Kernel, flag: Path)
 
 
 def test_the_real_clocks_agree() -> None:
-    """Of the machine that this runs on: the wall clock, and its distance."""
+    """On the machine that runs the tests: the wall clock, and its distance."""
     made = Clock()
     now = made.look()
     assert abs(now.wall_ns - time.time_ns()) < 60 * NS
     assert now.boot_ns > 0
 
 
-def test_whether_the_clock_is_synchronised_is_known_of_timesyncd_alone(
+def test_only_timesyncd_reports_whether_the_clock_is_synchronised(
     kernel: Kernel, flag: Path
 ) -> None:
-    """Not before it has set the clock, for however long that takes; without it, it is taken so."""
+    """Not before it has set the clock; without timesyncd the clock counts as synchronised."""
     bare = Clock(flag)
     bare.look()
     assert bare.synchronised
@@ -206,7 +206,7 @@ def test_whether_the_clock_is_synchronised_is_known_of_timesyncd_alone(
 
 
 def test_a_clock_in_1970_is_not_synchronised(kernel: Kernel, flag: Path) -> None:
-    """Where nobody says whether it is; nor one that falls back there later."""
+    """Without timesyncd, too; nor is one that returns to 1970 later."""
     kernel.wall = 25 * NS
     made = Clock(flag)
     for wall, synchronised in ((25 * NS, False), (BEGIN, True), (25 * NS, False)):
@@ -217,7 +217,7 @@ def test_a_clock_in_1970_is_not_synchronised(kernel: Kernel, flag: Path) -> None
 
 
 def test_another_clock_is_followed_as_a_step(kernel: Kernel, flag: Path) -> None:
-    """To begin and to end with it; what our own does meanwhile is none."""
+    """At the beginning and the end; steps of this machine's own clock in between are none."""
     made = Clock(flag)
     there = BEGIN - kernel.boot + 3600 * NS
     made.follow(there)
@@ -236,7 +236,7 @@ def test_another_clock_is_followed_as_a_step(kernel: Kernel, flag: Path) -> None
     assert made.take_step() == -(86_400 + 3600) * NS
 
 
-def test_what_is_awaited_is_our_own_clock(kernel: Kernel, flag: Path) -> None:
+def test_hold_is_about_this_machines_clock(kernel: Kernel, flag: Path) -> None:
     """Also while another one is followed."""
     kernel.wall = 25 * NS
     made = Clock(flag)

@@ -19,16 +19,16 @@ def test_delays_double_with_jitter() -> None:
     assert delay(Backoff.BROKER, 5, 0.0) == 4.0
 
 
-def test_a_refused_login_is_tried_less_than_twice_a_minute() -> None:
-    """A device locks out who tries too often: over 30 s pass between two attempts."""
+def test_a_rejected_login_is_retried_less_than_twice_a_minute() -> None:
+    """A device locks frequent attempts out: over 30 s pass between two attempts."""
     assert delay(Backoff.LOGIN, 1, 0.0) > 30.0
 
 
-def test_a_certificate_is_looked_at_anew_within_half_a_minute() -> None:
-    """Somebody mends it meanwhile; what it costs to look is a handshake."""
+def test_a_certificate_is_checked_again_within_half_a_minute() -> None:
+    """A person may correct it in the meantime; a check costs one handshake."""
     assert Backoff.CERTIFICATE.value == (5.0, 30.0)
 
 
-def test_the_broker_is_tried_at_least_each_30_seconds() -> None:
+def test_the_broker_is_retried_at_least_every_30_seconds() -> None:
     """The longest delay, with the time of a connection, stays below 30 s."""
     assert delay(Backoff.BROKER, 100, 0.999) <= 15.0

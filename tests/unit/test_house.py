@@ -1,4 +1,4 @@
-"""A module has its unit test where its name says, and a unit test its module."""
+"""Every module has its unit test at the place of its name, and every unit test its module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def modules() -> list[Path]:
 
 
 def unit_test_of(module: Path) -> Path:
-    """Return where the unit test of a module has to be: test_NAME.py."""
+    """Return the place of the unit test of a module: test_NAME.py."""
     return UNIT / module.parent / f"test_{module.stem}.py"
 
 
@@ -53,14 +53,14 @@ def slow_imports(source: str) -> list[str]:
 
 
 def test_every_module_has_a_unit_test() -> None:
-    """Or a place elsewhere, with the test that tries it; the test of an aspect is not enough."""
+    """Or a named place elsewhere with its test; the test of an aspect is not enough."""
     without = {str(module) for module in modules() if not unit_test_of(module).exists()}
     assert without == ELSEWHERE.keys()
     assert all((TOP / place).exists() for place in ELSEWHERE.values())
 
 
 def test_every_unit_test_is_about_a_module() -> None:
-    """A test whose module has moved, or is gone, is found by nobody."""
+    """Otherwise the test of a moved or removed module would not be noticed."""
     about = {path for module in modules() for path in unit_tests_of(module)}
     strays = {path for path in UNIT.rglob("test_*.py") if path not in about}
     assert {str(path.relative_to(UNIT)) for path in strays} == ABOUT_ALL
@@ -77,13 +77,13 @@ def test_every_unit_test_is_about_a_module() -> None:
         ("from tests.integrations import a", []),
     ],
 )
-def test_imports_of_slow_tests_are_seen(source: str, found: list[str]) -> None:
-    """In whatever form they are written; the test below would be blind otherwise."""
+def test_imports_of_slow_tests_are_detected(source: str, found: list[str]) -> None:
+    """In every form; otherwise the test below would find nothing."""
     assert slow_imports(source) == found
 
 
 def test_no_unit_test_imports_a_slow_one() -> None:
-    """Else a quick test has need of what servers and sockets have need of."""
+    """Otherwise a fast test would need servers and sockets."""
     slow = {
         str(path.relative_to(UNIT)): names
         for path in UNIT.rglob("*.py")

@@ -1,4 +1,4 @@
-"""Who may import whom in the package, and that nothing dodges it."""
+"""The allowed imports within the package, and that no import evades the check."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Import(NamedTuple):
 
 
 def modules() -> dict[str, Path]:
-    """Return the files of the package by the names of their modules; '' is its face."""
+    """Return the files of the package by the names of their modules; '' is the package itself."""
     top = TOP / PACKAGE
     found = {}
     for path in sorted(top.rglob("*.py")):
@@ -138,21 +138,21 @@ def folder(module: str) -> str:
         ("import os, json", []),
     ],
 )
-def test_an_import_is_seen_however_it_is_written(source: str, found: list[object]) -> None:
-    """The tests below would be blind to what this does not see."""
+def test_every_form_of_import_is_detected(source: str, found: list[object]) -> None:
+    """The tests below would miss any other."""
     assert [(each.target, each.late) for each in imports("x", source)] == found
 
 
 @pytest.mark.parametrize(
     "call", ["import_module(name)", "import_module('.net', 'bat2influx')", "__import__(a + b)"]
 )
-def test_an_import_that_cannot_be_seen_is_not_allowed(call: str) -> None:
-    """Neither is a relative one."""
+def test_an_import_that_cannot_be_detected_is_not_allowed(call: str) -> None:
+    """Nor is a relative one."""
     with pytest.raises(AssertionError, match="import"):
         [*imports("x", f"def f():\n {call}")]
 
 
-def test_the_listing_can_be_taken_in_at_a_glance() -> None:
+def test_the_listing_is_short() -> None:
     """At most 8 modules and 12 folders at the top."""
     top = TOP / PACKAGE
     assert len([*top.glob("*.py")]) <= 8
@@ -164,8 +164,8 @@ def test_the_listing_can_be_taken_in_at_a_glance() -> None:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_folder_imports_what_it_may_and_nothing_else(name: str) -> None:
-    """The way of a value goes one way; late imports are no way round."""
+def test_a_folder_has_only_its_allowed_imports(name: str) -> None:
+    """Values pass through the folders in one direction; late imports are checked, too."""
     allowed = FOLDERS[name] | ROOT | {name, ""}
     wrong = [
         each for each in IMPORTS if folder(each.of) == name and folder(each.target) not in allowed
@@ -173,13 +173,13 @@ def test_a_folder_imports_what_it_may_and_nothing_else(name: str) -> None:
     assert not wrong
 
 
-def test_the_root_imports_the_root_alone() -> None:
-    """What everybody uses depends on nobody."""
+def test_the_root_imports_only_the_root() -> None:
+    """Modules that all folders use depend on no folder."""
     assert all(each.target in ROOT | {""} for each in IMPORTS if each.of in ROOT)
 
 
-def test_no_circle() -> None:
-    """No module needs itself, by whatever way, imports for type checkers included."""
+def test_no_circular_imports() -> None:
+    """No module needs itself, on any path, imports for type checkers included."""
     graph: dict[str, set[str]] = {}
     for each in IMPORTS:
         if not each.late and each.target not in ("", each.of):
@@ -191,14 +191,14 @@ def test_no_circle() -> None:
     assert len(order) > 80
 
 
-def test_what_is_imported_late_is_named_with_its_reason() -> None:
-    """Any other import stands at the top of its file, where it is seen."""
+def test_a_late_import_has_a_reason() -> None:
+    """Every other import is at the top of its file."""
     late = {(each.of, each.target) for each in IMPORTS if each.late}
     assert late == LATE.keys()
 
 
-def test_each_folder_has_a_face_and_nothing_in_it() -> None:
-    """An __init__.py is a docstring: what the folder is for, its rules, where to start."""
+def test_each_folder_has_an_init_with_a_docstring_only() -> None:
+    """An __init__.py says what the folder is for, its rules, and where to start."""
     for name, path in MODULES.items():
         if path.name != "__init__.py":
             continue

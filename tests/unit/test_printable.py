@@ -1,4 +1,4 @@
-"""Text of a stranger on one line, and spans of time for people."""
+"""Untrusted text in one line, and durations as text."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from bat2influx.printable import clean, plain, shortened, some, span
         ("no\u00a0break", "no break"),
     ],
 )
-def test_what_is_not_printable_becomes_a_blank(text: str, line: str) -> None:
-    """Blanks in a row are one, and none is at an end."""
+def test_an_unprintable_character_becomes_a_space(text: str, line: str) -> None:
+    """Several spaces become one, and none is at an end."""
     assert plain(text) == line
 
 
@@ -32,20 +32,20 @@ def test_what_is_not_printable_becomes_a_blank(text: str, line: str) -> None:
     [(60, 60, "x" * 60), (61, 60, "x" * 59 + "…"), (5, 5, "xxxxx"), (6, 5, "xxxx…"), (2, 1, "…")],
 )
 def test_a_longer_line_ends_with_an_ellipsis(length: int, longest: int, shown: str) -> None:
-    """With it, it is as long as it may be."""
+    """It has the allowed length with the ellipsis."""
     assert plain("x" * length, longest) == shown
 
 
-def test_a_line_has_60_characters_at_the_most_unless_told() -> None:
-    """Of a text without end four times as many characters are looked at."""
+def test_a_line_has_60_characters_by_default() -> None:
+    """Of an endless text four times as many characters are read."""
     assert len(plain("x" * 10**6)) == 60
     assert plain(" " * 239 + "x") == "x"
     assert plain(" " * 240 + "x") == ""
 
 
 @given(st.text(), st.integers(1, 100))
-def test_whatever_comes_is_one_printable_line(text: str, longest: int) -> None:
-    """Of the length that is allowed; what is such a line already stays as it is."""
+def test_any_text_becomes_one_printable_line(text: str, longest: int) -> None:
+    """Of the allowed length; a text that is one already is unchanged."""
     line = plain(text, longest)
     assert len(line) <= longest
     assert line.isprintable()
@@ -55,7 +55,7 @@ def test_whatever_comes_is_one_printable_line(text: str, longest: int) -> None:
 
 @given(st.text())
 def test_a_clean_text_has_its_lines_and_nothing_else_that_moves_a_cursor(text: str) -> None:
-    """Each character that is not printable becomes a blank, and the others stay."""
+    """Each unprintable character becomes a space, and the others stay."""
     shown = clean(text)
     lines = text.split("\n")
     assert [len(line) for line in shown.split("\n")] == [len(line) for line in lines]
@@ -64,8 +64,8 @@ def test_a_clean_text_has_its_lines_and_nothing_else_that_moves_a_cursor(text: s
 
 
 @pytest.mark.parametrize(("longest", "shown"), [(3, "abc"), (2, "a…"), (1, "…")])
-def test_what_is_shortened_shows_that(longest: int, shown: str) -> None:
-    """By an ellipsis, with which it is as long as it may be."""
+def test_a_shortened_text_ends_with_an_ellipsis(longest: int, shown: str) -> None:
+    """It has the allowed length with the ellipsis."""
     assert shortened("abc", longest) == shown
 
 
@@ -83,13 +83,13 @@ def test_what_is_shortened_shows_that(longest: int, shown: str) -> None:
         (864_000.0, "10 days"),
     ],
 )
-def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
+def test_a_duration_has_a_fitting_unit(seconds: float, text: str) -> None:
     """From two of a unit on, that unit is used."""
     assert span(seconds) == text
 
 
 def test_of_many_names_the_first_are_named() -> None:
-    """And how many others there are."""
+    """And the number of the others."""
     assert some(["a"]) == "a"
     assert some([1, 2], " and ") == "1 and 2"
     assert some(range(20)).endswith("18, 19")

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 from bat2influx.reading import Stamper
 
 
-def test_by_arrival_every_value_counts() -> None:
-    """A value's stamp is its arrival; two of the same nanosecond do not share one."""
+def test_by_arrival_every_value_is_stored() -> None:
+    """A value's stamp is its arrival; two values of one nanosecond get different stamps."""
     stamper = Stamper(by_tick=False)
     assert [stamper.stamp("Soc", at) for at in (100, 100, 150)] == [100, 101, 150]
     assert stamper.stamp("Power", 100) == 100
 
 
 def test_by_tick_the_fields_of_a_tick_share_its_stamp() -> None:
-    """The stamp is the start of the latest tick that was asked; the first value counts."""
+    """The stamp is the start of the latest requested tick; the first value is stored."""
     stamper = Stamper(by_tick=True)
     stamper.begin_tick(5_000)
     assert stamper.stamp("Soc", 5_501) == stamper.stamp("Power", 5_502) == 5_000
@@ -24,7 +24,7 @@ def test_by_tick_the_fields_of_a_tick_share_its_stamp() -> None:
 
 
 def test_by_tick_a_clock_that_is_slowed_down_loses_and_overwrites_nothing() -> None:
-    """When a tick comes again the stamps go on rising, and each still has its values."""
+    """If a tick is repeated the stamps still increase, and each has its values."""
     stamper = Stamper(by_tick=True)
     stamper.begin_tick(5_000)
     assert stamper.stamp("Soc", 5_500) == 5_000
@@ -34,16 +34,16 @@ def test_by_tick_a_clock_that_is_slowed_down_loses_and_overwrites_nothing() -> N
     assert stamper.stamp("Soc", 3_500) == 5_002
 
 
-def test_by_tick_a_value_before_the_first_tick_is_none() -> None:
-    """What came before our first request belongs to no tick."""
+def test_by_tick_a_value_before_the_first_request_is_dropped() -> None:
+    """It belongs to no tick."""
     stamper = Stamper(by_tick=True)
     assert stamper.stamp("Soc", 4_999) is None
     stamper.begin_tick(4_000)
     assert stamper.stamp("Soc", 5_100) == 4_000
 
 
-def test_by_tick_a_clock_that_was_set_has_its_own_rows() -> None:
-    """Late answers go with the clock; ticks that were there before are other rows by 1 ns."""
+def test_by_tick_a_clock_that_was_set_has_its_own_points() -> None:
+    """Late answers follow the clock; repeated ticks differ by 1 ns."""
     stamper = Stamper(by_tick=True)
     stamper.begin_tick(5_000)
     assert stamper.stamp("Soc", 5_500) == 5_000
@@ -63,7 +63,7 @@ EVENTS = st.lists(
 
 @given(EVENTS)
 def test_by_tick_stamps_never_repeat_or_go_back(events: list[tuple[str, int]]) -> None:
-    """Whatever the clock does, the stamps of a field rise, one value for each tick at most."""
+    """Whatever the clock does, the stamps of a field increase, at most one value for each tick."""
     stamper = Stamper(by_tick=True)
     last, ticks, values = -1, 0, 0
     for kind, at in events:

@@ -23,7 +23,7 @@ LINK = object()
 
 
 class FakeConnector:
-    """Takes the place of a connector; the test sets `step` and `outcome`."""
+    """Stands in for a connector; the test sets `step` and `outcome`."""
 
     def __init__(
         self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
@@ -35,12 +35,12 @@ class FakeConnector:
         self.abandoned = False
 
     def abandon(self) -> None:
-        """Nobody waits for the outcome any more."""
+        """Discard the outcome."""
         self.abandoned = True
 
 
 class FakeConnection:
-    """Takes the place of a connection; the test sets what the broker has done."""
+    """Stands in for a connection; the test sets what the broker has done."""
 
     def __init__(self, link: object, endpoint: Endpoint, client_id: str, protocol: Protocol):
         self.link, self.endpoint, self.client_id = link, endpoint, client_id
@@ -59,7 +59,7 @@ class FakeConnection:
 
 
 class Way:
-    """A reconnector, all that it has made so far, and the time in s."""
+    """A reconnector, the fakes that it has made so far, and the time in s."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, tls: Tls | None = None, password: str = ""
@@ -100,7 +100,7 @@ class Way:
         return seconds
 
     def connect(self, outcome: object = LINK) -> None:
-        """Let the next attempt begin and have this outcome."""
+        """Start the next attempt, with this outcome."""
         self.wait()
         self.step()
         self.connectors[-1].outcome = outcome
@@ -114,7 +114,7 @@ class Way:
         return self.connections[-1]
 
     def end(self, why: Trouble, *, may_be_older: bool = False) -> None:
-        """Have the connection end."""
+        """End the connection."""
         self.connections[-1].trouble = why
         self.connections[-1].may_be_older = may_be_older
         assert not self.step()

@@ -1,4 +1,4 @@
-"""The commands that lead on: each is one that the program takes."""
+"""The commands that messages recommend: the program accepts each of them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ USUAL = str(DEFAULT_CONFIG)
         ("./try.ini", True, "bat2influx --config ./try.ini pair gx"),
     ],
 )
-def test_a_token_is_had_by_a_command_for_that_file(config: str, again: bool, command: str) -> None:
-    """It writes where it can, which is into a file of the service."""
+def test_the_command_for_a_token_names_the_file(config: str, again: bool, command: str) -> None:
+    """It writes only into a file of the service."""
     assert pair_command("gx", config, again=again) == f"'{command}'"
     options = cli.parser().parse_args(command.split()[1:])
     assert (options.command, options.host, str(options.config)) == (
@@ -45,7 +45,7 @@ def test_a_token_is_had_by_a_command_for_that_file(config: str, again: bool, com
     ],
 )
 def test_a_certificate_is_pinned_by_a_command(host: str, port: int, command: str) -> None:
-    """The usual port goes without saying."""
+    """The usual port is left out."""
     assert pin_command(host, port) == command
     assert cli.parser().parse_args(command.split()[1:]).command == "pin"
     assert f"'{command}' prints in {USUAL}" in pin(host, USUAL, port)

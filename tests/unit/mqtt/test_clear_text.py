@@ -1,4 +1,4 @@
-"""The look at a port in clear: what each answer to a CONNECT without a login comes to."""
+"""The probe for unencrypted MQTT: the result of each answer to a CONNECT without a login."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MQTT_5_ONLY = b"\x20\x03\x00\x84\x00"
 
 
 def look(answer: Callable[[socket.socket], None], within: float = LONG) -> tuple[bool, bytes]:
-    """Return what a look comes to at a peer, and all that the peer was sent."""
+    """Return the result of a probe of a peer, and all bytes sent to the peer."""
     ours, theirs = socket.socketpair()
     found: list[bytes] = []
 
@@ -42,8 +42,8 @@ def look(answer: Callable[[socket.socket], None], within: float = LONG) -> tuple
 
 
 @pytest.mark.parametrize("answer", [WELCOME, REFUSAL, MQTT_5_ONLY])
-def test_a_connack_is_mqtt_whatever_it_says(answer: bytes) -> None:
-    """A refusal for want of a login shows that the port reads MQTT in clear."""
+def test_any_connack_proves_mqtt(answer: bytes) -> None:
+    """A rejection of the missing login also proves that the port reads unencrypted MQTT."""
     took, sent = look(lambda peer: peer.sendall(answer))
     assert took
     assert sent.endswith(b"\xe0\x00")
@@ -58,25 +58,25 @@ def test_a_connack_is_mqtt_whatever_it_says(answer: bytes) -> None:
         b"\x30\x02\x00\x00",
     ],
 )
-def test_what_is_no_connack_is_none(answer: bytes) -> None:
-    """An alert of TLS, a web server, and packets that do not come first."""
+def test_other_answers_prove_nothing(answer: bytes) -> None:
+    """An alert of TLS, a web server, and other packets first."""
     took, sent = look(lambda peer: peer.sendall(answer))
     assert not took
     assert len(sent) == 14
 
 
-def test_an_end_without_an_answer_is_none() -> None:
-    """As of a port with TLS."""
+def test_a_close_without_an_answer_proves_nothing() -> None:
+    """A port with TLS may do that."""
     assert not look(lambda peer: peer.shutdown(socket.SHUT_RDWR))[0]
 
 
-def test_silence_is_none() -> None:
-    """As of a port with TLS that waits for more."""
+def test_no_answer_proves_nothing() -> None:
+    """A port with TLS may wait for more."""
     assert not look(lambda _: None, SHORT)[0]
 
 
-def test_it_holds_no_login() -> None:
-    """The flags of the CONNECT are those of a clean session, and nothing follows its empty name."""
+def test_the_probe_holds_no_login() -> None:
+    """The flags of the CONNECT are those of a clean session, and the client id is empty."""
     _, sent = look(lambda _: None, SHORT)
     assert sent == b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0f\x00\x00"
 
@@ -85,7 +85,7 @@ def test_it_holds_no_login() -> None:
 
 
 def brought_to(look: Look, *, tls: bool = False, secret: bool = True) -> ClearPort:
-    """Return a port of which this is to be looked at."""
+    """Return a port in this state."""
     port = ClearPort(tls=tls, secret=secret)
     port.answered()
     if look is Look.TLS:
@@ -105,8 +105,8 @@ def brought_to(look: Look, *, tls: bool = False, secret: bool = True) -> ClearPo
         (True, False, Look.NONE),
     ],
 )
-def test_at_first_a_password_wants_a_proof(tls: bool, secret: bool, look: Look) -> None:
-    """With TLS it is in good hands, and without a password there is nothing to keep."""
+def test_a_password_requires_a_proof_first(tls: bool, secret: bool, look: Look) -> None:
+    """With TLS the password is safe, and without a password there is nothing to protect."""
     assert ClearPort(tls=tls, secret=secret).look is look
 
 
@@ -131,8 +131,8 @@ def test_the_table(
     assert port.look is wordless
 
 
-def test_without_a_password_what_has_ended_is_not_looked_at() -> None:
-    """It may want TLS where it ends a login without a word."""
+def test_without_a_password_an_ended_connection_is_not_probed() -> None:
+    """The port may require TLS if it closes at the login without an answer."""
     port = brought_to(Look.NONE, secret=False)
     port.ended()
     assert port.look is Look.NONE
@@ -140,8 +140,8 @@ def test_without_a_password_what_has_ended_is_not_looked_at() -> None:
     assert port.look is Look.TLS
 
 
-def test_tls_that_is_configured_is_spoken() -> None:
-    """There is nothing to be found out."""
+def test_with_tls_configured_nothing_is_probed() -> None:
+    """Nothing has to be detected."""
     port = brought_to(Look.NONE, tls=True)
     port.ended()
     assert not port.wordless()

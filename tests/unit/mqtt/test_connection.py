@@ -1,4 +1,4 @@
-"""The link that paho reads from: ahead of need, and never past the end."""
+"""The link that paho reads from: it reads ahead, and never past the end."""
 
 import gc
 import socket
@@ -32,7 +32,7 @@ def pair() -> Iterator[tuple[Link, socket.socket]]:
 
 
 def test_a_link_reads_ahead_and_says_so(pair: tuple[Link, socket.socket]) -> None:
-    """One system call fetches what there is; `pending` tells what select() does not."""
+    """One system call reads all data; `pending` covers what select() does not see."""
     link, peer = pair
     peer.sendall(b"abcdef")
     assert not link.pending
@@ -59,7 +59,7 @@ def test_a_link_reads_ahead_and_says_so(pair: tuple[Link, socket.socket]) -> Non
 def test_a_link_hands_out_whole_messages(
     pair: tuple[Link, socket.socket], after: bytes, *, left: bool
 ) -> None:
-    """Those of QoS 0 that were read ahead, of any length; whatever is none is left to be read."""
+    """Those of QoS 0 that were read ahead, of any length; other packets are left for `recv`."""
     link, peer = pair
     long = bytes(300)
     peer.sendall(b"\xd0\x00" + b"\x30\x03abc" + b"\x31\x00" + b"\x38\xac\x02" + long + after)
@@ -73,14 +73,14 @@ def test_a_link_hands_out_whole_messages(
 
 
 def test_a_link_without_data_would_block(pair: tuple[Link, socket.socket]) -> None:
-    """Nothing there is BlockingIOError, as of any socket that does not block."""
+    """BlockingIOError, as from any non-blocking socket."""
     link, _ = pair
     with pytest.raises(BlockingIOError):
         link.recv(1)
 
 
 def test_a_link_gives_what_came_before_the_end(pair: tuple[Link, socket.socket]) -> None:
-    """The end is b"", after all that was sent before."""
+    """b"" at the end, after all the data before it."""
     link, peer = pair
     peer.sendall(b"ab")
     peer.shutdown(socket.SHUT_WR)
@@ -93,8 +93,8 @@ def attempt(host: str, port: int) -> Link | Trouble:
     return wait("the outcome", lambda: connector.outcome)
 
 
-def test_a_closed_port_is_told_from_an_unknown_name() -> None:
-    """The words of the two differ, and say what to do; no secret is in them."""
+def test_a_closed_port_and_an_unknown_name_have_different_messages() -> None:
+    """Both say what to do; no secret is in them."""
     refused, unknown = attempt("127.0.0.1", free_port()), attempt("nowhere.invalid", 1883)
     assert isinstance(refused, Trouble)
     assert isinstance(unknown, Trouble)
@@ -106,14 +106,14 @@ def test_a_closed_port_is_told_from_an_unknown_name() -> None:
 
 
 def test_an_impossible_name_is_an_unknown_one() -> None:
-    """A label that IDNA refuses is a name that does not resolve."""
+    """A label that IDNA rejects is a name that does not resolve."""
     outcome = attempt("a" * 70 + ".local", 1883)
     assert isinstance(outcome, Trouble)
     assert outcome.cause == "name"
 
 
-def test_an_abandoned_attempt_closes_what_it_reached() -> None:
-    """A link that nobody waits for any more does not stay open."""
+def test_an_abandoned_attempt_closes_its_link() -> None:
+    """A discarded link does not stay open."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         connector = Connector(Endpoint("127.0.0.1", port, "u", "", "c"), lambda: None)
@@ -125,12 +125,12 @@ def test_an_abandoned_attempt_closes_what_it_reached() -> None:
 
 
 def descriptors() -> int:
-    """Return how many this process has open."""
+    """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.socket]) -> None:
-    """Two descriptors of each paho client go with it, without waiting for the collector."""
+    """The two descriptors of its paho client are closed with it, without garbage collection."""
     link, _ = pair
     endpoint = Endpoint("127.0.0.1", 1883, "u", "", "c")
     gc.disable()
@@ -150,12 +150,12 @@ def test_a_dropped_connection_leaves_no_descriptor(pair: tuple[Link, socket.sock
     ["_create_socket_connection", "_packet_handle", "_packet_queue", "_sock_recv", "_sock_send"],
 )
 def test_paho_has_what_the_client_overrides(name: str) -> None:
-    """A paho without these would be fed by nobody, deaf, or without a bound."""
+    """Without these methods paho would receive nothing, report nothing, or have no bound."""
     assert callable(getattr(mqtt.Client, name))
 
 
-def test_paho_has_what_the_client_looks_at(pair: tuple[Link, socket.socket]) -> None:
-    """A packet lies where it is looked for, and the keepalive is where it is changed."""
+def test_paho_has_the_attributes_that_the_client_reads(pair: tuple[Link, socket.socket]) -> None:
+    """The incoming packet and the keepalive are where the client expects them."""
     client = new_client(pair[0], "bat2influx-test", Protocol.MQTT_5)
     client.connect("127.0.0.1", 1883, 30)
     names = {"command", "packet", "have_remaining", "remaining_count", "remaining_length"}
@@ -165,10 +165,10 @@ def test_paho_has_what_the_client_looks_at(pair: tuple[Link, socket.socket]) -> 
     client.disconnect()
 
 
-def test_found_a_packet_id_that_came_again_acknowledged_a_new_subscription(
+def test_found_a_repeated_packet_id_acknowledged_a_new_subscription(
     pair: tuple[Link, socket.socket],
 ) -> None:
-    """What the broker confirmed hours ago says nothing about what is asked now."""
+    """An old acknowledgement is not valid for a new subscription."""
     link, _ = pair
     endpoint = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")
     connection = Connection(link, endpoint, "bat2influx-1", Protocol.MQTT_3_1_1)
@@ -196,7 +196,7 @@ def opened(pair: PAIR, protocol: Protocol = Protocol.MQTT_5, *, welcome: bool = 
 
 
 def trouble_of(connection: Connection, peer: socket.socket, data: bytes) -> Trouble:
-    """Return what is made of `data` from the peer."""
+    """Return the trouble that `data` from the peer causes."""
     peer.sendall(data)
     connection.step(readable=True, writable=True)
     assert connection.trouble
@@ -219,10 +219,10 @@ def trouble_of(connection: Connection, peer: socket.socket, data: bytes) -> Trou
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_no_broker_sends_is_the_end_of_the_connection(
+def test_a_packet_that_no_broker_sends_ends_the_connection(
     pair: PAIR, protocol: Protocol, data: bytes, cause: str, text: str
 ) -> None:
-    """It is named, nothing is received from it, and nothing is left to be sent."""
+    """The message names it, and nothing is received or queued for sending."""
     connection = opened(pair, protocol)
     told = trouble_of(connection, pair[1], data)
     assert told.cause == cause
@@ -234,15 +234,15 @@ def test_what_no_broker_sends_is_the_end_of_the_connection(
 @pytest.mark.parametrize(
     "data", [b"SSH-2.0-OpenSSH\r\n", b"\x15\x03\x03\0\x02", b"\x30\xff\xff\xff\x7f"]
 )
-def test_what_is_no_broker_at_all_is_told_from_one_that_misbehaves(pair: PAIR, data: bytes) -> None:
-    """Before a login nobody knows that it is one: address and port may be wrong."""
+def test_before_a_login_the_peer_may_not_be_a_broker(pair: PAIR, data: bytes) -> None:
+    """Then address and port may be wrong."""
     told = trouble_of(opened(pair, welcome=False), pair[1], data)
     assert told.cause == "protocol"
     assert "check that address and port are the device's" in told.text
 
 
-def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
-    """Of large messages fewer are taken at once; no message is lost by that."""
+def test_a_step_receives_a_bounded_number_of_bytes(pair: PAIR) -> None:
+    """A step takes fewer large messages; none is lost by that."""
     link, peer = pair
     connection = opened(pair, Protocol.MQTT_3_1_1)
     body = b"\0\x01t" + bytes(60_000)
@@ -263,8 +263,8 @@ def test_what_is_received_in_a_step_is_bounded_in_bytes(pair: PAIR) -> None:
     assert link.pending is False
 
 
-def test_of_a_payload_that_is_no_value_no_more_is_kept_than_shows_that(pair: PAIR) -> None:
-    """What holds a message, for whatever reason, holds 64 KiB of it and not a megabyte."""
+def test_a_large_payload_is_cut(pair: PAIR) -> None:
+    """Whoever keeps a message keeps 64 KiB of it and not a megabyte."""
     _, peer = pair
     connection = opened(pair, Protocol.MQTT_3_1_1)
     body = b"\0\x01t" + b"x" * 500_000
@@ -286,8 +286,8 @@ def test_of_a_payload_that_is_no_value_no_more_is_kept_than_shows_that(pair: PAI
     [b"\xd0\0", b"\x40\x02\0\x63", b"\x90\x04\0\x63\0\0", b"\x20\x03\0\0\0"],
     ids=["PINGRESP", "PUBACK", "SUBACK", "CONNACK"],
 )
-def test_what_is_no_message_counts_in_a_step_too(pair: PAIR, packet: bytes) -> None:
-    """Of a flood of them a step takes as many as of messages."""
+def test_other_packets_count_in_a_step_too(pair: PAIR, packet: bytes) -> None:
+    """A step takes as many of them as of messages."""
     link, peer = pair
     connection = opened(pair, Protocol.MQTT_5)
     peer.sendall(packet * 4 * mqtt_connection.BURST)
@@ -298,8 +298,8 @@ def test_what_is_no_message_counts_in_a_step_too(pair: PAIR, packet: bytes) -> N
     assert connection.pending
 
 
-def test_the_bytes_of_what_is_no_message_count_in_a_step_too(pair: PAIR) -> None:
-    """A reason may fill a packet."""
+def test_the_bytes_of_other_packets_count_in_a_step_too(pair: PAIR) -> None:
+    """A reason string may fill a packet."""
     _, peer = pair
     connection = opened(pair, Protocol.MQTT_5)
     said = b"\x1f\xea\x60" + bytes(60_000)
@@ -319,7 +319,7 @@ def test_the_bytes_of_what_is_no_message_count_in_a_step_too(pair: PAIR) -> None
 
 
 def test_properties_count_in_a_step_like_payload(pair: PAIR) -> None:
-    """To read them takes time, and they can be a megabyte of a message without a payload."""
+    """Parsing them takes time, and a message without a payload can have a megabyte of them."""
     _, peer = pair
     connection = opened(pair, Protocol.MQTT_5)
     properties = b"\x26\0\0\0\0" * 60_000
@@ -343,7 +343,7 @@ def test_properties_count_in_a_step_like_payload(pair: PAIR) -> None:
 def test_messages_without_an_acknowledgement_are_bounded(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who has many to publish is told to wait, and one more than may be is the end."""
+    """Above the first limit callers wait; above the second the connection ends."""
     monkeypatch.setattr(mqtt_connection, "ENOUGH_UNACKNOWLEDGED", 3)
     monkeypatch.setattr(mqtt_connection, "MOST_UNACKNOWLEDGED", 5)
     connection = opened(pair)
@@ -364,7 +364,7 @@ def test_messages_without_an_acknowledgement_are_bounded(
 def test_subscriptions_without_an_acknowledgement_are_bounded(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are dropped count as well."""
+    """Unsubscribed topics count, too."""
     monkeypatch.setattr(mqtt_connection, "MOST_SUBSCRIPTIONS", 3)
     connection = opened(pair)
     connection.subscribe(["a"])
@@ -376,10 +376,10 @@ def test_subscriptions_without_an_acknowledgement_are_bounded(
     assert "(4 subscriptions are not acknowledged)" in connection.trouble.text
 
 
-def test_a_broker_that_does_not_read_is_the_end_of_the_connection(
+def test_a_broker_that_does_not_read_ends_the_connection(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever waits to be sent then goes with it."""
+    """The send queue is freed with the connection."""
     monkeypatch.setattr(paho_client, "MOST_WAITING", 50)
     connection = opened(pair)
     while not connection.trouble:
@@ -388,8 +388,8 @@ def test_a_broker_that_does_not_read_is_the_end_of_the_connection(
     assert "(51 packets of " in connection.trouble.text
 
 
-def test_a_connection_that_is_of_no_use_is_abandoned(pair: PAIR) -> None:
-    """For the reason that is given; a second one changes nothing."""
+def test_a_connection_can_be_abandoned_with_a_reason(pair: PAIR) -> None:
+    """A second reason changes nothing."""
     connection = opened(pair)
     why = Trouble("not taking", "subscriptions are not acknowledged")
     connection.abandon(why)

@@ -1,4 +1,4 @@
-"""Whatever a peer sends, a connection ends in good order or goes on; it never raises."""
+"""Whatever a peer sends, a connection ends with a trouble or continues; it never raises."""
 
 import socket
 
@@ -52,7 +52,7 @@ PACKETS = st.one_of(
 
 
 def talk(stream: bytes, protocol: Protocol, *, piece: int) -> Connection:
-    """Have a peer send `stream`, in pieces, and then end; return the connection."""
+    """Let a peer send `stream`, in pieces, and then close; return the connection."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     endpoint = Endpoint("peer", 1883, "u", "p", "c")
@@ -81,7 +81,7 @@ def talk(stream: bytes, protocol: Protocol, *, piece: int) -> Connection:
 def test_no_stream_of_bytes_raises(
     protocol: Protocol, accepted: bool, packets: list[bytes], piece: int
 ) -> None:
-    """Packets of all types, whole, broken and in pieces, end the connection or are taken."""
+    """Packets of all types, complete, broken and in pieces, end the connection or are accepted."""
     stream = (CONNACK[protocol] + SUBACK[protocol] if accepted else b"") + b"".join(packets)
     connection = talk(stream, protocol, piece=piece)
     assert connection.trouble is not None
@@ -95,7 +95,7 @@ def test_no_stream_of_bytes_raises(
 def test_every_message_before_the_end_is_received(
     protocol: Protocol, count: int, piece: int
 ) -> None:
-    """However the stream is cut into pieces, no message of a good one is missing."""
+    """However a valid stream is cut into pieces, no message is missing."""
     good = [GOOD[protocol][number % len(GOOD[protocol])] for number in range(count)]
     connection = talk(CONNACK[protocol] + b"".join(good), protocol, piece=piece)
     received = [(message.topic, message.payload) for message in connection.received()]

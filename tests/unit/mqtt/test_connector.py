@@ -1,4 +1,4 @@
-"""The connector: what each answer of resolver, network and handshake comes to."""
+"""The connector: the outcome of each answer of resolver, network and handshake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CA = Tls("/etc/ca.pem")
 
 
 class Network:
-    """Takes the place of resolver and sockets: each (address, port) is open, or fails so."""
+    """Stands in for resolver and sockets: each (address, port) is open, or fails as given."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.addresses: tuple[str, ...] = TWO
@@ -79,7 +79,7 @@ class Network:
 
 
 class Handshakes:
-    """Takes the place of `secure`: has `outcomes`, one after the other."""
+    """Stands in for `secure`: has `outcomes`, one after the other."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.outcomes: list[Any] = []
@@ -114,7 +114,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
 
 @pytest.fixture
 def handshakes(monkeypatch: pytest.MonkeyPatch) -> Handshakes:
-    """Handshakes that come to what the test says."""
+    """Handshakes with the outcomes that the test sets."""
     return Handshakes(monkeypatch)
 
 
@@ -126,7 +126,7 @@ def attempt(
     look: Look = Look.NONE,
     password: str = "secret",
 ) -> Connector:
-    """Make one attempt, and return the connector once it has woken us."""
+    """Make one attempt, and return the connector after its wake-up."""
     endpoint = Endpoint("venus.local", port, "u", password, "/etc/x.ini", tls, vrm=vrm)
     woken = threading.Event()
     made = Connector(endpoint, woken.set, look=look)
@@ -177,7 +177,7 @@ def test_the_addresses_of_a_name_are_there_once_each(network: Network) -> None:
 
 
 def test_an_address_of_ipv6_is_connected_to_with_its_scope(network: Network) -> None:
-    """It is that of a link, of which a host may have several."""
+    """A link-local address needs it, because a host may have several links."""
     network.addresses, network.open = ("fe80::1",), {("fe80::1", 1883)}
     assert cause(attempt()) == "link"
     assert network.last == ("fe80::1", 1883, 0, 2)
@@ -186,7 +186,7 @@ def test_an_address_of_ipv6_is_connected_to_with_its_scope(network: Network) -> 
 # The port
 
 
-def test_the_first_address_that_takes_the_connection_is_used(network: Network) -> None:
+def test_the_first_address_that_accepts_is_used(network: Network) -> None:
     """Each has its own time; the socket does not block, and sends small packets at once."""
     network.open = {(TWO[1], 1883)}
     network.failures[TWO[0], 1883] = [NO_ANSWER]
@@ -211,10 +211,10 @@ def test_the_first_address_that_takes_the_connection_is_used(network: Network) -
         ([NO_ROUTE, REFUSED], "refused", "connection refused by venus.local port 1883"),
     ],
 )
-def test_one_address_that_refuses_shows_that_the_host_is_there(
+def test_one_refused_connection_shows_that_the_host_responds(
     network: Network, failures: list[OSError], expected: str, why: str
 ) -> None:
-    """Without one it is unreachable, for the reason of the last address."""
+    """Otherwise the host is unreachable, for the reason of the last address."""
     for address, failure in zip(TWO, failures, strict=True):
         network.failures[address, 1883] = [failure]
     made = attempt()
@@ -242,10 +242,10 @@ def test_a_name_without_an_address_is_unreachable(network: Network) -> None:
     ],
 )
 @pytest.mark.parametrize("at", TWO)
-def test_a_refused_port_has_the_other_one_looked_at(
+def test_after_a_refused_connection_the_other_port_is_probed(
     network: Network, at: str, port: int, other: set[int], expected: str
 ) -> None:
-    """An open one at any address is told; a port of one's own choice has no other one."""
+    """An open one at any address is reported; a non-standard port has no other one."""
     network.open = {(at, each) for each in other}
     assert cause(attempt(port)) == expected
     looks = [timeout for _, asked, timeout in network.asked if asked != port]
@@ -261,7 +261,7 @@ def test_a_refused_port_has_the_other_one_looked_at(
     ("port", "look", "looks"), [(1883, Look.NONE, 0), (1883, Look.TLS, 1), (8883, Look.NONE, 1)]
 )
 @pytest.mark.parametrize("speaks", [True, False])
-def test_a_port_that_may_want_tls_is_looked_at_first(
+def test_a_port_that_may_require_tls_is_probed_first(
     network: Network,
     handshakes: Handshakes,
     port: int,
@@ -269,7 +269,7 @@ def test_a_port_that_may_want_tls_is_looked_at_first(
     looks: int,
     speaks: bool,
 ) -> None:
-    """With a short handshake, any certificate and no login; in clear by a new connection alone."""
+    """With a short handshake, any certificate and no login; then by a new connection."""
     network.open = {(TWO[0], port)}
     secured = socket.socket()
     handshakes.outcomes = [secured if speaks else mqtt_errors.no_tls("h", port, "")]
@@ -307,7 +307,7 @@ NO_TLS = mqtt_errors.no_tls("h", 1883, "")
     ],
 )
 @pytest.mark.parametrize("port", [1883, 8883])
-def test_a_password_goes_to_no_port_that_may_speak_tls(
+def test_no_password_is_sent_to_a_port_that_may_use_tls(
     network: Network,
     handshakes: Handshakes,
     port: int,
@@ -316,7 +316,7 @@ def test_a_password_goes_to_no_port_that_may_speak_tls(
     takes_mqtt: bool,
     cause_of_it: str,
 ) -> None:
-    """One that wants a certificate of ours speaks it; one that is silent, or ends at once, may."""
+    """A port that requires a client certificate does; one that does not answer, or closes, may."""
     network.open, network.takes_mqtt = {(TWO[0], port)}, takes_mqtt
     handshakes.outcomes = [seen]
     made = attempt(port, look=look)
@@ -333,10 +333,10 @@ def test_a_password_goes_to_no_port_that_may_speak_tls(
         assert "neither MQTT nor TLS" in made.outcome.what
 
 
-def test_a_port_that_says_nothing_is_taken_as_it_is_without_a_password(
+def test_without_a_password_a_port_that_does_not_answer_is_used(
     network: Network, handshakes: Handshakes
 ) -> None:
-    """There is nothing to keep from it."""
+    """There is nothing to protect."""
     network.open = {(TWO[0], 8883)}
     handshakes.outcomes = [SILENT]
     assert cause(attempt(8883, password="")) == "link"
@@ -344,7 +344,7 @@ def test_a_port_that_says_nothing_is_taken_as_it_is_without_a_password(
 
 
 @pytest.mark.parametrize("seen", [mqtt_errors.no_tls("h", 1884, ""), SILENT])
-def test_a_port_that_closes_after_the_look_is_told_as_refused(
+def test_a_port_that_closes_after_the_probe_is_reported_as_refused(
     network: Network, handshakes: Handshakes, seen: Trouble
 ) -> None:
     """The second connection may fail where the first did not."""
@@ -355,10 +355,10 @@ def test_a_port_that_closes_after_the_look_is_told_as_refused(
 
 
 @pytest.mark.parametrize("look", Look)
-def test_tls_that_is_configured_is_spoken_at_once(
+def test_configured_tls_is_used_at_once(
     network: Network, handshakes: Handshakes, look: Look
 ) -> None:
-    """By what is configured, with the full time, and in one connection."""
+    """With the configured trust, the full time, and in one connection."""
     network.open = {(TWO[0], 8883)}
     secured = socket.socket()
     handshakes.outcomes = [secured]
@@ -379,10 +379,10 @@ def test_tls_that_is_configured_is_spoken_at_once(
         (mqtt_errors.ca_unreadable("", "", ""), True, "ca file"),
     ],
 )
-def test_a_certificate_of_the_vrm_cloud_has_a_text_of_its_own(
+def test_a_certificate_of_the_vrm_cloud_has_its_own_message(
     network: Network, handshakes: Handshakes, why: Trouble, vrm: bool, expected: str
 ) -> None:
-    """Every other failure of a handshake is told as it is."""
+    """Every other failure of a handshake has the usual message."""
     network.open = {(TWO[0], 8883)}
     handshakes.outcomes = [why]
     made = attempt(8883, CA, vrm=vrm)
@@ -391,7 +391,7 @@ def test_a_certificate_of_the_vrm_cloud_has_a_text_of_its_own(
 
 
 def test_an_attempt_abandoned_after_its_outcome_closes_the_link(network: Network) -> None:
-    """Who does not take the link any more leaves no open socket."""
+    """No socket stays open."""
     network.open = {(TWO[0], 1883)}
     made = attempt()
     made.abandon()
@@ -419,7 +419,7 @@ def test_an_abandoned_attempt_that_fails_ends_as_any_other(
 def test_found_an_unexpected_exception_left_a_device_connecting_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is an outcome like any other, with its stack in the log; the next attempt may work."""
+    """It is an outcome, with its traceback in the log; the next attempt may succeed."""
 
     def broken(self: Connector) -> object:
         raise KeyError("nobody has thought of this")
@@ -443,6 +443,6 @@ def test_found_an_unexpected_exception_left_a_device_connecting_for_ever(
         (BrokenPipeError(), "brokenpipeerror"),
     ],
 )
-def test_why_a_link_failed_is_told_in_a_few_words(error: OSError, words: str) -> None:
-    """By OpenSSL's reason, the kernel's, its text, or its name."""
+def test_the_reason_of_a_failed_link_is_short(error: OSError, words: str) -> None:
+    """OpenSSL's reason, the kernel's, its text, or its name."""
     assert reason(error) == words

@@ -1,4 +1,4 @@
-"""What can be wrong with a broker: the cause, the delay, and the advice that fits the case."""
+"""The messages about a broker: cause, delay, and the advice that fits the case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST, INI = "venus.local", "/etc/x.ini"
 
 
 def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
-    """Return what a certificate is that nobody has signed."""
+    """Return the trouble of a certificate that no authority has signed."""
     return errors.certificate_untrusted(host, port, "self-signed", ca_file, INI)
 
 
@@ -55,7 +55,7 @@ def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
 def test_each_failure_has_its_cause_and_its_delay(
     trouble: Trouble, cause: str, backoff: Backoff
 ) -> None:
-    """Where people must act the delay is long; where the network may heal it is short."""
+    """The delay is long if people must act, and short if the network may recover."""
     assert cause in trouble.cause
     assert trouble.backoff is backoff
     assert trouble.meanwhile == ""
@@ -90,8 +90,8 @@ def test_a_refused_login_has_advice_for_what_was_tried(
 @pytest.mark.parametrize(
     ("user", "token"), [("token/a/b", True), ("token", False), ("bat2influx", False), ("", False)]
 )
-def test_a_token_is_told_by_its_name(user: str, token: bool) -> None:
-    """Its beginning is the device's own."""
+def test_a_token_is_detected_by_its_name(user: str, token: bool) -> None:
+    """The device begins each with token/."""
     assert errors.is_token(user) is token
 
 
@@ -116,7 +116,7 @@ def test_a_refused_login_of_the_vrm_cloud_names_the_portal(said: str, aside: str
 def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is(
     cause: str, ca_file: str, words: str
 ) -> None:
-    """Victron signs it with an authority of its own, whose certificate has to be put there."""
+    """Victron signs it with its own authority, whose certificate has to be copied."""
     text = errors.vrm_certificate(HOST, cause, ca_file, INI).text
     assert f"the certificate of venus.local {words}; Victron signs it" in text
     assert "write its path as ca_file in /etc/x.ini" in text
@@ -134,10 +134,10 @@ def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is
         (errors.vrm_refused, "denied 'u' access to N/# (banned): check that this VRM account"),
     ],
 )
-def test_what_is_not_allowed_is_named_with_the_right_that_is_missing(
+def test_a_rejected_topic_is_named_with_the_missing_right(
     made: Callable[..., Trouble], words: str
 ) -> None:
-    """User, topic and the broker's reason stand in the text."""
+    """User, topic and the broker's reason are in the message."""
     text = made(HOST, "u", "N/#", "banned", INI).text
     assert text.startswith(f"venus.local {words}")
     assert INI in text
@@ -158,7 +158,7 @@ def test_a_name_of_mdns_has_its_own_remedy(host: str, mdns: bool) -> None:
     [(1883, "write port = 8883 in"), (1884, "that does use TLS, or tls = no, in")],
 )
 def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) -> None:
-    """A port of one's own choice may be for use without TLS."""
+    """A non-standard port may be meant for use without TLS."""
     assert f"{advice} /etc/x.ini" in errors.no_tls(HOST, port, INI).text
 
 
@@ -172,8 +172,8 @@ def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) 
         errors.certificate_of_another(HOST, 8883, INI).text,
     ],
 )
-def test_no_advice_leads_around_what_is_trusted(text: str) -> None:
-    """What shows another certificate, or none, may be another device; and TLS stays."""
+def test_no_advice_weakens_the_configured_trust(text: str) -> None:
+    """A different certificate, or none, may be another device; TLS stays."""
     assert "this may not be your device" in text
     assert "tls = no" not in text
 
@@ -187,10 +187,8 @@ def test_no_advice_leads_around_what_is_trusted(text: str) -> None:
         ("fe80::1", 8884, "[fe80::1]:8884"),
     ],
 )
-def test_the_command_that_pins_can_be_entered_as_it_stands(
-    host: str, port: int, command: str
-) -> None:
-    """The usual port is left out, and an address of IPv6 is told from the port behind it."""
+def test_the_command_for_a_pin_can_be_entered_unchanged(host: str, port: int, command: str) -> None:
+    """The usual port is left out, and an IPv6 address is in brackets before a port."""
     for trouble in (
         errors.tls_wanted(host, port, INI),
         errors.certificate_changed(host, port, "a", "b", INI),
@@ -202,8 +200,8 @@ def test_the_command_that_pins_can_be_entered_as_it_stands(
         assert f"'bat2influx pin {command}' prints" in trouble.text
 
 
-def test_an_authority_of_ones_own_is_named_where_it_does_not_vouch() -> None:
-    """Without one it is the system's authorities, of which a device's certificate has none."""
+def test_a_configured_authority_is_named_if_it_has_not_signed() -> None:
+    """Otherwise it is the system's authorities, which sign no device's certificate."""
     assert (
         "the certificate of venus.local is not signed by an authority in /ca.pem (self"
         in untrusted("/ca.pem").text
@@ -212,8 +210,8 @@ def test_an_authority_of_ones_own_is_named_where_it_does_not_vouch() -> None:
     assert "as is usual for a device; write tls = yes and the line that" in untrusted().text
 
 
-def test_a_packet_that_is_too_large_is_told_with_its_size_and_what_to_do() -> None:
-    """Which message it is cannot be known before it is read; what it may be is said."""
+def test_a_packet_that_is_too_large_is_reported_with_its_size() -> None:
+    """Its topic is unknown before it is read; the message says what it may be."""
     text = errors.too_large(HOST, "150,000,060", 1_048_576).text
     assert text == (
         "venus.local started to send a packet of 150,000,060 bytes (the limit is 1,048,576); no"
@@ -222,8 +220,8 @@ def test_a_packet_that_is_too_large_is_told_with_its_size_and_what_to_do() -> No
     )
 
 
-def test_what_keeps_a_connection_from_going_on_names_the_host() -> None:
-    """And what was met with."""
+def test_violations_of_the_protocol_name_the_host() -> None:
+    """And what happened."""
     assert errors.unexpected(HOST, "PINGREQ").text.startswith(
         "venus.local violated the MQTT protocol (unexpected packet PINGREQ); "
     )

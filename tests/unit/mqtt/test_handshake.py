@@ -1,4 +1,4 @@
-"""The handshake with a broker: what each end of it is told as, and that the socket is closed."""
+"""The handshake with a broker: the trouble of each failure, and that the socket is closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def shaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[OSError | None], None]:
-    """Return a function that has each handshake end so; what is shown then is b"shown"."""
+    """Return a function that ends each handshake so; the shown certificate is b"shown"."""
 
     def set_to(error: OSError | None) -> None:
         def shake_hands(_secured: ssl.SSLSocket, _timeout: float) -> None:
@@ -46,7 +46,7 @@ def shaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[OSError | None], None]:
 
 
 def outcome(sock: socket.socket, tls: Tls = ANY, **more: Any) -> ssl.SSLSocket | Trouble:
-    """Begin TLS with venus.local."""
+    """Start TLS with venus.local."""
     return secure(sock, more.pop("host", "venus.local"), 8883, tls, "/etc/x.ini", **more)
 
 
@@ -77,7 +77,7 @@ def test_each_end_of_a_handshake_has_a_cause(
     cause: str,
     text: str,
 ) -> None:
-    """It names what was found, and the socket is closed."""
+    """It names the failure, and the socket is closed."""
     ours, theirs = pair
     shaken(error)
     why = outcome(ours)
@@ -97,10 +97,10 @@ def test_each_end_of_a_handshake_has_a_cause(
     ],
     ids=["ends", "HTTP", "MQTT", "says nothing"],
 )
-def test_a_real_handshake_with_what_is_no_tls_comes_to_an_end(
+def test_a_real_handshake_with_a_port_without_tls_ends(
     pair: tuple[socket.socket, socket.socket], sent: bytes, ends: bool, cause: str
 ) -> None:
-    """A peer that says nothing is given up at the time limit, and told as that."""
+    """After the time limit if the peer does not answer, and with that cause."""
     ours, theirs = pair
     theirs.sendall(sent)
     if ends:
@@ -124,7 +124,7 @@ def test_a_name_that_cannot_be_one_in_tls_is_trouble(
     assert pair[1].recv(1) == b""
 
 
-def test_the_name_goes_out_without_its_last_dot(
+def test_the_name_is_sent_without_its_last_dot(
     pair: tuple[socket.socket, socket.socket], shaken: Callable[[OSError | None], None]
 ) -> None:
     """No certificate has that dot."""
@@ -141,7 +141,7 @@ def test_the_name_goes_out_without_its_last_dot(
 def test_a_file_of_authorities_that_cannot_be_used_is_named(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path, content: bytes | None, why: str
 ) -> None:
-    """Nothing has left, and the socket is closed."""
+    """Nothing was sent, and the socket is closed."""
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
@@ -155,7 +155,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named(
 def test_a_certificate_other_than_the_pinned_one_ends_the_connection(
     pair: tuple[socket.socket, socket.socket], shaken: Callable[[OSError | None], None]
 ) -> None:
-    """Both fingerprints are told; the pinned one is taken without a look at anything else."""
+    """Both fingerprints are in the message; the pinned one is accepted without other checks."""
     shaken(None)
     pinned, shown = fingerprint_of(b"pinned"), fingerprint_of(b"shown")
     secured = outcome(pair[0].dup(), Tls(fingerprint=shown))

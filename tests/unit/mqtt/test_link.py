@@ -1,4 +1,4 @@
-"""The link: a connected socket as paho uses one, in clear."""
+"""The link: a connected socket as paho uses it, without TLS."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
 
 
-def test_a_link_takes_what_the_socket_has_room_for() -> None:
-    """`send` returns how much that was, and BlockingIOError where there is no room at all."""
+def test_a_link_sends_what_the_socket_has_room_for() -> None:
+    """`send` returns how much that was, and raises BlockingIOError without any room."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -22,8 +22,8 @@ def test_a_link_takes_what_the_socket_has_room_for() -> None:
             Link(ours).send(b"x")
 
 
-def test_what_was_read_ahead_is_cut() -> None:
-    """The beginning of an ordinary packet waits for its rest, which select() tells of."""
+def test_ordinary_packets_are_taken_from_the_data_read_ahead() -> None:
+    """The beginning of an ordinary packet stays until select() reports the rest."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -46,8 +46,8 @@ def test_what_was_read_ahead_is_cut() -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_the_end_is_left_to_be_received(reset: bool) -> None:
-    """With what came before it; a failure of the socket looks the same."""
+def test_recv_reports_the_end(reset: bool) -> None:
+    """After the data before it; a failure of the socket looks the same."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
@@ -67,7 +67,7 @@ def test_the_end_is_left_to_be_received(reset: bool) -> None:
             assert link.recv(9) == b""
 
 
-def test_a_link_in_clear_has_no_certificate() -> None:
+def test_a_link_without_tls_has_no_certificate() -> None:
     """Nor a version of TLS."""
     with socket.socket() as sock:
         link = Link(sock)

@@ -1,4 +1,4 @@
-"""What a broker says in its packets: read as it was written, or told as no such packet."""
+"""A broker's packets: parsed as they were written, or rejected as invalid."""
 
 from contextlib import suppress
 
@@ -89,8 +89,8 @@ def test_code_and_reason_are_found_among_all_properties(
 
 
 @given(st.sampled_from(sorted(FORMS)), st.binary(max_size=40), st.sampled_from(Protocol))
-def test_bytes_of_any_kind_are_an_answer_or_none(kind: int, body: bytes, to: Protocol) -> None:
-    """Nothing but the one error is raised."""
+def test_any_bytes_are_an_answer_or_malformed(kind: int, body: bytes, to: Protocol) -> None:
+    """No other error is raised."""
     with suppress(MalformedError):
         packets.publish(body, to)
     with suppress(MalformedError):
@@ -114,8 +114,10 @@ def test_bytes_of_any_kind_are_an_answer_or_none(kind: int, body: bytes, to: Pro
         (UNSUBACK, b"\0\7", OLD, Response(7, b"")),
     ],
 )
-def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: Response) -> None:
-    """A packet without its last parts says that all is well, where it may be that short."""
+def test_the_last_parts_of_a_packet_may_be_absent(
+    kind: int, body: bytes, to: Protocol, expected: Response
+) -> None:
+    """A packet without them means success, if it may be that short."""
     assert response(kind, body, to) == expected
 
 
@@ -132,8 +134,8 @@ def test_what_may_be_left_out(kind: int, body: bytes, to: Protocol, expected: Re
         (DISCONNECT, b"\x8e\xff\xff\xff\xff\1", NEW),
     ],
 )
-def test_what_is_no_such_packet(kind: int, body: bytes, to: Protocol) -> None:
-    """It is cut off, has a property that there is not, or one that is longer than all of them."""
+def test_malformed_packets_are_rejected(kind: int, body: bytes, to: Protocol) -> None:
+    """It is cut off, has an unknown property, or one that is longer than all of them."""
     with pytest.raises(MalformedError):
         response(kind, body, to)
 
@@ -154,21 +156,21 @@ def test_only_what_a_broker_sends_is_admitted(protocol: Protocol) -> None:
 
 
 def names(kind: int) -> str:
-    """Return what a packet that is never admitted is called (section 2.1.2)."""
+    """Return the name of a packet that is never admitted (section 2.1.2)."""
     client = {1: "CONNECT", 8: "SUBSCRIBE", 10: "UNSUBSCRIBE", 12: "PINGREQ", 14: "DISCONNECT"}
     either = {0: "type 0", 5: "PUBREC", 6: "PUBREL", 7: "PUBCOMP", 15: "AUTH"}
     return (client | either)[kind]
 
 
 def test_a_packet_is_admitted_up_to_its_bound() -> None:
-    """One byte more, and it is told how large it is."""
+    """With one byte more, the error has its size."""
     admit(0x30, MOST_BYTES, NEW)
     with pytest.raises(TooLargeError, match="1,048,577"):
         admit(0x30, MOST_BYTES + 1, NEW)
 
 
 @pytest.mark.parametrize("kind", [CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT])
-def test_an_answer_is_admitted_up_to_a_bound_of_its_own(kind: int) -> None:
+def test_an_answer_is_admitted_up_to_its_own_bound(kind: int) -> None:
     """It has a byte for each topic, and a reason."""
     admit(kind << 4, MOST_ANSWER_BYTES, NEW)
     with pytest.raises(UnexpectedError, match="of 65,537 bytes"):

@@ -1,4 +1,4 @@
-"""The client of paho: which packets it sees, and which go past it. Over a socketpair."""
+"""The client of paho: which packets it sees, and which bypass it. Over a socketpair."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PINGRESP = b"\xd0\x00"
 
 
 class Talk:
-    """A client that has sent its CONNECT, its peer, and what went past paho."""
+    """A client that has sent its CONNECT, its peer, and what bypassed paho."""
 
     def __init__(self, protocol: Protocol = NEW, client_id: str = "us") -> None:
         ours, self.peer = socket.socketpair()
@@ -57,7 +57,7 @@ class Talk:
         self.taken.append((head, bytes(body)))
 
     def read(self, *packets: bytes) -> None:
-        """Have the peer send packets, and the client read them."""
+        """Let the peer send packets, and the client read them."""
         for packet in packets:
             self.peer.sendall(packet)
             assert self.client.read_packet() == SUCCESS
@@ -82,9 +82,7 @@ def talk(protocol: Protocol) -> Iterator[Talk]:
     made.close()
 
 
-def test_the_client_speaks_over_the_link_in_the_version_it_is_told(
-    talk: Talk, protocol: Protocol
-) -> None:
+def test_the_client_uses_the_link_and_the_given_version(talk: Talk, protocol: Protocol) -> None:
     """Its CONNECT has the level of the version, and the client id."""
     assert talk.hello[0] == 0x10
     assert talk.hello[2:9] == b"\0\x04MQTT" + bytes([protocol])
@@ -92,13 +90,13 @@ def test_the_client_speaks_over_the_link_in_the_version_it_is_told(
 
 
 def test_a_link_is_used_once(talk: Talk) -> None:
-    """Paho would connect again by itself, where nobody has judged the certificate."""
+    """paho would reconnect by itself, without a check of the certificate."""
     with pytest.raises(ConnectionAbortedError):
         talk.client.reconnect()
 
 
-def test_values_go_past_paho(talk: Talk) -> None:
-    """A PUBLISH of QoS 0 is handed over as it came, and paho tells of none."""
+def test_values_bypass_paho(talk: Talk) -> None:
+    """A PUBLISH of QoS 0 is handed over unchanged, and paho reports none."""
     talk.read(PUBLISH)
     assert talk.taken == [(0x31, b"\0\x01tabc")]
     assert talk.paho == []
@@ -106,7 +104,7 @@ def test_values_go_past_paho(talk: Talk) -> None:
 
 @pytest.mark.parametrize("packet", [b"\x32\x08\0\x01t\0\x07abc", b"\x34\x09\0\x01t\0\x07abcd"])
 def test_a_message_of_more_than_qos_0_is_not_admitted(talk: Talk, packet: bytes) -> None:
-    """Nobody has asked for it, and paho would keep it, or an answer to it."""
+    """No such one was subscribed to, and paho would keep it, or an answer to it."""
     talk.peer.sendall(packet)
     with pytest.raises(UnexpectedError):
         talk.client.loop_read()
@@ -115,7 +113,7 @@ def test_a_message_of_more_than_qos_0_is_not_admitted(talk: Talk, packet: bytes)
 
 
 def test_found_pings_of_a_broker_filled_the_queue(talk: Talk) -> None:
-    """A PINGREQ, which only clients send, is not answered; the answers took 12 MB a second."""
+    """A PINGREQ, which only clients send, gets no answer; the answers took 12 MB a second."""
     talk.peer.sendall(b"\xc0\x00" * 100)
     with pytest.raises(UnexpectedError, match="PINGREQ"):
         talk.client.loop_read()
@@ -123,8 +121,10 @@ def test_found_pings_of_a_broker_filled_the_queue(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("size", [MOST_BYTES + 1, 150_000_000])
-def test_found_a_large_message_was_stored_before_it_was_looked_at(talk: Talk, size: int) -> None:
-    """That it is too large shows in its fixed header, and no byte of the body is asked for."""
+def test_found_a_large_message_was_stored_before_its_size_was_checked(
+    talk: Talk, size: int
+) -> None:
+    """The fixed header has its size, and no byte of the body is read."""
     body = size - 1 - len(length(size))
     talk.peer.sendall(b"\x31" + length(body) + bytes(100))
     with pytest.raises(TooLargeError, match=f"{size:,}"):
@@ -132,8 +132,8 @@ def test_found_a_large_message_was_stored_before_it_was_looked_at(talk: Talk, si
     assert not talk.client._in_packet["packet"]
 
 
-def test_the_largest_packet_is_taken(talk: Talk) -> None:
-    """The bound counts the fixed header, as the one that is announced does."""
+def test_the_largest_packet_is_accepted(talk: Talk) -> None:
+    """The bound includes the fixed header, as the announced one does."""
     head = b"\x31" + length(MOST_BYTES - 4)
     talk.peer.setblocking(False)
     data = memoryview(head + b"\0\x01t" + bytes(MOST_BYTES - len(head) - 3))
@@ -147,14 +147,16 @@ def test_the_largest_packet_is_taken(talk: Talk) -> None:
     assert len(talk.taken[0][1]) == MOST_BYTES - len(head)
 
 
-def test_mqtt_5_has_the_broker_withhold_what_is_too_large(talk: Talk, protocol: Protocol) -> None:
-    """The CONNECT has the bound as its Maximum Packet Size; 3.1.1 knows no such thing."""
+def test_with_mqtt_5_the_broker_withholds_packets_that_are_too_large(
+    talk: Talk, protocol: Protocol
+) -> None:
+    """The CONNECT has the bound as its Maximum Packet Size; 3.1.1 has no such property."""
     announced = b"\x27" + MOST_BYTES.to_bytes(4, "big")
     assert (announced in talk.hello) == (protocol is NEW)
 
 
-def test_what_is_to_be_sent_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A peer that does not read has so many packets wait, or so many bytes, and no more."""
+def test_the_send_queue_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In packets and in bytes, for a peer that does not read."""
     fill(talk)
     waiting = len(talk.client._out_packet)
     monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 2)
@@ -170,8 +172,8 @@ def test_what_is_to_be_sent_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPat
     assert len(talk.client._out_packet) == waiting + 3
 
 
-def test_what_was_sent_makes_room(talk: Talk) -> None:
-    """The bytes that wait are those that the socket has not taken."""
+def test_sent_bytes_leave_the_queue(talk: Talk) -> None:
+    """The queued bytes are those that the socket has not accepted."""
     fill(talk)
     assert talk.client.waiting_bytes > 0
     while talk.client.want_write():
@@ -181,7 +183,7 @@ def test_what_was_sent_makes_room(talk: Talk) -> None:
 
 
 def fill(talk: Talk) -> None:
-    """Publish until the socket takes no more."""
+    """Publish until the socket accepts no more."""
     talk.read(WELCOME[talk.client.spoken])
     while not talk.client.want_write():
         talk.client.publish("t", bytes(10_000))
@@ -197,8 +199,8 @@ def length(number: int) -> bytes:
             return bytes(made)
 
 
-def test_found_paho_read_a_packet_for_each_message_that_waited(talk: Talk) -> None:
-    """One is read at a time however many are unacknowledged, so that the next may go past paho."""
+def test_found_paho_read_a_packet_for_each_unacknowledged_message(talk: Talk) -> None:
+    """It reads one at a time, so that the next may bypass paho."""
     talk.read(WELCOME[talk.client.spoken])
     for _ in range(5):
         talk.client.publish("t", b"x", 1)
@@ -209,15 +211,15 @@ def test_found_paho_read_a_packet_for_each_message_that_waited(talk: Talk) -> No
         assert talk.client.between_packets
 
 
-def test_values_are_pahos_where_nobody_takes_them(talk: Talk, protocol: Protocol) -> None:
-    """A client without `take` is a client of paho as any other."""
+def test_without_take_paho_handles_values(talk: Talk, protocol: Protocol) -> None:
+    """Then the client is like any client of paho."""
     talk.client.take = None
     talk.read(PUBLISH if protocol is OLD else b"\x31\x07\0\x01t\0abc")
     assert talk.paho == ["t"]
 
 
 @pytest.mark.parametrize("lets", [False, True])
-def test_an_answer_is_heard_first_and_seen_by_paho_where_that_is_let(
+def test_hear_gets_an_answer_first_and_decides_whether_paho_does(
     talk: Talk, protocol: Protocol, lets: bool
 ) -> None:
     """Kind and body of a CONNACK are handed over, whatever paho may see of it."""
@@ -231,7 +233,7 @@ def test_an_answer_is_heard_first_and_seen_by_paho_where_that_is_let(
 def test_found_the_properties_of_an_answer_held_a_step_for_minutes(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """paho's time for them grows with the square of their size: it is not to see them."""
+    """paho's time for them grows with the square of their size, so it must not see them."""
     unpacked: list[int] = []
     unpack = Properties.unpack
 
@@ -264,30 +266,30 @@ def test_found_the_properties_of_an_answer_held_a_step_for_minutes(
     ],
     indirect=["protocol"],
 )
-def test_the_answers_of_its_version_are_heard(
+def test_hear_gets_the_answers_of_its_version(
     talk: Talk, kind: int, packet: bytes, heard: bool
 ) -> None:
-    """With 3.1.1 a PUBACK says nothing that paho does not know."""
+    """With 3.1.1 a PUBACK has nothing that paho does not handle."""
     talk.lets = False
     talk.read(packet)
     assert talk.heard == ([(kind, packet[2:])] if heard else [])
 
 
-def test_answers_are_pahos_where_nobody_hears_them(talk: Talk, protocol: Protocol) -> None:
-    """A client without `hear` is a client of paho as any other."""
+def test_without_hear_paho_handles_answers(talk: Talk, protocol: Protocol) -> None:
+    """Then the client is like any client of paho."""
     talk.client.hear = None
     talk.read(WELCOME[protocol])
     assert talk.paho == ["connect"]
 
 
-def test_other_packets_are_pahos_alone(talk: Talk) -> None:
-    """A PINGRESP is no answer to anything of ours."""
+def test_only_paho_handles_other_packets(talk: Talk) -> None:
+    """A PINGRESP answers no request of this program."""
     talk.read(PINGRESP)
     assert (talk.heard, talk.taken) == ([], [])
 
 
-def test_a_packet_of_which_a_part_is_there_is_not_between_packets(talk: Talk) -> None:
-    """What is read ahead behind it must not be taken for the beginning of one."""
+def test_a_partial_packet_is_not_between_packets(talk: Talk) -> None:
+    """The data after it must not be treated as the beginning of a packet."""
     client: Client = talk.client
     assert client.between_packets
     for byte in PUBLISH[:-1]:
@@ -303,7 +305,7 @@ def test_a_packet_of_which_a_part_is_there_is_not_between_packets(talk: Talk) ->
 def test_a_shorter_keepalive_is_kept_from_then_on(
     talk: Talk, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ping goes out once nothing was sent for so long, by paho's own clock."""
+    """A ping is sent after so long without sending, by paho's own clock."""
     talk.read(WELCOME[protocol])
     now = talk.client._last_msg_out
     monkeypatch.setattr("paho.mqtt.client.time_func", lambda: now + 6.0)

@@ -1,4 +1,4 @@
-"""The pass that cuts ordinary packets, held against the way that takes each packet by itself."""
+"""The pass that takes ordinary packets, compared with parsing each packet alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PROPERTIES = {OLD: st.just(b""), NEW: st.sampled_from([b"\0", b"\0", b"\0", b"\2
 
 
 def length_of(number: int, digits: int) -> bytes:
-    """Return a remaining length with so many bytes, be it longer than it has to be."""
+    """Return a remaining length with so many bytes, even if it could be shorter."""
     made = [number >> 7 * place & 0x7F for place in range(digits)]
     return bytes([*(digit | 0x80 for digit in made[:-1]), made[-1]])
 
@@ -57,7 +57,7 @@ def published(draw: st.DrawFn, protocol: Protocol) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[Protocol, bytes]:
-    """Return a version and what a broker of it sends, good or bad."""
+    """Return a version and the bytes of a broker with it, valid or not."""
     protocol = draw(st.sampled_from(Protocol))
     good = st.sampled_from([SUBACK[protocol], b"\xd0\x00"])
     parts = draw(st.lists(published(protocol) | good | PACKETS, max_size=20))
@@ -65,7 +65,7 @@ def streams(draw: st.DrawFn) -> tuple[Protocol, bytes]:
 
 
 def one_by_one(data: bytes, start: int, protocol: Protocol) -> Iterator[tuple[Packet, int]]:
-    """Yield each PUBLISH of QoS 0 that is whole, and where it ends, as long as they are good."""
+    """Yield each complete PUBLISH of QoS 0, and its end, as long as they are valid."""
     while start + 1 < len(data) and data[start] & 0xF6 == 0x30:
         try:
             length, body = packets.variable(data, start + 1)
@@ -81,10 +81,10 @@ def one_by_one(data: bytes, start: int, protocol: Protocol) -> Iterator[tuple[Pa
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams(), st.integers(0, 3), st.integers(1, 30))
-def test_what_a_pass_finds_is_what_each_packet_is_by_itself(
+def test_a_pass_gives_the_same_packets_as_parsing_each_alone(
     stream: tuple[Protocol, bytes], start: int, most: int
 ) -> None:
-    """They are the first ones of those, up to the number that is wanted."""
+    """They are the first ones of those, up to the wanted number."""
     protocol, data = stream
     data = bytes(start) + data
     found = cut(data, start, most, protocol, lambda: 7)
@@ -95,8 +95,8 @@ def test_what_a_pass_finds_is_what_each_packet_is_by_itself(
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-def test_what_a_device_has_said_is_ordinary(protocol: Protocol) -> None:
-    """All of a recorded conversation is found in one pass, its retained message too."""
+def test_the_packets_of_a_device_are_ordinary(protocol: Protocol) -> None:
+    """One pass takes a whole recorded conversation, also its retained message."""
     gap = b"\0" if protocol is NEW else b""
     data = b"".join(publish(topic, gap + payload) for topic, payload, _ in REAL)
     found = cut(data, 0, 10_000, protocol, iter(range(10_000)).__next__)
@@ -107,8 +107,10 @@ def test_what_a_device_has_said_is_ordinary(protocol: Protocol) -> None:
 
 @pytest.mark.parametrize("protocol", Protocol)
 @pytest.mark.parametrize("payload", [b"", b'{"value":1}', bytes(100), bytes(300), bytes(16_000)])
-def test_an_ordinary_packet_is_waited_for(protocol: Protocol, payload: bytes) -> None:
-    """From its third byte on, when it is clear that it is one, to its last."""
+def test_a_partial_ordinary_packet_stays_until_it_is_complete(
+    protocol: Protocol, payload: bytes
+) -> None:
+    """From its third byte on, which shows that it is ordinary, to its last."""
     data = publish(TOPIC, (b"\0" if protocol is NEW else b"") + payload)
     found = [cut(data[:size], 0, 9, protocol, lambda: 7) for size in range(len(data) + 1)]
     assert [each.incomplete for each in found] == [False] * 3 + [True] * (len(data) - 3) + [False]
@@ -130,8 +132,8 @@ def test_an_ordinary_packet_is_waited_for(protocol: Protocol, payload: bytes) ->
     ],
     ids=["large", "properties", "alias", "QoS 1", "short", "no end", "too short", "pong", "suback"],
 )
-def test_what_is_not_ordinary_ends_the_pass(data: bytes) -> None:
-    """It is neither taken nor waited for, and what is before it is taken."""
+def test_another_packet_ends_the_pass(data: bytes) -> None:
+    """It is neither taken nor waited for, and the packets before it are taken."""
     before = publish(TOPIC, b"\0" + b"1")
     for size in (3, len(data)):
         found = cut(before + data[:size], 0, 9, NEW, lambda: 7)
@@ -142,7 +144,7 @@ def test_what_is_not_ordinary_ends_the_pass(data: bytes) -> None:
 
 
 class Outcome(NamedTuple):
-    """What became of a stream."""
+    """The result of a stream."""
 
     messages: list[tuple[str, bytes, bool]]
     trouble: str
@@ -152,14 +154,14 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def no_pass() -> Iterator[None]:
-    """Have each packet be taken by itself."""
+    """Parse each packet alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishes, "cut", lambda _, start, *__: Pass([], start, incomplete=False))
         yield
 
 
 def outcome(protocol: Protocol, pieces: list[bytes], prefix: str = "") -> Outcome:
-    """Have a peer send pieces, each of which is read before the next, and then end."""
+    """Let a peer send pieces, each of which is read before the next, and then close."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     endpoint = Endpoint("peer", 1883, "u", "p", "c", prefix=prefix)
@@ -201,10 +203,10 @@ def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(streams(), st.lists(st.integers(0, 60_000), max_size=12), PREFIXES)
-def test_both_ways_come_to_the_same(
+def test_both_ways_have_the_same_result(
     stream: tuple[Protocol, bytes], cuts: list[int], prefix: str
 ) -> None:
-    """Wherever a stream is cut into reads: the same messages, acknowledgements, and end."""
+    """However a stream is cut into reads: the same messages, acknowledgements, and end."""
     protocol, data = stream
     quick = outcome(protocol, in_pieces(data, cuts), prefix)
     with no_pass():
@@ -214,7 +216,7 @@ def test_both_ways_come_to_the_same(
 @settings(deadline=None, max_examples=20)
 @given(st.sampled_from(Protocol), st.lists(st.integers(0, 60_000), max_size=30))
 def test_a_conversation_is_the_same_by_both_ways(protocol: Protocol, cuts: list[int]) -> None:
-    """What a device was recorded to say, with the broker's answers in between."""
+    """A recorded conversation of a device, with the broker's answers in between."""
     gap = b"\0" if protocol is NEW else b""
     data = b"".join(
         packet(0x30 | retain, len(topic).to_bytes(2, "big") + topic + gap + payload)
@@ -228,7 +230,7 @@ def test_a_conversation_is_the_same_by_both_ways(protocol: Protocol, cuts: list[
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-def test_a_step_takes_so_many_and_no_more(protocol: Protocol) -> None:
+def test_a_step_takes_a_bounded_number_of_packets(protocol: Protocol) -> None:
     """A flood of small messages, and one of large ones, leave time for the ticks."""
     gap = b"\0" if protocol is NEW else b""
     small = publish(TOPIC, gap + b'{"value":1}') * 5 * BURST
@@ -242,8 +244,8 @@ def test_a_step_takes_so_many_and_no_more(protocol: Protocol) -> None:
         assert found.most <= (100_000 + (1 << 17)) // len(one)
 
 
-def test_the_end_in_the_middle_of_a_packet_is_noticed() -> None:
-    """What is waited for never comes; the connection is lost, and does not wait for ever."""
+def test_the_end_within_a_packet_is_detected() -> None:
+    """The rest never arrives; the connection is lost, and does not wait for ever."""
     whole = publish(TOPIC, b"\0" + b'{"value":1}')
     for size in range(len(whole)):
         found = outcome(NEW, [whole, whole[:size]])

@@ -1,4 +1,4 @@
-"""The reconnector, state by state and event by event; connector and connection are made by hand."""
+"""The reconnector, state by state and event by event, with fake connectors and connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = Trouble("name", "cannot resolve venus.local")
 
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Way:
-    """A way without TLS."""
+    """A reconnector without TLS."""
     return Way(monkeypatch)
 
 
@@ -29,7 +29,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Way:
 
 
 def test_the_first_step_begins_an_attempt(way: Way) -> None:
-    """The connector gets the endpoint, and wakes whoever steps."""
+    """The connector gets the endpoint and the wake-up function."""
     assert way.reconnector.timeout(way.now) == 0.0
     assert not way.step()
     (made,) = way.connectors
@@ -37,8 +37,8 @@ def test_the_first_step_begins_an_attempt(way: Way) -> None:
 
 
 @pytest.mark.parametrize("step", [State.RESOLVING, State.CONNECTING])
-def test_the_state_is_what_the_connector_is_at(way: Way, step: State) -> None:
-    """There is one attempt at a time, and its connector wakes the loop by itself."""
+def test_the_state_is_the_step_of_the_connector(way: Way, step: State) -> None:
+    """There is one attempt at a time, and its connector wakes the loop."""
     way.step()
     way.connectors[0].step = step.value
     assert not way.step()
@@ -58,8 +58,8 @@ def test_each_kind_of_failure_has_its_own_delays(way: Way, kind: Backoff) -> Non
         assert way.reconnector.timeout(way.now) == min(longest, shortest * 2**attempt)
 
 
-def test_nothing_is_tried_before_the_delay_is_over(way: Way) -> None:
-    """A step too early begins no attempt, and the rest of the delay is told."""
+def test_no_attempt_begins_before_the_delay_is_over(way: Way) -> None:
+    """`timeout` returns the rest of the delay."""
     way.connect(UNKNOWN)
     for early in (0.0, 0.25, 0.499):
         way.reconnector.step(way.now + early, readable=True, writable=True)
@@ -71,7 +71,7 @@ def test_nothing_is_tried_before_the_delay_is_over(way: Way) -> None:
 
 
 def test_the_attempts_of_all_kinds_count_together(way: Way) -> None:
-    """A refused login after two lost connections waits as a third attempt."""
+    """A rejected login after two lost connections waits as a third attempt."""
     delays = []
     for why in (UNKNOWN, CLOSED, REFUSED):
         way.connect(why)
@@ -79,8 +79,8 @@ def test_the_attempts_of_all_kinds_count_together(way: Way) -> None:
     assert delays == [0.5, 1.0, 60.0]
 
 
-def test_a_device_that_works_makes_the_next_failure_a_first_one(way: Way) -> None:
-    """`works` begins the delays anew."""
+def test_after_a_working_device_the_next_failure_counts_as_the_first(way: Way) -> None:
+    """`works` resets the delays."""
     for _ in range(4):
         way.connect(UNKNOWN)
     assert way.wait() == 4.0
@@ -101,7 +101,7 @@ def test_a_link_becomes_a_connection_at_once(way: Way) -> None:
     assert (way.reconnector.state, way.reconnector.connection) == (State.LOGIN, made)
 
 
-def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(way: Way) -> None:
+def test_the_connection_gets_what_its_socket_is_ready_for(way: Way) -> None:
     """Readable and writable go to the connection as they come."""
     made = way.open()
     del made.steps[:]
@@ -111,7 +111,7 @@ def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(way: Way) -> No
 
 
 def test_each_attempt_has_the_same_client_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker ends what is left of a connection that was lost; nobody else has that id."""
+    """So the broker ends the rest of a lost connection; no other client has that id."""
     ids = []
     for _ in range(2):
         way = Way(monkeypatch)
@@ -130,17 +130,17 @@ def test_each_attempt_has_the_same_client_id(monkeypatch: pytest.MonkeyPatch) ->
         (CONNACK_TIMEOUT + 1, False, 0.0),
     ],
 )
-def test_a_login_is_looked_at_in_time(
+def test_the_timeout_of_a_login_is_short_enough(
     way: Way, after: float, pending: bool, timeout: float
 ) -> None:
-    """Whoever steps comes back for data read ahead, and for the end of the time for CONNACK."""
+    """For data read ahead, and for the end of the time for CONNACK."""
     way.connect()
     way.connections[0].pending = pending
     assert way.reconnector.timeout(way.now + after) == timeout
 
 
 def test_an_accepted_login_opens(way: Way) -> None:
-    """It is counted, and from then on there is housekeeping alone."""
+    """It is counted, and after that only housekeeping is due."""
     made = way.open()
     assert (way.reconnector.state, way.reconnector.connection, way.reconnector.logins) == (
         State.OPEN,
@@ -152,8 +152,10 @@ def test_an_accepted_login_opens(way: Way) -> None:
     assert way.reconnector.logins == 1
 
 
-def test_a_refused_login_waits_long_and_is_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
-    """One that is wrong is not tried in another version, nor for TLS."""
+def test_a_rejected_login_waits_long_and_is_reported(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not retried in another version, nor with TLS."""
     way.connect()
     way.end(REFUSED)
     assert (way.reconnector.state, way.reconnector.connection, way.reconnector.trouble) == (
@@ -168,7 +170,7 @@ def test_a_refused_login_waits_long_and_is_told(way: Way, caplog: pytest.LogCapt
     assert way.reconnector.logins == 0
 
 
-def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: Way) -> None:
+def test_a_broker_that_does_not_answer_is_given_up_after_the_time_for_connack(way: Way) -> None:
     """Not before; the connection is closed, and the other version is not tried."""
     way.connect()
     way.now += CONNACK_TIMEOUT - 0.001
@@ -185,7 +187,7 @@ def test_a_broker_that_says_nothing_is_given_up_after_the_time_for_connack(way: 
     assert way.attempts == [(NEW, Look.NONE)] * 2
 
 
-def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
+def test_an_older_broker_is_connected_at_once_without_a_report(
     way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MQTT 3.1.1 follows without a delay, and every later connection begins with 3.1.1."""
@@ -200,10 +202,10 @@ def test_an_older_broker_is_connected_to_at_once_and_nothing_is_told(
     assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.NONE)]
 
 
-def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
+def test_a_port_that_is_no_broker_is_probed_for_tls_and_then_given_up(
     way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In one round without a delay; the next round begins with MQTT 5, TLS still suspected."""
+    """In one round without a delay; the next one begins with MQTT 5, and again probes for TLS."""
     way.connect()
     way.end(NO_MQTT, may_be_older=True)
     assert way.wait() == 0.0
@@ -220,10 +222,10 @@ def test_what_is_no_broker_is_asked_for_tls_and_then_given_up(
 
 
 @pytest.mark.parametrize(("tls", "looks"), [(None, Look.PROOF), (Tls(), Look.NONE)])
-def test_with_a_password_a_port_in_clear_has_to_show_that_it_speaks_mqtt(
+def test_with_a_password_an_unencrypted_port_must_prove_mqtt(
     monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: Look
 ) -> None:
-    """Until it is reached; a refusal is an answer, too."""
+    """Until it is connected; a rejection is an answer, too."""
     way = Way(monkeypatch, tls, password="secret")
     way.connect(REFUSED)
     way.connect()
@@ -233,10 +235,10 @@ def test_with_a_password_a_port_in_clear_has_to_show_that_it_speaks_mqtt(
 
 
 @pytest.mark.parametrize("ends", ["ended", "dropped", "given up"])
-def test_with_a_password_an_open_port_that_is_left_is_looked_at_again(
+def test_with_a_password_a_port_is_probed_again_after_an_open_connection(
     monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
-    """It may be another one, or TLS alone, when it is back, whoever has ended the connection."""
+    """The port may have changed, or require TLS now, whoever has ended the connection."""
     way = Way(monkeypatch, password="secret")
     way.open()
     if ends == "ended":
@@ -249,8 +251,8 @@ def test_with_a_password_an_open_port_that_is_left_is_looked_at_again(
     assert way.connectors[-1].look is Look.TLS
 
 
-def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
-    """A broker that was overloaded once is not looked at for TLS ever after."""
+def test_after_a_login_tls_is_not_probed_again(way: Way) -> None:
+    """A broker that was overloaded once is not probed for TLS for ever."""
     way.connect()
     way.end(NO_MQTT)
     way.open()
@@ -259,8 +261,8 @@ def test_a_login_ends_the_suspicion_of_tls(way: Way) -> None:
     assert way.attempts == [(NEW, Look.NONE), (NEW, Look.TLS), (NEW, Look.NONE)]
 
 
-def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that ends without a word there is a failure, with a delay."""
+def test_with_tls_nothing_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that closes without an answer is a failure, with a delay."""
     way = Way(monkeypatch, Tls())
     way.connect()
     way.end(NO_MQTT)
@@ -271,7 +273,7 @@ def test_within_tls_nothing_is_suspected(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way) -> None:
-    """It counts as no login, and the next attempt begins with the version that was accepted."""
+    """It does not count as a login, and the next attempt begins with the accepted version."""
     way.connect()
     way.end(NO_MQTT, may_be_older=True)
     way.connect()
@@ -285,8 +287,8 @@ def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way
 # OPEN
 
 
-def test_what_is_no_mqtt_after_the_login_is_a_failure(way: Way) -> None:
-    """It cannot have been TLS that was wanted."""
+def test_invalid_data_after_the_login_is_a_failure(way: Way) -> None:
+    """TLS cannot be the reason then."""
     way.open()
     way.end(NO_MQTT)
     assert (way.reconnector.trouble, way.wait()) == (NO_MQTT, 0.5)
@@ -297,7 +299,7 @@ def test_what_is_no_mqtt_after_the_login_is_a_failure(way: Way) -> None:
 def test_a_drop_begins_the_next_connection_at_once(
     way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The old connection is closed, and nothing is told."""
+    """The old connection is closed, and nothing is reported."""
     made = way.open()
     way.reconnector.drop(way.now)
     assert made.closed
@@ -312,10 +314,10 @@ def test_a_drop_begins_the_next_connection_at_once(
 @pytest.mark.parametrize(
     ("backoff", "delays"), [((), [0.5, 1.0, 2.0]), ((Backoff.LOGIN,), [35.0, 60.0, 60.0])]
 )
-def test_to_give_up_closes_and_waits(
+def test_giving_up_closes_and_waits(
     way: Way, backoff: tuple[Backoff, ...], delays: list[float]
 ) -> None:
-    """Each time longer, by the kind of the failure."""
+    """Longer each time, by the kind of failure."""
     for delay in delays:
         made = way.open()
         way.reconnector.give_up(way.now, *backoff)
@@ -327,15 +329,15 @@ def test_to_give_up_closes_and_waits(
 # The end
 
 
-def test_closing_leaves_the_broker(way: Way) -> None:
-    """The session is ended in good order."""
+def test_closing_disconnects_from_the_broker(way: Way) -> None:
+    """With a DISCONNECT."""
     made = way.open()
     way.reconnector.close()
     assert (made.closed, way.reconnector.connection) == (True, None)
 
 
 def test_closing_abandons_the_attempt_under_way(way: Way) -> None:
-    """A link that still comes is nobody's, and is closed there."""
+    """A link that is still made is closed."""
     way.step()
     way.reconnector.close()
     assert way.connectors[0].abandoned

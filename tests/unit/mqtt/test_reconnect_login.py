@@ -1,4 +1,4 @@
-"""A login that is refused: one that has worked is trusted longer than one that never has."""
+"""A rejected login: after a successful one the device gets more time than after none."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CLOSED = Trouble("closed", "venus.local ended the connection")
 
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Way:
-    """A way without TLS."""
+    """A reconnector without TLS."""
     return Way(monkeypatch)
 
 
 def refuse(way: Way) -> float:
-    """Have the next login refused; return the s until the one after it."""
+    """Reject the next login; return the s until the one after it."""
     way.connect()
     way.connections[-1].trouble = REFUSED
     assert not way.step()
@@ -30,10 +30,10 @@ def refuse(way: Way) -> float:
     return way.reconnector.timeout(way.now)
 
 
-def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for_a_minute(
+def test_found_a_booting_device_that_rejects_a_right_password_was_retried_only_after_a_minute(
     way: Way,
 ) -> None:
-    """VENUS: 20 s and more. It is tried each 5 s for two minutes, and then as any other."""
+    """VENUS: 20 s and more. The retry is every 5 s for two minutes, and then as for any other."""
     connection = way.open()
     connection.trouble = CLOSED
     way.step()
@@ -46,8 +46,8 @@ def test_found_a_booting_device_that_refuses_a_right_password_was_left_alone_for
     assert way.reconnector.trouble == REFUSED
 
 
-def test_a_token_that_has_worked_and_is_refused_was_removed(way: Way) -> None:
-    """VENUS: a device that boots takes tokens; so it is reported at once, with what to do."""
+def test_a_rejected_token_that_has_worked_was_removed(way: Way) -> None:
+    """VENUS: a booting device accepts tokens; so it is reported at once, with what to do."""
     way.reconnector.endpoint = replace(way.reconnector.endpoint, user="token/bat2influx/pi1")
     way.open().trouble = CLOSED
     way.step()
@@ -55,14 +55,14 @@ def test_a_token_that_has_worked_and_is_refused_was_removed(way: Way) -> None:
     assert way.reconnector.trouble == REFUSED
 
 
-def test_a_login_that_never_worked_keeps_its_slow_pace(way: Way) -> None:
-    """A device locks out who tries often."""
+def test_a_login_that_never_worked_has_long_delays(way: Way) -> None:
+    """A device locks frequent attempts out."""
     assert refuse(way) >= 35.0
     assert way.reconnector.trouble == REFUSED
 
 
 def test_a_login_ends_the_two_minutes(way: Way) -> None:
-    """The next boot has its own."""
+    """The next boot has its own two minutes."""
     way.open().trouble = CLOSED
     way.step()
     assert refuse(way) == 5.0
@@ -72,8 +72,8 @@ def test_a_login_ends_the_two_minutes(way: Way) -> None:
     assert refuse(way) == 5.0
 
 
-def test_each_stage_of_a_boot_has_two_minutes_of_its_own(way: Way) -> None:
-    """A firmware update keeps the port closed for longer; the login is refused after that."""
+def test_each_stage_of_a_boot_has_its_own_two_minutes(way: Way) -> None:
+    """A firmware update keeps the port closed for longer; after that the login is rejected."""
     way.open().trouble = CLOSED
     way.step()
     for _ in range(2):
@@ -86,8 +86,8 @@ def test_each_stage_of_a_boot_has_two_minutes_of_its_own(way: Way) -> None:
 @pytest.mark.parametrize(
     "away", [errors.unreachable("gx", 1883, "no route"), errors.name_unknown("gx", "x.ini")]
 )
-def test_a_device_that_was_off_has_its_boot_still_to_come(way: Way, away: Trouble) -> None:
-    """What it refused while it went off has nothing to do with that."""
+def test_the_boot_of_a_device_that_was_off_comes_later(way: Way, away: Trouble) -> None:
+    """Failures while it was switched off do not count."""
     why = errors.refused("gx", 1883)
     way.open().trouble = CLOSED
     way.step()
@@ -111,8 +111,8 @@ def test_a_device_that_was_off_has_its_boot_still_to_come(way: Way, away: Troubl
         CLOSED,
     ],
 )
-def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -> None:
-    """Only a refused login is; what else is wrong is told as it is."""
+def test_other_failures_are_not_those_of_a_booting_device(way: Way, why: Trouble) -> None:
+    """They have their usual message."""
     way.open().trouble = CLOSED
     way.step()
     way.connect(why)
@@ -131,8 +131,10 @@ def test_nothing_else_is_taken_for_a_device_that_boots(way: Way, why: Trouble) -
         (errors.tls_failed("gx", 8883, "reset"), "TLS handshake with gx port 8883 failed (reset)"),
     ],
 )
-def test_found_nobody_is_told_to_change_what_has_worked(way: Way, why: Trouble, what: str) -> None:
-    """A device that boots, or its proxy, refuses for a while; after two minutes it is advice."""
+def test_found_a_message_asked_to_change_settings_that_had_worked(
+    way: Way, why: Trouble, what: str
+) -> None:
+    """A booting device, or its proxy, refuses for a while; after two minutes there is advice."""
     connection = way.open()
     connection.trouble = CLOSED
     way.step()
@@ -152,8 +154,8 @@ def test_found_nobody_is_told_to_change_what_has_worked(way: Way, why: Trouble, 
     assert way.reconnector.trouble == why
 
 
-def test_a_port_that_never_worked_is_advice_at_once(way: Way) -> None:
-    """There it is the configuration, or the device's settings."""
+def test_a_port_that_never_worked_has_advice_at_once(way: Way) -> None:
+    """The reason is the configuration, or the device's settings."""
     why = errors.refused("gx", 1883)
     way.connect(why)
     way.step()

@@ -1,4 +1,4 @@
-"""The reconnector: what is told of connections that end, and once the broker works again."""
+"""The reconnector: what it logs about ended connections, and once the broker works again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Told = Callable[[], list[str]]
 
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Way:
-    """A way without TLS."""
+    """A reconnector without TLS."""
     return Way(monkeypatch)
 
 
@@ -29,8 +29,8 @@ def told(caplog: pytest.LogCaptureFixture) -> Told:
     return lambda: [record.levelname for record in caplog.records]
 
 
-def test_a_lost_connection_is_told_and_connected_again(way: Way, told: Told) -> None:
-    """Trouble lasts until the broker has done what it was asked for: a login is not enough."""
+def test_a_lost_connection_is_logged_and_reconnected(way: Way, told: Told) -> None:
+    """Trouble lasts until the broker has fulfilled a request: a login is not enough."""
     way.open()
     way.reconnector.confirmed(way.now)
     way.now += LASTING
@@ -50,10 +50,10 @@ def test_a_lost_connection_is_told_and_connected_again(way: Way, told: Told) -> 
     assert told() == ["WARNING", "INFO"]
 
 
-def test_connections_that_do_not_last_are_told_of_a_few_times_alone(
+def test_short_connections_are_logged_a_few_times_only(
     way: Way, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After four in a row nothing more is told until one has lasted ten seconds."""
+    """After four in a row nothing is logged until one has lasted ten seconds."""
     for _ in range(3 * IN_A_ROW):
         way.open()
         way.now += LASTING - 0.1
@@ -74,7 +74,7 @@ def test_connections_that_do_not_last_are_told_of_a_few_times_alone(
     ("lasts", "confirmed_late"),
     [((0.0, 0.0, 0.0, LASTING, 0.0, 0.0, 0.0), True), ((LASTING,) * 7, False)],
 )
-def test_a_connection_that_has_lasted_is_in_no_row(
+def test_a_long_connection_resets_the_count_of_short_ones(
     way: Way, told: Told, lasts: tuple[float, ...], confirmed_late: bool
 ) -> None:
     """Short ones before and after it do not add up."""
@@ -88,8 +88,8 @@ def test_a_connection_that_has_lasted_is_in_no_row(
     assert told() == ["WARNING", *["INFO", "WARNING"] * 6]
 
 
-def test_attempts_that_fail_are_no_connections_that_did_not_last(way: Way, told: Told) -> None:
-    """A broker that is down for some seconds after one is told of when it is back."""
+def test_failed_attempts_are_not_short_connections(way: Way, told: Told) -> None:
+    """The return of a broker after some seconds is logged."""
     way.open()
     way.end(CLOSED)
     for _ in range(2 * IN_A_ROW):
@@ -100,10 +100,10 @@ def test_attempts_that_fail_are_no_connections_that_did_not_last(way: Way, told:
     assert told() == ["WARNING", "INFO"]
 
 
-def test_found_a_message_that_is_too_large_was_told_with_each_connection(
+def test_found_a_message_that_is_too_large_was_logged_with_each_connection(
     way: Way, told: Told
 ) -> None:
-    """It comes again as soon as the broker has been subscribed to, and is over when one lasts."""
+    """It comes again after each subscription; the trouble ends when a connection lasts."""
     large = mqtt_errors.too_large("venus.local", "150,000,000", 1_048_576)
     for _ in range(3):
         way.open()

@@ -1,4 +1,4 @@
-"""The link within TLS: what OpenSSL adds to a socket."""
+"""The link with TLS: what OpenSSL adds to a socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.tls_by_hand import certificate
 
 
 class Waiting:
-    """A socket within TLS that waits for the record to be complete, or for room."""
+    """A socket with TLS that waits for a complete record, or for room."""
 
     def recv(self, *_: Any) -> bytes:
         """Wait for the rest."""
@@ -29,8 +29,8 @@ class Waiting:
         raise ssl.SSLWantWriteError
 
 
-def test_a_link_within_tls_blocks_as_one_without() -> None:
-    """What OpenSSL waits for is BlockingIOError, which paho knows; nothing is there to be taken."""
+def test_a_link_with_tls_blocks_like_one_without() -> None:
+    """OpenSSL's waits become BlockingIOError, which paho handles; there is nothing to take."""
     link = SecuredLink(Waiting())  # type: ignore[arg-type]
     assert not link.read_ahead()
     with pytest.raises(BlockingIOError):
@@ -41,7 +41,7 @@ def test_a_link_within_tls_blocks_as_one_without() -> None:
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """What a device shows."""
+    """A device's certificate and key."""
     return certificate(tmp_path_factory.mktemp("link"), "device", "venus.local")
 
 
@@ -49,7 +49,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def secured(
     device: Certificate, request: pytest.FixtureRequest
 ) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket, bool]]:
-    """A socket within TLS, its peer, and whether the certificate was verified."""
+    """A socket with TLS, its peer, and whether the certificate was verified."""
     settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     settings.load_cert_chain(device.cert, device.key)
     ours, theirs = socket.socketpair()
@@ -67,10 +67,10 @@ def secured(
         yield made, peers[0], request.param
 
 
-def test_a_link_within_tls_knows_what_was_shown(
+def test_a_link_with_tls_has_the_certificate(
     device: Certificate, secured: tuple[ssl.SSLSocket, ssl.SSLSocket, bool]
 ) -> None:
-    """The certificate, the version, and what the certificate says where it was verified."""
+    """The certificate, the version, and the certificate's content if it was verified."""
     link = SecuredLink(secured[0])
     assert link.certificate
     assert fingerprint_of(link.certificate) == device.fingerprint
@@ -79,10 +79,10 @@ def test_a_link_within_tls_knows_what_was_shown(
     assert link.says.get("subject") == (name if secured[2] else None)
 
 
-def test_a_link_within_tls_does_not_block_and_tells_what_select_does_not(
+def test_a_link_with_tls_does_not_block_and_has_pending_data(
     secured: tuple[ssl.SSLSocket, ssl.SSLSocket, bool],
 ) -> None:
-    """What lies in a record that was begun is pending, whoever has begun it."""
+    """The rest of a started record is pending, which select() does not see."""
     ours, theirs, _ = secured
     link = SecuredLink(ours)
     assert ours.gettimeout() == 0.0

@@ -1,4 +1,4 @@
-"""The conversation of a command, with a connection, a clock and a poll made by hand."""
+"""The session of a command, with a fake connection, clock and poll."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Act = Callable[["Connection"], None]  # what the broker does at a step
 
 
 class Connection(FakeConnection):
-    """A connection at whose every step the broker carries out the next of its `acts`."""
+    """A connection at whose steps the broker carries out its `acts`, one after the other."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -61,7 +61,7 @@ class Connection(FakeConnection):
         self.published.append((topic, payload, checked))
 
     def received(self) -> Iterator[str]:
-        """Yield and forget what has come."""
+        """Yield and remove the received messages."""
         while self.messages:
             yield self.messages.pop(0)
 
@@ -86,7 +86,7 @@ def send(*messages: str) -> Act:
 
 
 class Place:
-    """What a session meets: outcomes of connectors, brokers behind them, time in s, and poll()."""
+    """The environment of a session: outcomes of connectors, brokers, time in s, and poll()."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.outcomes: list[object] = []  # of one connector after the other; LINK after the last
@@ -108,7 +108,7 @@ class Place:
         return Session(Endpoint("venus.local", 1883, "u", password, "/etc/x.ini", tls))
 
     def opened(self, *acts: Act) -> Session:
-        """Return a session that is logged in; the broker goes on with `acts`."""
+        """Return a session that is logged in; the broker continues with `acts`."""
         self.brokers.append([accept, *acts])
         made = self.session()
         assert made.open() is None
@@ -145,15 +145,15 @@ class Place:
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A place with a broker that never says a word."""
+    """An environment with a broker that never answers."""
     return Place(monkeypatch)
 
 
 # Connecting
 
 
-def test_what_is_in_the_way_ends_the_session(place: Place) -> None:
-    """No connection is begun, and the addresses are known."""
+def test_a_trouble_ends_the_session(place: Place) -> None:
+    """No connection is made, and the addresses are known."""
     place.outcomes = [UNKNOWN]
     made = place.session()
     assert made.open() is made.trouble is UNKNOWN
@@ -165,7 +165,7 @@ def test_what_is_in_the_way_ends_the_session(place: Place) -> None:
 def test_a_connector_without_an_outcome_is_abandoned(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command has patience, and not for ever."""
+    """After a time limit."""
     monkeypatch.setattr(session, "LINK_TIMEOUT", 0.0)
     place.outcomes = [None]
     why = place.session().open()
@@ -174,7 +174,7 @@ def test_a_connector_without_an_outcome_is_abandoned(
 
 
 def test_a_connector_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its outcome comes from another thread, which wakes us."""
+    """Its outcome arrives from another thread, with a wake-up."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -191,7 +191,7 @@ def test_a_connector_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("certificate", "fingerprint"), [(None, None), (b"DER", fingerprint_of(b"DER"))]
 )
-def test_the_fingerprint_is_known_where_tls_was_spoken(
+def test_the_fingerprint_is_known_with_tls(
     place: Place, certificate: bytes | None, fingerprint: str | None
 ) -> None:
     """That of the certificate that was shown."""
@@ -239,22 +239,22 @@ def test_a_login_tries_the_older_version_and_then_for_tls(
     trouble: Trouble | None,
     attempts: list[tuple[Protocol, bool]],
 ) -> None:
-    """A refusal and silence are final; within TLS nothing is suspected."""
+    """A rejection and no answer are final; with TLS nothing is probed."""
     place.brokers = list(brokers)
     made = place.session(tls)
     assert made.open() == made.trouble == trouble
     assert place.attempts == attempts
 
 
-def test_with_a_password_the_port_has_to_show_first_that_it_speaks_mqtt(place: Place) -> None:
-    """It is not sent in clear to a port that speaks TLS; the port speaks MQTT after that."""
+def test_with_a_password_the_port_must_prove_mqtt_first(place: Place) -> None:
+    """The password is not sent unencrypted to a port that uses TLS."""
     place.brokers = [[AGAIN], [accept]]
     place.session(password="secret").open()
     assert place.attempts == [(NEW, Look.PROOF), (OLD, Look.NONE)]
 
 
-def test_within_tls_a_password_needs_no_look(place: Place) -> None:
-    """It is no port that TLS would be a surprise at."""
+def test_with_tls_a_password_needs_no_probe(place: Place) -> None:
+    """The port uses TLS already."""
     place.brokers = [[accept]]
     place.session(Tls(), password="secret").open()
     assert place.attempts == [(NEW, Look.NONE)]
@@ -262,14 +262,14 @@ def test_within_tls_a_password_needs_no_look(place: Place) -> None:
 
 @pytest.mark.parametrize("first", [AGAIN, FINAL])
 def test_an_attempt_that_cannot_be_repeated_is_trouble(place: Place, first: Act) -> None:
-    """The way to the broker may be closed by then; that is what is told."""
+    """The port may be closed by then; that is the reported trouble."""
     place.outcomes = [LINK, UNKNOWN]
     place.brokers = [[first]]
     made = place.session()
     assert made.open() is made.trouble is UNKNOWN
 
 
-def test_a_broker_that_says_nothing_is_left_after_the_time_for_connack(place: Place) -> None:
+def test_a_broker_that_does_not_answer_is_given_up_after_the_time_for_connack(place: Place) -> None:
     """The connection is closed then."""
     place.events = 0
     began = place.now
@@ -278,8 +278,8 @@ def test_a_broker_that_says_nothing_is_left_after_the_time_for_connack(place: Pl
     assert place.connections[0].closed
 
 
-def test_a_broker_that_lets_in_and_ends_it_at_once_does_not_let_in(place: Place) -> None:
-    """Both come with one read: the step after which all was well is the one after which it ends."""
+def test_a_broker_that_accepts_a_login_and_closes_at_once_is_trouble(place: Place) -> None:
+    """Both come with one read: the same step accepts the login and ends the connection."""
 
     def both(connection: Connection) -> None:
         accept(connection)
@@ -304,13 +304,13 @@ def test_a_subscription_is_waited_for(place: Place) -> None:
 
 
 def test_a_subscription_that_is_not_confirmed_is_trouble(place: Place) -> None:
-    """The broker has so many seconds for what it answers by itself."""
+    """The broker has a time limit for an acknowledgement."""
     made, began = place.opened(), place.now
     assert made.subscribe(["a", "b"]) == made.trouble == SILENT
     assert place.now == began + ANSWER_TIMEOUT
 
 
-def test_a_connection_that_ends_is_the_trouble_of_what_is_waited_for(place: Place) -> None:
+def test_the_end_of_the_connection_ends_a_wait_with_its_trouble(place: Place) -> None:
     """Nothing goes on waiting."""
     for ask in (
         lambda made: made.subscribe(["a", "b"]) is None,
@@ -324,7 +324,7 @@ def test_a_connection_that_ends_is_the_trouble_of_what_is_waited_for(place: Plac
 
 
 def test_messages_are_handed_over_until_one_is_enough(place: Place) -> None:
-    """What came behind that one stays for the next time."""
+    """Later messages stay for the next call."""
     made, seen = place.opened(send("1", "2"), send("3", "4", "5")), []
 
     def see(message: Any) -> bool:
@@ -337,7 +337,7 @@ def test_messages_are_handed_over_until_one_is_enough(place: Place) -> None:
 
 
 def test_waiting_ends_with_its_time(place: Place) -> None:
-    """What does not come is no trouble."""
+    """A missing message is no trouble."""
     made, began = place.opened(), place.now
     assert not made.until(lambda _: True, 2.5)
     assert not made.wait(lambda: False, 2.5)
@@ -356,10 +356,10 @@ def test_waiting_ends_with_its_time(place: Place) -> None:
         (False, select.POLLERR, (True, False)),
     ],
 )
-def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(
+def test_the_connection_gets_what_its_socket_is_ready_for(
     place: Place, wants_write: bool, events: int, step: tuple[bool, bool]
 ) -> None:
-    """Its end is something to read; room is looked for where something is to be written."""
+    """The end is readable; room is polled for only if there is something to write."""
     made, connection = place.opened(), place.connections[0]
     connection.wants_write, place.events = wants_write, events
     assert not made.wait(lambda: False, 0.5)
@@ -368,7 +368,7 @@ def test_a_connection_is_stepped_by_what_its_socket_is_ready_for(
     assert connection.steps[-1] == step
 
 
-def test_what_was_read_ahead_is_not_waited_for(place: Place) -> None:
+def test_a_wait_does_not_poll_while_data_was_read_ahead(place: Place) -> None:
     """A poll would not see it."""
     made, steps = place.opened(), iter(range(3))
     place.connections[0].pending = True
@@ -377,7 +377,7 @@ def test_what_was_read_ahead_is_not_waited_for(place: Place) -> None:
 
 
 def test_publishing_and_closing_go_to_the_connection(place: Place) -> None:
-    """With what was said of the check."""
+    """With the `checked` option."""
     made = place.opened()
     made.publish("a", b"1")
     made.publish("b", checked=True)

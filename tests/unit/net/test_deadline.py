@@ -1,4 +1,4 @@
-"""The time limit of a request in all, by one thread for many requests."""
+"""The total time limit of a request, with one thread for many requests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.support.daemon import wait
 
 
 def watchers() -> int:
-    """Return how many threads watch over requests."""
+    """Return the number of watcher threads."""
     return sum(thread.name == "deadline" for thread in threading.enumerate())
 
 
-def test_many_spans_have_one_watcher_and_it_goes_with_the_last() -> None:
+def test_many_spans_have_one_watcher_that_ends_with_the_last() -> None:
     """A thread for each request would cost more than the request."""
     before, deadline = watchers(), Deadline()
     for _ in range(50):
@@ -31,7 +31,7 @@ def test_many_spans_have_one_watcher_and_it_goes_with_the_last() -> None:
 
 
 def test_a_span_ends_at_its_own_end_and_not_at_that_of_one_before() -> None:
-    """What began while the watcher waited for another one has all of its time."""
+    """A span that begins while the watcher waits for an older one has its full time."""
     deadline = Deadline()
     with deadline.within(0.1):
         pass
@@ -49,8 +49,8 @@ def test_a_span_ends_at_its_own_end_and_not_at_that_of_one_before() -> None:
     deadline.close()
 
 
-def test_a_shorter_limit_counts_while_the_watcher_waits_for_a_longer_one() -> None:
-    """Whoever asks for less time gets less."""
+def test_a_shorter_limit_ends_before_a_longer_one() -> None:
+    """Also while the watcher waits for the longer one."""
     deadline = Deadline()
     with deadline.within(600.0):
         pass
@@ -64,7 +64,7 @@ def test_a_shorter_limit_counts_while_the_watcher_waits_for_a_longer_one() -> No
 
 
 def test_no_time_is_left_once_it_is_over() -> None:
-    """Whoever asks how long a step may take learns that it is too late."""
+    """A call for the remaining time raises TimeoutError."""
     deadline = Deadline()
     with deadline.within(600.0):
         assert 0.0 < deadline.left() <= 600.0
@@ -74,8 +74,8 @@ def test_no_time_is_left_once_it_is_over() -> None:
     deadline.close()
 
 
-def test_what_is_watched_after_the_end_is_cut_at_once() -> None:
-    """A socket that is handed over a moment too late does not live for ever."""
+def test_a_socket_that_is_watched_after_the_end_is_shut_down_at_once() -> None:
+    """Otherwise a socket that is handed over too late would stay open for ever."""
     deadline = Deadline()
     with deadline.within(0.01):
         wait("its end", lambda: deadline.expired)
@@ -87,7 +87,7 @@ def test_what_is_watched_after_the_end_is_cut_at_once() -> None:
 
 
 def test_one_span_alone_leaves_no_thread_and_no_cut_socket() -> None:
-    """A handshake that took a moment has nobody watch for the rest of its ten seconds."""
+    """After a short handshake no thread watches for the rest of its ten seconds."""
     before = _watchers()  # of others, which may end meanwhile
     ours, theirs = socket.socketpair()
     with cut_after(ours, 600.0) as deadline:

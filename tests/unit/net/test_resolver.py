@@ -1,4 +1,4 @@
-"""Name resolution with a limit: what becomes of answers that come in time, late or never."""
+"""Name resolution with a limit: answers that are in time, late or missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _number = count()
 
 
 class Resolver:
-    """Takes the place of socket.getaddrinfo: answers `answer` once it is let."""
+    """Stands in for socket.getaddrinfo: returns `answer` once it is released."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -36,7 +36,7 @@ class Resolver:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
-    """A resolver that waits; let go at the end."""
+    """A resolver that blocks; released at the end."""
     made = Resolver()
     monkeypatch.setattr(socket, "getaddrinfo", made)
     yield made
@@ -49,8 +49,8 @@ def asking() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("resolving")]
 
 
-def test_a_name_is_resolved_to_what_a_socket_takes() -> None:
-    """The real resolver knows this host, and its answer can be connected to."""
+def test_a_name_is_resolved_to_addresses_of_a_socket() -> None:
+    """The real resolver knows this host, and a socket can connect to its answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         found = net_resolver.resolve("127.0.0.1", port, 60.0)
@@ -62,10 +62,10 @@ def test_a_name_is_resolved_to_what_a_socket_takes() -> None:
 @pytest.mark.parametrize(
     "failure", [socket.gaierror(socket.EAI_NONAME, "unknown"), UnicodeError("label too long")]
 )
-def test_a_name_that_does_not_resolve_is_an_os_error_and_is_asked_for_anew(
+def test_an_unknown_name_is_an_os_error_and_is_resolved_again(
     resolver: Resolver, failure: Exception
 ) -> None:
-    """A failure is told once; the next attempt puts the question again."""
+    """A failure is reported once; the next attempt starts a new resolution."""
     resolver.lets.set()
     resolver.answer = failure
     with pytest.raises(OSError, match=r"unknown|too long"):
@@ -75,14 +75,14 @@ def test_a_name_that_does_not_resolve_is_an_os_error_and_is_asked_for_anew(
     assert len(resolver.asked) == 2
 
 
-def test_an_answer_that_does_not_come_is_given_up(resolver: Resolver) -> None:
+def test_a_missing_answer_is_a_timeout(resolver: Resolver) -> None:
     """TimeoutError after the limit, with the name in its text."""
     with pytest.raises(TimeoutError, match=r"host\d+\.example takes more than 0\.1 s"):
         net_resolver.resolve(resolver.host, 8086, 0.1)
 
 
-def test_who_asks_again_meanwhile_waits_for_the_same_answer(resolver: Resolver) -> None:
-    """However often it is asked, a name that hangs keeps one thread."""
+def test_a_further_call_waits_for_the_same_answer(resolver: Resolver) -> None:
+    """However often it is called, a hanging name keeps one thread."""
     for _ in range(5):
         with pytest.raises(TimeoutError):
             net_resolver.resolve(resolver.host, 8086, 0.01)
@@ -90,15 +90,15 @@ def test_who_asks_again_meanwhile_waits_for_the_same_answer(resolver: Resolver) 
 
 
 def test_another_name_does_not_wait_for_it(resolver: Resolver) -> None:
-    """Each name and port is a question of its own."""
+    """Each name and port is resolved separately."""
     for host, port in ((resolver.host, 8086), ("there.example", 8086), (resolver.host, 1)):
         with pytest.raises(TimeoutError):
             net_resolver.resolve(host, port, 0.01)
     assert len(set(resolver.asked)) == 3
 
 
-def test_an_answer_that_is_late_serves_the_next_attempt_and_only_that(resolver: Resolver) -> None:
-    """It is not thrown away, or a resolver slower than the limit would never count; nor kept."""
+def test_a_late_answer_serves_the_next_attempt_only(resolver: Resolver) -> None:
+    """Otherwise a resolver slower than the limit would never succeed; it is not kept longer."""
     with pytest.raises(TimeoutError):
         net_resolver.resolve(resolver.host, 8086, 0.01)
     resolver.lets.set()
@@ -109,8 +109,8 @@ def test_an_answer_that_is_late_serves_the_next_attempt_and_only_that(resolver: 
     assert net_resolver.resolve(resolver.host, 8086, 60.0) == ["another address"]
 
 
-def test_two_that_wait_for_the_same_answer_both_get_it(resolver: Resolver) -> None:
-    """Two threads that ask for one name have one question and the same answer."""
+def test_two_threads_get_the_same_answer(resolver: Resolver) -> None:
+    """Two threads with the same name share one resolution."""
     answers: list[Any] = []
     threads = [
         threading.Thread(
@@ -127,10 +127,10 @@ def test_two_that_wait_for_the_same_answer_both_get_it(resolver: Resolver) -> No
     assert answers == [["an address"]] * 2
 
 
-def test_a_resolver_that_never_returned_kept_the_name_from_being_asked_for_again(
+def test_found_a_resolver_that_never_returned_blocked_its_name_for_ever(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a while the next attempt has a question of its own, which may be answered."""
+    """After a while the next attempt starts its own resolution, which may succeed."""
     with pytest.raises(TimeoutError):
         net_resolver.resolve(resolver.host, 8086, 0.01)
     monkeypatch.setattr(net_resolver, "STUCK", 0.0)
@@ -142,7 +142,7 @@ def test_a_resolver_that_never_returned_kept_the_name_from_being_asked_for_again
 
 
 def test_threads_that_hang_are_bounded(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resolver that never answers keeps MOST_STUCK threads and the one that is waited for."""
+    """A resolver that never answers keeps MOST_STUCK threads and the current one."""
     monkeypatch.setattr(net_resolver, "STUCK", 0.0)
     for _ in range(3 * net_resolver.MOST_STUCK):
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""TLS: whom it trusts, by handshakes in memory, and what each failure is taken for."""
+"""TLS: what is trusted, by handshakes in memory, and the meaning of each failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GX = "venus.local"
 
 
 def handshake(shown: Certificate, trust: Tls, name: str = GX) -> TlsFault | ssl.SSLObject:
-    """Do a handshake in memory; return what it failed for, or the client's side."""
+    """Do a handshake in memory; return its failure, or the client's side."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(shown.cert, shown.key)
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -42,13 +42,13 @@ def handshake(shown: Certificate, trust: Tls, name: str = GX) -> TlsFault | ssl.
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the certificates are."""
+    """The directory of the certificates."""
     return tmp_path_factory.mktemp("tls")
 
 
 @pytest.fixture(scope="module")
 def device(folder: Path) -> Certificate:
-    """What a GX device shows: self-signed, with a common name and no other."""
+    """A GX device's certificate: self-signed, with a common name only."""
     return certificate(folder, "device", GX)
 
 
@@ -65,7 +65,7 @@ def device(folder: Path) -> Certificate:
 def test_a_devices_certificate_is_its_own_authority(
     device: Certificate, how: str, name: str, verify_host: bool, fault: TlsFault | None
 ) -> None:
-    """As a file or as DER; its common name counts, since it has no other name."""
+    """As a file or as DER; its common name is checked, because it has no other name."""
     der = ssl.PEM_cert_to_DER_cert(device.cert.read_text())
     trust = {
         "ca_file": Tls(str(device.cert), verify_host=verify_host),
@@ -75,10 +75,10 @@ def test_a_devices_certificate_is_its_own_authority(
     assert found is fault if fault else isinstance(found, ssl.SSLObject)
 
 
-def test_an_authority_vouches_for_what_it_has_signed_and_for_nothing_else(
+def test_an_authority_is_trusted_for_the_certificates_it_has_signed_only(
     folder: Path, device: Certificate
 ) -> None:
-    """The very certificate is enough, too; the system's store has neither of them."""
+    """The certificate itself is accepted, too; the system's store has neither of them."""
     signer = certificate(folder, "signer", "an authority")
     signed = certificate(folder, "signed", "db.example", signer)
     for trusted in (signer, signed):
@@ -90,10 +90,10 @@ def test_an_authority_vouches_for_what_it_has_signed_and_for_nothing_else(
         assert handshake(signed, trust, "db.example") is TlsFault.UNTRUSTED
 
 
-def test_the_systems_authorities_count_where_no_other_is_named(
+def test_the_systems_authorities_are_the_default(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are read for each connection; with one of one's own they do not count."""
+    """They are read for each connection; a configured authority replaces them."""
     system = certificate(folder, "system", "the system's")
     signed = certificate(folder, "of system", "db.example", system)
     own = Tls(str(certificate(folder, "own", "one's own").cert))
@@ -103,23 +103,21 @@ def test_the_systems_authorities_count_where_no_other_is_named(
 
 
 @pytest.mark.parametrize("trust", [Tls(fingerprint="AB"), Tls(trust_any=True)])
-def test_what_is_judged_by_its_fingerprint_is_not_judged_in_the_handshake(
-    device: Certificate, trust: Tls
-) -> None:
-    """The certificate that was shown can be looked at afterwards."""
+def test_with_a_fingerprint_the_handshake_checks_nothing(device: Certificate, trust: Tls) -> None:
+    """The certificate is available for the comparison afterwards."""
     client = handshake(device, trust, "other.local")
     assert isinstance(client, ssl.SSLObject)
     assert fingerprint_of(shown_by(client)) == device.fingerprint
 
 
-def test_a_key_may_stand_in_the_file_of_its_certificate(device: Certificate, folder: Path) -> None:
-    """Then no file is named for it."""
+def test_a_key_may_be_in_the_file_of_its_certificate(device: Certificate, folder: Path) -> None:
+    """Then no file is named for the key."""
     both = folder / "both.pem"
     both.write_bytes(device.cert.read_bytes() + device.key.read_bytes())
     context(Tls(client_cert=str(both)))
 
 
-def test_a_key_with_a_passphrase_is_an_error_and_asks_nobody(
+def test_a_key_with_a_passphrase_is_an_error_without_a_prompt(
     device: Certificate, folder: Path
 ) -> None:
     """OpenSSL would ask on the terminal, and a daemon has none (that is another OSError)."""
@@ -134,7 +132,7 @@ def test_a_key_with_a_passphrase_is_an_error_and_asks_nobody(
     "which", [{"ca_file": "{}"}, {"client_cert": "{}"}, {"client_cert": "{}", "fingerprint": "AB"}]
 )
 def test_a_file_that_cannot_be_used_is_an_os_error(which: dict[str, str], tmp_path: Path) -> None:
-    """Whether it is not there or no certificate."""
+    """Whether it is missing or not a certificate."""
     path = tmp_path / "file.pem"
     trust = Tls(**{key: value.format(path) for key, value in which.items()})
     with pytest.raises(FileNotFoundError):
@@ -153,10 +151,10 @@ def test_a_file_that_cannot_be_used_is_an_os_error(which: dict[str, str], tmp_pa
         (Tls(trust_any=True), ssl.CERT_NONE, False),
     ],
 )
-def test_tls_1_2_is_the_oldest_and_no_renegotiation_is_taken(
+def test_tls_1_2_is_the_oldest_version_without_renegotiation(
     trust: Tls, mode: ssl.VerifyMode, names: bool
 ) -> None:
-    """Whatever is trusted; who checks nothing else does so by a fingerprint afterwards."""
+    """Whatever is trusted; without other checks a fingerprint is compared afterwards."""
     made = context(trust)
     assert made.minimum_version is ssl.TLSVersion.TLSv1_2
     assert made.options & ssl.OP_NO_RENEGOTIATION
@@ -215,13 +213,13 @@ def test_each_error_of_a_handshake_has_a_fault(error: Exception, fault: TlsFault
         (ConnectionResetError(), ""),
     ],
 )
-def test_a_reason_of_openssl_is_told_in_words(error: Exception, words: str) -> None:
-    """An error of anybody else has none."""
+def test_a_reason_of_openssl_is_returned_as_words(error: Exception, words: str) -> None:
+    """An error of another kind has none."""
     assert openssl_reason(error) == words
 
 
 def test_a_peer_that_has_shown_nothing_has_no_certificate() -> None:
-    """Its fingerprint is then that of nothing, which nobody has pinned."""
+    """Its fingerprint is that of an empty certificate, which cannot be pinned."""
 
     class Bare:
         def getpeercert(self, *, binary_form: bool) -> None:
