@@ -31,7 +31,9 @@ def test_victoriametrics_accepts_values_below_a_path(tmp_path: Path) -> None:
         assert elsewhere.undecided == batch
         assert elsewhere.trouble
         where = f"VictoriaMetrics at 127.0.0.1:{database.port}/nowhere"
-        assert elsewhere.trouble.what.startswith(f"{where} accepts no values at that path (status 4")
+        assert elsewhere.trouble.what.startswith(
+            f"{where} accepts no values at that path (status 4"
+        )
         assert "check path under [Influx] in" in elsewhere.trouble.what
 
 

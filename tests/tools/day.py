@@ -116,7 +116,7 @@ def feed(port: int, values: int, notify: NotifySocket) -> float:
     """Publish so many values, as fast as the daemon reads them; return the seconds."""
 
     def waiting() -> int:
-        found = re.search("([0-9]+) waiting", notify.status)
+        found = re.search("([0-9]+) queued", notify.status)
         return int(found[1]) if found else 0
 
     begun = time.monotonic()

@@ -183,7 +183,8 @@ def test_root_that_may_not_change_its_user_is_told_how_to_run_it(
         assert done.returncode == EX_NOPERM
         assert done.stderr == (
             f"{state} belongs to nobody; root cannot switch to that user here"
-            f" (Operation not permitted); run: runuser -u nobody -- bat2influx --config {options.config} run\n"
+            f" (Operation not permitted); run: runuser -u nobody --"
+            f" bat2influx --config {options.config} run\n"
         )
         assert not [*state.iterdir()]
 
